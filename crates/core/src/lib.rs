@@ -1,0 +1,9 @@
+//! The words and decisions of Stackyard.
+//!
+//! Everything here is pure: no I/O, no clock, no randomness, no async. The other crates
+//! bring facts in as values and carry decisions out.
+
+pub mod mtu;
+pub mod progress;
+pub mod stack;
+pub mod yard;

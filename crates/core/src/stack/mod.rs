@@ -1,0 +1,115 @@
+//! A stack: services, volumes, networks and files as the Compose specification knows them.
+//!
+//! The crate `catalog` reads packages and Compose files into these types; the crate
+//! `platform` carries them out on a container engine. Everything is resolved here:
+//! no interpolation is left, durations are durations, sizes are bytes, relative
+//! paths are absolute.
+//!
+//! Source of the field meanings: the Compose specification (compose-spec, `05-services.md`).
+
+pub mod observed;
+pub mod plan;
+mod service;
+pub mod spec;
+
+pub use service::{
+    Attachment, Bind, CgroupMode, Config, Dependency, DependencyCondition, Device, FileMount, HealthTest, Healthcheck,
+    Logging, Mount, MountKind, NetworkMode, PortProtocol, Propagation, PublishedPort, RestartPolicy, Service, Ulimit,
+};
+
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A named set of services with the volumes, networks and files they use.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Stack {
+    /// Name; also the prefix of every container, volume and network of the stack.
+    pub name: String,
+    /// Services by name; only those whose profiles are active.
+    pub services: BTreeMap<String, Service>,
+    /// Networks by the name that services use.
+    pub networks: BTreeMap<String, Network>,
+    /// Named volumes by the name that services use.
+    pub volumes: BTreeMap<String, Volume>,
+    /// Configuration files by name.
+    pub configs: BTreeMap<String, Config>,
+    /// Secret files by name; as configs, but never shown.
+    pub secrets: BTreeMap<String, Config>,
+}
+
+impl Stack {
+    /// Whether the service `name` is a one-shot job: some service waits for its successful
+    /// end, or its own label `dev.stackyard.job` is `true`.
+    pub fn is_job(&self, name: &str) -> bool {
+        Service::is_job(name, self.services.values())
+            || self.services.get(name).is_some_and(|s| s.labels.get(JOB_LABEL).is_some_and(|v| v == "true"))
+    }
+
+    /// Networks that `service` sits on, by key; the key `default` when it names none.
+    ///
+    /// Empty when it shares or lacks a network name space.
+    pub fn attachments(&self, service: &Service) -> BTreeMap<String, Attachment> {
+        match &service.network_mode {
+            NetworkMode::Networks(n) if n.is_empty() => {
+                BTreeMap::from([(DEFAULT_NETWORK.to_owned(), Attachment::default())])
+            }
+            NetworkMode::Networks(n) => n.clone(),
+            _ => BTreeMap::new(),
+        }
+    }
+
+    /// The network with `key`; the implied one when the stack does not describe it.
+    pub fn network(&self, key: &str) -> Network {
+        self.networks
+            .get(key)
+            .cloned()
+            .unwrap_or_else(|| Network { name: format!("{}_{key}", self.name), ..Network::default() })
+    }
+
+    /// Keys of the networks that services sit on.
+    pub fn network_keys(&self) -> BTreeSet<String> {
+        self.services.values().flat_map(|s| self.attachments(s).into_keys()).collect()
+    }
+}
+
+/// Key of the network of services that name none.
+pub const DEFAULT_NETWORK: &str = "default";
+
+/// Label of a service that declares it a one-shot job.
+pub const JOB_LABEL: &str = "dev.stackyard.job";
+
+/// A container network of a stack.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Network {
+    /// Name on the engine; `<stack>_<key>` unless the file gives one.
+    pub name: String,
+    /// Made by somebody else: it must exist and is never removed.
+    pub external: bool,
+    /// Driver; the engine's default when absent.
+    pub driver: Option<String>,
+    /// Options for the driver.
+    pub driver_opts: BTreeMap<String, String>,
+    /// Labels of the user's own.
+    pub labels: BTreeMap<String, String>,
+    /// No route to the outside.
+    pub internal: bool,
+    /// IPv6 is wanted.
+    pub enable_ipv6: bool,
+    /// Address pools as (subnet CIDR, gateway).
+    pub subnets: Vec<(String, Option<String>)>,
+}
+
+/// A named volume of a stack.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Volume {
+    /// Name on the engine; `<stack>_<key>` unless the file gives one.
+    pub name: String,
+    /// Made by somebody else: it must exist and is never removed.
+    pub external: bool,
+    /// Driver; `local` when absent.
+    pub driver: Option<String>,
+    /// Options for the driver.
+    pub driver_opts: BTreeMap<String, String>,
+    /// Labels of the user's own.
+    pub labels: BTreeMap<String, String>,
+}

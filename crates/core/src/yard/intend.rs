@@ -1,0 +1,340 @@
+//! From a manifest to single resources with their dependencies and comparable fields.
+
+mod network;
+mod server;
+
+use super::manifest::{self, Ipv6Mode, Manifest};
+use super::observed::Fields;
+use super::words::{PortRange, Size, is_resource_name, is_yard_name};
+use super::{Key, Kind};
+pub use network::rule_key;
+pub use server::{digest, key_of};
+
+use ipnet::IpNet;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+/// What there should be.
+#[derive(Debug, Clone, Default)]
+pub struct Intended {
+    /// Name of the yard.
+    pub yard: String,
+    /// Name of its cloud, if the manifest says.
+    pub cloud: Option<String>,
+    /// The resources, each after those that it needs.
+    pub resources: Vec<Resource>,
+}
+
+/// One resource.
+#[derive(Debug, Clone)]
+pub struct Resource {
+    /// Which one.
+    pub key: Key,
+    /// What it takes to make it.
+    pub spec: Spec,
+    /// What of it can be compared; what the manifest leaves to the cloud is not in it.
+    pub fields: Fields,
+    /// What must be there before.
+    pub needs: Vec<Need>,
+}
+
+/// What a resource needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// The other resource.
+    pub key: Key,
+    /// Whether the other's id goes into this one when it is made, so that it has to be made anew
+    /// with it.
+    pub baked: bool,
+}
+
+/// Another resource: of the yard, or of the cloud.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Ref {
+    /// One of the yard.
+    Own(Key),
+    /// Name or id of one that is not.
+    Cloud(Kind, String),
+}
+
+impl Ref {
+    /// As the manifest has it.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Own(key) => &key.name,
+            Self::Cloud(_, text) => text,
+        }
+    }
+}
+
+/// The other side of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Peer {
+    /// Everybody.
+    Any,
+    /// Addresses.
+    Net(IpNet),
+    /// Members of a security group.
+    Group(Ref),
+}
+
+/// What it takes to make a resource.
+#[derive(Debug, Clone)]
+pub enum Spec {
+    /// Network.
+    Network {
+        /// Greatest packet, in bytes.
+        mtu: Option<u32>,
+        /// Port security.
+        port_security: Option<bool>,
+    },
+    /// Subnet.
+    Subnet {
+        /// Its network.
+        network: Key,
+        /// Name in the cloud.
+        name: String,
+        /// Addresses.
+        cidr: IpNet,
+        /// Gateway, if not the first address.
+        gateway: Option<IpAddr>,
+        /// DHCP, if said.
+        dhcp: Option<bool>,
+        /// Name servers.
+        dns: Vec<IpAddr>,
+        /// First and last addresses of pools.
+        pools: Vec<(IpAddr, IpAddr)>,
+        /// For IPv6.
+        ipv6_mode: Option<Ipv6Mode>,
+    },
+    /// Router.
+    Router {
+        /// External network's name or id.
+        external: Option<String>,
+    },
+    /// A router's foot.
+    Interface {
+        /// The router.
+        router: Ref,
+        /// The subnet.
+        subnet: Key,
+    },
+    /// Security group.
+    SecurityGroup {
+        /// Whether the rules that Neutron makes for a new group (everything may go out) stay.
+        default_egress: bool,
+    },
+    /// Rule.
+    Rule {
+        /// Its group.
+        group: Key,
+        /// Whether it is for what comes in.
+        ingress: bool,
+        /// IPv6 or IPv4.
+        ipv6: bool,
+        /// Protocol.
+        proto: Option<String>,
+        /// Ports.
+        port: Option<PortRange>,
+        /// The other side.
+        peer: Peer,
+    },
+    /// Keypair.
+    Keypair {
+        /// The key.
+        public_key: String,
+    },
+    /// Volume.
+    Volume {
+        /// Name in the cloud.
+        name: String,
+        /// Size.
+        size: Size,
+        /// Type.
+        volume_type: Option<String>,
+        /// Image's name or id.
+        image: Option<String>,
+        /// Availability zone.
+        availability_zone: Option<String>,
+        /// Whether a server boots from it.
+        bootable: bool,
+    },
+    /// Server group.
+    ServerGroup {
+        /// Nova's word.
+        policy: &'static str,
+    },
+    /// Port.
+    Port {
+        /// Name in the cloud.
+        name: String,
+        /// Its network.
+        network: Ref,
+        /// Fixed addresses.
+        addresses: Vec<IpAddr>,
+        /// Security groups, if said.
+        groups: Option<Vec<Ref>>,
+        /// Port security, if said.
+        port_security: Option<bool>,
+    },
+    /// Server.
+    Server(Box<ServerSpec>),
+    /// A volume's place at a server.
+    Attachment {
+        /// The server.
+        server: Key,
+        /// The volume.
+        volume: Ref,
+    },
+    /// Floating IP.
+    FloatingIp {
+        /// External network's name or id, if said.
+        external: Option<String>,
+        /// The port it leads to.
+        port: Option<Key>,
+    },
+}
+
+/// What it takes to make a server.
+#[derive(Debug, Clone)]
+pub struct ServerSpec {
+    /// Flavor's name or id.
+    pub flavor: String,
+    /// Image's name or id.
+    pub image: Option<String>,
+    /// Ports, in order.
+    pub ports: Vec<Key>,
+    /// Keypair.
+    pub key: Option<Ref>,
+    /// User data.
+    pub user_data: Option<String>,
+    /// Metadata of the user's own.
+    pub metadata: BTreeMap<String, String>,
+    /// Tags of the user's own.
+    pub tags: Vec<String>,
+    /// Availability zone, as said.
+    pub availability_zone: Option<String>,
+    /// Config drive, if said.
+    pub config_drive: Option<bool>,
+    /// Volume to boot from.
+    pub boot: Option<Key>,
+    /// Server group.
+    pub group: Option<Ref>,
+}
+
+/// A mistake in a manifest that its form does not show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Where, as `spec.servers[1].network`.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// Turns a manifest into resources.
+///
+/// # Errors
+/// Every [`Trouble`] that is found: names that come twice or cannot be, references that cannot
+/// be meant, addresses outside of their network.
+pub fn intend(manifest: &Manifest) -> Result<Intended, Vec<Trouble>> {
+    let mut made = Maker { spec: &manifest.spec, resources: Vec::new(), index: HashMap::new(), troubles: Vec::new() };
+    made.words(manifest);
+    made.networks();
+    made.routers();
+    made.security_groups();
+    made.keypairs();
+    made.volumes();
+    made.server_groups();
+    made.servers();
+    made.floating_ips();
+    if !made.troubles.is_empty() {
+        return Err(made.troubles);
+    }
+    let mut resources = made.resources;
+    resources.sort_by_key(|r| r.key.kind);
+    Ok(Intended { yard: manifest.metadata.name.clone(), cloud: manifest.spec.cloud.clone(), resources })
+}
+
+impl Intended {
+    /// The resource with this key.
+    pub fn get(&self, key: &Key) -> Option<&Resource> {
+        self.resources.iter().find(|r| r.key == *key)
+    }
+}
+
+/// Works on one manifest.
+struct Maker<'m> {
+    spec: &'m manifest::Spec,
+    resources: Vec<Resource>,
+    /// Where a key stands in `resources`.
+    index: HashMap<Key, usize>,
+    troubles: Vec<Trouble>,
+}
+
+impl Maker<'_> {
+    fn trouble(&mut self, path: impl Into<String>, message: impl Into<String>, hint: Option<&str>) {
+        self.troubles.push(Trouble { path: path.into(), message: message.into(), hint: hint.map(str::to_owned) });
+    }
+
+    fn words(&mut self, manifest: &Manifest) {
+        if manifest.api_version != manifest::API_VERSION {
+            let message = format!("`{}` is not known; this is `{}`", manifest.api_version, manifest::API_VERSION);
+            self.trouble("apiVersion", message, None);
+        }
+        if manifest.kind != manifest::KIND {
+            self.trouble("kind", format!("`{}` is not `{}`", manifest.kind, manifest::KIND), None);
+        }
+        if !is_yard_name(&manifest.metadata.name) {
+            let message = format!("`{}` cannot name a yard", manifest.metadata.name);
+            self.trouble("metadata.name", message, Some("use up to 40 lower case letters, digits and dashes"));
+        }
+    }
+
+    /// Adds a resource; a second one with its key is a mistake at `path`.
+    fn add(&mut self, path: &str, key: Key, spec: Spec, fields: Fields, needs: Vec<Need>) {
+        if self.index.contains_key(&key) {
+            self.trouble(path, format!("there are two of `{}`", key), Some("names are unique within their kind"));
+            return;
+        }
+        self.index.insert(key.clone(), self.resources.len());
+        self.resources.push(Resource { key, spec, fields, needs });
+    }
+
+    /// Checks a name that the user gave.
+    fn name(&mut self, path: &str, name: &str) {
+        if !is_resource_name(name) {
+            let hint = "use letters, digits, `.`, `_` and `-`, a letter or digit first, 100 at most";
+            self.trouble(format!("{path}.name"), format!("`{name}` cannot be a name"), Some(hint));
+        }
+    }
+
+    fn has(&self, key: &Key) -> bool {
+        self.index.contains_key(key)
+    }
+
+    /// One of the yard, if it has one of that name, else one of the cloud.
+    fn refer(&self, kind: Kind, text: &str) -> Ref {
+        let key = Key::new(kind, text);
+        if self.has(&key) { Ref::Own(key) } else { Ref::Cloud(kind, text.to_owned()) }
+    }
+}
+
+impl Need {
+    fn baked(key: Key) -> Self {
+        Self { key, baked: true }
+    }
+
+    fn before(key: Key) -> Self {
+        Self { key, baked: false }
+    }
+
+    /// The need of something referred to, if it is the yard's.
+    fn of(other: &Ref, baked: bool) -> Option<Self> {
+        match other {
+            Ref::Own(key) => Some(Self { key: key.clone(), baked }),
+            Ref::Cloud(..) => None,
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Yards: what a user declares in one manifest and what becomes of it.
+//!
+//! ```text
+//! yard.yaml ──> Manifest ── intend ──> Intended ─┐
+//!                                                ├─ plan ──> Plan ──> a graph of steps
+//! the cloud ──── observe (crate server) ── Observed ─┘
+//! ```
+//!
+//! A manifest holds words that people write; [`intend`](intend::intend) turns them into single
+//! resources with names, dependencies and comparable fields. Nothing is kept about resources
+//! beside the cloud itself: each carries its [`Mark`] from the very request that made it, so
+//! that to observe is to list. What has no place for a mark is found by what it belongs to: a
+//! router's foot by its router, a rule by its group, an attachment by its volume.
+
+pub mod intend;
+pub mod manifest;
+pub mod observed;
+pub mod picture;
+pub mod plan;
+mod short;
+pub mod words;
+
+#[cfg(test)]
+mod tests;
+
+use serde::Serialize;
+use std::fmt;
+
+/// Kinds of resources, in an order in which each comes after those that it may need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Neutron network.
+    Network,
+    /// Neutron subnet, `network/name`.
+    Subnet,
+    /// Neutron router.
+    Router,
+    /// A router's foot in a subnet, `router:network/name`.
+    Interface,
+    /// Neutron security group.
+    SecurityGroup,
+    /// A rule of a group, named by its group and content.
+    Rule,
+    /// Nova keypair.
+    Keypair,
+    /// Cinder volume.
+    Volume,
+    /// Nova server group.
+    ServerGroup,
+    /// Neutron port of a server, `server/network`.
+    Port,
+    /// Nova server.
+    Server,
+    /// A volume's place at a server, `server:volume`.
+    Attachment,
+    /// Neutron floating IP.
+    FloatingIp,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::Network,
+        Self::Subnet,
+        Self::Router,
+        Self::Interface,
+        Self::SecurityGroup,
+        Self::Rule,
+        Self::Keypair,
+        Self::Volume,
+        Self::ServerGroup,
+        Self::Port,
+        Self::Server,
+        Self::Attachment,
+        Self::FloatingIp,
+    ];
+
+    /// For people, as `security group`.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Subnet => "subnet",
+            Self::Router => "router",
+            Self::Interface => "router interface",
+            Self::SecurityGroup => "security group",
+            Self::Rule => "rule",
+            Self::Keypair => "keypair",
+            Self::Volume => "volume",
+            Self::ServerGroup => "server group",
+            Self::Port => "port",
+            Self::Server => "server",
+            Self::Attachment => "attachment",
+            Self::FloatingIp => "floating IP",
+        }
+    }
+
+    /// In marks.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Interface => "interface",
+            Self::SecurityGroup => "security-group",
+            Self::ServerGroup => "server-group",
+            Self::FloatingIp => "floating-ip",
+            other => other.noun(),
+        }
+    }
+}
+
+/// Which resource of a yard: unique within it, and the same for as long as it is meant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Key {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name within the kind.
+    pub name: String,
+}
+
+impl Key {
+    /// A key.
+    pub fn new(kind: Kind, name: impl Into<String>) -> Self {
+        Self { kind, name: name.into() }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind.noun(), self.name)
+    }
+}
+
+/// What a resource carries so that its yard finds it again.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Mark {
+    /// The yard.
+    pub yard: String,
+    /// Which of its resources.
+    pub key: Key,
+}
+
+impl Mark {
+    /// A mark.
+    pub fn new(yard: &str, key: &Key) -> Self {
+        Self { yard: yard.to_owned(), key: key.clone() }
+    }
+
+    /// Reads `stackyard:<yard>/<kind>/<name>`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (yard, rest) = text.strip_prefix("stackyard:")?.split_once('/')?;
+        let (kind, name) = rest.split_once('/')?;
+        let kind = Kind::ALL.into_iter().find(|k| k.word() == kind)?;
+        (!yard.is_empty() && !name.is_empty()).then(|| Self { yard: yard.to_owned(), key: Key::new(kind, name) })
+    }
+
+    /// The mark as a name, for what has nothing but a name (keypairs, server groups):
+    /// `stackyard_<yard>_<name>`. Names of yards have no underscore.
+    pub fn as_name(&self) -> String {
+        format!("stackyard_{}_{}", self.yard, self.key.name)
+    }
+
+    /// Reads such a name.
+    pub fn parse_name(kind: Kind, text: &str) -> Option<Self> {
+        let (yard, name) = text.strip_prefix("stackyard_")?.split_once('_')?;
+        let there = !yard.is_empty() && !name.is_empty();
+        there.then(|| Self { yard: yard.to_owned(), key: Key::new(kind, name) })
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stackyard:{}/{}/{}", self.yard, self.key.kind.word(), self.key.name)
+    }
+}

@@ -1,0 +1,106 @@
+//! What the cloud has of a yard.
+
+use super::Key;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A field's value, in a form that can be compared and read.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// One text.
+    Text(String),
+    /// Several, in an order that says nothing: sorted.
+    Set(Vec<String>),
+}
+
+impl Value {
+    /// A set, sorted and each once.
+    pub fn set(items: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let mut items: Vec<String> = items.into_iter().map(Into::into).collect();
+        items.sort();
+        items.dedup();
+        Self::Set(items)
+    }
+}
+
+macro_rules! text {
+    ($($type:ty),*) => { $(
+        impl From<$type> for Value {
+            fn from(value: $type) -> Self {
+                Self::Text(value.to_string())
+            }
+        }
+    )* };
+}
+text!(String, &str, &String, bool, u32, u64, super::words::Size, std::net::IpAddr, ipnet::IpNet);
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) if text.is_empty() => f.write_str("none"),
+            Self::Text(text) => f.write_str(text),
+            Self::Set(items) if items.is_empty() => f.write_str("none"),
+            Self::Set(items) => f.write_str(&items.join(", ")),
+        }
+    }
+}
+
+/// Fields by name.
+pub type Fields = BTreeMap<&'static str, Value>;
+
+/// How a resource is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "state", content = "detail")]
+pub enum State {
+    /// As it should be.
+    Ready,
+    /// Getting there: the cloud's word for it.
+    Pending(String),
+    /// Stopped, and can be started: the cloud's word for it.
+    Stopped(String),
+    /// Of no use any more: why.
+    Broken(String),
+}
+
+/// A resource of a yard that the cloud has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Seen {
+    /// Which one it is.
+    pub key: Key,
+    /// Its id.
+    pub id: String,
+    /// When it was made, as text that sorts by time; empty where the cloud does not say.
+    pub created: String,
+    /// Whether something uses it: of doubles, such a one stays.
+    pub held: bool,
+    /// How it is.
+    pub state: State,
+    /// Its fields.
+    pub fields: Fields,
+    /// Resources of the yard that cannot go before it; first the one that it goes with, if it
+    /// has no life of its own (a rule's group, an attachment's server).
+    pub uses: Vec<Key>,
+}
+
+impl Seen {
+    /// Of doubles the least stays: what is used, then the oldest.
+    pub(crate) fn rank(&self) -> (bool, &str, &str) {
+        (!self.held, &self.created, &self.id)
+    }
+}
+
+/// All that the cloud has of a yard, doubles included.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Observed {
+    /// In no particular order.
+    pub resources: Vec<Seen>,
+}
+
+impl Observed {
+    /// The resource with this key; of doubles the one that stays.
+    pub fn get(&self, key: &Key) -> Option<&Seen> {
+        self.resources.iter().filter(|s| s.key == *key).min_by_key(|s| s.rank())
+    }
+}

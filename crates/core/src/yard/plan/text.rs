@@ -1,0 +1,68 @@
+//! A plan as people read it.
+
+use super::{Action, Change, Plan, Step, Summary};
+use std::fmt::{self, Display, Formatter};
+
+impl Display for Plan {
+    /// One line a resource, one more for each field that differs when there are several, the
+    /// summary, and what is refused; what stays is only counted.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for step in &self.steps {
+            let (sign, verb) = match step.action {
+                Action::Keep | Action::Discard => continue,
+                Action::Create => ('+', "create"),
+                Action::Change => ('~', "change"),
+                Action::Await => ('>', "wait for"),
+                Action::Recreate => ('!', "replace"),
+                Action::Remove => ('-', "remove"),
+            };
+            write!(f, "{sign} {verb:<8} {}", step.key)?;
+            write_why(step, f)?;
+            writeln!(f)?;
+        }
+        writeln!(f, "{}", self.summary())?;
+        for refusal in &self.refusals {
+            writeln!(f, "cannot be done: {refusal}")?;
+        }
+        Ok(())
+    }
+}
+
+fn write_why(step: &Step, f: &mut Formatter<'_>) -> fmt::Result {
+    if !step.reasons.is_empty() {
+        write!(f, ": {}", step.reasons.join("; "))?;
+    }
+    match step.changes.as_slice() {
+        [] => Ok(()),
+        [only] if step.reasons.is_empty() => write!(f, ": {only}"),
+        many => many.iter().try_for_each(|change| write!(f, "\n             {change}")),
+    }
+}
+
+impl Display for Change {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} -> {}", self.field, self.from, self.to)?;
+        if self.replace { f.write_str(" (takes a replacement)") } else { Ok(()) }
+    }
+}
+
+impl Display for Summary {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let parts = [
+            (self.create, "to create"),
+            (self.change, "to change"),
+            (self.replace, "to replace"),
+            (self.remove, "to remove"),
+            (self.wait, "to wait for"),
+        ];
+        let mut said: Vec<String> =
+            parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        if said.is_empty() {
+            said.push("nothing to do".into());
+        }
+        if self.keep > 0 {
+            said.push(format!("{} unchanged", self.keep));
+        }
+        f.write_str(&said.join(", "))
+    }
+}

@@ -1,0 +1,334 @@
+//! Plans as golden texts, and the laws that hold for every yard.
+
+use super::intend::{Intended, Resource, intend};
+use super::manifest::{Manifest, schema};
+use super::observed::{Observed, Seen, State};
+use super::plan::{Action, Plan, plan, removal};
+use super::{Key, Kind, Mark, picture};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+fn yard(spec: Value) -> Intended {
+    let manifest =
+        json!({"apiVersion": "stackyard.dev/v1", "kind": "Yard", "metadata": {"name": "shop"}, "spec": spec});
+    let manifest: Manifest = serde_json::from_value(manifest).unwrap();
+    intend(&manifest).unwrap()
+}
+
+fn shop() -> Value {
+    json!({
+        "networks": [{"name": "front", "cidr": "10.20.0.0/24", "router": {"external": "public"}}],
+        "securityGroups": [{"name": "web", "rules": [{"proto": "tcp", "port": 80}, {"proto": "icmp", "from": "web"}]}],
+        "keypairs": [{"name": "me", "publicKey": "ssh-ed25519 AAAA me"}],
+        "volumes": [{"name": "data", "size": "1Gi"}],
+        "servers": [
+            {"name": "db", "flavor": "m1.tiny", "image": "tiny", "key": "me", "volumes": ["data"]},
+            {"name": "web", "flavor": "m1.tiny", "image": "tiny", "securityGroups": ["web"], "bootVolume": {"size": 2}},
+        ],
+        "floatingIPs": [{"server": "web"}],
+    })
+}
+
+/// A cloud that does what a plan says, and checks the order.
+#[derive(Default)]
+struct Toy {
+    observed: Observed,
+    made: usize,
+}
+
+impl Toy {
+    fn up(intended: &Intended) -> Self {
+        let mut toy = Self::default();
+        toy.apply(intended, &plan(intended, &toy.observed));
+        toy
+    }
+
+    /// Carries out all steps, each when those before it are done.
+    fn apply(&mut self, intended: &Intended, plan: &Plan) {
+        let mut done = vec![false; plan.steps.len()];
+        while let Some(next) = (0..done.len()).find(|i| !done[*i] && plan.steps[*i].after.iter().all(|a| done[*a])) {
+            self.step(intended, plan, next);
+            done[next] = true;
+        }
+        assert!(done.iter().all(|d| *d), "steps wait for each other:\n{plan}");
+    }
+
+    fn step(&mut self, intended: &Intended, plan: &Plan, i: usize) {
+        let step = &plan.steps[i];
+        match step.action {
+            Action::Keep => {}
+            Action::Create | Action::Recreate => {
+                let resource = intended.get(&step.key).unwrap();
+                for need in &resource.needs {
+                    assert!(self.observed.get(&need.key).is_some(), "{} comes before {}", step.key, need.key);
+                }
+                self.made += 1;
+                self.observed.resources.push(seen(resource, format!("id{}", self.made)));
+            }
+            Action::Change | Action::Await => {
+                let resource = intended.get(&step.key).unwrap();
+                let id = step.id.clone().unwrap();
+                let there = self.observed.resources.iter_mut().find(|s| s.key == step.key && s.id == id).unwrap();
+                let created = there.created.clone();
+                *there = Seen { created, ..seen(resource, id) };
+            }
+            Action::Discard | Action::Remove => {
+                let id = step.id.as_ref().unwrap();
+                self.observed.resources.retain(|s| s.key != step.key || s.id != *id);
+                if self.observed.get(&step.key).is_none() {
+                    // What has no life of its own goes along; nothing else may still use it.
+                    let along = |s: &Seen| {
+                        matches!(s.key.kind, Kind::Rule | Kind::Attachment) && s.uses.first() == Some(&step.key)
+                    };
+                    self.observed.resources.retain(|s| !along(s));
+                    // A floating IP leaves a port that goes.
+                    for ip in self.observed.resources.iter_mut().filter(|s| s.key.kind == Kind::FloatingIp) {
+                        if step.key.kind == Kind::Port && ip.uses.contains(&step.key) {
+                            ip.uses.clear();
+                            ip.fields.insert("port", "".into());
+                        }
+                    }
+                    let user = self.observed.resources.iter().find(|s| s.uses.contains(&step.key));
+                    assert!(user.is_none(), "{} goes before {}:\n{plan}", step.key, user.unwrap().key);
+                }
+            }
+        }
+    }
+}
+
+fn seen(resource: &Resource, id: String) -> Seen {
+    let uses = resource.needs.iter().filter(|n| n.key.kind != Kind::Keypair);
+    Seen {
+        key: resource.key.clone(),
+        created: format!("{:0>8}", id.trim_start_matches("id")),
+        id,
+        held: false,
+        state: State::Ready,
+        fields: resource.fields.clone(),
+        uses: uses.filter(|n| resource.key.kind != Kind::Server || n.baked).map(|n| n.key.clone()).collect(),
+    }
+}
+
+fn text(intended: &Intended, observed: &Observed) -> String {
+    plan(intended, observed).to_string()
+}
+
+#[test]
+fn first_up() {
+    insta::assert_snapshot!(text(&yard(shop()), &Observed::default()));
+}
+
+#[test]
+fn nothing_to_do() {
+    let intended = yard(shop());
+    let toy = Toy::up(&intended);
+    assert!(plan(&intended, &toy.observed).is_noop());
+    insta::assert_snapshot!(text(&intended, &toy.observed), @"nothing to do, 18 unchanged");
+}
+
+#[test]
+fn changes_in_place_and_by_replacement() {
+    let toy = Toy::up(&yard(shop()));
+    let mut spec = shop();
+    spec["networks"][0]["mtu"] = json!(1400);
+    spec["servers"][0]["tags"] = json!(["blue"]);
+    spec["servers"][0]["metadata"] = json!({"tier": "data"});
+    spec["servers"][1]["image"] = json!("tiny2");
+    spec["volumes"][0]["size"] = json!("2Gi");
+    spec["securityGroups"][0]["rules"][0]["port"] = json!("8080");
+    insta::assert_snapshot!(text(&yard(spec), &toy.observed));
+}
+
+#[test]
+fn another_address_takes_all_that_stands_on_it() {
+    let toy = Toy::up(&yard(shop()));
+    let mut spec = shop();
+    spec["networks"][0]["cidr"] = json!("10.21.0.0/24");
+    insta::assert_snapshot!(text(&yard(spec), &toy.observed));
+}
+
+#[test]
+fn down() {
+    let intended = yard(shop());
+    let mut toy = Toy::up(&intended);
+    let plan = removal("shop", &toy.observed);
+    insta::assert_snapshot!(plan.to_string());
+    toy.apply(&intended, &plan);
+    assert_eq!(toy.observed.resources, []);
+}
+
+#[test]
+fn a_volume_does_not_shrink() {
+    let mut spec = shop();
+    spec["volumes"][0]["size"] = json!("2Gi");
+    let toy = Toy::up(&yard(spec));
+    let plan = plan(&yard(shop()), &toy.observed);
+    assert_eq!(plan.refusals.len(), 1);
+    assert!(!plan.is_noop());
+}
+
+#[test]
+fn doubles_go_and_the_one_in_use_stays() {
+    let intended = yard(shop());
+    let mut toy = Toy::up(&intended);
+    let key = Key::new(Kind::Port, "db/front");
+    let mut used = toy.observed.get(&key).unwrap().clone();
+    // The younger one is the one that the server got.
+    (used.id, used.created, used.held) = ("younger".into(), "9".into(), true);
+    toy.observed.resources.push(used);
+    let plan = plan(&intended, &toy.observed);
+    assert_eq!(plan.to_string(), "- remove   port db/front: it is a double\n1 to remove, 18 unchanged\n");
+    toy.apply(&intended, &plan);
+    assert_eq!(toy.observed.get(&key).unwrap().id, "younger");
+}
+
+#[test]
+fn states_and_what_becomes_of_them() {
+    let intended = yard(shop());
+    let mut toy = Toy::up(&intended);
+    for seen in &mut toy.observed.resources {
+        seen.state = match seen.key.to_string().as_str() {
+            "server db" => State::Stopped("SHUTOFF".into()),
+            "server web" => State::Broken("it is in ERROR: no valid host".into()),
+            "volume data" => State::Pending("creating".into()),
+            _ => State::Ready,
+        };
+    }
+    insta::assert_snapshot!(text(&intended, &toy.observed));
+}
+
+#[test]
+fn marks_are_read_back() {
+    for kind in Kind::ALL {
+        let mark = Mark::new("shop-2", &Key::new(kind, "a/b_c:d"));
+        assert_eq!(Mark::parse(&mark.to_string()), Some(mark.clone()));
+        let named = Mark::new("shop-2", &Key::new(kind, "a_b-c"));
+        assert_eq!(Mark::parse_name(kind, &named.as_name()), Some(named));
+    }
+    for other in
+        ["", "stackyard:", "stackyard:a", "stackyard:a/b", "stackyard:a/network/", "made by stackyard:a/network/b"]
+    {
+        assert_eq!(Mark::parse(other), None);
+    }
+}
+
+#[test]
+fn a_protocol_with_several_names_is_one() {
+    let key = |proto| super::intend::rule_key("web", true, true, Some(proto), None, None);
+    assert_eq!(key("ipv6-icmp"), key("icmpv6"));
+}
+
+#[test]
+fn pictures() {
+    let intended = yard(shop());
+    let toy = Toy::up(&intended);
+    let notes = BTreeMap::from([(Key::new(Kind::Server, "db"), "ACTIVE 10.20.0.5".to_owned())]);
+    insta::assert_snapshot!(picture::tree(&intended, &toy.observed, &notes));
+    insta::assert_snapshot!(picture::dot(&intended, &Observed::default()));
+}
+
+#[test]
+fn the_schema_is_the_committed_one() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/schema/yard.schema.json");
+    let now = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
+    if std::env::var_os("STACKYARD_WRITE_SCHEMA").is_some() {
+        std::fs::write(path, &now).unwrap();
+    }
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(committed == now, "docs/schema/yard.schema.json is old; STACKYARD_WRITE_SCHEMA=1 writes it");
+}
+
+#[test]
+fn ten_thousand_resources_in_a_second() {
+    let mut spec = shop();
+    spec["servers"][1] = json!({"name": "many", "count": 5000, "flavor": "f", "image": "i", "securityGroups": ["web"]});
+    spec["floatingIPs"] = json!([]);
+    let intended = yard(spec);
+    assert!(intended.resources.len() > 10_000);
+    let begun = Instant::now();
+    let first = plan(&intended, &Observed::default());
+    let resources = intended.resources.iter().enumerate().map(|(i, r)| seen(r, format!("id{i}"))).collect();
+    let second = plan(&intended, &Observed { resources });
+    let took = begun.elapsed() / 2;
+    assert!(!first.is_noop() && second.is_noop());
+    let limit = if cfg!(debug_assertions) { 5 } else { 1 };
+    assert!(took < Duration::from_secs(limit), "{took:?}");
+}
+
+/// Manifests that differ in everything that can differ.
+fn specs() -> impl Strategy<Value = Value> {
+    let network = (0..3u8, any::<bool>(), prop::option::of(1300..1303u32));
+    let server = (0..2usize, any::<bool>(), any::<bool>(), any::<bool>(), 0..2u8, any::<bool>());
+    (prop::collection::vec(network, 1..3), prop::collection::vec(server, 0..4), 0..3u8).prop_map(
+        |(networks, servers, rules)| {
+            let count = networks.len();
+            let routed: Vec<bool> = networks.iter().map(|n| n.1).collect();
+            let networks: Vec<Value> = (networks.into_iter().enumerate())
+                .map(|(i, (net, routed, mtu))| {
+                    let router = if routed { json!({"external": "public"}) } else { Value::Null };
+                    json!({"name": format!("n{i}"), "cidr": format!("10.{i}.{net}.0/24"), "router": router, "mtu": mtu})
+                })
+                .collect();
+            let rules: Vec<Value> =
+                (0..rules).map(|i| json!({"proto": "tcp", "port": 80 + u32::from(i), "from": "web"})).collect();
+            let mut volumes = Vec::new();
+            let mut ips = Vec::new();
+            let servers: Vec<Value> = (servers.into_iter().enumerate())
+                .map(|(i, (network, group, volume, ip, image, boot))| {
+                    let name = format!("s{i}");
+                    // It needs a router.
+                    if ip && routed[network % count] {
+                        ips.push(json!({"server": name}));
+                    }
+                    let attached = if volume { vec![format!("v{i}")] } else { Vec::new() };
+                    volumes.extend(attached.iter().map(|v| json!({"name": v, "size": 1})));
+                    let groups = if group { vec!["web"] } else { Vec::new() };
+                    let boot = if boot { json!({"size": 1}) } else { Value::Null };
+                    json!({"name": name, "flavor": "f", "image": format!("i{image}"), "volumes": attached,
+                        "network": format!("n{}", network % count), "securityGroups": groups, "bootVolume": boot})
+                })
+                .collect();
+            json!({"networks": networks, "securityGroups": [{"name": "web", "rules": rules}],
+                "volumes": volumes, "servers": servers, "floatingIPs": ips})
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// From any yard to any other, from any half of it, with doubles and broken ones: one plan
+    /// carried out, and there is nothing to do; no step comes before what it needs.
+    #[test]
+    fn one_plan_is_enough(from in specs(), to in specs(), lost in prop::collection::vec(0..60usize, 0..4),
+                          double in 0..60usize, broken in 0..60usize) {
+        let (from, to) = (yard(from), yard(to));
+        let mut toy = Toy::up(&from);
+        let all = toy.observed.resources.len();
+        let key = toy.observed.resources[broken % all].key.clone();
+        if matches!(key.kind, Kind::Server | Kind::Volume) {
+            toy.observed.resources[broken % all].state = State::Broken("ERROR".into());
+        }
+        let mut copy = toy.observed.resources[double % all].clone();
+        if !matches!(copy.key.kind, Kind::Rule | Kind::Attachment | Kind::Interface | Kind::Keypair) {
+            (copy.id, copy.created) = ("double".into(), "zzz".into());
+            toy.observed.resources.push(copy);
+        }
+        // Lost is what nothing else uses, as somebody else may have removed it.
+        for i in lost {
+            let used: BTreeSet<Key> = toy.observed.resources.iter().flat_map(|s| s.uses.clone()).collect();
+            let key = toy.observed.resources[i % toy.observed.resources.len()].key.clone();
+            if !used.contains(&key) && toy.observed.resources.len() > 1 {
+                toy.observed.resources.retain(|s| s.key != key);
+            }
+        }
+        let first = plan(&to, &toy.observed);
+        toy.apply(&to, &first);
+        let second = plan(&to, &toy.observed);
+        prop_assert!(second.is_noop(), "first\n{first}\nsecond\n{second}");
+        toy.apply(&to, &removal("shop", &toy.observed));
+        prop_assert!(toy.observed.resources.is_empty());
+    }
+}
