@@ -1,0 +1,181 @@
+//! Compose files to [`Stack`]s (Compose specification).
+//!
+//! ```text
+//! for each file:  parse -> interpolate -> one form per key (canonical) -> paths relative to
+//!                 the project -> extends -> include
+//! then:           merge the files -> choose profiles -> read services -> check references
+//! ```
+//!
+//! All steps but the last work on [`Node`]s, so that every value knows its place until it
+//! becomes a part of the stack.
+//!
+//! Extension: the `file` of a config or secret may be a directory; all files below it are
+//! mounted under the target.
+//!
+//! Where this differs from `docker compose` on purpose: plain scalars keep their text
+//! (`VERSION: 1.10` is not 1.1), a named volume may have one letter, secrets are one per
+//! target as configs are, and what has no effect or is not supported is always told.
+
+mod canonical;
+mod check;
+mod dotenv;
+mod files;
+mod load;
+mod merge;
+mod mounts;
+mod network;
+mod service;
+mod units;
+
+pub use dotenv::parse as parse_dotenv;
+pub use files::{FileError, Files, SourceFiles};
+
+use crate::diag::{Log, Place, Problems, Warning};
+use crate::interpolate::Variables;
+use crate::package::{is_stack_name, start_of};
+use crate::source::Source;
+use crate::yaml::{Fate, Fields, Node};
+use stackyard_core::stack::Stack;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// What makes a stack: the files, and everything they may refer to.
+pub struct Project<'a> {
+    /// Where the Compose files and what they name are read from.
+    pub source: &'a dyn Source,
+    /// Compose files relative to the source's root; later ones override earlier ones.
+    pub paths: Vec<String>,
+    /// Name of the stack; the files' `name` when absent.
+    pub name: Option<String>,
+    /// Active profiles; `*` activates all.
+    pub profiles: Vec<String>,
+    /// What `${VAR}` and environment entries without a value stand for.
+    pub variables: Variables,
+    /// Content of configs and secrets.
+    pub files: &'a dyn Files,
+    /// What `~` in paths stands for.
+    pub home: Option<PathBuf>,
+}
+
+/// A stack that was read.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The stack.
+    pub stack: Stack,
+    /// What in the files has no effect.
+    pub warnings: Vec<Warning>,
+}
+
+/// Everything that readers of parts need.
+pub(crate) struct Cx<'a> {
+    pub(crate) project: &'a Project<'a>,
+    pub(crate) variables: &'a Variables,
+    pub(crate) log: &'a Log,
+}
+
+/// Reads Compose files into a stack.
+///
+/// # Errors
+///
+/// All mistakes that were found, with places.
+pub fn load(project: &Project<'_>) -> Result<Loaded, Problems> {
+    let log = Log::default();
+    let mut variables = project.variables.clone();
+    if let Some(name) = &project.name {
+        variables.set_default("COMPOSE_PROJECT_NAME", name);
+    }
+    let cx = Cx { project, variables: &variables, log: &log };
+    let stack = read(&cx);
+    let warnings = log.finish()?;
+    match stack {
+        Some(stack) => Ok(Loaded { stack, warnings }),
+        // Only reached when a reader gave up without saying why.
+        None => {
+            let place = Place::file(project.paths.first().map_or("compose.yaml", String::as_str));
+            Err(crate::diag::Problem { place, message: "no stack could be read".into(), hint: None }.into())
+        }
+    }
+}
+
+fn read(cx: &Cx<'_>) -> Option<Stack> {
+    let root = load::project(cx)?;
+    if cx.log.failed() {
+        return None;
+    }
+    let fields = Fields::of(&root, "", cx.log)?;
+    let name = stack_name(&fields, cx);
+    let (services, networks, volumes) = (fields.get("services"), fields.get("networks"), fields.get("volumes"));
+    let (configs, secrets) = (fields.get("configs"), fields.get("secrets"));
+    fields.finish(
+        true,
+        &[
+            ("version", Fate::Ignored("the version of the format is not looked at any more")),
+            ("include", Fate::Ignored("it was carried out")),
+            ("models", Fate::Refused("models cannot be run here")),
+        ],
+    );
+
+    let all = section(services, "services", cx);
+    if all.is_empty() && !cx.log.failed() {
+        cx.log.problem(&root.place, "the file has no services");
+    }
+    let active = check::active(&all, cx);
+    let mut read = BTreeMap::new();
+    for (key, node) in all.iter().filter(|(name, _)| active.contains(*name)) {
+        if let Some(service) = service::read(key, node, cx) {
+            read.insert((*key).to_owned(), service);
+        }
+    }
+    let nodes: BTreeMap<&str, &Node> = all.iter().map(|(k, n)| (*k, *n)).collect();
+    check::dependencies(&mut read, &nodes, cx);
+
+    let networks = section(networks, "networks", cx);
+    let volumes = section(volumes, "volumes", cx);
+    let configs = section(configs, "configs", cx);
+    let secrets = section(secrets, "secrets", cx);
+    let used = check::uses(
+        &read,
+        &nodes,
+        &check::Tops { networks: &networks, volumes: &volumes, configs: &configs, secrets: &secrets },
+        cx,
+    );
+    let stack = Stack {
+        networks: network::networks(&name, &networks, &used.networks, cx),
+        volumes: mounts::volumes(&name, &volumes, &used.volumes, cx),
+        configs: files::read(files::What::Config, &configs, &used.configs, cx),
+        secrets: files::read(files::What::Secret, &secrets, &used.secrets, cx),
+        services: read,
+        name,
+    };
+    Some(stack)
+}
+
+fn stack_name(fields: &Fields<'_, '_>, cx: &Cx<'_>) -> String {
+    let place = fields.map.get("name").map(|n| n.place.clone());
+    let place = place.unwrap_or_else(|| start_of(cx.project.source, &cx.project.paths.concat()));
+    let own = fields.string("name");
+    let Some(name) = cx.project.name.clone().or(own) else {
+        cx.log.problem_hint(&place, "the stack has no name", Some("add `name:` to the file".into()));
+        return String::new();
+    };
+    if !is_stack_name(&name) {
+        cx.log.problem(&place, format!("`{name}` cannot name a stack: only [a-z0-9][a-z0-9_-]* can"));
+    }
+    name
+}
+
+/// A top-level section's entries.
+pub(crate) type Section<'n> = Vec<(&'n str, &'n Node)>;
+
+fn section<'n>(node: Option<&'n Node>, name: &str, cx: &Cx<'_>) -> Section<'n> {
+    use crate::yaml::Reading;
+    let Some(node) = node else { return Vec::new() };
+    let entries = node.entries(name, cx.log).iter();
+    entries.filter(|(k, _)| !k.text.starts_with("x-")).map(|(k, n)| (k.text.as_str(), n)).collect()
+}
+
+/// Names of a section's entries that services use.
+pub(crate) type Used = BTreeSet<String>;
+
+#[cfg(test)]
+mod tests;

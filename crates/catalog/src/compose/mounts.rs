@@ -1,0 +1,224 @@
+//! Volumes, bind mounts, memory mounts, devices, mounted files.
+
+use super::service::{one_of, parsed};
+use super::{Cx, Section, Used, units};
+use crate::yaml::{Fate, Fields, Node, Reading};
+use stackyard_core::stack::{Bind, Device, FileMount, Mount, MountKind, Propagation, Volume};
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+const PROPAGATIONS: &[(&str, Propagation)] = &[
+    ("private", Propagation::Private),
+    ("rprivate", Propagation::Rprivate),
+    ("shared", Propagation::Shared),
+    ("rshared", Propagation::Rshared),
+    ("slave", Propagation::Slave),
+    ("rslave", Propagation::Rslave),
+];
+
+/// A service's `volumes`.
+pub(crate) fn mounts(f: &Fields<'_, '_>, cx: &Cx<'_>) -> Vec<Mount> {
+    let Some(node) = f.get("volumes") else { return Vec::new() };
+    let path = f.at("volumes");
+    let items = node.items(&path, f.log).iter().enumerate();
+    items.filter_map(|(i, n)| mount(n, &format!("{path}[{i}]"), cx)).collect()
+}
+
+fn mount(node: &Node, path: &str, cx: &Cx<'_>) -> Option<Mount> {
+    let f = Fields::of(node, path, cx.log)?;
+    f.need("type", node);
+    let kind = one_of(
+        &f,
+        "type",
+        &[("volume", 'v'), ("bind", 'b'), ("tmpfs", 't'), ("image", 'i'), ("cluster", 'c'), ("npipe", 'n')],
+    );
+    let target = f.need("target", node).and_then(|n| absolute(n, &f.at("target"), &f));
+    let source = f.string("source");
+    let read_only = f.bool("read_only").unwrap_or(false);
+    let bind = f.get("bind").and_then(|n| Fields::of(n, f.at("bind"), f.log));
+    let volume = f.get("volume").and_then(|n| Fields::of(n, f.at("volume"), f.log));
+    let tmpfs = f.get("tmpfs").and_then(|n| Fields::of(n, f.at("tmpfs"), f.log));
+    f.get("consistency");
+    let kind = match (kind?, source) {
+        ('v', source) => {
+            let nocopy = volume.as_ref().and_then(|v| v.bool("nocopy")).unwrap_or(false);
+            Some(source.map_or(MountKind::Anonymous, |name| MountKind::Volume { name, nocopy }))
+        }
+        ('b', Some(source)) => {
+            let source = host_path(&source, &node.place, path, cx);
+            let propagation = bind.as_ref().and_then(|b| one_of(b, "propagation", PROPAGATIONS));
+            let create_host_path = bind.as_ref().and_then(|b| b.bool("create_host_path")).unwrap_or(true);
+            source.map(|source| MountKind::Bind(Bind { source, create_host_path, propagation }))
+        }
+        ('b', None) => {
+            cx.log.problem(&node.place, format!("{path}: a bind mount needs a `source`"));
+            None
+        }
+        ('t', _) => Some(MountKind::Tmpfs { size: tmpfs.as_ref().and_then(|t| parsed(t, "size", units::bytes)) }),
+        _ => {
+            cx.log.problem(&node.place, format!("{path}: only volume, bind and tmpfs can be mounted"));
+            None
+        }
+    };
+    if let Some(bind) = bind {
+        bind.get("propagation");
+        bind.get("create_host_path");
+        let why = "volumes are not relabelled; use security_opt";
+        bind.finish(true, &[("selinux", Fate::Ignored(why)), ("recursive", Fate::Refused("leave it out"))]);
+    }
+    if let Some(volume) = volume {
+        volume.get("nocopy");
+        volume.finish(
+            true,
+            &[
+                ("subpath", Fate::Refused("mount the whole volume")),
+                ("labels", Fate::Refused("label the volume at top level")),
+            ],
+        );
+    }
+    if let Some(tmpfs) = tmpfs {
+        tmpfs.get("size");
+        tmpfs.finish(true, &[("mode", Fate::Refused("use the service's `tmpfs: /path:mode=...`"))]);
+    }
+    f.finish(true, &[("image", Fate::Refused("only volume, bind and tmpfs can be mounted"))]);
+    Some(Mount { kind: kind?, target: target?, read_only })
+}
+
+fn absolute(node: &Node, path: &str, f: &Fields<'_, '_>) -> Option<String> {
+    let text = node.string(path, f.log)?;
+    if !text.starts_with('/') {
+        f.log.problem(&node.place, format!("{path}: `{text}` is not an absolute path"));
+        return None;
+    }
+    Some(clean(Path::new(&text)))
+}
+
+/// A path of the host, absolute.
+fn host_path(text: &str, place: &crate::diag::Place, path: &str, cx: &Cx<'_>) -> Option<String> {
+    let text = expand_home(text, cx);
+    if text.starts_with('/') {
+        return Some(clean(Path::new(&text)));
+    }
+    match cx.project.source.root() {
+        Some(root) => Some(clean(&root.join(&text))),
+        None => {
+            let hint = Some("mount files of the package with `configs`".into());
+            cx.log.problem_hint(place, format!("{path}: `{text}` is in no directory of this machine"), hint);
+            None
+        }
+    }
+}
+
+/// A path with a leading `~` replaced, where it is known what that is.
+pub(crate) fn expand_home(text: &str, cx: &Cx<'_>) -> String {
+    match (text.strip_prefix('~'), &cx.project.home) {
+        (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => {
+            home.join(rest.trim_start_matches('/')).display().to_string()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// An absolute path without `.`, `..` and a slash at its end.
+fn clean(path: &Path) -> String {
+    let mut clean = PathBuf::from("/");
+    for part in path.components() {
+        match part {
+            Component::ParentDir => {
+                clean.pop();
+            }
+            Component::Normal(part) => clean.push(part),
+            _ => {}
+        }
+    }
+    clean.display().to_string()
+}
+
+/// A service's `tmpfs`: targets with options, `/run:size=64m,mode=1777`.
+pub(crate) fn tmpfs(f: &Fields<'_, '_>) -> BTreeMap<String, String> {
+    let Some(node) = f.get("tmpfs") else { return BTreeMap::new() };
+    let mut all = BTreeMap::new();
+    for text in f.strings("tmpfs") {
+        let (target, options) = text.split_once(':').unwrap_or((&text, ""));
+        if !target.starts_with('/') {
+            f.log.problem(&node.place, format!("{}: `{target}` is not an absolute path", f.at("tmpfs")));
+        }
+        all.insert(target.to_owned(), options.to_owned());
+    }
+    all
+}
+
+/// A service's `devices`.
+pub(crate) fn devices(f: &Fields<'_, '_>) -> Vec<Device> {
+    let Some(node) = f.get("devices") else { return Vec::new() };
+    let path = f.at("devices");
+    let items = node.items(&path, f.log).iter().enumerate();
+    let read = items.filter_map(|(i, n)| {
+        let d = Fields::of(n, format!("{path}[{i}]"), f.log)?;
+        let source = d.need("source", n).and_then(|s| absolute(s, &d.at("source"), &d));
+        let target = d.get("target").and_then(|t| absolute(t, &d.at("target"), &d));
+        let permissions = d.string("permissions").unwrap_or_else(|| "rwm".into());
+        if permissions.is_empty() || !permissions.chars().all(|c| "rwm".contains(c)) {
+            d.log.problem(&n.place, format!("{}: `{permissions}` is not of `rwm`", d.at("permissions")));
+        }
+        d.finish(true, &[]);
+        let source = source?;
+        Some(Device { target: target.unwrap_or_else(|| source.clone()), source, permissions })
+    });
+    read.collect()
+}
+
+/// A service's `configs` or `secrets`; `dir` is where a relative target is.
+pub(crate) fn files(f: &Fields<'_, '_>, key: &'static str, dir: &str) -> Vec<FileMount> {
+    let Some(node) = f.get(key) else { return Vec::new() };
+    let path = f.at(key);
+    let items = node.items(&path, f.log).iter().enumerate();
+    let read = items.filter_map(|(i, n)| {
+        let m = Fields::of(n, format!("{path}[{i}]"), f.log)?;
+        let source = m.need("source", n).and_then(|s| s.string(&m.at("source"), m.log));
+        let target = m.string("target");
+        let why = "files are root's and mode 0600";
+        m.finish(true, &[("uid", Fate::Ignored(why)), ("gid", Fate::Ignored(why)), ("mode", Fate::Ignored(why))]);
+        let source = source?;
+        let target = target.unwrap_or_else(|| source.clone());
+        let target = if target.starts_with('/') { target } else { format!("{dir}{target}") };
+        Some(FileMount { source, target })
+    });
+    read.collect()
+}
+
+/// The top-level volumes that services use.
+pub(crate) fn volumes(stack: &str, section: &Section<'_>, used: &Used, cx: &Cx<'_>) -> BTreeMap<String, Volume> {
+    let mut volumes = BTreeMap::new();
+    for (key, node) in section {
+        let Some(f) = Fields::of(node, format!("volumes.{key}"), cx.log) else { continue };
+        let (external, external_name) = external(&f);
+        let name = f.string("name").or(external_name);
+        let volume = Volume {
+            name: name.unwrap_or_else(|| if external { (*key).to_owned() } else { format!("{stack}_{key}") }),
+            external,
+            driver: f.string("driver"),
+            driver_opts: f.text_map("driver_opts"),
+            labels: f.text_map("labels"),
+        };
+        f.finish(true, &[]);
+        if used.contains(*key) {
+            volumes.insert((*key).to_owned(), volume);
+        }
+    }
+    volumes
+}
+
+/// `external: true`, or the old `external: {name: x}`.
+pub(crate) fn external(f: &Fields<'_, '_>) -> (bool, Option<String>) {
+    match f.get("external") {
+        None => (false, None),
+        Some(node) if node.as_map().is_some() => {
+            let Some(e) = Fields::of(node, f.at("external"), f.log) else { return (true, None) };
+            let name = e.string("name");
+            e.finish(true, &[]);
+            (true, name)
+        }
+        Some(node) => (node.bool(&f.at("external"), f.log).unwrap_or(false), None),
+    }
+}

@@ -1,0 +1,210 @@
+//! Networks, ports, hosts.
+
+use super::mounts::external;
+use super::service::one_of;
+use super::units::port_range;
+use super::{Cx, Section, Used};
+use crate::yaml::{Fate, Fields, Node, Reading};
+use stackyard_core::stack::{Attachment, DEFAULT_NETWORK, Network, NetworkMode, PortProtocol, PublishedPort};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+const PROTOCOLS: &[(&str, PortProtocol)] =
+    &[("tcp", PortProtocol::Tcp), ("udp", PortProtocol::Udp), ("sctp", PortProtocol::Sctp)];
+
+/// A service's `network_mode` and `networks`.
+pub(crate) fn mode(f: &Fields<'_, '_>) -> NetworkMode {
+    let networks = f.get("networks");
+    let Some(node) = f.get("network_mode") else {
+        return NetworkMode::Networks(networks.map(|n| attachments(n, f)).unwrap_or_default());
+    };
+    if let Some(networks) = networks {
+        let message = format!("{}: `networks` and `network_mode` exclude each other", f.path);
+        f.log.problem(&networks.place, message);
+    }
+    let mode = node.string(&f.at("network_mode"), f.log).unwrap_or_default();
+    match mode.split_once(':').unwrap_or((&mode, "")) {
+        ("host", "") => NetworkMode::Host,
+        ("none", "") => NetworkMode::None,
+        ("service", name) if !name.is_empty() => NetworkMode::Service(name.to_owned()),
+        ("container", name) if !name.is_empty() => NetworkMode::Container(name.to_owned()),
+        _ => {
+            let message = format!(
+                "{}: `{mode}`: one of `host`, `none`, `service:<name>`, `container:<name>` is expected",
+                f.at("network_mode")
+            );
+            f.log.problem(&node.place, message);
+            NetworkMode::default()
+        }
+    }
+}
+
+fn attachments(node: &Node, f: &Fields<'_, '_>) -> BTreeMap<String, Attachment> {
+    let mut all = BTreeMap::new();
+    let path = f.at("networks");
+    for (key, value) in node.entries(&path, f.log) {
+        if value.is_null() {
+            all.insert(key.text.clone(), Attachment::default());
+            continue;
+        }
+        let Some(a) = Fields::of(value, format!("{path}.{}", key.text), f.log) else { continue };
+        let attachment = Attachment {
+            aliases: a.strings("aliases"),
+            ipv4_address: address(&a, "ipv4_address", IpAddr::is_ipv4),
+            ipv6_address: address(&a, "ipv6_address", IpAddr::is_ipv6),
+            mac_address: a.string("mac_address"),
+            driver_opts: a.text_map("driver_opts"),
+        };
+        a.finish(
+            true,
+            &[
+                ("priority", Fate::Ignored("networks are attached in the order of their names")),
+                ("gw_priority", Fate::Refused("leave it out")),
+                ("interface_name", Fate::Refused("leave it out")),
+                ("link_local_ips", Fate::Refused("leave it out")),
+            ],
+        );
+        all.insert(key.text.clone(), attachment);
+    }
+    all
+}
+
+fn address(f: &Fields<'_, '_>, key: &'static str, family: impl Fn(&IpAddr) -> bool) -> Option<String> {
+    super::service::parsed(f, key, |text| match text.parse::<IpAddr>() {
+        Ok(ip) if family(&ip) => Ok(text.to_owned()),
+        _ => Err("an address is expected".into()),
+    })
+}
+
+/// A service's `ports`.
+pub(crate) fn ports(f: &Fields<'_, '_>) -> Vec<PublishedPort> {
+    let Some(node) = f.get("ports") else { return Vec::new() };
+    let path = f.at("ports");
+    let items = node.items(&path, f.log).iter().enumerate();
+    items.filter_map(|(i, n)| port(n, format!("{path}[{i}]"), f)).collect()
+}
+
+fn port(node: &Node, path: String, f: &Fields<'_, '_>) -> Option<PublishedPort> {
+    let p = Fields::of(node, path, f.log)?;
+    p.need("target", node);
+    let target = single(&p, "target");
+    let published = single(&p, "published");
+    let protocol =
+        if p.get("protocol").is_some() { one_of(&p, "protocol", PROTOCOLS) } else { Some(PortProtocol::Tcp) };
+    let host_ip = super::service::parsed(&p, "host_ip", |text| match text.parse::<IpAddr>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("an address is expected".into()),
+    });
+    let mode = p.get("mode").is_none() || one_of(&p, "mode", &[("host", ()), ("ingress", ())]).is_some();
+    p.get("name");
+    p.get("app_protocol");
+    p.finish(true, &[]);
+    (mode && protocol.is_some()).then_some(())?;
+    Some(PublishedPort { target: target?, published, host_ip, protocol: protocol? })
+}
+
+fn single(p: &Fields<'_, '_>, key: &'static str) -> Option<u16> {
+    super::service::parsed(p, key, |text| match port_range(text) {
+        Some((first, last)) if first == last => Ok(first),
+        _ => Err("a port from 1 to 65535 is expected".into()),
+    })
+}
+
+/// A service's `expose`: `80`, `80/udp`, `8000-8010`.
+pub(crate) fn expose(f: &Fields<'_, '_>) -> Vec<String> {
+    let Some(node) = f.get("expose") else { return Vec::new() };
+    let mut all = Vec::new();
+    for text in f.strings("expose") {
+        let (ports, protocol) = text.split_once('/').unwrap_or((&text, "tcp"));
+        match port_range(ports) {
+            Some((first, last)) if PROTOCOLS.iter().any(|(p, _)| *p == protocol) => {
+                all.extend((first..=last).map(|p| format!("{p}/{protocol}")));
+            }
+            _ => f.log.problem(&node.place, format!("{}: `{text}` is not port[-port][/protocol]", f.at("expose"))),
+        }
+    }
+    all
+}
+
+/// A service's `extra_hosts`, `name=address` or `name:address`, as `name:address`.
+pub(crate) fn extra_hosts(f: &Fields<'_, '_>) -> Vec<String> {
+    let Some(node) = f.get("extra_hosts") else { return Vec::new() };
+    let mut all = Vec::new();
+    for text in f.strings("extra_hosts") {
+        let parts = text.split_once('=').or_else(|| text.split_once(':'));
+        match parts {
+            Some((name, address)) if !name.is_empty() && !address.is_empty() => {
+                all.push(format!("{name}:{}", address.trim_start_matches('[').trim_end_matches(']')));
+            }
+            _ => f.log.problem(&node.place, format!("{}: `{text}` is not name=address", f.at("extra_hosts"))),
+        }
+    }
+    all
+}
+
+/// The networks that services use.
+pub(crate) fn networks(stack: &str, section: &Section<'_>, used: &Used, cx: &Cx<'_>) -> BTreeMap<String, Network> {
+    let mut networks = BTreeMap::new();
+    for (key, node) in section {
+        let Some(f) = Fields::of(node, format!("networks.{key}"), cx.log) else { continue };
+        let (external, external_name) = external(&f);
+        let name = f.string("name").or(external_name);
+        let network = Network {
+            name: name.unwrap_or_else(|| if external { (*key).to_owned() } else { format!("{stack}_{key}") }),
+            external,
+            driver: f.string("driver"),
+            driver_opts: f.text_map("driver_opts"),
+            labels: f.text_map("labels"),
+            internal: f.bool("internal").unwrap_or(false),
+            enable_ipv6: f.bool("enable_ipv6").unwrap_or(false),
+            subnets: ipam(&f),
+        };
+        f.finish(
+            true,
+            &[
+                ("attachable", Fate::Ignored("any container can be attached on one engine")),
+                ("enable_ipv4", Fate::Refused("leave it out")),
+            ],
+        );
+        if used.contains(*key) {
+            networks.insert((*key).to_owned(), network);
+        }
+    }
+    if used.contains(DEFAULT_NETWORK) && !networks.contains_key(DEFAULT_NETWORK) {
+        let name = format!("{stack}_{DEFAULT_NETWORK}");
+        networks.insert(DEFAULT_NETWORK.to_owned(), Network { name, ..Network::default() });
+    }
+    networks
+}
+
+fn ipam(f: &Fields<'_, '_>) -> Vec<(String, Option<String>)> {
+    let Some(ipam) = f.get("ipam").and_then(|n| Fields::of(n, f.at("ipam"), f.log)) else { return Vec::new() };
+    let mut subnets = Vec::new();
+    if let Some(node) = ipam.get("config") {
+        let path = ipam.at("config");
+        for (i, item) in node.items(&path, f.log).iter().enumerate() {
+            let Some(c) = Fields::of(item, format!("{path}[{i}]"), f.log) else { continue };
+            c.need("subnet", item);
+            let subnet = super::service::parsed(&c, "subnet", |text| {
+                text.parse::<ipnet::IpNet>()
+                    .map(|_| text.to_owned())
+                    .map_err(|_| "a network such as 10.0.0.0/24 is expected".into())
+            });
+            let gateway = address(&c, "gateway", |_| true);
+            c.finish(
+                true,
+                &[("ip_range", Fate::Refused("leave it out")), ("aux_addresses", Fate::Refused("leave it out"))],
+            );
+            subnets.extend(subnet.map(|s| (s, gateway)));
+        }
+    }
+    let driver_default = ipam.string("driver").is_none_or(|d| d == "default");
+    if !driver_default {
+        f.log.problem(
+            &f.map.get("ipam").map(|n| n.place.clone()).unwrap_or_else(|| crate::diag::Place::file("")),
+            format!("{}: only the driver `default` is supported", ipam.path),
+        );
+    }
+    ipam.finish(true, &[("options", Fate::Refused("leave it out"))]);
+    subnets
+}

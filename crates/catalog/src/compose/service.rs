@@ -1,0 +1,426 @@
+//! One service.
+
+use super::{Cx, dotenv, mounts, network, units};
+use crate::interpolate::Variables;
+use crate::yaml::{Fate, Fields, Kind, Node, Reading};
+use stackyard_core::stack::{
+    CgroupMode, Dependency, DependencyCondition, HealthTest, Healthcheck, Logging, NetworkMode, RestartPolicy, Service,
+    Ulimit,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Keys of the specification that are not carried out.
+const OTHERS: &[(&str, Fate)] = &[
+    ("annotations", Fate::Refused("use labels")),
+    ("attach", Fate::Ignored("nothing is attached to")),
+    ("blkio_config", Fate::Refused("leave it out")),
+    ("cgroup_parent", Fate::Refused("leave it out")),
+    ("container_name", Fate::Ignored("containers are named <stack>-<service>-1")),
+    ("cpu_count", Fate::Refused("use cpus")),
+    ("cpu_percent", Fate::Refused("use cpus")),
+    ("cpu_period", Fate::Refused("use cpus")),
+    ("cpu_quota", Fate::Refused("use cpus")),
+    ("cpu_rt_period", Fate::Refused("leave it out")),
+    ("cpu_rt_runtime", Fate::Refused("leave it out")),
+    ("cpu_shares", Fate::Refused("use cpus")),
+    ("cpuset", Fate::Refused("use cpus")),
+    ("credential_spec", Fate::Refused("it is for Windows only")),
+    ("develop", Fate::Ignored("it is for developing only")),
+    ("device_cgroup_rules", Fate::Refused("use devices or privileged")),
+    ("dns_opt", Fate::Refused("leave it out")),
+    ("domainname", Fate::Refused("use a full hostname")),
+    ("external_links", Fate::Refused("use networks")),
+    ("gpus", Fate::Refused("use devices")),
+    ("isolation", Fate::Ignored("it is for Windows only")),
+    ("label_file", Fate::Refused("use labels")),
+    ("links", Fate::Refused("services reach each other by name on a common network")),
+    ("mac_address", Fate::Refused("set it on the service's network")),
+    ("mem_swappiness", Fate::Refused("leave it out")),
+    ("memswap_limit", Fate::Refused("leave it out")),
+    ("models", Fate::Refused("models cannot be run here")),
+    ("oom_kill_disable", Fate::Refused("use oom_score_adj")),
+    ("platform", Fate::Refused("give an image for this machine")),
+    ("post_start", Fate::Refused("use a one-shot service with depends_on")),
+    ("pre_stop", Fate::Refused("handle the stop signal in the container")),
+    ("provider", Fate::Refused("only containers can be run")),
+    ("pull_policy", Fate::Ignored("a missing image is pulled")),
+    ("pull_refresh_after", Fate::Ignored("a missing image is pulled")),
+    ("runtime", Fate::Refused("leave it out")),
+    ("storage_opt", Fate::Refused("leave it out")),
+    ("use_api_socket", Fate::Refused("bind-mount the socket")),
+    ("userns_mode", Fate::Refused("leave it out")),
+    ("volumes_from", Fate::Refused("name the volumes")),
+];
+
+/// Reads one service; `None` after noting why not.
+pub(crate) fn read(name: &str, node: &Node, cx: &Cx<'_>) -> Option<Service> {
+    let log = cx.log;
+    let f = Fields::of(node, format!("services.{name}"), log)?;
+    let mut service = Service {
+        image: f.string("image").unwrap_or_default(),
+        command: words(&f, "command"),
+        entrypoint: words(&f, "entrypoint"),
+        environment: environment(&f, cx),
+        labels: f.text_map("labels"),
+        user: f.string("user"),
+        group_add: f.strings("group_add"),
+        working_dir: f.string("working_dir"),
+        hostname: f.string("hostname"),
+        privileged: f.bool("privileged").unwrap_or(false),
+        cap_add: f.strings("cap_add"),
+        cap_drop: f.strings("cap_drop"),
+        security_opt: f.strings("security_opt"),
+        pid: f.string("pid"),
+        ipc: f.string("ipc"),
+        uts: f.string("uts"),
+        cgroup: one_of(&f, "cgroup", &[("host", CgroupMode::Host), ("private", CgroupMode::Private)]),
+        network_mode: NetworkMode::default(),
+        ports: network::ports(&f),
+        expose: network::expose(&f),
+        volumes: mounts::mounts(&f, cx),
+        tmpfs: mounts::tmpfs(&f),
+        devices: mounts::devices(&f),
+        configs: mounts::files(&f, "configs", "/"),
+        secrets: mounts::files(&f, "secrets", "/run/secrets/"),
+        ulimits: ulimits(&f),
+        sysctls: f.text_map("sysctls"),
+        extra_hosts: network::extra_hosts(&f),
+        dns: f.strings("dns"),
+        dns_search: f.strings("dns_search"),
+        init: f.bool("init"),
+        stop_signal: f.string("stop_signal"),
+        stop_grace_period: duration(&f, "stop_grace_period"),
+        shm_size: parsed(&f, "shm_size", units::bytes),
+        mem_limit: parsed(&f, "mem_limit", units::bytes),
+        mem_reservation: parsed(&f, "mem_reservation", units::bytes),
+        nano_cpus: parsed(&f, "cpus", units::nano_cpus),
+        pids_limit: f.int("pids_limit"),
+        oom_score_adj: f.int("oom_score_adj"),
+        read_only: f.bool("read_only").unwrap_or(false),
+        tty: f.bool("tty").unwrap_or(false),
+        stdin_open: f.bool("stdin_open").unwrap_or(false),
+        logging: logging(&f),
+        healthcheck: healthcheck(&f),
+        depends_on: depends_on(&f),
+        restart: restart(&f),
+        profiles: f.strings("profiles"),
+    };
+    service.network_mode = network::mode(&f);
+    deploy(&f, &mut service);
+    if let Some(scale) = f.get("scale")
+        && scale.int(&f.at("scale"), log).is_some_and(|n| n != 1)
+    {
+        log.problem(&scale.place, format!("{}: only one container a service is run", f.at("scale")));
+    }
+    if let Some(adj) = service.oom_score_adj
+        && !(-1000..=1000).contains(&adj)
+    {
+        log.problem(&node.place, format!("{}: {adj} is not from -1000 to 1000", f.at("oom_score_adj")));
+    }
+    if let Some(build) = f.get("build") {
+        if service.image.is_empty() {
+            let hint = "build the image first and name it with `image`".to_owned();
+            log.problem_hint(&build.place, format!("{}: images are not built here", f.at("build")), Some(hint));
+        } else {
+            log.warn(&build.place, format!("{}: has no effect: the image is taken as it is", f.at("build")));
+        }
+    } else if service.image.is_empty() && f.get("provider").is_none() {
+        log.problem(&node.place, format!("services.{name}: `image` is missing"));
+    }
+    share_namespaces(&mut service);
+    targets(&service, node, &f);
+    f.finish(true, OTHERS);
+    Some(service)
+}
+
+/// Notes targets in the container that are mounted twice.
+fn targets(service: &Service, node: &Node, f: &Fields<'_, '_>) {
+    let volumes = service.volumes.iter().map(|m| &m.target);
+    let files = service.configs.iter().chain(&service.secrets).map(|m| &m.target);
+    let mut seen = BTreeSet::new();
+    for target in volumes.chain(files).chain(service.tmpfs.keys()) {
+        if !seen.insert(target) {
+            f.log.problem(&node.place, format!("{}: two things are mounted at `{target}`", f.path));
+        }
+    }
+}
+
+/// Who shares another service's name space starts after it.
+fn share_namespaces(service: &mut Service) {
+    let mut needed: Vec<String> = [&service.pid, &service.ipc]
+        .into_iter()
+        .flatten()
+        .filter_map(|mode| mode.strip_prefix("service:"))
+        .map(str::to_owned)
+        .collect();
+    if let NetworkMode::Service(other) = &service.network_mode {
+        needed.push(other.clone());
+    }
+    for other in needed {
+        let started = Dependency { condition: DependencyCondition::Started, restart: true, required: true };
+        service.depends_on.entry(other).or_insert(started);
+    }
+}
+
+/// A value read by a function that says what it expects.
+pub(crate) fn parsed<T>(f: &Fields<'_, '_>, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+    let node = f.get(key)?;
+    let text = node.string(&f.at(key), f.log)?;
+    parse(&text).map_err(|e| f.log.problem(&node.place, format!("{}: `{text}`: {e}", f.at(key)))).ok()
+}
+
+fn duration(f: &Fields<'_, '_>, key: &'static str) -> Option<Duration> {
+    parsed(f, key, units::duration)
+}
+
+/// One of some words.
+pub(crate) fn one_of<T: Copy>(f: &Fields<'_, '_>, key: &'static str, words: &[(&str, T)]) -> Option<T> {
+    parsed(f, key, |text| {
+        words.iter().find(|(w, _)| *w == text).map(|(_, v)| *v).ok_or_else(|| {
+            let words: Vec<_> = words.iter().map(|(w, _)| format!("`{w}`")).collect();
+            format!("one of {} is expected", words.join(", "))
+        })
+    })
+}
+
+/// A command: a list of words, or one line that is split as a shell does.
+fn words(f: &Fields<'_, '_>, key: &'static str) -> Option<Vec<String>> {
+    let node = f.get(key)?;
+    if !matches!(node.kind, Kind::Scalar(_)) {
+        return Some(node.strings(&f.at(key), f.log));
+    }
+    let text = node.as_text()?;
+    let words = shlex::split(text);
+    if words.is_none() {
+        f.log.problem(&node.place, format!("{}: `{}` has an open quote", f.at(key), crate::yaml::shorten(text)));
+    }
+    words
+}
+
+fn environment(f: &Fields<'_, '_>, cx: &Cx<'_>) -> BTreeMap<String, String> {
+    let mut environment = BTreeMap::new();
+    if let Some(files) = f.get("env_file") {
+        // Later files see the variables of earlier ones.
+        let mut seen = cx.variables.clone();
+        for (i, item) in files.items(&f.at("env_file"), cx.log).iter().enumerate() {
+            for (name, value) in env_file(item, &format!("{}[{i}]", f.at("env_file")), &seen, cx) {
+                seen.set_default(&name, &value);
+                environment.insert(name, value);
+            }
+        }
+    }
+    if let Some(node) = f.get("environment") {
+        let path = f.at("environment");
+        for (key, value) in node.entries(&path, cx.log) {
+            if key.text.is_empty() || key.text.contains('=') {
+                cx.log.problem(&key.place, format!("{path}: `{}` cannot name a variable", key.text));
+            } else if value.is_null() {
+                // The value comes from where the stack is rendered, if it is set there.
+                match cx.variables.get(&key.text) {
+                    Some(value) => {
+                        environment.insert(key.text.clone(), value.to_owned());
+                    }
+                    None if cx.variables.is_strict() => {
+                        let message = format!("{path}: `{}` has no value, and no answer has its name", key.text);
+                        cx.log.problem(&key.place, message);
+                    }
+                    None => {
+                        environment.remove(&key.text);
+                    }
+                }
+            } else if let Some(text) = value.string(&format!("{path}.{}", key.text), cx.log) {
+                environment.insert(key.text.clone(), text);
+            }
+        }
+    }
+    environment
+}
+
+fn env_file(item: &Node, path: &str, variables: &Variables, cx: &Cx<'_>) -> Vec<(String, String)> {
+    let (file, required) = match item.kind {
+        Kind::Map(_) => {
+            let Some(f) = Fields::of(item, path, cx.log) else { return Vec::new() };
+            let file = f.need("path", item).and_then(|n| n.string(&f.at("path"), cx.log));
+            let required = f.bool("required").unwrap_or(true);
+            let raw = f.string("format").is_some_and(|v| v == "raw");
+            if raw {
+                cx.log.problem(&item.place, format!("{path}: the format `raw` is not supported"));
+            }
+            f.finish(false, &[]);
+            (file, required)
+        }
+        _ => (item.string(path, cx.log), true),
+    };
+    let file = file.map(|f| mounts::expand_home(&f, cx));
+    file.map(|f| dotenv::read(&f, &item.place, required, variables, cx)).unwrap_or_default()
+}
+
+fn ulimits(f: &Fields<'_, '_>) -> BTreeMap<String, Ulimit> {
+    let mut ulimits = BTreeMap::new();
+    let Some(node) = f.get("ulimits") else { return ulimits };
+    let path = f.at("ulimits");
+    for (key, value) in node.entries(&path, f.log) {
+        let path = format!("{path}.{}", key.text);
+        let ulimit = if value.as_map().is_some() {
+            let Some(limits) = Fields::of(value, path, f.log) else { continue };
+            let soft = limits.need("soft", value).and_then(|n| n.int("soft", f.log));
+            let hard = limits.need("hard", value).and_then(|n| n.int("hard", f.log));
+            limits.finish(true, &[]);
+            soft.zip(hard).map(|(soft, hard)| Ulimit { soft, hard })
+        } else {
+            value.int(&path, f.log).map(|v| Ulimit { soft: v, hard: v })
+        };
+        ulimits.extend(ulimit.map(|u| (key.text.clone(), u)));
+    }
+    ulimits
+}
+
+fn logging(f: &Fields<'_, '_>) -> Option<Logging> {
+    let logging = Fields::of(f.get("logging")?, f.at("logging"), f.log)?;
+    let read = Logging { driver: logging.string("driver"), options: logging.text_map("options") };
+    logging.finish(true, &[]);
+    Some(read)
+}
+
+fn healthcheck(f: &Fields<'_, '_>) -> Option<Healthcheck> {
+    let node = f.get("healthcheck")?;
+    let h = Fields::of(node, f.at("healthcheck"), f.log)?;
+    let disable = h.bool("disable").unwrap_or(false);
+    let test = match h.get("test") {
+        _ if disable => Some(HealthTest::Disabled),
+        Some(test) => health_test(test, &h),
+        None => {
+            let hint = Some("give the `test`, or `disable: true`".into());
+            f.log.problem_hint(&node.place, format!("{}: `test` is missing", h.path), hint);
+            None
+        }
+    };
+    let retries = h.get("retries").and_then(|n| {
+        let value = n.int(&h.at("retries"), h.log)?;
+        let fits = u32::try_from(value).ok();
+        if fits.is_none() {
+            h.log.problem(&n.place, format!("{}: {value} is not a count", h.at("retries")));
+        }
+        fits
+    });
+    let (interval, timeout) = (duration(&h, "interval"), duration(&h, "timeout"));
+    let start_period = duration(&h, "start_period");
+    h.finish(true, &[("start_interval", Fate::Ignored("a service that is waited for is tested twice a second"))]);
+    Some(Healthcheck { test: test?, interval, timeout, retries, start_period })
+}
+
+fn health_test(node: &Node, h: &Fields<'_, '_>) -> Option<HealthTest> {
+    if !matches!(node.kind, Kind::List(_)) {
+        return node.string(&h.at("test"), h.log).map(HealthTest::Shell);
+    }
+    let words = node.strings(&h.at("test"), h.log);
+    let (kind, rest) = words.split_first().map(|(k, r)| (k.as_str(), r)).unwrap_or_default();
+    match (kind, rest) {
+        ("NONE", []) => Some(HealthTest::Disabled),
+        ("CMD", [_, ..]) => Some(HealthTest::Cmd(rest.to_vec())),
+        ("CMD-SHELL", [line]) => Some(HealthTest::Shell(line.clone())),
+        _ => {
+            let message =
+                format!("{}: a list starts with `CMD`, `CMD-SHELL` (and one line) or is [`NONE`]", h.at("test"));
+            h.log.problem(&node.place, message);
+            None
+        }
+    }
+}
+
+fn depends_on(f: &Fields<'_, '_>) -> BTreeMap<String, Dependency> {
+    let mut all = BTreeMap::new();
+    let Some(node) = f.get("depends_on") else { return all };
+    for (key, value) in node.entries(&f.at("depends_on"), f.log) {
+        let Some(d) = Fields::of(value, format!("{}.{}", f.at("depends_on"), key.text), f.log) else { continue };
+        d.need("condition", value);
+        let condition = one_of(
+            &d,
+            "condition",
+            &[
+                ("service_started", DependencyCondition::Started),
+                ("service_healthy", DependencyCondition::Healthy),
+                ("service_completed_successfully", DependencyCondition::CompletedSuccessfully),
+            ],
+        );
+        let dependency = condition.map(|condition| Dependency {
+            condition,
+            restart: d.bool("restart").unwrap_or(false),
+            required: d.bool("required").unwrap_or(true),
+        });
+        d.finish(true, &[]);
+        all.extend(dependency.map(|d| (key.text.clone(), d)));
+    }
+    all
+}
+
+fn restart(f: &Fields<'_, '_>) -> RestartPolicy {
+    let policy = parsed(f, "restart", |text| match text.split_once(':').unwrap_or((text, "")) {
+        ("no", "") => Ok(RestartPolicy::No),
+        ("always", "") => Ok(RestartPolicy::Always),
+        ("unless-stopped", "") => Ok(RestartPolicy::UnlessStopped),
+        ("on-failure", "") => Ok(RestartPolicy::OnFailure { max_retries: None }),
+        ("on-failure", max) if max.parse::<u32>().is_ok() => {
+            Ok(RestartPolicy::OnFailure { max_retries: max.parse().ok() })
+        }
+        _ => Err("one of `no`, `always`, `unless-stopped`, `on-failure`, `on-failure:<count>` is expected".into()),
+    });
+    policy.unwrap_or_default()
+}
+
+/// `deploy`: limits of one container; what concerns many is not for one engine.
+fn deploy(f: &Fields<'_, '_>, service: &mut Service) {
+    let Some(d) = f.get("deploy").and_then(|n| Fields::of(n, f.at("deploy"), f.log)) else { return };
+    if let Some(node) = d.get("replicas")
+        && node.int(&d.at("replicas"), d.log).is_some_and(|n| n != 1)
+    {
+        d.log.problem(&node.place, format!("{}: only one container a service is run", d.at("replicas")));
+    }
+    if let Some(r) = d.get("resources").and_then(|n| Fields::of(n, d.at("resources"), d.log)) {
+        if let Some(limits) = r.get("limits").and_then(|n| Fields::of(n, r.at("limits"), r.log)) {
+            service.nano_cpus = parsed(&limits, "cpus", units::nano_cpus).or(service.nano_cpus);
+            service.mem_limit = parsed(&limits, "memory", units::bytes).or(service.mem_limit);
+            service.pids_limit = limits.int("pids").or(service.pids_limit);
+            limits.finish(true, &[]);
+        }
+        if let Some(kept) = r.get("reservations").and_then(|n| Fields::of(n, r.at("reservations"), r.log)) {
+            service.mem_reservation = parsed(&kept, "memory", units::bytes).or(service.mem_reservation);
+            kept.finish(
+                true,
+                &[
+                    ("cpus", Fate::Ignored("one engine reserves no CPUs")),
+                    ("devices", Fate::Refused("use devices")),
+                    ("generic_resources", Fate::Refused("leave it out")),
+                ],
+            );
+        }
+        r.finish(true, &[]);
+    }
+    if let Some(p) = d.get("restart_policy").and_then(|n| Fields::of(n, d.at("restart_policy"), d.log)) {
+        let max_retries = p.int("max_attempts").and_then(|n| u32::try_from(n).ok());
+        let policies = [
+            ("none", RestartPolicy::No),
+            ("on-failure", RestartPolicy::OnFailure { max_retries }),
+            ("any", RestartPolicy::Always),
+        ];
+        let policy = one_of(&p, "condition", &policies).unwrap_or(RestartPolicy::Always);
+        if f.get("restart").is_none() {
+            service.restart = policy;
+        }
+        let why = "the engine has its own back-off";
+        p.finish(true, &[("delay", Fate::Ignored(why)), ("window", Fate::Ignored(why))]);
+    }
+    const MANY: Fate = Fate::Ignored("it is for clusters");
+    d.finish(
+        true,
+        &[
+            ("mode", MANY),
+            ("placement", MANY),
+            ("update_config", MANY),
+            ("rollback_config", MANY),
+            ("endpoint_mode", MANY),
+            ("labels", Fate::Ignored("labels of containers are the service's `labels`")),
+        ],
+    );
+}

@@ -1,0 +1,41 @@
+//! Packages and Compose files, read into stacks.
+//!
+//! ```text
+//! package.yaml ──> Package ── questions ──> Answers::resolve ──> Resolved ─┐
+//!                     │                                                    ├─ variables ─> compose.yaml ─┐
+//!                     ├────── secrets ────> Secrets::generate ─────────────┤                             ├─> core::stack::Stack
+//!                     └────── config/**  ── templates ─────────────────────┴─ files of configs/secrets ──┘
+//! ```
+//!
+//! [`render`] is the way through; [`compose::load`] reads Compose files without a package.
+//! The crate reads the files of a [`Source`] and touches nothing else: who keeps secrets
+//! and answers on disk is the caller. Whatever a file says is either carried into the
+//! stack, or answered with an error or a named [`Warning`]; nothing is dropped silently.
+
+pub mod compose;
+pub mod manifest;
+
+mod answers;
+mod diag;
+mod error;
+mod facts;
+mod interpolate;
+mod package;
+mod question;
+mod render;
+mod secrets;
+mod source;
+mod template;
+mod yaml;
+
+pub use answers::{AnswerError, AnswerErrors, Answers, Origin, Resolved, ResolvedAnswer};
+pub use diag::{Place, Problem, Problems, Warning};
+pub use error::Error;
+pub use facts::HostFacts;
+pub use interpolate::Variables;
+pub use package::{API_VERSION, Package};
+pub use question::{Question, QuestionType, Value};
+pub use render::{Rendered, render};
+pub use secrets::{RandomError, SecretKind, SecretSpec, Secrets};
+pub use source::{Dir, Memory, Source};
+pub use template::TemplateError;

@@ -1,0 +1,163 @@
+//! Manifests of yards: read with line and column in every error, all mistakes at once.
+
+use crate::diag::{Log, Place, Problem, Problems};
+use crate::yaml::{self, Fields, Node, Reading, from_node};
+use serde::de::DeserializeOwned;
+use stackyard_core::yard::intend::{Intended, Trouble, intend};
+use stackyard_core::yard::manifest::{Manifest, Metadata, Spec};
+use std::path::{Path, PathBuf};
+
+/// A manifest that was read.
+#[derive(Debug, Clone)]
+pub struct Yard {
+    /// What the user wrote.
+    pub manifest: Manifest,
+    /// What it means.
+    pub intended: Intended,
+    /// The file's text, to be kept as it is.
+    pub text: String,
+}
+
+/// Why there is no manifest.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("reading the manifest {path}: {source}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It has mistakes.
+    #[error(transparent)]
+    Mistakes(#[from] Problems),
+}
+
+/// Reads the manifest in `path`, and the files that it names, relative to it.
+///
+/// # Errors
+/// [`Error::Read`] if there is no such file, [`Error::Mistakes`] with every mistake.
+pub fn load(path: &Path) -> Result<Yard, Error> {
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: shown.clone(), source })?;
+    let dir = path.parent().map(Path::to_owned).unwrap_or_default();
+    read(&shown, text, &dir).map_err(Error::Mistakes)
+}
+
+/// Reads a manifest from its text; `file` is its name in messages, `dir` where the files are that
+/// it names.
+///
+/// # Errors
+/// Every mistake.
+pub fn read(file: &str, text: String, dir: &Path) -> Result<Yard, Problems> {
+    let root = yaml::parse(file, &text)?;
+    let log = Log::default();
+    let mut manifest = manifest(&root, &log);
+    if let Some(manifest) = &mut manifest {
+        include(manifest, &root, dir, &log);
+    }
+    // Mistakes of form first: what they leave out would only make more of the other sort.
+    let manifest = match (log.failed(), manifest) {
+        (false, Some(manifest)) => manifest,
+        _ => return Err(log.finish().err().unwrap_or_else(|| nothing(file))),
+    };
+    match intend(&manifest) {
+        Ok(intended) => Ok(Yard { manifest, intended, text }),
+        Err(troubles) => {
+            for trouble in troubles {
+                log.push(place(&root, trouble));
+            }
+            Err(log.finish().err().unwrap_or_else(|| nothing(file)))
+        }
+    }
+}
+
+fn nothing(file: &str) -> Problems {
+    Problem { place: Place::file(file), message: "not a manifest".into(), hint: None }.into()
+}
+
+/// Reads each resource for itself, so that one's mistake does not hide another's.
+fn manifest(root: &Node, log: &Log) -> Option<Manifest> {
+    let fields = Fields::of(root, "", log)?;
+    let text = |key| fields.need(key, root).and_then(|n| n.string(key, log));
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    let metadata: Option<Metadata> = fields.need("metadata", root).and_then(|n| from_node(n, "metadata", log));
+    let spec = fields.need("spec", root);
+    fields.finish(true, &[]);
+    let spec = spec.and_then(|node| self::spec(node, log));
+    Some(Manifest { api_version: api_version?, kind: kind?, metadata: metadata?, spec: spec? })
+}
+
+fn spec(node: &Node, log: &Log) -> Option<Spec> {
+    let fields = Fields::of(node, "spec", log)?;
+    let cloud = fields.string("cloud");
+    let spec = Spec {
+        cloud,
+        networks: list(&fields, "networks"),
+        routers: list(&fields, "routers"),
+        security_groups: list(&fields, "securityGroups"),
+        keypairs: list(&fields, "keypairs"),
+        volumes: list(&fields, "volumes"),
+        server_groups: list(&fields, "serverGroups"),
+        servers: list(&fields, "servers"),
+        floating_ips: list(&fields, "floatingIPs"),
+    };
+    fields.finish(true, &[]);
+    Some(spec)
+}
+
+fn list<T: DeserializeOwned>(fields: &Fields<'_, '_>, key: &'static str) -> Vec<T> {
+    let path = fields.at(key);
+    let items = fields.get(key).map(|n| n.items(&path, fields.log)).unwrap_or_default();
+    items.iter().enumerate().filter_map(|(i, n)| from_node(n, &format!("{path}[{i}]"), fields.log)).collect()
+}
+
+/// Reads files with keys and user data.
+fn include(manifest: &mut Manifest, root: &Node, dir: &Path, log: &Log) {
+    let spec = &mut manifest.spec;
+    let keys = spec.keypairs.iter_mut().map(|k| (&k.public_key_file, &mut k.public_key, "publicKey"));
+    let keys = keys.enumerate().map(|(i, it)| (format!("spec.keypairs[{i}]"), it));
+    let data = spec.servers.iter_mut().map(|s| (&s.user_data_file, &mut s.user_data, "userData"));
+    let data = data.enumerate().map(|(i, it)| (format!("spec.servers[{i}]"), it));
+    for (path, (file, content, word)) in keys.chain(data) {
+        let Some(file) = file else { continue };
+        let at = |message: String, hint: Option<String>| {
+            let trouble = Trouble { path: format!("{path}.{word}File"), message, hint };
+            log.push(place(root, trouble));
+        };
+        if content.is_some() {
+            at(format!("`{word}` is there, too"), Some("keep one of them".into()));
+            continue;
+        }
+        let full = match (file.strip_prefix("~/"), std::env::home_dir()) {
+            (Some(rest), Some(home)) => home.join(rest),
+            _ => dir.join(PathBuf::from(file)),
+        };
+        match std::fs::read_to_string(&full) {
+            Ok(text) => *content = Some(text),
+            Err(e) => at(format!("reading `{}`: {e}", full.display()), None),
+        }
+    }
+}
+
+/// Where in the file a mistake is: the deepest node of its path that is there.
+fn place(root: &Node, trouble: Trouble) -> Problem {
+    let mut node = root;
+    for step in trouble.path.split(['.', '[']) {
+        let next = match step.strip_suffix(']') {
+            Some(index) => index.parse::<usize>().ok().and_then(|i| node.as_list()?.get(i)),
+            None => node.as_map().and_then(|m| m.get(step)),
+        };
+        match next {
+            Some(next) => node = next,
+            None => break,
+        }
+    }
+    let Trouble { path, message, hint } = trouble;
+    Problem { place: node.place.clone(), message: format!("{path}: {message}"), hint }
+}
+
+#[cfg(test)]
+#[path = "manifest_tests.rs"]
+mod tests;

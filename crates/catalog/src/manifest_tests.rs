@@ -1,0 +1,89 @@
+//! Manifests that are read, and mistakes with their places.
+
+use super::*;
+
+fn errors(text: &str) -> String {
+    read("yard.yaml", text.to_owned(), Path::new("/nowhere")).expect_err("mistakes").to_string()
+}
+
+const HEAD: &str = "apiVersion: stackyard.dev/v1\nkind: Yard\nmetadata: {name: shop}\nspec:\n";
+
+#[test]
+fn a_manifest_is_read() {
+    let text = format!(
+        "{HEAD}  cloud: local\n  networks:\n    - {{name: front, cidr: 10.20.0.0/24, router: {{external: public}}}}\n  \
+         securityGroups:\n    - name: web\n      rules: [{{proto: tcp, port: 80, from: 0.0.0.0/0}}, {{proto: icmp}}]\n  \
+         servers:\n    - {{name: db, count: 2, flavor: m1.tiny, image: tiny, securityGroups: [web], userData: no}}\n"
+    );
+    let yard = read("yard.yaml", text, Path::new("")).unwrap();
+    let keys: Vec<String> = yard.intended.resources.iter().map(|r| r.key.to_string()).collect();
+    assert_eq!(
+        keys,
+        [
+            "network front",
+            "subnet front/main",
+            "router front",
+            "router interface front:front/main",
+            "security group web",
+            "rule web: tcp 80 from everybody",
+            "rule web: icmp from everybody",
+            "rule web: everything to everybody",
+            "rule web: everything (IPv6) to everybody",
+            "port db-1/front",
+            "port db-2/front",
+            "server db-1",
+            "server db-2",
+        ]
+    );
+    // Text that YAML 1.1 takes for a boolean.
+    assert_eq!(yard.manifest.spec.servers[0].user_data.as_deref(), Some("no"));
+}
+
+#[test]
+fn mistakes_have_places_and_hints() {
+    let text = format!(
+        "{HEAD}  netwoks: []\n  networks:\n    - {{name: front, cdir: 10.0.0.0/24}}\n    - {{name: back, cidr: 10.0.0.300/24}}\n  \
+         volumes:\n    - {{name: data, size: lots}}\n  servers:\n    - name: db\n      image: tiny\n      \
+         securityGroup: [web]\n"
+    );
+    assert_eq!(
+        errors(&text),
+        "yard.yaml:5:3: spec: unknown key `netwoks`; did you mean `networks`?\n\
+         yard.yaml:7:21: spec.networks[0]: unknown key `cdir`; did you mean `cidr`?\n\
+         yard.yaml:8:26: spec.networks[1].cidr: `10.0.0.300/24`: invalid IP address syntax\n\
+         yard.yaml:10:26: spec.volumes[0].size: `lots`: a size in GiB is expected, as 20Gi or 1Ti\n\
+         yard.yaml:14:7: spec.servers[0]: unknown key `securityGroup`; did you mean `securityGroups`?"
+    );
+}
+
+#[test]
+fn mistakes_of_meaning_have_places() {
+    let text = format!(
+        "{HEAD}  networks:\n    - {{name: front, cidr: 10.0.0.1/24}}\n    - {{name: front, cidr: 10.1.0.0/24}}\n  \
+         securityGroups:\n    - name: web\n      rules:\n        - {{port: 80}}\n  servers:\n    \
+         - name: db\n      flavor: m1.tiny\n      image: tiny\n      networks: [{{network: front, address: 10.9.0.4}}]\n  \
+         floatingIPs:\n    - server: dbb\n"
+    );
+    assert_eq!(
+        errors(&text),
+        "yard.yaml:6:27: spec.networks[0].cidr: `10.0.0.1/24` has bits behind its prefix; write `10.0.0.0/24`\n\
+         yard.yaml:7:7: spec.networks[1]: there are two of `network front`; names are unique within their kind\n\
+         yard.yaml:7:7: spec.networks[1]: there are two of `subnet front/main`; names are unique within their kind\n\
+         yard.yaml:11:18: spec.securityGroups[0].rules[0].port: a port goes with tcp or udp, not with every protocol; add `proto: tcp`\n\
+         yard.yaml:13:7: spec.servers[0]: `10.9.0.4` is in no subnet of network `front` (10.0.0.1/24)\n\
+         yard.yaml:18:15: spec.floatingIPs[0].server: the yard has no server `dbb`; it has db"
+    );
+}
+
+#[test]
+fn files_are_read_beside_the_manifest() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("id.pub"), "ssh-ed25519 AAAAC3 me@here\n").unwrap();
+    let path = dir.path().join("yard.yaml");
+    let key = |file: &str| format!("{HEAD}  keypairs:\n    - name: me\n      publicKeyFile: {file}\n");
+    std::fs::write(&path, key("id.pub")).unwrap();
+    assert_eq!(load(&path).unwrap().intended.resources.len(), 1);
+    std::fs::write(&path, key("other.pub")).unwrap();
+    let error = load(&path).unwrap_err().to_string();
+    assert!(error.contains("yard.yaml:7:22: spec.keypairs[0].publicKeyFile: reading"), "{error}");
+}

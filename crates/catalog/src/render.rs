@@ -1,0 +1,170 @@
+//! The way from a package to a stack.
+
+use crate::answers::{Answers, Resolved};
+use crate::compose::{self, FileError, Files, Project};
+use crate::diag::{Log, Warning};
+use crate::error::Error;
+use crate::facts::HostFacts;
+use crate::interpolate::{Variables, expand_node};
+use crate::package::{CONFIG_DIR, Package, is_stack_name};
+use crate::secrets::Secrets;
+use crate::source::{Source, normalise};
+use crate::template::{SUFFIX, TemplateError, Templates};
+use crate::yaml::Reading;
+use stackyard_core::stack::Stack;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+/// A package made concrete.
+#[derive(Debug, Clone)]
+pub struct Rendered {
+    /// What to deploy.
+    pub stack: Stack,
+    /// What in the package's files has no effect.
+    pub warnings: Vec<Warning>,
+    /// The answers, defaults filled in.
+    pub answers: Resolved,
+    /// Active Compose profiles.
+    pub profiles: Vec<String>,
+}
+
+/// Renders a package: checks the answers, renders the templates, reads the Compose file.
+///
+/// `stack` is the name of the stack, by default the package's. `secrets` must hold every
+/// secret that the package declares ([`Secrets::generate`]). Reads the package's files and
+/// nothing else; the same input gives the same result.
+///
+/// # Errors
+///
+/// All bad answers at once; else all mistakes in Compose files at once; or the first
+/// template that cannot be rendered.
+pub fn render(
+    package: &Package,
+    stack: Option<&str>,
+    answers: &Answers,
+    secrets: &Secrets,
+    host: &HostFacts,
+) -> Result<Rendered, Error> {
+    let answers = answers.resolve(&package.questions)?;
+    let names = package.secrets.iter().map(|s| s.name.clone());
+    let missing: Vec<String> = names.filter(|n| secrets.get(n).is_none()).collect();
+    if !missing.is_empty() {
+        return Err(Error::MissingSecrets { package: package.name.clone(), names: missing });
+    }
+    let log = Log::default();
+    let name = stack.unwrap_or(&package.name);
+    if !is_stack_name(name) {
+        log.problem(
+            &crate::package::start_of(package.source.as_ref(), "package.yaml"),
+            format!("`{name}` cannot name a stack: only [a-z0-9][a-z0-9_-]* can"),
+        );
+    }
+    let variables = variables(package, &answers, host);
+    let mut profiles = Vec::new();
+    for node in &package.profiles {
+        let mut node = node.clone();
+        expand_node(&mut node, &variables, &log);
+        profiles.extend(node.string("profiles", &log).filter(|p| !p.is_empty()));
+    }
+    log.finish()?;
+
+    let files = PackageFiles {
+        templates: Templates::new(package.source.clone(), &answers, secrets, host),
+        source: package.source.as_ref(),
+        failure: RefCell::new(None),
+    };
+    let project = Project {
+        source: package.source.as_ref(),
+        paths: vec!["compose.yaml".into()],
+        name: Some(name.to_owned()),
+        profiles: profiles.clone(),
+        variables,
+        files: &files,
+        home: None,
+    };
+    let loaded = compose::load(&project);
+    // A template that fails is also a problem of the Compose file that names it; the
+    // template's own error says more.
+    if let Some(error) = files.failure.into_inner() {
+        return Err(error.into());
+    }
+    let compose::Loaded { stack, warnings } = loaded?;
+    Ok(Rendered { stack, warnings, answers, profiles })
+}
+
+/// Answers and host facts as Compose variables. Passwords are kept out: what is
+/// interpolated ends in a container's public description.
+fn variables(package: &Package, answers: &Resolved, host: &HostFacts) -> Variables {
+    let mut variables = Variables::strict(BTreeMap::new());
+    for (name, value) in host.variables() {
+        variables.set(name, value);
+    }
+    for answer in answers.iter() {
+        if answer.secret {
+            variables.refuse(&answer.name, "it is a password: use it in a template under config/");
+        } else {
+            variables.set(&answer.name, answer.value.to_string());
+        }
+    }
+    for secret in &package.secrets {
+        variables.refuse(&secret.name, "it is a secret: use it in a template under config/");
+    }
+    variables
+}
+
+/// Files of a package as containers see them: those under `config/` rendered.
+struct PackageFiles<'p> {
+    templates: Templates,
+    source: &'p dyn Source,
+    failure: RefCell<Option<TemplateError>>,
+}
+
+impl PackageFiles<'_> {
+    fn content(&self, path: &str) -> Result<Vec<u8>, FileError> {
+        if path.ends_with(SUFFIX) {
+            return self.templates.render(path).map_err(|e| {
+                let message = e.to_string();
+                self.failure.borrow_mut().get_or_insert(e);
+                FileError::new(message)
+            });
+        }
+        self.source.read(path).map_err(|e| FileError::new(format!("cannot read {path}: {e}")))
+    }
+}
+
+impl Files for PackageFiles<'_> {
+    fn tree(&self, path: &str) -> Result<BTreeMap<String, Vec<u8>>, FileError> {
+        let Some(path) = normalise(path) else {
+            return Err(FileError::new(format!("`{path}` leads out of the package")));
+        };
+        let is_config = path == CONFIG_DIR || path.starts_with(&format!("{CONFIG_DIR}/"));
+        let template = format!("{path}{SUFFIX}");
+        if is_config && self.source.list(&template).is_ok_and(|l| l == [template.clone()]) {
+            return Ok(BTreeMap::from([(String::new(), self.content(&template)?)]));
+        }
+        let listed = self.source.list(&path).map_err(|e| FileError::new(format!("cannot list {path}: {e}")))?;
+        if listed.is_empty() {
+            return Err(FileError::new(format!("the package has no file `{path}`")));
+        }
+        if listed == [path.clone()] {
+            return Ok(BTreeMap::from([(String::new(), self.content(&path)?)]));
+        }
+        let mut tree = BTreeMap::new();
+        for file in listed {
+            let below = file.strip_prefix(&path).unwrap_or(&file).trim_start_matches('/');
+            // `_common.conf.j2`, `_macros/x.j2`: for others to include.
+            if is_config && below.split('/').any(|part| part.starts_with('_')) {
+                continue;
+            }
+            let target = if is_config { below.strip_suffix(SUFFIX).unwrap_or(below) } else { below };
+            if tree.insert(target.to_owned(), self.content(&file)?).is_some() {
+                return Err(FileError::new(format!("both `{path}/{target}` and `{path}/{target}{SUFFIX}` are there")));
+            }
+        }
+        Ok(tree)
+    }
+}
+
+#[cfg(test)]
+#[path = "render_tests.rs"]
+mod tests;

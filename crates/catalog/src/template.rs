@@ -1,0 +1,240 @@
+//! Configuration files of a package, rendered with minijinja.
+//!
+//! A template sees `answers.<question>`, `secrets.<secret>` and `host.{name, kvm, ovs_kernel,
+//! cpus, memory_mib}`. Nothing is silently empty: an undefined name is an error, and so is
+//! printing `none`, the value of a question that was not answered. Booleans print as in
+//! Python, `True` and `False`; use `tojson` for JSON and YAML.
+//!
+//! White space is treated as Ansible's users know it: the line break after a block tag is
+//! dropped, so are blanks before it, and the last line break of a file is kept. Nothing is
+//! escaped by file extension. Includes are looked up from `config/`; `./` and `../` mean
+//! the including file's directory.
+//!
+//! Filters besides minijinja's own: `b64encode`, and for addresses and networks
+//! `network`, `netmask`, `prefix`, `address`, `broadcast`, `host(n)`, `ip_version`.
+
+use crate::answers::Resolved;
+use crate::diag::did_you_mean;
+use crate::facts::HostFacts;
+use crate::package::{CONFIG_DIR, shown};
+use crate::question::Value as Answer;
+use crate::secrets::Secrets;
+use crate::source::Source;
+use base64::Engine;
+use ipnet::IpNet;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Value;
+use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Suffix of files that are rendered; it is dropped from their names.
+pub(crate) const SUFFIX: &str = ".j2";
+
+/// A template that cannot be rendered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}: {message}{}{}", show_expression(.expression), show_hint(.hint))]
+pub struct TemplateError {
+    /// The template.
+    pub file: String,
+    /// Line, from 1; 0 when it is not known.
+    pub line: usize,
+    /// The expression that failed.
+    pub expression: Option<String>,
+    /// What is wrong with it. Values of secrets are blanked.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+fn show_expression(expression: &Option<String>) -> String {
+    expression.as_ref().map(|e| format!(" in `{e}`")).unwrap_or_default()
+}
+
+fn show_hint(hint: &Option<String>) -> String {
+    hint.as_ref().map(|h| format!("; {h}")).unwrap_or_default()
+}
+
+/// The templates of a package with everything that they may show.
+pub(crate) struct Templates {
+    environment: Environment<'static>,
+    context: Value,
+    source: Arc<dyn Source>,
+    /// Values that no message may show.
+    hidden: Vec<String>,
+    names: BTreeMap<&'static str, Vec<String>>,
+}
+
+impl Templates {
+    pub(crate) fn new(source: Arc<dyn Source>, answers: &Resolved, secrets: &Secrets, host: &HostFacts) -> Self {
+        let answer = |a: &Answer| match a {
+            Answer::None => Value::from(()),
+            Answer::Bool(b) => Value::from(*b),
+            Answer::Int(i) => Value::from(*i),
+            Answer::Text(t) => Value::from(t.as_str()),
+        };
+        let answer_values: BTreeMap<String, Value> =
+            answers.iter().map(|a| (a.name.clone(), answer(&a.value))).collect();
+        let secret_values: BTreeMap<String, Value> =
+            secrets.iter().map(|(k, v)| (k.to_owned(), Value::from(v))).collect();
+        let names = BTreeMap::from([
+            ("answers", answer_values.keys().cloned().collect()),
+            ("secrets", secret_values.keys().cloned().collect()),
+            ("host", HostFacts::NAMES.iter().map(|s| (*s).to_owned()).collect()),
+        ]);
+        let context = minijinja::context! {
+            answers => answer_values,
+            secrets => secret_values,
+            host => minijinja::context! {
+                name => host.name.as_str(),
+                kvm => host.kvm,
+                ovs_kernel => host.ovs_kernel,
+                cpus => host.cpus,
+                memory_mib => host.memory_mib,
+            },
+        };
+        let passwords = answers.iter().filter(|a| a.secret).map(|a| a.value.to_string());
+        let hidden = secrets.iter().map(|(_, v)| v.to_owned()).chain(passwords);
+        // Very short ones would blank out harmless text.
+        let hidden = hidden.filter(|v| v.len() > 3).collect();
+        let environment = environment(source.clone());
+        Self { environment, context, source, hidden, names }
+    }
+
+    /// Renders one template; `path` is relative to the package, `config/x/y.conf.j2`.
+    pub(crate) fn render(&self, path: &str) -> Result<Vec<u8>, TemplateError> {
+        let name = path.strip_prefix(CONFIG_DIR).map_or(path, |p| p.trim_start_matches('/'));
+        let template = self.environment.get_template(name).map_err(|e| self.explain(name, &e))?;
+        template.render(self.context.clone()).map(String::into_bytes).map_err(|e| self.explain(name, &e))
+    }
+
+    fn explain(&self, name: &str, error: &minijinja::Error) -> TemplateError {
+        // An error within an included file comes wrapped; the innermost has the real place.
+        let mut error = error;
+        while let Some(inner) = std::error::Error::source(error).and_then(|s| s.downcast_ref::<minijinja::Error>()) {
+            error = inner;
+        }
+        let name = error.name().unwrap_or(name);
+        let text = self.source.read(&format!("{CONFIG_DIR}/{name}")).ok();
+        let text = text.and_then(|t| String::from_utf8(t).ok()).unwrap_or_default();
+        let expression = error.range().and_then(|r| text.get(r)).map(|e| crate::yaml::shorten(e.trim()));
+        let mut message = error.kind().to_string();
+        if let Some(detail) = error.detail() {
+            message = format!("{message}: {detail}");
+        }
+        for value in &self.hidden {
+            message = message.replace(value.as_str(), "******");
+        }
+        let line = error.line().unwrap_or(0);
+        let whole_line = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+        let hint = match error.kind() {
+            ErrorKind::UndefinedError => {
+                self.hint(expression.as_deref().unwrap_or_default()).or_else(|| self.hint(whole_line))
+            }
+            _ => None,
+        };
+        TemplateError {
+            file: shown(self.source.as_ref(), &format!("{CONFIG_DIR}/{name}")),
+            line,
+            expression,
+            message,
+            hint,
+        }
+    }
+
+    /// Finds `answers.x` and the like with an unknown `x`, and names the nearest.
+    fn hint(&self, expression: &str) -> Option<String> {
+        let is_word = |c: char| c == '_' || c.is_ascii_alphanumeric();
+        self.names.iter().find_map(|(object, names)| {
+            let (_, rest) = expression.split_once(&format!("{object}."))?;
+            let name: &str = rest.split(|c| !is_word(c)).next()?;
+            if names.iter().any(|n| n == name) {
+                return None;
+            }
+            let near = did_you_mean(name, names.iter().map(String::as_str));
+            Some(near.unwrap_or_else(|| format!("there is no `{name}` in `{object}`")))
+        })
+    }
+}
+
+fn environment(source: Arc<dyn Source>) -> Environment<'static> {
+    let mut env = Environment::new();
+    env.set_debug(true);
+    env.set_undefined_behavior(UndefinedBehavior::Strict);
+    env.set_auto_escape_callback(|_| AutoEscape::None);
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
+    if let Ok(syntax) = syntax {
+        env.set_syntax(syntax);
+    }
+    env.set_formatter(refuse_none);
+    env.set_path_join_callback(|name, parent| {
+        if !name.starts_with("./") && !name.starts_with("../") {
+            return Cow::Borrowed(name);
+        }
+        let dir = parent.rsplit_once('/').map_or("", |(dir, _)| dir);
+        let joined = crate::source::normalise(format!("{dir}/{name}").trim_start_matches('/'));
+        Cow::Owned(joined.unwrap_or_else(|| name.to_owned()))
+    });
+    env.set_loader(move |name| {
+        let path = format!("{CONFIG_DIR}/{name}");
+        match source.read(&path) {
+            Ok(bytes) => match String::from_utf8(bytes) {
+                Ok(text) => Ok(Some(text)),
+                Err(_) => Err(invalid(format!("{path} is not UTF-8"))),
+            },
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(invalid(format!("cannot read {path}: {e}"))),
+        }
+    });
+    env.add_filter("b64encode", |text: String| base64::engine::general_purpose::STANDARD.encode(text));
+    env.add_filter("network", |v: String| net(&v).map(|n| n.network().to_string()));
+    env.add_filter("netmask", |v: String| net(&v).map(|n| n.netmask().to_string()));
+    env.add_filter("broadcast", |v: String| net(&v).map(|n| n.broadcast().to_string()));
+    env.add_filter("prefix", |v: String| net(&v).map(|n| n.prefix_len()));
+    env.add_filter("address", |v: String| net(&v).map(|n| n.addr().to_string()));
+    env.add_filter("ip_version", |v: String| net(&v).map(|n| if n.addr().is_ipv4() { 4 } else { 6 }));
+    env.add_filter("host", |v: String, n: i64| nth_host(&net(&v)?, n));
+    env
+}
+
+fn refuse_none(out: &mut Output, state: &mut State, value: &Value) -> Result<(), minijinja::Error> {
+    if value.is_none() {
+        return Err(invalid("the value is none; if it is an optional answer, guard it with `if`".into()));
+    }
+    minijinja::escape_formatter(out, state, value)
+}
+
+fn invalid(message: String) -> minijinja::Error {
+    minijinja::Error::new(ErrorKind::InvalidOperation, message)
+}
+
+/// A network, or a single address as a network of one.
+fn net(text: &str) -> Result<IpNet, minijinja::Error> {
+    text.parse::<IpNet>()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_| invalid(format!("`{text}` is neither an address nor a network such as 10.0.0.0/24")))
+}
+
+/// The n-th address of a network, from 0; negative counts from its end, -1 being the last.
+fn nth_host(net: &IpNet, n: i64) -> Result<String, minijinja::Error> {
+    let outside = || invalid(format!("the network {net} has no address number {n}"));
+    let (first, last) = match net {
+        IpNet::V4(v4) => (u128::from(u32::from(v4.network())), u128::from(u32::from(v4.broadcast()))),
+        IpNet::V6(v6) => (u128::from(v6.network()), u128::from(v6.broadcast())),
+    };
+    let at = match u128::try_from(n) {
+        Ok(n) => first.checked_add(n),
+        Err(_) => last.checked_sub(u128::from(n.unsigned_abs()) - 1),
+    };
+    let at = at.filter(|a| (first..=last).contains(a)).ok_or_else(outside)?;
+    Ok(match net {
+        IpNet::V4(_) => std::net::Ipv4Addr::from(u32::try_from(at).map_err(|_| outside())?).to_string(),
+        IpNet::V6(_) => std::net::Ipv6Addr::from(at).to_string(),
+    })
+}
+
+#[cfg(test)]
+#[path = "template_tests.rs"]
+mod tests;

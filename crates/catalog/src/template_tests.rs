@@ -1,0 +1,121 @@
+//! Templates: what they see, what they refuse.
+
+use super::*;
+use crate::answers::Answers;
+use crate::package::Package;
+use crate::source::Memory;
+
+const PACKAGE: &str = r#"
+apiVersion: stackyard.dev/v1
+kind: Package
+metadata: {name: demo, version: 1.0.0}
+questions:
+  - {name: address, type: ip, default: 10.0.0.7}
+  - {name: network, type: cidr, default: 10.0.0.16/28}
+  - {name: debug, type: bool, default: true}
+  - {name: nothing, type: string}
+secrets: [{name: database_password, type: password}]
+"#;
+
+fn render(files: &[(&str, &str)]) -> Result<String, TemplateError> {
+    let mut source = Memory::new("").with("package.yaml", PACKAGE);
+    files.iter().for_each(|(path, text)| source.insert(*path, *text));
+    let source: Arc<dyn Source> = Arc::new(source);
+    let package = Package::load(source.clone()).expect("a package");
+    let answers = Answers::default().resolve(&package.questions).expect("resolved");
+    let secrets = Secrets::from_yaml("s", "database_password: hunter2hunter2\n").expect("read");
+    let host = HostFacts { name: "yard".into(), cpus: 2, memory_mib: 4096, ..HostFacts::default() };
+    let templates = Templates::new(source, &answers, &secrets, &host);
+    templates.render(files[0].0).map(|b| String::from_utf8(b).expect("text"))
+}
+
+fn go(text: &str) -> String {
+    render(&[("config/a.conf.j2", text)]).unwrap_or_else(|e| e.to_string())
+}
+
+#[test]
+fn values() {
+    assert_eq!(
+        go(
+            "{{ answers.address }} {{ secrets.database_password }} {{ host.name }} {{ host.cpus * 2 }} {{ answers.debug }}\n"
+        ),
+        "10.0.0.7 hunter2hunter2 yard 4 True\n"
+    );
+    assert_eq!(go("a\n{% if answers.debug %}\n  b\n  {% endif %}\nc\n"), "a\n  b\nc\n");
+    assert_eq!(go("{% if answers.nothing %}x{% else %}y{% endif %}"), "y");
+    // Nothing is escaped, whatever the file is called.
+    assert_eq!(render(&[("config/a.json.j2", "{{ '<&\"' }}")]).as_deref(), Ok("<&\""));
+}
+
+#[test]
+fn filters() {
+    for (expression, expected) in [
+        ("answers.network|network", "10.0.0.16"),
+        ("answers.network|netmask", "255.255.255.240"),
+        ("answers.network|prefix", "28"),
+        ("answers.network|broadcast", "10.0.0.31"),
+        ("answers.network|host(1)", "10.0.0.17"),
+        ("answers.network|host(-2)", "10.0.0.30"),
+        ("'10.0.0.17/28'|address", "10.0.0.17"),
+        ("'fd00::/64'|host(10)", "fd00::a"),
+        ("'fd00::1'|ip_version", "6"),
+        ("answers.address|ip_version", "4"),
+        ("'a b'|b64encode", "YSBi"),
+        ("{'a': [1, 'x']}|tojson", r#"{"a": [1, "x"]}"#),
+    ] {
+        assert_eq!(go(&format!("{{{{ {expression} }}}}")), expected, "{expression}");
+    }
+}
+
+#[test]
+fn mistakes() {
+    for (text, expected) in [
+        (
+            "ok\n{{ answers.adress }}\n",
+            "2: undefined value: `answers.adress` is undefined in `answers.adress`; did you mean `address`?",
+        ),
+        (
+            "{{ secrets.other }}",
+            "1: undefined value: `secrets.other` is undefined in `secrets.other`; there is no `other` in `secrets`",
+        ),
+        (
+            "{{ answers.nothing }}",
+            "1: invalid operation: the value is none; if it is an optional answer, guard it with `if` in `answers.nothing`",
+        ),
+        (
+            "{{ answers.network|host(16) }}",
+            "1: invalid operation: the network 10.0.0.16/28 has no address number 16 in `host(16)`",
+        ),
+        (
+            "{{ 'x'|netmask }}",
+            "1: invalid operation: `x` is neither an address nor a network such as 10.0.0.0/24 in `netmask`",
+        ),
+        ("a\n{% if %}", "2: syntax error: unexpected end of block in `%}`"),
+        (
+            "{% include 'none.j2' %}",
+            "1: template not found: tried to include non-existing template 'none.j2' in `include 'none.j2'`",
+        ),
+        (
+            "{{ secrets.database_password|netmask }}",
+            "1: invalid operation: `******` is neither an address nor a network such as 10.0.0.0/24 in `netmask`",
+        ),
+        ("{{ answers.address|nosuch }}", "1: unknown filter: filter nosuch is unknown in `nosuch`"),
+    ] {
+        assert_eq!(go(text), format!("config/a.conf.j2:{expected}"));
+    }
+}
+
+#[test]
+fn includes() {
+    let files = [
+        ("config/svc/a.conf.j2", "{% include '_common/log.j2' %}{% include './b.j2' %}{% include '../top.j2' %}"),
+        ("config/_common/log.j2", "log={{ answers.debug }}\n"),
+        ("config/svc/b.j2", "b\n"),
+        ("config/top.j2", "top\n"),
+    ];
+    assert_eq!(render(&files).as_deref(), Ok("log=True\nb\ntop\n"));
+    let broken = [files[0], ("config/_common/log.j2", "\n{{ nope }}"), files[2], files[3]];
+    let error = render(&broken).expect_err("broken");
+    assert_eq!((error.file.as_str(), error.line), ("config/_common/log.j2", 2));
+    assert!(render(&[("config/a.j2", "{% include 'a.j2' %}")]).is_err());
+}
