@@ -1,0 +1,213 @@
+//! Keystone's catalog: where a service is.
+//!
+//! A catalog's address may lack the version, name it, or name version and project. Where it lacks
+//! the version, the usual one is appended: every release since 2015 serves it there, and asking the
+//! service's version document first would cost a request for each service of each run. Services
+//! that moved on (microversions) are asked when they refuse, see [`crate::Cloud`].
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::config::Interface;
+
+/// A service of OpenStack that this client has calls for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Service {
+    /// Keystone.
+    Identity,
+    /// Glance.
+    Image,
+    /// Nova.
+    Compute,
+    /// Cinder.
+    Volume,
+    /// Neutron.
+    Network,
+    /// Swift.
+    ObjectStore,
+    /// Octavia.
+    LoadBalancer,
+    /// Heat.
+    Orchestration,
+    /// Placement.
+    Placement,
+    /// Manila.
+    SharedFileSystem,
+}
+
+impl Service {
+    /// The official type, for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Image => "image",
+            Self::Compute => "compute",
+            Self::Volume => "volume",
+            Self::Network => "network",
+            Self::ObjectStore => "object-store",
+            Self::LoadBalancer => "load-balancer",
+            Self::Orchestration => "orchestration",
+            Self::Placement => "placement",
+            Self::SharedFileSystem => "shared-file-system",
+        }
+    }
+
+    /// Types under which catalogs list it, the best first.
+    /// <https://service-types.openstack.org/>
+    fn types(self) -> &'static [&'static str] {
+        match self {
+            Self::Identity => &["identity"],
+            Self::Image => &["image"],
+            Self::Compute => &["compute"],
+            Self::Volume => &["volumev3", "block-storage", "block-store", "volume"],
+            Self::Network => &["network"],
+            Self::ObjectStore => &["object-store"],
+            Self::LoadBalancer => &["load-balancer"],
+            Self::Orchestration => &["orchestration"],
+            Self::Placement => &["placement"],
+            Self::SharedFileSystem => &["sharev2", "shared-file-system", "share"],
+        }
+    }
+
+    /// What is appended to an address without a version.
+    fn version(self, project: Option<&str>) -> Option<String> {
+        let project = project.unwrap_or_default();
+        Some(match self {
+            Self::Identity => "v3".to_owned(),
+            Self::Image | Self::SharedFileSystem => "v2".to_owned(),
+            Self::Compute => "v2.1".to_owned(),
+            Self::Network | Self::LoadBalancer => "v2.0".to_owned(),
+            Self::Volume => format!("v3/{project}"),
+            Self::Orchestration => format!("v1/{project}"),
+            Self::ObjectStore => format!("v1/AUTH_{project}"),
+            Self::Placement => return None,
+        })
+    }
+
+    /// The address that configuration sets in the catalog's place.
+    pub(crate) fn override_in(self, overrides: &BTreeMap<String, String>) -> Option<&str> {
+        let find = |t: &str| overrides.get(&t.replace('-', "_")).map(String::as_str);
+        find(self.name()).or_else(|| self.types().iter().find_map(|t| find(t)))
+    }
+
+    /// The headers that ask for microversion `version`.
+    pub(crate) fn microversion_headers(self, version: &str) -> Vec<(&'static str, String)> {
+        let mut headers = vec![("openstack-api-version", format!("{} {version}", self.name()))];
+        match self {
+            Self::Compute => headers.push(("x-openstack-nova-api-version", version.to_owned())),
+            Self::SharedFileSystem => headers.push(("x-openstack-manila-api-version", version.to_owned())),
+            _ => {}
+        }
+        headers
+    }
+}
+
+impl std::fmt::Display for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The services of a token.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Catalog(Vec<Entry>);
+
+#[derive(Debug, Clone, Deserialize)]
+struct Entry {
+    r#type: String,
+    #[serde(default)]
+    endpoints: Vec<Endpoint>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Endpoint {
+    interface: String,
+    url: String,
+    region: Option<String>,
+    region_id: Option<String>,
+}
+
+impl Catalog {
+    /// The address of `service`, as the catalog has it.
+    pub fn find(&self, service: Service, interface: Interface, region: Option<&str>) -> Option<&str> {
+        service.types().iter().find_map(|wanted| {
+            self.0.iter().filter(|e| e.r#type == *wanted).flat_map(|e| &e.endpoints).find_map(|endpoint| {
+                let here = region
+                    .is_none_or(|r| [&endpoint.region_id, &endpoint.region].into_iter().flatten().any(|x| x == r));
+                (here && endpoint.interface == interface.word()).then_some(endpoint.url.as_str())
+            })
+        })
+    }
+
+    /// For an error: which services are there.
+    pub fn known(&self) -> String {
+        let mut types: Vec<_> = self.0.iter().map(|e| e.r#type.as_str()).collect();
+        types.sort_unstable();
+        types.dedup();
+        types.join(", ")
+    }
+}
+
+/// Brings an address into the form that paths are appended to: with version, without slash.
+pub(crate) fn normal(service: Service, url: &str, project: Option<&str>) -> String {
+    let url = url.trim_end_matches('/');
+    let path = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let versioned = path.split('/').skip(1).any(is_version);
+    match service.version(project) {
+        Some(version) if !versioned => format!("{url}/{}", version.trim_end_matches('/')),
+        // Keystone's v2 has been gone since 2018, but addresses with it live on.
+        _ if service == Service::Identity && url.ends_with("/v2.0") => format!("{}v3", url.trim_end_matches("v2.0")),
+        _ => url.to_owned(),
+    }
+}
+
+pub(crate) fn is_version(segment: &str) -> bool {
+    segment.strip_prefix('v').is_some_and(|rest| {
+        rest.starts_with(|c: char| c.is_ascii_digit()) && rest.chars().all(|c| c.is_ascii_digit() || c == '.')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_get_their_version() {
+        let cases = [
+            (Service::Network, "http://c:9696/", "http://c:9696/v2.0"),
+            (Service::Network, "http://c/networking", "http://c/networking/v2.0"),
+            (Service::Network, "http://c:9696/v2.0", "http://c:9696/v2.0"),
+            (Service::Compute, "http://c:8774/v2.1/p1", "http://c:8774/v2.1/p1"),
+            (Service::Volume, "http://c:8776", "http://c:8776/v3/p1"),
+            (Service::Volume, "http://c:8776/v3/p1", "http://c:8776/v3/p1"),
+            (Service::Identity, "http://c:5000/v2.0", "http://c:5000/v3"),
+            (Service::Identity, "http://c/identity", "http://c/identity/v3"),
+            (Service::Placement, "http://c/placement", "http://c/placement"),
+            (Service::ObjectStore, "http://c/v1/AUTH_p1", "http://c/v1/AUTH_p1"),
+            (Service::Image, "https://v2.example:9292", "https://v2.example:9292/v2"),
+        ];
+        for (service, url, wanted) in cases {
+            assert_eq!(normal(service, url, Some("p1")), wanted);
+        }
+    }
+
+    #[test]
+    fn endpoints_by_region_and_interface() {
+        let catalog: Catalog = serde_json::from_str(
+            r#"[{"type": "volumev2", "endpoints": []},
+                {"type": "block-storage", "name": "cinder", "endpoints": [
+                  {"interface": "public", "url": "http://a", "region": "one", "region_id": "one", "id": "1"},
+                  {"interface": "internal", "url": "http://i", "region": "one", "region_id": "one", "id": "2"},
+                  {"interface": "public", "url": "http://b", "region": "two", "region_id": null, "id": "3"}]}]"#,
+        )
+        .expect("catalog");
+        let find = |interface, region| catalog.find(Service::Volume, interface, region);
+        assert_eq!(find(Interface::Public, None), Some("http://a"));
+        assert_eq!(find(Interface::Internal, Some("one")), Some("http://i"));
+        assert_eq!(find(Interface::Public, Some("two")), Some("http://b"));
+        assert_eq!(find(Interface::Admin, None), None);
+        assert_eq!(catalog.known(), "block-storage, volumev2");
+    }
+}

@@ -1,0 +1,123 @@
+use super::*;
+use std::fs;
+
+const CLOUDS: &str = r#"
+clouds:
+  lab:
+    auth:
+      auth_url: https://lab.example:5000/v3
+      username: ann
+      password: 0123
+      project_name: shop
+      user_domain_name: Users
+      project_domain_id: default
+    region_name: two
+    endpoint_type: internalURL
+    verify: False
+    load_balancer_endpoint_override: https://lb.example/v2.0
+    api_timeout: 7.5
+  app:
+    auth_type: v3applicationcredential
+    auth:
+      auth_url: https://app.example/identity
+      application_credential_id: 5e12345678901234
+    regions: [{name: first}, second]
+  old:
+    username: bob
+    auth: {auth_url: "http://old/v3", tenant_id: 7f00, password: pw}
+    insecure: true
+  vendor: {profile: someone, auth: {username: x}}
+  dom: {auth: {auth_url: "http://d", username: a, password: b, domain_name: Acme}}
+  sys: {auth: {auth_url: "http://d", user_id: u1, password: b, system_scope: all}}
+  tok: {auth: {auth_url: "http://d", token: gAAA, project_id: p}}
+  saml: {auth_type: v3oidcpassword, auth: {auth_url: "http://d"}}
+  bad: {auth: {auth_url: "http://d", username: a, password: b}, interface: shiny}
+  nouser: {auth: {auth_url: "http://d", password: b}}
+"#;
+const SECURE: &str = "clouds:\n  app:\n    auth:\n      application_credential_secret: s3cret\n";
+
+fn sources(vars: &[(&str, &str)]) -> (tempfile::TempDir, Sources) {
+    let dir = tempfile::tempdir().expect("dir");
+    fs::write(dir.path().join("clouds.yaml"), CLOUDS).expect("write");
+    fs::write(dir.path().join("secure.yml"), SECURE).expect("write");
+    let variables = vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let folders = vec![dir.path().join("none"), dir.path().to_owned()];
+    (dir, Sources { folders, variables })
+}
+
+fn load(name: &str) -> Result<CloudConfig> {
+    let (_dir, sources) = sources(&[]);
+    CloudConfig::load_from(Some(name), &sources)
+}
+
+#[test]
+fn an_entry_in_full() {
+    let c = load("lab").expect("lab");
+    assert_eq!(
+        (c.auth_url.as_str(), c.region.as_deref(), c.interface, c.verify),
+        ("https://lab.example:5000/v3", Some("two"), Interface::Internal, false)
+    );
+    let Auth::Password { user, password } = &c.auth else { panic!("{c:?}") };
+    assert_eq!(*user, Ref::Name { name: "ann".into(), domain: Domain::Name("Users".into()) });
+    assert_eq!(password.reveal(), "0123");
+    assert_eq!(c.scope, Scope::Project(Ref::Name { name: "shop".into(), domain: Domain::Id("default".into()) }));
+    assert_eq!(c.endpoint_overrides["load_balancer"], "https://lb.example/v2.0");
+    assert_eq!(c.timeout, Some(Duration::from_millis(7500)));
+    assert!(!format!("{c:?}").contains("0123"));
+}
+
+#[test]
+fn every_way_to_authenticate() {
+    let c = load("app").expect("app");
+    let Auth::ApplicationCredential { id, secret } = &c.auth else { panic!("{c:?}") };
+    assert_eq!((id, secret.reveal()), (&CredentialRef::Id("5e12345678901234".into()), "s3cret"));
+    assert_eq!((c.region.as_deref(), c.scope), (Some("first"), Scope::Default));
+    let c = load("old").expect("old");
+    assert_eq!((c.scope, c.verify), (Scope::Project(Ref::Id("7f00".into())), false));
+    assert_eq!(load("dom").expect("dom").scope, Scope::Domain(Domain::Name("Acme".into())));
+    assert_eq!(load("sys").expect("sys").scope, Scope::System);
+    assert!(matches!(load("tok").expect("tok").auth, Auth::Token(t) if t.reveal() == "gAAA"));
+}
+
+#[test]
+fn errors_name_the_place() {
+    for (name, words) in [
+        ("vendor", "vendor profile \"someone\""),
+        ("saml", "auth_type \"v3oidcpassword\""),
+        ("bad", "interface \"shiny\""),
+        ("nouser", "the user is missing"),
+        ("nope", "there is no cloud \"nope\""),
+    ] {
+        let text = load(name).expect_err(name).to_string();
+        assert!(text.contains(words) && text.contains("clouds.yaml"), "{text}");
+    }
+    assert!(load("nope").expect_err("nope").hint().expect("hint").contains("lab"));
+    let none = CloudConfig::load_from(None, &Sources::default()).expect_err("nothing");
+    assert!(none.hint().expect("hint").contains("cloud up"));
+}
+
+#[test]
+fn which_cloud() {
+    let (_dir, s) = sources(&[]);
+    assert!(CloudConfig::load_from(None, &s).expect_err("several").to_string().contains("several clouds"));
+    let (_dir, s) = sources(&[("OS_CLOUD", "lab")]);
+    assert_eq!(CloudConfig::load_from(None, &s).expect("lab").name, "lab");
+    assert_eq!(CloudConfig::load_from(Some("tok"), &s).expect("tok").name, "tok");
+    let vars = [
+        ("OS_AUTH_URL", "http://e"),
+        ("OS_USERNAME", "u"),
+        ("OS_PASSWORD", "p"),
+        ("OS_TENANT_NAME", "t"),
+        ("OS_REGION_NAME", "r"),
+        ("OS_CACERT", "/ca"),
+        ("OS_INTERFACE", ""),
+        ("OS_INSECURE", "true"),
+    ];
+    let (_dir, s) = sources(&vars);
+    let c = CloudConfig::load_from(None, &s).expect("variables");
+    assert_eq!((c.name.as_str(), c.region.as_deref(), c.verify), ("envvars", Some("r"), false));
+    assert_eq!(c.cacert, Some(PathBuf::from("/ca")));
+    assert_eq!(c.scope, Scope::Project(Ref::Name { name: "t".into(), domain: Domain::Id("default".into()) }));
+    let (_dir, s) = sources(&[("OS_CLIENT_CONFIG_FILE", "/nowhere/clouds.yaml")]);
+    assert!(CloudConfig::load_from(None, &s).expect_err("no file").to_string().contains("/nowhere"));
+}

@@ -1,0 +1,93 @@
+//! What a project may have and has: to find out before the first creation that it will not fit.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::call::segment;
+use crate::catalog::Service;
+use crate::cloud::Cloud;
+use crate::error::Result;
+
+/// One quota. -1 is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Quota {
+    /// What there may be.
+    pub limit: i64,
+    /// What there is.
+    pub used: i64,
+    /// What is being created.
+    #[serde(default)]
+    pub reserved: i64,
+}
+
+impl Quota {
+    /// How many more there may be; `None` without a limit.
+    pub fn left(self) -> Option<i64> {
+        (self.limit >= 0).then(|| (self.limit - self.used - self.reserved).max(0))
+    }
+}
+
+impl Cloud {
+    /// Nova's: `instances`, `cores`, `ram` (MiB).
+    ///
+    /// # Errors
+    /// [`crate::Error::Api`].
+    pub async fn compute_quota(&self) -> Result<BTreeMap<String, Quota>> {
+        self.limits(
+            Service::Compute,
+            &[
+                ("instances", "maxTotalInstances", "totalInstancesUsed"),
+                ("cores", "maxTotalCores", "totalCoresUsed"),
+                ("ram", "maxTotalRAMSize", "totalRAMUsed"),
+            ],
+        )
+        .await
+    }
+
+    /// Cinder's: `volumes`, `gigabytes` (GiB), `backups`.
+    ///
+    /// # Errors
+    /// [`crate::Error::Api`].
+    pub async fn volume_quota(&self) -> Result<BTreeMap<String, Quota>> {
+        self.limits(
+            Service::Volume,
+            &[
+                ("volumes", "maxTotalVolumes", "totalVolumesUsed"),
+                ("gigabytes", "maxTotalVolumeGigabytes", "totalGigabytesUsed"),
+                ("backups", "maxTotalBackups", "totalBackupsUsed"),
+            ],
+        )
+        .await
+    }
+
+    /// Neutron's: `network`, `port`, `floatingip`, `router`, `security_group` ...
+    ///
+    /// # Errors
+    /// [`crate::Error::Api`].
+    pub async fn network_quota(&self) -> Result<BTreeMap<String, Quota>> {
+        #[derive(Deserialize)]
+        struct Answer {
+            quota: BTreeMap<String, Quota>,
+        }
+        let path = format!("/quotas/{}/details", segment(&self.project_id().await?));
+        Ok(self.call(crate::Method::GET, Service::Network, path).on("quota", "").read::<Answer>().await?.quota)
+    }
+
+    async fn limits(&self, service: Service, names: &[(&str, &str, &str)]) -> Result<BTreeMap<String, Quota>> {
+        #[derive(Deserialize)]
+        struct Answer {
+            limits: Limits,
+        }
+        #[derive(Deserialize)]
+        struct Limits {
+            absolute: BTreeMap<String, i64>,
+        }
+        let answer: Answer = self.call(crate::Method::GET, service, "/limits").on("limits", "").read().await?;
+        let of = answer.limits.absolute;
+        let read = |(name, limit, used): &(&str, &str, &str)| {
+            Some(((*name).to_owned(), Quota { limit: *of.get(*limit)?, used: *of.get(*used)?, reserved: 0 }))
+        };
+        Ok(names.iter().filter_map(read).collect())
+    }
+}

@@ -1,0 +1,101 @@
+//! Neutron trunks: many networks through one port, told apart by VLAN ids.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::call::segment;
+use crate::catalog::Service;
+use crate::cloud::Cloud;
+use crate::error::Result;
+use crate::resource::{ByName, Kind, Resource, request};
+
+/// A trunk.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Trunk {
+    /// Id.
+    pub id: String,
+    /// Name.
+    #[serde(default)]
+    pub name: String,
+    /// `ACTIVE`, `DOWN`, `BUILD`, `DEGRADED` or `ERROR`.
+    #[serde(default)]
+    pub status: String,
+    /// Free text.
+    #[serde(default)]
+    pub description: String,
+    /// The port that carries it.
+    pub port_id: String,
+    /// What it carries.
+    #[serde(default)]
+    pub sub_ports: Vec<SubPort>,
+}
+
+/// A port behind a trunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubPort {
+    /// The port.
+    pub port_id: String,
+    /// `vlan`.
+    pub segmentation_type: String,
+    /// VLAN id within the trunk.
+    pub segmentation_id: u32,
+}
+
+request! {
+    /// A trunk to create.
+    NewTrunk {
+        /// Name.
+        name: String,
+        /// Free text; where Stackyard puts its mark.
+        description: String,
+        /// The port that carries it, not bound yet.
+        port_id: String,
+        /// What it carries.
+        sub_ports: Vec<SubPort>,
+    }
+}
+
+impl Resource for Trunk {
+    type New = NewTrunk;
+    const KIND: Kind = Kind {
+        service: Service::Network,
+        noun: "trunk",
+        path: "/trunks",
+        list: "",
+        one: "trunk",
+        many: "trunks",
+        by_name: ByName::Query,
+        microversion: None,
+    };
+    fn id(&self) -> &str {
+        &self.id
+    }
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn status(&self) -> &str {
+        &self.status
+    }
+}
+
+impl Cloud {
+    /// Puts ports behind a trunk.
+    ///
+    /// # Errors
+    /// [`crate::Error::Api`], as 409 for a port or VLAN id that is taken.
+    pub async fn add_subports(&self, trunk: &str, ports: &[SubPort]) -> Result<()> {
+        let call = self.call(crate::Method::PUT, Service::Network, format!("/trunks/{}/add_subports", segment(trunk)));
+        call.on("trunk", trunk).json(&json!({"sub_ports": ports})).done().await
+    }
+
+    /// Takes ports from behind a trunk.
+    ///
+    /// # Errors
+    /// [`crate::Error::Api`].
+    pub async fn remove_subports(&self, trunk: &str, ports: &[String]) -> Result<()> {
+        let ports: Vec<_> = ports.iter().map(|p| json!({"port_id": p})).collect();
+        let call =
+            self.call(crate::Method::PUT, Service::Network, format!("/trunks/{}/remove_subports", segment(trunk)));
+        call.on("trunk", trunk).json(&json!({"sub_ports": ports})).done().await
+    }
+}
