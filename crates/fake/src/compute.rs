@@ -1,0 +1,119 @@
+//! Nova and Glance.
+
+use crate::world::{Answer, Request, World, refuse};
+use serde_json::{Value, json};
+
+impl World {
+    pub(crate) fn image(&mut self, request: &Request<'_>) -> Answer {
+        self.list("images", request)
+    }
+
+    pub(crate) fn compute(&mut self, request: &Request<'_>) -> Answer {
+        let body = &request.body;
+        match (request.method, request.path.as_slice()) {
+            ("GET", ["limits"]) => {
+                (200, json!({"limits": {"absolute": {"maxTotalInstances": 100, "totalInstancesUsed": 0}}}))
+            }
+            ("GET", ["flavors", "detail"]) => self.list("flavors", request),
+            ("GET", ["servers", "detail"]) => self.list("servers", request),
+            ("POST", ["servers"]) => self.create_server(&body["server"], &body["os:scheduler_hints"]),
+            ("GET", ["servers", id]) => match self.get("servers", id) {
+                Some(server) => (200, json!({"server": server})),
+                None => refuse(404, "no such server"),
+            },
+            ("DELETE", ["servers", id]) => match self.get_mut("servers", id) {
+                Some(server) => {
+                    server["OS-EXT-STS:task_state"] = "deleting".into();
+                    self.set_due(id);
+                    (204, Value::Null)
+                }
+                None => refuse(404, "no such server"),
+            },
+            ("PUT", ["servers", id, what @ ("metadata" | "tags")]) => match self.get_mut("servers", id) {
+                Some(server) => {
+                    server[*what] = body[*what].clone();
+                    (200, body.clone())
+                }
+                None => refuse(404, "no such server"),
+            },
+            ("POST", ["servers", _, "action"]) => (202, json!({"output": "booting"})),
+            ("POST", ["servers", id, "os-volume_attachments"]) => {
+                let volume = body["volumeAttachment"]["volumeId"].as_str().unwrap_or_default().to_owned();
+                self.attach(id, &volume)
+            }
+            ("DELETE", ["servers", _, "os-volume_attachments", volume]) => self.detach(volume),
+            ("GET", ["os-keypairs"]) => {
+                let all: Vec<Value> = self.all("os-keypairs").map(|k| json!({"keypair": k})).collect();
+                (200, json!({"keypairs": all}))
+            }
+            ("POST", ["os-keypairs"]) => {
+                let mut pair = body["keypair"].clone();
+                pair["id"] = pair["name"].clone();
+                if self.get("os-keypairs", pair["name"].as_str().unwrap_or_default()).is_some() {
+                    return refuse(409, "that key is there");
+                }
+                self.put("os-keypairs", pair.clone());
+                (200, json!({"keypair": pair}))
+            }
+            ("GET", ["os-keypairs", name]) => match self.get("os-keypairs", name) {
+                Some(pair) => (200, json!({"keypair": pair})),
+                None => refuse(404, "no such key"),
+            },
+            ("GET", ["os-server-groups"]) => self.list("os-server-groups", request),
+            ("POST", ["os-server-groups"]) => {
+                let mut group = body["server_group"].clone();
+                group["id"] = self.new_id().into();
+                group["members"] = json!([]);
+                self.put("os-server-groups", group.clone());
+                (200, json!({"server_group": group}))
+            }
+            ("DELETE", [collection @ ("os-keypairs" | "os-server-groups"), id]) => match self.take(collection, id) {
+                Some(_) => (204, Value::Null),
+                None => refuse(404, "not found"),
+            },
+            _ => refuse(404, "no such call"),
+        }
+    }
+
+    fn create_server(&mut self, new: &Value, hints: &Value) -> Answer {
+        let id = self.new_id();
+        let ports: Vec<String> = (new["networks"].as_array().into_iter().flatten())
+            .filter_map(|n| n["port"].as_str().map(str::to_owned))
+            .collect();
+        if ports.iter().any(|p| self.get("ports", p).is_none_or(|p| p["device_id"] != "")) {
+            return refuse(400, "a port is not there, or in use");
+        }
+        for port in &ports {
+            if let Some(port) = self.get_mut("ports", port) {
+                port["device_id"] = id.clone().into();
+                port["device_owner"] = "compute:nova".into();
+            }
+        }
+        let mut volumes = Vec::new();
+        for disk in new["block_device_mapping_v2"].as_array().into_iter().flatten() {
+            let volume = disk["uuid"].as_str().unwrap_or_default();
+            let Some(item) = self.get_mut("volumes", volume).filter(|v| v["status"] == "available") else {
+                return refuse(400, "the volume is not available");
+            };
+            item["status"] = "in-use".into();
+            item["attachments"] = json!([{"server_id": id}]);
+            volumes.push(json!({"id": volume}));
+        }
+        let flavor = self.get("flavors", new["flavorRef"].as_str().unwrap_or_default()).cloned();
+        let server = json!({
+            "id": id, "name": new["name"], "status": "BUILD", "metadata": new["metadata"], "created": self.now(),
+            "tags": new.get("tags").cloned().unwrap_or(json!([])), "key_name": new["key_name"],
+            "flavor": {"original_name": flavor.unwrap_or_default()["name"]}, "OS-EXT-AZ:availability_zone": "nova",
+            "config_drive": "", "os-extended-volumes:volumes_attached": volumes, "OS-EXT-STS:task_state": null,
+        });
+        // Nova tells a server's group only of single servers, but a group's servers always.
+        if let Some(group) = hints["group"].as_str().and_then(|g| self.get_mut("os-server-groups", g))
+            && let Some(members) = group["members"].as_array_mut()
+        {
+            members.push(id.clone().into());
+        }
+        self.put("servers", server);
+        self.set_due(&id);
+        (202, json!({"server": {"id": id}}))
+    }
+}

@@ -1,0 +1,221 @@
+//! The fake cloud's HTTP side: one connection a request, delays, faults.
+
+use crate::world::{Answer, Request, World};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What goes wrong with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// This status; nothing is done.
+    Status(u16),
+    /// 503 with `Retry-After: 0`; nothing is done.
+    Unavailable,
+    /// The connection is dropped; nothing is done.
+    Dropped,
+    /// It is done, and the connection is dropped.
+    AnswerLost,
+    /// It is done, and the answer is 500.
+    DoneButFailed,
+    /// It is done, and the answer does not come.
+    Silent,
+}
+
+/// A request that came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Its method.
+    pub method: String,
+    /// Its path.
+    pub path: String,
+}
+
+/// Decides on a fault by the request and its number, from 0, logins not counted.
+type Judge = dyn Fn(usize, &Seen) -> Option<Fault> + Send + Sync;
+
+struct Inner {
+    world: Mutex<World>,
+    seen: Mutex<Vec<Seen>>,
+    judge: Mutex<Option<Box<Judge>>>,
+    delay: Duration,
+    address: String,
+}
+
+/// A fake cloud that listens on a port of this machine until the runtime ends.
+#[derive(Clone)]
+pub struct Fake(Arc<Inner>);
+
+impl Fake {
+    /// Starts one whose answers take `delay`.
+    ///
+    /// # Errors
+    /// The system's, if there is no port.
+    pub async fn start(delay: Duration) -> std::io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let fake = Self(Arc::new(Inner {
+            world: Mutex::new(World::new()),
+            seen: Mutex::default(),
+            judge: Mutex::default(),
+            delay,
+            address: format!("http://{}", listener.local_addr()?),
+        }));
+        let serving = fake.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let fake = serving.clone();
+                // A client that goes away does not stop what it asked for.
+                tokio::spawn(async move { fake.serve(stream).await });
+            }
+        });
+        Ok(fake)
+    }
+
+    /// Keystone's address.
+    pub fn auth_url(&self) -> String {
+        format!("{}/identity/v3", self.0.address)
+    }
+
+    /// Sets what goes wrong from now on, and begins to count anew.
+    pub fn fail(&self, judge: impl Fn(usize, &Seen) -> Option<Fault> + Send + Sync + 'static) {
+        lock(&self.0.seen).clear();
+        *lock(&self.0.judge) = Some(Box::new(judge));
+    }
+
+    /// Requests since the last [`Fake::fail`], logins not counted.
+    pub fn seen(&self) -> Vec<Seen> {
+        lock(&self.0.seen).clone()
+    }
+
+    /// What there is.
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        let mut world = lock(&self.0.world);
+        world.tick();
+        world
+    }
+
+    async fn serve(&self, mut stream: TcpStream) -> Option<()> {
+        let (method, target, body) = read(&mut stream).await?;
+        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        if path.ends_with("/auth/tokens") {
+            return write(&mut stream, 201, &self.token(), "X-Subject-Token: secret\r\n").await;
+        }
+        let fault = {
+            let seen = Seen { method: method.clone(), path: path.to_owned() };
+            let mut all = lock(&self.0.seen);
+            let number = all.len();
+            all.push(seen.clone());
+            lock(&self.0.judge).as_ref().and_then(|judge| judge(number, &seen))
+        };
+        tokio::time::sleep(self.0.delay).await;
+        match fault {
+            Some(Fault::Status(status)) => {
+                let said = json!({"error": {"message": "a fault was injected", "code": status}});
+                return write(&mut stream, status, &said, "").await;
+            }
+            Some(Fault::Unavailable) => return write(&mut stream, 503, &Value::Null, "Retry-After: 0\r\n").await,
+            Some(Fault::Dropped) => return None,
+            _ => {}
+        }
+        let (status, answer) = self.answer(&method, path, query, &body);
+        match fault {
+            Some(Fault::AnswerLost) => None,
+            Some(Fault::DoneButFailed) => write(&mut stream, 500, &Value::Null, "").await,
+            Some(Fault::Silent) => {
+                tokio::time::sleep(Duration::from_secs(30)).await;
+                None
+            }
+            _ => write(&mut stream, status, &answer, "").await,
+        }
+    }
+
+    fn answer(&self, method: &str, path: &str, query: &str, body: &[u8]) -> Answer {
+        let mut segments = path.trim_matches('/').split('/');
+        let (service, _version) = (segments.next().unwrap_or_default(), segments.next());
+        let request = Request {
+            method,
+            path: segments.collect(),
+            query: query
+                .split('&')
+                .filter_map(|p| p.split_once('='))
+                .map(|(k, v)| (k.to_owned(), decode(v)))
+                .collect::<BTreeMap<_, _>>(),
+            body: serde_json::from_slice(body).unwrap_or_default(),
+        };
+        let mut world = self.world();
+        match service {
+            "network" => world.network(&request),
+            "compute" => world.compute(&request),
+            "volume" => world.volume(&request),
+            "image" => world.image(&request),
+            _ => (404, Value::Null),
+        }
+    }
+
+    fn token(&self) -> Value {
+        let service = |kind: &str, path: &str| json!({"type": kind, "endpoints": [{"interface": "public", "url": format!("{}/{path}", self.0.address), "region": "R"}]});
+        json!({"token": {
+            "expires_at": "2999-01-01T00:00:00.000000Z", "user": {"id": "u1", "name": "u"},
+            "project": {"id": "p1", "name": "p"}, "roles": [],
+            "catalog": [service("network", "network/v2.0"), service("compute", "compute/v2.1"),
+                        service("volumev3", "volume/v3/p1"), service("image", "image/v2")],
+        }})
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn read(stream: &mut TcpStream) -> Option<(String, String, Vec<u8>)> {
+    let mut data = Vec::new();
+    let end = loop {
+        if let Some(end) = data.windows(4).position(|w| w == b"\r\n\r\n") {
+            break end + 4;
+        }
+        if stream.read_buf(&mut data).await.ok()? == 0 {
+            return None;
+        }
+    };
+    let head = String::from_utf8_lossy(&data[..end]).into_owned();
+    let mut words = head.split_whitespace();
+    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let length = head.lines().filter_map(|l| l.split_once(':')).find(|(k, _)| k.eq_ignore_ascii_case("content-length"));
+    let length: usize = length.and_then(|(_, v)| v.trim().parse().ok()).unwrap_or(0);
+    while data.len() < end + length {
+        if stream.read_buf(&mut data).await.ok()? == 0 {
+            return None;
+        }
+    }
+    Some((method, target, data[end..end + length].to_vec()))
+}
+
+async fn write(stream: &mut TcpStream, status: u16, body: &Value, headers: &str) -> Option<()> {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let head = format!(
+        "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n{headers}\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.ok()?;
+    stream.write_all(body.as_bytes()).await.ok()?;
+    stream.shutdown().await.ok()
+}
+
+fn decode(text: &str) -> String {
+    let mut out = Vec::new();
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'%' => {
+                let hex: String = bytes.by_ref().take(2).map(char::from).collect();
+                out.push(u8::from_str_radix(&hex, 16).unwrap_or(b'?'));
+            }
+            b'+' => out.push(b' '),
+            other => out.push(other),
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}

@@ -1,0 +1,223 @@
+//! Neutron.
+
+use crate::world::{Answer, Request, World, refuse};
+use serde_json::{Value, json};
+
+const COLLECTIONS: [(&str, &str); 7] = [
+    ("networks", "network"),
+    ("subnets", "subnet"),
+    ("routers", "router"),
+    ("ports", "port"),
+    ("security-groups", "security_group"),
+    ("security-group-rules", "security_group_rule"),
+    ("floatingips", "floatingip"),
+];
+
+impl World {
+    pub(crate) fn network(&mut self, request: &Request<'_>) -> Answer {
+        let path = &request.path;
+        if path[0] == "quotas" {
+            return (200, json!({"quota": {"port": {"limit": 500, "used": 0, "reserved": 0}}}));
+        }
+        let Some((collection, one)) = COLLECTIONS.into_iter().find(|(c, _)| *c == path[0]) else {
+            return refuse(404, "no such collection");
+        };
+        match (request.method, path.len()) {
+            ("GET", 1) if collection == "security-groups" => self.groups(request),
+            ("GET", 1) => self.list(collection, request),
+            ("POST", 1) => self.create_network_part(collection, one, request.body[one].clone()),
+            ("PUT", 3) => self.interface(path[1], path[2], &request.body),
+            ("GET", 2) => match self.get(collection, path[1]) {
+                Some(item) => (200, json!({one: item})),
+                None => refuse(404, "not found"),
+            },
+            ("PUT", 2) => match self.get_mut(collection, path[1]) {
+                Some(item) => {
+                    if let (Some(item), Some(change)) = (item.as_object_mut(), request.body[one].as_object()) {
+                        item.extend(change.clone());
+                    }
+                    (200, json!({one: self.get(collection, path[1])}))
+                }
+                None => refuse(404, "not found"),
+            },
+            ("DELETE", 2) => self.delete_network_part(collection, path[1]),
+            _ => refuse(405, "not that way"),
+        }
+    }
+
+    fn groups(&self, request: &Request<'_>) -> Answer {
+        let (status, mut body) = self.list("security-groups", request);
+        for group in body["security_groups"].as_array_mut().into_iter().flatten() {
+            group["security_group_rules"] = self.rules_of(group["id"].as_str().unwrap_or_default());
+        }
+        (status, body)
+    }
+
+    fn rules_of(&self, group: &str) -> Value {
+        self.all("security-group-rules").filter(|r| r["security_group_id"] == group).cloned().collect()
+    }
+
+    fn create_network_part(&mut self, collection: &'static str, one: &str, mut item: Value) -> Answer {
+        let id = self.new_id();
+        item["id"] = id.clone().into();
+        item["project_id"] = "p1".into();
+        item["created_at"] = self.now().into();
+        match collection {
+            "subnets" => {
+                item["enable_dhcp"] = true.into();
+                let first = item["cidr"].as_str().unwrap_or_default().replace("0/24", "1");
+                item["gateway_ip"] = first.into();
+            }
+            "ports" => {
+                if self.get("networks", item["network_id"].as_str().unwrap_or_default()).is_none() {
+                    return refuse(404, "no such network");
+                }
+                let wanted = item["fixed_ips"][0]["ip_address"].clone();
+                if wanted.is_null() {
+                    let subnet = self.all("subnets").find(|s| s["network_id"] == item["network_id"]);
+                    let Some(subnet) = subnet else { return refuse(409, "no subnet yet") };
+                    let address = subnet["cidr"]
+                        .as_str()
+                        .unwrap_or_default()
+                        .replace("0/24", &format!("{}", self.count("ports") + 50));
+                    item["fixed_ips"] = json!([{"subnet_id": subnet["id"], "ip_address": address}]);
+                } else if self
+                    .all("ports")
+                    .any(|p| p["network_id"] == item["network_id"] && p["fixed_ips"][0]["ip_address"] == wanted)
+                {
+                    return refuse(409, "that address is in use");
+                }
+                for (field, value) in
+                    [("device_id", json!("")), ("device_owner", json!("")), ("security_groups", json!([]))]
+                {
+                    if item.get(field).is_none() {
+                        item[field] = value;
+                    }
+                }
+            }
+            "security-group-rules" => {
+                let bare = |r: &Value| {
+                    let mut r = r.clone();
+                    for field in ["id", "created_at", "project_id"] {
+                        r[field] = Value::Null;
+                    }
+                    r
+                };
+                if self.all(collection).any(|r| bare(r) == bare(&item)) {
+                    return refuse(409, "that rule is there");
+                }
+            }
+            "floatingips" => {
+                item["floating_ip_address"] = format!("203.0.113.{}", self.count(collection) + 1).into();
+                if let Some(port) = item["port_id"].as_str().map(str::to_owned)
+                    && !self.is_routed(&port)
+                {
+                    return refuse(404, "the external network is not reachable from the port's subnet");
+                }
+                if item.get("port_id").is_none() {
+                    item["port_id"] = Value::Null;
+                }
+            }
+            _ => {}
+        }
+        self.put(collection, item);
+        if collection == "security-groups" {
+            for ethertype in ["IPv4", "IPv6"] {
+                let rule = self.new_id();
+                self.put(
+                    "security-group-rules",
+                    json!({"id": rule, "security_group_id": id, "direction": "egress", "ethertype": ethertype}),
+                );
+            }
+            let rules = self.rules_of(&id);
+            let mut group = self.get(collection, &id).cloned().unwrap_or_default();
+            group["security_group_rules"] = rules;
+            return (201, json!({one: group}));
+        }
+        (201, json!({one: self.get(collection, &id)}))
+    }
+
+    fn is_routed(&self, port: &str) -> bool {
+        let Some(port) = self.get("ports", port) else { return false };
+        let subnet = &port["fixed_ips"][0]["subnet_id"];
+        self.all("ports")
+            .any(|p| p["device_owner"] == "network:router_interface" && p["fixed_ips"][0]["subnet_id"] == *subnet)
+    }
+
+    fn interface(&mut self, router: &str, action: &str, body: &Value) -> Answer {
+        let subnet = body["subnet_id"].as_str().unwrap_or_default().to_owned();
+        if self.get("routers", router).is_none() || self.get("subnets", &subnet).is_none() {
+            return refuse(404, "no such router or subnet");
+        }
+        let is = |p: &&Value| {
+            p["device_id"] == router
+                && p["device_owner"] == "network:router_interface"
+                && p["fixed_ips"][0]["subnet_id"] == subnet.as_str()
+        };
+        let port = self.all("ports").find(is).and_then(|p| p["id"].as_str()).map(str::to_owned);
+        match (action, port) {
+            ("add_router_interface", Some(_)) => refuse(400, "Router already has a port on subnet"),
+            ("add_router_interface", None) => {
+                let (id, now) = (self.new_id(), self.now());
+                let subnet_item = self.get("subnets", &subnet).cloned().unwrap_or_default();
+                self.put(
+                    "ports",
+                    json!({"id": id, "network_id": subnet_item["network_id"], "project_id": "p1", "created_at": now,
+                    "device_id": router, "device_owner": "network:router_interface", "security_groups": [],
+                    "fixed_ips": [{"subnet_id": subnet, "ip_address": subnet_item["gateway_ip"]}]}),
+                );
+                (200, json!({"port_id": id}))
+            }
+            (_, None) => refuse(404, "no interface there"),
+            (_, Some(port)) => {
+                let needed = self
+                    .all("floatingips")
+                    .filter_map(|f| f["port_id"].as_str())
+                    .any(|p| self.get("ports", p).is_some_and(|p| p["fixed_ips"][0]["subnet_id"] == subnet.as_str()));
+                if needed {
+                    return refuse(409, "a floating IP needs it");
+                }
+                self.take("ports", &port);
+                (200, json!({}))
+            }
+        }
+    }
+
+    fn delete_network_part(&mut self, collection: &'static str, id: &str) -> Answer {
+        let Some(item) = self.get(collection, id) else { return refuse(404, "not found") };
+        let in_use = match collection {
+            "networks" => self.all("ports").any(|p| p["network_id"] == id),
+            "subnets" => self.all("ports").any(|p| p["fixed_ips"][0]["subnet_id"] == id),
+            "routers" => self.all("ports").any(|p| p["device_id"] == id),
+            "ports" => item["device_owner"] == "network:router_interface",
+            "security-groups" => {
+                self.all("ports").any(|p| p["security_groups"].as_array().is_some_and(|g| g.iter().any(|g| g == id)))
+            }
+            _ => false,
+        };
+        if in_use {
+            return refuse(409, "it is in use");
+        }
+        self.take(collection, id);
+        match collection {
+            "ports" => {
+                for ip in self.all_mut("floatingips").filter(|f| f["port_id"] == id) {
+                    ip["port_id"] = Value::Null;
+                }
+            }
+            "networks" => self.take_where("subnets", "network_id", id),
+            "security-groups" => self.take_where("security-group-rules", "security_group_id", id),
+            _ => {}
+        }
+        (204, Value::Null)
+    }
+
+    fn take_where(&mut self, collection: &str, field: &str, is: &str) {
+        let ids: Vec<String> = self
+            .all(collection)
+            .filter(|s| s[field] == is)
+            .filter_map(|s| s["id"].as_str().map(str::to_owned))
+            .collect();
+        ids.iter().for_each(|id| drop(self.take(collection, id)));
+    }
+}

@@ -1,0 +1,74 @@
+//! Cinder.
+
+use crate::world::{Answer, Request, World, refuse};
+use serde_json::{Value, json};
+
+impl World {
+    pub(crate) fn volume(&mut self, request: &Request<'_>) -> Answer {
+        match (request.method, &request.path[1..]) {
+            ("GET", ["limits"]) => {
+                (200, json!({"limits": {"absolute": {"maxTotalVolumes": 100, "totalVolumesUsed": 0}}}))
+            }
+            ("GET", ["volumes", "detail"]) => self.list("volumes", request),
+            ("POST", ["volumes"]) => {
+                let mut volume = request.body["volume"].clone();
+                let id = self.new_id();
+                volume["id"] = id.clone().into();
+                volume["status"] = "creating".into();
+                volume["created_at"] = self.now().into();
+                volume["attachments"] = json!([]);
+                self.put("volumes", volume.clone());
+                self.set_due(&id);
+                (202, json!({"volume": volume}))
+            }
+            ("GET", ["volumes", id]) => match self.get("volumes", id) {
+                Some(volume) => (200, json!({"volume": volume})),
+                None => refuse(404, "no such volume"),
+            },
+            ("DELETE", ["volumes", id]) => match self.get_mut("volumes", id) {
+                None => refuse(404, "no such volume"),
+                Some(volume) if matches!(volume["status"].as_str(), Some("available" | "error")) => {
+                    volume["status"] = "deleting".into();
+                    self.set_due(id);
+                    (202, Value::Null)
+                }
+                Some(_) => refuse(400, "a volume that is attached or busy cannot be removed"),
+            },
+            ("POST", ["volumes", id, "action"]) => match self.get_mut("volumes", id) {
+                None => refuse(404, "no such volume"),
+                Some(volume) => {
+                    volume["size"] = request.body["os-extend"]["new_size"].clone();
+                    (202, Value::Null)
+                }
+            },
+            _ => refuse(404, "no such call"),
+        }
+    }
+
+    pub(crate) fn attach(&mut self, server: &str, volume: &str) -> Answer {
+        if self.get("servers", server).is_none_or(|s| s["status"] != "ACTIVE") {
+            return refuse(409, "the server is not active");
+        }
+        match self.get_mut("volumes", volume) {
+            None => refuse(404, "no such volume"),
+            Some(item) if item["status"] != "available" => refuse(400, "the volume is not available"),
+            Some(item) => {
+                item["status"] = "attaching".into();
+                item["attachments"] = json!([{"server_id": server}]);
+                self.set_due(volume);
+                (200, json!({}))
+            }
+        }
+    }
+
+    pub(crate) fn detach(&mut self, volume: &str) -> Answer {
+        match self.get_mut("volumes", volume) {
+            Some(item) if item["status"] == "in-use" => {
+                item["status"] = "available".into();
+                item["attachments"] = json!([]);
+                (202, Value::Null)
+            }
+            _ => refuse(404, "not attached"),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What the fake cloud has.
+
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// An answer: status and body.
+pub(crate) type Answer = (u16, Value);
+
+/// A request, taken apart.
+pub(crate) struct Request<'a> {
+    pub method: &'a str,
+    pub path: Vec<&'a str>,
+    pub query: BTreeMap<String, String>,
+    pub body: Value,
+}
+
+/// All resources, by collection and id.
+#[derive(Debug, Default)]
+pub struct World {
+    collections: BTreeMap<&'static str, BTreeMap<String, Value>>,
+    /// When something is ready or gone.
+    due: BTreeMap<String, Instant>,
+    last: u64,
+}
+
+/// How long servers and volumes take.
+pub(crate) const SLOW: Duration = Duration::from_millis(60);
+
+impl World {
+    /// A cloud with an external network, flavors and an image.
+    pub fn new() -> Self {
+        let mut world = Self::default();
+        world.put(
+            "networks",
+            json!({"id": "ext", "name": "public", "router:external": true, "project_id": "other", "mtu": 1500}),
+        );
+        world.put("flavors", json!({"id": "1", "name": "m1.nano", "ram": 192, "disk": 1, "vcpus": 1}));
+        world.put("images", json!({"id": "img", "name": "tiny", "status": "active", "min_disk": 1, "min_ram": 64}));
+        world
+    }
+
+    /// All that tests made: everything but what [`World::new`] has.
+    pub fn left(&self) -> Vec<String> {
+        let kept = ["ext", "1", "img"];
+        let all = self.collections.iter().flat_map(|(c, items)| items.keys().map(move |id| (c, id)));
+        all.filter(|(_, id)| !kept.contains(&id.as_str())).map(|(c, id)| format!("{c}/{id}")).collect()
+    }
+
+    /// How many there are in a collection.
+    pub fn count(&self, collection: &str) -> usize {
+        self.collections.get(collection).map_or(0, BTreeMap::len)
+    }
+
+    pub(crate) fn put(&mut self, collection: &'static str, item: Value) {
+        let id = item["id"].as_str().unwrap_or_default().to_owned();
+        self.collections.entry(collection).or_default().insert(id, item);
+    }
+
+    pub(crate) fn new_id(&mut self) -> String {
+        self.last += 1;
+        format!("{:08x}-0000-4000-8000-{:012x}", self.last, self.last)
+    }
+
+    /// Text that sorts by creation.
+    pub(crate) fn now(&self) -> String {
+        format!("2026-01-01T00:00:00.{:09}", self.last)
+    }
+
+    pub(crate) fn all(&self, collection: &str) -> impl Iterator<Item = &Value> {
+        self.collections.get(collection).into_iter().flat_map(BTreeMap::values)
+    }
+
+    pub(crate) fn all_mut(&mut self, collection: &str) -> impl Iterator<Item = &mut Value> {
+        self.collections.get_mut(collection).into_iter().flat_map(BTreeMap::values_mut)
+    }
+
+    pub(crate) fn get(&self, collection: &str, id: &str) -> Option<&Value> {
+        self.collections.get(collection)?.get(id)
+    }
+
+    pub(crate) fn get_mut(&mut self, collection: &str, id: &str) -> Option<&mut Value> {
+        self.collections.get_mut(collection)?.get_mut(id)
+    }
+
+    pub(crate) fn take(&mut self, collection: &str, id: &str) -> Option<Value> {
+        self.collections.get_mut(collection)?.remove(id)
+    }
+
+    pub(crate) fn set_due(&mut self, id: &str) {
+        self.due.insert(id.to_owned(), Instant::now() + SLOW);
+    }
+
+    /// Brings servers and volumes to where they are by now.
+    pub(crate) fn tick(&mut self) {
+        let now = Instant::now();
+        let ready: Vec<String> = self.due.iter().filter(|(_, t)| **t <= now).map(|(id, _)| id.clone()).collect();
+        for id in ready {
+            self.due.remove(&id);
+            if let Some(server) = self.get_mut("servers", &id) {
+                if server["OS-EXT-STS:task_state"] == "deleting" {
+                    self.take("servers", &id);
+                    for port in self.all_mut("ports").filter(|p| p["device_id"] == id.as_str()) {
+                        port["device_id"] = "".into();
+                        port["device_owner"] = "".into();
+                    }
+                    for volume in self.all_mut("volumes") {
+                        if volume["attachments"][0]["server_id"] == id.as_str() {
+                            volume["attachments"] = json!([]);
+                            volume["status"] = "available".into();
+                        }
+                    }
+                } else {
+                    server["status"] = "ACTIVE".into();
+                }
+            } else if let Some(volume) = self.get_mut("volumes", &id) {
+                match volume["status"].as_str() {
+                    Some("deleting") => drop(self.take("volumes", &id)),
+                    Some("creating") => volume["status"] = "available".into(),
+                    Some("attaching") => volume["status"] = "in-use".into(),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Lists a collection, filtered by what the query names.
+    pub(crate) fn list(&self, collection: &str, request: &Request<'_>) -> Answer {
+        let fits = |item: &&Value| {
+            request.query.iter().all(|(k, v)| match item.get(k) {
+                // Nova's names are regular expressions.
+                Some(Value::String(has)) if k == "name" => *has == v.trim_matches(['^', '$']),
+                Some(Value::String(has)) => has == v,
+                _ => true,
+            })
+        };
+        (
+            200,
+            json!({(collection.replace('-', "_").replace("os_", "")): self.all(collection).filter(fits).collect::<Vec<_>>()}),
+        )
+    }
+}
+
+pub(crate) fn refuse(status: u16, message: &str) -> Answer {
+    (status, json!({"error": {"message": message, "code": status}}))
+}
