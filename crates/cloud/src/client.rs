@@ -1,0 +1,62 @@
+//! The cloud as its users see it: the entry in clouds.yaml, and a client made from it.
+
+use crate::local::CLOUD;
+use stackyard_catalog::Resolved;
+use stackyard_openstack::{Cloud, CloudConfig, CloudEntry, Error, Options, Secret, remove_cloud, upsert_cloud};
+use std::path::PathBuf;
+
+/// The clouds.yaml that `cloud up` writes to: `$OS_CLIENT_CONFIG_FILE`, else the user's own
+/// (`$XDG_CONFIG_HOME/openstack/clouds.yaml`, by default below `~/.config`).
+///
+/// Source: the search order of os-client-config, of which these are the writable places.
+pub fn clouds_yaml() -> Option<PathBuf> {
+    let env = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    env("OS_CLIENT_CONFIG_FILE").or_else(|| {
+        let config = env("XDG_CONFIG_HOME").or_else(|| Some(env("HOME")?.join(".config")))?;
+        Some(config.join("openstack/clouds.yaml"))
+    })
+}
+
+/// The administrator's entry, by checked answers and the administrator's password.
+pub fn entry(answers: &Resolved, password: &str) -> CloudEntry {
+    let address = answers.text("api_address");
+    let host = if address.contains(':') { format!("[{address}]") } else { address };
+    CloudEntry {
+        auth_url: format!("http://{host}:{}/v3", answers.text("keystone_port")),
+        username: "admin".to_owned(),
+        password: Secret::new(password.to_owned()),
+        project_name: "admin".to_owned(),
+        domain_name: "Default".to_owned(),
+        region_name: answers.text("region"),
+        cacert: None,
+    }
+}
+
+/// Logs in.
+///
+/// # Errors
+/// What Keystone says.
+pub async fn connect(entry: &CloudEntry) -> Result<Cloud, Error> {
+    Cloud::connect(CloudConfig::from_entry(CLOUD, entry), Options::default()).await
+}
+
+/// Writes the entry `local`; all else in the file stays as it is.
+///
+/// # Errors
+/// A file that cannot be read, edited safely or written.
+pub fn publish(entry: &CloudEntry) -> Result<Option<PathBuf>, Error> {
+    let Some(path) = clouds_yaml() else { return Ok(None) };
+    upsert_cloud(&path, CLOUD, entry)?;
+    Ok(Some(path))
+}
+
+/// Takes the entry `local` out of clouds.yaml.
+///
+/// # Errors
+/// As of [`publish`].
+pub fn unpublish() -> Result<(), Error> {
+    if let Some(path) = clouds_yaml() {
+        remove_cloud(&path, CLOUD)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,234 @@
+//! Can OpenStack run on this machine, and how well? Asked before anything is changed.
+//!
+//! Every check looks at the machine itself (`/proc`, `/sys`, the engine, a guest that is
+//! really started) and says what it saw, what follows from it, and how to mend it:
+//!
+//! | result | meaning |
+//! |---|---|
+//! | `pass` | as it should be |
+//! | `info` | worth knowing; nothing to do |
+//! | `warn` | works, in a lesser way that is said |
+//! | `fail` | a blocker: `cloud up` would not end well |
+//!
+//! Checks stand in a file per theme and run side by side. They read through a [`Machine`],
+//! so that tests can show them another one; they change nothing, except that a guest of a
+//! few hundred bytes is started once per boot to learn whether KVM works.
+//!
+//! A cloud that already runs from the same state directory is no obstacle to itself: its
+//! ports, bridges and processes are recognised by its containers.
+
+mod clock;
+mod cpu;
+mod disk;
+pub mod docker;
+mod environment;
+mod hostname;
+mod input;
+pub(crate) mod kernel;
+pub mod kvm;
+mod leftovers;
+mod libvirt;
+mod machine;
+mod memory;
+mod mtu;
+mod network;
+mod nft;
+mod packages;
+mod ports;
+mod processes;
+mod sysctl;
+
+pub use input::{Input, Needs, Port, Virtualization};
+pub use machine::Machine;
+
+use crate::host;
+pub(crate) use cpu::count_of as cpus;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// How a check came out. Later ones are worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// As it should be.
+    Pass,
+    /// Worth knowing; nothing to do.
+    Info,
+    /// Works in a lesser way.
+    Warn,
+    /// A blocker.
+    Fail,
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Pass => "pass",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+        })
+    }
+}
+
+/// One row of the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// Stable name, theme first: `kvm.guest`.
+    pub id: String,
+    /// What was checked.
+    pub title: String,
+    /// How it came out.
+    pub result: Outcome,
+    /// What was seen.
+    pub seen: String,
+    /// What is lost, or used instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub means: Option<String>,
+    /// How to mend it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mend: Option<String>,
+}
+
+impl Check {
+    fn new(id: &str, title: &str, result: Outcome, seen: impl Into<String>) -> Self {
+        Self { id: id.to_owned(), title: title.to_owned(), result, seen: seen.into(), means: None, mend: None }
+    }
+
+    fn pass(id: &str, title: &str, seen: impl Into<String>) -> Self {
+        Self::new(id, title, Outcome::Pass, seen)
+    }
+
+    fn info(id: &str, title: &str, seen: impl Into<String>) -> Self {
+        Self::new(id, title, Outcome::Info, seen)
+    }
+
+    fn warn(id: &str, title: &str, seen: impl Into<String>) -> Self {
+        Self::new(id, title, Outcome::Warn, seen)
+    }
+
+    fn fail(id: &str, title: &str, seen: impl Into<String>) -> Self {
+        Self::new(id, title, Outcome::Fail, seen)
+    }
+
+    fn means(mut self, text: impl Into<String>) -> Self {
+        self.means = Some(text.into());
+        self
+    }
+
+    fn mend(mut self, text: impl Into<String>) -> Self {
+        self.mend = Some(text.into());
+        self
+    }
+}
+
+/// All checks, in the order of their themes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Whether a check failed.
+    pub blocked: bool,
+    /// Time that all checks took together, in milliseconds.
+    pub took_ms: u64,
+    /// The rows.
+    pub checks: Vec<Check>,
+}
+
+impl Report {
+    /// Whether something stands in the way of `cloud up`.
+    pub fn blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// Rows with a result of `at_least`, e.g. all warnings and blockers.
+    pub fn at_least(&self, at_least: Outcome) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(move |c| c.result >= at_least)
+    }
+
+    /// Number of rows with this result.
+    pub fn count(&self, result: Outcome) -> usize {
+        self.checks.iter().filter(|c| c.result == result).count()
+    }
+
+    /// The row with `id`.
+    pub fn get(&self, id: &str) -> Option<&Check> {
+        self.checks.iter().find(|c| c.id == id)
+    }
+}
+
+/// What several themes look at, gathered once.
+pub(crate) struct Scene {
+    /// What was asked.
+    pub input: Input,
+    /// What the engine says.
+    pub engine: docker::Engine,
+    /// What runs on the machine.
+    pub processes: Vec<processes::Process>,
+}
+
+/// The checks of one theme.
+type Theme = fn(&Scene) -> Vec<Check>;
+
+/// Runs all checks.
+///
+/// Takes under two seconds, and up to [`kvm::PATIENCE`] more when KVM was not tried since
+/// the machine booted. Troubles of a check end up in its row, so this cannot fail.
+pub async fn run(input: &Input) -> Report {
+    let begun = std::time::Instant::now();
+    let input = input.clone();
+    let machine = input.machine.clone();
+    // Neither needs the other.
+    let (engine, processes) =
+        tokio::join!(docker::look(&input), tokio::task::spawn_blocking(move || processes::list(&machine)));
+    let scene = Arc::new(Scene { input, engine, processes: processes.unwrap_or_default() });
+
+    let guest = host::guest(&scene.input, &scene.engine);
+    let themes: [(&'static str, Theme); 15] = [
+        ("cpu", cpu::checks),
+        ("memory", memory::checks),
+        ("disk", disk::checks),
+        ("docker", docker::checks),
+        ("network", network::checks),
+        ("mtu", mtu::checks),
+        ("ports", ports::checks),
+        ("kernel", kernel::checks),
+        ("sysctl", sysctl::checks),
+        ("hostname", hostname::checks),
+        ("clock", clock::checks),
+        ("libvirt", libvirt::checks),
+        ("packages", packages::checks),
+        ("leftovers", leftovers::checks),
+        ("environment", environment::checks),
+    ];
+    let running: Vec<_> = themes
+        .into_iter()
+        .map(|(theme, checks)| {
+            let scene = Arc::clone(&scene);
+            (theme, tokio::task::spawn_blocking(move || checks(&scene)))
+        })
+        .collect();
+    let guest = kvm::check(&scene.input, &guest.await);
+
+    let mut rows = Vec::new();
+    for (theme, task) in running {
+        rows.extend(task.await.unwrap_or_else(|error| {
+            let text = format!("the check itself broke off: {error}");
+            vec![Check::warn(theme, theme, text).means("not checked").mend("please report this as a bug")]
+        }));
+        if theme == "cpu" {
+            rows.push(guest.clone());
+        }
+    }
+    Report {
+        blocked: rows.iter().any(|c| c.result == Outcome::Fail),
+        took_ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        checks: rows,
+    }
+}
+
+/// Some of a list as text, the rest as a number.
+fn some(items: &[String], most: usize) -> String {
+    match items.len().checked_sub(most) {
+        None | Some(0) => items.join(", "),
+        Some(more) => format!("{} and {more} more", items[..most].join(", ")),
+    }
+}

@@ -1,0 +1,155 @@
+//! Reaching an address from this machine: ICMP, TCP, HTTP.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType, ipproto, sockopt};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::Fault;
+
+/// Waits for an echo reply and returns its time. RFC 792.
+pub async fn ping(address: &str, limit: Duration) -> Result<Duration, Fault> {
+    let to: Ipv4Addr = address.parse().map_err(|_| format!("{address:?} is no IPv4 address"))?;
+    tokio::task::spawn_blocking(move || echo(to, limit)).await.map_err(|e| Fault(e.to_string()))?
+}
+
+fn echo(to: Ipv4Addr, limit: Duration) -> Result<Duration, Fault> {
+    let started = Instant::now();
+    let trouble = |e: io::Error| Fault(format!("an ICMP socket: {e}"));
+    // The kernel lets some groups have the first kind; root has the second.
+    let open = |kind| rustix::net::socket(AddressFamily::INET, kind, Some(ipproto::ICMP));
+    let (socket, raw): (OwnedFd, bool) = match open(SocketType::DGRAM) {
+        Ok(socket) => (socket, false),
+        Err(_) => (open(SocketType::RAW).map_err(|e| trouble(e.into()))?, true),
+    };
+    sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(Duration::from_secs(1)))
+        .map_err(|e| trouble(e.into()))?;
+    let to_socket = SocketAddrV4::new(to, 0);
+    let mut last = String::new();
+    for sequence in 1..=u16::MAX {
+        if started.elapsed() > limit {
+            return Err(Fault(format!("no echo reply from {to} in {} s{last}", limit.as_secs())));
+        }
+        let sent = Instant::now();
+        if let Err(e) = rustix::net::sendto(&socket, &request(sequence), SendFlags::empty(), &to_socket) {
+            last = format!(" ({e})");
+            std::thread::sleep(Duration::from_millis(500));
+            continue;
+        }
+        while sent.elapsed() < Duration::from_secs(1) {
+            let mut buffer = [0_u8; 256];
+            let Ok((_, length)) = rustix::net::recv(&socket, &mut buffer[..], RecvFlags::empty()) else { break };
+            // A raw socket hands over the IP header, too.
+            let header = if raw { usize::from(buffer[0] & 0xf) * 4 } else { 0 };
+            let Some(answer) = buffer.get(header..length) else { continue };
+            if answer.len() >= 8 && answer[0] == 0 && answer[6..8] == sequence.to_be_bytes() {
+                return Ok(sent.elapsed());
+            }
+        }
+    }
+    Err(Fault(format!("no echo reply from {to}")))
+}
+
+/// An echo request. With a datagram socket the kernel sets the identifier.
+fn request(sequence: u16) -> [u8; 16] {
+    let mut packet = [8, 0, 0, 0, b's', b'y', 0, 0, b's', b't', b'a', b'c', b'k', b'y', b'r', b'd'];
+    packet[6..8].copy_from_slice(&sequence.to_be_bytes());
+    let mut sum: u32 = packet.chunks(2).map(|c| u32::from(u16::from_be_bytes([c[0], c[1]]))).sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    let checksum = !u16::try_from(sum).unwrap_or(0);
+    packet[2..4].copy_from_slice(&checksum.to_be_bytes());
+    packet
+}
+
+/// How a connection attempt ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Knock {
+    /// It is open.
+    Open,
+    /// Somebody said no.
+    Refused,
+    /// Nobody said anything.
+    Silence,
+}
+
+/// Tries to connect once.
+pub async fn knock(address: &str, port: u16, limit: Duration) -> Result<Knock, Fault> {
+    let to = socket(address, port)?;
+    Ok(match tokio::time::timeout(limit, TcpStream::connect(to)).await {
+        Err(_) => Knock::Silence,
+        Ok(Ok(_)) => Knock::Open,
+        Ok(Err(e)) if e.kind() == io::ErrorKind::TimedOut => Knock::Silence,
+        Ok(Err(_)) => Knock::Refused,
+    })
+}
+
+/// Gets `path` by HTTP on port 80 once, on a connection of its own.
+pub async fn get_once(address: &str, path: &str, limit: Duration) -> Result<String, Fault> {
+    let to = socket(address, 80)?;
+    let exchange = async {
+        let mut stream = TcpStream::connect(to).await?;
+        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes()).await?;
+        let mut text = Vec::new();
+        stream.read_to_end(&mut text).await?;
+        io::Result::Ok(String::from_utf8_lossy(&text).into_owned())
+    };
+    let text = tokio::time::timeout(limit, exchange)
+        .await
+        .map_err(|_| format!("no answer from http://{address}{path} in {} s", limit.as_secs()))?
+        .map_err(|e| format!("http://{address}{path}: {e}"))?;
+    let (head, body) = text.split_once("\r\n\r\n").ok_or_else(|| format!("http://{address}{path}: no HTTP answer"))?;
+    match head.split_whitespace().nth(1) {
+        Some("200") => Ok(body.trim().to_owned()),
+        _ => Err(Fault(format!("http://{address}{path}: {}", head.lines().next().unwrap_or_default()))),
+    }
+}
+
+/// The same until it answers.
+pub async fn get(address: &str, path: &str, limit: Duration) -> Result<String, Fault> {
+    let started = Instant::now();
+    loop {
+        match get_once(address, path, Duration::from_secs(5)).await {
+            Ok(body) => return Ok(body),
+            Err(fault) if started.elapsed() > limit => return Err(fault),
+            Err(_) => tokio::time::sleep(Duration::from_millis(300)).await,
+        }
+    }
+}
+
+fn socket(address: &str, port: u16) -> Result<SocketAddr, Fault> {
+    let ip: IpAddr = address.parse().map_err(|_| format!("{address:?} is no address"))?;
+    Ok(SocketAddr::new(ip, port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn loopback_is_reached() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let port = listener.local_addr().expect("address").port();
+        let knock_open = knock("127.0.0.1", port, Duration::from_secs(2)).await.expect("knock");
+        assert_eq!(knock_open, Knock::Open);
+        drop(listener);
+        assert_eq!(knock("127.0.0.1", port, Duration::from_secs(2)).await.expect("knock"), Knock::Refused);
+        // Where neither kind of ICMP socket may be opened, the error must say so.
+        match ping("127.0.0.1", Duration::from_secs(2)).await {
+            Ok(took) => assert!(took < Duration::from_secs(1)),
+            Err(fault) => assert!(fault.0.contains("ICMP socket"), "{fault:?}"),
+        }
+    }
+
+    #[test]
+    fn checksum_of_an_echo_request() {
+        let packet = request(7);
+        let sum: u32 = packet.chunks(2).map(|c| u32::from(u16::from_be_bytes([c[0], c[1]]))).sum();
+        assert_eq!((sum & 0xffff) + (sum >> 16), 0xffff);
+    }
+}

@@ -1,0 +1,73 @@
+//! Trunk: the second server's port carries a VLAN into the back network, where the first has a leg.
+
+use std::time::Duration;
+
+use stackyard_openstack::{NewTrunk, Port, SubPort, Trunk};
+
+use super::ground::Ground;
+use super::guest::{Guest, Vlan};
+use super::{Bench, Fault, sweep};
+
+pub(super) const NAME: &str = "trunk subport";
+
+/// VLAN id within the trunk.
+const VLAN: u32 = 201;
+
+/// A trunk, ready for a server to boot on its parent.
+pub(super) struct Trunked {
+    pub parent: Port,
+    mac: String,
+    /// The subport's address.
+    pub address: String,
+}
+
+impl Trunked {
+    pub fn vlan(&self) -> Vlan {
+        Vlan { id: VLAN, mac: self.mac.clone(), address: format!("{}/24", self.address) }
+    }
+}
+
+impl Bench<'_> {
+    pub(super) async fn trunked(&self, ground: &Ground) -> Result<Trunked, Fault> {
+        let parent = self.port(ground, &ground.front, "parent");
+        let subport = self.port(ground, &ground.back, "subport");
+        let (parent, subport) = tokio::try_join!(parent, subport)?;
+        let new = NewTrunk {
+            name: self.name("trunk"),
+            description: sweep::MARK.to_owned(),
+            port_id: parent.id.clone(),
+            sub_ports: vec![SubPort {
+                port_id: subport.id.clone(),
+                segmentation_type: "vlan".to_owned(),
+                segmentation_id: VLAN,
+            }],
+        };
+        self.cloud.create::<Trunk>(&new).await?;
+        let address = subport.address().ok_or("the subport has no address")?.to_owned();
+        Ok(Trunked { parent, mac: subport.mac_address, address })
+    }
+
+    pub(super) async fn trunk(&self, trunked: &Result<Trunked, Fault>, a: &Guest<'_>, b: Option<&Guest<'_>>) {
+        if trunked.is_ok() && b.is_none() {
+            return self.needs_second(NAME);
+        }
+        let work = async {
+            let trunked = trunked.as_ref().map_err(|f| Fault(f.0.clone()))?;
+            let b = b.ok_or("there is no second server")?;
+            let up = b.says("TEST: vlan", self.options.boot_limit).await?;
+            if !up.contains("up.") {
+                return Err(Fault(format!(
+                    "the guest cannot join VLAN {VLAN}: {}",
+                    b.says("TEST: vlan down.", Duration::ZERO).await?
+                )));
+            }
+            a.says("TEST: subport ping ok.", Duration::from_secs(90)).await?;
+            let name = a.says("TEST: subport http", Duration::from_secs(60)).await?;
+            if !name.contains(&b.server.name) {
+                return Err(Fault(format!("{} should be {}, but says {name:?}", trunked.address, b.server.name)));
+            }
+            Ok(((), format!("{} answers ping and HTTP through VLAN {VLAN} ({name})", trunked.address)))
+        };
+        self.check(NAME, work).await;
+    }
+}
