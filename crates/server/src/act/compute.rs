@@ -1,0 +1,269 @@
+//! Nova's and Cinder's resources.
+
+use crate::apply::{Run, Trouble};
+use crate::inventory::{MARK, metadata_mark};
+use crate::observe::{FLAVOR, IMAGE, USER_DATA};
+use crate::steady::{once, removed, steady};
+use serde_json::{Value, json};
+use stackyard_core::yard::intend::{Ref, ServerSpec, Spec, digest, key_of};
+use stackyard_core::yard::plan::Step;
+use stackyard_core::yard::{Key, Kind};
+use stackyard_openstack::{
+    BlockDevice, Error, Keypair, Method, NewKeypair, NewServer, NewServerGroup, NewVolume, Nic, Nics, Resource, Server,
+    ServerGroup, Service, Volume, user_data,
+};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long a server may take to boot; without KVM that is long.
+const BOOT: Duration = Duration::from_secs(900);
+/// How long a volume may take to be filled from its image.
+const FILL: Duration = Duration::from_secs(1800);
+/// How long a removal may take.
+const LEAVE: Duration = Duration::from_secs(300);
+/// What to do when a volume did not grow.
+const GROW: &str = "not every storage grows a volume while a server has it: take it from the server's `volumes`, run \
+    `up`, and give it back with the new size; if its state is error_extending, an administrator resets that with \
+    `openstack volume set --state available`";
+/// Lines of a failed server's console that are shown.
+const TAIL: u32 = 20;
+
+impl Run<'_> {
+    pub(super) async fn create_keypair(&self, key: &Key, public_key: &str) -> Result<String, Trouble> {
+        let name = self.mark(key).as_name();
+        let new = NewKeypair { name: name.clone(), public_key: public_key.to_owned() };
+        let make = async || self.cloud.create::<Keypair>(&new).await;
+        let find = async || match self.cloud.get::<Keypair>(&name).await {
+            Ok(found) => Ok(Some(found)),
+            Err(e) if e.is_not_found() => Ok(None),
+            Err(e) => Err(e),
+        };
+        let made = once(self.told(key), || {}, make, find).await?;
+        if !made.public_key.is_empty() && key_of(&made.public_key) != key_of(public_key) {
+            return Err(format!("another key has the name {name}").into());
+        }
+        Ok(name)
+    }
+
+    pub(super) async fn create_server_group(&self, key: &Key, policy: &str) -> Result<String, Trouble> {
+        let new = NewServerGroup { name: self.mark(key).as_name(), policy: policy.to_owned() };
+        let make = async || self.cloud.create::<ServerGroup>(&new).await;
+        let known = |g: &ServerGroup| self.inventory.server_groups.iter().any(|k| k.id == g.id);
+        let find = async || {
+            let all: Vec<ServerGroup> = self.cloud.list(&[]).await?;
+            Ok(all.into_iter().find(|g| g.name == new.name && !known(g)))
+        };
+        Ok(once(self.told(key), self.unsure(), make, find).await?.id)
+    }
+
+    pub(super) async fn create_volume(&self, key: &Key) -> Result<String, Trouble> {
+        let Spec::Volume { name, size, volume_type, image, availability_zone, .. } = self.spec(key)? else {
+            return Err(format!("{key} is no volume").into());
+        };
+        let mut metadata = BTreeMap::from([(MARK.to_owned(), self.mark(key).to_string())]);
+        metadata.extend(image.as_ref().map(|i| (IMAGE.to_owned(), i.clone())));
+        let new = NewVolume {
+            name: name.clone(),
+            size: size.0,
+            volume_type: volume_type.clone(),
+            image: image.as_ref().map(|i| self.image(i)).transpose()?,
+            metadata,
+            availability_zone: availability_zone.clone(),
+            ..NewVolume::default()
+        };
+        let mark = Some(self.mark(key));
+        let make = async || self.cloud.create::<Volume>(&new).await;
+        let known = |v: &Volume| self.inventory.volumes.iter().any(|k| k.id == v.id);
+        let find = async || {
+            let named: Vec<Volume> = self.cloud.list(&[("name", name)]).await?;
+            Ok(named.into_iter().find(|v| metadata_mark(&v.metadata) == mark && !known(v)))
+        };
+        Ok(once(self.told(key), self.unsure(), make, find).await?.id)
+    }
+
+    fn image(&self, text: &str) -> Result<String, Trouble> {
+        self.choices.images.get(text).cloned().ok_or_else(|| format!("no image {text}").into())
+    }
+
+    pub(super) async fn create_server(&self, key: &Key, server: &ServerSpec) -> Result<String, Trouble> {
+        let ports = server.ports.iter().map(|p| self.id(p).map(Nic::Port)).collect::<Result<Vec<_>, _>>()?;
+        let boot = server.boot.as_ref().map(|b| self.id(b)).transpose()?;
+        let flavor = self.choices.flavors.get(&server.flavor).cloned();
+        let key_name = match &server.key {
+            Some(Ref::Own(pair)) => Some(self.mark(pair).as_name()),
+            Some(Ref::Cloud(_, name)) => Some(name.clone()),
+            None => None,
+        };
+        let image = server.image.as_ref().filter(|_| boot.is_none()).map(|i| self.image(i)).transpose()?;
+        let new = NewServer {
+            name: key.name.clone(),
+            flavor: flavor.ok_or_else(|| format!("no flavor {}", server.flavor))?,
+            image: image.unwrap_or_default(),
+            networks: if ports.is_empty() { Nics::None } else { Nics::List(ports) },
+            key_name,
+            user_data: server.user_data.as_deref().map(user_data),
+            metadata: self.metadata(key, server),
+            availability_zone: server.availability_zone.clone(),
+            config_drive: server.config_drive,
+            block_device_mapping_v2: boot.into_iter().map(boot_device).collect(),
+            tags: server.tags.clone(),
+            ..NewServer::default()
+        };
+        let mut body = json!({"server": new});
+        if let Some(group) = &server.group {
+            body["os:scheduler_hints"] = json!({"group": self.refer(group)?});
+        }
+        let mark = Some(self.mark(key));
+        let make = async || {
+            let call = self.cloud.call(Method::POST, Service::Compute, "/servers").on("server", &key.name);
+            let made: Value = call.microversion(Server::KIND.microversion).json(&body).read().await?;
+            Ok(made["server"]["id"].as_str().unwrap_or_default().to_owned())
+        };
+        let known = |s: &Server| self.inventory.servers.iter().any(|k| k.id == s.id);
+        let find = async || {
+            let name = format!("^{}$", key.name.replace('.', "\\."));
+            let named: Vec<Server> = self.cloud.list(&[("name", &name)]).await?;
+            Ok(named.into_iter().find(|s| metadata_mark(&s.metadata) == mark && !known(s)).map(|s| s.id))
+        };
+        Ok(once(self.told(key), self.unsure(), make, find).await?)
+    }
+
+    fn metadata(&self, key: &Key, server: &ServerSpec) -> BTreeMap<String, String> {
+        let mut metadata = server.metadata.clone();
+        metadata.insert(MARK.to_owned(), self.mark(key).to_string());
+        metadata.insert(FLAVOR.to_owned(), server.flavor.clone());
+        metadata.extend(server.image.as_ref().map(|i| (IMAGE.to_owned(), i.clone())));
+        let data = server.user_data.as_deref();
+        metadata.extend(data.map(|d| (USER_DATA.to_owned(), digest(Some(d)))));
+        metadata
+    }
+
+    pub(super) async fn change_server(&self, step: &Step, id: &str) -> Result<(), Trouble> {
+        let key = &step.key;
+        let Spec::Server(server) = self.spec(key)? else { return Err(format!("{key} is no server").into()) };
+        let put = async |what: &str, body: Value| {
+            let action = async || {
+                let call = self.cloud.call(Method::PUT, Service::Compute, format!("/servers/{id}/{what}"));
+                call.on("server", &key.name).microversion(Server::KIND.microversion).json(&body).done().await
+            };
+            self.steadily(key, action).await
+        };
+        if step.changes.iter().any(|c| c.field == "metadata") {
+            put("metadata", json!({"metadata": self.metadata(key, server)})).await?;
+        }
+        if step.changes.iter().any(|c| c.field == "tags") {
+            put("tags", json!({"tags": server.tags})).await?;
+        }
+        if self.inventory.servers.iter().any(|s| s.id == id && s.status == "SHUTOFF") {
+            self.steadily(key, async || match self.cloud.start_server(id).await {
+                // It is starting already.
+                Err(e) if e.is_conflict() => Ok(()),
+                other => other,
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn change_volume(&self, key: &Key, id: &str) -> Result<(), Trouble> {
+        let Spec::Volume { size, .. } = self.spec(key)? else { return Err(format!("{key} is no volume").into()) };
+        let grown = async || self.cloud.get::<Volume>(id).await.map(|v| v.size >= size.0);
+        let extend = async || {
+            if grown().await? { Ok(()) } else { self.cloud.extend_volume(id, size.0).await }
+        };
+        self.steadily(key, extend).await?;
+        let wait = async || {
+            let fits = |v: &Volume| v.size >= size.0 && v.status != "extending";
+            self.cloud.wait_until::<Volume>(id, "larger", LEAVE, fits).await.map(drop)
+        };
+        let grown = self.steadily(key, wait).await;
+        grown.map_err(|trouble| Trouble { hint: trouble.hint.or_else(|| Some(GROW.to_owned())), ..trouble })
+    }
+
+    pub(super) async fn attach(&self, key: &Key, server: &Key, volume: &Ref) -> Result<String, Trouble> {
+        let (server, volume) = (self.id(server)?, self.refer(volume)?);
+        let make = async || self.cloud.attach_volume(&server, &volume).await;
+        let find = async || {
+            let now: Volume = self.cloud.get(&volume).await?;
+            Ok(now.attachments.iter().any(|a| a.server_id == server).then_some(()))
+        };
+        match once(self.told(key), || {}, make, find).await {
+            // Said of a second try, too.
+            Err(e) if e.status() == Some(400) && find().await?.is_some() => {}
+            other => other?,
+        }
+        let wait = async || {
+            let fits = |v: &Volume| v.status == "in-use" && v.attachments.iter().any(|a| a.server_id == server);
+            self.cloud.wait_until::<Volume>(&volume, "attached", LEAVE, fits).await.map(drop)
+        };
+        self.steadily(key, wait).await?;
+        Ok(volume)
+    }
+
+    pub(super) async fn detach(&self, step: &Step, volume: &str) -> Result<(), Trouble> {
+        let (server, _) = step.key.name.split_once(':').unwrap_or_default();
+        let server = self.id(&Key::new(Kind::Server, server))?;
+        removed(self.told(&step.key), async || self.cloud.detach_volume(&server, volume).await).await?;
+        let wait = async || {
+            let fits = |v: &Volume| !v.attachments.iter().any(|a| a.server_id == server);
+            match self.cloud.wait_until::<Volume>(volume, "detached", LEAVE, fits).await {
+                Err(e) if e.is_not_found() => Ok(()),
+                other => other.map(drop),
+            }
+        };
+        self.steadily(&step.key, wait).await
+    }
+
+    /// Waits until what was made can be used.
+    pub(crate) async fn settle(&self, key: &Key) -> Result<(), Trouble> {
+        match key.kind {
+            Kind::Server => {
+                let id = self.id(key)?;
+                let wait = async || self.cloud.wait_for::<Server>(&id, &["ACTIVE"], BOOT).await;
+                match steady(self.told(key), wait).await {
+                    Ok(_) => Ok(()),
+                    Err(e) => Err(self.explain(&id, e).await),
+                }
+            }
+            Kind::Volume => {
+                let id = self.id(key)?;
+                let ready = ["available", "in-use", "attaching", "detaching"];
+                self.steadily(key, async || self.cloud.wait_for::<Volume>(&id, &ready, FILL).await.map(drop)).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A server's failure with the end of its console.
+    async fn explain(&self, id: &str, error: Error) -> Trouble {
+        let mut trouble = Trouble::from(error);
+        if let Ok(console) = self.cloud.console(id, Some(TAIL)).await
+            && !console.trim().is_empty()
+        {
+            trouble.message += "\nthe end of its console:";
+            console.trim_end().lines().for_each(|line| trouble.message += &format!("\n  | {line}"));
+        }
+        trouble
+    }
+
+    /// Waits until what was removed is gone.
+    pub(crate) async fn gone(&self, step: &Step) -> Result<(), Trouble> {
+        let Some(id) = step.id.as_deref() else { return Ok(()) };
+        match step.key.kind {
+            Kind::Server => self.steadily(&step.key, async || self.cloud.wait_gone::<Server>(id, LEAVE).await).await,
+            Kind::Volume => self.steadily(&step.key, async || self.cloud.wait_gone::<Volume>(id, LEAVE).await).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+fn boot_device(volume: String) -> BlockDevice {
+    BlockDevice {
+        boot_index: "0".to_owned(),
+        source_type: "volume".to_owned(),
+        destination_type: "volume".to_owned(),
+        uuid: Some(volume),
+        delete_on_termination: Some(false),
+        ..BlockDevice::default()
+    }
+}

@@ -1,0 +1,95 @@
+//! What can go wrong with a yard.
+
+use stackyard_core::yard::Key;
+use std::fmt;
+use std::path::PathBuf;
+
+/// Why a yard could not be brought to where it should be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The cloud refused or did not answer.
+    #[error("{doing}")]
+    Cloud {
+        /// What was tried.
+        doing: String,
+        /// What the cloud said.
+        source: Box<stackyard_openstack::Error>,
+    },
+    /// Steps of the plan failed.
+    #[error(transparent)]
+    Steps(#[from] Failures),
+    /// Something is still there after all was removed.
+    #[error("still there: {}", list(.0))]
+    Left(
+        /// What is left.
+        Vec<Key>,
+    ),
+    /// A file of the state directory.
+    #[error("{doing} {}", .path.display())]
+    File {
+        /// What was tried.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another process works on the yard.
+    #[error("another stackyard process works on this yard; wait for it, or stop it ({})", .path.display())]
+    Locked {
+        /// The lock's file.
+        path: PathBuf,
+    },
+}
+
+impl Error {
+    pub(crate) fn cloud(doing: impl Into<String>) -> impl FnOnce(stackyard_openstack::Error) -> Self {
+        let doing = doing.into();
+        move |source| Self::Cloud { doing, source: Box::new(source) }
+    }
+}
+
+fn list(keys: &[Key]) -> String {
+    keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A step that failed.
+#[derive(Debug)]
+pub struct Failure {
+    /// About what.
+    pub key: Key,
+    /// What happened, with all that helps to mend it.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.message)?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "\n  hint: {hint}"))
+    }
+}
+
+/// All steps that failed, and those that were not begun because of them.
+#[derive(Debug, Default)]
+pub struct Failures {
+    /// Failed.
+    pub failed: Vec<Failure>,
+    /// Not begun.
+    pub skipped: Vec<Key>,
+}
+
+impl fmt::Display for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<String> = self.failed.iter().map(ToString::to_string).collect();
+        f.write_str(&texts.join("\n"))?;
+        if !self.skipped.is_empty() {
+            write!(f, "\nnot done, since it needs what failed: {}", list(&self.skipped))?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failures {}

@@ -1,0 +1,29 @@
+//! Yards on any OpenStack cloud.
+//!
+//! ```text
+//! Inventory::take ──> observe ──> core::yard::plan ──> preflight ──> apply ──> (observe again)
+//! ```
+//!
+//! The cloud is the state. [`Inventory`] lists a project with a number of requests that does not
+//! depend on how much is in it (but for pages of thousands); marks say what belongs to which yard.
+//! [`Run::apply`] walks a plan's graph in parallel. Every action may be run again: what was made
+//! by a request whose answer got lost is found by its mark, what is gone already is fine.
+
+mod act;
+mod apply;
+mod error;
+mod inventory;
+mod observe;
+mod offer;
+mod preflight;
+mod record;
+mod steady;
+mod yard;
+
+pub use apply::Run;
+pub use error::{Error, Failure, Failures};
+pub use inventory::{Inventory, Owned};
+pub use offer::Offer;
+pub use preflight::{Choices, Found, preflight};
+pub use record::Records;
+pub use yard::{Session, Swept};

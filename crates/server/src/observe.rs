@@ -1,0 +1,386 @@
+//! From what a project has to what a yard has, in the words of `core::yard`.
+
+use crate::inventory::{Inventory, Owned, key_in};
+use stackyard_core::yard::intend::{Intended, Peer, Ref, Spec, key_of, rule_key};
+use stackyard_core::yard::observed::{Fields, Observed, Seen, State, Value};
+use stackyard_core::yard::words::Size;
+use stackyard_core::yard::{Key, Kind, Mark};
+use stackyard_openstack::{Port, SecurityGroupRule, Server};
+use std::collections::{HashMap, HashSet};
+
+/// Metadata in which a server or volume keeps what its manifest said and Nova does not tell.
+pub(crate) const IMAGE: &str = "stackyard.image";
+/// The same for the flavor.
+pub(crate) const FLAVOR: &str = "stackyard.flavor";
+/// The same for the digest of the user data.
+pub(crate) const USER_DATA: &str = "stackyard.user_data";
+
+impl Inventory {
+    /// What the project has of a yard. With `intended`, names that a manifest uses for what is
+    /// outside of the yard are recognised; without, everything that belongs to the yard is seen.
+    pub fn observe(&self, yard: &str, intended: Option<&Intended>) -> Observed {
+        let owned = self.owned();
+        let keys: HashMap<&str, &Key> = key_in(&owned, yard).collect();
+        let said = intended.map(|i| self.said(i)).unwrap_or_default();
+        let wanted = intended.map(|i| i.resources.iter().map(|r| (&r.key, &r.fields)).collect()).unwrap_or_default();
+        let looker = Looker { all: self, yard, keys, said, wanted, everything: intended.is_none() };
+        looker.look(&owned)
+    }
+
+    /// What a manifest calls resources outside of its yard, by kind and id.
+    fn said(&self, intended: &Intended) -> HashMap<(Kind, String), String> {
+        let mut said = HashMap::new();
+        let mut note = |r: &Ref| {
+            if let Ref::Cloud(kind, text) = r
+                && let Ok(id) = self.resolve(*kind, text)
+            {
+                said.insert((*kind, id), text.clone());
+            }
+        };
+        let mut externals = Vec::new();
+        for resource in &intended.resources {
+            match &resource.spec {
+                Spec::Interface { router, .. } => note(router),
+                Spec::Rule { peer: Peer::Group(group), .. } => note(group),
+                Spec::Port { network, groups, .. } => {
+                    note(network);
+                    groups.iter().flatten().for_each(&mut note);
+                }
+                Spec::Server(server) => [&server.key, &server.group].into_iter().flatten().for_each(&mut note),
+                Spec::Attachment { volume, .. } => note(volume),
+                Spec::Router { external: Some(text) } | Spec::FloatingIp { external: Some(text), .. } => {
+                    externals.push(text);
+                }
+                _ => {}
+            }
+        }
+        for text in externals {
+            if let Ok(id) = self.external(Some(text)) {
+                said.insert((Kind::Network, id), text.clone());
+            }
+        }
+        said
+    }
+}
+
+struct Looker<'a> {
+    all: &'a Inventory,
+    yard: &'a str,
+    /// The yard's own, by id.
+    keys: HashMap<&'a str, &'a Key>,
+    said: HashMap<(Kind, String), String>,
+    wanted: HashMap<&'a Key, &'a Fields>,
+    everything: bool,
+}
+
+impl<'a> Looker<'a> {
+    fn look(&self, owned: &'a [Owned]) -> Observed {
+        let mut resources = Vec::new();
+        let used_networks: HashSet<&str> = self.all.subnets.iter().map(|s| s.network_id.as_str()).collect();
+        for n in self.all.networks.iter() {
+            let mut fields = Fields::new();
+            fields.extend(n.mtu.map(|mtu| ("mtu", mtu.into())));
+            fields.extend(n.port_security_enabled.map(|on| ("port security", on.into())));
+            let held = used_networks.contains(n.id.as_str());
+            resources.extend(self.seen(&n.id, &n.created_at, held, State::Ready, fields, Vec::new()));
+        }
+        let ported: HashSet<&str> =
+            self.all.ports.iter().flat_map(|p| &p.fixed_ips).map(|f| f.subnet_id.as_str()).collect();
+        for s in &self.all.subnets {
+            let mut fields = Fields::from([
+                ("cidr", (&s.cidr).into()),
+                ("gateway", s.gateway_ip.clone().unwrap_or_default().into()),
+                ("dhcp", s.enable_dhcp.into()),
+                ("dns", s.dns_nameservers.join(", ").into()),
+                ("pools", Value::set(s.allocation_pools.iter().map(|p| format!("{}-{}", p.start, p.end)))),
+            ]);
+            fields.extend(s.ipv6_address_mode.as_ref().map(|m| ("ipv6 mode", m.into())));
+            let uses = self.own(&[&s.network_id]);
+            let held = ported.contains(s.id.as_str());
+            resources.extend(self.seen(&s.id, &s.created_at, held, State::Ready, fields, uses));
+        }
+        let routing: HashSet<&str> = self.feet().map(|(p, _)| p.device_id.as_str()).collect();
+        for r in &self.all.routers {
+            let external = r.external_gateway_info.as_ref().map(|g| self.text(Kind::Network, &g.network_id));
+            let fields = Fields::from([("external", external.unwrap_or_default().into())]);
+            let held = routing.contains(r.id.as_str());
+            resources.extend(self.seen(&r.id, &r.created_at, held, State::Ready, fields, Vec::new()));
+        }
+        self.interfaces(&mut resources);
+        self.groups(&mut resources);
+        for k in &self.all.keypairs {
+            let fields = Fields::from([("public key", key_of(&k.public_key).into())]);
+            resources.extend(self.seen(&k.name, "", false, State::Ready, fields, Vec::new()));
+        }
+        for g in &self.all.server_groups {
+            let fields = Fields::from([("policy", (&g.policy).into())]);
+            resources.extend(self.seen(&g.id, "", !g.members.is_empty(), State::Ready, fields, Vec::new()));
+        }
+        self.volumes(&mut resources);
+        self.ports(&mut resources);
+        // Nova tells a server's group only of single servers, but a group's servers always.
+        let groups = self.all.server_groups.iter();
+        let groups: HashMap<&str, &str> =
+            groups.flat_map(|g| g.members.iter().map(|m| (m.as_str(), g.id.as_str()))).collect();
+        for s in &self.all.servers {
+            resources.extend(self.server(s, groups.get(s.id.as_str()).copied()));
+        }
+        self.floating_ips(&mut resources);
+        debug_assert!(owned.len() >= self.keys.len());
+        Observed { resources }
+    }
+
+    /// A resource of the yard, if it is one.
+    fn seen(&self, id: &str, created: &str, held: bool, state: State, fields: Fields, uses: Vec<Key>) -> Option<Seen> {
+        let key = (*self.keys.get(id)?).clone();
+        Some(Seen { key, id: id.to_owned(), created: created.to_owned(), held, state, fields, uses })
+    }
+
+    /// Keys of those ids that are the yard's.
+    fn own(&self, ids: &[&str]) -> Vec<Key> {
+        ids.iter().filter_map(|id| self.keys.get(id)).map(|k| (*k).clone()).collect()
+    }
+
+    /// What a manifest would call the resource with this id.
+    fn text(&self, kind: Kind, id: &str) -> String {
+        match self.keys.get(id) {
+            Some(key) => key.name.clone(),
+            None => self.said.get(&(kind, id.to_owned())).cloned().unwrap_or_else(|| id.to_owned()),
+        }
+    }
+
+    /// Ports by which routers stand in subnets, with the subnet's id.
+    fn feet(&self) -> impl Iterator<Item = (&'a Port, &'a str)> {
+        let all = self.all;
+        let inside = |p: &&Port| {
+            p.device_owner.starts_with("network:router_interface")
+                || p.device_owner.starts_with("network:ha_router_replicated_interface")
+        };
+        all.ports.iter().filter(inside).flat_map(|p| p.fixed_ips.iter().map(move |f| (p, f.subnet_id.as_str())))
+    }
+
+    fn interfaces(&self, resources: &mut Vec<Seen>) {
+        for (port, subnet) in self.feet() {
+            let (router, at) = (port.device_id.as_str(), self.keys.get(subnet));
+            let known = self.said.contains_key(&(Kind::Router, router.to_owned()));
+            let ours = self.keys.contains_key(router) || (at.is_some() && (known || self.everything));
+            if !ours {
+                continue;
+            }
+            let name = format!("{}:{}", self.text(Kind::Router, router), self.text(Kind::Subnet, subnet));
+            resources.push(Seen {
+                key: Key::new(Kind::Interface, name),
+                id: format!("{router}/{subnet}"),
+                created: port.created_at.clone(),
+                held: false,
+                state: State::Ready,
+                fields: Fields::new(),
+                uses: self.own(&[router, subnet]),
+            });
+        }
+    }
+
+    fn groups(&self, resources: &mut Vec<Seen>) {
+        let used: HashSet<&str> = self.all.ports.iter().flat_map(|p| &p.security_groups).map(String::as_str).collect();
+        for g in &self.all.security_groups {
+            let held = used.contains(g.id.as_str());
+            let Some(group) = self.seen(&g.id, &g.created_at, held, State::Ready, Fields::new(), Vec::new()) else {
+                continue;
+            };
+            for rule in &g.rules {
+                let mut uses = vec![group.key.clone()];
+                uses.extend(self.own(&[rule.remote_group_id.as_deref().unwrap_or_default()]));
+                uses.dedup();
+                resources.push(Seen {
+                    key: self.rule(&group.key.name, rule),
+                    id: rule.id.clone(),
+                    created: String::new(),
+                    held: false,
+                    state: State::Ready,
+                    fields: Fields::new(),
+                    uses,
+                });
+            }
+            resources.push(group);
+        }
+    }
+
+    fn rule(&self, group: &str, rule: &SecurityGroupRule) -> Key {
+        let other = match (&rule.remote_group_id, &rule.remote_ip_prefix) {
+            (Some(id), _) => Some(self.text(Kind::SecurityGroup, id)),
+            (None, Some(net)) if net.ends_with("/0") => None,
+            (None, Some(net)) => Some(net.clone()),
+            (None, None) => None,
+        };
+        let port = match (rule.port_range_min, rule.port_range_max) {
+            (Some(min), Some(max)) if min == max => Some(min.to_string()),
+            (Some(min), Some(max)) => Some(format!("{min}-{max}")),
+            (Some(min), None) => Some(format!("type {min}")),
+            _ => None,
+        };
+        let ingress = rule.direction == "ingress";
+        rule_key(group, ingress, rule.ethertype == "IPv6", rule.protocol.as_deref(), port, other.as_deref())
+    }
+
+    fn volumes(&self, resources: &mut Vec<Seen>) {
+        for v in &self.all.volumes {
+            let mut fields = Fields::from([("size", Size(v.size).into())]);
+            fields.extend(v.volume_type.as_ref().map(|t| ("type", t.into())));
+            fields.extend(v.metadata.get(IMAGE).map(|i| ("image", i.into())));
+            fields.extend(v.availability_zone.as_ref().map(|z| ("availability zone", z.into())));
+            let state = match v.status.as_str() {
+                "error" | "error_deleting" | "error_restoring" => State::Broken(format!("it is in state {}", v.status)),
+                "deleting" => State::Broken("it is being removed".to_owned()),
+                "creating" | "downloading" => State::Pending(v.status.clone()),
+                _ => State::Ready,
+            };
+            let own = self.keys.get(v.id.as_str());
+            let known = self.said.contains_key(&(Kind::Volume, v.id.clone()));
+            resources.extend(self.seen(&v.id, &v.created_at, !v.attachments.is_empty(), state, fields, Vec::new()));
+            if own.is_some_and(|k| k.name.ends_with("/boot")) || !(own.is_some() || known) {
+                continue;
+            }
+            for attachment in &v.attachments {
+                let Some(server) = self.keys.get(attachment.server_id.as_str()) else { continue };
+                let mut uses = vec![(*server).clone()];
+                uses.extend(own.map(|k| (*k).clone()));
+                resources.push(Seen {
+                    key: Key::new(Kind::Attachment, format!("{}:{}", server.name, self.text(Kind::Volume, &v.id))),
+                    id: v.id.clone(),
+                    created: String::new(),
+                    held: false,
+                    state: State::Ready,
+                    fields: Fields::new(),
+                    uses,
+                });
+            }
+        }
+    }
+
+    fn ports(&self, resources: &mut Vec<Seen>) {
+        for p in &self.all.ports {
+            let Some(key) = self.keys.get(p.id.as_str()) else { continue };
+            let mut addresses = Value::set(p.fixed_ips.iter().filter_map(|f| f.ip_address.as_ref()));
+            // Beside wanted addresses there may be others, as of SLAAC.
+            if let (Value::Set(has), Some(Value::Set(wanted))) =
+                (&addresses, self.wanted.get(key).and_then(|f| f.get("addresses")))
+                && wanted.iter().all(|w| has.contains(w))
+            {
+                addresses = Value::Set(wanted.clone());
+            }
+            let groups = Value::set(p.security_groups.iter().map(|g| self.text(Kind::SecurityGroup, g)));
+            let mut fields = Fields::from([
+                ("network", self.text(Kind::Network, &p.network_id).into()),
+                ("addresses", addresses),
+                ("security groups", groups),
+            ]);
+            fields.extend(p.port_security_enabled.map(|on| ("port security", on.into())));
+            let mut ids = vec![p.network_id.as_str()];
+            ids.extend(p.fixed_ips.iter().map(|f| f.subnet_id.as_str()));
+            ids.extend(p.security_groups.iter().map(String::as_str));
+            let held = !p.device_id.is_empty();
+            resources.extend(self.seen(&p.id, &p.created_at, held, State::Ready, fields, self.own(&ids)));
+        }
+    }
+
+    fn server(&self, s: &Server, group: Option<&str>) -> Option<Seen> {
+        let key = self.keys.get(s.id.as_str())?;
+        let state = state(s);
+        let wanted = self.wanted.get(key);
+        let bound = self.all.ports.iter().filter(|p| p.device_id == s.id);
+        let mut ports = Value::set(bound.filter_map(|p| self.keys.get(p.id.as_str())).map(|k| k.name.clone()));
+        // Nova binds ports while it builds.
+        if matches!(state, State::Pending(_))
+            && let Some(value) = wanted.and_then(|f| f.get("ports"))
+        {
+            ports = value.clone();
+        }
+        let name = s.flavor.get("original_name").and_then(serde_json::Value::as_str).unwrap_or_default();
+        let flavor = match s.metadata.get(FLAVOR) {
+            // Said by id: Nova tells only the name.
+            Some(said) if said != name && is_id(said) => said.as_str(),
+            _ => name,
+        };
+        let boot = s.volumes.iter().filter_map(|v| self.keys.get(v.id.as_str())).find(|k| k.name.ends_with("/boot"));
+        let keypair = s.key_name.as_deref().map(|name| match Mark::parse_name(Kind::Keypair, name) {
+            Some(mark) if mark.yard == self.yard => mark.key.name,
+            _ => name.to_owned(),
+        });
+        let own_metadata = s.metadata.iter().filter(|(k, _)| *k != "stackyard" && !k.starts_with("stackyard."));
+        let mut fields = Fields::from([
+            ("flavor", flavor.into()),
+            ("ports", ports),
+            ("user data", s.metadata.get(USER_DATA).cloned().unwrap_or_default().into()),
+            ("metadata", Value::set(own_metadata.map(|(k, v)| format!("{k}={v}")))),
+            ("tags", Value::set(&s.tags)),
+            ("key", keypair.unwrap_or_default().into()),
+            ("boot volume", boot.map(|k| k.name.clone()).unwrap_or_default().into()),
+            ("config drive", s.config_drive.eq_ignore_ascii_case("true").into()),
+            ("server group", group.map(|g| self.text(Kind::ServerGroup, g)).unwrap_or_default().into()),
+        ]);
+        fields.extend(s.metadata.get(IMAGE).map(|i| ("image", i.into())));
+        match (&s.availability_zone, wanted.and_then(|f| f.get("availability zone"))) {
+            // It has none before it is placed.
+            (Some(zone), _) if !zone.is_empty() => drop(fields.insert("availability zone", zone.into())),
+            (_, Some(wanted)) => drop(fields.insert("availability zone", wanted.clone())),
+            _ => {}
+        }
+        let mut uses: Vec<Key> = Vec::new();
+        let prefix = format!("{}/", key.name);
+        let of_name = |k: &&&Key| matches!(k.kind, Kind::Port | Kind::Volume) && k.name.starts_with(&prefix);
+        uses.extend(self.keys.values().filter(of_name).map(|k| (*k).clone()));
+        uses.extend(group.and_then(|g| self.keys.get(g)).map(|k| (*k).clone()));
+        uses.sort();
+        uses.dedup();
+        self.seen(&s.id, &s.created, false, state, fields, uses)
+    }
+
+    fn floating_ips(&self, resources: &mut Vec<Seen>) {
+        let interfaces: HashMap<&str, Vec<Key>> = {
+            let mut map: HashMap<&str, Vec<Key>> = HashMap::new();
+            for (port, subnet) in self.feet() {
+                let router = self.text(Kind::Router, &port.device_id);
+                let key = Key::new(Kind::Interface, format!("{router}:{}", self.text(Kind::Subnet, subnet)));
+                map.entry(subnet).or_default().push(key);
+            }
+            map
+        };
+        for f in &self.all.floating_ips {
+            let fields = Fields::from([
+                ("external", self.text(Kind::Network, &f.floating_network_id).into()),
+                ("port", f.port_id.as_ref().map(|p| self.text(Kind::Port, p)).unwrap_or_default().into()),
+            ]);
+            let port = f.port_id.as_ref().and_then(|id| self.all.ports.iter().find(|p| p.id == *id));
+            let mut uses = self.own(&[f.port_id.as_deref().unwrap_or_default()]);
+            for subnet in port.iter().flat_map(|p| &p.fixed_ips) {
+                uses.extend(interfaces.get(subnet.subnet_id.as_str()).into_iter().flatten().cloned());
+            }
+            let held = f.port_id.is_some();
+            resources.extend(self.seen(&f.id, &f.created_at, held, State::Ready, fields, uses));
+        }
+    }
+}
+
+fn state(s: &Server) -> State {
+    let task = s.task_state.as_deref().unwrap_or_default();
+    if matches!(task, "deleting" | "soft-deleting") || matches!(s.status.as_str(), "DELETED" | "SOFT_DELETED") {
+        return State::Broken("it is being removed".to_owned());
+    }
+    match s.status.as_str() {
+        "ERROR" => {
+            let fault = s.fault.as_ref().map(|f| format!(": {}", f.message)).unwrap_or_default();
+            State::Broken(format!("it is in ERROR{fault}"))
+        }
+        "BUILD" | "REBUILD" | "REBOOT" | "HARD_REBOOT" | "RESIZE" | "MIGRATING" | "UNKNOWN" => {
+            State::Pending(s.status.clone())
+        }
+        "SHUTOFF" if task.is_empty() => State::Stopped(s.status.clone()),
+        "SHUTOFF" => State::Pending(task.to_owned()),
+        _ => State::Ready,
+    }
+}
+
+/// Whether a text is rather a flavor's id than its name.
+fn is_id(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit()) || (text.len() == 36 && text.matches('-').count() == 4)
+}
