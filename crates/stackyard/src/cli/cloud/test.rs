@@ -1,0 +1,76 @@
+//! `stackyard cloud test`
+
+use super::super::{Context, End};
+use super::local;
+use crate::printer::duration;
+use serde_json::json;
+use stackyard_cloud::test::{self, Event, Options, Outcome, Profile};
+use stackyard_cloud::{Given, client};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Arguments of `stackyard cloud test`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only remove what an earlier, killed test left
+    #[arg(long)]
+    clean: bool,
+}
+
+/// Tests the cloud; exit code 1 when something does not work.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+    let printer = &context.printer;
+    let local = local(context)?;
+    let cloud = client::connect(&local.entry()?).await?;
+    if args.clean {
+        let removed = test::clean(&cloud).await.map_err(anyhow::Error::msg)?;
+        printer.result(&json!({"event": "result", "removed": removed}), || removed.clone())?;
+        return Ok(End::Done);
+    }
+    let profile = match local.answers(&Given::default())?.text("profile").as_str() {
+        "full" => Profile::Full,
+        _ => Profile::Core,
+    };
+    let options = Options { profile, ..Options::default() };
+    let hear = |event: Event| match event {
+        Event::Started(name) => {
+            if printer.is_json() {
+                println!("{}", json!({"event": "started", "check": name}));
+            }
+        }
+        Event::Note(text) => printer.say(text),
+        Event::Finished(check) if printer.is_json() => println!(
+            "{}",
+            json!({
+                "event": "check",
+                "check": check.name,
+                "outcome": word(check.outcome),
+                "took_ms": u64::try_from(check.took.as_millis()).unwrap_or(u64::MAX),
+                "detail": check.detail,
+            })
+        ),
+        Event::Finished(check) => {
+            println!("{} {} ({}) {}", word(check.outcome), check.name, duration(check.took), check.detail);
+        }
+    };
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let cancel = async {
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+    };
+    let report = test::run(&cloud, &options, &hear, cancel).await;
+    let (passed, failed) = (report.count(Outcome::Pass), report.count(Outcome::Fail));
+    let skipped = report.count(Outcome::Skip);
+    let result = json!({"event": "result", "passed": passed, "failed": failed, "skipped": skipped, "cancelled": report.cancelled});
+    printer.result(&result, || {
+        let skipped = if skipped > 0 { format!(", {skipped} not in this profile") } else { String::new() };
+        format!("{passed} passed, {failed} failed{skipped} ({})", duration(report.took))
+    })?;
+    Ok(if report.passed() { End::Done } else { End::Failed })
+}
+
+fn word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Pass => "PASS",
+        Outcome::Fail => "FAIL",
+        Outcome::Skip => "SKIP",
+    }
+}

@@ -1,0 +1,116 @@
+//! The command line: one file a verb, no logic of its own.
+
+mod cloud;
+mod completions;
+mod image;
+mod man;
+mod yard;
+
+use crate::printer::Printer;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// OpenStack and Rancher as one platform: servers and containers on one network, from one binary.
+#[derive(Parser)]
+#[command(name = "stackyard", version, max_term_width = 100, propagate_version = true)]
+pub struct Cli {
+    /// Print JSON: events and results, one object a line
+    #[arg(long, global = true)]
+    json: bool,
+
+    /// Where Stackyard keeps its state [default: /var/lib/stackyard as root, else the XDG data directory]
+    #[arg(long, global = true, env = "STACKYARD_HOME", value_name = "DIR")]
+    home: Option<PathBuf>,
+
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Write a first manifest, with names that a cloud really has
+    Init(yard::init::Args),
+    /// Bring a cloud to what a manifest says: networks, servers and what belongs to them
+    Up(yard::up::Args),
+    /// Show what `up` would do; exit code 3 if changes are pending
+    Plan(yard::plan::Args),
+    /// Remove all that a cloud has of a yard
+    Down(yard::down::Args),
+    /// Show what a cloud has of a yard
+    Status(yard::status::Args),
+    /// Draw a yard with what the cloud has of it
+    Graph(yard::graph::Args),
+    /// Find what carries our mark and belongs to no yard known here
+    Sweep(yard::sweep::Args),
+    /// OpenStack on this machine, in containers
+    #[command(subcommand)]
+    Cloud(cloud::Verb),
+    /// Service and guest images
+    #[command(subcommand)]
+    Image(image::Verb),
+    /// Print the completion script for a shell
+    Completions(completions::Args),
+    /// Write the manual pages
+    Man(man::Args),
+}
+
+/// What every verb gets.
+pub struct Context {
+    /// Where to print.
+    pub printer: Printer,
+    /// The state directory.
+    pub home: PathBuf,
+}
+
+/// How a verb ended, apart from errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Done: exit code 0.
+    Done,
+    /// What was asked for does not hold (a blocker, a failed check): exit code 1.
+    Failed,
+    /// Changes are pending (`plan`): exit code 3.
+    Pending,
+}
+
+/// Runs the verb that the user gave and turns its end into an exit code:
+/// 0 done, 1 failed, 2 bad usage (by the parser), 3 changes pending.
+pub fn run(cli: Cli) -> ExitCode {
+    let printer = Printer::new(cli.json);
+    let end = start(cli, &printer);
+    printer.finish();
+    match end {
+        Ok(End::Done) => ExitCode::SUCCESS,
+        Ok(End::Failed) => ExitCode::FAILURE,
+        Ok(End::Pending) => ExitCode::from(3),
+        Err(error) => {
+            printer.error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(cli: Cli, printer: &Printer) -> anyhow::Result<End> {
+    let home = match cli.home {
+        Some(dir) => std::path::absolute(dir)?,
+        None => stackyard_cloud::home::default_dir()?,
+    };
+    let context = Context { printer: printer.clone(), home };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match cli.verb {
+            Verb::Init(args) => yard::init::run(args, &context).await,
+            Verb::Up(args) => yard::up::run(args, &context).await,
+            Verb::Plan(args) => yard::plan::run(args, &context).await,
+            Verb::Down(args) => yard::down::run(args, &context).await,
+            Verb::Status(args) => yard::status::run(args, &context).await,
+            Verb::Graph(args) => yard::graph::run(args, &context).await,
+            Verb::Sweep(args) => yard::sweep::run(args, &context).await,
+            Verb::Cloud(verb) => cloud::run(verb, &context).await,
+            Verb::Image(verb) => image::run(verb, &context).await,
+            Verb::Completions(args) => completions::run(&args),
+            Verb::Man(args) => man::run(&args),
+        }
+    })
+}

@@ -1,0 +1,83 @@
+//! Verbs about yards: `init`, `up`, `plan`, `down`, `status`, `graph`, `sweep`.
+
+pub mod down;
+pub mod graph;
+pub mod init;
+pub mod plan;
+pub mod status;
+pub mod sweep;
+pub mod up;
+
+use super::Context;
+use anyhow::bail;
+use stackyard_catalog::manifest::{self, Yard};
+use stackyard_core::progress::{Event, Onlooker};
+use stackyard_openstack::{Cloud, CloudConfig, Options, RequestEvent};
+use stackyard_server::Records;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Which yard on which cloud.
+#[derive(clap::Args)]
+pub struct YardArgs {
+    /// The manifest
+    #[arg(short, long, value_name = "FILE", default_value = "yard.yaml")]
+    file: PathBuf,
+
+    #[command(flatten)]
+    cloud: CloudArgs,
+}
+
+/// Which cloud.
+#[derive(clap::Args)]
+pub struct CloudArgs {
+    /// The cloud, an entry of clouds.yaml [default: the manifest's, OS_CLOUD, the OS_* variables, the only entry]
+    #[arg(long, value_name = "NAME")]
+    cloud: Option<String>,
+}
+
+impl CloudArgs {
+    async fn connect(&self, manifest: Option<&str>, onlooker: &Arc<dyn Onlooker>) -> anyhow::Result<Cloud> {
+        let config = CloudConfig::load(self.cloud.as_deref().or(manifest))?;
+        let onlooker = onlooker.clone();
+        let options =
+            Options { observer: Some(Arc::new(move |e: &RequestEvent| retried(e, &*onlooker))), ..Options::default() };
+        Ok(Cloud::connect(config, options).await?)
+    }
+}
+
+/// Tells of requests that are sent again.
+fn retried(event: &RequestEvent, onlooker: &dyn Onlooker) {
+    if let Some((reason, wait)) = &event.retry {
+        let (method, service) = (&event.method, event.service);
+        let text = format!("{method} {service}: {reason}; again in {:.1} s", wait.as_secs_f64());
+        onlooker.see(Event::Note { step: None, text });
+    }
+}
+
+impl YardArgs {
+    fn load(&self) -> anyhow::Result<Yard> {
+        Ok(manifest::load(&self.file)?)
+    }
+
+    async fn connect(&self, yard: &Yard, context: &Context) -> anyhow::Result<Cloud> {
+        self.cloud.connect(yard.intended.cloud.as_deref(), &context.printer.onlooker()).await
+    }
+}
+
+fn records(context: &Context) -> Records {
+    Records::new(&context.home)
+}
+
+/// Asks on the terminal; `risk` says what happens otherwise.
+fn confirmed(context: &Context, risk: &str) -> anyhow::Result<bool> {
+    if context.printer.is_json() || !std::io::stdin().is_terminal() {
+        bail!("{risk}; say --yes, since there is no terminal to ask on");
+    }
+    eprint!("Do this? [y/N] ");
+    std::io::stderr().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}

@@ -1,0 +1,37 @@
+//! `stackyard plan`
+
+use super::super::{Context, End};
+use super::YardArgs;
+use serde_json::json;
+use stackyard_server::Session;
+
+/// Arguments of `stackyard plan`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    yard: YardArgs,
+}
+
+/// Shows what `up` would do, and what stands in its way.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+    let yard = args.yard.load()?;
+    let cloud = args.yard.connect(&yard, context).await?;
+    let session = Session::begin(&cloud, &yard.intended).await?;
+    let found = session.preflight().await?;
+    let result =
+        json!({"event": "result", "plan": session.plan, "summary": session.plan.summary(), "blockers": found.blockers});
+    context.printer.result(&result, || {
+        let mut text = session.plan.to_string();
+        found
+            .blockers
+            .iter()
+            .filter(|b| !session.plan.refusals.contains(b))
+            .for_each(|b| text += &format!("in the way: {b}\n"));
+        text
+    })?;
+    Ok(match (found.blockers.is_empty(), session.plan.is_noop()) {
+        (false, _) => End::Failed,
+        (true, true) => End::Done,
+        (true, false) => End::Pending,
+    })
+}

@@ -1,0 +1,55 @@
+//! `stackyard sweep`
+
+use super::super::{Context, End};
+use super::{CloudArgs, records};
+use crate::printer::table;
+use serde_json::json;
+use stackyard_server::Session;
+use std::collections::BTreeSet;
+
+/// Arguments of `stackyard sweep`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    cloud: CloudArgs,
+
+    /// Look only at what carries the mark of this yard
+    #[arg(long, value_name = "NAME")]
+    yard: Vec<String>,
+
+    /// Remove what was found
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// Lists, and with --yes removes, what carries our mark and belongs to no yard known here.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+    let printer = &context.printer;
+    let onlooker = printer.onlooker();
+    let cloud = args.cloud.connect(None, &onlooker).await?;
+    let known: BTreeSet<String> = records(context).yards()?.into_iter().collect();
+    let mut orphans = Session::sweep(&cloud, &known).await?.orphans;
+    orphans.retain(|o| args.yard.is_empty() || args.yard.contains(&o.mark.yard));
+    let yards: BTreeSet<&str> = orphans.iter().map(|o| o.mark.yard.as_str()).collect();
+    if args.yes {
+        for yard in &yards {
+            Session::remove(&cloud, yard, &*onlooker).await?;
+        }
+    }
+    let found: Vec<_> = orphans.iter().map(|o| json!({"yard": o.mark.yard, "key": o.mark.key, "id": o.id})).collect();
+    let result = json!({"event": "result", "found": found, "removed": args.yes});
+    printer.result(&result, || {
+        if orphans.is_empty() {
+            return "Nothing in this project carries a mark of a yard that is not known here.".to_owned();
+        }
+        let row = |o: &stackyard_server::Owned| [o.mark.yard.clone(), o.mark.key.to_string(), o.id.clone()];
+        let text = table::table(["YARD", "RESOURCE", "ID"], orphans.iter().map(row));
+        let end = if args.yes {
+            "Removed."
+        } else {
+            "These yards are not known on this machine. If they are nobody's, `stackyard sweep --yes` removes them."
+        };
+        format!("{text}\n{end}")
+    })?;
+    Ok(End::Done)
+}

@@ -1,0 +1,58 @@
+//! `stackyard up`
+
+use super::super::{Context, End};
+use super::{YardArgs, confirmed, records};
+use crate::printer::duration;
+use serde_json::json;
+use stackyard_server::Session;
+use std::time::Instant;
+
+/// Arguments of `stackyard up`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    yard: YardArgs,
+
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// Brings the cloud to what the manifest says.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+    let began = Instant::now();
+    let printer = &context.printer;
+    let onlooker = printer.onlooker();
+    let yard = args.yard.load()?;
+    let name = &yard.intended.yard;
+    let records = records(context);
+    let _lock = records.lock(name)?;
+    let cloud = args.yard.connect(&yard, context).await?;
+    let session = Session::begin(&cloud, &yard.intended).await?;
+    let changed = !session.plan.is_noop();
+    if changed {
+        printer.plan(&session.plan)?;
+        let found = session.preflight().await?;
+        if !found.blockers.is_empty() {
+            anyhow::bail!("this cannot be carried out:\n- {}", found.blockers.join("\n- "));
+        }
+        if !args.yes && !confirmed(context, "this changes the cloud")? {
+            return Ok(End::Failed);
+        }
+        // First, so that a sweep takes nothing from a yard that is just coming up.
+        records.keep(name, &yard.text)?;
+        session.apply(&found.choices, &*onlooker).await?;
+    } else {
+        records.keep(name, &yard.text)?;
+    }
+    let counts = cloud.counts();
+    let result = json!({
+        "event": "result", "yard": name, "changed": changed, "took_s": began.elapsed().as_secs_f64(),
+        "requests": counts.total, "mutating_requests": counts.mutating,
+    });
+    printer.result(&result, || {
+        let state = if changed { "is up" } else { "is as it should be" };
+        format!("The yard `{name}` {state} ({}, {} requests).", duration(began.elapsed()), counts.total)
+    })?;
+    Ok(End::Done)
+}

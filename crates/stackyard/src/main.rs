@@ -1,0 +1,27 @@
+//! The one binary of Stackyard: it reads the command line, calls the crates and prints.
+
+mod assets;
+mod cli;
+mod printer;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    restore_sigpipe_semantics();
+    let cli = cli::Cli::parse();
+    cli::run(cli)
+}
+
+/// `stackyard ... | head` must end quietly: a closed standard output ends the process
+/// instead of a panic inside `println!`.
+fn restore_sigpipe_semantics() {
+    let default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let broken_pipe = info.payload().downcast_ref::<String>().is_some_and(|m| m.contains("Broken pipe"));
+        if broken_pipe {
+            std::process::exit(0);
+        }
+        default(info);
+    }));
+}

@@ -1,0 +1,111 @@
+//! A live line for every running step, finished steps above.
+
+use super::{duration, line};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use stackyard_core::progress::{Amount, Event, Onlooker, Unit};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Progress bars on a terminal.
+#[derive(Clone)]
+pub struct Bars {
+    multi: MultiProgress,
+    running: Arc<Mutex<HashMap<String, Bar>>>,
+}
+
+struct Bar {
+    bar: ProgressBar,
+    unit: Option<(Unit, bool)>,
+}
+
+impl Bars {
+    /// Draws on standard error.
+    pub fn new() -> Self {
+        Self { multi: MultiProgress::new(), running: Arc::default() }
+    }
+
+    /// A line above the bars.
+    pub fn line(&self, text: &str) {
+        // Without bars `println` would write nothing.
+        if self.multi.println(text).is_err() {
+            eprintln!("{text}");
+        }
+    }
+
+    /// Takes all bars away.
+    pub fn clear(&self) {
+        self.lock().clear();
+        let _ = self.multi.clear();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Bar>> {
+        self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn start(&self, step: &str, doing: &str) {
+        let bar = self.multi.add(ProgressBar::new_spinner());
+        bar.set_style(style("{spinner:.cyan} {prefix}  {wide_msg} {elapsed:>5}"));
+        bar.set_prefix(step.to_owned());
+        bar.set_message(doing.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        if let Some(old) = self.lock().insert(step.to_owned(), Bar { bar, unit: None }) {
+            old.bar.finish_and_clear();
+        }
+    }
+
+    fn progress(&self, step: &str, doing: Option<String>, amount: Option<Amount>) {
+        let mut running = self.lock();
+        let Some(b) = running.get_mut(step) else { return };
+        if let Some(doing) = doing {
+            b.bar.set_message(doing);
+        }
+        let Some(a) = amount else { return };
+        let form = (a.unit, a.total.is_some());
+        if b.unit != Some(form) {
+            b.unit = Some(form);
+            b.bar.set_style(style(match form {
+                (Unit::Bytes, true) => {
+                    "{spinner:.cyan} {prefix}  {bar:24.cyan/dim} {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left  {wide_msg:.dim}"
+                }
+                (Unit::Bytes, false) => "{spinner:.cyan} {prefix}  {bytes}  {bytes_per_sec}  {wide_msg:.dim}",
+                (Unit::Items, true) => "{spinner:.cyan} {prefix}  {bar:24.cyan/dim} {pos} of {len}  {wide_msg:.dim}",
+                (Unit::Items, false) => "{spinner:.cyan} {prefix}  {pos}  {wide_msg:.dim}",
+            }));
+        }
+        if let Some(total) = a.total {
+            b.bar.set_length(total);
+        }
+        b.bar.set_position(a.done);
+    }
+
+    fn end(&self, step: &str) {
+        if let Some(b) = self.lock().remove(step) {
+            b.bar.finish_and_clear();
+            self.multi.remove(&b.bar);
+        }
+    }
+}
+
+impl Onlooker for Bars {
+    fn see(&self, event: Event) {
+        match event {
+            Event::Started { step, doing } => self.start(&step, &doing),
+            Event::Progress { step, doing, amount } => self.progress(&step, doing, amount),
+            Event::Done { step, did, took } => {
+                self.end(&step);
+                self.line(&format!("  ✓ {step}  {did}  {}", duration(took)));
+            }
+            Event::Failed { ref step, .. } => {
+                self.end(step);
+                self.line(&format!("  ✗ {}", line(&event).unwrap_or_default()));
+            }
+            Event::Note { .. } => self.line(&format!("  · {}", line(&event).unwrap_or_default())),
+        }
+    }
+}
+
+/// A style from a template of this file; a wrong one shows as the default style.
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}

@@ -1,0 +1,189 @@
+//! What the user sees: one printer for every verb.
+//!
+//! On a terminal, long operations show a line per running step with a bar, a rate and the
+//! time left; in a pipe they print plain lines; with `--json` standard output carries one
+//! JSON object a line and nothing else. Results go to standard output, progress and errors
+//! to standard error.
+
+mod bars;
+mod json;
+mod lines;
+pub mod table;
+
+use serde::Serialize;
+use stackyard_core::progress::{Event, Onlooker};
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Prints results, progress and errors in the form that the user's side can take.
+#[derive(Clone)]
+pub struct Printer {
+    json: bool,
+    onlooker: Arc<dyn Onlooker>,
+    bars: Option<bars::Bars>,
+}
+
+impl Printer {
+    /// A printer for this process's streams; `json` is the user's `--json`.
+    pub fn new(json: bool) -> Self {
+        if json {
+            return Self { json, onlooker: Arc::new(json::Json), bars: None };
+        }
+        if std::io::stderr().is_terminal() && std::env::var_os("NO_PROGRESS").is_none() {
+            let bars = bars::Bars::new();
+            return Self { json, onlooker: Arc::new(bars.clone()), bars: Some(bars) };
+        }
+        Self { json, onlooker: Arc::new(lines::Lines::new()), bars: None }
+    }
+
+    /// Whether `--json` was given.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// The listener for long operations.
+    pub fn onlooker(&self) -> Arc<dyn Onlooker> {
+        self.onlooker.clone()
+    }
+
+    /// A line about what goes on, for people; nothing with `--json`.
+    pub fn say(&self, line: impl AsRef<str>) {
+        if self.json {
+            return;
+        }
+        match &self.bars {
+            Some(bars) => bars.line(line.as_ref()),
+            None => eprintln!("{}", line.as_ref()),
+        }
+    }
+
+    /// A plan, before it is carried out: to standard error for people, an event with `--json`.
+    pub fn plan(&self, plan: &(impl Serialize + std::fmt::Display)) -> anyhow::Result<()> {
+        if self.json {
+            let text = serde_json::to_string(&serde_json::json!({"event": "plan", "plan": plan}))?;
+            writeln!(std::io::stdout(), "{text}")?;
+        } else {
+            self.say(plan.to_string().trim_end());
+        }
+        Ok(())
+    }
+
+    /// The result of a verb: `text` for people, `value` with `--json`.
+    pub fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+        let mut out = std::io::stdout().lock();
+        if self.json {
+            serde_json::to_writer(&mut out, value)?;
+            writeln!(out)?;
+        } else {
+            let text = text();
+            if !text.is_empty() {
+                writeln!(out, "{}", text.trim_end_matches('\n'))?;
+            }
+        }
+        Ok(out.flush()?)
+    }
+
+    /// Clears bars that are still drawn.
+    pub fn finish(&self) {
+        if let Some(bars) = &self.bars {
+            bars.clear();
+        }
+    }
+
+    /// An error with all its causes, one a line.
+    pub fn error(&self, error: &anyhow::Error) {
+        self.finish();
+        let causes: Vec<String> = causes(error);
+        if self.json {
+            let (first, rest) = causes.split_first().map_or(("", &[][..]), |(f, r)| (f.as_str(), r));
+            println!("{}", serde_json::json!({"event": "error", "error": first, "causes": rest}));
+        } else {
+            for (depth, cause) in causes.iter().enumerate() {
+                let head = if depth == 0 { "error: " } else { "  caused by: " };
+                eprintln!("{head}{}", cause.trim_end().replace('\n', "\n  "));
+            }
+        }
+    }
+}
+
+/// The chain of an error without links that only repeat what the one above says.
+fn causes(error: &anyhow::Error) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if out.last().is_none_or(|above| !above.contains(text.as_str())) {
+            out.push(text);
+        }
+    }
+    out
+}
+
+/// A time as people read it: `0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`.
+pub fn duration(d: Duration) -> String {
+    let s = d.as_secs();
+    match s {
+        0..10 => format!("{:.1} s", d.as_secs_f64()),
+        10..60 => format!("{s} s"),
+        60..3600 => format!("{} min {:02} s", s / 60, s % 60),
+        3600..86_400 => format!("{} h {:02} min", s / 3600, s % 3600 / 60),
+        _ => format!("{} d {} h", s / 86_400, s % 86_400 / 3600),
+    }
+}
+
+/// A size as people read it, in powers of 1024: `512 B`, `1.5 MiB`.
+pub fn bytes(n: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut unit = 0;
+    #[allow(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let mut x = n as f64;
+    while x >= 1024.0 && unit + 1 < UNITS.len() {
+        x /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 || x >= 100.0 { format!("{x:.0} {}", UNITS[unit]) } else { format!("{x:.1} {}", UNITS[unit]) }
+}
+
+/// An event as one plain line; `None` for those that a plain line does not serve.
+fn line(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Started { step, doing } => format!("{step}: {doing}"),
+        Event::Progress { .. } => return None,
+        Event::Note { step: Some(step), text } => format!("{step}: {text}"),
+        Event::Note { step: None, text } => text.clone(),
+        Event::Done { step, did, took } => format!("{step}: {did} ({})", duration(*took)),
+        Event::Failed { step, error } => format!("{step}: FAILED: {error}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_well() {
+        for (ms, text) in [
+            (412, "0.4 s"),
+            (12_900, "12 s"),
+            (185_000, "3 min 05 s"),
+            (7_800_000, "2 h 10 min"),
+            (273_600_000, "3 d 4 h"),
+        ] {
+            assert_eq!(duration(Duration::from_millis(ms)), text);
+        }
+    }
+
+    #[test]
+    fn sizes_read_well() {
+        for (n, text) in [(0, "0 B"), (512, "512 B"), (1536, "1.5 KiB"), (157_286_400, "150 MiB"), (3 << 30, "3.0 GiB")]
+        {
+            assert_eq!(bytes(n), text);
+        }
+    }
+
+    #[test]
+    fn a_cause_is_not_said_twice() {
+        let e = anyhow::anyhow!("refused").context("connecting to the engine: refused").context("cloud up");
+        assert_eq!(causes(&e), ["cloud up", "connecting to the engine: refused"]);
+    }
+}

@@ -1,0 +1,16 @@
+//! Tables that stay readable in a narrow terminal and in a pipe.
+
+use comfy_table::{ContentArrangement, Table, presets};
+
+/// A table with a head line and no frame; columns wrap to the terminal's width.
+pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header(head);
+    for row in rows {
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
