@@ -1,0 +1,63 @@
+# `make quickstart` brings OpenStack up on this machine; `make test` checks everything.
+# Both install what they need first; both may be run again at any time.
+
+STACKYARD := $(or $(CARGO_TARGET_DIR),target)/release/stackyard
+
+.PHONY: help quickstart build test lint unit kolla cloud bench fuzz clean
+
+help:
+	@echo 'make quickstart   build Stackyard, bring up OpenStack in containers, try it out'
+	@echo 'make build        the release binary, $(STACKYARD)'
+	@echo 'make test         lint + unit + kolla + cloud, with what they need installed first'
+	@echo 'make lint         format, clippy, cargo deny, layers'
+	@echo 'make unit         tests of the crates (against a real Docker Engine)'
+	@echo 'make kolla        our container contract against that of Kolla'
+	@echo 'make cloud        OpenStack on this machine, end to end: up, test, change, kill, reboot, down'
+	@echo 'make bench        measure, and write docs/benchmarks.md'
+	@echo 'make fuzz         ten minutes for each parser of foreign bytes (FUZZ_SECONDS=600)'
+	@echo 'make clean        remove what was built here; a running cloud stays'
+
+quickstart:
+	scripts/setup run
+	$(MAKE) --no-print-directory build
+	$(STACKYARD) cloud up --yes
+	$(STACKYARD) cloud test
+	@echo
+	@echo 'OpenStack runs. Use it:'
+	@echo '  $(STACKYARD) cloud status'
+	@echo '  openstack --os-cloud local server list      (any OpenStack client; clouds.yaml is written)'
+	@echo '  $(STACKYARD) cloud down                     (keeps the data; --purge removes everything)'
+
+build:
+	cargo build --release --locked -p stackyard
+
+test:
+	scripts/setup test
+	tests/run
+
+lint:
+	cargo fmt --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo deny --log-level error check bans licenses sources
+	scripts/layers
+
+unit:
+	cargo test --locked --workspace --no-fail-fast
+
+kolla:
+	cargo build --locked --quiet -p stackyard
+	$(or $(CARGO_TARGET_DIR),target)/debug/stackyard --home /var/lib/stackyard-test image build services
+	tests/kolla/run
+
+cloud:
+	tests/cloud/run
+
+bench: build
+	bench/run
+
+FUZZ_SECONDS ?= 600
+fuzz:
+	fuzz/run $(FUZZ_SECONDS)
+
+clean:
+	cargo clean
