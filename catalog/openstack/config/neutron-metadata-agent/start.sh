@@ -13,4 +13,4 @@ switch --format=csv --no-headings --columns=name,external_ids list Interface |
             sleep 0.1
         done
     done
-exec neutron-ovn-metadata-agent --config-file /etc/neutron/neutron.conf --config-file /etc/neutron/ovn_metadata.ini
+exec fork-metadata-agent --config-file /etc/neutron/neutron.conf --config-file /etc/neutron/ovn_metadata.ini
