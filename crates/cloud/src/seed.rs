@@ -152,10 +152,13 @@ pub async fn seed(cloud: &Cloud, seed: &Seed<'_>, onlooker: &dyn Onlooker) -> Re
 
 async fn external(cloud: &Cloud, wanted: &ExternalNetwork, onlooker: &dyn Onlooker) -> Result<(), Error> {
     let subnet_name = format!("{}-v4", wanted.name);
-    let named = [("name", wanted.name.as_str()), ("router:external", "true")];
     let subnet_named = [("name", subnet_name.as_str())];
-    let (networks, subnets) = tokio::try_join!(cloud.list::<Network>(&named), cloud.list::<Subnet>(&subnet_named))?;
-    let network = match networks.into_iter().next() {
+    let find = async || {
+        let named: Vec<Network> = cloud.list(&[("name", &wanted.name)]).await?;
+        Ok::<_, Error>(named.into_iter().find(|n| n.external))
+    };
+    let (network, subnets) = tokio::try_join!(find(), cloud.list::<Subnet>(&subnet_named))?;
+    let network = match network {
         Some(network) => network,
         None => {
             let new = NewNetwork {
@@ -166,7 +169,12 @@ async fn external(cloud: &Cloud, wanted: &ExternalNetwork, onlooker: &dyn Onlook
                 physical_network: Some(wanted.physical_network.clone()),
                 ..NewNetwork::default()
             };
-            create::<Network>(cloud, &wanted.name, &new, onlooker).await?
+            match create::<Network>(cloud, &wanted.name, &new, onlooker).await {
+                Ok(network) => network,
+                // Another `up` at the same moment; or a Neutron that has just started and did not list it.
+                Err(e) if e.is_conflict() => find().await?.ok_or(e)?,
+                Err(e) => return Err(e),
+            }
         }
     };
     match subnets.into_iter().find(|s| s.network_id == network.id) {

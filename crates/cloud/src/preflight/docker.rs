@@ -262,7 +262,7 @@ fn confinement(info: &bollard::models::SystemInfo) -> Check {
             .means("files of the host that are mounted may be refused to services")
             .mend("take selinux-enabled out of /etc/docker/daemon.json, or set SELinux to permissive");
     }
-    Check::pass(id, title, "privileged containers are possible")
+    Check::pass(id, title, "the engine runs as root and maps no users")
 }
 
 /// An engine elsewhere would bring OpenStack up there, while all other checks look here.

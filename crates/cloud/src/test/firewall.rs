@@ -48,7 +48,7 @@ impl Bench<'_> {
             };
             let group: FirewallGroup = self.cloud.create(&new).await?;
             self.becomes(address, &Knock::Silence).await?;
-            reach::ping(address, Duration::from_secs(5)).await?;
+            reach::ping(address, LIMIT).await?;
             let free = NewFirewallGroup { ports: Some(Vec::new()), ..NewFirewallGroup::default() };
             self.cloud.update::<FirewallGroup>(&group.id, &free).await?;
             self.becomes(address, &Knock::Open).await?;
