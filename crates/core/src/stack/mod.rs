@@ -17,11 +17,12 @@ pub use service::{
     Logging, Mount, MountKind, NetworkMode, PortProtocol, Propagation, PublishedPort, RestartPolicy, Service, Ulimit,
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A named set of services with the volumes, networks and files they use.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Stack {
     /// Name; also the prefix of every container, volume and network of the stack.
     pub name: String,
@@ -79,7 +80,8 @@ pub const DEFAULT_NETWORK: &str = "default";
 pub const JOB_LABEL: &str = "dev.stackyard.job";
 
 /// A container network of a stack.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Network {
     /// Name on the engine; `<stack>_<key>` unless the file gives one.
     pub name: String,
@@ -100,7 +102,8 @@ pub struct Network {
 }
 
 /// A named volume of a stack.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Volume {
     /// Name on the engine; `<stack>_<key>` unless the file gives one.
     pub name: String,

@@ -1,11 +1,12 @@
 //! One service of a stack.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A service: how its containers run and what they wait for.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Service {
     /// Image reference, `name[:tag][@digest]`.
     pub image: String,
@@ -114,7 +115,7 @@ impl Service {
 }
 
 /// Cgroup name space of a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CgroupMode {
     /// The host's.
@@ -124,7 +125,7 @@ pub enum CgroupMode {
 }
 
 /// Where a container's network interfaces come from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkMode {
     /// The stack's networks by name, with aliases and fixed addresses.
@@ -146,7 +147,8 @@ impl Default for NetworkMode {
 }
 
 /// How a service sits on a network.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Attachment {
     /// Further names for it there.
     pub aliases: Vec<String>,
@@ -161,7 +163,7 @@ pub struct Attachment {
 }
 
 /// Transport of a published port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PortProtocol {
     /// TCP
@@ -173,7 +175,7 @@ pub enum PortProtocol {
 }
 
 /// A container's port made reachable on the host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishedPort {
     /// Port in the container.
     pub target: u16,
@@ -186,7 +188,7 @@ pub struct PublishedPort {
 }
 
 /// Something mounted into a container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
     /// What is mounted.
     pub kind: MountKind,
@@ -197,7 +199,7 @@ pub struct Mount {
 }
 
 /// What a mount shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MountKind {
     /// A named volume of the stack (its key there).
@@ -219,7 +221,7 @@ pub enum MountKind {
 }
 
 /// A path of the host in a container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bind {
     /// Absolute path on the host.
     pub source: String,
@@ -230,7 +232,7 @@ pub struct Bind {
 }
 
 /// Mount propagation, mount_namespaces(7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Propagation {
     /// private
@@ -248,7 +250,7 @@ pub enum Propagation {
 }
 
 /// A device of the host in a container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     /// Path on the host.
     pub source: String,
@@ -259,7 +261,7 @@ pub struct Device {
 }
 
 /// A config or secret of the stack, mounted into a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileMount {
     /// Key in [`super::Stack::configs`] or [`super::Stack::secrets`].
     pub source: String,
@@ -268,7 +270,7 @@ pub struct FileMount {
 }
 
 /// Content of a config or secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Config {
     /// Files by path relative to the mount's target; the empty path means the target
     /// is this one file.
@@ -277,7 +279,7 @@ pub struct Config {
 }
 
 /// A pair of process limits, setrlimit(2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ulimit {
     /// Soft limit.
     pub soft: i64,
@@ -286,7 +288,7 @@ pub struct Ulimit {
 }
 
 /// A container's log driver.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Logging {
     /// Driver name.
     pub driver: Option<String>,
@@ -295,7 +297,7 @@ pub struct Logging {
 }
 
 /// How to tell that a service works.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Healthcheck {
     /// The test.
     pub test: HealthTest,
@@ -310,7 +312,7 @@ pub struct Healthcheck {
 }
 
 /// A health test.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum HealthTest {
     /// A program with arguments.
@@ -322,7 +324,7 @@ pub enum HealthTest {
 }
 
 /// What a service waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dependency {
     /// State the other service must have reached.
     pub condition: DependencyCondition,
@@ -333,7 +335,7 @@ pub struct Dependency {
 }
 
 /// State of a service that another one waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DependencyCondition {
     /// Its container runs.
@@ -345,7 +347,7 @@ pub enum DependencyCondition {
 }
 
 /// What the engine does when a container ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RestartPolicy {
     /// Nothing.

@@ -1,0 +1,268 @@
+//! The messages.
+
+use super::part::{Part, Replica};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+/// What a host says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Facts {
+    /// The machine's id (`/etc/machine-id`), which tells two machines of one name apart.
+    pub machine_id: String,
+    /// Its host name.
+    pub hostname: String,
+    /// Id of the Nova server that it is, if it is one.
+    pub server_id: Option<String>,
+    /// Operating system, for people.
+    pub os: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// Processor architecture as Debian names it (`amd64`, `arm64`).
+    pub arch: String,
+    /// Processors that it has.
+    pub cpus: u32,
+    /// Memory that it has, in bytes.
+    pub memory: u64,
+    /// Version of Docker Engine.
+    pub docker: String,
+    /// Version of the agent.
+    pub agent: String,
+    /// Addresses others reach it at, the one of the default route first.
+    pub addresses: Vec<IpAddr>,
+    /// Greatest packet of the interface of the default route, in bytes.
+    pub mtu: u32,
+}
+
+/// The answer to a join.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    /// Id of the host.
+    pub host: String,
+    /// The agent's token, told this once.
+    pub token: String,
+}
+
+/// Shows no token.
+impl fmt::Debug for Joined {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Joined").field("host", &self.host).finish_non_exhaustive()
+    }
+}
+
+/// All that should run on a host.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Desired {
+    /// Grows with each change.
+    pub revision: u64,
+    /// The host's parts of stacks, in order of their names. What is not among them is to go.
+    pub parts: Vec<Part>,
+}
+
+/// From the server to an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum ToAgent {
+    /// What should run. It replaces all that was said before.
+    Desired(Box<Desired>),
+    /// Opens a stream.
+    Open {
+        /// Its number, never used twice in a connection.
+        stream: u64,
+        /// What it is to show.
+        open: Open,
+    },
+    /// Input for a stream.
+    Input {
+        /// Which one.
+        stream: u64,
+        /// The bytes; none closes the input.
+        data: Bytes,
+    },
+    /// A terminal has another size.
+    Resize {
+        /// Stream with the terminal.
+        stream: u64,
+        /// Lines.
+        rows: u16,
+        /// Columns.
+        columns: u16,
+    },
+    /// Nobody looks at a stream any more.
+    Close {
+        /// Which one.
+        stream: u64,
+    },
+}
+
+/// What a stream shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "what")]
+pub enum Open {
+    /// Logs of containers.
+    Logs {
+        /// The stack.
+        stack: String,
+        /// Replicas; all of the host if empty.
+        replicas: Vec<Replica>,
+        /// Go on with new lines.
+        follow: bool,
+        /// So many lines of each that were written before; all if absent.
+        tail: Option<u32>,
+        /// Not older, in seconds since 1970.
+        since: Option<i64>,
+    },
+    /// A program in a container.
+    Exec {
+        /// The stack.
+        stack: String,
+        /// Whose container.
+        replica: Replica,
+        /// Program and arguments.
+        command: Vec<String>,
+        /// With a terminal.
+        tty: bool,
+        /// Its input comes with [`ToAgent::Input`].
+        stdin: bool,
+        /// User; the container's if absent.
+        user: Option<String>,
+    },
+}
+
+/// From an agent to the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum ToServer {
+    /// First message of a connection.
+    Hello {
+        /// [`super::PROTOCOL`].
+        protocol: u32,
+        /// The host.
+        facts: Facts,
+        /// Revision of the desired state that the agent has on disk.
+        revision: Option<u64>,
+    },
+    /// What runs.
+    Report(Box<Report>),
+    /// A piece of a stream.
+    Chunk {
+        /// Which stream.
+        stream: u64,
+        /// Whose output, where a stream shows several containers.
+        replica: Option<Replica>,
+        /// Where it was written.
+        from: Stream,
+        /// The bytes.
+        data: Bytes,
+    },
+    /// Nothing more comes of a stream.
+    End {
+        /// Which stream.
+        stream: u64,
+        /// Exit status of a program.
+        status: Option<i64>,
+        /// What went wrong.
+        error: Option<String>,
+    },
+}
+
+/// Where output was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// What runs on a host.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Report {
+    /// Revision of the desired state that was worked on last.
+    pub revision: u64,
+    /// Whether work on it has ended: what is not as it should be then has an error.
+    pub settled: bool,
+    /// By stack.
+    pub parts: BTreeMap<String, PartReport>,
+    /// What the host has in use.
+    pub usage: Usage,
+}
+
+/// What runs of one stack.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PartReport {
+    /// What went wrong at the last attempt, for people; the agent tries again.
+    pub error: Option<String>,
+    /// Its containers.
+    pub containers: Vec<ContainerReport>,
+}
+
+/// A container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerReport {
+    /// Which replica of which service.
+    pub replica: Replica,
+    /// Generation of the service that it was made from, see [`Part::generations`].
+    pub generation: u64,
+    /// Its id.
+    pub id: String,
+    /// What it does.
+    pub state: ContainerState,
+    /// What its health test says; absent where it has none.
+    pub healthy: Option<bool>,
+    /// Times that the engine started it again.
+    pub restarts: i64,
+    /// When it was started, in seconds since 1970.
+    pub started: Option<i64>,
+}
+
+/// What a container does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "state", content = "status")]
+pub enum ContainerState {
+    /// Made, not started.
+    Created,
+    /// Runs.
+    Running,
+    /// Ended, and is started again.
+    Restarting,
+    /// Frozen.
+    Paused,
+    /// Ended with a status.
+    Exited(i64),
+}
+
+/// What a host has in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Usage {
+    /// Memory in use, in bytes (total without available).
+    pub memory: u64,
+    /// Load average of the last minute, in hundredths.
+    pub load: u32,
+    /// Space of Docker's data directory, in bytes.
+    pub disk: u64,
+    /// Of it in use, in bytes.
+    pub disk_used: u64,
+}
+
+/// Bytes, Base64 in JSON (RFC 4648, section 4, with padding).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
+pub struct Bytes(pub Vec<u8>);
+
+impl Serialize for Bytes {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use base64::Engine as _;
+        serializer.serialize_str(&base64::engine::general_purpose::STANDARD.encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use base64::Engine as _;
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let bytes = base64::engine::general_purpose::STANDARD.decode(text.as_bytes());
+        bytes.map(Self).map_err(serde::de::Error::custom)
+    }
+}

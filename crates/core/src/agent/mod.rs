@@ -1,0 +1,31 @@
+//! What the server and the agent of a host say to each other.
+//!
+//! ```text
+//! agent                                             server
+//!   │ POST /api/v1/join        join token, Facts       │   once: gets a host id and an agent token
+//!   │ GET  /api/v1/agent       agent token, WebSocket  │   always, with back-off
+//!   │ ── Hello ───────────────────────────────────────>│
+//!   │<─────────────────────────────────────── Desired ─│   all that should run there, whole, each time it changes
+//!   │ ── Report ──────────────────────────────────────>│   what runs there, each time it changes
+//!   │<──────────────────────── Open (logs, exec ...) ──│   streams, numbered by the server
+//!   │ ── Chunk ... End ───────────────────────────────>│
+//!   │ GET  /api/v1/images?...  agent token             │   an image that exists only at the server, as `docker save`
+//! ```
+//!
+//! The agent calls, the server never does. Messages are JSON, one to a WebSocket text frame.
+//! [`Desired`] is a whole picture and not a change, so it may be lost, doubled or sent to a new
+//! process; its revision says which one a [`Report`] answers. The agent keeps the last one on
+//! disk and goes on with it while it is cut off. Nothing in these messages opens a door at the
+//! cloud: there is no credential of OpenStack in them.
+
+mod message;
+mod part;
+
+pub use message::{
+    Bytes, ContainerReport, ContainerState, Desired, Facts, Joined, Open, PartReport, Report, Stream, ToAgent,
+    ToServer, Usage,
+};
+pub use part::{Part, Replica, replica_name};
+
+/// Version of this protocol. A server refuses an agent with another one, and says so.
+pub const PROTOCOL: u32 = 1;
