@@ -1,5 +1,6 @@
 //! From a manifest to single resources with their dependencies and comparable fields.
 
+mod floating_ip;
 mod network;
 mod server;
 
