@@ -35,6 +35,32 @@ pub struct Facts {
     pub mtu: u32,
 }
 
+/// The body of a join; the join token comes in the header `Authorization: Bearer`.
+///
+/// A join token is good for one host. An agent that was killed between the server's answer and
+/// writing it down asks again: while the join token is valid, a server answers a request with
+/// the token *and* the nonce of the one that used it up as it did the first time, for the same
+/// host and with a new agent token in place of the one before. It keeps the hash of the nonce only.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinRequest {
+    /// The host.
+    pub facts: Facts,
+    /// Name of the host, for people.
+    pub name: String,
+    /// Labels of the host, for placement constraints.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// 32 random bytes in hexadecimal, on the host's disk before the first request.
+    pub nonce: String,
+}
+
+/// Shows no nonce.
+impl fmt::Debug for JoinRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinRequest").field("facts", &self.facts).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
 /// The answer to a join.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Joined {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! agent                                             server
-//!   │ POST /api/v1/join        join token, Facts       │   once: gets a host id and an agent token
+//!   │ POST /api/v1/join        join token, JoinRequest │   once: gets a host id and an agent token
 //!   │ GET  /api/v1/agent       agent token, WebSocket  │   always, with back-off
 //!   │ ── Hello ───────────────────────────────────────>│
 //!   │<─────────────────────────────────────── Desired ─│   all that should run there, whole, each time it changes
@@ -18,12 +18,14 @@
 //! disk and goes on with it while it is cut off. Nothing in these messages opens a door at the
 //! cloud: there is no credential of OpenStack in them.
 
+mod config;
 mod message;
 mod part;
 
+pub use config::{AgentConfig, CONFIG_PATH, DataVolume, Filesystem};
 pub use message::{
-    Bytes, ContainerReport, ContainerState, Desired, Facts, Joined, Open, PartReport, Report, Stream, ToAgent,
-    ToServer, Usage,
+    Bytes, ContainerReport, ContainerState, Desired, Facts, JoinRequest, Joined, Open, PartReport, Report, Stream,
+    ToAgent, ToServer, Usage,
 };
 pub use part::{Part, Replica, replica_name};
 
