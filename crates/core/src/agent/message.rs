@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
-/// What a host says of itself.
+/// What a host says of itself. What it does not say (an older agent) is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Facts {
     /// The machine's id (`/etc/machine-id`), which tells two machines of one name apart.
     pub machine_id: String,

@@ -1,0 +1,191 @@
+//! Hosts that joined.
+
+use crate::error::Error;
+use crate::row::{Columns, to_json};
+use crate::{Millis, Store};
+use sqlx::any::{Any, AnyRow};
+use stackyard_core::agent::Facts;
+use std::collections::BTreeMap;
+
+/// A machine that joined a yard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Its id, a UUID of version 7.
+    pub id: String,
+    /// The yard.
+    pub yard: String,
+    /// The pool; empty for a machine that belongs to none.
+    pub pool: String,
+    /// Its name, one host's in a yard.
+    pub name: String,
+    /// Labels for placement.
+    pub labels: BTreeMap<String, String>,
+    /// What its agent said of it last.
+    pub facts: Facts,
+    /// When it joined.
+    pub joined: Millis,
+    /// When its agent was last connected, to some minutes; never if absent.
+    pub last_seen: Option<Millis>,
+    /// Nothing new is to be put on it, and what runs there is to go elsewhere.
+    pub drain: bool,
+    /// When it was removed.
+    pub removed: Option<Millis>,
+    /// Revision of its last desired state.
+    pub revision: u64,
+    /// Digest of its last desired state; empty before there was one.
+    pub digest: String,
+}
+
+/// A host that is about to join.
+#[derive(Debug, Clone)]
+pub struct NewHost {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// SHA-256 of its agent's token, in hexadecimal digits.
+    pub token_hash: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// What its agent says of it.
+    pub facts: Facts,
+    /// SHA-256 of what its agent can prove itself with when it asks again, in hexadecimal digits.
+    pub nonce: String,
+}
+
+pub(crate) const READ: &str = "reading a host";
+
+pub(crate) fn host(row: &AnyRow) -> Result<Host, Error> {
+    let columns = Columns { row, doing: READ };
+    Ok(Host {
+        id: columns.get("id")?,
+        yard: columns.get("yard")?,
+        pool: columns.get("pool")?,
+        name: columns.get("name")?,
+        labels: columns.json("labels")?,
+        facts: columns.json("facts")?,
+        joined: columns.get("joined")?,
+        last_seen: columns.get("last_seen")?,
+        drain: columns.flag("drain")?,
+        removed: columns.get("removed")?,
+        revision: columns.get::<i64>("revision")?.unsigned_abs(),
+        digest: columns.get("digest")?,
+    })
+}
+
+impl Store {
+    /// Hosts that were not removed, of one yard and pool or of all, in order of yard and name.
+    ///
+    /// # Errors
+    /// [`Error::Query`], [`Error::Corrupt`].
+    pub async fn hosts(&self, yard: Option<&str>, pool: Option<&str>) -> Result<Vec<Host>, Error> {
+        let rows = sqlx::query(
+            "SELECT * FROM hosts WHERE removed IS NULL AND ($1 IS NULL OR yard = $1) AND ($2 IS NULL OR pool = $2)
+             ORDER BY yard, name",
+        )
+        .bind(yard)
+        .bind(pool)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(Error::query(READ))?;
+        rows.iter().map(host).collect()
+    }
+
+    /// The host with an id, also one that was removed.
+    ///
+    /// # Errors
+    /// [`Error::Query`], [`Error::Corrupt`].
+    pub async fn host(&self, id: &str) -> Result<Option<Host>, Error> {
+        let row = sqlx::query("SELECT * FROM hosts WHERE id = $1").bind(id).fetch_optional(&self.pool);
+        row.await.map_err(Error::query(READ))?.as_ref().map(host).transpose()
+    }
+
+    /// The host of a yard with a name, unless it was removed.
+    ///
+    /// # Errors
+    /// [`Error::Query`], [`Error::Corrupt`].
+    pub async fn host_named(&self, yard: &str, name: &str) -> Result<Option<Host>, Error> {
+        let row = sqlx::query("SELECT * FROM hosts WHERE yard = $1 AND name = $2 AND removed IS NULL")
+            .bind(yard)
+            .bind(name)
+            .fetch_optional(&self.pool);
+        row.await.map_err(Error::query(READ))?.as_ref().map(host).transpose()
+    }
+
+    /// The host whose agent has a token, unless it was removed.
+    ///
+    /// # Errors
+    /// [`Error::Query`], [`Error::Corrupt`].
+    pub async fn host_of_token(&self, hash: &str) -> Result<Option<Host>, Error> {
+        let row = sqlx::query("SELECT * FROM hosts WHERE token_hash = $1 AND removed IS NULL")
+            .bind(hash)
+            .fetch_optional(&self.pool);
+        row.await.map_err(Error::query(READ))?.as_ref().map(host).transpose()
+    }
+
+    /// Gives a host another token in place of its own; whether there was such a host.
+    ///
+    /// # Errors
+    /// [`Error::Query`]
+    pub async fn renew_token(&self, id: &str, hash: &str) -> Result<bool, Error> {
+        let query = sqlx::query("UPDATE hosts SET token_hash = $2 WHERE id = $1 AND removed IS NULL");
+        self.change("giving a host another token", query.bind(id).bind(hash)).await
+    }
+
+    /// Notes that a host's agent is connected.
+    ///
+    /// # Errors
+    /// [`Error::Query`]
+    pub async fn seen(&self, id: &str, now: Millis) -> Result<(), Error> {
+        let query = sqlx::query("UPDATE hosts SET last_seen = $2 WHERE id = $1").bind(id).bind(now);
+        self.change("noting that a host was seen", query).await.map(drop)
+    }
+
+    /// Keeps what an agent says of its host.
+    ///
+    /// # Errors
+    /// [`Error::Query`], [`Error::Corrupt`].
+    pub async fn keep_facts(&self, id: &str, facts: &Facts) -> Result<(), Error> {
+        let query = sqlx::query("UPDATE hosts SET facts = $2 WHERE id = $1").bind(id).bind(to_json("facts", facts)?);
+        self.change("keeping a host's facts", query).await.map(drop)
+    }
+
+    /// Keeps revision and digest of a host's desired state.
+    ///
+    /// # Errors
+    /// [`Error::Query`]
+    pub async fn keep_revision(&self, id: &str, revision: u64, digest: &str) -> Result<(), Error> {
+        let query = sqlx::query("UPDATE hosts SET revision = $2, digest = $3 WHERE id = $1")
+            .bind(id)
+            .bind(revision.cast_signed())
+            .bind(digest);
+        self.change("keeping a host's revision", query).await.map(drop)
+    }
+
+    /// Begins or ends draining; whether there is such a host.
+    ///
+    /// # Errors
+    /// [`Error::Query`]
+    pub async fn drain(&self, id: &str, on: bool) -> Result<bool, Error> {
+        let query = sqlx::query("UPDATE hosts SET drain = $2 WHERE id = $1 AND removed IS NULL");
+        self.change("draining a host", query.bind(id).bind(i64::from(on))).await
+    }
+
+    /// Removes a host: its name is free and its token worth nothing. Whether there was one.
+    ///
+    /// # Errors
+    /// [`Error::Query`]
+    pub async fn remove_host(&self, id: &str, now: Millis) -> Result<bool, Error> {
+        let query = sqlx::query("UPDATE hosts SET removed = $2 WHERE id = $1 AND removed IS NULL");
+        self.change("removing a host", query.bind(id).bind(now)).await
+    }
+
+    /// Runs a statement; whether it changed a row.
+    pub(crate) async fn change(
+        &self,
+        doing: &'static str,
+        query: sqlx::query::Query<'_, Any, sqlx::any::AnyArguments>,
+    ) -> Result<bool, Error> {
+        Ok(query.execute(&self.pool).await.map_err(Error::query(doing))?.rows_affected() > 0)
+    }
+}

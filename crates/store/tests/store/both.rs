@@ -1,0 +1,273 @@
+//! The same tests on SQLite and PostgreSQL.
+
+use crate::place::{Place, number};
+use serde_json::json;
+use stackyard_core::agent::Facts;
+use stackyard_store::{Error, Host, Join, NewHost, Redeemed, Stack, Store, Token};
+use std::collections::BTreeMap;
+
+/// Runs each test once on either database; PostgreSQL is started once for all of them.
+macro_rules! both {
+    ($($name:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let place = super::Place::sqlite();
+                super::$name(&place.open().await).await;
+            })*
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn postgres() {
+            let place = Place::postgres();
+            let store = place.open().await;
+            $(
+                eprintln!("postgres: {}", stringify!($name));
+                $name(&store).await;
+            )*
+        }
+    };
+}
+
+both! {
+    a_host_joins_once
+    of_many_that_join_at_once_one_does
+    spent_and_unknown_tokens_join_nothing
+    a_name_is_one_hosts
+    a_host_is_replaced
+    hosts_change_and_go
+    a_host_gets_another_token
+    tokens_come_and_go
+    a_manifest_is_kept_at_its_revision
+    stacks_are_kept_at_their_revision
+    secrets_are_set_and_removed
+    the_audit_log_has_pages
+    settings_are_kept
+}
+
+fn a_join(yard: &str) -> Join {
+    let n = number();
+    Join {
+        id: format!("join-{n}"),
+        hash: format!("hash-{n}"),
+        yard: yard.to_owned(),
+        pool: "web".to_owned(),
+        name: None,
+        labels: BTreeMap::from([("disk".to_owned(), "ssd".to_owned())]),
+        replaces: None,
+        created: 1_000,
+        expires: 2_000,
+        used: None,
+        host: None,
+        nonce: None,
+    }
+}
+
+fn a_host(name: &str) -> NewHost {
+    let n = number();
+    let facts = Facts { hostname: name.to_owned(), cpus: 4, memory: 8 << 30, ..Facts::default() };
+    let labels = BTreeMap::from([("disk".to_owned(), "ssd".to_owned())]);
+    let (id, token_hash, nonce) = (format!("host-{n}"), format!("token-{n}"), format!("nonce-{n}"));
+    NewHost { id, name: name.to_owned(), token_hash, labels, facts, nonce }
+}
+
+async fn joined(store: &Store, yard: &str, name: &str) -> Host {
+    let join = a_join(yard);
+    store.add_join(&join, 0).await.unwrap();
+    match store.redeem(&join.hash, &a_host(name), 1_500).await.unwrap() {
+        Redeemed::Joined(host) => *host,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn a_host_joins_once(store: &Store) {
+    let join = a_join("once");
+    store.add_join(&join, 0).await.unwrap();
+    let new = a_host("web-1");
+    let Redeemed::Joined(host) = store.redeem(&join.hash, &new, 1_500).await.unwrap() else { panic!("not joined") };
+    assert_eq!((host.yard.as_str(), host.pool.as_str(), host.name.as_str()), ("once", "web", "web-1"));
+    assert_eq!((host.joined, host.last_seen, host.drain, host.removed), (1_500, None, false, None));
+    assert_eq!(host.labels, join.labels);
+    assert_eq!(host.facts, new.facts);
+    assert_eq!(store.host_of_token(&new.token_hash).await.unwrap().as_ref(), Some(&*host));
+    let Redeemed::Spent(spent) = store.redeem(&join.hash, &a_host("web-2"), 1_600).await.unwrap() else {
+        panic!("joined twice")
+    };
+    assert_eq!((spent.used, spent.host, spent.nonce), (Some(1_500), Some(new.id), Some(new.nonce)));
+    assert_eq!(store.hosts(Some("once"), None).await.unwrap(), [*host]);
+}
+
+async fn of_many_that_join_at_once_one_does(store: &Store) {
+    let join = a_join("race");
+    store.add_join(&join, 0).await.unwrap();
+    let tries = (0..20).map(|n| {
+        let (store, hash) = (store.clone(), join.hash.clone());
+        tokio::spawn(async move { store.redeem(&hash, &a_host(&format!("web-{n}")), 1_500).await })
+    });
+    let mut joined = 0;
+    for one in tries.collect::<Vec<_>>() {
+        match one.await.unwrap().unwrap() {
+            Redeemed::Joined(_) => joined += 1,
+            Redeemed::Spent(_) => {}
+            Redeemed::Unknown => panic!("unknown"),
+        }
+    }
+    assert_eq!(joined, 1);
+    assert_eq!(store.hosts(Some("race"), None).await.unwrap().len(), 1);
+}
+
+async fn spent_and_unknown_tokens_join_nothing(store: &Store) {
+    let join = a_join("late");
+    store.add_join(&join, 0).await.unwrap();
+    let late = store.redeem(&join.hash, &a_host("web-1"), 2_000).await.unwrap();
+    assert!(matches!(late, Redeemed::Spent(j) if j.used.is_none()));
+    assert_eq!(store.redeem("nobody's", &a_host("web-1"), 1_500).await.unwrap(), Redeemed::Unknown);
+    assert!(store.hosts(Some("late"), None).await.unwrap().is_empty());
+    // One that ended long ago is forgotten when another is made.
+    store.add_join(&a_join("late"), 2_001).await.unwrap();
+    assert_eq!(store.join(&join.hash).await.unwrap(), None);
+}
+
+async fn a_name_is_one_hosts(store: &Store) {
+    joined(store, "names", "web-1").await;
+    let join = a_join("names");
+    store.add_join(&join, 0).await.unwrap();
+    let error = store.redeem(&join.hash, &a_host("web-1"), 1_500).await.unwrap_err();
+    assert!(matches!(&error, Error::Exists { .. }), "{error:?}");
+    // The token is still good.
+    assert!(matches!(store.redeem(&join.hash, &a_host("web-2"), 1_500).await.unwrap(), Redeemed::Joined(_)));
+    // Another yard has names of its own.
+    joined(store, "other-names", "web-1").await;
+}
+
+async fn a_host_is_replaced(store: &Store) {
+    let old = joined(store, "heal", "web-1").await;
+    let join = Join { replaces: Some(old.id.clone()), ..a_join("heal") };
+    store.add_join(&join, 0).await.unwrap();
+    let Redeemed::Joined(new) = store.redeem(&join.hash, &a_host("web-1"), 1_700).await.unwrap() else {
+        panic!("not joined")
+    };
+    assert_eq!(store.hosts(Some("heal"), None).await.unwrap(), [*new]);
+    assert_eq!(store.host(&old.id).await.unwrap().unwrap().removed, Some(1_700));
+}
+
+async fn hosts_change_and_go(store: &Store) {
+    let host = joined(store, "change", "web-1").await;
+    store.seen(&host.id, 1_800).await.unwrap();
+    store.keep_revision(&host.id, u64::try_from(i64::MAX).unwrap(), "digest").await.unwrap();
+    assert!(store.drain(&host.id, true).await.unwrap());
+    let facts = Facts { cpus: 8, ..host.facts.clone() };
+    store.keep_facts(&host.id, &facts).await.unwrap();
+    let now = store.host_named("change", "web-1").await.unwrap().unwrap();
+    assert_eq!((now.last_seen, now.drain, now.facts.cpus), (Some(1_800), true, 8));
+    assert_eq!((now.revision, now.digest.as_str()), (u64::try_from(i64::MAX).unwrap(), "digest"));
+    assert_eq!(store.hosts(Some("change"), Some("web")).await.unwrap().len(), 1);
+    assert!(store.hosts(Some("change"), Some("db")).await.unwrap().is_empty());
+    assert!(store.remove_host(&host.id, 1_900).await.unwrap());
+    assert!(!store.remove_host(&host.id, 1_901).await.unwrap());
+    assert!(!store.drain(&host.id, false).await.unwrap());
+    assert_eq!(store.host_named("change", "web-1").await.unwrap(), None);
+    joined(store, "change", "web-1").await;
+}
+
+async fn a_host_gets_another_token(store: &Store) {
+    let host = joined(store, "renew", "web-1").await;
+    assert!(store.renew_token(&host.id, "renewed").await.unwrap());
+    assert_eq!(store.host_of_token("renewed").await.unwrap().unwrap().id, host.id);
+    store.remove_host(&host.id, 1_900).await.unwrap();
+    assert!(!store.renew_token(&host.id, "again").await.unwrap());
+    assert_eq!(store.host_of_token("renewed").await.unwrap(), None);
+}
+
+async fn tokens_come_and_go(store: &Store) {
+    let token = Token {
+        id: "id-1".to_owned(),
+        name: "ci".to_owned(),
+        role: "viewer".to_owned(),
+        created: 1_000,
+        expires: Some(2_000),
+        last_used: None,
+    };
+    store.add_token(&token, "h1").await.unwrap();
+    let again = Token { id: "id-2".to_owned(), ..token.clone() };
+    assert!(matches!(store.add_token(&again, "h2").await, Err(Error::Exists { .. })));
+    assert_eq!(store.token("h1").await.unwrap(), Some(token.clone()));
+    assert_eq!(store.token("h2").await.unwrap(), None);
+    store.used_token("id-1", 1_500).await.unwrap();
+    assert_eq!(store.tokens().await.unwrap(), [Token { last_used: Some(1_500), ..token }]);
+    assert!(store.remove_token("ci").await.unwrap());
+    assert!(!store.remove_token("id-1").await.unwrap());
+}
+
+async fn a_manifest_is_kept_at_its_revision(store: &Store) {
+    assert_eq!(store.keep_yard("shop", "a", Some(7), 1_000).await.unwrap(), None);
+    let first = store.keep_yard("shop", "a", Some(0), 1_000).await.unwrap().unwrap();
+    assert_eq!(store.keep_yard("shop", "b", Some(0), 1_000).await.unwrap(), None);
+    let second = store.keep_yard("shop", "b", Some(first), 1_000).await.unwrap().unwrap();
+    assert!(second > first);
+    assert_eq!(store.keep_yard("shop", "c", Some(first), 1_001).await.unwrap(), None);
+    let third = store.keep_yard("shop", "c", None, 5_000).await.unwrap().unwrap();
+    assert!(third > second);
+    let yard = store.yard("shop").await.unwrap().unwrap();
+    assert_eq!((yard.manifest.as_str(), yard.revision, yard.updated), ("c", third, 5_000));
+    store.set_secret("shop", "key", "value", 1).await.unwrap();
+    assert!(!store.forget_yard("shop", Some(first)).await.unwrap());
+    assert!(store.forget_yard("shop", Some(third)).await.unwrap());
+    assert_eq!(store.yard("shop").await.unwrap(), None);
+    assert!(store.secrets("shop").await.unwrap().is_empty());
+}
+
+async fn stacks_are_kept_at_their_revision(store: &Store) {
+    let stack = Stack {
+        yard: "shop".to_owned(),
+        name: "site".to_owned(),
+        revision: 1,
+        content: json!({"services": {"web": {}}}),
+        previous: None,
+        placement: json!({}),
+        state: json!("steady"),
+    };
+    assert!(!store.keep_stack(&stack, 5).await.unwrap());
+    assert!(store.keep_stack(&stack, 0).await.unwrap());
+    assert!(!store.keep_stack(&stack, 0).await.unwrap());
+    let next = Stack { revision: 2, previous: Some(stack.content.clone()), ..stack.clone() };
+    assert!(store.keep_stack(&next, 1).await.unwrap());
+    assert!(!store.keep_stack(&next, 1).await.unwrap());
+    assert_eq!(store.stack("shop", "site").await.unwrap(), Some(next.clone()));
+    assert_eq!(store.stacks(Some("shop")).await.unwrap(), [next]);
+    assert!(store.remove_stack("shop", "site").await.unwrap());
+    assert!(!store.remove_stack("shop", "site").await.unwrap());
+}
+
+async fn secrets_are_set_and_removed(store: &Store) {
+    store.set_secret("vault", "b", "1", 10).await.unwrap();
+    store.set_secret("vault", "a", "2", 11).await.unwrap();
+    store.set_secret("vault", "b", "3", 12).await.unwrap();
+    assert_eq!(store.secret("vault", "b").await.unwrap().as_deref(), Some("3"));
+    assert_eq!(store.secret("safe", "b").await.unwrap(), None);
+    let names = store.secrets("vault").await.unwrap();
+    assert_eq!(names.iter().map(|s| (s.name.as_str(), s.updated)).collect::<Vec<_>>(), [("a", 11), ("b", 12)]);
+    assert!(store.remove_secret("vault", "b").await.unwrap());
+    assert!(!store.remove_secret("vault", "b").await.unwrap());
+}
+
+async fn the_audit_log_has_pages(store: &Store) {
+    for n in 0..5 {
+        let id = store.audit_begin(n, "me", "host.drain", &format!("web-{n}")).await.unwrap();
+        if n != 3 {
+            store.audit_end(&id, "204").await.unwrap();
+        }
+    }
+    let first = store.audit(None, 2).await.unwrap();
+    assert_eq!(first.iter().map(|e| e.target.as_str()).collect::<Vec<_>>(), ["web-4", "web-3"]);
+    assert_eq!(first.iter().map(|e| e.result.as_deref()).collect::<Vec<_>>(), [Some("204"), None]);
+    let rest = store.audit(Some(&first[1].id), 100).await.unwrap();
+    assert_eq!(rest.iter().map(|e| e.target.as_str()).collect::<Vec<_>>(), ["web-2", "web-1", "web-0"]);
+}
+
+async fn settings_are_kept(store: &Store) {
+    assert_eq!(store.setting("colour").await.unwrap(), None);
+    store.set_setting("colour", "red").await.unwrap();
+    store.set_setting("colour", "blue").await.unwrap();
+    assert_eq!(store.setting("colour").await.unwrap().as_deref(), Some("blue"));
+}
