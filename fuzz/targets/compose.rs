@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use stackyard_catalog::compose::{Project, SourceFiles, load};
+use stackyard_catalog::compose::{Project, SourceFiles, Target, load};
 use stackyard_catalog::{Memory, Variables};
 
 fuzz_target!(|data: &[u8]| {
@@ -12,6 +12,8 @@ fuzz_target!(|data: &[u8]| {
     }
     let values = [("profile", "core"), ("image_prefix", "stackyard"), ("image_tag", "1"), ("empty", ""), ("n", "7")];
     let values = values.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+    // Both are tried, and one input is always read for the same.
+    let target = if data.len() % 2 == 0 { Target::Engine } else { Target::Hosts };
     let read = || {
         load(&Project {
             source: &source,
@@ -21,6 +23,7 @@ fuzz_target!(|data: &[u8]| {
             variables: Variables::lenient(Clone::clone(&values)),
             files: &SourceFiles(&source),
             home: None,
+            target,
         })
     };
     let first = read();

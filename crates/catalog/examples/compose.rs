@@ -1,7 +1,8 @@
 //! Prints the stack that Compose files describe, as JSON:
-//! `cargo run --example compose -- [-p=PROFILE] [-e=NAME=VALUE] FILE...`
+//! `cargo run --example compose -- [--hosts] [-p=PROFILE] [-e=NAME=VALUE] FILE...`
+//! (`--hosts`: as it is read for the hosts of a yard)
 
-use stackyard_catalog::compose::{Project, SourceFiles, load};
+use stackyard_catalog::compose::{Project, SourceFiles, Target, load};
 use stackyard_catalog::{Dir, Variables};
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -19,12 +20,15 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
+    let mut target = Target::Engine;
     let (mut files, mut profiles, mut variables) = (Vec::new(), Vec::new(), BTreeMap::new());
     for argument in std::env::args().skip(1) {
         if let Some(profile) = argument.strip_prefix("-p=") {
             profiles.push(profile.to_owned());
         } else if let Some((name, value)) = argument.strip_prefix("-e=").and_then(|v| v.split_once('=')) {
             variables.insert(name.to_owned(), value.to_owned());
+        } else if argument == "--hosts" {
+            target = Target::Hosts;
         } else {
             files.push(argument);
         }
@@ -41,6 +45,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         variables: Variables::lenient(variables),
         files: &SourceFiles(&source),
         home: std::env::home_dir(),
+        target,
     })?;
     loaded.warnings.iter().for_each(|w| eprintln!("warning: {w}"));
     println!("{}", serde_json::to_string_pretty(&loaded.stack)?);

@@ -81,6 +81,7 @@ pub fn render(
         variables,
         files: &files,
         home: None,
+        target: compose::Target::Engine,
     };
     let loaded = compose::load(&project);
     // A template that fails is also a problem of the Compose file that names it; the

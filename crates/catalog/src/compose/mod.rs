@@ -18,6 +18,7 @@
 
 mod canonical;
 mod check;
+mod deploy;
 mod dotenv;
 mod files;
 mod load;
@@ -55,6 +56,18 @@ pub struct Project<'a> {
     pub files: &'a dyn Files,
     /// What `~` in paths stands for.
     pub home: Option<PathBuf>,
+    /// What the stack will run on.
+    pub target: Target,
+}
+
+/// What a stack will run on: it decides which parts of a file count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Target {
+    /// One engine, on the machine that the files are on: one container a service.
+    #[default]
+    Engine,
+    /// The hosts of a yard: `deploy` counts, and paths of this machine mean nothing there.
+    Hosts,
 }
 
 /// A stack that was read.
@@ -177,5 +190,7 @@ fn section<'n>(node: Option<&'n Node>, name: &str, cx: &Cx<'_>) -> Section<'n> {
 /// Names of a section's entries that services use.
 pub(crate) type Used = BTreeSet<String>;
 
+#[cfg(test)]
+mod deploy_tests;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! Volumes, bind mounts, memory mounts, devices, mounted files.
 
 use super::service::{one_of, parsed};
-use super::{Cx, Section, Used, units};
+use super::{Cx, Section, Target, Used, units};
 use crate::yaml::{Fate, Fields, Node, Reading};
 use stackyard_core::stack::{Bind, Device, FileMount, Mount, MountKind, Propagation, Volume};
 use std::collections::BTreeMap;
@@ -95,6 +95,11 @@ fn absolute(node: &Node, path: &str, f: &Fields<'_, '_>) -> Option<String> {
 
 /// A path of the host, absolute.
 fn host_path(text: &str, place: &crate::diag::Place, path: &str, cx: &Cx<'_>) -> Option<String> {
+    if cx.project.target == Target::Hosts && !text.starts_with('/') {
+        let hint = Some("give a path that hosts have, or mount files with `configs`".into());
+        cx.log.problem_hint(place, format!("{path}: `{text}` is a path of this machine, not of the hosts"), hint);
+        return None;
+    }
     let text = expand_home(text, cx);
     if text.starts_with('/') {
         return Some(clean(Path::new(&text)));

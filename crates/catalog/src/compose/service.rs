@@ -1,11 +1,11 @@
 //! One service.
 
-use super::{Cx, dotenv, mounts, network, units};
+use super::{Cx, Target, deploy, dotenv, mounts, network, units};
 use crate::interpolate::Variables;
 use crate::yaml::{Fate, Fields, Kind, Node, Reading};
+use stackyard_core::stack::deploy::Deploy;
 use stackyard_core::stack::{
-    CgroupMode, Dependency, DependencyCondition, HealthTest, Healthcheck, Logging, NetworkMode, RestartPolicy, Service,
-    Ulimit,
+    CgroupMode, Dependency, DependencyCondition, HealthTest, Healthcheck, Logging, NetworkMode, Service, Ulimit,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -103,16 +103,12 @@ pub(crate) fn read(name: &str, node: &Node, cx: &Cx<'_>) -> Option<Service> {
         logging: logging(&f),
         healthcheck: healthcheck(&f),
         depends_on: depends_on(&f),
-        restart: restart(&f),
+        restart: deploy::restart(&f),
         profiles: f.strings("profiles"),
+        deploy: Deploy::default(),
     };
     service.network_mode = network::mode(&f);
-    deploy(&f, &mut service);
-    if let Some(scale) = f.get("scale")
-        && scale.int(&f.at("scale"), log).is_some_and(|n| n != 1)
-    {
-        log.problem(&scale.place, format!("{}: only one container a service is run", f.at("scale")));
-    }
+    deploy::read(&f, &mut service, node, cx);
     if let Some(adj) = service.oom_score_adj
         && !(-1000..=1000).contains(&adj)
     {
@@ -130,6 +126,12 @@ pub(crate) fn read(name: &str, node: &Node, cx: &Cx<'_>) -> Option<Service> {
     }
     share_namespaces(&mut service);
     targets(&service, node, &f);
+    if cx.project.target == Target::Hosts
+        && let Some(name) = f.get("container_name")
+    {
+        let what = "has no effect: containers are named <stack>-<service>-<number>-1";
+        log.warn(&name.place, format!("{}: {what}", f.at("container_name")));
+    }
     f.finish(true, OTHERS);
     Some(service)
 }
@@ -170,7 +172,7 @@ pub(crate) fn parsed<T>(f: &Fields<'_, '_>, key: &'static str, parse: impl Fn(&s
     parse(&text).map_err(|e| f.log.problem(&node.place, format!("{}: `{text}`: {e}", f.at(key)))).ok()
 }
 
-fn duration(f: &Fields<'_, '_>, key: &'static str) -> Option<Duration> {
+pub(crate) fn duration(f: &Fields<'_, '_>, key: &'static str) -> Option<Duration> {
     parsed(f, key, units::duration)
 }
 
@@ -353,74 +355,4 @@ fn depends_on(f: &Fields<'_, '_>) -> BTreeMap<String, Dependency> {
         all.extend(dependency.map(|d| (key.text.clone(), d)));
     }
     all
-}
-
-fn restart(f: &Fields<'_, '_>) -> RestartPolicy {
-    let policy = parsed(f, "restart", |text| match text.split_once(':').unwrap_or((text, "")) {
-        ("no", "") => Ok(RestartPolicy::No),
-        ("always", "") => Ok(RestartPolicy::Always),
-        ("unless-stopped", "") => Ok(RestartPolicy::UnlessStopped),
-        ("on-failure", "") => Ok(RestartPolicy::OnFailure { max_retries: None }),
-        ("on-failure", max) if max.parse::<u32>().is_ok() => {
-            Ok(RestartPolicy::OnFailure { max_retries: max.parse().ok() })
-        }
-        _ => Err("one of `no`, `always`, `unless-stopped`, `on-failure`, `on-failure:<count>` is expected".into()),
-    });
-    policy.unwrap_or_default()
-}
-
-/// `deploy`: limits of one container; what concerns many is not for one engine.
-fn deploy(f: &Fields<'_, '_>, service: &mut Service) {
-    let Some(d) = f.get("deploy").and_then(|n| Fields::of(n, f.at("deploy"), f.log)) else { return };
-    if let Some(node) = d.get("replicas")
-        && node.int(&d.at("replicas"), d.log).is_some_and(|n| n != 1)
-    {
-        d.log.problem(&node.place, format!("{}: only one container a service is run", d.at("replicas")));
-    }
-    if let Some(r) = d.get("resources").and_then(|n| Fields::of(n, d.at("resources"), d.log)) {
-        if let Some(limits) = r.get("limits").and_then(|n| Fields::of(n, r.at("limits"), r.log)) {
-            service.nano_cpus = parsed(&limits, "cpus", units::nano_cpus).or(service.nano_cpus);
-            service.mem_limit = parsed(&limits, "memory", units::bytes).or(service.mem_limit);
-            service.pids_limit = limits.int("pids").or(service.pids_limit);
-            limits.finish(true, &[]);
-        }
-        if let Some(kept) = r.get("reservations").and_then(|n| Fields::of(n, r.at("reservations"), r.log)) {
-            service.mem_reservation = parsed(&kept, "memory", units::bytes).or(service.mem_reservation);
-            kept.finish(
-                true,
-                &[
-                    ("cpus", Fate::Ignored("one engine reserves no CPUs")),
-                    ("devices", Fate::Refused("use devices")),
-                    ("generic_resources", Fate::Refused("leave it out")),
-                ],
-            );
-        }
-        r.finish(true, &[]);
-    }
-    if let Some(p) = d.get("restart_policy").and_then(|n| Fields::of(n, d.at("restart_policy"), d.log)) {
-        let max_retries = p.int("max_attempts").and_then(|n| u32::try_from(n).ok());
-        let policies = [
-            ("none", RestartPolicy::No),
-            ("on-failure", RestartPolicy::OnFailure { max_retries }),
-            ("any", RestartPolicy::Always),
-        ];
-        let policy = one_of(&p, "condition", &policies).unwrap_or(RestartPolicy::Always);
-        if f.get("restart").is_none() {
-            service.restart = policy;
-        }
-        let why = "the engine has its own back-off";
-        p.finish(true, &[("delay", Fate::Ignored(why)), ("window", Fate::Ignored(why))]);
-    }
-    const MANY: Fate = Fate::Ignored("it is for clusters");
-    d.finish(
-        true,
-        &[
-            ("mode", MANY),
-            ("placement", MANY),
-            ("update_config", MANY),
-            ("rollback_config", MANY),
-            ("endpoint_mode", MANY),
-            ("labels", Fate::Ignored("labels of containers are the service's `labels`")),
-        ],
-    );
 }

@@ -5,6 +5,10 @@ use crate::source::Memory;
 
 /// Reads `compose.yaml` (and further files) with some variables set.
 fn load_all(files: &[(&str, &str)], paths: &[&str], profiles: &[&str]) -> Result<Loaded, String> {
+    load_for(Target::Engine, files, paths, profiles)
+}
+
+fn load_for(target: Target, files: &[(&str, &str)], paths: &[&str], profiles: &[&str]) -> Result<Loaded, String> {
     let mut source = Memory::new("");
     files.iter().for_each(|(path, text)| source.insert(*path, *text));
     let values = [("TAG", "1.2"), ("PORT", "8080"), ("EMPTY", ""), ("FLAG", "true")];
@@ -17,6 +21,7 @@ fn load_all(files: &[(&str, &str)], paths: &[&str], profiles: &[&str]) -> Result
         variables,
         files: &SourceFiles(&source),
         home: Some("/home/me".into()),
+        target,
     };
     load(&project).map_err(|e| e.to_string())
 }
@@ -49,10 +54,14 @@ fn shown(value: impl serde::Serialize) -> String {
 
 /// The service `a` with these lines, image left out of the answer.
 fn service(lines: &str) -> String {
+    service_for(Target::Engine, lines)
+}
+
+pub(super) fn service_for(target: Target, lines: &str) -> String {
     let indented: String = lines.lines().map(|l| format!("    {l}\n")).collect();
     let tops = "networks: {front: {}, back: {}}\nvolumes: {data: {}}\nconfigs: {c: {content: x}}\nsecrets: {s: {content: x}}\n";
     let text = format!("services:\n  a:\n    image: i\n{indented}  b: {{image: j, depends_on: {{}}}}\n{tops}");
-    match load_text(&text) {
+    match load_for(target, &[("compose.yaml", &text)], &["compose.yaml"], &[]) {
         Ok(loaded) => {
             let warnings: String = loaded.warnings.iter().map(|w| format!(" !{}", w.message)).collect();
             let mut service = serde_json::to_value(&loaded.stack.services["a"]).expect("serialised");

@@ -70,6 +70,16 @@ pub(crate) fn nano_cpus(text: &str) -> Result<u64, String> {
     value.ok_or_else(|| "a number of CPUs such as `0.5` is expected".to_owned())
 }
 
+/// A share from 0 to 1 as millionths: `0.25` is 250,000.
+///
+/// # Errors
+///
+/// A phrase that says what is expected.
+pub(crate) fn millionths(text: &str) -> Result<u32, String> {
+    let value = scaled(text, 1_000_000).filter(|v| *v <= 1_000_000).and_then(|v| u32::try_from(v).ok());
+    value.ok_or_else(|| "a share from 0 to 1, such as `0.25`, is expected".to_owned())
+}
+
 /// A decimal number times an integer, without floating point; what is below one is cut off.
 fn scaled(number: &str, scale: u128) -> Option<u128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
@@ -138,6 +148,9 @@ mod tests {
         assert_eq!(nano_cpus("0.5"), Ok(500_000_000));
         assert_eq!(nano_cpus("2"), Ok(2_000_000_000));
         assert!(nano_cpus("half").is_err());
+        assert_eq!(millionths("0.25"), Ok(250_000));
+        assert_eq!(millionths("1"), Ok(1_000_000));
+        assert!(millionths("1.1").is_err() && millionths("").is_err());
     }
 
     #[test]

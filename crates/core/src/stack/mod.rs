@@ -7,8 +7,11 @@
 //!
 //! Source of the field meanings: the Compose specification (compose-spec, `05-services.md`).
 
+pub mod deploy;
 pub mod observed;
+pub mod place;
 pub mod plan;
+pub mod rollout;
 mod service;
 pub mod spec;
 
@@ -40,10 +43,10 @@ pub struct Stack {
 
 impl Stack {
     /// Whether the service `name` is a one-shot job: some service waits for its successful
-    /// end, or its own label `dev.stackyard.job` is `true`.
+    /// end, its mode says so, or its own label `dev.stackyard.job` is `true`.
     pub fn is_job(&self, name: &str) -> bool {
-        Service::is_job(name, self.services.values())
-            || self.services.get(name).is_some_and(|s| s.labels.get(JOB_LABEL).is_some_and(|v| v == "true"))
+        let said = |s: &Service| s.deploy.mode.is_job() || s.labels.get(JOB_LABEL).is_some_and(|v| v == "true");
+        Service::is_job(name, self.services.values()) || self.services.get(name).is_some_and(said)
     }
 
     /// Networks that `service` sits on, by key; the key `default` when it names none.

@@ -1,5 +1,6 @@
 //! One service of a stack.
 
+use super::deploy::Deploy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -102,6 +103,10 @@ pub struct Service {
     pub restart: RestartPolicy,
     /// Profiles of the service in its file; an active stack keeps them for display only.
     pub profiles: Vec<String>,
+    /// How many containers it has among several hosts, where, and how they are updated. One
+    /// engine runs one of each service and looks at no more than whether it is a job.
+    #[serde(skip_serializing_if = "Deploy::is_default")]
+    pub deploy: Deploy,
 }
 
 impl Service {

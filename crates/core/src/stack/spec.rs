@@ -85,7 +85,8 @@ impl Spec {
 }
 
 /// Fields that are digested in a form of their own, or that do not change the container.
-const SPECIAL: [&str; 7] = ["image", "volumes", "network_mode", "configs", "secrets", "depends_on", "profiles"];
+const SPECIAL: [&str; 8] =
+    ["image", "volumes", "network_mode", "configs", "secrets", "depends_on", "profiles", "deploy"];
 
 /// Digest of the files of a config or secret: 16 hex digits of SHA-256 over paths and contents.
 pub fn config_digest(config: &Config) -> String {

@@ -55,6 +55,17 @@ pub enum PlanError {
         /// The restarting service.
         other: String,
     },
+    /// Services that share name spaces cannot be kept together.
+    #[error(
+        "service {service} shares name spaces of {other}: among hosts, both need the same mode and number of \
+             replicas, and the order stop-first"
+    )]
+    Apart {
+        /// The referring service.
+        service: String,
+        /// The other one.
+        other: String,
+    },
     /// Images are missing.
     #[error("missing images: {}; build or pull them first", .0.join(", "))]
     MissingImages(
@@ -69,6 +80,23 @@ pub enum PlanError {
         /// Its name on the engine.
         name: String,
     },
+}
+
+/// Checks `stack` against itself; yields the services so that each comes after those it waits for.
+///
+/// # Errors
+/// References to what is not there, circles, waits for an end that never comes.
+pub fn check_alone(stack: &Stack) -> Result<Vec<&str>, PlanError> {
+    for (name, service) in &stack.services {
+        references(stack, name, service)?;
+        for (other, dependency) in &service.depends_on {
+            let forever = stack.services.get(other).is_some_and(Service::restarts_forever);
+            if dependency.condition == DependencyCondition::CompletedSuccessfully && forever {
+                return Err(PlanError::NeverEnds { service: name.clone(), other: other.clone() });
+            }
+        }
+    }
+    order(stack)
 }
 
 /// Checks `stack` against itself and against what must be there beforehand; yields the

@@ -26,7 +26,7 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use check::PlanError;
+pub use check::{PlanError, check_alone};
 
 use service::Planner;
 

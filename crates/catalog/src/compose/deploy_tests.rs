@@ -1,0 +1,75 @@
+//! `deploy` as it is read for the hosts of a yard.
+
+use super::Target;
+use super::tests::service_for;
+
+fn hosts(lines: &str) -> String {
+    service_for(Target::Hosts, lines)
+}
+
+macro_rules! services {
+    ($($lines:expr => $expected:expr;)*) => {
+        let mut wrong = Vec::new();
+        for (lines, expected) in [$(($lines, $expected)),*] {
+            let got = hosts(lines);
+            if got != expected {
+                wrong.push(format!("{lines}\n     got {got}\nexpected {expected}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    };
+}
+
+#[test]
+fn everything_counts() {
+    let all = concat!(
+        "deploy:\n  mode: replicated\n  replicas: 3\n  endpoint_mode: dnsrr\n",
+        "  placement:\n    constraints: [node.labels.disk == ssd, node.pool!=db]\n",
+        "    preferences: [{spread: node.labels.zone}]\n    max_replicas_per_node: 2\n",
+        "  resources: {limits: {memory: 1g}, reservations: {cpus: '0.5', memory: 64m}}\n",
+        "  update_config: {parallelism: 2, delay: 10s, failure_action: rollback, monitor: 1m, max_failure_ratio: 0.3, order: start-first}\n",
+        "  rollback_config: {parallelism: 0, failure_action: continue}\n",
+        "x-stackyard: {image: local}",
+    );
+    insta::assert_snapshot!(hosts(all));
+}
+
+#[test]
+fn counts_and_modes() {
+    services! {
+        "scale: 3" => hosts("deploy: {replicas: 3}").as_str();
+        "scale: 3\ndeploy: {replicas: 2}" => "error: compose.yaml:4:12: services.a.scale: `deploy.replicas` says another number";
+        "deploy: {replicas: 1}" => "{}";
+        "deploy: {replicas: -1}" => "error: compose.yaml:4:24: services.a.deploy.replicas: -1 is not from 0 to 1000";
+        "deploy: {mode: global, replicas: 2}" => "error: compose.yaml:4:38: services.a.deploy.replicas: there is one on each host, as `mode` says";
+        "deploy: {mode: everywhere}" => "error: compose.yaml:4:20: services.a.deploy.mode: `everywhere`: one of `replicated`, `global`, `replicated-job`, `global-job` is expected";
+        "restart: always\ndeploy: {mode: global-job}" => "error: compose.yaml:5:20: services.a.deploy.mode: a job that is always started again never ends; set `restart` or `restart_policy.condition` to on-failure, or leave it out";
+        "deploy: {endpoint_mode: vip}" => "{} !services.a.deploy.endpoint_mode: has no effect: a service's name leads to all its containers";
+        "deploy: {labels: {a: b}}" => "{} !services.a.deploy: `labels` has no effect: labels of containers are the service's `labels`";
+        "deploy: {replica: 2}" => "error: compose.yaml:4:14: services.a.deploy: unknown key `replica`; did you mean `replicas`?";
+        "deploy: {rollback_config: {failure_action: rollback}}" => "error: compose.yaml:4:48: services.a.deploy.rollback_config.failure_action: `rollback`: one of `pause`, `continue` is expected";
+        "deploy: {update_config: {max_failure_ratio: 2}}" => "error: compose.yaml:4:49: services.a.deploy.update_config.max_failure_ratio: `2`: a share from 0 to 1, such as `0.25`, is expected";
+        "deploy: {placement: {constraints: [node.os == linux]}}" => "error: compose.yaml:4:40: services.a.deploy.placement.constraints: `node.os == linux`: only node.labels.<name>, node.hostname, node.id, node.pool, node.role, node.platform.os and node.platform.arch can be asked for";
+        "deploy: {placement: {preferences: [{spread: zone}]}}" => "error: compose.yaml:4:40: services.a.deploy.placement.preferences: `zone`: node.labels.<name> is expected";
+        "deploy: {resources: {reservations: {generic_resources: []}}}" => "error: compose.yaml:4:41: services.a.deploy.resources.reservations: `generic_resources` is not supported; label the hosts, and constrain the placement";
+        "x-stackyard: {imge: local}" => "error: compose.yaml:4:19: services.a.x-stackyard: unknown key `imge`; did you mean `image`?";
+    }
+}
+
+#[test]
+fn what_goes_on_one_engine_only() {
+    services! {
+        "volumes: ['./x:/d']" => "error: compose.yaml:4:15: services.a.volumes[0]: `./x` is a path of this machine, not of the hosts; give a path that hosts have, or mount files with `configs`";
+        "volumes: ['~/x:/d']" => "error: compose.yaml:4:15: services.a.volumes[0]: `~/x` is a path of this machine, not of the hosts; give a path that hosts have, or mount files with `configs`";
+        "network_mode: container:x" => "error: compose.yaml:3:5: services.a.network_mode: containers of others are on no host for certain";
+        "container_name: x" => "{} !services.a.container_name: has no effect: containers are named <stack>-<service>-<number>-1";
+        "scale: 2\nnetworks: {front: {ipv4_address: 10.0.0.2}}" => "error: compose.yaml:3:5: services.a: several containers cannot have one address; leave the address out; the service's name leads to all its containers";
+    }
+    let shared = hosts("scale: 2\nvolumes: ['data:/d']");
+    assert!(
+        shared.ends_with(
+            "!services.a: the volume `data` is not shared: each host has its own, which containers on other hosts do not see"
+        ),
+        "{shared}"
+    );
+}

@@ -1,0 +1,120 @@
+//! What a host is told: its slots as a stack of their own.
+
+use super::super::place::HostState;
+use super::super::{Attachment, DEFAULT_NETWORK, JOB_LABEL, NetworkMode, Service, Stack};
+use super::version::{Version, file_key, rename};
+use super::{Slot, Walk, definition};
+use crate::agent::{Part, replica_name};
+use std::collections::BTreeMap;
+
+/// Label of a service that follows others which may be on other hosts: a digest of them, so that
+/// it is made anew when they are.
+const FOLLOWS_LABEL: &str = "dev.stackyard.follows";
+
+impl Walk<'_> {
+    /// The parts of all hosts.
+    pub(super) fn parts(&self) -> BTreeMap<String, Part> {
+        let mut parts = BTreeMap::new();
+        for host in self.board.hosts().filter(|h| h.state != HostState::Lost) {
+            let slots: Vec<&Slot> = self.state.slots.iter().filter(|s| s.host == host.id && !s.held).collect();
+            if !slots.is_empty() {
+                parts.insert(host.id.clone(), self.part(&slots));
+            }
+        }
+        parts
+    }
+
+    fn part(&self, slots: &[&Slot]) -> Part {
+        let current = &self.current.stack;
+        let mut stack = Stack { name: current.name.clone(), ..Stack::default() };
+        let (mut replicas, mut generations, mut images) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        for slot in slots {
+            let Some((version, service)) = definition(self.input.history, &slot.replica.service, slot.generation)
+            else {
+                continue;
+            };
+            let name = slot.replica.to_string();
+            self.include(&mut stack, version, service);
+            if let Some(id) = version.images.get(&service.image) {
+                images.insert(service.image.clone(), id.clone());
+            }
+            stack.services.insert(name.clone(), self.replica(slot, version, service));
+            replicas.insert(name.clone(), slot.replica.clone());
+            generations.insert(name, slot.generation);
+        }
+        let mut part = Part::pack(stack, replicas, generations);
+        part.images = images;
+        part
+    }
+
+    /// Adds what a service uses. Networks and volumes are as the newest version has them: an
+    /// engine has one of a name.
+    fn include(&self, stack: &mut Stack, version: &Version, service: &Service) {
+        let current = &self.current.stack;
+        for key in version.stack.attachments(service).keys() {
+            let network = if current.networks.contains_key(key) || key == DEFAULT_NETWORK {
+                current.network(key)
+            } else {
+                version.stack.network(key)
+            };
+            stack.networks.insert(key.clone(), network);
+        }
+        for key in service.volume_keys() {
+            if let Some(volume) = current.volumes.get(key).or_else(|| version.stack.volumes.get(key)) {
+                stack.volumes.insert(key.to_owned(), volume.clone());
+            }
+        }
+        for (mounts, from, to) in [
+            (&service.configs, &version.stack.configs, &mut stack.configs),
+            (&service.secrets, &version.stack.secrets, &mut stack.secrets),
+        ] {
+            for mount in mounts {
+                if let Some(config) = from.get(&mount.source) {
+                    to.insert(file_key(&mount.source, Some(config)), config.clone());
+                }
+            }
+        }
+    }
+
+    /// A replica as a service for the engine of its host.
+    fn replica(&self, slot: &Slot, version: &Version, service: &Service) -> Service {
+        let (name, index) = (&slot.replica.service, slot.replica.index);
+        let mut replica = service.clone();
+        replica.deploy = Default::default();
+        replica.profiles.clear();
+        // The order is kept by whoever tells hosts.
+        replica.depends_on.clear();
+        rename(&mut replica.configs, &version.stack.configs);
+        rename(&mut replica.secrets, &version.stack.secrets);
+        if version.stack.is_job(name) {
+            replica.labels.insert(JOB_LABEL.into(), "true".into());
+        }
+        let followed = version.followed(name, 0);
+        if !followed.is_empty() {
+            replica.labels.insert(FOLLOWS_LABEL.into(), followed);
+        }
+        let shared = |mode: &mut Option<String>| {
+            if let Some(other) = mode.as_ref().and_then(|m| m.strip_prefix("service:")) {
+                *mode = Some(format!("service:{}", replica_name(other, index)));
+            }
+        };
+        [&mut replica.pid, &mut replica.ipc, &mut replica.uts].into_iter().for_each(shared);
+        match &mut replica.network_mode {
+            NetworkMode::Service(other) => *other = replica_name(other, index),
+            NetworkMode::Networks(networks) => {
+                if networks.is_empty() {
+                    networks.insert(DEFAULT_NETWORK.to_owned(), Attachment::default());
+                }
+                networks.values_mut().for_each(|a| a.aliases.push(name.clone()));
+            }
+            NetworkMode::Host | NetworkMode::None | NetworkMode::Container(_) => {}
+        }
+        for (other, addresses) in &slot.names {
+            let taken = replica.extra_hosts.iter().any(|h| h.split(':').next() == Some(other));
+            if !taken {
+                replica.extra_hosts.extend(addresses.iter().map(|a| format!("{other}:{a}")));
+            }
+        }
+        replica
+    }
+}

@@ -1,0 +1,195 @@
+//! How a stack stands, for people and for programs that wait.
+
+use super::seen::{Seen, container};
+use super::{Phase, Walk};
+use crate::agent::ContainerState;
+use serde::{Deserialize, Serialize};
+
+/// How a stack stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Status {
+    /// Number of the version that is brought out.
+    pub version: u64,
+    /// In a word.
+    pub standing: Standing,
+    /// What is not as it should be.
+    pub reasons: Vec<String>,
+    /// What should be known beside: volumes that were left behind.
+    pub notes: Vec<String>,
+    /// The services, by name.
+    pub services: Vec<ServiceStatus>,
+}
+
+/// How a stack stands, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// All is as it should be.
+    #[default]
+    Converged,
+    /// It is on its way.
+    Working,
+    /// It is on its way, but something does not work.
+    Failing,
+    /// It was given up: an update is paused or was rolled back.
+    Failed,
+}
+
+/// How a service stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Its name.
+    pub name: String,
+    /// Its image.
+    pub image: String,
+    /// How its containers are counted: `replicated`, `global`, or with `-job`.
+    pub mode: String,
+    /// Containers that there should be.
+    pub desired: usize,
+    /// Containers that run (of a job: that ended with 0).
+    pub running: usize,
+    /// Of them, those that work.
+    pub ready: usize,
+    /// Generation that it is brought to.
+    pub generation: u64,
+    /// What goes on.
+    pub phase: Phase,
+    /// What is not as it should be.
+    pub why: Option<String>,
+    /// Its containers.
+    pub replicas: Vec<ReplicaStatus>,
+}
+
+/// How a container stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaStatus {
+    /// Its name, `web-2`.
+    pub name: String,
+    /// Its number.
+    pub index: u32,
+    /// Id of its host.
+    pub host: String,
+    /// Name of its host.
+    pub host_name: String,
+    /// `held`, `missing`, `created`, `running`, `restarting`, `paused`, `exited`, `unknown`.
+    pub state: String,
+    /// Exit status of one that ended.
+    pub status: Option<i64>,
+    /// What its health test says.
+    pub healthy: Option<bool>,
+    /// Id of the container.
+    pub container: Option<String>,
+    /// Times that it was started again.
+    pub restarts: i64,
+    /// Generation that it is of.
+    pub generation: u64,
+    /// What does not work.
+    pub error: Option<String>,
+}
+
+impl Walk<'_> {
+    /// How it stands now.
+    pub(super) fn status(&self) -> Status {
+        let services: Vec<ServiceStatus> =
+            self.current.stack.services.keys().filter_map(|name| self.service_status(name)).collect();
+        let mut standing = Standing::Converged;
+        let mut reasons = Vec::new();
+        for service in &services {
+            let worse = match service.phase {
+                Phase::Paused | Phase::RolledBack => Standing::Failed,
+                _ if service.why.is_some() && !self.only_waits(&service.name) => Standing::Failing,
+                phase if phase.is_busy() || service.ready != service.desired => Standing::Working,
+                _ if service.replicas.iter().any(|r| r.generation != service.generation) => Standing::Working,
+                _ => Standing::Converged,
+            };
+            standing = if worse as u8 > standing as u8 { worse } else { standing };
+            if worse != Standing::Converged {
+                let why =
+                    service.why.clone().unwrap_or_else(|| format!("{} of {} work", service.ready, service.desired));
+                let what = match service.phase {
+                    Phase::Paused => "the update is paused: ",
+                    Phase::RollingBack => "is rolled back: ",
+                    Phase::RolledBack => "was rolled back: ",
+                    Phase::Starting | Phase::Updating | Phase::Done => "",
+                };
+                reasons.push(format!("{}: {what}{why}", service.name));
+            }
+        }
+        let notes = self.state.notes.iter().map(|(name, note)| format!("{name}: {note}")).collect();
+        Status { version: self.state.version, standing, reasons, notes, services }
+    }
+
+    fn only_waits(&self, name: &str) -> bool {
+        let failing = self.state.services.get(name).is_some_and(|p| p.why.is_some());
+        self.waits.contains_key(name) && !failing && !self.unplaced.contains_key(name)
+    }
+
+    fn service_status(&self, name: &str) -> Option<ServiceStatus> {
+        let service = self.current.stack.services.get(name)?;
+        let progress = self.state.services.get(name)?;
+        let job = self.current.stack.is_job(name);
+        let (mut running, mut ready) = (0, 0);
+        let mut replicas = Vec::new();
+        for slot in self.slots(name) {
+            let seen = self.look(slot);
+            let counts = if job { seen == Seen::Ended || slot.settled } else { seen.runs() };
+            running += usize::from(counts);
+            ready += usize::from(if job { counts } else { seen == Seen::Ready });
+            let report = self.input.reports.get(&slot.host);
+            let container = report.and_then(|r| container(r, &slot.replica));
+            let (state, status) = match (container.map(|c| c.state), &seen) {
+                _ if slot.held => ("held", None),
+                (_, Seen::Unknown) => ("unknown", None),
+                (None, _) => ("missing", None),
+                (Some(ContainerState::Created), _) => ("created", None),
+                (Some(ContainerState::Running), _) => ("running", None),
+                (Some(ContainerState::Restarting), _) => ("restarting", None),
+                (Some(ContainerState::Paused), _) => ("paused", None),
+                (Some(ContainerState::Exited(status)), _) => ("exited", Some(status)),
+            };
+            let error = match seen {
+                Seen::Failed(error) => Some(error),
+                _ => None,
+            };
+            replicas.push(ReplicaStatus {
+                name: slot.replica.to_string(),
+                index: slot.replica.index,
+                host: slot.host.clone(),
+                host_name: self.board.host(&slot.host).map_or_else(|| slot.host.clone(), |h| h.name.clone()),
+                state: state.to_owned(),
+                status,
+                healthy: container.and_then(|c| c.healthy),
+                container: container.map(|c| c.id.clone()),
+                restarts: container.map_or(0, |c| c.restarts),
+                generation: container.map_or(slot.generation, |c| c.generation),
+                error,
+            });
+        }
+        let mut desired = self.wanted.get(name).copied().unwrap_or(0);
+        if progress.completed == Some(progress.generation) {
+            // Done is done, also where the host of it is gone.
+            (desired, running, ready) = (replicas.len(), replicas.len(), replicas.len());
+        }
+        let unplaced = self.unplaced.get(name).map(|(count, why)| format!("{count} without a host: {why}"));
+        let why = unplaced.or_else(|| progress.why.clone()).or_else(|| self.waits.get(name).cloned());
+        let mode = service.deploy.mode;
+        let mode = match (mode.is_global(), job) {
+            (false, false) => "replicated",
+            (true, false) => "global",
+            (false, true) => "replicated-job",
+            (true, true) => "global-job",
+        };
+        Some(ServiceStatus {
+            name: name.to_owned(),
+            image: self.definition(name, progress.generation).map_or(&service.image, |(_, s)| &s.image).clone(),
+            mode: mode.to_owned(),
+            desired,
+            running,
+            ready,
+            generation: progress.generation,
+            phase: progress.phase,
+            why,
+            replicas,
+        })
+    }
+}
