@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// What the engine, or the way to it, says when a request fails.
+pub use bollard::errors::Error as EngineError;
+
 /// Where the engine listens when `DOCKER_HOST` says nothing.
 pub const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 

@@ -175,7 +175,7 @@ impl Engine {
 
     /// Ends a command that took too long, so that such do not pile up; the API has no call
     /// for it, so this works on this machine only.
-    async fn kill_exec(&self, id: &str) {
+    pub(super) async fn kill_exec(&self, id: &str) {
         if !self.docker.is_local() {
             return;
         }

@@ -117,7 +117,7 @@ pub(super) fn remove_all(state: &Path, name: &str) -> Result<(), Error> {
     }
 }
 
-fn entries(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+pub(super) fn entries(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     match fs::read_dir(dir) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(e) => Err(Error::file("read", dir)(e)),

@@ -41,6 +41,8 @@ pub struct LogOptions {
     pub tail: Option<usize>,
     /// Put the time before each line (RFC 3339, by the engine's clock).
     pub timestamps: bool,
+    /// Nothing older, in seconds since 1970.
+    pub since: Option<i64>,
 }
 
 impl Engine {
@@ -80,6 +82,7 @@ impl Engine {
             .follow(options.follow)
             .timestamps(options.timestamps)
             .tail(&tail)
+            .since(options.since.and_then(|s| i32::try_from(s).ok()).unwrap_or_default())
             .build();
         let doing = format!("read the log of container {container}");
         let pieces = self.api().logs(&container, Some(query)).map_err(move |e| Error::engine(doing.clone())(e));

@@ -1,5 +1,6 @@
 //! The command line: one file a verb, no logic of its own.
 
+mod agent;
 mod cloud;
 mod completions;
 mod image;
@@ -49,6 +50,9 @@ enum Verb {
     /// Service and guest images
     #[command(subcommand)]
     Image(image::Verb),
+    /// The process on a container host that runs there what its server says
+    #[command(subcommand)]
+    Agent(agent::Verb),
     /// Print the completion script for a shell
     Completions(completions::Args),
     /// Write the manual pages
@@ -97,7 +101,11 @@ fn start(cli: Cli, printer: &Printer) -> anyhow::Result<End> {
         None => stackyard_cloud::home::default_dir()?,
     };
     let context = Context { printer: printer.clone(), home };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    // An agent shares its machine with what it runs there: one thread will do.
+    let runtime = match cli.verb {
+        Verb::Agent(_) => tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?,
+        _ => tokio::runtime::Builder::new_multi_thread().enable_all().build()?,
+    };
     runtime.block_on(async {
         match cli.verb {
             Verb::Init(args) => yard::init::run(args, &context).await,
@@ -109,6 +117,7 @@ fn start(cli: Cli, printer: &Printer) -> anyhow::Result<End> {
             Verb::Sweep(args) => yard::sweep::run(args, &context).await,
             Verb::Cloud(verb) => cloud::run(verb, &context).await,
             Verb::Image(verb) => image::run(verb, &context).await,
+            Verb::Agent(verb) => agent::run(verb, &context).await,
             Verb::Completions(args) => completions::run(&args),
             Verb::Man(args) => man::run(&args),
         }

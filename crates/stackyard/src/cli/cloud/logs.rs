@@ -30,7 +30,8 @@ pub struct Args {
 /// Prints the logs, mixed as they come; each line is led by its service when there are several.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let engine = up::engine(&local(context)?, &Docker::connect().await?);
-    let options = LogOptions { follow: args.follow, tail: args.tail, timestamps: args.timestamps };
+    let options =
+        LogOptions { follow: args.follow, tail: args.tail, timestamps: args.timestamps, ..LogOptions::default() };
     let mut lines = engine.logs(STACK, &args.service, options).await?;
     let alone = args.service.len() == 1;
     let mut out = std::io::stdout().lock();

@@ -1,0 +1,98 @@
+//! Images of a stack: from registries, and from the server where only it has them.
+
+use crate::error::chain;
+use crate::host::Host;
+use futures_util::TryStreamExt;
+use stackyard_core::agent::Part;
+use stackyard_core::progress::{Event, Onlooker};
+use stackyard_core::stack::Stack;
+use stackyard_platform::docker::{Docker, EngineError};
+use stackyard_platform::image::{id_of, load, pull, tag};
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+/// Sees to it that the images of a part are there.
+///
+/// An image that the server names with its id is brought to that id; any other one is pulled
+/// if it is missing.
+pub(crate) async fn ensure(
+    host: &Host,
+    docker: &Docker,
+    part: &Part,
+    stack: &Stack,
+    onlooker: &dyn Onlooker,
+) -> Result<(), String> {
+    let references: BTreeSet<&String> = stack.services.values().map(|s| &s.image).collect();
+    for reference in references {
+        let wanted = part.images.get(reference);
+        if is_there(docker, reference, wanted).await? {
+            continue;
+        }
+        let _one = host.fetching.lock().await;
+        // Somebody may have fetched it while we waited.
+        if is_there(docker, reference, wanted).await? {
+            continue;
+        }
+        match wanted {
+            None => drop(pull(docker, reference, onlooker).await.map_err(|e| chain(&e))?),
+            Some(id) => hand_over(host, docker, reference, id, onlooker).await?,
+        }
+    }
+    Ok(())
+}
+
+async fn is_there(docker: &Docker, reference: &str, wanted: Option<&String>) -> Result<bool, String> {
+    let there =
+        id_of(docker, reference).await.map_err(|e| format!("cannot inspect image {reference}: {}", chain(&e)))?;
+    Ok(match wanted {
+        None => there.is_some(),
+        Some(id) => there.as_ref() == Some(id),
+    })
+}
+
+/// Fetches an image from the server.
+async fn hand_over(
+    host: &Host,
+    docker: &Docker,
+    reference: &str,
+    id: &str,
+    onlooker: &dyn Onlooker,
+) -> Result<(), String> {
+    let failed = |what: String| format!("cannot get image {reference} from the server: {what}");
+    let engine = |e: EngineError| failed(chain(&e));
+    if id_of(docker, id).await.map_err(engine)?.is_none() {
+        let step = format!("image {reference}");
+        let begun = Instant::now();
+        onlooker.see(Event::Started { step: step.clone(), doing: "fetching from the server".into() });
+        let fetched = fetch(host, docker, reference, id).await.map_err(failed);
+        onlooker.see(match &fetched {
+            Ok(()) => Event::Done { step, did: "fetched from the server".into(), took: begun.elapsed() },
+            Err(error) => Event::Failed { step, error: error.clone() },
+        });
+        fetched?;
+    }
+    if id_of(docker, reference).await.map_err(engine)?.as_deref() == Some(id) {
+        return Ok(());
+    }
+    if id_of(docker, id).await.map_err(engine)?.is_none() {
+        return Err(failed(format!("what it sent holds no image {id}")));
+    }
+    tag(docker, id, reference).await.map_err(engine)
+}
+
+async fn fetch(host: &Host, docker: &Docker, reference: &str, id: &str) -> Result<(), String> {
+    let Some(access) = host.access.borrow().clone() else { return Err("this host has not joined yet".into()) };
+    let mut last = String::new();
+    for server in &access.servers {
+        let query = [("reference", reference), ("id", id)];
+        let token = &access.identity.token;
+        match access.client.get(server, "/api/v1/images", &query, token, "get an image").await {
+            Ok(answer) => {
+                let bytes = answer.bytes_stream().map_err(std::io::Error::other);
+                return load(docker, bytes).await.map_err(|e| chain(&e));
+            }
+            Err(e) => last = chain(&e),
+        }
+    }
+    Err(last)
+}

@@ -1,0 +1,58 @@
+//! A host's side of a yard: `stackyard agent`.
+//!
+//! [`prepare`] runs before Docker starts: it mounts the host's data volume and gives Docker the
+//! network's MTU. [`run`] joins the host to its server, and then keeps what the server wants to
+//! run there running:
+//!
+//! ```text
+//!            ┌────── link ──────┐          one connection at a time, outbound
+//!  Desired   │                  │  Report, streams
+//!            v                  │
+//!  disk <── parts              watch <── Docker's events, timer
+//!            │ one worker a stack ^
+//!            v                    │
+//!      platform::stack::Engine ── Docker Engine
+//! ```
+//!
+//! What it guarantees:
+//!
+//! - It holds no credential of a cloud. What it holds (its token, configs and secrets of the
+//!   stacks on this host) lies in the state directory, readable for root alone.
+//! - What the server said last is on disk before it is acted on. Cut off, or started again
+//!   without a server, the agent goes on with that.
+//! - It may be killed at any point. The engine's steps are safe to be killed in; a join that was
+//!   answered but not written down is asked again with the same nonce.
+//! - A new picture from the server takes over at once: work on stacks that it changes is dropped
+//!   (which is the same as being killed), work on all others goes on.
+//! - One agent works with a state directory at a time.
+
+mod backoff;
+pub mod config;
+mod docker;
+mod error;
+mod facts;
+mod host;
+mod http;
+mod image;
+pub mod join;
+mod link;
+mod logs;
+mod mtu;
+mod part;
+mod parts;
+pub mod prepare;
+mod report;
+mod route;
+pub mod run;
+pub mod state;
+pub mod status;
+mod streams;
+
+pub use error::Error;
+
+use stackyard_core::progress::Event;
+
+/// A line about preparing the host.
+pub(crate) fn host_note(text: impl Into<String>) -> Event {
+    Event::Note { step: Some("host".to_owned()), text: text.into() }
+}

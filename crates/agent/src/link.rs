@@ -1,0 +1,259 @@
+//! The connection to the server.
+
+use crate::Error;
+use crate::backoff::Backoff;
+use crate::error::chain;
+use crate::facts;
+use crate::host::{Access, Host, LONGEST};
+use crate::http::{CONNECT, refused, said};
+use crate::parts::Parts;
+use crate::status::Board;
+use crate::streams::Streams;
+use futures_util::{Sink, SinkExt, Stream, StreamExt};
+use rustls::pki_types::ServerName;
+use stackyard_core::agent::{PROTOCOL, Report, ToAgent, ToServer};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{self, Message};
+
+/// Time for TLS and the WebSocket handshake.
+const HANDSHAKE: Duration = Duration::from_secs(20);
+
+/// How often the server is asked for a sign of life.
+const PING: Duration = Duration::from_secs(15);
+
+/// Silence after which the server counts as dead.
+const DEAD: Duration = Duration::from_secs(45);
+
+/// A connection that lasted so long was a good one: the next one is tried soon.
+const GOOD: Duration = Duration::from_secs(30);
+
+/// Largest message, in bytes: a whole picture with the files of all configs.
+const LARGEST: usize = 64 << 20;
+
+/// Messages of streams that wait to be sent; who writes more waits.
+const QUEUE: usize = 32;
+
+const CALL: &str = "connect";
+
+type Socket = WebSocketStream<TlsStream<TcpStream>>;
+
+/// Keeps a connection to one of the servers. Returns when a server refuses this host.
+pub(crate) async fn keep(
+    host: &Arc<Host>,
+    parts: &Arc<Parts>,
+    access: &Access,
+    reports: &watch::Receiver<Option<Report>>,
+    board: &Board,
+) -> Error {
+    let mut backoff = Backoff::new(Duration::from_secs(1), LONGEST);
+    let mut before = String::new();
+    loop {
+        for server in &access.servers {
+            let begun = Instant::now();
+            let problem = match connect(server, access).await {
+                Err(refused @ Error::Refused { .. }) => return refused,
+                Err(e) => chain(&e),
+                Ok(socket) => {
+                    host.say(format!("connected to {server}"));
+                    board.connected(server);
+                    before.clear();
+                    let problem = talk(socket, host, parts, reports.clone()).await;
+                    format!("the connection to {server} has ended: {problem}")
+                }
+            };
+            if problem != before {
+                host.say(format!("{problem}; containers go on, the server is called again"));
+            }
+            board.cut_off(&problem);
+            before = problem;
+            if begun.elapsed() > GOOD {
+                backoff.reset();
+            }
+        }
+        tokio::time::sleep(backoff.next()).await;
+    }
+}
+
+async fn connect(server: &str, access: &Access) -> Result<Socket, Error> {
+    let failed = |problem: String| Error::Server { doing: CALL, server: server.to_owned(), problem };
+    let (host, port) = host_and_port(server).ok_or_else(|| failed("an address is https://host:port".into()))?;
+    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(|e| failed(chain(&e)))?;
+    let stream = timeout(CONNECT, TcpStream::connect(format!("{host}:{port}"))).await;
+    let stream = stream.map_err(|_| failed("no answer".into()))?.map_err(|e| failed(chain(&e)))?;
+    let _ = stream.set_nodelay(true);
+    let mut request =
+        format!("wss://{host}:{port}/api/v1/agent").into_client_request().map_err(|e| failed(chain(&e)))?;
+    let bearer = format!("Bearer {}", access.identity.token);
+    let mut bearer: tungstenite::http::HeaderValue =
+        bearer.parse().map_err(|_| failed("this host's token is no token".into()))?;
+    bearer.set_sensitive(true);
+    request.headers_mut().insert(AUTHORIZATION, bearer);
+    let config = WebSocketConfig::default()
+        .read_buffer_size(8 << 10)
+        .write_buffer_size(8 << 10)
+        .max_message_size(Some(LARGEST))
+        .max_frame_size(Some(LARGEST));
+    let handshake = async {
+        let stream = TlsConnector::from(access.client.tls.clone()).connect(name, stream).await;
+        let stream = stream.map_err(|e| failed(chain(&e)))?;
+        match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
+            Ok((socket, _)) => Ok(socket),
+            Err(tungstenite::Error::Http(answer)) => {
+                let words = said(answer.body().as_deref().unwrap_or_default());
+                Err(refused(server, CALL, answer.status().as_u16(), words))
+            }
+            Err(e) => Err(failed(chain(&e))),
+        }
+    };
+    timeout(HANDSHAKE, handshake).await.map_err(|_| failed("no answer to the handshake".into()))?
+}
+
+/// Host and port of `https://host:port`; 443 without one.
+fn host_and_port(server: &str) -> Option<(&str, u16)> {
+    let authority = server.strip_prefix("https://")?.trim_end_matches('/');
+    if authority.is_empty() || authority.contains('/') {
+        return None;
+    }
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => Some((host, port.parse().ok()?)),
+        _ => Some((authority, 443)),
+    }
+}
+
+/// Talks until the connection ends; returns why it did.
+async fn talk(
+    socket: Socket,
+    host: &Arc<Host>,
+    parts: &Arc<Parts>,
+    reports: watch::Receiver<Option<Report>>,
+) -> String {
+    let (sink, source) = socket.split();
+    let (out, queue) = mpsc::channel(QUEUE);
+    let heard = watch::Sender::new(Instant::now());
+    let version = host.docker.borrow().version.clone();
+    let hello = ToServer::Hello { protocol: PROTOCOL, facts: facts::facts(&version), revision: parts.revision() };
+    let mut streams = Streams::new(host.clone(), parts.clone(), out);
+    tokio::select! {
+        problem = write(sink, hello, queue, reports) => problem,
+        problem = read(source, host, parts, &mut streams, &heard) => problem,
+        () = silence(heard.subscribe()) => format!("nothing was heard for {} s", DEAD.as_secs()),
+    }
+}
+
+async fn silence(mut heard: watch::Receiver<Instant>) {
+    loop {
+        let last = *heard.borrow_and_update();
+        match tokio::time::timeout_at(last + DEAD, heard.changed()).await {
+            Ok(Ok(())) => {}
+            _ => return,
+        }
+    }
+}
+
+async fn write(
+    mut sink: impl Sink<Message, Error = tungstenite::Error> + Unpin,
+    hello: ToServer,
+    mut queue: mpsc::Receiver<ToServer>,
+    mut reports: watch::Receiver<Option<Report>>,
+) -> String {
+    reports.mark_changed();
+    let mut ping = tokio::time::interval_at(Instant::now() + PING, PING);
+    let mut next = Some(hello);
+    loop {
+        let message = match next.take() {
+            Some(message) => text(&message),
+            None => tokio::select! {
+                biased;
+                Ok(()) = reports.changed() => match reports.borrow_and_update().clone() {
+                    Some(report) => text(&ToServer::Report(Box::new(report))),
+                    None => continue,
+                },
+                _ = ping.tick() => Message::Ping(Vec::new().into()),
+                Some(message) = queue.recv() => text(&message),
+            },
+        };
+        if let Err(e) = sink.send(message).await {
+            return chain(&e);
+        }
+    }
+}
+
+fn text(message: &ToServer) -> Message {
+    // Structs of strings, numbers and maps with string keys always serialize.
+    Message::text(serde_json::to_string(message).unwrap_or_default())
+}
+
+async fn read(
+    mut source: impl Stream<Item = Result<Message, tungstenite::Error>> + Unpin,
+    host: &Host,
+    parts: &Arc<Parts>,
+    streams: &mut Streams,
+    heard: &watch::Sender<Instant>,
+) -> String {
+    loop {
+        let message = match source.next().await {
+            Some(Ok(message)) => message,
+            Some(Err(e)) => return chain(&e),
+            None => return "the server closed it".into(),
+        };
+        heard.send_replace(Instant::now());
+        let said = match message {
+            Message::Text(text) => serde_json::from_str::<ToAgent>(&text),
+            Message::Close(Some(frame)) if !frame.reason.is_empty() => {
+                return format!("the server says: {}", frame.reason);
+            }
+            Message::Close(_) => return "the server closed it".into(),
+            _ => continue,
+        };
+        match said {
+            Ok(ToAgent::Desired(desired)) => {
+                // What cannot be kept is not begun: it would be forgotten by the next start.
+                if let Err(e) = parts.set(*desired) {
+                    return chain(&e);
+                }
+            }
+            Ok(ToAgent::Open { stream, open }) => streams.open(stream, open),
+            Ok(ToAgent::Input { stream, data }) => streams.input(stream, data.0).await,
+            Ok(ToAgent::Resize { stream, rows, columns }) => streams.resize(stream, rows, columns).await,
+            Ok(ToAgent::Close { stream }) => streams.close(stream),
+            Err(e) => host.complain("the server said what this agent does not understand", &e),
+        }
+        heard.send_replace(Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        assert_eq!(host_and_port("https://a:7443"), Some(("a", 7443)));
+        assert_eq!(host_and_port("https://a/"), Some(("a", 443)));
+        assert_eq!(host_and_port("https://[2001:db8::1]:7"), Some(("[2001:db8::1]", 7)));
+        assert_eq!(host_and_port("https://[2001:db8::1]"), Some(("[2001:db8::1]", 443)));
+        assert_eq!(host_and_port("http://a:1"), None);
+        assert_eq!(host_and_port("https://a:x"), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_server_is_dead() {
+        let heard = watch::Sender::new(Instant::now());
+        let begun = Instant::now();
+        let dead = tokio::spawn(silence(heard.subscribe()));
+        tokio::time::sleep(Duration::from_secs(40)).await;
+        heard.send_replace(Instant::now());
+        dead.await.unwrap();
+        assert_eq!(begun.elapsed().as_secs(), 85);
+    }
+}

@@ -1,0 +1,181 @@
+//! Logs of replicas, also over their containers' ends.
+//!
+//! Docker ends a followed log with the container. Whoever follows a service wants to see its next
+//! container too, and a replica that comes meanwhile: so a follower looks again, and goes on after
+//! the last line that it has shown, by the time that Docker has put to it.
+
+use crate::error::chain;
+use crate::parts::Parts;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use jiff::Timestamp;
+use stackyard_core::agent::{Bytes, Replica, Stream, ToServer};
+use stackyard_platform::stack::{Engine, LogLine, LogOptions, Source};
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How often a follower looks for a new container.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Which part of which logs.
+pub(crate) struct Wanted {
+    pub(crate) stack: String,
+    pub(crate) follow: bool,
+    pub(crate) tail: Option<u32>,
+    pub(crate) since: Option<i64>,
+}
+
+/// Whose logs: those asked for, else all of the stack here; none for "also those that come".
+pub(crate) struct Whose {
+    named: Option<BTreeSet<Replica>>,
+}
+
+/// Checks that there is something to show.
+pub(crate) async fn replicas(
+    engine: &Engine,
+    parts: &Parts,
+    wanted: &Wanted,
+    named: Vec<Replica>,
+) -> Result<Whose, String> {
+    let whose = Whose { named: (!named.is_empty()).then(|| named.into_iter().collect()) };
+    let there = present(engine, parts, &wanted.stack).await?;
+    if there.is_empty() && !wanted.follow {
+        return Err(format!("stack {} has no container on this host", wanted.stack));
+    }
+    Ok(whose)
+}
+
+/// Replicas of a stack that have a container here.
+async fn present(engine: &Engine, parts: &Parts, stack: &str) -> Result<BTreeSet<Replica>, String> {
+    let seen = engine.look_at(stack).await.map_err(|e| chain(&e))?;
+    Ok(seen.iter().filter_map(|s| parts.replica(stack, &s.service)).collect())
+}
+
+type Follower<'a> = Pin<Box<dyn Future<Output = Result<Replica, String>> + Send + 'a>>;
+
+/// Sends the logs; returns when all have ended, never when they are followed.
+pub(crate) async fn show(
+    engine: &Engine,
+    parts: &Parts,
+    stream: u64,
+    wanted: &Wanted,
+    whose: Whose,
+    out: &mpsc::Sender<ToServer>,
+) -> Result<(), String> {
+    let mut running: FuturesUnordered<Follower<'_>> = FuturesUnordered::new();
+    let mut known = BTreeSet::new();
+    loop {
+        let there = present(engine, parts, &wanted.stack).await?;
+        let asked = |r: &&Replica| whose.named.as_ref().is_none_or(|named| named.contains(r));
+        for replica in there.iter().filter(asked) {
+            if known.insert(replica.clone()) {
+                running.push(Box::pin(one(engine, stream, wanted, replica.clone(), out)));
+            }
+        }
+        if wanted.follow {
+            let next = async {
+                match running.next().await {
+                    Some(ended) => ended,
+                    None => std::future::pending().await,
+                }
+            };
+            // Looks for new replicas now and then.
+            if let Ok(ended) = tokio::time::timeout(LOOK_EVERY * 2, next).await {
+                known.remove(&ended?);
+            }
+        } else {
+            while let Some(ended) = running.next().await {
+                ended?;
+            }
+            return Ok(());
+        }
+    }
+}
+
+/// Shows one replica's log; a follower ends when there is no container any more.
+async fn one(
+    engine: &Engine,
+    stream: u64,
+    wanted: &Wanted,
+    replica: Replica,
+    out: &mpsc::Sender<ToServer>,
+) -> Result<Replica, String> {
+    let service = replica.to_string();
+    let mut options = LogOptions {
+        follow: wanted.follow,
+        tail: wanted.tail.and_then(|t| usize::try_from(t).ok()),
+        timestamps: true,
+        since: wanted.since,
+    };
+    let mut last: Option<Timestamp> = None;
+    loop {
+        let lines = engine.logs(&wanted.stack, std::slice::from_ref(&service), options).await;
+        let mut lines = match lines {
+            Ok(lines) => lines,
+            Err(stackyard_platform::stack::Error::NoContainer { .. }) => return Ok(replica),
+            Err(e) => return Err(chain(&e)),
+        };
+        while let Some(line) = lines.next().await {
+            let line = match line {
+                Ok(line) => line,
+                // Removed while it was read.
+                Err(_) if wanted.follow => break,
+                Err(e) => return Err(chain(&e)),
+            };
+            let (time, text) = split(&line);
+            if let (Some(time), Some(last)) = (time, last)
+                && time <= last
+            {
+                continue;
+            }
+            last = time.or(last);
+            let from = if line.source == Source::Stderr { Stream::Stderr } else { Stream::Stdout };
+            let data = Bytes(format!("{text}\n").into_bytes());
+            if out.send(ToServer::Chunk { stream, replica: Some(replica.clone()), from, data }).await.is_err() {
+                return Ok(replica);
+            }
+        }
+        if !wanted.follow {
+            return Ok(replica);
+        }
+        // What comes after what was shown; without any line, all that comes.
+        options.tail = None;
+        options.since = last.map(Timestamp::as_second).or(options.since);
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// The time that Docker put before a line, and the line.
+fn split(line: &LogLine) -> (Option<Timestamp>, &str) {
+    match line.text.split_once(' ').map(|(time, text)| (time.parse(), text)) {
+        Some((Ok(time), text)) => (Some(time), text),
+        // An empty line is its time alone.
+        _ => match line.text.parse() {
+            Ok(time) => (Some(time), ""),
+            Err(_) => (None, &line.text),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_taken_off() {
+        let line = |text: &str| LogLine {
+            service: "web-1".into(),
+            container: "s-web-1-1".into(),
+            source: Source::Stdout,
+            text: text.into(),
+        };
+        let stamped = line("2026-11-25T12:00:00.123456789Z hello world");
+        let (time, text) = split(&stamped);
+        assert_eq!((time.unwrap().as_second() % 60, text), (0, "hello world"));
+        assert_eq!(split(&line("2026-11-25T12:00:00Z")).1, "");
+        assert_eq!(split(&line("no time")), (None, "no time"));
+    }
+}

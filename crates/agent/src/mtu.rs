@@ -1,0 +1,112 @@
+//! The MTU of container networks: that of the host's own network.
+//!
+//! A network that is made with another MTU is another network to the engine: it and its
+//! containers are made anew. So a change counts only when it has lasted: an interface that has
+//! not heard from DHCP after a boot has another MTU for a while.
+
+use crate::host::Host;
+use crate::route;
+use crate::state::Durable;
+use stackyard_core::agent::AgentConfig;
+use stackyard_core::stack::Stack;
+use std::time::Duration;
+use tokio::time::Instant;
+
+const FILE: &str = "mtu.json";
+
+/// How often the interface is looked at.
+const EVERY: Duration = Duration::from_secs(20);
+
+/// How long another MTU must last.
+const LASTS: Duration = Duration::from_secs(60);
+
+/// What Docker takes without being told.
+const DEFAULT: u32 = 1500;
+
+/// Option of Docker's bridge driver.
+const OPTION: &str = "com.docker.network.driver.mtu";
+
+/// MTU of containers on this host now: what is configured, else that of the default route.
+pub(crate) fn now(config: &AgentConfig) -> Option<u32> {
+    config.mtu.or_else(|| route::default_interface().and_then(|i| route::mtu(&i)))
+}
+
+/// Takes over the MTU known from before, else the present one.
+pub(crate) fn begin(host: &Host, config: &AgentConfig) {
+    let known = host.state.read(FILE).unwrap_or_else(|e| {
+        host.complain("the MTU is looked up anew", &e);
+        None
+    });
+    match known {
+        Some(mtu) => drop(host.mtu.send_replace(Some(mtu))),
+        None => adopt(host, now(config)),
+    }
+}
+
+/// Watches for another MTU, for ever.
+pub(crate) async fn watch(host: &Host, config: &AgentConfig) {
+    let mut other: Option<(u32, Instant)> = None;
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let (known, seen) = (*host.mtu.borrow(), now(config));
+        match seen {
+            Some(mtu) if known.is_none() => adopt(host, Some(mtu)),
+            Some(mtu) if known != Some(mtu) => match other {
+                Some((same, since)) if same == mtu => {
+                    if since.elapsed() >= LASTS {
+                        host.say(format!("the network's MTU is {mtu} now; networks of containers are made anew"));
+                        adopt(host, Some(mtu));
+                    }
+                }
+                _ => other = Some((mtu, Instant::now())),
+            },
+            _ => other = None,
+        }
+    }
+}
+
+fn adopt(host: &Host, mtu: Option<u32>) {
+    let Some(mtu) = mtu else { return };
+    if let Err(e) = host.state.write(FILE, &mtu, Durable::Yes) {
+        host.complain("the MTU is not remembered", &e);
+    }
+    host.mtu.send_replace(Some(mtu));
+}
+
+/// Gives the networks of a stack the host's MTU, where the user has not chosen one.
+pub(crate) fn apply(stack: &mut Stack, mtu: Option<u32>) {
+    let Some(mtu) = mtu.filter(|m| *m != DEFAULT) else { return };
+    for key in stack.network_keys() {
+        let mut network = stack.network(&key);
+        let bridge = network.driver.as_deref().is_none_or(|d| d == "bridge");
+        if bridge && !network.external && !network.driver_opts.contains_key(OPTION) {
+            network.driver_opts.insert(OPTION.to_owned(), mtu.to_string());
+            stack.networks.insert(key, network);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stackyard_core::stack::{Network, Service};
+
+    #[test]
+    fn networks_get_it_unless_the_user_chose() {
+        let mut stack = Stack { name: "s".into(), ..Stack::default() };
+        stack.services.insert("web-1".into(), Service::default());
+        let before = stack.clone();
+        apply(&mut stack, Some(1500));
+        apply(&mut stack, None);
+        assert_eq!(stack, before);
+        apply(&mut stack, Some(1442));
+        assert_eq!(stack.networks["default"].driver_opts[OPTION], "1442");
+        assert_eq!(stack.networks["default"].name, "s_default");
+        apply(&mut stack, Some(1400));
+        assert_eq!(stack.networks["default"].driver_opts[OPTION], "1442", "chosen already");
+        let mut stack = before;
+        stack.networks.insert("default".into(), Network { driver: Some("macvlan".into()), ..Network::default() });
+        apply(&mut stack, Some(1442));
+        assert!(stack.networks["default"].driver_opts.is_empty());
+    }
+}

@@ -1,0 +1,249 @@
+//! The worker of one stack: brings its containers to what the server wants, and keeps them there.
+
+use crate::backoff::Backoff;
+use crate::error::chain;
+use crate::host::{Host, LONGEST, Named};
+use crate::{image, mtu};
+use stackyard_core::agent::Part;
+use stackyard_core::stack::plan::{Action, Plan, Resource};
+use stackyard_core::stack::{RestartPolicy, Stack};
+use stackyard_platform::stack::{ApplyOptions, Engine};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, watch};
+
+/// How often a stack is looked at although nothing was heard of it.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// Least time between two mendings.
+const CALM: Duration = Duration::from_secs(2);
+
+/// What the server wants of a stack.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Wish {
+    Run(Arc<Part>),
+    Remove,
+}
+
+/// How far the worker of a stack got.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Progress {
+    /// The wish that it has was tried at least once.
+    pub(crate) tried: bool,
+    /// Why it is not as wished.
+    pub(crate) error: Option<String>,
+    /// Digest of what each service's container is to be made from; empty before the first plan.
+    pub(crate) specs: BTreeMap<String, String>,
+}
+
+/// A worker, as others see it.
+pub(crate) struct Worker {
+    pub(crate) wish: watch::Sender<Wish>,
+    /// Something happened to its containers.
+    pub(crate) poke: Arc<Notify>,
+    pub(crate) progress: Arc<Mutex<Progress>>,
+}
+
+impl Worker {
+    pub(crate) fn progress(&self) -> MutexGuard<'_, Progress> {
+        lock(&self.progress)
+    }
+
+    /// Gives it another wish; work on the one before is dropped.
+    pub(crate) fn want(&self, wish: Wish) {
+        if *self.wish.borrow() != wish {
+            // Before the wish is seen, so that nobody takes the old result for the new one's.
+            *self.progress() = Progress::default();
+            self.wish.send_replace(wish);
+        }
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The worker's own side.
+pub(crate) struct Work {
+    pub(crate) host: Arc<Host>,
+    pub(crate) name: String,
+    pub(crate) wish: watch::Receiver<Wish>,
+    pub(crate) poke: Arc<Notify>,
+    pub(crate) progress: Arc<Mutex<Progress>>,
+}
+
+impl Work {
+    /// Works until the stack is removed, which is when it returns.
+    pub(crate) async fn run(&mut self) {
+        let mut backoff = Backoff::new(Duration::from_secs(1), LONGEST);
+        loop {
+            let wish = self.wish.borrow_and_update().clone();
+            let mut newer = self.wish.clone();
+            let tried = tokio::select! {
+                // A newer wish goes first; dropping an attempt is as good as being killed in it.
+                biased;
+                changed = newer.changed() => match changed {
+                    Ok(()) => None,
+                    Err(_) => return,
+                },
+                result = self.attempt(&wish) => Some(result),
+            };
+            let Some(result) = tried else {
+                backoff.reset();
+                continue;
+            };
+            let failed = self.note(&wish, result);
+            if !failed && wish == Wish::Remove {
+                return;
+            }
+            let newer = if failed {
+                self.pause(backoff.next()).await
+            } else {
+                backoff.reset();
+                self.watch(&wish).await
+            };
+            if newer {
+                backoff.reset();
+            }
+        }
+    }
+
+    /// Writes down how an attempt ended; true when it failed.
+    fn note(&self, wish: &Wish, result: Result<(), String>) -> bool {
+        let error = result.err();
+        let failed = error.is_some();
+        // A wish that came in this moment has begun anew.
+        if *self.wish.borrow() == *wish {
+            let mut progress = lock(&self.progress);
+            if let Some(error) = &error
+                && progress.error.as_ref() != Some(error)
+            {
+                self.host.say(format!("stack {}: {error}; it is tried again", self.name));
+            }
+            (progress.tried, progress.error) = (true, error);
+        }
+        self.host.changed.notify_one();
+        failed
+    }
+
+    /// Waits for a time, or for another wish: true then.
+    async fn pause(&mut self, time: Duration) -> bool {
+        tokio::select! {
+            changed = self.wish.changed() => changed.is_ok(),
+            () = tokio::time::sleep(time) => false,
+        }
+    }
+
+    /// Waits until the stack is not as it should be any more, or for another wish: true then.
+    async fn watch(&mut self, wish: &Wish) -> bool {
+        let Wish::Run(part) = wish else { return false };
+        let mut mtu = self.host.mtu.subscribe();
+        mtu.borrow_and_update();
+        loop {
+            tokio::select! {
+                changed = self.wish.changed() => return changed.is_ok(),
+                () = self.poke.notified() => {}
+                _ = mtu.changed() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+            if self.pause(CALM).await {
+                return true;
+            }
+            let Ok(engine) = self.host.engine() else { continue };
+            let stack = self.stack(part);
+            // What cannot be planned now (an image that was removed) is mended by a new attempt.
+            match engine.plan(&stack).await {
+                Ok(plan) if !needs_mending(&plan, &stack) => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// The stack of a part as it is to be on this host.
+    fn stack(&self, part: &Part) -> Stack {
+        let mut stack = part.unpack();
+        mtu::apply(&mut stack, *self.host.mtu.borrow());
+        stack
+    }
+
+    async fn attempt(&self, wish: &Wish) -> Result<(), String> {
+        let engine = self.engine().await?;
+        let onlooker = Named { stack: &self.name, onlooker: &*self.host.onlooker };
+        match wish {
+            Wish::Remove => engine.remove(&self.name, false, &onlooker).await.map_err(|e| chain(&e)),
+            Wish::Run(part) => {
+                let stack = self.stack(part);
+                image::ensure(&self.host, engine.docker(), part, &stack, &onlooker).await?;
+                let plan = engine.plan(&stack).await.map_err(|e| chain(&e))?;
+                lock(&self.progress).specs = specs(&plan);
+                engine.apply(&stack, &plan, &ApplyOptions::default(), &onlooker).await.map_err(|e| chain(&e))
+            }
+        }
+    }
+
+    /// The engine; waits a while for one that does not answer yet.
+    async fn engine(&self) -> Result<Engine, String> {
+        let mut docker = self.host.docker.subscribe();
+        let there = docker.wait_for(|d| d.engine.is_some());
+        let _ = tokio::time::timeout(Duration::from_secs(10), there).await;
+        self.host.engine()
+    }
+}
+
+/// Digests of what the containers of a plan are to be made from.
+fn specs(plan: &Plan) -> BTreeMap<String, String> {
+    let of = |resource: &Resource| match resource {
+        Resource::Container(service) | Resource::Job(service) => Some(service.clone()),
+        _ => None,
+    };
+    plan.steps.iter().filter_map(|s| Some((of(&s.resource)?, s.spec.digest()))).collect()
+}
+
+/// Whether something is missing, is too much, or stopped that should not stop.
+///
+/// What ended and is not to be started again by its restart policy stays as it is until the
+/// server wants something else; what ends again and again is started by Docker, with pauses.
+fn needs_mending(plan: &Plan, stack: &Stack) -> bool {
+    let always = |service: &str| {
+        let policy = stack.services.get(service).map(|s| s.restart);
+        matches!(policy, Some(RestartPolicy::Always | RestartPolicy::UnlessStopped))
+    };
+    plan.steps.iter().any(|step| match (&step.resource, step.action) {
+        (_, Action::Create | Action::Recreate | Action::Remove) => true,
+        (Resource::Container(service), Action::Start) => always(service),
+        _ => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stackyard_core::stack::Service;
+    use stackyard_core::stack::plan::Step;
+    use stackyard_core::stack::spec::Spec;
+
+    #[test]
+    fn only_what_should_run_is_started_again() {
+        let mut stack = Stack::default();
+        for (name, restart) in [("once-1", RestartPolicy::No), ("web-1", RestartPolicy::UnlessStopped)] {
+            stack.services.insert(name.into(), Service { restart, ..Service::default() });
+        }
+        let needs = |name: &str, action| {
+            let step = Step {
+                resource: Resource::Container(name.into()),
+                action,
+                reasons: Vec::new(),
+                after: Vec::new(),
+                id: None,
+                spec: Spec::default(),
+            };
+            needs_mending(&Plan { stack: "s".into(), steps: vec![step] }, &stack)
+        };
+        assert!(!needs("once-1", Action::Start));
+        assert!(needs("web-1", Action::Start));
+        assert!(needs("once-1", Action::Create));
+        assert!(!needs("web-1", Action::Restart), "Docker does that, with pauses");
+        assert!(!needs("web-1", Action::Keep));
+    }
+}

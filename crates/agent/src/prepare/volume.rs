@@ -1,0 +1,304 @@
+//! The data volume: found, formatted if blank, mounted, grown.
+
+use super::blank::{self, Content};
+use super::find::kernel_name;
+use super::superblock::{self, Kind, Superblock};
+use super::{Devices, Error, tool};
+use crate::host_note;
+use crate::state::{Durable, StateDir};
+use serde::{Deserialize, Serialize};
+use stackyard_core::agent::{DataVolume, Filesystem};
+use stackyard_core::progress::Onlooker;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How often a volume that is not there yet is looked for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often waiting says so.
+const SAY_EVERY: Duration = Duration::from_secs(30);
+
+/// A format that was begun on a volume found blank.
+#[derive(Serialize, Deserialize)]
+struct Begun {
+    /// UUID that its file system is to have, 32 hexadecimal digits.
+    uuid: String,
+}
+
+/// Finds a volume, formats it if it is blank, mounts it and lets its file system fill it.
+/// Waits up to `attach` for it.
+///
+/// # Errors
+/// Those of [`Error`]; a volume with something unknown on it is left untouched.
+pub fn bring(
+    wanted: &DataVolume,
+    devices: &Devices,
+    state: &StateDir,
+    attach: Duration,
+    onlooker: &dyn Onlooker,
+) -> Result<(), crate::Error> {
+    let device = wait(wanted, devices, attach, onlooker)?;
+    let mount = Path::new(&wanted.mount);
+    let say = |text: String| onlooker.see(host_note(text));
+    if is_mounted(wanted, &device, mount)? {
+        say(format!("volume {} ({}) is mounted at {}", wanted.id, device.display(), mount.display()));
+    } else {
+        let kind = make(wanted, &device, state, onlooker)?;
+        check(wanted, &device, &kind)?;
+        attach_to(wanted, &device, mount, &kind)?;
+        say(format!("volume {} ({}, {kind}) mounted at {}", wanted.id, device.display(), mount.display()));
+    }
+    grow(wanted, &device, mount, &mut Tried::default(), onlooker)?;
+    Ok(())
+}
+
+fn wait(wanted: &DataVolume, devices: &Devices, limit: Duration, onlooker: &dyn Onlooker) -> Result<PathBuf, Error> {
+    let begun = Instant::now();
+    let mut said = None;
+    loop {
+        let mut found: Vec<PathBuf> = devices.of_volume(&wanted.id).into_iter().filter(|d| d.exists()).collect();
+        match (found.pop(), found.is_empty()) {
+            (Some(device), true) => return Ok(device),
+            (Some(device), false) => {
+                found.push(device);
+                let found: Vec<String> = found.iter().map(|d| d.display().to_string()).collect();
+                return Err(Error::Ambiguous { id: wanted.id.clone(), found: found.join(", ") });
+            }
+            (None, _) => {}
+        }
+        if begun.elapsed() >= limit {
+            let there = devices.described();
+            return Err(Error::NotAttached { id: wanted.id.clone(), waited: begun.elapsed(), there });
+        }
+        if said.is_none_or(|s: Instant| s.elapsed() >= SAY_EVERY) {
+            said = Some(Instant::now());
+            onlooker.see(host_note(format!(
+                "waiting for volume {} to be attached ({} of {} s); disks: {}",
+                wanted.id,
+                begun.elapsed().as_secs(),
+                limit.as_secs(),
+                devices.described()
+            )));
+        }
+        std::thread::sleep(LOOK_EVERY.min(limit));
+    }
+}
+
+/// Sees to it that there is a file system; returns its type.
+fn make(wanted: &DataVolume, device: &Path, state: &StateDir, onlooker: &dyn Onlooker) -> Result<String, crate::Error> {
+    let record = format!("format-{}.json", wanted.id);
+    let begun: Option<Begun> = state.read(&record)?;
+    let content = blank::look(device)?;
+    if let (Some(begun), Content::Filesystem(_) | Content::Unknown) = (&begun, &content) {
+        let there = superblock::read(device).map_err(Error::system("read", device))?;
+        // Between this record and its removal nothing but the format writes to the volume. A file
+        // system of another UUID, or one that was mounted, is somebody else's.
+        let cut_short = match &there {
+            Some(block) => block.uuid == begun.uuid && block.unused,
+            None => content == Content::Unknown,
+        };
+        if cut_short {
+            onlooker.see(host_note(format!("volume {}: the format was cut short, it is begun again", wanted.id)));
+            return format(wanted, device, state, &record, onlooker);
+        }
+    }
+    match content {
+        Content::Blank => format(wanted, device, state, &record, onlooker),
+        Content::Filesystem(kind) if ["ext4", "ext3", "ext2", "xfs", "btrfs"].contains(&kind.as_str()) => {
+            state.remove(&record)?;
+            Ok(kind)
+        }
+        Content::Filesystem(kind) => Err(not_blank(wanted, device, format!("it holds {kind}")).into()),
+        Content::Unknown => {
+            let what = "its beginning or its end holds data that no tool knows".to_owned();
+            Err(not_blank(wanted, device, what).into())
+        }
+        Content::Other(what) => Err(not_blank(wanted, device, what).into()),
+    }
+}
+
+fn not_blank(wanted: &DataVolume, device: &Path, what: String) -> Error {
+    Error::NotBlank { id: wanted.id.clone(), device: device.to_owned(), what }
+}
+
+fn format(
+    wanted: &DataVolume,
+    device: &Path,
+    state: &StateDir,
+    record: &str,
+    onlooker: &dyn Onlooker,
+) -> Result<String, crate::Error> {
+    let uuid = new_uuid();
+    let plain = uuid.replace('-', "");
+    state.write(record, &Begun { uuid: plain }, Durable::Yes)?;
+    let doing = format!("format volume {} ({})", wanted.id, device.display());
+    onlooker.see(host_note(format!("volume {} ({}) is blank: formatting it", wanted.id, device.display())));
+    let device_ = device.as_os_str();
+    let kind = match wanted.filesystem {
+        Filesystem::Ext4 => {
+            let arguments = ["-q", "-F", "-m", "1", "-U", &uuid].map(OsStr::new);
+            tool::must(&doing, "mkfs.ext4", "e2fsprogs", &[&arguments[..], &[device_]].concat())?;
+            "ext4"
+        }
+        Filesystem::Xfs => {
+            let id = format!("uuid={uuid}");
+            let arguments = ["-q", "-f", "-m", &id].map(OsStr::new);
+            tool::must(&doing, "mkfs.xfs", "xfsprogs", &[&arguments[..], &[device_]].concat())?;
+            "xfs"
+        }
+    };
+    File::open(device).and_then(|f| f.sync_all()).map_err(Error::system("flush", device))?;
+    state.remove(record)?;
+    Ok(kind.to_owned())
+}
+
+/// A random UUID (RFC 9562, version 4).
+fn new_uuid() -> String {
+    let mut b: [u8; 16] = rand::random();
+    b[6] = b[6] & 0x0f | 0x40;
+    b[8] = b[8] & 0x3f | 0x80;
+    let hex: String = b.iter().map(|b| format!("{b:02x}")).collect();
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+/// Checks ext file systems as a boot does (`e2fsck -p`: what can be mended without asking).
+/// The kernel itself replays XFS's and btrfs's journals.
+fn check(wanted: &DataVolume, device: &Path, kind: &str) -> Result<(), Error> {
+    if !kind.starts_with("ext") {
+        return Ok(());
+    }
+    let doing = format!("check volume {} ({})", wanted.id, device.display());
+    let output = tool::run(&doing, "e2fsck", "e2fsprogs", &["-p".as_ref(), device.as_os_str()])?;
+    match output.status.code() {
+        // 1 and 2: mended.
+        Some(0..=2) => Ok(()),
+        Some(4) => Err(Error::Damaged { id: wanted.id.clone(), device: device.to_owned(), said: tool::said(&output) }),
+        _ => Err(tool::failed(&doing, "e2fsck", &output)),
+    }
+}
+
+fn attach_to(wanted: &DataVolume, device: &Path, mount: &Path, kind: &str) -> Result<(), Error> {
+    std::fs::create_dir_all(mount).map_err(Error::system("make directory", mount))?;
+    rustix::mount::mount(device, mount, kind, rustix::mount::MountFlags::empty(), None).map_err(|e| Error::InTheWay {
+        id: wanted.id.clone(),
+        mount: mount.to_owned(),
+        what: format!("the kernel refuses: {e}"),
+    })
+}
+
+/// Whether the volume is mounted where it should be.
+///
+/// # Errors
+/// Something else is mounted there, or the volume is mounted elsewhere.
+fn is_mounted(wanted: &DataVolume, device: &Path, mount: &Path) -> Result<bool, Error> {
+    let number = std::fs::metadata(device).map_err(Error::system("look at", device))?.rdev();
+    let number = format!("{}:{}", rustix::fs::major(number), rustix::fs::minor(number));
+    let table = Path::new("/proc/self/mountinfo");
+    let table = std::fs::read_to_string(table).map_err(Error::system("read", table))?;
+    let target = std::path::absolute(mount).map_err(Error::system("look at", mount))?;
+    let in_the_way = |what: String| Error::InTheWay { id: wanted.id.clone(), mount: mount.to_owned(), what };
+    // What was mounted last at a place is what is seen there.
+    match mounts(&table).filter(|m| m.at == target).last() {
+        Some(there) if there.device == number => return Ok(true),
+        Some(there) => return Err(in_the_way(format!("{} is mounted there", there.source))),
+        None => {}
+    }
+    match mounts(&table).find(|m| m.device == number) {
+        Some(there) => Err(in_the_way(format!("it is mounted at {}", there.at.display()))),
+        None => Ok(false),
+    }
+}
+
+struct Mounted {
+    device: String,
+    at: PathBuf,
+    source: String,
+}
+
+/// The lines of mountinfo (proc(5)).
+fn mounts(table: &str) -> impl Iterator<Item = Mounted> + '_ {
+    table.lines().filter_map(|line| {
+        let mut fields = line.split(' ');
+        let device = fields.nth(2)?.to_owned();
+        let at = PathBuf::from(unescape(fields.nth(1)?));
+        let source = line.split(" - ").nth(1)?.split(' ').nth(1)?;
+        Some(Mounted { device, at, source: unescape(source) })
+    })
+}
+
+/// Undoes the kernel's `\040` for blanks.
+fn unescape(text: &str) -> String {
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+        .iter()
+        .fold(text.to_owned(), |text, (code, plain)| text.replace(code, plain))
+}
+
+/// Size of the device for which growing was tried last, in bytes: some file systems leave a rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tried(Option<u64>);
+
+/// Lets the file system of a mounted volume fill it; nothing happens when it is not mounted.
+pub fn grow_mounted(wanted: &DataVolume, tried: &mut Tried, onlooker: &dyn Onlooker) -> Result<(), Error> {
+    grow_among(wanted, &Devices::default(), tried, onlooker)
+}
+
+/// As [`grow_mounted`], with the disks in `devices`.
+pub fn grow_among(
+    wanted: &DataVolume,
+    devices: &Devices,
+    tried: &mut Tried,
+    onlooker: &dyn Onlooker,
+) -> Result<(), Error> {
+    let mount = Path::new(&wanted.mount);
+    for device in devices.of_volume(&wanted.id) {
+        if device.exists() && is_mounted(wanted, &device, mount).unwrap_or(false) {
+            return grow(wanted, &device, mount, tried, onlooker);
+        }
+    }
+    Ok(())
+}
+
+fn grow(
+    wanted: &DataVolume,
+    device: &Path,
+    mount: &Path,
+    tried: &mut Tried,
+    onlooker: &dyn Onlooker,
+) -> Result<(), Error> {
+    let size = File::open(device).and_then(|f| size(&f)).map_err(Error::system("look at", device))?;
+    let Some(Superblock { kind, size: used, .. }) = superblock::read(device).map_err(Error::system("read", device))?
+    else {
+        return Ok(());
+    };
+    if used >= size || tried.0 == Some(size) {
+        return Ok(());
+    }
+    tried.0 = Some(size);
+    let doing = format!("grow the file system of volume {} ({})", wanted.id, device.display());
+    match kind {
+        Kind::Ext => tool::must(&doing, "resize2fs", "e2fsprogs", &[device.as_os_str()])?,
+        Kind::Xfs => tool::must(&doing, "xfs_growfs", "xfsprogs", &[mount.as_os_str()])?,
+    }
+    let now = superblock::read(device).map_err(Error::system("read", device))?.map_or(used, |b| b.size);
+    if now > used {
+        let mib = |bytes: u64| bytes >> 20;
+        onlooker.see(host_note(format!(
+            "volume {} ({}): the file system has grown from {} to {} MiB",
+            wanted.id,
+            kernel_name(device).unwrap_or_default(),
+            mib(used),
+            mib(now)
+        )));
+    }
+    Ok(())
+}
+
+/// Size of a file or block device, in bytes.
+pub(super) fn size(file: &File) -> io::Result<u64> {
+    let mut file = file;
+    file.seek(SeekFrom::End(0))
+}

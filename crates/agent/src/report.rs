@@ -1,0 +1,141 @@
+//! What runs here, for the server.
+
+use crate::error::chain;
+use crate::facts;
+use crate::host::Host;
+use crate::parts::{Parts, Snapshot, parse};
+use futures_util::future::join_all;
+use stackyard_core::agent::{ContainerReport, ContainerState, PartReport, Report};
+use stackyard_core::stack::observed::State;
+use stackyard_platform::stack::{Engine, Health, Seen, Tested};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// A report comes at least so often: for what is in use, and in case an event got lost.
+const EVERY: Duration = Duration::from_secs(30);
+
+/// Changes within this time make one report.
+const GATHER: Duration = Duration::from_millis(100);
+
+/// Time for a health test that is run for a report.
+const TEST: Duration = Duration::from_secs(10);
+
+/// Makes reports, for ever: when something changed, and now and then.
+pub(crate) async fn keep(host: &Host, parts: &Parts, out: &watch::Sender<Option<Report>>) {
+    let mut due = Instant::now() + EVERY;
+    loop {
+        let timer = tokio::select! {
+            () = host.changed.notified() => false,
+            () = tokio::time::sleep_until(due) => true,
+        };
+        tokio::time::sleep(GATHER).await;
+        let report = build(host, parts).await;
+        let same = out.borrow().as_ref().is_some_and(|before| {
+            (before.revision, before.settled, &before.parts) == (report.revision, report.settled, &report.parts)
+        });
+        if timer || !same {
+            due = Instant::now() + EVERY;
+            out.send_replace(Some(report));
+        }
+    }
+}
+
+async fn build(host: &Host, parts: &Parts) -> Report {
+    let (revision, snapshots) = parts.snapshot();
+    let settled = snapshots.iter().all(|s| s.progress.tried);
+    let engine = host.engine();
+    let each = snapshots.iter().map(async |s| (s.name.clone(), part(engine.as_ref(), s).await));
+    let parts: BTreeMap<String, PartReport> = join_all(each).await.into_iter().collect();
+    let root = host.docker.borrow().root.clone();
+    Report { revision: revision.unwrap_or_default(), settled, parts, usage: facts::usage(root.as_deref()) }
+}
+
+async fn part(engine: Result<&Engine, &String>, snapshot: &Snapshot) -> PartReport {
+    let mut error = snapshot.progress.error.clone();
+    let seen = match engine {
+        Err(problem) => {
+            error.get_or_insert_with(|| problem.clone());
+            Vec::new()
+        }
+        Ok(engine) => match engine.look_at(&snapshot.name).await {
+            Ok(seen) => join_all(seen.into_iter().map(|s| freshly_tested(engine, snapshot, s))).await,
+            Err(e) => {
+                error.get_or_insert_with(|| chain(&e));
+                Vec::new()
+            }
+        },
+    };
+    PartReport { error, containers: seen.iter().filter_map(|s| container(snapshot, s)).collect() }
+}
+
+/// Runs a health test that Docker has not got to yet: with Docker's own interval, a new
+/// container would be known to be healthy half a minute after it was.
+async fn freshly_tested(engine: &Engine, snapshot: &Snapshot, mut seen: Seen) -> Seen {
+    if seen.health == Some(Tested::NotYet) && seen.state == State::Running && snapshot.progress.tried {
+        let test = engine.health(&snapshot.name, &seen.service);
+        if matches!(tokio::time::timeout(TEST, test).await, Ok(Ok(Health::Healthy))) {
+            seen.health = Some(Tested::Healthy);
+        }
+    }
+    seen
+}
+
+fn container(snapshot: &Snapshot, seen: &Seen) -> Option<ContainerReport> {
+    let part = snapshot.part.as_ref();
+    let replica = part.and_then(|p| p.replicas.get(&seen.service)).cloned().or_else(|| parse(&seen.service))?;
+    let current = snapshot.progress.specs.get(&seen.service) == Some(&seen.spec);
+    let generation = part.filter(|_| current).and_then(|p| p.generations.get(&seen.service)).copied();
+    let state = match seen.state {
+        State::Created => ContainerState::Created,
+        State::Running => ContainerState::Running,
+        State::Restarting => ContainerState::Restarting,
+        State::Paused => ContainerState::Paused,
+        State::Exited(status) => ContainerState::Exited(status),
+        State::Dead => return None,
+    };
+    Some(ContainerReport {
+        replica,
+        generation: generation.unwrap_or_default(),
+        id: seen.id.clone(),
+        state,
+        healthy: seen.health.map(|h| h == Tested::Healthy),
+        restarts: seen.restarts,
+        started: seen.started,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stackyard_core::agent::{Part, Replica};
+    use stackyard_core::stack::Stack;
+    use std::sync::Arc;
+
+    #[test]
+    fn only_what_was_made_from_the_present_text_has_its_generation() {
+        let replica = Replica { service: "web".into(), index: 2 };
+        let part = Part::pack(
+            Stack { name: "s".into(), ..Stack::default() },
+            BTreeMap::from([("web-2".into(), replica.clone())]),
+            BTreeMap::from([("web-2".into(), 7)]),
+        );
+        let mut snapshot = Snapshot { name: "s".into(), part: Some(Arc::new(part)), progress: Default::default() };
+        snapshot.progress.specs.insert("web-2".into(), "new".into());
+        let seen = |spec: &str, service: &str| Seen {
+            service: service.into(),
+            id: "1".into(),
+            spec: spec.into(),
+            state: State::Running,
+            health: Some(Tested::NotYet),
+            restarts: 0,
+            started: Some(1),
+        };
+        let report = container(&snapshot, &seen("new", "web-2")).unwrap();
+        assert_eq!((report.replica, report.generation, report.healthy), (replica, 7, Some(false)));
+        assert_eq!(container(&snapshot, &seen("old", "web-2")).unwrap().generation, 0);
+        let gone = container(&snapshot, &seen("old", "my-db-1")).unwrap();
+        assert_eq!(gone.replica, Replica { service: "my-db".into(), index: 1 });
+    }
+}

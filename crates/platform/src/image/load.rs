@@ -1,0 +1,41 @@
+//! Images that come as `docker save` wrote them.
+
+use crate::docker::{Docker, is_not_found};
+use bollard::query_parameters::{ImportImageOptionsBuilder, TagImageOptionsBuilder};
+use futures_util::{Stream, TryStreamExt};
+use std::time::Duration;
+
+/// Longest time that the engine may be silent while it unpacks.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Id of the image that `reference` (a name or an id) means on this engine, if it means one.
+pub async fn id_of(docker: &Docker, reference: &str) -> Result<Option<String>, bollard::errors::Error> {
+    match docker.api().inspect_image(reference).await {
+        Ok(image) => Ok(image.id),
+        Err(e) if is_not_found(&e) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Loads images from the bytes of `docker save`; an error of the stream ends it.
+pub async fn load(
+    docker: &Docker,
+    bytes: impl Stream<Item = std::io::Result<bytes::Bytes>> + Send + 'static,
+) -> Result<(), bollard::errors::Error> {
+    let options = ImportImageOptionsBuilder::new().quiet(true).build();
+    let bytes = bollard::body_try_stream(bytes);
+    let api = docker.patient(PATIENCE);
+    let mut answers = std::pin::pin!(api.import_image(options, bytes, None));
+    while answers.try_next().await?.is_some() {}
+    Ok(())
+}
+
+/// Lets `reference` mean the image `id`, which is there.
+pub async fn tag(docker: &Docker, id: &str, reference: &str) -> Result<(), bollard::errors::Error> {
+    let (repo, tag) = match reference.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')) {
+        Some((repo, tag)) => (repo, tag),
+        None => (reference, "latest"),
+    };
+    let options = TagImageOptionsBuilder::new().repo(repo).tag(tag).build();
+    docker.api().tag_image(id, Some(options)).await
+}

@@ -1,0 +1,96 @@
+//! What the containers of a stack do, by what the engine alone knows.
+
+use super::{Engine, Error, files, labels, observe};
+use crate::docker::Docker;
+use bollard::models::{ContainerInspectResponse, EventMessage, HealthStatusEnum};
+use bollard::query_parameters::EventsOptionsBuilder;
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
+use stackyard_core::stack::observed::State;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// A container of a stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The service that it was made for.
+    pub service: String,
+    /// Its id.
+    pub id: String,
+    /// Digest of what it was made from, see [`stackyard_core::stack::spec::Spec::digest`].
+    pub spec: String,
+    /// What it does.
+    pub state: State,
+    /// What its health test said last.
+    pub health: Option<Tested>,
+    /// Times that the engine started it again by itself.
+    pub restarts: i64,
+    /// When it was last started, in seconds since 1970; absent when it never was.
+    pub started: Option<i64>,
+}
+
+/// What the engine knows of a container's health test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tested {
+    /// The engine has not tested often enough to say.
+    NotYet,
+    /// The test succeeds.
+    Healthy,
+    /// The test fails.
+    Unhealthy,
+}
+
+impl Engine {
+    /// The containers of the stack `name`, ordered by name.
+    pub async fn look_at(&self, name: &str) -> Result<Vec<Seen>, Error> {
+        Ok(self.containers(name).await?.iter().map(seen).collect())
+    }
+}
+
+/// Names of the stacks that were worked on with the state directory `state` and not removed since.
+pub fn known(state: &Path) -> Result<Vec<String>, Error> {
+    let mut names = Vec::new();
+    for path in files::entries(&state.join("stacks"))? {
+        names.extend(path.file_name().and_then(|n| n.to_str()).map(str::to_owned));
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Events of the engine after which a container of a stack is not what it was.
+const EVENTS: [&str; 9] =
+    ["create", "start", "restart", "die", "destroy", "pause", "unpause", "rename", "health_status"];
+
+/// Names of stacks, each time that something happens to one of their containers, until the
+/// engine ends the stream.
+pub fn changes(docker: &Docker) -> BoxStream<'static, Result<String, bollard::errors::Error>> {
+    let filters = HashMap::from([
+        ("type".to_owned(), vec!["container".to_owned()]),
+        ("label".to_owned(), vec![labels::STACK.to_owned()]),
+        ("event".to_owned(), EVENTS.map(str::to_owned).to_vec()),
+    ]);
+    let options = EventsOptionsBuilder::new().filters(&filters).build();
+    let stack = async |e: EventMessage| Ok(e.actor.and_then(|a| a.attributes?.remove(labels::STACK)));
+    docker.api().events(Some(options)).try_filter_map(stack).boxed()
+}
+
+fn seen(c: &ContainerInspectResponse) -> Seen {
+    Seen {
+        service: observe::label(c, labels::SERVICE).unwrap_or_default().to_owned(),
+        id: c.id.clone().unwrap_or_default(),
+        spec: observe::label(c, labels::SPEC).unwrap_or_default().to_owned(),
+        state: observe::state(c),
+        health: health(c),
+        restarts: c.restart_count.unwrap_or_default(),
+        started: observe::started(c).map(|ns| ns / 1_000_000_000),
+    }
+}
+
+fn health(c: &ContainerInspectResponse) -> Option<Tested> {
+    match c.state.as_ref()?.health.as_ref()?.status? {
+        HealthStatusEnum::STARTING => Some(Tested::NotYet),
+        HealthStatusEnum::HEALTHY => Some(Tested::Healthy),
+        HealthStatusEnum::UNHEALTHY => Some(Tested::Unhealthy),
+        HealthStatusEnum::NONE | HealthStatusEnum::EMPTY => None,
+    }
+}
