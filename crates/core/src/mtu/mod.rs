@@ -14,8 +14,10 @@
 
 mod layer;
 pub mod neutron;
+mod parse;
 
 pub use layer::{Carries, EspCipher, EspMode, Ip, Layer};
+pub use parse::{NoLayer, WORDS};
 
 use serde::Serialize;
 

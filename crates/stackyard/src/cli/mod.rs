@@ -5,6 +5,7 @@ mod cloud;
 mod completions;
 mod image;
 mod man;
+mod net;
 mod yard;
 
 use crate::printer::Printer;
@@ -44,6 +45,9 @@ enum Verb {
     Graph(yard::graph::Args),
     /// Find what carries our mark and belongs to no yard known here
     Sweep(yard::sweep::Args),
+    /// What fits through a network
+    #[command(subcommand)]
+    Net(net::Verb),
     /// OpenStack on this machine, in containers
     #[command(subcommand)]
     Cloud(cloud::Verb),
@@ -115,6 +119,7 @@ fn start(cli: Cli, printer: &Printer) -> anyhow::Result<End> {
             Verb::Status(args) => yard::status::run(args, &context).await,
             Verb::Graph(args) => yard::graph::run(args, &context).await,
             Verb::Sweep(args) => yard::sweep::run(args, &context).await,
+            Verb::Net(verb) => net::run(verb, &context).await,
             Verb::Cloud(verb) => cloud::run(verb, &context).await,
             Verb::Image(verb) => image::run(verb, &context).await,
             Verb::Agent(verb) => agent::run(verb, &context).await,

@@ -38,7 +38,8 @@ pub struct CloudArgs {
 }
 
 impl CloudArgs {
-    async fn connect(&self, manifest: Option<&str>, onlooker: &Arc<dyn Onlooker>) -> anyhow::Result<Cloud> {
+    /// Connects to the cloud that the user names, else to the manifest's.
+    pub async fn connect(&self, manifest: Option<&str>, onlooker: &Arc<dyn Onlooker>) -> anyhow::Result<Cloud> {
         let config = CloudConfig::load(self.cloud.as_deref().or(manifest))?;
         let onlooker = onlooker.clone();
         let options =

@@ -1,0 +1,93 @@
+//! `stackyard net mtu`
+
+use super::super::yard::CloudArgs;
+use super::super::{Context, End};
+use crate::printer::table;
+use anyhow::{Context as _, bail};
+use serde_json::json;
+use stackyard_core::mtu::{self, Ip, Layer, MIN_IPV6, Path};
+use stackyard_openstack::Network;
+
+/// Arguments of `stackyard net mtu`.
+#[derive(clap::Args)]
+#[command(after_help = layers())]
+pub struct Args {
+    /// The layers, outermost (next to the wire) first; `:v6` after one says that it runs over IPv6
+    #[arg(value_name = "LAYER")]
+    layers: Vec<Layer>,
+
+    /// MTU beneath all layers, in bytes [default: 1500]
+    #[arg(short, long, value_name = "BYTES", conflicts_with = "network")]
+    underlay: Option<u32>,
+
+    /// Work out the other way round: the MTU beneath that packets of this size need
+    #[arg(short, long, value_name = "BYTES", conflicts_with_all = ["underlay", "network"])]
+    payload: Option<u32>,
+
+    /// Put the layers into this Neutron network: name or id
+    #[arg(short, long, value_name = "NETWORK")]
+    network: Option<String>,
+
+    #[command(flatten)]
+    cloud: CloudArgs,
+}
+
+fn layers() -> String {
+    let rows = mtu::WORDS.iter().map(|(word, meaning)| format!("  {word}\n          {meaning}\n"));
+    format!("Layers:\n{}", rows.collect::<String>())
+}
+
+/// Prints the path.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+    let mut layers = args.layers;
+    let underlay = match (&args.network, args.payload) {
+        (Some(name), _) => {
+            let cloud = args.cloud.connect(None, &context.printer.onlooker()).await?;
+            let network: Option<Network> = cloud.find(name).await?;
+            let network =
+                network.with_context(|| format!("no network `{name}` in the cloud; its name or id is needed"))?;
+            let (underlay, segment) = beneath(&network)?;
+            layers.splice(0..0, segment);
+            underlay
+        }
+        (None, Some(payload)) => mtu::needed(payload, &layers),
+        (None, None) => args.underlay.unwrap_or(1500),
+    };
+    let path = Path::new(underlay, &layers)?;
+    let result = json!({
+        "event": "result", "underlay": path.underlay, "payload": path.payload(), "overhead": path.overhead(),
+        "carries_ipv6": path.carries_ipv6(), "steps": path.steps,
+    });
+    context.printer.result(&result, || text(&path))?;
+    Ok(End::Done)
+}
+
+/// MTU beneath a Neutron network and the layer that its segments are. Only administrators are told
+/// what they are; for others the network is where the path begins.
+fn beneath(network: &Network) -> anyhow::Result<(u32, Option<Layer>)> {
+    let Some(mtu) = network.mtu.filter(|m| *m > 0) else {
+        bail!("network `{}` has no MTU: the cloud's Neutron does not tell MTUs; give --underlay", network.name);
+    };
+    let layer = match network.network_type.as_deref() {
+        Some("flat") => Layer::Flat,
+        Some("vlan") => Layer::Vlan { carried: false },
+        Some("vxlan") => Layer::Vxlan { ip: Ip::V4 },
+        Some("gre") => Layer::neutron_gre(Ip::V4),
+        Some("geneve") => Layer::ovn_geneve(Ip::V4),
+        _ => return Ok((mtu, None)),
+    };
+    Ok((layer.needed(mtu), Some(layer)))
+}
+
+fn text(path: &Path) -> String {
+    let underlay = [path.underlay.to_string(), "underlay".to_owned(), String::new(), String::new(), String::new()];
+    let rows = path.steps.iter().map(|s| {
+        [s.payload.to_string(), s.name.clone(), s.overhead.to_string(), s.formula.clone(), s.source.to_owned()]
+    });
+    let mut text = table::table(["MTU", "INSIDE", "TAKES", "THAT IS", "SOURCE"], std::iter::once(underlay).chain(rows));
+    text += &format!("\nPackets of {} bytes fit inside; all layers take {}.", path.payload(), path.overhead());
+    if !path.carries_ipv6() {
+        text += &format!(" IPv6 needs {MIN_IPV6} (RFC 8200, section 5): it does not work in there.");
+    }
+    text
+}
