@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use rust_embed::RustEmbed;
 use stackyard_catalog::{Memory, Source};
 use stackyard_cloud::images::Recipes;
-use stackyard_platform::image::{Files, Recipe};
+use stackyard_platform::image::{Files, Recipe, RecipeError};
 use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
@@ -30,9 +30,17 @@ pub fn package(name: &str) -> anyhow::Result<Arc<dyn Source>> {
     Ok(Arc::new(tree))
 }
 
-/// A built-in image recipe.
+/// A built-in image recipe, with this program for the images that take one.
 pub fn recipe(name: &str) -> anyhow::Result<Recipe> {
-    Recipe::read(&Folder(format!("{name}/"))).with_context(|| format!("reading the built-in recipe images/{name}"))
+    Recipe::read(&Folder(format!("{name}/")))
+        .and_then(with_program)
+        .with_context(|| format!("reading the built-in recipe images/{name}"))
+}
+
+/// The recipe with this program, which becomes a guest's agent.
+pub fn with_program(recipe: Recipe) -> Result<Recipe, RecipeError> {
+    // the program that runs, even if its file was replaced since
+    recipe.with_program("/proc/self/exe".as_ref())
 }
 
 /// The recipes of the cloud's images.

@@ -8,7 +8,7 @@ use std::io;
 ///
 /// `extra` are files that do not count for the content hash: certificates and pip's settings.
 /// `scope` goes into labels of everything that the build leaves (see [`super::tidy`]).
-/// Files are owned by root, dated 0; mode 0755 where they start with `#!`, else 0644.
+/// The program that the image takes, if it does, is among them. Files are owned by root, dated 0; mode 0755 where they start with `#!`, else 0644.
 pub fn context(recipe: &Recipe, image: &ImageRecipe, extra: &[(&str, Vec<u8>)], scope: &str) -> io::Result<Vec<u8>> {
     let mut tar = tar::Builder::new(Vec::new());
     for (path, content) in recipe.context(image) {
@@ -21,6 +21,9 @@ pub fn context(recipe: &Recipe, image: &ImageRecipe, extra: &[(&str, Vec<u8>)], 
     }
     for (path, content) in extra {
         append(&mut tar, path, content)?;
+    }
+    if let Some((path, content)) = recipe.program(image)? {
+        append(&mut tar, &path, &content)?;
     }
     tar.into_inner()
 }

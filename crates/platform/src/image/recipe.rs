@@ -5,6 +5,8 @@ use super::sources::Files;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 /// Counts up when the builder makes something else of the same recipe.
 const FORMAT: &str = "stackyard-image-1";
@@ -30,6 +32,8 @@ pub struct Recipe {
     pub names: Vec<NameRecipe>,
     /// The virtual machine's disk that the recipe makes, if that is what it is for.
     pub guest: Option<GuestRecipe>,
+    /// The program for the images that take one.
+    program: Option<Program>,
     files: BTreeMap<String, Vec<u8>>,
     hashes: BTreeMap<String, String>,
 }
@@ -72,6 +76,9 @@ pub struct ImageRecipe {
     /// size. Such an image gets `pip.env` and `ca-bundle.crt` in its context.
     #[serde(default)]
     pub pip: Vec<String>,
+    /// File of the context that is the program given by [`Recipe::with_program`].
+    #[serde(default)]
+    pub program: Option<String>,
 }
 
 /// An image that differs from its parent in configuration only.
@@ -105,6 +112,16 @@ pub struct GuestRecipe {
     pub min_disk_mib: u64,
     /// Least memory that a server of it needs, in MiB.
     pub min_ram_mib: u64,
+    /// Properties that its image in Glance gets.
+    #[serde(default)]
+    pub properties: BTreeMap<String, String>,
+}
+
+/// A program that goes into images, with its SHA-256.
+#[derive(Debug, Clone)]
+struct Program {
+    path: PathBuf,
+    hash: Vec<u8>,
 }
 
 #[derive(Deserialize)]
@@ -169,12 +186,43 @@ impl Recipe {
             images: document.images,
             names: document.names,
             guest: document.guest,
+            program: None,
             files: found,
             hashes: BTreeMap::new(),
         };
         recipe.check()?;
         recipe.hash();
         Ok(recipe)
+    }
+
+    /// The recipe with the program at `path` for the images that take one (`program:`); it counts
+    /// for their content. Read now and by the build.
+    ///
+    /// # Errors
+    /// [`RecipeError::Read`]
+    pub fn with_program(mut self, path: &Path) -> Result<Self, RecipeError> {
+        if self.images.iter().any(|image| image.program.is_some()) {
+            let failed = |source| RecipeError::Read { path: path.display().to_string(), source };
+            self.program = Some(Program { path: path.to_owned(), hash: hash_of(path).map_err(failed)? });
+            self.hash();
+        }
+        Ok(self)
+    }
+
+    /// Name in the context and content of the program that `image` takes.
+    pub(super) fn program(&self, image: &ImageRecipe) -> io::Result<Option<(String, Vec<u8>)>> {
+        let Some(name) = &image.program else { return Ok(None) };
+        let program = self.program.as_ref().ok_or_else(|| {
+            io::Error::new(io::ErrorKind::NotFound, format!("image {} takes a program, and none was given", image.name))
+        })?;
+        Ok(Some((name.clone(), std::fs::read(&program.path)?)))
+    }
+
+    /// The disk that the recipe is for: the reference of the image that holds it under `prefix`,
+    /// and what is to be known about it.
+    pub fn disk(&self, prefix: &str) -> Option<(String, &GuestRecipe)> {
+        let image = self.images.last()?;
+        Some((format!("{prefix}/{}:{}", image.name, self.release), self.guest.as_ref()?))
     }
 
     /// Content hash of the image called `name` (or [`ROOTFS`]): SHA-256 in hex over all that the
@@ -289,6 +337,9 @@ impl Recipe {
             for (path, content) in self.context(image) {
                 hash.add(path.as_bytes()).add(content);
             }
+            if let (Some(name), Some(program)) = (&image.program, &self.program) {
+                hash.add(name.as_bytes()).add(&program.hash);
+            }
             let hash = hash.end();
             self.hashes.insert(image.name.clone(), hash);
         }
@@ -304,6 +355,19 @@ impl Recipe {
             }
             let hash = hash.end();
             self.hashes.insert(name.name.clone(), hash);
+        }
+    }
+}
+
+/// SHA-256 of a file, which may be large.
+fn hash_of(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = std::fs::File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hash.finalize().to_vec()),
+            n => hash.update(&piece[..n]),
         }
     }
 }
@@ -394,6 +458,24 @@ mod tests {
         assert_eq!(before.pip_bytes(&before.images[1]), 42);
         assert_eq!(before.reduced_to(&["a"]).images.len(), 1);
         assert_eq!(before.reduced_to(&["n"]).images.len(), 2);
+    }
+
+    #[test]
+    fn a_program_counts_for_its_image_and_those_made_from_it() {
+        let yaml = YAML.replace("context: b, pip: [lock]}", "context: b, program: agent}");
+        let recipe = Recipe::read(&files(&yaml)).unwrap();
+        assert!(recipe.program(&recipe.images[1]).unwrap_err().to_string().contains("takes a program"));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let with = |content: &str| {
+            std::fs::write(file.path(), content).unwrap();
+            recipe.clone().with_program(file.path()).unwrap()
+        };
+        let (one, two) = (with("one"), with("two"));
+        assert_eq!(two.program(&two.images[1]).unwrap(), Some(("agent".to_owned(), b"two".to_vec())));
+        assert_eq!(two.program(&two.images[0]).unwrap(), None);
+        let differ: Vec<_> = [ROOTFS, "a", "b", "n"].into_iter().filter(|i| one.content(i) != two.content(i)).collect();
+        assert_eq!(differ, ["b", "n"]);
+        assert_eq!(with("one").content("b"), one.content("b"));
     }
 
     #[test]
