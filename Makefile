@@ -3,15 +3,16 @@
 
 STACKYARD := $(or $(CARGO_TARGET_DIR),target)/release/stackyard
 
-.PHONY: help quickstart build test lint unit kolla cloud bench fuzz clean
+.PHONY: help quickstart build test lint unit kolla images cloud bench fuzz clean
 
 help:
 	@echo 'make quickstart   build Stackyard, bring up OpenStack in containers, try it out'
 	@echo 'make build        the release binary, $(STACKYARD)'
-	@echo 'make test         lint + unit + kolla + cloud, with what they need installed first'
+	@echo 'make test         lint + unit + kolla + images + cloud, with what they need installed first'
 	@echo 'make lint         format, clippy, cargo deny, layers'
 	@echo 'make unit         tests of the crates (against a real Docker Engine)'
 	@echo 'make kolla        our container contract against that of Kolla'
+	@echo 'make images       the guest of container hosts: built, booted by BIOS and by UEFI'
 	@echo 'make cloud        OpenStack on this machine, end to end: up, test, change, kill, reboot, down'
 	@echo 'make bench        measure, and write docs/benchmarks.md'
 	@echo 'make fuzz         ten minutes for each parser of foreign bytes (FUZZ_SECONDS=600)'
@@ -48,6 +49,9 @@ kolla:
 	cargo build --locked --quiet -p stackyard
 	$(or $(CARGO_TARGET_DIR),target)/debug/stackyard --home /var/lib/stackyard-test image build services
 	tests/kolla/run
+
+images:
+	tests/images/run
 
 cloud:
 	tests/cloud/run

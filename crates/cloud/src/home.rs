@@ -6,7 +6,7 @@
 //!   cloud/secrets.yaml         generated secrets, 0600, never changed once made
 //!   cloud/lock                 held by the process that changes the cloud
 //!   stacks/<name>/             rendered configuration that containers mount (the engine's)
-//!   images/                    lock and temporary files of image builds
+//!   images/                    locks and temporary files of image builds and uploads
 //!   host.json                  whether KVM works, until the machine boots again
 //! ```
 

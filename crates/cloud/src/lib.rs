@@ -11,6 +11,7 @@ pub mod home;
 pub mod host;
 pub mod images;
 pub mod preflight;
+pub mod push;
 pub mod ready;
 pub mod seed;
 pub mod test;

@@ -1,46 +1,32 @@
-//! What a new cloud lacks before anybody can use it: a way out, flavors, an image, a project for
-//! those who are not administrators.
+//! What a new cloud lacks before anybody can use it: a way out, flavors, a project for those who are
+//! not administrators. (The image `tiny` comes with [`push`](crate::push).)
 //!
 //! | what | found by | mark |
 //! |---|---|---|
 //! | network `public` and its subnet | name | `description` |
 //! | flavors | name | `description` |
-//! | image `tiny` | name, mark and digest of the content | properties `stackyard`, `stackyard_digest` |
 //! | project and user `demo` with role `member` | name | `description` |
 //!
 //! Everything is looked up first, in parallel; what is there is left alone, even if somebody
-//! changed it. Run again it sends eight requests and changes nothing. Killed anywhere, the next run
-//! goes on: an image whose upload broke off is removed and uploaded anew, the old image goes only
-//! once the new one is active.
+//! changed it. Run again it changes nothing. Killed anywhere, the next run goes on.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use futures_util::future::BoxFuture;
-use stackyard_core::progress::{Amount, Event, Onlooker, Unit};
+use stackyard_core::progress::{Event, Onlooker};
 use stackyard_openstack::{
-    Cloud, Error, Flavor, Gateway, Image, Network, NewFlavor, NewImage, NewNetwork, NewProject, NewSubnet, NewUser,
-    Pool, Project, Resource, Role, Secret, Subnet, User,
+    Cloud, Error, Flavor, Gateway, Network, NewFlavor, NewNetwork, NewProject, NewSubnet, NewUser, Pool, Project,
+    Resource, Role, Secret, Subnet, User,
 };
 
 /// The mark on what is made here.
 pub const MARK: &str = "stackyard:seed";
 
-/// Image properties of the mark and of the content's digest.
-const PROPERTY: &str = "stackyard";
-const DIGEST: &str = "stackyard_digest";
-
 /// What there should be.
-pub struct Seed<'a> {
+pub struct Seed {
     /// The way out.
     pub external: ExternalNetwork,
     /// Flavors; [`flavors`] has the usual ones.
     pub flavors: Vec<NewFlavor>,
-    /// A small image to try the cloud with.
-    pub image: Option<SeedImage<'a>>,
     /// A project for those who are not administrators.
     pub demo: Option<Demo>,
 }
@@ -60,23 +46,6 @@ pub struct ExternalNetwork {
     pub pool: (String, String),
 }
 
-/// Gets the image's file; only called if it must be uploaded.
-pub type Fetch<'a> = dyn Fn() -> BoxFuture<'a, Result<PathBuf, String>> + Send + Sync + 'a;
-
-/// An image to upload once per content.
-pub struct SeedImage<'a> {
-    /// Name, as `tiny`.
-    pub name: String,
-    /// Names the content, as the id of the container image that holds it.
-    pub digest: String,
-    /// `qcow2` or `raw`.
-    pub disk_format: String,
-    /// Least memory, in MiB.
-    pub min_ram: u64,
-    /// Gets the file.
-    pub fetch: &'a Fetch<'a>,
-}
-
 /// A project and a user with the role `member` in it, both in the domain `default`.
 #[derive(Debug, Clone)]
 pub struct Demo {
@@ -84,23 +53,6 @@ pub struct Demo {
     pub name: String,
     /// The user's password.
     pub password: Secret,
-}
-
-/// Why it did not work.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SeedError {
-    /// The cloud.
-    #[error(transparent)]
-    Cloud(#[from] Error),
-    /// The image's file could not be had.
-    #[error("image {name:?}: {message}")]
-    Image {
-        /// Image's name.
-        name: String,
-        /// Why.
-        message: String,
-    },
 }
 
 /// The usual flavors, small enough for a machine that is a whole cloud.
@@ -129,20 +81,14 @@ pub fn flavors() -> Vec<NewFlavor> {
 /// Makes what is missing. `cloud` needs the role `admin`.
 ///
 /// # Errors
-/// [`SeedError`]; what was made until then stays and is found by the next run.
-pub async fn seed(cloud: &Cloud, seed: &Seed<'_>, onlooker: &dyn Onlooker) -> Result<(), SeedError> {
+/// What the cloud says; what was made until then stays and is found by the next run.
+pub async fn seed(cloud: &Cloud, seed: &Seed, onlooker: &dyn Onlooker) -> Result<(), Error> {
     tokio::try_join!(
-        async { Ok(external(cloud, &seed.external, onlooker).await?) },
-        async { Ok(flavor_set(cloud, &seed.flavors, onlooker).await?) },
-        async {
-            match &seed.image {
-                Some(wanted) => image(cloud, wanted, onlooker).await,
-                None => Ok(()),
-            }
-        },
+        async { external(cloud, &seed.external, onlooker).await },
+        async { flavor_set(cloud, &seed.flavors, onlooker).await },
         async {
             match &seed.demo {
-                Some(wanted) => Ok(demo(cloud, wanted, onlooker).await?),
+                Some(wanted) => demo(cloud, wanted, onlooker).await,
                 None => Ok(()),
             }
         },
@@ -226,64 +172,6 @@ async fn flavor_set(cloud: &Cloud, wanted: &[NewFlavor], onlooker: &dyn Onlooker
     futures_util::future::try_join_all(create).await.map(drop)
 }
 
-async fn image(cloud: &Cloud, wanted: &SeedImage<'_>, onlooker: &dyn Onlooker) -> Result<(), SeedError> {
-    let mut ours: Vec<Image> = cloud.list(&[("name", &wanted.name)]).await?;
-    ours.retain(|i| i.property(PROPERTY) == Some(MARK));
-    let fits = |i: &Image| i.status == "active" && i.property(DIGEST) == Some(&wanted.digest);
-    if !ours.iter().any(fits) {
-        let key = format!("image {}", wanted.name);
-        step(onlooker, key.clone(), "uploading", "uploaded", upload(cloud, wanted, &key, onlooker)).await?;
-    }
-    // Older contents, broken uploads, and all but one of twins.
-    let mut kept = false;
-    for old in ours {
-        if fits(&old) && !std::mem::replace(&mut kept, true) {
-            continue;
-        }
-        match cloud.delete::<Image>(&old.id).await {
-            // In use by a server that boots just now: the next run takes it.
-            Err(e) if e.is_conflict() => {}
-            other => {
-                other?;
-            }
-        }
-    }
-    Ok(())
-}
-
-async fn upload(cloud: &Cloud, wanted: &SeedImage<'_>, key: &str, onlooker: &dyn Onlooker) -> Result<(), SeedError> {
-    let trouble = |message| SeedError::Image { name: wanted.name.clone(), message };
-    let file = (wanted.fetch)().await.map_err(trouble)?;
-    let total = std::fs::metadata(&file).map_err(|e| trouble(format!("{}: {e}", file.display())))?.len();
-    let properties = [(PROPERTY, MARK), (DIGEST, &wanted.digest)];
-    let new = NewImage {
-        name: wanted.name.clone(),
-        disk_format: wanted.disk_format.clone(),
-        container_format: "bare".to_owned(),
-        visibility: "public".to_owned(),
-        min_disk: 0,
-        min_ram: wanted.min_ram,
-        properties: properties.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<BTreeMap<_, _>>(),
-    };
-    let image: Image = cloud.create(&new).await?;
-    let sent = Arc::new(AtomicU64::new(0));
-    let seen = sent.clone();
-    let upload = cloud.upload_image(&image.id, &file, move |bytes| sent.store(bytes, Ordering::Relaxed));
-    let watch = async {
-        loop {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            let amount = Amount { done: seen.load(Ordering::Relaxed), total: Some(total), unit: Unit::Bytes };
-            onlooker.see(Event::Progress { step: key.to_owned(), doing: None, amount: Some(amount) });
-        }
-    };
-    tokio::select! {
-        done = upload => done?,
-        () = watch => {}
-    }
-    cloud.wait_for::<Image>(&image.id, &["active"], Duration::from_secs(120)).await?;
-    Ok(())
-}
-
 async fn demo(cloud: &Cloud, wanted: &Demo, onlooker: &dyn Onlooker) -> Result<(), Error> {
     let query = [("name", wanted.name.as_str()), ("domain_id", "default")];
     let (projects, users) = tokio::try_join!(cloud.list::<Project>(&query), cloud.list::<User>(&query))?;
@@ -319,7 +207,7 @@ async fn create<T: Resource>(cloud: &Cloud, name: &str, new: &T::New, onlooker: 
 }
 
 /// Tells the onlooker of a step's start and end.
-async fn step<T, E: std::fmt::Display>(
+pub(crate) async fn step<T, E: std::fmt::Display>(
     onlooker: &dyn Onlooker,
     key: String,
     doing: &str,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_util::io::ReaderStream;
 
 use crate::call::segment;
@@ -94,6 +94,18 @@ impl Image {
 }
 
 impl Cloud {
+    /// Sets fields of an image that has them: `name`, `visibility` ...
+    ///
+    /// # Errors
+    /// [`Error::Api`], [`Error::Transport`], [`Error::Decode`].
+    pub async fn change_image(&self, image: &str, fields: &[(&str, &str)]) -> Result<Image> {
+        let change =
+            |(field, value): &(&str, &str)| json!({"op": "replace", "path": format!("/{field}"), "value": value});
+        let call = self.call(crate::Method::PATCH, Service::Image, format!("/images/{}", segment(image)));
+        let call = call.on("image", image).json(&fields.iter().map(change).collect::<Vec<_>>()).idempotent();
+        call.header("content-type", "application/openstack-images-v2.1-json-patch").read().await
+    }
+
     /// Sends an image its content from a file. `progress` is told the bytes sent so far, from 0
     /// again where it had to be begun anew.
     ///

@@ -237,6 +237,26 @@ async fn an_upload_begins_anew_and_tells_its_progress() {
 }
 
 #[tokio::test]
+async fn an_image_is_changed_by_a_patch_that_may_be_sent_again() {
+    let server = Server::start(DAY, |r, _| match (r.line().as_str(), r.before) {
+        ("PATCH /image/v2/images/i", 0) => Reply::Drop,
+        ("PATCH /image/v2/images/i", _) => ok(json!({"id": "i", "name": "new", "status": "active"})),
+        _ => status(404, json!({})),
+    })
+    .await;
+    let image = server.cloud().await.change_image("i", &[("name", "new")]).await.expect("changed");
+    assert_eq!(image.name.as_deref(), Some("new"));
+    let log = server.log();
+    let patches: Vec<_> = log.iter().filter(|r| r.method == "PATCH").collect();
+    assert_eq!(patches.len(), 2);
+    for patch in patches {
+        assert_eq!(patch.header("content-type"), Some("application/openstack-images-v2.1-json-patch"));
+        let body: serde_json::Value = serde_json::from_slice(&patch.body).expect("json");
+        assert_eq!(body, json!([{"op": "replace", "path": "/name", "value": "new"}]));
+    }
+}
+
+#[tokio::test]
 async fn a_given_token_is_used_as_it_is() {
     let server = Server::start(DAY, |r, origin| match (r.line().as_str(), r.header("x-subject-token")) {
         ("GET /identity/v3/auth/tokens", Some("given")) => ok(scripted::token(origin, DAY)),

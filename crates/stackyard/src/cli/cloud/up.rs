@@ -65,7 +65,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
         }
     }
     prepared.carry_out(&*onlooker).await?;
-    let clouds_yaml = ready::run(&prepared.intended, &docker, &recipes.tiny, &*onlooker).await?;
+    let clouds_yaml = ready::run(&prepared.intended, local.home(), &docker, &recipes.tiny, &*onlooker).await?;
 
     let result = Result { event: "result", changed, cloud: CLOUD, clouds_yaml, took_s: began.elapsed().as_secs() };
     printer.result(&result, || {
