@@ -56,6 +56,7 @@ pub fn read(file: &str, text: String, dir: &Path) -> Result<Yard, Problems> {
     let mut manifest = manifest(&root, &log);
     if let Some(manifest) = &mut manifest {
         include(manifest, &root, dir, &log);
+        locate(manifest, dir);
     }
     // Mistakes of form first: what they leave out would only make more of the other sort.
     let manifest = match (log.failed(), manifest) {
@@ -100,6 +101,7 @@ fn spec(node: &Node, log: &Log) -> Option<Spec> {
         keypairs: list(&fields, "keypairs"),
         volumes: list(&fields, "volumes"),
         server_groups: list(&fields, "serverGroups"),
+        hosts: list(&fields, "hosts"),
         servers: list(&fields, "servers"),
         floating_ips: list(&fields, "floatingIPs"),
     };
@@ -120,7 +122,9 @@ fn include(manifest: &mut Manifest, root: &Node, dir: &Path, log: &Log) {
     let keys = keys.enumerate().map(|(i, it)| (format!("spec.keypairs[{i}]"), it));
     let data = spec.servers.iter_mut().map(|s| (&s.user_data_file, &mut s.user_data, "userData"));
     let data = data.enumerate().map(|(i, it)| (format!("spec.servers[{i}]"), it));
-    for (path, (file, content, word)) in keys.chain(data) {
+    let pools = spec.hosts.iter_mut().map(|p| (&p.user_data_file, &mut p.user_data, "userData"));
+    let pools = pools.enumerate().map(|(i, it)| (format!("spec.hosts[{i}]"), it));
+    for (path, (file, content, word)) in keys.chain(data).chain(pools) {
         let Some(file) = file else { continue };
         let at = |message: String, hint: Option<String>| {
             let trouble = Trouble { path: format!("{path}.{word}File"), message, hint };
@@ -130,13 +134,34 @@ fn include(manifest: &mut Manifest, root: &Node, dir: &Path, log: &Log) {
             at(format!("`{word}` is there, too"), Some("keep one of them".into()));
             continue;
         }
-        let full = match (file.strip_prefix("~/"), std::env::home_dir()) {
-            (Some(rest), Some(home)) => home.join(rest),
-            _ => dir.join(PathBuf::from(file)),
-        };
+        let full = beside(dir, file);
         match std::fs::read_to_string(&full) {
             Ok(text) => *content = Some(text),
             Err(e) => at(format!("reading `{}`: {e}", full.display()), None),
+        }
+    }
+}
+
+/// A path that a manifest names, relative to it.
+fn beside(dir: &Path, file: &str) -> PathBuf {
+    match (file.strip_prefix("~/"), std::env::home_dir()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => dir.join(file),
+    }
+}
+
+/// Makes paths that are read later independent of where this process is.
+fn locate(manifest: &mut Manifest, dir: &Path) {
+    let absolute = |file: &str| {
+        let path = beside(dir, file);
+        std::path::absolute(&path).unwrap_or(path).display().to_string()
+    };
+    for command in manifest.spec.hosts.iter_mut().filter_map(|p| p.join.command.as_mut()) {
+        if let Some(program) = command.program.first_mut().filter(|p| p.contains('/')) {
+            *program = absolute(program);
+        }
+        if let Some(file) = command.http.as_mut().and_then(|h| h.ca_file.as_mut()) {
+            *file = absolute(file);
         }
     }
 }

@@ -87,3 +87,37 @@ fn files_are_read_beside_the_manifest() {
     let error = load(&path).unwrap_err().to_string();
     assert!(error.contains("yard.yaml:7:22: spec.keypairs[0].publicKeyFile: reading"), "{error}");
 }
+
+#[test]
+fn the_examples_are_manifests() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let files = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path());
+    let mut names = Vec::new();
+    for file in files.filter(|f| f.extension().is_some_and(|e| e == "yaml")) {
+        let yard = load(&file).unwrap_or_else(|e| panic!("{}:\n{e}", file.display()));
+        assert!(!yard.intended.resources.is_empty(), "{}", file.display());
+        names.push(file.file_stem().unwrap().to_string_lossy().into_owned());
+    }
+    for name in ["servers", "rancher2-nodes", "k3s"] {
+        assert!(names.contains(&name.to_owned()), "{names:?}");
+    }
+}
+
+#[test]
+fn a_hooks_program_is_found_beside_the_manifest() {
+    let text = format!(
+        "{HEAD}  networks:\n    - {{name: front, cidr: 10.20.0.0/24}}\n  hosts:\n    - {{pool: a, flavor: f, image: i, \
+         join: {{command: {{program: [./join, x]}}}}}}\n    - {{pool: b, count: 2, flavor: f, image: i, floatingIP: public, \
+         maxUnavailable: 50%, dataVolume: {{size: 4Gi}}, join: {{command: sh join}}}}\n"
+    );
+    let yard = read("yard.yaml", text, Path::new("/nowhere")).unwrap();
+    let command = |i: usize| yard.manifest.spec.hosts[i].join.command.clone().unwrap();
+    assert_eq!(command(0).program, ["/nowhere/./join", "x"]);
+    assert_eq!(command(1).text.as_deref(), Some("sh join"));
+    let errors =
+        errors(&format!("{HEAD}  hosts:\n    - {{pool: a, flavor: f, image: i, maxUnavailable: some, joinn: {{}}}}\n"));
+    assert!(errors.contains("a number of hosts or a percentage"), "{errors}");
+    let errors =
+        self::errors(&format!("{HEAD}  hosts:\n    - {{pool: a, flavor: f, image: i, join: {{dockr: {{}}}}}}\n"));
+    assert!(errors.contains("unknown key `dockr`; did you mean `docker`?"), "{errors}");
+}

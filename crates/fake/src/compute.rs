@@ -12,7 +12,7 @@ impl World {
         let body = &request.body;
         match (request.method, request.path.as_slice()) {
             ("GET", ["limits"]) => {
-                (200, json!({"limits": {"absolute": {"maxTotalInstances": 100, "totalInstancesUsed": 0}}}))
+                (200, json!({"limits": {"absolute": {"maxTotalInstances": 1000, "totalInstancesUsed": 0}}}))
             }
             ("GET", ["flavors", "detail"]) => self.list("flavors", request),
             ("GET", ["servers", "detail"]) => self.list("servers", request),
@@ -36,7 +36,20 @@ impl World {
                 }
                 None => refuse(404, "no such server"),
             },
-            ("POST", ["servers", _, "action"]) => (202, json!({"output": "booting"})),
+            ("POST", ["servers", id, "metadata"]) => match self.get_mut("servers", id) {
+                Some(server) => {
+                    for (key, value) in body["metadata"].as_object().into_iter().flatten() {
+                        server["metadata"][key] = value.clone();
+                    }
+                    (200, body.clone())
+                }
+                None => refuse(404, "no such server"),
+            },
+            // Join commands do what is asked of them.
+            ("POST", ["servers", id, "action"]) => match self.get("servers", id) {
+                Some(server) if server["status"] == "ACTIVE" => (202, json!({"output": "stackyard: join: DONE"})),
+                _ => (202, json!({"output": "booting"})),
+            },
             ("POST", ["servers", id, "os-volume_attachments"]) => {
                 let volume = body["volumeAttachment"]["volumeId"].as_str().unwrap_or_default().to_owned();
                 self.attach(id, &volume)
@@ -90,7 +103,8 @@ impl World {
             }
         }
         let mut volumes = Vec::new();
-        for disk in new["block_device_mapping_v2"].as_array().into_iter().flatten() {
+        let disks = new["block_device_mapping_v2"].as_array().into_iter().flatten();
+        for disk in disks.filter(|d| d["source_type"] == "volume") {
             let volume = disk["uuid"].as_str().unwrap_or_default();
             let Some(item) = self.get_mut("volumes", volume).filter(|v| v["status"] == "available") else {
                 return refuse(400, "the volume is not available");
@@ -104,7 +118,7 @@ impl World {
             "id": id, "name": new["name"], "status": "BUILD", "metadata": new["metadata"], "created": self.now(),
             "tags": new.get("tags").cloned().unwrap_or(json!([])), "key_name": new["key_name"],
             "flavor": {"original_name": flavor.unwrap_or_default()["name"]}, "OS-EXT-AZ:availability_zone": "nova",
-            "config_drive": "", "os-extended-volumes:volumes_attached": volumes, "OS-EXT-STS:task_state": null,
+            "config_drive": "", "user_data": new["user_data"], "os-extended-volumes:volumes_attached": volumes, "OS-EXT-STS:task_state": null,
         });
         // Nova tells a server's group only of single servers, but a group's servers always.
         if let Some(group) = hints["group"].as_str().and_then(|g| self.get_mut("os-server-groups", g))

@@ -12,4 +12,4 @@ mod volume;
 mod world;
 
 pub use http::{Fake, Fault, Seen};
-pub use world::World;
+pub use world::{Booted, World};

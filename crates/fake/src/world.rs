@@ -22,6 +22,19 @@ pub struct World {
     /// When something is ready or gone.
     due: BTreeMap<String, Instant>,
     last: u64,
+    /// How long servers take to boot.
+    boot: Duration,
+}
+
+/// A server, as far as its host is concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Booted {
+    /// Id.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// User data, in base64.
+    pub user_data: String,
 }
 
 /// How long servers and volumes take.
@@ -30,21 +43,39 @@ pub(crate) const SLOW: Duration = Duration::from_millis(60);
 impl World {
     /// A cloud with an external network, flavors and an image.
     pub fn new() -> Self {
-        let mut world = Self::default();
+        let mut world = Self { boot: SLOW, ..Self::default() };
         world.put(
             "networks",
             json!({"id": "ext", "name": "public", "router:external": true, "project_id": "other", "mtu": 1500}),
         );
         world.put("flavors", json!({"id": "1", "name": "m1.nano", "ram": 192, "disk": 1, "vcpus": 1}));
+        world.put("flavors", json!({"id": "2", "name": "m1.host", "ram": 1024, "disk": 8, "vcpus": 1}));
         world.put("images", json!({"id": "img", "name": "tiny", "status": "active", "min_disk": 1, "min_ram": 64}));
+        for n in ["host-a", "host-b"] {
+            world.put("images", json!({"id": n, "name": n, "status": "active", "min_disk": 2, "min_ram": 512}));
+        }
         world
     }
 
     /// All that tests made: everything but what [`World::new`] has.
     pub fn left(&self) -> Vec<String> {
-        let kept = ["ext", "1", "img"];
+        let kept = ["ext", "1", "2", "img", "host-a", "host-b"];
         let all = self.collections.iter().flat_map(|(c, items)| items.keys().map(move |id| (c, id)));
         all.filter(|(_, id)| !kept.contains(&id.as_str())).map(|(c, id)| format!("{c}/{id}")).collect()
+    }
+
+    /// Servers that have booted.
+    pub fn booted(&self) -> Vec<Booted> {
+        let active = self.all("servers").filter(|s| s["status"] == "ACTIVE" && s["OS-EXT-STS:task_state"].is_null());
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let booted =
+            |s: &Value| Booted { id: text(&s["id"]), name: text(&s["name"]), user_data: text(&s["user_data"]) };
+        active.map(booted).collect()
+    }
+
+    /// Sets how long servers take to boot from now on.
+    pub fn boots_in(&mut self, time: Duration) {
+        self.boot = time;
     }
 
     /// How many there are in a collection.
@@ -62,9 +93,9 @@ impl World {
         format!("{:08x}-0000-4000-8000-{:012x}", self.last, self.last)
     }
 
-    /// Text that sorts by creation.
+    /// Text that sorts by creation: the time to the second, and a number.
     pub(crate) fn now(&self) -> String {
-        format!("2026-01-01T00:00:00.{:09}", self.last)
+        format!("{}.{:09}", jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S"), self.last)
     }
 
     pub(crate) fn all(&self, collection: &str) -> impl Iterator<Item = &Value> {
@@ -88,7 +119,8 @@ impl World {
     }
 
     pub(crate) fn set_due(&mut self, id: &str) {
-        self.due.insert(id.to_owned(), Instant::now() + SLOW);
+        let booting = self.get("servers", id).is_some_and(|s| s["status"] == "BUILD");
+        self.due.insert(id.to_owned(), Instant::now() + if booting { self.boot } else { SLOW });
     }
 
     /// Brings servers and volumes to where they are by now.

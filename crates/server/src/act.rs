@@ -52,6 +52,7 @@ impl Run<'_> {
                 self.create_floating_ip(key, external.as_deref(), port.as_ref()).await
             }
             Spec::Keypair { public_key } => self.create_keypair(key, public_key).await,
+            Spec::PoolKeypair { pool } => self.create_keypair(key, &self.pool_key(pool).await?).await,
             Spec::Volume { .. } => self.create_volume(key).await,
             Spec::ServerGroup { policy } => self.create_server_group(key, policy).await,
             Spec::Server(server) => self.create_server(key, server).await,

@@ -2,12 +2,13 @@
 
 use crate::error::{Failure, Failures};
 use crate::inventory::Inventory;
+use crate::pools::{HostService, Roster};
 use crate::preflight::Choices;
 use futures_util::future::join_all;
 use stackyard_core::progress::{Event, Onlooker};
-use stackyard_core::yard::intend::{Intended, Resource};
+use stackyard_core::yard::intend::{Intended, Pool, Resource};
 use stackyard_core::yard::plan::{Action, Plan, Step};
-use stackyard_core::yard::{Key, Mark};
+use stackyard_core::yard::{Key, Kind, Mark};
 use stackyard_openstack::Cloud;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +28,10 @@ pub struct Run<'a> {
     pub(crate) choices: &'a Choices,
     pub(crate) onlooker: &'a dyn Onlooker,
     pub(crate) plan: &'a Plan,
+    /// Pools by name.
+    pub(crate) pools: HashMap<&'a str, &'a Pool>,
+    /// Hosts that joined, if a server was given that knows.
+    pub(crate) roster: Option<Roster<'a>>,
     /// Ids of what is there and of what was made.
     ids: Mutex<HashMap<Key, String>>,
     /// Actions of the plan by key, without removals.
@@ -84,11 +89,20 @@ impl<'a> Run<'a> {
             choices,
             onlooker,
             plan,
+            pools: intended.pools.iter().map(|p| (p.name.as_str(), p)).collect(),
+            roster: None,
             ids: Mutex::new(ids),
             actions: plan.steps.iter().filter(stays).map(|s| (&s.key, s.action)).collect(),
             unsure: AtomicBool::new(false),
             work: Semaphore::new(PARALLEL),
         }
+    }
+
+    /// Says which server hosts of pools join.
+    #[must_use]
+    pub fn with_service(mut self, service: Option<&'a dyn HostService>) -> Self {
+        self.roster = service.map(|service| Roster::new(service, self.yard));
+        self
     }
 
     /// Carries the plan out. When a step fails, those that need it are not begun; all others go
@@ -158,6 +172,9 @@ impl<'a> Run<'a> {
 
     async fn carry_out(&self, step: &Step) -> Result<(), Trouble> {
         let removing = matches!(step.action, Action::Remove | Action::Discard);
+        if removing {
+            self.drained(step).await?;
+        }
         {
             let _turn = self.work.acquire().await;
             match step.action {
@@ -170,7 +187,17 @@ impl<'a> Run<'a> {
                 Action::Await | Action::Keep => {}
             }
         }
-        if removing { self.gone(step).await } else { self.settle(&step.key).await }
+        if removing {
+            self.gone(step).await?;
+            return self.forgotten(step).await;
+        }
+        self.settle(&step.key).await?;
+        match (step.key.kind, step.action) {
+            (Kind::Server, Action::Create | Action::Recreate | Action::Await) => {
+                self.joined(&step.key, &self.id(&step.key)?).await
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn note_id(&self, key: &Key, id: String) {

@@ -16,6 +16,14 @@ pub enum Error {
         /// What the cloud said.
         source: Box<stackyard_openstack::Error>,
     },
+    /// The server that hosts join refused or did not answer.
+    #[error("{doing}: {said}")]
+    Service {
+        /// What was tried.
+        doing: &'static str,
+        /// What it said.
+        said: String,
+    },
     /// Steps of the plan failed.
     #[error(transparent)]
     Steps(#[from] Failures),

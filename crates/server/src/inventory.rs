@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::steady::steady;
 use futures_util::future::try_join;
 use futures_util::try_join;
+use stackyard_core::yard::intend::{Intended, Spec};
 use stackyard_core::yard::{Key, Kind, Mark};
 use stackyard_openstack::{
     Cloud, FloatingIp, Keypair, Network, Port, Resource, Router, SecurityGroup, Server, ServerGroup, Subnet, Volume,
@@ -111,6 +112,15 @@ impl Inventory {
         self.keypairs.iter().for_each(|k| note(Mark::parse_name(Kind::Keypair, &k.name), &k.name));
         self.server_groups.iter().for_each(|g| note(Mark::parse_name(Kind::ServerGroup, &g.name), &g.id));
         all
+    }
+
+    /// Pools whose SSH key is in the cloud already.
+    pub(crate) fn pools_with_keys<'i>(&self, intended: &'i Intended) -> Vec<&'i str> {
+        let pools = intended.resources.iter().filter_map(|r| match &r.spec {
+            Spec::PoolKeypair { pool } => Some((Mark::new(&intended.yard, &r.key).as_name(), pool.as_str())),
+            _ => None,
+        });
+        pools.filter(|(name, _)| self.keypairs.iter().any(|k| k.name == *name)).map(|(_, pool)| pool).collect()
     }
 
     /// Names of the yards that have something here, and how much.

@@ -1,6 +1,7 @@
 //! From what a project has to what a yard has, in the words of `core::yard`.
 
 use crate::inventory::{Inventory, Owned, key_in};
+use crate::pools::DATA;
 use stackyard_core::yard::intend::{Intended, Peer, Ref, Spec, key_of, rule_key};
 use stackyard_core::yard::observed::{Fields, Observed, Seen, State, Value};
 use stackyard_core::yard::words::Size;
@@ -315,6 +316,15 @@ impl<'a> Looker<'a> {
             ("tags", Value::set(&s.tags)),
             ("key", keypair.unwrap_or_default().into()),
             ("boot volume", boot.map(|k| k.name.clone()).unwrap_or_default().into()),
+            // The one that it was told to use: nothing if that is lost.
+            (
+                "data volume",
+                self.own(&[s.metadata.get(DATA).map_or("", String::as_str)])
+                    .pop()
+                    .map(|k| k.name)
+                    .unwrap_or_default()
+                    .into(),
+            ),
             ("config drive", s.config_drive.eq_ignore_ascii_case("true").into()),
             ("server group", group.map(|g| self.text(Kind::ServerGroup, g)).unwrap_or_default().into()),
         ]);

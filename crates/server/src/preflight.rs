@@ -3,9 +3,10 @@
 
 use crate::error::Error;
 use crate::inventory::Inventory;
+use crate::pools::{missing, will_be_too_large};
 use crate::steady::steady;
 use futures_util::future::try_join_all;
-use stackyard_core::yard::intend::{Intended, Peer, Ref, Spec};
+use stackyard_core::yard::intend::{HostJoin, Intended, Peer, Ref, Spec};
 use stackyard_core::yard::plan::{Action, Plan};
 use stackyard_core::yard::{Key, Kind};
 use stackyard_openstack::{Cloud, Flavor, Image, Quota};
@@ -29,11 +30,18 @@ pub struct Found {
     pub choices: Choices,
 }
 
-/// Checks a plan against the cloud; asks it nothing if nothing is to be made.
+/// Checks a plan against the cloud; asks it nothing if nothing is to be made. `has_service` says
+/// whether there is a server that hosts can join.
 ///
 /// # Errors
 /// [`Error::Cloud`]
-pub async fn preflight(cloud: &Cloud, inventory: &Inventory, intended: &Intended, plan: &Plan) -> Result<Found, Error> {
+pub async fn preflight(
+    cloud: &Cloud,
+    inventory: &Inventory,
+    intended: &Intended,
+    plan: &Plan,
+    has_service: bool,
+) -> Result<Found, Error> {
     let mut found = Found { blockers: plan.refusals.clone(), ..Found::default() };
     let made = |s: &&stackyard_core::yard::plan::Step| matches!(s.action, Action::Create | Action::Recreate);
     let new: HashSet<&Key> = plan.steps.iter().filter(made).map(|s| &s.key).collect();
@@ -46,6 +54,7 @@ pub async fn preflight(cloud: &Cloud, inventory: &Inventory, intended: &Intended
     }
     let specs: Vec<(&Key, &Spec)> =
         intended.resources.iter().filter(|r| new.contains(&r.key)).map(|r| (&r.key, &r.spec)).collect();
+    hosts(&specs, has_service, &mut found);
     machines(cloud, &specs, &mut found).await?;
     quotas(cloud, &specs, plan, &mut found).await?;
     Ok(found)
@@ -87,6 +96,24 @@ impl Check<'_> {
             Spec::Attachment { volume, .. } => self.reference(volume),
             _ => {}
         }
+    }
+}
+
+/// What new hosts need to join.
+fn hosts(specs: &[(&Key, &Spec)], has_service: bool, found: &mut Found) {
+    let mut seen = BTreeSet::new();
+    for (_, spec) in specs {
+        let Spec::Server(server) = spec else { continue };
+        let Some(host) = server.host.as_ref().filter(|h| seen.insert(h.pool.as_str())) else { continue };
+        let pool = &host.pool;
+        let mut say = |what: String| found.blockers.push(format!("pool `{pool}`: {what}"));
+        if host.has_agent() && !has_service {
+            say("its hosts join a Stackyard server, and none runs here: start `stackyard server`".to_owned());
+        }
+        if let HostJoin::Command(command) = &host.join {
+            missing(command).into_iter().for_each(&mut say);
+        }
+        will_be_too_large(server.user_data.as_deref(), &host.join, host.disk.is_some()).into_iter().for_each(&mut say);
     }
 }
 

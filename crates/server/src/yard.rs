@@ -3,25 +3,27 @@
 use crate::apply::Run;
 use crate::error::Error;
 use crate::inventory::{Inventory, Owned};
+use crate::pools::{HostService, Known, judge};
 use crate::preflight::{Choices, Found, preflight};
+use futures_util::future::try_join;
 use stackyard_core::progress::{Event, Onlooker};
-use stackyard_core::yard::intend::Intended;
+use stackyard_core::yard::intend::{Intended, Spec};
 use stackyard_core::yard::observed::Observed;
 use stackyard_core::yard::plan::{Plan, plan, removal};
 use stackyard_core::yard::{Key, Kind};
 use stackyard_openstack::Cloud;
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, SystemTime};
 
 /// Looks at a removed yard before it is said that something is left: listings of some services
 /// show what is gone for a moment.
 const LOOKS: u32 = 4;
 
 /// One look at a cloud, and what is to be done.
-#[derive(Debug)]
 pub struct Session<'a> {
     cloud: &'a Cloud,
     intended: &'a Intended,
+    service: Option<&'a dyn HostService>,
     /// What the project has.
     pub inventory: Inventory,
     /// What it has of the yard.
@@ -43,10 +45,40 @@ impl<'a> Session<'a> {
     /// # Errors
     /// [`Error::Cloud`]
     pub async fn begin(cloud: &'a Cloud, intended: &'a Intended) -> Result<Self, Error> {
-        let inventory = Inventory::take(cloud).await?;
-        let observed = inventory.observe(&intended.yard, Some(intended));
+        Self::begin_with(cloud, intended, None).await
+    }
+
+    /// The same with the server that the yard's hosts join; without one nothing is known about
+    /// them beside what Nova says, and no new one can be made.
+    ///
+    /// # Errors
+    /// [`Error::Cloud`], [`Error::Service`].
+    pub async fn begin_with(
+        cloud: &'a Cloud,
+        intended: &'a Intended,
+        service: Option<&'a dyn HostService>,
+    ) -> Result<Self, Error> {
+        let service = service.filter(|_| has_agents(intended));
+        let members = async {
+            let Some(service) = service else { return Ok(None) };
+            let asked = service.hosts(&intended.yard).await;
+            asked.map(Some).map_err(|said| Error::Service { doing: "asking the server for its hosts", said })
+        };
+        let (inventory, members) = try_join(Inventory::take(cloud), members).await?;
+        let mut keys = HashMap::new();
+        if let Some(service) = service {
+            for pool in inventory.pools_with_keys(intended) {
+                let key = service.ssh_key(&intended.yard, pool).await;
+                let key =
+                    key.map_err(|said| Error::Service { doing: "asking the server for a pool's SSH key", said })?;
+                keys.insert(pool.to_owned(), key);
+            }
+        }
+        let mut observed = inventory.observe(&intended.yard, Some(intended));
+        let known = Known { members: members.as_deref(), keys: &keys, now: SystemTime::now() };
+        judge(&mut observed, &inventory, intended, &known);
         let plan = plan(intended, &observed);
-        Ok(Self { cloud, intended, inventory, observed, plan })
+        Ok(Self { cloud, intended, service, inventory, observed, plan })
     }
 
     /// What stands in the way of the plan, and what apply needs to know.
@@ -54,7 +86,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// [`Error::Cloud`]
     pub async fn preflight(&self) -> Result<Found, Error> {
-        preflight(self.cloud, &self.inventory, self.intended, &self.plan).await
+        preflight(self.cloud, &self.inventory, self.intended, &self.plan, self.service.is_some()).await
     }
 
     /// Carries the plan out. Where a creation's outcome was open for a while, looks again and
@@ -64,14 +96,24 @@ impl<'a> Session<'a> {
     /// [`Error::Steps`] and [`Error::Cloud`]; another run goes on.
     pub async fn apply(&self, choices: &Choices, onlooker: &dyn Onlooker) -> Result<(), Error> {
         let run = Run::new(self.cloud, &self.inventory, self.intended, &self.plan, choices, onlooker);
+        let run = run.with_service(self.service);
         if !run.apply().await? {
             return Ok(());
         }
         onlooker.see(Event::Note { step: None, text: "an answer got lost: looking for doubles".to_owned() });
-        let again = Self::begin(self.cloud, self.intended).await?;
-        Run::new(self.cloud, &again.inventory, self.intended, &again.plan, choices, onlooker).apply().await?;
+        let again = Self::begin_with(self.cloud, self.intended, self.service).await?;
+        let run = Run::new(self.cloud, &again.inventory, self.intended, &again.plan, choices, onlooker);
+        run.with_service(self.service).apply().await?;
         Ok(())
     }
+}
+
+/// Whether a yard has hosts that join a Stackyard server.
+fn has_agents(intended: &Intended) -> bool {
+    intended
+        .resources
+        .iter()
+        .any(|r| matches!(&r.spec, Spec::Server(s) if s.host.as_ref().is_some_and(|h| h.has_agent())))
 }
 
 /// Removes all that the cloud has of a yard, and looks again until nothing is left.

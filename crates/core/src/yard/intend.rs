@@ -1,6 +1,7 @@
 //! From a manifest to single resources with their dependencies and comparable fields.
 
 mod floating_ip;
+mod host;
 mod network;
 mod server;
 
@@ -8,6 +9,7 @@ use super::manifest::{self, Ipv6Mode, Manifest};
 use super::observed::Fields;
 use super::words::{PortRange, Size, is_resource_name, is_yard_name};
 use super::{Key, Kind};
+pub use host::{HostDisk, HostJoin, HostSpec, Pool};
 pub use network::rule_key;
 pub use server::{digest, key_of};
 
@@ -24,6 +26,8 @@ pub struct Intended {
     pub cloud: Option<String>,
     /// The resources, each after those that it needs.
     pub resources: Vec<Resource>,
+    /// Pools of container hosts.
+    pub pools: Vec<Pool>,
 }
 
 /// One resource.
@@ -145,6 +149,11 @@ pub enum Spec {
         /// The key.
         public_key: String,
     },
+    /// Keypair of a pool that joins by SSH; the private half is in the server's store.
+    PoolKeypair {
+        /// The pool.
+        pool: String,
+    },
     /// Volume.
     Volume {
         /// Name in the cloud.
@@ -221,6 +230,11 @@ pub struct ServerSpec {
     pub boot: Option<Key>,
     /// Server group.
     pub group: Option<Ref>,
+    /// What stands for the user data, ours included, in comparisons; it covers what the manifest
+    /// says, and nothing that differs from boot to boot.
+    pub digest: String,
+    /// What makes it a container host, if it is one.
+    pub host: Option<HostSpec>,
 }
 
 /// A mistake in a manifest that its form does not show.
@@ -240,7 +254,13 @@ pub struct Trouble {
 /// Every [`Trouble`] that is found: names that come twice or cannot be, references that cannot
 /// be meant, addresses outside of their network.
 pub fn intend(manifest: &Manifest) -> Result<Intended, Vec<Trouble>> {
-    let mut made = Maker { spec: &manifest.spec, resources: Vec::new(), index: HashMap::new(), troubles: Vec::new() };
+    let mut made = Maker {
+        spec: &manifest.spec,
+        resources: Vec::new(),
+        pools: Vec::new(),
+        index: HashMap::new(),
+        troubles: Vec::new(),
+    };
     made.words(manifest);
     made.networks();
     made.routers();
@@ -249,13 +269,19 @@ pub fn intend(manifest: &Manifest) -> Result<Intended, Vec<Trouble>> {
     made.volumes();
     made.server_groups();
     made.servers();
+    made.hosts();
     made.floating_ips();
     if !made.troubles.is_empty() {
         return Err(made.troubles);
     }
     let mut resources = made.resources;
     resources.sort_by_key(|r| r.key.kind);
-    Ok(Intended { yard: manifest.metadata.name.clone(), cloud: manifest.spec.cloud.clone(), resources })
+    Ok(Intended {
+        yard: manifest.metadata.name.clone(),
+        cloud: manifest.spec.cloud.clone(),
+        resources,
+        pools: made.pools,
+    })
 }
 
 impl Intended {
@@ -269,6 +295,7 @@ impl Intended {
 struct Maker<'m> {
     spec: &'m manifest::Spec,
     resources: Vec<Resource>,
+    pools: Vec<Pool>,
     /// Where a key stands in `resources`.
     index: HashMap<Key, usize>,
     troubles: Vec<Trouble>,

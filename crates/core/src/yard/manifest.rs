@@ -3,6 +3,7 @@
 //! what is in the cloud already.
 
 mod floating_ip;
+mod host;
 mod keypair;
 mod network;
 mod security_group;
@@ -10,6 +11,7 @@ mod server;
 mod volume;
 
 pub use floating_ip::FloatingIp;
+pub use host::{CommandJoin, DataVolume, DockerJoin, HostAddress, HostPool, HttpHook, Join, SshJoin, Via};
 pub use keypair::Keypair;
 pub use network::{Ipv6Mode, Network, NetworkRouter, Router, Subnet};
 pub use security_group::{Direction, Rule, SecurityGroup};
@@ -82,6 +84,9 @@ part! {
         /// Groups of servers that are kept apart or together.
         #[serde(default)]
         server_groups: Vec<ServerGroup>,
+        /// Pools of container hosts.
+        #[serde(default)]
+        hosts: Vec<HostPool>,
         /// Servers.
         #[serde(default)]
         servers: Vec<Server>,

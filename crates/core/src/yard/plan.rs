@@ -17,10 +17,11 @@
 //! for the removal of all that use it. From removing to making lead two kinds of edges (a security
 //! group goes after its ports have left it, a router's foot after the floating IPs); what is made
 //! and waits for a removal (for an address, a subnet's place at a router, a volume) waits for none
-//! of these.
+//! of these. Hosts of a pool are replaced a few at a time.
 
 mod decide;
 mod edges;
+mod pools;
 mod text;
 
 use super::intend::Intended;

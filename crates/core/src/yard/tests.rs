@@ -1,5 +1,7 @@
 //! Plans as golden texts, and the laws that hold for every yard.
 
+mod pools;
+
 use super::intend::{Intended, Resource, intend};
 use super::manifest::{Manifest, schema};
 use super::observed::{Observed, Seen, State};
@@ -275,6 +277,15 @@ fn specs() -> impl Strategy<Value = Value> {
                 (0..rules).map(|i| json!({"proto": "tcp", "port": 80 + u32::from(i), "from": "web"})).collect();
             let mut volumes = Vec::new();
             let mut ips = Vec::new();
+            let hosts: Vec<Value> = (servers.iter().enumerate())
+                .map(|(i, (network, group, volume, ip, image, boot))| {
+                    let disk = if *volume { json!({"size": 1}) } else { Value::Null };
+                    let join = if *group { json!({"docker": {}}) } else { json!({"ssh": {}}) };
+                    json!({"pool": format!("h{i}"), "count": 1 + network, "flavor": "f", "image": format!("i{image}"),
+                        "network": format!("n{}", network % count), "dataVolume": disk, "join": join,
+                        "floatingIP": *ip && routed[network % count], "userData": if *boot { "a" } else { "b" }})
+                })
+                .collect();
             let servers: Vec<Value> = (servers.into_iter().enumerate())
                 .map(|(i, (network, group, volume, ip, image, boot))| {
                     let name = format!("s{i}");
@@ -291,7 +302,7 @@ fn specs() -> impl Strategy<Value = Value> {
                 })
                 .collect();
             json!({"networks": networks, "securityGroups": [{"name": "web", "rules": rules}],
-                "volumes": volumes, "servers": servers, "floatingIPs": ips})
+                "volumes": volumes, "servers": servers, "floatingIPs": ips, "hosts": hosts})
         },
     )
 }

@@ -61,6 +61,37 @@ impl fmt::Display for PortRange {
     }
 }
 
+/// A share of a pool: a number of hosts, or a percentage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Share {
+    /// So many.
+    Count(u32),
+    /// So many of a hundred.
+    Percent(u32),
+}
+
+impl Share {
+    /// So many of `all`: rounded down, one at least.
+    pub fn of(self, all: u32) -> u32 {
+        let n = match self {
+            Self::Count(n) => n,
+            Self::Percent(p) => u32::try_from(u64::from(all) * u64::from(p) / 100).unwrap_or(u32::MAX),
+        };
+        n.max(1)
+    }
+}
+
+impl FromStr for Share {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "a number of hosts or a percentage is expected, as 2 or 25%".to_owned();
+        match text.trim().strip_suffix('%') {
+            Some(p) => p.trim().parse().ok().filter(|p| (1..=100).contains(p)).map(Self::Percent).ok_or_else(wrong),
+            None => text.trim().parse().ok().filter(|n| *n > 0).map(Self::Count).ok_or_else(wrong),
+        }
+    }
+}
+
 macro_rules! text_or_number {
     ($type:ident, $pattern:literal) => {
         impl<'de> Deserialize<'de> for $type {
@@ -96,6 +127,7 @@ macro_rules! text_or_number {
 }
 text_or_number!(Size, "^[0-9]+ ?([GT](i|iB)?)?$");
 text_or_number!(PortRange, "^[0-9]+(-[0-9]+)?$");
+text_or_number!(Share, "^[0-9]+%?$");
 
 /// Whether a text can name a yard: lower case letters, digits and dashes, as in a host name. No
 /// underscore: see [`super::Mark::as_name`].

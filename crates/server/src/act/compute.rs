@@ -3,9 +3,10 @@
 use crate::apply::{Run, Trouble};
 use crate::inventory::{MARK, metadata_mark};
 use crate::observe::{FLAVOR, IMAGE, USER_DATA};
+use crate::pools::JOINED;
 use crate::steady::{once, removed, steady};
 use serde_json::{Value, json};
-use stackyard_core::yard::intend::{Ref, ServerSpec, Spec, digest, key_of};
+use stackyard_core::yard::intend::{Ref, ServerSpec, Spec, key_of};
 use stackyard_core::yard::plan::Step;
 use stackyard_core::yard::{Key, Kind};
 use stackyard_openstack::{
@@ -25,6 +26,10 @@ const LEAVE: Duration = Duration::from_secs(300);
 const GROW: &str = "not every storage grows a volume while a server has it: take it from the server's `volumes`, run \
     `up`, and give it back with the new size; if its state is error_extending, an administrator resets that with \
     `openstack volume set --state available`";
+/// The same for the volume of a host.
+const GROW_OF_HOST: &str = "this storage does not grow a volume while a server has it: remove the server (`openstack \
+    server delete`) and run `up`, which grows the volume before it gives it to the next host; if its state is \
+    error_extending, an administrator resets that with `openstack volume set --state available`, once it is free";
 /// Lines of a failed server's console that are shown.
 const TAIL: u32 = 20;
 
@@ -95,17 +100,25 @@ impl Run<'_> {
             None => None,
         };
         let image = server.image.as_ref().filter(|_| boot.is_none()).map(|i| self.image(i)).transpose()?;
+        let disk = match &server.host {
+            Some(host) => self.free_disk(key, host).await?,
+            None => None,
+        };
+        let mut devices: Vec<BlockDevice> = boot.into_iter().map(boot_device).collect();
+        // Where there is any, Nova wants to hear of the disk from the image, too.
+        devices.extend(image.clone().filter(|_| disk.is_some()).map(image_device));
+        devices.extend(disk.map(data_device));
         let new = NewServer {
             name: key.name.clone(),
             flavor: flavor.ok_or_else(|| format!("no flavor {}", server.flavor))?,
             image: image.unwrap_or_default(),
             networks: if ports.is_empty() { Nics::None } else { Nics::List(ports) },
             key_name,
-            user_data: server.user_data.as_deref().map(user_data),
+            user_data: self.boot_data(key, server).await?.as_deref().map(user_data),
             metadata: self.metadata(key, server),
             availability_zone: server.availability_zone.clone(),
             config_drive: server.config_drive,
-            block_device_mapping_v2: boot.into_iter().map(boot_device).collect(),
+            block_device_mapping_v2: devices,
             tags: server.tags.clone(),
             ..NewServer::default()
         };
@@ -133,8 +146,10 @@ impl Run<'_> {
         metadata.insert(MARK.to_owned(), self.mark(key).to_string());
         metadata.insert(FLAVOR.to_owned(), server.flavor.clone());
         metadata.extend(server.image.as_ref().map(|i| (IMAGE.to_owned(), i.clone())));
-        let data = server.user_data.as_deref();
-        metadata.extend(data.map(|d| (USER_DATA.to_owned(), digest(Some(d)))));
+        if !server.digest.is_empty() {
+            metadata.insert(USER_DATA.to_owned(), server.digest.clone());
+        }
+        metadata.extend(server.host.iter().flat_map(|host| self.host_metadata(host)));
         metadata
     }
 
@@ -149,7 +164,11 @@ impl Run<'_> {
             self.steadily(key, action).await
         };
         if step.changes.iter().any(|c| c.field == "metadata") {
-            put("metadata", json!({"metadata": self.metadata(key, server)})).await?;
+            let mut metadata = self.metadata(key, server);
+            // How it joined is not in the manifest.
+            let now = self.inventory.servers.iter().find(|s| s.id == id);
+            metadata.extend(now.and_then(|s| s.metadata.get_key_value(JOINED)).map(|(k, v)| (k.clone(), v.clone())));
+            put("metadata", json!({"metadata": metadata})).await?;
         }
         if step.changes.iter().any(|c| c.field == "tags") {
             put("tags", json!({"tags": server.tags})).await?;
@@ -177,17 +196,22 @@ impl Run<'_> {
             self.cloud.wait_until::<Volume>(id, "larger", LEAVE, fits).await.map(drop)
         };
         let grown = self.steadily(key, wait).await;
-        grown.map_err(|trouble| Trouble { hint: trouble.hint.or_else(|| Some(GROW.to_owned())), ..trouble })
+        let hint = if self.is_of_host(key) { GROW_OF_HOST } else { GROW };
+        grown.map_err(|trouble| Trouble { hint: trouble.hint.or_else(|| Some(hint.to_owned())), ..trouble })
     }
 
     pub(super) async fn attach(&self, key: &Key, server: &Key, volume: &Ref) -> Result<String, Trouble> {
+        let key_server = server;
         let (server, volume) = (self.id(server)?, self.refer(volume)?);
         let make = async || self.cloud.attach_volume(&server, &volume).await;
         let find = async || {
             let now: Volume = self.cloud.get(&volume).await?;
             Ok(now.attachments.iter().any(|a| a.server_id == server).then_some(()))
         };
-        match once(self.told(key), || {}, make, find).await {
+        // A host's volume was attached as its server was made.
+        let attached = self.is_host(key_server) && find().await?.is_some();
+        let made = async || if attached { Ok(()) } else { once(self.told(key), || {}, make, find).await };
+        match made().await {
             // Said of a second try, too.
             Err(e) if e.status() == Some(400) && find().await?.is_some() => {}
             other => other?,
@@ -234,9 +258,26 @@ impl Run<'_> {
         }
     }
 
+    /// Whether a volume is a host's own.
+    fn is_of_host(&self, volume: &Key) -> bool {
+        let disk = |spec: &Spec| match spec {
+            Spec::Server(s) => s.host.as_ref().and_then(|h| h.disk.as_ref()).is_some_and(|d| d.volume == *volume),
+            _ => false,
+        };
+        self.intended.values().any(|r| disk(&r.spec))
+    }
+
+    fn is_host(&self, server: &Key) -> bool {
+        matches!(self.spec(server), Ok(Spec::Server(s)) if s.host.is_some())
+    }
+
     /// A server's failure with the end of its console.
     async fn explain(&self, id: &str, error: Error) -> Trouble {
-        let mut trouble = Trouble::from(error);
+        self.with_console(id, Trouble::from(error)).await
+    }
+
+    /// Adds the end of a server's console.
+    pub(crate) async fn with_console(&self, id: &str, mut trouble: Trouble) -> Trouble {
         if let Ok(console) = self.cloud.console(id, Some(TAIL)).await
             && !console.trim().is_empty()
         {
@@ -255,6 +296,23 @@ impl Run<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// The disk that Nova fills from the image.
+fn image_device(image: String) -> BlockDevice {
+    BlockDevice {
+        boot_index: "0".to_owned(),
+        source_type: "image".to_owned(),
+        destination_type: "local".to_owned(),
+        uuid: Some(image),
+        delete_on_termination: Some(true),
+        ..BlockDevice::default()
+    }
+}
+
+/// A volume that is there as soon as the server boots.
+fn data_device(volume: String) -> BlockDevice {
+    BlockDevice { boot_index: "-1".to_owned(), ..boot_device(volume) }
 }
 
 fn boot_device(volume: String) -> BlockDevice {

@@ -92,7 +92,7 @@ impl Maker<'_> {
         }
     }
 
-    fn networks_of(&mut self, path: &str, server: &Server) -> Option<Vec<Attach>> {
+    pub(super) fn networks_of(&mut self, path: &str, server: &Server) -> Option<Vec<Attach>> {
         if server.network.is_some() && !server.networks.is_empty() {
             self.trouble(
                 format!("{path}.network"),
@@ -111,7 +111,7 @@ impl Maker<'_> {
         }
     }
 
-    fn server(&mut self, path: &str, name: &str, server: &Server, networks: &[Attach]) {
+    pub(super) fn server(&mut self, path: &str, name: &str, server: &Server, networks: &[Attach]) {
         let key = Key::new(Kind::Server, name);
         let mut needs = Vec::new();
         let mut ports = Vec::new();
@@ -178,6 +178,8 @@ impl Maker<'_> {
             config_drive: server.config_drive,
             boot,
             group,
+            digest: digest(server.user_data.as_deref().filter(|t| !t.is_empty())),
+            host: None,
         };
         self.add(path, key.clone(), Spec::Server(Box::new(spec)), fields, needs);
         for volume in &server.volumes {

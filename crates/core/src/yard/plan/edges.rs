@@ -13,6 +13,7 @@ impl Planner<'_> {
         self.removals_after_users(&mut after);
         self.makings_after_needs(&mut after);
         self.makings_after_room(&mut after);
+        self.pools_in_turns(&mut after);
         for (step, after) in self.steps.iter_mut().zip(after) {
             let mut after: Vec<usize> = after.into_iter().collect();
             after.sort_unstable();
@@ -145,6 +146,11 @@ impl Planner<'_> {
                 Spec::Attachment { .. } => {
                     let volume = resource.needs.iter().find(|n| n.key.kind == Kind::Volume);
                     after[step].extend(volume.and_then(|v| volumes.get(&v.key)).into_iter().flatten());
+                }
+                // It gets its volume as it is made.
+                Spec::Server(server) => {
+                    let disk = server.host.as_ref().and_then(|h| h.disk.as_ref());
+                    after[step].extend(disk.and_then(|d| volumes.get(&d.volume)).into_iter().flatten());
                 }
                 _ => {}
             }

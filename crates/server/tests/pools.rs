@@ -1,0 +1,305 @@
+//! Pools of hosts on a cloud that is not there, with a server that hosts join as soon as they have
+//! booted: counts of requests, draining, turns, and runs that are broken off.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use base64::Engine as _;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, stream};
+use serde_json::{Value, json};
+use stackyard_core::agent::AgentConfig;
+use stackyard_core::yard::intend::{Intended, intend};
+use stackyard_core::yard::plan::Action;
+use stackyard_core::yard::{Key, Kind};
+use stackyard_fake::{Booted, Fake};
+use stackyard_openstack::{Cloud, CloudConfig, CloudEntry, Options, RetryPolicy};
+use stackyard_server::{Error, HostService, Member, Newcomer, Session, SshTarget, Ticket};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime};
+
+fn yard(pool: Value) -> Intended {
+    let mut hosts =
+        json!({"pool": "web", "count": 3, "flavor": "m1.host", "image": "host-a", "dataVolume": {"size": 4}});
+    hosts.as_object_mut().unwrap().extend(pool.as_object().unwrap().clone());
+    let manifest = json!({
+        "apiVersion": "stackyard.dev/v1", "kind": "Yard", "metadata": {"name": "shop"},
+        "spec": {
+            "networks": [{"name": "front", "cidr": "10.20.0.0/16", "router": {"external": "public"}}],
+            "hosts": [hosts],
+        },
+    });
+    intend(&serde_json::from_value(manifest).unwrap()).unwrap()
+}
+
+async fn connect(fake: &Fake) -> Cloud {
+    let entry = CloudEntry {
+        auth_url: fake.auth_url(),
+        username: "u".into(),
+        password: "p".into(),
+        project_name: "p".into(),
+        domain_name: "Default".into(),
+        region_name: "R".into(),
+        cacert: None,
+    };
+    let mut config = CloudConfig::from_entry("fake", &entry);
+    config.timeout = Some(Duration::from_secs(30));
+    let retry = RetryPolicy { first_wait: Duration::from_millis(20), ..RetryPolicy::default() };
+    Cloud::connect(config, Options { retry, ..Options::default() }).await.unwrap()
+}
+
+/// A server that believes every host whose user data has a token that it made.
+struct Joins {
+    fake: Fake,
+    minted: Mutex<BTreeSet<String>>,
+    /// Containers by name of the host.
+    containers: Mutex<BTreeMap<String, usize>>,
+    did: Mutex<Vec<String>>,
+}
+
+impl Joins {
+    fn new(fake: &Fake) -> Self {
+        let (minted, containers, did) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { fake: fake.clone(), minted, containers, did }
+    }
+
+    fn note(&self, what: String) {
+        self.did.lock().unwrap().push(what);
+    }
+
+    fn member(&self, server: &Booted) -> Option<Member> {
+        let token = config(&server.user_data)?.token?;
+        let joined = self.minted.lock().unwrap().contains(&token);
+        let containers = self.containers.lock().unwrap().get(&server.name).copied().unwrap_or(0);
+        joined.then(|| Member {
+            id: token,
+            name: server.name.clone(),
+            server_id: Some(server.id.clone()),
+            connected: true,
+            joined: SystemTime::now(),
+            last_seen: Some(SystemTime::now()),
+            docker: "20.10".into(),
+            containers,
+        })
+    }
+}
+
+/// The agent's configuration in user data.
+fn config(user_data: &str) -> Option<AgentConfig> {
+    let base64 = base64::engine::general_purpose::STANDARD;
+    let text = String::from_utf8(base64.decode(user_data).ok()?).ok()?;
+    let lines = text.lines().skip_while(|l| !l.contains("agent.json.new <<")).skip(1);
+    let block: String = lines.take_while(|l| *l != "STACKYARD").collect();
+    serde_json::from_slice(&base64.decode(block).ok()?).ok()
+}
+
+impl HostService for Joins {
+    fn hosts<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<Member>, String>> {
+        let booted = self.fake.world().booted();
+        async move { Ok(booted.iter().filter_map(|s| self.member(s)).collect()) }.boxed()
+    }
+
+    fn mint<'a>(&'a self, host: Newcomer<'a>) -> BoxFuture<'a, Result<Ticket, String>> {
+        let token = format!("{}-{}", host.name, self.minted.lock().unwrap().len());
+        self.minted.lock().unwrap().insert(token.clone());
+        async move { Ok(Ticket { server: vec!["https://192.0.2.1:7440".into()], ca: "ca".into(), token }) }.boxed()
+    }
+
+    fn drain<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), String>> {
+        self.note(format!("drain {id}"));
+        self.containers.lock().unwrap().clear();
+        async { Ok(()) }.boxed()
+    }
+
+    fn forget<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), String>> {
+        self.note(format!("forget {id}"));
+        async { Ok(()) }.boxed()
+    }
+
+    fn ssh_key<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<String, String>> {
+        async { Ok("ssh-ed25519 AAAA pool".to_owned()) }.boxed()
+    }
+
+    fn ssh_join<'a>(
+        &'a self,
+        target: SshTarget<'a>,
+        _: &'a (dyn Fn(String) + Send + Sync),
+    ) -> BoxFuture<'a, Result<(), String>> {
+        let name = target.host.name.to_owned();
+        async move { Err(format!("{name} has no SSH here")) }.boxed()
+    }
+}
+
+async fn up(cloud: &Cloud, yard: &Intended, joins: &Joins) -> Result<bool, Error> {
+    let session = Session::begin_with(cloud, yard, Some(joins)).await?;
+    let found = session.preflight().await?;
+    assert!(found.blockers.is_empty(), "{:?}", found.blockers);
+    session.apply(&found.choices, &()).await?;
+    Ok(!session.plan.is_noop())
+}
+
+async fn vanishes(fake: &Fake) -> Result<(), String> {
+    Session::remove(&connect(fake).await, "shop", &()).await.map_err(|e| format!("down: {e}"))?;
+    let left = fake.world().left();
+    if left.is_empty() { Ok(()) } else { Err(format!("left behind: {left:?}")) }
+}
+
+#[tokio::test]
+async fn a_hundred_hosts() {
+    let fake = Fake::start(Duration::from_millis(3)).await.unwrap();
+    let boot = Duration::from_secs(3);
+    fake.world().boots_in(boot);
+    let (cloud, joins, yard) = (connect(&fake).await, Joins::new(&fake), yard(json!({"count": 100})));
+    fake.fail(|_, _| None);
+    let begun = Instant::now();
+    up(&cloud, &yard, &joins).await.unwrap();
+    let took = begun.elapsed();
+    let mutating = fake.seen().iter().filter(|s| s.method != "GET").count();
+    println!("100 hosts: {mutating} mutating of {} requests, {took:?} with boots of {boot:?}", fake.seen().len());
+    // Network, subnet, router, its foot.
+    assert!(mutating <= 4 + 4 * 100, "{mutating} mutating requests");
+    assert!(took < boot + Duration::from_secs(10), "{took:?}");
+    fake.fail(|_, _| None);
+    assert!(!up(&cloud, &yard, &joins).await.unwrap());
+    let seen = fake.seen();
+    assert!(seen.len() <= 15 && seen.iter().all(|s| s.method == "GET"), "{seen:?}");
+    vanishes(&fake).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_host_gets_its_volume_and_keeps_it() {
+    let fake = Fake::start(Duration::ZERO).await.unwrap();
+    let (cloud, joins) = (connect(&fake).await, Joins::new(&fake));
+    up(&cloud, &yard(json!({"count": 1})), &joins).await.unwrap();
+    let before = config(&fake.world().booted()[0].user_data).unwrap();
+    let volume = before.data_volume.unwrap();
+    assert_eq!(volume.mount, "/var/lib/docker");
+    up(&cloud, &yard(json!({"count": 1, "image": "host-b"})), &joins).await.unwrap();
+    let after = config(&fake.world().booted()[0].user_data).unwrap();
+    assert_ne!(before.token, after.token);
+    assert_eq!(after.data_volume.unwrap().id, volume.id);
+    assert_eq!(fake.world().count("volumes"), 1);
+}
+
+#[tokio::test]
+async fn fewer_hosts_are_drained_first_and_forgotten() {
+    let fake = Fake::start(Duration::ZERO).await.unwrap();
+    let (cloud, joins) = (connect(&fake).await, Joins::new(&fake));
+    up(&cloud, &yard(json!({})), &joins).await.unwrap();
+    joins.containers.lock().unwrap().insert("web-3".into(), 2);
+    up(&cloud, &yard(json!({"count": 2})), &joins).await.unwrap();
+    let did = joins.did.lock().unwrap().clone();
+    assert_eq!(did.iter().filter(|d| d.contains("web-3")).count(), did.len(), "{did:?}");
+    assert!(did[0].starts_with("drain web-3") && did.len() == 2 && did[1].starts_with("forget web-3"), "{did:?}");
+    let world = fake.world();
+    assert_eq!((world.count("servers"), world.count("volumes")), (2, 2));
+}
+
+#[tokio::test]
+async fn hosts_are_replaced_one_after_the_other() {
+    let fake = Fake::start(Duration::ZERO).await.unwrap();
+    let (cloud, joins) = (connect(&fake).await, Joins::new(&fake));
+    up(&cloud, &yard(json!({})), &joins).await.unwrap();
+    fake.fail(|_, _| None);
+    up(&cloud, &yard(json!({"image": "host-b"})), &joins).await.unwrap();
+    let servers: Vec<String> = (fake.seen().into_iter())
+        .filter(|s| s.method != "GET" && s.path.contains("/servers") && !s.path.contains("action"))
+        .map(|s| s.method)
+        .collect();
+    assert_eq!(servers, ["DELETE", "POST", "DELETE", "POST", "DELETE", "POST"]);
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_join_is_replaced_by_the_next_run() {
+    let fake = Fake::start(Duration::ZERO).await.unwrap();
+    let (cloud, joins) = (connect(&fake).await, Joins::new(&fake));
+    let mut yard = yard(json!({"count": 1}));
+    yard.pools[0].join_timeout = 0;
+    let error = up(&cloud, &yard, &joins).await.unwrap_err().to_string();
+    assert!(error.contains("server web-1: it has not joined") && error.contains("end of its console"), "{error}");
+    // It has joined meanwhile, and is good.
+    assert!(Session::begin_with(&cloud, &yard, Some(&joins)).await.unwrap().plan.is_noop());
+    // It never will.
+    joins.minted.lock().unwrap().clear();
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let session = Session::begin_with(&cloud, &yard, Some(&joins)).await.unwrap();
+    let step = |s: &&stackyard_core::yard::plan::Step| s.key == Key::new(Kind::Server, "web-1");
+    let last = session.plan.steps.iter().rfind(step).unwrap();
+    assert_eq!((last.action, last.reasons.join("")), (Action::Recreate, "it has not joined within 0 minutes".into()));
+}
+
+#[tokio::test]
+async fn commands_are_fetched_fresh_and_their_end_is_kept() {
+    let fake = Fake::start(Duration::ZERO).await.unwrap();
+    let cloud = connect(&fake).await;
+    let pool = |script: &str| {
+        let program = ["sh", "-c", script];
+        yard(json!({"count": 2, "join": {"command": {"program": program, "suffix": "--worker"}}}))
+    };
+    let up = async |yard: &Intended| {
+        let session = Session::begin(&cloud, yard).await?;
+        let found = session.preflight().await?;
+        session.apply(&found.choices, &()).await.map(|()| session.plan.is_noop())
+    };
+    // What cannot be fetched stops the rest before there is a server.
+    let error = up(&pool("echo out of tokens >&2; exit 1")).await.unwrap_err().to_string();
+    assert!(error.contains("out of tokens"), "{error}");
+    assert_eq!(fake.world().count("servers"), 0);
+    fake.fail(|_, _| None);
+    // The program is part of what the manifest says of a host; that the token is another one is not.
+    let good = pool("echo join $STACKYARD_HOST with $(date +%N)");
+    assert!(!up(&good).await.unwrap());
+    assert!(up(&good).await.unwrap());
+    for server in fake.world().booted() {
+        let text = base64::engine::general_purpose::STANDARD.decode(&server.user_data).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let block: String =
+            text.lines().skip_while(|l| !l.contains("command <<")).skip(1).take_while(|l| *l != "STACKYARD").collect();
+        let command = String::from_utf8(base64::engine::general_purpose::STANDARD.decode(block).unwrap()).unwrap();
+        assert!(command.starts_with(&format!("join {} with ", server.name)), "{command}");
+        assert!(command.ends_with(" --worker\n"), "{command}");
+    }
+    vanishes(&fake).await.unwrap();
+}
+
+#[tokio::test]
+async fn without_a_server_no_host_is_made() {
+    let fake = Fake::start(Duration::ZERO).await.unwrap();
+    let (cloud, yard) = (connect(&fake).await, yard(json!({})));
+    let session = Session::begin(&cloud, &yard).await.unwrap();
+    let found = session.preflight().await.unwrap();
+    assert!(found.blockers.iter().any(|b| b.contains("stackyard server")), "{:?}", found.blockers);
+}
+
+/// A run that is broken off leaves its requests on their way, as SIGKILL does.
+#[tokio::test]
+async fn broken_off_at_fifty_moments() {
+    let wrong: Vec<String> = stream::iter(0..50u64)
+        .map(|n| async move {
+            let moment = |salt: u64| Duration::from_millis((n + salt).wrapping_mul(2_654_435_761) % 900);
+            let fake = Fake::start(Duration::from_millis(3)).await.unwrap();
+            let joins = Joins::new(&fake);
+            for (salt, pool) in
+                [(1, json!({})), (7, json!({"image": "host-b", "maxUnavailable": 2})), (3, json!({"count": 1}))]
+            {
+                let cloud = connect(&fake).await;
+                let _ = tokio::time::timeout(moment(salt), up(&cloud, &yard(pool), &joins)).await;
+            }
+            let (cloud, last) = (connect(&fake).await, yard(json!({"count": 2, "image": "host-b"})));
+            let run = async {
+                up(&cloud, &last, &joins).await.map_err(|e| format!("up: {e}"))?;
+                let again = Session::begin_with(&cloud, &last, Some(&joins)).await.map_err(|e| e.to_string())?;
+                if !again.plan.is_noop() {
+                    return Err(format!("a second up has something to do:\n{}", again.plan));
+                }
+                vanishes(&fake).await
+            };
+            let ended = tokio::time::timeout(Duration::from_secs(120), run).await.unwrap_or(Err("it hangs".into()));
+            ended.err().map(|e| format!("run {n}: {e}"))
+        })
+        .buffer_unordered(8)
+        .filter_map(std::future::ready)
+        .collect()
+        .await;
+    assert!(wrong.is_empty(), "{} runs went wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
