@@ -31,6 +31,9 @@ const HANDSHAKE: Duration = Duration::from_secs(20);
 /// How often the server is asked for a sign of life.
 const PING: Duration = Duration::from_secs(15);
 
+/// How long the first message waits for Docker Engine, whose version it tells.
+const ENGINE: Duration = Duration::from_secs(3);
+
 /// Silence after which the server counts as dead.
 const DEAD: Duration = Duration::from_secs(45);
 
@@ -140,6 +143,8 @@ async fn talk(
     let (sink, source) = socket.split();
     let (out, queue) = mpsc::channel(QUEUE);
     let heard = watch::Sender::new(Instant::now());
+    // At a start, the engine answers a moment later than the server.
+    let _ = timeout(ENGINE, host.docker.subscribe().wait_for(|d| d.engine.is_some())).await;
     let version = host.docker.borrow().version.clone();
     let hello = ToServer::Hello { protocol: PROTOCOL, facts: facts::facts(&version), revision: parts.revision() };
     let mut streams = Streams::new(host.clone(), parts.clone(), out);

@@ -98,7 +98,7 @@ impl Work {
                 return;
             }
             let newer = if failed {
-                self.pause(backoff.next()).await
+                self.pause_after_failure(backoff.next()).await
             } else {
                 backoff.reset();
                 self.watch(&wish).await
@@ -132,6 +132,16 @@ impl Work {
         tokio::select! {
             changed = self.wish.changed() => changed.is_ok(),
             () = tokio::time::sleep(time) => false,
+        }
+    }
+
+    /// As [`pause`](Self::pause), but not longer than until a lost engine is back.
+    async fn pause_after_failure(&mut self, time: Duration) -> bool {
+        let mut docker = self.host.docker.subscribe();
+        let lost = docker.borrow_and_update().engine.is_none();
+        tokio::select! {
+            newer = self.pause(time) => newer,
+            _ = docker.wait_for(|d| d.engine.is_some()), if lost => false,
         }
     }
 

@@ -41,7 +41,7 @@ impl Parts {
         match self.host.state.read::<Desired>(FILE) {
             Ok(Some(desired)) => {
                 self.host.say(format!(
-                    "goes on with revision {} of what should run here: {} stacks",
+                    "goes on with revision {} of what should run here (stacks: {})",
                     desired.revision,
                     desired.parts.len()
                 ));

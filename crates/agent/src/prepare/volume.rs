@@ -47,6 +47,7 @@ pub fn bring(
     if is_mounted(wanted, &device, mount)? {
         say(format!("volume {} ({}) is mounted at {}", wanted.id, device.display(), mount.display()));
     } else {
+        docker_is_away(wanted, mount)?;
         let kind = make(wanted, &device, state, onlooker)?;
         check(wanted, &device, &kind)?;
         attach_to(wanted, &device, mount, &kind)?;
@@ -190,6 +191,25 @@ fn attach_to(wanted: &DataVolume, device: &Path, mount: &Path, kind: &str) -> Re
     })
 }
 
+/// Docker Engine must not run while its data directory gets another disk.
+///
+/// Its socket does not tell: systemd opens it before the engine starts.
+fn docker_is_away(wanted: &DataVolume, mount: &Path) -> Result<(), Error> {
+    let pid = std::fs::read_to_string("/run/docker.pid").unwrap_or_default();
+    let name = std::fs::read_to_string(format!("/proc/{}/comm", pid.trim())).unwrap_or_default();
+    let used = std::fs::read_dir(mount).is_ok_and(|mut entries| entries.next().is_some());
+    if name.trim() == "dockerd" && used {
+        return Err(Error::InTheWay {
+            id: wanted.id.clone(),
+            mount: mount.to_owned(),
+            what: "there are files in it, and Docker Engine runs: stop it first (systemctl stop docker docker.socket), or \
+                   restart this machine"
+                .to_owned(),
+        });
+    }
+    Ok(())
+}
+
 /// Whether the volume is mounted where it should be.
 ///
 /// # Errors
@@ -199,7 +219,9 @@ fn is_mounted(wanted: &DataVolume, device: &Path, mount: &Path) -> Result<bool, 
     let number = format!("{}:{}", rustix::fs::major(number), rustix::fs::minor(number));
     let table = Path::new("/proc/self/mountinfo");
     let table = std::fs::read_to_string(table).map_err(Error::system("read", table))?;
-    let target = std::path::absolute(mount).map_err(Error::system("look at", mount))?;
+    // The kernel tells places without symbolic links.
+    let target = mount.canonicalize().or_else(|_| std::path::absolute(mount));
+    let target = target.map_err(Error::system("look at", mount))?;
     let in_the_way = |what: String| Error::InTheWay { id: wanted.id.clone(), mount: mount.to_owned(), what };
     // What was mounted last at a place is what is seen there.
     match mounts(&table).filter(|m| m.at == target).last() {
