@@ -103,6 +103,8 @@ fn spec(node: &Node, log: &Log) -> Option<Spec> {
         server_groups: list(&fields, "serverGroups"),
         hosts: list(&fields, "hosts"),
         servers: list(&fields, "servers"),
+        load_balancers: list(&fields, "loadBalancers"),
+        object_containers: list(&fields, "objectContainers"),
         floating_ips: list(&fields, "floatingIPs"),
     };
     fields.finish(true, &[]);

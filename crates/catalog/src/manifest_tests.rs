@@ -76,6 +76,35 @@ fn mistakes_of_meaning_have_places() {
 }
 
 #[test]
+fn mistakes_in_load_balancers_and_containers_have_places() {
+    let text = format!(
+        "{HEAD}  networks:\n    - {{name: front, cidr: 10.0.0.0/24}}\n    - {{name: back, cidr: 10.1.0.0/24}}\n  \
+         servers:\n    - {{name: web, count: 2, flavor: f, image: i, network: front}}\n  loadBalancers:\n    \
+         - name: all\n      network: front\n      address: 10.1.0.9\n      listeners:\n        \
+         - {{port: 80, servers: [web, web-1, wob]}}\n        - {{port: 80, servers: [{{server: web, network: back}}]}}\n        \
+         - {{port: 81, healthMonitor: {{delay: 2, path: /x}}}}\n    - {{name: none, listeners: []}}\n  objectContainers:\n    \
+         - {{name: files, metadata: {{Owner: me, owner: you, Stackyard-x: y, a_b: c}}}}\n  floatingIPs:\n    \
+         - {{loadBalancer: al}}\n    - {{server: web-1, loadBalancer: all}}\n"
+    );
+    assert_eq!(
+        errors(&text),
+        "yard.yaml:13:16: spec.loadBalancers[0].address: `10.1.0.9` is in no subnet of network `front`\n\
+         yard.yaml:15:37: spec.loadBalancers[0].listeners[0].servers[1]: `web-1` is there twice\n\
+         yard.yaml:15:44: spec.loadBalancers[0].listeners[0].servers[2]: the yard has no server `wob`; it has web-1, web-2\n\
+         yard.yaml:16:11: spec.loadBalancers[0].listeners[1]: there are two listeners on tcp 80\n\
+         yard.yaml:16:32: spec.loadBalancers[0].listeners[1].servers[0]: server `web-1` is not on network `back`\n\
+         yard.yaml:17:37: spec.loadBalancers[0].listeners[2].healthMonitor: `timeout` is at least 1 and at most `delay`\n\
+         yard.yaml:17:54: spec.loadBalancers[0].listeners[2].healthMonitor.path: a path goes with http or https; add `type: http`\n\
+         yard.yaml:18:7: spec.loadBalancers[1]: load balancer `none` names no network; add `network: NAME`\n\
+         yard.yaml:20:31: spec.objectContainers[0].metadata: `stackyard-x` is Stackyard's own; use another name\n\
+         yard.yaml:20:31: spec.objectContainers[0].metadata: `a_b` cannot be a key; use letters, digits and dashes\n\
+         yard.yaml:20:31: spec.objectContainers[0].metadata: `owner` is there twice, since case does not count\n\
+         yard.yaml:22:22: spec.floatingIPs[0].loadBalancer: the yard has no load balancer `al`; it has all\n\
+         yard.yaml:23:37: spec.floatingIPs[1].loadBalancer: it cannot lead to a `server` and a `loadBalancer`; keep one of them"
+    );
+}
+
+#[test]
 fn files_are_read_beside_the_manifest() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("id.pub"), "ssh-ed25519 AAAAC3 me@here\n").unwrap();

@@ -12,7 +12,7 @@ impl World {
         let body = &request.body;
         match (request.method, request.path.as_slice()) {
             ("GET", ["limits"]) => {
-                (200, json!({"limits": {"absolute": {"maxTotalInstances": 1000, "totalInstancesUsed": 0}}}))
+                (200, json!({"limits": {"absolute": {"maxTotalInstances": -1, "totalInstancesUsed": 0}}}))
             }
             ("GET", ["flavors", "detail"]) => self.list("flavors", request),
             ("GET", ["servers", "detail"]) => self.list("servers", request),

@@ -41,6 +41,8 @@ struct Inner {
     world: Mutex<World>,
     seen: Mutex<Vec<Seen>>,
     judge: Mutex<Option<Box<Judge>>>,
+    /// Types of services that the catalog leaves out.
+    without: Mutex<Vec<String>>,
     delay: Duration,
     address: String,
 }
@@ -60,6 +62,7 @@ impl Fake {
             world: Mutex::new(World::new()),
             seen: Mutex::default(),
             judge: Mutex::default(),
+            without: Mutex::default(),
             delay,
             address: format!("http://{}", listener.local_addr()?),
         }));
@@ -85,6 +88,11 @@ impl Fake {
         *lock(&self.0.judge) = Some(Box::new(judge));
     }
 
+    /// Leaves these types of services out of the catalog of later logins.
+    pub fn without(&self, types: &[&str]) {
+        *lock(&self.0.without) = types.iter().map(|t| (*t).to_owned()).collect();
+    }
+
     /// Requests since the last [`Fake::fail`], logins not counted.
     pub fn seen(&self) -> Vec<Seen> {
         lock(&self.0.seen).clone()
@@ -98,7 +106,7 @@ impl Fake {
     }
 
     async fn serve(&self, mut stream: TcpStream) -> Option<()> {
-        let (method, target, body) = read(&mut stream).await?;
+        let (method, target, headers, body) = read(&mut stream).await?;
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         if path.ends_with("/auth/tokens") {
             return write(&mut stream, 201, &self.token(), "X-Subject-Token: secret\r\n").await;
@@ -120,7 +128,7 @@ impl Fake {
             Some(Fault::Dropped) => return None,
             _ => {}
         }
-        let (status, answer) = self.answer(&method, path, query, &body);
+        let (status, answer, said) = self.answer(&method, path, query, headers, &body);
         match fault {
             Some(Fault::AnswerLost) => None,
             Some(Fault::DoneButFailed) => write(&mut stream, 500, &Value::Null, "").await,
@@ -128,11 +136,11 @@ impl Fake {
                 tokio::time::sleep(Duration::from_secs(30)).await;
                 None
             }
-            _ => write(&mut stream, status, &answer, "").await,
+            _ => write(&mut stream, status, &answer, &said).await,
         }
     }
 
-    fn answer(&self, method: &str, path: &str, query: &str, body: &[u8]) -> Answer {
+    fn answer(&self, method: &str, path: &str, query: &str, headers: Headers, body: &[u8]) -> (u16, Value, String) {
         let mut segments = path.trim_matches('/').split('/');
         let (service, _version) = (segments.next().unwrap_or_default(), segments.next());
         let request = Request {
@@ -143,25 +151,41 @@ impl Fake {
                 .filter_map(|p| p.split_once('='))
                 .map(|(k, v)| (k.to_owned(), decode(v)))
                 .collect::<BTreeMap<_, _>>(),
+            headers,
             body: serde_json::from_slice(body).unwrap_or_default(),
         };
         let mut world = self.world();
-        match service {
+        let (status, answer): Answer = match service {
             "network" => world.network(&request),
             "compute" => world.compute(&request),
             "volume" => world.volume(&request),
             "image" => world.image(&request),
+            "load-balancer" => world.load_balancer(&request),
+            "object" => {
+                let (status, answer, headers) = world.object_store(&request);
+                let lines = headers.into_iter().map(|(k, v)| format!("{k}: {v}\r\n")).collect();
+                return (status, answer, lines);
+            }
             _ => (404, Value::Null),
-        }
+        };
+        (status, answer, String::new())
     }
 
     fn token(&self) -> Value {
         let service = |kind: &str, path: &str| json!({"type": kind, "endpoints": [{"interface": "public", "url": format!("{}/{path}", self.0.address), "region": "R"}]});
+        let mut catalog = vec![
+            service("network", "network/v2.0"),
+            service("compute", "compute/v2.1"),
+            service("volumev3", "volume/v3/p1"),
+            service("image", "image/v2"),
+            service("load-balancer", "load-balancer/v2.0"),
+            service("object-store", "object/v1/AUTH_p1"),
+        ];
+        let without = lock(&self.0.without);
+        catalog.retain(|s| !without.iter().any(|w| s["type"] == w.as_str()));
         json!({"token": {
             "expires_at": "2999-01-01T00:00:00.000000Z", "user": {"id": "u1", "name": "u"},
-            "project": {"id": "p1", "name": "p"}, "roles": [],
-            "catalog": [service("network", "network/v2.0"), service("compute", "compute/v2.1"),
-                        service("volumev3", "volume/v3/p1"), service("image", "image/v2")],
+            "project": {"id": "p1", "name": "p"}, "roles": [], "catalog": catalog,
         }})
     }
 }
@@ -170,7 +194,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn read(stream: &mut TcpStream) -> Option<(String, String, Vec<u8>)> {
+/// Headers by their names in lower case.
+type Headers = BTreeMap<String, String>;
+
+async fn read(stream: &mut TcpStream) -> Option<(String, String, Headers, Vec<u8>)> {
     let mut data = Vec::new();
     let end = loop {
         if let Some(end) = data.windows(4).position(|w| w == b"\r\n\r\n") {
@@ -183,14 +210,15 @@ async fn read(stream: &mut TcpStream) -> Option<(String, String, Vec<u8>)> {
     let head = String::from_utf8_lossy(&data[..end]).into_owned();
     let mut words = head.split_whitespace();
     let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let length = head.lines().filter_map(|l| l.split_once(':')).find(|(k, _)| k.eq_ignore_ascii_case("content-length"));
-    let length: usize = length.and_then(|(_, v)| v.trim().parse().ok()).unwrap_or(0);
+    let headers = head.lines().skip(1).filter_map(|l| l.split_once(':'));
+    let headers: Headers = headers.map(|(k, v)| (k.to_ascii_lowercase(), v.trim().to_owned())).collect();
+    let length: usize = headers.get("content-length").and_then(|v| v.parse().ok()).unwrap_or(0);
     while data.len() < end + length {
         if stream.read_buf(&mut data).await.ok()? == 0 {
             return None;
         }
     }
-    Some((method, target, data[end..end + length].to_vec()))
+    Some((method, target, headers, data[end..end + length].to_vec()))
 }
 
 async fn write(stream: &mut TcpStream, status: u16, body: &Value, headers: &str) -> Option<()> {

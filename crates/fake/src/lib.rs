@@ -7,7 +7,9 @@
 
 mod compute;
 mod http;
+mod load_balancer;
 mod network;
+mod object;
 mod volume;
 mod world;
 

@@ -17,7 +17,7 @@ impl World {
     pub(crate) fn network(&mut self, request: &Request<'_>) -> Answer {
         let path = &request.path;
         if path[0] == "quotas" {
-            return (200, json!({"quota": {"port": {"limit": 500, "used": 0, "reserved": 0}}}));
+            return (200, json!({"quota": {"port": {"limit": -1, "used": 0, "reserved": 0}}}));
         }
         let Some((collection, one)) = COLLECTIONS.into_iter().find(|(c, _)| *c == path[0]) else {
             return refuse(404, "no such collection");
@@ -65,7 +65,8 @@ impl World {
         match collection {
             "subnets" => {
                 item["enable_dhcp"] = true.into();
-                let first = item["cidr"].as_str().unwrap_or_default().replace("0/24", "1");
+                let base = item["cidr"].as_str().unwrap_or_default().split('/').next().unwrap_or_default().to_owned();
+                let first = format!("{}.1", base.rsplit_once('.').unwrap_or_default().0);
                 item["gateway_ip"] = first.into();
             }
             "ports" => {
@@ -76,10 +77,7 @@ impl World {
                 if wanted.is_null() {
                     let subnet = self.all("subnets").find(|s| s["network_id"] == item["network_id"]);
                     let Some(subnet) = subnet else { return refuse(409, "no subnet yet") };
-                    let address = subnet["cidr"]
-                        .as_str()
-                        .unwrap_or_default()
-                        .replace("0/24", &format!("{}", self.count("ports") + 50));
+                    let Some(address) = self.free_address(subnet) else { return refuse(409, "no address is free") };
                     item["fixed_ips"] = json!([{"subnet_id": subnet["id"], "ip_address": address}]);
                 } else if self
                     .all("ports")
@@ -212,7 +210,7 @@ impl World {
         (204, Value::Null)
     }
 
-    fn take_where(&mut self, collection: &str, field: &str, is: &str) {
+    pub(crate) fn take_where(&mut self, collection: &str, field: &str, is: &str) {
         let ids: Vec<String> = self
             .all(collection)
             .filter(|s| s[field] == is)

@@ -7,7 +7,7 @@ impl World {
     pub(crate) fn volume(&mut self, request: &Request<'_>) -> Answer {
         match (request.method, &request.path[1..]) {
             ("GET", ["limits"]) => {
-                (200, json!({"limits": {"absolute": {"maxTotalVolumes": 1000, "totalVolumesUsed": 0}}}))
+                (200, json!({"limits": {"absolute": {"maxTotalVolumes": -1, "totalVolumesUsed": 0}}}))
             }
             ("GET", ["volumes", "detail"]) => self.list("volumes", request),
             ("POST", ["volumes"]) => {

@@ -1,7 +1,8 @@
 //! What the fake cloud has.
 
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 /// An answer: status and body.
@@ -12,6 +13,8 @@ pub(crate) struct Request<'a> {
     pub method: &'a str,
     pub path: Vec<&'a str>,
     pub query: BTreeMap<String, String>,
+    /// Names in lower case.
+    pub headers: BTreeMap<String, String>,
     pub body: Value,
 }
 
@@ -24,6 +27,8 @@ pub struct World {
     last: u64,
     /// How long servers take to boot.
     boot: Duration,
+    /// How long volumes and load balancers take.
+    slow: Duration,
 }
 
 /// A server, as far as its host is concerned.
@@ -37,13 +42,13 @@ pub struct Booted {
     pub user_data: String,
 }
 
-/// How long servers and volumes take.
-pub(crate) const SLOW: Duration = Duration::from_millis(60);
+/// How long things take unless a test wants it otherwise.
+const SLOW: Duration = Duration::from_millis(60);
 
 impl World {
     /// A cloud with an external network, flavors and an image.
     pub fn new() -> Self {
-        let mut world = Self { boot: SLOW, ..Self::default() };
+        let mut world = Self { boot: SLOW, slow: SLOW, ..Self::default() };
         world.put(
             "networks",
             json!({"id": "ext", "name": "public", "router:external": true, "project_id": "other", "mtu": 1500}),
@@ -55,6 +60,11 @@ impl World {
             world.put("images", json!({"id": n, "name": n, "status": "active", "min_disk": 2, "min_ram": 512}));
         }
         world
+    }
+
+    /// Sets how long servers, volumes and load balancers take from now on.
+    pub fn take_time(&mut self, slow: Duration) {
+        (self.boot, self.slow) = (slow, slow);
     }
 
     /// All that tests made: everything but what [`World::new`] has.
@@ -120,10 +130,10 @@ impl World {
 
     pub(crate) fn set_due(&mut self, id: &str) {
         let booting = self.get("servers", id).is_some_and(|s| s["status"] == "BUILD");
-        self.due.insert(id.to_owned(), Instant::now() + if booting { self.boot } else { SLOW });
+        self.due.insert(id.to_owned(), Instant::now() + if booting { self.boot } else { self.slow });
     }
 
-    /// Brings servers and volumes to where they are by now.
+    /// Brings servers, volumes and load balancers to where they are by now.
     pub(crate) fn tick(&mut self) {
         let now = Instant::now();
         let ready: Vec<String> = self.due.iter().filter(|(_, t)| **t <= now).map(|(id, _)| id.clone()).collect();
@@ -145,6 +155,11 @@ impl World {
                 } else {
                     server["status"] = "ACTIVE".into();
                 }
+            } else if let Some(balancer) = self.get_mut("loadbalancers", &id) {
+                match balancer["provisioning_status"].as_str() {
+                    Some("PENDING_DELETE") => self.balancer_gone(&id),
+                    _ => balancer["provisioning_status"] = "ACTIVE".into(),
+                }
             } else if let Some(volume) = self.get_mut("volumes", &id) {
                 match volume["status"].as_str() {
                     Some("deleting") => drop(self.take("volumes", &id)),
@@ -154,6 +169,16 @@ impl World {
                 }
             }
         }
+    }
+
+    /// An address of a subnet that no port has.
+    pub(crate) fn free_address(&self, subnet: &Value) -> Option<String> {
+        let (base, prefix) = subnet["cidr"].as_str()?.split_once('/')?;
+        let base = u32::from(base.parse::<Ipv4Addr>().ok()?);
+        let hosts = 1u32 << 32u32.checked_sub(prefix.parse().ok()?)?;
+        let taken: HashSet<&str> = self.all("ports").filter_map(|p| p["fixed_ips"][0]["ip_address"].as_str()).collect();
+        let mut free = (50..hosts - 1).map(|n| Ipv4Addr::from(base + n).to_string());
+        free.find(|a| !taken.contains(a.as_str()))
     }
 
     /// Lists a collection, filtered by what the query names.

@@ -1,6 +1,7 @@
 //! One request, put together: what the typed calls are made of, and open to callers for what has
 //! no typed call yet.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ pub struct Call<'a> {
     pub(crate) service: Service,
     path: String,
     query: Vec<(String, String)>,
-    headers: Vec<(&'static str, String)>,
+    headers: Vec<(Cow<'static, str>, String)>,
     payload: Payload,
     resource: String,
     idempotent: bool,
@@ -71,8 +72,8 @@ impl<'a> Call<'a> {
     }
 
     /// Adds a header.
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+    pub fn header(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
         self
     }
 
@@ -127,9 +128,9 @@ impl<'a> Call<'a> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*;q=0.5"));
         for (name, value) in &self.headers {
-            match HeaderValue::from_str(value) {
-                Ok(value) => headers.insert(HeaderName::from_static(name), value),
-                Err(_) => return Err(Error::Decode { what, message: format!("header {name} cannot be {value:?}") }),
+            match (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+                (Ok(name), Ok(value)) => headers.insert(name, value),
+                _ => return Err(Error::Decode { what, message: format!("header {name} cannot be {value:?}") }),
             };
         }
         if matches!(self.payload, Payload::Bytes(_) | Payload::Stream(_)) && !headers.contains_key(CONTENT_TYPE) {

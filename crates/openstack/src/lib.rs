@@ -60,10 +60,11 @@ pub use identity::{Credential, NewProject, NewRole, NewUser, Project, Role, User
 pub use image::{Image, NewImage};
 pub use keypair::{Keypair, NewKeypair};
 pub use load_balancer::{
-    Listener, LoadBalancer, LoadBalancerPool, Member, NewListener, NewLoadBalancer, NewMember, NewPool,
+    HealthMonitor, Listener, LoadBalancer, LoadBalancerPool, Member, NewHealthMonitor, NewListener, NewLoadBalancer,
+    NewMember, NewPool, PartOf,
 };
 pub use network::{Network, NewNetwork};
-pub use object::{Container, Object};
+pub use object::{Container, ContainerDetail, Object};
 pub use port::{AddressPair, FixedIp, NewPort, Port};
 pub use quota::Quota;
 pub use reqwest::Method;

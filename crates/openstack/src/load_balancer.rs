@@ -1,5 +1,6 @@
-//! Octavia load balancers. Each part of one is created in its turn: while one changes, the whole
-//! balancer is `PENDING_UPDATE` and answers 409 to the next change.
+//! Octavia load balancers. One can be created with all its parts by one request; later each part is
+//! changed in its turn: while one changes, the whole balancer is `PENDING_UPDATE` and answers 409 to
+//! the next change.
 //! <https://docs.openstack.org/api-ref/load-balancer/v2/>
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,18 @@ pub struct LoadBalancer {
     /// Its port, where a floating IP leads.
     #[serde(default)]
     pub vip_port_id: String,
+    /// Network of its address.
+    #[serde(default)]
+    pub vip_network_id: String,
+    /// Subnet of its address.
+    #[serde(default)]
+    pub vip_subnet_id: String,
+    /// `amphora`, `ovn` ...
+    #[serde(default)]
+    pub provider: String,
+    /// When it was created.
+    #[serde(default)]
+    pub created_at: String,
 }
 
 request! {
@@ -95,6 +108,8 @@ request! {
         lb_algorithm: String,
         /// Members, created with it.
         members: Vec<NewMember>,
+        /// How they are watched, created with it.
+        healthmonitor: Option<NewHealthMonitor>,
     }
 }
 
@@ -109,7 +124,38 @@ request! {
         protocol_port: u32,
         /// Its subnet, where it is not the balancer's.
         subnet_id: Option<String>,
+        /// How much it takes beside others; 1 if absent.
+        weight: Option<u32>,
     }
+}
+
+request! {
+    /// How members that do not answer are found out.
+    NewHealthMonitor {
+        /// The pool's id; absent within its own creation.
+        pool_id: Option<String>,
+        /// Name.
+        name: String,
+        /// `TCP`, `UDP-CONNECT`, `HTTP` ...; cannot be changed.
+        r#type: Option<String>,
+        /// Seconds between two tries.
+        delay: u64,
+        /// Seconds until a try has failed.
+        timeout: u64,
+        /// Tries until a member is well again.
+        max_retries: u64,
+        /// Tries until a member counts as failed.
+        max_retries_down: u64,
+        /// For HTTP.
+        url_path: Option<String>,
+    }
+}
+
+/// The id of another part.
+#[derive(Debug, Clone, Deserialize)]
+pub struct PartOf {
+    /// Id.
+    pub id: String,
 }
 
 /// A listener.
@@ -123,6 +169,18 @@ pub struct Listener {
     /// `ACTIVE`, `PENDING_CREATE`, `ERROR` ...
     #[serde(default)]
     pub provisioning_status: String,
+    /// `TCP`, `UDP`, `HTTP` ...
+    #[serde(default)]
+    pub protocol: String,
+    /// Port.
+    #[serde(default)]
+    pub protocol_port: u16,
+    /// Where it leads.
+    #[serde(default)]
+    pub default_pool_id: Option<String>,
+    /// The balancer.
+    #[serde(default)]
+    pub loadbalancers: Vec<PartOf>,
 }
 
 /// A pool.
@@ -136,6 +194,15 @@ pub struct LoadBalancerPool {
     /// `ACTIVE`, `PENDING_CREATE`, `ERROR` ...
     #[serde(default)]
     pub provisioning_status: String,
+    /// `ROUND_ROBIN`, `SOURCE_IP_PORT` ...
+    #[serde(default)]
+    pub lb_algorithm: String,
+    /// Its health monitor.
+    #[serde(default)]
+    pub healthmonitor_id: Option<String>,
+    /// The balancer.
+    #[serde(default)]
+    pub loadbalancers: Vec<PartOf>,
 }
 
 /// A member of a pool.
@@ -143,10 +210,56 @@ pub struct LoadBalancerPool {
 pub struct Member {
     /// Id.
     pub id: String,
+    /// Name.
+    #[serde(default)]
+    pub name: String,
     /// Address.
     pub address: String,
     /// Port.
-    pub protocol_port: u32,
+    pub protocol_port: u16,
+    /// Its subnet, if said.
+    #[serde(default)]
+    pub subnet_id: Option<String>,
+    /// How much it takes.
+    #[serde(default)]
+    pub weight: Option<u32>,
+    /// `ACTIVE`, `PENDING_CREATE`, `ERROR` ...
+    #[serde(default)]
+    pub provisioning_status: String,
+    /// `ONLINE`, `OFFLINE`, `NO_MONITOR` ...
+    #[serde(default)]
+    pub operating_status: String,
+}
+
+/// A health monitor.
+#[derive(Debug, Clone, Deserialize)]
+pub struct HealthMonitor {
+    /// Id.
+    pub id: String,
+    /// Name.
+    #[serde(default)]
+    pub name: String,
+    /// `ACTIVE`, `PENDING_CREATE`, `ERROR` ...
+    #[serde(default)]
+    pub provisioning_status: String,
+    /// `TCP`, `UDP-CONNECT`, `HTTP` ...
+    #[serde(rename = "type")]
+    pub monitor_type: String,
+    /// Seconds between two tries.
+    #[serde(default)]
+    pub delay: u64,
+    /// Seconds until a try has failed.
+    #[serde(default)]
+    pub timeout: u64,
+    /// Tries until a member is well again.
+    #[serde(default)]
+    pub max_retries: u64,
+    /// For HTTP.
+    #[serde(default)]
+    pub url_path: Option<String>,
+    /// The pool.
+    #[serde(default)]
+    pub pools: Vec<PartOf>,
 }
 
 const fn kind(noun: &'static str, path: &'static str, one: &'static str, many: &'static str) -> Kind {
@@ -195,7 +308,63 @@ impl Resource for LoadBalancerPool {
     }
 }
 
+impl Resource for HealthMonitor {
+    type New = NewHealthMonitor;
+    const KIND: Kind = kind("health monitor", "/lbaas/healthmonitors", "healthmonitor", "healthmonitors");
+    fn id(&self) -> &str {
+        &self.id
+    }
+    fn name(&self) -> &str {
+        &self.name
+    }
+    fn status(&self) -> &str {
+        &self.provisioning_status
+    }
+}
+
 impl Cloud {
+    /// Members of a pool.
+    ///
+    /// # Errors
+    /// As of [`Cloud::list`].
+    pub async fn members(&self, pool: &str) -> Result<Vec<Member>> {
+        #[derive(Deserialize)]
+        struct Answer {
+            members: Vec<Member>,
+        }
+        let path = format!("/lbaas/pools/{}/members", segment(pool));
+        let call = self.call(crate::Method::GET, Service::LoadBalancer, path).on("members of pool", pool);
+        // All at once: without a limit Octavia pages by 1,000 at the earliest.
+        Ok(call.read::<Answer>().await?.members)
+    }
+
+    /// Gives a pool these members and no others; what is there already stays.
+    ///
+    /// # Errors
+    /// [`crate::Error::Api`]: 409 while the balancer changes.
+    pub async fn set_members(&self, pool: &str, members: &[NewMember]) -> Result<()> {
+        let path = format!("/lbaas/pools/{}/members", segment(pool));
+        let call = self.call(crate::Method::PUT, Service::LoadBalancer, path).on("members of pool", pool);
+        call.json(&json!({"members": members})).done().await
+    }
+
+    /// Names of the providers that the cloud has.
+    ///
+    /// # Errors
+    /// [`crate::Error::Api`].
+    pub async fn load_balancer_providers(&self) -> Result<Vec<String>> {
+        #[derive(Deserialize)]
+        struct Answer {
+            providers: Vec<Provider>,
+        }
+        #[derive(Deserialize)]
+        struct Provider {
+            name: String,
+        }
+        let call = self.call(crate::Method::GET, Service::LoadBalancer, "/lbaas/providers").on("providers", "");
+        Ok(call.read::<Answer>().await?.providers.into_iter().map(|p| p.name).collect())
+    }
+
     /// Adds a member to a pool.
     ///
     /// # Errors

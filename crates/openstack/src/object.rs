@@ -1,6 +1,8 @@
 //! Swift: the account, containers, objects.
 //! <https://docs.openstack.org/api-ref/object-store/>
 
+use std::collections::BTreeMap;
+
 use reqwest::Method;
 use serde::Deserialize;
 
@@ -19,6 +21,22 @@ pub struct Container {
     /// Their size, in bytes.
     pub bytes: u64,
 }
+
+/// A container's headers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ContainerDetail {
+    /// Objects in it.
+    pub count: u64,
+    /// Their size, in bytes.
+    pub bytes: u64,
+    /// Who may read it, as `.r:*,.rlistings`.
+    pub read: String,
+    /// Metadata, its keys in lower case.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Before the key of a container's metadata.
+const META: &str = "x-container-meta-";
 
 /// An object, as its container lists it.
 #[derive(Debug, Clone, Deserialize)]
@@ -57,6 +75,58 @@ impl Cloud {
     /// As of [`Cloud::containers`].
     pub async fn create_container(&self, container: &str) -> Result<()> {
         self.object_call(Method::PUT, container, None).done().await
+    }
+
+    /// A container's headers, or `None` if it is not there.
+    ///
+    /// # Errors
+    /// As of [`Cloud::containers`].
+    pub async fn container(&self, container: &str) -> Result<Option<ContainerDetail>> {
+        let headers = match self.object_call(Method::HEAD, container, None).fetch().await {
+            Ok((headers, _)) => headers,
+            Err(e) if e.is_not_found() => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
+        let number = |name: &str| text(name).parse().unwrap_or_default();
+        let metadata = headers.iter().filter_map(|(name, value)| {
+            Some((name.as_str().strip_prefix(META)?.to_owned(), value.to_str().ok()?.to_owned()))
+        });
+        Ok(Some(ContainerDetail {
+            count: number("x-container-object-count"),
+            bytes: number("x-container-bytes-used"),
+            read: text("x-container-read"),
+            metadata: metadata.collect(),
+        }))
+    }
+
+    /// Makes a container with metadata and, if said, who may read it. One that is there gets these.
+    ///
+    /// # Errors
+    /// As of [`Cloud::containers`].
+    pub async fn put_container(
+        &self,
+        container: &str,
+        read: Option<&str>,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        let call = self.object_call(Method::PUT, container, None);
+        described(call, read, metadata).done().await
+    }
+
+    /// Changes metadata and, if said, who may read a container; what is empty is removed.
+    ///
+    /// # Errors
+    /// As of [`Cloud::containers`].
+    pub async fn change_container(
+        &self,
+        container: &str,
+        read: Option<&str>,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        // A POST, but one that does the same each time.
+        let call = self.object_call(Method::POST, container, None).idempotent();
+        described(call, read, metadata).done().await
     }
 
     /// Removes an empty container: whether it was there.
@@ -135,4 +205,21 @@ impl Cloud {
             }
         }
     }
+}
+
+/// Adds what a container is to carry.
+fn described<'a>(
+    call: crate::call::Call<'a>,
+    read: Option<&str>,
+    metadata: &BTreeMap<String, String>,
+) -> crate::call::Call<'a> {
+    let call = match read {
+        Some("") => call.header("x-remove-container-read", "x"),
+        Some(read) => call.header("x-container-read", read),
+        None => call,
+    };
+    metadata.iter().fold(call, |call, (key, value)| match value.as_str() {
+        "" => call.header(format!("x-remove-container-meta-{key}"), "x"),
+        value => call.header(format!("{META}{key}"), value),
+    })
 }

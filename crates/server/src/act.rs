@@ -8,10 +8,16 @@
 //! | keypair | POST | its name | name: 409 |
 //! | server group | POST | its name | name |
 //! | server, volume | POST | metadata | name, then metadata |
+//! | load balancer | POST, with all its parts | `description` | description |
+//! | object container | PUT | its name | name |
 //! | attachment | POST | | the volume's attachments |
 
 mod compute;
+mod load_balancer;
 mod network;
+mod object_container;
+
+pub(crate) use load_balancer::is_ovn;
 
 use crate::apply::{Run, Trouble};
 use crate::steady::{once, removed, steady};
@@ -48,9 +54,9 @@ impl Run<'_> {
             Spec::SecurityGroup { .. } => self.create_group(key).await,
             Spec::Rule { .. } => self.create_rule(key).await,
             Spec::Port { .. } => self.create_port(key).await,
-            Spec::FloatingIp { external, port } => {
-                self.create_floating_ip(key, external.as_deref(), port.as_ref()).await
-            }
+            Spec::FloatingIp { external, to } => self.create_floating_ip(key, external.as_deref(), to.as_ref()).await,
+            Spec::LoadBalancer(balancer) => self.create_load_balancer(key, balancer).await,
+            Spec::ObjectContainer { .. } => self.create_container(key).await,
             Spec::Keypair { public_key } => self.create_keypair(key, public_key).await,
             Spec::PoolKeypair { pool } => self.create_keypair(key, &self.pool_key(pool).await?).await,
             Spec::Volume { .. } => self.create_volume(key).await,
@@ -66,6 +72,9 @@ impl Run<'_> {
         match step.key.kind {
             Kind::Server => self.change_server(step, &id).await,
             Kind::Volume => self.change_volume(&step.key, &id).await,
+            // It is changed while it settles.
+            Kind::LoadBalancer => Ok(()),
+            Kind::ObjectContainer => self.change_container(&step.key, &id).await,
             _ => self.change_network_part(step, &id).await,
         }
     }
@@ -87,6 +96,11 @@ impl Run<'_> {
             Kind::Server => self.delete::<Server>(step, id).await,
             Kind::Attachment => self.detach(step, id).await,
             Kind::FloatingIp => self.delete::<FloatingIp>(step, id).await,
+            Kind::LoadBalancer => {
+                removed(self.told(&step.key), async || self.cloud.delete_load_balancer(id).await).await?;
+                Ok(())
+            }
+            Kind::ObjectContainer => self.remove_container(step, id).await,
         }
     }
 

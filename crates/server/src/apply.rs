@@ -178,23 +178,24 @@ impl<'a> Run<'a> {
         {
             let _turn = self.work.acquire().await;
             match step.action {
-                Action::Remove | Action::Discard => self.remove(step).await?,
+                // Boxed: all steps are under way at once, each as large as the largest of these.
+                Action::Remove | Action::Discard => Box::pin(self.remove(step)).await?,
                 Action::Create | Action::Recreate => {
-                    let id = self.create(&step.key).await?;
+                    let id = Box::pin(self.create(&step.key)).await?;
                     self.note_id(&step.key, id);
                 }
-                Action::Change => self.change(step).await?,
+                Action::Change => Box::pin(self.change(step)).await?,
                 Action::Await | Action::Keep => {}
             }
         }
         if removing {
-            self.gone(step).await?;
-            return self.forgotten(step).await;
+            Box::pin(self.gone(step)).await?;
+            return Box::pin(self.forgotten(step)).await;
         }
-        self.settle(&step.key).await?;
+        Box::pin(self.settle(&step.key)).await?;
         match (step.key.kind, step.action) {
             (Kind::Server, Action::Create | Action::Recreate | Action::Await) => {
-                self.joined(&step.key, &self.id(&step.key)?).await
+                Box::pin(self.joined(&step.key, &self.id(&step.key)?)).await
             }
             _ => Ok(()),
         }

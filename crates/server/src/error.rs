@@ -27,6 +27,12 @@ pub enum Error {
     /// Steps of the plan failed.
     #[error(transparent)]
     Steps(#[from] Failures),
+    /// What cannot be done and was asked for; nothing was done.
+    #[error("this cannot be carried out:\n- {}", .0.join("\n- "))]
+    Refused(
+        /// Why.
+        Vec<String>,
+    ),
     /// Something is still there after all was removed.
     #[error("still there: {}", list(.0))]
     Left(

@@ -1,5 +1,11 @@
 //! All that a project has, in one list a kind.
 
+mod load_balancer;
+mod object_container;
+
+pub use load_balancer::Balancing;
+pub use object_container::Stored;
+
 use crate::error::Error;
 use crate::steady::steady;
 use futures_util::future::try_join;
@@ -36,6 +42,41 @@ pub struct Inventory {
     pub server_groups: Vec<ServerGroup>,
     /// Volumes; none on a cloud without Cinder.
     pub volumes: Vec<Volume>,
+    /// Load balancers.
+    pub balancing: Reach<Balancing>,
+    /// Object containers with marks.
+    pub containers: Reach<Vec<Stored>>,
+}
+
+/// What a service has that not every cloud has and not every user may ask.
+#[derive(Debug, Default)]
+pub enum Reach<T> {
+    /// It answered.
+    There(T),
+    /// The cloud has no such service.
+    #[default]
+    Missing,
+    /// The user may not use it.
+    Forbidden,
+}
+
+impl<T> Reach<T> {
+    async fn of(asking: impl Future<Output = stackyard_openstack::Result<T>>) -> stackyard_openstack::Result<Self> {
+        match asking.await {
+            Ok(there) => Ok(Self::There(there)),
+            Err(stackyard_openstack::Error::NoEndpoint { .. }) => Ok(Self::Missing),
+            Err(e) if e.status() == Some(403) => Ok(Self::Forbidden),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// What it has, if it answered.
+    pub fn there(&self) -> Option<&T> {
+        match self {
+            Self::There(there) => Some(there),
+            Self::Missing | Self::Forbidden => None,
+        }
+    }
 }
 
 /// A resource with a mark.
@@ -48,7 +89,8 @@ pub struct Owned {
 }
 
 impl Inventory {
-    /// Lists everything, all kinds at once: ten requests beside the login.
+    /// Lists everything, all kinds at once: twelve requests beside the login, and a few for the
+    /// parts of load balancers and for each object container.
     ///
     /// # Errors
     /// [`Error::Cloud`]
@@ -74,7 +116,9 @@ impl Inventory {
                 }
             },)
         };
-        let (neutron, others) = try_join(neutron, others).await.map_err(Error::cloud(doing()))?;
+        let further = try_join(Box::pin(Balancing::take(cloud, &project)), Box::pin(Stored::take(cloud)));
+        let listed = try_join!(neutron, others, further);
+        let (neutron, others, (balancing, containers)) = listed.map_err(Error::cloud(doing()))?;
         let (networks, subnets, routers, ports, security_groups, floating_ips) = neutron;
         let (servers, keypairs, server_groups, volumes) = others;
         Ok(Self {
@@ -89,6 +133,8 @@ impl Inventory {
             keypairs,
             server_groups,
             volumes,
+            balancing,
+            containers,
         })
     }
 
@@ -111,6 +157,12 @@ impl Inventory {
         self.volumes.iter().for_each(|v| note(metadata_mark(&v.metadata), &v.id));
         self.keypairs.iter().for_each(|k| note(Mark::parse_name(Kind::Keypair, &k.name), &k.name));
         self.server_groups.iter().for_each(|g| note(Mark::parse_name(Kind::ServerGroup, &g.name), &g.id));
+        for b in self.balancing.there().iter().flat_map(|b| &b.balancers) {
+            note(Mark::parse(&b.description), &b.id);
+        }
+        for c in self.containers.there().into_iter().flatten() {
+            note(Mark::parse_name(Kind::ObjectContainer, &c.name), &c.name);
+        }
         all
     }
 
@@ -139,6 +191,7 @@ impl Inventory {
     pub fn resolve(&self, kind: Kind, text: &str) -> Result<String, String> {
         let names: Vec<(&str, &str)> = match kind {
             Kind::Network => self.networks.iter().map(|n| (n.id.as_str(), n.name.as_str())).collect(),
+            Kind::Subnet => self.subnets.iter().map(|s| (s.id.as_str(), s.name.as_str())).collect(),
             Kind::Router => self.routers.iter().map(|r| (r.id.as_str(), r.name.as_str())).collect(),
             Kind::SecurityGroup => self.security_groups.iter().map(|g| (g.id.as_str(), g.name.as_str())).collect(),
             Kind::Keypair => self.keypairs.iter().map(|k| (k.name.as_str(), k.name.as_str())).collect(),
@@ -169,7 +222,7 @@ impl Inventory {
 }
 
 async fn all<T: Resource>(cloud: &Cloud, query: &[(&str, &str)]) -> stackyard_openstack::Result<Vec<T>> {
-    steady(|_| {}, async || cloud.list::<T>(query).await).await
+    Box::pin(steady(|_| {}, async || cloud.list::<T>(query).await)).await
 }
 
 /// The mark in metadata of Nova and Cinder.

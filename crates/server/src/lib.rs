@@ -23,7 +23,7 @@ mod yard;
 
 pub use apply::Run;
 pub use error::{Error, Failure, Failures};
-pub use inventory::{Inventory, Owned};
+pub use inventory::{Balancing, Inventory, Owned, Reach, Stored};
 pub use offer::Offer;
 pub use pools::{HostService, Member, Newcomer, SshTarget, Ticket};
 pub use preflight::{Choices, Found, preflight};

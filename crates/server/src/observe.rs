@@ -1,8 +1,14 @@
 //! From what a project has to what a yard has, in the words of `core::yard`.
 
+mod load_balancer;
+mod object_container;
+
+pub(crate) use load_balancer::health;
+pub(crate) use object_container::{CONTAINER_MARK, PUBLIC, PURGE};
+
 use crate::inventory::{Inventory, Owned, key_in};
 use crate::pools::DATA;
-use stackyard_core::yard::intend::{Intended, Peer, Ref, Spec, key_of, rule_key};
+use stackyard_core::yard::intend::{Intended, Peer, Ref, Spec, floating_target, key_of, rule_key};
 use stackyard_core::yard::observed::{Fields, Observed, Seen, State, Value};
 use stackyard_core::yard::words::Size;
 use stackyard_core::yard::{Key, Kind, Mark};
@@ -24,7 +30,17 @@ impl Inventory {
         let keys: HashMap<&str, &Key> = key_in(&owned, yard).collect();
         let said = intended.map(|i| self.said(i)).unwrap_or_default();
         let wanted = intended.map(|i| i.resources.iter().map(|r| (&r.key, &r.fields)).collect()).unwrap_or_default();
-        let looker = Looker { all: self, yard, keys, said, wanted, everything: intended.is_none() };
+        let mut bound: HashMap<&str, Vec<&Port>> = HashMap::new();
+        for port in self.ports.iter().filter(|p| !p.device_id.is_empty()) {
+            bound.entry(&port.device_id).or_default().push(port);
+        }
+        let mut parts: HashMap<&str, Vec<&Key>> = HashMap::new();
+        for key in keys.values().filter(|k| matches!(k.kind, Kind::Port | Kind::Volume)) {
+            if let Some((server, _)) = key.name.split_once('/') {
+                parts.entry(server).or_default().push(key);
+            }
+        }
+        let looker = Looker { all: self, yard, keys, said, wanted, everything: intended.is_none(), bound, parts };
         looker.look(&owned)
     }
 
@@ -49,6 +65,10 @@ impl Inventory {
                 }
                 Spec::Server(server) => [&server.key, &server.group].into_iter().flatten().for_each(&mut note),
                 Spec::Attachment { volume, .. } => note(volume),
+                Spec::LoadBalancer(balancer) => {
+                    note(&balancer.network);
+                    balancer.subnet.iter().for_each(&mut note);
+                }
                 Spec::Router { external: Some(text) } | Spec::FloatingIp { external: Some(text), .. } => {
                     externals.push(text);
                 }
@@ -72,6 +92,10 @@ struct Looker<'a> {
     said: HashMap<(Kind, String), String>,
     wanted: HashMap<&'a Key, &'a Fields>,
     everything: bool,
+    /// Ports by the id of what holds them.
+    bound: HashMap<&'a str, Vec<&'a Port>>,
+    /// The yard's ports and volumes by the name of the server that they are made for.
+    parts: HashMap<&'a str, Vec<&'a Key>>,
 }
 
 impl<'a> Looker<'a> {
@@ -126,6 +150,8 @@ impl<'a> Looker<'a> {
         for s in &self.all.servers {
             resources.extend(self.server(s, groups.get(s.id.as_str()).copied()));
         }
+        self.load_balancers(&mut resources);
+        self.object_containers(&mut resources);
         self.floating_ips(&mut resources);
         debug_assert!(owned.len() >= self.keys.len());
         Observed { resources }
@@ -288,7 +314,7 @@ impl<'a> Looker<'a> {
         let key = self.keys.get(s.id.as_str())?;
         let state = state(s);
         let wanted = self.wanted.get(key);
-        let bound = self.all.ports.iter().filter(|p| p.device_id == s.id);
+        let bound = self.bound.get(s.id.as_str()).into_iter().flatten();
         let mut ports = Value::set(bound.filter_map(|p| self.keys.get(p.id.as_str())).map(|k| k.name.clone()));
         // Nova binds ports while it builds.
         if matches!(state, State::Pending(_))
@@ -336,9 +362,7 @@ impl<'a> Looker<'a> {
             _ => {}
         }
         let mut uses: Vec<Key> = Vec::new();
-        let prefix = format!("{}/", key.name);
-        let of_name = |k: &&&Key| matches!(k.kind, Kind::Port | Kind::Volume) && k.name.starts_with(&prefix);
-        uses.extend(self.keys.values().filter(of_name).map(|k| (*k).clone()));
+        uses.extend(self.parts.get(key.name.as_str()).into_iter().flatten().map(|k| (*k).clone()));
         uses.extend(group.and_then(|g| self.keys.get(g)).map(|k| (*k).clone()));
         uses.sort();
         uses.dedup();
@@ -355,13 +379,18 @@ impl<'a> Looker<'a> {
             }
             map
         };
+        let balancers = self.all.balancing.there().into_iter().flat_map(|b| &b.balancers);
+        let balancers: HashMap<&str, &Key> =
+            balancers.filter_map(|b| Some((b.vip_port_id.as_str(), *self.keys.get(b.id.as_str())?))).collect();
         for f in &self.all.floating_ips {
+            let at = f.port_id.as_deref().unwrap_or_default();
+            let to = balancers.get(at).or_else(|| self.keys.get(at)).copied();
             let fields = Fields::from([
                 ("external", self.text(Kind::Network, &f.floating_network_id).into()),
-                ("port", f.port_id.as_ref().map(|p| self.text(Kind::Port, p)).unwrap_or_default().into()),
+                ("port", to.map_or_else(|| at.to_owned(), floating_target).into()),
             ]);
             let port = f.port_id.as_ref().and_then(|id| self.all.ports.iter().find(|p| p.id == *id));
-            let mut uses = self.own(&[f.port_id.as_deref().unwrap_or_default()]);
+            let mut uses: Vec<Key> = to.cloned().into_iter().collect();
             for subnet in port.iter().flat_map(|p| &p.fixed_ips) {
                 uses.extend(interfaces.get(subnet.subnet_id.as_str()).into_iter().flatten().cloned());
             }

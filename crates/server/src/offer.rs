@@ -3,21 +3,31 @@
 use crate::error::Error;
 use crate::steady::steady;
 use futures_util::try_join;
-use stackyard_openstack::{Cloud, Flavor, Image, Network, Resource};
+use stackyard_core::yard::{Kind, Mark};
+use stackyard_openstack::{Cloud, Flavor, Image, Keypair, Network, Resource, Service};
 
-/// What a cloud has to choose from; of each the first is the most sensible.
+/// What a cloud has to choose from, names with what they are; of each the first is the most
+/// sensible. What belongs to a yard is not in it.
 #[derive(Debug, Default)]
 pub struct Offer {
-    /// Flavors: name and what is in it. Those with a disk first, then the small ones.
+    /// Flavors and what is in them. Those with a disk first, then the small ones.
     pub flavors: Vec<(String, String)>,
-    /// Active images: name and size.
+    /// Active images and their sizes.
     pub images: Vec<(String, String)>,
     /// External networks.
     pub externals: Vec<(String, String)>,
+    /// Networks that servers can be in.
+    pub networks: Vec<(String, String)>,
+    /// The user's keypairs.
+    pub keypairs: Vec<(String, String)>,
+    /// Whether there are load balancers.
+    pub balances: bool,
+    /// Whether there is an object store.
+    pub stores: bool,
 }
 
 impl Offer {
-    /// Asks the cloud: three requests.
+    /// Asks the cloud: four requests.
     ///
     /// # Errors
     /// [`Error::Cloud`]
@@ -25,9 +35,13 @@ impl Offer {
         let listed = try_join!(
             steady(|_| {}, async || cloud.list::<Flavor>(&[]).await),
             steady(|_| {}, async || cloud.list::<Image>(&[("status", "active")]).await),
-            steady(|_| {}, async || cloud.list::<Network>(&[("router:external", "true")]).await),
+            steady(|_| {}, async || cloud.list::<Network>(&[]).await),
+            steady(|_| {}, async || cloud.list::<Keypair>(&[]).await),
+            cloud.project_id(),
+            cloud.has(Service::LoadBalancer),
+            cloud.has(Service::ObjectStore),
         );
-        let (mut flavors, mut images, externals) =
+        let (mut flavors, mut images, networks, keypairs, project, balances, stores) =
             listed.map_err(Error::cloud("asking what there is to choose from"))?;
         flavors.sort_by(|a, b| (a.disk == 0, a.ram, &a.name).cmp(&(b.disk == 0, b.ram, &b.name)));
         images.retain(|i| i.name.as_ref().is_some_and(|n| !n.is_empty()));
@@ -40,10 +54,22 @@ impl Offer {
             let what = i.size.map(|s| format!("{} MiB", s >> 20)).unwrap_or_default();
             (i.name().to_owned(), what)
         };
+        let (externals, mut networks): (Vec<_>, Vec<_>) = networks.into_iter().partition(|n| n.external);
+        networks.retain(|n| Mark::parse(&n.description).is_none() && !n.name.is_empty());
+        let inside = |n: Network| {
+            let whose = if n.project_id == project { "the project's" } else { "shared" };
+            let what = n.mtu.map_or_else(|| whose.to_owned(), |mtu| format!("{whose}, MTU {mtu}"));
+            (n.name, what)
+        };
+        let own = |k: &Keypair| Mark::parse_name(Kind::Keypair, &k.name).is_none();
         Ok(Self {
             flavors: flavors.into_iter().map(flavor).collect(),
             images: images.into_iter().map(image).collect(),
             externals: externals.into_iter().map(|n| (n.name, String::new())).collect(),
+            networks: networks.into_iter().map(inside).collect(),
+            keypairs: keypairs.into_iter().filter(own).map(|k| (k.name, String::new())).collect(),
+            balances,
+            stores,
         })
     }
 }

@@ -1,12 +1,13 @@
 //! What can be known to fail before the first creation: names that nothing has, flavors without a
 //! disk, images that do not fit, quotas.
 
+use crate::act::is_ovn;
 use crate::error::Error;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Reach};
 use crate::pools::{missing, will_be_too_large};
 use crate::steady::steady;
 use futures_util::future::try_join_all;
-use stackyard_core::yard::intend::{HostJoin, Intended, Peer, Ref, Spec};
+use stackyard_core::yard::intend::{HostJoin, Intended, LoadBalancerSpec, Peer, Ref, Spec};
 use stackyard_core::yard::plan::{Action, Plan};
 use stackyard_core::yard::{Key, Kind};
 use stackyard_openstack::{Cloud, Flavor, Image, Quota};
@@ -19,6 +20,8 @@ pub struct Choices {
     pub flavors: HashMap<String, String>,
     /// The same of images.
     pub images: HashMap<String, String>,
+    /// The provider of load balancers that say none, where the cloud has only one.
+    pub provider: Option<String>,
 }
 
 /// What preflight says.
@@ -49,6 +52,7 @@ pub async fn preflight(
     let mut check = Check { inventory, said: BTreeSet::new() };
     intended.resources.iter().filter(|r| touched.contains(&r.key)).for_each(|r| check.references(&r.spec));
     found.blockers.extend(check.said);
+    found.blockers.extend(services(inventory, &touched));
     if new.is_empty() {
         return Ok(found);
     }
@@ -57,6 +61,9 @@ pub async fn preflight(
     hosts(&specs, has_service, &mut found);
     machines(cloud, &specs, &mut found).await?;
     quotas(cloud, &specs, plan, &mut found).await?;
+    if lack(&inventory.balancing).is_none() {
+        load_balancers(cloud, &specs, &mut found).await?;
+    }
     Ok(found)
 }
 
@@ -94,6 +101,10 @@ impl Check<'_> {
                 [&server.key, &server.group].into_iter().flatten().for_each(|r| self.reference(r));
             }
             Spec::Attachment { volume, .. } => self.reference(volume),
+            Spec::LoadBalancer(balancer) => {
+                self.reference(&balancer.network);
+                balancer.subnet.iter().for_each(|s| self.reference(s));
+            }
             _ => {}
         }
     }
@@ -115,6 +126,72 @@ fn hosts(specs: &[(&Key, &Spec)], has_service: bool, found: &mut Found) {
         }
         will_be_too_large(server.user_data.as_deref(), &host.join, host.disk.is_some()).into_iter().for_each(&mut say);
     }
+}
+
+/// Services that the plan needs and that do not answer.
+fn services(inventory: &Inventory, touched: &HashSet<&Key>) -> Vec<String> {
+    let wants = |kind| touched.iter().any(|k| k.kind == kind);
+    let mut said = Vec::new();
+    let mut check = |lack: Option<&str>, wanted: bool, service: &str, key: &str| {
+        if let Some(lack) = lack.filter(|_| wanted) {
+            said.push(format!("{lack} {service}, which `{key}` needs"));
+        }
+    };
+    check(lack(&inventory.balancing), wants(Kind::LoadBalancer), "load balancers (Octavia)", "loadBalancers");
+    check(lack(&inventory.containers), wants(Kind::ObjectContainer), "object store (Swift)", "objectContainers");
+    said
+}
+
+fn lack<T>(service: &Reach<T>) -> Option<&'static str> {
+    match service {
+        Reach::There(_) => None,
+        Reach::Missing => Some("the cloud has no"),
+        Reach::Forbidden => Some("the user may not use"),
+    }
+}
+
+/// Octavia's provider, what it can do, and its quota.
+async fn load_balancers(cloud: &Cloud, specs: &[(&Key, &Spec)], found: &mut Found) -> Result<(), Error> {
+    let wanted: Vec<(&Key, &LoadBalancerSpec)> = specs
+        .iter()
+        .filter_map(|(key, spec)| if let Spec::LoadBalancer(of) = spec { Some((*key, &**of)) } else { None })
+        .collect();
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let mut known = steady(|_| {}, async || cloud.load_balancer_providers().await)
+        .await
+        .map_err(Error::cloud("asking for Octavia's providers"))?;
+    known.sort();
+    // An old name of the same.
+    known.retain(|p| p != "octavia");
+    if let [only] = known.as_slice() {
+        found.choices.provider = Some(only.clone());
+    }
+    for (key, of) in wanted {
+        if let Some(provider) = of.provider.as_ref().filter(|p| !known.contains(p) && *p != "octavia") {
+            found.blockers.push(format!("{key}: the cloud has no provider `{provider}`; it has {}", known.join(", ")));
+        }
+        if !is_ovn(of.provider.as_deref().or(found.choices.provider.as_deref())) {
+            continue;
+        }
+        for listener in &of.listeners {
+            let mut cannot = |what: &str, instead: &str| {
+                let label = listener.label();
+                found.blockers.push(format!("{key}, {label}: the provider `ovn` cannot do {what}; {instead}"));
+            };
+            if listener.protocol == "HTTP" {
+                cannot("HTTP", "use `proto: tcp`");
+            }
+            if listener.algorithm.is_some_and(|a| a != "SOURCE_IP_PORT") {
+                cannot("that algorithm", "leave it out, or use `source-ip-port`");
+            }
+            if listener.health.as_ref().is_some_and(|h| !matches!(h.monitor_type.as_str(), "TCP" | "UDP-CONNECT")) {
+                cannot("that health monitor", "use `type: tcp`");
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Flavors and images.

@@ -64,7 +64,7 @@ impl<'a> Session<'a> {
             let asked = service.hosts(&intended.yard).await;
             asked.map(Some).map_err(|said| Error::Service { doing: "asking the server for its hosts", said })
         };
-        let (inventory, members) = try_join(Inventory::take(cloud), members).await?;
+        let (inventory, members) = try_join(Box::pin(Inventory::take(cloud)), members).await?;
         let mut keys = HashMap::new();
         if let Some(service) = service {
             for pool in inventory.pools_with_keys(intended) {
@@ -124,10 +124,13 @@ pub(crate) async fn remove(cloud: &Cloud, yard: &str, onlooker: &dyn Onlooker) -
     let nothing = Intended { yard: yard.to_owned(), ..Intended::default() };
     let choices = Choices::default();
     for look in 1..=LOOKS {
-        let inventory = Inventory::take(cloud).await?;
+        let inventory = Box::pin(Inventory::take(cloud)).await?;
         let plan = removal(yard, &inventory.observe(yard, None));
         if plan.steps.is_empty() {
             return Ok(());
+        }
+        if !plan.refusals.is_empty() {
+            return Err(Error::Refused(plan.refusals));
         }
         if look == LOOKS {
             return Err(Error::Left(plan.steps.into_iter().map(|s| s.key).collect()));
@@ -189,6 +192,14 @@ impl Session<'_> {
                     Kind::Network => {
                         all.networks.iter().find(|n| n.id == seen.id).and_then(|n| Some(format!("MTU {}", n.mtu?)))
                     }
+                    Kind::LoadBalancer => all.balancing.there().and_then(|b| {
+                        let found = b.balancers.iter().find(|b| b.id == seen.id)?;
+                        Some(format!("{} {}", found.operating_status, found.vip_address))
+                    }),
+                    Kind::ObjectContainer => all.containers.there().and_then(|c| {
+                        let found = c.iter().find(|c| c.name == seen.id)?;
+                        Some(format!("{}, {} objects, {} bytes", found.name, found.detail.count, found.detail.bytes))
+                    }),
                     Kind::Port => all.ports.iter().find(|p| p.id == seen.id).map(|p| {
                         p.fixed_ips.iter().filter_map(|f| f.ip_address.as_deref()).collect::<Vec<_>>().join(" ")
                     }),

@@ -86,6 +86,7 @@ impl Bench<'_> {
                 address: (*address).to_owned(),
                 protocol_port: 80,
                 subnet_id: Some(ground.front.subnet.clone()),
+                ..NewMember::default()
             };
             self.cloud.create_member(&pool.id, &member).await?;
             settled().await?;

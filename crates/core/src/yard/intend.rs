@@ -2,14 +2,20 @@
 
 mod floating_ip;
 mod host;
+mod load_balancer;
 mod network;
+mod object_container;
 mod server;
 
 use super::manifest::{self, Ipv6Mode, Manifest};
 use super::observed::Fields;
 use super::words::{PortRange, Size, is_resource_name, is_yard_name};
 use super::{Key, Kind};
+pub use floating_ip::floating_target;
 pub use host::{HostDisk, HostJoin, HostSpec, Pool};
+pub use load_balancer::{
+    HealthSpec, ListenerSpec, LoadBalancerSpec, MemberSpec, algorithm_label, health_label, listener_label, member_label,
+};
 pub use network::rule_key;
 pub use server::{digest, key_of};
 
@@ -196,12 +202,23 @@ pub enum Spec {
         /// The volume.
         volume: Ref,
     },
+    /// Load balancer.
+    LoadBalancer(Box<LoadBalancerSpec>),
+    /// Object container.
+    ObjectContainer {
+        /// Whether everybody may read it, if said.
+        public: Option<bool>,
+        /// Metadata of the user's own, in lower case.
+        metadata: BTreeMap<String, String>,
+        /// Whether its objects may go with it.
+        purge: bool,
+    },
     /// Floating IP.
     FloatingIp {
         /// External network's name or id, if said.
         external: Option<String>,
-        /// The port it leads to.
-        port: Option<Key>,
+        /// The port or load balancer it leads to.
+        to: Option<Key>,
     },
 }
 
@@ -270,6 +287,8 @@ pub fn intend(manifest: &Manifest) -> Result<Intended, Vec<Trouble>> {
     made.server_groups();
     made.servers();
     made.hosts();
+    made.load_balancers();
+    made.object_containers();
     made.floating_ips();
     if !made.troubles.is_empty() {
         return Err(made.troubles);

@@ -5,7 +5,9 @@
 mod floating_ip;
 mod host;
 mod keypair;
+mod load_balancer;
 mod network;
+mod object_container;
 mod security_group;
 mod server;
 mod volume;
@@ -13,7 +15,9 @@ mod volume;
 pub use floating_ip::FloatingIp;
 pub use host::{CommandJoin, DataVolume, DockerJoin, HostAddress, HostPool, HttpHook, Join, SshJoin, Via};
 pub use keypair::Keypair;
+pub use load_balancer::{Algorithm, BalancedProtocol, HealthMonitor, Listener, LoadBalancer, Member, MonitorType};
 pub use network::{Ipv6Mode, Network, NetworkRouter, Router, Subnet};
+pub use object_container::ObjectContainer;
 pub use security_group::{Direction, Rule, SecurityGroup};
 pub use server::{Attach, BootVolume, Policy, Server, ServerGroup};
 pub use volume::Volume;
@@ -90,7 +94,13 @@ part! {
         /// Servers.
         #[serde(default)]
         servers: Vec<Server>,
-        /// Addresses outside that lead to servers.
+        /// Load balancers.
+        #[serde(default)]
+        load_balancers: Vec<LoadBalancer>,
+        /// Object containers.
+        #[serde(default)]
+        object_containers: Vec<ObjectContainer>,
+        /// Addresses outside that lead to servers and load balancers.
         #[serde(default, rename = "floatingIPs")]
         floating_ips: Vec<FloatingIp>,
     }

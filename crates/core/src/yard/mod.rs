@@ -54,13 +54,17 @@ pub enum Kind {
     Server,
     /// A volume's place at a server, `server:volume`.
     Attachment,
+    /// Octavia load balancer with all its parts.
+    LoadBalancer,
+    /// Swift container.
+    ObjectContainer,
     /// Neutron floating IP.
     FloatingIp,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Network,
         Self::Subnet,
         Self::Router,
@@ -73,6 +77,8 @@ impl Kind {
         Self::Port,
         Self::Server,
         Self::Attachment,
+        Self::LoadBalancer,
+        Self::ObjectContainer,
         Self::FloatingIp,
     ];
 
@@ -91,6 +97,8 @@ impl Kind {
             Self::Port => "port",
             Self::Server => "server",
             Self::Attachment => "attachment",
+            Self::LoadBalancer => "load balancer",
+            Self::ObjectContainer => "object container",
             Self::FloatingIp => "floating IP",
         }
     }
@@ -101,6 +109,8 @@ impl Kind {
             Self::Interface => "interface",
             Self::SecurityGroup => "security-group",
             Self::ServerGroup => "server-group",
+            Self::LoadBalancer => "load-balancer",
+            Self::ObjectContainer => "object-container",
             Self::FloatingIp => "floating-ip",
             other => other.noun(),
         }
@@ -152,7 +162,8 @@ impl Mark {
         (!yard.is_empty() && !name.is_empty()).then(|| Self { yard: yard.to_owned(), key: Key::new(kind, name) })
     }
 
-    /// The mark as a name, for what has nothing but a name (keypairs, server groups):
+    /// The mark as a name, for what has nothing but a name, or shows nothing else when it is
+    /// listed (keypairs, server groups, object containers):
     /// `stackyard_<yard>_<name>`. Names of yards have no underscore.
     pub fn as_name(&self) -> String {
         format!("stackyard_{}_{}", self.yard, self.key.name)

@@ -1,9 +1,16 @@
-//! The picture of a yard: as DOT for Graphviz, or as a tree for a terminal.
+//! The picture of a yard: as SVG, as DOT for Graphviz, or as a tree for a terminal.
+
+mod scene;
+mod svg;
+mod tree;
+
+pub use svg::svg;
+pub use tree::tree;
 
 use super::intend::{Intended, Spec};
 use super::observed::Observed;
 use super::{Key, Kind};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// What is drawn: servers, networks and what joins them. Rules and ports are part of others.
@@ -23,6 +30,8 @@ pub fn dot(intended: &Intended, observed: &Observed) -> String {
             Kind::Server => "box3d",
             Kind::Volume => "cylinder",
             Kind::FloatingIp => "house",
+            Kind::LoadBalancer => "hexagon",
+            Kind::ObjectContainer => "folder",
             _ => "note",
         };
         let style = if there.contains(&resource.key) { "solid" } else { "dashed" };
@@ -33,7 +42,7 @@ pub fn dot(intended: &Intended, observed: &Observed) -> String {
     let mut outside = BTreeSet::new();
     let mut edges = BTreeSet::new();
     for resource in &intended.resources {
-        for (a, b) in edges_of(resource, intended) {
+        for (a, b) in edges_of(resource) {
             outside.extend([&a, &b].into_iter().filter_map(|n| n.strip_prefix("outside ").map(str::to_owned)));
             edges.insert((a, b));
         }
@@ -52,7 +61,7 @@ fn escape(text: &str) -> String {
 }
 
 /// Pairs of drawn nodes that a resource joins.
-fn edges_of(resource: &super::intend::Resource, intended: &Intended) -> Vec<(String, String)> {
+fn edges_of(resource: &super::intend::Resource) -> Vec<(String, String)> {
     let name = |r: &super::intend::Ref| match r {
         super::intend::Ref::Own(key) => key.to_string(),
         super::intend::Ref::Cloud(_, text) => format!("outside {text}"),
@@ -76,57 +85,14 @@ fn edges_of(resource: &super::intend::Resource, intended: &Intended) -> Vec<(Str
             others.chain(boot).map(|other| (other, resource.key.to_string())).collect()
         }
         Spec::Attachment { server, volume } => vec![(server.to_string(), name(volume))],
-        Spec::FloatingIp { port: Some(port), .. } if intended.get(port).is_some() => {
-            vec![(resource.key.to_string(), server_of(port))]
+        Spec::FloatingIp { to: Some(to), .. } => {
+            let to = if to.kind == Kind::Port { server_of(to) } else { to.to_string() };
+            vec![(resource.key.to_string(), to)]
+        }
+        Spec::LoadBalancer(of) => {
+            let members = of.listeners.iter().flat_map(|l| &l.members).map(|m| server_of(&m.port));
+            members.chain([name(&of.network)]).map(|other| (resource.key.to_string(), other)).collect()
         }
         _ => Vec::new(),
     }
-}
-
-/// The yard as a tree of networks with their servers; what the cloud does not have is marked.
-/// `notes` says more about resources: addresses, states.
-pub fn tree(intended: &Intended, observed: &Observed, notes: &BTreeMap<Key, String>) -> String {
-    let there: BTreeSet<&Key> = observed.resources.iter().map(|s| &s.key).collect();
-    let line = |key: &Key| {
-        let note = notes.get(key).map(|n| format!("  {n}")).unwrap_or_default();
-        let missing = if there.contains(key) { "" } else { "  (not there)" };
-        format!("{key}{note}{missing}")
-    };
-    let mut networks: BTreeMap<String, Vec<&Key>> = BTreeMap::new();
-    for resource in &intended.resources {
-        match &resource.spec {
-            Spec::Network { .. } => drop(networks.entry(resource.key.name.clone()).or_default()),
-            Spec::Port { network, .. } => networks.entry(network.text().to_owned()).or_default().push(&resource.key),
-            _ => {}
-        }
-    }
-    let mut out = format!("{}\n", intended.yard);
-    let count = networks.len();
-    for (i, (network, ports)) in networks.iter().enumerate() {
-        let key = Key::new(Kind::Network, network);
-        let own = intended.get(&key).is_some();
-        let (branch, stem) = if i + 1 == count { ("└─", "  ") } else { ("├─", "│ ") };
-        let head = if own { line(&key) } else { format!("network {network}  (outside the yard)") };
-        let _ = writeln!(out, "{branch} {head}");
-        let routers: BTreeSet<&str> = intended
-            .resources
-            .iter()
-            .filter_map(|r| match &r.spec {
-                Spec::Interface { router, subnet } if subnet.name.split('/').next() == Some(network.as_str()) => {
-                    Some(router.text())
-                }
-                _ => None,
-            })
-            .collect();
-        let mut leaves: Vec<String> = routers.into_iter().map(|r| line(&Key::new(Kind::Router, r))).collect();
-        leaves.extend(ports.iter().map(|p| {
-            let server = Key::new(Kind::Server, p.name.split('/').next().unwrap_or_default());
-            line(&server)
-        }));
-        for (j, leaf) in leaves.iter().enumerate() {
-            let twig = if j + 1 == leaves.len() { "└─" } else { "├─" };
-            let _ = writeln!(out, "{stem} {twig} {leaf}");
-        }
-    }
-    out
 }

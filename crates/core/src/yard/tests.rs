@@ -29,7 +29,12 @@ fn shop() -> Value {
             {"name": "db", "flavor": "m1.tiny", "image": "tiny", "key": "me", "volumes": ["data"]},
             {"name": "web", "flavor": "m1.tiny", "image": "tiny", "securityGroups": ["web"], "bootVolume": {"size": 2}},
         ],
-        "floatingIPs": [{"server": "web"}],
+        "loadBalancers": [{"name": "all", "listeners": [
+            {"port": 80, "to": 8080, "servers": ["web", {"server": "db", "weight": 2}],
+             "algorithm": "source-ip-port", "healthMonitor": {}},
+        ]}],
+        "objectContainers": [{"name": "files", "public": true, "metadata": {"Owner": "me"}}],
+        "floatingIPs": [{"server": "web"}, {"loadBalancer": "all"}],
     })
 }
 
@@ -87,7 +92,7 @@ impl Toy {
                     self.observed.resources.retain(|s| !along(s));
                     // A floating IP leaves a port that goes.
                     for ip in self.observed.resources.iter_mut().filter(|s| s.key.kind == Kind::FloatingIp) {
-                        if step.key.kind == Kind::Port && ip.uses.contains(&step.key) {
+                        if matches!(step.key.kind, Kind::Port | Kind::LoadBalancer) && ip.uses.contains(&step.key) {
                             ip.uses.clear();
                             ip.fields.insert("port", "".into());
                         }
@@ -109,7 +114,10 @@ fn seen(resource: &Resource, id: String) -> Seen {
         held: false,
         state: State::Ready,
         fields: resource.fields.clone(),
-        uses: uses.filter(|n| resource.key.kind != Kind::Server || n.baked).map(|n| n.key.clone()).collect(),
+        uses: uses
+            .filter(|n| !matches!(resource.key.kind, Kind::Server | Kind::LoadBalancer) || n.baked)
+            .map(|n| n.key.clone())
+            .collect(),
     }
 }
 
@@ -127,7 +135,7 @@ fn nothing_to_do() {
     let intended = yard(shop());
     let toy = Toy::up(&intended);
     assert!(plan(&intended, &toy.observed).is_noop());
-    insta::assert_snapshot!(text(&intended, &toy.observed), @"nothing to do, 18 unchanged");
+    insta::assert_snapshot!(text(&intended, &toy.observed), @"nothing to do, 21 unchanged");
 }
 
 #[test]
@@ -172,6 +180,42 @@ fn a_volume_does_not_shrink() {
 }
 
 #[test]
+fn a_balancers_parts_change_in_place() {
+    let toy = Toy::up(&yard(shop()));
+    let mut spec = shop();
+    spec["servers"][1]["count"] = json!(2);
+    spec["floatingIPs"] = json!([{"name": "all", "loadBalancer": "all"}]);
+    let listeners = &mut spec["loadBalancers"][0]["listeners"];
+    listeners[0]["healthMonitor"] = Value::Null;
+    listeners.as_array_mut().unwrap().push(json!({"port": 53, "proto": "udp", "servers": ["db"], "healthMonitor": {}}));
+    insta::assert_snapshot!(text(&yard(spec.clone()), &toy.observed));
+    spec["loadBalancers"][0]["address"] = json!("10.20.0.9");
+    let plan = plan(&yard(spec), &toy.observed);
+    assert!(plan.of(Kind::LoadBalancer).any(|s| s.action == Action::Recreate), "{plan}");
+}
+
+#[test]
+fn a_container_with_objects_is_not_removed_in_passing() {
+    let mut toy = Toy::up(&yard(shop()));
+    let files = toy.observed.resources.iter_mut().find(|s| s.key.kind == Kind::ObjectContainer).unwrap();
+    files.fields.insert("objects", "3".into());
+    let refusals = removal("shop", &toy.observed).refusals;
+    assert_eq!(
+        refusals,
+        ["object container files: it holds 3 objects; empty it, or give it `purge: true` and run `up` before it goes"]
+    );
+    // What is kept is not in the way, and saying so is a change in place.
+    let mut spec = shop();
+    spec["objectContainers"][0]["purge"] = json!(true);
+    let intended = yard(spec);
+    let plan = plan(&intended, &toy.observed);
+    let summary = plan.summary();
+    assert_eq!((summary.change, summary.keep, plan.refusals.len()), (1, 20, 0));
+    toy.apply(&intended, &plan);
+    assert!(removal("shop", &toy.observed).refusals.is_empty());
+}
+
+#[test]
 fn doubles_go_and_the_one_in_use_stays() {
     let intended = yard(shop());
     let mut toy = Toy::up(&intended);
@@ -181,7 +225,7 @@ fn doubles_go_and_the_one_in_use_stays() {
     (used.id, used.created, used.held) = ("younger".into(), "9".into(), true);
     toy.observed.resources.push(used);
     let plan = plan(&intended, &toy.observed);
-    assert_eq!(plan.to_string(), "- remove   port db/front: it is a double\n1 to remove, 18 unchanged\n");
+    assert_eq!(plan.to_string(), "- remove   port db/front: it is a double\n1 to remove, 21 unchanged\n");
     toy.apply(&intended, &plan);
     assert_eq!(toy.observed.get(&key).unwrap().id, "younger");
 }
@@ -231,6 +275,80 @@ fn pictures() {
     insta::assert_snapshot!(picture::dot(&intended, &Observed::default()));
 }
 
+/// Several networks, routers, outside networks, crowds, things that hang nowhere.
+fn harbour() -> Value {
+    json!({
+        "networks": [
+            {"name": "front", "cidr": "10.20.0.0/24", "router": {"external": "public"}},
+            {"name": "back", "subnets": [{"cidr": "10.21.0.0/24"}, {"cidr": "fd00:21::/64"}], "router": "front"},
+        ],
+        "securityGroups": [{"name": "web"}],
+        "serverGroups": [{"name": "apart"}],
+        "volumes": [{"name": "data", "size": "1Gi"}, {"name": "spare", "size": "1Gi"}],
+        "servers": [
+            {"name": "db", "flavor": "f", "image": "i", "networks": ["back", "front"], "volumes": ["data"], "group": "apart"},
+            {"name": "web", "count": 12, "flavor": "f", "image": "i", "network": "front", "securityGroups": ["web"]},
+            {"name": "guest", "count": 2, "flavor": "f", "image": "i", "network": "<b>\"their's\" & \u{1}ours</b>"},
+        ],
+        "loadBalancers": [{"name": "all", "network": "front", "listeners": [
+            {"port": 80, "servers": ["web"]}, {"port": 53, "proto": "udp", "servers": ["db"]}]}],
+        "objectContainers": [{"name": "files"}],
+        "floatingIPs": [{"loadBalancer": "all"}, {"server": "db", "network": "front"}, {"name": "reserve", "external": "other"}],
+    })
+}
+
+#[test]
+fn the_picture_as_svg() {
+    let intended = yard(shop());
+    let toy = Toy::up(&intended);
+    let notes = BTreeMap::from([
+        (Key::new(Kind::Server, "db"), "ACTIVE 10.20.0.5".to_owned()),
+        (Key::new(Kind::FloatingIp, "web"), "203.0.113.7".to_owned()),
+    ]);
+    insta::assert_snapshot!(picture::svg(&intended, &toy.observed, &notes));
+    let harbour = yard(harbour());
+    let svg = picture::svg(&harbour, &Observed::default(), &BTreeMap::new());
+    assert!(svg.contains("&lt;b&gt;&quot;their&#39;s&quot; &amp; ours&lt;/b&gt;") && !svg.contains("<b>"));
+    assert!(svg.contains(">web-1 ... web-12<") && svg.contains(">12 servers<"));
+    // Every tag that is opened is closed, in order.
+    let mut open = Vec::new();
+    for tag in svg.split('<').skip(1).filter_map(|t| t.split('>').next()) {
+        let name = tag.trim_matches('/').split_whitespace().next().unwrap();
+        match (tag.starts_with('/'), tag.ends_with('/')) {
+            (true, _) => assert_eq!(open.pop(), Some(name)),
+            (false, false) => open.push(name),
+            (false, true) => {}
+        }
+    }
+    assert!(open.is_empty(), "{open:?}");
+    insta::assert_snapshot!(svg);
+    insta::assert_snapshot!(picture::tree(&harbour, &Observed::default(), &BTreeMap::new()));
+    let empty = picture::svg(&yard(json!({})), &Observed::default(), &BTreeMap::new());
+    assert!(empty.ends_with("</svg>\n"));
+}
+
+#[test]
+fn no_two_boxes_of_a_picture_overlap() {
+    for spec in [shop(), harbour()] {
+        let svg = picture::svg(&yard(spec), &Observed::default(), &BTreeMap::new());
+        let number = |line: &str, name: &str| {
+            let rest = line.split(&format!(" {name}=\"")).nth(1)?;
+            rest.split('"').next()?.parse::<i32>().ok()
+        };
+        let boxes: Vec<[i32; 4]> = svg
+            .split("<g>")
+            .filter_map(|g| g.split("<rect ").nth(1))
+            .filter_map(|r| Some([number(r, "x")?, number(r, "y")?, number(r, "width")?, number(r, "height")?]))
+            .collect();
+        assert!(boxes.len() > 6, "{boxes:?}");
+        for (i, [x, y, w, h]) in boxes.iter().enumerate() {
+            for [a, b, c, d] in &boxes[i + 1..] {
+                assert!(x + w <= *a || a + c <= *x || y + h <= *b || b + d <= *y, "{:?}", (x, y, a, b));
+            }
+        }
+    }
+}
+
 #[test]
 fn the_schema_is_the_committed_one() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/schema/yard.schema.json");
@@ -247,6 +365,7 @@ fn ten_thousand_resources_in_a_second() {
     let mut spec = shop();
     spec["servers"][1] = json!({"name": "many", "count": 5000, "flavor": "f", "image": "i", "securityGroups": ["web"]});
     spec["floatingIPs"] = json!([]);
+    spec["loadBalancers"][0]["listeners"][0]["servers"] = json!(["many"]);
     let intended = yard(spec);
     assert!(intended.resources.len() > 10_000);
     let begun = Instant::now();
@@ -259,12 +378,33 @@ fn ten_thousand_resources_in_a_second() {
     assert!(took < Duration::from_secs(limit), "{took:?}");
 }
 
+/// Counts work and not time: twice as many servers make twice as many edges.
+#[test]
+fn a_plan_grows_no_faster_than_its_yard() {
+    let edges = |servers: u32| {
+        let mut spec = shop();
+        let many = json!({"name": "web", "count": servers, "flavor": "f", "image": "i", "securityGroups": ["web"]});
+        spec["servers"][1] = many;
+        spec["floatingIPs"] = json!([{"loadBalancer": "all"}]);
+        let intended = yard(spec);
+        let up = plan(&intended, &Observed::default());
+        let resources = intended.resources.iter().enumerate().map(|(i, r)| seen(r, format!("id{i}"))).collect();
+        let down = removal("shop", &Observed { resources });
+        let count = |plan: &super::plan::Plan| plan.steps.iter().map(|s| s.after.len()).sum::<usize>();
+        [count(&up), count(&down)]
+    };
+    for (few, many) in edges(500).into_iter().zip(edges(1000)) {
+        assert!(few > 500 && many < few * 21 / 10, "{few} and {many} edges");
+    }
+}
+
 /// Manifests that differ in everything that can differ.
 fn specs() -> impl Strategy<Value = Value> {
     let network = (0..3u8, any::<bool>(), prop::option::of(1300..1303u32));
     let server = (0..2usize, any::<bool>(), any::<bool>(), any::<bool>(), 0..2u8, any::<bool>());
-    (prop::collection::vec(network, 1..3), prop::collection::vec(server, 0..4), 0..3u8).prop_map(
-        |(networks, servers, rules)| {
+    let balancer = prop::option::of((0..2usize, any::<bool>(), 1..3usize, any::<bool>()));
+    (prop::collection::vec(network, 1..3), prop::collection::vec(server, 0..4), 0..3u8, balancer).prop_map(
+        |(networks, servers, rules, balancer)| {
             let count = networks.len();
             let routed: Vec<bool> = networks.iter().map(|n| n.1).collect();
             let networks: Vec<Value> = (networks.into_iter().enumerate())
@@ -301,7 +441,19 @@ fn specs() -> impl Strategy<Value = Value> {
                         "network": format!("n{}", network % count), "securityGroups": groups, "bootVolume": boot})
                 })
                 .collect();
-            json!({"networks": networks, "securityGroups": [{"name": "web", "rules": rules}],
+            let balancers: Vec<Value> = (balancer.into_iter())
+                .map(|(network, ip, listeners, health)| {
+                    if ip && routed[network % count] {
+                        ips.push(json!({"loadBalancer": "lb"}));
+                    }
+                    let health = if health { json!({}) } else { Value::Null };
+                    let names: Vec<&Value> = servers.iter().map(|s| &s["name"]).collect();
+                    let listener = |i| json!({"port": 80 + i, "servers": names, "healthMonitor": health});
+                    json!({"name": "lb", "network": format!("n{}", network % count),
+                        "listeners": (0..listeners).map(listener).collect::<Vec<_>>()})
+                })
+                .collect();
+            json!({"networks": networks, "securityGroups": [{"name": "web", "rules": rules}], "loadBalancers": balancers,
                 "volumes": volumes, "servers": servers, "floatingIPs": ips, "hosts": hosts})
         },
     )

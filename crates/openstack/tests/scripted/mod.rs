@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use stackyard_openstack::{Cloud, CloudConfig, CloudEntry, Options, RetryPolicy};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 /// A request, as it came.
 #[derive(Debug, Clone)]
@@ -80,6 +81,27 @@ impl Server {
         server
     }
 
+    /// The same over TLS.
+    pub async fn start_tls(tls: TlsAcceptor, script: impl Fn(&Request, &str) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let origin = format!("https://{}", listener.local_addr().expect("address"));
+        let server = Self { origin, log: Arc::default() };
+        let shared = server.clone();
+        let script: Arc<Script> = Arc::new(script);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (tls, shared, script) = (tls.clone(), shared.clone(), script.clone());
+                tokio::spawn(async move {
+                    // A client that does not trust it hangs up.
+                    if let Ok(stream) = tls.accept(stream).await {
+                        shared.serve(stream, 86_400, script).await;
+                    }
+                });
+            }
+        });
+        server
+    }
+
     pub fn log(&self) -> Vec<Request> {
         self.log.lock().expect("log").clone()
     }
@@ -108,7 +130,7 @@ impl Server {
         Cloud::connect(self.config(), quick()).await.expect("login")
     }
 
-    async fn serve(self, mut stream: TcpStream, seconds: i64, script: Arc<Script>) {
+    async fn serve(self, mut stream: impl AsyncRead + AsyncWrite + Unpin, seconds: i64, script: Arc<Script>) {
         let Some(mut request) = read(&mut stream).await else { return };
         {
             let mut log = self.log.lock().expect("log");
@@ -172,7 +194,7 @@ pub fn token(origin: &str, seconds: i64) -> Value {
     }})
 }
 
-async fn read(stream: &mut TcpStream) -> Option<Request> {
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<Request> {
     let mut bytes = Vec::new();
     let end = loop {
         if let Some(at) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {

@@ -254,6 +254,7 @@ impl Run<'_> {
                 let ready = ["available", "in-use", "attaching", "detaching"];
                 self.steadily(key, async || self.cloud.wait_for::<Volume>(&id, &ready, FILL).await.map(drop)).await
             }
+            Kind::LoadBalancer => self.settle_load_balancer(key, &self.id(key)?).await,
             _ => Ok(()),
         }
     }
@@ -293,6 +294,7 @@ impl Run<'_> {
         match step.key.kind {
             Kind::Server => self.steadily(&step.key, async || self.cloud.wait_gone::<Server>(id, LEAVE).await).await,
             Kind::Volume => self.steadily(&step.key, async || self.cloud.wait_gone::<Volume>(id, LEAVE).await).await,
+            Kind::LoadBalancer => self.load_balancer_gone(&step.key, id).await,
             _ => Ok(()),
         }
     }

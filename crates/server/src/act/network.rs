@@ -184,11 +184,15 @@ impl Run<'_> {
         &self,
         key: &Key,
         external: Option<&str>,
-        port: Option<&Key>,
+        to: Option<&Key>,
     ) -> Result<String, Trouble> {
+        let port_id = match to {
+            Some(to) => Some(self.floating_port(key, to).await?),
+            None => None,
+        };
         let new = NewFloatingIp {
             floating_network_id: self.inventory.external(external)?,
-            port_id: port.map(|p| self.id(p)).transpose()?,
+            port_id,
             address: None,
             description: self.mark(key).to_string(),
         };
@@ -241,9 +245,10 @@ impl Run<'_> {
                     set("port_security_enabled", json!(port_security));
                 }
             }
-            Spec::FloatingIp { port, .. } => {
-                set("port_id", json!(port.as_ref().map(|p| self.id(p)).transpose()?));
-            }
+            Spec::FloatingIp { to, .. } => match to {
+                Some(to) => set("port_id", json!(self.floating_port(key, to).await?)),
+                None => set("port_id", Value::Null),
+            },
             _ => return Err(format!("{key} cannot be changed in place").into()),
         }
         let body = Value::Object(body);

@@ -177,7 +177,7 @@ impl Maker<'_> {
         let mut fields = Fields::from([("port", (&port.name).into())]);
         fields.extend(external.as_ref().map(|e| ("external", e.into())));
         let key = Key::new(Kind::FloatingIp, name);
-        let make = Spec::FloatingIp { external, port: Some(port.clone()) };
+        let make = Spec::FloatingIp { external, to: Some(port.clone()) };
         self.add(path, key.clone(), make, fields, needs);
         Some(key)
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 part! {
     /// An address outside.
     FloatingIp {
-        /// Name; the server's if absent.
+        /// Name; that of the server or load balancer if absent.
         #[serde(default)]
         name: Option<String>,
         /// The external network; the only one that fits if absent.
@@ -19,5 +19,8 @@ part! {
         /// On which of its networks; the first if absent.
         #[serde(default)]
         network: Option<String>,
+        /// The load balancer it leads to.
+        #[serde(default)]
+        load_balancer: Option<String>,
     }
 }

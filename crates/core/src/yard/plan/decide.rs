@@ -32,7 +32,8 @@ struct Decision {
 /// Fields that can be changed in place; all others take a replacement.
 fn in_place(kind: Kind, field: &str) -> bool {
     match kind {
-        Kind::Network | Kind::Router => true,
+        Kind::Network | Kind::Router | Kind::ObjectContainer => true,
+        Kind::LoadBalancer => matches!(field, "listeners" | "members" | "algorithms" | "health monitors"),
         Kind::Subnet => matches!(field, "gateway" | "dhcp" | "dns" | "pools"),
         Kind::Port => field != "network",
         Kind::Server => matches!(field, "metadata" | "tags"),
@@ -129,10 +130,14 @@ impl<'a> Planner<'a> {
             decision.action = Action::Recreate;
             return decision;
         }
-        if resource.key.kind == Kind::FloatingIp {
-            let other = resource.needs.iter().find(|n| n.key.kind == Kind::Port && anew(&n.key));
-            decision.reasons.extend(other.map(|n| format!("{} is replaced", n.key)));
-        }
+        // These hold the address or id of another that can become another one in place.
+        let holds = match resource.key.kind {
+            Kind::FloatingIp => [Kind::Port, Kind::LoadBalancer].as_slice(),
+            Kind::LoadBalancer => &[Kind::Port],
+            _ => &[],
+        };
+        let other = resource.needs.iter().find(|n| holds.contains(&n.key.kind) && anew(&n.key));
+        decision.reasons.extend(other.map(|n| format!("{} is replaced", n.key)));
         if let State::Stopped(word) = &seen.state {
             decision.reasons.push(format!("it is {word}"));
         }
@@ -176,6 +181,12 @@ impl<'a> Planner<'a> {
             {
                 continue;
             }
+            if let Some(count) = objects_that_stay(seen) {
+                self.refusals.push(format!(
+                    "{}: it holds {count} objects; empty it, or give it `purge: true` and run `up` before it goes",
+                    seen.key
+                ));
+            }
             let mut reasons = Vec::new();
             if action == Action::Remove && self.wanted.contains_key(&seen.key) {
                 reasons.push("it is a double".to_owned());
@@ -201,6 +212,16 @@ impl<'a> Planner<'a> {
 /// Whether the removal of the first that it uses takes it along.
 pub(super) fn goes_along(seen: &Seen) -> bool {
     matches!(seen.key.kind, Kind::Rule | Kind::Attachment)
+}
+
+/// How many objects keep a container from being removed, if any do.
+fn objects_that_stay(seen: &Seen) -> Option<&str> {
+    let text = |field: &str| match seen.fields.get(field) {
+        Some(Value::Text(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let held = seen.key.kind == Kind::ObjectContainer && text("purge") != Some("true");
+    text("objects").filter(|count| held && *count != "0")
 }
 
 fn shrinks(from: &Value, to: &Value) -> bool {

@@ -57,7 +57,8 @@ impl Planner<'_> {
                 let by_change = match self.steps[*going].key.kind {
                     Kind::SecurityGroup => true,
                     Kind::Interface => {
-                        let port = user.uses.iter().find(|k| k.kind == Kind::Port);
+                        let to = |k: &&Key| matches!(k.kind, Kind::Port | Kind::LoadBalancer);
+                        let port = user.uses.iter().find(to);
                         let ports = port.and_then(|p| by_key.get(p)).into_iter().flatten();
                         let leaves: Vec<usize> = ports.filter_map(|p| self.removing.get(p)).copied().collect();
                         after[*going].extend(&leaves);

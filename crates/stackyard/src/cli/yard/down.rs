@@ -31,6 +31,9 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let removed = plan.summary().remove;
     if removed > 0 {
         printer.plan(&plan)?;
+        if !plan.refusals.is_empty() {
+            anyhow::bail!("nothing was removed:\n- {}", plan.refusals.join("\n- "));
+        }
         if !args.yes && !confirmed(context, "this removes servers and volumes with their data")? {
             return Ok(End::Failed);
         }

@@ -2,9 +2,11 @@
 
 use super::super::{Context, End};
 use super::YardArgs;
+use anyhow::Context as _;
 use serde_json::json;
 use stackyard_core::yard::picture;
 use stackyard_server::Session;
+use std::path::PathBuf;
 
 /// Arguments of `stackyard graph`.
 #[derive(clap::Args)]
@@ -15,6 +17,10 @@ pub struct Args {
     /// Print DOT for Graphviz in the place of a tree
     #[arg(long)]
     dot: bool,
+
+    /// Draw the picture as SVG: print it, or write it to FILE
+    #[arg(long, value_name = "FILE", num_args = 0..=1, conflicts_with = "dot")]
+    svg: Option<Option<PathBuf>>,
 }
 
 /// Draws the yard with what the cloud has of it.
@@ -22,11 +28,18 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let yard = args.yard.load()?;
     let cloud = args.yard.connect(&yard, context).await?;
     let session = Session::begin(&cloud, &yard.intended).await?;
-    let text = if args.dot {
-        picture::dot(&yard.intended, &session.observed)
-    } else {
-        picture::tree(&yard.intended, &session.observed, &session.notes())
+    let (intended, observed) = (&yard.intended, &session.observed);
+    let text = match (&args.svg, args.dot) {
+        (Some(_), _) => picture::svg(intended, observed, &session.notes()),
+        (None, true) => picture::dot(intended, observed),
+        (None, false) => picture::tree(intended, observed, &session.notes()),
     };
-    context.printer.result(&json!({"event": "result", "graph": text}), || text.clone())?;
+    if let Some(Some(file)) = args.svg {
+        std::fs::write(&file, text).with_context(|| format!("writing the picture to {}", file.display()))?;
+        let result = json!({"event": "result", "file": file});
+        context.printer.result(&result, || format!("The picture is in {}.", file.display()))?;
+    } else {
+        context.printer.result(&json!({"event": "result", "graph": text}), || text.clone())?;
+    }
     Ok(End::Done)
 }

@@ -3,6 +3,7 @@
 use super::super::{Context, End};
 use super::CloudArgs;
 use anyhow::{Context as _, bail};
+use dialoguer::Select;
 use serde_json::json;
 use stackyard_server::Offer;
 use std::fs::OpenOptions;
@@ -27,11 +28,9 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     }
     let cloud = args.cloud.connect(None, &context.printer.onlooker()).await?;
     let offer = Offer::of(&cloud).await?;
-    let ask = !context.printer.is_json() && std::io::stdin().is_terminal();
-    let flavor = pick("flavor", &offer.flavors, ask)?;
-    let image = pick("image", &offer.images, ask)?;
-    let external = pick("external network", &offer.externals, ask)?;
-    let text = manifest(&cloud.config().name, flavor, image, external);
+    let ask = !context.printer.is_json() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    let choice = if ask { Choice::asked(&offer)? } else { Choice::plain(&offer) };
+    let text = manifest(&cloud.config().name, &offer, &choice);
     let writing = || format!("writing {}", args.file.display());
     let mut file = OpenOptions::new().write(true).create_new(true).open(&args.file).with_context(writing)?;
     file.write_all(text.as_bytes()).with_context(writing)?;
@@ -41,78 +40,139 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     Ok(End::Done)
 }
 
-/// Lets the user choose; without a terminal, and where there is one only, the first.
-fn pick<'a>(noun: &str, from: &'a [(String, String)], ask: bool) -> anyhow::Result<Option<&'a str>> {
-    if !ask || from.len() < 2 {
-        return Ok(from.first().map(|(name, _)| name.as_str()));
+/// What goes into the manifest.
+#[derive(Debug, Default)]
+struct Choice<'a> {
+    flavor: Option<&'a str>,
+    image: Option<&'a str>,
+    /// One that is there; a new one if absent.
+    network: Option<&'a str>,
+    /// Where a new network leads.
+    external: Option<&'a str>,
+    key: Option<&'a str>,
+}
+
+impl<'a> Choice<'a> {
+    /// The first of everything, and a network of the yard's own.
+    fn plain(offer: &'a Offer) -> Self {
+        let first = |from: &'a [(String, String)]| from.first().map(|(name, _)| name.as_str());
+        let (flavor, image, external) = (first(&offer.flavors), first(&offer.images), first(&offer.externals));
+        Self { flavor, image, external, ..Self::default() }
     }
-    let width = from.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    for (i, (name, what)) in from.iter().enumerate() {
-        eprintln!("{:>4}  {name:width$}  {what}", i + 1);
-    }
-    loop {
-        eprint!("Which {noun}? [1] ");
-        std::io::stderr().flush()?;
-        let mut answer = String::new();
-        if std::io::stdin().read_line(&mut answer)? == 0 {
-            bail!("no answer");
-        }
-        let answer = answer.trim();
-        let index = if answer.is_empty() { Some(1) } else { answer.parse::<usize>().ok() };
-        let by_name = from.iter().find(|(name, _)| name == answer);
-        if let Some((name, _)) = index.and_then(|i| from.get(i.checked_sub(1)?)).or(by_name) {
-            return Ok(Some(name));
-        }
-        eprintln!("There is no {answer:?}.");
+
+    /// Lets the user choose on the terminal; where there is nothing to choose, does not ask.
+    fn asked(offer: &'a Offer) -> anyhow::Result<Self> {
+        let flavor = pick("Flavor", &offer.flavors, None)?;
+        let image = pick("Image", &offer.images, None)?;
+        let network = pick("Network", &offer.networks, Some("a new one of the yard's own"))?;
+        let external = match network {
+            Some(_) => None,
+            None => pick("External network", &offer.externals, None)?,
+        };
+        let key = pick("SSH key", &offer.keypairs, Some("none"))?;
+        Ok(Self { flavor, image, network, external, key })
     }
 }
 
-fn manifest(cloud: &str, flavor: Option<&str>, image: Option<&str>, external: Option<&str>) -> String {
-    // Names of a cloud may hold anything: JSON's texts are YAML's, too.
-    let quoted = |name: Option<&str>| json!(name.unwrap_or("CHANGE-ME")).to_string();
-    let (flavor, image) = (quoted(flavor), quoted(image));
-    // The OS_* variables are no entry of clouds.yaml.
-    let comment = if cloud == "envvars" { "# " } else { "" };
-    let cloud = json!(cloud);
-    let router = external.map(|e| format!(", router: {{external: {}}}", json!(e))).unwrap_or_default();
-    let floating = match external {
-        Some(_) => "  floatingIPs:\n    - {server: first}           # an address outside that leads to the server\n",
-        None => "",
+/// Lets the user pick one, or `other`, which comes first.
+fn pick<'a>(prompt: &str, from: &'a [(String, String)], other: Option<&str>) -> anyhow::Result<Option<&'a str>> {
+    let items = items(from, other);
+    let before = usize::from(other.is_some());
+    let index = match items.len() {
+        0 | 1 => 0,
+        _ => Select::new()
+            .with_prompt(prompt)
+            .items(&items)
+            .default(0)
+            .max_length(12)
+            .interact_opt()?
+            .context("nothing was chosen, and nothing was written")?,
     };
-    format!(
+    Ok(index.checked_sub(before).and_then(|i| from.get(i)).map(|(name, _)| name.as_str()))
+}
+
+fn items(from: &[(String, String)], other: Option<&str>) -> Vec<String> {
+    let width = from.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let line = |(name, what): &(String, String)| format!("{name:width$}  {what}").trim_end().to_owned();
+    other.map(str::to_owned).into_iter().chain(from.iter().map(line)).collect()
+}
+
+/// What else there is, for a comment.
+fn others(chosen: Option<&str>, from: &[(String, String)]) -> String {
+    const MOST: usize = 6;
+    let names: Vec<&str> = from.iter().map(|(n, _)| n.as_str()).filter(|n| Some(*n) != chosen).collect();
+    let shown = names.iter().take(MOST).map(|n| n.replace(char::is_control, " ")).collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => String::new(),
+        n if n > MOST => format!("   # or {shown} ..."),
+        _ => format!("   # or {shown}"),
+    }
+}
+
+fn manifest(cloud: &str, offer: &Offer, choice: &Choice<'_>) -> String {
+    // Names of a cloud may hold anything: JSON's texts are YAML's, too.
+    let quoted = |name: &str| json!(name).to_string();
+    let or_change = |name: Option<&str>| quoted(name.unwrap_or("CHANGE-ME"));
+    let mut out = String::from(
         "# A yard: `stackyard plan` shows what `stackyard up` would do.\n\
          apiVersion: stackyard.dev/v1\n\
          kind: Yard\n\
-         metadata: {{name: my-yard}}       # its resources carry this name: do not change it later\n\
-         spec:\n  \
-           {comment}cloud: {cloud}\n  \
-           networks:\n    \
-             - {{name: front, cidr: 10.20.0.0/24{router}}}\n  \
-           securityGroups:\n    \
-             - name: web\n      \
-               rules:\n        \
-                 - {{proto: tcp, port: 22}}\n        \
-                 - {{proto: tcp, port: 80}}\n        \
-                 - {{proto: icmp}}\n  \
-           # keypairs:\n  \
-           #   - {{name: me, publicKeyFile: ~/.ssh/id_ed25519.pub}}\n  \
-           # volumes:\n  \
-           #   - {{name: data, size: 10Gi}}\n  \
-           servers:\n    \
-             - name: first\n      \
-               # count: 2                  # first-1 and first-2\n      \
-               flavor: {flavor}\n      \
-               image: {image}\n      \
-               network: front\n      \
-               securityGroups: [web]\n      \
-               # key: me\n      \
-               # bootVolume: {{size: 10Gi}}  # boot from a volume, for flavors without a disk\n      \
-               # volumes: [data]\n      \
-               # userData: |\n      \
-               #   #cloud-config\n      \
-               #   packages: [nginx]\n\
-         {floating}"
-    )
+         metadata: {name: my-yard}       # its resources carry this name: do not change it later\n\
+         spec:\n",
+    );
+    let mut line = |text: &str| out += &format!("  {text}\n");
+    // The OS_* variables are no entry of clouds.yaml.
+    let comment = if cloud == "envvars" { "# " } else { "" };
+    line(&format!("{comment}cloud: {}", quoted(cloud)));
+    if choice.network.is_none() {
+        let router = choice.external.map(|e| format!(", router: {{external: {}}}", quoted(e))).unwrap_or_default();
+        line("networks:");
+        line(&format!("  - {{name: front, cidr: 10.20.0.0/24{router}}}{}", others(choice.external, &offer.externals)));
+    }
+    line("securityGroups:");
+    line("  - name: web");
+    line("    rules:");
+    line("      - {proto: tcp, port: 22}");
+    line("      - {proto: tcp, port: 80}");
+    line("      - {proto: icmp}");
+    line("# keypairs:");
+    line("#   - {name: me, publicKeyFile: ~/.ssh/id_ed25519.pub}");
+    line("# volumes:");
+    line("#   - {name: data, size: 10Gi}");
+    line("servers:");
+    line("  - name: first");
+    line("    # count: 2                  # first-1 and first-2");
+    line(&format!("    flavor: {}{}", or_change(choice.flavor), others(choice.flavor, &offer.flavors)));
+    line(&format!("    image: {}{}", or_change(choice.image), others(choice.image, &offer.images)));
+    match choice.network {
+        Some(network) => {
+            line(&format!("    network: {}{}", quoted(network), others(choice.network, &offer.networks)));
+        }
+        None => line("    network: front"),
+    }
+    line("    securityGroups: [web]");
+    match choice.key {
+        Some(key) => line(&format!("    key: {}{}", quoted(key), others(choice.key, &offer.keypairs))),
+        None => line(&format!("    # key: me{}", others(None, &offer.keypairs))),
+    }
+    line("    # bootVolume: {size: 10Gi}  # boot from a volume, for flavors without a disk");
+    line("    # volumes: [data]");
+    line("    # userData: |");
+    line("    #   #cloud-config");
+    line("    #   packages: [nginx]");
+    if offer.balances {
+        line("# loadBalancers:");
+        line("#   - {name: web, listeners: [{port: 80, servers: [first]}]}");
+    }
+    if offer.stores {
+        line("# objectContainers:");
+        line("#   - {name: files}");
+    }
+    if choice.external.is_some() {
+        line("floatingIPs:");
+        line("  - {server: first}           # an address outside that leads to the server");
+    }
+    out
 }
 
 #[cfg(test)]
@@ -120,21 +180,66 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    #[test]
-    fn what_is_written_can_be_read() {
-        for external in [Some("public: \"1\""), None] {
-            let text = manifest("local", Some("m1 \\ tiny"), Some("yes"), external);
-            let yard = stackyard_catalog::manifest::read("yard.yaml", text.clone(), Path::new(".")).expect(&text);
-            let server = &yard.manifest.spec.servers[0];
-            assert_eq!((server.flavor.as_str(), server.image.as_deref()), ("m1 \\ tiny", Some("yes")));
-            assert_eq!(yard.manifest.spec.floating_ips.len(), usize::from(external.is_some()));
+    fn named(names: &[&str]) -> Vec<(String, String)> {
+        names.iter().map(|n| ((*n).to_owned(), "what it is".to_owned())).collect()
+    }
+
+    fn offer() -> Offer {
+        Offer {
+            flavors: named(&["m1 \\ tiny", "m1.large"]),
+            images: named(&["yes", "debian\n- evil: true"]),
+            externals: named(&["public: \"1\""]),
+            networks: named(&["office # 2"]),
+            keypairs: named(&["me"]),
+            balances: true,
+            stores: true,
         }
     }
 
     #[test]
-    fn without_a_terminal_the_first_is_picked() {
-        let from = [("a".to_owned(), String::new()), ("b".to_owned(), String::new())];
-        assert_eq!(pick("flavor", &from, false).expect("no question"), Some("a"));
-        assert_eq!(pick("flavor", &[], true).expect("no question"), None);
+    fn what_is_written_can_be_read() {
+        let offer = offer();
+        let none = Offer::default();
+        let existing = Choice { network: Some("office # 2"), external: None, key: Some("me"), ..Choice::plain(&offer) };
+        for (offer, choice) in [(&offer, Choice::plain(&offer)), (&none, Choice::plain(&none)), (&offer, existing)] {
+            let text = manifest("local", offer, &choice);
+            let yard = stackyard_catalog::manifest::read("yard.yaml", text.clone(), Path::new(".")).expect(&text);
+            let spec = &yard.manifest.spec;
+            let server = &spec.servers[0];
+            assert_eq!(server.flavor, choice.flavor.unwrap_or("CHANGE-ME"));
+            assert_eq!(server.image.as_deref(), Some(choice.image.unwrap_or("CHANGE-ME")));
+            assert_eq!(server.network.as_deref(), Some(choice.network.unwrap_or("front")));
+            assert_eq!(server.key.as_deref(), choice.key);
+            assert_eq!(spec.floating_ips.len(), usize::from(choice.external.is_some()));
+            assert_eq!(spec.networks.len(), usize::from(choice.network.is_none()));
+            assert_eq!(text.contains("loadBalancers"), offer.balances);
+        }
+    }
+
+    #[test]
+    fn what_is_commented_out_can_be_read_too() {
+        let offer = offer();
+        let text = manifest("local", &offer, &Choice::plain(&offer));
+        let lines = text.lines().map(|l| match l.trim_start().strip_prefix("# ") {
+            Some(rest) if l.starts_with("  ") => format!("{}{rest}", &l[..l.len() - l.trim_start().len()]),
+            _ => l.to_owned(),
+        });
+        let text = lines.collect::<Vec<_>>().join("\n");
+        let text = text.replace("publicKeyFile: ~/.ssh/id_ed25519.pub", "publicKey: ssh-ed25519 AAAA me");
+        let text = text.replace("count: 2", "tags: [a]");
+        let yard = stackyard_catalog::manifest::read("yard.yaml", text.clone(), Path::new(".")).expect(&text);
+        let spec = &yard.manifest.spec;
+        assert_eq!((spec.load_balancers.len(), spec.object_containers.len(), spec.volumes.len()), (1, 1, 1));
+        assert_eq!(spec.servers[0].user_data.as_deref(), Some("#cloud-config\npackages: [nginx]\n"));
+    }
+
+    #[test]
+    fn a_pick_list_shows_what_things_are() {
+        let from = [("a".to_owned(), "small".to_owned()), ("long".to_owned(), String::new())];
+        assert_eq!(items(&from, Some("none")), ["none", "a     small", "long"]);
+        // Nothing to choose: no question.
+        assert_eq!(pick("Flavor", &from[..1], None).expect("no question"), Some("a"));
+        assert_eq!(pick("Flavor", &[], None).expect("no question"), None);
+        assert_eq!(pick("Key", &[], Some("none")).expect("no question"), None);
     }
 }

@@ -1,0 +1,155 @@
+//! The binary against a fake cloud on this machine: killed with SIGKILL at a hundred moments of
+//! `up`, of scaling and of `down`. The next run converges, and a sweep finds nothing.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use futures_util::{StreamExt, stream};
+use serde_json::Value;
+use stackyard_fake::Fake;
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+/// Yards, each of which is killed three times.
+const YARDS: u64 = 34;
+/// Yards at once.
+const PARALLEL: usize = 6;
+/// How long the cloud takes to answer.
+const ANSWER: Duration = Duration::from_millis(8);
+/// How long its servers take to boot.
+const BOOT: Duration = Duration::from_millis(200);
+
+/// A fake cloud with a home, a clouds.yaml and a manifest of its own.
+struct Ground {
+    fake: Fake,
+    dir: TempDir,
+}
+
+impl Ground {
+    async fn new() -> Self {
+        let fake = Fake::start(ANSWER).await.unwrap();
+        fake.world().take_time(BOOT);
+        let dir = tempfile::tempdir().unwrap();
+        let clouds = format!(
+            "clouds:\n  fake:\n    auth: {{auth_url: \"{}\", username: u, password: p, project_name: p, \
+             user_domain_name: Default, project_domain_name: Default}}\n    region_name: R\n",
+            fake.auth_url()
+        );
+        std::fs::write(dir.path().join("clouds.yaml"), clouds).unwrap();
+        Self { fake, dir }
+    }
+
+    /// Writes the manifest: so many servers behind a balancer.
+    fn manifest(&self, servers: usize) {
+        let text = format!(
+            "apiVersion: stackyard.dev/v1\nkind: Yard\nmetadata: {{name: shop}}\nspec:\n  cloud: fake\n  networks:\n    \
+             - {{name: front, cidr: 10.20.0.0/24, router: {{external: public}}}}\n  securityGroups:\n    \
+             - {{name: web, rules: [{{proto: tcp, port: 80}}]}}\n  volumes:\n    - {{name: data, size: 1Gi}}\n  servers:\n    \
+             - {{name: db, flavor: m1.nano, image: tiny, volumes: [data]}}\n    \
+             - {{name: web, count: {servers}, flavor: m1.nano, image: tiny, securityGroups: [web], bootVolume: {{size: 1Gi}}}}\n  \
+             loadBalancers:\n    - {{name: all, listeners: [{{port: 80, servers: [web], healthMonitor: {{}}}}]}}\n  \
+             objectContainers:\n    - {{name: files, purge: true}}\n  floatingIPs:\n    - {{loadBalancer: all}}\n"
+        );
+        std::fs::write(self.dir.path().join("yard.yaml"), text).unwrap();
+    }
+
+    fn command(&self, verb: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stackyard"));
+        command.args([verb, "--json"]);
+        match verb {
+            "sweep" => command.args(["--cloud", "fake", "--yard", "shop"]),
+            "plan" => command.args(["-f", "yard.yaml"]),
+            _ => command.args(["-f", "yard.yaml", "--yes"]),
+        };
+        command.current_dir(self.dir.path()).env_clear();
+        command.env("STACKYARD_HOME", self.dir.path().join("home"));
+        command.env("OS_CLIENT_CONFIG_FILE", self.dir.path().join("clouds.yaml"));
+        command.env("HOME", self.dir.path()).stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+
+    /// Runs a verb to its end; says what it printed when the exit code is another.
+    async fn run(&self, verb: &str, code: i32) -> Result<Value, String> {
+        let limit = Duration::from_secs(90);
+        let ended = tokio::time::timeout(limit, self.command(verb).output()).await;
+        let Output { status, stdout, stderr } = ended.map_err(|_| format!("{verb} hangs"))?.unwrap();
+        let (said, wrong) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+        if status.code() != Some(code) {
+            return Err(format!("{verb} ended with {status}\n{said}{wrong}"));
+        }
+        let last = said.lines().last().unwrap_or_default();
+        serde_json::from_str(last).map_err(|e| format!("{verb} printed {last:?}: {e}"))
+    }
+
+    /// Runs a verb and kills it after a while.
+    async fn kill(&self, verb: &str, after: Duration) {
+        let mut child = self.command(verb).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        if tokio::time::timeout(after, child.wait()).await.is_err() {
+            // SIGKILL.
+            child.kill().await.unwrap();
+        }
+    }
+}
+
+/// A moment within `most`: spread, and the same in every run.
+fn moment(n: u64, salt: u64, most: Duration) -> Duration {
+    let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX).max(1);
+    Duration::from_micros((n * 3 + salt + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) % micros)
+}
+
+/// How long an up, a scaling and a down take when they are left alone.
+async fn unharmed() -> [Duration; 3] {
+    let ground = Ground::new().await;
+    let mut took = [Duration::ZERO; 3];
+    for (i, (verb, servers)) in [("up", 2), ("up", 4), ("down", 4)].into_iter().enumerate() {
+        ground.manifest(servers);
+        let begun = Instant::now();
+        ground.run(verb, 0).await.unwrap();
+        took[i] = begun.elapsed();
+    }
+    assert_eq!(ground.fake.world().left(), Vec::<String>::new());
+    took
+}
+
+async fn killed(n: u64, took: [Duration; 3]) -> Result<(), String> {
+    let ground = Ground::new().await;
+    let (few, many) = if n % 2 == 0 { (2, 4) } else { (4, 2) };
+    ground.manifest(few);
+    ground.kill("up", moment(n, 0, took[0])).await;
+    if n % 3 == 0 {
+        ground.run("up", 0).await?;
+    }
+    ground.manifest(many);
+    ground.kill("up", moment(n, 1, took[1])).await;
+    if n % 3 == 1 {
+        ground.run("up", 0).await?;
+    }
+    ground.kill("down", moment(n, 2, took[2])).await;
+
+    ground.run("up", 0).await?;
+    ground.run("plan", 0).await?;
+    let servers = ground.fake.world().count("servers");
+    if servers != many + 1 {
+        return Err(format!("there are {servers} servers"));
+    }
+    ground.run("down", 0).await?;
+    let left = ground.fake.world().left();
+    if !left.is_empty() {
+        return Err(format!("left behind: {left:?}"));
+    }
+    let swept = ground.run("sweep", 0).await?;
+    if swept["found"].as_array().is_some_and(Vec::is_empty) { Ok(()) } else { Err(format!("sweep: {swept}")) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_a_hundred_moments() {
+    let took = unharmed().await;
+    let wrong: Vec<String> = stream::iter(0..YARDS)
+        .map(|n| async move { killed(n, took).await.err().map(|e| format!("yard {n}: {e}")) })
+        .buffer_unordered(PARALLEL)
+        .filter_map(std::future::ready)
+        .collect()
+        .await;
+    assert!(wrong.is_empty(), "{} of {YARDS} went wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
