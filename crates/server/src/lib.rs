@@ -1,4 +1,11 @@
-//! Yards on any OpenStack cloud.
+//! Yards on any OpenStack cloud, and the server that hosts' agents call.
+//!
+//! # The server
+//!
+//! [`daemon`] is the process, [`api`] what it offers, [`hub`] the agents' connections, [`ca`] its
+//! certificate, [`client`] the way of the command line to it.
+//!
+//! # Yards
 //!
 //! ```text
 //! Inventory::take ──> observe ──> core::yard::plan ──> preflight ──> apply ──> (observe again)
@@ -10,9 +17,17 @@
 //! by a request whose answer got lost is found by its mark, what is gone already is fine.
 
 mod act;
+pub mod api;
 mod apply;
+pub mod auth;
+pub mod ca;
+pub mod client;
+pub mod daemon;
 mod error;
+mod files;
+pub mod hub;
 mod inventory;
+mod join;
 mod observe;
 mod offer;
 mod pools;

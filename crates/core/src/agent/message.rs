@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use utoipa::ToSchema;
 
 /// What a host says of itself. What it does not say (an older agent) is empty.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Facts {
     /// The machine's id (`/etc/machine-id`), which tells two machines of one name apart.
@@ -31,6 +32,7 @@ pub struct Facts {
     /// Version of the agent.
     pub agent: String,
     /// Addresses others reach it at, the one of the default route first.
+    #[schema(value_type = Vec<String>)]
     pub addresses: Vec<IpAddr>,
     /// Greatest packet of the interface of the default route, in bytes.
     pub mtu: u32,
@@ -42,7 +44,7 @@ pub struct Facts {
 /// writing it down asks again: while the join token is valid, a server answers a request with
 /// the token *and* the nonce of the one that used it up as it did the first time, for the same
 /// host and with a new agent token in place of the one before. It keeps the hash of the nonce only.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JoinRequest {
     /// The host.
     pub facts: Facts,
@@ -63,7 +65,7 @@ impl fmt::Debug for JoinRequest {
 }
 
 /// The answer to a join.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Joined {
     /// Id of the host.
     pub host: String,
@@ -205,7 +207,7 @@ pub enum Stream {
 }
 
 /// What runs on a host.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Report {
     /// Revision of the desired state that was worked on last.
     pub revision: u64,
@@ -218,7 +220,7 @@ pub struct Report {
 }
 
 /// What runs of one stack.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct PartReport {
     /// What went wrong at the last attempt, for people; the agent tries again.
     pub error: Option<String>,
@@ -227,7 +229,7 @@ pub struct PartReport {
 }
 
 /// A container.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ContainerReport {
     /// Which replica of which service.
     pub replica: Replica,
@@ -246,7 +248,7 @@ pub struct ContainerReport {
 }
 
 /// What a container does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", tag = "state", content = "status")]
 pub enum ContainerState {
     /// Made, not started.
@@ -262,7 +264,7 @@ pub enum ContainerState {
 }
 
 /// What a host has in use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct Usage {
     /// Memory in use, in bytes (total without available).
     pub memory: u64,

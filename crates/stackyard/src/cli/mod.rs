@@ -3,9 +3,13 @@
 mod agent;
 mod cloud;
 mod completions;
+mod host;
 mod image;
 mod man;
 mod net;
+mod remote;
+mod server;
+mod token;
 mod yard;
 
 use crate::printer::Printer;
@@ -48,6 +52,14 @@ enum Verb {
     /// What fits through a network
     #[command(subcommand)]
     Net(net::Verb),
+    /// The server that hosts join
+    Server(server::Args),
+    /// Machines that run containers
+    #[command(subcommand)]
+    Host(host::Verb),
+    /// Tokens for the server's API
+    #[command(subcommand)]
+    Token(token::Verb),
     /// OpenStack on this machine, in containers
     #[command(subcommand)]
     Cloud(cloud::Verb),
@@ -105,9 +117,15 @@ fn start(cli: Cli, printer: &Printer) -> anyhow::Result<End> {
         None => stackyard_cloud::home::default_dir()?,
     };
     let context = Context { printer: printer.clone(), home };
-    // An agent shares its machine with what it runs there: one thread will do.
-    let runtime = match cli.verb {
+    let runtime = match &cli.verb {
+        // An agent shares its machine with what it runs there: one thread will do.
         Verb::Agent(_) => tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?,
+        // A server stays, mostly idle.
+        Verb::Server(args) if args.serves() => tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .worker_threads(2)
+            .max_blocking_threads(8)
+            .build()?,
         _ => tokio::runtime::Builder::new_multi_thread().enable_all().build()?,
     };
     runtime.block_on(async {
@@ -120,6 +138,9 @@ fn start(cli: Cli, printer: &Printer) -> anyhow::Result<End> {
             Verb::Graph(args) => yard::graph::run(args, &context).await,
             Verb::Sweep(args) => yard::sweep::run(args, &context).await,
             Verb::Net(verb) => net::run(verb, &context).await,
+            Verb::Server(args) => server::run(args, &context).await,
+            Verb::Host(verb) => host::run(verb, &context).await,
+            Verb::Token(verb) => token::run(verb, &context).await,
             Verb::Cloud(verb) => cloud::run(verb, &context).await,
             Verb::Image(verb) => image::run(verb, &context).await,
             Verb::Agent(verb) => agent::run(verb, &context).await,

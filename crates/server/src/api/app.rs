@@ -1,0 +1,54 @@
+//! What all handlers share.
+
+use crate::auth::Limiter;
+use crate::hub::Hub;
+use stackyard_store::Store;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What all handlers share. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App(Arc<Inner>);
+
+/// What an [`App`] is made of.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub store: Store,
+    pub hub: Hub,
+    pub limiter: Limiter,
+    /// State directory of the server.
+    pub dir: PathBuf,
+    /// `https://host:port` that hosts use unless told otherwise.
+    pub url: String,
+    pub ca_pem: String,
+    pub ca_sha256: String,
+    /// Names and addresses in the server's certificate.
+    pub names: BTreeSet<String>,
+    pub listen: Vec<String>,
+    pub started: i64,
+}
+
+impl App {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    /// What is kept.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// The agents.
+    pub fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
+    pub(crate) fn limiter(&self) -> &Limiter {
+        &self.0.limiter
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+}

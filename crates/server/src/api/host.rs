@@ -1,0 +1,148 @@
+//! Hosts that joined.
+
+use super::{App, Body, Path, Problem, Query, now, time};
+use crate::auth::{Operator, Viewer};
+use crate::hub::Seen;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use stackyard_core::agent::{Facts, Report};
+use stackyard_store::Host;
+use std::collections::BTreeMap;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// A host.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct HostView {
+    /// Its id.
+    pub id: String,
+    /// The yard.
+    pub yard: String,
+    /// The pool; empty for a machine that belongs to none.
+    pub pool: String,
+    /// Its name, one host's in the yard.
+    pub name: String,
+    /// Labels for placement.
+    pub labels: BTreeMap<String, String>,
+    /// Whether its agent is connected.
+    pub connected: bool,
+    /// Whether nothing new is put on it and what runs there goes elsewhere.
+    pub drain: bool,
+    /// When it joined (RFC 3339).
+    pub joined: String,
+    /// When its agent was last connected, to some minutes; absent before the first time.
+    pub last_seen: Option<String>,
+    /// What the agent says of the machine.
+    pub facts: Facts,
+    /// Revision of what should run there; 0 before anything should.
+    pub revision: u64,
+    /// What runs there, as the agent said last. Absent if it said nothing since the server started.
+    pub report: Option<Report>,
+}
+
+impl HostView {
+    fn new(host: Host, seen: Option<Seen>) -> Self {
+        let seen = seen.unwrap_or_default();
+        Self {
+            id: host.id,
+            yard: host.yard,
+            pool: host.pool,
+            name: host.name,
+            labels: host.labels,
+            connected: seen.connected,
+            drain: host.drain,
+            joined: time(host.joined),
+            last_seen: host.last_seen.map(|at| time(if seen.connected { now() } else { at })),
+            facts: host.facts,
+            revision: host.revision,
+            report: seen.report.map(|r| (*r).clone()),
+        }
+    }
+}
+
+/// Which hosts.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Which {
+    /// Only those of this yard.
+    yard: Option<String>,
+    /// Only those of this pool.
+    pool: Option<String>,
+}
+
+/// Whether to drain.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Drain {
+    /// Begin, or end.
+    pub on: bool,
+}
+
+/// The host with an id, or `yard/name`.
+pub(crate) async fn find(app: &App, id: &str) -> Result<Host, Problem> {
+    let found = match id.split_once('/') {
+        Some((yard, name)) => app.store().host_named(yard, name).await?,
+        None => app.store().host(id).await?.filter(|h| h.removed.is_none()),
+    };
+    found.ok_or_else(|| Problem::not_found(format!("there is no host {id}; name one by its id or as YARD/NAME")))
+}
+
+/// Hosts that joined
+#[utoipa::path(get, path = "/api/v1/hosts", tag = "host", params(Which), security(("token" = [])),
+    responses((status = 200, body = Vec<HostView>), (status = "4XX", body = Problem)))]
+async fn host_list(
+    _: Viewer,
+    State(app): State<App>,
+    Query(which): Query<Which>,
+) -> Result<Json<Vec<HostView>>, Problem> {
+    let hosts = app.store().hosts(which.yard.as_deref(), which.pool.as_deref()).await?;
+    let view = |h: Host| {
+        let seen = app.hub().seen(&h.id);
+        HostView::new(h, seen)
+    };
+    Ok(Json(hosts.into_iter().map(view).collect()))
+}
+
+/// A host
+#[utoipa::path(get, path = "/api/v1/hosts/{id}", tag = "host", security(("token" = [])),
+    params(("id" = String, Path, description = "id, or yard and name as `yard%2Fname`")),
+    responses((status = 200, body = HostView), (status = "4XX", body = Problem)))]
+async fn host_show(_: Viewer, State(app): State<App>, Path(id): Path<String>) -> Result<Json<HostView>, Problem> {
+    let host = find(&app, &id).await?;
+    let seen = app.hub().seen(&host.id);
+    Ok(Json(HostView::new(host, seen)))
+}
+
+/// Begins or ends draining a host
+#[utoipa::path(post, path = "/api/v1/hosts/{id}/drain", tag = "host", request_body = Drain, security(("token" = [])),
+    params(("id" = String, Path, description = "id, or yard and name as `yard%2Fname`")),
+    responses((status = 204), (status = "4XX", body = Problem)))]
+async fn host_drain(
+    _: Operator,
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Body(drain): Body<Drain>,
+) -> Result<StatusCode, Problem> {
+    let host = find(&app, &id).await?;
+    app.store().drain(&host.id, drain.on).await?;
+    app.hub().changed();
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Removes a host: its agent is no longer let in. What runs there goes on until the machine goes
+#[utoipa::path(delete, path = "/api/v1/hosts/{id}", tag = "host", security(("token" = [])),
+    params(("id" = String, Path, description = "id, or yard and name as `yard%2Fname`")),
+    responses((status = 204), (status = "4XX", body = Problem)))]
+async fn host_remove(_: Operator, State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    let host = find(&app, &id).await?;
+    app.store().remove_host(&host.id, now()).await?;
+    app.hub().forget(&host.id);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(host_list)).routes(routes!(host_show, host_remove)).routes(routes!(host_drain))
+}

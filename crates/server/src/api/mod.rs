@@ -1,0 +1,118 @@
+//! The HTTP API, `/api/v1`.
+//!
+//! ```text
+//! connection ─> identify (who calls) ─> record (audit log) ─> handler (needs a role) ─> store, hub
+//! ```
+//!
+//! One file a noun, each with its `routes()`. What the handlers' annotations say is the OpenAPI
+//! document, `openapi/stackyard.json` (docs/adding-an-endpoint.md). Over HTTPS and over the Unix
+//! socket it is the same router.
+
+mod agent;
+mod app;
+mod audit;
+pub(crate) mod host;
+pub(crate) mod install;
+pub(crate) mod join;
+mod problem;
+mod secret;
+mod server;
+mod token;
+mod yard;
+
+pub use app::App;
+pub(crate) use app::Inner;
+pub use audit::AuditEntry;
+pub use host::{Drain, HostView};
+pub use join::{JoinTicket, NewJoin};
+pub use problem::Problem;
+pub use secret::{SecretValue, SecretView};
+pub use server::{Health, ServerView, Version};
+pub use token::{MintedToken, NewToken, TokenView};
+pub use yard::YardView;
+
+pub(crate) use problem::{Body, Path, Query};
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::Response;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+
+/// Greatest body of a request, in bytes: a stack with its configs and secrets.
+const BODY: usize = 16 << 20;
+
+/// Milliseconds since 1970.
+pub(crate) fn now() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// A time as the API tells it (RFC 3339, UTC, whole seconds).
+pub(crate) fn time(at: i64) -> String {
+    jiff::Timestamp::from_second(at.div_euclid(1000)).map(|t| t.to_string()).unwrap_or_default()
+}
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "Stackyard",
+    description = "Hosts, yards and stacks. Errors are problem details (RFC 9457).",
+    license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    version = "1"
+))]
+struct Document;
+
+/// All that is documented.
+fn documented() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .merge(server::routes())
+        .merge(token::routes())
+        .merge(audit::routes())
+        .merge(join::routes())
+        .merge(host::routes())
+        .merge(yard::routes())
+        .merge(secret::routes())
+        .merge(agent::routes())
+        .merge(install::routes())
+}
+
+/// The API as a service.
+pub(crate) fn router(app: &App) -> Router {
+    let (router, _) = documented().split_for_parts();
+    router
+        .fallback(nothing)
+        .method_not_allowed_fallback(not_so)
+        .layer(DefaultBodyLimit::max(BODY))
+        .layer(from_fn_with_state(app.clone(), audit::record))
+        .layer(from_fn_with_state(app.clone(), crate::auth::identify))
+        .layer(from_fn(no_store))
+        .with_state(app.clone())
+}
+
+async fn nothing(request: axum::extract::Request) -> Problem {
+    Problem::not_found(format!("there is no {} in this API", request.uri().path()))
+}
+
+async fn not_so(request: axum::extract::Request) -> Problem {
+    let detail = format!("{} cannot be done with {}", request.method(), request.uri().path());
+    Problem::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, detail)
+}
+
+/// Answers hold tokens and states: nobody on the way is to keep them.
+async fn no_store(request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+    let mut response = next.run(request).await;
+    let value = axum::http::HeaderValue::from_static("no-store");
+    response.headers_mut().entry(axum::http::header::CACHE_CONTROL).or_insert(value);
+    response
+}
+
+/// The OpenAPI document, as it is committed.
+pub fn openapi() -> String {
+    let mut document = documented().to_openapi();
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    document.components.get_or_insert_default().security_schemes.insert("token".to_owned(), bearer.into());
+    let mut text = document.to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}

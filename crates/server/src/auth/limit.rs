@@ -1,0 +1,83 @@
+//! Failed attempts of an address are limited.
+//!
+//! Tokens cannot be guessed; this keeps somebody who tries from costing anything. Successes are
+//! not counted: a hundred hosts behind one address may join at once.
+
+use crate::api::Problem;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Failures that are let through in a [`PERIOD`].
+const FAILURES: u32 = 30;
+const PERIOD: Duration = Duration::from_secs(60);
+
+/// Addresses that are remembered; with more, the oldest periods are forgotten.
+const ADDRESSES: usize = 4096;
+
+/// Counts failures by address.
+#[derive(Debug, Default)]
+pub(crate) struct Limiter {
+    failures: Mutex<HashMap<IpAddr, (Instant, u32)>>,
+}
+
+/// One network is one caller: IPv6 gives everybody 2^64 addresses.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(a) => match a.to_ipv4_mapped() {
+            Some(a) => IpAddr::V4(a),
+            None => IpAddr::V6((u128::from(a) >> 64 << 64).into()),
+        },
+    }
+}
+
+impl Limiter {
+    /// Refuses an address with too many failures.
+    pub fn check(&self, address: IpAddr) -> Result<(), Problem> {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        match failures.get(&network(address)) {
+            Some((start, count)) if *count >= FAILURES && start.elapsed() < PERIOD => {
+                let wait = PERIOD.saturating_sub(start.elapsed()).as_secs() + 1;
+                Err(Problem::too_many(format!("too many requests with bad tokens from {address}"), wait))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts a failure.
+    pub fn failed(&self, address: IpAddr) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if failures.len() >= ADDRESSES {
+            failures.retain(|_, (start, _)| start.elapsed() < PERIOD);
+            if failures.len() >= ADDRESSES {
+                failures.clear();
+            }
+        }
+        let (start, count) = failures.entry(network(address)).or_insert((Instant::now(), 0));
+        if start.elapsed() >= PERIOD {
+            (*start, *count) = (Instant::now(), 0);
+        }
+        *count += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_one_who_fails_is_refused() {
+        let limiter = Limiter::default();
+        let bad: IpAddr = "2001:db8::1".parse().unwrap();
+        for _ in 0..FAILURES {
+            limiter.check(bad).unwrap();
+            limiter.failed(bad);
+        }
+        assert!(limiter.check(bad).is_err());
+        assert!(limiter.check("2001:db8::2".parse().unwrap()).is_err());
+        limiter.check("2001:db8:0:1::1".parse().unwrap()).unwrap();
+        limiter.check("192.0.2.1".parse().unwrap()).unwrap();
+    }
+}

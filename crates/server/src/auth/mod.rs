@@ -1,0 +1,246 @@
+//! Who calls, and what they may do.
+//!
+//! Over the Unix socket everybody is admin: who may open it is a matter of the file's mode. Over
+//! HTTPS a token says who calls: one for the API (with a role), or an agent's (for its own host
+//! and nothing else). Handlers name the role that they need as an argument ([`Viewer`],
+//! [`Operator`], [`Admin`], [`Agent`]); a handler that names none is open to everybody.
+
+mod limit;
+mod token;
+
+pub(crate) use limit::Limiter;
+pub(crate) use token::{Kind, digest, hex, mint};
+
+use crate::api::{App, Problem, now};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use utoipa::ToSchema;
+
+/// A use of a token is written down again after so many milliseconds.
+const NOTE_EVERY: i64 = 5 * 60_000;
+
+/// What a token for the API is good for. Each role may do what the ones before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Reads everything but secrets, tokens and the audit log.
+    Viewer,
+    /// Changes yards, hosts, stacks; sets secrets.
+    Operator,
+    /// Makes and revokes tokens, reads the audit log.
+    Admin,
+}
+
+impl Role {
+    /// The role as it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The role that is written so.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Viewer, Self::Operator, Self::Admin].into_iter().find(|r| r.name() == name)
+    }
+}
+
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// The Unix socket.
+    Socket,
+    /// HTTPS, from this address.
+    Remote(IpAddr),
+}
+
+/// Who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// Somebody who may open the server's socket.
+    Socket,
+    /// The bearer of a token for the API.
+    Token {
+        /// Its id.
+        id: String,
+        /// Its name.
+        name: String,
+        /// Its role.
+        role: Role,
+    },
+    /// The agent of a host.
+    Agent {
+        /// Id of the host.
+        host: String,
+        /// Yard and name of the host, for people.
+        name: String,
+    },
+    /// The bearer of a join token, by its text. Whether it is good is seen when it is used.
+    Joiner {
+        /// SHA-256 of the token.
+        hash: String,
+    },
+    /// Somebody without a token.
+    Nobody,
+}
+
+impl Caller {
+    /// What the caller may do.
+    pub fn role(&self) -> Option<Role> {
+        match self {
+            Self::Socket => Some(Role::Admin),
+            Self::Token { role, .. } => Some(*role),
+            _ => None,
+        }
+    }
+
+    /// The caller, for the audit log. Nothing for those who are not known.
+    pub(crate) fn who(&self) -> Option<String> {
+        match self {
+            Self::Socket => Some("socket".to_owned()),
+            Self::Token { name, .. } => Some(format!("token {name}")),
+            Self::Agent { name, .. } => Some(format!("agent {name}")),
+            Self::Joiner { .. } | Self::Nobody => None,
+        }
+    }
+}
+
+/// Finds out who calls, before anything else happens.
+pub(crate) async fn identify(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().copied();
+    let header = request.headers().get(AUTHORIZATION);
+    let caller = match (peer, header) {
+        (Some(Peer::Socket), _) => Ok(Caller::Socket),
+        (_, None) => Ok(Caller::Nobody),
+        (Some(Peer::Remote(address)), Some(header)) => {
+            let token = header.to_str().ok().and_then(|h| h.strip_prefix("Bearer ")).map(str::trim);
+            bearer(&app, address, token.unwrap_or_default()).await
+        }
+        (None, Some(_)) => Err(Problem::internal("a connection without a peer")),
+    };
+    match caller {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn bearer(app: &App, address: IpAddr, token: &str) -> Result<Caller, Problem> {
+    app.limiter().check(address)?;
+    let hash = digest(token);
+    let refused = match Kind::of(token) {
+        Some(Kind::Join) => return Ok(Caller::Joiner { hash }),
+        Some(Kind::Agent) => match app.store().host_of_token(&hash).await? {
+            Some(host) => return Ok(Caller::Agent { host: host.id, name: format!("{}/{}", host.yard, host.name) }),
+            None => "this agent's token is not, or no longer, good: was its host removed or replaced?",
+        },
+        Some(Kind::Api) => match app.store().token(&hash).await? {
+            Some(found) if found.expires.is_some_and(|end| end <= now()) => "this token has ended",
+            Some(found) => {
+                let Some(role) = Role::from_name(&found.role) else {
+                    return Err(Problem::internal(format!("token {} has the unknown role {}", found.name, found.role)));
+                };
+                if found.last_used.is_none_or(|at| at < now() - NOTE_EVERY) {
+                    app.store().used_token(&found.id, now()).await?;
+                }
+                return Ok(Caller::Token { id: found.id, name: found.name, role });
+            }
+            None => "this token is not, or no longer, good: was it revoked?",
+        },
+        None => "this is no token of a stackyard server",
+    };
+    app.limiter().failed(address);
+    Err(Problem::unauthorized(refused))
+}
+
+/// What `identify` found out.
+fn caller(parts: &Parts) -> Caller {
+    parts.extensions.get::<Caller>().cloned().unwrap_or(Caller::Nobody)
+}
+
+fn need(parts: &Parts, role: Role) -> Result<Caller, Problem> {
+    let caller = caller(parts);
+    match (&caller, caller.role()) {
+        (_, Some(has)) if has >= role => Ok(caller),
+        (_, Some(has)) => Err(Problem::forbidden(format!(
+            "this needs the role {}, the token has the role {}",
+            role.name(),
+            has.name()
+        ))),
+        (Caller::Nobody, None) => Err(Problem::unauthorized("this needs a token: send `Authorization: Bearer TOKEN`")),
+        (_, None) => Err(Problem::forbidden("a host's token is good for that host alone")),
+    }
+}
+
+macro_rules! role {
+    ($name:ident, $doc:literal) => {
+        #[doc = $doc]
+        #[derive(Debug)]
+        #[allow(dead_code, reason = "most handlers only need to know that the caller may")]
+        pub(crate) struct $name(pub Caller);
+
+        impl FromRequestParts<App> for $name {
+            type Rejection = Problem;
+
+            async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+                need(parts, Role::$name).map(Self)
+            }
+        }
+    };
+}
+
+role!(Viewer, "A caller who may read.");
+role!(Operator, "A caller who may change yards, hosts and stacks.");
+role!(Admin, "A caller who may do everything.");
+
+/// The agent of a host, by the host's id.
+#[derive(Debug)]
+pub(crate) struct Agent(pub String);
+
+impl FromRequestParts<App> for Agent {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        match caller(parts) {
+            Caller::Agent { host, .. } => Ok(Self(host)),
+            Caller::Nobody => Err(Problem::unauthorized("this needs an agent's token")),
+            _ => Err(Problem::forbidden("this is for agents of hosts")),
+        }
+    }
+}
+
+/// The bearer of a join token, by the token's SHA-256, and where it calls from.
+#[derive(Debug)]
+pub(crate) struct Joiner {
+    pub hash: String,
+    pub address: Option<IpAddr>,
+}
+
+impl FromRequestParts<App> for Joiner {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let address = match parts.extensions.get::<Peer>() {
+            Some(Peer::Remote(address)) => Some(*address),
+            _ => None,
+        };
+        if let Caller::Joiner { hash } = caller(parts) {
+            return Ok(Self { hash, address });
+        }
+        // Over the socket everybody is admin, so the token is looked at here.
+        let token = parts.headers.get(AUTHORIZATION).and_then(|h| h.to_str().ok()?.strip_prefix("Bearer "));
+        match token.map(str::trim).filter(|t| Kind::of(t) == Some(Kind::Join)) {
+            Some(token) => Ok(Self { hash: digest(token), address }),
+            None => Err(Problem::unauthorized("this needs a join token: make one with `stackyard host join`")),
+        }
+    }
+}

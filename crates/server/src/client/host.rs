@@ -1,0 +1,42 @@
+//! Hosts.
+
+use super::{Client, ClientError, segment};
+use crate::api::{Drain, HostView};
+use reqwest::Method;
+
+impl Client {
+    /// Hosts that joined, of one yard and pool or of all.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn hosts(&self, yard: Option<&str>, pool: Option<&str>) -> Result<Vec<HostView>, ClientError> {
+        let given = [("yard", yard), ("pool", pool)].into_iter().filter_map(|(k, v)| Some((k, v?)));
+        let query: Vec<String> = given.map(|(key, value)| format!("{key}={}", segment(value))).collect();
+        self.get(&format!("/api/v1/hosts?{}", query.join("&")), "listing hosts").await
+    }
+
+    /// A host, by its id or as `yard/name`.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn host(&self, id: &str) -> Result<HostView, ClientError> {
+        self.get(&format!("/api/v1/hosts/{}", segment(id)), &format!("asking for host {id}")).await
+    }
+
+    /// Begins or ends draining a host.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn drain_host(&self, id: &str, on: bool) -> Result<(), ClientError> {
+        let request = self.request(Method::POST, &format!("/api/v1/hosts/{}/drain", segment(id)));
+        self.send(request.json(&Drain { on }), &format!("draining host {id}")).await.map(drop)
+    }
+
+    /// Removes a host.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn remove_host(&self, id: &str) -> Result<(), ClientError> {
+        self.delete(&format!("/api/v1/hosts/{}", segment(id)), &format!("removing host {id}")).await
+    }
+}

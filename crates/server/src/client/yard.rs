@@ -1,0 +1,92 @@
+//! Yards and their secrets.
+
+use super::{Client, ClientError, segment};
+use crate::api::{SecretValue, SecretView, YardView};
+use reqwest::Method;
+use reqwest::header::{IF_MATCH, IF_NONE_MATCH};
+
+impl Client {
+    /// All yards.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn yards(&self) -> Result<Vec<YardView>, ClientError> {
+        self.get("/api/v1/yards", "listing yards").await
+    }
+
+    /// The manifest of a yard that was last applied, and its revision.
+    ///
+    /// # Errors
+    /// [`ClientError`]; its status is 404 if there is none.
+    pub async fn yard(&self, yard: &str) -> Result<(String, i64), ClientError> {
+        let doing = format!("asking for yard {yard}");
+        let request = self.request(Method::GET, &format!("/api/v1/yards/{}", segment(yard)));
+        let response = self.send(request, &doing).await?;
+        let tag = response.headers().get("etag").and_then(|t| t.to_str().ok()?.trim_matches('"').parse().ok());
+        let strange = |source| ClientError::Strange { doing: doing.clone(), server: self.shown().to_owned(), source };
+        Ok((response.text().await.map_err(strange)?, tag.unwrap_or_default()))
+    }
+
+    /// Keeps the manifest of a yard, whose revision must be `at` if that is given (0: there must be
+    /// none).
+    ///
+    /// # Errors
+    /// [`ClientError`]; its status is 412 if the revision is another.
+    pub async fn keep_yard(&self, yard: &str, manifest: &str, at: Option<i64>) -> Result<YardView, ClientError> {
+        let request = self.request(Method::PUT, &format!("/api/v1/yards/{}", segment(yard)));
+        let request = match at {
+            Some(0) => request.header(IF_NONE_MATCH, "*"),
+            Some(revision) => request.header(IF_MATCH, format!("\"{revision}\"")),
+            None => request,
+        };
+        self.json(request.body(manifest.to_owned()), &format!("keeping yard {yard}")).await
+    }
+
+    /// Forgets a yard and its secrets.
+    ///
+    /// # Errors
+    /// [`ClientError`]; its status is 409 while the yard has hosts or stacks.
+    pub async fn forget_yard(&self, yard: &str) -> Result<(), ClientError> {
+        self.delete(&format!("/api/v1/yards/{}", segment(yard)), &format!("forgetting yard {yard}")).await
+    }
+
+    /// Names of a yard's secrets.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn secrets(&self, yard: &str) -> Result<Vec<SecretView>, ClientError> {
+        self.get(&format!("/api/v1/yards/{}/secrets", segment(yard)), &format!("listing the secrets of {yard}")).await
+    }
+
+    /// The value of a secret; over the socket alone.
+    ///
+    /// # Errors
+    /// [`ClientError`]; its status is 404 if there is none.
+    pub async fn secret(&self, yard: &str, name: &str) -> Result<String, ClientError> {
+        let secret: SecretValue =
+            self.get(&secret_path(yard, name), &format!("reading secret {name} of {yard}")).await?;
+        Ok(secret.value)
+    }
+
+    /// Sets a secret.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn set_secret(&self, yard: &str, name: &str, value: &str) -> Result<(), ClientError> {
+        let request =
+            self.request(Method::PUT, &secret_path(yard, name)).json(&SecretValue { value: value.to_owned() });
+        self.send(request, &format!("setting secret {name} of {yard}")).await.map(drop)
+    }
+
+    /// Removes a secret.
+    ///
+    /// # Errors
+    /// [`ClientError`]; its status is 404 if there is none.
+    pub async fn remove_secret(&self, yard: &str, name: &str) -> Result<(), ClientError> {
+        self.delete(&secret_path(yard, name), &format!("removing secret {name} of {yard}")).await
+    }
+}
+
+fn secret_path(yard: &str, name: &str) -> String {
+    format!("/api/v1/yards/{}/secrets/{}", segment(yard), segment(name))
+}

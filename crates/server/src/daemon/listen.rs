@@ -1,0 +1,116 @@
+//! Connections: HTTPS and the Unix socket, the same router on both.
+
+use crate::auth::Peer;
+use axum::{Extension, Router};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+/// Time for a caller's TLS handshake, and for the head of a request.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Handshakes at once: they cost, and a thousand agents may come back together.
+const HANDSHAKES: usize = 64;
+
+/// Buffer of a connection, in bytes; heads of requests must fit in.
+const BUFFER: usize = 16 << 10;
+
+/// Time for requests that are under way when the server stops.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// After an error of `accept` (no file descriptors left), the next try.
+const PAUSE: Duration = Duration::from_millis(100);
+
+async fn http<I>(io: I, peer: Peer, router: Router, mut stop: watch::Receiver<bool>)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = TowerToHyperService::new(router.layer(Extension(peer)));
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(BUFFER);
+    let connection = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        // Errors of a connection are its caller's: it went, or spoke no HTTP.
+        _ = connection.as_mut() => {}
+        () = stopping(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            let _ = timeout(FAREWELL, connection).await;
+        }
+    }
+}
+
+/// Waits until `stop` becomes true. Its sender goes with the server alone.
+async fn stopping(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Serves HTTPS until `stop` becomes true.
+pub(super) async fn https(
+    listener: TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
+    let acceptor = TlsAcceptor::from(tls);
+    let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopping(&mut stop) => return,
+        };
+        let Some((stream, address)) = taken(accepted).await else { continue };
+        let (acceptor, router, stop) = (acceptor.clone(), router.clone(), stop.clone());
+        let handshakes = handshakes.clone();
+        tokio::spawn(async move {
+            let stream = {
+                let Ok(_permit) = handshakes.acquire().await else { return };
+                match timeout(PATIENCE, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => stream,
+                    // Port scanners, and clients that do not know the CA.
+                    Ok(Err(_)) | Err(_) => return,
+                }
+            };
+            http(stream, Peer::Remote(address.ip()), router, stop).await;
+        });
+    }
+}
+
+async fn taken(accepted: io::Result<(TcpStream, std::net::SocketAddr)>) -> Option<(TcpStream, std::net::SocketAddr)> {
+    match accepted {
+        Ok((stream, address)) => {
+            stream.set_nodelay(true).ok();
+            Some((stream, address))
+        }
+        Err(error) => {
+            tracing::warn!("accepting a connection: {error}");
+            tokio::time::sleep(PAUSE).await;
+            None
+        }
+    }
+}
+
+/// Serves the Unix socket until `stop` becomes true.
+pub(super) async fn unix(listener: UnixListener, router: Router, mut stop: watch::Receiver<bool>) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopping(&mut stop) => return,
+        };
+        match accepted {
+            Ok((stream, _)) => drop(tokio::spawn(http(stream, Peer::Socket, router.clone(), stop.clone()))),
+            Err(error) => {
+                tracing::warn!("accepting a connection: {error}");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The server's process.
+//!
+//! ```text
+//! $STACKYARD_HOME/server/     0700
+//!   lock                      held by the process that runs; its process id
+//!   socket                    the API for this machine, 0600
+//!   settings.json             how it was run last, 0600
+//!   stackyard.db              the store, unless it is PostgreSQL, 0600
+//!   ca.pem, ca.key            its CA, kept for ever, 0600
+//!   certificate.json          its certificate and key, 0600
+//!   log                       what it says when it runs in the background
+//! ```
+//!
+//! It may be killed at any point: the store is a database, files are replaced whole, the lock goes
+//! with the process, and a socket that is left is taken over by who has the lock.
+
+mod detach;
+mod listen;
+mod settings;
+
+pub use detach::{Detached, detach, stop};
+pub use settings::{DEFAULT_LISTEN, Settings};
+
+use crate::api::{self, App};
+use crate::auth::Limiter;
+use crate::ca::{Ca, CaError};
+use crate::files;
+use crate::hub::{Hub, Timing};
+use settings::{names, url};
+use stackyard_store::{Database, Store};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How often the store is asked whether it is still there and ours.
+const STORE_EVERY: Duration = Duration::from_secs(15);
+
+/// Why a server does not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DaemonError {
+    /// A file of its directory.
+    #[error("{doing} {}", .path.display())]
+    File {
+        /// What was tried.
+        doing: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A server runs already.
+    #[error("a server runs already on {} (process {pid}); stop it with `stackyard server stop`", .dir.display())]
+    Running {
+        /// Its directory.
+        dir: PathBuf,
+        /// Its process.
+        pid: String,
+    },
+    /// An address is not to be had.
+    #[error("listening on {address}")]
+    Listen {
+        /// Which address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Its certificate.
+    #[error(transparent)]
+    Ca(#[from] CaError),
+    /// Its store.
+    #[error(transparent)]
+    Store(#[from] stackyard_store::Error),
+    /// It was started in the background and does not answer.
+    #[error("the server was started and does not answer; the end of {}:\n{end}", .log.display())]
+    Silent {
+        /// Its log.
+        log: PathBuf,
+        /// The end of it.
+        end: String,
+    },
+    /// It runs with other settings than were asked for.
+    #[error("the server of {} runs already, with {differs}; stop it first: `stackyard server stop`", .dir.display())]
+    Differs {
+        /// Its directory.
+        dir: PathBuf,
+        /// What differs.
+        differs: String,
+    },
+    /// It was told to stop and does not.
+    #[error("process {pid} was told to stop and has not, after {seconds} s; `kill -9 {pid}` loses nothing")]
+    StaysAlive {
+        /// The process.
+        pid: i32,
+        /// Time that was waited.
+        seconds: u64,
+    },
+    /// The running server does not say what it should.
+    #[error("asking the running server")]
+    Client(#[from] crate::client::ClientError),
+}
+
+fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DaemonError {
+    let path = path.to_owned();
+    move |source| DaemonError::File { doing, path, source }
+}
+
+/// Directory of the server in state directory `home`.
+pub fn dir(home: &Path) -> PathBuf {
+    home.join("server")
+}
+
+/// Its socket.
+pub fn socket(home: &Path) -> PathBuf {
+    dir(home).join("socket")
+}
+
+/// Held by the process that runs.
+#[derive(Debug)]
+struct Lock(#[expect(dead_code, reason = "the lock is the open file")] File);
+
+impl Lock {
+    fn take(dir: &Path) -> Result<Self, DaemonError> {
+        let path = dir.join("lock");
+        let open = OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(&path);
+        let mut lock = open.map_err(file("opening", &path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let pid = std::fs::read_to_string(&path).unwrap_or_default().trim().to_owned();
+                return Err(DaemonError::Running { dir: dir.to_owned(), pid });
+            }
+            Err(TryLockError::Error(error)) => return Err(file("locking", &path)(error)),
+        }
+        let write = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
+        write.map_err(file("writing", &path))?;
+        Ok(Self(lock))
+    }
+}
+
+/// A server that runs. Dropped without [`Server::stop`], it ends as if it were killed.
+#[derive(Debug)]
+pub struct Server {
+    app: App,
+    listening: Vec<SocketAddr>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+    lost: watch::Receiver<bool>,
+    socket: PathBuf,
+    _lock: Lock,
+}
+
+impl Server {
+    /// Starts a server on state directory `home`. What `settings` do not say is as last time.
+    ///
+    /// # Errors
+    /// [`DaemonError`]
+    pub async fn start(home: &Path, settings: Settings) -> Result<Self, DaemonError> {
+        Self::start_with(home, settings, Timing::default()).await
+    }
+
+    /// As [`Self::start`], with other times of connections.
+    ///
+    /// # Errors
+    /// [`DaemonError`]
+    pub async fn start_with(home: &Path, settings: Settings, timing: Timing) -> Result<Self, DaemonError> {
+        let dir = dir(home);
+        files::make_dir(&dir).map_err(file("making", &dir))?;
+        let lock = Lock::take(&dir)?;
+        let mut settings = settings.or(Settings::last(&dir).map_err(file("reading the settings in", &dir))?);
+        if settings.listen.is_empty() {
+            settings.listen.extend(DEFAULT_LISTEN.parse::<SocketAddr>());
+        }
+        let ca = Ca::open(&dir, names(&settings).map_err(file("asking for this machine's addresses for", &dir))?)?;
+        let database =
+            settings.database.clone().map_or_else(|| Database::File(dir.join("stackyard.db")), Database::Url);
+        let store = Store::open(&database).await?;
+        let mut listeners = Vec::new();
+        for &address in &settings.listen {
+            let listener = TcpListener::bind(address).await;
+            listeners.push(listener.map_err(|source| DaemonError::Listen { address, source })?);
+        }
+        let listening: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
+        settings.keep(&dir).map_err(file("writing the settings in", &dir))?;
+
+        let hub = Hub::new(store.clone(), timing);
+        let app = App::new(api::Inner {
+            store,
+            hub,
+            limiter: Limiter::default(),
+            dir: dir.clone(),
+            url: url(&settings, &listening),
+            ca_pem: ca.pem.clone(),
+            ca_sha256: ca.sha256.clone(),
+            names: ca.names.clone(),
+            listen: listening.iter().map(ToString::to_string).collect(),
+            started: api::now(),
+        });
+        let (stop, stopping) = watch::channel(false);
+        let router = api::router(&app);
+        let mut tasks = JoinSet::new();
+        for listener in listeners {
+            tasks.spawn(listen::https(listener, ca.tls(), router.clone(), stopping.clone()));
+        }
+        let socket = socket(home);
+        tasks.spawn(listen::unix(bind(&socket)?, router, stopping.clone()));
+        let (losing, lost) = watch::channel(false);
+        tasks.spawn(watch_store(app.clone(), losing, stopping));
+        tracing::info!(listen = ?listening, url = app.inner().url, database = app.store().database(), "the server runs");
+        Ok(Self { app, listening, stop, tasks, lost, socket, _lock: lock })
+    }
+
+    /// Addresses that it listens on.
+    pub fn listening(&self) -> &[SocketAddr] {
+        &self.listening
+    }
+
+    /// What its handlers share.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Waits until the store is another server's.
+    pub async fn lost(&self) {
+        let mut lost = self.lost.clone();
+        // The sender goes with the server alone.
+        let _ = lost.wait_for(|lost| *lost).await;
+    }
+
+    /// Stops: takes no more connections, lets requests end that are under way, ends agents' ones.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        self.app.hub().close();
+        while self.tasks.join_next().await.is_some() {}
+        // What was accepted before runs on for a moment in tasks of its own.
+        let gone = async { self.stop.closed().await };
+        let _ = tokio::time::timeout(Duration::from_secs(6), gone).await;
+        std::fs::remove_file(&self.socket).ok();
+        self.app.store().close().await;
+        tracing::info!("the server has stopped");
+    }
+}
+
+/// Takes the socket's place. Only who has the lock gets here, so one that is there is left over.
+fn bind(path: &Path) -> Result<UnixListener, DaemonError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(file("removing", path)(error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).map_err(file("listening on", path))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(file("protecting", path))?;
+    Ok(listener)
+}
+
+async fn watch_store(app: App, losing: watch::Sender<bool>, mut stopping: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(STORE_EVERY) => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
+        }
+        match app.store().ping().await {
+            Ok(()) => {}
+            Err(error @ stackyard_store::Error::Locked { .. }) => {
+                tracing::error!("{error}");
+                losing.send_replace(true);
+                return;
+            }
+            Err(error) => tracing::error!("{error}: {:?}", std::error::Error::source(&error).map(ToString::to_string)),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! How a server is run. What is not said is as last time.
+
+use crate::files;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// Where the server listens if it was never told.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:7440";
+
+/// What a user may say about a server.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Addresses to listen on.
+    #[serde(default)]
+    pub listen: Vec<SocketAddr>,
+    /// Names and addresses that the server's certificate is to be good for, besides those it listens
+    /// on. The first is the one that hosts are told.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// URL of a PostgreSQL database; SQLite if absent.
+    #[serde(default)]
+    pub database: Option<String>,
+}
+
+/// Shows no password.
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let database = self.database.as_ref().map(|url| stackyard_store::Database::Url(url.clone()));
+        let mut out = f.debug_struct("Settings");
+        out.field("listen", &self.listen).field("names", &self.names).field("database", &database).finish()
+    }
+}
+
+impl Settings {
+    fn path(dir: &Path) -> PathBuf {
+        dir.join("settings.json")
+    }
+
+    /// What was said last time, by state directory of the server.
+    pub(crate) fn last(dir: &Path) -> io::Result<Self> {
+        let text = files::read(&Self::path(dir))?;
+        text.map_or_else(|| Ok(Self::default()), |t| serde_json::from_str(&t).map_err(io::Error::other))
+    }
+
+    pub(crate) fn keep(&self, dir: &Path) -> io::Result<()> {
+        files::write_private(&Self::path(dir), &serde_json::to_vec_pretty(self)?)
+    }
+
+    /// These settings, and `last` for what is not said.
+    pub(crate) fn or(self, last: Self) -> Self {
+        let listen = if self.listen.is_empty() { last.listen } else { self.listen };
+        let names = if self.names.is_empty() { last.names } else { self.names };
+        Self { listen, names, database: self.database.or(last.database) }
+    }
+}
+
+/// Names that the certificate is to be good for: those given, this machine's, and the addresses
+/// that are listened on, all of the machine's for `0.0.0.0` and `[::]`.
+pub(crate) fn names(settings: &Settings) -> io::Result<std::collections::BTreeSet<String>> {
+    let mut names: std::collections::BTreeSet<String> = settings.names.iter().map(|n| bare(n)).collect();
+    names.extend(["localhost", "127.0.0.1", "::1"].map(str::to_owned));
+    for listen in &settings.listen {
+        if listen.ip().is_unspecified() {
+            names.extend(addresses()?.into_iter().filter(|a| a.is_ipv4() || listen.is_ipv6()).map(|a| a.to_string()));
+        } else {
+            names.insert(listen.ip().to_string());
+        }
+    }
+    Ok(names)
+}
+
+fn bare(name: &str) -> String {
+    name.trim_matches(['[', ']']).to_owned()
+}
+
+/// Addresses of this machine that others can use.
+fn addresses() -> io::Result<Vec<IpAddr>> {
+    let link_local = |a: &IpAddr| match a {
+        IpAddr::V4(a) => a.is_link_local(),
+        IpAddr::V6(a) => a.is_unicast_link_local(),
+    };
+    Ok(if_addrs::get_if_addrs()?.into_iter().map(|i| i.ip()).filter(|a| !a.is_loopback() && !link_local(a)).collect())
+}
+
+/// Address that packets to anywhere leave with; the machine's own idea of its address. No packet is
+/// sent: a connected UDP socket only looks the route up.
+fn outbound() -> Option<IpAddr> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
+
+/// URL that hosts are told: the first name, else the first address that is no loopback.
+pub(crate) fn url(settings: &Settings, listening: &[SocketAddr]) -> String {
+    let port = listening.first().map_or(0, SocketAddr::port);
+    let name = settings.names.first().map(|n| bare(n));
+    let address = listening.iter().find_map(|l| match l.ip() {
+        ip if ip.is_unspecified() => outbound(),
+        ip if ip.is_loopback() => None,
+        ip => Some(ip),
+    });
+    let host = name.or_else(|| address.map(|a| a.to_string()));
+    let host = host.unwrap_or_else(|| listening.first().map_or("127.0.0.1".to_owned(), |l| l.ip().to_string()));
+    if host.contains(':') { format!("https://[{host}]:{port}") } else { format!("https://{host}:{port}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(listen: &[&str], names: &[&str]) -> Settings {
+        let listen = listen.iter().map(|l| l.parse().unwrap()).collect();
+        Settings { listen, names: names.iter().map(|n| (*n).to_owned()).collect(), database: None }
+    }
+
+    #[test]
+    fn hosts_are_told_a_name_that_the_certificate_has() {
+        for (settings, url_is) in [
+            (settings(&["127.0.0.1:7440"], &[]), "https://127.0.0.1:7440"),
+            (settings(&["127.0.0.1:7440", "192.0.2.7:7440"], &[]), "https://192.0.2.7:7440"),
+            (settings(&["[2001:db8::1]:7440"], &[]), "https://[2001:db8::1]:7440"),
+            (settings(&["0.0.0.0:7440"], &["yard.example", "x"]), "https://yard.example:7440"),
+        ] {
+            let url = url(&settings, &settings.listen);
+            assert_eq!(url, url_is);
+            let host = url.trim_start_matches("https://").rsplit_once(':').unwrap().0;
+            assert!(names(&settings).unwrap().contains(host.trim_matches(['[', ']'])), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_said_is_as_last_time() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(Settings::last(dir.path()).unwrap(), Settings::default());
+        let first = Settings { database: Some("postgres://me:pw@h/d".to_owned()), ..settings(&["0.0.0.0:1"], &["a"]) };
+        first.keep(dir.path()).unwrap();
+        let next = settings(&["0.0.0.0:2"], &[]).or(Settings::last(dir.path()).unwrap());
+        assert_eq!((next.listen, next.names), (settings(&["0.0.0.0:2"], &[]).listen, vec!["a".to_owned()]));
+        assert_eq!(next.database, first.database);
+        assert!(!format!("{first:?}").contains("pw"));
+    }
+}

@@ -1,0 +1,231 @@
+//! One agent's connection.
+
+use super::Hub;
+use super::stream::{AgentStream, Output, Streams};
+use crate::api::now;
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
+use stackyard_core::agent::{Desired, Facts, Open, PROTOCOL, ToAgent, ToServer};
+use stackyard_store::Host;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+/// Messages that wait for an agent.
+const WAITING: usize = 64;
+
+/// That a host is connected is written down so often, in milliseconds.
+const NOTE_EVERY: i64 = 5 * 60_000;
+
+/// The hub's end of a connection. Dropped, the connection ends.
+#[derive(Debug)]
+pub(super) struct Link {
+    number: u64,
+    streams: Streams,
+    _alive: oneshot::Sender<()>,
+}
+
+impl Link {
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub fn open(&self, open: Open) -> Option<AgentStream> {
+        self.streams.open(open)
+    }
+}
+
+/// Why a connection ends, as the agent is told.
+struct End {
+    code: u16,
+    reason: String,
+}
+
+fn end(code: u16, reason: impl Into<String>) -> End {
+    End { code, reason: reason.into() }
+}
+
+/// Serves a connection until it ends.
+pub(crate) async fn serve(hub: Hub, host: Host, mut socket: WebSocket) {
+    let name = format!("{}/{}", host.yard, host.name);
+    match connected(&hub, &host, &mut socket).await {
+        Ok(()) => tracing::info!(host = name, "disconnected"),
+        Err(end) => {
+            tracing::info!(host = name, reason = end.reason, "disconnecting");
+            let frame = CloseFrame { code: end.code, reason: Utf8Bytes::from(end.reason) };
+            let _ = timeout(hub.timing().patience, socket.send(Message::Close(Some(frame)))).await;
+        }
+    }
+}
+
+async fn connected(hub: &Hub, host: &Host, socket: &mut WebSocket) -> Result<(), End> {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let Some((facts, revision)) = hello(hub, socket).await? else { return Ok(()) };
+    let store = &hub.0.store;
+    let failed = |error: stackyard_store::Error| {
+        tracing::error!("{error}");
+        end(close_code::ERROR, "the server failed; its log says more")
+    };
+    if facts != host.facts {
+        store.keep_facts(&host.id, &facts).await.map_err(failed)?;
+    }
+    store.seen(&host.id, now()).await.map_err(failed)?;
+    tracing::info!(host = format!("{}/{}", host.yard, host.name), agent = facts.agent, "connected");
+
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let (to_agent, commands) = mpsc::channel(WAITING);
+    let (alive, gone) = oneshot::channel();
+    let streams = Streams::new(to_agent);
+    let desired = hub.attach(&host.id, Link { number, streams: streams.clone(), _alive: alive });
+    // It may have been removed since its token was looked at.
+    if store.host(&host.id).await.map_err(failed)?.is_none_or(|h| h.removed.is_some()) {
+        hub.forget(&host.id);
+    }
+    let mut connection =
+        Connection { hub, host, number, socket, streams, told: revision, heard: Instant::now(), noted: now() };
+    let result = connection.run(desired, commands, gone).await;
+    connection.streams.clear();
+    hub.detach(&host.id, number);
+    if let Err(error) = store.seen(&host.id, now()).await {
+        tracing::error!("{error}");
+    }
+    result
+}
+
+/// The first message: what the host is, and which desired state it has.
+async fn hello(hub: &Hub, socket: &mut WebSocket) -> Result<Option<(Facts, Option<u64>)>, End> {
+    let message = timeout(hub.timing().patience, socket.recv()).await;
+    let message = message.map_err(|_| end(close_code::POLICY, "no Hello came"))?;
+    match message {
+        Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
+            Ok(ToServer::Hello { protocol, facts, revision }) if protocol == PROTOCOL => Ok(Some((facts, revision))),
+            Ok(ToServer::Hello { protocol, .. }) => Err(end(
+                close_code::POLICY,
+                format!("the agent speaks protocol {protocol}, the server {PROTOCOL}; bring both to one version"),
+            )),
+            Ok(_) => Err(end(close_code::POLICY, "the first message must be Hello")),
+            Err(error) => Err(malformed(&error)),
+        },
+        Some(Ok(Message::Close(_)) | Err(_)) | None => Ok(None),
+        Some(Ok(_)) => Err(end(close_code::POLICY, "the first message must be Hello")),
+    }
+}
+
+fn malformed(error: &serde_json::Error) -> End {
+    // A close frame's reason has at most 123 bytes (RFC 6455, section 5.5), and the error may quote.
+    let reason =
+        format!("not a message of this protocol: {error}").chars().filter(char::is_ascii).take(120).collect::<String>();
+    end(close_code::INVALID, reason)
+}
+
+struct Connection<'a> {
+    hub: &'a Hub,
+    host: &'a Host,
+    number: u64,
+    socket: &'a mut WebSocket,
+    streams: Streams,
+    /// Revision that the agent has.
+    told: Option<u64>,
+    heard: Instant,
+    noted: i64,
+}
+
+impl Connection<'_> {
+    async fn run(
+        &mut self,
+        mut desired: watch::Receiver<Option<Arc<Desired>>>,
+        mut commands: mpsc::Receiver<ToAgent>,
+        mut gone: oneshot::Receiver<()>,
+    ) -> Result<(), End> {
+        let mut ping = interval(self.hub.timing().ping);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        desired.mark_changed();
+        loop {
+            tokio::select! {
+                message = self.socket.recv() => match message {
+                    None | Some(Err(_) | Ok(Message::Close(_))) => return Ok(()),
+                    Some(Ok(message)) => {
+                        self.heard = Instant::now();
+                        if let Message::Text(text) = message {
+                            self.take(&text).await?;
+                            // What took long here (a slow reader of a stream) is not the agent's silence.
+                            self.heard = Instant::now();
+                        }
+                    }
+                },
+                // An error means that the host was forgotten, and then `gone` says so too.
+                Ok(()) = desired.changed() => {
+                    let now = desired.borrow_and_update().clone();
+                    if let Some(now) = now.filter(|d| self.told != Some(d.revision)) {
+                        self.told = Some(now.revision);
+                        self.send(&ToAgent::Desired(Box::new((*now).clone()))).await?;
+                    }
+                }
+                Some(command) = commands.recv() => self.send(&command).await?,
+                _ = &mut gone => {
+                    return Err(end(close_code::AWAY, "another connection of the host came, the host was removed, or the server stops"));
+                }
+                _ = ping.tick() => {
+                    if self.heard.elapsed() > self.hub.timing().silence {
+                        return Err(end(close_code::POLICY, "nothing came for too long"));
+                    }
+                    self.note().await;
+                    self.put(Message::Ping(axum::body::Bytes::new())).await?;
+                }
+            }
+        }
+    }
+
+    async fn put(&mut self, message: Message) -> Result<(), End> {
+        match timeout(self.hub.timing().patience, self.socket.send(message)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(end(close_code::POLICY, "the agent takes nothing")),
+        }
+    }
+
+    async fn send(&mut self, message: &ToAgent) -> Result<(), End> {
+        let text = serde_json::to_string(message).map_err(|e| end(close_code::ERROR, e.to_string()))?;
+        self.put(Message::Text(text.into())).await
+    }
+
+    /// Writes down now and then that the host is there.
+    async fn note(&mut self) {
+        let now = now();
+        if now - self.noted >= NOTE_EVERY {
+            self.noted = now;
+            if let Err(error) = self.hub.0.store.seen(&self.host.id, now).await {
+                tracing::error!("{error}");
+            }
+        }
+    }
+
+    async fn take(&mut self, text: &str) -> Result<(), End> {
+        let message = serde_json::from_str(text).map_err(|e| malformed(&e))?;
+        match message {
+            ToServer::Hello { .. } => return Err(end(close_code::POLICY, "Hello came twice")),
+            ToServer::Report(report) => self.hub.report(&self.host.id, self.number, *report),
+            ToServer::Chunk { stream, replica, from, data } => {
+                let output = Output::Chunk { replica, from, data: data.0 };
+                let patience = self.hub.timing().patience;
+                let taken = match self.streams.get(stream) {
+                    Some(reader) => reader.send_timeout(output, patience).await.is_ok(),
+                    None => false,
+                };
+                if !taken {
+                    if let Some(reader) = self.streams.remove(stream) {
+                        let error = "the output was not taken in time".to_owned();
+                        let _ = reader.try_send(Output::End { status: None, error: Some(error) });
+                    }
+                    self.send(&ToAgent::Close { stream }).await?;
+                }
+            }
+            ToServer::End { stream, status, error } => {
+                if let Some(reader) = self.streams.remove(stream) {
+                    let _ = reader.send_timeout(Output::End { status, error }, self.hub.timing().patience).await;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,257 @@
+//! The agents' hub.
+//!
+//! ```text
+//!                     set_desired                      Seen, changes
+//!  reconcilers ──────────────────────> [ host ] ──────────────────────> reconcilers, API
+//!                open_stream ─────────>    │    <───────── reports
+//!                                    one connection
+//! ```
+//!
+//! One entry a host: what should run there, what it said last, and its connection if it has one.
+//! A newer connection of a host takes the place of the older (the machine may have lost its network
+//! and not know it). Nothing is queued for a host that is away: it is told the whole picture when it
+//! comes. What should run is not kept here over a restart: whoever reconciles says it again, and if
+//! that is what the agent has already (by a digest in the store), nothing is sent.
+
+mod connection;
+mod stream;
+
+pub(crate) use connection::serve;
+pub use stream::{AgentStream, Output, StreamInput};
+
+use connection::Link;
+use sha2::{Digest, Sha256};
+use stackyard_core::agent::{Desired, Open, Part, Report};
+use stackyard_store::Store;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Times of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// A ping is sent so often.
+    pub ping: Duration,
+    /// A connection from which nothing came for so long is given up.
+    pub silence: Duration,
+    /// Time for a stream's reader to take the next piece, and for an agent to take a message.
+    pub patience: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { ping: seconds(20), silence: seconds(60), patience: seconds(30) }
+    }
+}
+
+/// Why a stream cannot be opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HubError {
+    /// The host's agent is not connected.
+    #[error("host {host} is not connected: its machine is off, cut off, or its agent does not run")]
+    Away {
+        /// Id of the host.
+        host: String,
+    },
+}
+
+/// What is known of a host.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// Whether its agent is connected.
+    pub connected: bool,
+    /// What it said last, since the server started.
+    pub report: Option<Arc<Report>>,
+}
+
+/// The hub. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Hub(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    timing: Timing,
+    entries: Mutex<HashMap<String, Entry>>,
+    changes: watch::Sender<u64>,
+    /// Held while a desired state is set, so that revisions are stored in their order.
+    order: tokio::sync::Mutex<()>,
+}
+
+/// A host.
+#[derive(Debug)]
+struct Entry {
+    desired: watch::Sender<Option<Arc<Desired>>>,
+    /// Of `desired`'s parts.
+    digest: String,
+    link: Option<Link>,
+    report: Option<Arc<Report>>,
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self { desired: watch::Sender::new(None), digest: String::new(), link: None, report: None }
+    }
+}
+
+impl Hub {
+    pub(crate) fn new(store: Store, timing: Timing) -> Self {
+        let (changes, order) = (watch::Sender::new(0), tokio::sync::Mutex::default());
+        Self(Arc::new(Inner { store, timing, entries: Mutex::default(), changes, order }))
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.0.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn timing(&self) -> Timing {
+        self.0.timing
+    }
+
+    /// Says what should run on a host: all of it. Nothing happens if it is what was said last, also
+    /// by a server before this one; else the agent is told, now or when it comes. The revision.
+    ///
+    /// # Errors
+    /// [`stackyard_store::Error`]; nothing was sent then.
+    pub async fn set_desired(&self, host: &str, parts: Vec<Part>) -> Result<u64, stackyard_store::Error> {
+        let digest = digest(&parts);
+        let _order = self.0.order.lock().await;
+        let current = {
+            let mut entries = self.entries();
+            let entry = entries.entry(host.to_owned()).or_default();
+            let desired = entry.desired.borrow().clone();
+            desired.filter(|_| entry.digest == digest).map(|d| d.revision)
+        };
+        if let Some(revision) = current {
+            return Ok(revision);
+        }
+        let kept = self.0.store.host(host).await?;
+        let (last, same) = kept.map_or((0, false), |h| (h.revision, h.digest == digest));
+        let revision = if same {
+            last
+        } else {
+            // More than any before, also where an older store was put back.
+            let now = crate::api::now().unsigned_abs();
+            let revision = now.max(last + 1);
+            self.0.store.keep_revision(host, revision, &digest).await?;
+            revision
+        };
+        let mut entries = self.entries();
+        let entry = entries.entry(host.to_owned()).or_default();
+        entry.digest = digest;
+        entry.desired.send_replace(Some(Arc::new(Desired { revision, parts })));
+        Ok(revision)
+    }
+
+    /// What should run on a host, if that was said since the server started.
+    pub fn desired(&self, host: &str) -> Option<Arc<Desired>> {
+        self.entries().get(host).and_then(|e| e.desired.borrow().clone())
+    }
+
+    /// What is known of a host.
+    pub fn seen(&self, host: &str) -> Option<Seen> {
+        self.entries().get(host).map(Entry::seen)
+    }
+
+    /// What is known of all hosts, by id. A host of which nothing is known is not among them.
+    pub fn all(&self) -> HashMap<String, Seen> {
+        self.entries().iter().map(|(id, entry)| (id.clone(), entry.seen())).collect()
+    }
+
+    /// Number of agents that are connected.
+    pub fn connected(&self) -> usize {
+        self.entries().values().filter(|e| e.link.is_some()).count()
+    }
+
+    /// A number that grows when a host connects, reports, goes, or is drained. Look at it with
+    /// [`watch::Receiver::changed`] and then at the hosts: several changes may come as one.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    /// Says that something about hosts changed.
+    pub(crate) fn changed(&self) {
+        self.0.changes.send_modify(|n| *n += 1);
+    }
+
+    /// Opens a stream to a host.
+    ///
+    /// # Errors
+    /// [`HubError::Away`]
+    pub fn open_stream(&self, host: &str, open: Open) -> Result<AgentStream, HubError> {
+        let away = || HubError::Away { host: host.to_owned() };
+        let entries = self.entries();
+        let link = entries.get(host).and_then(|e| e.link.as_ref()).ok_or_else(away)?;
+        link.open(open).ok_or_else(away)
+    }
+
+    /// Ends the connection of a host; its agent comes again.
+    pub(crate) fn disconnect(&self, host: &str) {
+        if let Some(entry) = self.entries().get_mut(host) {
+            entry.link = None;
+        }
+    }
+
+    /// Ends the connection of a host that is none any more.
+    pub(crate) fn forget(&self, host: &str) {
+        self.entries().remove(host);
+        self.changed();
+    }
+
+    /// Ends all connections.
+    pub(crate) fn close(&self) {
+        for entry in self.entries().values_mut() {
+            entry.link = None;
+        }
+    }
+
+    /// Makes a connection the one of its host; what should run there.
+    fn attach(&self, host: &str, link: Link) -> watch::Receiver<Option<Arc<Desired>>> {
+        let desired = {
+            let mut entries = self.entries();
+            let entry = entries.entry(host.to_owned()).or_default();
+            entry.link = Some(link);
+            entry.desired.subscribe()
+        };
+        self.changed();
+        desired
+    }
+
+    /// A connection has ended; `number` says which, since a newer one may be there.
+    fn detach(&self, host: &str, number: u64) {
+        if let Some(entry) = self.entries().get_mut(host)
+            && entry.link.as_ref().is_some_and(|l| l.number() == number)
+        {
+            entry.link = None;
+        }
+        self.changed();
+    }
+
+    fn report(&self, host: &str, number: u64, report: Report) {
+        if let Some(entry) = self.entries().get_mut(host)
+            && entry.link.as_ref().is_some_and(|l| l.number() == number)
+        {
+            entry.report = Some(Arc::new(report));
+        }
+        self.changed();
+    }
+}
+
+impl Entry {
+    fn seen(&self) -> Seen {
+        Seen { connected: self.link.is_some(), report: self.report.clone() }
+    }
+}
+
+/// SHA-256 of parts as they are sent, in hexadecimal digits.
+fn digest(parts: &[Part]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        // Parts are maps of strings and numbers: they always have a JSON form.
+        hash.update(serde_json::to_vec(part).unwrap_or_default());
+    }
+    crate::auth::hex(&hash.finalize())
+}

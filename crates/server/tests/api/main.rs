@@ -1,0 +1,11 @@
+//! The real server on loopback, with agents that speak to it as ours do.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod document;
+mod hub;
+mod join;
+mod life;
+mod nouns;
+mod roles;
+mod support;

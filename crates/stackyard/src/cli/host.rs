@@ -1,0 +1,154 @@
+//! `stackyard host`
+
+use super::remote::ServerArgs;
+use super::{Context, End};
+use crate::printer::{bytes, table};
+use clap::Subcommand;
+use stackyard_server::api::{HostView, NewJoin};
+
+/// Verbs of `stackyard host`.
+#[derive(Subcommand)]
+pub enum Verb {
+    /// List hosts
+    List(ListArgs),
+    /// Print the line that joins any machine, as root on it: a token for one machine, for 15 minutes
+    Join(JoinArgs),
+    /// Move what runs on a host elsewhere, and put nothing new on it
+    Drain(DrainArgs),
+    /// Remove a host: its agent is no longer let in
+    Remove(RemoveArgs),
+}
+
+/// Arguments of `stackyard host list`.
+#[derive(clap::Args)]
+pub struct ListArgs {
+    /// Only hosts of this yard
+    #[arg(long)]
+    yard: Option<String>,
+
+    /// Only hosts of this pool
+    #[arg(long)]
+    pool: Option<String>,
+
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Arguments of `stackyard host join`.
+#[derive(clap::Args)]
+pub struct JoinArgs {
+    /// Yard that the machine joins
+    #[arg(long)]
+    yard: String,
+
+    /// Pool of the host
+    #[arg(long)]
+    pool: Option<String>,
+
+    /// Name of the host [default: what the machine calls itself]
+    #[arg(long)]
+    name: Option<String>,
+
+    /// Label for placement constraints; may be given several times
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    label: Vec<(String, String)>,
+
+    /// Minutes that the line may be used
+    #[arg(long, value_name = "MINUTES", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=10_080))]
+    minutes: u32,
+
+    /// Host that the machine takes the place of, by its id or as YARD/NAME
+    #[arg(long, value_name = "HOST")]
+    replaces: Option<String>,
+
+    /// Name or address (with :PORT) at which the machine reaches the server [default: the server's first name]
+    #[arg(long, value_name = "HOST")]
+    reach: Option<String>,
+
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Arguments of `stackyard host drain`.
+#[derive(clap::Args)]
+pub struct DrainArgs {
+    /// Id, or YARD/NAME
+    host: String,
+
+    /// End draining: the host takes containers again
+    #[arg(long)]
+    off: bool,
+
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Arguments of `stackyard host remove`.
+#[derive(clap::Args)]
+pub struct RemoveArgs {
+    /// Id, or YARD/NAME
+    host: String,
+
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("a label is KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// Runs one of them.
+pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<End> {
+    match verb {
+        Verb::List(args) => {
+            let hosts = args.server.client(context)?.hosts(args.yard.as_deref(), args.pool.as_deref()).await?;
+            context.printer.result(&hosts, || list(&hosts))?;
+        }
+        Verb::Join(args) => {
+            let join = NewJoin {
+                yard: args.yard,
+                pool: args.pool,
+                name: args.name,
+                labels: args.label.into_iter().collect(),
+                ttl_s: Some(args.minutes * 60),
+                replaces: args.replaces,
+                server: args.reach,
+            };
+            let ticket = args.server.client(context)?.new_join(&join).await?;
+            context.printer.say(format!("Run this as root on the machine, before {}:", ticket.expires));
+            context.printer.result(&ticket, || ticket.command.clone())?;
+        }
+        Verb::Drain(args) => {
+            args.server.client(context)?.drain_host(&args.host, !args.off).await?;
+            let text = if args.off { "takes containers again" } else { "drains" };
+            context.printer.result(&serde_json::json!({"host": args.host, "drain": !args.off}), || {
+                format!("{} {text}.", args.host)
+            })?;
+        }
+        Verb::Remove(args) => {
+            args.server.client(context)?.remove_host(&args.host).await?;
+            context
+                .printer
+                .result(&serde_json::json!({"removed": args.host}), || format!("{} is removed.", args.host))?;
+        }
+    }
+    Ok(End::Done)
+}
+
+fn list(hosts: &[HostView]) -> String {
+    let rows = hosts.iter().map(|h| {
+        let state = match (h.connected, &h.last_seen) {
+            (true, _) if h.drain => "drains".to_owned(),
+            (true, _) => "connected".to_owned(),
+            (false, Some(at)) => format!("away since {at}"),
+            (false, None) => "never seen".to_owned(),
+        };
+        let containers = h.report.as_ref().map(|r| r.parts.values().map(|p| p.containers.len()).sum::<usize>());
+        let size = format!("{} CPU, {}", h.facts.cpus, bytes(h.facts.memory));
+        let address = h.facts.addresses.first().map(ToString::to_string).unwrap_or_default();
+        let containers = containers.map_or_else(|| "?".to_owned(), |n| n.to_string());
+        [h.yard.clone(), h.name.clone(), h.pool.clone(), state, containers, size, address, h.id.clone()]
+    });
+    table::table(["YARD", "NAME", "POOL", "STATE", "CONTAINERS", "SIZE", "ADDRESS", "ID"], rows)
+}

@@ -1,0 +1,41 @@
+//! Which server a verb talks to.
+
+use super::Context;
+use anyhow::Context as _;
+use stackyard_server::client::{Address, Client};
+use stackyard_server::daemon;
+use std::path::PathBuf;
+
+/// Which server.
+#[derive(clap::Args)]
+pub struct ServerArgs {
+    /// URL of the server [default: the one of this machine, by its socket]
+    #[arg(long, env = "STACKYARD_SERVER", value_name = "URL", requires = "token")]
+    server: Option<String>,
+
+    /// Token for the server; better given in the environment, which other users cannot read
+    #[arg(long = "server-token", env = "STACKYARD_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
+
+    /// File with the certificate of the server's CA (PEM)
+    #[arg(long = "server-ca", env = "STACKYARD_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
+impl ServerArgs {
+    /// A client of it.
+    pub fn client(&self, context: &Context) -> anyhow::Result<Client> {
+        let address = match (&self.server, &self.token) {
+            (Some(url), Some(token)) => {
+                let read = |path: &PathBuf| {
+                    std::fs::read_to_string(path)
+                        .with_context(|| format!("cannot read the CA's certificate {}", path.display()))
+                };
+                let ca = self.ca.as_ref().map(read).transpose()?;
+                Address::Url { url: url.clone(), token: token.clone(), ca }
+            }
+            _ => Address::Socket(daemon::socket(&context.home)),
+        };
+        Ok(Client::new(&address)?)
+    }
+}

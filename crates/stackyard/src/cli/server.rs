@@ -1,0 +1,148 @@
+//! `stackyard server`
+
+use super::{Context, End};
+use crate::printer::table;
+use anyhow::Context as _;
+use clap::Subcommand;
+use stackyard_server::client::Client;
+use stackyard_server::daemon::{self, DEFAULT_LISTEN, Detached, Server, Settings};
+use std::net::SocketAddr;
+use std::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::level_filters::LevelFilter;
+
+/// Arguments of `stackyard server`.
+#[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+
+    /// Address to listen on; may be given several times [default: as last time, else 127.0.0.1:7440]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Vec<SocketAddr>,
+
+    /// Name or address that the server's certificate is to be good for, besides those it listens on;
+    /// the first is the one that hosts are told; may be given several times [default: as last time]
+    #[arg(long, value_name = "HOST")]
+    name: Vec<String>,
+
+    /// PostgreSQL database, postgres://USER:PASSWORD@HOST/DATABASE [default: as last time, else SQLite]
+    #[arg(long, env = "STACKYARD_DATABASE", hide_env_values = true, value_name = "URL")]
+    database: Option<String>,
+
+    /// Start it in the background, and return when it answers
+    #[arg(long)]
+    detach: bool,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Stop the server of this machine
+    Stop,
+    /// Show the server of this machine; exit code 1 if none runs
+    Status,
+}
+
+impl Args {
+    /// Whether this process becomes the server. It gets a small runtime then.
+    pub fn serves(&self) -> bool {
+        self.verb.is_none() && !self.detach
+    }
+}
+
+/// Runs, starts, stops or shows the server.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+    match args.verb {
+        Some(Verb::Stop) => {
+            let ran = daemon::stop(&context.home).await?;
+            let text = if ran { "The server has stopped." } else { "No server ran." };
+            context.printer.result(&serde_json::json!({"stopped": ran}), || text.to_owned())?;
+            Ok(End::Done)
+        }
+        Some(Verb::Status) => status(context).await,
+        None => {
+            let settings = Settings { listen: args.listen, names: args.name, database: args.database };
+            if args.detach { detach(settings, context).await } else { serve(settings, context).await }
+        }
+    }
+}
+
+async fn serve(settings: Settings, context: &Context) -> anyhow::Result<End> {
+    let level = std::env::var("STACKYARD_LOG").ok().and_then(|l| l.parse::<LevelFilter>().ok());
+    tracing_subscriber::fmt()
+        .with_max_level(level.unwrap_or(LevelFilter::INFO))
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .init();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    // A server that was started from a terminal outlives it when it is detached.
+    let mut hangup = signal(SignalKind::hangup())?;
+    let server = Server::start(&context.home, settings).await?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => {}
+            () = server.lost() => {
+                server.stop().await;
+                anyhow::bail!("another server has taken the database over; see above");
+            }
+        }
+    }
+    server.stop().await;
+    Ok(End::Done)
+}
+
+async fn detach(settings: Settings, context: &Context) -> anyhow::Result<End> {
+    let program = std::env::current_exe().context("cannot find this program's file")?;
+    let mut command = Command::new(program);
+    command.arg("--home").arg(&context.home).arg("server");
+    for listen in &settings.listen {
+        command.args(["--listen", &listen.to_string()]);
+    }
+    for name in &settings.names {
+        command.args(["--name", name]);
+    }
+    // Not as an argument: those can be read by every user.
+    match &settings.database {
+        Some(url) => command.env("STACKYARD_DATABASE", url),
+        None => command.env_remove("STACKYARD_DATABASE"),
+    };
+    let (view, what) = match daemon::detach(&context.home, &settings, command).await? {
+        Detached::Started(view) => (view, "runs"),
+        Detached::Runs(view) => (view, "runs already"),
+    };
+    context.printer.result(&view, || format!("The server {what}: {} (process {})", view.url, view.pid))?;
+    Ok(End::Done)
+}
+
+async fn status(context: &Context) -> anyhow::Result<End> {
+    let client = Client::socket(&daemon::socket(&context.home))?;
+    let view = match client.server().await {
+        Ok(view) => view,
+        Err(stackyard_server::client::ClientError::Unreachable { .. }) => {
+            context.printer.result(&serde_json::json!({"running": false}), || {
+                format!("No server runs here. `stackyard server --detach` starts one, on {DEFAULT_LISTEN} unless told otherwise.")
+            })?;
+            return Ok(End::Failed);
+        }
+        Err(other) => return Err(other.into()),
+    };
+    context.printer.result(&view, || {
+        let rows = [
+            ("url", view.url.clone()),
+            ("listens on", view.listen.join(", ")),
+            ("certificate for", view.names.join(", ")),
+            ("CA, SHA-256", view.ca_sha256.clone()),
+            ("database", view.database.clone()),
+            ("agents connected", view.connected.to_string()),
+            ("process", format!("{}, since {}", view.pid, view.started)),
+            ("version", view.version.clone()),
+        ];
+        table::table(["SERVER", ""], rows.map(|(key, value)| [key.to_owned(), value]))
+    })?;
+    Ok(End::Done)
+}
