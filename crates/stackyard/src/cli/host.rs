@@ -13,7 +13,7 @@ pub enum Verb {
     List(ListArgs),
     /// Print the line that joins any machine, as root on it: a token for one machine, for 15 minutes
     Join(JoinArgs),
-    /// Move what runs on a host elsewhere, and put nothing new on it
+    /// Set a host apart: nothing is to run on it; `--off` takes it back
     Drain(DrainArgs),
     /// Remove a host: its agent is no longer let in
     Remove(RemoveArgs),
