@@ -171,7 +171,7 @@ impl Scene {
             boxes.push(ServerBox { names: vec![resource.key.name.clone()], lanes, volumes: attached, groups: of });
         }
         // Of many that are alike one is drawn.
-        let mut alike: BTreeMap<(String, Vec<usize>, usize, Vec<String>), Vec<usize>> = BTreeMap::new();
+        let mut alike: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for (i, b) in boxes.iter().enumerate() {
             let base = b.names[0].trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
             alike.entry((base, b.lanes.clone(), b.volumes.len(), b.groups.clone())).or_default().push(i);
