@@ -82,6 +82,7 @@ impl Server {
     }
 
     /// The same over TLS.
+    #[allow(dead_code, reason = "not every test that shares this module speaks TLS")]
     pub async fn start_tls(tls: TlsAcceptor, script: impl Fn(&Request, &str) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let origin = format!("https://{}", listener.local_addr().expect("address"));
