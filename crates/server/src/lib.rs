@@ -33,6 +33,7 @@ mod offer;
 mod pools;
 mod preflight;
 mod record;
+mod ssh;
 mod steady;
 mod yard;
 

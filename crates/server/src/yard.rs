@@ -3,7 +3,7 @@
 use crate::apply::Run;
 use crate::error::Error;
 use crate::inventory::{Inventory, Owned};
-use crate::pools::{HostService, Known, judge};
+use crate::pools::{HostService, Known, Member, judge, stale};
 use crate::preflight::{Choices, Found, preflight};
 use futures_util::future::try_join;
 use stackyard_core::progress::{Event, Onlooker};
@@ -24,6 +24,7 @@ pub struct Session<'a> {
     cloud: &'a Cloud,
     intended: &'a Intended,
     service: Option<&'a dyn HostService>,
+    members: Vec<Member>,
     /// What the project has.
     pub inventory: Inventory,
     /// What it has of the yard.
@@ -78,7 +79,8 @@ impl<'a> Session<'a> {
         let known = Known { members: members.as_deref(), keys: &keys, now: SystemTime::now() };
         judge(&mut observed, &inventory, intended, &known);
         let plan = plan(intended, &observed);
-        Ok(Self { cloud, intended, service, inventory, observed, plan })
+        let members = members.unwrap_or_default();
+        Ok(Self { cloud, intended, service, members, inventory, observed, plan })
     }
 
     /// What stands in the way of the plan, and what apply needs to know.
@@ -106,6 +108,15 @@ impl<'a> Session<'a> {
         run.with_service(self.service).apply().await?;
         Ok(())
     }
+}
+
+/// Has a server forget hosts whose servers are gone.
+async fn forget_stale(service: &dyn HostService, members: &[Member], inventory: &Inventory) -> Result<(), Error> {
+    for member in stale(members, &inventory.servers) {
+        let forgotten = service.forget(&member.id).await;
+        forgotten.map_err(|said| Error::Service { doing: "removing a host whose server is gone", said })?;
+    }
+    Ok(())
 }
 
 /// Whether a yard has hosts that join a Stackyard server.
@@ -144,6 +155,33 @@ pub(crate) async fn remove(cloud: &Cloud, yard: &str, onlooker: &dyn Onlooker) -
 }
 
 impl Session<'_> {
+    /// Has the server forget hosts whose servers were gone before this look, as after a run that
+    /// was killed.
+    ///
+    /// # Errors
+    /// [`Error::Service`]
+    pub async fn tidy(&self) -> Result<(), Error> {
+        match self.service {
+            Some(service) => forget_stale(service, &self.members, &self.inventory).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Has a server forget the hosts of a yard that was removed.
+    ///
+    /// # Errors
+    /// [`Error::Cloud`], [`Error::Service`].
+    pub async fn forget_hosts(cloud: &Cloud, yard: &str, service: &dyn HostService) -> Result<(), Error> {
+        let members = service.hosts(yard).await;
+        let members = members.map_err(|said| Error::Service { doing: "asking the server for its hosts", said })?;
+        // Their agents may not have noticed yet.
+        let members: Vec<Member> = members.into_iter().map(|m| Member { connected: false, ..m }).collect();
+        if members.is_empty() {
+            return Ok(());
+        }
+        forget_stale(service, &members, &Inventory::take(cloud).await?).await
+    }
+
     /// What would be removed so that nothing is left of a yard.
     ///
     /// # Errors

@@ -74,6 +74,7 @@ impl Joins {
         joined.then(|| Member {
             id: token,
             name: server.name.clone(),
+            pool: "web".into(),
             server_id: Some(server.id.clone()),
             connected: true,
             joined: SystemTime::now(),

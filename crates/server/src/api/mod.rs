@@ -17,6 +17,7 @@ pub(crate) mod join;
 mod problem;
 mod secret;
 mod server;
+mod ssh;
 mod token;
 mod yard;
 
@@ -28,6 +29,7 @@ pub use join::{JoinTicket, NewJoin};
 pub use problem::Problem;
 pub use secret::{SecretValue, SecretView};
 pub use server::{Health, ServerView, Version};
+pub use ssh::{PoolKey, SshDisk, SshEvent, SshJoin};
 pub use token::{MintedToken, NewToken, TokenView};
 pub use yard::YardView;
 
@@ -73,6 +75,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(host::routes())
         .merge(yard::routes())
         .merge(secret::routes())
+        .merge(ssh::routes())
         .merge(agent::routes())
         .merge(install::routes())
 }

@@ -79,6 +79,7 @@ async fn secret_show(
     if caller != Caller::Socket {
         return Err(Problem::forbidden("secrets are read over the server's Unix socket alone"));
     }
+    check_name("secret", &name)?;
     match app.store().secret(&yard, &name).await? {
         Some(value) => Ok(Json(SecretValue { value })),
         None => Err(Problem::not_found(format!("yard {yard} has no secret {name}"))),

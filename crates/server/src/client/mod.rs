@@ -7,6 +7,7 @@ mod error;
 mod host;
 mod join;
 mod server;
+mod ssh;
 mod token;
 mod yard;
 

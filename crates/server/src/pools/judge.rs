@@ -99,6 +99,15 @@ pub(crate) fn member_of<'m>(members: &'m [Member], server: &Server) -> Option<&'
     })
 }
 
+/// Hosts of pools whose servers are not in the project any more.
+pub(crate) fn stale<'m>(members: &'m [Member], servers: &[Server]) -> impl Iterator<Item = &'m Member> {
+    let there: std::collections::HashSet<String> = servers.iter().map(|s| s.id.to_ascii_lowercase()).collect();
+    members.iter().filter(move |m| {
+        let gone = m.server_id.as_ref().is_some_and(|id| !there.contains(&id.to_ascii_lowercase()));
+        gone && !m.pool.is_empty() && !m.connected
+    })
+}
+
 fn is_late(server: &Server, pool: &Pool, now: SystemTime) -> bool {
     let age = created(server).and_then(|since| now.duration_since(since).ok());
     age.is_some_and(|age| age > patience(pool))
@@ -163,6 +172,7 @@ mod tests {
         Member {
             id: "h".into(),
             name: "web-1".into(),
+            pool: "web".into(),
             server_id: server_id.map(str::to_owned),
             connected,
             joined: at(2),

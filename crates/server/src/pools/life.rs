@@ -222,6 +222,7 @@ impl Run<'_> {
         let roster = self.roster()?;
         let step = key.to_string();
         let told = |text: String| self.onlooker.see(Event::Note { step: Some(step.clone()), text });
+        let mut said = String::new();
         loop {
             let console = self.cloud.console(id, None).await.unwrap_or_default();
             let target = SshTarget {
@@ -235,7 +236,11 @@ impl Run<'_> {
             match roster.service.ssh_join(target, &told).await {
                 Ok(()) => return Ok(()),
                 // It boots: there is nobody yet who would answer.
-                Err(why) => told(format!("not yet: {why}")),
+                Err(why) if why == said => {}
+                Err(why) => {
+                    told(format!("not yet: {why}"));
+                    said = why;
+                }
             }
             sleep(READ).await;
         }

@@ -18,10 +18,11 @@ mod boot;
 mod command;
 mod judge;
 mod life;
+mod service;
 
-pub(crate) use boot::will_be_too_large;
+pub(crate) use boot::{install as install_script, will_be_too_large};
 pub(crate) use command::missing;
-pub(crate) use judge::{Known, judge};
+pub(crate) use judge::{Known, judge, stale};
 pub(crate) use life::Roster;
 
 use futures_util::future::BoxFuture;
@@ -42,6 +43,8 @@ pub struct Member {
     pub id: String,
     /// Its name.
     pub name: String,
+    /// Its pool; empty for a machine that joined by hand.
+    pub pool: String,
     /// The Nova server that it says it is.
     pub server_id: Option<String>,
     /// Whether its agent is connected.

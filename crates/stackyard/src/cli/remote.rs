@@ -23,6 +23,12 @@ pub struct ServerArgs {
 }
 
 impl ServerArgs {
+    /// A client of it, if one was named or runs on this machine.
+    pub fn client_if_any(&self, context: &Context) -> anyhow::Result<Option<Client>> {
+        let any = self.server.is_some() || daemon::socket(&context.home).exists();
+        if any { self.client(context).map(Some) } else { Ok(None) }
+    }
+
     /// A client of it.
     pub fn client(&self, context: &Context) -> anyhow::Result<Client> {
         let address = match (&self.server, &self.token) {

@@ -39,6 +39,12 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
         }
         Session::remove(&cloud, name, &*printer.onlooker()).await?;
     }
+    if !yard.intended.pools.is_empty()
+        && let Some(service) = args.yard.service(context)?
+        && let Err(e) = Session::forget_hosts(&cloud, name, &service).await
+    {
+        printer.say(format!("The server still lists the yard's hosts (`stackyard host remove`): {e}"));
+    }
     records.forget(name)?;
     let result = json!({"event": "result", "yard": name, "removed": removed, "took_s": began.elapsed().as_secs_f64()});
     printer.result(&result, || {

@@ -1,7 +1,7 @@
 //! `stackyard graph`
 
 use super::super::{Context, End};
-use super::YardArgs;
+use super::{YardArgs, as_service};
 use anyhow::Context as _;
 use serde_json::json;
 use stackyard_core::yard::picture;
@@ -27,7 +27,8 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let yard = args.yard.load()?;
     let cloud = args.yard.connect(&yard, context).await?;
-    let session = Session::begin(&cloud, &yard.intended).await?;
+    let service = args.yard.service(context)?;
+    let session = Session::begin_with(&cloud, &yard.intended, as_service(service.as_ref())).await?;
     let (intended, observed) = (&yard.intended, &session.observed);
     let text = match (&args.svg, args.dot) {
         (Some(_), _) => picture::svg(intended, observed, &session.notes()),

@@ -9,11 +9,13 @@ pub mod sweep;
 pub mod up;
 
 use super::Context;
+use super::remote::ServerArgs;
 use anyhow::bail;
 use stackyard_catalog::manifest::{self, Yard};
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_openstack::{Cloud, CloudConfig, Options, RequestEvent};
-use stackyard_server::Records;
+use stackyard_server::client::Client;
+use stackyard_server::{HostService, Records};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +29,9 @@ pub struct YardArgs {
 
     #[command(flatten)]
     cloud: CloudArgs,
+
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 /// Which cloud.
@@ -62,6 +67,11 @@ impl YardArgs {
         Ok(manifest::load(&self.file)?)
     }
 
+    /// The server that hosts of pools join, if there is one.
+    fn service(&self, context: &Context) -> anyhow::Result<Option<Client>> {
+        self.server.client_if_any(context)
+    }
+
     async fn connect(&self, yard: &Yard, context: &Context) -> anyhow::Result<Cloud> {
         self.cloud.connect(yard.intended.cloud.as_deref(), &context.printer.onlooker()).await
     }
@@ -81,4 +91,9 @@ fn confirmed(context: &Context, risk: &str) -> anyhow::Result<bool> {
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// A client as what hosts join.
+fn as_service(client: Option<&Client>) -> Option<&dyn HostService> {
+    client.map(|c| c as &dyn HostService)
 }

@@ -1,7 +1,7 @@
 //! `stackyard plan`
 
 use super::super::{Context, End};
-use super::YardArgs;
+use super::{YardArgs, as_service};
 use serde_json::json;
 use stackyard_server::Session;
 
@@ -16,7 +16,8 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let yard = args.yard.load()?;
     let cloud = args.yard.connect(&yard, context).await?;
-    let session = Session::begin(&cloud, &yard.intended).await?;
+    let service = args.yard.service(context)?;
+    let session = Session::begin_with(&cloud, &yard.intended, as_service(service.as_ref())).await?;
     let found = session.preflight().await?;
     let result =
         json!({"event": "result", "plan": session.plan, "summary": session.plan.summary(), "blockers": found.blockers});

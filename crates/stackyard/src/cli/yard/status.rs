@@ -1,7 +1,7 @@
 //! `stackyard status`
 
 use super::super::{Context, End};
-use super::YardArgs;
+use super::{YardArgs, as_service};
 use crate::printer::table;
 use serde::Serialize;
 use stackyard_core::yard::Kind;
@@ -37,7 +37,8 @@ struct Row {
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let yard = args.yard.load()?;
     let cloud = args.yard.connect(&yard, context).await?;
-    let session = Session::begin(&cloud, &yard.intended).await?;
+    let service = args.yard.service(context)?;
+    let session = Session::begin_with(&cloud, &yard.intended, as_service(service.as_ref())).await?;
     let notes = session.notes();
     let steps = session.plan.steps.iter().filter(|s| s.action != Action::Discard && s.key.kind != Kind::Rule);
     let resources = steps

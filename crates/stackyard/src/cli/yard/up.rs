@@ -1,7 +1,7 @@
 //! `stackyard up`
 
 use super::super::{Context, End};
-use super::{YardArgs, confirmed, records};
+use super::{YardArgs, as_service, confirmed, records};
 use crate::printer::duration;
 use serde_json::json;
 use stackyard_server::Session;
@@ -28,7 +28,8 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let records = records(context);
     let _lock = records.lock(name)?;
     let cloud = args.yard.connect(&yard, context).await?;
-    let session = Session::begin(&cloud, &yard.intended).await?;
+    let service = args.yard.service(context)?;
+    let session = Session::begin_with(&cloud, &yard.intended, as_service(service.as_ref())).await?;
     let changed = !session.plan.is_noop();
     if changed {
         printer.plan(&session.plan)?;
@@ -45,6 +46,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     } else {
         records.keep(name, &yard.text)?;
     }
+    session.tidy().await?;
     let counts = cloud.counts();
     let result = json!({
         "event": "result", "yard": name, "changed": changed, "took_s": began.elapsed().as_secs_f64(),

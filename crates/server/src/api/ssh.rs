@@ -1,0 +1,115 @@
+//! Joining over SSH.
+
+use super::yard::check_name;
+use super::{App, Body, NewJoin, Path, Problem};
+use crate::auth::Operator;
+use crate::ssh;
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// How often something is sent, so that nobody takes the connection for dead.
+const PULSE: Duration = Duration::from_secs(10);
+
+/// The public half of a pool's key.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct PoolKey {
+    /// As in authorized_keys.
+    pub public_key: String,
+}
+
+/// A volume for Docker's data.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SshDisk {
+    /// Cinder's id.
+    pub id: String,
+    /// Where it is mounted.
+    pub mount: String,
+}
+
+/// A machine that is to become a host.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SshJoin {
+    /// What it joins. The pool says which key is used.
+    pub join: NewJoin,
+    /// Nova's id of the server, by which its host key is remembered.
+    pub server_id: String,
+    /// Its address.
+    pub address: String,
+    /// Who logs in: root, or somebody with sudo without a password.
+    pub user: String,
+    /// Fingerprints (`SHA256:...`) of its host keys, one of which it must have; without, the first
+    /// one that is seen is trusted.
+    #[serde(default)]
+    pub fingerprints: Vec<String>,
+    /// Volume for Docker's data.
+    #[serde(default)]
+    pub disk: Option<SshDisk>,
+}
+
+/// One line of the answer.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SshEvent {
+    /// Nothing new.
+    Pulse,
+    /// What goes on.
+    Line(String),
+    /// It has ended, with what went wrong, if anything did.
+    End(Option<String>),
+}
+
+/// The public half of a pool's SSH key; the key is made if there is none
+#[utoipa::path(post, path = "/api/v1/yards/{yard}/pools/{pool}/ssh-key", tag = "ssh", security(("token" = [])),
+    responses((status = 200, body = PoolKey), (status = "4XX", body = Problem)))]
+async fn ssh_key(
+    _: Operator,
+    State(app): State<App>,
+    Path((yard, pool)): Path<(String, String)>,
+) -> Result<Json<PoolKey>, Problem> {
+    check_name("yard", &yard)?;
+    check_name("pool", &pool)?;
+    Ok(Json(PoolKey { public_key: ssh::public_key(&app, &yard, &pool).await? }))
+}
+
+/// Installs agent and Docker Engine on a machine over SSH, and lets it join
+///
+/// The answer is one JSON value a line, while it goes on. It ends when the caller goes away.
+#[utoipa::path(post, path = "/api/v1/ssh-joins", tag = "ssh", request_body = SshJoin, security(("token" = [])),
+    responses((status = 200, body = SshEvent, content_type = "application/x-ndjson"), (status = "4XX", body = Problem)))]
+async fn ssh_join(_: Operator, State(app): State<App>, Body(request): Body<SshJoin>) -> Result<Response, Problem> {
+    check_name("yard", &request.join.yard)?;
+    check_name("pool", request.join.pool.as_deref().unwrap_or_default())?;
+    let (lines, seen) = mpsc::channel(64);
+    let work = Box::pin(async move { ssh::run(&app, request, &lines).await });
+    let body = axum::body::Body::from_stream(stream::unfold(Some((work, seen)), |state| async {
+        let (mut work, mut seen) = state?;
+        let (mut events, state) = tokio::select! {
+            biased;
+            Some(line) = seen.recv() => (vec![SshEvent::Line(line)], Some((work, seen))),
+            ended = &mut work => {
+                let rest = std::iter::from_fn(|| seen.try_recv().ok()).map(SshEvent::Line);
+                (rest.chain([SshEvent::End(ended.err())]).collect(), None)
+            }
+            () = tokio::time::sleep(PULSE) => (vec![SshEvent::Pulse], Some((work, seen))),
+        };
+        let text = events.drain(..).map(|e| serde_json::to_string(&e).unwrap_or_default() + "\n").collect::<String>();
+        Some((Ok::<_, Infallible>(text), state))
+    }));
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+}
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(ssh_key)).routes(routes!(ssh_join))
+}

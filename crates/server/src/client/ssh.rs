@@ -1,0 +1,46 @@
+//! Joining over SSH.
+
+use super::{Client, ClientError, segment};
+use crate::api::{PoolKey, SshEvent, SshJoin};
+use reqwest::Method;
+
+impl Client {
+    /// The public half of a pool's SSH key.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn pool_key(&self, yard: &str, pool: &str) -> Result<String, ClientError> {
+        let path = format!("/api/v1/yards/{}/pools/{}/ssh-key", segment(yard), segment(pool));
+        let doing = format!("asking for the SSH key of pool {pool} of yard {yard}");
+        Ok(self.post::<PoolKey>(&path, &serde_json::Value::Null, &doing).await?.public_key)
+    }
+
+    /// Makes a machine a host over SSH; `told` hears of progress. The inner error is what went
+    /// wrong there.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn join_over_ssh(
+        &self,
+        join: &SshJoin,
+        told: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<Result<(), String>, ClientError> {
+        let doing = format!("joining {} over SSH", join.address);
+        let mut answer = self.send(self.request(Method::POST, "/api/v1/ssh-joins").json(join), &doing).await?;
+        let broken = |source| ClientError::Unreachable { doing: doing.clone(), server: self.shown.clone(), source };
+        let mut rest = Vec::new();
+        while let Some(piece) = answer.chunk().await.map_err(broken)? {
+            rest.extend_from_slice(&piece);
+            while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+                let line: Vec<u8> = rest.drain(..=end).collect();
+                match serde_json::from_slice(&line) {
+                    Ok(SshEvent::Line(text)) => told(text),
+                    Ok(SshEvent::End(None)) => return Ok(Ok(())),
+                    Ok(SshEvent::End(Some(why))) => return Ok(Err(why)),
+                    Ok(SshEvent::Pulse) | Err(_) => {}
+                }
+            }
+        }
+        Ok(Err("the server broke off".to_owned()))
+    }
+}
