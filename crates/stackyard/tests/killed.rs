@@ -114,10 +114,10 @@ async fn unharmed() -> [Duration; 3] {
 
 async fn killed(n: u64, took: [Duration; 3]) -> Result<(), String> {
     let ground = Ground::new().await;
-    let (few, many) = if n % 2 == 0 { (2, 4) } else { (4, 2) };
+    let (few, many) = if n.is_multiple_of(2) { (2, 4) } else { (4, 2) };
     ground.manifest(few);
     ground.kill("up", moment(n, 0, took[0])).await;
-    if n % 3 == 0 {
+    if n.is_multiple_of(3) {
         ground.run("up", 0).await?;
     }
     ground.manifest(many);
