@@ -3,14 +3,15 @@
 
 STACKYARD := $(or $(CARGO_TARGET_DIR),target)/release/stackyard
 
-.PHONY: help quickstart build test lint unit kolla images cloud bench fuzz clean
+.PHONY: help quickstart build test lint unit hosts kolla images cloud bench fuzz clean
 
 help:
 	@echo 'make quickstart   build Stackyard, bring up OpenStack in containers, try it out'
 	@echo 'make build        the release binary, $(STACKYARD)'
-	@echo 'make test         lint + unit + kolla + images + cloud, with what they need installed first'
+	@echo 'make test         lint + unit + hosts + kolla + images + cloud, with what they need installed first'
 	@echo 'make lint         format, clippy, cargo deny, layers'
 	@echo 'make unit         tests of the crates (against a real Docker Engine)'
+	@echo 'make hosts        stacks over several hosts: deploy, scale, update, kill, drain, remove'
 	@echo 'make kolla        our container contract against that of Kolla'
 	@echo 'make images       the guest of container hosts: built, booted by BIOS and by UEFI'
 	@echo 'make cloud        OpenStack on this machine, end to end: up, test, change, kill, reboot, down'
@@ -44,6 +45,10 @@ lint:
 
 unit:
 	cargo test --locked --workspace --no-fail-fast
+
+hosts:
+	scripts/engine start
+	tests/hosts/run
 
 kolla:
 	cargo build --locked --quiet -p stackyard

@@ -1,10 +1,11 @@
 //! Manifests of yards: read with line and column in every error, all mistakes at once.
 
+use crate::compose::open::Wanted;
 use crate::diag::{Log, Place, Problem, Problems};
 use crate::yaml::{self, Fields, Node, Reading, from_node};
 use serde::de::DeserializeOwned;
 use stackyard_core::yard::intend::{Intended, Trouble, intend};
-use stackyard_core::yard::manifest::{Manifest, Metadata, Spec};
+use stackyard_core::yard::manifest::{Manifest, Metadata, Spec, Stack};
 use std::path::{Path, PathBuf};
 
 /// A manifest that was read.
@@ -16,6 +17,17 @@ pub struct Yard {
     pub intended: Intended,
     /// The file's text, to be kept as it is.
     pub text: String,
+    /// Its stacks.
+    pub stacks: Vec<YardStack>,
+}
+
+/// A stack of a manifest.
+#[derive(Debug, Clone)]
+pub struct YardStack {
+    /// Its Compose files, to be read.
+    pub wanted: Wanted,
+    /// Only hosts of this pool are used.
+    pub pool: Option<String>,
 }
 
 /// Why there is no manifest.
@@ -57,6 +69,7 @@ pub fn read(file: &str, text: String, dir: &Path) -> Result<Yard, Problems> {
     if let Some(manifest) = &mut manifest {
         include(manifest, &root, dir, &log);
         locate(manifest, dir);
+        check_stacks(manifest, &root, &log);
     }
     // Mistakes of form first: what they leave out would only make more of the other sort.
     let manifest = match (log.failed(), manifest) {
@@ -64,12 +77,50 @@ pub fn read(file: &str, text: String, dir: &Path) -> Result<Yard, Problems> {
         _ => return Err(log.finish().err().unwrap_or_else(|| nothing(file))),
     };
     match intend(&manifest) {
-        Ok(intended) => Ok(Yard { manifest, intended, text }),
+        Ok(intended) => {
+            let stacks = stacks(&manifest, dir);
+            Ok(Yard { manifest, intended, text, stacks })
+        }
         Err(troubles) => {
             for trouble in troubles {
                 log.push(place(&root, trouble));
             }
             Err(log.finish().err().unwrap_or_else(|| nothing(file)))
+        }
+    }
+}
+
+/// Stacks, with the paths of their files from where we are.
+fn stacks(manifest: &Manifest, dir: &Path) -> Vec<YardStack> {
+    let paths = |all: &[String]| all.iter().map(|p| dir.join(p)).collect();
+    let stack = |s: &Stack| YardStack {
+        wanted: Wanted {
+            files: paths(s.compose.all()),
+            name: Some(s.name.clone()),
+            profiles: s.profiles.clone(),
+            env_files: s.env_file.as_ref().map(|e| paths(e.all())).unwrap_or_default(),
+            variables: s.variables.clone(),
+        },
+        pool: s.pool.clone(),
+    };
+    manifest.spec.stacks.iter().map(stack).collect()
+}
+
+/// Two stacks of one name, names that none can have, stacks without a file.
+fn check_stacks(manifest: &Manifest, root: &Node, log: &Log) {
+    for (i, stack) in manifest.spec.stacks.iter().enumerate() {
+        let at = |key: &str, message: String| {
+            let path = format!("spec.stacks[{i}].{key}");
+            log.push(place(root, Trouble { path, message, hint: None }));
+        };
+        if !crate::package::is_stack_name(&stack.name) {
+            at("name", format!("`{}` cannot name a stack: only [a-z0-9][a-z0-9_-]* can", stack.name));
+        }
+        if manifest.spec.stacks[..i].iter().any(|s| s.name == stack.name) {
+            at("name", format!("there is another stack `{}`", stack.name));
+        }
+        if stack.compose.all().is_empty() {
+            at("compose", "a Compose file is needed".into());
         }
     }
 }
@@ -106,6 +157,7 @@ fn spec(node: &Node, log: &Log) -> Option<Spec> {
         load_balancers: list(&fields, "loadBalancers"),
         object_containers: list(&fields, "objectContainers"),
         floating_ips: list(&fields, "floatingIPs"),
+        stacks: list(&fields, "stacks"),
     };
     fields.finish(true, &[]);
     Some(spec)

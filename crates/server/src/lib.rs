@@ -34,6 +34,7 @@ mod pools;
 mod preflight;
 mod record;
 mod ssh;
+pub mod stack;
 mod steady;
 mod yard;
 

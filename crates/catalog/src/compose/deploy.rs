@@ -7,7 +7,8 @@ use super::service::{duration, one_of, parsed};
 use super::{Cx, Target, units};
 use crate::yaml::{Fate, Fields, Node, Reading};
 use stackyard_core::stack::deploy::{Constraint, Deploy, Mode, OnFailure, Order, Placement, Update};
-use stackyard_core::stack::{MountKind, NetworkMode, RestartPolicy, Service};
+use stackyard_core::stack::{JOB_LABEL, MountKind, NetworkMode, RestartPolicy, Service};
+use std::collections::BTreeMap;
 
 /// A service's `restart`.
 pub(crate) fn restart(f: &Fields<'_, '_>) -> RestartPolicy {
@@ -200,6 +201,27 @@ fn update(d: &Fields<'_, '_>, key: &'static str, may_roll_back: bool) -> Update 
     update.max_failures = parsed(&u, "max_failure_ratio", units::millionths).unwrap_or_default();
     u.finish(true, &[]);
     update
+}
+
+/// Among hosts, what should run is started again when it ends unless the file says otherwise (the
+/// default of `restart_policy.condition` is `any`); a job is not.
+pub(crate) fn restarts(services: &mut BTreeMap<String, Service>, nodes: &BTreeMap<&str, &Node>) {
+    let said = |name: &str| {
+        let map = nodes.get(name).and_then(|n| n.as_map());
+        let deploy = map.and_then(|m| m.get("deploy")).and_then(Node::as_map);
+        map.is_some_and(|m| m.get("restart").is_some()) || deploy.is_some_and(|d| d.get("restart_policy").is_some())
+    };
+    let silent: Vec<String> = services
+        .iter()
+        .filter(|(name, s)| !said(name) && !s.deploy.mode.is_job() && !Service::is_job(name, services.values()))
+        .filter(|(_, s)| s.labels.get(JOB_LABEL).is_none_or(|v| v != "true"))
+        .map(|(name, _)| name.clone())
+        .collect();
+    for name in silent {
+        if let Some(service) = services.get_mut(&name) {
+            service.restart = RestartPolicy::UnlessStopped;
+        }
+    }
 }
 
 /// `x-stackyard` of a service: whether its image comes from the server.

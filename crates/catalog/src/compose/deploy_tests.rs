@@ -4,7 +4,9 @@ use super::Target;
 use super::tests::service_for;
 
 fn hosts(lines: &str) -> String {
-    service_for(Target::Hosts, lines)
+    // Said, so that it is not in every answer.
+    let restart = if lines.contains("restart") { "" } else { "\nrestart: \"no\"" };
+    service_for(Target::Hosts, &format!("{lines}{restart}"))
 }
 
 macro_rules! services {
@@ -54,6 +56,16 @@ fn counts_and_modes() {
         "deploy: {resources: {reservations: {generic_resources: []}}}" => "error: compose.yaml:4:41: services.a.deploy.resources.reservations: `generic_resources` is not supported; label the hosts, and constrain the placement";
         "x-stackyard: {imge: local}" => "error: compose.yaml:4:19: services.a.x-stackyard: unknown key `imge`; did you mean `image`?";
     }
+}
+
+#[test]
+fn what_should_run_is_started_again() {
+    let text = |lines: &str| service_for(Target::Hosts, lines);
+    assert_eq!(text("init: true"), r#"{"init":true,"restart":"unless-stopped"}"#);
+    assert_eq!(text("restart: \"no\""), "{}");
+    assert_eq!(text("deploy: {restart_policy: {condition: none}}"), "{}");
+    assert!(!text("deploy: {mode: replicated-job}").contains("unless"));
+    assert!(!text("labels: {dev.stackyard.job: 'true'}").contains("unless"));
 }
 
 #[test]

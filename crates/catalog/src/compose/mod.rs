@@ -25,6 +25,7 @@ mod load;
 mod merge;
 mod mounts;
 mod network;
+pub mod open;
 mod service;
 mod units;
 
@@ -141,6 +142,9 @@ fn read(cx: &Cx<'_>) -> Option<Stack> {
     }
     let nodes: BTreeMap<&str, &Node> = all.iter().map(|(k, n)| (*k, *n)).collect();
     check::dependencies(&mut read, &nodes, cx);
+    if cx.project.target == Target::Hosts {
+        deploy::restarts(&mut read, &nodes);
+    }
 
     let networks = section(networks, "networks", cx);
     let volumes = section(volumes, "volumes", cx);

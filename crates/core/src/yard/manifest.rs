@@ -10,6 +10,7 @@ mod network;
 mod object_container;
 mod security_group;
 mod server;
+mod stack;
 mod volume;
 
 pub use floating_ip::FloatingIp;
@@ -20,6 +21,7 @@ pub use network::{Ipv6Mode, Network, NetworkRouter, Router, Subnet};
 pub use object_container::ObjectContainer;
 pub use security_group::{Direction, Rule, SecurityGroup};
 pub use server::{Attach, BootVolume, Policy, Server, ServerGroup};
+pub use stack::{OneOrMany, Stack};
 pub use volume::Volume;
 
 use schemars::JsonSchema;
@@ -103,6 +105,9 @@ part! {
         /// Addresses outside that lead to servers and load balancers.
         #[serde(default, rename = "floatingIPs")]
         floating_ips: Vec<FloatingIp>,
+        /// Stacks: Compose files over the yard's hosts.
+        #[serde(default)]
+        stacks: Vec<Stack>,
     }
 }
 

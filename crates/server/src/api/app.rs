@@ -2,6 +2,7 @@
 
 use crate::auth::Limiter;
 use crate::hub::Hub;
+use crate::stack::Stacks;
 use stackyard_store::Store;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub struct App(Arc<Inner>);
 pub(crate) struct Inner {
     pub store: Store,
     pub hub: Hub,
+    pub stacks: Stacks,
     pub limiter: Limiter,
     /// State directory of the server.
     pub dir: PathBuf,
@@ -42,6 +44,11 @@ impl App {
     /// The agents.
     pub fn hub(&self) -> &Hub {
         &self.0.hub
+    }
+
+    /// The stacks.
+    pub fn stacks(&self) -> &Stacks {
+        &self.0.stacks
     }
 
     pub(crate) fn limiter(&self) -> &Limiter {

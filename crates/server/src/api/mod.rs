@@ -18,6 +18,8 @@ mod problem;
 mod secret;
 mod server;
 mod ssh;
+mod stack;
+mod stack_stream;
 mod token;
 mod yard;
 
@@ -30,6 +32,8 @@ pub use problem::Problem;
 pub use secret::{SecretValue, SecretView};
 pub use server::{Health, ServerView, Version};
 pub use ssh::{PoolKey, SshDisk, SshEvent, SshJoin};
+pub use stack::{StackChange, StackDeploy, StackScale, StackView};
+pub use stack_stream::{ExecInput, ExecOutput, StackLine};
 pub use token::{MintedToken, NewToken, TokenView};
 pub use yard::YardView;
 
@@ -74,6 +78,8 @@ fn documented() -> OpenApiRouter<App> {
         .merge(join::routes())
         .merge(host::routes())
         .merge(yard::routes())
+        .merge(stack::routes())
+        .merge(stack_stream::routes())
         .merge(secret::routes())
         .merge(ssh::routes())
         .merge(agent::routes())

@@ -8,10 +8,12 @@ mod host;
 mod join;
 mod server;
 mod ssh;
+mod stack;
 mod token;
 mod yard;
 
 pub use error::ClientError;
+pub use stack::{ExecQuery, ExecSession, ExecSink, LogQuery};
 
 use crate::api::Problem;
 use reqwest::{Method, RequestBuilder, Response};
@@ -123,7 +125,7 @@ impl Client {
             |source| ClientError::Unreachable { doing: doing.to_owned(), server: self.shown.clone(), source };
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
-        if status.is_success() {
+        if status.is_success() || status == reqwest::StatusCode::SWITCHING_PROTOCOLS {
             return Ok(response);
         }
         let server = self.shown.clone();

@@ -26,6 +26,7 @@ use crate::auth::Limiter;
 use crate::ca::{Ca, CaError};
 use crate::files;
 use crate::hub::{Hub, Timing};
+use crate::stack::Stacks;
 use settings::{names, url};
 use stackyard_store::{Database, Store};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -190,9 +191,11 @@ impl Server {
         settings.keep(&dir).map_err(file("writing the settings in", &dir))?;
 
         let hub = Hub::new(store.clone(), timing);
+        let stacks = Stacks::new(store.clone(), hub.clone(), timing.grace);
         let app = App::new(api::Inner {
             store,
             hub,
+            stacks: stacks.clone(),
             limiter: Limiter::default(),
             dir: dir.clone(),
             url: url(&settings, &listening),
@@ -210,6 +213,13 @@ impl Server {
         }
         let socket = socket(home);
         tasks.spawn(listen::unix(bind(&socket)?, router, stopping.clone()));
+        let mut ending = stopping.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = stacks.run() => {}
+                _ = ending.wait_for(|stop| *stop) => {}
+            }
+        });
         let (losing, lost) = watch::channel(false);
         tasks.spawn(watch_store(app.clone(), losing, stopping));
         tracing::info!(listen = ?listening, url = app.inner().url, database = app.store().database(), "the server runs");

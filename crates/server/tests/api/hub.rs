@@ -218,6 +218,7 @@ async fn a_silent_connection_is_given_up() {
         ping: Duration::from_millis(50),
         silence: Duration::from_millis(400),
         patience: Duration::from_millis(500),
+        ..Timing::default()
     };
     let running = Running::start_in(tempfile::tempdir().unwrap(), timing).await;
     let host = running.host("shop", "web-1").await;

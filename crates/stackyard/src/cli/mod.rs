@@ -9,6 +9,7 @@ mod man;
 mod net;
 mod remote;
 mod server;
+mod stack;
 mod token;
 mod yard;
 
@@ -57,6 +58,9 @@ enum Verb {
     /// Machines that run containers
     #[command(subcommand)]
     Host(host::Verb),
+    /// Compose files over the hosts of a yard
+    #[command(subcommand)]
+    Stack(stack::Verb),
     /// Tokens for the server's API
     #[command(subcommand)]
     Token(token::Verb),
@@ -140,6 +144,7 @@ fn start(cli: Cli, printer: &Printer) -> anyhow::Result<End> {
             Verb::Net(verb) => net::run(verb, &context).await,
             Verb::Server(args) => server::run(args, &context).await,
             Verb::Host(verb) => host::run(verb, &context).await,
+            Verb::Stack(verb) => stack::run(verb, &context).await,
             Verb::Token(verb) => token::run(verb, &context).await,
             Verb::Cloud(verb) => cloud::run(verb, &context).await,
             Verb::Image(verb) => image::run(verb, &context).await,

@@ -92,7 +92,10 @@ impl<'a> Walk<'a> {
 
     /// Reacts to failures; true when the service has another goal now.
     fn judge(&mut self, subject: &Subject<'_>) -> bool {
-        let fresh = |s: &&Slot| s.generation == subject.generation && !s.settled;
+        let phase = self.state.services.get(subject.name).map(|p| p.phase).unwrap_or_default();
+        // An update answers for its own containers until they have worked long enough.
+        let updates = matches!(phase, Phase::Updating | Phase::RollingBack);
+        let fresh = |s: &&Slot| s.generation == subject.generation && !(updates && s.settled);
         let mut failed = self.slots(subject.name).filter(fresh).filter_map(|s| match self.look(s) {
             Seen::Failed(error) => Some((s, error)),
             _ => None,
@@ -433,7 +436,9 @@ impl<'a> Walk<'a> {
                 // A pause stops the update, but a drained host is left all the same.
                 let moves = s.generation == subject.generation
                     || w.board.host(&s.host).is_some_and(|h| h.state == HostState::Drained);
-                w.outdated(subject, s) && (phase != Phase::Paused || moves)
+                // A host that is away for a moment may come back: what it has is not given away yet.
+                let away = w.board.host(&s.host).is_some_and(|h| h.state == HostState::Away);
+                w.outdated(subject, s) && !away && (phase != Phase::Paused || moves)
             };
             let old = self.indices(subject.name, |s| may(self, s));
             let all = self.slots(subject.name).count();

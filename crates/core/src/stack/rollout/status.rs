@@ -2,7 +2,7 @@
 
 use super::seen::{Seen, container};
 use super::{Phase, Walk};
-use crate::agent::ContainerState;
+use crate::agent::{ContainerReport, ContainerState};
 use serde::{Deserialize, Serialize};
 
 /// How a stack stands.
@@ -115,8 +115,22 @@ impl Walk<'_> {
                 reasons.push(format!("{}: {what}{why}", service.name));
             }
         }
+        let left = self.left();
+        if left > 0 {
+            standing = if standing == Standing::Converged { Standing::Working } else { standing };
+            reasons.push(format!("{left} containers are still to go"));
+        }
         let notes = self.state.notes.iter().map(|(name, note)| format!("{name}: {note}")).collect();
         Status { version: self.state.version, standing, reasons, notes, services }
+    }
+
+    /// Containers that hosts still have and should not.
+    fn left(&self) -> usize {
+        let wanted = |host: &String, c: &ContainerReport| {
+            self.state.slots.iter().any(|s| s.host == *host && s.replica == c.replica)
+        };
+        let reports = self.input.reports.iter().filter_map(|(host, report)| Some((host, report.part?)));
+        reports.map(|(host, part)| part.containers.iter().filter(|c| !wanted(host, c)).count()).sum()
     }
 
     fn only_waits(&self, name: &str) -> bool {

@@ -1,7 +1,7 @@
 //! `stackyard down`
 
 use super::super::{Context, End};
-use super::{YardArgs, confirmed, records};
+use super::{YardArgs, confirmed, records, stacks};
 use crate::printer::duration;
 use serde_json::json;
 use stackyard_server::Session;
@@ -29,14 +29,17 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let cloud = args.yard.connect(&yard, context).await?;
     let plan = Session::plan_removal(&cloud, name).await?;
     let removed = plan.summary().remove;
-    if removed > 0 {
+    let known = stacks::known(name, context).await;
+    if removed > 0 || !known.is_empty() {
         printer.plan(&plan)?;
         if !plan.refusals.is_empty() {
             anyhow::bail!("nothing was removed:\n- {}", plan.refusals.join("\n- "));
         }
+        known.iter().for_each(|stack| printer.say(format!("remove stack {stack}")));
         if !args.yes && !confirmed(context, "this removes servers and volumes with their data")? {
             return Ok(End::Failed);
         }
+        stacks::remove(name, &known, context).await?;
         Session::remove(&cloud, name, &*printer.onlooker()).await?;
     }
     if !yard.intended.pools.is_empty()

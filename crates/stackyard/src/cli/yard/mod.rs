@@ -4,6 +4,7 @@ pub mod down;
 pub mod graph;
 pub mod init;
 pub mod plan;
+mod stacks;
 pub mod status;
 pub mod sweep;
 pub mod up;

@@ -1,6 +1,7 @@
 //! `stackyard up`
 
 use super::super::{Context, End};
+use super::stacks::{Stacks, lines};
 use super::{YardArgs, as_service, confirmed, records};
 use crate::printer::duration;
 use serde_json::json;
@@ -25,26 +26,40 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let onlooker = printer.onlooker();
     let yard = args.yard.load()?;
     let name = &yard.intended.yard;
+    let stacks = Stacks::of(&yard, context)?;
     let records = records(context);
     let _lock = records.lock(name)?;
     let cloud = args.yard.connect(&yard, context).await?;
     let service = args.yard.service(context)?;
     let session = Session::begin_with(&cloud, &yard.intended, as_service(service.as_ref())).await?;
-    let changed = !session.plan.is_noop();
+    // Asked before the first creation, so that a file that no server takes is found then.
+    let pending = match &stacks {
+        Some(stacks) => lines(&stacks.plan().await?),
+        None => String::new(),
+    };
+    let mut changed = !session.plan.is_noop();
+    let mut choices = None;
     if changed {
         printer.plan(&session.plan)?;
         let found = session.preflight().await?;
         if !found.blockers.is_empty() {
             anyhow::bail!("this cannot be carried out:\n- {}", found.blockers.join("\n- "));
         }
-        if !args.yes && !confirmed(context, "this changes the cloud")? {
-            return Ok(End::Failed);
-        }
-        // First, so that a sweep takes nothing from a yard that is just coming up.
-        records.keep(name, &yard.text)?;
-        session.apply(&found.choices, &*onlooker).await?;
-    } else {
-        records.keep(name, &yard.text)?;
+        choices = Some(found.choices);
+    }
+    if !pending.is_empty() {
+        printer.say(pending.trim_end());
+    }
+    if (changed || !pending.is_empty()) && !args.yes && !confirmed(context, "this changes the yard")? {
+        return Ok(End::Failed);
+    }
+    // First, so that a sweep takes nothing from a yard that is just coming up.
+    records.keep(name, &yard.text)?;
+    if let Some(choices) = choices {
+        session.apply(&choices, &*onlooker).await?;
+    }
+    if let Some(stacks) = stacks {
+        changed |= stacks.deploy(context).await?;
     }
     session.tidy().await?;
     let counts = cloud.counts();

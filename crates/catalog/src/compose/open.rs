@@ -1,0 +1,154 @@
+//! Compose files of a directory, as people have them: with a `.env` beside them and the
+//! environment's variables.
+
+use super::{Loaded, Project, SourceFiles, Target, load, parse_dotenv};
+use crate::diag::Problems;
+use crate::interpolate::Variables;
+use crate::source::Dir;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Compose files to be read for the hosts of a yard.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// The files; later ones override earlier ones. Relative paths in them start at the first
+    /// one's directory.
+    pub files: Vec<PathBuf>,
+    /// Name of the stack; the files' `name`, else the directory's when absent.
+    pub name: Option<String>,
+    /// Active profiles.
+    pub profiles: Vec<String>,
+    /// Files of variables; `.env` beside the first file, if there is one, when empty.
+    pub env_files: Vec<PathBuf>,
+    /// Variables; they win over the environment's, which win over those of files.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// Why a stack cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A file cannot be read.
+    #[error("reading {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file of variables has a mistake.
+    #[error("{}:{line}: {message}", path.display())]
+    Variables {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The mistake.
+        message: String,
+    },
+    /// No file was named.
+    #[error("no Compose file was named")]
+    None,
+    /// The files have mistakes.
+    #[error(transparent)]
+    Mistakes(#[from] Problems),
+}
+
+fn read(path: &Path) -> impl FnOnce(std::io::Error) -> OpenError + use<> {
+    let path = path.to_owned();
+    |source| OpenError::Read { path, source }
+}
+
+/// Reads Compose files into a stack for the hosts of a yard.
+///
+/// # Errors
+/// [`OpenError`], with all mistakes of the files.
+pub fn open(wanted: &Wanted) -> Result<Loaded, OpenError> {
+    let first = wanted.files.first().ok_or(OpenError::None)?;
+    let dir = first.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // A file that is not there is said with its own name, not with one relative to the first.
+    for file in &wanted.files {
+        std::fs::metadata(file).map_err(read(file))?;
+    }
+    let dir = dir.canonicalize().map_err(read(dir))?;
+    let source = Dir::project(&dir).map_err(read(&dir))?;
+    let names = wanted.files.iter().map(|file| {
+        let full = file.canonicalize().map_err(read(file))?;
+        Ok(full.strip_prefix(&dir).unwrap_or(&full).to_string_lossy().into_owned())
+    });
+    let paths = names.collect::<Result<Vec<String>, OpenError>>()?;
+    let own = dir.file_name().map(|n| name_of(&n.to_string_lossy())).filter(|n| !n.is_empty());
+    let text = std::fs::read_to_string(first).map_err(read(first))?;
+    let named = text.lines().any(|l| l.starts_with("name:"));
+    let project = Project {
+        source: &source,
+        paths,
+        name: wanted.name.clone().or(own.filter(|_| !named)),
+        profiles: wanted.profiles.clone(),
+        variables: variables(wanted, &dir)?,
+        files: &SourceFiles(&source),
+        home: std::env::home_dir(),
+        target: Target::Hosts,
+    };
+    Ok(load(&project)?)
+}
+
+/// The name of a stack in a directory of this name, as Compose makes it.
+fn name_of(dir: &str) -> String {
+    let text: String =
+        dir.to_lowercase().chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
+    text.trim_start_matches(['-', '_']).to_owned()
+}
+
+fn variables(wanted: &Wanted, dir: &Path) -> Result<Variables, OpenError> {
+    let mut variables = Variables::lenient(wanted.variables.clone());
+    for (name, value) in std::env::vars_os() {
+        if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) {
+            variables.set_default(name, value);
+        }
+    }
+    let beside = dir.join(".env");
+    let files = if wanted.env_files.is_empty() && beside.is_file() { vec![beside] } else { wanted.env_files.clone() };
+    // Of several files the later one wins, as with Compose; all lose against what is set already.
+    let mut all = BTreeMap::new();
+    for path in files {
+        let text = std::fs::read_to_string(&path).map_err(read(&path))?;
+        let wrong = |(line, message): (usize, String)| OpenError::Variables { path: path.clone(), line, message };
+        all.extend(parse_dotenv(&text, &variables).map_err(wrong)?);
+    }
+    for (name, value) in all {
+        variables.set_default(name, value);
+    }
+    Ok(variables)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_makes_a_stack() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().join("My Shop");
+        std::fs::create_dir(&dir).unwrap();
+        let write = |name: &str, text: &str| {
+            std::fs::write(dir.join(name), text).unwrap();
+            dir.join(name)
+        };
+        let one =
+            write("compose.yaml", "services: {web: {image: 'web:${TAG}', configs: [c]}}\nconfigs: {c: {file: ./c}}\n");
+        let two = write("more.yaml", "services: {web: {deploy: {replicas: 3}, environment: {A: '$A', B: '$B'}}}\n");
+        write("c", "content");
+        write(".env", "TAG=1\nA=file\nB=file\n");
+        let variables = [("A".to_owned(), "given".to_owned())].into();
+        let mut wanted = Wanted { files: vec![one, two], variables, ..Wanted::default() };
+        let stack = open(&wanted).unwrap().stack;
+        let web = &stack.services["web"];
+        assert_eq!((stack.name.as_str(), web.image.as_str(), web.deploy.replicas), ("myshop", "web:1", 3));
+        assert_eq!((web.environment["A"].as_str(), web.environment["B"].as_str()), ("given", "file"));
+        assert_eq!(stack.configs["c"].files[""], b"content");
+        wanted.env_files = vec![write("bad.env", "A=1\n=2\n")];
+        assert!(open(&wanted).unwrap_err().to_string().ends_with("bad.env:2: `` is not a variable's name"));
+        wanted.files = vec![dir.join("none.yaml")];
+        assert!(open(&wanted).unwrap_err().to_string().contains("none.yaml"));
+    }
+}

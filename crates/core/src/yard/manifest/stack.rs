@@ -1,0 +1,49 @@
+//! Stacks.
+
+use super::part;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+part! {
+    /// A stack: a Compose file over the yard's hosts.
+    Stack {
+        /// Name.
+        name: String,
+        /// The Compose file, or several of which later ones override earlier ones; relative to the
+        /// manifest.
+        compose: OneOrMany,
+        /// Profiles that are active.
+        #[serde(default)]
+        profiles: Vec<String>,
+        /// Files with variables; `.env` beside the Compose file if absent and there is one.
+        #[serde(default)]
+        env_file: Option<OneOrMany>,
+        /// Variables for the Compose file; they win over those of the environment and of files.
+        #[serde(default)]
+        variables: BTreeMap<String, String>,
+        /// Only hosts of this pool are used.
+        #[serde(default)]
+        pool: Option<String>,
+    }
+}
+
+/// One text, or several.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// All of them.
+    pub fn all(&self) -> &[String] {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::Many(texts) => texts,
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! One look at all stacks: decides, writes down what changed, tells the hosts.
+
+use super::{Key, Known, StackError, Stacks};
+use crate::hub::Seen;
+use stackyard_core::agent::{Part, Report};
+use stackyard_core::stack::place::{Host, HostState, Taken};
+use stackyard_core::stack::rollout::{self, HostReport, Input, Standing};
+use stackyard_store::Host as Row;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What hosts should run, by host and stack.
+type Parts = BTreeMap<String, BTreeMap<String, Part>>;
+
+impl Stacks {
+    /// Looks; true while something is on its way.
+    ///
+    /// # Errors
+    /// [`StackError::Store`]; the next look goes on.
+    pub(super) async fn look(&self) -> Result<bool, StackError> {
+        let mut known = self.known().await?;
+        let rows = self.0.store.hosts(None, None).await?;
+        let seen = self.0.hub.all();
+        self.note_away(&mut known, &rows, &seen);
+        let mut parts: Parts = rows.iter().map(|h| (h.id.clone(), BTreeMap::new())).collect();
+        let mut busy = false;
+        let keys: Vec<Key> = known.stacks.keys().cloned().collect();
+        for key in keys {
+            let hosts = self.hosts(&known, &rows, &seen, &key);
+            busy |= self.stack(&mut known, &key, &hosts, &seen, &mut parts).await?;
+        }
+        // What was decided is written by now; then hosts may know it.
+        for (host, parts) in parts {
+            let parts: Vec<Part> = parts.into_values().collect();
+            if known.told.get(&host) != Some(&parts) {
+                self.0.hub.set_desired(&host, parts.clone()).await?;
+                known.told.insert(host, parts);
+            }
+        }
+        let there: BTreeSet<&String> = rows.iter().map(|h| &h.id).collect();
+        known.told.retain(|host, _| there.contains(host));
+        drop(known);
+        self.0.looked.send_modify(|n| *n += 1);
+        Ok(busy)
+    }
+
+    /// Notes since when hosts are away.
+    fn note_away(&self, known: &mut Known, rows: &[Row], seen: &HashMap<String, Seen>) {
+        let connected = |id: &String| seen.get(id).is_some_and(|s| s.connected);
+        known.away.retain(|id, _| !connected(id) && rows.iter().any(|h| h.id == *id));
+        for host in rows.iter().filter(|h| !connected(&h.id)) {
+            known.away.entry(host.id.clone()).or_insert_with(Instant::now);
+        }
+    }
+
+    /// Hosts of a stack's yard, with what other stacks have on them.
+    fn hosts(&self, known: &Known, rows: &[Row], seen: &HashMap<String, Seen>, key: &Key) -> Vec<Host> {
+        let host = |row: &Row| {
+            let lost = known.away.get(&row.id).is_some_and(|since| since.elapsed() >= self.0.grace);
+            let state = match (lost, row.drain, seen.get(&row.id).is_some_and(|s| s.connected)) {
+                (true, ..) => HostState::Lost,
+                (_, true, _) => HostState::Drained,
+                (_, _, true) => HostState::Ready,
+                (_, _, false) => HostState::Away,
+            };
+            Host {
+                id: row.id.clone(),
+                name: row.name.clone(),
+                pool: Some(row.pool.clone()).filter(|p| !p.is_empty()),
+                labels: row.labels.clone(),
+                arch: row.facts.arch.clone(),
+                nano_cpus: u64::from(row.facts.cpus) * 1_000_000_000,
+                memory: row.facts.memory,
+                addresses: row.facts.addresses.clone(),
+                state,
+                taken: taken(known, key, &row.id),
+            }
+        };
+        rows.iter().filter(|row| row.yard == key.0).map(host).collect()
+    }
+
+    /// Looks at one stack; true while something of it is on its way.
+    async fn stack(
+        &self,
+        known: &mut Known,
+        key: &Key,
+        hosts: &[Host],
+        seen: &HashMap<String, Seen>,
+        parts: &mut Parts,
+    ) -> Result<bool, StackError> {
+        let reports: Vec<(String, Arc<Report>)> = hosts
+            .iter()
+            .filter(|h| matches!(h.state, HostState::Ready | HostState::Drained))
+            .filter_map(|h| {
+                let seen = seen.get(&h.id).filter(|s| s.connected)?;
+                Some((h.id.clone(), seen.report.clone()?))
+            })
+            .collect();
+        let heard: BTreeMap<String, HostReport<'_>> = reports
+            .iter()
+            .map(|(id, report)| {
+                let current = self.0.hub.desired(id).is_some_and(|d| d.revision == report.revision);
+                (id.clone(), HostReport { part: report.parts.get(&key.1), settled: report.settled && current })
+            })
+            .collect();
+        let Some(entry) = known.stacks.get(key) else { return Ok(false) };
+        if entry.kept.removing {
+            return self.leave(known, key, hosts, &heard).await;
+        }
+        let now = crate::api::now();
+        let input = Input { history: &entry.kept.history, hosts, reports: &heard, now };
+        let output = rollout::step(input, entry.kept.state.clone());
+        if output.state != entry.kept.state {
+            let mut kept = entry.kept.clone();
+            kept.state = output.state;
+            kept.history = rollout::needed(kept.history, &kept.state);
+            self.keep(known, key.clone(), kept).await?;
+        }
+        for (host, part) in output.parts {
+            parts.entry(host).or_default().insert(key.1.clone(), part);
+        }
+        let busy = output.status.standing != Standing::Converged;
+        if let Some(entry) = known.stacks.get_mut(key) {
+            entry.status = output.status;
+        }
+        Ok(busy)
+    }
+
+    /// A stack that is to go: forgotten when no host that is there has anything of it.
+    async fn leave(
+        &self,
+        known: &mut Known,
+        key: &Key,
+        hosts: &[Host],
+        heard: &BTreeMap<String, HostReport<'_>>,
+    ) -> Result<bool, StackError> {
+        // It was told before this look that the stack is to go: `told` has no part of it.
+        let told = |id: &String| known.told.get(id).is_some_and(|parts| parts.iter().all(|p| p.name() != key.1));
+        let gone = |host: &Host| match host.state {
+            HostState::Lost => true,
+            HostState::Away => false,
+            HostState::Ready | HostState::Drained => {
+                heard.get(&host.id).is_some_and(|r| r.settled && r.part.is_none()) && told(&host.id)
+            }
+        };
+        let left: Vec<&Host> = hosts.iter().filter(|h| !gone(h)).collect();
+        let errors = left.iter().filter_map(|h| {
+            let error = heard.get(&h.id)?.part?.error.as_ref()?;
+            Some(format!("{}: {error}", h.name))
+        });
+        let reasons: Vec<String> = errors.collect();
+        if left.is_empty() {
+            self.forget(known, key).await?;
+            return Ok(false);
+        }
+        if let Some(entry) = known.stacks.get_mut(key) {
+            entry.status.standing = Standing::Working;
+            entry.status.services.clear();
+            entry.status.reasons = reasons;
+        }
+        Ok(true)
+    }
+}
+
+/// What other stacks have on a host.
+fn taken(known: &Known, key: &Key, host: &str) -> Taken {
+    let mut taken = Taken::default();
+    for (_, entry) in known.stacks.iter().filter(|(k, e)| k.0 == key.0 && *k != key && !e.kept.removing) {
+        for slot in entry.kept.state.slots.iter().filter(|s| s.host == host) {
+            let service = &slot.replica.service;
+            let version = entry.kept.history.iter().find(|v| v.generations.get(service) == Some(&slot.generation));
+            if let Some(service) = version.and_then(|v| v.stack.services.get(service)) {
+                taken.add(&Taken::by(service));
+            }
+        }
+    }
+    taken
+}

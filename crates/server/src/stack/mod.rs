@@ -1,0 +1,379 @@
+//! Stacks over the hosts of a yard.
+//!
+//! ```text
+//!  API ── deploy, scale, roll back, remove ──> [ Stacks ] ──> store
+//!                                                 │  ^
+//!                       core::stack::rollout::step│  │ reports, connections, drains
+//!                                                 v  │
+//!                                                [ Hub ] ──> agents
+//! ```
+//!
+//! [`Stacks`] knows all stacks (read once, written before anything is done with a change) and
+//! decides again whenever something happened and from time to time: [`Stacks::run`]. A look takes
+//! no input but what there is, and two in a row do what one does, so it does not matter what wakes
+//! it. What hosts should run is derived anew each time and told to the hub, which tells agents
+//! only what changed.
+//!
+//! A removed stack stays until no host that is there runs anything of it.
+
+mod image;
+mod kept;
+mod look;
+
+use crate::hub::Hub;
+use kept::Kept;
+use stackyard_core::agent::Part;
+use stackyard_core::stack::Stack;
+use stackyard_core::stack::rollout::{self, Status, Version};
+use stackyard_store::Store;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{Mutex, Notify, watch};
+
+/// A look at least so often while something is on its way.
+const SOON: Duration = Duration::from_secs(1);
+
+/// A look at least so often.
+const LATE: Duration = Duration::from_secs(10);
+
+/// Changes within this time make one look.
+const GATHER: Duration = Duration::from_millis(150);
+
+/// Why something about a stack cannot be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StackError {
+    /// There is no such stack.
+    #[error("yard {yard} has no stack {name}")]
+    Missing {
+        /// The yard.
+        yard: String,
+        /// The stack.
+        name: String,
+    },
+    /// There is no such service.
+    #[error("stack {stack} has no service {service}{}", there_are(.known))]
+    NoService {
+        /// The stack.
+        stack: String,
+        /// The service.
+        service: String,
+        /// Those that it has.
+        known: Vec<String>,
+    },
+    /// It cannot be so.
+    #[error("{0}")]
+    Refused(
+        /// Why, and what to do.
+        String,
+    ),
+    /// It is being removed.
+    #[error("stack {0} is being removed; wait until it is gone")]
+    Leaving(
+        /// The stack.
+        String,
+    ),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] stackyard_store::Error),
+}
+
+fn there_are(known: &[String]) -> String {
+    if known.is_empty() { String::new() } else { format!(" (there are: {})", known.join(", ")) }
+}
+
+/// A stack by yard and name.
+type Key = (String, String);
+
+/// The stacks of all yards. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Stacks(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    hub: Hub,
+    /// A host that is not connected for so long is lost.
+    grace: Duration,
+    known: Mutex<Known>,
+    wake: Notify,
+    /// Grows with each look.
+    looked: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Whether the store was read.
+    read: bool,
+    stacks: BTreeMap<Key, Entry>,
+    /// Since when hosts are away.
+    away: HashMap<String, Instant>,
+    /// What hosts were told last.
+    told: HashMap<String, Vec<Part>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    kept: Kept,
+    /// How it stood at the last look.
+    status: Status,
+}
+
+/// A stack as it stands.
+#[derive(Debug, Clone)]
+pub struct StackNow {
+    /// Its name.
+    pub name: String,
+    /// It is being removed.
+    pub removing: bool,
+    /// The newest version.
+    pub stack: Stack,
+    /// Only hosts of this pool are used.
+    pub pool: Option<String>,
+    /// Whether there is a version to go back to.
+    pub has_previous: bool,
+    /// When it was last deployed, in milliseconds since 1970.
+    pub deployed: i64,
+    /// How it stands.
+    pub status: Status,
+}
+
+/// What deploying a stack would do, or did, to a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServiceChange {
+    /// There was none.
+    New,
+    /// It differs in these parts.
+    Changed(Vec<String>),
+    /// It goes.
+    Removed,
+    /// It stays as it is.
+    Same,
+}
+
+impl Stacks {
+    /// The stacks in `store`, for the agents of `hub`; a host that is not connected for `grace`
+    /// counts as lost.
+    pub fn new(store: Store, hub: Hub, grace: Duration) -> Self {
+        let (known, wake, looked) = (Mutex::default(), Notify::new(), watch::Sender::new(0));
+        Self(Arc::new(Inner { store, hub, grace, known, wake, looked }))
+    }
+
+    /// Keeps the stacks as they should be, for ever.
+    pub async fn run(self) {
+        let mut changes = self.0.hub.changes();
+        loop {
+            let busy = match self.look().await {
+                Ok(busy) => busy,
+                Err(error) => {
+                    tracing::error!("stacks: {}", chain(&error));
+                    true
+                }
+            };
+            let patience = if busy { SOON } else { LATE };
+            let woken = async {
+                tokio::select! {
+                    () = self.0.wake.notified() => {}
+                    gone = changes.changed() => if gone.is_err() { std::future::pending().await },
+                }
+            };
+            if tokio::time::timeout(patience, woken).await.is_ok() {
+                tokio::time::sleep(GATHER).await;
+            }
+        }
+    }
+
+    /// A number that grows with each look, to wait for.
+    pub fn looked(&self) -> watch::Receiver<u64> {
+        self.0.looked.subscribe()
+    }
+
+    /// Stacks of a yard, by name.
+    ///
+    /// # Errors
+    /// [`StackError::Store`]
+    pub async fn list(&self, yard: &str) -> Result<Vec<StackNow>, StackError> {
+        let known = self.known().await?;
+        let of = known.stacks.iter().filter(|((y, _), _)| y == yard);
+        Ok(of.map(|((_, name), entry)| entry.now(name)).collect())
+    }
+
+    /// A stack.
+    ///
+    /// # Errors
+    /// [`StackError::Missing`], [`StackError::Store`].
+    pub async fn get(&self, yard: &str, name: &str) -> Result<StackNow, StackError> {
+        let known = self.known().await?;
+        Ok(known.entry(yard, name)?.now(name))
+    }
+
+    /// What deploying `stack` would do to its services, by name.
+    ///
+    /// # Errors
+    /// [`StackError::Refused`] where it contradicts itself, [`StackError::Store`].
+    pub async fn changes(
+        &self,
+        yard: &str,
+        stack: Stack,
+        pool: Option<String>,
+    ) -> Result<BTreeMap<String, ServiceChange>, StackError> {
+        rollout::check(&stack).map_err(|e| StackError::Refused(e.to_string()))?;
+        let images = image::local(&stack).await?;
+        let known = self.known().await?;
+        let there = known.stacks.get(&(yard.to_owned(), stack.name.clone())).filter(|e| !e.kept.removing);
+        let history = there.map(|e| e.kept.history.as_slice()).unwrap_or_default();
+        let next = Version::next(stack, images, pool, history);
+        Ok(compare(&next, history.first()))
+    }
+
+    /// Deploys a stack: from now on it should be like this.
+    ///
+    /// # Errors
+    /// [`StackError::Refused`] where it contradicts itself, [`StackError::Leaving`],
+    /// [`StackError::Store`].
+    pub async fn deploy(
+        &self,
+        yard: &str,
+        stack: Stack,
+        pool: Option<String>,
+    ) -> Result<BTreeMap<String, ServiceChange>, StackError> {
+        rollout::check(&stack).map_err(|e| StackError::Refused(e.to_string()))?;
+        let images = image::local(&stack).await?;
+        let name = stack.name.clone();
+        let mut known = self.known().await?;
+        let key = (yard.to_owned(), name.clone());
+        let old = known.stacks.get(&key);
+        if old.is_some_and(|e| e.kept.removing) {
+            return Err(StackError::Leaving(name));
+        }
+        let mut kept = old.map(|e| e.kept.clone()).unwrap_or_default();
+        let next = Version::next(stack, images, pool, &kept.history);
+        let changes = compare(&next, kept.history.first());
+        kept.history.insert(0, next);
+        kept.history = rollout::needed(kept.history, &kept.state);
+        kept.deployed = crate::api::now();
+        self.keep(&mut known, key, kept).await?;
+        drop(known);
+        self.0.wake.notify_one();
+        Ok(changes)
+    }
+
+    /// Goes back to the version before: it becomes the newest one.
+    ///
+    /// # Errors
+    /// [`StackError::Missing`], [`StackError::Refused`] if there is none before.
+    pub async fn roll_back(&self, yard: &str, name: &str) -> Result<(), StackError> {
+        let mut known = self.known().await?;
+        let mut kept = known.entry(yard, name)?.staying(name)?;
+        let Some(previous) = kept.history.get(1).cloned() else {
+            return Err(StackError::Refused(format!("stack {name} was deployed once: there is nothing to go back to")));
+        };
+        let number = kept.history.iter().map(|v| v.number).max().unwrap_or(0) + 1;
+        // What was the newest becomes the one before, so that going back again comes here again.
+        kept.history.insert(0, Version { number, ..previous });
+        kept.history = rollout::needed(kept.history, &kept.state);
+        kept.deployed = crate::api::now();
+        self.keep(&mut known, (yard.to_owned(), name.to_owned()), kept).await?;
+        drop(known);
+        self.0.wake.notify_one();
+        Ok(())
+    }
+
+    /// Changes how many containers services have.
+    ///
+    /// # Errors
+    /// [`StackError::Missing`], [`StackError::NoService`], [`StackError::Refused`] for global ones.
+    pub async fn scale(&self, yard: &str, name: &str, scale: &BTreeMap<String, u32>) -> Result<(), StackError> {
+        let mut known = self.known().await?;
+        let mut kept = known.entry(yard, name)?.staying(name)?;
+        let Some(version) = kept.history.first_mut() else {
+            return Err(StackError::Refused(format!("stack {name} has no version")));
+        };
+        for (service, count) in scale {
+            let names = version.stack.services.keys().cloned().collect();
+            let Some(found) = version.stack.services.get_mut(service) else {
+                return Err(StackError::NoService { stack: name.into(), service: service.clone(), known: names });
+            };
+            if found.deploy.mode.is_global() {
+                return Err(StackError::Refused(format!("service {service} has one container on each host")));
+            }
+            if *count > 1000 {
+                return Err(StackError::Refused(format!("{service}={count}: more than 1000 are not run")));
+            }
+            found.deploy.replicas = *count;
+        }
+        rollout::check(&version.stack).map_err(|e| StackError::Refused(e.to_string()))?;
+        self.keep(&mut known, (yard.to_owned(), name.to_owned()), kept).await?;
+        drop(known);
+        self.0.wake.notify_one();
+        Ok(())
+    }
+
+    /// Removes a stack: its containers and networks go; volumes stay on their hosts.
+    ///
+    /// # Errors
+    /// [`StackError::Missing`], [`StackError::Store`].
+    pub async fn remove(&self, yard: &str, name: &str) -> Result<(), StackError> {
+        let mut known = self.known().await?;
+        let mut kept = known.entry(yard, name)?.kept.clone();
+        kept.removing = true;
+        self.keep(&mut known, (yard.to_owned(), name.to_owned()), kept).await?;
+        drop(known);
+        self.0.wake.notify_one();
+        Ok(())
+    }
+}
+
+impl Known {
+    fn entry(&self, yard: &str, name: &str) -> Result<&Entry, StackError> {
+        let missing = || StackError::Missing { yard: yard.to_owned(), name: name.to_owned() };
+        self.stacks.get(&(yard.to_owned(), name.to_owned())).ok_or_else(missing)
+    }
+}
+
+impl Entry {
+    fn now(&self, name: &str) -> StackNow {
+        let newest = self.kept.history.first();
+        StackNow {
+            name: name.to_owned(),
+            removing: self.kept.removing,
+            stack: newest.map(|v| v.stack.clone()).unwrap_or_default(),
+            pool: newest.and_then(|v| v.pool.clone()),
+            has_previous: self.kept.history.len() > 1,
+            deployed: self.kept.deployed,
+            status: self.status.clone(),
+        }
+    }
+
+    fn staying(&self, name: &str) -> Result<Kept, StackError> {
+        if self.kept.removing { Err(StackError::Leaving(name.to_owned())) } else { Ok(self.kept.clone()) }
+    }
+}
+
+/// What becomes of each service, by name.
+fn compare(next: &Version, old: Option<&Version>) -> BTreeMap<String, ServiceChange> {
+    let gone = old.into_iter().flat_map(|v| v.stack.services.keys());
+    let mut changes: BTreeMap<String, ServiceChange> =
+        gone.map(|name| (name.clone(), ServiceChange::Removed)).collect();
+    for name in next.stack.services.keys() {
+        let change = match old.and_then(|o| next.changes(name, o)) {
+            None => ServiceChange::New,
+            Some(parts) if parts.is_empty() => ServiceChange::Same,
+            Some(parts) => ServiceChange::Changed(parts),
+        };
+        changes.insert(name.clone(), change);
+    }
+    changes
+}
+
+/// An error with its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text += &format!(": {cause}");
+        source = cause.source();
+    }
+    text
+}

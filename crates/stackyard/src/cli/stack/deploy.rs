@@ -1,0 +1,101 @@
+//! `stackyard stack deploy`
+
+use super::YardName;
+use super::wait::{WaitArgs, converged};
+use crate::cli::{Context, End};
+use crate::printer::duration;
+use serde_json::json;
+use stackyard_catalog::compose::open::{Wanted, open};
+use stackyard_core::stack::Stack;
+use stackyard_core::stack::rollout::Packed;
+use stackyard_server::api::{StackChange, StackDeploy};
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Arguments of `stackyard stack deploy`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    yard: YardName,
+
+    /// Compose files; later ones override earlier ones
+    #[arg(short, long, value_name = "FILE", default_value = "compose.yaml")]
+    file: Vec<PathBuf>,
+
+    /// Name of the stack [default: the file's `name`, else the directory's]
+    #[arg(short, long)]
+    name: Option<String>,
+
+    /// Activate a profile
+    #[arg(long, value_name = "NAME")]
+    profile: Vec<String>,
+
+    /// Files of variables [default: .env beside the first Compose file]
+    #[arg(long, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
+
+    /// Set a variable
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
+    variables: Vec<(String, String)>,
+
+    /// Use only hosts of this pool
+    #[arg(long, value_name = "POOL")]
+    pool: Option<String>,
+
+    #[command(flatten)]
+    wait: WaitArgs,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("NAME=VALUE is expected")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Deploys, and waits until all of it works.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+    let begun = Instant::now();
+    let wanted = Wanted {
+        files: args.file,
+        name: args.name,
+        profiles: args.profile,
+        env_files: args.env_file,
+        variables: args.variables.into_iter().collect(),
+    };
+    let stack = read(&wanted, context)?;
+    let client = args.yard.client(context)?;
+    let (yard, name) = (args.yard.yard, stack.name.clone());
+    let deploy = StackDeploy { stack: Packed::pack(stack), pool: args.pool };
+    let changes = client.deploy_stack(&yard, &name, &deploy).await?;
+    for change in changes.iter().filter(|c| c.what != "same") {
+        context.printer.say(text(change));
+    }
+    if !args.wait.waits() {
+        let result = json!({"event": "result", "stack": name, "changes": changes});
+        context.printer.result(&result, || format!("The stack `{name}` is on its way."))?;
+        return Ok(End::Done);
+    }
+    let stack = converged(&client, &yard, &name, &args.wait, context).await?;
+    let took = begun.elapsed();
+    let result = json!({"event": "result", "stack": name, "changes": changes, "status": stack.status, "took_s": took.as_secs_f64()});
+    context.printer.result(&result, || {
+        let containers: usize = stack.status.services.iter().map(|s| s.ready).sum();
+        let notes: String = stack.status.notes.iter().map(|n| format!("note: {n}\n")).collect();
+        format!("{notes}The stack `{name}` works: {containers} containers ({}).", duration(took))
+    })?;
+    Ok(End::Done)
+}
+
+/// Reads Compose files, and says what in them has no effect.
+pub fn read(wanted: &Wanted, context: &Context) -> anyhow::Result<Stack> {
+    let loaded = open(wanted)?;
+    for warning in &loaded.warnings {
+        context.printer.say(format!("warning: {warning}"));
+    }
+    Ok(loaded.stack)
+}
+
+/// A change in a line.
+pub fn text(change: &StackChange) -> String {
+    let why = if change.why.is_empty() { String::new() } else { format!(": {}", change.why.join(", ")) };
+    format!("service {} is {}{why}", change.service, change.what)
+}

@@ -1,0 +1,144 @@
+//! `stackyard stack exec`
+
+use super::YardName;
+use crate::cli::{Context, End};
+use anyhow::{Context as _, bail};
+use futures_util::StreamExt;
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
+use stackyard_core::agent::Bytes;
+use stackyard_server::api::{ExecInput, ExecOutput};
+use stackyard_server::client::{ExecQuery, ExecSink};
+use std::io::{IsTerminal, Read, Write};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// Arguments of `stackyard stack exec`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    yard: YardName,
+
+    /// User in the container
+    #[arg(short, long)]
+    user: Option<String>,
+
+    /// No terminal, even if there is one here
+    #[arg(short = 'T', long)]
+    no_tty: bool,
+
+    /// The stack
+    stack: String,
+
+    /// A service (its first container that runs) or a container (`web-2`)
+    service: String,
+
+    /// Program and arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<String>,
+}
+
+/// The terminal as it was, given back when dropped.
+struct Raw(Termios);
+
+impl Raw {
+    fn take() -> anyhow::Result<Self> {
+        let before = tcgetattr(std::io::stdin())?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(std::io::stdin(), OptionalActions::Now, &raw)?;
+        Ok(Self(before))
+    }
+}
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Flush, &self.0);
+    }
+}
+
+/// Runs a program; its exit status is ours if it is one that we can have.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+    let client = args.yard.client(context)?;
+    let tty = !args.no_tty && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    let query = ExecQuery { replica: args.service, command: args.command, tty, stdin: true, user: args.user };
+    let session = client.stack_exec(&args.yard.yard, &args.stack, &query).await?;
+    let (sink, mut output) = session.split();
+    let raw = if tty { Some(Raw::take()?) } else { None };
+    let input = tokio::spawn(feed(sink, tty));
+    let mut end = None;
+    while let Some(piece) = output.next().await {
+        match piece {
+            ExecOutput::Stdout(Bytes(data)) => put(std::io::stdout(), &data)?,
+            ExecOutput::Stderr(Bytes(data)) => put(std::io::stderr(), &data)?,
+            ExecOutput::End { status, error } => end = Some((status, error)),
+        }
+    }
+    input.abort();
+    drop(raw);
+    match end {
+        Some((_, Some(error))) => bail!("{error}"),
+        Some((Some(0), None)) => Ok(End::Done),
+        Some((Some(status), None)) => {
+            context.printer.finish();
+            // The reader of standard input cannot be stopped, so nothing is waited for.
+            std::process::exit(i32::try_from(status).unwrap_or(1));
+        }
+        _ => bail!("the connection to the server was lost while the program ran"),
+    }
+}
+
+fn put(mut to: impl Write, data: &[u8]) -> anyhow::Result<()> {
+    to.write_all(data).and_then(|()| to.flush()).context("writing what the program wrote")
+}
+
+/// Sends standard input and sizes of the terminal.
+async fn feed(mut sink: ExecSink, tty: bool) {
+    let mut pieces = read_input();
+    let mut resized = signal(SignalKind::window_change()).ok().filter(|_| tty);
+    if tty {
+        resize(&mut sink).await;
+    }
+    loop {
+        let changed = async {
+            match &mut resized {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        let sent = tokio::select! {
+            piece = pieces.recv() => match piece {
+                Some(data) => sink.send(&ExecInput::Input(Bytes(data))).await,
+                None => {
+                    sink.send(&ExecInput::Eof).await;
+                    // The sink stays open: what the program writes is still to come.
+                    return std::future::pending().await;
+                }
+            },
+            _ = changed => resize(&mut sink).await,
+        };
+        if !sent {
+            return;
+        }
+    }
+}
+
+async fn resize(sink: &mut ExecSink) -> bool {
+    match tcgetwinsize(std::io::stdout()) {
+        Ok(size) => sink.send(&ExecInput::Resize(size.ws_row, size.ws_col)).await,
+        Err(_) => true,
+    }
+}
+
+/// Standard input, read by a thread of its own since that cannot be interrupted.
+fn read_input() -> mpsc::Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel(4);
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 16 << 10];
+        while let Ok(read) = std::io::stdin().lock().read(&mut buffer) {
+            if read == 0 || sender.blocking_send(buffer[..read].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}

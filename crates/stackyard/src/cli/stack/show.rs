@@ -1,0 +1,94 @@
+//! `stackyard stack list` and `stackyard stack show`
+
+use super::YardName;
+use crate::cli::{Context, End};
+use crate::printer::table;
+use stackyard_core::stack::rollout::{ReplicaStatus, Standing};
+use stackyard_server::api::StackView;
+
+/// Arguments of `stackyard stack list`.
+#[derive(clap::Args)]
+pub struct ListArgs {
+    #[command(flatten)]
+    yard: YardName,
+}
+
+/// Arguments of `stackyard stack show`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    yard: YardName,
+
+    /// The stack
+    stack: String,
+}
+
+/// Lists the stacks of a yard.
+pub async fn list(args: ListArgs, context: &Context) -> anyhow::Result<End> {
+    let stacks = args.yard.client(context)?.stacks(&args.yard.yard).await?;
+    context.printer.result(&stacks, || {
+        if stacks.is_empty() {
+            return format!("The yard `{}` has no stacks.", args.yard.yard);
+        }
+        let rows = stacks.iter().map(|s| {
+            let (ready, desired) = s.status.services.iter().fold((0, 0), |(r, d), s| (r + s.ready, d + s.desired));
+            [s.name.clone(), standing(s), format!("{ready}/{desired}"), s.deployed.clone()]
+        });
+        table::table(["STACK", "STATE", "CONTAINERS", "DEPLOYED"], rows)
+    })?;
+    Ok(End::Done)
+}
+
+/// Shows a stack; exit code 1 when it is not as it should be.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+    let stack = args.yard.client(context)?.stack(&args.yard.yard, &args.stack, false).await?;
+    context.printer.result(&stack, || text(&stack))?;
+    let well = !stack.removing && stack.status.standing == Standing::Converged;
+    Ok(if well { End::Done } else { End::Failed })
+}
+
+fn standing(stack: &StackView) -> String {
+    let word = match stack.status.standing {
+        _ if stack.removing => "being removed",
+        Standing::Converged => "works",
+        Standing::Working => "on its way",
+        Standing::Failing => "FAILING",
+        Standing::Failed => "GIVEN UP",
+    };
+    word.to_owned()
+}
+
+fn text(stack: &StackView) -> String {
+    let status = &stack.status;
+    let rows = status.services.iter().map(|s| {
+        let why = s.why.clone().unwrap_or_default();
+        [s.name.clone(), s.mode.clone(), format!("{}/{}", s.ready, s.desired), s.image.clone(), why]
+    });
+    let mut text = table::table(["SERVICE", "MODE", "WORK", "IMAGE", ""], rows);
+    let replicas = status.services.iter().flat_map(|s| &s.replicas).map(|r| {
+        let error = r.error.as_deref().and_then(|e| e.lines().next()).unwrap_or_default().to_owned();
+        let container = r.container.as_deref().map(|c| c.chars().take(12).collect()).unwrap_or_default();
+        [r.name.clone(), r.host_name.clone(), state(r), container, error]
+    });
+    text += "\n";
+    text += &table::table(["CONTAINER", "HOST", "STATE", "ID", ""], replicas);
+    for note in &status.notes {
+        text += &format!("\nnote: {note}");
+    }
+    let pool = stack.pool.as_ref().map(|p| format!(" on hosts of pool {p}")).unwrap_or_default();
+    text + &format!("\nStack `{}`, version {}{pool}: {}.", stack.name, status.version, standing(stack))
+}
+
+fn state(replica: &ReplicaStatus) -> String {
+    let mut text = replica.state.clone();
+    match (replica.status, replica.healthy) {
+        (Some(status), _) => text += &format!(" ({status})"),
+        (None, Some(true)) => text += ", healthy",
+        (None, Some(false)) => text += ", not healthy",
+        (None, None) => {}
+    }
+    if replica.restarts > 0 {
+        text += &format!(", started again {} times", replica.restarts);
+    }
+    text
+}
