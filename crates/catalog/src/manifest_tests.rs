@@ -141,7 +141,7 @@ fn a_hooks_program_is_found_beside_the_manifest() {
     );
     let yard = read("yard.yaml", text, Path::new("/nowhere")).unwrap();
     let command = |i: usize| yard.manifest.spec.hosts[i].join.command.clone().unwrap();
-    assert_eq!(command(0).program, ["/nowhere/./join", "x"]);
+    assert_eq!(command(0).program, ["/nowhere/join", "x"]);
     assert_eq!(command(1).text.as_deref(), Some("sh join"));
     let errors =
         errors(&format!("{HEAD}  hosts:\n    - {{pool: a, flavor: f, image: i, maxUnavailable: some, joinn: {{}}}}\n"));

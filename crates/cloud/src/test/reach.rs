@@ -138,7 +138,16 @@ mod tests {
         let knock_open = knock("127.0.0.1", port, Duration::from_secs(2)).await.expect("knock");
         assert_eq!(knock_open, Knock::Open);
         drop(listener);
-        assert_eq!(knock("127.0.0.1", port, Duration::from_secs(2)).await.expect("knock"), Knock::Refused);
+        // A child that another test has just forked holds the listener until it executes its program.
+        let mut closed = Knock::Open;
+        for _ in 0..100 {
+            closed = knock("127.0.0.1", port, Duration::from_secs(2)).await.expect("knock");
+            if closed == Knock::Refused {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(closed, Knock::Refused);
         // Where neither kind of ICMP socket may be opened, the error must say so.
         match ping("127.0.0.1", Duration::from_secs(2)).await {
             Ok(took) => assert!(took < Duration::from_secs(1)),

@@ -166,7 +166,7 @@ impl Server {
         Self::start_with(home, settings, Timing::default()).await
     }
 
-    /// As [`Self::start`], with other times of connections.
+    /// As [`Self::start`], with other times of connections, or without looking after stacks.
     ///
     /// # Errors
     /// [`DaemonError`]
@@ -214,12 +214,14 @@ impl Server {
         let socket = socket(home);
         tasks.spawn(listen::unix(bind(&socket)?, router, stopping.clone()));
         let mut ending = stopping.clone();
-        tasks.spawn(async move {
-            tokio::select! {
-                () = stacks.run() => {}
-                _ = ending.wait_for(|stop| *stop) => {}
-            }
-        });
+        if timing.stacks {
+            tasks.spawn(async move {
+                tokio::select! {
+                    () = stacks.run() => {}
+                    _ = ending.wait_for(|stop| *stop) => {}
+                }
+            });
+        }
         let (losing, lost) = watch::channel(false);
         tasks.spawn(watch_store(app.clone(), losing, stopping));
         tracing::info!(listen = ?listening, url = app.inner().url, database = app.store().database(), "the server runs");

@@ -39,12 +39,14 @@ pub struct Timing {
     pub patience: Duration,
     /// A host that is not connected for so long is lost: what it had comes up elsewhere.
     pub grace: Duration,
+    /// Stacks are looked after. Without it nobody but the caller says what hosts should run.
+    pub stacks: bool,
 }
 
 impl Default for Timing {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { ping: seconds(20), silence: seconds(60), patience: seconds(30), grace: seconds(60) }
+        Self { ping: seconds(20), silence: seconds(60), patience: seconds(30), grace: seconds(60), stacks: true }
     }
 }
 

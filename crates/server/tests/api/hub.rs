@@ -8,6 +8,11 @@ use stackyard_server::hub::{HubError, Output, Timing};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// Here the tests say what hosts should run, and no stack does.
+fn alone() -> Timing {
+    Timing { stacks: false, ..Timing::default() }
+}
+
 fn part(name: &str) -> Part {
     Part::pack(Stack { name: name.to_owned(), ..Stack::default() }, BTreeMap::new(), BTreeMap::new())
 }
@@ -31,7 +36,7 @@ fn chunk(stream: u64, data: &[u8]) -> ToServer {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_is_told_the_whole_and_reports() {
-    let running = Running::start().await;
+    let running = Running::start_in(tempfile::tempdir().unwrap(), alone()).await;
     let host = running.host("shop", "web-1").await;
     let hub = running.server.app().hub().clone();
     // Said while nobody listens.
@@ -61,7 +66,7 @@ async fn an_agent_is_told_the_whole_and_reports() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_that_has_it_is_not_told_again_also_by_another_server() {
-    let running = Running::start().await;
+    let running = Running::start_in(tempfile::tempdir().unwrap(), alone()).await;
     let host = running.host("shop", "web-1").await;
     let revision = running.server.app().hub().set_desired(&host.host, vec![part("site")]).await.unwrap();
     let mut agent = running.agent(&host.token, Some(revision)).await;
@@ -69,7 +74,7 @@ async fn an_agent_that_has_it_is_not_told_again_also_by_another_server() {
     let home = running.stop().await;
     assert!(agent.next().await.is_none());
 
-    let running = Running::start_in(home, Timing::default()).await;
+    let running = Running::start_in(home, alone()).await;
     let hub = running.server.app().hub().clone();
     let mut agent = running.agent(&host.token, Some(revision)).await;
     // As long as nobody says what should run, nothing is to be stopped.
@@ -84,7 +89,7 @@ async fn an_agent_that_has_it_is_not_told_again_also_by_another_server() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_newer_connection_of_a_host_stays() {
-    let running = Running::start().await;
+    let running = Running::start_in(tempfile::tempdir().unwrap(), alone()).await;
     let host = running.host("shop", "web-1").await;
     let hub = running.server.app().hub().clone();
     let mut old = running.agent(&host.token, None).await;
@@ -100,7 +105,7 @@ async fn the_newer_connection_of_a_host_stays() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_gets_its_own_parts_and_no_other() {
-    let running = Running::start().await;
+    let running = Running::start_in(tempfile::tempdir().unwrap(), alone()).await;
     let (one, two) = (running.host("shop", "web-1").await, running.host("shop", "web-2").await);
     let hub = running.server.app().hub().clone();
     let mut agents = [running.agent(&one.token, None).await, running.agent(&two.token, None).await];
@@ -124,7 +129,7 @@ async fn a_host_gets_its_own_parts_and_no_other() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_go_both_ways_and_end() {
-    let running = Running::start().await;
+    let running = Running::start_in(tempfile::tempdir().unwrap(), alone()).await;
     let host = running.host("shop", "web-1").await;
     let hub = running.server.app().hub().clone();
     assert_eq!(hub.open_stream(&host.host, logs()).unwrap_err(), HubError::Away { host: host.host.clone() });
@@ -164,7 +169,7 @@ async fn streams_go_both_ways_and_end() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_reader_holds_up_its_own_stream_alone() {
-    let timing = Timing { patience: Duration::from_millis(300), ..Timing::default() };
+    let timing = Timing { patience: Duration::from_millis(300), ..alone() };
     let running = Running::start_in(tempfile::tempdir().unwrap(), timing).await;
     let host = running.host("shop", "web-1").await;
     let hub = running.server.app().hub().clone();
@@ -189,7 +194,7 @@ async fn a_slow_reader_holds_up_its_own_stream_alone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_speaks_otherwise_is_told_so() {
-    let running = Running::start().await;
+    let running = Running::start_in(tempfile::tempdir().unwrap(), alone()).await;
     let host = running.host("shop", "web-1").await;
     let hello = |protocol| ToServer::Hello { protocol, facts: Facts::default(), revision: None };
 
@@ -218,7 +223,7 @@ async fn a_silent_connection_is_given_up() {
         ping: Duration::from_millis(50),
         silence: Duration::from_millis(400),
         patience: Duration::from_millis(500),
-        ..Timing::default()
+        ..alone()
     };
     let running = Running::start_in(tempfile::tempdir().unwrap(), timing).await;
     let host = running.host("shop", "web-1").await;
@@ -239,7 +244,7 @@ async fn a_silent_connection_is_given_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_removed_host_is_put_out() {
-    let running = Running::start().await;
+    let running = Running::start_in(tempfile::tempdir().unwrap(), alone()).await;
     let host = running.host("shop", "web-1").await;
     let mut agent = running.agent(&host.token, None).await;
     running.until("the agent", || running.server.app().hub().connected() == 1).await;
@@ -252,7 +257,7 @@ async fn a_removed_host_is_put_out() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn images_are_for_hosts_that_are_to_run_them() {
-    let running = Running::start().await;
+    let running = Running::start_in(tempfile::tempdir().unwrap(), alone()).await;
     let (one, two) = (running.host("shop", "web-1").await, running.host("shop", "web-2").await);
     let hub = running.server.app().hub().clone();
     let name = "stackyard-test/hub:1";
