@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use base64::Engine as _;
+use common::connect;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use serde_json::{Value, json};
@@ -12,7 +15,7 @@ use stackyard_core::yard::intend::{Intended, intend};
 use stackyard_core::yard::plan::Action;
 use stackyard_core::yard::{Key, Kind};
 use stackyard_fake::{Booted, Fake};
-use stackyard_openstack::{Cloud, CloudConfig, CloudEntry, Options, RetryPolicy};
+use stackyard_openstack::Cloud;
 use stackyard_server::{Error, HostService, Member, Newcomer, Session, SshTarget, Ticket};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -30,22 +33,6 @@ fn yard(pool: Value) -> Intended {
         },
     });
     intend(&serde_json::from_value(manifest).unwrap()).unwrap()
-}
-
-async fn connect(fake: &Fake) -> Cloud {
-    let entry = CloudEntry {
-        auth_url: fake.auth_url(),
-        username: "u".into(),
-        password: "p".into(),
-        project_name: "p".into(),
-        domain_name: "Default".into(),
-        region_name: "R".into(),
-        cacert: None,
-    };
-    let mut config = CloudConfig::from_entry("fake", &entry);
-    config.timeout = Some(Duration::from_secs(30));
-    let retry = RetryPolicy { first_wait: Duration::from_millis(20), ..RetryPolicy::default() };
-    Cloud::connect(config, Options { retry, ..Options::default() }).await.unwrap()
 }
 
 /// A server that believes every host whose user data has a token that it made.
