@@ -28,7 +28,7 @@ pub enum Event {
         /// What is being done now, when that changed.
         #[serde(skip_serializing_if = "Option::is_none")]
         doing: Option<String>,
-        /// How far it got.
+        /// How far it got. Without it, what `doing` newly says is not counted.
         #[serde(skip_serializing_if = "Option::is_none")]
         amount: Option<Amount>,
     },

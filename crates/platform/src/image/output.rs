@@ -27,8 +27,9 @@ enum Phase {
     Apt { done: u64, last: u64, total: u64, packages: u64 },
     /// dpkg works: unpacked and configured packages of twice the number of packages.
     Dpkg { done: u64, total: u64 },
-    /// pip downloads: bytes of finished files, of the one under way and its size.
-    Pip { done: u64, now: u64, size: u64 },
+    /// pip downloads: bytes of finished files, of the one under way and its size, and whether
+    /// pip itself counts it, which it does for files of more than 512 KiB.
+    Pip { done: u64, now: u64, size: u64, counted: bool },
 }
 
 /// News from a line of output.
@@ -132,6 +133,16 @@ impl Output {
                 *done = (*done + 1).min(*total);
                 self.amount().map_or(News::None, News::Amount)
             }
+            // "Downloading name-1.0-py3-none-any.whl (12 kB)"
+            ["Downloading", _, number, unit] if self.pip_total > 0 => {
+                let size = size(number.trim_start_matches('('), unit.trim_end_matches(')')).unwrap_or(0);
+                let begun = self.pip_phase();
+                if let Phase::Pip { done, now, size: former, counted } = &mut self.phase {
+                    *done += *former;
+                    (*now, *former, *counted) = (0, size, false);
+                }
+                self.pip_news(begun)
+            }
             ["Building", "wheel", "for", name, .., "started"] => {
                 self.phase = Phase::Other;
                 News::Doing(format!("building the wheel of {name}"), None)
@@ -145,18 +156,27 @@ impl Output {
     }
 
     fn pip(&mut self, at: u64, of: u64) -> News {
+        let begun = self.pip_phase();
+        if let Phase::Pip { done, now, size, counted } = &mut self.phase {
+            if *counted && (*size != of || at < *now) {
+                // another file, which no line announced: the one before it is complete
+                *done += *size;
+            }
+            (*now, *size, *counted) = (at, of, true);
+        }
+        self.pip_news(begun)
+    }
+
+    /// Says whether pip's downloads begin now.
+    fn pip_phase(&mut self) -> bool {
         let begun = !matches!(self.phase, Phase::Pip { .. });
         if begun {
-            self.phase = Phase::Pip { done: 0, now: 0, size: 0 };
+            self.phase = Phase::Pip { done: 0, now: 0, size: 0, counted: false };
         }
-        if let Phase::Pip { done, now, size } = &mut self.phase {
-            if *size != of || at < *now {
-                // another file: the one before it is complete
-                *done += *size;
-                *size = of;
-            }
-            *now = at;
-        }
+        begun
+    }
+
+    fn pip_news(&self, begun: bool) -> News {
         match self.amount() {
             amount if begun => News::Doing("downloading wheels".to_owned(), amount),
             Some(amount) => News::Amount(amount),
@@ -313,6 +333,27 @@ mod tests {
             ]
         );
         assert_eq!(feed(&mut output, "ess 50 of 70\n"), [News::Amount(bytes(250, 300))]);
+    }
+
+    #[test]
+    fn pip_counts_small_files_only_in_words() {
+        let mut output = Output::new(3000);
+        let news = feed(
+            &mut output,
+            "  Downloading a-1.0-py3-none-any.whl (1.0 kB)\nDownloading b-1.0-py3-none-any.whl (0.9 kB)\n\
+             Progress 400 of 910\nProgress 910 of 910\nDownloading c.whl (0.5 kB)\nInstalling collected packages: a\n",
+        );
+        assert_eq!(
+            news,
+            [
+                News::Doing("downloading wheels".into(), Some(bytes(0, 3000))),
+                News::Amount(bytes(1000, 3000)),
+                News::Amount(bytes(1400, 3000)),
+                News::Amount(bytes(1910, 3000)),
+                News::Amount(bytes(1910, 3000)),
+                News::Doing("installing wheels".into(), None),
+            ]
+        );
     }
 
     #[test]

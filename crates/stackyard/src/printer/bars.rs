@@ -7,6 +7,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+/// A step that does not say how far it is.
+const UNCOUNTED: &str = "{spinner:.cyan} {prefix}  {wide_msg} {elapsed:>5}";
+
 /// Progress bars on a terminal.
 #[derive(Clone)]
 pub struct Bars {
@@ -45,7 +48,7 @@ impl Bars {
 
     fn start(&self, step: &str, doing: &str) {
         let bar = self.multi.add(ProgressBar::new_spinner());
-        bar.set_style(style("{spinner:.cyan} {prefix}  {wide_msg} {elapsed:>5}"));
+        bar.set_style(style(UNCOUNTED));
         bar.set_prefix(step.to_owned());
         bar.set_message(doing.to_owned());
         bar.enable_steady_tick(Duration::from_millis(120));
@@ -57,10 +60,17 @@ impl Bars {
     fn progress(&self, step: &str, doing: Option<String>, amount: Option<Amount>) {
         let mut running = self.lock();
         let Some(b) = running.get_mut(step) else { return };
+        let other = doing.is_some();
         if let Some(doing) = doing {
             b.bar.set_message(doing);
         }
-        let Some(a) = amount else { return };
+        let Some(a) = amount else {
+            // What was counted is over: a bar that stands still would promise weeks.
+            if other && b.unit.take().is_some() {
+                b.bar.set_style(style(UNCOUNTED));
+            }
+            return;
+        };
         let form = (a.unit, a.total.is_some());
         if b.unit != Some(form) {
             b.unit = Some(form);
@@ -77,6 +87,9 @@ impl Bars {
             b.bar.set_length(total);
         }
         b.bar.set_position(a.done);
+        if other {
+            b.bar.reset_eta();
+        }
     }
 
     fn end(&self, step: &str) {
