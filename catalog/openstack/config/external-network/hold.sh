@@ -31,6 +31,15 @@ table ip $table {
 NFT
 }
 
+# whole DEVICE FEATURE...: what passes between DEVICE and the switch is whole packets, none to be cut into segments.
+whole() {
+    [[ $segments = ours ]] || return
+    local device=$1 feature
+    for feature in "${@:2}"; do
+        ethtool -k "$device" 2>/dev/null | grep -q "^$feature: on" && ethtool -K "$device" "$feature" off 2>/dev/null
+    done
+}
+
 hold_nat() {
     # a card that an earlier answer named goes back
     for port in $(ovs-vsctl --timeout=5 --bare --columns=name find Port external_ids:stackyard=neutron-interface); do
@@ -40,6 +49,7 @@ hold_nat() {
         ip address replace "$gateway/$prefix" dev br-ex && echo "br-ex has $gateway/$prefix"
     fi
     [[ $(</sys/class/net/br-ex/flags) =~ [13579bdf]$ ]] || ip link set br-ex up
+    whole br-ex tcp-segmentation-offload
     [[ $(</proc/sys/net/ipv4/ip_forward) = 1 ]] || echo 1 >/proc/sys/net/ipv4/ip_forward
     nft list table ip $table >/dev/null 2>&1 || { nat_rules && echo "traffic of $cidr leaves by NAT"; }
     if [[ -n $iptables ]]; then
@@ -59,6 +69,7 @@ hold_interface() {
             set Port "$interface" external_ids:stackyard=neutron-interface && echo "br-ex has $interface"
     fi
     ip link set "$interface" mtu "$mtu" up
+    whole "$interface" generic-receive-offload large-receive-offload
     [[ $(</sys/class/net/br-ex/flags) =~ [13579bdf]$ ]] || ip link set br-ex up
 }
 
@@ -75,6 +86,7 @@ release() {
     drop_nat
     # In user space br-ex is a device of the switch; the kernel's datapath would keep bridges for ever.
     ovs-vsctl --timeout=3 --if-exists del-port br-ex "${interface:-none}" 2>/dev/null
+    [[ -z $interface || $segments != ours ]] || ethtool -K "$interface" generic-receive-offload on 2>/dev/null
     exit 0
 }
 

@@ -18,11 +18,12 @@ const CONSOLE: &str = "console";
 const METADATA: &str = "metadata";
 const PING: &str = "floating IP: ping";
 const TCP: &str = "floating IP: TCP";
+const BULK: &str = "floating IP: bulk TCP";
 const GROUP: &str = "security group";
 
 /// What cannot be tried without the first server.
-const ON_SERVERS: [&str; 10] =
-    [CONSOLE, METADATA, PING, TCP, GROUP, VOLUME, BACKUP, trunk::NAME, load_balancer::NAME, firewall::NAME];
+const ON_SERVERS: [&str; 11] =
+    [CONSOLE, METADATA, PING, TCP, BULK, GROUP, VOLUME, BACKUP, trunk::NAME, load_balancer::NAME, firewall::NAME];
 
 impl Bench<'_> {
     pub(super) async fn all(&self) {
@@ -61,7 +62,7 @@ impl Bench<'_> {
         let limit = self.options.boot_limit;
         let ready = self.check(CONSOLE, async { Ok(((), a.says("TINY: ready", limit).await?)) }).await;
         if ready.is_none() {
-            self.blocked(&[METADATA, PING, TCP, GROUP, load_balancer::NAME, firewall::NAME], CONSOLE);
+            self.blocked(&[METADATA, PING, TCP, BULK, GROUP, load_balancer::NAME, firewall::NAME], CONSOLE);
             return;
         }
         let metadata = self.check(METADATA, async {
@@ -77,7 +78,7 @@ impl Bench<'_> {
         };
         let (_, address) = tokio::join!(metadata, address);
         let Some(address) = address else {
-            self.blocked(&[TCP, GROUP, load_balancer::NAME, firewall::NAME], PING);
+            self.blocked(&[TCP, BULK, GROUP, load_balancer::NAME, firewall::NAME], PING);
             return;
         };
         let tcp = self.check(TCP, async {
@@ -97,9 +98,11 @@ impl Bench<'_> {
         });
         let (tcp, _) = tokio::join!(tcp, group);
         if tcp.is_none() {
-            self.blocked(&[load_balancer::NAME, firewall::NAME], TCP);
+            self.blocked(&[BULK, load_balancer::NAME, firewall::NAME], TCP);
             return;
         }
+        // Small packets get through where large ones do not.
+        self.check(BULK, async { Ok(((), reach::bulk(&address, Duration::from_secs(30)).await?)) }).await;
         self.load_balancer(ground, a, b).await;
         self.firewall(ground, &address).await;
     }

@@ -35,7 +35,7 @@ fn echo(to: Ipv4Addr, limit: Duration) -> Result<Duration, Fault> {
             return Err(Fault(format!("no echo reply from {to} in {} s{last}", limit.as_secs())));
         }
         let sent = Instant::now();
-        if let Err(e) = rustix::net::sendto(&socket, &request(sequence), SendFlags::empty(), &to_socket) {
+        if let Err(e) = rustix::net::sendto(&socket, &echo_request(sequence), SendFlags::empty(), &to_socket) {
             last = format!(" ({e})");
             std::thread::sleep(Duration::from_millis(500));
             continue;
@@ -55,7 +55,7 @@ fn echo(to: Ipv4Addr, limit: Duration) -> Result<Duration, Fault> {
 }
 
 /// An echo request. With a datagram socket the kernel sets the identifier.
-fn request(sequence: u16) -> [u8; 16] {
+fn echo_request(sequence: u16) -> [u8; 16] {
     let mut packet = [8, 0, 0, 0, b's', b'y', 0, 0, b's', b't', b'a', b'c', b'k', b'y', b'r', b'd'];
     packet[6..8].copy_from_slice(&sequence.to_be_bytes());
     let mut sum: u32 = packet.chunks(2).map(|c| u32::from(u16::from_be_bytes([c[0], c[1]]))).sum();
@@ -91,22 +91,49 @@ pub async fn knock(address: &str, port: u16, limit: Duration) -> Result<Knock, F
 
 /// Gets `path` by HTTP on port 80 once, on a connection of its own.
 pub async fn get_once(address: &str, path: &str, limit: Duration) -> Result<String, Fault> {
-    let to = socket(address, 80)?;
+    let body = request(address, &format!("GET {path}"), &[], limit).await?;
+    Ok(String::from_utf8_lossy(&body).trim().to_owned())
+}
+
+/// What the guest's `bulk` sends, in bytes.
+const BULK: usize = 4 << 20;
+
+/// Moves 4 MiB from the guest's `bulk` and as much to it, on one connection each.
+pub async fn bulk(address: &str, limit: Duration) -> Result<String, Fault> {
+    let started = Instant::now();
+    let got = request(address, "GET /cgi-bin/bulk", &[], limit).await?.len();
+    let from = started.elapsed();
+    let told = request(address, "POST /cgi-bin/bulk", &vec![0; BULK], limit).await?;
+    let to = started.elapsed() - from;
+    let told = String::from_utf8_lossy(&told).trim().to_owned();
+    if got != BULK || told != BULK.to_string() {
+        return Err(Fault(format!("of {BULK} bytes, {got} came from {address} and it counted {told:?}")));
+    }
+    Ok(format!("4 MiB from it in {:.1} s, 4 MiB to it in {:.1} s", from.as_secs_f64(), to.as_secs_f64()))
+}
+
+/// One request of HTTP/1.0 to port 80; its answer's body.
+async fn request(address: &str, what: &str, body: &[u8], limit: Duration) -> Result<Vec<u8>, Fault> {
+    let (url, to) = (what.replacen(' ', &format!(" http://{address}"), 1), socket(address, 80)?);
     let exchange = async {
         let mut stream = TcpStream::connect(to).await?;
-        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes()).await?;
-        let mut text = Vec::new();
-        stream.read_to_end(&mut text).await?;
-        io::Result::Ok(String::from_utf8_lossy(&text).into_owned())
+        let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+        stream.write_all(format!("{what} HTTP/1.0\r\nHost: {address}\r\n{length}\r\n").as_bytes()).await?;
+        stream.write_all(body).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        io::Result::Ok(answer)
     };
-    let text = tokio::time::timeout(limit, exchange)
+    let mut answer = tokio::time::timeout(limit, exchange)
         .await
-        .map_err(|_| format!("no answer from http://{address}{path} in {} s", limit.as_secs()))?
-        .map_err(|e| format!("http://{address}{path}: {e}"))?;
-    let (head, body) = text.split_once("\r\n\r\n").ok_or_else(|| format!("http://{address}{path}: no HTTP answer"))?;
+        .map_err(|_| format!("{url} did not end in {} s", limit.as_secs()))?
+        .map_err(|e| format!("{url}: {e}"))?;
+    let end = answer.windows(4).position(|w| w == b"\r\n\r\n").ok_or_else(|| format!("{url}: no HTTP answer"))?;
+    let body = answer.split_off(end + 4);
+    let head = String::from_utf8_lossy(&answer);
     match head.split_whitespace().nth(1) {
-        Some("200") => Ok(body.trim().to_owned()),
-        _ => Err(Fault(format!("http://{address}{path}: {}", head.lines().next().unwrap_or_default()))),
+        Some("200") => Ok(body),
+        _ => Err(Fault(format!("{url}: {}", head.lines().next().unwrap_or_default()))),
     }
 }
 
@@ -157,7 +184,7 @@ mod tests {
 
     #[test]
     fn checksum_of_an_echo_request() {
-        let packet = request(7);
+        let packet = echo_request(7);
         let sum: u32 = packet.chunks(2).map(|c| u32::from(u16::from_be_bytes([c[0], c[1]]))).sum();
         assert_eq!((sum & 0xffff) + (sum >> 16), 0xffff);
     }
