@@ -3,7 +3,7 @@
 //! # The server
 //!
 //! [`daemon`] is the process, [`api`] what it offers, [`hub`] the agents' connections, [`ca`] its
-//! certificate, [`client`] the way of the command line to it.
+//! certificate, [`client`] the way of the command line to it, `console` that of people.
 //!
 //! # Yards
 //!
@@ -22,6 +22,7 @@ mod apply;
 pub mod auth;
 pub mod ca;
 pub mod client;
+mod console;
 pub mod daemon;
 mod error;
 mod files;

@@ -18,6 +18,7 @@ mod host;
 mod join;
 mod row;
 mod secret;
+mod session;
 mod setting;
 mod stack;
 mod store;

@@ -13,7 +13,10 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// Every migration there ever was, in order.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "first", include_str!("../migrations/0001_first.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "first", include_str!("../migrations/0001_first.sql")),
+    (2, "sessions", include_str!("../migrations/0002_sessions.sql")),
+];
 
 /// Number of PostgreSQL's advisory lock that a server holds on its database (`sy` and a 1).
 const LOCK: i64 = 0x7379_0001;

@@ -22,9 +22,9 @@ pub struct Token {
     pub last_used: Option<Millis>,
 }
 
-const READ: &str = "reading a token";
+pub(crate) const READ: &str = "reading a token";
 
-fn token(row: &AnyRow) -> Result<Token, Error> {
+pub(crate) fn token(row: &AnyRow) -> Result<Token, Error> {
     let columns = Columns { row, doing: READ };
     Ok(Token {
         id: columns.get("id")?,

@@ -7,6 +7,7 @@ use stackyard_store::Store;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// What all handlers share. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -29,6 +30,25 @@ pub(crate) struct Inner {
     pub names: BTreeSet<String>,
     pub listen: Vec<String>,
     pub started: i64,
+    pub changes: Changes,
+    /// Becomes true when the server stops: answers without an end must end then.
+    pub stopping: watch::Sender<bool>,
+}
+
+/// Numbers that grow with changes of what nothing else watches.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    pub yards: watch::Sender<u64>,
+    /// Tokens and sessions.
+    pub tokens: watch::Sender<u64>,
+    pub audit: watch::Sender<u64>,
+}
+
+impl Changes {
+    /// Says that something changed.
+    pub fn note(of: &watch::Sender<u64>) {
+        of.send_modify(|n| *n += 1);
+    }
 }
 
 impl App {

@@ -1,6 +1,6 @@
 //! The audit log: who changed what.
 
-use super::{App, Problem, Query, now, time};
+use super::{App, Changes, Problem, Query, now, time};
 use crate::auth::{Admin, Caller};
 use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
@@ -24,10 +24,12 @@ pub(crate) async fn record(State(app): State<App>, request: Request, next: Next)
     match app.store().audit_begin(now(), &who, &verb, request.uri().path()).await {
         Err(error) => axum::response::IntoResponse::into_response(Problem::from(error)),
         Ok(id) => {
+            Changes::note(&app.inner().changes.audit);
             let response = next.run(request).await;
             if let Err(error) = app.store().audit_end(&id, response.status().as_str()).await {
                 tracing::error!("{error}: the entry {id} stays without a result");
             }
+            Changes::note(&app.inner().changes.audit);
             response
         }
     }

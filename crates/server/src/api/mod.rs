@@ -11,12 +11,14 @@
 mod agent;
 mod app;
 mod audit;
+mod event;
 pub(crate) mod host;
 pub(crate) mod install;
 pub(crate) mod join;
 mod problem;
 mod secret;
 mod server;
+mod session;
 mod ssh;
 mod stack;
 mod stack_stream;
@@ -24,13 +26,15 @@ mod token;
 mod yard;
 
 pub use app::App;
-pub(crate) use app::Inner;
+pub(crate) use app::{Changes, Inner};
 pub use audit::AuditEntry;
+pub use event::Revisions;
 pub use host::{Drain, HostView};
 pub use join::{JoinTicket, NewJoin};
 pub use problem::Problem;
 pub use secret::{SecretValue, SecretView};
 pub use server::{Health, ServerView, Version};
+pub use session::{NewSession, SessionView};
 pub use ssh::{PoolKey, SshDisk, SshEvent, SshJoin};
 pub use stack::{StackChange, StackDeploy, StackScale, StackView};
 pub use stack_stream::{ExecInput, ExecOutput, StackLine};
@@ -44,7 +48,10 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use utoipa::OpenApi;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::Type;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Object, PathItem, RefOr, Required};
 use utoipa_axum::router::OpenApiRouter;
 
 /// Greatest body of a request, in bytes: a stack with its configs and secrets.
@@ -61,20 +68,25 @@ pub(crate) fn time(at: i64) -> String {
 }
 
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "Stackyard",
-    description = "Hosts, yards and stacks. Errors are problem details (RFC 9457).",
-    license(name = "Apache-2.0", identifier = "Apache-2.0"),
-    version = "1"
-))]
+#[openapi(
+    info(
+        title = "Stackyard",
+        description = "Hosts, yards and stacks. Errors are problem details (RFC 9457).",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+        version = "1"
+    ),
+    components(schemas(ExecInput))
+)]
 struct Document;
 
 /// All that is documented.
 fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(server::routes())
+        .merge(session::routes())
         .merge(token::routes())
         .merge(audit::routes())
+        .merge(event::routes())
         .merge(join::routes())
         .merge(host::routes())
         .merge(yard::routes())
@@ -90,17 +102,13 @@ fn documented() -> OpenApiRouter<App> {
 pub(crate) fn router(app: &App) -> Router {
     let (router, _) = documented().split_for_parts();
     router
-        .fallback(nothing)
+        .fallback(crate::console::serve)
         .method_not_allowed_fallback(not_so)
         .layer(DefaultBodyLimit::max(BODY))
         .layer(from_fn_with_state(app.clone(), audit::record))
         .layer(from_fn_with_state(app.clone(), crate::auth::identify))
         .layer(from_fn(no_store))
         .with_state(app.clone())
-}
-
-async fn nothing(request: axum::extract::Request) -> Problem {
-    Problem::not_found(format!("there is no {} in this API", request.uri().path()))
 }
 
 async fn not_so(request: axum::extract::Request) -> Problem {
@@ -116,11 +124,51 @@ async fn no_store(request: axum::extract::Request, next: axum::middleware::Next)
     response
 }
 
+/// Tells the parameters of a path that its handlers' annotations do not: each is a text.
+fn name_parameters(path: &str, item: &mut PathItem) {
+    let names = path.split('/').filter_map(|p| p.strip_prefix('{')?.strip_suffix('}'));
+    let names: Vec<&str> = names.collect();
+    for operation in [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten() {
+        let told = operation.parameters.get_or_insert_default();
+        for name in &names {
+            let known = |p: &RefOr<Parameter>| match p {
+                RefOr::T(p) => p.name == *name && p.parameter_in == ParameterIn::Path,
+                RefOr::Ref(_) => false,
+            };
+            if !told.iter().any(known) {
+                let parameter = ParameterBuilder::new().name(*name).parameter_in(ParameterIn::Path);
+                let parameter = parameter.required(Required::True).schema(Some(Object::with_type(Type::String)));
+                told.push(RefOr::T(parameter.build()));
+            }
+        }
+    }
+}
+
 /// The OpenAPI document, as it is committed.
 pub fn openapi() -> String {
     let mut document = documented().to_openapi();
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-    document.components.get_or_insert_default().security_schemes.insert("token".to_owned(), bearer.into());
+    let cookie = ApiKeyValue::with_description(
+        crate::auth::COOKIE,
+        "of `POST /api/v1/session`, for the console: good for requests of its own pages alone",
+    );
+    let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(cookie));
+    let schemes = &mut document.components.get_or_insert_default().security_schemes;
+    schemes.insert("token".to_owned(), bearer.into());
+    schemes.insert("session".to_owned(), cookie.into());
+    for (path, item) in &mut document.paths.paths {
+        name_parameters(path, item);
+    }
+    // Whatever takes a token for the API takes a session; hosts have tokens of their own.
+    let items = document.paths.paths.values_mut();
+    let operations = items.flat_map(|i| [&mut i.get, &mut i.put, &mut i.post, &mut i.delete]).flatten();
+    for operation in operations.filter(|o| o.tags.iter().flatten().all(|t| t != "agent")) {
+        if let Some(security) =
+            operation.security.as_mut().filter(|_| operation.operation_id.as_deref() != Some("join_use"))
+        {
+            security.push(SecurityRequirement::new("session", Vec::<String>::new()));
+        }
+    }
     let mut text = document.to_pretty_json().unwrap_or_default();
     text.push('\n');
     text

@@ -28,6 +28,8 @@ pub struct StackDeploy {
 /// A stack.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct StackView {
+    /// Its yard.
+    pub yard: String,
     /// Its name.
     pub name: String,
     /// It is being removed.
@@ -39,13 +41,13 @@ pub struct StackView {
     /// When it was last deployed (RFC 3339).
     pub deployed: String,
     /// How it stands: services with their containers, what is not as it should be.
-    #[schema(value_type = Object)]
     pub status: Status,
 }
 
 impl StackView {
     fn new(now: StackNow) -> Self {
         Self {
+            yard: now.yard,
             name: now.name,
             removing: now.removing,
             pool: now.pool,
@@ -109,6 +111,13 @@ struct Look {
     wait: bool,
 }
 
+/// Stacks of all yards
+#[utoipa::path(get, path = "/api/v1/stacks", tag = "stack", security(("token" = [])),
+    responses((status = 200, body = Vec<StackView>), (status = "4XX", body = Problem)))]
+async fn stack_list_all(_: Viewer, State(app): State<App>) -> Result<Json<Vec<StackView>>, Problem> {
+    Ok(Json(app.stacks().list(None).await?.into_iter().map(StackView::new).collect()))
+}
+
 /// Stacks of a yard
 #[utoipa::path(get, path = "/api/v1/yards/{yard}/stacks", tag = "stack", security(("token" = [])),
     responses((status = 200, body = Vec<StackView>), (status = "4XX", body = Problem)))]
@@ -117,7 +126,7 @@ async fn stack_list(
     State(app): State<App>,
     Path(yard): Path<String>,
 ) -> Result<Json<Vec<StackView>>, Problem> {
-    Ok(Json(app.stacks().list(&yard).await?.into_iter().map(StackView::new).collect()))
+    Ok(Json(app.stacks().list(Some(&yard)).await?.into_iter().map(StackView::new).collect()))
 }
 
 /// A stack
@@ -223,6 +232,7 @@ async fn stack_rollback(
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .routes(routes!(stack_list_all))
         .routes(routes!(stack_list))
         .routes(routes!(stack_show, stack_put, stack_delete))
         .routes(routes!(stack_plan))

@@ -1,7 +1,7 @@
 //! What comes out of a stack's containers: logs, and programs run in them.
 
 use super::{App, Path, Problem, Query};
-use crate::auth::{Operator, Viewer};
+use crate::auth::{Caller, Operator, Viewer, ended};
 use crate::hub::{AgentStream, Output, StreamInput};
 use crate::stack::StackNow;
 use axum::body::Body;
@@ -11,7 +11,7 @@ use axum::extract::{State, WebSocketUpgrade};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{SplitStream, select_all, unfold};
-use futures_util::{SinkExt, Stream, StreamExt};
+use futures_util::{FutureExt, SinkExt, Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use stackyard_core::agent::{Bytes, Open, Replica, Stream as From};
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,7 +84,7 @@ type Lines = Pin<Box<dyn Stream<Item = StackLine> + Send>>;
     security(("token" = [])), responses((status = 200, body = StackLine, content_type = "application/x-ndjson"),
         (status = "4XX", body = Problem)))]
 async fn stack_logs(
-    _: Viewer,
+    Viewer(caller): Viewer,
     State(app): State<App>,
     Path((yard, stack)): Path<(String, String)>,
     Query(logs): Query<Logs>,
@@ -110,7 +110,7 @@ async fn stack_logs(
         text.push(b'\n');
         Ok::<_, std::io::Error>(text)
     });
-    let json = alive(json);
+    let json = alive(json.take_until(ended(app, caller).boxed()));
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(json)).into_response())
 }
 
@@ -214,7 +214,7 @@ pub enum ExecOutput {
     security(("token" = [])), responses((status = 101, description = "a WebSocket", body = ExecOutput),
         (status = "4XX", body = Problem)))]
 async fn stack_exec(
-    _: Operator,
+    Operator(caller): Operator,
     State(app): State<App>,
     Path((yard, stack)): Path<(String, String)>,
     Query(exec): Query<Exec>,
@@ -249,18 +249,20 @@ async fn stack_exec(
         user: exec.user,
     };
     let stream = app.hub().open_stream(&replica.host, open).map_err(|e| Problem::conflict(e.to_string()))?;
-    Ok(upgrade.on_upgrade(move |socket| carry(socket, stream)))
+    Ok(upgrade.on_upgrade(move |socket| carry(socket, stream, app, caller)))
 }
 
 /// Carries input to a program and its output back, until one of them ends.
-async fn carry(socket: WebSocket, mut stream: AgentStream) {
+async fn carry(socket: WebSocket, mut stream: AgentStream, app: App, caller: Caller) {
     let (mut out, incoming) = socket.split();
     // Ends when the other side goes, so that nobody runs a program for nobody.
     let input = take_input(incoming, stream.input());
-    tokio::pin!(input);
+    let ended = ended(app, caller);
+    tokio::pin!(input, ended);
     loop {
         let output = tokio::select! {
             () = &mut input => break,
+            () = &mut ended => break,
             output = stream.next() => output,
         };
         let output = match output {

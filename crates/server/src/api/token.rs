@@ -1,6 +1,6 @@
 //! Tokens for the API.
 
-use super::{App, Body, Path, Problem, now, time};
+use super::{App, Body, Changes, Path, Problem, now, time};
 use crate::auth::{Admin, Kind, Role, mint};
 use axum::Json;
 use axum::extract::State;
@@ -79,6 +79,7 @@ async fn token_create(
         last_used: None,
     };
     app.store().add_token(&row, &hash).await?;
+    Changes::note(&app.inner().changes.tokens);
     Ok((StatusCode::CREATED, Json(MintedToken { id, token })))
 }
 
@@ -103,6 +104,7 @@ async fn token_list(_: Admin, State(app): State<App>) -> Result<Json<Vec<TokenVi
     responses((status = 204), (status = "4XX", body = Problem)))]
 async fn token_revoke(_: Admin, State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     if app.store().remove_token(&id).await? {
+        Changes::note(&app.inner().changes.tokens);
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(Problem::not_found(format!("there is no token {id}")))

@@ -1,6 +1,6 @@
 //! Yards: the manifest that was last applied.
 
-use super::{App, Path, Problem, now, time};
+use super::{App, Changes, Path, Problem, now, time};
 use crate::auth::{Operator, Viewer};
 use axum::Json;
 use axum::extract::State;
@@ -99,6 +99,7 @@ async fn yard_put(
     let now = now();
     match app.store().keep_yard(&yard, &manifest, expected(&headers)?, now).await? {
         Some(revision) => {
+            Changes::note(&app.inner().changes.yards);
             let view = YardView { name: yard, revision, updated: time(now) };
             Ok((tag(revision), Json(view)).into_response())
         }
@@ -124,6 +125,7 @@ async fn yard_delete(
         return Err(Problem::conflict(format!("yard {yard} still has {}; remove them first", names.join(", "))));
     }
     if store.forget_yard(&yard, expected(&headers)?).await? {
+        Changes::note(&app.inner().changes.yards);
         return Ok(StatusCode::NO_CONTENT);
     }
     match store.yard(&yard).await? {

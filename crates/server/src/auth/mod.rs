@@ -6,9 +6,11 @@
 //! [`Operator`], [`Admin`], [`Agent`]); a handler that names none is open to everybody.
 
 mod limit;
+mod session;
 mod token;
 
 pub(crate) use limit::Limiter;
+pub(crate) use session::{COOKIE, cookie, ended, same_origin};
 pub(crate) use token::{Kind, digest, hex, mint};
 
 use crate::api::{App, Problem, now};
@@ -18,6 +20,7 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use stackyard_store::Token;
 use std::net::IpAddr;
 use utoipa::ToSchema;
 
@@ -61,6 +64,16 @@ pub(crate) enum Peer {
     Remote(IpAddr),
 }
 
+impl Peer {
+    /// The address, if it has one.
+    pub fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Socket => None,
+            Self::Remote(address) => Some(address),
+        }
+    }
+}
+
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
@@ -74,6 +87,8 @@ pub enum Caller {
         name: String,
         /// Its role.
         role: Role,
+        /// SHA-256 of the session, if it came by one.
+        session: Option<String>,
     },
     /// The agent of a host.
     Agent {
@@ -118,6 +133,10 @@ pub(crate) async fn identify(State(app): State<App>, mut request: Request, next:
     let header = request.headers().get(AUTHORIZATION);
     let caller = match (peer, header) {
         (Some(Peer::Socket), _) => Ok(Caller::Socket),
+        // The console itself is everybody's.
+        (Some(Peer::Remote(address)), None) if request.uri().path().starts_with("/api/") => {
+            session::caller(&app, address, request.method(), request.headers()).await
+        }
         (_, None) => Ok(Caller::Nobody),
         (Some(Peer::Remote(address)), Some(header)) => {
             let token = header.to_str().ok().and_then(|h| h.strip_prefix("Bearer ")).map(str::trim);
@@ -135,31 +154,61 @@ pub(crate) async fn identify(State(app): State<App>, mut request: Request, next:
 }
 
 async fn bearer(app: &App, address: IpAddr, token: &str) -> Result<Caller, Problem> {
-    app.limiter().check(address)?;
-    let hash = digest(token);
+    match Kind::of(token) {
+        Some(Kind::Join) => {
+            app.limiter().check(address)?;
+            Ok(Caller::Joiner { hash: digest(token) })
+        }
+        Some(Kind::Agent) => {
+            app.limiter().check(address)?;
+            match app.store().host_of_token(&digest(token)).await? {
+                Some(host) => Ok(Caller::Agent { host: host.id, name: format!("{}/{}", host.yard, host.name) }),
+                None => {
+                    app.limiter().failed(address);
+                    let why = "this agent's token is not, or no longer, good: was its host removed or replaced?";
+                    Err(Problem::unauthorized(why))
+                }
+            }
+        }
+        _ => {
+            let found = api_token(app, Some(address), token).await?;
+            Ok(Caller::Token { role: role(&found.role)?, id: found.id, name: found.name, session: None })
+        }
+    }
+}
+
+/// The token for the API with this text, if it is good. Bad ones of an address are counted.
+///
+/// # Errors
+/// 401, 429.
+pub(crate) async fn api_token(app: &App, address: Option<IpAddr>, token: &str) -> Result<Token, Problem> {
+    address.map_or(Ok(()), |a| app.limiter().check(a))?;
     let refused = match Kind::of(token) {
-        Some(Kind::Join) => return Ok(Caller::Joiner { hash }),
-        Some(Kind::Agent) => match app.store().host_of_token(&hash).await? {
-            Some(host) => return Ok(Caller::Agent { host: host.id, name: format!("{}/{}", host.yard, host.name) }),
-            None => "this agent's token is not, or no longer, good: was its host removed or replaced?",
-        },
-        Some(Kind::Api) => match app.store().token(&hash).await? {
+        Some(Kind::Api) => match app.store().token(&digest(token)).await? {
             Some(found) if found.expires.is_some_and(|end| end <= now()) => "this token has ended",
             Some(found) => {
-                let Some(role) = Role::from_name(&found.role) else {
-                    return Err(Problem::internal(format!("token {} has the unknown role {}", found.name, found.role)));
-                };
                 if found.last_used.is_none_or(|at| at < now() - NOTE_EVERY) {
                     app.store().used_token(&found.id, now()).await?;
                 }
-                return Ok(Caller::Token { id: found.id, name: found.name, role });
+                return Ok(found);
             }
             None => "this token is not, or no longer, good: was it revoked?",
         },
+        Some(_) => "this is no token for the API: make one with `stackyard token create`",
         None => "this is no token of a stackyard server",
     };
-    app.limiter().failed(address);
+    if let Some(address) = address {
+        app.limiter().failed(address);
+    }
     Err(Problem::unauthorized(refused))
+}
+
+/// The role that a token's row names.
+///
+/// # Errors
+/// 500.
+pub(crate) fn role(name: &str) -> Result<Role, Problem> {
+    Role::from_name(name).ok_or_else(|| Problem::internal(format!("a token has the unknown role {name}")))
 }
 
 /// What `identify` found out.

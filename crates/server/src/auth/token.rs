@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     Agent,
     /// One machine's joining.
     Join,
+    /// A session of the console.
+    Session,
 }
 
 impl Kind {
@@ -25,12 +27,14 @@ impl Kind {
             Self::Api => "sya_",
             Self::Agent => "syh_",
             Self::Join => "syj_",
+            Self::Session => "sys_",
         }
     }
 
     /// What a text is a token for; nothing if it is none.
     pub fn of(token: &str) -> Option<Self> {
-        let kind = [Self::Api, Self::Agent, Self::Join].into_iter().find(|k| token.starts_with(k.prefix()))?;
+        let kind =
+            [Self::Api, Self::Agent, Self::Join, Self::Session].into_iter().find(|k| token.starts_with(k.prefix()))?;
         (token.len() == kind.prefix().len() + 64).then_some(kind)
     }
 }
@@ -63,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_token_says_what_it_is_for() {
-        for kind in [Kind::Api, Kind::Agent, Kind::Join] {
+        for kind in [Kind::Api, Kind::Agent, Kind::Join, Kind::Session] {
             let (token, hash) = mint(kind).unwrap();
             assert_eq!(Kind::of(&token), Some(kind));
             assert_eq!(digest(&token), hash);

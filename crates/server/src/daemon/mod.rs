@@ -204,6 +204,8 @@ impl Server {
             names: ca.names.clone(),
             listen: listening.iter().map(ToString::to_string).collect(),
             started: api::now(),
+            changes: api::Changes::default(),
+            stopping: watch::Sender::new(false),
         });
         let (stop, stopping) = watch::channel(false);
         let router = api::router(&app);
@@ -248,6 +250,7 @@ impl Server {
     /// Stops: takes no more connections, lets requests end that are under way, ends agents' ones.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
+        self.app.inner().stopping.send_replace(true);
         self.app.hub().close();
         while self.tasks.join_next().await.is_some() {}
         // What was accepted before runs on for a moment in tasks of its own.

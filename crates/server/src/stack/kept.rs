@@ -87,6 +87,7 @@ impl Stacks {
             return Err(StackError::Refused(what));
         }
         kept.revision = at + 1;
+        self.changed();
         match known.stacks.get_mut(&key) {
             Some(entry) => entry.kept = kept,
             None => drop(known.stacks.insert(key, Entry { kept, status: Status::default() })),
@@ -98,6 +99,7 @@ impl Stacks {
     pub(super) async fn forget(&self, known: &mut Known, key: &Key) -> Result<(), Error> {
         self.0.store.remove_stack(&key.0, &key.1).await?;
         known.stacks.remove(key);
+        self.changed();
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use super::{Key, Known, StackError, Stacks};
 use crate::hub::Seen;
 use stackyard_core::agent::{Part, Report};
 use stackyard_core::stack::place::{Host, HostState, Taken};
-use stackyard_core::stack::rollout::{self, HostReport, Input, Standing};
+use stackyard_core::stack::rollout::{self, HostReport, Input, Standing, Status};
 use stackyard_store::Host as Row;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -121,8 +121,11 @@ impl Stacks {
             parts.entry(host).or_default().insert(key.1.clone(), part);
         }
         let busy = output.status.standing != Standing::Converged;
-        if let Some(entry) = known.stacks.get_mut(key) {
+        if let Some(entry) = known.stacks.get_mut(key)
+            && entry.status != output.status
+        {
             entry.status = output.status;
+            self.changed();
         }
         Ok(busy)
     }
@@ -155,9 +158,11 @@ impl Stacks {
             return Ok(false);
         }
         if let Some(entry) = known.stacks.get_mut(key) {
-            entry.status.standing = Standing::Working;
-            entry.status.services.clear();
-            entry.status.reasons = reasons;
+            let leaving = Status { standing: Standing::Working, services: Vec::new(), reasons, ..entry.status.clone() };
+            if entry.status != leaving {
+                entry.status = leaving;
+                self.changed();
+            }
         }
         Ok(true)
     }

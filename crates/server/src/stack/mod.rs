@@ -100,6 +100,8 @@ struct Inner {
     wake: Notify,
     /// Grows with each look.
     looked: watch::Sender<u64>,
+    /// Grows when a stack comes, goes, is changed or stands otherwise than before.
+    changes: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -123,6 +125,8 @@ struct Entry {
 /// A stack as it stands.
 #[derive(Debug, Clone)]
 pub struct StackNow {
+    /// Its yard.
+    pub yard: String,
     /// Its name.
     pub name: String,
     /// It is being removed.
@@ -156,8 +160,9 @@ impl Stacks {
     /// The stacks in `store`, for the agents of `hub`; a host that is not connected for `grace`
     /// counts as lost.
     pub fn new(store: Store, hub: Hub, grace: Duration) -> Self {
-        let (known, wake, looked) = (Mutex::default(), Notify::new(), watch::Sender::new(0));
-        Self(Arc::new(Inner { store, hub, grace, known, wake, looked }))
+        let (known, wake) = (Mutex::default(), Notify::new());
+        let (looked, changes) = (watch::Sender::new(0), watch::Sender::new(0));
+        Self(Arc::new(Inner { store, hub, grace, known, wake, looked, changes }))
     }
 
     /// Keeps the stacks as they should be, for ever.
@@ -189,14 +194,23 @@ impl Stacks {
         self.0.looked.subscribe()
     }
 
-    /// Stacks of a yard, by name.
+    /// A number that grows when a stack comes, goes, is changed or stands otherwise than before.
+    pub fn revisions(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    fn changed(&self) {
+        self.0.changes.send_modify(|n| *n += 1);
+    }
+
+    /// Stacks of a yard, or of all, by yard and name.
     ///
     /// # Errors
     /// [`StackError::Store`]
-    pub async fn list(&self, yard: &str) -> Result<Vec<StackNow>, StackError> {
+    pub async fn list(&self, yard: Option<&str>) -> Result<Vec<StackNow>, StackError> {
         let known = self.known().await?;
-        let of = known.stacks.iter().filter(|((y, _), _)| y == yard);
-        Ok(of.map(|((_, name), entry)| entry.now(name)).collect())
+        let of = known.stacks.iter().filter(|((y, _), _)| yard.is_none_or(|yard| y == yard));
+        Ok(of.map(|(key, entry)| entry.now(key)).collect())
     }
 
     /// A stack.
@@ -205,7 +219,7 @@ impl Stacks {
     /// [`StackError::Missing`], [`StackError::Store`].
     pub async fn get(&self, yard: &str, name: &str) -> Result<StackNow, StackError> {
         let known = self.known().await?;
-        Ok(known.entry(yard, name)?.now(name))
+        Ok(known.entry(yard, name)?.now(&(yard.to_owned(), name.to_owned())))
     }
 
     /// What deploying `stack` would do to its services, by name.
@@ -333,10 +347,11 @@ impl Known {
 }
 
 impl Entry {
-    fn now(&self, name: &str) -> StackNow {
+    fn now(&self, (yard, name): &Key) -> StackNow {
         let newest = self.kept.history.first();
         StackNow {
-            name: name.to_owned(),
+            yard: yard.clone(),
+            name: name.clone(),
             removing: self.kept.removing,
             stack: newest.map(|v| v.stack.clone()).unwrap_or_default(),
             pool: newest.and_then(|v| v.pool.clone()),

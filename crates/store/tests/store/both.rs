@@ -38,6 +38,7 @@ both! {
     hosts_change_and_go
     a_host_gets_another_token
     tokens_come_and_go
+    sessions_go_with_their_tokens
     a_manifest_is_kept_at_its_revision
     stacks_are_kept_at_their_revision
     secrets_are_set_and_removed
@@ -197,6 +198,36 @@ async fn tokens_come_and_go(store: &Store) {
     assert_eq!(store.tokens().await.unwrap(), [Token { last_used: Some(1_500), ..token }]);
     assert!(store.remove_token("ci").await.unwrap());
     assert!(!store.remove_token("id-1").await.unwrap());
+}
+
+async fn sessions_go_with_their_tokens(store: &Store) {
+    let token = |n: u32| Token {
+        id: format!("id-s{n}"),
+        name: format!("session-{n}"),
+        role: "viewer".to_owned(),
+        created: 1_000,
+        expires: None,
+        last_used: None,
+    };
+    store.add_token(&token(1), "s1").await.unwrap();
+    store.add_token(&token(2), "s2").await.unwrap();
+    store.add_session("a", "id-s1", 5_000, 1_000).await.unwrap();
+    store.add_session("b", "id-s1", 9_000, 1_000).await.unwrap();
+    store.add_session("c", "id-s2", 9_000, 1_000).await.unwrap();
+    assert!(matches!(store.add_session("c", "id-s2", 9_000, 1_000).await, Err(Error::Exists { .. })));
+    assert_eq!(store.session("a", 4_999).await.unwrap(), Some(token(1)));
+    assert_eq!(store.session("a", 5_000).await.unwrap(), None);
+    assert_eq!(store.session("x", 1_000).await.unwrap(), None);
+    assert!(store.remove_token("session-1").await.unwrap());
+    assert_eq!(store.session("b", 1_000).await.unwrap(), None);
+    // The next one sweeps: `a` has ended, the token of `b` is gone.
+    store.add_session("d", "id-s2", 9_000, 6_000).await.unwrap();
+    assert!(!store.remove_session("a").await.unwrap());
+    assert!(!store.remove_session("b").await.unwrap());
+    assert!(store.remove_session("c").await.unwrap());
+    assert_eq!(store.session("c", 1_000).await.unwrap(), None);
+    assert_eq!(store.session("d", 6_000).await.unwrap(), Some(token(2)));
+    store.remove_token("session-2").await.unwrap();
 }
 
 async fn a_manifest_is_kept_at_its_revision(store: &Store) {

@@ -4,9 +4,11 @@ use super::seen::{Seen, container};
 use super::{Phase, Walk};
 use crate::agent::{ContainerReport, ContainerState};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// How a stack stands.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = StackStatus)]
 pub struct Status {
     /// Number of the version that is brought out.
     pub version: u64,
@@ -21,7 +23,7 @@ pub struct Status {
 }
 
 /// How a stack stands, in a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// All is as it should be.
@@ -36,7 +38,7 @@ pub enum Standing {
 }
 
 /// How a service stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServiceStatus {
     /// Its name.
     pub name: String,
@@ -61,7 +63,7 @@ pub struct ServiceStatus {
 }
 
 /// How a container stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReplicaStatus {
     /// Its name, `web-2`.
     pub name: String,

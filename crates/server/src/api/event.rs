@@ -1,0 +1,105 @@
+//! What changed, as it happens.
+//!
+//! Each event says a number for every noun, which grows when something of it changes; the first one
+//! comes at once. A reader that keeps the numbers it saw last knows after any loss of the
+//! connection what to read again, so no event needs to be kept and none can be missed.
+
+use super::{App, Problem};
+use crate::auth::{Viewer, ended};
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::unfold;
+use futures_util::{FutureExt, StreamExt};
+use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
+use std::time::Duration;
+use tokio::sync::watch;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// Time between two events. What changes meanwhile is told with the next one: a reader looks at all
+/// hosts for each, and a thousand hosts report at any time.
+const GATHER: Duration = Duration::from_millis(500);
+
+/// Time without an event after which a comment is sent.
+const ALIVE: Duration = Duration::from_secs(15);
+
+/// How often each noun changed since the server started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Revisions {
+    /// Which start of the server: numbers of different ones cannot be compared.
+    pub server: i64,
+    /// Hosts: joins, connections, reports, drains, removals.
+    pub hosts: u64,
+    /// Stacks: deployments, and how they stand.
+    pub stacks: u64,
+    /// Manifests of yards.
+    pub yards: u64,
+    /// Tokens.
+    pub tokens: u64,
+    /// The audit log.
+    pub audit: u64,
+}
+
+/// What is watched, in the order of [`Revisions`].
+struct Watched {
+    started: i64,
+    all: [watch::Receiver<u64>; 5],
+    stopping: watch::Receiver<bool>,
+    first: bool,
+}
+
+impl Watched {
+    fn new(app: &App) -> Self {
+        let inner = app.inner();
+        let changes = &inner.changes;
+        let all = [
+            app.hub().changes(),
+            app.stacks().revisions(),
+            changes.yards.subscribe(),
+            changes.tokens.subscribe(),
+            changes.audit.subscribe(),
+        ];
+        Self { started: inner.started, all, stopping: inner.stopping.subscribe(), first: true }
+    }
+
+    /// The next numbers; nothing when the server stops.
+    async fn next(&mut self) -> Option<Revisions> {
+        if !self.first {
+            let [hosts, stacks, yards, tokens, audit] = &mut self.all;
+            tokio::select! {
+                _ = self.stopping.wait_for(|stop| *stop) => return None,
+                changed = hosts.changed() => changed.ok()?,
+                changed = stacks.changed() => changed.ok()?,
+                changed = yards.changed() => changed.ok()?,
+                changed = tokens.changed() => changed.ok()?,
+                changed = audit.changed() => changed.ok()?,
+            }
+            tokio::time::sleep(GATHER).await;
+        }
+        self.first = false;
+        let [hosts, stacks, yards, tokens, audit] = self.all.each_mut().map(|r| *r.borrow_and_update());
+        Some(Revisions { server: self.started, hosts, stacks, yards, tokens, audit })
+    }
+}
+
+/// What changed, as server-sent events
+///
+/// The data of each event `revisions` is a JSON object of `Revisions`. The first comes at once.
+#[utoipa::path(get, path = "/api/v1/events", tag = "event", security(("token" = [])),
+    responses((status = 200, body = Revisions, content_type = "text/event-stream"), (status = "4XX", body = Problem)))]
+async fn event_stream(Viewer(caller): Viewer, State(app): State<App>) -> Response {
+    let revisions = unfold(Watched::new(&app), |mut watched| async move { Some((watched.next().await?, watched)) });
+    let events = revisions.map(|revisions| {
+        let data = serde_json::to_string(&revisions).unwrap_or_default();
+        Ok::<_, Infallible>(Event::default().event("revisions").data(data))
+    });
+    let events = events.take_until(ended(app, caller).boxed());
+    Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE)).into_response()
+}
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(event_stream))
+}
