@@ -3,15 +3,20 @@
 
 STACKYARD := $(or $(CARGO_TARGET_DIR),target)/release/stackyard
 
-.PHONY: help quickstart build test lint unit hosts kolla images cloud bench fuzz clean
+.PHONY: help quickstart web build test lint unit web-check hosts console screenshots kolla images cloud bench fuzz clean
 
 help:
 	@echo 'make quickstart   build Stackyard, bring up OpenStack in containers, try it out'
-	@echo 'make build        the release binary, $(STACKYARD)'
-	@echo 'make test         lint + unit + hosts + kolla + images + cloud, with what they need installed first'
+	@echo 'make build        the release binary with the console, $(STACKYARD)'
+	@echo 'make web          the console alone, web/dist, which the binary embeds'
+	@echo 'make test         lint + unit + web-check + hosts + console + kolla + images + cloud,'
+	@echo '                  with what they need installed first'
 	@echo 'make lint         format, clippy, cargo deny, layers'
 	@echo 'make unit         tests of the crates (against a real Docker Engine)'
+	@echo 'make web-check    the console: types, lint, tests, generated client, size of the first load'
 	@echo 'make hosts        stacks over several hosts: deploy, scale, update, kill, drain, remove'
+	@echo 'make console      the console in a real Chromium against a real server with real agents'
+	@echo 'make screenshots  every page of the console, into target/screenshots'
 	@echo 'make kolla        our container contract against that of Kolla'
 	@echo 'make images       the guest of container hosts: built, booted by BIOS and by UEFI'
 	@echo 'make cloud        OpenStack on this machine, end to end: up, test, change, kill, reboot, down'
@@ -30,7 +35,10 @@ quickstart:
 	@echo '  openstack --os-cloud local server list      (any OpenStack client; clouds.yaml is written)'
 	@echo '  $(STACKYARD) cloud down                     (keeps the data; --purge removes everything)'
 
-build:
+web:
+	scripts/web build
+
+build: web
 	cargo build --release --locked -p stackyard
 
 test:
@@ -46,9 +54,20 @@ lint:
 unit:
 	cargo test --locked --workspace --no-fail-fast
 
+web-check:
+	scripts/web check
+
 hosts:
 	scripts/engine start
 	tests/hosts/run
+
+console:
+	scripts/engine start
+	tests/console/run
+
+screenshots:
+	scripts/engine start
+	tests/console/run screenshots target/screenshots
 
 kolla:
 	cargo build --locked --quiet -p stackyard
@@ -70,3 +89,4 @@ fuzz:
 
 clean:
 	cargo clean
+	rm -rf web/node_modules web/node/node_modules web/dist/console web/dist/sources

@@ -1,0 +1,45 @@
+/** The API's client: types from openapi/stackyard.json, errors as `ApiError`. */
+import createClient from "openapi-fetch";
+import type { components, paths } from "./schema";
+
+export type Schemas = components["schemas"];
+export type Host = Schemas["HostView"];
+export type Stack = Schemas["StackView"];
+export type Service = Schemas["ServiceStatus"];
+export type Replica = Schemas["ReplicaStatus"];
+export type Role = Schemas["Role"];
+
+/** An answer that is a problem (RFC 9457), or no answer at all (`status` 0). */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly title: string,
+    detail: string,
+  ) {
+    super(detail);
+  }
+}
+
+export const api = createClient<paths>({ baseUrl: "/" });
+
+/** The data of an answer. */
+export async function get<T>(
+  request: Promise<{ data?: T; error?: unknown; response: Response }>,
+): Promise<T> {
+  const { data, error, response } = await request.catch((reason: unknown) => {
+    throw new ApiError(0, "", String(reason));
+  });
+  if (response.ok) return data as T;
+  throw problem(response, error);
+}
+
+/** What a refused answer says. */
+export function problem(response: Response, body: unknown): ApiError {
+  const told = (typeof body === "object" && body !== null ? body : {}) as Partial<Schemas["Problem"]>;
+  return new ApiError(response.status, told.title ?? response.statusText, told.detail ?? "");
+}
+
+/** What went wrong, as an `ApiError` whatever it was. */
+export function asApiError(error: unknown): ApiError {
+  return error instanceof ApiError ? error : new ApiError(0, "", String(error));
+}

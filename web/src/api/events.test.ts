@@ -1,0 +1,15 @@
+import { expect, test } from "vitest";
+import { changed, type Revisions } from "./events";
+
+const first: Revisions = { server: 1, hosts: 5, stacks: 2, yards: 0, tokens: 0, audit: 9 };
+
+test("what grew is read again", () => {
+  expect(changed(first, { ...first, hosts: 6, audit: 10 })).toEqual(["hosts", "audit"]);
+  expect(changed(first, first)).toEqual([]);
+});
+
+test("the first news, and those of a server that was started anew, concern everything", () => {
+  const all = ["hosts", "stacks", "yards", "tokens", "audit"];
+  expect(changed(undefined, first)).toEqual(all);
+  expect(changed(first, { ...first, server: 2 })).toEqual(all);
+});

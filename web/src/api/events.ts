@@ -1,0 +1,55 @@
+/**
+ * What changed, live: the server sends a number for each noun, which grows with its changes.
+ * Those that differ from what was seen last are read again, also after the connection was lost.
+ */
+import { useQueryClient } from "@tanstack/react-query";
+import { useEffect, useState } from "react";
+import type { Schemas } from "./client";
+
+export type Revisions = Schemas["Revisions"];
+export type Noun = Exclude<keyof Revisions, "server">;
+
+/** Nouns that may have changed between two events; all of them after a restart of the server. */
+export function changed(before: Revisions | undefined, now: Revisions): Noun[] {
+  const nouns = (Object.keys(now) as (keyof Revisions)[]).filter((n) => n !== "server");
+  if (before?.server !== now.server) return nouns;
+  return nouns.filter((noun) => before[noun] !== now[noun]);
+}
+
+/** Keeps all queries true; whether the connection is there. */
+export function useEvents(): boolean {
+  const queries = useQueryClient();
+  const [live, setLive] = useState(true);
+  useEffect(() => {
+    let seen: Revisions | undefined;
+    let source: EventSource;
+    let again: ReturnType<typeof setTimeout> | undefined;
+    const open = () => {
+      source = new EventSource("/api/v1/events");
+      source.addEventListener("revisions", (event: MessageEvent<string>) => {
+        const now = JSON.parse(event.data) as Revisions;
+        const nouns = changed(seen, now);
+        seen = now;
+        setLive(true);
+        void queries.invalidateQueries({
+          predicate: (query) => nouns.includes(query.queryKey[0] as Noun),
+        });
+      });
+      source.onerror = () => {
+        setLive(false);
+        // A browser comes back by itself, but not where the server answered something else: then
+        // the session may have ended.
+        if (source.readyState === EventSource.CLOSED) {
+          void queries.invalidateQueries({ queryKey: ["session"] });
+          again = setTimeout(open, 5000);
+        }
+      };
+    };
+    open();
+    return () => {
+      clearTimeout(again);
+      source.close();
+    };
+  }, [queries]);
+  return live;
+}

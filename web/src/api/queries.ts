@@ -1,0 +1,50 @@
+/** What pages read. The first part of a key is the noun of `events.ts`. */
+import { QueryClient, queryOptions, useQuery } from "@tanstack/react-query";
+import { api, asApiError, get, type Role, type Schemas } from "./client";
+
+/** Data is read again when the server says that it changed, not by time. */
+export function queryClient(): QueryClient {
+  return new QueryClient({
+    defaultOptions: {
+      queries: {
+        staleTime: Infinity,
+        refetchOnWindowFocus: false,
+        retry: (count, error) => asApiError(error).status === 0 && count < 3,
+      },
+    },
+  });
+}
+
+export const session = queryOptions({
+  queryKey: ["session"],
+  queryFn: async () => {
+    const { data, error, response } = await api.GET("/api/v1/session");
+    if (response.status === 401) return null;
+    return get(Promise.resolve({ data, error, response }));
+  },
+});
+
+/** Somebody signed in or out: what was read for who was here before is forgotten. */
+export function become(queries: QueryClient, who: Schemas["SessionView"] | null): void {
+  queries.removeQueries({ predicate: (query) => query.queryKey[0] !== "session" });
+  queries.setQueryData(session.queryKey, who);
+}
+
+export const server = queryOptions({ queryKey: ["server"], queryFn: () => get(api.GET("/api/v1/server")) });
+export const hosts = queryOptions({ queryKey: ["hosts"], queryFn: () => get(api.GET("/api/v1/hosts")) });
+export const stacks = queryOptions({ queryKey: ["stacks"], queryFn: () => get(api.GET("/api/v1/stacks")) });
+export const yards = queryOptions({ queryKey: ["yards"], queryFn: () => get(api.GET("/api/v1/yards")) });
+export const tokens = queryOptions({ queryKey: ["tokens"], queryFn: () => get(api.GET("/api/v1/tokens")) });
+
+const ORDER: Role[] = ["viewer", "operator", "admin"];
+
+/** Whether one role includes another. */
+export function includes(has: Role, needed: Role): boolean {
+  return ORDER.indexOf(has) >= ORDER.indexOf(needed);
+}
+
+/** Whether who is signed in may do what a role may. */
+export function useMay(needed: Role): boolean {
+  const { data } = useQuery(session);
+  return data != null && includes(data.role, needed);
+}

@@ -1,0 +1,57 @@
+/** Texts in the reader's language: chosen by the browser, or here and then kept in the browser. */
+import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
+import { en } from "./en";
+import { zh } from "./zh";
+
+export type Language = "en" | "zh";
+export type Key = keyof typeof en;
+export type Values = Record<string, string | number>;
+
+const TEXTS: Record<Language, Record<Key, string>> = { en, zh };
+const KEPT = "stackyard.language";
+
+/** The first language of a browser's list that there are texts in. */
+export function preferred(languages: readonly string[]): Language {
+  const known = languages.map((l) => l.slice(0, 2).toLowerCase()).find((l) => l === "en" || l === "zh");
+  return known === "zh" ? "zh" : "en";
+}
+
+/** A text with its values; of `one|many`, what fits the value `n`. */
+export function fill(text: string, values: Values): string {
+  const [one, many] = text.split("|");
+  const chosen = many === undefined || values.n === 1 ? (one ?? "") : many;
+  return chosen.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+}
+
+interface Texts {
+  language: Language;
+  choose: (language: Language) => void;
+  t: (key: Key, values?: Values) => string;
+}
+
+const Context = createContext<Texts | null>(null);
+
+export function LanguageProvider({ children, initial }: { children: ReactNode; initial?: Language }) {
+  const [language, setLanguage] = useState<Language>(() => {
+    const kept = localStorage.getItem(KEPT);
+    return initial ?? (kept === "en" || kept === "zh" ? kept : preferred(navigator.languages));
+  });
+  useEffect(() => {
+    document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
+  }, [language]);
+  const choose = useCallback((chosen: Language) => {
+    localStorage.setItem(KEPT, chosen);
+    setLanguage(chosen);
+  }, []);
+  const texts = useMemo<Texts>(
+    () => ({ language, choose, t: (key, values = {}) => fill(TEXTS[language][key], values) }),
+    [language, choose],
+  );
+  return <Context value={texts}>{children}</Context>;
+}
+
+export function useTexts(): Texts {
+  const texts = useContext(Context);
+  if (!texts) throw new Error("no LanguageProvider");
+  return texts;
+}

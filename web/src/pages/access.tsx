@@ -1,0 +1,179 @@
+import { Button, NumberInput, Select, TextInput } from "@mantine/core";
+import { IconPlus } from "@tabler/icons-react";
+import { useInfiniteQuery, useMutation, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { api, get, type Role, type Schemas } from "../api/client";
+import { session, tokens, useMay } from "../api/queries";
+import { shell } from "../format";
+import { useTexts } from "../i18n";
+import { Command, CommandLine } from "../parts/command";
+import { Confirm, type Question } from "../parts/confirm";
+import { Dialog } from "../parts/dialog";
+import { Loaded, Problem } from "../parts/problem";
+import { StateMark } from "../parts/state";
+import { Ago } from "../parts/time";
+
+export function AccessPage() {
+  const { t } = useTexts();
+  const may = useMay("admin");
+  const { data: who } = useQuery(session);
+  return (
+    <div className="page">
+      <div className="head"><h1>{t("access.title")}</h1></div>
+      {may ? <><Tokens /><Audit /></> : (
+        <section className="panel"><p className="empty">{t("access.notYours", { role: who ? t(`role.${who.role}`) : "" })}</p></section>
+      )}
+      <CommandLine text="stackyard token list" />
+    </div>
+  );
+}
+
+function Tokens() {
+  const { t } = useTexts();
+  const query = useQuery(tokens);
+  const [making, setMaking] = useState(false);
+  const [question, setQuestion] = useState<Question | null>(null);
+  const revoke = (token: Schemas["TokenView"]): Question => ({
+    title: t("access.revokeTitle", { name: token.name }),
+    text: t("access.revokeText"),
+    button: t("access.revoke"),
+    command: `stackyard token revoke ${shell(token.name)}`,
+    grave: true,
+    run: () => get(api.DELETE("/api/v1/tokens/{id}", { params: { path: { id: token.id } } })),
+  });
+  return (
+    <section className="panel">
+      <div className="title">
+        <h2>{t("access.tokens")}</h2>
+        <span className="end"><Button size="compact-xs" leftSection={<IconPlus size={13} />} onClick={() => setMaking(true)}>{t("access.create")}</Button></span>
+      </div>
+      <Loaded query={query}>
+        {(all) => (
+          <table className="rows cards">
+            <thead>
+              <tr>
+                <th scope="col">{t("access.name")}</th>
+                <th scope="col">{t("access.role")}</th>
+                <th scope="col">{t("access.created")}</th>
+                <th scope="col">{t("access.used")}</th>
+                <th scope="col">{t("access.expires")}</th>
+                <th scope="col"><span className="hidden">{t("access.revoke")}</span></th>
+              </tr>
+            </thead>
+            <tbody>
+              {all.map((token) => (
+                <tr key={token.id}>
+                  <td className="full strong">{token.name}</td>
+                  <td data-label={t("access.role")}>{t(`role.${token.role as Role}`)}</td>
+                  <td data-label={t("access.created")}><Ago at={token.created} /></td>
+                  <td data-label={t("access.used")}><Ago at={token.last_used} /></td>
+                  <td data-label={t("access.expires")}><Ago at={token.expires} /></td>
+                  <td className="corner"><div className="tools"><Button variant="subtle" size="compact-xs" c="var(--bad)" onClick={() => setQuestion(revoke(token))} aria-label={t("access.revokeOf", { name: token.name })}>{t("access.revoke")}</Button></div></td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        )}
+      </Loaded>
+      <Dialog opened={making} onClose={() => setMaking(false)} title={t("access.create")}>
+        <NewToken close={() => setMaking(false)} />
+      </Dialog>
+      <Confirm question={question} close={() => setQuestion(null)} />
+    </section>
+  );
+}
+
+function NewToken({ close }: { close: () => void }) {
+  const { t } = useTexts();
+  const [name, setName] = useState("");
+  const [role, setRole] = useState<Role>("viewer");
+  const [days, setDays] = useState<number | string>("");
+  const make = useMutation({
+    mutationFn: () => {
+      const ttl_s = typeof days === "number" ? days * 86_400 : undefined;
+      return get(api.POST("/api/v1/tokens", { body: { name, role, ...(ttl_s ? { ttl_s } : {}) } }));
+    },
+    // The token is in no cache.
+    gcTime: 0,
+  });
+  if (make.data) {
+    return (
+      <div className="form">
+        <p><StateMark state="ok" text={t("access.shownOnce")} /></p>
+        <Command text={make.data.token} wrap />
+        <div className="buttons"><Button onClick={close}>{t("close")}</Button></div>
+      </div>
+    );
+  }
+  const options = [shell(name || "NAME"), `--role ${role}`, ...(typeof days === "number" ? [`--days ${days}`] : [])];
+  return (
+    <form
+      className="form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        make.mutate();
+      }}
+    >
+      <TextInput label={t("access.name")} value={name} onChange={(e) => setName(e.currentTarget.value)} maxLength={100} required withAsterisk={false} data-autofocus autoComplete="off" />
+      <Select
+        label={t("access.role")}
+        value={role}
+        onChange={(value) => setRole(value as Role)}
+        allowDeselect={false}
+        data={(["viewer", "operator", "admin"] as const).map((value) => ({ value, label: t(`access.${value}`) }))}
+      />
+      <NumberInput label={t("access.days")} value={days} onChange={setDays} min={1} max={3650} allowDecimal={false} />
+      {make.error && <Problem error={make.error} />}
+      <CommandLine text={`stackyard token create ${options.join(" ")}`} />
+      <div className="buttons">
+        <Button variant="default" onClick={close}>{t("cancel")}</Button>
+        <Button type="submit" loading={make.isPending} disabled={name === ""}>{t("access.make")}</Button>
+      </div>
+    </form>
+  );
+}
+
+const PAGE = 50;
+
+function Audit() {
+  const { t } = useTexts();
+  const query = useInfiniteQuery({
+    queryKey: ["audit"],
+    initialPageParam: undefined as string | undefined,
+    queryFn: ({ pageParam }) => get(api.GET("/api/v1/audit", { params: { query: { limit: PAGE, ...(pageParam ? { before: pageParam } : {}) } } })),
+    getNextPageParam: (last) => (last.length < PAGE ? undefined : last.at(-1)?.id),
+  });
+  return (
+    <section className="panel">
+      <h2>{t("access.audit")}</h2>
+      {query.error && <div className="pad"><Problem error={query.error} retry={() => void query.refetch()} /></div>}
+      <table className="rows cards">
+        <thead>
+          <tr>
+            <th scope="col">{t("access.at")}</th>
+            <th scope="col">{t("access.who")}</th>
+            <th scope="col">{t("access.what")}</th>
+            <th scope="col">{t("access.result")}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {query.data?.pages.flat().map((entry) => (
+            <tr key={entry.id}>
+              <td data-label={t("access.at")}><Ago at={entry.at} /></td>
+              <td data-label={t("access.who")}>{entry.who}</td>
+              <td className="full mono">{entry.verb.split(" ")[0]} {entry.target}</td>
+              <td data-label={t("access.result")}><Result result={entry.result ?? null} /></td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {query.hasNextPage && <div className="pad"><Button variant="default" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>{t("access.older")}</Button></div>}
+    </section>
+  );
+}
+
+function Result({ result }: { result: string | null }) {
+  const { t } = useTexts();
+  if (result === null) return <StateMark state="waiting" text={t("access.unfinished")} />;
+  return <StateMark state={result.startsWith("2") || result.startsWith("1") ? "ok" : "failed"} text={result} />;
+}

@@ -1,0 +1,227 @@
+import { ActionIcon, Button, Tooltip } from "@mantine/core";
+import { IconArrowBackUp, IconMinus, IconPlus, IconTerminal2, IconFileText } from "@tabler/icons-react";
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { Fragment, lazy, Suspense, useState } from "react";
+import { api, get, type Replica, type Service, type Stack } from "../api/client";
+import { isJob, serviceState, stackState } from "../api/health";
+import { stacks, useMay } from "../api/queries";
+import { shell } from "../format";
+import { useTexts } from "../i18n";
+import { CommandLine } from "../parts/command";
+import { Confirm, type Question } from "../parts/confirm";
+import { Dialog } from "../parts/dialog";
+import { ContainerState } from "../parts/container";
+import { Logs } from "../parts/logs";
+import { Loaded, Problem } from "../parts/problem";
+import { StateMark } from "../parts/state";
+import { Ago } from "../parts/time";
+import { Missing } from "./missing";
+
+const Terminal = lazy(() => import("../parts/terminal"));
+
+export function StackPage() {
+  const { t } = useTexts();
+  const { yard, name } = useParams({ from: "/stacks/$yard/$name" });
+  const query = useQuery(stacks);
+  return (
+    <Loaded query={query}>
+      {(all) => {
+        const stack = all.find((s) => s.yard === yard && s.name === name);
+        return stack ? <Page stack={stack} /> : <Missing text={t("stack.gone")} />;
+      }}
+    </Loaded>
+  );
+}
+
+/** Words of the command line for a stack. */
+export function command(stack: Stack, verb: string, ...rest: string[]): string {
+  return ["stackyard stack", verb, "--yard", shell(stack.yard), shell(stack.name), ...rest].join(" ");
+}
+
+function Page({ stack }: { stack: Stack }) {
+  const { t } = useTexts();
+  const may = useMay("operator");
+  const navigate = useNavigate();
+  const { logs } = useSearch({ from: "/stacks/$yard/$name" });
+  const [question, setQuestion] = useState<Question | null>(null);
+  const [terminal, setTerminal] = useState<string | null>(null);
+  const path = { yard: stack.yard, stack: stack.name };
+  const show = (only: string | undefined) => {
+    const search = only === undefined ? {} : { logs: only };
+    void navigate({ to: "/stacks/$yard/$name", params: { yard: stack.yard, name: stack.name }, search });
+  };
+  const rollback = (): Question => ({
+    title: t("stack.rollbackTitle", { name: stack.name }),
+    text: t("stack.rollbackText"),
+    button: t("stack.rollback"),
+    command: command(stack, "rollback"),
+    run: () => get(api.POST("/api/v1/yards/{yard}/stacks/{stack}/rollback", { params: { path } })),
+  });
+  return (
+    <div className="page">
+      <div className="head">
+        <h1><span className="quiet"><Link to="/stacks">{t("stacks.title")}</Link> / {stack.yard} /</span> {stack.name}</h1>
+        <StateMark state={stackState(stack)} {...(stack.removing ? { text: t("state.removing") } : {})} />
+        <span className="quiet">{t("stacks.deployed")} <Ago at={stack.deployed} /></span>
+        <div className="end">
+          <Button.Group>
+            <Button variant={logs === undefined ? "light" : "default"} aria-pressed={logs === undefined} onClick={() => show(undefined)}>{t("stack.services")}</Button>
+            <Button variant={logs !== undefined ? "light" : "default"} aria-pressed={logs !== undefined} onClick={() => show("")}>{t("stack.logs")}</Button>
+          </Button.Group>
+          {may && (
+            <Tooltip label={t("stack.rollbackNone")} disabled={stack.has_previous}>
+              <Button
+                variant="default"
+                leftSection={<IconArrowBackUp size={15} />}
+                aria-disabled={!stack.has_previous || undefined}
+                data-disabled={!stack.has_previous || undefined}
+                onClick={() => stack.has_previous && setQuestion(rollback())}
+              >
+                {t("stack.rollback")}
+              </Button>
+            </Tooltip>
+          )}
+        </div>
+      </div>
+      {stack.status.reasons.length + stack.status.notes.length > 0 && (
+        <ul className="panel attention" aria-label={t("overview.attention")}>
+          {stack.status.reasons.map((reason) => <li key={reason}><StateMark state={stackState(stack)} /><p>{reason}</p></li>)}
+          {stack.status.notes.map((note) => <li key={note}><span /><p className="quiet">{note}</p></li>)}
+        </ul>
+      )}
+      {logs === undefined
+        ? <Services stack={stack} may={may} open={setTerminal} show={show} />
+        : <Logs stack={stack} only={logs} choose={show} />}
+      <CommandLine text={logs === undefined ? command(stack, "show") : command(stack, "logs", "-f", ...(logs ? [logs] : []))} />
+      <Confirm question={question} close={() => setQuestion(null)} />
+      <Dialog
+        opened={terminal !== null}
+        onClose={() => setTerminal(null)}
+        title={t("stack.terminalIn", { name: terminal ?? "" })}
+        size={960}
+        closeOnEscape={false}
+        closeOnClickOutside={false}
+      >
+        {terminal !== null && <Suspense><Terminal stack={stack} replica={terminal} /></Suspense>}
+      </Dialog>
+    </div>
+  );
+}
+
+interface Open {
+  stack: Stack;
+  may: boolean;
+  open: (replica: string) => void;
+  show: (logs: string) => void;
+}
+
+function Services({ stack, may, open, show }: Open) {
+  const { t } = useTexts();
+  return (
+    <section className="panel">
+      <table className="rows cards">
+        <thead>
+          <tr>
+            <th scope="col">{t("stack.service")}</th>
+            <th scope="col">{t("stack.state")}</th>
+            <th scope="col">{t("stack.image")}</th>
+            <th scope="col">{t("stack.replicas")}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {stack.status.services.map((service) => (
+            <Fragment key={service.name}>
+              <tr>
+                <td className="full strong">{service.name}</td>
+                <td data-label={t("stack.state")}>
+                  <StateMark state={serviceState(service)} />
+                  {service.why && <div className="why">{service.why}</div>}
+                </td>
+                <td data-label={t("stack.image")} className="mono">{service.image}</td>
+                <td data-label={t("stack.replicas")}><Scale stack={stack} service={service} may={may && !stack.removing} /></td>
+              </tr>
+              <tr className="sub">
+                <td colSpan={4}>
+                  {service.replicas.length === 0 ? <p className="quiet">{t("stack.noContainers")}</p>
+                    : <Replicas stack={stack} service={service} may={may} open={open} show={show} />}
+                </td>
+              </tr>
+            </Fragment>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+function Scale({ stack, service, may }: { stack: Stack; service: Service; may: boolean }) {
+  const { t } = useTexts();
+  const scale = useMutation({
+    mutationFn: (count: number) =>
+      get(
+        api.POST("/api/v1/yards/{yard}/stacks/{stack}/scale", {
+          params: { path: { yard: stack.yard, stack: stack.name } },
+          body: { services: { [service.name]: count } },
+        }),
+      ),
+  });
+  const fixed = !may || service.mode !== "replicated";
+  const count = <output aria-label={t("stack.scaleOf", { name: service.name })}>{service.ready} / {service.desired}</output>;
+  const kind = isJob(service) ? t("stack.job") : service.mode === "global" ? t("stack.global") : null;
+  return (
+    <>
+      <span className="scale">
+        {!fixed && <ActionIcon variant="default" size="sm" disabled={service.desired === 0 || scale.isPending} onClick={() => scale.mutate(service.desired - 1)} aria-label={`${service.name}: ${t("stack.less")}`}><IconMinus size={13} /></ActionIcon>}
+        {count}
+        {!fixed && <ActionIcon variant="default" size="sm" disabled={scale.isPending} onClick={() => scale.mutate(service.desired + 1)} aria-label={`${service.name}: ${t("stack.more")}`}><IconPlus size={13} /></ActionIcon>}
+        {kind && <span className="quiet">{kind}</span>}
+      </span>
+      {scale.error && <Problem error={scale.error} />}
+    </>
+  );
+}
+
+function Replicas({ service, may, open, show }: Open & { service: Service }) {
+  const { t } = useTexts();
+  return (
+    <table className="rows inner" aria-label={t("stack.replicas") + " " + service.name}>
+      <thead>
+        <tr>
+          <th scope="col" className="a1">{t("stack.container")}</th>
+          <th scope="col" className="a2">{t("stack.host")}</th>
+          <th scope="col">{t("stack.state")}</th>
+          <th scope="col" className="num wide a4">{t("stack.restarts")}</th>
+          <th scope="col" className="a5"><span className="hidden">{t("stack.tools")}</span></th>
+        </tr>
+      </thead>
+      <tbody>
+        {service.replicas.map((replica) => (
+          <tr key={replica.name}>
+            <td>{replica.name} <span className="quiet mono wide">{replica.container?.slice(0, 12)}</span></td>
+            <td><Link to="/hosts/$id" params={{ id: replica.host }}>{replica.host_name}</Link></td>
+            <td><ContainerState replica={replica} service={service} /></td>
+            <td className="num wide">{replica.restarts}</td>
+            <td><Tools replica={replica} may={may} open={open} show={show} /></td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Tools({ replica, may, open, show }: Pick<Open, "may" | "open" | "show"> & { replica: Replica }) {
+  const { t } = useTexts();
+  return (
+    <div className="tools">
+      <Tooltip label={t("stack.logs")}>
+        <ActionIcon variant="subtle" color="gray" onClick={() => show(replica.name)} aria-label={t("stack.showLogs", { name: replica.name })}><IconFileText size={16} /></ActionIcon>
+      </Tooltip>
+      {may && replica.state === "running" && (
+        <Tooltip label={t("stack.terminal")}>
+          <ActionIcon variant="subtle" color="gray" onClick={() => open(replica.name)} aria-label={t("stack.terminalIn", { name: replica.name })}><IconTerminal2 size={16} /></ActionIcon>
+        </Tooltip>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,35 @@
+import { ActionIcon, CopyButton, Tooltip } from "@mantine/core";
+import { IconCheck, IconCopy } from "@tabler/icons-react";
+import { useTexts } from "../i18n";
+
+/** A text with a button that copies it. */
+export function Command({ text, wrap }: { text: string; wrap?: boolean }) {
+  const { t } = useTexts();
+  return (
+    <span className={wrap ? "command wrap" : "command"}>
+      {/* It scrolls, so the keyboard must reach it. */}
+      {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
+      <code tabIndex={0}>{text}</code>
+      <CopyButton value={text}>
+        {({ copied, copy }) => (
+          <Tooltip label={copied ? t("copied") : t("copy")}>
+            <ActionIcon variant="subtle" color="gray" size="sm" onClick={copy} aria-label={`${copied ? t("copied") : t("copy")}: ${text}`}>
+              {copied ? <IconCheck size={14} /> : <IconCopy size={14} />}
+            </ActionIcon>
+          </Tooltip>
+        )}
+      </CopyButton>
+    </span>
+  );
+}
+
+/** The end of each page: the command line that does the same. */
+export function CommandLine({ text }: { text: string }) {
+  const { t } = useTexts();
+  return (
+    <div className="cli">
+      <span>{t("cli")}</span>
+      <Command text={text} />
+    </div>
+  );
+}

@@ -1,0 +1,48 @@
+import { Button, Loader } from "@mantine/core";
+import { IconAlertOctagon } from "@tabler/icons-react";
+import type { UseQueryResult } from "@tanstack/react-query";
+import type { ReactNode } from "react";
+import { asApiError, type ApiError } from "../api/client";
+import { useTexts, type Key } from "../i18n";
+
+/** What to do about an error that the server's own words do not say. */
+export function hint(error: ApiError): Key | undefined {
+  switch (error.status) {
+    case 0:
+      return "problem.hint0";
+    case 401:
+      return "problem.hint401";
+    case 403:
+      return "problem.hint403";
+    case 429:
+      return "problem.hint429";
+    default:
+      return error.status >= 500 ? "problem.hint500" : undefined;
+  }
+}
+
+/** An error: what the server said, and what to do. */
+export function Problem({ error, retry }: { error: unknown; retry?: () => void }) {
+  const { t } = useTexts();
+  const told = asApiError(error);
+  const advice = hint(told);
+  return (
+    <div className="problem" role="alert">
+      <strong>
+        <IconAlertOctagon size={16} aria-hidden />
+        {told.status === 0 ? t("problem.network") : `${told.title} (${told.status})`}
+      </strong>
+      {told.message && <p>{told.message}</p>}
+      {advice && <p className="quiet">{t(advice)}</p>}
+      {retry && <div><Button variant="default" onClick={retry}>{t("retry")}</Button></div>}
+    </div>
+  );
+}
+
+/** What a query has, or why it has nothing. */
+export function Loaded<T>({ query, children }: { query: UseQueryResult<T>; children: (data: T) => ReactNode }) {
+  const { t } = useTexts();
+  if (query.data !== undefined) return children(query.data);
+  if (query.error) return <Problem error={query.error} retry={() => void query.refetch()} />;
+  return <div className="empty" role="status"><Loader size="xs" aria-label={t("loading")} /></div>;
+}

@@ -1,0 +1,22 @@
+import { useEffect, useState } from "react";
+import { ago } from "../format";
+import { useTexts } from "../i18n";
+
+/** The time now, in milliseconds, renewed so often. */
+export function useNow(every: number): number {
+  const [now, setNow] = useState(() => Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), every);
+    return () => clearInterval(timer);
+  }, [every]);
+  return now;
+}
+
+/** A time as seen from now; the exact one as a tooltip. */
+export function Ago({ at }: { at: string | null | undefined }) {
+  const { t, language } = useTexts();
+  const now = useNow(10_000);
+  if (!at) return <span className="quiet">{t("access.never")}</span>;
+  const time = Date.parse(at);
+  return <time dateTime={at} title={new Date(time).toLocaleString(language)} className="nowrap">{ago(time, now, language)}</time>;
+}
