@@ -1,0 +1,73 @@
+// A browser for the console's suite: Debian's Chromium, and what every page is watched for.
+import { execFile } from "node:child_process";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+// The console's own packages have it.
+export const require = createRequire(new URL("../../web/package.json", import.meta.url));
+const { chromium } = require("playwright-core");
+
+export const url = process.env.CONSOLE_URL;
+export const admin = process.env.CONSOLE_ADMIN;
+export const work = process.env.CONSOLE_WORK;
+const run = promisify(execFile);
+
+/** The command line, on the server's machine. */
+export const stackyard = async (...words) => (await run(process.env.STACKYARD, words)).stdout.trim();
+/** Verbs of tests/console/run. */
+export const machine = (...words) => run(fileURLToPath(new URL("run", import.meta.url)), words);
+export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+
+export async function browser() {
+  return chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
+}
+
+/** What no page may do: break its policy, fail, or ask anybody but the server. */
+export const complaints = [];
+
+export async function context(browser, options = {}) {
+  const context = await browser.newContext({
+    ignoreHTTPSErrors: true,
+    locale: "en-GB",
+    viewport: { width: 1440, height: 900 },
+    permissions: ["clipboard-read", "clipboard-write"],
+    ...options,
+  });
+  context.setDefaultTimeout(20_000);
+  await context.addInitScript(() => {
+    document.addEventListener("securitypolicyviolation", (e) => console.error(`policy: ${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}:${e.lineNumber}`));
+  });
+  context.on("request", (request) => {
+    const own = /^(https|wss):\/\//.test(request.url()) ? new URL(request.url()).host === new URL(url).host : request.url().startsWith("data:");
+    if (!own) complaints.push(`asks ${request.url()}`);
+  });
+  context.on("weberror", (error) => complaints.push(`fails: ${error.error()}`));
+  context.on("console", (message) => {
+    const expected = /Failed to load resource|WebSocket connection|ERR_/.test(message.text());
+    if (message.type() === "error" && !expected) complaints.push(`says: ${message.text()}`);
+  });
+  return context;
+}
+
+export async function signIn(page, token = admin) {
+  await page.goto(url);
+  await page.locator("input[type=password]").fill(token);
+  await page.locator("form button[type=submit]").click();
+  await page.locator("nav").waitFor();
+}
+
+/** Paths of all pages, with ids of things that are there. */
+export async function paths() {
+  const hosts = JSON.parse(await stackyard("--json", "host", "list"));
+  const host = hosts.find((h) => h.name === "h1");
+  return {
+    overview: "/",
+    hosts: "/hosts",
+    host: `/hosts/${host.id}`,
+    stacks: "/stacks",
+    stack: "/stacks/shop/site",
+    logs: "/stacks/shop/site?logs=",
+    access: "/access",
+  };
+}

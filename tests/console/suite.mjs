@@ -1,0 +1,348 @@
+// What a user does in the console, in a real browser; see tests/console/run.
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import assert from "node:assert/strict";
+import { admin, browser, complaints, context, machine, paths, require, signIn, sleep, stackyard, url, work } from "./browser.mjs";
+
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+let passed = 0;
+let failed = 0;
+
+async function check(name, run) {
+  const start = Date.now();
+  const seconds = () => `${((Date.now() - start) / 1000).toFixed(1)} s`;
+  try {
+    await run();
+    passed += 1;
+    console.log(`PASS ${name} (${seconds()})`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAIL ${name} (${seconds()})\n     ${String(error.stack ?? error).split("\n").slice(0, 12).join("\n     ")}`);
+    // What is open would be in the way of all that follows.
+    await page.goto(`${url}/`).catch(() => undefined);
+  }
+}
+
+async function within(seconds, what, condition) {
+  const end = Date.now() + seconds * 1000;
+  while (Date.now() < end) {
+    if (await condition()) return;
+    await sleep(200);
+  }
+  throw new Error(`not within ${seconds} s: ${what}`);
+}
+
+/** Serious findings of axe on the page as it is. Its own script is no part of the page. */
+async function findings(page) {
+  await sleep(400);
+  const session = await page.context().newCDPSession(page);
+  const { executionContextId } = await isolated(session, page);
+  const evaluate = async (expression) => {
+    const { result, exceptionDetails } = await session.send("Runtime.evaluate", { expression, contextId: executionContextId, awaitPromise: true, returnByValue: true });
+    if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
+    return result.value;
+  };
+  await evaluate(axe);
+  const all = await evaluate("axe.run().then((r) => r.violations.map((v) => ({ id: v.id, impact: v.impact, at: v.nodes.map((n) => n.target.join(' ') + ' ' + (n.any[0]?.message ?? '')) })))");
+  await session.detach();
+  return all.filter((f) => f.impact === "serious" || f.impact === "critical").map((f) => `${f.id}: ${f.at.join("; ")}`);
+}
+
+async function isolated(session) {
+  const { frameTree } = await session.send("Page.getFrameTree");
+  return session.send("Page.createIsolatedWorld", { frameId: frameTree.frame.id, worldName: "axe" });
+}
+
+const chromium = await browser();
+const here = await context(chromium);
+let page = await here.newPage();
+const go = async (path) => {
+  await page.goto(url + path);
+  await page.locator("h1").first().waitFor();
+};
+const text = (locator) => locator.innerText();
+const row = (name) => page.locator("tbody tr", { hasText: name }).first();
+const replicas = (service) => page.getByLabel(`Containers of ${service}`);
+
+await check("a bad token is refused with the server's words", async () => {
+  await page.goto(url);
+  await page.getByLabel("Token", { exact: true }).fill(`sya_${"0".repeat(64)}`);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  assert.match(await text(page.getByRole("alert")), /was it revoked/);
+});
+await check("signing in: no script can read the token or the session", async () => {
+  await signIn(page);
+  const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
+  assert.doesNotMatch(kept, /sy[as]_/);
+  const [cookie] = await here.cookies();
+  assert.deepEqual([cookie.name, cookie.httpOnly, cookie.secure, cookie.sameSite], ["__Host-stackyard", true, true, "Strict"]);
+});
+await check("assets are compressed and kept for ever, the page is not", async () => {
+  const answers = [];
+  page.on("response", (r) => answers.push(r));
+  await page.reload();
+  await page.locator("nav").waitFor();
+  page.removeAllListeners("response");
+  const assets = answers.filter((r) => r.url().includes("/assets/"));
+  assert.ok(assets.length >= 2);
+  for (const asset of assets) {
+    const headers = await asset.allHeaders();
+    assert.match(headers["cache-control"], /immutable/);
+    assert.equal(headers["content-encoding"], "br", asset.url());
+  }
+  const html = await answers.find((r) => r.url() === `${url}/`).allHeaders();
+  assert.equal(html["cache-control"], "no-store");
+  assert.doesNotMatch(html["content-security-policy"], /unsafe/);
+});
+await check("the overview has the yard with its host and stack", async () => {
+  const yard = page.getByLabel("shop", { exact: true });
+  await yard.getByRole("link", { name: "site" }).waitFor();
+  assert.match(await text(yard), /4 of 4 work/);
+  await yard.getByRole("link", { name: "h1" }).waitFor();
+  await page.getByText("All hosts and stacks are as they should be.").waitFor();
+});
+await check("a machine joins with the line of the dialog, which tells when it has", async () => {
+  await go("/hosts");
+  await page.getByRole("button", { name: "Join a host" }).click();
+  await page.getByLabel("Name (optional)").fill("h2");
+  await page.getByRole("button", { name: "Make the command" }).click();
+  const command = page.locator("[role=dialog] .wrap code");
+  await command.waitFor();
+  const line = await text(command);
+  await page.locator("[role=dialog] .wrap button").click();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), line);
+  await page.getByText(/for 14:\d\d/).waitFor();
+  await machine("agent", "h2", /syj_[0-9a-f]{64}/.exec(line)[0]);
+  await page.getByText("h2 has joined").waitFor();
+  await page.getByRole("button", { name: "Close", exact: true }).last().click();
+  await row("h2").getByText("ready").waitFor();
+});
+await check("hosts tell capacity and use", async () => {
+  await within(40, "h2 reports", async () => (await row("h2").locator("progress").count()) === 2);
+  assert.match(await text(row("h2")), /GiB \/ [\d.]+ GiB/);
+});
+await check("a stack's containers, and where they run", async () => {
+  await go("/stacks");
+  await page.getByRole("link", { name: "site" }).click();
+  assert.equal(await text(replicas("web")), "2 / 2");
+  await page.getByText("running, healthy").first().waitFor();
+  await page.getByText("done", { exact: true }).waitFor();
+});
+await check("scaled here, it has more; scaled elsewhere, the page tells without being asked", async () => {
+  await page.getByRole("button", { name: "web: One more" }).click();
+  await within(120, "3 / 3", async () => (await text(replicas("web"))) === "3 / 3");
+  await within(20, "one on h2", async () => (await row("web-3").innerText()).includes("h2"));
+  await stackyard("stack", "scale", "site", "web=2");
+  await within(20, "2 / 2", async () => (await text(replicas("web"))) === "2 / 2");
+});
+await check("logs of all containers: followed, and searched", async () => {
+  await page.getByRole("button", { name: "Logs", exact: true }).click();
+  const log = page.getByRole("log");
+  await log.getByText("migrated 12 tables").waitFor();
+  await log.getByText("ready for connections").waitFor();
+  await stackyard("stack", "exec", "-T", "site", "web", "sh", "-c", "echo a line that comes later >/proc/1/fd/1");
+  await log.getByText("a line that comes later").waitFor();
+  await page.getByLabel("Search the lines").fill("MIGRATED");
+  await page.getByText(/1 of \d+ lines/).waitFor();
+  assert.equal(await log.locator("mark").count(), 1);
+  await page.getByLabel("Search the lines").fill("");
+  await page.getByRole("combobox", { name: "Containers" }).click();
+  await page.getByRole("option", { name: "db", exact: true }).click();
+  await log.getByText("ready for connections").waitFor();
+  assert.equal(await log.getByText("migrated 12 tables").count(), 0);
+});
+await check("a terminal in a container", async () => {
+  await go("/stacks/shop/site");
+  await page.getByRole("button", { name: /^Terminal in web-1/ }).click();
+  const screen = page.locator(".xterm-rows");
+  await screen.waitFor();
+  await page.keyboard.type("cat /www/index.html; stty size\n");
+  await screen.getByText("version 2").waitFor();
+  const size = /(\d+) (\d+)/.exec((await screen.innerText()).split("version 2").at(-1));
+  assert.ok(Number(size[2]) > 80, `the program was told the size: ${size?.[0]}`);
+  await page.keyboard.type("exit 3\n");
+  await page.getByText("ended with status 3").waitFor();
+  assert.deepEqual(await findings(page), []);
+  await page.getByRole("button", { name: "Close", exact: true }).click();
+});
+await check("an update is rolled back after a question", async () => {
+  await page.getByRole("button", { name: "Roll back" }).click();
+  await page.locator("[role=dialog]").getByRole("button", { name: "Roll back", exact: true }).click();
+  await within(90, "the version before", async () => (await row("web").innerText()).includes("app:1") && (await text(replicas("web"))) === "2 / 2");
+});
+await check("a host is drained, and taken back", async () => {
+  await go("/hosts");
+  await page.getByRole("button", { name: "Actions on h1" }).click();
+  await page.getByRole("menuitem", { name: "Drain" }).click();
+  await page.locator("[role=dialog]").getByRole("button", { name: "Drain", exact: true }).click();
+  await row("h1").getByText("drained").waitFor();
+  await page.getByRole("link", { name: "h2" }).click();
+  await within(60, "all on h2", async () => (await page.locator("tbody tr").count()) >= 3);
+  await go("/hosts");
+  await page.getByRole("button", { name: "Actions on h1" }).click();
+  await page.getByRole("menuitem", { name: "End draining" }).click();
+  await row("h1").getByText("ready").waitFor();
+});
+await check("a host whose agent dies is away, and comes back, on the page that is open", async () => {
+  process.kill(Number(readFileSync(`${work}/h1/agent.pid`, "utf8")), "SIGKILL");
+  await row("h1").getByText("away").waitFor();
+  await machine("agent", "h1");
+  await row("h1").getByText("ready").waitFor({ timeout: 60_000 });
+});
+await check("a server that is killed is told; when it is back, so is the page", async () => {
+  process.kill(Number(readFileSync(`${work}/server.pid`, "utf8")), "SIGKILL");
+  try {
+    await page.getByText("Not connected").waitFor();
+  } finally {
+    await machine("server");
+  }
+  await page.getByText("Not connected").waitFor({ state: "detached", timeout: 60_000 });
+  await row("h2").getByText("ready").waitFor({ timeout: 60_000 });
+});
+let viewer = "";
+await check("a token is made, and shown once", async () => {
+  await go("/access");
+  await page.getByRole("button", { name: "New token" }).click();
+  await page.getByLabel("Name", { exact: true }).fill("guest");
+  await page.getByRole("button", { name: "Make the token" }).click();
+  viewer = await text(page.locator("[role=dialog] .wrap code"));
+  assert.match(viewer, /^sya_[0-9a-f]{64}$/);
+  await page.getByRole("button", { name: "Close", exact: true }).last().click();
+  await row("guest").getByText("viewer").waitFor();
+  assert.doesNotMatch(await page.content(), /sya_[0-9a-f]/);
+});
+await check("a viewer sees, and is not offered what is not theirs", async () => {
+  const there = await context(chromium);
+  const other = await there.newPage();
+  await signIn(other, viewer);
+  await other.goto(`${url}/hosts`);
+  await other.getByRole("link", { name: "h1" }).waitFor();
+  assert.equal(await other.getByRole("button", { name: "Join a host" }).count(), 0);
+  assert.equal(await other.getByRole("button", { name: /^Actions on/ }).count(), 0);
+  await other.goto(`${url}/stacks/shop/site`);
+  await other.getByText("running, healthy").first().waitFor();
+  assert.equal(await other.getByRole("button", { name: /One more|Roll back|Terminal/ }).count(), 0);
+  await other.goto(`${url}/access`);
+  await other.getByText("you are signed in as viewer").waitFor();
+  const refused = await other.evaluate(async () => (await fetch("/api/v1/tokens")).status);
+  assert.equal(refused, 403);
+
+  await page.getByRole("button", { name: "Revoke guest" }).click();
+  await page.locator("[role=dialog]").getByRole("button", { name: "Revoke", exact: true }).click();
+  await other.getByLabel("Token", { exact: true }).waitFor({ timeout: 30_000 });
+  await there.close();
+});
+await check("the audit log tells who did what", async () => {
+  await go("/access");
+  await row("/api/v1/tokens").getByText("token console").waitFor();
+  await page.getByText("POST /api/v1/session").first().waitFor();
+});
+const pages = await paths();
+for (const [name, path] of Object.entries(pages)) {
+  for (const colorScheme of ["light", "dark"]) {
+    await check(`no serious finding of axe: ${name}, ${colorScheme}`, async () => {
+      await page.emulateMedia({ colorScheme });
+      await go(path);
+      assert.deepEqual(await findings(page), []);
+    });
+  }
+}
+await check("no serious finding of axe: dialogs", async () => {
+  await go("/hosts");
+  await page.getByRole("button", { name: "Join a host" }).click();
+  await page.getByLabel("Name (optional)").waitFor();
+  assert.deepEqual(await findings(page), []);
+  await page.getByRole("button", { name: "Make the command" }).click();
+  await page.locator("[role=dialog] .wrap code").waitFor();
+  assert.deepEqual(await findings(page), []);
+});
+await check("on a phone nothing is wider than the screen", async () => {
+  await page.setViewportSize({ width: 390, height: 844 });
+  for (const [name, path] of Object.entries(pages)) {
+    await go(path);
+    await sleep(300);
+    const over = await page.evaluate(() => [...document.querySelectorAll("main, main .panel, main .head")].filter((e) => e.scrollWidth > e.clientWidth + 1).length);
+    assert.equal(over, 0, name);
+  }
+  assert.deepEqual(await findings(page), []);
+  await go("/stacks/shop/site");
+  const under = await page.evaluate(() => [...document.querySelectorAll(".inner .state")].filter((e) => e.getBoundingClientRect().right > e.closest("td").getBoundingClientRect().right + 1).length);
+  assert.equal(under, 0, "a state reaches into its neighbour");
+  await page.getByRole("button", { name: /^Terminal in web/ }).first().click();
+  await page.locator(".xterm-rows").waitFor();
+  const inside = await page.evaluate(() => document.querySelector(".terminal").getBoundingClientRect().right <= innerWidth);
+  assert.ok(inside, "the terminal is wider than the screen");
+  await page.setViewportSize({ width: 1440, height: 900 });
+});
+await check("the keyboard reaches everything, and shows where it is", async () => {
+  await go("/hosts");
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the content");
+  const seen = [];
+  for (let n = 0; n < 14; n++) {
+    await page.keyboard.press("Tab");
+    const at = await page.evaluate(() => {
+      const e = document.activeElement;
+      return { name: e.getAttribute("aria-label") ?? e.textContent.trim(), outline: getComputedStyle(e).outlineStyle };
+    });
+    seen.push(at);
+  }
+  for (const name of ["Hosts", "Access", "Account and appearance", "Join a host", "Actions on h1"]) {
+    const at = seen.find((s) => s.name.startsWith(name));
+    assert.ok(at, `${name} is not among ${seen.map((s) => s.name)}`);
+    assert.notEqual(at.outline, "none", name);
+  }
+});
+await check("Chinese, chosen here and kept; English again", async () => {
+  await page.getByRole("button", { name: /^Account and appearance/ }).click();
+  await page.getByText("中文").click();
+  await page.getByRole("heading", { name: "主机" }).waitFor();
+  await page.reload();
+  await page.getByRole("heading", { name: "主机" }).waitFor();
+  assert.equal(await page.evaluate(() => document.documentElement.lang), "zh-CN");
+  await page.getByRole("button", { name: /^账户与外观/ }).click();
+  await page.getByText("English").click();
+  await page.getByRole("heading", { name: "Hosts" }).waitFor();
+});
+await check("Chinese, chosen by the browser", async () => {
+  const there = await context(chromium, { locale: "zh-CN" });
+  const other = await there.newPage();
+  await other.goto(url);
+  await other.getByRole("button", { name: "登录" }).waitFor();
+  assert.deepEqual(await findings(other), []);
+  await there.close();
+});
+await check("dark, chosen here against the system", async () => {
+  await page.emulateMedia({ colorScheme: "light" });
+  await go("/");
+  await page.getByRole("button", { name: /^Account and appearance/ }).click();
+  await page.getByText("Dark").click();
+  await page.reload();
+  await page.locator("h1").waitFor();
+  assert.equal(await page.evaluate(() => document.documentElement.dataset.mantineColorScheme), "dark");
+});
+await check("a host is removed when its name was typed", async () => {
+  await go("/hosts");
+  await page.getByRole("button", { name: "Actions on h2" }).click();
+  await page.getByRole("menuitem", { name: "Remove" }).click();
+  const dialog = page.locator("[role=dialog]");
+  assert.ok(await dialog.getByRole("button", { name: "Remove", exact: true }).isDisabled());
+  await dialog.getByRole("textbox").fill("h2");
+  await dialog.getByRole("button", { name: "Remove", exact: true }).click();
+  await page.getByRole("link", { name: "h2" }).waitFor({ state: "detached" });
+});
+await check("signing out ends the session", async () => {
+  const [cookie] = await here.cookies();
+  await page.getByRole("button", { name: /^Account and appearance/ }).click();
+  await page.getByRole("menuitem", { name: "Sign out" }).click();
+  await page.getByLabel("Token", { exact: true }).waitFor();
+  const answer = spawnSync("curl", ["-sk", "-o", "/dev/null", "-w", "%{http_code}", "-b", `${cookie.name}=${cookie.value}`, `${url}/api/v1/hosts`]);
+  assert.equal(answer.stdout.toString(), "401");
+});
+await check("no page broke its policy, failed, or asked anybody else", async () => {
+  assert.deepEqual(complaints, []);
+});
+assert.ok(admin);
+await chromium.close();
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);
