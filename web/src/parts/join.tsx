@@ -27,7 +27,8 @@ function Form({ close }: { close: () => void }) {
   const [h, s, y] = [useQuery(hosts), useQuery(stacks), useQuery(yards)];
   const known = groupByYard((y.data ?? []).map((one) => one.name), h.data ?? [], s.data ?? []).map((one) => one.name);
   const pools = [...new Set((h.data ?? []).map((host) => host.pool).filter((pool) => pool !== ""))];
-  const [yard, setYard] = useState(known.length === 1 ? (known[0] ?? "") : "");
+  const [chosen, setYard] = useState<string | null>(null);
+  const yard = chosen ?? (known.length === 1 ? (known[0] ?? "") : "");
   const [pool, setPool] = useState("");
   const [name, setName] = useState("");
   const make = useMutation({
