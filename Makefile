@@ -1,4 +1,5 @@
-# `make quickstart` brings OpenStack up on this machine; `make test` checks everything.
+# `make quickstart` brings OpenStack up on this machine and a yard of container hosts on it; `make test`
+# checks everything.
 # Both install what they need first; both may be run again at any time.
 
 STACKYARD := $(or $(CARGO_TARGET_DIR),target)/release/stackyard
@@ -6,7 +7,7 @@ STACKYARD := $(or $(CARGO_TARGET_DIR),target)/release/stackyard
 .PHONY: help quickstart web build test lint unit web-check hosts console screenshots kolla images cloud bench fuzz clean
 
 help:
-	@echo 'make quickstart   build Stackyard, bring up OpenStack in containers, try it out'
+	@echo 'make quickstart   build Stackyard, bring up OpenStack, hosts and a stack on it'
 	@echo 'make build        the release binary with the console, $(STACKYARD)'
 	@echo 'make web          the console alone, web/dist, which the binary embeds'
 	@echo 'make test         lint + unit + web-check + hosts + console + kolla + images + cloud,'
@@ -27,13 +28,7 @@ help:
 quickstart:
 	scripts/setup run
 	$(MAKE) --no-print-directory build
-	$(STACKYARD) cloud up --yes
-	$(STACKYARD) cloud test
-	@echo
-	@echo 'OpenStack runs. Use it:'
-	@echo '  $(STACKYARD) cloud status'
-	@echo '  openstack --os-cloud local server list      (any OpenStack client; clouds.yaml is written)'
-	@echo '  $(STACKYARD) cloud down                     (keeps the data; --purge removes everything)'
+	scripts/quickstart $(STACKYARD)
 
 web:
 	scripts/web build
