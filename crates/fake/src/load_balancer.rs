@@ -12,6 +12,7 @@ impl World {
         let path = &request.path[1..];
         match (request.method, path) {
             ("GET", ["providers"]) => (200, json!({"providers": [{"name": "ovn", "description": "OVN"}]})),
+            ("GET", ["quotas", _]) => (200, json!({"quota": self.balancing_limits})),
             ("GET", ["loadbalancers"]) => self.list("loadbalancers", request),
             ("GET", ["loadbalancers", id]) => match self.get("loadbalancers", id) {
                 Some(balancer) => (200, json!({"loadbalancer": balancer})),

@@ -29,6 +29,8 @@ pub struct World {
     boot: Duration,
     /// How long volumes and load balancers take.
     slow: Duration,
+    /// Octavia's quota.
+    pub(crate) balancing_limits: BTreeMap<String, Option<i64>>,
 }
 
 /// A server, as far as its host is concerned.
@@ -86,6 +88,11 @@ impl World {
     /// Sets how long servers take to boot from now on.
     pub fn boots_in(&mut self, time: Duration) {
         self.boot = time;
+    }
+
+    /// Sets a limit of Octavia's quota, under one of its names; -1 is no limit.
+    pub fn limit_balancing(&mut self, name: &str, limit: i64) {
+        self.balancing_limits.insert(name.to_owned(), Some(limit));
     }
 
     /// How many there are in a collection.

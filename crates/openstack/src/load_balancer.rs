@@ -200,6 +200,9 @@ pub struct LoadBalancerPool {
     /// Its health monitor.
     #[serde(default)]
     pub healthmonitor_id: Option<String>,
+    /// Its members.
+    #[serde(default)]
+    pub members: Vec<PartOf>,
     /// The balancer.
     #[serde(default)]
     pub loadbalancers: Vec<PartOf>,

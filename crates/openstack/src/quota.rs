@@ -74,6 +74,29 @@ impl Cloud {
         Ok(self.call(crate::Method::GET, Service::Network, path).on("quota", "").read::<Answer>().await?.quota)
     }
 
+    /// Octavia's limits: `loadbalancer`, `listener`, `pool`, `member`, `healthmonitor`; -1 is no limit.
+    /// What is in use it does not tell.
+    /// <https://docs.openstack.org/api-ref/load-balancer/v2/#show-project-quota>
+    ///
+    /// # Errors
+    /// [`crate::Error::Api`].
+    pub async fn load_balancer_limits(&self) -> Result<BTreeMap<String, i64>> {
+        #[derive(Deserialize)]
+        struct Answer {
+            quota: BTreeMap<String, Option<i64>>,
+        }
+        let path = format!("/lbaas/quotas/{}", segment(&self.project_id().await?));
+        let call = self.call(crate::Method::GET, Service::LoadBalancer, path).on("quota", "");
+        let mut quota = call.read::<Answer>().await?.quota;
+        // Names of before Rocky, which newer ones tell too.
+        for (old, name) in [("load_balancer", "loadbalancer"), ("health_monitor", "healthmonitor")] {
+            if let Some(limit) = quota.remove(old).flatten() {
+                quota.entry(name.to_owned()).or_default().get_or_insert(limit);
+            }
+        }
+        Ok(quota.into_iter().filter_map(|(name, limit)| Some((name, limit?))).collect())
+    }
+
     async fn limits(&self, service: Service, names: &[(&str, &str, &str)]) -> Result<BTreeMap<String, Quota>> {
         #[derive(Deserialize)]
         struct Answer {

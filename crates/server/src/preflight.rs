@@ -1,13 +1,14 @@
 //! What can be known to fail before the first creation: names that nothing has, flavors without a
 //! disk, images that do not fit, quotas.
 
-use crate::act::is_ovn;
+mod load_balancer;
+
 use crate::error::Error;
 use crate::inventory::{Inventory, Reach};
 use crate::pools::{missing, will_be_too_large};
 use crate::steady::steady;
 use futures_util::future::try_join_all;
-use stackyard_core::yard::intend::{HostJoin, Intended, LoadBalancerSpec, Peer, Ref, Spec};
+use stackyard_core::yard::intend::{HostJoin, Intended, Peer, Ref, Spec};
 use stackyard_core::yard::plan::{Action, Plan};
 use stackyard_core::yard::{Key, Kind};
 use stackyard_openstack::{Cloud, Flavor, Image, Quota};
@@ -62,7 +63,7 @@ pub async fn preflight(
     machines(cloud, &specs, &mut found).await?;
     quotas(cloud, &specs, plan, &mut found).await?;
     if lack(&inventory.balancing).is_none() {
-        load_balancers(cloud, &specs, &mut found).await?;
+        load_balancer::check(cloud, &inventory.project, &specs, plan, &mut found).await?;
     }
     Ok(found)
 }
@@ -148,50 +149,6 @@ fn lack<T>(service: &Reach<T>) -> Option<&'static str> {
         Reach::Missing => Some("the cloud has no"),
         Reach::Forbidden => Some("the user may not use"),
     }
-}
-
-/// Octavia's provider, what it can do, and its quota.
-async fn load_balancers(cloud: &Cloud, specs: &[(&Key, &Spec)], found: &mut Found) -> Result<(), Error> {
-    let wanted: Vec<(&Key, &LoadBalancerSpec)> = specs
-        .iter()
-        .filter_map(|(key, spec)| if let Spec::LoadBalancer(of) = spec { Some((*key, &**of)) } else { None })
-        .collect();
-    if wanted.is_empty() {
-        return Ok(());
-    }
-    let mut known = steady(|_| {}, async || cloud.load_balancer_providers().await)
-        .await
-        .map_err(Error::cloud("asking for Octavia's providers"))?;
-    known.sort();
-    // An old name of the same.
-    known.retain(|p| p != "octavia");
-    if let [only] = known.as_slice() {
-        found.choices.provider = Some(only.clone());
-    }
-    for (key, of) in wanted {
-        if let Some(provider) = of.provider.as_ref().filter(|p| !known.contains(p) && *p != "octavia") {
-            found.blockers.push(format!("{key}: the cloud has no provider `{provider}`; it has {}", known.join(", ")));
-        }
-        if !is_ovn(of.provider.as_deref().or(found.choices.provider.as_deref())) {
-            continue;
-        }
-        for listener in &of.listeners {
-            let mut cannot = |what: &str, instead: &str| {
-                let label = listener.label();
-                found.blockers.push(format!("{key}, {label}: the provider `ovn` cannot do {what}; {instead}"));
-            };
-            if listener.protocol == "HTTP" {
-                cannot("HTTP", "use `proto: tcp`");
-            }
-            if listener.algorithm.is_some_and(|a| a != "SOURCE_IP_PORT") {
-                cannot("that algorithm", "leave it out, or use `source-ip-port`");
-            }
-            if listener.health.as_ref().is_some_and(|h| !matches!(h.monitor_type.as_str(), "TCP" | "UDP-CONNECT")) {
-                cannot("that health monitor", "use `type: tcp`");
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Flavors and images.

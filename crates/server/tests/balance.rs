@@ -104,6 +104,54 @@ async fn what_the_provider_cannot_do_is_found_before_the_first_creation() {
 }
 
 #[tokio::test]
+async fn octavias_quota_is_looked_at_before_the_first_creation() {
+    let fake = Fake::start(DELAY).await.unwrap();
+    let cloud = connect(&fake).await;
+    let listeners = json!([
+        {"port": 80, "servers": ["a", "b"], "healthMonitor": {"type": "tcp"}},
+        {"port": 443, "servers": ["a", "b"]},
+    ]);
+    let (first, none) = (yard(&listeners, json!({})), json!({"loadBalancers": [], "floatingIPs": []}));
+    let blockers =
+        async |wanted: &Intended| Session::begin(&cloud, wanted).await.unwrap().preflight().await.unwrap().blockers;
+    // The names of old, as long as there are no newer ones, and -1.
+    for (name, limit) in [("load_balancer", 0), ("listener", 1), ("pool", 2), ("member", 3), ("healthmonitor", -1)] {
+        fake.world().limit_balancing(name, limit);
+    }
+    assert_eq!(
+        blockers(&first).await,
+        [
+            "the quota `loadbalancer` has room for 0 more, 1 are needed",
+            "the quota `listener` has room for 1 more, 2 are needed",
+            "the quota `member` has room for 3 more, 4 are needed",
+        ]
+    );
+    assert_eq!(fake.world().left(), Vec::<String>::new());
+    assert_eq!(blockers(&yard(&json!([]), none)).await, Vec::<String>::new());
+
+    for (name, limit) in [("loadbalancer", 1), ("listener", 2), ("member", 4), ("healthmonitor", 1)] {
+        fake.world().limit_balancing(name, limit);
+    }
+    up(&cloud, &first).await.unwrap();
+    // What is there counts, and what a replacement takes away does not.
+    let second = json!({"loadBalancers": [
+        {"name": "all", "listeners": listeners},
+        {"name": "more", "listeners": [{"port": 53, "proto": "udp", "servers": ["a"], "healthMonitor": {"type": "udp-connect"}}]},
+    ]});
+    assert_eq!(
+        blockers(&yard(&listeners, second)).await,
+        ["loadbalancer", "listener", "pool", "member", "healthmonitor"]
+            .map(|name| format!("the quota `{name}` has room for 0 more, 1 are needed"))
+    );
+    let elsewhere = json!({"loadBalancers": [{"name": "all", "listeners": listeners, "address": "10.20.0.200"}]});
+    let moved = yard(&listeners, elsewhere);
+    let plan = Session::begin(&cloud, &moved).await.unwrap().plan;
+    assert!(plan.of(Kind::LoadBalancer).any(|s| s.action == Action::Discard), "{plan}");
+    assert_eq!(blockers(&moved).await, Vec::<String>::new());
+    vanishes(&fake).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_cloud_without_octavia_and_swift_says_so_only_where_they_are_wanted() {
     let fake = Fake::start(DELAY).await.unwrap();
     fake.without(&["load-balancer", "object-store"]);

@@ -43,6 +43,11 @@ impl Balancing {
         Self::with_parts(cloud, project, vec![balancer.clone()], |_| true).await
     }
 
+    /// The project's listeners, pools (with the ids of their members) and health monitors.
+    pub(crate) async fn parts(cloud: &Cloud, project: &str) -> Result<Self> {
+        Self::with_parts(cloud, project, Vec::new(), |_| false).await
+    }
+
     /// Lists the parts, and the members of those balancers that are `wanted`.
     async fn with_parts(
         cloud: &Cloud,
