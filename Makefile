@@ -15,7 +15,7 @@ help:
 	@echo 'make lint         format, clippy, cargo deny, layers'
 	@echo 'make unit         tests of the crates (against a real Docker Engine)'
 	@echo 'make web-check    the console: types, lint, tests, generated client, size of the first load'
-	@echo 'make hosts        stacks over several hosts: deploy, scale, update, kill, drain, remove'
+	@echo 'make hosts        stacks over several hosts: deploy, scale, update, kill, drain, remove; machines that join'
 	@echo 'make console      the console in a real Chromium against a real server with real agents'
 	@echo 'make screenshots  every page of the console, into target/screenshots'
 	@echo 'make kolla        our container contract against that of Kolla'

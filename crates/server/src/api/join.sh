@@ -1,6 +1,7 @@
 #!/bin/sh
-# Joins this machine to a Stackyard server: fetches the binary from it, joins, and keeps the agent
-# running. `stackyard host join` prints the line that runs this. May be run again after a failure.
+# Joins this machine to a Stackyard server: installs Docker Engine from the distribution's packages if
+# there is none, fetches the binary from the server, joins, and keeps the agent running. `stackyard host
+# join` prints the line that runs this. May be run again after a failure.
 set -eu
 
 server='' ca='' ca_sha256='' name='' bin=/usr/local/bin/stackyard
@@ -19,9 +20,11 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$server" ] || fail 'give --server https://HOST:PORT'
 [ -n "${STACKYARD_JOIN_TOKEN:-}" ] || fail 'no join token: set STACKYARD_JOIN_TOKEN'
+# Not for what is installed here to see.
+token=$STACKYARD_JOIN_TOKEN
+unset STACKYARD_JOIN_TOKEN
 [ "$(id -u)" = 0 ] || fail 'run this as root: it installs the agent'
 command -v curl >/dev/null || fail 'curl is missing; install it'
-command -v docker >/dev/null || fail 'Docker Engine is missing; install it (Debian: apt-get install docker.io)'
 
 case $(uname -m) in
     x86_64) arch=amd64 ;;
@@ -40,14 +43,40 @@ if [ -n "$ca_sha256" ]; then
     echo "$ca_sha256  $ca" | sha256sum -c - >/dev/null || fail "the CA of $server is not the one that was expected"
 fi
 
+# need PACKAGE...: installs the first one that the distribution has.
+need() {
+    for package in "$@"; do
+        echo "join: installs $package"
+        if command -v apt-get >/dev/null; then
+            # The lists of a fresh machine are old or not there, unattended upgrades hold the lock.
+            { apt-get -q -o DPkg::Lock::Timeout=300 update &&
+                DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 install -y \
+                    --no-install-recommends "$package"; } >"$work/log" 2>&1 && return 0
+        elif command -v dnf >/dev/null; then
+            dnf -q install -y "$package" >"$work/log" 2>&1 && return 0
+        elif command -v zypper >/dev/null; then
+            zypper -q --non-interactive install "$package" >"$work/log" 2>&1 && return 0
+        else
+            return 1
+        fi
+    done
+    tail -n 5 "$work/log" >&2
+    return 1
+}
+if ! command -v dockerd >/dev/null && ! command -v docker >/dev/null; then
+    need docker.io docker moby-engine docker-ce || fail 'Docker Engine is missing and cannot be installed; install it'
+    if [ -d /run/systemd/system ]; then
+        systemctl enable --quiet --now docker.service || fail 'Docker Engine does not start: see journalctl -u docker'
+    fi
+fi
+
 # A running binary cannot be written over, but another can take its place.
 curl -fsS --cacert "$ca" "$server/agent/$arch" -o "$bin.new" || fail "cannot fetch the agent from $server"
 chmod 755 "$bin.new"
 mv "$bin.new" "$bin"
 
-export STACKYARD_JOIN_TOKEN
-"$bin" agent join --server "$server" --ca "$ca" ${name:+--name "$name"} || fail 'the machine has not joined'
-unset STACKYARD_JOIN_TOKEN
+STACKYARD_JOIN_TOKEN=$token "$bin" agent join --server "$server" --ca "$ca" ${name:+--name "$name"} ||
+    fail 'the machine has not joined'
 
 if [ -d /run/systemd/system ]; then
     cat > /etc/systemd/system/stackyard-agent.service <<UNIT
