@@ -4,6 +4,7 @@ use super::{Context, End};
 use crate::printer::table;
 use anyhow::Context as _;
 use clap::Subcommand;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use stackyard_server::client::Client;
 use stackyard_server::daemon::{self, DEFAULT_LISTEN, Detached, Server, Settings};
 use std::net::SocketAddr;
@@ -76,6 +77,7 @@ async fn serve(settings: Settings, context: &Context) -> anyhow::Result<End> {
         .with_ansi(false)
         .with_target(false)
         .init();
+    allow_open_files();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     // A server that was started from a terminal outlives it when it is detached.
@@ -94,6 +96,14 @@ async fn serve(settings: Settings, context: &Context) -> anyhow::Result<End> {
     }
     server.stop().await;
     Ok(End::Done)
+}
+
+/// Each agent's connection is an open file. A service has 1,024 unless it asks for more.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!("raising the limit of open files from {:?} to {:?}: {error}", limit.current, limit.maximum);
+    }
 }
 
 async fn detach(settings: Settings, context: &Context) -> anyhow::Result<End> {
