@@ -4,6 +4,7 @@ use super::{App, Changes, Path, Problem, now, time};
 use crate::auth::{Operator, Viewer};
 use axum::Json;
 use axum::extract::State;
+use axum::extract::rejection::StringRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -93,8 +94,9 @@ async fn yard_put(
     State(app): State<App>,
     Path(yard): Path<String>,
     headers: HeaderMap,
-    manifest: String,
+    manifest: Result<String, StringRejection>,
 ) -> Result<Response, Problem> {
+    let manifest = manifest?;
     check_name("yard", &yard)?;
     let now = now();
     match app.store().keep_yard(&yard, &manifest, expected(&headers)?, now).await? {

@@ -91,6 +91,12 @@ async fn what_cannot_be_read_is_a_problem() {
         assert_eq!(got, status, "{method} {path}: {answer}");
     }
     assert_eq!(running.call("GET", "/api/v1/audit?limit=many", token, None).await.0, StatusCode::BAD_REQUEST);
+    let ca = reqwest::Certificate::from_pem(running.ca.as_bytes()).unwrap();
+    let http = reqwest::Client::builder().tls_certs_only([ca]).no_proxy().build().unwrap();
+    let request = http.put(format!("{}/api/v1/yards/shop", running.url)).bearer_auth(token.unwrap());
+    let answer = request.body(vec![0xff, 0xfe]).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
     let long = json!({"value": "x".repeat(600 << 10)});
     assert_eq!(running.call("PUT", "/api/v1/yards/a/secrets/b", token, Some(&long)).await.0, StatusCode::BAD_REQUEST);
     let longer = json!({"value": "x".repeat(17 << 20)});
