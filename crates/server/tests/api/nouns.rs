@@ -93,7 +93,8 @@ async fn what_cannot_be_read_is_a_problem() {
     assert_eq!(running.call("GET", "/api/v1/audit?limit=many", token, None).await.0, StatusCode::BAD_REQUEST);
     let ca = reqwest::Certificate::from_pem(running.ca.as_bytes()).unwrap();
     let http = reqwest::Client::builder().tls_certs_only([ca]).no_proxy().build().unwrap();
-    let request = http.put(format!("{}/api/v1/yards/shop", running.url)).bearer_auth(token.unwrap());
+    let other = running.token("other", Role::Operator).await;
+    let request = http.put(format!("{}/api/v1/yards/shop", running.url)).bearer_auth(other);
     let answer = request.body(vec![0xff, 0xfe]).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
     assert_eq!(answer.headers()["content-type"], "application/problem+json");
