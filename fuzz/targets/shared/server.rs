@@ -4,7 +4,7 @@
 use stackyard_core::agent::{Facts, JoinRequest, Joined};
 use stackyard_server::daemon::{self, Server, Settings};
 use stackyard_server::hub::Timing;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -22,20 +22,13 @@ pub struct Asked {
     pub runtime: Runtime,
     home: PathBuf,
     server: Option<Server>,
-    connection: Option<BufReader<UnixStream>>,
     requests: u32,
 }
 
 impl Asked {
     pub fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let mut asked = Self {
-            runtime: runtime.expect("a runtime"),
-            home: PathBuf::new(),
-            server: None,
-            connection: None,
-            requests: 0,
-        };
+        let mut asked = Self { runtime: runtime.expect("a runtime"), home: PathBuf::new(), server: None, requests: 0 };
         asked.renew();
         asked
     }
@@ -45,7 +38,6 @@ impl Asked {
         if self.server.is_some() && self.requests < REQUESTS {
             return false;
         }
-        self.connection = None;
         if let Some(server) = self.server.take() {
             self.runtime.block_on(server.stop());
             let _ = std::fs::remove_dir_all(&self.home);
@@ -70,41 +62,27 @@ impl Asked {
     /// Sends a request: status and body of the answer. The server's own failures end the process.
     pub fn ask(&mut self, method: &str, path: &str, token: Option<&str>, body: &[u8]) -> (u16, Vec<u8>) {
         self.requests += 1;
-        let mut connection = self.connection.take().unwrap_or_else(|| {
-            let stream = UnixStream::connect(daemon::socket(&self.home)).expect("the server takes connections");
-            stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
-            BufReader::new(stream)
-        });
+        let mut stream = UnixStream::connect(daemon::socket(&self.home)).expect("the server takes connections");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         let bearer = token.map(|t| format!("authorization: Bearer {t}\r\n")).unwrap_or_default();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: server\r\n{bearer}content-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nhost: server\r\nconnection: close\r\n{bearer}\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
-        connection.get_mut().write_all(&[head.as_bytes(), body].concat()).expect("the server takes a request");
-        let (mut status, mut length, mut close) = (0, 0, false);
-        for number in 0.. {
-            let mut line = String::new();
-            connection.read_line(&mut line).unwrap_or_else(|e| panic!("{method} {path} is not answered: {e}"));
-            let line = line.trim_end().to_ascii_lowercase();
-            if number == 0 {
-                status = line.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status");
-            } else if line.is_empty() {
-                break;
-            } else if let Some(text) = line.strip_prefix("content-length:") {
-                length = text.trim().parse().expect("a length");
-            } else {
-                assert!(!line.starts_with("transfer-encoding:"), "{method} {path} is a stream");
-                close |= line == "connection: close";
-            }
-        }
-        let mut answer = vec![0; length];
-        connection.read_exact(&mut answer).expect("the whole answer");
+        stream.write_all(&[head.as_bytes(), body].concat()).expect("the server takes a request");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap_or_else(|e| panic!("{method} {path} is not answered: {e}"));
+        let end = answer.windows(4).position(|w| w == b"\r\n\r\n").expect("an answer with a head");
+        let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
+        assert!(!head.contains("\r\ntransfer-encoding:"), "{method} {path} is a stream");
+        let status: u16 = head.split(' ').nth(1).and_then(|s| s.parse().ok()).expect("a status");
+        let answer = answer.split_off(end + 4);
         assert!(status < 500, "{method} {path}: {status} {}", String::from_utf8_lossy(&answer));
         if status >= 400 {
             let problem: serde_json::Value = serde_json::from_slice(&answer).expect("problem details");
             assert_eq!(problem["status"], status, "{method} {path}");
         }
-        self.connection = (!close).then_some(connection);
         (status, answer)
     }
 
