@@ -54,7 +54,7 @@ pub(crate) async fn steady<T>(told: impl Fn(String), action: impl AsyncFn() -> R
 }
 
 /// Makes a thing that must not be made twice. After a failure that leaves open whether it was
-/// made, and after a conflict, `find` looks for it by its mark first.
+/// made, after a conflict and after a refusal, `find` looks for it by its mark first.
 pub(crate) async fn once<T>(
     told: impl Fn(String),
     unsure: impl Fn(),
@@ -67,6 +67,12 @@ pub(crate) async fn once<T>(
             Ok(made) => return Ok(made),
             Err(e) => e,
         };
+        // Neutron's word for a subnet that a killed run made after this one had looked.
+        if error.status() == Some(400)
+            && let Ok(Some(found)) = find().await
+        {
+            return Ok(found);
+        }
         let conflict = error.is_conflict() && !error.is_quota();
         if !(is_transient(&error) || conflict) || attempt >= ATTEMPTS {
             return Err(error);

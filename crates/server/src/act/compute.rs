@@ -126,19 +126,38 @@ impl Run<'_> {
         if let Some(group) = &server.group {
             body["os:scheduler_hints"] = json!({"group": self.refer(group)?});
         }
-        let mark = Some(self.mark(key));
         let make = async || {
             let call = self.cloud.call(Method::POST, Service::Compute, "/servers").on("server", &key.name);
             let made: Value = call.microversion(Server::KIND.microversion).json(&body).read().await?;
             Ok(made["server"]["id"].as_str().unwrap_or_default().to_owned())
         };
-        let known = |s: &Server| self.inventory.servers.iter().any(|k| k.id == s.id);
-        let find = async || {
-            let name = format!("^{}$", key.name.replace('.', "\\."));
-            let named: Vec<Server> = self.cloud.list(&[("name", &name)]).await?;
-            Ok(named.into_iter().find(|s| metadata_mark(&s.metadata) == mark && !known(s)).map(|s| s.id))
-        };
+        let find = async || Ok(self.new_servers(key).await?.pop().map(|s| s.id));
         Ok(once(self.told(key), self.unsure(), make, find).await?)
+    }
+
+    /// Servers with a key's mark that were not there when this run looked.
+    async fn new_servers(&self, key: &Key) -> stackyard_openstack::Result<Vec<Server>> {
+        let mark = Some(self.mark(key));
+        let known = |s: &Server| self.inventory.servers.iter().any(|k| k.id == s.id);
+        let name = format!("^{}$", key.name.replace('.', "\\."));
+        let named: Vec<Server> = self.cloud.list(&[("name", &name)]).await?;
+        Ok(named.into_iter().filter(|s| metadata_mark(&s.metadata) == mark && !known(s)).collect())
+    }
+
+    /// When a server of ours came to nothing: the one that a killed run had asked for, and that came
+    /// after this run had looked. It has our ports, so ours could not come up; ours goes.
+    async fn elder(&self, key: &Key, ours: &str) -> Option<String> {
+        let others = self.new_servers(key).await.ok()?;
+        let elder = others.into_iter().find(|s| s.id != ours && s.status != "ERROR")?.id;
+        self.told(key)(format!("a run that was killed has made it, too; that one stays ({elder})"));
+        removed(self.told(key), async || self.cloud.delete::<Server>(ours).await).await.ok()?;
+        self.steadily(key, async || self.cloud.wait_gone::<Server>(ours, LEAVE).await).await.ok()?;
+        Some(elder)
+    }
+
+    async fn active(&self, key: &Key, id: &str) -> stackyard_openstack::Result<()> {
+        let wait = async || self.cloud.wait_for::<Server>(id, &["ACTIVE"], BOOT).await;
+        steady(self.told(key), wait).await.map(drop)
     }
 
     fn metadata(&self, key: &Key, server: &ServerSpec) -> BTreeMap<String, String> {
@@ -243,10 +262,12 @@ impl Run<'_> {
         match key.kind {
             Kind::Server => {
                 let id = self.id(key)?;
-                let wait = async || self.cloud.wait_for::<Server>(&id, &["ACTIVE"], BOOT).await;
-                match steady(self.told(key), wait).await {
-                    Ok(_) => Ok(()),
-                    Err(e) => Err(self.explain(&id, e).await),
+                let Err(error) = self.active(key, &id).await else { return Ok(()) };
+                let Some(elder) = self.elder(key, &id).await else { return Err(self.explain(&id, error).await) };
+                self.note_id(key, elder.clone());
+                match self.active(key, &elder).await {
+                    Ok(()) => Ok(()),
+                    Err(e) => Err(self.explain(&elder, e).await),
                 }
             }
             Kind::Volume => {
