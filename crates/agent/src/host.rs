@@ -1,6 +1,7 @@
 //! What the tasks of a running agent share.
 
 use crate::error::chain;
+use crate::handed::Handed;
 use crate::http::Client;
 use crate::join::{Identity, note};
 use crate::state::StateDir;
@@ -44,11 +45,17 @@ pub(crate) struct Host {
     pub(crate) changed: Notify,
     /// One image at a time is fetched: two stacks often want the same.
     pub(crate) fetching: Mutex<()>,
+    /// Images that came from the server.
+    pub(crate) handed: Handed,
+    /// Work on a stack has ended.
+    pub(crate) worked: Notify,
 }
 
 impl Host {
     pub(crate) fn new(state: StateDir, onlooker: Arc<dyn Onlooker>) -> Self {
         Self {
+            handed: Handed::open(state.clone()),
+            worked: Notify::new(),
             state,
             onlooker,
             docker: watch::Sender::default(),

@@ -63,6 +63,7 @@ async fn hand_over(
     if id_of(docker, id).await.map_err(engine)?.is_none() {
         let step = format!("image {reference}");
         let begun = Instant::now();
+        host.handed.note(id, reference).map_err(|e| failed(chain(&e)))?;
         onlooker.see(Event::Started { step: step.clone(), doing: "fetching from the server".into() });
         let fetched = fetch(host, docker, reference, id).await.map_err(failed);
         onlooker.see(match &fetched {

@@ -31,6 +31,7 @@ pub mod config;
 mod docker;
 mod error;
 mod facts;
+mod handed;
 mod host;
 mod http;
 mod image;

@@ -124,6 +124,7 @@ impl Work {
             (progress.tried, progress.error) = (true, error);
         }
         self.host.changed.notify_one();
+        self.host.worked.notify_one();
         failed
     }
 

@@ -97,7 +97,19 @@ impl Parts {
         known.or_else(|| parse(service))
     }
 
+    /// Whether all that should run does, and all that should not is gone.
+    pub(crate) fn all_well(&self) -> bool {
+        let well = |w: &Worker| {
+            let progress = w.progress();
+            progress.tried && progress.error.is_none()
+        };
+        lock(&self.inner).workers.values().all(well)
+    }
+
     fn work(self: &Arc<Self>, desired: Desired) {
+        if let Err(e) = self.host.handed.use_by(&desired.parts) {
+            self.host.complain("images that nothing uses may stay", &e);
+        }
         let mut inner = lock(&self.inner);
         inner.revision = Some(desired.revision);
         let mut gone: BTreeSet<String> = inner.workers.keys().cloned().collect();
@@ -142,6 +154,7 @@ impl Parts {
                     inner.workers.remove(&name);
                     drop(inner);
                     parts.host.changed.notify_one();
+                    parts.host.worked.notify_one();
                     return;
                 }
             }

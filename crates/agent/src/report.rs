@@ -22,6 +22,12 @@ const GATHER: Duration = Duration::from_millis(100);
 /// Time for a health test that is run for a report.
 const TEST: Duration = Duration::from_secs(10);
 
+/// Lines of its log that a report has of a container that failed.
+const LINES: usize = 10;
+
+/// Characters of such a line at most.
+const WIDTH: usize = 300;
+
 /// Makes reports, for ever: when something changed, and now and then.
 pub(crate) async fn keep(host: &Host, parts: &Parts, out: &watch::Sender<Option<Report>>) {
     let mut due = Instant::now() + EVERY;
@@ -67,7 +73,32 @@ async fn part(engine: Result<&Engine, &String>, snapshot: &Snapshot) -> PartRepo
             }
         },
     };
-    PartReport { error, containers: seen.iter().filter_map(|s| container(snapshot, s)).collect() }
+    let containers = seen.iter().map(async |seen| {
+        let mut container = container(snapshot, seen)?;
+        if let Ok(engine) = engine
+            && has_failed(seen)
+        {
+            container.last_lines = last_lines(engine, snapshot, seen).await;
+        }
+        Some(container)
+    });
+    PartReport { error, containers: join_all(containers).await.into_iter().flatten().collect() }
+}
+
+/// Whether a container ended badly, is started again and again, or is not well.
+fn has_failed(seen: &Seen) -> bool {
+    match seen.state {
+        State::Exited(status) => status != 0,
+        State::Restarting => true,
+        _ => seen.health == Some(Tested::Unhealthy) || (seen.restarts > 0 && seen.health != Some(Tested::Healthy)),
+    }
+}
+
+async fn last_lines(engine: &Engine, snapshot: &Snapshot, seen: &Seen) -> Vec<String> {
+    let log = engine.last_lines(&snapshot.name, &seen.service, LINES);
+    // A report is not held up by an engine that does not answer.
+    let lines = tokio::time::timeout(TEST, log).await.unwrap_or_default();
+    lines.iter().map(|l| l.chars().take(WIDTH).collect()).collect()
 }
 
 /// Runs a health test that Docker has not got to yet: with Docker's own interval, a new
@@ -103,6 +134,7 @@ fn container(snapshot: &Snapshot, seen: &Seen) -> Option<ContainerReport> {
         healthy: seen.health.map(|h| h == Tested::Healthy),
         restarts: seen.restarts,
         started: seen.started,
+        last_lines: Vec::new(),
     })
 }
 

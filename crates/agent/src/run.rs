@@ -8,7 +8,7 @@ use crate::parts::Parts;
 use crate::prepare::volume;
 use crate::state::StateDir;
 use crate::status::Board;
-use crate::{Error, config, docker, join, link, mtu, report};
+use crate::{Error, config, docker, handed, join, link, mtu, report};
 use stackyard_core::agent::{AgentConfig, Report};
 use stackyard_core::progress::Onlooker;
 use std::path::{Path, PathBuf};
@@ -48,6 +48,7 @@ pub async fn run(options: Options, onlooker: Arc<dyn Onlooker>) -> Result<(), Er
         docker::watch(&host, &parts),
         mtu::watch(&host, &config),
         grow(&host, &config),
+        handed::tidy(&host, &parts),
         report::keep(&host, &parts, &reports),
         show(&board, reports.subscribe()),
         serve(&host, &parts, &options.config, &seen, &board),

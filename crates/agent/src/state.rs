@@ -6,6 +6,7 @@
 //! | `host.json` | id of the host, its token | must join again |
 //! | `nonce.json` | nonce of the join that goes on | cannot ask for a join again that was answered |
 //! | `desired.json` | what should run here | waits for the server to say it |
+//! | `images.json` | images that came from the server | never removes those |
 //! | `mtu.json` | MTU of container networks | finds it anew |
 //! | `status.json` | for `stackyard agent status` | is written anew |
 //! | `stacks/` | configs and secrets that are mounted | is written anew |
@@ -42,6 +43,8 @@ impl StateDir {
     /// Opens a state directory, which is made when it is missing.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, Error> {
         let dir = dir.into();
+        // Docker mounts files of it, and wants to know them from the root.
+        let dir = std::path::absolute(&dir).map_err(Error::file("make directory", &dir))?;
         DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(Error::file("make directory", &dir))?;
         Ok(Self(dir))
     }

@@ -170,7 +170,7 @@ async fn errors_are_reported_and_tried_again() {
     host.hub.inner.images.lock().unwrap().insert((web.image.clone(), id.clone()), saved.concat());
     let report = host.settled(1).await;
     assert!(all_run(&report, &stack, 1), "{report:#?}");
-    assert_eq!(id_of(&host.docker, &web.image).await.unwrap(), Some(id));
+    assert_eq!(id_of(&host.docker, &web.image).await.unwrap().as_ref(), Some(&id));
     let fetched = *host.hub.inner.fetched.lock().unwrap();
     host.kill();
     host.start();
@@ -178,10 +178,17 @@ async fn errors_are_reported_and_tried_again() {
     eventually("hello", async || host.hub.inner.hello.borrow().is_some()).await;
     host.settled(1).await;
     assert_eq!(*host.hub.inner.fetched.lock().unwrap(), fetched, "fetched once");
-    host.want(2, Vec::new());
-    host.hub.report("nothing", |r| r.revision == 2 && r.settled && r.parts.is_empty()).await;
-    let options = bollard::query_parameters::RemoveImageOptionsBuilder::new().force(true).build();
-    host.docker.api().remove_image(&web.image, Some(options), None).await.unwrap();
+    // The version before used it: a roll back would want it.
+    host.want(2, vec![part(&stack, 2, &[("web", speaker("x"))])]);
+    host.settled(2).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(id_of(&host.docker, &web.image).await.unwrap().as_ref(), Some(&id));
+    // Nobody can want it any more, also for an agent that did not fetch it itself.
+    host.kill();
+    host.want(3, Vec::new());
+    host.start();
+    host.hub.report("nothing", |r| r.revision == 3 && r.settled && r.parts.is_empty()).await;
+    eventually("the image goes", async || id_of(&host.docker, &id).await.unwrap().is_none()).await;
 }
 
 /// Makes an image that no other test has.

@@ -245,6 +245,9 @@ pub struct ContainerReport {
     pub restarts: i64,
     /// When it was started, in seconds since 1970.
     pub started: Option<i64>,
+    /// The last lines of its log, if it failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_lines: Vec<String>,
 }
 
 /// What a container does.

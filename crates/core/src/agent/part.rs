@@ -28,7 +28,7 @@ pub fn replica_name(service: &str, index: u32) -> String {
 
 /// What of a stack should run on one host: a stack of its own for the engine there, in which
 /// each replica is a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// The stack, without the content of configs and secrets. Services are named by
     /// [`replica_name`].
@@ -43,6 +43,14 @@ pub struct Part {
     pub generations: BTreeMap<String, u64>,
     /// Images that hosts can get from the server alone: image id by reference.
     pub images: BTreeMap<String, String>,
+}
+
+/// Shows no content of configs and secrets, nor environments, which may hold passwords.
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let replicas: Vec<&String> = self.replicas.keys().collect();
+        f.debug_struct("Part").field("stack", &self.stack.name).field("replicas", &replicas).finish_non_exhaustive()
+    }
 }
 
 impl Part {
@@ -94,7 +102,8 @@ mod tests {
         let files = BTreeMap::from([("a.conf".to_owned(), vec![0, 255, 10])]);
         let mut stack = Stack { name: "site".into(), ..Stack::default() };
         stack.secrets.insert("key".into(), Config { files });
-        stack.services.insert("web-1".into(), Service { image: "web:1".into(), ..Service::default() });
+        let environment = [("PASSWORD".to_owned(), "hunter2".to_owned())].into();
+        stack.services.insert("web-1".into(), Service { image: "web:1".into(), environment, ..Service::default() });
         let replica = Replica { service: "web".into(), index: 1 };
         let part = Part::pack(
             stack.clone(),
@@ -105,5 +114,7 @@ mod tests {
         let back: Part = serde_json::from_str(&text).unwrap();
         assert_eq!(back, part);
         assert_eq!(back.unpack(), stack);
+        let shown = format!("{part:?}");
+        assert!(shown.contains("web-1") && !shown.contains("hunter2") && !shown.contains("255"), "{shown}");
     }
 }

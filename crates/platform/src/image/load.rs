@@ -1,8 +1,9 @@
 //! Images that come as `docker save` wrote them.
 
-use crate::docker::{Docker, is_not_found};
-use bollard::query_parameters::{ImportImageOptionsBuilder, TagImageOptionsBuilder};
+use crate::docker::{Docker, is_not_found, status};
+use bollard::query_parameters::{ImportImageOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder};
 use futures_util::{Stream, TryStreamExt};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Longest time that the engine may be silent while it unpacks.
@@ -38,4 +39,26 @@ pub async fn tag(docker: &Docker, id: &str, reference: &str) -> Result<(), bolla
     };
     let options = TagImageOptionsBuilder::new().repo(repo).tag(tag).build();
     docker.api().tag_image(id, Some(options)).await
+}
+
+/// Removes the image `id` with these names of it. True when it is gone, or only others' names for it
+/// are left; false while a container uses it.
+pub async fn remove(docker: &Docker, id: &str, names: &BTreeSet<String>) -> Result<bool, bollard::errors::Error> {
+    let remove = async |what: &str| match docker.api().remove_image(what, None::<RemoveImageOptions>, None).await {
+        Ok(_) => Ok(true),
+        Err(e) if is_not_found(&e) => Ok(true),
+        Err(e) if status(&e) == Some(409) => Ok(false),
+        Err(e) => Err(e),
+    };
+    for name in names {
+        if id_of(docker, name).await?.as_deref() == Some(id) && !remove(name).await? {
+            return Ok(false);
+        }
+    }
+    match docker.api().inspect_image(id).await {
+        Ok(image) if image.repo_tags.as_ref().is_none_or(Vec::is_empty) => remove(id).await,
+        Ok(_) => Ok(true),
+        Err(e) if is_not_found(&e) => Ok(true),
+        Err(e) => Err(e),
+    }
 }

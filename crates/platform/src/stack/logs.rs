@@ -97,7 +97,7 @@ impl Engine {
     }
 
     /// The last lines of a service's log; none when it cannot be read.
-    pub(super) async fn last_lines(&self, stack: &str, service: &str, count: usize) -> Vec<String> {
+    pub async fn last_lines(&self, stack: &str, service: &str, count: usize) -> Vec<String> {
         let options = LogOptions { tail: Some(count), ..LogOptions::default() };
         let log = self.container_log(service.to_owned(), container_name(stack, service), options);
         let lines: Vec<String> = log.filter_map(async |l| l.ok()).map(|l| l.text).collect().await;

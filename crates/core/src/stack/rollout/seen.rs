@@ -66,26 +66,37 @@ pub fn look(slot: &Slot, service: &Service, job: bool, report: Option<&HostRepor
     let since = container.started.map_or(slot.since, |s| s.saturating_mul(1000).max(slot.since));
     match container.state {
         ContainerState::Exited(0) if job => Seen::Ended,
-        ContainerState::Exited(status) => Seen::Failed(format!("ended with status {status}")),
-        ContainerState::Restarting if container.restarts >= RESTARTS => restarts(container.restarts),
+        ContainerState::Exited(status) => failed(format!("ended with status {status}"), container),
+        ContainerState::Restarting if container.restarts >= RESTARTS => restarts(container),
         ContainerState::Created | ContainerState::Restarting | ContainerState::Paused => Seen::Working,
         ContainerState::Running if job => Seen::Working,
         ContainerState::Running => match container.healthy {
-            _ if slot.ready.is_none() && container.restarts >= RESTARTS => restarts(container.restarts),
+            _ if slot.ready.is_none() && container.restarts >= RESTARTS => restarts(container),
             Some(true) => Seen::Ready,
             None if now - since >= SETTLE => Seen::Ready,
             Some(false) if now - since > patience(service) => {
                 let error = error.and_then(|e| error_of(e, &slot.replica));
                 let waited = format!("not healthy after {} s", (now - since) / 1000);
-                Seen::Failed(error.map_or(waited, str::to_owned))
+                match error {
+                    Some(error) => Seen::Failed(error.to_owned()),
+                    None => failed(waited, container),
+                }
             }
             Some(false) | None => Seen::Working,
         },
     }
 }
 
-fn restarts(times: i64) -> Seen {
-    Seen::Failed(format!("ended {times} times and was started again each time"))
+fn restarts(container: &ContainerReport) -> Seen {
+    failed(format!("ended {} times and was started again each time", container.restarts), container)
+}
+
+/// What failed, with the end of the container's log below it, as the engine's own errors have it.
+fn failed(what: String, container: &ContainerReport) -> Seen {
+    match container.last_lines.as_slice() {
+        [] => Seen::Failed(what),
+        lines => Seen::Failed(format!("{what}\n  the last lines of its log:\n    {}", lines.join("\n    "))),
+    }
 }
 
 /// Milliseconds that a service has to become healthy.

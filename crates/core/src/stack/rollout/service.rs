@@ -295,7 +295,8 @@ impl<'a> Walk<'a> {
                 DependencyCondition::Healthy => "is healthy",
                 DependencyCondition::CompletedSuccessfully => "has ended",
             };
-            let why = progress.why.as_ref().map(|w| format!(" ({w})")).unwrap_or_default();
+            let why = progress.why.as_deref().and_then(|w| w.lines().next());
+            let why = why.map(|w| format!(" ({w})")).unwrap_or_default();
             Some(format!("waits until {other} {what}{why}"))
         })
     }

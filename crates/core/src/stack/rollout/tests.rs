@@ -113,6 +113,7 @@ impl World {
                         _ => ContainerState::Running,
                     };
                     let container = ContainerReport {
+                        last_lines: Vec::new(),
                         replica: replica.clone(),
                         generation,
                         id: format!("c{}", self.made),
