@@ -3,7 +3,7 @@ import type { Host, Replica, Service, Stack } from "./client";
 import { counts, groupByYard, hostState, replicaState, serviceState, stackState, worst } from "./health";
 
 const host = (over: Partial<Host>): Host => ({
-  id: "1", yard: "shop", pool: "", name: "web-1", labels: {}, connected: true, drain: false, joined: "", facts: {} as Host["facts"], revision: 0, ...over,
+  id: "1", yard: "shop", pool: "", name: "web-1", labels: {}, connected: true, drain: false, leaving: false, joined: "", facts: {} as Host["facts"], revision: 0, ...over,
 });
 const replica = (over: Partial<Replica>): Replica => ({
   name: "web-1", index: 1, host: "1", host_name: "h", state: "running", restarts: 0, generation: 1, ...over,
@@ -12,7 +12,7 @@ const service = (over: Partial<Service>): Service => ({
   name: "web", image: "i", mode: "replicated", desired: 1, running: 1, ready: 1, generation: 1, phase: "done", replicas: [], ...over,
 });
 const stack = (standing: Stack["status"]["standing"], services: Service[] = []): Stack => ({
-  yard: "shop", name: "site", removing: false, has_previous: false, deployed: "",
+  yard: "shop", name: "site", removing: false, declared: false, versions: [], deployed: "",
   status: { version: 1, standing, reasons: [], notes: [], services },
 });
 

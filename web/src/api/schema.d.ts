@@ -376,7 +376,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** The public half of a pool's SSH key, if there is one */
+        get: operations["ssh_key_show"];
         put?: never;
         /** The public half of a pool's SSH key; the key is made if there is none */
         post: operations["ssh_key"];
@@ -527,7 +528,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Goes back to the version before */
+        /**
+         * Goes back to an earlier version
+         * @description Answers with the version that it went back to.
+         */
         post: operations["stack_rollback"];
         delete?: never;
         options?: never;
@@ -622,6 +626,8 @@ export interface components {
             healthy?: boolean | null;
             /** @description Its id. */
             id: string;
+            /** @description The last lines of its log, if it failed. */
+            last_lines?: string[];
             /** @description Which replica of which service. */
             replica: components["schemas"]["Replica"];
             /**
@@ -661,6 +667,8 @@ export interface components {
         };
         /** @description Whether to drain. */
         Drain: {
+            /** @description Begin: its machine is about to go. End: only if it was begun for that. */
+            leaving?: boolean;
             /** @description Begin, or end. */
             on: boolean;
         };
@@ -780,6 +788,8 @@ export interface components {
             };
             /** @description When its agent was last connected, to some minutes; absent before the first time. */
             last_seen?: string | null;
+            /** @description It is set apart because its machine was about to go. */
+            leaving: boolean;
             /** @description Its name, one host's in the yard. */
             name: string;
             /** @description The pool; empty for a machine that belongs to none. */
@@ -1126,6 +1136,11 @@ export interface components {
         };
         /** @description A stack to deploy. */
         StackDeploy: {
+            /**
+             * @description It is in the yard's manifest: when it is not any more, it goes. A stack stays so whoever
+             *     deploys it next.
+             */
+            declared?: boolean;
             /** @description Only hosts of this pool are used. */
             pool?: string | null;
             /** @description The stack, with the content of its configs and secrets, as the command line packs it. */
@@ -1165,12 +1180,28 @@ export interface components {
              */
             version: number;
         };
+        /** @description A version of a stack: what was deployed once. */
+        StackVersion: {
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            number: number;
+            /** @description All of it worked once. */
+            worked: boolean;
+        };
         /** @description A stack. */
         StackView: {
+            /**
+             * Format: int64
+             * @description Number of the version that a roll back goes to unless told otherwise: the last one that
+             *     worked. Absent if there is none.
+             */
+            before?: number | null;
+            /** @description It came from the yard's manifest. */
+            declared: boolean;
             /** @description When it was last deployed (RFC 3339). */
             deployed: string;
-            /** @description Whether there is a version to go back to. */
-            has_previous: boolean;
             /** @description Its name. */
             name: string;
             /** @description Only hosts of this pool are used. */
@@ -1179,6 +1210,8 @@ export interface components {
             removing: boolean;
             /** @description How it stands: services with their containers, what is not as it should be. */
             status: components["schemas"]["StackStatus"];
+            /** @description Its versions that are kept, the newest first. */
+            versions: components["schemas"]["StackVersion"][];
             /** @description Its yard. */
             yard: string;
         };
@@ -2014,6 +2047,36 @@ export interface operations {
             };
         };
     };
+    ssh_key_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                yard: string;
+                pool: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PoolKey"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     ssh_key: {
         parameters: {
             query?: never;
@@ -2404,7 +2467,10 @@ export interface operations {
     };
     stack_rollback: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Number of the version; the last one that worked and is another than the newest if absent. */
+                to?: number;
+            };
             header?: never;
             path: {
                 yard: string;
@@ -2414,11 +2480,13 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            204: {
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["StackVersion"];
+                };
             };
             "4XX": {
                 headers: {

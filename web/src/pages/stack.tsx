@@ -51,6 +51,7 @@ function Page({ stack }: { stack: Stack }) {
     const search = only === undefined ? {} : { logs: only };
     void navigate({ to: "/stacks/$yard/$name", params: { yard: stack.yard, name: stack.name }, search });
   };
+  const back = typeof stack.before === "number";
   const rollback = (): Question => ({
     title: t("stack.rollbackTitle", { name: stack.name }),
     text: t("stack.rollbackText"),
@@ -70,13 +71,13 @@ function Page({ stack }: { stack: Stack }) {
             <Button variant={logs !== undefined ? "light" : "default"} aria-pressed={logs !== undefined} onClick={() => show("")}>{t("stack.logs")}</Button>
           </Button.Group>
           {may && (
-            <Tooltip label={t("stack.rollbackNone")} disabled={stack.has_previous}>
+            <Tooltip label={t("stack.rollbackNone")} disabled={back}>
               <Button
                 variant="default"
                 leftSection={<IconArrowBackUp size={15} />}
-                aria-disabled={!stack.has_previous || undefined}
-                data-disabled={!stack.has_previous || undefined}
-                onClick={() => stack.has_previous && setQuestion(rollback())}
+                aria-disabled={!back || undefined}
+                data-disabled={!back || undefined}
+                onClick={() => back && setQuestion(rollback())}
               >
                 {t("stack.rollback")}
               </Button>
