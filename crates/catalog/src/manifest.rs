@@ -1,5 +1,6 @@
 //! Manifests of yards: read with line and column in every error, all mistakes at once.
 
+use crate::answers::Answers;
 use crate::compose::open::Wanted;
 use crate::diag::{Log, Place, Problem, Problems};
 use crate::yaml::{self, Fields, Node, Reading, from_node};
@@ -24,10 +25,26 @@ pub struct Yard {
 /// A stack of a manifest.
 #[derive(Debug, Clone)]
 pub struct YardStack {
-    /// Its Compose files, to be read.
-    pub wanted: Wanted,
+    /// Its name.
+    pub name: String,
+    /// What it is made from.
+    pub source: StackSource,
     /// Only hosts of this pool are used.
     pub pool: Option<String>,
+}
+
+/// What a stack is made from.
+#[derive(Debug, Clone)]
+pub enum StackSource {
+    /// Compose files, to be read.
+    Compose(Wanted),
+    /// A package, to be rendered.
+    Package {
+        /// Its directory.
+        dir: PathBuf,
+        /// Answers to its questions.
+        answers: Answers,
+    },
 }
 
 /// Why there is no manifest.
@@ -93,15 +110,22 @@ pub fn read(file: &str, text: String, dir: &Path) -> Result<Yard, Problems> {
 /// Stacks, with the paths of their files from where we are.
 fn stacks(manifest: &Manifest, dir: &Path) -> Vec<YardStack> {
     let paths = |all: &[String]| all.iter().map(|p| dir.join(p)).collect();
-    let stack = |s: &Stack| YardStack {
-        wanted: Wanted {
-            files: paths(s.compose.all()),
-            name: Some(s.name.clone()),
-            profiles: s.profiles.clone(),
-            env_files: s.env_file.as_ref().map(|e| paths(e.all())).unwrap_or_default(),
-            variables: s.variables.clone(),
-        },
-        pool: s.pool.clone(),
+    let stack = |s: &Stack| {
+        let source = match &s.package {
+            Some(package) => {
+                let mut answers = Answers::default();
+                s.answers.iter().for_each(|(name, answer)| answers.set(name, answer.to_string()));
+                StackSource::Package { dir: beside(dir, package), answers }
+            }
+            None => StackSource::Compose(Wanted {
+                files: s.compose.as_ref().map(|c| paths(c.all())).unwrap_or_default(),
+                name: Some(s.name.clone()),
+                profiles: s.profiles.clone(),
+                env_files: s.env_file.as_ref().map(|e| paths(e.all())).unwrap_or_default(),
+                variables: s.variables.clone(),
+            }),
+        };
+        YardStack { name: s.name.clone(), source, pool: s.pool.clone() }
     };
     manifest.spec.stacks.iter().map(stack).collect()
 }
@@ -119,8 +143,32 @@ fn check_stacks(manifest: &Manifest, root: &Node, log: &Log) {
         if manifest.spec.stacks[..i].iter().any(|s| s.name == stack.name) {
             at("name", format!("there is another stack `{}`", stack.name));
         }
-        if stack.compose.all().is_empty() {
-            at("compose", "a Compose file is needed".into());
+        match (&stack.compose, &stack.package) {
+            (None, None) => at("name", "a stack needs `compose: FILE` or `package: ./DIRECTORY`".into()),
+            (Some(_), Some(_)) => at("package", "`compose` is there, too; keep one of them".into()),
+            (Some(files), None) if files.all().is_empty() => at("compose", "a Compose file is needed".into()),
+            (Some(_), None) if !stack.answers.is_empty() => {
+                at("answers", "answers are a package's; a Compose file has `variables`".into());
+            }
+            (None, Some(package)) => {
+                if !package.contains('/') && !package.starts_with('.') {
+                    at(
+                        "package",
+                        format!("no package `{package}` for hosts is built in; `./{package}` is a directory"),
+                    );
+                }
+                // What a package is asked is said by its questions alone.
+                for (key, given) in [
+                    ("profiles", !stack.profiles.is_empty()),
+                    ("envFile", stack.env_file.is_some()),
+                    ("variables", !stack.variables.is_empty()),
+                ] {
+                    if given {
+                        at(key, "this is for Compose files; a package has `answers`".into());
+                    }
+                }
+            }
+            (Some(_), None) => {}
         }
     }
 }

@@ -150,3 +150,35 @@ fn a_hooks_program_is_found_beside_the_manifest() {
         self::errors(&format!("{HEAD}  hosts:\n    - {{pool: a, flavor: f, image: i, join: {{dockr: {{}}}}}}\n"));
     assert!(errors.contains("unknown key `dockr`; did you mean `docker`?"), "{errors}");
 }
+
+#[test]
+fn stacks_are_made_from_compose_files_or_packages() {
+    let stacks = |lines: &str| format!("{HEAD}  stacks:\n{lines}");
+    let yard = read(
+        "yard.yaml",
+        stacks(
+            "    - {name: site, compose: [a.yaml, b.yaml], variables: {TAG: \"1\"}}\n    \
+             - {name: shop, package: ./shop, answers: {replicas: 3, tls: true, title: Ours}, pool: web}\n",
+        ),
+        Path::new("/yards"),
+    )
+    .expect("a manifest");
+    let StackSource::Compose(wanted) = &yard.stacks[0].source else { panic!("no Compose file") };
+    assert_eq!(wanted.files, [Path::new("/yards/a.yaml"), Path::new("/yards/b.yaml")]);
+    let StackSource::Package { dir, answers } = &yard.stacks[1].source else { panic!("no package") };
+    assert_eq!(
+        (dir.as_path(), format!("{answers:?}")),
+        (Path::new("/yards/./shop"), r#"{"replicas", "title", "tls"}"#.into())
+    );
+    assert_eq!(
+        errors(&stacks(
+            "    - {name: a}\n    - {name: b, compose: c.yaml, package: ./b}\n    - {name: c, package: openstack}\n    \
+             - {name: d, compose: c.yaml, answers: {x: 1}}\n    - {name: e, package: ./e, envFile: .env}\n"
+        )),
+        "yard.yaml:6:14: spec.stacks[0].name: a stack needs `compose: FILE` or `package: ./DIRECTORY`\n\
+         yard.yaml:7:43: spec.stacks[1].package: `compose` is there, too; keep one of them\n\
+         yard.yaml:8:26: spec.stacks[2].package: no package `openstack` for hosts is built in; `./openstack` is a directory\n\
+         yard.yaml:9:43: spec.stacks[3].answers: answers are a package's; a Compose file has `variables`\n\
+         yard.yaml:10:40: spec.stacks[4].envFile: this is for Compose files; a package has `answers`"
+    );
+}

@@ -28,7 +28,8 @@ pub struct Rendered {
     pub profiles: Vec<String>,
 }
 
-/// Renders a package: checks the answers, renders the templates, reads the Compose file.
+/// Renders a package for this machine: checks the answers, renders the templates, reads the
+/// Compose file.
 ///
 /// `stack` is the name of the stack, by default the package's. `secrets` must hold every
 /// secret that the package declares ([`Secrets::generate`]). Reads the package's files and
@@ -44,6 +45,31 @@ pub fn render(
     answers: &Answers,
     secrets: &Secrets,
     host: &HostFacts,
+) -> Result<Rendered, Error> {
+    render_to(package, stack, answers, secrets, Some(host))
+}
+
+/// Renders a package for the hosts of a yard. As [`render`], but there is no machine that facts
+/// could be about: a package that asks for them is refused.
+///
+/// # Errors
+///
+/// As of [`render`].
+pub fn render_for_hosts(
+    package: &Package,
+    stack: &str,
+    answers: &Answers,
+    secrets: &Secrets,
+) -> Result<Rendered, Error> {
+    render_to(package, Some(stack), answers, secrets, None)
+}
+
+fn render_to(
+    package: &Package,
+    stack: Option<&str>,
+    answers: &Answers,
+    secrets: &Secrets,
+    host: Option<&HostFacts>,
 ) -> Result<Rendered, Error> {
     let answers = answers.resolve(&package.questions)?;
     let names = package.secrets.iter().map(|s| s.name.clone());
@@ -81,7 +107,7 @@ pub fn render(
         variables,
         files: &files,
         home: None,
-        target: compose::Target::Engine,
+        target: if host.is_some() { compose::Target::Engine } else { compose::Target::Hosts },
     };
     let loaded = compose::load(&project);
     // A template that fails is also a problem of the Compose file that names it; the
@@ -95,10 +121,13 @@ pub fn render(
 
 /// Answers and host facts as Compose variables. Passwords are kept out: what is
 /// interpolated ends in a container's public description.
-fn variables(package: &Package, answers: &Resolved, host: &HostFacts) -> Variables {
+fn variables(package: &Package, answers: &Resolved, host: Option<&HostFacts>) -> Variables {
     let mut variables = Variables::strict(BTreeMap::new());
-    for (name, value) in host.variables() {
-        variables.set(name, value);
+    match host {
+        Some(host) => host.variables().into_iter().for_each(|(name, value)| variables.set(name, value)),
+        None => HostFacts::NAMES.iter().for_each(|name| {
+            variables.refuse(format!("host_{name}"), "it is about one machine, and this stack has several");
+        }),
     }
     for answer in answers.iter() {
         if answer.secret {

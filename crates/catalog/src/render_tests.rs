@@ -44,6 +44,25 @@ fn go(source: Memory, pairs: &[&str]) -> Result<Rendered, Error> {
 }
 
 #[test]
+fn for_hosts_there_is_no_machine_to_ask_about() {
+    let hosts = |compose: &str, conf: &str| {
+        let source = source().with("compose.yaml", compose).with("config/one.conf.j2", conf);
+        let package = Package::load(Arc::new(source))?;
+        let secrets = Secrets::from_yaml("s", "db: hunter2\n")?;
+        render_for_hosts(&package, "site", &Answers::default(), &secrets)
+    };
+    let good = "services: {web: {image: 'web:${tag}', configs: [one], deploy: {replicas: 3}}}\n\
+                configs: {one: {file: config/one.conf}}\n";
+    let stack = hosts(good, "{{ secrets.db }}").expect("rendered").stack;
+    assert_eq!((stack.name.as_str(), stack.services["web"].deploy.replicas), ("site", 3));
+    assert_eq!(stack.configs["one"].files[""], b"hunter2");
+    let error = hosts(COMPOSE, "").expect_err("a fact").to_string();
+    assert!(error.contains("host_name") && error.contains("this stack has several"), "{error}");
+    let error = hosts(good, "{{ host.cpus }}").expect_err("a fact").to_string();
+    assert!(error.contains("host.cpus") && !error.contains("hunter2"), "{error}");
+}
+
+#[test]
 fn files_are_rendered() {
     let rendered = go(source(), &["tag=2"]).expect("rendered");
     assert_eq!(rendered.profiles, ["core"]);

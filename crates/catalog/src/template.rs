@@ -68,7 +68,12 @@ pub(crate) struct Templates {
 }
 
 impl Templates {
-    pub(crate) fn new(source: Arc<dyn Source>, answers: &Resolved, secrets: &Secrets, host: &HostFacts) -> Self {
+    pub(crate) fn new(
+        source: Arc<dyn Source>,
+        answers: &Resolved,
+        secrets: &Secrets,
+        host: Option<&HostFacts>,
+    ) -> Self {
         let answer = |a: &Answer| match a {
             Answer::None => Value::from(()),
             Answer::Bool(b) => Value::from(*b),
@@ -82,18 +87,19 @@ impl Templates {
         let names = BTreeMap::from([
             ("answers", answer_values.keys().cloned().collect()),
             ("secrets", secret_values.keys().cloned().collect()),
-            ("host", HostFacts::NAMES.iter().map(|s| (*s).to_owned()).collect()),
+            ("host", HostFacts::NAMES.iter().filter(|_| host.is_some()).map(|s| (*s).to_owned()).collect()),
         ]);
         let context = minijinja::context! {
             answers => answer_values,
             secrets => secret_values,
-            host => minijinja::context! {
+            // Without one machine there is nothing that it could have.
+            host => host.map_or(Value::UNDEFINED, |host| minijinja::context! {
                 name => host.name.as_str(),
                 kvm => host.kvm,
                 ovs_kernel => host.ovs_kernel,
                 cpus => host.cpus,
                 memory_mib => host.memory_mib,
-            },
+            }),
         };
         let passwords = answers.iter().filter(|a| a.secret).map(|a| a.value.to_string());
         let hidden = secrets.iter().map(|(_, v)| v.to_owned()).chain(passwords);

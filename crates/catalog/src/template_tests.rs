@@ -25,7 +25,7 @@ fn render(files: &[(&str, &str)]) -> Result<String, TemplateError> {
     let answers = Answers::default().resolve(&package.questions).expect("resolved");
     let secrets = Secrets::from_yaml("s", "database_password: hunter2hunter2\n").expect("read");
     let host = HostFacts { name: "yard".into(), cpus: 2, memory_mib: 4096, ..HostFacts::default() };
-    let templates = Templates::new(source, &answers, &secrets, &host);
+    let templates = Templates::new(source, &answers, &secrets, Some(&host));
     templates.render(files[0].0).map(|b| String::from_utf8(b).expect("text"))
 }
 

@@ -194,6 +194,7 @@ async fn live(world: Arc<World>, host: String, mut socket: Socket) {
                 Some(Ok(Message::Text(text))) => {
                     if let ToAgent::Desired(desired) = serde_json::from_str(&text).unwrap() {
                         let container = |replica: &stackyard_core::agent::Replica, generation: u64| ContainerReport {
+                            last_lines: Vec::new(),
                             replica: replica.clone(),
                             generation,
                             id: format!("{host:0>64}"),
@@ -232,7 +233,7 @@ fn everywhere() -> StackDeploy {
     service.deploy.mode = Mode::Global;
     let stack =
         Stack { name: "everywhere".to_owned(), services: [("app".to_owned(), service)].into(), ..Stack::default() };
-    StackDeploy { stack: Packed::pack(stack), pool: None }
+    StackDeploy { stack: Packed::pack(stack), pool: None, declared: false }
 }
 
 /// Memory of a process in KiB.

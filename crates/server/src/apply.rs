@@ -184,7 +184,10 @@ impl<'a> Run<'a> {
                     let id = Box::pin(self.create(&step.key)).await?;
                     self.note_id(&step.key, id);
                 }
-                Action::Change => Box::pin(self.change(step)).await?,
+                Action::Change => {
+                    Box::pin(self.change(step)).await?;
+                    Box::pin(self.taken_back(step)).await?;
+                }
                 Action::Await | Action::Keep => {}
             }
         }

@@ -38,6 +38,7 @@ mod ssh;
 pub mod stack;
 mod steady;
 mod yard;
+mod yard_stacks;
 
 pub use apply::Run;
 pub use error::{Error, Failure, Failures};
@@ -47,3 +48,4 @@ pub use pools::{HostService, Member, Newcomer, SshTarget, Ticket};
 pub use preflight::{Choices, Found, preflight};
 pub use record::Records;
 pub use yard::{Session, Swept};
+pub use yard_stacks::YardStacks;

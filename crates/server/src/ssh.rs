@@ -30,24 +30,38 @@ fn key_name(pool: &str) -> String {
     format!(".ssh-key-{pool}")
 }
 
+/// The pool's private key, if there is one.
+async fn known_key(app: &App, yard: &str, pool: &str) -> Result<Option<PrivateKey>, Problem> {
+    let text = app.store().secret(yard, &key_name(pool)).await?;
+    text.map(|t| PrivateKey::from_openssh(t.as_bytes()).map_err(Problem::internal)).transpose()
+}
+
 /// The pool's private key, which is made if there is none.
 async fn private_key(app: &App, yard: &str, pool: &str) -> Result<PrivateKey, Problem> {
     /// Of two that come at once, the second finds what the first made.
     static MAKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let _turn = MAKING.lock().await;
-    let name = key_name(pool);
-    if let Some(text) = app.store().secret(yard, &name).await? {
-        return PrivateKey::from_openssh(text.as_bytes()).map_err(Problem::internal);
+    if let Some(key) = known_key(app, yard, pool).await? {
+        return Ok(key);
     }
     let key = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).map_err(Problem::internal)?;
     let text = key.to_openssh(LineEnding::LF).map_err(Problem::internal)?;
-    app.store().set_secret(yard, &name, &text, now()).await?;
+    app.store().set_secret(yard, &key_name(pool), &text, now()).await?;
     Ok(key)
 }
 
 /// The public half of a pool's key, as in authorized_keys.
 pub(crate) async fn public_key(app: &App, yard: &str, pool: &str) -> Result<String, Problem> {
-    let mut key = private_key(app, yard, pool).await?.public_key().clone();
+    public(&private_key(app, yard, pool).await?, yard, pool)
+}
+
+/// The same if there is a key already.
+pub(crate) async fn known_public_key(app: &App, yard: &str, pool: &str) -> Result<Option<String>, Problem> {
+    known_key(app, yard, pool).await?.map(|key| public(&key, yard, pool)).transpose()
+}
+
+fn public(key: &PrivateKey, yard: &str, pool: &str) -> Result<String, Problem> {
+    let mut key = key.public_key().clone();
     key.set_comment(format!("stackyard {yard}/{pool}"));
     key.to_openssh().map_err(Problem::internal)
 }

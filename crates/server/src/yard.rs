@@ -7,7 +7,7 @@ use crate::pools::{HostService, Known, Member, judge, stale};
 use crate::preflight::{Choices, Found, preflight};
 use futures_util::future::try_join;
 use stackyard_core::progress::{Event, Onlooker};
-use stackyard_core::yard::intend::{Intended, Spec};
+use stackyard_core::yard::intend::{Intended, ServerSpec, Spec};
 use stackyard_core::yard::observed::Observed;
 use stackyard_core::yard::plan::{Plan, plan, removal};
 use stackyard_core::yard::{Key, Kind};
@@ -59,7 +59,7 @@ impl<'a> Session<'a> {
         intended: &'a Intended,
         service: Option<&'a dyn HostService>,
     ) -> Result<Self, Error> {
-        let service = service.filter(|_| has_agents(intended));
+        let service = service.filter(|_| Self::has_agents(intended));
         let members = async {
             let Some(service) = service else { return Ok(None) };
             let asked = service.hosts(&intended.yard).await;
@@ -69,10 +69,11 @@ impl<'a> Session<'a> {
         let mut keys = HashMap::new();
         if let Some(service) = service {
             for pool in inventory.pools_with_keys(intended) {
-                let key = service.ssh_key(&intended.yard, pool).await;
+                let key = service.known_ssh_key(&intended.yard, pool).await;
                 let key =
                     key.map_err(|said| Error::Service { doing: "asking the server for a pool's SSH key", said })?;
-                keys.insert(pool.to_owned(), key);
+                // Without one, what the cloud has is of no use: nobody has the other half.
+                keys.insert(pool.to_owned(), key.unwrap_or_default());
             }
         }
         let mut observed = inventory.observe(&intended.yard, Some(intended));
@@ -119,14 +120,6 @@ async fn forget_stale(service: &dyn HostService, members: &[Member], inventory: 
     Ok(())
 }
 
-/// Whether a yard has hosts that join a Stackyard server.
-fn has_agents(intended: &Intended) -> bool {
-    intended
-        .resources
-        .iter()
-        .any(|r| matches!(&r.spec, Spec::Server(s) if s.host.as_ref().is_some_and(|h| h.has_agent())))
-}
-
 /// Removes all that the cloud has of a yard, and looks again until nothing is left.
 ///
 /// # Errors
@@ -155,6 +148,12 @@ pub(crate) async fn remove(cloud: &Cloud, yard: &str, onlooker: &dyn Onlooker) -
 }
 
 impl Session<'_> {
+    /// Whether a yard has hosts that join a Stackyard server.
+    pub fn has_agents(intended: &Intended) -> bool {
+        let joins = |s: &ServerSpec| s.host.as_ref().is_some_and(|h| h.has_agent());
+        intended.resources.iter().any(|r| matches!(&r.spec, Spec::Server(s) if joins(s)))
+    }
+
     /// Has the server forget hosts whose servers were gone before this look, as after a run that
     /// was killed.
     ///

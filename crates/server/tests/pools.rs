@@ -19,6 +19,7 @@ use stackyard_openstack::Cloud;
 use stackyard_server::{Error, HostService, Member, Newcomer, Session, SshTarget, Ticket};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 fn yard(pool: Value) -> Intended {
@@ -42,12 +43,17 @@ struct Joins {
     /// Containers by name of the host.
     containers: Mutex<BTreeMap<String, usize>>,
     did: Mutex<Vec<String>>,
+    /// Names of hosts that were set apart.
+    leaving: Mutex<BTreeSet<String>>,
+    /// Containers stay where they are: draining takes for ever.
+    stuck: AtomicBool,
 }
 
 impl Joins {
     fn new(fake: &Fake) -> Self {
         let (minted, containers, did) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { fake: fake.clone(), minted, containers, did }
+        let (leaving, stuck) = (Mutex::default(), AtomicBool::default());
+        Self { fake: fake.clone(), minted, containers, did, leaving, stuck }
     }
 
     fn note(&self, what: String) {
@@ -68,6 +74,7 @@ impl Joins {
             last_seen: Some(SystemTime::now()),
             docker: "20.10".into(),
             containers,
+            leaving: self.leaving.lock().unwrap().contains(&server.name),
         })
     }
 }
@@ -79,6 +86,11 @@ fn config(user_data: &str) -> Option<AgentConfig> {
     let lines = text.lines().skip_while(|l| !l.contains("agent.json.new <<")).skip(1);
     let block: String = lines.take_while(|l| *l != "STACKYARD").collect();
     serde_json::from_slice(&base64.decode(block).ok()?).ok()
+}
+
+/// Name of the host whose id a token is: `web-3-2` is `web-3`.
+fn host_of(id: &str) -> String {
+    id.rsplit_once('-').unwrap().0.to_owned()
 }
 
 impl HostService for Joins {
@@ -95,13 +107,26 @@ impl HostService for Joins {
 
     fn drain<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), String>> {
         self.note(format!("drain {id}"));
-        self.containers.lock().unwrap().clear();
+        self.leaving.lock().unwrap().insert(host_of(id));
+        if !self.stuck.load(Ordering::Relaxed) {
+            self.containers.lock().unwrap().clear();
+        }
+        async { Ok(()) }.boxed()
+    }
+
+    fn take_back<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), String>> {
+        self.note(format!("take back {id}"));
+        self.leaving.lock().unwrap().remove(&host_of(id));
         async { Ok(()) }.boxed()
     }
 
     fn forget<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), String>> {
         self.note(format!("forget {id}"));
         async { Ok(()) }.boxed()
+    }
+
+    fn known_ssh_key<'a>(&'a self, yard: &'a str, pool: &'a str) -> BoxFuture<'a, Result<Option<String>, String>> {
+        async { self.ssh_key(yard, pool).await.map(Some) }.boxed()
     }
 
     fn ssh_key<'a>(&'a self, _: &'a str, _: &'a str) -> BoxFuture<'a, Result<String, String>> {
@@ -181,6 +206,35 @@ async fn fewer_hosts_are_drained_first_and_forgotten() {
     assert!(did[0].starts_with("drain web-3") && did.len() == 2 && did[1].starts_with("forget web-3"), "{did:?}");
     let world = fake.world();
     assert_eq!((world.count("servers"), world.count("volumes")), (2, 2));
+}
+
+#[tokio::test]
+async fn a_host_that_a_killed_run_drained_is_taken_back_if_it_stays() {
+    let fake = Fake::start(Duration::ZERO).await.unwrap();
+    let (cloud, joins) = (connect(&fake).await, Joins::new(&fake));
+    let (three, two) = (yard(json!({})), yard(json!({"count": 2})));
+    up(&cloud, &three, &joins).await.unwrap();
+    joins.containers.lock().unwrap().insert("web-3".into(), 2);
+    joins.stuck.store(true, Ordering::Relaxed);
+    // Killed while it drains.
+    tokio::select! {
+        ended = up(&cloud, &two, &joins) => panic!("nothing was drained: {ended:?}"),
+        () = async { while joins.leaving.lock().unwrap().is_empty() { tokio::task::yield_now().await } } => {}
+    }
+    assert_eq!(fake.world().count("servers"), 3);
+    // Two are wanted still: the next run goes on where this one was.
+    let session = Session::begin_with(&cloud, &two, Some(&joins)).await.unwrap();
+    assert_eq!(session.plan.summary().change, 0, "{}", session.plan);
+    // Three again: the plan says so, and the cloud hears nothing of it.
+    fake.fail(|_, _| None);
+    let session = Session::begin_with(&cloud, &three, Some(&joins)).await.unwrap();
+    let text = session.plan.to_string();
+    assert!(text.starts_with("~ change   server web-3: it was drained, and stays\n1 to change"), "{text}");
+    assert!(up(&cloud, &three, &joins).await.unwrap());
+    assert!(fake.seen().iter().all(|s| s.method == "GET"), "{:?}", fake.seen());
+    assert!(joins.did.lock().unwrap().last().unwrap().starts_with("take back web-3"));
+    assert!(!up(&cloud, &three, &joins).await.unwrap());
+    assert_eq!(joins.did.lock().unwrap().iter().filter(|d| d.starts_with("take back")).count(), 1);
 }
 
 #[tokio::test]

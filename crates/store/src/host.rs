@@ -26,14 +26,50 @@ pub struct Host {
     pub joined: Millis,
     /// When its agent was last connected, to some minutes; never if absent.
     pub last_seen: Option<Millis>,
-    /// Nothing new is to be put on it, and what runs there is to go elsewhere.
-    pub drain: bool,
+    /// Whether nothing new is to be put on it and what runs there is to go elsewhere.
+    pub drain: Drain,
     /// When it was removed.
     pub removed: Option<Millis>,
     /// Revision of its last desired state.
     pub revision: u64,
     /// Digest of its last desired state; empty before there was one.
     pub digest: String,
+}
+
+/// Why a host is set apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Drain {
+    /// It is not.
+    #[default]
+    No,
+    /// Somebody wants it so, until they say otherwise.
+    Held,
+    /// Its machine is about to go. Whoever decides that it stays takes it back.
+    Leaving,
+}
+
+impl Drain {
+    /// Whether it is set apart.
+    pub fn is_on(self) -> bool {
+        self != Self::No
+    }
+
+    /// As the column has it.
+    fn number(self) -> i64 {
+        match self {
+            Self::No => 0,
+            Self::Held => 1,
+            Self::Leaving => 2,
+        }
+    }
+
+    fn of(number: i64) -> Self {
+        match number {
+            0 => Self::No,
+            2 => Self::Leaving,
+            _ => Self::Held,
+        }
+    }
 }
 
 /// A host that is about to join.
@@ -66,7 +102,7 @@ pub(crate) fn host(row: &AnyRow) -> Result<Host, Error> {
         facts: columns.json("facts")?,
         joined: columns.get("joined")?,
         last_seen: columns.get("last_seen")?,
-        drain: columns.flag("drain")?,
+        drain: Drain::of(columns.get("drain")?),
         removed: columns.get("removed")?,
         revision: columns.get::<i64>("revision")?.unsigned_abs(),
         digest: columns.get("digest")?,
@@ -162,13 +198,26 @@ impl Store {
         self.change("keeping a host's revision", query).await.map(drop)
     }
 
-    /// Begins or ends draining; whether there is such a host.
+    /// Sets a host apart, or takes it back; whether there is such a host. One that is held stays so
+    /// when its machine is about to go.
     ///
     /// # Errors
     /// [`Error::Query`]
-    pub async fn drain(&self, id: &str, on: bool) -> Result<bool, Error> {
-        let query = sqlx::query("UPDATE hosts SET drain = $2 WHERE id = $1 AND removed IS NULL");
-        self.change("draining a host", query.bind(id).bind(i64::from(on))).await
+    pub async fn drain(&self, id: &str, drain: Drain) -> Result<bool, Error> {
+        let query = sqlx::query(
+            "UPDATE hosts SET drain = CASE WHEN drain = 1 AND $2 = 2 THEN 1 ELSE $2 END
+             WHERE id = $1 AND removed IS NULL",
+        );
+        self.change("draining a host", query.bind(id).bind(drain.number())).await
+    }
+
+    /// Takes a host back that was set apart because its machine was about to go; whether it was.
+    ///
+    /// # Errors
+    /// [`Error::Query`]
+    pub async fn stays(&self, id: &str) -> Result<bool, Error> {
+        let query = sqlx::query("UPDATE hosts SET drain = 0 WHERE id = $1 AND drain = 2 AND removed IS NULL");
+        self.change("taking a host back", query.bind(id)).await
     }
 
     /// Removes a host: its name is free and its token worth nothing. Whether there was one.

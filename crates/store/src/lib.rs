@@ -27,7 +27,7 @@ mod yard;
 
 pub use audit::Entry;
 pub use error::Error;
-pub use host::{Host, NewHost};
+pub use host::{Drain, Host, NewHost};
 pub use join::{Join, Redeemed};
 pub use secret::SecretName;
 pub use stack::Stack;

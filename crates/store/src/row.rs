@@ -20,10 +20,6 @@ impl Columns<'_> {
         self.row.try_get(name).map_err(Error::query(self.doing))
     }
 
-    pub fn flag(&self, name: &str) -> Result<bool, Error> {
-        Ok(self.get::<i64>(name)? != 0)
-    }
-
     pub fn json<T: DeserializeOwned>(&self, name: &'static str) -> Result<T, Error> {
         from_json(name, &self.get::<String>(name)?)
     }

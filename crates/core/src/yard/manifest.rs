@@ -21,7 +21,7 @@ pub use network::{Ipv6Mode, Network, NetworkRouter, Router, Subnet};
 pub use object_container::ObjectContainer;
 pub use security_group::{Direction, Rule, SecurityGroup};
 pub use server::{Attach, BootVolume, Policy, Server, ServerGroup};
-pub use stack::{OneOrMany, Stack};
+pub use stack::{Answer, OneOrMany, Stack};
 pub use volume::Volume;
 
 use schemars::JsonSchema;

@@ -60,6 +60,8 @@ pub enum State {
     Pending(String),
     /// Stopped, and can be started: the cloud's word for it.
     Stopped(String),
+    /// A host that was drained to be removed, and can be taken back.
+    SetApart,
     /// Of no use any more: why.
     Broken(String),
 }

@@ -1,9 +1,11 @@
 //! The picture of a yard: as SVG, as DOT for Graphviz, or as a tree for a terminal.
 
+mod inside;
 mod scene;
 mod svg;
 mod tree;
 
+pub use inside::Stacks;
 pub use svg::svg;
 pub use tree::tree;
 
@@ -18,8 +20,9 @@ fn is_drawn(kind: Kind) -> bool {
     !matches!(kind, Kind::Rule | Kind::Port | Kind::Interface | Kind::Attachment | Kind::Subnet)
 }
 
-/// The yard as a graph in the DOT language; what the cloud does not have is dashed.
-pub fn dot(intended: &Intended, observed: &Observed) -> String {
+/// The yard as a graph in the DOT language; what the cloud does not have is dashed. Services of
+/// stacks are nodes in their hosts.
+pub fn dot(intended: &Intended, observed: &Observed, stacks: &Stacks) -> String {
     let there: BTreeSet<&Key> = observed.resources.iter().map(|s| &s.key).collect();
     let mut out = String::new();
     let _ = writeln!(out, "graph \"{}\" {{\n  rankdir=LR;\n  node [fontname=\"sans-serif\"];", escape(&intended.yard));
@@ -37,7 +40,23 @@ pub fn dot(intended: &Intended, observed: &Observed) -> String {
         let style = if there.contains(&resource.key) { "solid" } else { "dashed" };
         let key = escape(&resource.key.to_string());
         let label = format!("{}\\n{}", resource.key.kind.noun(), escape(&resource.key.name));
-        let _ = writeln!(out, "  \"{key}\" [label=\"{label}\", shape={shape}, style={style}];");
+        let node = format!("\"{key}\" [label=\"{label}\", shape={shape}, style={style}];");
+        let inside = match resource.key.kind {
+            Kind::Server => inside::inside(stacks, std::slice::from_ref(&resource.key.name)),
+            _ => Vec::new(),
+        };
+        if inside.is_empty() {
+            let _ = writeln!(out, "  {node}");
+            continue;
+        }
+        let _ = writeln!(out, "  subgraph \"cluster {key}\" {{\n    style=rounded;\n    {node}");
+        for service in inside {
+            let color = if service.working == service.containers { "black" } else { "red" };
+            let name = escape(&service.name);
+            let _ =
+                writeln!(out, "    \"{key} {name}\" [label=\"{name}\\n{service}\", shape=component, color={color}];");
+        }
+        let _ = writeln!(out, "  }}");
     }
     let mut outside = BTreeSet::new();
     let mut edges = BTreeSet::new();

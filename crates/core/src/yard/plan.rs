@@ -22,7 +22,10 @@
 mod decide;
 mod edges;
 mod pools;
+mod stacks;
 mod text;
+
+pub use stacks::{Deployed, ServiceStep, StackStep};
 
 use super::intend::Intended;
 use super::observed::{Observed, Value};
@@ -36,6 +39,9 @@ pub struct Plan {
     pub yard: String,
     /// The steps: first those that remove.
     pub steps: Vec<Step>,
+    /// What is done about stacks: those that go before the steps, all others after them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stacks: Vec<StackStep>,
     /// Why it must not be carried out, in words: what cannot be done and was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refusals: Vec<String>,
@@ -128,14 +134,19 @@ pub fn removal(yard: &str, observed: &Observed) -> Plan {
 impl Plan {
     /// Whether there is nothing to do.
     pub fn is_noop(&self) -> bool {
-        self.refusals.is_empty() && self.steps.iter().all(|s| s.action == Action::Keep)
+        self.refusals.is_empty() && self.actions().all(|a| a == Action::Keep)
+    }
+
+    /// Actions of all steps, those about stacks among them.
+    fn actions(&self) -> impl Iterator<Item = Action> {
+        self.steps.iter().map(|s| s.action).chain(self.stacks.iter().map(|s| s.action))
     }
 
     /// Counts of its steps.
     pub fn summary(&self) -> Summary {
         let mut sum = Summary::default();
-        for step in &self.steps {
-            match step.action {
+        for action in self.actions() {
+            match action {
                 Action::Keep => sum.keep += 1,
                 Action::Create => sum.create += 1,
                 Action::Change => sum.change += 1,
@@ -150,7 +161,7 @@ impl Plan {
 
     /// Whether something that exists is removed or replaced.
     pub fn destroys(&self) -> bool {
-        self.steps.iter().any(|s| matches!(s.action, Action::Remove | Action::Discard))
+        self.actions().any(|a| matches!(a, Action::Remove | Action::Discard))
     }
 
     /// The steps that make, change or keep, by kind.

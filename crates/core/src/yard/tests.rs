@@ -1,6 +1,7 @@
 //! Plans as golden texts, and the laws that hold for every yard.
 
 mod pools;
+mod stacks;
 
 use super::intend::{Intended, Resource, intend};
 use super::manifest::{Manifest, schema};
@@ -271,8 +272,8 @@ fn pictures() {
     let intended = yard(shop());
     let toy = Toy::up(&intended);
     let notes = BTreeMap::from([(Key::new(Kind::Server, "db"), "ACTIVE 10.20.0.5".to_owned())]);
-    insta::assert_snapshot!(picture::tree(&intended, &toy.observed, &notes));
-    insta::assert_snapshot!(picture::dot(&intended, &Observed::default()));
+    insta::assert_snapshot!(picture::tree(&intended, &toy.observed, &notes, &BTreeMap::new()));
+    insta::assert_snapshot!(picture::dot(&intended, &Observed::default(), &BTreeMap::new()));
 }
 
 /// Several networks, routers, outside networks, crowds, things that hang nowhere.
@@ -305,9 +306,9 @@ fn the_picture_as_svg() {
         (Key::new(Kind::Server, "db"), "ACTIVE 10.20.0.5".to_owned()),
         (Key::new(Kind::FloatingIp, "web"), "203.0.113.7".to_owned()),
     ]);
-    insta::assert_snapshot!(picture::svg(&intended, &toy.observed, &notes));
+    insta::assert_snapshot!(picture::svg(&intended, &toy.observed, &notes, &BTreeMap::new()));
     let harbour = yard(harbour());
-    let svg = picture::svg(&harbour, &Observed::default(), &BTreeMap::new());
+    let svg = picture::svg(&harbour, &Observed::default(), &BTreeMap::new(), &BTreeMap::new());
     assert!(svg.contains("&lt;b&gt;&quot;their&#39;s&quot; &amp; ours&lt;/b&gt;") && !svg.contains("<b>"));
     assert!(svg.contains(">web-1 ... web-12<") && svg.contains(">12 servers<"));
     // Every tag that is opened is closed, in order.
@@ -322,15 +323,17 @@ fn the_picture_as_svg() {
     }
     assert!(open.is_empty(), "{open:?}");
     insta::assert_snapshot!(svg);
-    insta::assert_snapshot!(picture::tree(&harbour, &Observed::default(), &BTreeMap::new()));
-    let empty = picture::svg(&yard(json!({})), &Observed::default(), &BTreeMap::new());
+    insta::assert_snapshot!(picture::tree(&harbour, &Observed::default(), &BTreeMap::new(), &BTreeMap::new()));
+    let empty = picture::svg(&yard(json!({})), &Observed::default(), &BTreeMap::new(), &BTreeMap::new());
     assert!(empty.ends_with("</svg>\n"));
 }
 
 #[test]
 fn no_two_boxes_of_a_picture_overlap() {
-    for spec in [shop(), harbour()] {
-        let svg = picture::svg(&yard(spec), &Observed::default(), &BTreeMap::new());
+    let none = BTreeMap::new;
+    for (intended, stacks) in [(shop(), none()), (harbour(), none()), (stacks::hosts(), stacks::stacks())] {
+        let intended = yard(intended);
+        let svg = picture::svg(&intended, &Observed::default(), &BTreeMap::new(), &stacks);
         let number = |line: &str, name: &str| {
             let rest = line.split(&format!(" {name}=\"")).nth(1)?;
             rest.split('"').next()?.parse::<i32>().ok()
@@ -338,9 +341,10 @@ fn no_two_boxes_of_a_picture_overlap() {
         let boxes: Vec<[i32; 4]> = svg
             .split("<g>")
             .filter_map(|g| g.split("<rect ").nth(1))
+            .filter(|r| r.starts_with("class=\"b"))
             .filter_map(|r| Some([number(r, "x")?, number(r, "y")?, number(r, "width")?, number(r, "height")?]))
             .collect();
-        assert!(boxes.len() > 6, "{boxes:?}");
+        assert!(boxes.len() > 5, "{boxes:?}");
         for (i, [x, y, w, h]) in boxes.iter().enumerate() {
             for [a, b, c, d] in &boxes[i + 1..] {
                 assert!(x + w <= *a || a + c <= *x || y + h <= *b || b + d <= *y, "{:?}", (x, y, a, b));

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use stackyard_core::agent::{Facts, Report};
-use stackyard_store::Host;
+use stackyard_store::{self as store, Host};
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -31,6 +31,8 @@ pub struct HostView {
     pub connected: bool,
     /// Whether nothing new is put on it and what runs there goes elsewhere.
     pub drain: bool,
+    /// It is set apart because its machine was about to go.
+    pub leaving: bool,
     /// When it joined (RFC 3339).
     pub joined: String,
     /// When its agent was last connected, to some minutes; absent before the first time.
@@ -53,7 +55,8 @@ impl HostView {
             name: host.name,
             labels: host.labels,
             connected: seen.connected,
-            drain: host.drain,
+            drain: host.drain.is_on(),
+            leaving: host.drain == store::Drain::Leaving,
             joined: time(host.joined),
             last_seen: host.last_seen.map(|at| time(if seen.connected { now() } else { at })),
             facts: host.facts,
@@ -79,6 +82,9 @@ struct Which {
 pub struct Drain {
     /// Begin, or end.
     pub on: bool,
+    /// Begin: its machine is about to go. End: only if it was begun for that.
+    #[serde(default)]
+    pub leaving: bool,
 }
 
 /// The host with an id, or `yard/name`.
@@ -127,7 +133,12 @@ async fn host_drain(
     Body(drain): Body<Drain>,
 ) -> Result<StatusCode, Problem> {
     let host = find(&app, &id).await?;
-    app.store().drain(&host.id, drain.on).await?;
+    match (drain.on, drain.leaving) {
+        (true, true) => app.store().drain(&host.id, store::Drain::Leaving).await?,
+        (true, false) => app.store().drain(&host.id, store::Drain::Held).await?,
+        (false, true) => app.store().stays(&host.id).await?,
+        (false, false) => app.store().drain(&host.id, store::Drain::No).await?,
+    };
     app.hub().changed();
     Ok(StatusCode::NO_CONTENT)
 }

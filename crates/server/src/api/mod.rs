@@ -36,7 +36,7 @@ pub use secret::{SecretValue, SecretView};
 pub use server::{Health, ServerView, Version};
 pub use session::{NewSession, SessionView};
 pub use ssh::{PoolKey, SshDisk, SshEvent, SshJoin};
-pub use stack::{StackChange, StackDeploy, StackScale, StackView};
+pub use stack::{StackChange, StackDeploy, StackScale, StackVersion, StackView};
 pub use stack_stream::{ExecInput, ExecOutput, StackLine};
 pub use token::{MintedToken, NewToken, TokenView};
 pub use yard::YardView;

@@ -2,7 +2,7 @@
 
 use super::yard::check_name;
 use super::{App, Body, NewJoin, Path, Problem};
-use crate::auth::Operator;
+use crate::auth::{Operator, Viewer};
 use crate::ssh;
 use axum::Json;
 use axum::extract::State;
@@ -83,6 +83,20 @@ async fn ssh_key(
     Ok(Json(PoolKey { public_key: ssh::public_key(&app, &yard, &pool).await? }))
 }
 
+/// The public half of a pool's SSH key, if there is one
+#[utoipa::path(get, path = "/api/v1/yards/{yard}/pools/{pool}/ssh-key", tag = "ssh", security(("token" = [])),
+    responses((status = 200, body = PoolKey), (status = "4XX", body = Problem)))]
+async fn ssh_key_show(
+    _: Viewer,
+    State(app): State<App>,
+    Path((yard, pool)): Path<(String, String)>,
+) -> Result<Json<PoolKey>, Problem> {
+    match ssh::known_public_key(&app, &yard, &pool).await? {
+        Some(public_key) => Ok(Json(PoolKey { public_key })),
+        None => Err(Problem::not_found(format!("pool {pool} of yard {yard} has no SSH key yet"))),
+    }
+}
+
 /// Installs agent and Docker Engine on a machine over SSH, and lets it join
 ///
 /// The answer is one JSON value a line, while it goes on. It ends when the caller goes away.
@@ -111,5 +125,5 @@ async fn ssh_join(_: Operator, State(app): State<App>, Body(request): Body<SshJo
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(ssh_key)).routes(routes!(ssh_join))
+    OpenApiRouter::new().routes(routes!(ssh_key, ssh_key_show)).routes(routes!(ssh_join))
 }

@@ -2,12 +2,12 @@
 
 use super::{App, Body, Path, Problem, Query, time};
 use crate::auth::{Operator, Viewer};
-use crate::stack::{ServiceChange, StackError, StackNow};
+use crate::stack::{Deployment, ServiceChange, StackError, StackNow};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
-use stackyard_core::stack::rollout::{Packed, Status};
+use stackyard_core::stack::rollout::{Packed, Standing, Status};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -23,6 +23,10 @@ pub struct StackDeploy {
     /// Only hosts of this pool are used.
     #[serde(default)]
     pub pool: Option<String>,
+    /// It is in the yard's manifest: when it is not any more, it goes. A stack stays so whoever
+    /// deploys it next.
+    #[serde(default)]
+    pub declared: bool,
 }
 
 /// A stack.
@@ -36,12 +40,26 @@ pub struct StackView {
     pub removing: bool,
     /// Only hosts of this pool are used.
     pub pool: Option<String>,
-    /// Whether there is a version to go back to.
-    pub has_previous: bool,
+    /// It came from the yard's manifest.
+    pub declared: bool,
+    /// Its versions that are kept, the newest first.
+    pub versions: Vec<StackVersion>,
+    /// Number of the version that a roll back goes to unless told otherwise: the last one that
+    /// worked. Absent if there is none.
+    pub before: Option<u64>,
     /// When it was last deployed (RFC 3339).
     pub deployed: String,
     /// How it stands: services with their containers, what is not as it should be.
     pub status: Status,
+}
+
+/// A version of a stack: what was deployed once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StackVersion {
+    /// Its number.
+    pub number: u64,
+    /// All of it worked once.
+    pub worked: bool,
 }
 
 impl StackView {
@@ -51,7 +69,9 @@ impl StackView {
             name: now.name,
             removing: now.removing,
             pool: now.pool,
-            has_previous: now.has_previous,
+            declared: now.declared,
+            versions: now.versions.into_iter().map(|v| StackVersion { number: v.number, worked: v.worked }).collect(),
+            before: now.before,
             deployed: time(now.deployed),
             status: now.status,
         }
@@ -141,16 +161,16 @@ async fn stack_show(
     if look.wait {
         let mut looked = app.stacks().looked();
         looked.mark_unchanged();
+        // Where something is on its way the next look is near; else nothing would bring one about.
+        if app.stacks().get(&yard, &stack).await?.status.standing == Standing::Converged {
+            app.stacks().poke();
+        }
         let _ = tokio::time::timeout(std::time::Duration::from_secs(5), looked.changed()).await;
     }
     Ok(Json(StackView::new(app.stacks().get(&yard, &stack).await?)))
 }
 
-fn named(
-    deploy: StackDeploy,
-    yard: &str,
-    name: &str,
-) -> Result<(stackyard_core::stack::Stack, Option<String>), Problem> {
+fn named(deploy: StackDeploy, yard: &str, name: &str) -> Result<Deployment, Problem> {
     super::yard::check_name("yard", yard)?;
     let stack = deploy.stack.unpack();
     if stack.name != name {
@@ -160,7 +180,7 @@ fn named(
     if name.len() > 40 || !name.chars().all(good) || !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
         return Err(Problem::bad(format!("`{name}` cannot name a stack: only [a-z0-9][a-z0-9_-]*, at most 40, can")));
     }
-    Ok((stack, deploy.pool))
+    Ok(Deployment { stack, pool: deploy.pool, declared: deploy.declared })
 }
 
 /// Deploys a stack: from now on it should be like this
@@ -174,8 +194,8 @@ async fn stack_put(
     Path((yard, name)): Path<(String, String)>,
     Body(deploy): Body<StackDeploy>,
 ) -> Result<Json<Vec<StackChange>>, Problem> {
-    let (stack, pool) = named(deploy, &yard, &name)?;
-    Ok(changes(app.stacks().deploy(&yard, stack, pool).await?))
+    let deployment = named(deploy, &yard, &name)?;
+    Ok(changes(app.stacks().deploy(&yard, deployment).await?))
 }
 
 /// What deploying a stack would change; nothing is changed
@@ -187,8 +207,8 @@ async fn stack_plan(
     Path((yard, name)): Path<(String, String)>,
     Body(deploy): Body<StackDeploy>,
 ) -> Result<Json<Vec<StackChange>>, Problem> {
-    let (stack, pool) = named(deploy, &yard, &name)?;
-    Ok(changes(app.stacks().changes(&yard, stack, pool).await?))
+    let deployment = named(deploy, &yard, &name)?;
+    Ok(changes(app.stacks().changes(&yard, deployment).await?))
 }
 
 /// Removes a stack; volumes stay on their hosts
@@ -218,16 +238,29 @@ async fn stack_scale(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Goes back to the version before
-#[utoipa::path(post, path = "/api/v1/yards/{yard}/stacks/{stack}/rollback", tag = "stack", security(("token" = [])),
-    responses((status = 204), (status = "4XX", body = Problem)))]
+/// Which version.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Back {
+    /// Number of the version; the last one that worked and is another than the newest if absent.
+    to: Option<u64>,
+}
+
+/// Goes back to an earlier version
+///
+/// Answers with the version that it went back to.
+#[utoipa::path(post, path = "/api/v1/yards/{yard}/stacks/{stack}/rollback", tag = "stack", params(Back),
+    security(("token" = [])), responses((status = 200, body = StackVersion), (status = "4XX", body = Problem)))]
 async fn stack_rollback(
     _: Operator,
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
-) -> Result<StatusCode, Problem> {
-    app.stacks().roll_back(&yard, &name).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Query(back): Query<Back>,
+) -> Result<Json<StackVersion>, Problem> {
+    let number = app.stacks().roll_back(&yard, &name, back.to).await?;
+    let now = app.stacks().get(&yard, &name).await?;
+    let worked = now.versions.iter().any(|v| v.number == number && v.worked);
+    Ok(Json(StackVersion { number, worked }))
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {

@@ -29,7 +29,18 @@ impl Client {
     /// [`ClientError`]
     pub async fn drain_host(&self, id: &str, on: bool) -> Result<(), ClientError> {
         let request = self.request(Method::POST, &format!("/api/v1/hosts/{}/drain", segment(id)));
-        self.send(request.json(&Drain { on }), &format!("draining host {id}")).await.map(drop)
+        self.send(request.json(&Drain { on, leaving: false }), &format!("draining host {id}")).await.map(drop)
+    }
+
+    /// Begins or ends draining a host because its machine is about to go, or stays after all. What
+    /// [`Self::drain_host`] began is not ended.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn host_leaves(&self, id: &str, leaves: bool) -> Result<(), ClientError> {
+        let request = self.request(Method::POST, &format!("/api/v1/hosts/{}/drain", segment(id)));
+        let doing = if leaves { "draining" } else { "taking back" };
+        self.send(request.json(&Drain { on: leaves, leaving: true }), &format!("{doing} host {id}")).await.map(drop)
     }
 
     /// Removes a host.

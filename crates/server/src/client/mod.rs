@@ -10,10 +10,12 @@ mod server;
 mod ssh;
 mod stack;
 mod token;
+mod wait;
 mod yard;
 
 pub use error::ClientError;
 pub use stack::{ExecQuery, ExecSession, ExecSink, LogQuery};
+pub use wait::{Patience, WaitError};
 
 use crate::api::Problem;
 use reqwest::{Method, RequestBuilder, Response};

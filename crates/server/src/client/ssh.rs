@@ -4,15 +4,31 @@ use super::{Client, ClientError, segment};
 use crate::api::{PoolKey, SshEvent, SshJoin};
 use reqwest::Method;
 
+fn key_path(yard: &str, pool: &str) -> String {
+    format!("/api/v1/yards/{}/pools/{}/ssh-key", segment(yard), segment(pool))
+}
+
 impl Client {
-    /// The public half of a pool's SSH key.
+    /// The public half of a pool's SSH key, if it has one.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn known_pool_key(&self, yard: &str, pool: &str) -> Result<Option<String>, ClientError> {
+        let doing = format!("asking for the SSH key of pool {pool} of yard {yard}");
+        match self.get::<PoolKey>(&key_path(yard, pool), &doing).await {
+            Ok(key) => Ok(Some(key.public_key)),
+            Err(error) if error.status() == Some(404) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The public half of a pool's SSH key, which is made if there is none.
     ///
     /// # Errors
     /// [`ClientError`]
     pub async fn pool_key(&self, yard: &str, pool: &str) -> Result<String, ClientError> {
-        let path = format!("/api/v1/yards/{}/pools/{}/ssh-key", segment(yard), segment(pool));
         let doing = format!("asking for the SSH key of pool {pool} of yard {yard}");
-        Ok(self.post::<PoolKey>(&path, &serde_json::Value::Null, &doing).await?.public_key)
+        Ok(self.post::<PoolKey>(&key_path(yard, pool), &serde_json::Value::Null, &doing).await?.public_key)
     }
 
     /// Makes a machine a host over SSH; `told` hears of progress. The inner error is what went

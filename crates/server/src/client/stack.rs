@@ -1,7 +1,7 @@
 //! Stacks.
 
 use super::{Client, ClientError, segment};
-use crate::api::{ExecInput, ExecOutput, StackChange, StackDeploy, StackLine, StackScale, StackView};
+use crate::api::{ExecInput, ExecOutput, StackChange, StackDeploy, StackLine, StackScale, StackVersion, StackView};
 use futures_util::{SinkExt, Stream, StreamExt, stream};
 use reqwest::Method;
 use reqwest::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
@@ -149,13 +149,15 @@ impl Client {
         self.send(request, &format!("scaling stack {stack} of yard {yard}")).await.map(drop)
     }
 
-    /// Goes back to a stack's version before.
+    /// Goes back to a version of a stack, the last one that worked unless `to` says which; that
+    /// version.
     ///
     /// # Errors
     /// [`ClientError`]
-    pub async fn roll_back_stack(&self, yard: &str, stack: &str) -> Result<(), ClientError> {
-        let request = self.request(Method::POST, &path(yard, stack, "/rollback"));
-        self.send(request, &format!("rolling stack {stack} of yard {yard} back")).await.map(drop)
+    pub async fn roll_back_stack(&self, yard: &str, stack: &str, to: Option<u64>) -> Result<StackVersion, ClientError> {
+        let rest = to.map_or_else(|| "/rollback".to_owned(), |n| format!("/rollback?to={n}"));
+        let request = self.request(Method::POST, &path(yard, stack, &rest));
+        self.json(request, &format!("rolling stack {stack} of yard {yard} back")).await
     }
 
     /// Logs of a stack's containers, as they come.

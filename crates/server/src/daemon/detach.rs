@@ -1,6 +1,6 @@
 //! A server in the background.
 
-use super::{DaemonError, Lock, Settings, dir, file, socket};
+use super::{DEFAULT_LOST_AFTER, DaemonError, Lock, Settings, dir, file, socket};
 use crate::api::ServerView;
 use crate::client::Client;
 use crate::files;
@@ -92,6 +92,9 @@ fn same(dir: &Path, asked: &Settings, view: ServerView) -> Result<Detached, Daem
         } else {
             format!("--name {}", runs.names.join(" --name "))
         });
+    }
+    if asked.lost_after.is_some() && asked.lost_after != runs.lost_after {
+        differs.push(format!("--lost-after {}", runs.lost_after.unwrap_or(DEFAULT_LOST_AFTER)));
     }
     if asked.database.is_some() && asked.database != runs.database {
         differs.push(format!("the database {}", view.database));

@@ -19,7 +19,7 @@ mod listen;
 mod settings;
 
 pub use detach::{Detached, detach, stop};
-pub use settings::{DEFAULT_LISTEN, Settings};
+pub use settings::{DEFAULT_LISTEN, DEFAULT_LOST_AFTER, Settings};
 
 use crate::api::{self, App};
 use crate::auth::Limiter;
@@ -191,7 +191,8 @@ impl Server {
         settings.keep(&dir).map_err(file("writing the settings in", &dir))?;
 
         let hub = Hub::new(store.clone(), timing);
-        let stacks = Stacks::new(store.clone(), hub.clone(), timing.grace);
+        let grace = Duration::from_secs(u64::from(settings.lost_after.unwrap_or(DEFAULT_LOST_AFTER)));
+        let stacks = Stacks::new(store.clone(), hub.clone(), grace);
         let app = App::new(api::Inner {
             store,
             hub,

@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 /// Where the server listens if it was never told.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:7440";
 
+/// Seconds after which a host that is away is lost, if the server was never told.
+pub const DEFAULT_LOST_AFTER: u32 = 60;
+
 /// What a user may say about a server.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -22,6 +25,10 @@ pub struct Settings {
     /// URL of a PostgreSQL database; SQLite if absent.
     #[serde(default)]
     pub database: Option<String>,
+    /// Seconds after which a host whose agent is not connected is lost: what it had comes up
+    /// elsewhere. [`DEFAULT_LOST_AFTER`] if absent.
+    #[serde(default)]
+    pub lost_after: Option<u32>,
 }
 
 /// Shows no password.
@@ -29,7 +36,8 @@ impl std::fmt::Debug for Settings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let database = self.database.as_ref().map(|url| stackyard_store::Database::Url(url.clone()));
         let mut out = f.debug_struct("Settings");
-        out.field("listen", &self.listen).field("names", &self.names).field("database", &database).finish()
+        out.field("listen", &self.listen).field("names", &self.names).field("database", &database);
+        out.field("lost_after", &self.lost_after).finish()
     }
 }
 
@@ -52,7 +60,8 @@ impl Settings {
     pub(crate) fn or(self, last: Self) -> Self {
         let listen = if self.listen.is_empty() { last.listen } else { self.listen };
         let names = if self.names.is_empty() { last.names } else { self.names };
-        Self { listen, names, database: self.database.or(last.database) }
+        let (database, lost_after) = (self.database.or(last.database), self.lost_after.or(last.lost_after));
+        Self { listen, names, database, lost_after }
     }
 }
 
@@ -112,7 +121,7 @@ mod tests {
 
     fn settings(listen: &[&str], names: &[&str]) -> Settings {
         let listen = listen.iter().map(|l| l.parse().unwrap()).collect();
-        Settings { listen, names: names.iter().map(|n| (*n).to_owned()).collect(), database: None }
+        Settings { listen, names: names.iter().map(|n| (*n).to_owned()).collect(), ..Settings::default() }
     }
 
     #[test]
@@ -134,11 +143,12 @@ mod tests {
     fn what_is_not_said_is_as_last_time() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(Settings::last(dir.path()).unwrap(), Settings::default());
-        let first = Settings { database: Some("postgres://me:pw@h/d".to_owned()), ..settings(&["0.0.0.0:1"], &["a"]) };
+        let database = Some("postgres://me:pw@h/d".to_owned());
+        let first = Settings { database, lost_after: Some(300), ..settings(&["0.0.0.0:1"], &["a"]) };
         first.keep(dir.path()).unwrap();
         let next = settings(&["0.0.0.0:2"], &[]).or(Settings::last(dir.path()).unwrap());
         assert_eq!((next.listen, next.names), (settings(&["0.0.0.0:2"], &[]).listen, vec!["a".to_owned()]));
-        assert_eq!(next.database, first.database);
+        assert_eq!((next.database, next.lost_after), (first.database.clone(), Some(300)));
         assert!(!format!("{first:?}").contains("pw"));
     }
 }

@@ -37,8 +37,6 @@ pub struct Timing {
     pub silence: Duration,
     /// Time for a stream's reader to take the next piece, and for an agent to take a message.
     pub patience: Duration,
-    /// A host that is not connected for so long is lost: what it had comes up elsewhere.
-    pub grace: Duration,
     /// Stacks are looked after. Without it nobody but the caller says what hosts should run.
     pub stacks: bool,
 }
@@ -46,7 +44,7 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { ping: seconds(20), silence: seconds(60), patience: seconds(30), grace: seconds(60), stacks: true }
+        Self { ping: seconds(20), silence: seconds(60), patience: seconds(30), stacks: true }
     }
 }
 

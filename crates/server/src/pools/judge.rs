@@ -3,6 +3,7 @@
 //! | server | host | state |
 //! |---|---|---|
 //! | ACTIVE | connected | ready |
+//! | ACTIVE | drained by a run that was broken off | set apart: ready, if it is to go nevertheless |
 //! | ACTIVE | not joined, within `joinTimeout` | pending |
 //! | ACTIVE | not joined, later | broken |
 //! | ACTIVE | away for more than [`AWAY`], `heal: true` | broken |
@@ -60,7 +61,7 @@ pub(crate) fn judge(observed: &mut Observed, inventory: &Inventory, intended: &I
             (_, Some(members)) => by_agent(server, pool, members, known.now),
             (_, None) => continue,
         };
-        seen.held |= state == State::Ready;
+        seen.held |= matches!(state, State::Ready | State::SetApart);
         seen.state = state;
     }
 }
@@ -86,7 +87,7 @@ fn by_agent(server: &Server, pool: &Pool, members: &[Member], now: SystemTime) -
     if pool.heal && !member.connected && away > AWAY {
         return State::Broken(format!("its agent has been away for {} minutes", away.as_secs() / 60));
     }
-    State::Ready
+    if member.leaving { State::SetApart } else { State::Ready }
 }
 
 /// The host that a server has become.
@@ -179,6 +180,7 @@ mod tests {
             last_seen: Some(at(5)),
             docker: "20.10".into(),
             containers: 0,
+            leaving: false,
         }
     }
 
@@ -192,6 +194,8 @@ mod tests {
         assert_eq!(docker(Some(&[member(None, true)]), 90), State::Ready);
         assert_eq!(docker(Some(&[member(Some("another"), true)]), 5), State::Pending("joining".into()));
         assert_eq!(docker(Some(&[member(Some(ID), false)]), 14), State::Ready);
+        let leaving = Member { leaving: true, ..member(Some(ID), true) };
+        assert_eq!(docker(Some(&[leaving]), 90), State::SetApart);
         let away = State::Broken("its agent has been away for 25 minutes".into());
         assert_eq!(docker(Some(&[member(Some(ID), false)]), 30), away);
     }

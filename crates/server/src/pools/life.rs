@@ -311,6 +311,16 @@ impl Run<'_> {
         })
     }
 
+    /// A host that a run that was broken off has drained, and whose server stays, takes containers
+    /// again.
+    pub(crate) async fn taken_back(&self, step: &Step) -> Result<(), Trouble> {
+        let (Kind::Server, Some(roster), Some(id)) = (step.key.kind, &self.roster, &step.id) else { return Ok(()) };
+        match self.member(&step.key, id).await? {
+            Some(member) if member.leaving => Ok(roster.service.take_back(&member.id).await?),
+            _ => Ok(()),
+        }
+    }
+
     /// After a host went.
     pub(crate) async fn forgotten(&self, step: &Step) -> Result<(), Trouble> {
         let (Kind::Server, Some(roster), Some(id)) = (step.key.kind, &self.roster, &step.id) else { return Ok(()) };

@@ -9,7 +9,8 @@
 //!
 //! What differs from boot to boot (tokens, commands) is got as late as can be, right before the
 //! request that makes the server, and is no part of what is compared. Killed in between, a token
-//! is lost that was good for this one host and for some minutes; the next run mints another.
+//! is lost that was good for this one host and for some minutes; the next run mints another. Killed
+//! while a host drains, the next run goes on, or takes it back if its server is to stay by then.
 //!
 //! Whether a host has joined is known to the server that it joins ([`HostService`]), or, for
 //! somebody else's command, is kept in the Nova server's metadata ([`JOINED`]).
@@ -57,6 +58,8 @@ pub struct Member {
     pub docker: String,
     /// Containers of stacks that run on it.
     pub containers: usize,
+    /// It was set apart because its server was about to go.
+    pub leaving: bool,
 }
 
 /// A host that is about to join.
@@ -120,8 +123,13 @@ pub trait HostService: Send + Sync {
     fn mint<'a>(&'a self, host: Newcomer<'a>) -> BoxFuture<'a, Result<Ticket, String>>;
     /// Has nothing new put on a host, and moves away what runs there.
     fn drain<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), String>>;
+    /// Takes a host back that was drained, since its server stays after all; not one that somebody
+    /// else set apart.
+    fn take_back<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), String>>;
     /// Forgets a host.
     fn forget<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), String>>;
+    /// The public half of a pool's SSH key, if it has one.
+    fn known_ssh_key<'a>(&'a self, yard: &'a str, pool: &'a str) -> BoxFuture<'a, Result<Option<String>, String>>;
     /// The public half of a pool's SSH key, which is made if there is none.
     fn ssh_key<'a>(&'a self, yard: &'a str, pool: &'a str) -> BoxFuture<'a, Result<String, String>>;
     /// Installs what is missing over SSH and lets the host join; `told` hears of progress.

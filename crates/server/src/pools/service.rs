@@ -27,11 +27,19 @@ impl HostService for Client {
     }
 
     fn drain<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), String>> {
-        async move { gone_is_fine(self.drain_host(id, true).await) }.boxed()
+        async move { gone_is_fine(self.host_leaves(id, true).await) }.boxed()
+    }
+
+    fn take_back<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), String>> {
+        async move { gone_is_fine(self.host_leaves(id, false).await) }.boxed()
     }
 
     fn forget<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), String>> {
         async move { gone_is_fine(self.remove_host(id).await) }.boxed()
+    }
+
+    fn known_ssh_key<'a>(&'a self, yard: &'a str, pool: &'a str) -> BoxFuture<'a, Result<Option<String>, String>> {
+        async move { self.known_pool_key(yard, pool).await.map_err(told) }.boxed()
     }
 
     fn ssh_key<'a>(&'a self, yard: &'a str, pool: &'a str) -> BoxFuture<'a, Result<String, String>> {
@@ -76,6 +84,7 @@ fn member(host: HostView) -> Member {
     let running = containers.filter(|c| matches!(c.state, ContainerState::Running | ContainerState::Restarting));
     Member {
         containers: running.count(),
+        leaving: host.leaving,
         name: host.name,
         pool: host.pool,
         server_id: host.facts.server_id,

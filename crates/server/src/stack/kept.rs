@@ -15,6 +15,8 @@ pub(super) struct Kept {
     pub(super) state: State,
     /// It is to go.
     pub(super) removing: bool,
+    /// It came from the yard's manifest.
+    pub(super) declared: bool,
     /// When it was last deployed, in milliseconds since 1970.
     pub(super) deployed: i64,
     /// Revision in the store; 0 if it is not there yet.
@@ -34,7 +36,7 @@ impl Kept {
             content: serde_json::to_value(newest)?,
             previous: if before.is_empty() { None } else { Some(serde_json::to_value(before)?) },
             placement,
-            state: json!({"rollout": state, "removing": self.removing, "deployed": self.deployed}),
+            state: json!({"rollout": state, "removing": self.removing, "declared": self.declared, "deployed": self.deployed}),
         })
     }
 
@@ -49,6 +51,7 @@ impl Kept {
             history: newest.into_iter().chain(before).collect(),
             state: serde_json::from_value(state)?,
             removing: row.state.get("removing").and_then(Value::as_bool).unwrap_or(false),
+            declared: row.state.get("declared").and_then(Value::as_bool).unwrap_or(false),
             deployed: row.state.get("deployed").and_then(Value::as_i64).unwrap_or(0),
             revision: row.revision,
         })
@@ -129,7 +132,8 @@ mod tests {
             names: Default::default(),
         };
         let state = State { version: 2, slots: vec![slot], ..State::default() };
-        let kept = Kept { history: vec![second, first], state, removing: true, deployed: 9, revision: 4 };
+        let kept =
+            Kept { history: vec![second, first], state, removing: true, declared: true, deployed: 9, revision: 4 };
         let row = kept.to_row(&("y".into(), "shop".into()), 4).unwrap();
         assert_eq!(row.placement["slots"][0]["host"], "h");
         assert_eq!(Kept::of_row(row).unwrap(), kept);

@@ -58,7 +58,7 @@ impl Stacks {
     fn hosts(&self, known: &Known, rows: &[Row], seen: &HashMap<String, Seen>, key: &Key) -> Vec<Host> {
         let host = |row: &Row| {
             let lost = known.away.get(&row.id).is_some_and(|since| since.elapsed() >= self.0.grace);
-            let state = match (lost, row.drain, seen.get(&row.id).is_some_and(|s| s.connected)) {
+            let state = match (lost, row.drain.is_on(), seen.get(&row.id).is_some_and(|s| s.connected)) {
                 (true, ..) => HostState::Lost,
                 (_, true, _) => HostState::Drained,
                 (_, _, true) => HostState::Ready,
@@ -111,9 +111,14 @@ impl Stacks {
         let now = crate::api::now();
         let input = Input { history: &entry.kept.history, hosts, reports: &heard, now };
         let output = rollout::step(input, entry.kept.state.clone());
-        if output.state != entry.kept.state {
+        let works = output.status.standing == Standing::Converged
+            && entry.kept.history.first().is_some_and(|v| !v.worked && v.number == output.state.version);
+        if works || output.state != entry.kept.state {
             let mut kept = entry.kept.clone();
             kept.state = output.state;
+            if let Some(newest) = kept.history.first_mut() {
+                newest.worked |= works;
+            }
             kept.history = rollout::needed(kept.history, &kept.state);
             self.keep(known, key.clone(), kept).await?;
         }

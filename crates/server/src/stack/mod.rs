@@ -24,7 +24,7 @@ use crate::hub::Hub;
 use kept::Kept;
 use stackyard_core::agent::Part;
 use stackyard_core::stack::Stack;
-use stackyard_core::stack::rollout::{self, Status, Version};
+use stackyard_core::stack::rollout::{self, Standing, Status, Version};
 use stackyard_store::Store;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -122,6 +122,17 @@ struct Entry {
     status: Status,
 }
 
+/// A stack to deploy.
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    /// The stack.
+    pub stack: Stack,
+    /// Only hosts of this pool are used.
+    pub pool: Option<String>,
+    /// It is in the yard's manifest.
+    pub declared: bool,
+}
+
 /// A stack as it stands.
 #[derive(Debug, Clone)]
 pub struct StackNow {
@@ -135,12 +146,25 @@ pub struct StackNow {
     pub stack: Stack,
     /// Only hosts of this pool are used.
     pub pool: Option<String>,
-    /// Whether there is a version to go back to.
-    pub has_previous: bool,
+    /// It came from the yard's manifest.
+    pub declared: bool,
+    /// Its versions that are kept, the newest first.
+    pub versions: Vec<VersionNow>,
+    /// Number of the version that a roll back without a number goes to.
+    pub before: Option<u64>,
     /// When it was last deployed, in milliseconds since 1970.
     pub deployed: i64,
     /// How it stands.
     pub status: Status,
+}
+
+/// A version of a stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VersionNow {
+    /// Its number.
+    pub number: u64,
+    /// All of it worked once.
+    pub worked: bool,
 }
 
 /// What deploying a stack would do, or did, to a service.
@@ -189,6 +213,11 @@ impl Stacks {
         }
     }
 
+    /// Has all stacks looked at now, although nothing is known to have happened.
+    pub fn poke(&self) {
+        self.0.wake.notify_one();
+    }
+
     /// A number that grows with each look, to wait for.
     pub fn looked(&self) -> watch::Receiver<u64> {
         self.0.looked.subscribe()
@@ -222,18 +251,16 @@ impl Stacks {
         Ok(known.entry(yard, name)?.now(&(yard.to_owned(), name.to_owned())))
     }
 
-    /// What deploying `stack` would do to its services, by name.
+    /// What deploying a stack would do to its services, by name.
     ///
     /// # Errors
     /// [`StackError::Refused`] where it contradicts itself, [`StackError::Store`].
     pub async fn changes(
         &self,
         yard: &str,
-        stack: Stack,
-        pool: Option<String>,
+        Deployment { stack, pool, .. }: Deployment,
     ) -> Result<BTreeMap<String, ServiceChange>, StackError> {
-        rollout::check(&stack).map_err(|e| StackError::Refused(e.to_string()))?;
-        let images = image::local(&stack).await?;
+        let images = checked(&stack).await?;
         let known = self.known().await?;
         let there = known.stacks.get(&(yard.to_owned(), stack.name.clone())).filter(|e| !e.kept.removing);
         let history = there.map(|e| e.kept.history.as_slice()).unwrap_or_default();
@@ -249,11 +276,9 @@ impl Stacks {
     pub async fn deploy(
         &self,
         yard: &str,
-        stack: Stack,
-        pool: Option<String>,
+        Deployment { stack, pool, declared }: Deployment,
     ) -> Result<BTreeMap<String, ServiceChange>, StackError> {
-        rollout::check(&stack).map_err(|e| StackError::Refused(e.to_string()))?;
-        let images = image::local(&stack).await?;
+        let images = checked(&stack).await?;
         let name = stack.name.clone();
         let mut known = self.known().await?;
         let key = (yard.to_owned(), name.clone());
@@ -265,6 +290,7 @@ impl Stacks {
         let next = Version::next(stack, images, pool, &kept.history);
         let changes = compare(&next, kept.history.first());
         kept.history.insert(0, next);
+        kept.declared |= declared;
         kept.history = rollout::needed(kept.history, &kept.state);
         kept.deployed = crate::api::now();
         self.keep(&mut known, key, kept).await?;
@@ -273,25 +299,37 @@ impl Stacks {
         Ok(changes)
     }
 
-    /// Goes back to the version before: it becomes the newest one.
+    /// Goes back to the version `to`, else to the last one that worked and is another than the
+    /// newest: it becomes the newest one. The number of the version that it went back to.
     ///
     /// # Errors
-    /// [`StackError::Missing`], [`StackError::Refused`] if there is none before.
-    pub async fn roll_back(&self, yard: &str, name: &str) -> Result<(), StackError> {
+    /// [`StackError::Missing`], [`StackError::Refused`] if there is no such version.
+    pub async fn roll_back(&self, yard: &str, name: &str, to: Option<u64>) -> Result<u64, StackError> {
         let mut known = self.known().await?;
         let mut kept = known.entry(yard, name)?.staying(name)?;
-        let Some(previous) = kept.history.get(1).cloned() else {
-            return Err(StackError::Refused(format!("stack {name} was deployed once: there is nothing to go back to")));
+        let found = match to {
+            Some(number) => kept.history.iter().find(|v| v.number == number),
+            None => rollout::before(&kept.history),
         };
-        let number = kept.history.iter().map(|v| v.number).max().unwrap_or(0) + 1;
-        // What was the newest becomes the one before, so that going back again comes here again.
-        kept.history.insert(0, Version { number, ..previous });
+        let Some(found) = found.cloned() else {
+            let versions: Vec<String> = kept.history.iter().map(|v| v.number.to_string()).collect();
+            let versions = versions.join(", ");
+            return Err(StackError::Refused(match to {
+                Some(to) => format!("stack {name} has no version {to}; there are {versions}"),
+                None => format!(
+                    "stack {name} has no other version that ever worked; of its versions {versions} name one with `--to`"
+                ),
+            }));
+        };
+        let (from, number) = (found.number, kept.history.iter().map(|v| v.number).max().unwrap_or(0) + 1);
+        // What was the newest stays behind it, so that going back again comes here again if it worked.
+        kept.history.insert(0, Version { number, ..found });
         kept.history = rollout::needed(kept.history, &kept.state);
         kept.deployed = crate::api::now();
         self.keep(&mut known, (yard.to_owned(), name.to_owned()), kept).await?;
         drop(known);
         self.0.wake.notify_one();
-        Ok(())
+        Ok(from)
     }
 
     /// Changes how many containers services have.
@@ -349,21 +387,36 @@ impl Known {
 impl Entry {
     fn now(&self, (yard, name): &Key) -> StackNow {
         let newest = self.kept.history.first();
+        let mut status = self.status.clone();
+        if !self.kept.removing && newest.is_some_and(|v| v.number != status.version) {
+            // Nobody has looked at it since it was deployed.
+            status.standing = Standing::Working;
+        }
+        let version = |v: &Version| VersionNow { number: v.number, worked: v.worked };
         StackNow {
             yard: yard.clone(),
             name: name.clone(),
             removing: self.kept.removing,
             stack: newest.map(|v| v.stack.clone()).unwrap_or_default(),
             pool: newest.and_then(|v| v.pool.clone()),
-            has_previous: self.kept.history.len() > 1,
+            declared: self.kept.declared,
+            versions: self.kept.history.iter().map(version).collect(),
+            before: rollout::before(&self.kept.history).map(|v| v.number),
             deployed: self.kept.deployed,
-            status: self.status.clone(),
+            status,
         }
     }
 
     fn staying(&self, name: &str) -> Result<Kept, StackError> {
         if self.kept.removing { Err(StackError::Leaving(name.to_owned())) } else { Ok(self.kept.clone()) }
     }
+}
+
+/// Checks what can be checked before a stack is deployed, and finds the images that hosts are to
+/// get from here: id by reference.
+async fn checked(stack: &Stack) -> Result<BTreeMap<String, String>, StackError> {
+    rollout::check(stack).map_err(|e| StackError::Refused(e.to_string()))?;
+    image::local(stack).await
 }
 
 /// What becomes of each service, by name.

@@ -7,6 +7,7 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use stackyard_server::api::Revisions;
 use stackyard_server::auth::Role;
+use stackyard_server::stack::Deployment;
 use std::time::Duration;
 
 /// A browser that may have signed in.
@@ -163,7 +164,8 @@ async fn changes_are_told_at_once_and_to_nobody_whose_token_is_gone() {
     }
     assert_eq!((kept.server, kept.stacks), (first.server, first.stacks));
     let stack = stackyard_core::stack::Stack { name: "site".into(), ..Default::default() };
-    running.server.app().stacks().deploy("shop", stack, None).await.unwrap();
+    let deployment = Deployment { stack, pool: None, declared: false };
+    running.server.app().stacks().deploy("shop", deployment).await.unwrap();
     while next(&mut events).await.unwrap().stacks == first.stacks {}
     running.admin.revoke_token("v").await.unwrap();
     while next(&mut events).await.is_some() {}

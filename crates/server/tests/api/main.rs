@@ -9,4 +9,5 @@ mod join;
 mod life;
 mod nouns;
 mod roles;
+mod stacks;
 mod support;

@@ -4,6 +4,7 @@ use super::support::Running;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use stackyard_server::auth::Role;
+use stackyard_server::stack::Deployment;
 
 /// What a caller is told who may not.
 const REFUSED: [StatusCode; 2] = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
@@ -41,8 +42,10 @@ async fn nobody_does_what_is_not_theirs() {
     let thief = running.host("shop", "web-2").await;
     running.admin.keep_yard("shop", "kind: Yard", None).await.unwrap();
     running.admin.set_secret("shop", "key", "geheim").await.unwrap();
+    running.admin.pool_key("shop", "web").await.unwrap();
     let stack = stackyard_core::stack::Stack { name: "site".into(), ..Default::default() };
-    running.server.app().stacks().deploy("shop", stack, None).await.unwrap();
+    let deployment = Deployment { stack, pool: None, declared: false };
+    running.server.app().stacks().deploy("shop", deployment).await.unwrap();
     let (viewer, operator, admin) = (
         running.token("v", Role::Viewer).await,
         running.token("o", Role::Operator).await,
@@ -57,6 +60,7 @@ async fn nobody_does_what_is_not_theirs() {
             .replace("{name}", "key")
             .replace("{stack}", "site")
             .replace("{id}", &victim.host)
+            .replace("{pool}", "web")
             .replace("{arch}", "amd64");
         let (verb, body) = (method.to_uppercase(), json!({}));
         let body = (method != "get" && method != "delete").then_some(&body);

@@ -32,6 +32,11 @@ pub struct Args {
     #[arg(long, env = "STACKYARD_DATABASE", hide_env_values = true, value_name = "URL")]
     database: Option<String>,
 
+    /// Seconds after which a host whose agent is not connected is lost, so that its containers come up
+    /// elsewhere [default: as last time, else 60]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(5..=86_400))]
+    lost_after: Option<u32>,
+
     /// Start it in the background, and return when it answers
     #[arg(long)]
     detach: bool,
@@ -63,7 +68,8 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
         }
         Some(Verb::Status) => status(context).await,
         None => {
-            let settings = Settings { listen: args.listen, names: args.name, database: args.database };
+            let (database, lost_after) = (args.database, args.lost_after);
+            let settings = Settings { listen: args.listen, names: args.name, database, lost_after };
             if args.detach { detach(settings, context).await } else { serve(settings, context).await }
         }
     }
@@ -115,6 +121,9 @@ async fn detach(settings: Settings, context: &Context) -> anyhow::Result<End> {
     }
     for name in &settings.names {
         command.args(["--name", name]);
+    }
+    if let Some(seconds) = settings.lost_after {
+        command.args(["--lost-after", &seconds.to_string()]);
     }
     // Not as an argument: those can be read by every user.
     match &settings.database {

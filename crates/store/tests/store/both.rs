@@ -3,7 +3,7 @@
 use crate::place::{Place, number};
 use serde_json::json;
 use stackyard_core::agent::Facts;
-use stackyard_store::{Error, Host, Join, NewHost, Redeemed, Stack, Store, Token};
+use stackyard_store::{Drain, Error, Host, Join, NewHost, Redeemed, Stack, Store, Token};
 use std::collections::BTreeMap;
 
 /// Runs each test once on either database; PostgreSQL is started once for all of them.
@@ -87,7 +87,7 @@ async fn a_host_joins_once(store: &Store) {
     let new = a_host("web-1");
     let Redeemed::Joined(host) = store.redeem(&join.hash, &new, 1_500).await.unwrap() else { panic!("not joined") };
     assert_eq!((host.yard.as_str(), host.pool.as_str(), host.name.as_str()), ("once", "web", "web-1"));
-    assert_eq!((host.joined, host.last_seen, host.drain, host.removed), (1_500, None, false, None));
+    assert_eq!((host.joined, host.last_seen, host.drain, host.removed), (1_500, None, Drain::No, None));
     assert_eq!(host.labels, join.labels);
     assert_eq!(host.facts, new.facts);
     assert_eq!(store.host_of_token(&new.token_hash).await.unwrap().as_ref(), Some(&*host));
@@ -156,17 +156,25 @@ async fn hosts_change_and_go(store: &Store) {
     let host = joined(store, "change", "web-1").await;
     store.seen(&host.id, 1_800).await.unwrap();
     store.keep_revision(&host.id, u64::try_from(i64::MAX).unwrap(), "digest").await.unwrap();
-    assert!(store.drain(&host.id, true).await.unwrap());
+    assert!(store.drain(&host.id, Drain::Leaving).await.unwrap());
+    let drain = async || store.host(&host.id).await.unwrap().unwrap().drain;
+    assert_eq!(drain().await, Drain::Leaving);
+    assert!(store.stays(&host.id).await.unwrap());
+    assert_eq!(drain().await, Drain::No);
+    // What somebody wants is not taken back by whoever wanted the machine gone.
+    assert!(store.drain(&host.id, Drain::Held).await.unwrap());
+    assert!(store.drain(&host.id, Drain::Leaving).await.unwrap());
+    assert!(!store.stays(&host.id).await.unwrap());
     let facts = Facts { cpus: 8, ..host.facts.clone() };
     store.keep_facts(&host.id, &facts).await.unwrap();
     let now = store.host_named("change", "web-1").await.unwrap().unwrap();
-    assert_eq!((now.last_seen, now.drain, now.facts.cpus), (Some(1_800), true, 8));
+    assert_eq!((now.last_seen, now.drain, now.facts.cpus), (Some(1_800), Drain::Held, 8));
     assert_eq!((now.revision, now.digest.as_str()), (u64::try_from(i64::MAX).unwrap(), "digest"));
     assert_eq!(store.hosts(Some("change"), Some("web")).await.unwrap().len(), 1);
     assert!(store.hosts(Some("change"), Some("db")).await.unwrap().is_empty());
     assert!(store.remove_host(&host.id, 1_900).await.unwrap());
     assert!(!store.remove_host(&host.id, 1_901).await.unwrap());
-    assert!(!store.drain(&host.id, false).await.unwrap());
+    assert!(!store.drain(&host.id, Drain::No).await.unwrap());
     assert_eq!(store.host_named("change", "web-1").await.unwrap(), None);
     joined(store, "change", "web-1").await;
 }

@@ -59,7 +59,7 @@ use super::place::{Board, Host, HostState};
 use super::plan::PlanError;
 use super::{Service, Stack};
 use crate::agent::Part;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a step looks at.
 #[derive(Debug, Clone, Copy)]
@@ -141,14 +141,27 @@ pub fn step(input: Input<'_>, state: State) -> Output {
     Output { parts: walk.parts(), state: walk.state, status }
 }
 
-/// The versions that are still needed: the newest, the one before, and those that containers are of.
+/// So many versions are kept to go back to, the newest among them.
+const KEPT: usize = 5;
+
+/// The version that a stack goes back to, the newest of `history` being what it is: the last one
+/// that worked and is another.
+pub fn before(history: &[Version]) -> Option<&Version> {
+    let (newest, older) = history.split_first()?;
+    older.iter().find(|v| v.worked && !v.is_like(newest))
+}
+
+/// The versions that are still needed: the last ones, the one to go back to, and those that
+/// containers are of.
 pub fn needed(history: Vec<Version>, state: &State) -> Vec<Version> {
-    let used = |v: &Version| {
-        let of = |name: &str, generation: u64| v.generations.get(name) == Some(&generation);
-        state.slots.iter().any(|s| of(&s.replica.service, s.generation))
-            || state.services.iter().any(|(n, p)| of(n, p.generation) || p.before.is_some_and(|b| of(n, b)))
-    };
-    history.into_iter().enumerate().filter(|(i, v)| *i < 2 || used(v)).map(|(_, v)| v).take(8).collect()
+    // Of those that have a generation, the one that it is read from.
+    let of = |name: &String, generation: u64| definition(&history, name, generation).map(|(v, _)| v.number);
+    let slots = state.slots.iter().filter_map(|s| of(&s.replica.service, s.generation));
+    let goals = state.services.iter().flat_map(|(n, p)| [Some(p.generation), p.before].map(|g| of(n, g?)));
+    let mut used: BTreeSet<u64> = slots.chain(goals.flatten()).collect();
+    used.extend(before(&history).map(|v| v.number));
+    used.extend(history.iter().take(KEPT).map(|v| v.number));
+    history.into_iter().filter(|v| used.contains(&v.number)).collect()
 }
 
 impl<'a> Walk<'a> {

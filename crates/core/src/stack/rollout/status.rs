@@ -89,6 +89,14 @@ pub struct ReplicaStatus {
     pub error: Option<String>,
 }
 
+impl ReplicaStatus {
+    /// Whether it runs and is well; of a job, whether it has ended well.
+    pub fn works(&self) -> bool {
+        let there = self.state == "running" || self.status == Some(0);
+        there && self.error.is_none() && self.healthy != Some(false)
+    }
+}
+
 impl Walk<'_> {
     /// How it stands now.
     pub(super) fn status(&self) -> Status {

@@ -69,6 +69,9 @@ pub struct Version {
     /// Only hosts of this pool are used.
     #[serde(default)]
     pub pool: Option<String>,
+    /// All of it worked once.
+    #[serde(default)]
+    pub worked: bool,
 }
 
 mod packed {
@@ -89,7 +92,7 @@ impl Version {
     /// one of them has the generation that it had there, so it is not touched.
     pub fn next(stack: Stack, images: BTreeMap<String, String>, pool: Option<String>, history: &[Self]) -> Self {
         let number = history.iter().map(|v| v.number).max().unwrap_or(0) + 1;
-        let mut version = Self { number, stack, generations: BTreeMap::new(), images, pool };
+        let mut version = Self { number, stack, generations: BTreeMap::new(), images, pool, worked: false };
         let generations = version.stack.services.keys().map(|name| {
             let digest = version.digest(name);
             let same = history.iter().find(|v| v.digest(name).is_some() && v.digest(name) == digest);
@@ -120,6 +123,12 @@ impl Version {
         });
         let files: BTreeMap<String, Vec<u8>> = digests.collect();
         if files.is_empty() { String::new() } else { config_digest(&Config { files }) }
+    }
+
+    /// Whether it is the same in all but its number.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let same = (&self.generations, &self.pool) == (&other.generations, &other.pool);
+        same && self.stack.services.keys().all(|name| self.changes(name, other).is_some_and(|c| c.is_empty()))
     }
 
     /// Which parts of a service differ from those of another version, by name; `None` if it is new.

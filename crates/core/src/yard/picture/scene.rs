@@ -3,6 +3,7 @@
 
 use super::super::intend::{Intended, Ref, Spec};
 use super::super::{Key, Kind};
+use super::inside::{Inside, Stacks, inside, words};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// All that is drawn.
@@ -18,6 +19,8 @@ pub(super) struct Scene {
     pub floating: Vec<Floating>,
     /// What is in no network: unattached volumes, object containers.
     pub shelf: Vec<Key>,
+    /// Stacks: name, how it stands, and whether that is well.
+    pub stacks: Vec<(String, String, bool)>,
 }
 
 /// A router.
@@ -48,6 +51,8 @@ pub(super) struct ServerBox {
     pub volumes: Vec<Key>,
     /// Security groups, and the server group.
     pub groups: Vec<String>,
+    /// What runs in it.
+    pub inside: Vec<Inside>,
 }
 
 /// A load balancer.
@@ -78,8 +83,9 @@ pub(super) enum Target {
 }
 
 impl Scene {
-    /// Takes a yard apart; more than `crowd` servers that differ only by their number become one box.
-    pub fn of(intended: &Intended, crowd: usize) -> Self {
+    /// Takes a yard and its stacks apart; more than `crowd` servers that differ only by their number
+    /// become one box.
+    pub fn of(intended: &Intended, stacks: &Stacks, crowd: usize) -> Self {
         let mut scene = Self::default();
         for resource in &intended.resources {
             if let (Spec::Network { .. }, key) = (&resource.spec, &resource.key) {
@@ -111,6 +117,11 @@ impl Scene {
         }
         let at = scene.servers(intended, &ports, crowd);
         scene.others(intended, &at);
+        scene.boxes.iter_mut().for_each(|b| b.inside = inside(stacks, &b.names));
+        scene.stacks.extend(stacks.iter().map(|(name, status)| {
+            let (words, well) = words(status);
+            (name.clone(), words, well)
+        }));
         scene
     }
 
@@ -168,7 +179,8 @@ impl Scene {
             of.dedup();
             let mut attached: Vec<Key> = server.boot.iter().cloned().collect();
             attached.extend(volumes.remove(&resource.key).unwrap_or_default());
-            boxes.push(ServerBox { names: vec![resource.key.name.clone()], lanes, volumes: attached, groups: of });
+            let names = vec![resource.key.name.clone()];
+            boxes.push(ServerBox { names, lanes, volumes: attached, groups: of, inside: Vec::new() });
         }
         // Of many that are alike one is drawn.
         let mut alike: BTreeMap<_, Vec<usize>> = BTreeMap::new();

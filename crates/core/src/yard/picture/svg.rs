@@ -17,7 +17,8 @@
 use super::super::Key;
 use super::super::intend::Intended;
 use super::super::observed::Observed;
-use super::scene::{Scene, Target};
+use super::inside::Stacks;
+use super::scene::{Scene, ServerBox, Target};
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
@@ -31,6 +32,8 @@ const COLUMN: i32 = 180;
 const BOX: i32 = 136;
 /// Height of a server's box.
 const SERVER: i32 = 58;
+/// Height that a service takes in the box of its host.
+const CHIP: i32 = 22;
 /// Height of what has one or two lines: routers, balancers, floating IPs, volumes.
 const SMALL: i32 = 38;
 /// Between rows.
@@ -44,11 +47,13 @@ const COLORS: [&str; 6] = ["#2f6fb3", "#3a8f5c", "#b3602f", "#7a4fa3", "#a33f5f"
 
 const STYLE: &str = "text{font:12px system-ui,sans-serif;fill:#1d2733}\
 .n{font-weight:600}.s{font-size:10px;fill:#5a6675}.b{fill:#fff;stroke:#4a5563}\
-.e{fill:none;stroke:#7b8794}.m{fill:none;stroke:#7b8794;stroke-dasharray:2 3}.x{stroke-dasharray:5 4}";
+.e{fill:none;stroke:#7b8794}.m{fill:none;stroke:#7b8794;stroke-dasharray:2 3}.x{stroke-dasharray:5 4}\
+.c{fill:#e8f1ec;stroke:#3a8f5c}.f{fill:#fbe9e7;stroke:#b3261e}";
 
-/// The yard as SVG; `notes` says more about resources: addresses, states.
-pub fn svg(intended: &Intended, observed: &Observed, notes: &BTreeMap<Key, String>) -> String {
-    let scene = Scene::of(intended, CROWD);
+/// The yard as SVG; `notes` says more about resources: addresses, states. What runs of stacks is in
+/// the boxes of hosts.
+pub fn svg(intended: &Intended, observed: &Observed, notes: &BTreeMap<Key, String>, stacks: &Stacks) -> String {
+    let scene = Scene::of(intended, stacks, CROWD);
     let there = observed.resources.iter().map(|s| &s.key).collect();
     let layout = Layout::of(&scene);
     let mut drawing = Drawing { scene: &scene, layout, there, notes, back: String::new(), front: String::new() };
@@ -127,16 +132,17 @@ impl Layout {
         for lane in 0..scene.lanes.len() {
             let upper = if scene.balancers.iter().any(|b| b.lane == lane) { SMALL + GAP } else { 0 };
             let inside = || scene.boxes.iter().zip(&boxes).filter(|(_, at)| at.1 == lane);
-            let volumes = inside().map(|(b, _)| b.volumes.len() as i32).max().unwrap_or(0);
-            let lower = if inside().next().is_some() { 2 * GAP + SERVER + volumes * (SMALL + 4) } else { GAP };
+            let tallest = inside().map(|(b, _)| height(b) + b.volumes.len() as i32 * (SMALL + 4)).max();
+            let lower = tallest.map_or(GAP, |t| 2 * GAP + t);
             let height = (GAP + upper + lower + GAP).max(54);
             lanes.push((top, height, top + GAP + upper));
             top += height + GAP;
         }
         let shelf = top;
-        let height = if scene.shelf.is_empty() { top } else { top + SMALL + GAP };
+        let shelved = (scene.shelf.len() + scene.stacks.len()) as i32;
+        let height = if shelved == 0 { top } else { top + SMALL + GAP };
         let columns = boxes.iter().map(|b| b.0).chain(balancers.iter().copied()).chain(floating.iter().map(|f| f.0));
-        let columns = columns.max().map_or(1, |m| m + 1).max(scene.shelf.len() as i32);
+        let columns = columns.max().map_or(1, |m| m + 1).max(shelved);
         let left = LABEL + ROUTER * scene.routers.len() as i32;
         let width = left + COLUMN * columns + GAP;
         Self { width, height, left, edge, lanes, boxes, balancers, floating, shelf }
@@ -170,6 +176,10 @@ impl Drawing<'_> {
         for (i, key) in self.scene.shelf.iter().enumerate() {
             let (x, y) = (self.layout.x(i as i32), self.layout.shelf);
             self.small(x, y, Some(key), key.kind.noun(), &key.name, 4);
+        }
+        for (i, (name, words, well)) in self.scene.stacks.iter().enumerate() {
+            let (x, y) = (self.layout.x((self.scene.shelf.len() + i) as i32), self.layout.shelf);
+            self.chip(x, y, (BOX, SMALL), *well, &format!("stack {name}: {words}"), &[("stack", false), (name, true)]);
         }
     }
 
@@ -292,14 +302,26 @@ impl Drawing<'_> {
             if many > 1 {
                 let _ = writeln!(
                     self.back,
-                    "<rect class=\"b\" x=\"{}\" y=\"{}\" width=\"{BOX}\" height=\"{SERVER}\" rx=\"4\"/>",
+                    "<rect class=\"b\" x=\"{}\" y=\"{}\" width=\"{BOX}\" height=\"{}\" rx=\"4\"/>",
                     x + 5,
-                    y + 5
+                    y + 5,
+                    height(server)
                 );
             }
-            self.boxed(x, y, BOX, SERVER, Some(&key), 4, &[(&name, true), (&note, false), (&groups, false)]);
+            self.boxed(x, y, BOX, height(server), Some(&key), 4, &[(&name, true), (&note, false), (&groups, false)]);
+            for (nth, service) in server.inside.iter().enumerate() {
+                let y = y + SERVER + nth as i32 * CHIP - 4;
+                let text = match (service.working, service.containers) {
+                    (1, 1) => service.name.clone(),
+                    (working, all) if working == all => format!("{all} x {}", service.name),
+                    (working, all) => format!("{working}/{all} {}", service.name),
+                };
+                let title = format!("service {}: {service}", service.name);
+                let well = service.working == service.containers;
+                self.chip(x + 6, y, (BOX - 12, CHIP - 4), well, &title, &[(&text, false)]);
+            }
             for (nth, volume) in server.volumes.iter().enumerate() {
-                let y = y + SERVER + 4 + nth as i32 * (SMALL + 4);
+                let y = y + height(server) + 4 + nth as i32 * (SMALL + 4);
                 self.small(x + 10, y, Some(volume), "volume", &volume.name, 10);
             }
         }
@@ -337,6 +359,20 @@ impl Drawing<'_> {
         self.boxed(x, y, width, SMALL, key, round, &[(head, false), (name, true)]);
     }
 
+    /// A small box about stacks, green if all is well, else red.
+    fn chip(&mut self, x: i32, y: i32, size: (i32, i32), well: bool, title: &str, lines: &[(&str, bool)]) {
+        let class = if well { "c" } else { "f" };
+        let _ = write!(
+            self.front,
+            "<g><title>{}</title><rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{}\" height=\"{}\" rx=\"3\"/>",
+            escape(title),
+            size.0,
+            size.1
+        );
+        self.texts(x, y - if lines.len() == 1 { 2 } else { 0 }, lines);
+        self.front += "</g>\n";
+    }
+
     /// A box with lines of text; those that are true are names.
     #[allow(clippy::too_many_arguments, reason = "a box has a place, a size and a look")]
     fn boxed(
@@ -362,6 +398,11 @@ impl Drawing<'_> {
             self.front,
             "<rect class=\"b{missing}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"{round}\"/>"
         );
+        self.texts(x, y, lines);
+        self.front += "</g>\n";
+    }
+
+    fn texts(&mut self, x: i32, y: i32, lines: &[(&str, bool)]) {
         for (i, (text, name)) in lines.iter().filter(|(t, _)| !t.is_empty()).enumerate() {
             let (class, at) = (if *name { "n" } else { "s" }, y + 15 + 16 * i as i32);
             let _ = write!(
@@ -371,7 +412,6 @@ impl Drawing<'_> {
                 escape(&fit(text, *name))
             );
         }
-        self.front += "</g>\n";
     }
 
     fn line(&mut self, x: i32, y: i32, to_x: i32, to_y: i32) {
@@ -382,6 +422,11 @@ impl Drawing<'_> {
         let color = COLORS[lane % COLORS.len()];
         let _ = writeln!(self.front, "<circle cx=\"{x}\" cy=\"{y}\" r=\"4\" fill=\"{color}\"/>");
     }
+}
+
+/// Height of a server's box with what runs in it.
+fn height(server: &ServerBox) -> i32 {
+    SERVER + server.inside.len() as i32 * CHIP
 }
 
 fn outside_y(i: usize) -> i32 {

@@ -3,8 +3,10 @@
 use super::super::intend::Intended;
 use super::super::observed::Observed;
 use super::super::{Key, Kind};
+use super::inside::{Inside, Stacks, words};
 use super::scene::{Scene, Target};
-use std::collections::{BTreeMap, HashSet};
+use crate::stack::rollout::ServiceStatus;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// A line with those below it.
 struct Node {
@@ -13,9 +15,10 @@ struct Node {
 }
 
 /// The yard as a tree of networks with what is in them; what the cloud does not have is marked.
-/// `notes` says more about resources: addresses, states.
-pub fn tree(intended: &Intended, observed: &Observed, notes: &BTreeMap<Key, String>) -> String {
-    let scene = Scene::of(intended, usize::MAX);
+/// `notes` says more about resources: addresses, states. Under hosts there is what of stacks runs
+/// on them, and at the end the stacks.
+pub fn tree(intended: &Intended, observed: &Observed, notes: &BTreeMap<Key, String>, stacks: &Stacks) -> String {
+    let scene = Scene::of(intended, stacks, usize::MAX);
     let there: HashSet<&Key> = observed.resources.iter().map(|s| &s.key).collect();
     let leaf = |key: &Key| {
         let note = notes.get(key).map(|n| format!("  {n}")).unwrap_or_default();
@@ -45,6 +48,7 @@ pub fn tree(intended: &Intended, observed: &Observed, notes: &BTreeMap<Key, Stri
             if server.lanes.first() == Some(&i) {
                 line.below.extend(server.volumes.iter().map(&leaf));
                 line.below.extend(leading(Target::Server(nth)));
+                line.below.extend(server.inside.iter().map(service));
             }
             node.below.push(line);
         }
@@ -52,9 +56,30 @@ pub fn tree(intended: &Intended, observed: &Observed, notes: &BTreeMap<Key, Stri
     }
     roots.extend(scene.shelf.iter().map(&leaf));
     roots.extend(leading(Target::Nowhere));
+    let known: BTreeSet<&String> = scene.boxes.iter().flat_map(|b| &b.names).collect();
+    let replicas = || stacks.values().flat_map(|s| &s.services).flat_map(|s| &s.replicas);
+    let others: BTreeSet<&String> = replicas().map(|r| &r.host_name).filter(|h| !known.contains(h)).collect();
+    for host in others {
+        let below = super::inside::inside(stacks, std::slice::from_ref(host)).iter().map(service).collect();
+        roots.push(Node { text: format!("host {host}  (no server of the yard)"), below });
+    }
+    roots.extend(stacks.iter().map(|(name, status)| Node {
+        text: format!("stack {name}  {}", words(status).0),
+        below: status.services.iter().map(|s| Node { text: of_stack(s), below: Vec::new() }).collect(),
+    }));
     let mut out = format!("{}\n", intended.yard);
     write(&roots, "", &mut out);
     out
+}
+
+fn service(inside: &Inside) -> Node {
+    Node { text: format!("service {}  {inside}", inside.name), below: Vec::new() }
+}
+
+fn of_stack(service: &ServiceStatus) -> String {
+    let why = service.why.as_deref().and_then(|w| w.lines().next());
+    let why = why.map(|w| format!("  ({w})")).unwrap_or_default();
+    format!("service {}  {} of {} work{why}", service.name, service.ready, service.desired)
 }
 
 fn several(names: &[&str]) -> String {

@@ -138,8 +138,10 @@ impl<'a> Planner<'a> {
         };
         let other = resource.needs.iter().find(|n| holds.contains(&n.key.kind) && anew(&n.key));
         decision.reasons.extend(other.map(|n| format!("{} is replaced", n.key)));
-        if let State::Stopped(word) = &seen.state {
-            decision.reasons.push(format!("it is {word}"));
+        match &seen.state {
+            State::Stopped(word) => decision.reasons.push(format!("it is {word}")),
+            State::SetApart => decision.reasons.push("it was drained, and stays".to_owned()),
+            State::Ready | State::Pending(_) | State::Broken(_) => {}
         }
         decision.action = match &seen.state {
             _ if !decision.changes.is_empty() || !decision.reasons.is_empty() => Action::Change,
@@ -205,7 +207,7 @@ impl<'a> Planner<'a> {
 
     pub(super) fn finish(mut self) -> Plan {
         self.connect();
-        Plan { yard: self.intended.yard.clone(), steps: self.steps, refusals: self.refusals }
+        Plan { yard: self.intended.yard.clone(), steps: self.steps, stacks: Vec::new(), refusals: self.refusals }
     }
 }
 

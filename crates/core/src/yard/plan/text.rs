@@ -5,27 +5,33 @@ use std::fmt::{self, Display, Formatter};
 
 impl Display for Plan {
     /// One line a resource, one more for each field that differs when there are several, the
-    /// summary, and what is refused; what stays is only counted.
+    /// summary, and what is refused; what stays is only counted, but for stacks.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for step in &self.steps {
-            let (sign, verb) = match step.action {
-                Action::Keep | Action::Discard => continue,
-                Action::Create => ('+', "create"),
-                Action::Change => ('~', "change"),
-                Action::Await => ('>', "wait for"),
-                Action::Recreate => ('!', "replace"),
-                Action::Remove => ('-', "remove"),
-            };
+            let Some((sign, verb)) = words(step.action) else { continue };
             write!(f, "{sign} {verb:<8} {}", step.key)?;
             write_why(step, f)?;
             writeln!(f)?;
         }
+        self.stacks.iter().try_for_each(|stack| stack.fmt(f))?;
         writeln!(f, "{}", self.summary())?;
         for refusal in &self.refusals {
             writeln!(f, "cannot be done: {refusal}")?;
         }
         Ok(())
     }
+}
+
+/// Sign and verb of an action; none for what is not shown.
+pub(super) fn words(action: Action) -> Option<(char, &'static str)> {
+    Some(match action {
+        Action::Keep | Action::Discard => return None,
+        Action::Create => ('+', "create"),
+        Action::Change => ('~', "change"),
+        Action::Await => ('>', "wait for"),
+        Action::Recreate => ('!', "replace"),
+        Action::Remove => ('-', "remove"),
+    })
 }
 
 fn write_why(step: &Step, f: &mut Formatter<'_>) -> fmt::Result {

@@ -1,7 +1,7 @@
 //! `stackyard stack deploy`
 
 use super::YardName;
-use super::wait::{WaitArgs, converged};
+use super::wait::WaitArgs;
 use crate::cli::{Context, End};
 use crate::printer::duration;
 use serde_json::json;
@@ -64,7 +64,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let stack = read(&wanted, context)?;
     let client = args.yard.client(context)?;
     let (yard, name) = (args.yard.yard, stack.name.clone());
-    let deploy = StackDeploy { stack: Packed::pack(stack), pool: args.pool };
+    let deploy = StackDeploy { stack: Packed::pack(stack), pool: args.pool, declared: false };
     let changes = client.deploy_stack(&yard, &name, &deploy).await?;
     for change in changes.iter().filter(|c| c.what != "same") {
         context.printer.say(text(change));
@@ -74,7 +74,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
         context.printer.result(&result, || format!("The stack `{name}` is on its way."))?;
         return Ok(End::Done);
     }
-    let stack = converged(&client, &yard, &name, &args.wait, context).await?;
+    let stack = client.converged(&yard, &name, args.wait.patience(), &*context.printer.onlooker()).await?;
     let took = begun.elapsed();
     let result = json!({"event": "result", "stack": name, "changes": changes, "status": stack.status, "took_s": took.as_secs_f64()});
     context.printer.result(&result, || {

@@ -1,7 +1,7 @@
 //! `stackyard stack scale`, `rollback` and `remove`
 
 use super::YardName;
-use super::wait::{WaitArgs, converged, gone};
+use super::wait::WaitArgs;
 use crate::cli::{Context, End};
 use serde_json::json;
 
@@ -45,6 +45,10 @@ pub struct RollbackArgs {
     /// The stack
     stack: String,
 
+    /// Number of the version to go back to; `stack show` lists them [default: the last one that worked]
+    #[arg(long, value_name = "N")]
+    to: Option<u64>,
+
     #[command(flatten)]
     wait: WaitArgs,
 }
@@ -53,8 +57,8 @@ pub struct RollbackArgs {
 pub async fn roll_back(args: RollbackArgs, context: &Context) -> anyhow::Result<End> {
     let client = args.yard.client(context)?;
     let (yard, name) = (&args.yard.yard, &args.stack);
-    client.roll_back_stack(yard, name).await?;
-    finish(&client, yard, name, &args.wait, context, "is as it was before").await
+    let version = client.roll_back_stack(yard, name, args.to).await?;
+    finish(&client, yard, name, &args.wait, context, &format!("is as in version {}", version.number)).await
 }
 
 /// Arguments of `stackyard stack remove`.
@@ -76,7 +80,7 @@ pub async fn remove(args: RemoveArgs, context: &Context) -> anyhow::Result<End> 
     let (yard, name) = (&args.yard.yard, &args.stack);
     client.remove_stack(yard, name).await?;
     if args.wait.waits() {
-        gone(&client, yard, name, &args.wait).await?;
+        client.gone(yard, name, args.wait.patience()).await?;
     }
     let result = json!({"event": "result", "stack": name, "gone": args.wait.waits()});
     context.printer.result(&result, || match args.wait.waits() {
@@ -95,7 +99,7 @@ async fn finish(
     what: &str,
 ) -> anyhow::Result<End> {
     let status = match wait.waits() {
-        true => Some(converged(client, yard, name, wait, context).await?.status),
+        true => Some(client.converged(yard, name, wait.patience(), &*context.printer.onlooker()).await?.status),
         false => None,
     };
     let result = json!({"event": "result", "stack": name, "status": status});

@@ -47,7 +47,8 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     Ok(if well { End::Done } else { End::Failed })
 }
 
-fn standing(stack: &StackView) -> String {
+/// How a stack stands, in a word or two.
+pub fn standing(stack: &StackView) -> String {
     let word = match stack.status.standing {
         _ if stack.removing => "being removed",
         Standing::Converged => "works",
@@ -61,7 +62,7 @@ fn standing(stack: &StackView) -> String {
 fn text(stack: &StackView) -> String {
     let status = &stack.status;
     let rows = status.services.iter().map(|s| {
-        let why = s.why.clone().unwrap_or_default();
+        let why = s.why.as_deref().and_then(|w| w.lines().next()).unwrap_or_default().to_owned();
         [s.name.clone(), s.mode.clone(), format!("{}/{}", s.ready, s.desired), s.image.clone(), why]
     });
     let mut text = table::table(["SERVICE", "MODE", "WORK", "IMAGE", ""], rows);
@@ -74,6 +75,14 @@ fn text(stack: &StackView) -> String {
     text += &table::table(["CONTAINER", "HOST", "STATE", "ID", ""], replicas);
     for note in &status.notes {
         text += &format!("\nnote: {note}");
+    }
+    if stack.versions.len() > 1 {
+        let versions = stack.versions.iter().map(|v| match (v.worked, Some(v.number) == stack.before) {
+            (true, true) => format!("{} (a rollback goes to it)", v.number),
+            (true, false) => v.number.to_string(),
+            (false, _) => format!("{} (never worked)", v.number),
+        });
+        text += &format!("\nVersions that are kept: {}.", versions.collect::<Vec<_>>().join(", "));
     }
     let pool = stack.pool.as_ref().map(|p| format!(" on hosts of pool {p}")).unwrap_or_default();
     text + &format!("\nStack `{}`, version {}{pool}: {}.", stack.name, status.version, standing(stack))

@@ -1,6 +1,7 @@
 //! `stackyard graph`
 
 use super::super::{Context, End};
+use super::stacks::there;
 use super::{YardArgs, as_service};
 use anyhow::Context as _;
 use serde_json::json;
@@ -29,11 +30,13 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let cloud = args.yard.connect(&yard, context).await?;
     let service = args.yard.service(context)?;
     let session = Session::begin_with(&cloud, &yard.intended, as_service(service.as_ref())).await?;
+    let stacks = there(&yard.intended.yard, service.as_ref()).await?.unwrap_or_default();
+    let stacks = stacks.into_iter().filter(|s| !s.removing).map(|s| (s.name, s.status)).collect();
     let (intended, observed) = (&yard.intended, &session.observed);
     let text = match (&args.svg, args.dot) {
-        (Some(_), _) => picture::svg(intended, observed, &session.notes()),
-        (None, true) => picture::dot(intended, observed),
-        (None, false) => picture::tree(intended, observed, &session.notes()),
+        (Some(_), _) => picture::svg(intended, observed, &session.notes(), &stacks),
+        (None, true) => picture::dot(intended, observed, &stacks),
+        (None, false) => picture::tree(intended, observed, &session.notes(), &stacks),
     };
     if let Some(Some(file)) = args.svg {
         std::fs::write(&file, text).with_context(|| format!("writing the picture to {}", file.display()))?;

@@ -1,7 +1,7 @@
 //! `stackyard plan`
 
 use super::super::{Context, End};
-use super::stacks::{Stacks, lines};
+use super::stacks::{look, with_stacks};
 use super::{YardArgs, as_service};
 use serde_json::json;
 use stackyard_server::Session;
@@ -18,28 +18,21 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let yard = args.yard.load()?;
     let cloud = args.yard.connect(&yard, context).await?;
     let service = args.yard.service(context)?;
+    let stacks = look(&yard, service.as_ref(), context).await?;
     let session = Session::begin_with(&cloud, &yard.intended, as_service(service.as_ref())).await?;
     let found = session.preflight().await?;
-    let stacks = match Stacks::of(&yard, context)? {
-        Some(stacks) => stacks.plan().await?,
-        None => Vec::new(),
-    };
-    let pending = lines(&stacks);
-    let result = json!({
-        "event": "result", "plan": session.plan, "summary": session.plan.summary(),
-        "blockers": found.blockers, "stacks": stacks,
-    });
+    let plan = with_stacks(&session.plan, stacks.as_ref().map(|s| &s.at_server));
+    let result = json!({"event": "result", "plan": plan, "summary": plan.summary(), "blockers": found.blockers});
     context.printer.result(&result, || {
-        let mut text = session.plan.to_string();
-        text += &pending;
+        let mut text = plan.to_string();
         found
             .blockers
             .iter()
-            .filter(|b| !session.plan.refusals.contains(b))
+            .filter(|b| !plan.refusals.contains(b))
             .for_each(|b| text += &format!("in the way: {b}\n"));
         text
     })?;
-    Ok(match (found.blockers.is_empty(), session.plan.is_noop() && pending.is_empty()) {
+    Ok(match (found.blockers.is_empty(), plan.is_noop()) {
         (false, _) => End::Failed,
         (true, true) => End::Done,
         (true, false) => End::Pending,

@@ -1,13 +1,17 @@
 //! `stackyard status`
 
 use super::super::{Context, End};
+use super::stacks::look;
 use super::{YardArgs, as_service};
 use crate::printer::table;
 use serde::Serialize;
+use stackyard_catalog::manifest::Yard;
+use stackyard_core::stack::rollout::{Phase, ServiceStatus, Standing};
 use stackyard_core::yard::Kind;
 use stackyard_core::yard::observed::State;
-use stackyard_core::yard::plan::Action;
-use stackyard_server::Session;
+use stackyard_core::yard::plan::{Action, StackStep};
+use stackyard_server::{Session, YardStacks};
+use std::collections::BTreeMap;
 
 /// Arguments of `stackyard status`.
 #[derive(clap::Args)]
@@ -22,6 +26,7 @@ struct Status {
     /// Whether all is as intended.
     as_intended: bool,
     resources: Vec<Row>,
+    stacks: Vec<StackRow>,
 }
 
 #[derive(Serialize)]
@@ -33,40 +38,134 @@ struct Row {
     id: Option<String>,
 }
 
+#[derive(Serialize)]
+struct StackRow {
+    name: String,
+    state: String,
+    services: Vec<ServiceRow>,
+}
+
+#[derive(Serialize)]
+struct ServiceRow {
+    name: String,
+    state: &'static str,
+    ready: usize,
+    desired: usize,
+    /// Containers by host.
+    hosts: BTreeMap<String, usize>,
+    /// What is not as it should be.
+    why: Option<String>,
+}
+
 /// Shows what there is of a yard; exit code 1 when it is not as intended.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let yard = args.yard.load()?;
     let cloud = args.yard.connect(&yard, context).await?;
     let service = args.yard.service(context)?;
     let session = Session::begin_with(&cloud, &yard.intended, as_service(service.as_ref())).await?;
+    let stacks = match &service {
+        Some(_) => look(&yard, service.as_ref(), context).await?,
+        None => None,
+    };
+    let stacks = stack_rows(&yard, stacks.as_ref().map(|s| &s.at_server));
+    let status = Status {
+        yard: yard.intended.yard.clone(),
+        as_intended: session.plan.is_noop() && stacks.iter().all(|s| s.state == "ok"),
+        resources: resources(&session),
+        stacks,
+    };
+    context.printer.result(&status, || text(&status))?;
+    Ok(if status.as_intended { End::Done } else { End::Failed })
+}
+
+fn resources(session: &Session<'_>) -> Vec<Row> {
     let notes = session.notes();
     let steps = session.plan.steps.iter().filter(|s| s.action != Action::Discard && s.key.kind != Kind::Rule);
-    let resources = steps
-        .map(|step| {
-            let seen = session.observed.resources.iter().find(|s| s.key == step.key && Some(&s.id) == step.id.as_ref());
-            let state = match (seen.map(|s| &s.state), step.action) {
-                (None, _) => "missing".to_owned(),
-                (_, Action::Remove) => "not in the manifest".to_owned(),
-                (Some(State::Broken(why)), _) => format!("BROKEN: {why}"),
-                (Some(State::Pending(word) | State::Stopped(word)), _) => word.clone(),
-                (_, Action::Change | Action::Recreate) => "differs".to_owned(),
-                _ => "ok".to_owned(),
-            };
-            let detail = notes.get(&step.key).cloned().unwrap_or_default();
-            Row { kind: step.key.kind, name: step.key.name.clone(), state, detail, id: step.id.clone() }
-        })
-        .collect();
-    let status = Status { yard: yard.intended.yard.clone(), as_intended: session.plan.is_noop(), resources };
-    context.printer.result(&status, || {
-        let rows = status.resources.iter();
-        let rows = rows.map(|r| [r.kind.noun().to_owned(), r.name.clone(), r.state.clone(), r.detail.clone()]);
-        let text = table::table(["KIND", "NAME", "STATE", ""], rows);
-        let end = if status.as_intended {
-            "All is as the manifest says."
-        } else {
-            "`stackyard plan` shows what differs from the manifest."
+    let row = |step: &stackyard_core::yard::plan::Step| {
+        let seen = session.observed.resources.iter().find(|s| s.key == step.key && Some(&s.id) == step.id.as_ref());
+        let state = match (seen.map(|s| &s.state), step.action) {
+            (None, _) => "missing".to_owned(),
+            (_, Action::Remove) => "not in the manifest".to_owned(),
+            (Some(State::Broken(why)), _) => format!("BROKEN: {why}"),
+            (Some(State::Pending(word) | State::Stopped(word)), _) => word.clone(),
+            (Some(State::SetApart), _) => "set apart".to_owned(),
+            (_, Action::Change | Action::Recreate) => "differs".to_owned(),
+            _ => "ok".to_owned(),
         };
-        format!("{text}\n{end}")
-    })?;
-    Ok(if status.as_intended { End::Done } else { End::Failed })
+        let detail = notes.get(&step.key).cloned().unwrap_or_default();
+        Row { kind: step.key.kind, name: step.key.name.clone(), state, detail, id: step.id.clone() }
+    };
+    steps.map(row).collect()
+}
+
+fn stack_rows(yard: &Yard, stacks: Option<&YardStacks>) -> Vec<StackRow> {
+    let Some(stacks) = stacks else {
+        let names = yard.stacks.iter().map(|s| s.name.clone());
+        let state = "unknown: no Stackyard server answers";
+        return names.map(|name| StackRow { name, state: state.to_owned(), services: Vec::new() }).collect();
+    };
+    let statuses = stacks.statuses();
+    let row = |step: &StackStep| {
+        let status = statuses.get(&step.name);
+        let state = match (step.action, status.map(|s| s.standing)) {
+            (Action::Remove, _) => "not in the manifest",
+            (Action::Create, _) => "missing",
+            (_, Some(Standing::Failed)) => "GIVEN UP",
+            (_, Some(Standing::Failing)) => "FAILING",
+            (Action::Change, _) => "differs",
+            (Action::Await, _) => "on its way",
+            _ => "ok",
+        };
+        let services = status.map(|s| s.services.iter().map(service).collect()).unwrap_or_default();
+        StackRow { name: step.name.clone(), state: state.to_owned(), services }
+    };
+    stacks.steps.iter().map(row).collect()
+}
+
+fn service(service: &ServiceStatus) -> ServiceRow {
+    let mut hosts = BTreeMap::new();
+    for replica in &service.replicas {
+        *hosts.entry(replica.host_name.clone()).or_default() += 1;
+    }
+    let well = service.ready == service.desired;
+    let state = match service.phase {
+        Phase::Paused => "UPDATE PAUSED",
+        Phase::RolledBack => "ROLLED BACK",
+        Phase::RollingBack => "ROLLS BACK",
+        _ if service.why.is_some() => "UNHEALTHY",
+        phase if phase.is_busy() || !well => "on its way",
+        _ => "ok",
+    };
+    let (name, why) = (service.name.clone(), service.why.clone());
+    ServiceRow { name, state, ready: service.ready, desired: service.desired, hosts, why }
+}
+
+fn text(status: &Status) -> String {
+    let rows = status.resources.iter();
+    let rows = rows.map(|r| [r.kind.noun().to_owned(), r.name.clone(), r.state.clone(), r.detail.clone()]);
+    let mut text = table::table(["KIND", "NAME", "STATE", ""], rows);
+    let mut rows = Vec::new();
+    for stack in &status.stacks {
+        let none = String::new;
+        rows.push([stack.name.clone(), none(), stack.state.clone(), none(), none(), none()]);
+        for service in &stack.services {
+            let host = |(name, count): (&String, &usize)| match count {
+                1 => name.clone(),
+                n => format!("{name} ({n})"),
+            };
+            let hosts: Vec<String> = service.hosts.iter().map(host).collect();
+            let why = service.why.as_deref().and_then(|w| w.lines().next()).unwrap_or_default();
+            let work = format!("{}/{}", service.ready, service.desired);
+            rows.push([none(), service.name.clone(), service.state.into(), work, hosts.join(", "), why.to_owned()]);
+        }
+    }
+    if !rows.is_empty() {
+        text += &format!("\n{}", table::table(["STACK", "SERVICE", "STATE", "WORK", "HOSTS", ""], rows));
+    }
+    let end = if status.as_intended {
+        "All is as the manifest says."
+    } else {
+        "`stackyard plan` shows what differs from the manifest."
+    };
+    format!("{text}\n{end}")
 }

@@ -1,0 +1,215 @@
+//! Stacks of a yard: planned, deployed, changed, rolled back, removed, by agents that do as they are
+//! told.
+
+use crate::support::{Agent, Running};
+use serde_json::Value;
+use stackyard_core::agent::{ContainerReport, ContainerState, Desired, PartReport, Report, ToAgent, ToServer};
+use stackyard_core::stack::rollout::{Packed, Standing};
+use stackyard_core::stack::{Service, Stack};
+use stackyard_core::yard::plan::{Action, StackStep};
+use stackyard_server::YardStacks;
+use stackyard_server::api::StackDeploy;
+use stackyard_server::client::{Patience, WaitError};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const PATIENCE: Patience = Patience { most: Duration::from_secs(20), failing: Duration::from_secs(5) };
+
+/// An image whose containers end, and say why.
+const BAD: &str = "registry.example/bad:1";
+
+/// An agent whose containers work at once, but for those of [`BAD`].
+fn obey(mut agent: Agent) {
+    tokio::spawn(async move {
+        while let Some(message) = agent.next().await {
+            if let ToAgent::Desired(desired) = message {
+                agent.send(&ToServer::Report(Box::new(report(&desired)))).await;
+            }
+        }
+    });
+}
+
+fn report(desired: &Desired) -> Report {
+    let mut report = Report { revision: desired.revision, settled: true, ..Report::default() };
+    for part in &desired.parts {
+        let stack = part.unpack();
+        let container = |(name, replica): (&String, &stackyard_core::agent::Replica)| {
+            let bad = stack.services[name].image == BAD;
+            ContainerReport {
+                replica: replica.clone(),
+                generation: part.generations[name],
+                id: format!("{name}-{}", part.generations[name]),
+                state: if bad { ContainerState::Exited(7) } else { ContainerState::Running },
+                healthy: (!bad).then_some(true),
+                restarts: 0,
+                started: Some(1),
+                last_lines: if bad { vec!["boom".to_owned()] } else { Vec::new() },
+            }
+        };
+        let containers = part.replicas.iter().map(container).collect();
+        report.parts.insert(part.name().to_owned(), PartReport { error: None, containers });
+    }
+    report
+}
+
+/// A server with two hosts.
+async fn yard() -> Running {
+    let running = Running::start().await;
+    for name in ["web-1", "web-2"] {
+        let host = running.host("shop", name).await;
+        obey(running.agent(&host.token, None).await);
+    }
+    running.until("the agents", || running.server.app().hub().connected() == 2).await;
+    running
+}
+
+fn stack(name: &str, image: &str) -> (String, StackDeploy) {
+    let mut web = Service { image: image.to_owned(), ..Service::default() };
+    web.deploy.replicas = 2;
+    web.deploy.update.monitor = Duration::ZERO;
+    let db = Service { image: "registry.example/db:1".to_owned(), ..Service::default() };
+    let services = [("web".to_owned(), web), ("db".to_owned(), db)].into();
+    let stack = Packed::pack(Stack { name: name.to_owned(), services, ..Stack::default() });
+    (name.to_owned(), StackDeploy { stack, pool: None, declared: true })
+}
+
+async fn look(running: &Running, wanted: &[(String, StackDeploy)]) -> YardStacks {
+    let wanted: BTreeMap<String, StackDeploy> = wanted.iter().cloned().collect();
+    YardStacks::look(running.admin.clone(), "shop", wanted).await.unwrap()
+}
+
+async fn up(running: &Running, wanted: &[(String, StackDeploy)]) -> Result<Vec<StackStep>, WaitError> {
+    let stacks = look(running, wanted).await;
+    stacks.apply(false, PATIENCE, &()).await.map(|_| stacks.steps)
+}
+
+fn actions(stacks: &YardStacks) -> Vec<(&str, Action)> {
+    stacks.steps.iter().map(|s| (s.name.as_str(), s.action)).collect()
+}
+
+/// Entries of the audit log: every request that may change something.
+async fn mutations(running: &Running) -> usize {
+    running.admin.audit(None, 1000).await.unwrap().len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stacks_come_change_and_go() {
+    let running = yard().await;
+    let (one, two) = ("registry.example/web:1", "registry.example/web:2");
+    let wanted = [stack("site", one), stack("blog", one)];
+    assert_eq!(actions(&look(&running, &wanted).await), [("blog", Action::Create), ("site", Action::Create)]);
+    assert!(running.admin.stacks("shop").await.unwrap().is_empty(), "to plan changes nothing");
+    up(&running, &wanted).await.unwrap();
+    for view in running.admin.stacks("shop").await.unwrap() {
+        assert_eq!(view.status.standing, Standing::Converged);
+        assert_eq!(view.versions.iter().map(|v| (v.number, v.worked)).collect::<Vec<_>>(), [(1, true)]);
+    }
+
+    // Again: nothing to do, nothing done, and no waiting.
+    let before = mutations(&running).await;
+    let begun = std::time::Instant::now();
+    let stacks = look(&running, &wanted).await;
+    assert_eq!(actions(&stacks), [("blog", Action::Keep), ("site", Action::Keep)]);
+    assert!(stacks.apply(false, PATIENCE, &()).await.unwrap().is_empty());
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    // Where hosts are others, it is looked whether all came to its place.
+    assert_eq!(stacks.apply(true, PATIENCE, &()).await.unwrap().len(), 2);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(mutations(&running).await, before);
+
+    // One changes, one goes.
+    let wanted = [stack("site", two)];
+    let stacks = look(&running, &wanted).await;
+    assert_eq!(actions(&stacks), [("blog", Action::Remove), ("site", Action::Change)]);
+    let services = &stacks.steps[1].services;
+    assert_eq!((services.len(), services[0].name.as_str(), services[0].parts.join(",")), (1, "web", "image".into()));
+    // Broken off after the removals began: the next run goes on.
+    stacks.begin_removals().await.unwrap();
+    drop(stacks);
+    up(&running, &wanted).await.unwrap();
+    let names: Vec<String> = running.admin.stacks("shop").await.unwrap().into_iter().map(|s| s.name).collect();
+    assert_eq!(names, ["site"]);
+
+    // Removed, and wanted again before it is gone.
+    look(&running, &[]).await.begin_removals().await.unwrap();
+    let steps = up(&running, &wanted).await.unwrap();
+    assert_eq!(steps[0].action, Action::Create);
+    // What was deployed by hand stays, until the manifest has it, too.
+    let (name, by_hand) = stack("by-hand", one);
+    let by_hand = StackDeploy { declared: false, ..by_hand };
+    running.admin.deploy_stack("shop", &name, &by_hand).await.unwrap();
+    let steps = up(&running, &[]).await.unwrap();
+    assert_eq!(steps.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["site"]);
+    assert_eq!(running.admin.stacks("shop").await.unwrap().len(), 1);
+    up(&running, &[stack("by-hand", one)]).await.unwrap();
+    assert_eq!(actions(&look(&running, &[stack("by-hand", one)]).await), [("by-hand", Action::Keep)]);
+    up(&running, &[]).await.unwrap();
+    assert!(running.admin.stacks("shop").await.unwrap().is_empty());
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stack_that_fails_says_why_and_goes_back_to_what_worked() {
+    let running = yard().await;
+    let (one, two) = ("registry.example/web:1", "registry.example/web:2");
+    for image in [one, two] {
+        up(&running, &[stack("site", image)]).await.unwrap();
+    }
+    for _ in 0..2 {
+        // The second time it was given up already, and is tried again.
+        let error = up(&running, &[stack("site", BAD)]).await.unwrap_err().to_string();
+        assert!(error.contains("site was given up") && error.contains("ended with status 7"), "{error}");
+        assert!(error.contains("the last lines of its log:\n    boom"), "{error}");
+    }
+    let stacks = look(&running, &[stack("site", BAD)]).await;
+    assert_eq!(actions(&stacks), [("site", Action::Change)]);
+    let why = stacks.steps[0].reasons.join("");
+    assert!(why.starts_with("it was given up, and is tried again: web: the update is paused") && !why.contains("boom"));
+
+    let back = async |to| {
+        let version = running.admin.roll_back_stack("shop", "site", to).await.unwrap();
+        running.admin.converged("shop", "site", PATIENCE, &()).await.unwrap();
+        let view = running.admin.stack("shop", "site", false).await.unwrap();
+        (version.number, view.status.services[1].image.clone())
+    };
+    // Not to the version before, which never worked.
+    assert_eq!(back(None).await, (2, two.to_owned()));
+    // Again: to what worked before that one.
+    assert_eq!(back(None).await, (1, one.to_owned()));
+    let view = running.admin.stack("shop", "site", false).await.unwrap();
+    let failed = view.versions.iter().find(|v| !v.worked).unwrap().number;
+    assert!((3..=4).contains(&failed), "{:?}", view.versions);
+    let error = running.admin.roll_back_stack("shop", "site", Some(99)).await.unwrap_err().to_string();
+    assert!(error.contains("no version 99") && error.contains(&failed.to_string()), "{error}");
+    // Whoever says which one gets it.
+    assert_eq!(running.admin.roll_back_stack("shop", "site", Some(failed)).await.unwrap().number, failed);
+    let error = running.admin.converged("shop", "site", PATIENCE, &()).await.unwrap_err();
+    assert!(matches!(error, WaitError::GivenUp { .. }), "{error}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drained_host_takes_containers_again() {
+    let running = yard().await;
+    up(&running, &[stack("site", "registry.example/web:1")]).await.unwrap();
+    let on = async |name: &str| -> usize {
+        let view = running.admin.converged("shop", "site", PATIENCE, &()).await.unwrap();
+        view.status.services.iter().flat_map(|s| &s.replicas).filter(|r| r.host_name == name).count()
+    };
+    let host = running.admin.host("shop/web-2").await.unwrap();
+    running.admin.host_leaves(&host.id, true).await.unwrap();
+    assert_eq!(on("web-2").await, 0);
+    let view: Value = serde_json::to_value(running.admin.host(&host.id).await.unwrap()).unwrap();
+    assert_eq!((&view["drain"], &view["leaving"]), (&true.into(), &true.into()));
+    running.admin.host_leaves(&host.id, false).await.unwrap();
+    up(&running, &[stack("site", "registry.example/web:1"), stack("more", "registry.example/web:1")]).await.unwrap();
+    let more = running.admin.stack("shop", "more", false).await.unwrap();
+    assert!(more.status.services.iter().flat_map(|s| &s.replicas).any(|r| r.host_name == "web-2"));
+    // What a person set apart stays so.
+    running.admin.drain_host(&host.id, true).await.unwrap();
+    running.admin.host_leaves(&host.id, true).await.unwrap();
+    running.admin.host_leaves(&host.id, false).await.unwrap();
+    let view = running.admin.host(&host.id).await.unwrap();
+    assert!(view.drain && !view.leaving);
+    running.stop().await;
+}
