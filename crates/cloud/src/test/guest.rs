@@ -66,7 +66,7 @@ pub fn tail(text: &str) -> String {
 /// disks, and to call the subport.
 pub fn script_a(run: &str, subport: Option<&str>) -> String {
     let call = subport.map_or_else(String::new, |to| SUBPORT_CALL.replace("@TO@", to));
-    format!("#!/bin/sh{LISTEN}{}{call}wait\n", DISKS.replace("@RUN@", run))
+    format!("#!/bin/sh{}{}{call}wait\n", listen(), DISKS.replace("@RUN@", run))
 }
 
 /// What to tell guest `b`: to be on the trunk's VLAN.
@@ -74,7 +74,7 @@ pub fn script_b(vlan: Option<&Vlan>) -> String {
     let join = vlan.map_or_else(String::new, |v| {
         VLAN.replace("@ID@", &v.id.to_string()).replace("@MAC@", &v.mac).replace("@ADDRESS@", &v.address)
     });
-    format!("#!/bin/sh{LISTEN}{join}")
+    format!("#!/bin/sh{}{join}", listen())
 }
 
 /// A subport as the guest needs to know it.
@@ -87,14 +87,21 @@ pub struct Vlan {
     pub address: String,
 }
 
+/// What `bulk` of a guest sends, in bytes.
+pub const BULK: usize = 4 << 20;
+
+fn listen() -> String {
+    LISTEN.replace("@BULK@", &BULK.to_string())
+}
+
 /// Something answers on 81: that nobody hears it is the security group's work. On both ports, `bulk`
-/// sends 4 MiB, or counts what it is sent.
+/// sends [`BULK`], or counts what it is sent.
 const LISTEN: &str = r#"
 mkdir -p /www/cgi-bin
 cat >/www/cgi-bin/bulk <<'CGI'
 #!/bin/sh
 printf 'Content-Type: text/plain\r\n\r\n'
-if [ "$REQUEST_METHOD" = POST ]; then head -c "$CONTENT_LENGTH" | wc -c; else head -c 4194304 /dev/zero; fi
+if [ "$REQUEST_METHOD" = POST ]; then head -c "$CONTENT_LENGTH" | wc -c; else head -c @BULK@ /dev/zero; fi
 CGI
 chmod 755 /www/cgi-bin/bulk
 httpd -p 81 -h /www

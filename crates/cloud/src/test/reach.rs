@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::Fault;
+use super::guest::BULK;
 
 /// Waits for an echo reply and returns its time. RFC 792.
 pub async fn ping(address: &str, limit: Duration) -> Result<Duration, Fault> {
@@ -95,10 +96,7 @@ pub async fn get_once(address: &str, path: &str, limit: Duration) -> Result<Stri
     Ok(String::from_utf8_lossy(&body).trim().to_owned())
 }
 
-/// What the guest's `bulk` sends, in bytes.
-const BULK: usize = 4 << 20;
-
-/// Moves 4 MiB from the guest's `bulk` and as much to it, on one connection each.
+/// Moves [`BULK`] from the guest's `bulk` and as much to it, on one connection each.
 pub async fn bulk(address: &str, limit: Duration) -> Result<String, Fault> {
     let started = Instant::now();
     let got = request(address, "GET /cgi-bin/bulk", &[], limit).await?.len();

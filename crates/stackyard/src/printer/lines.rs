@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 /// A running step says at most so often how far it got.
 const EVERY: Duration = Duration::from_secs(10);
 
+/// A running step that has nothing new to say repeats itself so often.
+const AGAIN: Duration = Duration::from_secs(60);
+
 /// Writes a line when a step starts and ends, and now and then in between.
 pub struct Lines {
     start: Instant,
@@ -18,6 +21,7 @@ pub struct Lines {
 /// What was last said of a running step.
 struct Spoken {
     at: Instant,
+    text: String,
     /// When and where the amount that is counted now was first seen.
     from: Option<(Instant, Amount)>,
 }
@@ -29,11 +33,11 @@ impl Lines {
     }
 
     /// How a running step is doing, when it is time to say so.
-    fn progress(&self, step: &str, doing: Option<&str>, amount: Option<Amount>) -> Option<String> {
+    fn progress(&self, step: &str, doing: Option<&str>, amount: Option<Amount>, now: Instant) -> Option<String> {
         let mut steps = self.steps.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let now = Instant::now();
         let fresh = !steps.contains_key(step);
-        let spoken = steps.entry(step.to_owned()).or_insert(Spoken { at: now, from: None });
+        let spoken =
+            steps.entry(step.to_owned()).or_insert_with(|| Spoken { at: now, text: String::new(), from: None });
         if let Some(a) = amount {
             // Another unit, or less than before: something else is counted now.
             match spoken.from {
@@ -44,10 +48,14 @@ impl Lines {
         if fresh || now.duration_since(spoken.at) < EVERY {
             return None;
         }
-        spoken.at = now;
         let doing = doing.map(|d| format!(": {d}")).unwrap_or_default();
         let amount = amount.map(|a| counted(a, spoken.from, now)).unwrap_or_default();
-        Some(format!("{step}{doing}{amount}"))
+        let text = format!("{step}{doing}{amount}");
+        if text == spoken.text && now.duration_since(spoken.at) < AGAIN {
+            return None;
+        }
+        (spoken.at, spoken.text) = (now, text.clone());
+        Some(text)
     }
 }
 
@@ -75,10 +83,12 @@ fn counted(a: Amount, from: Option<(Instant, Amount)>, now: Instant) -> String {
 impl Onlooker for Lines {
     fn see(&self, event: Event) {
         let text = match &event {
-            Event::Progress { step, doing, amount } => match self.progress(step, doing.as_deref(), *amount) {
-                Some(text) => text,
-                None => return,
-            },
+            Event::Progress { step, doing, amount } => {
+                match self.progress(step, doing.as_deref(), *amount, Instant::now()) {
+                    Some(text) => text,
+                    None => return,
+                }
+            }
             other => match line(other) {
                 Some(text) => text,
                 None => return,
@@ -91,6 +101,20 @@ impl Onlooker for Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_step_that_waits_says_so_once_a_minute() {
+        let lines = Lines::new();
+        let says =
+            |doing, seconds| lines.progress("web", Some(doing), None, lines.start + Duration::from_secs(seconds));
+        assert_eq!(says("waits", 0), None);
+        assert_eq!(says("waits", 9), None);
+        assert_eq!(says("waits", 10).as_deref(), Some("web: waits"));
+        assert_eq!(says("waits", 69), None);
+        assert_eq!(says("waits", 70).as_deref(), Some("web: waits"));
+        assert_eq!(says("starts", 79), None);
+        assert_eq!(says("starts", 80).as_deref(), Some("web: starts"));
+    }
 
     #[test]
     fn bytes_have_a_rate_and_a_time_left() {
