@@ -2353,7 +2353,7 @@ export interface operations {
     stack_exec: {
         parameters: {
             query: {
-                /** @description A service (its first container that runs) or a replica, `web-2`. */
+                /** @description A service (its first container that runs) or a replica, `web-2`, also of one host, `web@host-1`. */
                 replica: string;
                 /** @description Program and arguments, as a JSON list. */
                 command: string;
@@ -2395,7 +2395,10 @@ export interface operations {
     stack_logs: {
         parameters: {
             query?: {
-                /** @description Services or replicas (`web`, `web-2`), with commas between them; all if absent. */
+                /**
+                 * @description Services or replicas (`web`, `web-2`), also those of one host (`web@host-1`), with commas between them; all
+                 *     if absent.
+                 */
                 only?: string;
                 /** @description Go on with new lines. */
                 follow?: boolean;

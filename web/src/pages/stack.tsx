@@ -11,7 +11,7 @@ import { useTexts } from "../i18n";
 import { CommandLine } from "../parts/command";
 import { Confirm, type Question } from "../parts/confirm";
 import { Dialog } from "../parts/dialog";
-import { ContainerState } from "../parts/container";
+import { ContainerState, replicaAt } from "../parts/container";
 import { Logs } from "../parts/logs";
 import { Loaded, Problem } from "../parts/problem";
 import { StateMark } from "../parts/state";
@@ -213,14 +213,15 @@ function Replicas({ service, may, open, show }: Open & { service: Service }) {
 
 function Tools({ replica, may, open, show }: Pick<Open, "may" | "open" | "show"> & { replica: Replica }) {
   const { t } = useTexts();
+  const name = replicaAt(replica);
   return (
     <div className="tools">
       <Tooltip label={t("stack.logs")}>
-        <ActionIcon variant="subtle" color="gray" onClick={() => show(replica.name)} aria-label={t("stack.showLogs", { name: replica.name })}><IconFileText size={16} /></ActionIcon>
+        <ActionIcon variant="subtle" color="gray" onClick={() => show(name)} aria-label={t("stack.showLogs", { name })}><IconFileText size={16} /></ActionIcon>
       </Tooltip>
       {may && replica.state === "running" && (
         <Tooltip label={t("stack.terminal")}>
-          <ActionIcon variant="subtle" color="gray" onClick={() => open(replica.name)} aria-label={t("stack.terminalIn", { name: replica.name })}><IconTerminal2 size={16} /></ActionIcon>
+          <ActionIcon variant="subtle" color="gray" onClick={() => open(name)} aria-label={t("stack.terminalIn", { name })}><IconTerminal2 size={16} /></ActionIcon>
         </Tooltip>
       )}
     </div>

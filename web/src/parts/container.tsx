@@ -5,6 +5,11 @@ import { StateMark } from "./state";
 
 const WORDS = ["created", "restarting", "paused", "missing", "held", "unknown"] as const;
 
+/** What tells a container from all others of its stack: each host may have a number one of the same service. */
+export function replicaAt(replica: Replica): string {
+  return `${replica.name}@${replica.host_name}`;
+}
+
 /** What a container does, and what its health test says. */
 export function ContainerState({ replica, service }: { replica: Replica; service: Service }) {
   const { t } = useTexts();

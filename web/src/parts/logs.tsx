@@ -4,6 +4,7 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import type { Stack } from "../api/client";
 import { append, KEEP, pieces, read, type Line } from "../api/lines";
 import { useTexts } from "../i18n";
+import { replicaAt } from "./container";
 import { Problem } from "./problem";
 
 /** Logs of a stack's containers, mixed as they come. */
@@ -12,7 +13,7 @@ export function Logs({ stack, only, choose }: { stack: Stack; only: string; choo
   // A host that got its first container is not among those that are read: read anew then.
   const hosts = [...new Set(stack.status.services.flatMap((s) => s.replicas.map((r) => r.host)))].sort().join();
   const [attempt, setAttempt] = useState(0);
-  const names = stack.status.services.flatMap((s) => [s.name, ...s.replicas.map((r) => r.name)]);
+  const names = stack.status.services.flatMap((s) => [s.name, ...s.replicas.map(replicaAt)]);
   const options = [{ value: "", label: t("logs.all") }, ...[...new Set(only ? [...names, only] : names)].map((name) => ({ value: name, label: name }))];
   return (
     <section className="panel">
@@ -25,6 +26,11 @@ export function Logs({ stack, only, choose }: { stack: Stack; only: string; choo
       />
     </section>
   );
+}
+
+/** Who wrote a line: a container and its host, or a host alone. */
+function writer(line: Line): string {
+  return typeof line.replica === "string" ? `${line.replica}@${line.host}` : line.host;
 }
 
 interface ViewProps {
@@ -71,7 +77,7 @@ function View({ stack, only, filter, retry }: ViewProps) {
 
   const found = useMemo(() => {
     const wanted = search.toLowerCase();
-    return wanted === "" ? lines : lines.filter((l) => l.text.toLowerCase().includes(wanted) || (l.replica ?? "").includes(wanted));
+    return wanted === "" ? lines : lines.filter((l) => l.text.toLowerCase().includes(wanted) || writer(l).includes(wanted));
   }, [lines, search]);
 
   useEffect(() => {
@@ -80,7 +86,7 @@ function View({ stack, only, filter, retry }: ViewProps) {
   }, [found, follow]);
 
   const colours = useMemo(() => {
-    const names = [...new Set(stack.status.services.flatMap((s) => s.replicas.map((r) => r.name)))];
+    const names = stack.status.services.flatMap((s) => s.replicas.map(replicaAt));
     return new Map(names.map((n, i) => [n, `h${i % 6}`]));
   }, [stack]);
 
@@ -120,7 +126,7 @@ function View({ stack, only, filter, retry }: ViewProps) {
         {found.length === 0 && <p className="empty">{t("logs.empty")}</p>}
         {found.map((line) => (
           <div key={line.id} className={line.stream}>
-            <b className={colours.get(line.replica ?? "") ?? "h0"} title={line.host}>{line.replica ?? line.host}</b>
+            <b className={colours.get(writer(line)) ?? "h0"} title={line.host}>{writer(line)}</b>
             <span>
               {line.stream === "error" && `${t("logs.error")}: `}
               {pieces(line.text, search).map((piece, i) => piece.found ? <mark key={i}>{piece.text}</mark> : piece.text)}

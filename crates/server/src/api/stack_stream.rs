@@ -14,6 +14,7 @@ use futures_util::stream::{SplitStream, select_all, unfold};
 use futures_util::{FutureExt, SinkExt, Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use stackyard_core::agent::{Bytes, Open, Replica, Stream as From};
+use stackyard_core::stack::rollout::ReplicaStatus;
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::time::Duration;
@@ -28,7 +29,8 @@ const ALIVE: Duration = Duration::from_secs(10);
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Logs {
-    /// Services or replicas (`web`, `web-2`), with commas between them; all if absent.
+    /// Services or replicas (`web`, `web-2`), also those of one host (`web@host-1`), with commas between them; all
+    /// if absent.
     #[serde(default)]
     only: String,
     /// Go on with new lines.
@@ -53,15 +55,22 @@ pub struct StackLine {
     pub text: String,
 }
 
+/// What a replica can be asked for by. Of a service with one replica on each host, all are number one: the host
+/// tells them apart.
+fn called(service: &str, replica: &ReplicaStatus) -> [String; 4] {
+    let (name, host) = (&replica.name, &replica.host_name);
+    [service.to_owned(), name.clone(), format!("{service}@{host}"), format!("{name}@{host}")]
+}
+
 /// Hosts with containers of a stack, and the replicas on each that were asked for.
 fn wanted(now: &StackNow, only: &str) -> Result<BTreeMap<(String, String), Vec<Replica>>, Problem> {
-    let names: BTreeSet<&str> = only.split(',').map(str::trim).filter(|n| !n.is_empty()).collect();
+    let names: BTreeSet<String> = only.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
     let mut found = BTreeSet::new();
     let mut hosts: BTreeMap<(String, String), Vec<Replica>> = BTreeMap::new();
     for service in &now.status.services {
         for replica in &service.replicas {
-            let asked = [service.name.as_str(), replica.name.as_str()].into_iter().filter(|n| names.contains(n));
-            let asked: Vec<&str> = asked.collect();
+            let asked: Vec<String> =
+                called(&service.name, replica).into_iter().filter(|name| names.contains(name)).collect();
             if names.is_empty() || !asked.is_empty() {
                 found.extend(asked);
                 let which = Replica { service: service.name.clone(), index: replica.index };
@@ -161,7 +170,7 @@ fn word(from: From) -> &'static str {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Exec {
-    /// A service (its first container that runs) or a replica, `web-2`.
+    /// A service (its first container that runs) or a replica, `web-2`, also of one host, `web@host-1`.
     replica: String,
     /// Program and arguments, as a JSON list.
     command: String,
@@ -229,7 +238,7 @@ async fn stack_exec(
     let now = app.stacks().get(&yard, &stack).await?;
     wanted(&now, &exec.replica)?;
     let all = now.status.services.iter().flat_map(|s| s.replicas.iter().map(move |r| (s, r)));
-    let asked = all.filter(|(s, r)| s.name == exec.replica || r.name == exec.replica);
+    let asked = all.filter(|(s, r)| called(&s.name, r).contains(&exec.replica));
     let Some((service, replica)) = asked.clone().find(|(_, r)| r.state == "running").or_else(|| asked.clone().next())
     else {
         return Err(Problem::not_found(format!("stack {stack} has no container of {}", exec.replica)));

@@ -29,7 +29,7 @@ pub struct Args {
     /// The stack
     stack: String,
 
-    /// A service (its first container that runs) or a container (`web-2`)
+    /// A service (its first container that runs) or a container (`web-2`), also of one host (`web@host-1`)
     service: String,
 
     /// Program and arguments

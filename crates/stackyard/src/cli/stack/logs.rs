@@ -15,7 +15,7 @@ pub struct Args {
     /// The stack
     stack: String,
 
-    /// Services or containers (`web`, `web-2`); all when none is given
+    /// Services or containers (`web`, `web-2`), also those of one host (`web@host-1`); all when none is given
     service: Vec<String>,
 
     /// Go on printing what is written from now on
@@ -41,7 +41,10 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
         } else if line.stream == "error" {
             context.printer.say(format!("host {}: {}", line.host, line.text));
         } else {
-            writeln!(out, "{}  {}", line.replica.as_deref().unwrap_or(&line.host), line.text)?;
+            match &line.replica {
+                Some(replica) => writeln!(out, "{replica}@{}  {}", line.host, line.text)?,
+                None => writeln!(out, "{}  {}", line.host, line.text)?,
+            }
         }
         if line.stream == "error" {
             end = End::Failed;
