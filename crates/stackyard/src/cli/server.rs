@@ -134,7 +134,13 @@ async fn detach(settings: Settings, context: &Context) -> anyhow::Result<End> {
         Detached::Started(view) => (view, "runs"),
         Detached::Runs(view) => (view, "runs already"),
     };
-    context.printer.result(&view, || format!("The server {what}: {} (process {})", view.url, view.pid))?;
+    context.printer.result(&view, || {
+        format!(
+            "The server {what}: {} (process {})\n\
+             The console is there too; sign in with a token: stackyard token create NAME --role admin",
+            view.url, view.pid
+        )
+    })?;
     Ok(End::Done)
 }
 
