@@ -6,8 +6,8 @@ mod common;
 
 use common::{Yard, check, config, mounted, sh, sleeper};
 use stackyard_core::stack::{
-    Attachment, Bind, CgroupMode, Device, Logging, Mount, MountKind, Network, NetworkMode, PortProtocol, PublishedPort,
-    RestartPolicy, Service, Ulimit,
+    Attachment, Bind, CgroupMode, Device, FileAccess, FileMount, Logging, Mount, MountKind, Network, NetworkMode,
+    PortProtocol, PublishedPort, RestartPolicy, Service, Ulimit,
 };
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -247,7 +247,14 @@ async fn mounts_of_all_kinds() {
     };
     app.configs.push(mounted("dir", "/etc/dir"));
     app.secrets.push(mounted("key", "/run/secrets/key"));
-    yard.add("app", app);
+    let owned = FileAccess { uid: 42425, gid: 7, mode: 0o400 };
+    let clerk = Service {
+        user: Some("app".into()),
+        configs: vec![mounted("dir", "/etc/dir")],
+        secrets: vec![FileMount { access: owned, ..mounted("key", "/own") }],
+        ..sleeper()
+    };
+    yard.add("app", app).add("clerk", clerk);
     yard.up().await;
     assert_eq!(
         yard.sh("app", "cat /there/file; touch /there/x 2>/dev/null || echo refused").await,
@@ -261,7 +268,8 @@ async fn mounts_of_all_kinds() {
     assert_eq!(yard.sh("app", "stat -c %t,%T /dev/nothing").await, "1,5");
     assert_eq!(yard.sh("app", "cat /etc/dir/a /etc/dir/sub/b; cat /run/secrets/key").await, "12hush");
     assert_eq!(yard.sh("app", "touch /etc/dir/a /run/secrets/key 2>/dev/null || echo refused").await, "refused");
-    assert_eq!(yard.sh("app", "stat -c '%a %u' /etc/dir/a /run/secrets/key").await, "600 0\n600 0");
+    assert_eq!(yard.sh("app", "stat -c '%a %u' /etc/dir/a /run/secrets/key").await, "444 0\n444 0");
+    assert_eq!(yard.sh("clerk", "cat /etc/dir/sub/b /own; stat -c '%a %u %g' /own").await, "2hush400 42425 7");
     let anonymous = async |yard: &Yard| {
         let all = yard.api().inspect_container(&yard.id("app").await, None).await.unwrap().mounts.unwrap();
         all.into_iter().find(|m| m.destination.as_deref() == Some("/anonymous")).unwrap().name.unwrap()

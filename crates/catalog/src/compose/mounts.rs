@@ -3,7 +3,7 @@
 use super::service::{one_of, parsed};
 use super::{Cx, Section, Target, Used, units};
 use crate::yaml::{Fate, Fields, Node, Reading};
-use stackyard_core::stack::{Bind, Device, FileMount, Mount, MountKind, Propagation, Volume};
+use stackyard_core::stack::{Bind, Device, FileAccess, FileMount, Mount, MountKind, Propagation, Volume};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -182,14 +182,32 @@ pub(crate) fn files(f: &Fields<'_, '_>, key: &'static str, dir: &str) -> Vec<Fil
         let m = Fields::of(n, format!("{path}[{i}]"), f.log)?;
         let source = m.need("source", n).and_then(|s| s.string(&m.at("source"), m.log));
         let target = m.string("target");
-        let why = "files are root's and mode 0600";
-        m.finish(true, &[("uid", Fate::Ignored(why)), ("gid", Fate::Ignored(why)), ("mode", Fate::Ignored(why))]);
+        let access = access(&m);
+        m.finish(true, &[]);
         let source = source?;
         let target = target.unwrap_or_else(|| source.clone());
         let target = if target.starts_with('/') { target } else { format!("{dir}{target}") };
-        Some(FileMount { source, target })
+        Some(FileMount { source, target, access })
     });
     read.collect()
+}
+
+/// `uid`, `gid` and `mode` of a mounted config or secret.
+fn access(m: &Fields<'_, '_>) -> FileAccess {
+    let number = |key: &'static str, most: u32, what: &str, default: u32| {
+        let Some(node) = m.get(key) else { return default };
+        let Some(number) = node.int(&m.at(key), m.log) else { return default };
+        u32::try_from(number).ok().filter(|n| *n <= most).unwrap_or_else(|| {
+            m.log.problem(&node.place, format!("{}: `{number}` is not {what}", m.at(key)));
+            default
+        })
+    };
+    let default = FileAccess::default();
+    FileAccess {
+        uid: number("uid", u32::MAX - 1, "the number of a user", default.uid),
+        gid: number("gid", u32::MAX - 1, "the number of a group", default.gid),
+        mode: number("mode", 0o777, "a file mode; write it in octal, 0444", default.mode),
+    }
 }
 
 /// The top-level volumes that services use.

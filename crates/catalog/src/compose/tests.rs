@@ -160,7 +160,12 @@ fn mounted_files() {
         "configs: [c]" => r#"{"configs":[{"source":"c","target":"/c"}]}"#;
         "configs: [{source: c, target: /etc/c}]" => r#"{"configs":[{"source":"c","target":"/etc/c"}]}"#;
         "secrets: [s, {source: s, target: t}]" => r#"{"secrets":[{"source":"s","target":"/run/secrets/s"},{"source":"s","target":"/run/secrets/t"}]}"#;
-        "configs: [{source: c, mode: 0440}]" => r#"{"configs":[{"source":"c","target":"/c"}]} !services.a.configs[0]: `mode` has no effect: files are root's and mode 0600"#;
+        "configs: [{source: c, mode: 0440}]" => r#"{"configs":[{"mode":288,"source":"c","target":"/c"}]}"#;
+        "configs: [{source: c, mode: '0444', uid: '0'}]" => r#"{"configs":[{"source":"c","target":"/c"}]}"#;
+        "secrets: [{source: s, uid: '103', gid: 104, mode: 0o400}]"
+            => r#"{"secrets":[{"gid":104,"mode":256,"source":"s","target":"/run/secrets/s","uid":103}]}"#;
+        "configs: [{source: c, mode: 4755}]" => "error: compose.yaml:4:33: services.a.configs[0].mode: `4755` is not a file mode; write it in octal, 0444";
+        "configs: [{source: c, uid: www-data}]" => "error: compose.yaml:4:32: services.a.configs[0].uid: a whole number is expected, not `www-data`";
         "configs: [d]" => "error: compose.yaml:4:15: services.a: the config `d` is not defined; did you mean `c`?";
     }
     let files = [

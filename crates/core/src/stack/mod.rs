@@ -16,8 +16,9 @@ mod service;
 pub mod spec;
 
 pub use service::{
-    Attachment, Bind, CgroupMode, Config, Dependency, DependencyCondition, Device, FileMount, HealthTest, Healthcheck,
-    Logging, Mount, MountKind, NetworkMode, PortProtocol, Propagation, PublishedPort, RestartPolicy, Service, Ulimit,
+    Attachment, Bind, CgroupMode, Config, Dependency, DependencyCondition, Device, FileAccess, FileMount, HealthTest,
+    Healthcheck, Logging, Mount, MountKind, NetworkMode, PortProtocol, Propagation, PublishedPort, RestartPolicy,
+    Service, Ulimit,
 };
 
 use serde::{Deserialize, Serialize};

@@ -272,6 +272,50 @@ pub struct FileMount {
     pub source: String,
     /// Absolute path in the container.
     pub target: String,
+    /// Who may read the files there.
+    #[serde(flatten)]
+    pub access: FileAccess,
+}
+
+/// Owner and permissions of a config's files as a container sees them (Compose specification, "configs",
+/// long syntax).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FileAccess {
+    /// Number of the user who owns them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub uid: u32,
+    /// Number of their group.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub gid: u32,
+    /// Permission bits of a file, 0 to 0o777.
+    #[serde(skip_serializing_if = "is_for_all")]
+    pub mode: u32,
+}
+
+impl FileAccess {
+    /// Permission bits of a directory of such files: who may read the files may list and enter it.
+    pub fn directory_mode(self) -> u32 {
+        let read = self.mode & 0o444;
+        0o700 | (self.mode & 0o077) | (read >> 2)
+    }
+}
+
+/// What the specification has for those who say nothing: root's, and readable by all in the container.
+impl Default for FileAccess {
+    fn default() -> Self {
+        Self { uid: 0, gid: 0, mode: FOR_ALL }
+    }
+}
+
+const FOR_ALL: u32 = 0o444;
+
+fn is_for_all(mode: &u32) -> bool {
+    *mode == FOR_ALL
+}
+
+fn is_zero(id: &u32) -> bool {
+    *id == 0
 }
 
 /// Content of a config or secret.

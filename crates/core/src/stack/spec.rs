@@ -199,6 +199,7 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::FileAccess;
     use super::*;
 
     fn stack() -> Stack {
@@ -208,7 +209,7 @@ mod tests {
     fn service() -> Service {
         Service {
             image: "app:1".into(),
-            configs: vec![FileMount { source: "app".into(), target: "/etc/app".into() }],
+            configs: vec![FileMount { source: "app".into(), target: "/etc/app".into(), access: FileAccess::default() }],
             ..Service::default()
         }
     }

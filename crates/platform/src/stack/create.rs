@@ -177,7 +177,7 @@ impl Making<'_> {
     }
 
     fn file(&self, kind: Kind, mount: &FileMount, config: &stackyard_core::stack::Config) -> Option<api::Mount> {
-        let path = files::path(&self.engine.state, &self.stack.name, kind, &mount.source, config);
+        let path = files::path(&self.engine.state, &self.stack.name, kind, mount, config);
         Some(api::Mount {
             typ: Some(api::MountType::BIND),
             source: Some(path.to_str()?.to_owned()),

@@ -1,17 +1,20 @@
 //! Configs and secrets as files on the host.
 //!
-//! Each version of a config lies in a directory named by its content's digest, below
+//! Each version of a config lies in a directory named by its content's digest and by who may read it, below
 //! `<state>/stacks/<stack>/{configs,secrets}/<name>/`. A directory of that name is always
 //! complete: it is written beside, flushed and renamed. A container that is not made anew
 //! goes on seeing the version it was made with, also when newer ones lie beside it.
+//!
+//! Owner and permissions are for the container. On the host they let nobody in: the directories above the
+//! versions are ours alone.
 
 use super::Error;
 use stackyard_core::stack::spec::config_digest;
-use stackyard_core::stack::{Config, Stack};
+use stackyard_core::stack::{Config, FileAccess, FileMount, Stack};
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Component, Path, PathBuf};
 
 /// Name of the only file of a config that is a file and not a directory.
@@ -23,15 +26,15 @@ pub(super) fn stack_dir(state: &Path, name: &str) -> PathBuf {
 }
 
 /// Whether a config or a secret.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Config,
     Secret,
 }
 
 /// Path on the host of what is mounted for a config or secret: a file or a directory.
-pub(super) fn path(state: &Path, stack: &str, kind: Kind, name: &str, config: &Config) -> PathBuf {
-    let dir = version_dir(state, stack, kind, name, config);
+pub(super) fn path(state: &Path, stack: &str, kind: Kind, mount: &FileMount, config: &Config) -> PathBuf {
+    let dir = version_dir(state, stack, kind, &mount.source, mount.access, config);
     if config.files.contains_key("") { dir.join(ONLY) } else { dir }
 }
 
@@ -42,8 +45,15 @@ fn kind_dir(state: &Path, stack: &str, kind: Kind) -> PathBuf {
     })
 }
 
-fn version_dir(state: &Path, stack: &str, kind: Kind, name: &str, config: &Config) -> PathBuf {
-    kind_dir(state, stack, kind).join(name).join(config_digest(config))
+fn version_dir(
+    state: &Path,
+    stack: &str,
+    kind: Kind,
+    name: &str,
+    FileAccess { uid, gid, mode }: FileAccess,
+    config: &Config,
+) -> PathBuf {
+    kind_dir(state, stack, kind).join(name).join(format!("{}-{uid}-{gid}-{mode:o}", config_digest(config)))
 }
 
 /// Names of spec parts (`config x`) whose files are among the mounted `sources` and are gone.
@@ -59,19 +69,21 @@ pub(super) fn lost<'a>(sources: impl Iterator<Item = &'a str>) -> Vec<String> {
     sources.filter(|s| !Path::new(s).exists()).filter_map(part).collect()
 }
 
-/// Configs and secrets that services of the stack use.
-fn used(stack: &Stack) -> impl Iterator<Item = (Kind, &String, &Config)> {
-    let mounted = |kind| -> BTreeSet<&String> {
-        let services = stack.services.values();
-        services
-            .flat_map(|s| if matches!(kind, Kind::Config) { &s.configs } else { &s.secrets })
-            .map(|m| &m.source)
-            .collect()
-    };
-    let (configs, secrets) = (mounted(Kind::Config), mounted(Kind::Secret));
-    let configs = configs.into_iter().filter_map(|n| Some((Kind::Config, n, stack.configs.get(n)?)));
-    let secrets = secrets.into_iter().filter_map(|n| Some((Kind::Secret, n, stack.secrets.get(n)?)));
-    configs.chain(secrets)
+/// Configs and secrets that services of the stack use, once for each way in which they are readable.
+fn used(stack: &Stack) -> impl Iterator<Item = (Kind, &String, FileAccess, &Config)> {
+    let mounted: BTreeSet<(Kind, &String, FileAccess)> = stack
+        .services
+        .values()
+        .flat_map(|s| {
+            let configs = s.configs.iter().map(|m| (Kind::Config, m));
+            configs.chain(s.secrets.iter().map(|m| (Kind::Secret, m)))
+        })
+        .map(|(kind, m)| (kind, &m.source, m.access))
+        .collect();
+    mounted.into_iter().filter_map(|(kind, name, access)| {
+        let contents = if kind == Kind::Config { &stack.configs } else { &stack.secrets };
+        Some((kind, name, access, contents.get(name)?))
+    })
 }
 
 /// Whether services use any configs or secrets.
@@ -81,10 +93,10 @@ pub(super) fn any(stack: &Stack) -> bool {
 
 /// Writes all configs and secrets that services use and that are not there yet.
 pub(super) fn write_all(state: &Path, stack: &Stack) -> Result<(), Error> {
-    for (kind, name, config) in used(stack) {
-        let dir = version_dir(state, &stack.name, kind, name, config);
+    for (kind, name, access, config) in used(stack) {
+        let dir = version_dir(state, &stack.name, kind, name, access, config);
         if !dir.exists() {
-            write(&dir, name, config)?;
+            write(&dir, name, access, config)?;
         }
     }
     Ok(())
@@ -92,7 +104,7 @@ pub(super) fn write_all(state: &Path, stack: &Stack) -> Result<(), Error> {
 
 /// Removes the versions that no service uses.
 pub(super) fn collect_garbage(state: &Path, stack: &Stack) -> Result<(), Error> {
-    let keep: BTreeSet<PathBuf> = used(stack).map(|(k, n, c)| version_dir(state, &stack.name, k, n, c)).collect();
+    let keep: BTreeSet<PathBuf> = used(stack).map(|(k, n, a, c)| version_dir(state, &stack.name, k, n, a, c)).collect();
     for kind in [Kind::Config, Kind::Secret] {
         for name in entries(&kind_dir(state, &stack.name, kind))? {
             for version in entries(&name)? {
@@ -126,7 +138,7 @@ pub(super) fn entries(dir: &Path) -> Result<Vec<PathBuf>, Error> {
 }
 
 /// Writes one version: beside first, then renamed, so that it is there wholly or not at all.
-fn write(dir: &Path, name: &str, config: &Config) -> Result<(), Error> {
+fn write(dir: &Path, name: &str, access: FileAccess, config: &Config) -> Result<(), Error> {
     let parent = dir.parent().unwrap_or(dir);
     make_dirs(parent)?;
     let beside = dir.with_extension(format!("new-{}", std::process::id()));
@@ -140,9 +152,9 @@ fn write(dir: &Path, name: &str, config: &Config) -> Result<(), Error> {
         }
         let file = beside.join(relative);
         make_dirs(file.parent().unwrap_or(&beside))?;
-        write_file(&file, content).map_err(Error::file("write", file))?;
+        write_file(&file, access, content).map_err(Error::file("write", file))?;
     }
-    flush_dirs(&beside)?;
+    finish_dirs(&beside, access)?;
     match fs::rename(&beside, dir) {
         // Somebody else was first, with the same content.
         Err(_) if dir.exists() => drop(fs::remove_dir_all(&beside)),
@@ -156,19 +168,29 @@ fn make_dirs(dir: &Path) -> Result<(), Error> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(Error::file("make directory", dir))
 }
 
-fn write_file(path: &Path, content: &[u8]) -> std::io::Result<()> {
+fn write_file(path: &Path, access: FileAccess, content: &[u8]) -> std::io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(content)?;
+    hand_over(path, access, access.mode)?;
     file.sync_all()
 }
 
-/// Flushes the entries of `dir` and of all directories in it.
-fn flush_dirs(dir: &Path) -> Result<(), Error> {
+/// Gives `path` its owner and its permissions. What is to be root's stays ours, who may not be root.
+fn hand_over(path: &Path, access: FileAccess, mode: u32) -> std::io::Result<()> {
+    if (access.uid, access.gid) != (0, 0) {
+        chown(path, Some(access.uid), Some(access.gid))?;
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+/// Hands over `dir` and all directories in it, and flushes their entries.
+fn finish_dirs(dir: &Path, access: FileAccess) -> Result<(), Error> {
     for entry in entries(dir)? {
         if entry.is_dir() {
-            flush_dirs(&entry)?;
+            finish_dirs(&entry, access)?;
         }
     }
+    hand_over(dir, access, access.directory_mode()).map_err(Error::file("change the owner or mode of", dir))?;
     flush(dir)
 }
 
@@ -215,13 +237,12 @@ impl Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stackyard_core::stack::{FileMount, Service};
+    use stackyard_core::stack::Service;
     use std::collections::BTreeMap;
-    use std::os::unix::fs::PermissionsExt;
 
     fn stack(text: &str) -> Stack {
         let files = BTreeMap::from([("sub/a.conf".to_owned(), text.as_bytes().to_vec())]);
-        let mount = FileMount { source: "app".into(), target: "/etc/app".into() };
+        let mount = FileMount { source: "app".into(), target: "/etc/app".into(), access: FileAccess::default() };
         Stack {
             name: "s".into(),
             configs: BTreeMap::from([("app".into(), Config { files })]),
@@ -230,17 +251,44 @@ mod tests {
         }
     }
 
+    fn mount(s: &Stack) -> &FileMount {
+        &s.services["app"].configs[0]
+    }
+
+    fn dir(state: &Path, s: &Stack) -> PathBuf {
+        path(state, "s", Kind::Config, mount(s), &s.configs["app"])
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).expect("metadata").permissions().mode() & 0o777
+    }
+
     #[test]
-    fn files_are_private_and_old_versions_go() {
+    fn files_are_for_the_container_alone() {
+        let state = tempfile::tempdir().expect("temporary directory");
+        let (all, mut own) = (stack("one"), stack("one"));
+        let access = FileAccess { uid: 12, gid: 34, mode: 0o640 };
+        own.services.get_mut("app").expect("service").configs[0].access = access;
+        write_all(state.path(), &all).expect("write");
+        write_all(state.path(), &own).expect("write beside");
+        let (all, own) = (dir(state.path(), &all), dir(state.path(), &own));
+        assert_eq!([mode(&all), mode(&all.join("sub")), mode(&all.join("sub/a.conf"))], [0o755, 0o755, 0o444]);
+        assert_eq!([mode(&own), mode(&own.join("sub")), mode(&own.join("sub/a.conf"))], [0o750, 0o750, 0o640]);
+        let owner = fs::metadata(own.join("sub/a.conf")).expect("metadata");
+        assert_eq!((owner.uid(), owner.gid()), (12, 34));
+        // On the host nobody else comes that far.
+        assert_eq!(mode(&stack_dir(state.path(), "s")), 0o700);
+    }
+
+    #[test]
+    fn old_versions_go() {
         let state = tempfile::tempdir().expect("temporary directory");
         let (old, new) = (stack("one"), stack("two"));
         write_all(state.path(), &old).expect("write");
         write_all(state.path(), &old).expect("write again");
         write_all(state.path(), &new).expect("write");
-        let file = |s: &Stack| path(state.path(), "s", Kind::Config, "app", &s.configs["app"]).join("sub/a.conf");
+        let file = |s: &Stack| dir(state.path(), s).join("sub/a.conf");
         assert_eq!(fs::read(file(&old)).expect("old"), b"one");
-        assert_eq!(fs::metadata(file(&new)).expect("new").permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::metadata(file(&new).parent().expect("dir")).expect("dir").permissions().mode() & 0o777, 0o700);
         collect_garbage(state.path(), &new).expect("collect");
         assert!(!file(&old).exists());
         assert!(file(&new).exists());
@@ -252,7 +300,7 @@ mod tests {
     fn what_a_killed_process_left_is_no_version() {
         let state = tempfile::tempdir().expect("temporary directory");
         let s = stack("one");
-        let dir = path(state.path(), "s", Kind::Config, "app", &s.configs["app"]);
+        let dir = dir(state.path(), &s);
         make_dirs(&dir.with_extension("new-1")).expect("left behind");
         write_all(state.path(), &s).expect("write");
         collect_garbage(state.path(), &s).expect("collect");

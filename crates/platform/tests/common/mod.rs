@@ -11,8 +11,8 @@ use futures_util::StreamExt;
 use stackyard_core::progress::Event;
 use stackyard_core::stack::plan::{Plan, container_name};
 use stackyard_core::stack::{
-    Config, Dependency, DependencyCondition, FileMount, HealthTest, Healthcheck, NetworkMode, RestartPolicy, Service,
-    Stack,
+    Config, Dependency, DependencyCondition, FileAccess, FileMount, HealthTest, Healthcheck, NetworkMode,
+    RestartPolicy, Service, Stack,
 };
 use stackyard_platform::docker::Docker;
 use stackyard_platform::stack::{ApplyOptions, Engine, Error};
@@ -161,7 +161,7 @@ pub fn config(files: &[(&str, &str)]) -> Config {
 }
 
 pub fn mounted(source: &str, target: &str) -> FileMount {
-    FileMount { source: source.into(), target: target.into() }
+    FileMount { source: source.into(), target: target.into(), access: FileAccess::default() }
 }
 
 pub fn check(line: &str) -> Healthcheck {

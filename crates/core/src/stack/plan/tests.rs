@@ -2,7 +2,7 @@
 
 use super::super::observed::{Container, Image, Network as SeenNetwork, Observed, State};
 use super::super::{
-    Attachment, Config, Dependency, DependencyCondition as Condition, FileMount, Mount, MountKind, Network,
+    Attachment, Config, Dependency, DependencyCondition as Condition, FileAccess, FileMount, Mount, MountKind, Network,
     NetworkMode, RestartPolicy, Service, Stack, Volume,
 };
 use super::*;
@@ -106,7 +106,11 @@ fn cloud() -> Stack {
     let kind = MountKind::Volume { name: "mariadb".into(), nocopy: false };
     mariadb.volumes.push(Mount { kind, target: "/var/lib/mysql".into(), read_only: false });
     let mut keystone = service("keystone", &[("sync", Condition::CompletedSuccessfully)]);
-    keystone.configs.push(FileMount { source: "keystone".into(), target: "/etc/keystone".into() });
+    keystone.configs.push(FileMount {
+        source: "keystone".into(),
+        target: "/etc/keystone".into(),
+        access: FileAccess::default(),
+    });
     keystone.restart = RestartPolicy::UnlessStopped;
     let sync = service("keystone", &[("mariadb", Condition::Healthy)]);
     let mut proxy = service("proxy", &[]);

@@ -5,8 +5,8 @@ use crate::agent::{ContainerReport, ContainerState, PartReport, Replica};
 use crate::stack::deploy::{Mode, OnFailure, Order};
 use crate::stack::place::HostState;
 use crate::stack::{
-    Config, Dependency, DependencyCondition, FileMount, HealthTest, Healthcheck, Mount, MountKind, NetworkMode,
-    PortProtocol, PublishedPort, RestartPolicy, Volume,
+    Config, Dependency, DependencyCondition, FileAccess, FileMount, HealthTest, Healthcheck, Mount, MountKind,
+    NetworkMode, PortProtocol, PublishedPort, RestartPolicy, Volume,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -427,7 +427,7 @@ fn two_versions_of_a_config_are_on_a_host_at_once() {
     let mut w = World::new(&["a"]);
     let with = |text: &str| {
         let mut s = service("app:1", 2);
-        s.configs = vec![FileMount { source: "app".into(), target: "/app".into() }];
+        s.configs = vec![FileMount { source: "app".into(), target: "/app".into(), access: FileAccess::default() }];
         let mut s = stack(&[("web", s)]);
         s.configs.insert("app".into(), Config { files: [(String::new(), text.as_bytes().to_vec())].into() });
         s
