@@ -43,7 +43,7 @@ mod yard_stacks;
 pub use apply::Run;
 pub use error::{Error, Failure, Failures};
 pub use inventory::{Balancing, Inventory, Owned, Reach, Stored};
-pub use offer::Offer;
+pub use offer::{Offer, Offered};
 pub use pools::{HostService, Member, Newcomer, SshTarget, Ticket};
 pub use preflight::{Choices, Found, preflight};
 pub use record::Records;

@@ -6,20 +6,33 @@ use futures_util::try_join;
 use stackyard_core::yard::{Kind, Mark};
 use stackyard_openstack::{Cloud, Flavor, Image, Keypair, Network, Resource, Service};
 
-/// What a cloud has to choose from, names with what they are; of each the first is the most
-/// sensible. What belongs to a yard is not in it.
+/// Something to choose.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Offered {
+    /// Its name.
+    pub name: String,
+    /// What it is, in words.
+    pub what: String,
+    /// Disk in GiB: of a flavor what it has (0 is no limit), of an image what it needs.
+    pub disk: u64,
+    /// Memory in MiB: of a flavor what it has, of an image what it needs.
+    pub ram: u64,
+}
+
+/// What a cloud has to choose from; of each the first is the most sensible. What belongs to a yard is not
+/// in it.
 #[derive(Debug, Default)]
 pub struct Offer {
     /// Flavors and what is in them. Those with a disk first, then the small ones.
-    pub flavors: Vec<(String, String)>,
+    pub flavors: Vec<Offered>,
     /// Active images and their sizes.
-    pub images: Vec<(String, String)>,
+    pub images: Vec<Offered>,
     /// External networks.
-    pub externals: Vec<(String, String)>,
+    pub externals: Vec<Offered>,
     /// Networks that servers can be in.
-    pub networks: Vec<(String, String)>,
+    pub networks: Vec<Offered>,
     /// The user's keypairs.
-    pub keypairs: Vec<(String, String)>,
+    pub keypairs: Vec<Offered>,
     /// Whether there are load balancers.
     pub balances: bool,
     /// Whether there is an object store.
@@ -27,6 +40,14 @@ pub struct Offer {
 }
 
 impl Offer {
+    /// The flavors on which a server from `image` can be; all of them if none fits, or if there is no such image.
+    pub fn flavors_for(&self, image: Option<&str>) -> Vec<Offered> {
+        let needs = self.images.iter().find(|i| Some(i.name.as_str()) == image);
+        let fits = |f: &&Offered| needs.is_none_or(|i| (f.disk == 0 || f.disk >= i.disk) && f.ram >= i.ram);
+        let fitting: Vec<Offered> = self.flavors.iter().filter(fits).cloned().collect();
+        if fitting.is_empty() { self.flavors.clone() } else { fitting }
+    }
+
     /// Asks the cloud: four requests.
     ///
     /// # Errors
@@ -48,26 +69,27 @@ impl Offer {
         images.sort_by(|a, b| a.name().cmp(b.name()));
         let flavor = |f: Flavor| {
             let what = format!("{} MiB, {} processors, disk of {} GiB", f.ram, f.vcpus, f.disk);
-            (f.name, what)
+            Offered { name: f.name, what, disk: f.disk, ram: f.ram }
         };
         let image = |i: Image| {
             let what = i.size.map(|s| format!("{} MiB", s >> 20)).unwrap_or_default();
-            (i.name().to_owned(), what)
+            Offered { name: i.name().to_owned(), what, disk: i.min_disk, ram: i.min_ram }
         };
         let (externals, mut networks): (Vec<_>, Vec<_>) = networks.into_iter().partition(|n| n.external);
         networks.retain(|n| Mark::parse(&n.description).is_none() && !n.name.is_empty());
         let inside = |n: Network| {
             let whose = if n.project_id == project { "the project's" } else { "shared" };
             let what = n.mtu.map_or_else(|| whose.to_owned(), |mtu| format!("{whose}, MTU {mtu}"));
-            (n.name, what)
+            Offered { name: n.name, what, ..Offered::default() }
         };
+        let only = |name| Offered { name, ..Offered::default() };
         let own = |k: &Keypair| Mark::parse_name(Kind::Keypair, &k.name).is_none();
         Ok(Self {
             flavors: flavors.into_iter().map(flavor).collect(),
             images: images.into_iter().map(image).collect(),
-            externals: externals.into_iter().map(|n| (n.name, String::new())).collect(),
+            externals: externals.into_iter().map(|n| only(n.name)).collect(),
             networks: networks.into_iter().map(inside).collect(),
-            keypairs: keypairs.into_iter().filter(own).map(|k| (k.name, String::new())).collect(),
+            keypairs: keypairs.into_iter().filter(own).map(|k| only(k.name)).collect(),
             balances,
             stores,
         })

@@ -5,7 +5,7 @@ use super::CloudArgs;
 use anyhow::{Context as _, bail};
 use dialoguer::Select;
 use serde_json::json;
-use stackyard_server::Offer;
+use stackyard_server::{Offer, Offered};
 use std::fs::OpenOptions;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -42,28 +42,30 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
 
 /// What goes into the manifest.
 #[derive(Debug, Default)]
-struct Choice<'a> {
-    flavor: Option<&'a str>,
-    image: Option<&'a str>,
+struct Choice {
+    image: Option<String>,
+    /// One that the image fits on.
+    flavor: Option<String>,
     /// One that is there; a new one if absent.
-    network: Option<&'a str>,
+    network: Option<String>,
     /// Where a new network leads.
-    external: Option<&'a str>,
-    key: Option<&'a str>,
+    external: Option<String>,
+    key: Option<String>,
 }
 
-impl<'a> Choice<'a> {
+impl Choice {
     /// The first of everything, and a network of the yard's own.
-    fn plain(offer: &'a Offer) -> Self {
-        let first = |from: &'a [(String, String)]| from.first().map(|(name, _)| name.as_str());
-        let (flavor, image, external) = (first(&offer.flavors), first(&offer.images), first(&offer.externals));
-        Self { flavor, image, external, ..Self::default() }
+    fn plain(offer: &Offer) -> Self {
+        let first = |from: &[Offered]| from.first().map(|o| o.name.clone());
+        let image = first(&offer.images);
+        let flavor = first(&offer.flavors_for(image.as_deref()));
+        Self { flavor, image, external: first(&offer.externals), ..Self::default() }
     }
 
     /// Lets the user choose on the terminal; where there is nothing to choose, does not ask.
-    fn asked(offer: &'a Offer) -> anyhow::Result<Self> {
-        let flavor = pick("Flavor", &offer.flavors, None)?;
+    fn asked(offer: &Offer) -> anyhow::Result<Self> {
         let image = pick("Image", &offer.images, None)?;
+        let flavor = pick("Flavor", &offer.flavors_for(image.as_deref()), None)?;
         let network = pick("Network", &offer.networks, Some("a new one of the yard's own"))?;
         let external = match network {
             Some(_) => None,
@@ -75,7 +77,7 @@ impl<'a> Choice<'a> {
 }
 
 /// Lets the user pick one, or `other`, which comes first.
-fn pick<'a>(prompt: &str, from: &'a [(String, String)], other: Option<&str>) -> anyhow::Result<Option<&'a str>> {
+fn pick(prompt: &str, from: &[Offered], other: Option<&str>) -> anyhow::Result<Option<String>> {
     let items = items(from, other);
     let before = usize::from(other.is_some());
     let index = match items.len() {
@@ -88,19 +90,19 @@ fn pick<'a>(prompt: &str, from: &'a [(String, String)], other: Option<&str>) -> 
             .interact_opt()?
             .context("nothing was chosen, and nothing was written")?,
     };
-    Ok(index.checked_sub(before).and_then(|i| from.get(i)).map(|(name, _)| name.as_str()))
+    Ok(index.checked_sub(before).and_then(|i| from.get(i)).map(|o| o.name.clone()))
 }
 
-fn items(from: &[(String, String)], other: Option<&str>) -> Vec<String> {
-    let width = from.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let line = |(name, what): &(String, String)| format!("{name:width$}  {what}").trim_end().to_owned();
+fn items(from: &[Offered], other: Option<&str>) -> Vec<String> {
+    let width = from.iter().map(|o| o.name.chars().count()).max().unwrap_or(0);
+    let line = |o: &Offered| format!("{:width$}  {}", o.name, o.what).trim_end().to_owned();
     other.map(str::to_owned).into_iter().chain(from.iter().map(line)).collect()
 }
 
 /// What else there is, for a comment.
-fn others(chosen: Option<&str>, from: &[(String, String)]) -> String {
+fn others(chosen: Option<&str>, from: &[Offered]) -> String {
     const MOST: usize = 6;
-    let names: Vec<&str> = from.iter().map(|(n, _)| n.as_str()).filter(|n| Some(*n) != chosen).collect();
+    let names: Vec<&str> = from.iter().map(|o| o.name.as_str()).filter(|n| Some(*n) != chosen).collect();
     let shown = names.iter().take(MOST).map(|n| n.replace(char::is_control, " ")).collect::<Vec<_>>().join(", ");
     match names.len() {
         0 => String::new(),
@@ -109,7 +111,7 @@ fn others(chosen: Option<&str>, from: &[(String, String)]) -> String {
     }
 }
 
-fn manifest(cloud: &str, offer: &Offer, choice: &Choice<'_>) -> String {
+fn manifest(cloud: &str, offer: &Offer, choice: &Choice) -> String {
     // Names of a cloud may hold anything: JSON's texts are YAML's, too.
     let quoted = |name: &str| json!(name).to_string();
     let or_change = |name: Option<&str>| quoted(name.unwrap_or("CHANGE-ME"));
@@ -125,9 +127,13 @@ fn manifest(cloud: &str, offer: &Offer, choice: &Choice<'_>) -> String {
     let comment = if cloud == "envvars" { "# " } else { "" };
     line(&format!("{comment}cloud: {}", quoted(cloud)));
     if choice.network.is_none() {
-        let router = choice.external.map(|e| format!(", router: {{external: {}}}", quoted(e))).unwrap_or_default();
+        let router =
+            choice.external.as_deref().map(|e| format!(", router: {{external: {}}}", quoted(e))).unwrap_or_default();
         line("networks:");
-        line(&format!("  - {{name: front, cidr: 10.20.0.0/24{router}}}{}", others(choice.external, &offer.externals)));
+        line(&format!(
+            "  - {{name: front, cidr: 10.20.0.0/24{router}}}{}",
+            others(choice.external.as_deref(), &offer.externals)
+        ));
     }
     line("securityGroups:");
     line("  - name: web");
@@ -142,17 +148,18 @@ fn manifest(cloud: &str, offer: &Offer, choice: &Choice<'_>) -> String {
     line("servers:");
     line("  - name: first");
     line("    # count: 2                  # first-1 and first-2");
-    line(&format!("    flavor: {}{}", or_change(choice.flavor), others(choice.flavor, &offer.flavors)));
-    line(&format!("    image: {}{}", or_change(choice.image), others(choice.image, &offer.images)));
-    match choice.network {
+    let (image, flavor) = (choice.image.as_deref(), choice.flavor.as_deref());
+    line(&format!("    image: {}{}", or_change(image), others(image, &offer.images)));
+    line(&format!("    flavor: {}{}", or_change(flavor), others(flavor, &offer.flavors_for(image))));
+    match choice.network.as_deref() {
         Some(network) => {
-            line(&format!("    network: {}{}", quoted(network), others(choice.network, &offer.networks)));
+            line(&format!("    network: {}{}", quoted(network), others(Some(network), &offer.networks)));
         }
         None => line("    network: front"),
     }
     line("    securityGroups: [web]");
-    match choice.key {
-        Some(key) => line(&format!("    key: {}{}", quoted(key), others(choice.key, &offer.keypairs))),
+    match choice.key.as_deref() {
+        Some(key) => line(&format!("    key: {}{}", quoted(key), others(Some(key), &offer.keypairs))),
         None => line(&format!("    # key: me{}", others(None, &offer.keypairs))),
     }
     line("    # bootVolume: {size: 10Gi}  # boot from a volume, for flavors without a disk");
@@ -180,8 +187,9 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    fn named(names: &[&str]) -> Vec<(String, String)> {
-        names.iter().map(|n| ((*n).to_owned(), "what it is".to_owned())).collect()
+    fn named(names: &[&str]) -> Vec<Offered> {
+        let offered = |n: &&str| Offered { name: (*n).to_owned(), what: "what it is".to_owned(), ..Offered::default() };
+        names.iter().map(offered).collect()
     }
 
     fn offer() -> Offer {
@@ -200,16 +208,21 @@ mod tests {
     fn what_is_written_can_be_read() {
         let offer = offer();
         let none = Offer::default();
-        let existing = Choice { network: Some("office # 2"), external: None, key: Some("me"), ..Choice::plain(&offer) };
+        let existing = Choice {
+            network: Some("office # 2".into()),
+            external: None,
+            key: Some("me".into()),
+            ..Choice::plain(&offer)
+        };
         for (offer, choice) in [(&offer, Choice::plain(&offer)), (&none, Choice::plain(&none)), (&offer, existing)] {
             let text = manifest("local", offer, &choice);
             let yard = stackyard_catalog::manifest::read("yard.yaml", text.clone(), Path::new(".")).expect(&text);
             let spec = &yard.manifest.spec;
             let server = &spec.servers[0];
-            assert_eq!(server.flavor, choice.flavor.unwrap_or("CHANGE-ME"));
-            assert_eq!(server.image.as_deref(), Some(choice.image.unwrap_or("CHANGE-ME")));
-            assert_eq!(server.network.as_deref(), Some(choice.network.unwrap_or("front")));
-            assert_eq!(server.key.as_deref(), choice.key);
+            assert_eq!(server.flavor, choice.flavor.as_deref().unwrap_or("CHANGE-ME"));
+            assert_eq!(server.image.as_deref(), Some(choice.image.as_deref().unwrap_or("CHANGE-ME")));
+            assert_eq!(server.network.as_deref(), Some(choice.network.as_deref().unwrap_or("front")));
+            assert_eq!(server.key, choice.key);
             assert_eq!(spec.floating_ips.len(), usize::from(choice.external.is_some()));
             assert_eq!(spec.networks.len(), usize::from(choice.network.is_none()));
             assert_eq!(text.contains("loadBalancers"), offer.balances);
@@ -234,11 +247,25 @@ mod tests {
     }
 
     #[test]
+    fn the_flavor_fits_the_image() {
+        let sized = |name: &str, disk, ram| Offered { name: name.into(), disk, ram, ..Offered::default() };
+        let offer = Offer {
+            flavors: vec![sized("nano", 1, 192), sized("host", 6, 1024), sized("diskless", 0, 2048)],
+            images: vec![sized("debian", 2, 512), sized("huge", 2, 4096)],
+            ..Offer::default()
+        };
+        assert_eq!(Choice::plain(&offer).flavor.as_deref(), Some("host"));
+        assert_eq!(offer.flavors_for(Some("debian")).len(), 2);
+        assert_eq!(offer.flavors_for(Some("huge")).len(), 3, "none fits: the user must see that");
+    }
+
+    #[test]
     fn a_pick_list_shows_what_things_are() {
-        let from = [("a".to_owned(), "small".to_owned()), ("long".to_owned(), String::new())];
+        let from = [("a", "small"), ("long", "")];
+        let from = from.map(|(n, what)| Offered { name: n.into(), what: what.into(), ..Offered::default() });
         assert_eq!(items(&from, Some("none")), ["none", "a     small", "long"]);
         // Nothing to choose: no question.
-        assert_eq!(pick("Flavor", &from[..1], None).expect("no question"), Some("a"));
+        assert_eq!(pick("Flavor", &from[..1], None).expect("no question").as_deref(), Some("a"));
         assert_eq!(pick("Flavor", &[], None).expect("no question"), None);
         assert_eq!(pick("Key", &[], Some("none")).expect("no question"), None);
     }
