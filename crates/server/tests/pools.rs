@@ -100,6 +100,10 @@ impl HostService for Joins {
     }
 
     fn mint<'a>(&'a self, host: Newcomer<'a>) -> BoxFuture<'a, Result<Ticket, String>> {
+        // As the server does: what is forgotten cannot be replaced.
+        if let Some(old) = host.replaces.filter(|old| self.did.lock().unwrap().contains(&format!("forget {old}"))) {
+            return async move { Err(format!("there is no host {old}")) }.boxed();
+        }
         let token = format!("{}-{}", host.name, self.minted.lock().unwrap().len());
         self.minted.lock().unwrap().insert(token.clone());
         async move { Ok(Ticket { server: vec!["https://192.0.2.1:7440".into()], ca: "ca".into(), token }) }.boxed()

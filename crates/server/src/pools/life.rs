@@ -52,6 +52,14 @@ impl<'a> Roster<'a> {
         *last = Some((Instant::now(), members.clone()));
         Ok(members)
     }
+
+    /// Has the server forget a host. Whoever looks afterwards does not see it any more: a join token for
+    /// its successor must not name it.
+    async fn forget(&self, id: &str) -> Result<(), String> {
+        let mut last = self.last.lock().await;
+        *last = None;
+        self.service.forget(id).await
+    }
 }
 
 impl Run<'_> {
@@ -326,7 +334,7 @@ impl Run<'_> {
         let (Kind::Server, Some(roster), Some(id)) = (step.key.kind, &self.roster, &step.id) else { return Ok(()) };
         let members = roster.look().await?;
         for member in members.iter().filter(|m| m.server_id.as_deref().is_some_and(|s| s.eq_ignore_ascii_case(id))) {
-            roster.service.forget(&member.id).await?;
+            roster.forget(&member.id).await?;
         }
         Ok(())
     }
