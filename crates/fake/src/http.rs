@@ -149,7 +149,7 @@ impl Fake {
             query: query
                 .split('&')
                 .filter_map(|p| p.split_once('='))
-                .map(|(k, v)| (k.to_owned(), decode(v)))
+                .map(|(k, v)| (decode(k), decode(v)))
                 .collect::<BTreeMap<_, _>>(),
             headers,
             body: serde_json::from_slice(body).unwrap_or_default(),

@@ -36,6 +36,9 @@ impl World {
                     if let (Some(item), Some(change)) = (item.as_object_mut(), request.body[one].as_object()) {
                         item.extend(change.clone());
                     }
+                    if collection == "ports" {
+                        bind(item);
+                    }
                     (200, json!({one: self.get(collection, path[1])}))
                 }
                 None => refuse(404, "not found"),
@@ -65,26 +68,26 @@ impl World {
         match collection {
             "subnets" => {
                 item["enable_dhcp"] = true.into();
-                let base = item["cidr"].as_str().unwrap_or_default().split('/').next().unwrap_or_default().to_owned();
-                let first = format!("{}.1", base.rsplit_once('.').unwrap_or_default().0);
-                item["gateway_ip"] = first.into();
+                if !item["gateway_ip"].is_string() {
+                    let base = item["cidr"].as_str().unwrap_or_default().split('/').next().unwrap_or_default();
+                    let first = match base.rsplit_once('.') {
+                        Some((net, _)) => format!("{net}.1"),
+                        None => format!("{base}1"),
+                    };
+                    item["gateway_ip"] = first.into();
+                }
             }
             "ports" => {
                 if self.get("networks", item["network_id"].as_str().unwrap_or_default()).is_none() {
                     return refuse(404, "no such network");
                 }
-                let wanted = item["fixed_ips"][0]["ip_address"].clone();
-                if wanted.is_null() {
-                    let subnet = self.all("subnets").find(|s| s["network_id"] == item["network_id"]);
-                    let Some(subnet) = subnet else { return refuse(409, "no subnet yet") };
-                    let Some(address) = self.free_address(subnet) else { return refuse(409, "no address is free") };
-                    item["fixed_ips"] = json!([{"subnet_id": subnet["id"], "ip_address": address}]);
-                } else if self
-                    .all("ports")
-                    .any(|p| p["network_id"] == item["network_id"] && p["fixed_ips"][0]["ip_address"] == wanted)
-                {
-                    return refuse(409, "that address is in use");
+                if let Err(refused) = self.give_addresses(&mut item) {
+                    return refused;
                 }
+                if item.get("mac_address").is_none() {
+                    item["mac_address"] = format!("fa:16:3e:00:00:{:02x}", self.count("ports")).into();
+                }
+                bind(&mut item);
                 for (field, value) in
                     [("device_id", json!("")), ("device_owner", json!("")), ("security_groups", json!([]))]
                 {
@@ -133,6 +136,33 @@ impl World {
             return (201, json!({one: group}));
         }
         (201, json!({one: self.get(collection, &id)}))
+    }
+
+    /// Gives a port the addresses it wants, or one of its network's first subnet.
+    fn give_addresses(&self, port: &mut Value) -> Result<(), Answer> {
+        let mut wanted = port["fixed_ips"].as_array().cloned().unwrap_or_default();
+        if wanted.is_empty() {
+            wanted.push(json!({}));
+        }
+        for ip in &mut wanted {
+            let address = ip["ip_address"].clone();
+            let of_network = |s: &&Value| s["network_id"] == port["network_id"];
+            let is_taken = |p: &Value| {
+                let ips = p["fixed_ips"].as_array().into_iter().flatten();
+                p["network_id"] == port["network_id"] && ips.into_iter().any(|i| i["ip_address"] == address)
+            };
+            if address.is_null() {
+                let asked = ip["subnet_id"].clone();
+                let subnet = self.all("subnets").filter(of_network).find(|s| asked.is_null() || s["id"] == asked);
+                let Some(subnet) = subnet else { return Err(refuse(409, "no subnet yet")) };
+                let Some(free) = self.free_address(subnet) else { return Err(refuse(409, "no address is free")) };
+                *ip = json!({"subnet_id": subnet["id"], "ip_address": free});
+            } else if self.all("ports").any(is_taken) {
+                return Err(refuse(409, "that address is in use"));
+            }
+        }
+        port["fixed_ips"] = wanted.into();
+        Ok(())
     }
 
     fn is_routed(&self, port: &str) -> bool {
@@ -218,4 +248,15 @@ impl World {
             .collect();
         ids.iter().for_each(|id| drop(self.take(collection, id)));
     }
+}
+
+/// Binds a port to the host it names: Open vSwitch's, but for the host `nowhere`, which has no agent.
+fn bind(port: &mut Value) {
+    let vif_type = match port["binding:host_id"].as_str() {
+        None | Some("") => "unbound",
+        Some("nowhere") => "binding_failed",
+        Some(_) => "ovs",
+    };
+    port["binding:vif_type"] = vif_type.into();
+    port["binding:vif_details"] = if vif_type == "ovs" { json!({"bridge_name": "br-int"}) } else { json!({}) };
 }

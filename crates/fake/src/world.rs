@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 /// An answer: status and body.
@@ -181,11 +181,15 @@ impl World {
     /// An address of a subnet that no port has.
     pub(crate) fn free_address(&self, subnet: &Value) -> Option<String> {
         let (base, prefix) = subnet["cidr"].as_str()?.split_once('/')?;
+        let ips = self.all("ports").filter_map(|p| p["fixed_ips"].as_array()).flatten();
+        let taken: HashSet<&str> = ips.filter_map(|ip| ip["ip_address"].as_str()).collect();
+        let is_free = |address: &String| !taken.contains(address.as_str());
+        if let Ok(base) = base.parse::<Ipv6Addr>() {
+            return (50..0xffff).map(|n| Ipv6Addr::from(u128::from(base) + n).to_string()).find(is_free);
+        }
         let base = u32::from(base.parse::<Ipv4Addr>().ok()?);
         let hosts = 1u32 << 32u32.checked_sub(prefix.parse().ok()?)?;
-        let taken: HashSet<&str> = self.all("ports").filter_map(|p| p["fixed_ips"][0]["ip_address"].as_str()).collect();
-        let mut free = (50..hosts - 1).map(|n| Ipv4Addr::from(base + n).to_string());
-        free.find(|a| !taken.contains(a.as_str()))
+        (50..hosts - 1).map(|n| Ipv4Addr::from(base + n).to_string()).find(is_free)
     }
 
     /// Lists a collection, filtered by what the query names.

@@ -29,6 +29,7 @@ mod load_balancer;
 mod network;
 mod object;
 mod port;
+mod qos_policy;
 mod quota;
 mod resource;
 mod router;
@@ -39,6 +40,7 @@ mod server;
 mod server_group;
 mod stack;
 mod subnet;
+mod subnet_pool;
 mod trunk;
 mod volume;
 
@@ -65,7 +67,8 @@ pub use load_balancer::{
 };
 pub use network::{Network, NewNetwork};
 pub use object::{Container, ContainerDetail, Object};
-pub use port::{AddressPair, FixedIp, NewPort, Port};
+pub use port::{AddressPair, FixedIp, NewPort, Port, PortChange};
+pub use qos_policy::QosPolicy;
 pub use quota::Quota;
 pub use reqwest::Method;
 pub use resource::{ByName, Kind, Never, Resource, Unset};
@@ -76,6 +79,7 @@ pub use security_group::{NewSecurityGroup, NewSecurityGroupRule, SecurityGroup, 
 pub use server::{Address, AttachedVolume, BlockDevice, ByItsName, Fault, NewServer, Nic, Nics, Server, user_data};
 pub use server_group::{NewServerGroup, ServerGroup};
 pub use stack::{HeatOutput, HeatStack, NewHeatStack};
-pub use subnet::{Gateway, NewSubnet, Pool, Subnet};
+pub use subnet::{Gateway, HostRoute, NewSubnet, Pool, Subnet};
+pub use subnet_pool::SubnetPool;
 pub use trunk::{NewTrunk, SubPort, Trunk};
 pub use volume::{Attachment, NewVolume, Volume};

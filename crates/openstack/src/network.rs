@@ -70,6 +70,8 @@ request! {
         mtu: Option<u32>,
         /// Whether ports get security groups unless they say otherwise.
         port_security_enabled: Option<bool>,
+        /// Domain of its ports in the cloud's DNS, ending in a dot.
+        dns_domain: Option<String>,
     }
 }
 

@@ -49,6 +49,12 @@ pub struct Port {
     /// The host it is bound to; shown to administrators.
     #[serde(rename = "binding:host_id")]
     pub host: Option<String>,
+    /// How it is to be plugged, as `ovs`, or `binding_failed`; shown to administrators.
+    #[serde(rename = "binding:vif_type")]
+    pub vif_type: Option<String>,
+    /// What the one who plugs it should know; shown to administrators.
+    #[serde(rename = "binding:vif_details", default)]
+    pub vif_details: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// An address of a port.
@@ -100,9 +106,34 @@ request! {
         vnic_type: Option<String>,
         /// MAC address.
         mac_address: Option<String>,
+        /// Its name in the cloud's DNS.
+        dns_name: Option<String>,
+        /// Id of its QoS policy.
+        qos_policy_id: Option<String>,
         /// What the binding's driver is told.
         #[serde(rename = "binding:profile")]
         profile: BTreeMap<String, serde_json::Value>,
+    }
+}
+
+request! {
+    /// What to change of a port; what is empty stays.
+    PortChange {
+        /// What uses it.
+        device_id: String,
+        /// By what it is used.
+        device_owner: String,
+        /// The host to bind it to (administrators).
+        #[serde(rename = "binding:host_id")]
+        host: Option<String>,
+        /// Ids of security groups.
+        security_groups: Option<Vec<String>>,
+        /// Further addresses it may send from.
+        allowed_address_pairs: Vec<AddressPair>,
+        /// Its name in the cloud's DNS.
+        dns_name: Option<String>,
+        /// Id of its QoS policy.
+        qos_policy_id: Option<String>,
     }
 }
 

@@ -40,6 +40,18 @@ pub struct Subnet {
     /// Free text.
     #[serde(default)]
     pub description: String,
+    /// Routes told by DHCP.
+    #[serde(default)]
+    pub host_routes: Vec<HostRoute>,
+}
+
+/// A route of a subnet's hosts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRoute {
+    /// Addresses it leads to.
+    pub destination: String,
+    /// The next hop's address.
+    pub nexthop: String,
 }
 
 /// A range of addresses.
@@ -85,8 +97,10 @@ request! {
         name: String,
         /// Its network's id.
         network_id: String,
-        /// Its addresses.
+        /// Its addresses; from the subnet pool if empty.
         cidr: String,
+        /// Id of the subnet pool that its addresses are of.
+        subnetpool_id: Option<String>,
         /// 4 or 6.
         ip_version: u32,
         /// The gateway.

@@ -38,6 +38,7 @@ impl Run<'_> {
             name: name.clone(),
             network_id: self.id(network)?,
             cidr: cidr.to_string(),
+            subnetpool_id: None,
             ip_version: if cidr.addr().is_ipv6() { 6 } else { 4 },
             gateway_ip: gateway.map_or(Gateway::Auto, |g| Gateway::Address(g.to_string())),
             allocation_pools: self::pools(pools),
