@@ -1,0 +1,142 @@
+//! Binding drivers: how a Neutron port is plugged, by what Neutron says of it.
+
+mod ovs;
+
+use crate::{Error, Switch};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// What Neutron says of a port that is bound (`binding:vif_type`, `binding:vif_details`, `binding:host_id`).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Vif {
+    /// The kind of port.
+    pub vif_type: String,
+    /// What its driver should know.
+    pub details: Map<String, Value>,
+    /// The host that it was to be bound to.
+    pub host: String,
+}
+
+/// A port to plug.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plug<'a> {
+    /// What its links are named after: the port's id, or that of the port whose place it has taken.
+    pub link: &'a str,
+    /// The port's id.
+    pub port: &'a str,
+    /// Its MAC address.
+    pub mac: &'a str,
+    /// Greatest packet of its network, in bytes.
+    pub mtu: u32,
+    /// Who plugs it, for [`Switch::owned`].
+    pub owner: &'a str,
+}
+
+/// Plugs one kind of port. All of it is idempotent.
+pub trait Driver: Send + Sync {
+    /// Makes the port's links, the container's end in this network namespace.
+    ///
+    /// # Errors
+    /// Those of the switch and the kernel; what was made before stays for [`Driver::unplug`].
+    fn plug(&self, plug: &Plug<'_>) -> Result<(), Error>;
+
+    /// Puts the host's end on the switch again, for a container that has its end; whether there is one.
+    ///
+    /// # Errors
+    /// Those of the switch and the kernel.
+    fn rewire(&self, plug: &Plug<'_>) -> Result<bool, Error>;
+
+    /// Waits until packets flow, as far as this host can tell.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] after `limit`.
+    fn wait_ready(&self, link: &str, port: &str, limit: Duration) -> Result<(), Error>;
+
+    /// Removes all that [`Driver::plug`] made, wherever the container's end is by now.
+    ///
+    /// # Errors
+    /// Those of the switch and the kernel.
+    fn unplug(&self, link: &str) -> Result<(), Error>;
+}
+
+/// The driver for a port.
+///
+/// # Errors
+/// [`Error::Binding`] when Neutron could not bind it, [`Error::Unsupported`] when there is no driver.
+pub fn driver(vif: &Vif, switch: &Switch) -> Result<Box<dyn Driver>, Error> {
+    let unbound = |hint| Error::Binding { host: vif.host.clone(), vif_type: vif.vif_type.clone(), hint };
+    let unsupported =
+        |detail: &str, hint| Error::Unsupported { vif_type: vif.vif_type.clone(), detail: detail.to_owned(), hint };
+    match vif.vif_type.as_str() {
+        "ovs" if vif.details.get("ovs_hybrid_plug") == Some(&Value::Bool(true)) => Err(unsupported(
+            " with ovs_hybrid_plug",
+            "have Neutron's agent use the firewall driver `openvswitch` instead of `iptables_hybrid`",
+        )),
+        "ovs" => {
+            let bridge = vif.details.get("bridge_name").and_then(Value::as_str).unwrap_or("br-int");
+            Ok(Box::new(ovs::Ovs::new(switch.clone(), bridge)))
+        }
+        "unbound" => Err(unbound(
+            "the request named no host, or the user may not name one (the role of an \
+                                  administrator or of a service is needed)",
+        )),
+        "binding_failed" => Err(unbound(
+            "no live agent or chassis of that name serves the network: compare with `openstack network agent list`, \
+             and see Neutron's server log",
+        )),
+        _ => Err(unsupported("", "Open vSwitch is, with OVN or with Neutron's own agent")),
+    }
+}
+
+/// Names of a port's links: the host's end and the container's. Both have 13 characters; the kernel takes 15.
+pub fn devices(link: &str) -> (String, String) {
+    let short: String = link.chars().take(11).collect();
+    (format!("{HOST}{short}"), format!("sc{short}"))
+}
+
+/// How names of hosts' ends begin.
+const HOST: &str = "sy";
+
+/// The beginning of what a host's end is named after.
+pub fn link_of(device: &str) -> Option<&str> {
+    device.strip_prefix(HOST).filter(|id| id.len() == 11)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Ovsdb, Remote};
+    use serde_json::json;
+
+    fn told(vif_type: &str, details: Value) -> Result<Box<dyn Driver>, Error> {
+        let details = details.as_object().cloned().unwrap_or_default();
+        let vif = Vif { vif_type: vif_type.into(), details, host: "node-1".into() };
+        driver(&vif, &Switch::new(Ovsdb::new(Remote::default())))
+    }
+
+    #[test]
+    fn what_neutron_could_not_bind_is_said() {
+        for failed in ["unbound", "binding_failed"] {
+            let error = told(failed, json!({})).err().unwrap();
+            assert!(matches!(error, Error::Binding { .. }));
+            assert!(error.to_string().contains("node-1") && error.to_string().contains(failed), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_what_can_be_plugged_has_a_driver() {
+        assert!(told("ovs", json!({"bridge_name": "br-int"})).is_ok());
+        let hybrid = told("ovs", json!({"ovs_hybrid_plug": true})).err().unwrap();
+        assert!(hybrid.to_string().contains("firewall driver"), "{hybrid}");
+        assert!(matches!(told("hw_veb", json!({})), Err(Error::Unsupported { .. })));
+    }
+
+    #[test]
+    fn names_fit_the_kernel() {
+        let (host, container) = devices("0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9");
+        assert_eq!((host.as_str(), container.as_str()), ("sy0a1b2c3d-4e", "sc0a1b2c3d-4e"));
+        assert_eq!(link_of(&host), Some("0a1b2c3d-4e"));
+        assert_eq!(link_of("sync0"), None);
+    }
+}

@@ -1,0 +1,32 @@
+//! One Linux host's network, as far as a container's Neutron port needs it.
+//!
+//! A port that Neutron has bound to this host says how it wants to be plugged (`binding:vif_type`,
+//! `binding:vif_details`). [`binding::driver`] finds the driver for that; the driver makes a veth
+//! pair ([`link`]), puts one end on the bridge that Neutron names ([`Switch`]), and can wait until
+//! the local controller has wired it. The other end is for whoever runs the container.
+//!
+//! ```text
+//!   container ── sc…  veth  sy… ── br-int          Open vSwitch (OVSDB, RFC 7047)
+//!                 (netlink)          external_ids: iface-id = port ──> ovn-controller / agent
+//! ```
+//!
+//! What it guarantees:
+//!
+//! - Every operation is idempotent: names come from the port's id, so whoever is killed in the
+//!   middle repeats it, and what is there already is taken over.
+//! - Nothing is run: no `ip`, no `ovs-vsctl`; netlink and OVSDB's own protocol.
+//! - All calls block, for a few milliseconds but for the waits, which take a limit. There is no
+//!   async runtime in here: a CNI plugin lives for milliseconds.
+
+pub mod binding;
+mod error;
+pub mod link;
+mod netlink;
+mod offload;
+mod ovsdb;
+mod switch;
+
+pub use error::Error;
+pub use offload::disable_checksum_offload;
+pub use ovsdb::{Ovsdb, Remote};
+pub use switch::{Controller, Datapath, Plugged, Switch, SwitchPort};

@@ -1,0 +1,184 @@
+//! Links of the kernel, by rtnetlink(7): veth pairs, their MTU, what becomes of them.
+
+use crate::Error;
+use crate::netlink::{Failure, NLM_F_CREATE_NEW, NLM_F_DUMP, Netlink};
+use netlink_packet_core::{Emitable, Parseable};
+use netlink_packet_route::link::{
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkHeader, LinkInfo, LinkMessage,
+};
+use netlink_sys::protocols::NETLINK_ROUTE;
+use rustix::io::Errno;
+use std::io;
+use std::path::Path;
+
+const RTM_NEWLINK: u16 = 16;
+const RTM_DELLINK: u16 = 17;
+const RTM_GETLINK: u16 = 18;
+
+/// A link of this network namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Name.
+    pub name: String,
+    /// Index.
+    pub index: u32,
+    /// Greatest packet, in bytes.
+    pub mtu: u32,
+    /// Whether it is up.
+    pub up: bool,
+    /// Whether it is one end of a veth pair.
+    pub veth: bool,
+}
+
+/// A veth pair to make.
+#[derive(Debug, Clone, Copy)]
+pub struct Veth<'a> {
+    /// Name of the end that stays, for the switch.
+    pub host: &'a str,
+    /// Name of the end that goes into the container.
+    pub container: &'a str,
+    /// Greatest packet of both ends, in bytes.
+    pub mtu: u32,
+}
+
+/// Makes a veth pair, the host's end up. One that is there wholly is taken over and gets the MTU; what is
+/// left of one whose other end is elsewhere is made anew.
+///
+/// # Errors
+/// [`Error::Kernel`].
+pub fn ensure_veth(pair: &Veth<'_>) -> Result<(), Error> {
+    if get(pair.host)?.is_some() {
+        if get(pair.container)?.is_some() {
+            set_mtu(pair.container, pair.mtu)?;
+            set_mtu(pair.host, pair.mtu)?;
+            return seclude(pair.host);
+        }
+        delete(pair.host)?;
+    }
+    let mut peer = named(pair.container);
+    peer.attributes.push(LinkAttribute::Mtu(pair.mtu));
+    let mut host = named(pair.host);
+    host.attributes.push(LinkAttribute::Mtu(pair.mtu));
+    host.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::Veth),
+        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+    ]));
+    request(RTM_NEWLINK, NLM_F_CREATE_NEW, &host)
+        .map_err(|f| Error::kernel(format!("make the veth pair {} and {}", pair.host, pair.container))(f.error))?;
+    seclude(pair.host)?;
+    up(pair.host)
+}
+
+/// The link of that name, if there is one.
+///
+/// # Errors
+/// [`Error::Kernel`].
+pub fn get(name: &str) -> Result<Option<Link>, Error> {
+    match request(RTM_GETLINK, 0, &named(name)) {
+        Ok(answers) => Ok(answers.first().and_then(|a| read(a))),
+        Err(f) if is_missing(&f) => Ok(None),
+        Err(f) => Err(Error::kernel(format!("look up link {name}"))(f.error)),
+    }
+}
+
+/// All links of this network namespace.
+///
+/// # Errors
+/// [`Error::Kernel`].
+pub fn list() -> Result<Vec<Link>, Error> {
+    let answers = request(RTM_GETLINK, NLM_F_DUMP, &LinkMessage::default())
+        .map_err(|f| Error::kernel("list the links")(f.error))?;
+    Ok(answers.iter().filter_map(|a| read(a)).collect())
+}
+
+/// Removes a link, with a veth's other end wherever that is; whether it was there.
+///
+/// # Errors
+/// [`Error::Kernel`].
+pub fn delete(name: &str) -> Result<bool, Error> {
+    match request(RTM_DELLINK, 0, &named(name)) {
+        Ok(_) => Ok(true),
+        Err(f) if is_missing(&f) => Ok(false),
+        Err(f) => Err(Error::kernel(format!("remove link {name}"))(f.error)),
+    }
+}
+
+/// Sets a link's greatest packet, in bytes.
+///
+/// # Errors
+/// [`Error::Kernel`].
+pub fn set_mtu(name: &str, mtu: u32) -> Result<(), Error> {
+    let mut message = named(name);
+    message.attributes.push(LinkAttribute::Mtu(mtu));
+    match request(RTM_NEWLINK, 0, &message) {
+        Ok(_) => Ok(()),
+        Err(f) => Err(Error::kernel(format!("set the MTU of link {name} to {mtu}"))(f.error)),
+    }
+}
+
+/// Brings a link up.
+///
+/// # Errors
+/// [`Error::Kernel`].
+pub fn up(name: &str) -> Result<(), Error> {
+    let mut message = named(name);
+    (message.header.flags, message.header.change_mask) = (LinkFlags::Up, LinkFlags::Up);
+    match request(RTM_NEWLINK, 0, &message) {
+        Ok(_) => Ok(()),
+        Err(f) => Err(Error::kernel(format!("bring link {name} up"))(f.error)),
+    }
+}
+
+/// Keeps the host itself off a link that is the switch's: with a datapath in user space the kernel sees
+/// the container's packets, too, and would answer them around all security groups. No IPv6 address, no
+/// answer to ARP, nothing unicast in a broadcast frame (Documentation/networking/ip-sysctl.rst).
+fn seclude(name: &str) -> Result<(), Error> {
+    for (family, setting, value) in
+        [("ipv6", "disable_ipv6", "1"), ("ipv4", "arp_ignore", "8"), ("ipv4", "drop_unicast_in_l2_multicast", "1")]
+    {
+        let path = Path::new("/proc/sys/net").join(family).join("conf").join(name).join(setting);
+        match std::fs::write(&path, value) {
+            // A kernel without IPv6.
+            Err(e) if e.kind() == io::ErrorKind::NotFound && family == "ipv6" => {}
+            other => other.map_err(Error::kernel(format!("write {value} to {}", path.display())))?,
+        }
+    }
+    Ok(())
+}
+
+fn named(name: &str) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.header = LinkHeader::default();
+    message.attributes = vec![LinkAttribute::IfName(name.to_owned())];
+    message
+}
+
+fn request(kind: u16, flags: u16, message: &LinkMessage) -> Result<Vec<Vec<u8>>, Failure> {
+    let mut payload = vec![0; message.buffer_len()];
+    message.emit(&mut payload);
+    Netlink::open(NETLINK_ROUTE)?.exchange(kind, flags, &payload)
+}
+
+fn is_missing(failure: &Failure) -> bool {
+    failure.errno == Some(Errno::NODEV)
+}
+
+fn read(payload: &[u8]) -> Option<Link> {
+    let message = LinkMessage::parse(payload).ok()?;
+    let mut link = Link {
+        name: String::new(),
+        index: message.header.index,
+        mtu: 0,
+        up: message.header.flags.contains(LinkFlags::Up),
+        veth: false,
+    };
+    for attribute in message.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => link.name = name,
+            LinkAttribute::Mtu(mtu) => link.mtu = mtu,
+            LinkAttribute::LinkInfo(infos) => link.veth = infos.contains(&LinkInfo::Kind(InfoKind::Veth)),
+            _ => {}
+        }
+    }
+    Some(link)
+}
