@@ -1,5 +1,7 @@
 //! `stackyard agent`
 
+mod standalone;
+
 use super::{Context, End};
 use crate::printer::{duration, table};
 use anyhow::Context as _;
@@ -22,6 +24,15 @@ pub enum Verb {
     Join(JoinArgs),
     /// Show how the agent of this machine is doing
     Status(Place),
+    /// Give containers of this machine ports of Neutron networks, without a server: Docker's network driver
+    Standalone(standalone::Args),
+}
+
+impl Verb {
+    /// Whether this is the plugin of Docker's, which has much to wait for at once.
+    pub fn is_standalone(&self) -> bool {
+        matches!(self, Self::Standalone(_))
+    }
 }
 
 /// Where an agent has its files.
@@ -80,6 +91,7 @@ pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<End> {
         }
         Verb::Join(args) => join(args, context).await,
         Verb::Status(place) => show(&place, context),
+        Verb::Standalone(args) => standalone::run(args, context).await,
     }
 }
 

@@ -122,6 +122,12 @@ fn start(cli: Cli, printer: &Printer) -> anyhow::Result<End> {
     };
     let context = Context { printer: printer.clone(), home };
     let runtime = match &cli.verb {
+        // Each container that starts waits on a thread of its own for its network.
+        Verb::Agent(verb) if verb.is_standalone() => tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .worker_threads(2)
+            .max_blocking_threads(64)
+            .build()?,
         // An agent shares its machine with what it runs there: one thread will do.
         Verb::Agent(_) => tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?,
         // A server stays, mostly idle.

@@ -1,0 +1,197 @@
+//! Endpoints: a container's link to a network.
+
+use super::ledger::{Endpoint, Network, Subnet};
+use super::options::{EndpointOptions, publishes};
+use super::ports::{Wanted, short};
+use super::protocol::{CreateEndpoint, OfEndpoint};
+use super::{Error, Plugin};
+use crate::error::chain;
+use ipnet::IpNet;
+use serde_json::{Map, Value, json};
+use std::net::IpAddr;
+
+/// Route type of Docker's that means: over a next hop.
+const NEXT_HOP: u32 = 0;
+
+impl Plugin {
+    /// `CreateEndpoint`: the port, plugged.
+    pub(crate) async fn create_endpoint(&self, asked: CreateEndpoint) -> Result<Value, Error> {
+        let _turn = self.turns.take(&asked.endpoint).await;
+        let network = self.ledger.networks.need(&asked.network)?;
+        let endpoint = match self.ledger.endpoints.get(&asked.endpoint) {
+            Some(known) => known,
+            None => self.attach(&asked, &network).await?,
+        };
+        if let Err(e) = self.wiring.plug(&endpoint, network.mtu).await {
+            return Err(self.undo(&asked.endpoint, &endpoint, e).await);
+        }
+        Ok(json!({"Interface": interface(&asked, &network, &endpoint)}))
+    }
+
+    /// Gets an endpoint its port and floating IP, and writes them down.
+    async fn attach(&self, asked: &CreateEndpoint, network: &Network) -> Result<Endpoint, Error> {
+        if publishes(&asked.options) {
+            return Err(no_publishing());
+        }
+        let options = EndpointOptions::read(&asked.options)?.or(&network.defaults);
+        let mac = Some(asked.interface.mac_address.as_str()).filter(|m| !m.is_empty());
+        let v4 = one_of("ip", &asked.interface.address, options.ip)?;
+        let v6 = one_of("ip6", &asked.interface.address_v6, options.ip6)?;
+        if let Some(mac) = mac {
+            self.wanted.forget(mac);
+        }
+        let before = mac.and_then(|m| self.ledger.endpoints.get(m)).filter(|e| e.network == asked.network);
+        let fits = |e: &Endpoint| options.port.is_none() && [v4, v6].iter().flatten().all(|a| e.has(*a));
+        let mut endpoint = match before {
+            Some(mut made) if fits(&made) => {
+                self.change_port(&mut made, options).await?;
+                made
+            }
+            other => {
+                if let (Some(stale), Some(mac)) = (other, mac) {
+                    self.detach(mac, &stale).await?;
+                }
+                let wanted = Wanted {
+                    network_id: &asked.network,
+                    network,
+                    key: &asked.endpoint,
+                    mac,
+                    ips: network.addresses(v4, v6)?,
+                    options: &options,
+                };
+                match &options.port {
+                    Some(port) => self.adopt_port(&wanted, port).await?,
+                    None => self.make_port(&wanted).await?,
+                }
+            }
+        };
+        self.ledger.endpoints.put(&asked.endpoint, &endpoint)?;
+        if let Some(mac) = mac {
+            self.ledger.endpoints.remove(mac)?;
+        }
+        if endpoint.options.floating_ip.is_some() {
+            if let Err(e) = self.give_floating_ip(&asked.endpoint, &mut endpoint).await {
+                return Err(self.undo(&asked.endpoint, &endpoint, e).await);
+            }
+            self.ledger.endpoints.put(&asked.endpoint, &endpoint)?;
+        }
+        Ok(endpoint)
+    }
+
+    /// `Join`: how the container's end is called, and where its routes lead.
+    pub(crate) async fn join(&self, asked: &OfEndpoint) -> Result<Value, Error> {
+        let endpoint = self.ledger.endpoints.need(&asked.endpoint)?;
+        let network = self.ledger.networks.need(&endpoint.network)?;
+        self.wiring.ready(&endpoint).await?;
+        let (_, container) = stackyard_wire::binding::devices(&endpoint.link);
+        let mut answer = json!({
+            "InterfaceName": {"SrcName": container, "DstPrefix": "eth"},
+            // A network without a way out has none: no other is to be added.
+            "DisableGatewayService": true,
+        });
+        let subnets: Vec<&Subnet> = network.subnets.iter().filter(|s| endpoint.address_in(&s.id).is_some()).collect();
+        for gateway in subnets.iter().filter_map(|s| s.gateway) {
+            answer[if gateway.is_ipv4() { "Gateway" } else { "GatewayIPv6" }] = gateway.to_string().into();
+        }
+        let routes = subnets.iter().flat_map(|s| &s.routes);
+        answer["StaticRoutes"] = routes
+            .map(|(to, via)| json!({"Destination": to.to_string(), "RouteType": NEXT_HOP, "NextHop": via.to_string()}))
+            .collect();
+        Ok(answer)
+    }
+
+    /// `EndpointOperInfo`.
+    pub(crate) fn describe_endpoint(&self, asked: &OfEndpoint) -> Value {
+        let port = self.ledger.endpoints.get(&asked.endpoint).map(|e| e.port);
+        json!({"Value": port.map(|p| json!({"dev.stackyard.port": p})).unwrap_or_else(|| json!({}))})
+    }
+
+    /// `ProgramExternalConnectivity`.
+    pub(crate) fn publish(&self, asked: &OfEndpoint) -> Result<Value, Error> {
+        if publishes(&asked.options) { Err(no_publishing()) } else { Ok(json!({})) }
+    }
+
+    /// `DeleteEndpoint`.
+    pub(crate) async fn delete_endpoint(&self, asked: &OfEndpoint) -> Result<Value, Error> {
+        let _turn = self.turns.take(&asked.endpoint).await;
+        if let Some(endpoint) = self.ledger.endpoints.get(&asked.endpoint) {
+            self.detach(&asked.endpoint, &endpoint).await?;
+        }
+        Ok(json!({}))
+    }
+
+    /// Unplugs an endpoint and gives back what it had; goes on after a failure, so that as little as possible
+    /// is left to the reconciler.
+    pub(crate) async fn detach(&self, id: &str, endpoint: &Endpoint) -> Result<(), Error> {
+        let done = [
+            self.wiring.unplug(endpoint).await,
+            self.remove_floating_ip(endpoint).await,
+            self.return_port(endpoint).await,
+            self.ledger.endpoints.remove(id),
+        ];
+        let failed: Vec<String> = done.into_iter().filter_map(Result::err).map(|e| chain(&e)).collect();
+        if failed.is_empty() {
+            return Ok(());
+        }
+        Err(Error::request(format!("endpoint {} is not wholly gone: {}", short(id), failed.join("; "))))
+    }
+
+    /// Takes an attach back that failed; returns why it failed, and what could not be taken back.
+    async fn undo(&self, id: &str, endpoint: &Endpoint, why: Error) -> Error {
+        match self.detach(id, endpoint).await {
+            Ok(()) => why,
+            Err(e) => Error::request(format!("{}; then, {}", chain(&why), chain(&e))),
+        }
+    }
+}
+
+impl Endpoint {
+    /// Whether that is one of its addresses.
+    pub(crate) fn has(&self, address: IpAddr) -> bool {
+        let parsed = self.ips.iter().filter_map(|ip| ip.ip_address.as_deref()?.parse::<IpAddr>().ok());
+        parsed.into_iter().any(|a| a == address)
+    }
+}
+
+/// What Docker did not know of an endpoint; to repeat what it knows is an error to it.
+fn interface(asked: &CreateEndpoint, network: &Network, endpoint: &Endpoint) -> Value {
+    let mut answer = Map::new();
+    if asked.interface.mac_address.is_empty() {
+        answer.insert("MacAddress".to_owned(), endpoint.mac.clone().into());
+    }
+    for subnet in &network.subnets {
+        let Some(address) = endpoint.address_in(&subnet.id) else { continue };
+        let (field, known) = match address {
+            IpAddr::V4(_) => ("Address", &asked.interface.address),
+            IpAddr::V6(_) => ("AddressIPv6", &asked.interface.address_v6),
+        };
+        if known.is_empty() && !answer.contains_key(field) {
+            answer.insert(field.to_owned(), format!("{address}/{}", subnet.cidr.prefix_len()).into());
+        }
+    }
+    Value::Object(answer)
+}
+
+/// The address that Docker has, or else the option's.
+fn one_of(option: &str, known: &str, wanted: Option<IpAddr>) -> Result<Option<IpAddr>, Error> {
+    if known.is_empty() {
+        return Ok(wanted);
+    }
+    let net: IpNet =
+        known.parse().map_err(|_| Error::request(format!("{known:?} is no address with prefix length")))?;
+    match wanted {
+        Some(other) if other != net.addr() => Err(Error::request(format!(
+            "option `{option}` says {other}, but Docker has chosen {}; say --{option} instead",
+            net.addr()
+        ))),
+        _ => Ok(Some(net.addr())),
+    }
+}
+
+fn no_publishing() -> Error {
+    Error::request(
+        "ports cannot be published (-p) on this network: the container has an address of its own, where all ports \
+         that its security groups allow can be reached; leave -p away, and give it a floating IP (driver option \
+         `floating-ip`) to be reached from outside",
+    )
+}

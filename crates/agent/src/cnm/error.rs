@@ -1,0 +1,74 @@
+//! Why a call of Docker's failed. Docker shows the text to whoever called it.
+
+use std::path::PathBuf;
+
+/// A failure of the plugin or of one of its calls.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request cannot be carried out as it is.
+    #[error("{0}")]
+    Request(String),
+    /// The cloud did not do what it was asked.
+    #[error("{doing}: {source}{}", hint(source))]
+    Cloud {
+        /// What was tried, on which network or container.
+        doing: String,
+        /// What the cloud said.
+        source: Box<stackyard_openstack::Error>,
+    },
+    /// The port could not be plugged.
+    #[error("cannot {doing}")]
+    Wire {
+        /// What was tried.
+        doing: String,
+        /// Why not.
+        #[source]
+        source: stackyard_wire::Error,
+    },
+    /// Open vSwitch's database does not say how this host is called.
+    #[error("Open vSwitch's database has no external_ids:hostname; say --host, as Neutron calls this machine")]
+    NoHostName,
+    /// The socket could not be made.
+    #[error("cannot listen at {}", path.display())]
+    Socket {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Docker Engine does not answer.
+    #[error("Docker Engine cannot be asked for {doing}: {said}")]
+    Docker {
+        /// What was wanted.
+        doing: &'static str,
+        /// What it said.
+        said: String,
+    },
+    /// The agent's own files.
+    #[error(transparent)]
+    Agent(#[from] crate::Error),
+}
+
+fn hint(error: &stackyard_openstack::Error) -> String {
+    error.hint().map(|h| format!("; {h}")).unwrap_or_default()
+}
+
+impl Error {
+    /// A request that cannot be carried out.
+    pub(crate) fn request(text: impl Into<String>) -> Self {
+        Self::Request(text.into())
+    }
+
+    /// Wraps what the cloud said.
+    pub(crate) fn cloud(doing: impl Into<String>) -> impl FnOnce(stackyard_openstack::Error) -> Self {
+        let doing = doing.into();
+        move |source| Self::Cloud { doing, source: Box::new(source) }
+    }
+
+    /// Wraps why something could not be plugged.
+    pub(crate) fn wire(doing: impl Into<String>) -> impl FnOnce(stackyard_wire::Error) -> Self {
+        let doing = doing.into();
+        move |source| Self::Wire { doing, source }
+    }
+}

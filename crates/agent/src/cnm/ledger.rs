@@ -1,0 +1,194 @@
+//! What the plugin must not forget: a file for each network, address pool and endpoint.
+//!
+//! | directory | what | lost, it |
+//! |---|---|---|
+//! | `networks/` | which Neutron network a Docker network is, and its defaults | must be made again in Docker |
+//! | `pools/` | which subnet an address pool of Docker's is | as the network |
+//! | `endpoints/` | the port of an endpoint | is found in the cloud by its mark, and not given back if lost |
+
+use super::Error;
+use super::options::EndpointOptions;
+use crate::state::{Durable, StateDir};
+use ipnet::IpNet;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use stackyard_openstack::FixedIp;
+use stackyard_wire::binding::Vif;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A Docker network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Network {
+    /// Id of the Neutron network.
+    pub(crate) neutron: String,
+    /// Greatest packet, in bytes.
+    pub(crate) mtu: u32,
+    /// What its endpoints get addresses of.
+    pub(crate) subnets: Vec<Subnet>,
+    /// Whether this plugin made the Neutron network.
+    pub(crate) made: bool,
+    /// What endpoints have unless they say otherwise.
+    pub(crate) defaults: EndpointOptions,
+}
+
+/// A subnet of such a network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Subnet {
+    /// Neutron's id.
+    pub(crate) id: String,
+    pub(crate) cidr: IpNet,
+    pub(crate) gateway: Option<IpAddr>,
+    /// Destinations and next hops.
+    pub(crate) routes: Vec<(IpNet, IpAddr)>,
+    /// Id of the address pool that Docker knows it as.
+    pub(crate) pool: Option<String>,
+}
+
+/// An address pool that Docker has asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Pool {
+    pub(crate) cidr: IpNet,
+    pub(crate) gateway: Option<IpAddr>,
+    /// Id of the existing Neutron network that it is of.
+    pub(crate) neutron: Option<String>,
+    /// Docker's id of the network that it has become part of.
+    pub(crate) network: Option<String>,
+    /// When Docker asked, in seconds since 1970.
+    pub(crate) asked: i64,
+}
+
+/// An endpoint, or what is to become one: while Docker has only asked for its address, it goes under its
+/// MAC address.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Endpoint {
+    /// Docker's id of the network.
+    pub(crate) network: String,
+    /// The port's id.
+    pub(crate) port: String,
+    /// What the links are named after: the port's id, unless this port has taken another's place.
+    pub(crate) link: String,
+    pub(crate) mac: String,
+    pub(crate) ips: Vec<FixedIp>,
+    pub(crate) vif: Vif,
+    pub(crate) options: EndpointOptions,
+    /// Id of a floating IP that was made for it.
+    pub(crate) floating_ip: Option<String>,
+    /// Whether the port was there before, and stays.
+    pub(crate) adopted: bool,
+}
+
+impl Endpoint {
+    /// Its address in a subnet.
+    pub(crate) fn address_in(&self, subnet: &str) -> Option<IpAddr> {
+        let ip = self.ips.iter().find(|ip| ip.subnet_id == subnet)?;
+        ip.ip_address.as_deref()?.parse().ok()
+    }
+}
+
+/// Records of one kind.
+pub(crate) struct Shelf<T> {
+    noun: &'static str,
+    dir: StateDir,
+    records: Mutex<BTreeMap<String, T>>,
+    durable: Durable,
+}
+
+impl<T: Clone + Serialize + DeserializeOwned> Shelf<T> {
+    fn open(state: &StateDir, noun: &'static str, durable: Durable) -> Result<Self, crate::Error> {
+        let dir = StateDir::open(state.path().join(format!("{noun}s")))?;
+        let mut records = BTreeMap::new();
+        let listed = std::fs::read_dir(dir.path()).map_err(crate::Error::file("list", dir.path()))?;
+        for entry in listed.filter_map(Result::ok) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some(key) = name.strip_suffix(".json") else { continue };
+            if let Some(record) = dir.read(&name)? {
+                records.insert(key.to_owned(), record);
+            }
+        }
+        Ok(Self { noun, dir, records: Mutex::new(records), durable })
+    }
+
+    /// A record, if there is one.
+    pub(crate) fn get(&self, key: &str) -> Option<T> {
+        self.lock().get(key).cloned()
+    }
+
+    /// A record that must be there.
+    pub(crate) fn need(&self, key: &str) -> Result<T, Error> {
+        self.get(key).ok_or_else(|| {
+            Error::request(format!(
+                "this plugin knows no {} {key} (its state is in {}); make the network again",
+                self.noun,
+                self.dir.path().display()
+            ))
+        })
+    }
+
+    /// All records.
+    pub(crate) fn all(&self) -> BTreeMap<String, T> {
+        self.lock().clone()
+    }
+
+    /// Writes a record down.
+    pub(crate) fn put(&self, key: &str, record: &T) -> Result<(), Error> {
+        if key.is_empty() || key.starts_with('.') || key.contains('/') {
+            return Err(Error::request(format!("{key:?} is no id of a {}", self.noun)));
+        }
+        self.dir.write(&format!("{key}.json"), record, self.durable)?;
+        self.lock().insert(key.to_owned(), record.clone());
+        Ok(())
+    }
+
+    /// Removes a record, if there is one.
+    pub(crate) fn remove(&self, key: &str) -> Result<(), Error> {
+        if self.lock().remove(key).is_some() {
+            self.dir.remove(&format!("{key}.json"))?;
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, T>> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All records.
+pub(crate) struct Ledger {
+    pub(crate) networks: Shelf<Network>,
+    pub(crate) pools: Shelf<Pool>,
+    /// After a power cut no container runs: endpoints need not outlive one.
+    pub(crate) endpoints: Shelf<Endpoint>,
+}
+
+impl Ledger {
+    /// Reads what there is.
+    pub(crate) fn open(state: &StateDir) -> Result<Self, crate::Error> {
+        Ok(Self {
+            networks: Shelf::open(state, "network", Durable::Yes)?,
+            pools: Shelf::open(state, "pool", Durable::Yes)?,
+            endpoints: Shelf::open(state, "endpoint", Durable::No)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_outlive_the_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::open(dir.path()).unwrap();
+        let pool = Pool { cidr: "10.0.0.0/24".parse().unwrap(), gateway: None, neutron: None, network: None, asked: 1 };
+        let ledger = Ledger::open(&state).unwrap();
+        ledger.pools.put("a", &pool).unwrap();
+        ledger.pools.put("b", &pool).unwrap();
+        ledger.pools.remove("b").unwrap();
+        assert!(ledger.pools.put("../c", &pool).is_err());
+        let again = Ledger::open(&state).unwrap();
+        assert_eq!(again.pools.all(), [("a".to_owned(), pool)].into());
+        assert!(again.networks.need("n").unwrap_err().to_string().contains("knows no network n"));
+    }
+}

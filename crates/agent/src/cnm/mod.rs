@@ -1,0 +1,155 @@
+//! Containers on Neutron networks: Docker's network and IPAM drivers ("CNM"), stand-alone.
+//!
+//! Docker calls a plugin for each step of a container's network. Here a Docker network is a Neutron
+//! network, and an endpoint of a container is a Neutron port, plugged on this host by [`stackyard_wire`]:
+//!
+//! ```text
+//!  docker run ──> dockerd ──(Unix socket, `plugin`)──┐
+//!                                                    v
+//!   RequestAddress   `pools`       an address; without `--ip` the port is made here (POST)
+//!   CreateEndpoint   `endpoints`   the port, if it is not made yet (POST); plugged
+//!   Join             `endpoints`   wait until the local controller has wired it; gateway, routes
+//!   DeleteEndpoint   `endpoints`   unplugged; the port goes (DELETE)
+//!
+//!   `reconcile`      at the start and from then on: ports <-> containers <-> switch
+//! ```
+//!
+//! When the port is made. Docker tells the options of an endpoint (security groups ...) with
+//! CreateEndpoint, but wants an address before, with RequestAddress. With Docker's IPAM driver `null`,
+//! or with `--ip`, all is known when CreateEndpoint comes, and one POST has everything in its body.
+//! Where our IPAM driver is to choose, the port is made at once, with what its network says, and
+//! CreateEndpoint changes it only if the endpoint has options of its own.
+//!
+//! What it guarantees:
+//!
+//! - One POST for an attach and one DELETE for a detach; a floating IP is a request more. Whether a port
+//!   is ready is learnt from Open vSwitch on this host: Neutron is never polled.
+//! - What is made carries this plugin's place and the Docker network (ports also `device_owner` and `device_id`) in
+//!   the request that makes it. Killed at any point, the next pass of `reconcile` finds what belongs to
+//!   nobody, and containers that have lost their port. What it has not seen for a while to be anybody's,
+//!   it removes; while Docker does not answer, it removes nothing.
+//! - Asked again for what it has done, it gives the same answer.
+//!
+//! Stand-alone means that this process has credentials of the cloud. Hosts of a yard have none.
+
+mod endpoints;
+mod error;
+mod floating_ip;
+mod ledger;
+mod mark;
+mod names;
+mod networks;
+mod options;
+mod plugin;
+mod pools;
+mod ports;
+mod protocol;
+mod reconcile;
+#[cfg(test)]
+mod tests;
+mod turns;
+mod wiring;
+
+pub use error::Error;
+
+use crate::error::chain;
+use crate::join::note;
+use crate::state::StateDir;
+use ledger::Ledger;
+use names::Names;
+use pools::Wanted;
+use stackyard_core::progress::Onlooker;
+use stackyard_openstack::Cloud;
+use stackyard_wire::{Ovsdb, Remote, Switch};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use turns::Turns;
+use wiring::{Local, Wiring};
+
+/// Where Docker looks for plugins.
+pub const PLUGINS: &str = "/run/docker/plugins";
+
+/// What the plugin is started with.
+pub struct Options {
+    /// Its name: the driver's in `docker network create`.
+    pub name: String,
+    /// Where its socket goes.
+    pub plugins: PathBuf,
+    /// Where it keeps what it must not forget.
+    pub state: PathBuf,
+    /// The database of Open vSwitch.
+    pub ovsdb: Remote,
+    /// This host's name in Neutron; that of Open vSwitch's database if absent.
+    pub host: Option<String>,
+    /// The cloud.
+    pub cloud: Cloud,
+    /// How often the reconciler runs, and for how long something must be nobody's before it is removed.
+    pub reconcile: Duration,
+}
+
+/// What all calls share.
+pub(crate) struct Plugin {
+    name: String,
+    host: String,
+    cloud: Cloud,
+    wiring: Box<dyn Wiring>,
+    ledger: Ledger,
+    names: Names,
+    wanted: Wanted,
+    turns: Turns,
+    onlooker: Arc<dyn Onlooker>,
+}
+
+impl Plugin {
+    /// Whose marks are this plugin's.
+    pub(crate) fn place(&self) -> String {
+        format!("{}@{}", self.name, self.host)
+    }
+
+    /// Writes a line to the log.
+    fn say(&self, text: impl Into<String>) {
+        self.onlooker.see(note(text));
+    }
+
+    /// Writes a line about what went wrong to the log.
+    fn complain(&self, what: &str, error: &dyn std::error::Error) {
+        self.say(format!("{what}: {}", chain(error)));
+    }
+}
+
+/// Serves Docker, for ever.
+///
+/// # Errors
+/// What is wrong before the first call: the state directory, the socket, no name of this host.
+pub async fn run(options: Options, onlooker: Arc<dyn Onlooker>) -> Result<(), Error> {
+    let state = StateDir::open(&options.state)?;
+    let _lock = state.lock()?;
+    let switch = Switch::new(Ovsdb::new(options.ovsdb));
+    let host = match options.host {
+        Some(host) => host,
+        None => wiring::host_name(switch.clone()).await?,
+    };
+    let plugin = Arc::new(Plugin {
+        wiring: Box::new(Local::new(switch, format!("docker:{}", options.name))),
+        ledger: Ledger::open(&state)?,
+        names: Names::default(),
+        wanted: Wanted::default(),
+        turns: Turns::default(),
+        name: options.name,
+        host,
+        cloud: options.cloud,
+        onlooker,
+    });
+    let listener = plugin::listen(&options.plugins, &plugin.name)?;
+    plugin.say(format!(
+        "network driver {} serves Docker; ports are bound to host {:?} of cloud {}",
+        plugin.name,
+        plugin.host,
+        plugin.cloud.config().name
+    ));
+    tokio::select! {
+        ended = plugin::serve(listener, plugin.clone()) => ended,
+        () = reconcile::keep(&plugin, options.reconcile) => Ok(()),
+    }
+}

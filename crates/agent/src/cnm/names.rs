@@ -1,0 +1,71 @@
+//! Ids of what options name, asked for once.
+
+use super::{Error, Plugin};
+use stackyard_openstack::{Kind, Resource};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Ids by noun and name.
+#[derive(Default)]
+pub(crate) struct Names(Mutex<HashMap<(&'static str, String), String>>);
+
+impl Names {
+    /// Forgets all: something that was named is not there any more.
+    pub(crate) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn known(&self, noun: &'static str, name: &str) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&(noun, name.to_owned())).cloned()
+    }
+
+    fn learn(&self, noun: &'static str, name: &str, id: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((noun, name.to_owned()), id.to_owned());
+    }
+}
+
+/// Whose resources a name may mean.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// This project's: each has a security group `default`, and administrators see them all.
+    Ours,
+    /// Anybody's that are visible: external networks, shared policies.
+    Anybodys,
+}
+
+impl Plugin {
+    /// The id of what `wanted` (a name or an id) means; ids are believed.
+    pub(crate) async fn id_of<T: Resource>(&self, wanted: &str, whose: Whose) -> Result<String, Error> {
+        let Kind { noun, .. } = T::KIND;
+        if is_uuid(wanted) {
+            return Ok(wanted.to_owned());
+        }
+        if let Some(known) = self.names.known(noun, wanted) {
+            return Ok(known);
+        }
+        let failed = || Error::cloud(format!("looking up {noun} {wanted:?}"));
+        let found: Vec<T> = match whose {
+            Whose::Anybodys => self.cloud.find(wanted).await.map_err(failed())?.into_iter().collect(),
+            Whose::Ours => {
+                let project = self.cloud.project_id().await.map_err(failed())?;
+                self.cloud.list(&[("name", wanted), ("project_id", &project)]).await.map_err(failed())?
+            }
+        };
+        match found.as_slice() {
+            [one] => {
+                self.names.learn(noun, wanted, one.id());
+                Ok(one.id().to_owned())
+            }
+            [] => Err(Error::request(format!("there is no {noun} {wanted:?} in the cloud"))),
+            many => Err(Error::request(format!("{} {noun}s are named {wanted:?}; say the id", many.len()))),
+        }
+    }
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(i, b)| match i {
+            8 | 13 | 18 | 23 => b == b'-',
+            _ => b.is_ascii_hexdigit(),
+        })
+}

@@ -1,0 +1,306 @@
+//! Docker networks: existing Neutron networks, or made and removed with them.
+
+use super::ledger::{self, Network};
+use super::names::Whose;
+use super::options::NetworkOptions;
+use super::pools::{choose, cidr, gateway, no_subnet};
+use super::ports::short;
+use super::protocol::{CreateNetwork, DeleteNetwork, IpamData};
+use super::{Error, Plugin, mark};
+use crate::error::chain;
+use serde_json::{Value, json};
+use stackyard_openstack::{
+    ExternalGateway, Gateway, NewNetwork, NewRouter, NewSubnet, Port, Router, Subnet, SubnetPool,
+};
+use std::net::IpAddr;
+
+/// What IPv6 hosts get told where they are given addresses, as containers are.
+const STATEFUL: &str = "dhcpv6-stateful";
+
+/// A subnet that a network is to have.
+struct Wish {
+    /// 4 or 6.
+    version: u32,
+    /// CIDR; of an existing network also a name or id.
+    subnet: Option<String>,
+    gateway: Option<IpAddr>,
+    /// Pool to take a new one from.
+    from: Option<String>,
+}
+
+impl Plugin {
+    /// `CreateNetwork`.
+    pub(crate) async fn create_network(&self, asked: CreateNetwork) -> Result<Value, Error> {
+        let _turn = self.turns.take(&asked.network).await;
+        if self.ledger.networks.get(&asked.network).is_some() {
+            return Ok(json!({}));
+        }
+        let options = NetworkOptions::read(&asked.options)?;
+        let wishes = wishes(&asked, &options)?;
+        let existing = options.network.clone().or_else(|| self.neutron_of_pools(&wishes));
+        let mut network = match &existing {
+            Some(existing) => self.use_network(existing, &options, &wishes).await?,
+            None => self.make_network(&asked.network, &options, &wishes).await?,
+        };
+        self.claim_pools(&asked.network, &mut network).await?;
+        self.ledger.networks.put(&asked.network, &network)?;
+        Ok(json!({}))
+    }
+
+    async fn use_network(&self, name: &str, options: &NetworkOptions, wishes: &[Wish]) -> Result<Network, Error> {
+        let doing = || Error::cloud(format!("looking up network {name:?}"));
+        let found: stackyard_openstack::Network = self.cloud.need(name).await.map_err(doing())?;
+        let all: Vec<Subnet> = self.cloud.list(&[("network_id", &found.id)]).await.map_err(doing())?;
+        let mut subnets = Vec::new();
+        for wish in wishes {
+            match choose(&all, wish.version, wish.subnet.as_deref()) {
+                Some(subnet) => subnets.push(record(subnet)?),
+                // Any will do, and if there is none, that does, too.
+                None if wish.subnet.is_none() => {}
+                None => return Err(no_subnet(name, wish.version, wish.subnet.as_deref())),
+            }
+        }
+        if subnets.is_empty() {
+            return Err(Error::request(format!("network {name:?} has no subnet to take addresses from")));
+        }
+        let mtu = mtu(&found, options)?;
+        Ok(Network { neutron: found.id, mtu, subnets, made: false, defaults: options.defaults.clone() })
+    }
+
+    /// Makes a network with its subnets and its way out; what a killed plugin made of it is used.
+    async fn make_network(&self, id: &str, options: &NetworkOptions, wishes: &[Wish]) -> Result<Network, Error> {
+        if wishes.iter().all(|w| w.subnet.is_none() && w.from.is_none()) {
+            return Err(Error::request(
+                "say which network: -o network=NAME for one that the cloud has; for a new one --subnet (with \
+                 --ipam-driver null: -o subnet=CIDR or -o subnet-pool=NAME)",
+            ));
+        }
+        match self.make_parts(id, options, wishes).await {
+            Ok(network) => Ok(network),
+            Err(e) => match self.remove_parts(id).await {
+                Ok(()) => Err(e),
+                Err(left) => Err(Error::request(format!("{}; then, {}", chain(&e), chain(&left)))),
+            },
+        }
+    }
+
+    async fn make_parts(&self, id: &str, options: &NetworkOptions, wishes: &[Wish]) -> Result<Network, Error> {
+        let doing = |what: &str| Error::cloud(format!("making the {what} of Docker network {}", short(id)));
+        let mark = mark::of_network(&self.place(), id);
+        let name = options.name.clone().unwrap_or_else(|| format!("docker-{}", short(id)));
+        let before: Vec<stackyard_openstack::Network> =
+            self.cloud.list(&[("description", &mark)]).await.map_err(doing("network"))?;
+        let (found, there) = match before.into_iter().find(|n| n.description == mark) {
+            Some(found) => {
+                let there: Vec<Subnet> =
+                    self.cloud.list(&[("network_id", &found.id)]).await.map_err(doing("subnets"))?;
+                (found, there)
+            }
+            None => {
+                let new = NewNetwork {
+                    name: name.clone(),
+                    description: mark.clone(),
+                    mtu: options.mtu,
+                    port_security_enabled: options.port_security,
+                    dns_domain: options.dns_domain.clone(),
+                    shared: options.shared,
+                    ..NewNetwork::default()
+                };
+                (self.cloud.create(&new).await.map_err(doing("network"))?, Vec::new())
+            }
+        };
+        let mut subnets = Vec::new();
+        for wish in wishes.iter().filter(|w| w.subnet.is_some() || w.from.is_some()) {
+            let subnet = match choose(&there, wish.version, wish.subnet.as_deref()) {
+                Some(subnet) => subnet.clone(),
+                None => {
+                    let new = self.subnet(&found.id, &name, &mark, options, wish).await?;
+                    self.cloud.create(&new).await.map_err(doing("subnet"))?
+                }
+            };
+            subnets.push(record(&subnet)?);
+        }
+        self.connect(&name, &mark, options, &subnets).await?;
+        let mtu = mtu(&found, options)?;
+        Ok(Network { neutron: found.id, mtu, subnets, made: true, defaults: options.defaults.clone() })
+    }
+
+    async fn subnet(
+        &self,
+        network: &str,
+        name: &str,
+        mark: &str,
+        options: &NetworkOptions,
+        wish: &Wish,
+    ) -> Result<NewSubnet, Error> {
+        let from = match &wish.from {
+            Some(pool) => Some(self.id_of::<SubnetPool>(pool, Whose::Anybodys).await?),
+            None => None,
+        };
+        let stateful = (wish.version == 6).then(|| STATEFUL.to_owned());
+        let servers = options.dns_servers.iter().filter(|s| s.contains(':') == (wish.version == 6));
+        Ok(NewSubnet {
+            name: name.to_owned(),
+            network_id: network.to_owned(),
+            cidr: wish.subnet.clone().unwrap_or_default(),
+            subnetpool_id: from,
+            ip_version: wish.version,
+            gateway_ip: wish.gateway.map(|g| Gateway::Address(g.to_string())).unwrap_or_default(),
+            dns_nameservers: servers.cloned().collect(),
+            ipv6_ra_mode: stateful.clone(),
+            ipv6_address_mode: stateful,
+            description: mark.to_owned(),
+            ..NewSubnet::default()
+        })
+    }
+
+    /// Gives subnets a router.
+    async fn connect(
+        &self,
+        name: &str,
+        mark: &str,
+        options: &NetworkOptions,
+        subnets: &[ledger::Subnet],
+    ) -> Result<(), Error> {
+        let doing = || Error::cloud(format!("connecting network {name:?} to its router"));
+        let router = match (&options.router, &options.external) {
+            (Some(router), _) => self.id_of::<Router>(router, Whose::Anybodys).await?,
+            (None, Some(external)) => {
+                let before: Vec<Router> = self.cloud.list(&[("description", mark)]).await.map_err(doing())?;
+                match before.into_iter().find(|r| r.description == mark) {
+                    Some(router) => router.id,
+                    None => {
+                        let network_id = self.id_of::<stackyard_openstack::Network>(external, Whose::Anybodys).await?;
+                        let new = NewRouter {
+                            name: name.to_owned(),
+                            description: mark.to_owned(),
+                            external_gateway_info: Some(ExternalGateway { network_id }),
+                        };
+                        self.cloud.create::<Router>(&new).await.map_err(doing())?.id
+                    }
+                }
+            }
+            (None, None) => return Ok(()),
+        };
+        for subnet in subnets {
+            match self.cloud.add_router_subnet(&router, &subnet.id).await {
+                // It has that foot already: a killed plugin got as far.
+                Err(e) if e.status() == Some(400) && e.to_string().contains("already has a port") => {}
+                other => drop(other.map_err(doing())?),
+            }
+        }
+        Ok(())
+    }
+
+    /// The Neutron network that Docker's IPAM options named, if they did (`--ipam-opt network=`).
+    fn neutron_of_pools(&self, wishes: &[Wish]) -> Option<String> {
+        let pools = self.ledger.pools.all();
+        let mut waiting = pools.into_values().filter(|p| p.network.is_none());
+        let is_wished = |p: &ledger::Pool| wishes.iter().any(|w| w.subnet.as_deref() == Some(&p.cidr.to_string()));
+        waiting.find(|p| p.neutron.is_some() && is_wished(p))?.neutron
+    }
+
+    /// Makes the address pools that Docker has asked for with these CIDRs this network's.
+    async fn claim_pools(&self, id: &str, network: &mut Network) -> Result<(), Error> {
+        let _turn = self.turns.take("pools").await;
+        let waiting = self.ledger.pools.all().into_iter().filter(|(_, p)| p.network.is_none());
+        for (pool_id, mut pool) in waiting {
+            if let Some(subnet) = network.subnets.iter_mut().find(|s| s.cidr == pool.cidr && s.pool.is_none()) {
+                subnet.pool = Some(pool_id.clone());
+                pool.network = Some(id.to_owned());
+                self.ledger.pools.put(&pool_id, &pool)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `DeleteNetwork`.
+    pub(crate) async fn delete_network(&self, asked: DeleteNetwork) -> Result<Value, Error> {
+        let _turn = self.turns.take(&asked.network).await;
+        let Some(network) = self.ledger.networks.get(&asked.network) else { return Ok(json!({})) };
+        if network.made {
+            self.remove_parts(&asked.network).await?;
+        }
+        self.ledger.networks.remove(&asked.network)?;
+        Ok(json!({}))
+    }
+
+    /// Removes all that was made for a Docker network, by its mark.
+    pub(crate) async fn remove_parts(&self, id: &str) -> Result<(), Error> {
+        let doing = || Error::cloud(format!("removing what was made for Docker network {}", short(id)));
+        let mark = mark::of_network(&self.place(), id);
+        let networks: Vec<stackyard_openstack::Network> =
+            self.cloud.list(&[("description", &mark)]).await.map_err(doing())?;
+        for network in networks.iter().filter(|n| n.description == mark) {
+            let feet: Vec<Port> = self.cloud.list(&[("network_id", &network.id)]).await.map_err(doing())?;
+            for foot in feet.iter().filter(|p| p.device_owner.starts_with("network:router_interface")) {
+                for ip in &foot.fixed_ips {
+                    self.cloud.remove_router_subnet(&foot.device_id, &ip.subnet_id).await.map_err(doing())?;
+                }
+            }
+        }
+        let routers: Vec<Router> = self.cloud.list(&[("description", &mark)]).await.map_err(doing())?;
+        for router in routers.iter().filter(|r| r.description == mark) {
+            self.cloud.delete::<Router>(&router.id).await.map_err(doing())?;
+        }
+        // Their subnets go with them.
+        for network in networks.iter().filter(|n| n.description == mark) {
+            self.cloud.delete::<stackyard_openstack::Network>(&network.id).await.map_err(doing())?;
+        }
+        Ok(())
+    }
+}
+
+/// The subnets that a network is to have: what IPAM gave out, and with IPAM `null`, which gives nothing, what
+/// the options say.
+fn wishes(asked: &CreateNetwork, options: &NetworkOptions) -> Result<Vec<Wish>, Error> {
+    let mut wishes = Vec::new();
+    let sides = [
+        (4, &asked.ipv4, &options.subnet, &options.subnet_pool),
+        (6, &asked.ipv6, &options.subnet6, &options.subnet_pool6),
+    ];
+    for (version, data, subnet, from) in sides {
+        let given: Vec<&IpamData> = data.iter().filter(|d| !d.pool.is_empty() && !d.pool.ends_with("/0")).collect();
+        for pool in &given {
+            let gateway = pool.gateway.split('/').next().and_then(|g| g.parse().ok());
+            let subnet = Some(cidr(&pool.pool)?.to_string());
+            wishes.push(Wish { version, subnet, gateway, from: None });
+        }
+        // Docker has to know of an address pool, or to know of none at all.
+        let nothing_given = asked.ipv4.iter().chain(&asked.ipv6).all(|d| d.pool.is_empty() || d.pool.ends_with("/0"));
+        if given.is_empty() && nothing_given {
+            wishes.push(Wish { version, subnet: subnet.clone(), gateway: None, from: from.clone() });
+        } else if subnet.is_some() || from.is_some() {
+            return Err(Error::request(
+                "options `subnet` and `subnet-pool` are for --ipam-driver null; with another, say --subnet",
+            ));
+        }
+    }
+    Ok(wishes)
+}
+
+fn record(subnet: &Subnet) -> Result<ledger::Subnet, Error> {
+    let routes = subnet.host_routes.iter();
+    let routes = routes.filter_map(|r| Some((r.destination.parse().ok()?, r.nexthop.parse().ok()?)));
+    Ok(ledger::Subnet {
+        id: subnet.id.clone(),
+        cidr: cidr(&subnet.cidr)?,
+        gateway: gateway(subnet),
+        routes: routes.collect(),
+        pool: None,
+    })
+}
+
+/// Greatest packet of a network's containers, in bytes: Neutron's, or less if a user wants so.
+fn mtu(network: &stackyard_openstack::Network, options: &NetworkOptions) -> Result<u32, Error> {
+    let most = network.mtu.filter(|m| *m > 0);
+    match (options.mtu, most) {
+        (Some(wanted), Some(most)) if wanted > most => Err(Error::request(format!(
+            "an MTU of {wanted} does not fit: packets of network {:?} have {most} bytes at most",
+            network.name
+        ))),
+        (Some(wanted), _) => Ok(wanted),
+        (None, Some(most)) => Ok(most),
+        (None, None) => Ok(1500),
+    }
+}

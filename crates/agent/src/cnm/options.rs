@@ -1,0 +1,283 @@
+//! Options of networks (`docker network create -o`, Compose's `driver_opts` of a network) and of endpoints
+//! (`docker run --network name=N,driver-opt=K=V`, Compose's `driver_opts` of a service's network).
+
+use super::Error;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// Docker's own keys begin so; those that mean something here are named below.
+const DOCKER: &str = "com.docker.";
+/// Where Docker puts the options that a user gave to a network.
+const GENERIC: &str = "com.docker.network.generic";
+/// What other drivers call `mtu`.
+const MTU: &str = "com.docker.network.driver.mtu";
+/// Ports that a user wants published (`-p`).
+const PORT_MAP: &str = "com.docker.network.portmap";
+
+/// Keys of networks; endpoints' keys below that are defaults for a network's endpoints.
+const NETWORK_KEYS: [&str; 13] = [
+    "network",
+    "subnet",
+    "subnet6",
+    "subnet-pool",
+    "subnet-pool6",
+    "name",
+    "router",
+    "external",
+    "mtu",
+    "port-security",
+    "dns-domain",
+    "dns-servers",
+    "shared",
+];
+/// Keys of endpoints that a network may have defaults for.
+const DEFAULT_KEYS: [&str; 4] = ["security-groups", "qos-policy", "floating-ip", "allowed-address-pairs"];
+/// Keys of endpoints alone.
+const ENDPOINT_KEYS: [&str; 4] = ["ip", "ip6", "port", "dns-name"];
+
+/// What a Docker network is to be.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct NetworkOptions {
+    /// An existing Neutron network: name or id.
+    pub(crate) network: Option<String>,
+    /// IPv4 subnet: a CIDR; of an existing network also a name or id.
+    pub(crate) subnet: Option<String>,
+    /// IPv6 subnet, likewise.
+    pub(crate) subnet6: Option<String>,
+    /// Pool that a new IPv4 subnet is of: name or id.
+    pub(crate) subnet_pool: Option<String>,
+    /// Pool that a new IPv6 subnet is of.
+    pub(crate) subnet_pool6: Option<String>,
+    /// Name of the new network in Neutron.
+    pub(crate) name: Option<String>,
+    /// An existing router to connect a new network to: name or id.
+    pub(crate) router: Option<String>,
+    /// An external network that a new network gets a router to: name or id.
+    pub(crate) external: Option<String>,
+    /// Greatest packet, in bytes.
+    pub(crate) mtu: Option<u32>,
+    pub(crate) port_security: Option<bool>,
+    pub(crate) dns_domain: Option<String>,
+    pub(crate) dns_servers: Vec<String>,
+    pub(crate) shared: Option<bool>,
+    /// What endpoints have unless they say otherwise.
+    pub(crate) defaults: EndpointOptions,
+}
+
+/// What an endpoint's port is to have. Names are still names.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct EndpointOptions {
+    /// Names or ids; absent: the project's default group.
+    pub(crate) security_groups: Option<Vec<String>>,
+    /// Name or id.
+    pub(crate) qos_policy: Option<String>,
+    /// An address that is the project's already, or the external network (name or id) to get one from.
+    pub(crate) floating_ip: Option<String>,
+    /// IP addresses or CIDRs, each with `=MAC` behind it if that is not the port's own.
+    pub(crate) address_pairs: Vec<(String, Option<String>)>,
+    pub(crate) ip: Option<IpAddr>,
+    pub(crate) ip6: Option<IpAddr>,
+    /// An existing port: id or name.
+    pub(crate) port: Option<String>,
+    pub(crate) dns_name: Option<String>,
+}
+
+impl NetworkOptions {
+    /// Reads what Docker sends with CreateNetwork.
+    pub(crate) fn read(sent: &Map<String, Value>) -> Result<Self, Error> {
+        let mut options = Self::default();
+        for (key, value) in sent.get(GENERIC).and_then(Value::as_object).into_iter().flatten() {
+            if key == MTU {
+                options.mtu = Some(parsed(key, text(key, value)?, "a number of bytes")?);
+            } else if !key.starts_with(DOCKER) {
+                let known = [&NETWORK_KEYS[..], &DEFAULT_KEYS].concat();
+                check("network", key, &known, &ENDPOINT_KEYS)?;
+                options.set(key, text(key, value)?)?;
+            }
+        }
+        match &options {
+            Self { network: Some(_), subnet_pool: Some(_), .. }
+            | Self { network: Some(_), subnet_pool6: Some(_), .. } => Err(clash("network", "a subnet pool")),
+            Self { network: Some(_), router: Some(_), .. } | Self { network: Some(_), external: Some(_), .. } => {
+                Err(clash("network", "a router"))
+            }
+            Self { router: Some(_), external: Some(_), .. } => Err(clash("router", "external")),
+            _ => Ok(options),
+        }
+    }
+
+    /// Reads `--ipam-opt`: an existing network, and which of its subnets.
+    pub(crate) fn read_ipam(sent: &Map<String, Value>) -> Result<Self, Error> {
+        let mut options = Self::default();
+        for (key, value) in sent.iter().filter(|(key, _)| !key.starts_with(DOCKER)) {
+            check("address pool", key, &["network", "subnet", "subnet6"], &NETWORK_KEYS)?;
+            options.set(key, text(key, value)?)?;
+        }
+        Ok(options)
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
+        let word = || Some(value.to_owned()).filter(|v| !v.is_empty());
+        match key {
+            "network" => self.network = word(),
+            "subnet" => self.subnet = word(),
+            "subnet6" => self.subnet6 = word(),
+            "subnet-pool" => self.subnet_pool = word(),
+            "subnet-pool6" => self.subnet_pool6 = word(),
+            "name" => self.name = word(),
+            "router" => self.router = word(),
+            "external" => self.external = word(),
+            "mtu" => self.mtu = Some(parsed(key, value, "a number of bytes")?),
+            "port-security" => self.port_security = Some(parsed(key, value, "true or false")?),
+            "dns-domain" => self.dns_domain = word().map(|d| if d.ends_with('.') { d } else { d + "." }),
+            "dns-servers" => self.dns_servers = list(value),
+            "shared" => self.shared = Some(parsed(key, value, "true or false")?),
+            _ => self.defaults.set(key, value)?,
+        }
+        Ok(())
+    }
+}
+
+impl EndpointOptions {
+    /// Reads what Docker sends with CreateEndpoint.
+    pub(crate) fn read(sent: &Map<String, Value>) -> Result<Self, Error> {
+        let mut options = Self::default();
+        for (key, value) in sent.iter().filter(|(key, _)| !key.starts_with(DOCKER)) {
+            check("endpoint", key, &[&DEFAULT_KEYS[..], &ENDPOINT_KEYS].concat(), &NETWORK_KEYS)?;
+            options.set(key, text(key, value)?)?;
+        }
+        Ok(options)
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), Error> {
+        let word = || Some(value.to_owned()).filter(|v| !v.is_empty());
+        match key {
+            // Empty means: none, not even the default one.
+            "security-groups" => self.security_groups = Some(list(value)),
+            "qos-policy" => self.qos_policy = word(),
+            "floating-ip" => self.floating_ip = word(),
+            "allowed-address-pairs" => self.address_pairs = list(value).iter().map(|p| pair(p)).collect(),
+            "ip" => self.ip = Some(parsed(key, value, "an IPv4 address")?),
+            "ip6" => self.ip6 = Some(parsed(key, value, "an IPv6 address")?),
+            "port" => self.port = word(),
+            "dns-name" => self.dns_name = word(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// These, and what they do not say as `defaults` say it.
+    pub(crate) fn or(self, defaults: &Self) -> Self {
+        let defaults = defaults.clone();
+        let pairs = if self.address_pairs.is_empty() { defaults.address_pairs } else { self.address_pairs };
+        Self {
+            security_groups: self.security_groups.or(defaults.security_groups),
+            qos_policy: self.qos_policy.or(defaults.qos_policy),
+            floating_ip: self.floating_ip.or(defaults.floating_ip),
+            address_pairs: pairs,
+            ..self
+        }
+    }
+}
+
+/// Whether a user wants ports published.
+pub(crate) fn publishes(sent: &Map<String, Value>) -> bool {
+    sent.get(PORT_MAP).and_then(Value::as_array).is_some_and(|ports| !ports.is_empty())
+}
+
+fn check(noun: &str, key: &str, known: &[&str], elsewhere: &[&str]) -> Result<(), Error> {
+    if known.contains(&key) {
+        return Ok(());
+    }
+    let near = known.iter().map(|k| (strsim::damerau_levenshtein(k, key), k)).min().filter(|(far, _)| *far <= 3);
+    let hint = match near {
+        _ if elsewhere.contains(&key) => " (it is one of another kind)".to_owned(),
+        Some((_, word)) => format!("; did you mean `{word}`?"),
+        None => format!("; there are {}", known.join(", ")),
+    };
+    Err(Error::request(format!("`{key}` is no option of this driver for a {noun}{hint}")))
+}
+
+fn clash(one: &str, other: &str) -> Error {
+    Error::request(format!("the options name `{one}` and {other}: they exclude each other"))
+}
+
+fn text<'a>(key: &str, value: &'a Value) -> Result<&'a str, Error> {
+    value.as_str().map(str::trim).ok_or_else(|| Error::request(format!("option `{key}` must be text, not {value}")))
+}
+
+fn parsed<T: FromStr>(key: &str, value: &str, wanted: &str) -> Result<T, Error> {
+    value.parse().map_err(|_| Error::request(format!("option `{key}` is {value:?}; it must be {wanted}")))
+}
+
+/// Words between commas or spaces; `docker run --network` takes commas for itself.
+fn list(value: &str) -> Vec<String> {
+    value.split([',', ' ']).filter(|w| !w.is_empty()).map(str::to_owned).collect()
+}
+
+fn pair(text: &str) -> (String, Option<String>) {
+    match text.split_once('=') {
+        Some((ip, mac)) => (ip.to_owned(), Some(mac.to_owned())),
+        None => (text.to_owned(), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn network(options: Value) -> Result<NetworkOptions, Error> {
+        let sent = json!({GENERIC: options, "com.docker.network.enable_ipv6": false});
+        NetworkOptions::read(sent.as_object().unwrap())
+    }
+
+    #[test]
+    fn a_network_has_defaults_for_its_endpoints() {
+        let read = network(json!({
+            "network": "front", MTU: "1400", "security-groups": "web, db", "com.docker.network.x": "y",
+        }));
+        let read = read.unwrap();
+        assert_eq!((read.network.as_deref(), read.mtu), (Some("front"), Some(1400)));
+        let defaults = read.defaults;
+        assert_eq!(defaults.security_groups, Some(vec!["web".to_owned(), "db".to_owned()]));
+        let own = json!({"security-groups": "", "ip": "10.0.0.9", "com.docker.network.portmap": []});
+        let own = EndpointOptions::read(own.as_object().unwrap()).unwrap().or(&defaults);
+        assert_eq!(own.security_groups, Some(Vec::new()), "none at all is a choice, too");
+        assert_eq!(own.ip, Some("10.0.0.9".parse().unwrap()));
+    }
+
+    #[test]
+    fn mistakes_are_said() {
+        for (options, said) in [
+            (json!({"netwrok": "x"}), "did you mean `network`"),
+            (json!({"ip": "10.0.0.1"}), "another kind"),
+            (json!({"mtu": "big"}), "a number of bytes"),
+            (json!({"network": "x", "external": "public"}), "exclude each other"),
+            (json!({"router": "x", "external": "public"}), "exclude each other"),
+        ] {
+            let error = network(options).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn pairs_may_name_a_mac_address() {
+        let sent = json!({"allowed-address-pairs": "10.0.0.0/24 10.1.0.1=fa:16:3e:00:00:01"});
+        let read = EndpointOptions::read(sent.as_object().unwrap()).unwrap();
+        assert_eq!(read.address_pairs[0], ("10.0.0.0/24".to_owned(), None));
+        assert_eq!(read.address_pairs[1].1.as_deref(), Some("fa:16:3e:00:00:01"));
+    }
+
+    #[test]
+    fn only_a_port_map_with_ports_publishes() {
+        assert!(!publishes(json!({PORT_MAP: []}).as_object().unwrap()));
+        assert!(!publishes(
+            json!({PORT_MAP: null, "com.docker.network.endpoint.exposedports": [{}]}).as_object().unwrap()
+        ));
+        assert!(publishes(json!({PORT_MAP: [{"Port": 80}]}).as_object().unwrap()));
+    }
+}

@@ -1,0 +1,97 @@
+//! The socket: Docker's plugin protocol, POST with JSON, one path a method.
+
+use super::{Error, Plugin};
+use crate::error::chain;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path as Route, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::net::UnixListener;
+
+/// What Docker calls the media type of its plugins.
+const MEDIA_TYPE: &str = "application/vnd.docker.plugins.v1.1+json";
+
+/// Makes the socket; one that a killed plugin left is replaced (the state directory's lock says that
+/// nobody listens there any more).
+pub(crate) fn listen(plugins: &Path, name: &str) -> Result<UnixListener, Error> {
+    let path = plugins.join(format!("{name}.sock"));
+    let failed = |source| Error::Socket { path: path.clone(), source };
+    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(plugins).map_err(failed)?;
+    match std::fs::remove_file(&path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
+        _ => {}
+    }
+    UnixListener::bind(&path).map_err(failed)
+}
+
+/// Answers calls, for ever.
+pub(crate) async fn serve(listener: UnixListener, plugin: Arc<Plugin>) -> Result<(), Error> {
+    let path = listener.local_addr().ok().and_then(|a| a.as_pathname().map(Path::to_owned)).unwrap_or_default();
+    let router = Router::new().route("/{method}", post(answer)).with_state(plugin);
+    axum::serve(listener, router).await.map_err(|source| Error::Socket { path, source })
+}
+
+/// One call. It is carried out also when Docker has gone away: what is half done would have to be found
+/// again.
+async fn answer(State(plugin): State<Arc<Plugin>>, Route(method): Route<String>, body: Bytes) -> Response {
+    let work = tokio::spawn(async move {
+        let result = call(&plugin, &method, &body).await;
+        if let Err(e) = &result {
+            plugin.complain(&method, e);
+        }
+        result
+    });
+    let (status, answer) = match work.await {
+        Ok(Ok(Some(value))) => (StatusCode::OK, value),
+        // Docker takes that for a method that this plugin does not have.
+        Ok(Ok(None)) => return StatusCode::NOT_FOUND.into_response(),
+        Ok(Err(e)) => (StatusCode::INTERNAL_SERVER_ERROR, json!({"Err": chain(&e)})),
+        Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, json!({"Err": e.to_string()})),
+    };
+    (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], answer.to_string()).into_response()
+}
+
+/// Carries a call out; nothing for a method that there is not.
+pub(crate) async fn call(plugin: &Plugin, method: &str, body: &[u8]) -> Result<Option<Value>, Error> {
+    let answer = match method {
+        "Plugin.Activate" => json!({"Implements": ["NetworkDriver", "IpamDriver"]}),
+        "NetworkDriver.GetCapabilities" => json!({"Scope": "local", "ConnectivityScope": "global"}),
+        "NetworkDriver.CreateNetwork" => plugin.create_network(read(body)?).await?,
+        "NetworkDriver.DeleteNetwork" => plugin.delete_network(read(body)?).await?,
+        "NetworkDriver.CreateEndpoint" => plugin.create_endpoint(read(body)?).await?,
+        "NetworkDriver.EndpointOperInfo" => plugin.describe_endpoint(&read(body)?),
+        "NetworkDriver.Join" => plugin.join(&read(body)?).await?,
+        "NetworkDriver.ProgramExternalConnectivity" => plugin.publish(&read(body)?)?,
+        // The links go with the endpoint, wherever the container's end is by then.
+        "NetworkDriver.Leave" | "NetworkDriver.RevokeExternalConnectivity" => json!({}),
+        "NetworkDriver.DeleteEndpoint" => plugin.delete_endpoint(&read(body)?).await?,
+        // Other hosts have a plugin of their own.
+        "NetworkDriver.DiscoverNew" | "NetworkDriver.DiscoverDelete" => json!({}),
+        // The MAC address tells which RequestAddress of IPv4 and which of IPv6 are of one endpoint.
+        "IpamDriver.GetCapabilities" => json!({"RequiresMACAddress": true}),
+        "IpamDriver.GetDefaultAddressSpaces" => {
+            json!({"LocalDefaultAddressSpace": "neutron", "GlobalDefaultAddressSpace": "neutron"})
+        }
+        "IpamDriver.RequestPool" => plugin.request_pool(read(body)?).await?,
+        "IpamDriver.ReleasePool" => plugin.release_pool(&read(body)?)?,
+        "IpamDriver.RequestAddress" => plugin.request_address(read(body)?).await?,
+        "IpamDriver.ReleaseAddress" => plugin.release_address(read(body)?).await?,
+        _ => return Ok(None),
+    };
+    Ok(Some(answer))
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    if body.is_empty() {
+        // Docker sends a body once: the retry of a call whose answer was lost has none.
+        return Err(Error::request("the network plugin was started again during this call; try again"));
+    }
+    serde_json::from_slice(body).map_err(|e| Error::request(format!("what Docker sent cannot be read: {e}")))
+}

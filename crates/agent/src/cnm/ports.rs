@@ -1,0 +1,194 @@
+//! Neutron ports of endpoints: made with all that is known in one request, given back in one.
+
+use super::ledger::{Endpoint, Network};
+use super::names::Whose;
+use super::options::EndpointOptions;
+use super::{Error, Plugin, mark};
+use serde_json::json;
+use stackyard_openstack::{AddressPair, FixedIp, NewPort, Port, PortChange, QosPolicy, SecurityGroup};
+use stackyard_wire::binding::Vif;
+use std::net::IpAddr;
+
+/// An endpoint whose port is to be made.
+pub(crate) struct Wanted<'a> {
+    /// Docker's id of the network.
+    pub(crate) network_id: &'a str,
+    pub(crate) network: &'a Network,
+    /// Docker's id of the endpoint, or its MAC address while that is all there is.
+    pub(crate) key: &'a str,
+    /// Neutron chooses one if absent.
+    pub(crate) mac: Option<&'a str>,
+    pub(crate) ips: Vec<FixedIp>,
+    pub(crate) options: &'a EndpointOptions,
+}
+
+/// Ids of what an endpoint's options name.
+#[derive(Default)]
+struct Named {
+    security_groups: Option<Vec<String>>,
+    qos_policy: Option<String>,
+}
+
+impl Network {
+    /// An address for each IP version: the wanted one, else whichever is free in the first subnet.
+    pub(crate) fn addresses(&self, v4: Option<IpAddr>, v6: Option<IpAddr>) -> Result<Vec<FixedIp>, Error> {
+        let mut ips = Vec::new();
+        for (is_v4, wanted) in [(true, v4), (false, v6)] {
+            let mut subnets = self.subnets.iter().filter(|s| s.cidr.addr().is_ipv4() == is_v4);
+            match wanted {
+                Some(address) => {
+                    let subnet = subnets
+                        .find(|s| s.cidr.contains(&address))
+                        .ok_or_else(|| Error::request(format!("{address} is in no subnet of the network")))?;
+                    ips.push(FixedIp { subnet_id: subnet.id.clone(), ip_address: Some(address.to_string()) });
+                }
+                None => ips.extend(subnets.next().map(|s| FixedIp { subnet_id: s.id.clone(), ip_address: None })),
+            }
+        }
+        Ok(ips)
+    }
+}
+
+impl Plugin {
+    /// Makes an endpoint's port.
+    pub(crate) async fn make_port(&self, wanted: &Wanted<'_>) -> Result<Endpoint, Error> {
+        let doing = || format!("making the port of {}", short(wanted.key));
+        let mut tried_again = false;
+        loop {
+            let named = self.named(wanted.options).await?;
+            let uses_names = named.security_groups.is_some() || named.qos_policy.is_some();
+            match self.cloud.create::<Port>(&self.body(wanted, named)).await {
+                Ok(port) => return Ok(self.endpoint(wanted.network_id, port, wanted.options.clone())),
+                // A name may mean something else by now.
+                Err(e) if e.is_not_found() && uses_names && !tried_again => {
+                    tried_again = true;
+                    self.names.forget();
+                }
+                Err(e) => return Err(Error::cloud(doing())(e)),
+            }
+        }
+    }
+
+    fn body(&self, wanted: &Wanted<'_>, named: Named) -> NewPort {
+        NewPort {
+            network_id: wanted.network.neutron.clone(),
+            name: format!("docker-{}", short(wanted.key)),
+            description: mark::of_network(&self.place(), wanted.network_id),
+            fixed_ips: wanted.ips.clone(),
+            mac_address: wanted.mac.map(str::to_owned),
+            host: Some(self.host.clone()),
+            device_owner: mark::DEVICE_OWNER.to_owned(),
+            device_id: wanted.key.to_owned(),
+            security_groups: named.security_groups,
+            qos_policy_id: named.qos_policy,
+            allowed_address_pairs: pairs(wanted.options),
+            dns_name: wanted.options.dns_name.clone(),
+            ..NewPort::default()
+        }
+    }
+
+    /// Binds a port that is there to this host.
+    pub(crate) async fn adopt_port(&self, wanted: &Wanted<'_>, named: &str) -> Result<Endpoint, Error> {
+        let doing = || format!("taking port {named:?}");
+        let port: Port = self.cloud.need(named).await.map_err(Error::cloud(doing()))?;
+        if port.network_id != wanted.network.neutron {
+            return Err(Error::request(format!("port {named:?} is on another network, {}", port.network_id)));
+        }
+        if !port.device_id.is_empty() && port.device_id != wanted.key {
+            let (owner, device) = (&port.device_owner, &port.device_id);
+            return Err(Error::request(format!("port {named:?} is in use: by {owner} {device}")));
+        }
+        let ids = self.named(wanted.options).await?;
+        let change = PortChange {
+            device_id: wanted.key.to_owned(),
+            device_owner: mark::DEVICE_OWNER.to_owned(),
+            host: Some(self.host.clone()),
+            ..change(wanted.options, ids)
+        };
+        let port: Port = self.cloud.update(&port.id, &change).await.map_err(Error::cloud(doing()))?;
+        Ok(Endpoint { adopted: true, ..self.endpoint(wanted.network_id, port, wanted.options.clone()) })
+    }
+
+    /// Gives a port that was made for its address alone the options of its endpoint, where they are more than
+    /// the network's.
+    pub(crate) async fn change_port(&self, endpoint: &mut Endpoint, options: EndpointOptions) -> Result<(), Error> {
+        let ids = self.named(&options).await?;
+        let is_same = |a: &EndpointOptions, b: &EndpointOptions| {
+            (&a.security_groups, &a.qos_policy, &a.address_pairs, &a.dns_name)
+                == (&b.security_groups, &b.qos_policy, &b.address_pairs, &b.dns_name)
+        };
+        if !is_same(&endpoint.options, &options) {
+            let doing = Error::cloud(format!("changing port {}", endpoint.port));
+            self.cloud.update::<Port>(&endpoint.port, &change(&options, ids)).await.map_err(doing)?;
+        }
+        endpoint.options = options;
+        Ok(())
+    }
+
+    /// Gives an endpoint's port back: one that was made goes, one that was there before is free again.
+    pub(crate) async fn return_port(&self, endpoint: &Endpoint) -> Result<(), Error> {
+        let doing = Error::cloud(format!("giving back port {}", endpoint.port));
+        if !endpoint.adopted {
+            return self.cloud.delete::<Port>(&endpoint.port).await.map(drop).map_err(doing);
+        }
+        let free = json!({"device_id": "", "device_owner": "", "binding:host_id": ""});
+        match self.cloud.update::<Port>(&endpoint.port, &free).await {
+            Err(e) if !e.is_not_found() => Err(doing(e)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn named(&self, options: &EndpointOptions) -> Result<Named, Error> {
+        let mut named = Named::default();
+        if let Some(groups) = &options.security_groups {
+            let mut ids = Vec::new();
+            for group in groups {
+                ids.push(self.id_of::<SecurityGroup>(group, Whose::Ours).await?);
+            }
+            named.security_groups = Some(ids);
+        }
+        if let Some(policy) = &options.qos_policy {
+            named.qos_policy = Some(self.id_of::<QosPolicy>(policy, Whose::Anybodys).await?);
+        }
+        Ok(named)
+    }
+
+    /// The endpoint that a port is.
+    pub(crate) fn endpoint(&self, network: &str, port: Port, options: EndpointOptions) -> Endpoint {
+        Endpoint {
+            network: network.to_owned(),
+            link: port.id.clone(),
+            port: port.id,
+            mac: port.mac_address,
+            ips: port.fixed_ips,
+            vif: Vif {
+                vif_type: port.vif_type.unwrap_or_else(|| "unbound".to_owned()),
+                details: port.vif_details.unwrap_or_default(),
+                host: self.host.clone(),
+            },
+            options,
+            floating_ip: None,
+            adopted: false,
+        }
+    }
+}
+
+fn change(options: &EndpointOptions, ids: Named) -> PortChange {
+    PortChange {
+        security_groups: ids.security_groups,
+        qos_policy_id: ids.qos_policy,
+        allowed_address_pairs: pairs(options),
+        dns_name: options.dns_name.clone(),
+        ..PortChange::default()
+    }
+}
+
+fn pairs(options: &EndpointOptions) -> Vec<AddressPair> {
+    let pairs = options.address_pairs.iter();
+    pairs.map(|(ip, mac)| AddressPair { ip_address: ip.clone(), mac_address: mac.clone() }).collect()
+}
+
+/// The beginning of one of Docker's ids, as Docker shows it; a MAC address as it is.
+pub(crate) fn short(id: &str) -> &str {
+    if id.contains(':') { id } else { id.get(..12).unwrap_or(id) }
+}

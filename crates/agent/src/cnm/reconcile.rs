@@ -1,0 +1,311 @@
+//! Brings cloud, switch and Docker together again after anything was killed.
+//!
+//! | what is found | what is done |
+//! |---|---|
+//! | a port of this plugin's that is no endpoint's | unplugged and removed |
+//! | a floating IP that was made for an endpoint that is gone | removed |
+//! | a network that was made for a Docker network that is gone | removed, with its router |
+//! | a link on the switch, or a veth, of no port | removed |
+//! | a container whose port is gone from the cloud | gets one with the same addresses, plugged in its place |
+//! | a container whose link is on no bridge any more | is plugged again |
+//!
+//! What is being made at this moment looks like what nobody needs. So all of this is done only to what was
+//! seen so in every pass for as long as Docker could still come back to it.
+
+use super::ledger::Endpoint;
+use super::ports::{Wanted, short};
+use super::wiring::Found;
+use super::{Error, Plugin, mark};
+use crate::error::chain;
+use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
+use serde_json::json;
+use stackyard_openstack::{FixedIp, FloatingIp, Network, Port};
+use stackyard_platform::docker::Docker;
+use stackyard_wire::binding::devices;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What Docker has.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    /// Ids of this driver's networks.
+    pub(crate) networks: HashSet<String>,
+    /// Network and MAC address of their endpoints, by id.
+    pub(crate) endpoints: HashMap<String, (String, String)>,
+}
+
+impl View {
+    async fn of(driver: &str) -> Result<Self, Error> {
+        let failed = |said: String| Error::Docker { doing: "its networks", said };
+        let docker = Docker::connect().await.map_err(|e| failed(chain(&e)))?;
+        let filter = HashMap::from([("driver".to_owned(), vec![driver.to_owned()])]);
+        let options = ListNetworksOptionsBuilder::new().filters(&filter).build();
+        let mut view = Self::default();
+        for network in docker.api().list_networks(Some(options)).await.map_err(|e| failed(chain(&e)))? {
+            let Some(id) = network.id else { continue };
+            let inspected = docker.api().inspect_network(&id, None::<InspectNetworkOptions>).await;
+            let inspected = match inspected {
+                Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => continue,
+                other => other.map_err(|e| failed(chain(&e)))?,
+            };
+            for endpoint in inspected.containers.unwrap_or_default().into_values() {
+                let mac = endpoint.mac_address.unwrap_or_default();
+                view.endpoints.extend(endpoint.endpoint_id.map(|e| (e, (id.clone(), mac))));
+            }
+            view.networks.insert(id);
+        }
+        Ok(view)
+    }
+
+    /// Whether a port is an endpoint's: by the endpoint's id, or by its MAC address when the port was made
+    /// before there was one.
+    fn has(&self, port: &Port, network: &str) -> bool {
+        self.endpoints.contains_key(&port.device_id)
+            || self.endpoints.values().any(|(n, mac)| n == network && *mac == port.mac_address)
+    }
+}
+
+/// What looks wrong, and since when.
+#[derive(Debug, Default)]
+pub(crate) struct Suspects {
+    since: HashMap<String, Instant>,
+    now: HashSet<String>,
+}
+
+impl Suspects {
+    fn begin(&mut self) {
+        self.now.clear();
+    }
+
+    /// Notes that `what` looks wrong; whether it has for `grace`.
+    fn lasts(&mut self, what: String, grace: Duration) -> bool {
+        let since = *self.since.entry(what.clone()).or_insert_with(Instant::now);
+        self.now.insert(what);
+        since.elapsed() >= grace
+    }
+
+    /// What was not seen again is well.
+    fn end(&mut self) {
+        self.since.retain(|what, _| self.now.contains(what));
+    }
+}
+
+/// Runs passes, for ever.
+pub(crate) async fn keep(plugin: &Plugin, every: Duration) {
+    let mut suspects = Suspects::default();
+    let mut before = String::new();
+    loop {
+        let problem = match plugin.look_and_mend(&mut suspects, every).await {
+            Ok(()) => String::new(),
+            Err(e) => chain(&e),
+        };
+        if problem != before && !problem.is_empty() {
+            plugin.say(format!("what is left over is not looked for: {problem}"));
+        }
+        before = problem;
+        tokio::time::sleep(every).await;
+    }
+}
+
+impl Plugin {
+    async fn look_and_mend(&self, suspects: &mut Suspects, grace: Duration) -> Result<(), Error> {
+        let cloud = self.look_at_cloud().await?;
+        // After the cloud: what is made meanwhile is in Docker and not in the cloud, and so only suspected.
+        let view = View::of(&self.name).await?;
+        self.mend(&cloud, &view, suspects, grace).await;
+        Ok(())
+    }
+
+    /// Lists what the cloud has of this plugin.
+    pub(crate) async fn look_at_cloud(&self) -> Result<InCloud, Error> {
+        let failed = || Error::cloud("listing what this plugin has in the cloud");
+        let place = self.place();
+        let known: HashSet<String> = self.ledger.endpoints.all().into_values().map(|e| e.port).collect();
+        let query = [("device_owner", mark::DEVICE_OWNER), ("binding:host_id", self.host.as_str())];
+        let mut ports: Vec<Port> = self.cloud.list(&query).await.map_err(failed())?;
+        ports.retain(|p| mark::network(&place, &p.description).is_some() || known.contains(&p.id));
+        let project = self.cloud.project_id().await.map_err(failed())?;
+        let mut floating_ips: Vec<FloatingIp> = self.cloud.list(&[("project_id", &project)]).await.map_err(failed())?;
+        floating_ips.retain(|f| mark::endpoint(&place, &f.description).is_some());
+        let mut networks: Vec<Network> = self.cloud.list(&[("project_id", &project)]).await.map_err(failed())?;
+        networks.retain(|n| mark::network(&place, &n.description).is_some());
+        Ok(InCloud { ports, floating_ips, networks })
+    }
+
+    /// One pass. What cannot be mended now is told, and tried again in the next.
+    pub(crate) async fn mend(&self, cloud: &InCloud, view: &View, suspects: &mut Suspects, grace: Duration) {
+        suspects.begin();
+        let endpoints = self.ledger.endpoints.all();
+        self.remove_ports(cloud, view, &endpoints, suspects, grace).await;
+        self.remove_floating_ips(cloud, view, suspects, grace).await;
+        self.remove_networks(cloud, view, suspects, grace).await;
+        match self.wiring.plugged().await {
+            Ok(found) => {
+                self.remove_links(&found, cloud, &endpoints, suspects, grace).await;
+                self.restore(&found, cloud, view, &endpoints, suspects, grace).await;
+            }
+            Err(e) => self.complain("links are not looked at", &e),
+        }
+        suspects.end();
+    }
+
+    async fn remove_ports(
+        &self,
+        cloud: &InCloud,
+        view: &View,
+        endpoints: &BTreeMap<String, Endpoint>,
+        suspects: &mut Suspects,
+        grace: Duration,
+    ) {
+        let place = self.place();
+        for port in &cloud.ports {
+            let record = endpoints.iter().find(|(_, e)| e.port == port.id);
+            let network = mark::network(&place, &port.description).or(record.map(|(_, e)| e.network.as_str()));
+            let network = network.unwrap_or_default();
+            if view.has(port, network) || !suspects.lasts(format!("port {}", port.id), grace) {
+                continue;
+            }
+            let (key, endpoint) = match record {
+                Some((key, endpoint)) => (key.clone(), endpoint.clone()),
+                None => (port.device_id.clone(), self.endpoint(network, port.clone(), Default::default())),
+            };
+            let Some(_turn) = self.turns.try_take(&key) else { continue };
+            self.tell(format!("port {} is no container's any more", port.id), self.detach(&key, &endpoint).await);
+        }
+        // Records whose port is gone, too.
+        for (key, endpoint) in endpoints {
+            let there = view.endpoints.contains_key(key) || cloud.ports.iter().any(|p| p.id == endpoint.port);
+            if there || !suspects.lasts(format!("record {key}"), grace) {
+                continue;
+            }
+            let Some(_turn) = self.turns.try_take(key) else { continue };
+            self.tell(format!("endpoint {} is gone", short(key)), self.detach(key, endpoint).await);
+        }
+    }
+
+    async fn remove_floating_ips(&self, cloud: &InCloud, view: &View, suspects: &mut Suspects, grace: Duration) {
+        let place = self.place();
+        for ip in &cloud.floating_ips {
+            let endpoint = mark::endpoint(&place, &ip.description).unwrap_or_default();
+            if view.endpoints.contains_key(endpoint) || !suspects.lasts(format!("floating IP {}", ip.id), grace) {
+                continue;
+            }
+            let Some(_turn) = self.turns.try_take(endpoint) else { continue };
+            let doing = Error::cloud(format!("removing floating IP {}", ip.address));
+            let removed = self.cloud.delete::<FloatingIp>(&ip.id).await.map(drop).map_err(doing);
+            self.tell(format!("floating IP {} is no container's any more", ip.address), removed);
+        }
+    }
+
+    async fn remove_networks(&self, cloud: &InCloud, view: &View, suspects: &mut Suspects, grace: Duration) {
+        let place = self.place();
+        for network in &cloud.networks {
+            let docker = mark::network(&place, &network.description).unwrap_or_default();
+            if view.networks.contains(docker) || !suspects.lasts(format!("network {}", network.id), grace) {
+                continue;
+            }
+            let Some(_turn) = self.turns.try_take(docker) else { continue };
+            let removed = self.remove_parts(docker).await;
+            let removed = removed.and_then(|()| self.ledger.networks.remove(docker));
+            self.tell(format!("network {:?} is no network of Docker's any more", network.name), removed);
+        }
+    }
+
+    async fn remove_links(
+        &self,
+        found: &[Found],
+        cloud: &InCloud,
+        endpoints: &BTreeMap<String, Endpoint>,
+        suspects: &mut Suspects,
+        grace: Duration,
+    ) {
+        let links = endpoints.values().map(|e| e.link.as_str()).chain(cloud.ports.iter().map(|p| p.id.as_str()));
+        let known: HashSet<String> = links.map(|link| devices(link).0).collect();
+        for link in found.iter().filter(|f| !known.contains(&f.device)) {
+            if suspects.lasts(format!("link {}", link.device), grace) {
+                let removed = self.wiring.remove(link).await;
+                self.tell(format!("link {} is no port's any more", link.device), removed);
+            }
+        }
+    }
+
+    /// Gives containers that run their port or their place on the switch again.
+    async fn restore(
+        &self,
+        found: &[Found],
+        cloud: &InCloud,
+        view: &View,
+        endpoints: &BTreeMap<String, Endpoint>,
+        suspects: &mut Suspects,
+        grace: Duration,
+    ) {
+        for (key, endpoint) in endpoints.iter().filter(|(key, _)| view.endpoints.contains_key(*key)) {
+            let Some(network) = self.ledger.networks.get(&endpoint.network) else { continue };
+            let has_port = cloud.ports.iter().any(|p| p.id == endpoint.port);
+            let host_end = devices(&endpoint.link).0;
+            let is_plugged = found.iter().any(|f| f.device == host_end && f.port.as_ref() == Some(&endpoint.port));
+            let lasts = (!has_port && suspects.lasts(format!("lost port of {key}"), grace))
+                || (!is_plugged && suspects.lasts(format!("lost link of {key}"), grace));
+            let Some(_turn) = self.turns.try_take(key).filter(|_| lasts) else { continue };
+            let mut endpoint = endpoint.clone();
+            if !has_port {
+                let made = self.remake_port(key, &mut endpoint).await;
+                let failed = made.is_err();
+                self.tell(format!("endpoint {} has lost its port and gets a new one", short(key)), made);
+                if failed {
+                    continue;
+                }
+            }
+            let wired = match self.wiring.rewire(&endpoint, network.mtu).await {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(Error::request("its link is gone: the container must be started again")),
+                Err(e) => Err(e),
+            };
+            self.tell(format!("endpoint {} is plugged again", short(key)), wired);
+        }
+    }
+
+    /// Makes a port with the addresses of one that is gone.
+    async fn remake_port(&self, key: &str, endpoint: &mut Endpoint) -> Result<(), Error> {
+        if endpoint.adopted {
+            return Err(Error::request(format!("port {} was not made by this plugin", endpoint.port)));
+        }
+        let network = self.ledger.networks.need(&endpoint.network)?;
+        let ips: Vec<FixedIp> = endpoint.ips.clone();
+        let wanted = Wanted {
+            network_id: &endpoint.network,
+            network: &network,
+            key,
+            mac: Some(&endpoint.mac),
+            ips,
+            options: &endpoint.options,
+        };
+        let made = self.make_port(&wanted).await?;
+        *endpoint = Endpoint { link: endpoint.link.clone(), floating_ip: endpoint.floating_ip.clone(), ..made };
+        self.ledger.endpoints.put(key, endpoint)?;
+        match endpoint.floating_ip.clone() {
+            Some(id) => {
+                let doing = Error::cloud(format!("making floating IP {id} lead to port {}", endpoint.port));
+                let to = json!({"port_id": endpoint.port});
+                self.cloud.update::<FloatingIp>(&id, &to).await.map(drop).map_err(doing)
+            }
+            None => self.give_floating_ip(key, endpoint).await,
+        }
+    }
+
+    fn tell(&self, what: String, done: Result<(), Error>) {
+        match done {
+            Ok(()) => self.say(what),
+            Err(e) => self.complain(&what, &e),
+        }
+    }
+}
+
+/// What the cloud has of this plugin.
+#[derive(Debug)]
+pub(crate) struct InCloud {
+    pub(crate) ports: Vec<Port>,
+    pub(crate) floating_ips: Vec<FloatingIp>,
+    pub(crate) networks: Vec<Network>,
+}

@@ -1,0 +1,424 @@
+//! The plugin's calls as Docker makes them, against the fake cloud; what it plugs is only noted down.
+
+use super::ledger::{Endpoint, Ledger};
+use super::names::Names;
+use super::pools::Wanted;
+use super::reconcile::{Suspects, View};
+use super::turns::Turns;
+use super::wiring::{Found, Wiring};
+use super::{Error, Plugin, plugin};
+use crate::state::StateDir;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+use stackyard_fake::{Fake, Fault};
+use stackyard_openstack::{Cloud, CloudConfig, CloudEntry, Options, RetryPolicy};
+use stackyard_wire::binding::{self, devices};
+use stackyard_wire::{Ovsdb, Remote, Switch};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// A host without a switch: links by name, with the port that each is for. What Neutron could not bind is
+/// refused by the real factory of drivers.
+#[derive(Clone, Default)]
+struct Paper(Arc<Mutex<BTreeMap<String, String>>>);
+
+impl Paper {
+    fn set(&self, endpoint: &Endpoint) -> Result<(), Error> {
+        binding::driver(&endpoint.vif, &Switch::new(Ovsdb::new(Remote::default()))).map_err(Error::wire("plug"))?;
+        self.0.lock().unwrap().insert(devices(&endpoint.link).0, endpoint.port.clone());
+        Ok(())
+    }
+}
+
+impl Wiring for Paper {
+    fn plug(&self, endpoint: &Endpoint, _: u32) -> BoxFuture<'_, Result<(), Error>> {
+        let done = self.set(endpoint);
+        async { done }.boxed()
+    }
+    fn rewire(&self, endpoint: &Endpoint, _: u32) -> BoxFuture<'_, Result<bool, Error>> {
+        let done = self.set(endpoint).map(|()| true);
+        async { done }.boxed()
+    }
+    fn ready(&self, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>> {
+        assert_eq!(self.0.lock().unwrap().get(&devices(&endpoint.link).0), Some(&endpoint.port));
+        async { Ok(()) }.boxed()
+    }
+    fn unplug(&self, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>> {
+        self.0.lock().unwrap().remove(&devices(&endpoint.link).0);
+        async { Ok(()) }.boxed()
+    }
+    fn plugged(&self) -> BoxFuture<'_, Result<Vec<Found>, Error>> {
+        let all = self.0.lock().unwrap().clone();
+        let found = all.into_iter().map(|(device, port)| Found { device, port: Some(port) }).collect();
+        async { Ok(found) }.boxed()
+    }
+    fn remove(&self, found: &Found) -> BoxFuture<'_, Result<(), Error>> {
+        self.0.lock().unwrap().remove(&found.device);
+        async { Ok(()) }.boxed()
+    }
+}
+
+/// A cloud, a host, and a plugin that can be killed.
+struct Ground {
+    fake: Fake,
+    dir: tempfile::TempDir,
+    paper: Paper,
+    plugin: Plugin,
+}
+
+const MAC: &str = "02:42:0a:00:00:07";
+
+impl Ground {
+    async fn new() -> Self {
+        Self::on_host("node-1").await
+    }
+
+    async fn on_host(host: &str) -> Self {
+        let fake = Fake::start(Duration::ZERO).await.unwrap();
+        fake.fail(|_, _| None);
+        let (dir, paper) = (tempfile::tempdir().unwrap(), Paper::default());
+        let plugin = start(&fake, dir.path(), &paper, host).await;
+        Self { fake, dir, paper, plugin }
+    }
+
+    /// Kills the plugin and starts it again: what it had in memory is gone.
+    async fn restart(&mut self) {
+        self.plugin = start(&self.fake, self.dir.path(), &self.paper, "node-1").await;
+    }
+
+    async fn try_call(&self, method: &str, body: Value) -> Result<Value, String> {
+        let answer = plugin::call(&self.plugin, method, body.to_string().as_bytes()).await;
+        answer.map(|a| a.expect("a method that there is")).map_err(|e| crate::error::chain(&e))
+    }
+
+    async fn call(&self, method: &str, body: Value) -> Value {
+        self.try_call(method, body).await.unwrap()
+    }
+
+    /// A Docker network with IPAM `null`, on a new Neutron network.
+    async fn network(&self) {
+        let generic = json!({"subnet": "10.5.0.0/24", "external": "public"});
+        let options = json!({"com.docker.network.generic": generic});
+        let pool = json!([{"AddressSpace": "null", "Pool": "0.0.0.0/0"}]);
+        self.call(
+            "NetworkDriver.CreateNetwork",
+            json!({"NetworkID": "n1", "Options": options, "IPv4Data": pool, "IPv6Data": null}),
+        )
+        .await;
+    }
+
+    /// One with this plugin's IPAM and both IP versions; ids of the pools.
+    async fn dual_network(&self) -> (String, String) {
+        let mut ids = Vec::new();
+        for (pool, v6) in [("10.6.0.0/24", false), ("fd00:6::/64", true)] {
+            let answer = self.call("IpamDriver.RequestPool", json!({"Pool": pool, "V6": v6, "Options": {}})).await;
+            assert_eq!(answer["Pool"], pool);
+            let id = answer["PoolID"].as_str().unwrap().to_owned();
+            let gateway = json!({"PoolID": id, "Options": {"RequestAddressType": "com.docker.network.gateway"}});
+            self.call("IpamDriver.RequestAddress", gateway).await;
+            ids.push(id);
+        }
+        self.call(
+            "NetworkDriver.CreateNetwork",
+            json!({
+                "NetworkID": "n2", "Options": {},
+                "IPv4Data": [{"Pool": "10.6.0.0/24", "Gateway": "10.6.0.1/24"}],
+                "IPv6Data": [{"Pool": "fd00:6::/64", "Gateway": "fd00:6::1/64"}],
+            }),
+        )
+        .await;
+        (ids[0].clone(), ids[1].clone())
+    }
+
+    async fn attach(&self, endpoint: &str, options: Value) -> Value {
+        let body = json!({"NetworkID": "n1", "EndpointID": endpoint, "Interface": {}, "Options": options});
+        self.call("NetworkDriver.CreateEndpoint", body).await
+    }
+
+    /// Methods and paths of requests since the last time.
+    fn requests(&self) -> Vec<String> {
+        let seen = self.fake.seen();
+        self.fake.fail(|_, _| None);
+        seen.iter().map(|s| format!("{} {}", s.method, s.path.trim_start_matches("/network/v2.0"))).collect()
+    }
+
+    async fn pass(&self, view: &View, suspects: &mut Suspects) {
+        let cloud = self.plugin.look_at_cloud().await.unwrap();
+        self.plugin.mend(&cloud, view, suspects, Duration::ZERO).await;
+    }
+
+    fn ports(&self) -> usize {
+        // The network's router has one, too.
+        self.fake.world().left().iter().filter(|l| l.starts_with("ports/")).count()
+    }
+}
+
+async fn start(fake: &Fake, dir: &std::path::Path, paper: &Paper, host: &str) -> Plugin {
+    let entry = CloudEntry {
+        auth_url: fake.auth_url(),
+        username: "u".into(),
+        password: "p".into(),
+        project_name: "p".into(),
+        domain_name: "Default".into(),
+        region_name: "R".into(),
+        cacert: None,
+    };
+    let config = CloudConfig::from_entry("fake", &entry);
+    let retry = RetryPolicy { attempts: 2, first_wait: Duration::from_millis(1), ..RetryPolicy::default() };
+    let cloud = Cloud::connect(config, Options { retry, ..Options::default() }).await.unwrap();
+    Plugin {
+        name: "stackyard".to_owned(),
+        host: host.to_owned(),
+        cloud,
+        wiring: Box::new(paper.clone()),
+        ledger: Ledger::open(&StateDir::open(dir).unwrap()).unwrap(),
+        names: Names::default(),
+        wanted: Wanted::default(),
+        turns: Turns::default(),
+        onlooker: Arc::new(()),
+    }
+}
+
+fn view(endpoints: &[(&str, &str, &str)]) -> View {
+    View {
+        networks: ["n1".to_owned(), "n2".to_owned()].into(),
+        endpoints: endpoints.iter().map(|(e, n, m)| ((*e).to_owned(), ((*n).to_owned(), (*m).to_owned()))).collect(),
+    }
+}
+
+#[tokio::test]
+async fn an_attach_is_one_request_and_a_detach_one() {
+    let ground = Ground::new().await;
+    ground.network().await;
+    ground.requests();
+    let answer = ground.attach("e1", json!({"com.docker.network.endpoint.exposedports": []})).await;
+    assert_eq!(ground.requests(), ["POST /ports"]);
+    assert_eq!(answer["Interface"]["Address"], "10.5.0.50/24");
+    assert!(answer["Interface"]["MacAddress"].is_string(), "Docker did not say one");
+    let of = json!({"NetworkID": "n1", "EndpointID": "e1", "SandboxKey": "/x", "Options": {}});
+    let joined = ground.call("NetworkDriver.Join", of.clone()).await;
+    assert_eq!(joined["Gateway"], "10.5.0.1");
+    assert_eq!(joined["DisableGatewayService"], true);
+    ground.call("NetworkDriver.ProgramExternalConnectivity", of.clone()).await;
+    ground.call("NetworkDriver.EndpointOperInfo", of.clone()).await;
+    // Asked again, since the answer was lost: the same, without a request.
+    assert_eq!(ground.attach("e1", json!({})).await, answer);
+    ground.call("NetworkDriver.Leave", of.clone()).await;
+    assert_eq!(ground.requests(), Vec::<String>::new());
+    ground.call("NetworkDriver.DeleteEndpoint", of.clone()).await;
+    ground.call("NetworkDriver.DeleteEndpoint", of).await;
+    assert_eq!(ground.requests().iter().map(|r| &r[..13]).collect::<Vec<_>>(), ["DELETE /ports"]);
+    ground.call("NetworkDriver.DeleteNetwork", json!({"NetworkID": "n1"})).await;
+    assert_eq!(ground.fake.world().left(), Vec::<String>::new());
+    assert!(ground.paper.0.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn with_addresses_asked_for_first_it_is_one_request_for_both_versions() {
+    let ground = Ground::new().await;
+    let (v4, v6) = ground.dual_network().await;
+    ground.requests();
+    let ask =
+        |pool: &str| json!({"PoolID": pool, "Address": "", "Options": {"com.docker.network.endpoint.macaddress": MAC}});
+    let first = ground.call("IpamDriver.RequestAddress", ask(&v4)).await;
+    let second = ground.call("IpamDriver.RequestAddress", ask(&v6)).await;
+    assert_eq!((&first["Address"], &second["Address"]), (&json!("10.6.0.50/24"), &json!("fd00:6::32/64")));
+    let interface = json!({"Address": first["Address"], "AddressIPv6": second["Address"], "MacAddress": MAC});
+    let body = json!({"NetworkID": "n2", "EndpointID": "e1", "Interface": interface, "Options": {}});
+    let answer = ground.call("NetworkDriver.CreateEndpoint", body).await;
+    assert_eq!(answer, json!({"Interface": {}}), "Docker knows all");
+    assert_eq!(ground.requests(), ["POST /ports"]);
+    ground.call("NetworkDriver.DeleteEndpoint", json!({"NetworkID": "n2", "EndpointID": "e1"})).await;
+    ground.call("IpamDriver.ReleaseAddress", json!({"PoolID": v4, "Address": "10.6.0.50"})).await;
+    assert_eq!(ground.requests().len(), 1, "one DELETE");
+    assert_eq!(ground.ports(), 0);
+}
+
+#[tokio::test]
+async fn a_chosen_address_waits_for_what_the_endpoint_says() {
+    let ground = Ground::new().await;
+    let (v4, v6) = ground.dual_network().await;
+    ground.requests();
+    let mac = json!({"com.docker.network.endpoint.macaddress": MAC});
+    let chosen =
+        ground.call("IpamDriver.RequestAddress", json!({"PoolID": v4, "Address": "10.6.0.9", "Options": mac})).await;
+    assert_eq!(chosen["Address"], "10.6.0.9/24");
+    assert_eq!(ground.requests(), Vec::<String>::new());
+    // The other version is not chosen: the port is made, with the chosen one in it.
+    let other = ground.call("IpamDriver.RequestAddress", json!({"PoolID": v6, "Address": "", "Options": mac})).await;
+    let interface = json!({"Address": "10.6.0.9/24", "AddressIPv6": other["Address"], "MacAddress": MAC});
+    let body = json!({"NetworkID": "n2", "EndpointID": "e1", "Interface": interface, "Options": {"dns-name": "db"}});
+    ground.call("NetworkDriver.CreateEndpoint", body).await;
+    let requests = ground.requests();
+    assert_eq!(requests.len(), 2, "{requests:?}");
+    assert!(requests[1].starts_with("PUT /ports/"), "its name came later: {requests:?}");
+    let wrong = json!({"PoolID": v4, "Address": "10.7.0.9", "Options": mac});
+    assert!(ground.try_call("IpamDriver.RequestAddress", wrong).await.unwrap_err().contains("not in 10.6.0.0/24"));
+}
+
+#[tokio::test]
+async fn an_address_that_no_endpoint_came_of_is_given_back() {
+    let ground = Ground::new().await;
+    let (v4, _) = ground.dual_network().await;
+    let ask = json!({"PoolID": v4, "Address": "", "Options": {"com.docker.network.endpoint.macaddress": MAC}});
+    ground.call("IpamDriver.RequestAddress", ask).await;
+    assert_eq!(ground.ports(), 1);
+    ground.call("IpamDriver.ReleaseAddress", json!({"PoolID": v4, "Address": "10.6.0.50"})).await;
+    assert_eq!(ground.ports(), 0);
+}
+
+#[tokio::test]
+async fn what_fails_half_way_is_taken_back() {
+    let ground = Ground::on_host("nowhere").await;
+    ground.network().await;
+    let before = ground.fake.world().left().len();
+    let body = json!({"NetworkID": "n1", "EndpointID": "e1", "Interface": {}, "Options": {}});
+    let error = ground.try_call("NetworkDriver.CreateEndpoint", body).await.unwrap_err();
+    assert!(error.contains("binding_failed") && error.contains("nowhere"), "{error}");
+    assert_eq!(ground.fake.world().left().len(), before);
+
+    let ground = Ground::new().await;
+    ground.network().await;
+    let before = ground.fake.world().left().len();
+    ground.fake.fail(|_, seen| (seen.path.ends_with("/floatingips")).then_some(Fault::Status(409)));
+    let body = json!({"NetworkID": "n1", "EndpointID": "e1", "Interface": {}, "Options": {"floating-ip": "public"}});
+    let error = ground.try_call("NetworkDriver.CreateEndpoint", body).await.unwrap_err();
+    assert!(error.contains("floating IP"), "{error}");
+    assert_eq!(ground.fake.world().left().len(), before);
+}
+
+#[tokio::test]
+async fn mistakes_reach_the_user() {
+    let ground = Ground::new().await;
+    ground.network().await;
+    let create = |options: Value| json!({"NetworkID": "n1", "EndpointID": "e1", "Interface": {}, "Options": options});
+    for (options, said) in [
+        (json!({"securty-groups": "x"}), "did you mean `security-groups`"),
+        (json!({"security-groups": "x"}), "there is no security group \"x\""),
+        (json!({"com.docker.network.portmap": [{"Proto": 6, "Port": 80}]}), "cannot be published"),
+        (json!({"ip": "10.99.0.1"}), "in no subnet"),
+        (json!({"floating-ip": "203.0.113.99"}), "has no floating IP"),
+    ] {
+        let error = ground.try_call("NetworkDriver.CreateEndpoint", create(options)).await.unwrap_err();
+        assert!(error.contains(said), "{error}");
+    }
+    let empty = plugin::call(&ground.plugin, "NetworkDriver.CreateEndpoint", b"").await.unwrap_err();
+    assert!(empty.to_string().contains("try again"), "a retry of Docker's has no body");
+    assert!(plugin::call(&ground.plugin, "NetworkDriver.Unheard", b"{}").await.unwrap().is_none());
+    assert_eq!(ground.ports(), 1, "the router's");
+}
+
+/// The plugin is killed after each call of an attach in turn, and Docker does not come back to it.
+#[tokio::test]
+async fn killed_after_any_call_nothing_is_left_after_the_next_pass() {
+    for calls in 1..=4 {
+        let mut ground = Ground::new().await;
+        let (v4, _) = ground.dual_network().await;
+        ground.network().await;
+        let before = ground.fake.world().left();
+        let mac = json!({"com.docker.network.endpoint.macaddress": MAC});
+        let address =
+            ground.call("IpamDriver.RequestAddress", json!({"PoolID": v4, "Address": "", "Options": mac})).await;
+        if calls > 1 {
+            let interface = json!({"Address": address["Address"], "MacAddress": MAC});
+            let body = json!({"NetworkID": "n2", "EndpointID": "e1", "Interface": interface, "Options": {}});
+            ground.call("NetworkDriver.CreateEndpoint", body).await;
+        }
+        if calls > 2 {
+            ground.attach("e2", json!({"floating-ip": "public"})).await;
+        }
+        if calls > 3 {
+            // The records are lost, too.
+            std::fs::remove_dir_all(ground.dir.path().join("endpoints")).unwrap();
+        }
+        ground.restart().await;
+        let mut suspects = Suspects::default();
+        // While Docker knows the endpoints nothing happens to them.
+        let mac2 = "fa:16:3e:00:00:02";
+        let known = view(&[("e0", "n2", MAC), ("e1", "n2", MAC), ("e2", "n1", mac2)]);
+        ground.pass(&known, &mut suspects).await;
+        assert!(ground.fake.world().left().len() > before.len());
+        ground.pass(&view(&[]), &mut suspects).await;
+        assert_eq!(ground.fake.world().left(), before, "killed after call {calls}");
+        assert!(ground.paper.0.lock().unwrap().is_empty(), "killed after call {calls}");
+        assert!(ground.plugin.ledger.endpoints.all().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_is_being_made_is_not_removed() {
+    let ground = Ground::new().await;
+    ground.network().await;
+    ground.attach("e1", json!({})).await;
+    let (mut suspects, grace) = (Suspects::default(), Duration::from_secs(3600));
+    let cloud = ground.plugin.look_at_cloud().await.unwrap();
+    ground.plugin.mend(&cloud, &view(&[]), &mut suspects, grace).await;
+    assert_eq!(ground.ports(), 2, "suspected, no more");
+    let turn = ground.plugin.turns.take("e1").await;
+    ground.plugin.mend(&cloud, &view(&[]), &mut suspects, Duration::ZERO).await;
+    assert_eq!(ground.ports(), 2, "somebody is at work on it");
+    drop(turn);
+    ground.plugin.mend(&cloud, &view(&[]), &mut suspects, Duration::ZERO).await;
+    assert_eq!(ground.ports(), 1);
+}
+
+#[tokio::test]
+async fn a_container_whose_port_is_gone_gets_one_with_its_addresses() {
+    let ground = Ground::new().await;
+    ground.network().await;
+    let answer = ground.attach("e1", json!({"ip": "10.5.0.77"})).await;
+    let before = ground.plugin.ledger.endpoints.get("e1").unwrap();
+    ground.plugin.cloud.delete::<stackyard_openstack::Port>(&before.port).await.unwrap();
+    let seen = view(&[("e1", "n1", &before.mac)]);
+    ground.pass(&seen, &mut Suspects::default()).await;
+    let after = ground.plugin.ledger.endpoints.get("e1").unwrap();
+    assert_ne!(after.port, before.port);
+    assert_eq!((&after.mac, &after.ips, &after.link), (&before.mac, &before.ips, &before.link));
+    assert_eq!(answer["Interface"]["Address"], "10.5.0.77/24");
+    assert_eq!(ground.paper.0.lock().unwrap().get(&devices(&before.port).0), Some(&after.port));
+    ground.call("NetworkDriver.DeleteEndpoint", json!({"EndpointID": "e1"})).await;
+    assert_eq!(ground.ports(), 1);
+}
+
+#[tokio::test]
+async fn existing_networks_and_ports_stay() {
+    let ground = Ground::new().await;
+    ground.network().await;
+    let neutron = ground.plugin.ledger.networks.get("n1").unwrap().neutron;
+    let pool = json!([{"Pool": "0.0.0.0/0"}]);
+    let generic = json!({"network": neutron, "mtu": "1400"});
+    let options = json!({"com.docker.network.generic": generic});
+    ground.call("NetworkDriver.CreateNetwork", json!({"NetworkID": "n3", "Options": options, "IPv4Data": pool})).await;
+    assert_eq!(ground.plugin.ledger.networks.get("n3").unwrap().mtu, 1400);
+    let new = stackyard_openstack::NewPort { network_id: neutron, name: "vip".into(), ..Default::default() };
+    let port: stackyard_openstack::Port = ground.plugin.cloud.create(&new).await.unwrap();
+    let body = json!({"NetworkID": "n3", "EndpointID": "e3", "Interface": {}, "Options": {"port": "vip"}});
+    let answer = ground.call("NetworkDriver.CreateEndpoint", body.clone()).await;
+    assert_eq!(answer["Interface"]["MacAddress"], port.mac_address.as_str());
+    let second = json!({"NetworkID": "n3", "EndpointID": "e4", "Interface": {}, "Options": {"port": "vip"}});
+    let error = ground.try_call("NetworkDriver.CreateEndpoint", second).await.unwrap_err();
+    assert!(error.contains("in use"), "{error}");
+    ground.call("NetworkDriver.DeleteEndpoint", json!({"EndpointID": "e3"})).await;
+    let free: stackyard_openstack::Port = ground.plugin.cloud.get(&port.id).await.unwrap();
+    assert_eq!((free.device_id.as_str(), free.host.as_deref()), ("", Some("")));
+    let before = ground.fake.world().left().len();
+    ground.call("NetworkDriver.DeleteNetwork", json!({"NetworkID": "n3"})).await;
+    assert_eq!(ground.fake.world().left().len(), before);
+}
+
+#[tokio::test]
+async fn a_network_that_cannot_be_made_wholly_is_taken_back() {
+    let ground = Ground::new().await;
+    ground
+        .fake
+        .fail(|_, seen| (seen.method == "POST" && seen.path.ends_with("/routers")).then_some(Fault::Status(403)));
+    let generic = json!({"subnet": "10.5.0.0/24", "external": "public"});
+    let options = json!({"com.docker.network.generic": generic});
+    let body = json!({"NetworkID": "n1", "Options": options, "IPv4Data": [{"Pool": "0.0.0.0/0"}]});
+    ground.try_call("NetworkDriver.CreateNetwork", body).await.unwrap_err();
+    assert_eq!(ground.fake.world().left(), Vec::<String>::new());
+    let none = json!({"NetworkID": "n1", "Options": {}, "IPv4Data": [{"Pool": "0.0.0.0/0"}]});
+    assert!(ground.try_call("NetworkDriver.CreateNetwork", none).await.unwrap_err().contains("-o network=NAME"));
+}

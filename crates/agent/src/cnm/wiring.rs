@@ -1,0 +1,131 @@
+//! This host's side of a port, off the threads that answer Docker: [`stackyard_wire`] blocks.
+
+use super::Error;
+use super::ledger::Endpoint;
+use futures_util::future::BoxFuture;
+use stackyard_wire::binding::{self, Plug};
+use stackyard_wire::{Switch, link};
+use std::time::Duration;
+
+/// Longest time for the local controller to wire a port.
+const WIRED_WITHIN: Duration = Duration::from_secs(30);
+
+/// Plugs ports on this host.
+pub(crate) trait Wiring: Send + Sync {
+    /// Makes an endpoint's links and puts them on the switch.
+    fn plug(&self, endpoint: &Endpoint, mtu: u32) -> BoxFuture<'_, Result<(), Error>>;
+    /// Puts the host's end on the switch again, for a container that runs; whether there is one.
+    fn rewire(&self, endpoint: &Endpoint, mtu: u32) -> BoxFuture<'_, Result<bool, Error>>;
+    /// Waits until the local controller has wired it.
+    fn ready(&self, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>>;
+    /// Removes an endpoint's links.
+    fn unplug(&self, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>>;
+    /// What there is of this plugin's on the host.
+    fn plugged(&self) -> BoxFuture<'_, Result<Vec<Found>, Error>>;
+    /// Removes such a thing, of which nothing else is known any more.
+    fn remove(&self, found: &Found) -> BoxFuture<'_, Result<(), Error>>;
+}
+
+/// A link of this plugin's that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// The host's end.
+    pub(crate) device: String,
+    /// The port's id, if the switch has the link.
+    pub(crate) port: Option<String>,
+}
+
+/// This host.
+pub(crate) struct Local {
+    switch: Switch,
+    /// By what the switch knows this plugin's ports.
+    owner: String,
+}
+
+impl Local {
+    pub(crate) fn new(switch: Switch, owner: String) -> Self {
+        Self { switch, owner }
+    }
+
+    /// Does something with an endpoint's driver on a thread that may block.
+    fn with<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        endpoint: &Endpoint,
+        mtu: u32,
+        work: impl FnOnce(&dyn binding::Driver, &Plug<'_>) -> Result<T, stackyard_wire::Error> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T, Error>> {
+        let (switch, owner, endpoint) = (self.switch.clone(), self.owner.clone(), endpoint.clone());
+        let doing = format!("{doing} port {} (MAC address {})", endpoint.port, endpoint.mac);
+        blocking(doing, move || {
+            let Endpoint { link, port, mac, vif, .. } = &endpoint;
+            let driver = binding::driver(vif, &switch)?;
+            work(&*driver, &Plug { link, port, mac, mtu, owner: &owner })
+        })
+    }
+}
+
+impl Wiring for Local {
+    fn plug(&self, endpoint: &Endpoint, mtu: u32) -> BoxFuture<'_, Result<(), Error>> {
+        self.with("plug", endpoint, mtu, |driver, plug| driver.plug(plug))
+    }
+
+    fn rewire(&self, endpoint: &Endpoint, mtu: u32) -> BoxFuture<'_, Result<bool, Error>> {
+        self.with("plug again", endpoint, mtu, |driver, plug| driver.rewire(plug))
+    }
+
+    fn ready(&self, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>> {
+        self.with("use", endpoint, 0, |driver, plug| driver.wait_ready(plug.link, plug.port, WIRED_WITHIN))
+    }
+
+    fn unplug(&self, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>> {
+        let (switch, endpoint) = (self.switch.clone(), endpoint.clone());
+        blocking(format!("unplug port {}", endpoint.port), move || match binding::driver(&endpoint.vif, &switch) {
+            Ok(driver) => driver.unplug(&endpoint.link),
+            // What no driver takes was never plugged.
+            Err(_) => Ok(()),
+        })
+    }
+
+    fn plugged(&self) -> BoxFuture<'_, Result<Vec<Found>, Error>> {
+        let (switch, owner) = (self.switch.clone(), self.owner.clone());
+        blocking("look up what is plugged".to_owned(), move || {
+            let on_switch = switch.owned(&owner)?;
+            let mut found: Vec<Found> =
+                on_switch.into_iter().map(|p| Found { device: p.device, port: Some(p.port) }).collect();
+            // Those that a killed plugin made and did not get onto the switch.
+            for link in link::list()? {
+                let ours = link.veth && binding::link_of(&link.name).is_some();
+                if ours && found.iter().all(|f| f.device != link.name) && !switch.has(&link.name)? {
+                    found.push(Found { device: link.name, port: None });
+                }
+            }
+            Ok(found)
+        })
+    }
+
+    fn remove(&self, found: &Found) -> BoxFuture<'_, Result<(), Error>> {
+        let (switch, device) = (self.switch.clone(), found.device.clone());
+        blocking(format!("remove link {device}"), move || {
+            switch.remove(&device)?;
+            link::delete(&device).map(drop)
+        })
+    }
+}
+
+/// This host's name in Neutron.
+pub(crate) async fn host_name(switch: Switch) -> Result<String, Error> {
+    blocking("look up this host's name".to_owned(), move || switch.host_name()).await?.ok_or(Error::NoHostName)
+}
+
+fn blocking<T: Send + 'static>(
+    doing: String,
+    work: impl FnOnce() -> Result<T, stackyard_wire::Error> + Send + 'static,
+) -> BoxFuture<'static, Result<T, Error>> {
+    Box::pin(async move {
+        match tokio::task::spawn_blocking(work).await {
+            Ok(result) => result.map_err(Error::wire(doing)),
+            Err(e) => Err(Error::request(format!("cannot {doing}: {e}"))),
+        }
+    })
+}
