@@ -3,11 +3,14 @@
 use crate::answers::Answers;
 use crate::compose::open::Wanted;
 use crate::diag::{Log, Place, Problem, Problems};
+use crate::source::{Memory, Source, normalise};
 use crate::yaml::{self, Fields, Node, Reading, from_node};
 use serde::de::DeserializeOwned;
 use stackyard_core::yard::intend::{Intended, Trouble, intend};
 use stackyard_core::yard::manifest::{Manifest, Metadata, Spec, Stack};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A manifest that was read.
 #[derive(Debug, Clone)]
@@ -20,6 +23,8 @@ pub struct Yard {
     pub text: String,
     /// Its stacks.
     pub stacks: Vec<YardStack>,
+    /// The files that came with it; if absent, those that it names are this machine's.
+    pub files: Option<Arc<Memory>>,
 }
 
 /// A stack of a manifest.
@@ -40,7 +45,7 @@ pub enum StackSource {
     Compose(Wanted),
     /// A package, to be rendered.
     Package {
-        /// Its directory.
+        /// Its directory, of this machine or among the files that came with the manifest.
         dir: PathBuf,
         /// Answers to its questions.
         answers: Answers,
@@ -80,13 +85,58 @@ pub fn load(path: &Path) -> Result<Yard, Error> {
 /// # Errors
 /// Every mistake.
 pub fn read(file: &str, text: String, dir: &Path) -> Result<Yard, Problems> {
+    read_beside(file, text, &Beside::Dir(dir))
+}
+
+/// Reads a manifest that came from elsewhere with the files that it names. Nothing of this machine is
+/// read or run because of it: neither files, nor programs, nor the environment.
+///
+/// # Errors
+/// Every mistake; among them whatever would need this machine.
+pub fn read_with(file: &str, text: String, files: Arc<Memory>) -> Result<Yard, Problems> {
+    read_beside(file, text, &Beside::Files(&files)).map(|yard| Yard { files: Some(files), ..yard })
+}
+
+/// What of a manifest is needed to remove its yard.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Gist {
+    /// Its cloud, if it says.
+    pub cloud: Option<String>,
+    /// Whether it has pools of hosts.
+    pub has_pools: bool,
+}
+
+/// Reads what is needed to remove a yard, whatever else of its manifest can be read.
+///
+/// # Errors
+/// What is no YAML.
+pub fn gist(file: &str, text: &str) -> Result<Gist, Problems> {
+    let root = yaml::parse(file, text)?;
+    let spec = root.as_map().and_then(|m| m.get("spec")).and_then(Node::as_map);
+    let cloud = spec.and_then(|s| s.get("cloud")).and_then(|n| n.as_text().map(str::to_owned));
+    let has_pools = spec.and_then(|s| s.get("hosts")).and_then(Node::as_list).is_some_and(|l| !l.is_empty());
+    Ok(Gist { cloud, has_pools })
+}
+
+/// Where the files are that a manifest names.
+enum Beside<'a> {
+    /// In this directory, or anywhere on this machine.
+    Dir(&'a Path),
+    /// They came with it.
+    Files(&'a Memory),
+}
+
+fn read_beside(file: &str, text: String, beside: &Beside<'_>) -> Result<Yard, Problems> {
     let root = yaml::parse(file, &text)?;
     let log = Log::default();
     let mut manifest = manifest(&root, &log);
     if let Some(manifest) = &mut manifest {
-        include(manifest, &root, dir, &log);
-        locate(manifest, dir);
+        include(manifest, &root, beside, &log);
         check_stacks(manifest, &root, &log);
+        match beside {
+            Beside::Dir(dir) => locate(manifest, dir),
+            Beside::Files(files) => confine(manifest, files, &root, &log),
+        }
     }
     // Mistakes of form first: what they leave out would only make more of the other sort.
     let manifest = match (log.failed(), manifest) {
@@ -95,8 +145,8 @@ pub fn read(file: &str, text: String, dir: &Path) -> Result<Yard, Problems> {
     };
     match intend(&manifest) {
         Ok(intended) => {
-            let stacks = stacks(&manifest, dir);
-            Ok(Yard { manifest, intended, text, stacks })
+            let stacks = stacks(&manifest, beside);
+            Ok(Yard { manifest, intended, text, stacks, files: None })
         }
         Err(troubles) => {
             for trouble in troubles {
@@ -108,14 +158,22 @@ pub fn read(file: &str, text: String, dir: &Path) -> Result<Yard, Problems> {
 }
 
 /// Stacks, with the paths of their files from where we are.
-fn stacks(manifest: &Manifest, dir: &Path) -> Vec<YardStack> {
+fn stacks(manifest: &Manifest, beside: &Beside<'_>) -> Vec<YardStack> {
+    let dir = match beside {
+        Beside::Dir(dir) => dir,
+        Beside::Files(_) => Path::new(""),
+    };
     let paths = |all: &[String]| all.iter().map(|p| dir.join(p)).collect();
     let stack = |s: &Stack| {
         let source = match &s.package {
             Some(package) => {
                 let mut answers = Answers::default();
                 s.answers.iter().for_each(|(name, answer)| answers.set(name, answer.to_string()));
-                StackSource::Package { dir: beside(dir, package), answers }
+                let dir = match beside {
+                    Beside::Dir(dir) => self::beside(dir, package),
+                    Beside::Files(_) => PathBuf::from(package),
+                };
+                StackSource::Package { dir, answers }
             }
             None => StackSource::Compose(Wanted {
                 files: s.compose.as_ref().map(|c| paths(c.all())).unwrap_or_default(),
@@ -218,7 +276,7 @@ fn list<T: DeserializeOwned>(fields: &Fields<'_, '_>, key: &'static str) -> Vec<
 }
 
 /// Reads files with keys and user data.
-fn include(manifest: &mut Manifest, root: &Node, dir: &Path, log: &Log) {
+fn include(manifest: &mut Manifest, root: &Node, beside: &Beside<'_>, log: &Log) {
     let spec = &mut manifest.spec;
     let keys = spec.keypairs.iter_mut().map(|k| (&k.public_key_file, &mut k.public_key, "publicKey"));
     let keys = keys.enumerate().map(|(i, it)| (format!("spec.keypairs[{i}]"), it));
@@ -236,12 +294,77 @@ fn include(manifest: &mut Manifest, root: &Node, dir: &Path, log: &Log) {
             at(format!("`{word}` is there, too"), Some("keep one of them".into()));
             continue;
         }
-        let full = beside(dir, file);
-        match std::fs::read_to_string(&full) {
-            Ok(text) => *content = Some(text),
-            Err(e) => at(format!("reading `{}`: {e}", full.display()), None),
+        match beside {
+            Beside::Dir(dir) => {
+                let full = self::beside(dir, file);
+                match std::fs::read_to_string(&full) {
+                    Ok(text) => *content = Some(text),
+                    Err(e) => at(format!("reading `{}`: {e}", full.display()), None),
+                }
+            }
+            Beside::Files(files) => match among(files, file).map(String::from_utf8) {
+                Some(Ok(text)) => *content = Some(text),
+                Some(Err(_)) => at(format!("`{file}` is not UTF-8"), None),
+                None => at(absent(file), Some(SEND.into())),
+            },
         }
     }
+}
+
+/// What to do about a file that did not come along.
+const SEND: &str = "send it along, in `files`, by its path relative to the manifest";
+
+fn absent(file: &str) -> String {
+    format!("`{file}` is not among the files that came with the manifest")
+}
+
+/// The content of a file that came with a manifest.
+fn among(files: &Memory, file: &str) -> Option<Vec<u8>> {
+    files.read(&normalise(file)?).ok()
+}
+
+/// Refuses what a manifest from elsewhere would need of this machine.
+fn confine(manifest: &Manifest, files: &Memory, root: &Node, log: &Log) {
+    let at = |path: String, message: String, hint: &str| {
+        log.push(place(root, Trouble { path, message, hint: Some(hint.into()) }));
+    };
+    for (i, stack) in manifest.spec.stacks.iter().enumerate() {
+        let compose = stack.compose.iter().flat_map(|c| c.all()).map(|f| ("compose", f.clone()));
+        let env = stack.env_file.iter().flat_map(|e| e.all()).map(|f| ("envFile", f.clone()));
+        let package = stack.package.iter().filter(|dir| dir.contains('/') || dir.starts_with('.'));
+        let package = package.map(|dir| ("package", format!("{dir}/package.yaml")));
+        for (key, file) in compose.chain(env).chain(package).filter(|(_, file)| among(files, file).is_none()) {
+            at(format!("spec.stacks[{i}].{key}"), absent(&file), SEND);
+        }
+    }
+    for (i, pool) in manifest.spec.hosts.iter().enumerate() {
+        let Some(command) = &pool.join.command else { continue };
+        let path = |key: &str| format!("spec.hosts[{i}].join.command.{key}");
+        if !command.program.is_empty() {
+            let hint = "use `text` or `http`, or bring the yard up with `stackyard up`";
+            at(path("program"), "a manifest from elsewhere runs no program on the server's machine".into(), hint);
+        }
+        let http = command.http.iter();
+        if http.clone().any(|h| h.ca_file.is_some()) {
+            let hint = "trust the certificate on the server's machine, or use `stackyard up`";
+            at(path("http.caFile"), "a manifest from elsewhere names no file of the server's machine".into(), hint);
+        }
+        let values = command.env.values().map(|v| (v, &NO_VARIABLES));
+        let texts = http.flat_map(|h| h.headers.values().chain([&h.url]).chain(&h.body)).map(|t| (t, &command.env));
+        for name in values.chain(texts).flat_map(|(text, own)| strangers(text, own)) {
+            let message = format!("`${{{name}}}` is a variable of the server, which nobody else is told");
+            at(path("env"), message, "say what it is in `env`");
+        }
+    }
+}
+
+static NO_VARIABLES: BTreeMap<String, String> = BTreeMap::new();
+
+/// Variables in a text that a join command does not bring itself.
+fn strangers<'t>(text: &'t str, own: &BTreeMap<String, String>) -> Vec<&'t str> {
+    let names = text.split("${").skip(1).filter_map(|rest| Some(rest.split_once('}')?.0));
+    let given = ["STACKYARD_YARD", "STACKYARD_POOL", "STACKYARD_HOST", "STACKYARD_NUMBER"];
+    names.filter(|name| !own.contains_key(*name) && !given.contains(name)).collect()
 }
 
 /// A path that a manifest names, relative to it.

@@ -182,3 +182,48 @@ fn stacks_are_made_from_compose_files_or_packages() {
          yard.yaml:10:40: spec.stacks[4].envFile: this is for Compose files; a package has `answers`"
     );
 }
+
+#[test]
+fn a_manifest_from_elsewhere_has_what_came_with_it_and_nothing_of_this_machine() {
+    let text = |lines: &str| format!("{HEAD}{lines}");
+    let files = Memory::new("")
+        .with("me.pub", "ssh-ed25519 AAAA me")
+        .with("site/compose.yaml", "services: {web: {image: w}}\n")
+        .with("shop/package.yaml", "x");
+    let files = Arc::new(files);
+    let good = text(
+        "  keypairs:\n    - {name: me, publicKeyFile: ./me.pub}\n  stacks:\n    - {name: site, compose: ./site/compose.yaml}\n    \
+         - {name: shop, package: ./shop}\n",
+    );
+    let yard = read_with("yard.yaml", good, files.clone()).unwrap();
+    assert_eq!(yard.manifest.spec.keypairs[0].public_key.as_deref(), Some("ssh-ed25519 AAAA me"));
+    let StackSource::Compose(wanted) = &yard.stacks[0].source else { panic!("no Compose file") };
+    assert_eq!(wanted.files, [Path::new("./site/compose.yaml")]);
+    let bad = text(
+        "  keypairs:\n    - {name: me, publicKeyFile: ~/.ssh/id.pub}\n    - {name: you, publicKeyFile: /etc/hostname}\n  \
+         stacks:\n    - {name: site, compose: ../site/compose.yaml}\n  hosts:\n    \
+         - {pool: a, flavor: f, image: i, join: {command: {program: [./join]}}}\n    \
+         - {pool: b, flavor: f, image: i, join: {command: {env: {T: \"${PATH}\", U: u}, http: {url: \"https://x/${U}/${HOME}\", jsonPath: $, caFile: /ca}}}}\n",
+    );
+    let errors = read_with("yard.yaml", bad, files).unwrap_err().to_string();
+    for said in [
+        "yard.yaml:6:33: spec.keypairs[0].publicKeyFile: `~/.ssh/id.pub` is not among the files",
+        "spec.keypairs[1].publicKeyFile: `/etc/hostname` is not among the files",
+        "spec.stacks[0].compose: `../site/compose.yaml` is not among the files",
+        "spec.hosts[0].join.command.program: a manifest from elsewhere runs no program",
+        "spec.hosts[1].join.command.http.caFile: ",
+        "`${PATH}` is a variable of the server",
+        "`${HOME}` is a variable of the server",
+    ] {
+        assert!(errors.contains(said), "{said} is missing in:\n{errors}");
+    }
+    assert!(!errors.contains("`${U}`"), "{errors}");
+}
+
+#[test]
+fn the_gist_is_read_of_what_cannot_be_brought_up() {
+    let text = format!("{HEAD}  cloud: lab\n  nonsense: 1\n  hosts: [{{pool: a}}]\n");
+    assert_eq!(gist("yard.yaml", &text).unwrap(), Gist { cloud: Some("lab".into()), has_pools: true });
+    assert_eq!(gist("yard.yaml", "[]").unwrap(), Gist::default());
+    assert!(gist("yard.yaml", "{").is_err());
+}

@@ -154,6 +154,17 @@ impl Memory {
         self.files.insert(path.into(), content.into());
     }
 
+    /// The files below a directory, as a tree of their own that is named after it.
+    pub fn below(&self, dir: &str) -> Self {
+        let mut tree = Self::new(dir);
+        if let Some(dir) = normalise(dir) {
+            let prefix = if dir.is_empty() { dir } else { dir + "/" };
+            let inside = self.files.iter().filter_map(|(path, content)| Some((path.strip_prefix(&prefix)?, content)));
+            tree.files.extend(inside.map(|(path, content)| (path.to_owned(), content.clone())));
+        }
+        tree
+    }
+
     /// As [`Memory::insert`], for building in one expression.
     #[must_use]
     pub fn with(mut self, path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
@@ -248,5 +259,8 @@ mod tests {
             assert_eq!(disk, memory.list(at).expect("listed"), "{at}");
         }
         assert!(memory.is_dir("config") && !memory.is_dir("config.yaml") && !memory.is_dir("nothing"));
+        let below = memory.below("./config");
+        assert_eq!(below.list("").expect("listed"), ["a/x", "y"]);
+        assert!(memory.below("../config").list("").expect("listed").is_empty());
     }
 }

@@ -4,7 +4,7 @@
 //! an image, seeding a cloud), so that one printer serves them all: progress bars on a
 //! terminal, plain lines in a pipe, one JSON object a line with `--json`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Something that happened in a long operation.
@@ -60,7 +60,7 @@ pub enum Event {
 }
 
 /// How far a step got.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Amount {
     /// Done so far, in `unit`.
     pub done: u64,
@@ -72,8 +72,9 @@ pub struct Amount {
 }
 
 /// What an [`Amount`] counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = AmountUnit)]
 pub enum Unit {
     /// Bytes; shown with rate and time left.
     Bytes,

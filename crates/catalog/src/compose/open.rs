@@ -4,7 +4,7 @@
 use super::{Loaded, Project, SourceFiles, Target, load, parse_dotenv};
 use crate::diag::Problems;
 use crate::interpolate::Variables;
-use crate::source::Dir;
+use crate::source::{Dir, Memory, Source, normalise};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +45,12 @@ pub enum OpenError {
         /// The mistake.
         message: String,
     },
+    /// A file is not among those that came along.
+    #[error("`{path}` is not among the files that came along")]
+    Absent {
+        /// Its path.
+        path: String,
+    },
     /// No file was named.
     #[error("no Compose file was named")]
     None,
@@ -84,10 +90,39 @@ pub fn open(wanted: &Wanted) -> Result<Loaded, OpenError> {
         paths,
         name: wanted.name.clone().or(own.filter(|_| !named)),
         profiles: wanted.profiles.clone(),
-        variables: variables(wanted, &dir)?,
+        variables: variables(wanted, &dir, environment(), |path| std::fs::read_to_string(path))?,
         files: &SourceFiles(&source),
         home: std::env::home_dir(),
         target: Target::Hosts,
+    };
+    Ok(load(&project)?)
+}
+
+/// Reads Compose files of a tree in memory, as [`open`] does. Nothing of this machine is read: neither
+/// its files nor its environment.
+///
+/// # Errors
+/// [`OpenError`], with all mistakes of the files.
+pub fn open_in(wanted: &Wanted, tree: &Memory) -> Result<Loaded, OpenError> {
+    let named = wanted.files.iter().map(|file| {
+        let path = file.to_string_lossy().into_owned();
+        let found = normalise(&path).filter(|p| tree.read(p).is_ok());
+        found.ok_or(OpenError::Absent { path })
+    });
+    let paths = named.collect::<Result<Vec<String>, OpenError>>()?;
+    let first = paths.first().ok_or(OpenError::None)?;
+    let dir = first.rsplit_once('/').map_or("", |(dir, _)| dir);
+    let project = Project {
+        source: tree,
+        name: wanted.name.clone(),
+        profiles: wanted.profiles.clone(),
+        variables: variables(wanted, Path::new(dir), [], |path| {
+            tree.read(&path.to_string_lossy()).and_then(|b| String::from_utf8(b).map_err(std::io::Error::other))
+        })?,
+        files: &SourceFiles(tree),
+        home: None,
+        target: Target::Hosts,
+        paths,
     };
     Ok(load(&project)?)
 }
@@ -99,19 +134,32 @@ fn name_of(dir: &str) -> String {
     text.trim_start_matches(['-', '_']).to_owned()
 }
 
-fn variables(wanted: &Wanted, dir: &Path) -> Result<Variables, OpenError> {
+/// Variables of this process.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+fn variables(
+    wanted: &Wanted,
+    dir: &Path,
+    environment: impl IntoIterator<Item = (String, String)>,
+    text_of: impl Fn(&Path) -> std::io::Result<String>,
+) -> Result<Variables, OpenError> {
     let mut variables = Variables::lenient(wanted.variables.clone());
-    for (name, value) in std::env::vars_os() {
-        if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) {
-            variables.set_default(name, value);
-        }
+    for (name, value) in environment {
+        variables.set_default(name, value);
     }
     let beside = dir.join(".env");
-    let files = if wanted.env_files.is_empty() && beside.is_file() { vec![beside] } else { wanted.env_files.clone() };
+    let given = !wanted.env_files.is_empty();
+    let files = if given { wanted.env_files.clone() } else { vec![beside] };
     // Of several files the later one wins, as with Compose; all lose against what is set already.
     let mut all = BTreeMap::new();
     for path in files {
-        let text = std::fs::read_to_string(&path).map_err(read(&path))?;
+        let text = match text_of(&path) {
+            // The one beside the first file need not be there.
+            Err(error) if !given && error.kind() == std::io::ErrorKind::NotFound => continue,
+            text => text.map_err(read(&path))?,
+        };
         let wrong = |(line, message): (usize, String)| OpenError::Variables { path: path.clone(), line, message };
         all.extend(parse_dotenv(&text, &variables).map_err(wrong)?);
     }
@@ -150,5 +198,28 @@ mod tests {
         assert!(open(&wanted).unwrap_err().to_string().ends_with("bad.env:2: `` is not a variable's name"));
         wanted.files = vec![dir.join("none.yaml")];
         assert!(open(&wanted).unwrap_err().to_string().contains("none.yaml"));
+    }
+
+    #[test]
+    fn files_that_came_along_are_all_there_is() {
+        let tree = Memory::new("")
+            .with(
+                "site/compose.yaml",
+                "services: {web: {image: 'web:${TAG}', configs: [c], environment: [HOME]}}\nconfigs: {c: {file: ../common/c}}\n",
+            )
+            .with("site/.env", "TAG=1\n")
+            .with("common/c", "content")
+            .with("bad/compose.yaml", "services: {web: {image: w, configs: [c]}}\nconfigs: {c: {file: /etc/passwd}}\n");
+        let file = |path: &str| Wanted { files: vec![path.into()], name: Some("site".into()), ..Wanted::default() };
+        let stack = open_in(&file("./site/compose.yaml"), &tree).unwrap().stack;
+        let web = &stack.services["web"];
+        assert_eq!((web.image.as_str(), &stack.configs["c"].files[""]), ("web:1", &b"content".to_vec()));
+        assert!(!web.environment.contains_key("HOME"), "the environment of this process is nobody's business");
+        for absent in ["none.yaml", "../site/compose.yaml", "/etc/passwd"] {
+            let error = open_in(&file(absent), &tree).unwrap_err();
+            assert!(matches!(error, OpenError::Absent { .. }), "{error}");
+        }
+        let error = open_in(&file("bad/compose.yaml"), &tree).unwrap_err().to_string();
+        assert!(error.contains("bad/compose.yaml:2:") && error.contains("/etc/passwd"), "{error}");
     }
 }

@@ -27,8 +27,9 @@ use serde::Serialize;
 use std::fmt;
 
 /// Kinds of resources, in an order in which each comes after those that it may need.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ResourceKind)]
 pub enum Kind {
     /// Neutron network.
     Network,
@@ -118,7 +119,8 @@ impl Kind {
 }
 
 /// Which resource of a yard: unique within it, and the same for as long as it is meant.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, utoipa::ToSchema)]
+#[schema(as = ResourceKey)]
 pub struct Key {
     /// Its kind.
     pub kind: Kind,

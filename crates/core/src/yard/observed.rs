@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// A field's value, in a form that can be compared and read.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
+#[schema(as = FieldValue)]
 pub enum Value {
     /// One text.
     Text(String),

@@ -28,12 +28,13 @@ mod text;
 pub use stacks::{Deployed, ServiceStep, StackStep};
 
 use super::intend::Intended;
-use super::observed::{Observed, Value};
+// `Value` alone is "anything" to utoipa.
+use super::observed::{Observed, Value as FieldValue};
 use super::{Key, Kind};
 use serde::Serialize;
 
 /// What must be done, as a graph of steps.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, utoipa::ToSchema)]
 pub struct Plan {
     /// Name of the yard.
     pub yard: String,
@@ -48,7 +49,8 @@ pub struct Plan {
 }
 
 /// One step.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = PlanStep)]
 pub struct Step {
     /// About what.
     pub key: Key,
@@ -69,8 +71,9 @@ pub struct Step {
 }
 
 /// What a step does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = PlanAction)]
 pub enum Action {
     /// Nothing.
     Keep,
@@ -89,20 +92,22 @@ pub enum Action {
 }
 
 /// A field that differs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = PlanChange)]
 pub struct Change {
     /// The field.
     pub field: &'static str,
     /// What it is.
-    pub from: Value,
+    pub from: FieldValue,
     /// What it should be.
-    pub to: Value,
+    pub to: FieldValue,
     /// Whether that takes a replacement.
     pub replace: bool,
 }
 
 /// Counts of a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, utoipa::ToSchema)]
+#[schema(as = PlanSummary)]
 pub struct Summary {
     /// To make.
     pub create: usize,

@@ -121,3 +121,16 @@ fn which_cloud() {
     let (_dir, s) = sources(&[("OS_CLIENT_CONFIG_FILE", "/nowhere/clouds.yaml")]);
     assert!(CloudConfig::load_from(None, &s).expect_err("no file").to_string().contains("/nowhere"));
 }
+
+#[test]
+fn clouds_have_names() {
+    let (dir, sources) = self::sources(&[("OS_AUTH_URL", "http://x/v3")]);
+    let (names, file) = CloudConfig::names(&sources).expect("names");
+    assert_eq!(file.as_deref(), Some(dir.path().join("clouds.yaml").as_path()));
+    assert_eq!(names.first().map(String::as_str), Some("app"));
+    assert!(names.contains(&"envvars".to_owned()) && names.contains(&"lab".to_owned()), "{names:?}");
+    let other = dir.path().join("other.yaml");
+    fs::write(&other, "clouds: {mine: {auth: {auth_url: 'http://m', token: t}}}").expect("written");
+    let named = Sources { variables: BTreeMap::new(), ..sources }.with_file(Some(&other));
+    assert_eq!(CloudConfig::names(&named).expect("names").0, ["mine"]);
+}

@@ -32,6 +32,15 @@ impl Sources {
         }
     }
 
+    /// The same, but clouds.yaml is this file if one is given.
+    #[must_use]
+    pub fn with_file(mut self, file: Option<&Path>) -> Self {
+        if let Some(file) = file {
+            self.variables.insert("OS_CLIENT_CONFIG_FILE".to_owned(), file.display().to_string());
+        }
+        self
+    }
+
     pub(super) fn var(&self, name: &str) -> Option<String> {
         self.variables.get(name).filter(|v| !v.is_empty()).cloned()
     }
@@ -116,6 +125,11 @@ impl Clouds {
 
     pub(super) fn get(&self, name: &str) -> Option<&Value> {
         self.clouds.get(name)
+    }
+
+    /// The file that was read.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     pub(super) fn file(&self) -> String {

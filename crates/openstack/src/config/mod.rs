@@ -11,7 +11,7 @@ mod files;
 mod yaml;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use edit::{CloudEntry, remove_cloud, upsert_cloud};
@@ -174,6 +174,22 @@ impl CloudConfig {
                     .with_hint(format!("choose with --cloud or OS_CLOUD: {}", many.join(", ")))),
             },
         }
+    }
+
+    /// Names of the clouds that [`CloudConfig::load_from`] finds in given places, sorted, and the file
+    /// that it reads.
+    ///
+    /// # Errors
+    /// As of [`CloudConfig::load`].
+    pub fn names(sources: &Sources) -> Result<(Vec<String>, Option<PathBuf>)> {
+        let files = sources.clouds()?;
+        let mut names = files.names();
+        if sources.variables().is_some() {
+            names.push(sources.var("OS_CLOUD_NAME").unwrap_or_else(|| "envvars".to_owned()));
+        }
+        names.sort();
+        names.dedup();
+        Ok((names, files.path().map(Path::to_owned)))
     }
 
     /// A cloud that is known without any file: what `cloud up` uses.

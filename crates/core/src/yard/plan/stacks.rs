@@ -6,7 +6,7 @@ use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
 
 /// What is done about a stack.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct StackStep {
     /// Its name.
     pub name: String,
@@ -21,7 +21,7 @@ pub struct StackStep {
 }
 
 /// What is done about a service of a stack.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct ServiceStep {
     /// Its name.
     pub name: String,
