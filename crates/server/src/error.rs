@@ -1,5 +1,6 @@
 //! What can go wrong with a yard.
 
+use crate::client::{ClientError, WaitError};
 use stackyard_core::yard::Key;
 use std::fmt;
 use std::path::PathBuf;
@@ -62,6 +63,39 @@ impl Error {
         let doing = doing.into();
         move |source| Self::Cloud { doing, source: Box::new(source) }
     }
+}
+
+/// Why a yard with its stacks could not be brought up or removed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkError {
+    /// There is no server, and one is needed.
+    #[error("{needs}, and no server answers; {start}")]
+    NoServer {
+        /// What needs it.
+        needs: String,
+        /// What to do.
+        start: &'static str,
+        /// What happened to the one that was asked.
+        source: Option<ClientError>,
+    },
+    /// The files of a stack are of no use.
+    #[error("stack {stack}")]
+    Stack {
+        /// The stack.
+        stack: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The cloud.
+    #[error(transparent)]
+    Yard(#[from] Error),
+    /// The server.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Stacks do not come up, or do not go.
+    #[error(transparent)]
+    Wait(#[from] WaitError),
 }
 
 fn list(keys: &[Key]) -> String {

@@ -13,7 +13,8 @@
 //!
 //! The cloud is the state. [`Inventory`] lists a project with a number of requests that does not
 //! depend on how much is in it (but for pages of thousands); marks say what belongs to which yard.
-//! [`Run::apply`] walks a plan's graph in parallel. Every action may be run again: what was made
+//! [`Run::apply`] walks a plan's graph in parallel; [`Bringing`] and [`Removal`] are the whole way,
+//! stacks included, which the command line and the server's own runs go alike. Every action may be run again: what was made
 //! by a request whose answer got lost is found by its mark, what is gone already is fine.
 
 mod act;
@@ -24,6 +25,7 @@ pub mod ca;
 pub mod client;
 mod console;
 pub mod daemon;
+mod declared;
 mod error;
 mod files;
 pub mod hub;
@@ -34,18 +36,24 @@ mod offer;
 mod pools;
 mod preflight;
 mod record;
+mod resource;
+pub mod runs;
 mod ssh;
 pub mod stack;
 mod steady;
+mod work;
 mod yard;
 mod yard_stacks;
 
 pub use apply::Run;
-pub use error::{Error, Failure, Failures};
+pub use declared::DeclaredStacks;
+pub use error::{Error, Failure, Failures, WorkError};
 pub use inventory::{Balancing, Inventory, Owned, Reach, Stored};
 pub use offer::{Offer, Offered};
 pub use pools::{HostService, Member, Newcomer, SshTarget, Ticket};
 pub use preflight::{Choices, Found, preflight};
-pub use record::Records;
+pub use record::{Lock, Records};
+pub use resource::{ResourceNow, ResourceState};
+pub use work::{Bringing, Removal, connect};
 pub use yard::{Session, Swept};
 pub use yard_stacks::YardStacks;

@@ -1,4 +1,4 @@
-//! What the server keeps: hosts, tokens, yards' manifests, stacks, secrets, the audit log.
+//! What the server keeps: hosts, tokens, yards' manifests and runs, stacks, secrets, the audit log.
 //!
 //! SQLite in a file of the state directory, or PostgreSQL by URL; tables, queries and tests are
 //! the same (`$1` is a parameter in both). Nothing here decides anything: who may do what, when
@@ -17,6 +17,7 @@ mod error;
 mod host;
 mod join;
 mod row;
+mod run;
 mod secret;
 mod session;
 mod setting;
@@ -29,11 +30,12 @@ pub use audit::Entry;
 pub use error::Error;
 pub use host::{Drain, Host, NewHost};
 pub use join::{Join, Redeemed};
+pub use run::{NewRun, Run};
 pub use secret::SecretName;
 pub use stack::Stack;
 pub use store::{Database, Store};
 pub use token::Token;
-pub use yard::Yard;
+pub use yard::{Manifest, ManifestName, Yard};
 
 /// Milliseconds since 1970.
 pub type Millis = i64;

@@ -58,6 +58,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/clouds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The clouds of the server's clouds.yaml; their names, and nothing of what is in it
+         * @description The file is read anew each time.
+         */
+        get: operations["cloud_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -340,7 +360,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** All yards */
+        /** All yards, each with its newest run */
         get: operations["yard_list"];
         put?: never;
         post?: never;
@@ -359,11 +379,85 @@ export interface paths {
         };
         /** The manifest of a yard that was last applied */
         get: operations["yard_show"];
-        /** Keeps the manifest of a yard */
+        /** Keeps the manifest of a yard, as the command line does when it has brought it up; nothing is done */
         put: operations["yard_put"];
         post?: never;
-        /** Forgets a yard and its secrets; its hosts and stacks must be gone */
+        /**
+         * Forgets a yard and its secrets; its hosts and stacks must be gone
+         * @description Nothing of it is removed from the cloud: a run that `remove`s does that.
+         */
         delete: operations["yard_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/yards/{yard}/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Whether a manifest has mistakes; no cloud is asked */
+        post: operations["yard_check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/yards/{yard}/manifests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Manifests that a yard has or had, the newest first; also of one that is gone */
+        get: operations["manifest_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/yards/{yard}/manifests/{revision}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A manifest that a yard has or had */
+        get: operations["manifest_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/yards/{yard}/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What bringing a yard to a manifest would do; nothing is changed
+         * @description Also for going back to an earlier manifest (`revision`) and for removing the yard (`remove`).
+         */
+        post: operations["yard_plan"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -381,6 +475,88 @@ export interface paths {
         put?: never;
         /** The public half of a pool's SSH key; the key is made if there is none */
         post: operations["ssh_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/yards/{yard}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Runs of a yard, the newest first */
+        get: operations["run_list"];
+        put?: never;
+        /**
+         * Begins a run: the yard becomes what the wish says
+         * @description Answers when it is under way, with where it can be followed. Nothing was done if the answer is a
+         *     problem: 409 while another run of the yard goes on (also `stackyard up` on the server's machine) or
+         *     if `plan` names another plan, 422 with the mistakes of the manifest, or with what stands in the way.
+         */
+        post: operations["run_begin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/yards/{yard}/runs/{run}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A run with its steps */
+        get: operations["run_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/yards/{yard}/runs/{run}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancels a run: it stops where it is
+         * @description What was made stays; the next run goes on from there.
+         */
+        post: operations["run_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/yards/{yard}/runs/{run}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A run as it goes, as server-sent events
+         * @description The data of each event `step` is a `RunStep`: all steps first, then those that change. Events `run`
+         *     are a `RunDetail` without steps; the one whose run does not go on any more is the last. With
+         *     `Last-Event-ID`, as browsers send it after the connection was lost, only what changed since is told.
+         */
+        get: operations["run_events"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -556,6 +732,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/yards/{yard}/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How a yard stands, as its cloud says now
+         * @description A cloud that does not answer makes no problem of it: the state is `unknown` then, and says why. How its
+         *     stacks stand, `/api/v1/yards/{yard}/stacks` says.
+         */
+        get: operations["yard_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/ca.pem": {
         parameters: {
             query?: never;
@@ -597,6 +794,26 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description How far a step got. */
+        Amount: {
+            /**
+             * Format: int64
+             * @description Done so far, in `unit`.
+             */
+            done: number;
+            /**
+             * Format: int64
+             * @description All there is to do, in `unit`, when it is known.
+             */
+            total?: number | null;
+            /** @description What is counted. */
+            unit: components["schemas"]["AmountUnit"];
+        };
+        /**
+         * @description What an [`Amount`] counts.
+         * @enum {string}
+         */
+        AmountUnit: "bytes" | "items";
         /** @description An entry of the audit log. */
         AuditEntry: {
             /** @description When it began (RFC 3339). */
@@ -614,6 +831,11 @@ export interface components {
             verb: string;
             /** @description Who: `socket`, `token NAME`, `agent YARD/HOST` or `join YARD/HOST`. */
             who: string;
+        };
+        /** @description A cloud that the server knows. */
+        CloudView: {
+            /** @description Its name, for `spec.cloud` of a manifest. */
+            name: string;
         };
         /** @description A container. */
         ContainerReport: {
@@ -765,6 +987,8 @@ export interface components {
              */
             server_id: string | null;
         };
+        /** @description A field's value, in a form that can be compared and read. */
+        FieldValue: string | string[];
         /** @description That the server works. */
         Health: {
             /** @description Always `ok`; a server that does not work answers with a problem. */
@@ -845,12 +1069,60 @@ export interface components {
             /** @description The agent's token, told this once. */
             token: string;
         };
+        /** @description That a manifest has no mistakes. */
+        ManifestChecked: {
+            /** @description Its cloud, if it says. */
+            cloud?: string | null;
+            /** @description The yard's name. */
+            yard: string;
+        };
+        /** @description A manifest with its text. */
+        ManifestText: {
+            /** @description Paths of the files that came with it. What is in them is not told, since it may be secret. */
+            files: string[];
+            /** @description When (RFC 3339). */
+            kept: string;
+            /** @description The text, YAML. */
+            manifest: string;
+            /**
+             * Format: int64
+             * @description Its revision.
+             */
+            revision: number;
+            /** @description Who kept it, as in the audit log; empty if that was not written down. */
+            who: string;
+        };
+        /** @description A manifest that a yard has or had. */
+        ManifestView: {
+            /** @description When (RFC 3339). */
+            kept: string;
+            /**
+             * Format: int64
+             * @description Its revision.
+             */
+            revision: number;
+            /** @description Who kept it, as in the audit log; empty if that was not written down. */
+            who: string;
+        };
         /** @description A token that was just made. */
         MintedToken: {
             /** @description Its id. */
             id: string;
             /** @description The token. It is shown this once. */
             token: string;
+        };
+        /** @description A mistake in a file that was sent. */
+        Mistake: {
+            /** @description Column in characters, from 1. */
+            column?: number | null;
+            /** @description The file: `yard.yaml` is the manifest itself. */
+            file: string;
+            /** @description What to do, as the nearest key that there is. */
+            hint?: string | null;
+            /** @description Line, from 1; absent when only the file is known. */
+            line?: number | null;
+            /** @description What is wrong, with the offending text. */
+            message: string;
         };
         /** @description Permission for one machine that is to be made. */
         NewJoin: {
@@ -906,6 +1178,63 @@ export interface components {
          * @enum {string}
          */
         Phase: "starting" | "updating" | "rolling_back" | "rolled_back" | "paused" | "done";
+        /** @description What must be done, as a graph of steps. */
+        Plan: {
+            /** @description Why it must not be carried out, in words: what cannot be done and was asked for. */
+            refusals?: string[];
+            /** @description What is done about stacks: those that go before the steps, all others after them. */
+            stacks?: components["schemas"]["StackStep"][];
+            /** @description The steps: first those that remove. */
+            steps: components["schemas"]["PlanStep"][];
+            /** @description Name of the yard. */
+            yard: string;
+        };
+        /**
+         * @description What a step does.
+         * @enum {string}
+         */
+        PlanAction: "keep" | "create" | "change" | "await" | "discard" | "recreate" | "remove";
+        /** @description A field that differs. */
+        PlanChange: {
+            /** @description The field. */
+            field: string;
+            /** @description What it is. */
+            from: components["schemas"]["FieldValue"];
+            /** @description Whether that takes a replacement. */
+            replace: boolean;
+            /** @description What it should be. */
+            to: components["schemas"]["FieldValue"];
+        };
+        /** @description One step. */
+        PlanStep: {
+            /** @description What is done. */
+            action: components["schemas"]["PlanAction"];
+            /** @description Indexes of the steps that must have ended well before. */
+            after?: number[];
+            /** @description Fields that differ. */
+            changes?: components["schemas"]["PlanChange"][];
+            /** @description Id of what is there. */
+            id?: string | null;
+            /** @description About what. */
+            key: components["schemas"]["ResourceKey"];
+            /** @description Why, beside the fields. */
+            reasons?: string[];
+        };
+        /** @description Counts of a plan. */
+        PlanSummary: {
+            /** @description To change in place. */
+            change: number;
+            /** @description To make. */
+            create: number;
+            /** @description Unchanged. */
+            keep: number;
+            /** @description To remove. */
+            remove: number;
+            /** @description To replace. */
+            replace: number;
+            /** @description To wait for. */
+            wait: number;
+        };
         /** @description The public half of a pool's key. */
         PoolKey: {
             /** @description As in authorized_keys. */
@@ -915,6 +1244,8 @@ export interface components {
         Problem: {
             /** @description What went wrong, and what to do. */
             detail: string;
+            /** @description Mistakes in files that were sent, with their places. */
+            mistakes?: components["schemas"]["Mistake"][];
             /**
              * Format: int32
              * @description Status of the answer.
@@ -922,6 +1253,26 @@ export interface components {
             status: number;
             /** @description The status in words. */
             title: string;
+        };
+        /** @description What of a quota is in use. Memory is in MiB, `gigabytes` are GiB. */
+        QuotaUse: {
+            /**
+             * Format: int64
+             * @description What there may be; absent without a limit.
+             */
+            limit?: number | null;
+            /** @description Which quota, as the cloud names it. */
+            name: string;
+            /**
+             * Format: int64
+             * @description What the project uses of it.
+             */
+            used: number;
+            /**
+             * Format: int64
+             * @description What the yard uses of it; absent where the cloud does not tell.
+             */
+            yard?: number | null;
         };
         /** @description One container of a service among its like. */
         Replica: {
@@ -986,6 +1337,38 @@ export interface components {
             /** @description What the host has in use. */
             usage: components["schemas"]["Usage"];
         };
+        /** @description Which resource of a yard: unique within it, and the same for as long as it is meant. */
+        ResourceKey: {
+            /** @description Its kind. */
+            kind: components["schemas"]["ResourceKind"];
+            /** @description Its name within the kind. */
+            name: string;
+        };
+        /**
+         * @description Kinds of resources, in an order in which each comes after those that it may need.
+         * @enum {string}
+         */
+        ResourceKind: "network" | "subnet" | "router" | "interface" | "security_group" | "rule" | "keypair" | "volume" | "server_group" | "port" | "server" | "attachment" | "load_balancer" | "object_container" | "floating_ip";
+        /** @description A resource as it stands. */
+        ResourceNow: {
+            /** @description What people want to know: addresses, sizes. */
+            detail: string;
+            /** @description Its id in the cloud. */
+            id?: string | null;
+            /** @description Its kind. */
+            kind: components["schemas"]["ResourceKind"];
+            /** @description Its name within the kind. */
+            name: string;
+            /** @description How it stands, in a word. */
+            state: components["schemas"]["ResourceState"];
+            /** @description More about the state: why it is broken, the cloud's word. */
+            why?: string | null;
+        };
+        /**
+         * @description How a resource stands, in a word.
+         * @enum {string}
+         */
+        ResourceState: "ok" | "missing" | "unwanted" | "differs" | "pending" | "stopped" | "set_apart" | "broken";
         /** @description How often each noun changed since the server started. */
         Revisions: {
             /**
@@ -998,6 +1381,11 @@ export interface components {
              * @description Hosts: joins, connections, reports, drains, removals.
              */
             hosts: number;
+            /**
+             * Format: int64
+             * @description Runs of yards: they begin and end.
+             */
+            runs: number;
             /**
              * Format: int64
              * @description Which start of the server: numbers of different ones cannot be compared.
@@ -1024,6 +1412,88 @@ export interface components {
          * @enum {string}
          */
         Role: "viewer" | "operator" | "admin";
+        /** @description Steps of a run, counted. */
+        RunCounts: {
+            /** @description All. */
+            all: number;
+            /** @description Those that were done. */
+            done: number;
+            /** @description Those that failed. */
+            failed: number;
+        };
+        /** @description A run with its steps. */
+        RunDetail: {
+            /** @description What was said that is of no step. */
+            notes: string[];
+            /** @description The run. */
+            run: components["schemas"]["RunView"];
+            /** @description Its steps. */
+            steps: components["schemas"]["RunStep"][];
+        };
+        /**
+         * @description What a run does.
+         * @enum {string}
+         */
+        RunKind: "up" | "down";
+        /**
+         * @description How a run stands, or ended.
+         * @enum {string}
+         */
+        RunState: "running" | "done" | "failed" | "cancelled" | "interrupted";
+        /** @description A step of a run. */
+        RunStep: {
+            /** @description What is done about it, in a word of the plan; absent for what a plan does not name. */
+            action?: string | null;
+            amount?: components["schemas"]["Amount"] | null;
+            /** @description What is being done, or was done. */
+            doing: string;
+            /** @description Why it failed: what was tried, what the cloud said, and the end of a server's console. */
+            error?: string | null;
+            /** @description What to do. */
+            hint?: string | null;
+            /** @description What was said meanwhile: requests that were sent again, what is waited for. */
+            notes: string[];
+            /**
+             * Format: int64
+             * @description Number of the last change; later changes of any step of the run have greater ones.
+             */
+            seq: number;
+            /** @description How it stands. */
+            state: components["schemas"]["StepState"];
+            /** @description About what, as `server web-1`. */
+            step: string;
+            /**
+             * Format: int64
+             * @description Time that it took, in milliseconds.
+             */
+            took_ms?: number | null;
+        };
+        /** @description A run of a yard. */
+        RunView: {
+            /** @description When (RFC 3339). */
+            began: string;
+            /** @description When it ended (RFC 3339). */
+            ended?: string | null;
+            /** @description Why it did not end well. */
+            error?: string | null;
+            /** @description Its id; ids grow with time. */
+            id: string;
+            /** @description What it does. */
+            kind: components["schemas"]["RunKind"];
+            /**
+             * Format: int64
+             * @description Revision of the manifest; none for a removal.
+             */
+            revision?: number | null;
+            /** @description How it stands, or ended. */
+            state: components["schemas"]["RunState"];
+            /** @description Steps, and how many of them were done and failed. */
+            steps: components["schemas"]["RunCounts"];
+            /** @description Who began it, as in the audit log. */
+            who: string;
+            /** @description The yard. */
+            yard: string;
+        };
         /** @description The value of a secret. */
         SecretValue: {
             /** @description The value. */
@@ -1085,6 +1555,15 @@ export interface components {
             running: number;
             /** @description What is not as it should be. */
             why?: string | null;
+        };
+        /** @description What is done about a service of a stack. */
+        ServiceStep: {
+            /** @description What is done: one of `create`, `change`, `remove`. */
+            action: components["schemas"]["PlanAction"];
+            /** @description Its name. */
+            name: string;
+            /** @description The parts of it that differ. */
+            parts?: string[];
         };
         /** @description Who calls. */
         SessionView: {
@@ -1180,6 +1659,17 @@ export interface components {
              */
             version: number;
         };
+        /** @description What is done about a stack. */
+        StackStep: {
+            /** @description What is done: one of `keep`, `create`, `change`, `await`, `remove`. */
+            action: components["schemas"]["PlanAction"];
+            /** @description Its name. */
+            name: string;
+            /** @description Why, beside the services. */
+            reasons?: string[];
+            /** @description Services that are made, changed or removed. */
+            services?: components["schemas"]["ServiceStep"][];
+        };
         /** @description A version of a stack: what was deployed once. */
         StackVersion: {
             /**
@@ -1220,6 +1710,11 @@ export interface components {
          * @enum {string}
          */
         Standing: "converged" | "working" | "failing" | "failed";
+        /**
+         * @description How a step of a run stands.
+         * @enum {string}
+         */
+        StepState: "waiting" | "running" | "done" | "failed" | "skipped";
         /** @description A token, without the token. */
         TokenView: {
             /** @description When it was made (RFC 3339). */
@@ -1268,8 +1763,49 @@ export interface components {
             /** @description Version of Stackyard. */
             version: string;
         };
+        /** @description What would be done. */
+        YardPlan: {
+            /** @description Why it cannot be carried out. */
+            blockers: string[];
+            /** @description The cloud. */
+            cloud: string;
+            /** @description Names this plan, for the run that is to carry out no other. */
+            digest: string;
+            /** @description There is nothing to do. */
+            noop: boolean;
+            /** @description The plan, with the steps that keep what is there. */
+            plan: components["schemas"]["Plan"];
+            /** @description Counts of its steps. */
+            summary: components["schemas"]["PlanSummary"];
+            /** @description What in the files has no effect. */
+            warnings: string[];
+        };
+        /**
+         * @description How a yard stands, in a word.
+         * @enum {string}
+         */
+        YardState: "ok" | "working" | "differs" | "failing" | "unknown";
+        /** @description How a yard stands. */
+        YardStatus: {
+            /** @description Its cloud. */
+            cloud?: string | null;
+            /** @description Why nothing is known. */
+            error?: string | null;
+            /** @description When the cloud was asked (RFC 3339). */
+            looked: string;
+            /** @description The project's quotas, as far as the cloud tells them. */
+            quotas: components["schemas"]["QuotaUse"][];
+            /** @description Its resources; without rules of security groups. */
+            resources: components["schemas"]["ResourceNow"][];
+            /** @description How it stands, in a word. */
+            state: components["schemas"]["YardState"];
+            /** @description The yard. */
+            yard: string;
+        };
         /** @description A yard. */
         YardView: {
+            /** @description Its cloud, if the manifest says. */
+            cloud?: string | null;
             /** @description Its name. */
             name: string;
             /**
@@ -1277,8 +1813,36 @@ export interface components {
              * @description Grows with each change of the manifest; also the entity tag.
              */
             revision: number;
+            run?: components["schemas"]["RunView"] | null;
             /** @description When it was last changed (RFC 3339). */
             updated: string;
+        };
+        /**
+         * @description What a yard is to be: as `manifest` says, or as it was at `revision`, or gone (`remove`).
+         *
+         *     Files that the manifest names (`compose: ./site/compose.yaml`) come along in `files`, by their paths
+         *     relative to it. Nothing else is read: no file, no variable and no program of the server's machine.
+         */
+        YardWish: {
+            /** @description Files that it names: text by path. */
+            files?: {
+                [key: string]: string;
+            };
+            /** @description The manifest, YAML. */
+            manifest?: string | null;
+            /**
+             * @description Digest of the plan that somebody said yes to: if something else would be done by now, nothing
+             *     is.
+             */
+            plan?: string | null;
+            /** @description Remove the yard. */
+            remove?: boolean;
+            /**
+             * Format: int64
+             * @description A revision that the yard had. Beside `manifest`, only the files of it are meant, where `files`
+             *     has no other.
+             */
+            revision?: number | null;
         };
     };
     responses: never;
@@ -1364,6 +1928,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AuditEntry"][];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cloud_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CloudView"][];
+                };
+            };
+            /** @description clouds.yaml cannot be read */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
                 };
             };
             "4XX": {
@@ -2019,7 +2619,13 @@ export interface operations {
     };
     yard_delete: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description Only that there is such a yard, as after the command line removed it: secrets stay, and hosts and
+                 *     stacks are not looked at.
+                 */
+                record?: boolean;
+            };
             header?: {
                 /** @description revision that is to be removed */
                 "If-Match"?: string | null;
@@ -2036,6 +2642,148 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    yard_check: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                yard: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["YardWish"];
+                "application/yaml": string;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ManifestChecked"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    manifest_list: {
+        parameters: {
+            query?: {
+                /** @description Only manifests of smaller revisions than this. */
+                before?: number;
+                /** @description So many at most, 1 to 200. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                yard: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ManifestView"][];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    manifest_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description its revision */
+                revision: number;
+                yard: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ManifestText"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    yard_plan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                yard: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["YardWish"];
+                "application/yaml": string;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["YardPlan"];
+                };
+            };
+            /** @description the cloud does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
             };
             "4XX": {
                 headers: {
@@ -2095,6 +2843,182 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PoolKey"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    run_list: {
+        parameters: {
+            query?: {
+                /** @description Only runs older than the one with this id. */
+                before?: string;
+                /** @description So many at most, 1 to 200. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                yard: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunView"][];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    run_begin: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description revision of the yard's manifest that is to be changed */
+                "If-Match"?: string | null;
+                /** @description `*`: there must be no such yard */
+                "If-None-Match"?: string | null;
+            };
+            path: {
+                yard: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["YardWish"];
+                "application/yaml": string;
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    /** @description the run */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunView"];
+                };
+            };
+            /** @description the cloud does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    run_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                yard: string;
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    run_cancel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                yard: string;
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description it is told to stop */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    run_events: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id of the last event that was seen */
+                "Last-Event-ID"?: string | null;
+            };
+            path: {
+                yard: string;
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["RunStep"];
                 };
             };
             "4XX": {
@@ -2522,6 +3446,35 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    yard_status: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                yard: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["YardStatus"];
+                };
             };
             "4XX": {
                 headers: {

@@ -2,6 +2,7 @@
 
 use crate::auth::Limiter;
 use crate::hub::Hub;
+use crate::runs::Runs;
 use crate::stack::Stacks;
 use stackyard_store::Store;
 use std::collections::BTreeSet;
@@ -19,6 +20,7 @@ pub(crate) struct Inner {
     pub store: Store,
     pub hub: Hub,
     pub stacks: Stacks,
+    pub runs: Runs,
     pub limiter: Limiter,
     /// State directory of the server.
     pub dir: PathBuf,
@@ -69,6 +71,11 @@ impl App {
     /// The stacks.
     pub fn stacks(&self) -> &Stacks {
         &self.0.stacks
+    }
+
+    /// Runs of yards.
+    pub fn runs(&self) -> &Runs {
+        &self.0.runs
     }
 
     pub(crate) fn limiter(&self) -> &Limiter {

@@ -19,8 +19,8 @@ pub(crate) async fn record(State(app): State<App>, request: Request, next: Next)
     let who = request.extensions().get::<Caller>().and_then(Caller::who);
     let path = request.extensions().get::<MatchedPath>().map(|p| p.as_str().to_owned());
     // To plan is to ask, with a body that is too large for a query.
-    let plans = path.as_deref().is_some_and(|p| p.ends_with("/plan"));
-    let reads = plans || matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    let asks = path.as_deref().is_some_and(|p| p.ends_with("/plan") || p.ends_with("/check"));
+    let reads = asks || matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
     let (Some(who), Some(path), false) = (who, path, reads) else { return next.run(request).await };
     let verb = format!("{} {path}", request.method());
     match app.store().audit_begin(now(), &who, &verb, request.uri().path()).await {

@@ -37,6 +37,8 @@ pub struct Revisions {
     pub stacks: u64,
     /// Manifests of yards.
     pub yards: u64,
+    /// Runs of yards: they begin and end.
+    pub runs: u64,
     /// Tokens.
     pub tokens: u64,
     /// The audit log.
@@ -46,7 +48,7 @@ pub struct Revisions {
 /// What is watched, in the order of [`Revisions`].
 struct Watched {
     started: i64,
-    all: [watch::Receiver<u64>; 5],
+    all: [watch::Receiver<u64>; 6],
     stopping: watch::Receiver<bool>,
     first: bool,
 }
@@ -59,6 +61,7 @@ impl Watched {
             app.hub().changes(),
             app.stacks().revisions(),
             changes.yards.subscribe(),
+            app.runs().revisions(),
             changes.tokens.subscribe(),
             changes.audit.subscribe(),
         ];
@@ -68,20 +71,21 @@ impl Watched {
     /// The next numbers; nothing when the server stops.
     async fn next(&mut self) -> Option<Revisions> {
         if !self.first {
-            let [hosts, stacks, yards, tokens, audit] = &mut self.all;
+            let [hosts, stacks, yards, runs, tokens, audit] = &mut self.all;
             tokio::select! {
                 _ = self.stopping.wait_for(|stop| *stop) => return None,
                 changed = hosts.changed() => changed.ok()?,
                 changed = stacks.changed() => changed.ok()?,
                 changed = yards.changed() => changed.ok()?,
+                changed = runs.changed() => changed.ok()?,
                 changed = tokens.changed() => changed.ok()?,
                 changed = audit.changed() => changed.ok()?,
             }
             tokio::time::sleep(GATHER).await;
         }
         self.first = false;
-        let [hosts, stacks, yards, tokens, audit] = self.all.each_mut().map(|r| *r.borrow_and_update());
-        Some(Revisions { server: self.started, hosts, stacks, yards, tokens, audit })
+        let [hosts, stacks, yards, runs, tokens, audit] = self.all.each_mut().map(|r| *r.borrow_and_update());
+        Some(Revisions { server: self.started, hosts, stacks, yards, runs, tokens, audit })
     }
 }
 

@@ -11,10 +11,12 @@
 mod agent;
 mod app;
 mod audit;
+mod cloud;
 mod event;
 pub(crate) mod host;
 pub(crate) mod install;
 pub(crate) mod join;
+mod mistake;
 mod problem;
 mod secret;
 mod server;
@@ -24,13 +26,18 @@ mod stack;
 mod stack_stream;
 mod token;
 mod yard;
+mod yard_plan;
+mod yard_run;
+mod yard_status;
 
 pub use app::App;
 pub(crate) use app::{Changes, Inner};
 pub use audit::AuditEntry;
+pub use cloud::CloudView;
 pub use event::Revisions;
 pub use host::{Drain, HostView};
 pub use join::{JoinTicket, NewJoin};
+pub use mistake::Mistake;
 pub use problem::Problem;
 pub use secret::{SecretValue, SecretView};
 pub use server::{Health, ServerView, Version};
@@ -39,7 +46,10 @@ pub use ssh::{PoolKey, SshDisk, SshEvent, SshJoin};
 pub use stack::{StackChange, StackDeploy, StackScale, StackVersion, StackView};
 pub use stack_stream::{ExecInput, ExecOutput, StackLine};
 pub use token::{MintedToken, NewToken, TokenView};
-pub use yard::YardView;
+pub use yard::{ManifestText, ManifestView, YardView};
+pub use yard_plan::{ManifestChecked, YardPlan, YardWish};
+pub use yard_run::{RunCounts, RunDetail, RunView};
+pub use yard_status::{QuotaUse, YardState, YardStatus};
 
 pub(crate) use problem::{Body, Path, Query};
 
@@ -89,7 +99,11 @@ fn documented() -> OpenApiRouter<App> {
         .merge(event::routes())
         .merge(join::routes())
         .merge(host::routes())
+        .merge(cloud::routes())
         .merge(yard::routes())
+        .merge(yard_plan::routes())
+        .merge(yard_run::routes())
+        .merge(yard_status::routes())
         .merge(stack::routes())
         .merge(stack_stream::routes())
         .merge(secret::routes())

@@ -1,5 +1,6 @@
 //! Errors as the API tells them: problem details (RFC 9457).
 
+use super::Mistake;
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection, StringRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -20,16 +21,19 @@ pub struct Problem {
     pub title: String,
     /// What went wrong, and what to do.
     pub detail: String,
+    /// Mistakes in files that were sent, with their places.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mistakes: Vec<Mistake>,
     /// Seconds after which to try again.
     #[serde(skip)]
-    retry_after: Option<u64>,
+    pub(super) retry_after: Option<u64>,
 }
 
 impl Problem {
     /// A problem with `status`.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error").to_owned();
-        Self { status: status.as_u16(), title, detail: detail.into(), retry_after: None }
+        Self { status: status.as_u16(), title, detail: detail.into(), mistakes: Vec::new(), retry_after: None }
     }
 
     /// 400: what was sent cannot be used.
@@ -55,6 +59,17 @@ impl Problem {
     /// 409: not as things are.
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, detail)
+    }
+
+    /// 412: a yard was changed by somebody else since it was read.
+    pub fn changed(yard: &str) -> Self {
+        let detail = format!("yard {yard} was changed by somebody else meanwhile; read it again");
+        Self::new(StatusCode::PRECONDITION_FAILED, detail)
+    }
+
+    /// 422: it can be read, and makes no sense.
+    pub fn unprocessable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     }
 
     /// 429: later.
@@ -159,6 +174,10 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // No name has one, and PostgreSQL takes none.
+        if parts.uri.path().contains("%00") {
+            return Err(Problem::bad("a path has no NUL"));
+        }
         let axum::extract::Path(path) = axum::extract::Path::from_request_parts(parts, state).await?;
         Ok(Self(path))
     }

@@ -1,13 +1,18 @@
-//! Yards: the manifest that was last applied.
+//! Yards: the manifest that was last applied, and those before it.
 
-use super::{App, Changes, Path, Problem, now, time};
+use super::yard_run::{RunView, current};
+use super::{App, Changes, Path, Problem, Query, now, time};
 use crate::auth::{Operator, Viewer};
+use crate::runs::FILE;
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::StringRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use stackyard_catalog::manifest;
+use stackyard_store::{Manifest, ManifestName, Yard};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -21,6 +26,49 @@ pub struct YardView {
     pub revision: i64,
     /// When it was last changed (RFC 3339).
     pub updated: String,
+    /// Its cloud, if the manifest says.
+    #[serde(default)]
+    pub cloud: Option<String>,
+    /// Its newest run, if the server has carried any out.
+    #[serde(default)]
+    pub run: Option<RunView>,
+}
+
+/// A manifest that a yard has or had.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ManifestView {
+    /// Its revision.
+    pub revision: i64,
+    /// Who kept it, as in the audit log; empty if that was not written down.
+    pub who: String,
+    /// When (RFC 3339).
+    pub kept: String,
+}
+
+/// A manifest with its text.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ManifestText {
+    /// Its revision.
+    pub revision: i64,
+    /// Who kept it, as in the audit log; empty if that was not written down.
+    pub who: String,
+    /// When (RFC 3339).
+    pub kept: String,
+    /// The text, YAML.
+    pub manifest: String,
+    /// Paths of the files that came with it. What is in them is not told, since it may be secret.
+    pub files: Vec<String>,
+}
+
+/// A page of a list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Page {
+    /// Only manifests of smaller revisions than this.
+    before: Option<i64>,
+    /// So many at most, 1 to 200.
+    #[param(default = 50, minimum = 1, maximum = 200)]
+    limit: Option<u32>,
 }
 
 fn tag(revision: i64) -> [(header::HeaderName, String); 1] {
@@ -29,7 +77,7 @@ fn tag(revision: i64) -> [(header::HeaderName, String); 1] {
 
 /// Revision that a caller wants to change: `If-Match: "7"`, or `If-None-Match: *` for one that
 /// must not be there yet (RFC 9110, section 13.1).
-fn expected(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+pub(super) fn expected(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     let text = |name| headers.get(name).map(|v| v.to_str().unwrap_or_default().trim());
     match (text(header::IF_MATCH), text(header::IF_NONE_MATCH)) {
         (None | Some("*"), None) => Ok(None),
@@ -45,11 +93,6 @@ fn expected(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     }
 }
 
-fn changed(yard: &str) -> Problem {
-    let detail = format!("yard {yard} was changed by somebody else meanwhile; read it again");
-    Problem::new(StatusCode::PRECONDITION_FAILED, detail)
-}
-
 /// Whether a text can name a yard or one of its things.
 pub(super) fn check_name(what: &str, name: &str) -> Result<(), Problem> {
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -61,13 +104,31 @@ pub(super) fn check_name(what: &str, name: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// All yards
+impl From<Yard> for YardView {
+    fn from(yard: Yard) -> Self {
+        let cloud = manifest::gist(FILE, &yard.manifest).ok().and_then(|g| g.cloud);
+        Self { name: yard.name, revision: yard.revision, updated: time(yard.updated), cloud, run: None }
+    }
+}
+
+impl From<ManifestName> for ManifestView {
+    fn from(name: ManifestName) -> Self {
+        Self { revision: name.revision, who: name.who, kept: time(name.kept) }
+    }
+}
+
+/// All yards, each with its newest run
 #[utoipa::path(get, path = "/api/v1/yards", tag = "yard", security(("token" = [])),
     responses((status = 200, body = Vec<YardView>), (status = "4XX", body = Problem)))]
 async fn yard_list(_: Viewer, State(app): State<App>) -> Result<Json<Vec<YardView>>, Problem> {
-    let yards = app.store().yards().await?;
-    let yards = yards.into_iter().map(|y| YardView { name: y.name, revision: y.revision, updated: time(y.updated) });
-    Ok(Json(yards.collect()))
+    let (yards, runs) = (app.store().yards().await?, app.store().last_runs().await?);
+    let mut runs: BTreeMap<String, RunView> =
+        runs.into_iter().map(|r| (r.new.yard.clone(), current(&app, r).into())).collect();
+    let view = |yard: Yard| {
+        let run = runs.remove(&yard.name);
+        YardView { run, ..YardView::from(yard) }
+    };
+    Ok(Json(yards.into_iter().map(view).collect()))
 }
 
 /// The manifest of a yard that was last applied
@@ -82,7 +143,39 @@ async fn yard_show(_: Viewer, State(app): State<App>, Path(yard): Path<String>) 
     Ok((tag(found.revision), kind, found.manifest).into_response())
 }
 
-/// Keeps the manifest of a yard
+/// Manifests that a yard has or had, the newest first; also of one that is gone
+#[utoipa::path(get, path = "/api/v1/yards/{yard}/manifests", tag = "yard", params(Page), security(("token" = [])),
+    responses((status = 200, body = Vec<ManifestView>), (status = "4XX", body = Problem)))]
+async fn manifest_list(
+    _: Viewer,
+    State(app): State<App>,
+    Path(yard): Path<String>,
+    Query(page): Query<Page>,
+) -> Result<Json<Vec<ManifestView>>, Problem> {
+    let limit = page.limit.unwrap_or(50).clamp(1, 200);
+    let all = app.store().manifests(&yard, page.before, limit).await?;
+    Ok(Json(all.into_iter().map(ManifestView::from).collect()))
+}
+
+/// A manifest that a yard has or had
+#[utoipa::path(get, path = "/api/v1/yards/{yard}/manifests/{revision}", tag = "yard", security(("token" = [])),
+    params(("revision" = i64, Path, description = "its revision")),
+    responses((status = 200, body = ManifestText), (status = "4XX", body = Problem)))]
+async fn manifest_show(
+    _: Viewer,
+    State(app): State<App>,
+    Path((yard, revision)): Path<(String, i64)>,
+) -> Result<Json<ManifestText>, Problem> {
+    match app.store().manifest(&yard, revision).await? {
+        Some(Manifest { name, text, files }) => {
+            let ManifestView { revision, who, kept } = name.into();
+            Ok(Json(ManifestText { revision, who, kept, manifest: text, files: files.into_keys().collect() }))
+        }
+        None => Err(Problem::not_found(format!("yard {yard} has no manifest of revision {revision}"))),
+    }
+}
+
+/// Keeps the manifest of a yard, as the command line does when it has brought it up; nothing is done
 #[utoipa::path(put, path = "/api/v1/yards/{yard}", tag = "yard", security(("token" = [])),
     params(("If-Match" = Option<String>, Header, description = "revision that is to be changed"),
         ("If-None-Match" = Option<String>, Header, description = "`*`: there must be none")),
@@ -90,7 +183,7 @@ async fn yard_show(_: Viewer, State(app): State<App>, Path(yard): Path<String>) 
     responses((status = 200, body = YardView, headers(("ETag" = String, description = "new revision"))),
         (status = "4XX", body = Problem)))]
 async fn yard_put(
-    _: Operator,
+    Operator(caller): Operator,
     State(app): State<App>,
     Path(yard): Path<String>,
     headers: HeaderMap,
@@ -98,46 +191,74 @@ async fn yard_put(
 ) -> Result<Response, Problem> {
     let manifest = manifest?;
     check_name("yard", &yard)?;
-    let now = now();
-    match app.store().keep_yard(&yard, &manifest, expected(&headers)?, now).await? {
+    if manifest.contains('\0') {
+        return Err(Problem::bad("a manifest is text without NUL"));
+    }
+    let (now, who) = (now(), caller.who().unwrap_or_default());
+    let kept = app.store().keep_yard(&yard, &manifest, &BTreeMap::new(), &who, expected(&headers)?, now).await?;
+    match kept {
         Some(revision) => {
             Changes::note(&app.inner().changes.yards);
-            let view = YardView { name: yard, revision, updated: time(now) };
+            let view = YardView::from(Yard { name: yard, manifest, revision, updated: now });
             Ok((tag(revision), Json(view)).into_response())
         }
-        None => Err(changed(&yard)),
+        None => Err(Problem::changed(&yard)),
     }
 }
 
+/// What is forgotten.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Forget {
+    /// Only that there is such a yard, as after the command line removed it: secrets stay, and hosts and
+    /// stacks are not looked at.
+    #[serde(default)]
+    record: bool,
+}
+
 /// Forgets a yard and its secrets; its hosts and stacks must be gone
+///
+/// Nothing of it is removed from the cloud: a run that `remove`s does that.
 #[utoipa::path(delete, path = "/api/v1/yards/{yard}", tag = "yard", security(("token" = [])),
-    params(("If-Match" = Option<String>, Header, description = "revision that is to be removed")),
+    params(Forget, ("If-Match" = Option<String>, Header, description = "revision that is to be removed")),
     responses((status = 204), (status = "4XX", body = Problem)))]
 async fn yard_delete(
     _: Operator,
     State(app): State<App>,
     Path(yard): Path<String>,
+    Query(forget): Query<Forget>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let store = app.store();
+    if app.runs().of(&yard).is_some() {
+        return Err(Problem::conflict(format!("a run of yard {yard} goes on; wait for it, or cancel it")));
+    }
+    let (store, at) = (app.store(), expected(&headers)?);
+    if forget.record && store.yard_is_gone(&yard, at).await? {
+        Changes::note(&app.inner().changes.yards);
+        return Ok(StatusCode::NO_CONTENT);
+    }
     let (hosts, stacks) = (store.hosts(Some(&yard), None).await?, store.stacks(Some(&yard)).await?);
-    if !hosts.is_empty() || !stacks.is_empty() {
+    if !forget.record && !(hosts.is_empty() && stacks.is_empty()) {
         let names = hosts.iter().map(|h| format!("host {}", h.name));
         let names: Vec<String> = names.chain(stacks.iter().map(|s| format!("stack {}", s.name))).collect();
         return Err(Problem::conflict(format!("yard {yard} still has {}; remove them first", names.join(", "))));
     }
-    if store.forget_yard(&yard, expected(&headers)?).await? {
+    if !forget.record && store.forget_yard(&yard, at).await? {
         Changes::note(&app.inner().changes.yards);
         return Ok(StatusCode::NO_CONTENT);
     }
     match store.yard(&yard).await? {
-        Some(_) => Err(changed(&yard)),
+        Some(_) => Err(Problem::changed(&yard)),
         None => Err(Problem::not_found(format!("there is no yard {yard}"))),
     }
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(yard_list)).routes(routes!(yard_show, yard_put, yard_delete))
+    OpenApiRouter::new()
+        .routes(routes!(yard_list))
+        .routes(routes!(yard_show, yard_put, yard_delete))
+        .routes(routes!(manifest_list))
+        .routes(routes!(manifest_show))
 }
 
 #[cfg(test)]

@@ -42,6 +42,15 @@ impl Client {
         self.json(request.body(manifest.to_owned()), &format!("keeping yard {yard}")).await
     }
 
+    /// Forgets that there is a yard; its secrets stay.
+    ///
+    /// # Errors
+    /// [`ClientError`]; its status is 404 if there was none.
+    pub async fn yard_is_gone(&self, yard: &str) -> Result<(), ClientError> {
+        let path = format!("/api/v1/yards/{}?record=true", segment(yard));
+        self.delete(&path, &format!("forgetting yard {yard}")).await
+    }
+
     /// Forgets a yard and its secrets.
     ///
     /// # Errors

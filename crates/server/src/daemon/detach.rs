@@ -96,6 +96,10 @@ fn same(dir: &Path, asked: &Settings, view: ServerView) -> Result<Detached, Daem
     if asked.lost_after.is_some() && asked.lost_after != runs.lost_after {
         differs.push(format!("--lost-after {}", runs.lost_after.unwrap_or(DEFAULT_LOST_AFTER)));
     }
+    if asked.clouds.is_some() && asked.clouds != runs.clouds {
+        let clouds = runs.clouds.as_ref().map(|c| format!("--clouds {}", c.display()));
+        differs.push(clouds.unwrap_or_else(|| "no --clouds".to_owned()));
+    }
     if asked.database.is_some() && asked.database != runs.database {
         differs.push(format!("the database {}", view.database));
     }

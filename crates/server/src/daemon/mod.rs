@@ -26,8 +26,10 @@ use crate::auth::Limiter;
 use crate::ca::{Ca, CaError};
 use crate::files;
 use crate::hub::{Hub, Timing};
+use crate::runs::Runs;
 use crate::stack::Stacks;
 use settings::{names, url};
+use stackyard_openstack::Sources;
 use stackyard_store::{Database, Store};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -154,6 +156,8 @@ pub struct Server {
     tasks: JoinSet<()>,
     lost: watch::Receiver<bool>,
     socket: PathBuf,
+    /// Runs of yards end with it.
+    _life: watch::Sender<()>,
     _lock: Lock,
 }
 
@@ -193,10 +197,14 @@ impl Server {
         let hub = Hub::new(store.clone(), timing);
         let grace = Duration::from_secs(u64::from(settings.lost_after.unwrap_or(DEFAULT_LOST_AFTER)));
         let stacks = Stacks::new(store.clone(), hub.clone(), grace);
+        let sources = Sources::of_process().with_file(settings.clouds.as_deref());
+        let (life, alive) = watch::channel(());
+        let runs = Runs::open(store.clone(), home, sources, alive).await?;
         let app = App::new(api::Inner {
             store,
             hub,
             stacks: stacks.clone(),
+            runs,
             limiter: Limiter::default(),
             dir: dir.clone(),
             url: url(&settings, &listening),
@@ -228,7 +236,7 @@ impl Server {
         let (losing, lost) = watch::channel(false);
         tasks.spawn(watch_store(app.clone(), losing, stopping));
         tracing::info!(listen = ?listening, url = app.inner().url, database = app.store().database(), "the server runs");
-        Ok(Self { app, listening, stop, tasks, lost, socket, _lock: lock })
+        Ok(Self { app, listening, stop, tasks, lost, socket, _life: life, _lock: lock })
     }
 
     /// Addresses that it listens on.
@@ -252,6 +260,7 @@ impl Server {
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         self.app.inner().stopping.send_replace(true);
+        self.app.runs().stop().await;
         self.app.hub().close();
         while self.tasks.join_next().await.is_some() {}
         // What was accepted before runs on for a moment in tasks of its own.

@@ -29,6 +29,10 @@ pub struct Settings {
     /// elsewhere. [`DEFAULT_LOST_AFTER`] if absent.
     #[serde(default)]
     pub lost_after: Option<u32>,
+    /// The clouds.yaml in which yards' clouds are found; as [`stackyard_openstack::CloudConfig::load`]
+    /// finds it if absent.
+    #[serde(default)]
+    pub clouds: Option<PathBuf>,
 }
 
 /// Shows no password.
@@ -37,7 +41,7 @@ impl std::fmt::Debug for Settings {
         let database = self.database.as_ref().map(|url| stackyard_store::Database::Url(url.clone()));
         let mut out = f.debug_struct("Settings");
         out.field("listen", &self.listen).field("names", &self.names).field("database", &database);
-        out.field("lost_after", &self.lost_after).finish()
+        out.field("lost_after", &self.lost_after).field("clouds", &self.clouds).finish()
     }
 }
 
@@ -61,7 +65,7 @@ impl Settings {
         let listen = if self.listen.is_empty() { last.listen } else { self.listen };
         let names = if self.names.is_empty() { last.names } else { self.names };
         let (database, lost_after) = (self.database.or(last.database), self.lost_after.or(last.lost_after));
-        Self { listen, names, database, lost_after }
+        Self { listen, names, database, lost_after, clouds: self.clouds.or(last.clouds) }
     }
 }
 
@@ -144,11 +148,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(Settings::last(dir.path()).unwrap(), Settings::default());
         let database = Some("postgres://me:pw@h/d".to_owned());
-        let first = Settings { database, lost_after: Some(300), ..settings(&["0.0.0.0:1"], &["a"]) };
+        let clouds = Some(PathBuf::from("/etc/openstack/clouds.yaml"));
+        let first = Settings { database, lost_after: Some(300), clouds, ..settings(&["0.0.0.0:1"], &["a"]) };
         first.keep(dir.path()).unwrap();
         let next = settings(&["0.0.0.0:2"], &[]).or(Settings::last(dir.path()).unwrap());
         assert_eq!((next.listen, next.names), (settings(&["0.0.0.0:2"], &[]).listen, vec!["a".to_owned()]));
         assert_eq!((next.database, next.lost_after), (first.database.clone(), Some(300)));
+        assert_eq!(next.clouds, first.clouds);
         assert!(!format!("{first:?}").contains("pw"));
     }
 }

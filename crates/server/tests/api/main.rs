@@ -9,5 +9,6 @@ mod join;
 mod life;
 mod nouns;
 mod roles;
+mod runs;
 mod stacks;
 mod support;

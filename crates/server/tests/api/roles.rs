@@ -5,6 +5,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use stackyard_server::auth::Role;
 use stackyard_server::stack::Deployment;
+use stackyard_store::NewRun;
 
 /// What a caller is told who may not.
 const REFUSED: [StatusCode; 2] = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
@@ -44,6 +45,19 @@ async fn nobody_does_what_is_not_theirs() {
     running.admin.set_secret("shop", "key", "geheim").await.unwrap();
     running.admin.pool_key("shop", "web").await.unwrap();
     let stack = stackyard_core::stack::Stack { name: "site".into(), ..Default::default() };
+    let run = NewRun {
+        id: "0197-run".to_owned(),
+        yard: "shop".to_owned(),
+        kind: "up".to_owned(),
+        revision: None,
+        who: "ann".to_owned(),
+        began: 1_000,
+        state: "done".to_owned(),
+    };
+    let store = running.server.app().store();
+    store.begin_run(&run, &json!({"steps": [], "notes": []})).await.unwrap();
+    store.end_run(&run.id, "done", None, &json!({"steps": [], "notes": []}), 2_000).await.unwrap();
+    let revision = store.yard("shop").await.unwrap().unwrap().revision.to_string();
     let deployment = Deployment { stack, pool: None, declared: false };
     running.server.app().stacks().deploy("shop", deployment).await.unwrap();
     let (viewer, operator, admin) = (
@@ -61,6 +75,8 @@ async fn nobody_does_what_is_not_theirs() {
             .replace("{stack}", "site")
             .replace("{id}", &victim.host)
             .replace("{pool}", "web")
+            .replace("{run}", "0197-run")
+            .replace("{revision}", &revision)
             .replace("{arch}", "amd64");
         let (verb, body) = (method.to_uppercase(), json!({}));
         let body = (method != "get" && method != "delete").then_some(&body);

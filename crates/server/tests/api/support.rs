@@ -6,6 +6,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
 use stackyard_core::agent::{Facts, JoinRequest, Joined, PROTOCOL, ToAgent, ToServer};
+use stackyard_fake::Fake;
 use stackyard_server::api::{JoinTicket, NewJoin, NewToken};
 use stackyard_server::auth::Role;
 use stackyard_server::client::Client;
@@ -38,6 +39,24 @@ pub struct Running {
 impl Running {
     pub async fn start() -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), Timing::default()).await
+    }
+
+    /// One that knows the cloud `fake`.
+    pub async fn start_with_cloud(fake: &Fake) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let clouds = home.path().join("clouds.yaml");
+        let text = format!(
+            "clouds:\n  fake:\n    auth: {{auth_url: \"{}\", username: u, password: p, project_name: p, \
+             user_domain_name: Default, project_domain_name: Default}}\n    region_name: R\n",
+            fake.auth_url()
+        );
+        std::fs::write(&clouds, text).unwrap();
+        // As if it had been told last time.
+        let settings =
+            Settings { clouds: Some(clouds), listen: vec!["127.0.0.1:0".parse().unwrap()], ..Settings::default() };
+        std::fs::create_dir(home.path().join("server")).unwrap();
+        std::fs::write(home.path().join("server/settings.json"), serde_json::to_vec(&settings).unwrap()).unwrap();
+        Self::start_in(home, Timing::default()).await
     }
 
     pub async fn start_in(home: TempDir, timing: Timing) -> Self {

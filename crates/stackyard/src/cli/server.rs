@@ -8,6 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use stackyard_server::client::Client;
 use stackyard_server::daemon::{self, DEFAULT_LISTEN, Detached, Server, Settings};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
@@ -36,6 +37,12 @@ pub struct Args {
     /// elsewhere [default: as last time, else 60]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(5..=86_400))]
     lost_after: Option<u32>,
+
+    /// The clouds.yaml with the clouds of yards that the server brings up [default: as last time, else
+    /// OS_CLIENT_CONFIG_FILE, then clouds.yaml in the directory that it is started in, in the user's and in
+    /// the system's openstack folder]
+    #[arg(long, value_name = "FILE")]
+    clouds: Option<PathBuf>,
 
     /// Start it in the background, and return when it answers
     #[arg(long)]
@@ -69,7 +76,8 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
         Some(Verb::Status) => status(context).await,
         None => {
             let (database, lost_after) = (args.database, args.lost_after);
-            let settings = Settings { listen: args.listen, names: args.name, database, lost_after };
+            let clouds = args.clouds.map(std::path::absolute).transpose()?;
+            let settings = Settings { listen: args.listen, names: args.name, database, lost_after, clouds };
             if args.detach { detach(settings, context).await } else { serve(settings, context).await }
         }
     }
@@ -124,6 +132,9 @@ async fn detach(settings: Settings, context: &Context) -> anyhow::Result<End> {
     }
     if let Some(seconds) = settings.lost_after {
         command.args(["--lost-after", &seconds.to_string()]);
+    }
+    if let Some(file) = &settings.clouds {
+        command.arg("--clouds").arg(file);
     }
     // Not as an argument: those can be read by every user.
     match &settings.database {

@@ -3,7 +3,7 @@
 use crate::place::{Place, number};
 use serde_json::json;
 use stackyard_core::agent::Facts;
-use stackyard_store::{Drain, Error, Host, Join, NewHost, Redeemed, Stack, Store, Token};
+use stackyard_store::{Drain, Error, Host, Join, NewHost, NewRun, Redeemed, Run, Stack, Store, Token};
 use std::collections::BTreeMap;
 
 /// Runs each test once on either database; PostgreSQL is started once for all of them.
@@ -40,6 +40,8 @@ both! {
     tokens_come_and_go
     sessions_go_with_their_tokens
     a_manifest_is_kept_at_its_revision
+    manifests_have_a_history
+    runs_begin_and_end
     stacks_are_kept_at_their_revision
     secrets_are_set_and_removed
     the_audit_log_has_pages
@@ -239,13 +241,16 @@ async fn sessions_go_with_their_tokens(store: &Store) {
 }
 
 async fn a_manifest_is_kept_at_its_revision(store: &Store) {
-    assert_eq!(store.keep_yard("shop", "a", Some(7), 1_000).await.unwrap(), None);
-    let first = store.keep_yard("shop", "a", Some(0), 1_000).await.unwrap().unwrap();
-    assert_eq!(store.keep_yard("shop", "b", Some(0), 1_000).await.unwrap(), None);
-    let second = store.keep_yard("shop", "b", Some(first), 1_000).await.unwrap().unwrap();
+    let keep = async |name: &str, text: &str, at, now| {
+        store.keep_yard(name, text, &BTreeMap::new(), "me", at, now).await.unwrap()
+    };
+    assert_eq!(keep("shop", "a", Some(7), 1_000).await, None);
+    let first = keep("shop", "a", Some(0), 1_000).await.unwrap();
+    assert_eq!(keep("shop", "b", Some(0), 1_000).await, None);
+    let second = keep("shop", "b", Some(first), 1_000).await.unwrap();
     assert!(second > first);
-    assert_eq!(store.keep_yard("shop", "c", Some(first), 1_001).await.unwrap(), None);
-    let third = store.keep_yard("shop", "c", None, 5_000).await.unwrap().unwrap();
+    assert_eq!(keep("shop", "c", Some(first), 1_001).await, None);
+    let third = keep("shop", "c", None, 5_000).await.unwrap();
     assert!(third > second);
     let yard = store.yard("shop").await.unwrap().unwrap();
     assert_eq!((yard.manifest.as_str(), yard.revision, yard.updated), ("c", third, 5_000));
@@ -254,6 +259,70 @@ async fn a_manifest_is_kept_at_its_revision(store: &Store) {
     assert!(store.forget_yard("shop", Some(third)).await.unwrap());
     assert_eq!(store.yard("shop").await.unwrap(), None);
     assert!(store.secrets("shop").await.unwrap().is_empty());
+}
+
+async fn manifests_have_a_history(store: &Store) {
+    let files = BTreeMap::from([("site/compose.yaml".to_owned(), "services: {}".to_owned())]);
+    let mut revisions = Vec::new();
+    for n in 0..203 {
+        let kept = store.keep_yard("past", &format!("{n}"), &files, "ann", None, 1_000).await.unwrap();
+        revisions.push(kept.unwrap());
+    }
+    let newest = store.manifests("past", None, 2).await.unwrap();
+    assert_eq!(newest.iter().map(|m| m.revision).collect::<Vec<_>>(), [revisions[202], revisions[201]]);
+    assert_eq!((newest[0].who.as_str(), newest[0].kept), ("ann", 1_000));
+    let older = store.manifests("past", Some(revisions[201]), 1000).await.unwrap();
+    assert_eq!((older.len(), older[0].revision), (198, revisions[200]));
+    assert_eq!(store.manifest("past", revisions[2]).await.unwrap(), None);
+    let found = store.manifest("past", revisions[100]).await.unwrap().unwrap();
+    assert_eq!((found.text.as_str(), &found.files), ("100", &files));
+    // What a yard was like is known when it is gone.
+    store.set_secret("past", "key", "value", 1).await.unwrap();
+    assert!(!store.yard_is_gone("past", Some(1)).await.unwrap());
+    assert!(store.yard_is_gone("past", None).await.unwrap());
+    assert!(!store.yard_is_gone("past", None).await.unwrap());
+    assert_eq!(store.secret("past", "key").await.unwrap().as_deref(), Some("value"));
+    assert_eq!(store.manifests("past", None, 1).await.unwrap(), newest[..1]);
+    assert!(store.manifests("shop-2", None, 1).await.unwrap().is_empty());
+}
+
+async fn runs_begin_and_end(store: &Store) {
+    let new = |n: u32, yard: &str| NewRun {
+        id: format!("run-{n}"),
+        yard: yard.to_owned(),
+        kind: "up".to_owned(),
+        revision: (n != 2).then_some(7),
+        who: "ann".to_owned(),
+        began: 1_000,
+        state: "running".to_owned(),
+    };
+    for (n, yard) in [(1, "one"), (2, "one"), (3, "two")] {
+        store.begin_run(&new(n, yard), &json!([])).await.unwrap();
+    }
+    store.note_run("run-1", &json!(["half"])).await.unwrap();
+    assert_eq!(store.run("one", "run-1").await.unwrap().unwrap().content, json!(["half"]));
+    store.end_run("run-1", "failed", Some("no quota"), &json!(["all"]), 2_000).await.unwrap();
+    // What has ended stays as it ended.
+    store.note_run("run-1", &json!([])).await.unwrap();
+    store.end_run("run-1", "done", None, &json!([]), 3_000).await.unwrap();
+    store.end_runs("interrupted", 4_000).await.unwrap();
+    let first = Run {
+        new: NewRun { state: "failed".to_owned(), ..new(1, "one") },
+        ended: Some(2_000),
+        error: Some("no quota".to_owned()),
+        content: json!(["all"]),
+    };
+    let second = Run {
+        new: NewRun { state: "interrupted".to_owned(), ..new(2, "one") },
+        ended: Some(4_000),
+        error: None,
+        content: json!([]),
+    };
+    assert_eq!(store.runs("one", None, 10).await.unwrap(), [second.clone(), first.clone()]);
+    assert_eq!(store.runs("one", Some("run-2"), 10).await.unwrap(), [first]);
+    assert_eq!(store.run("two", "run-1").await.unwrap(), None);
+    let last: Vec<String> = store.last_runs().await.unwrap().into_iter().map(|r| r.new.id).collect();
+    assert_eq!(last, ["run-2", "run-3"]);
 }
 
 async fn stacks_are_kept_at_their_revision(store: &Store) {

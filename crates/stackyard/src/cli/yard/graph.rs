@@ -1,8 +1,7 @@
 //! `stackyard graph`
 
 use super::super::{Context, End};
-use super::stacks::there;
-use super::{YardArgs, as_service};
+use super::{YardArgs, as_service, there};
 use anyhow::Context as _;
 use serde_json::json;
 use stackyard_core::yard::picture;

@@ -4,7 +4,6 @@ pub mod down;
 pub mod graph;
 pub mod init;
 pub mod plan;
-mod stacks;
 pub mod status;
 pub mod sweep;
 pub mod up;
@@ -13,10 +12,11 @@ use super::Context;
 use super::remote::ServerArgs;
 use anyhow::bail;
 use stackyard_catalog::manifest::{self, Yard};
-use stackyard_core::progress::{Event, Onlooker};
-use stackyard_openstack::{Cloud, CloudConfig, Options, RequestEvent};
-use stackyard_server::client::Client;
-use stackyard_server::{HostService, Records};
+use stackyard_core::progress::Onlooker;
+use stackyard_openstack::{Cloud, Sources};
+use stackyard_server::api::StackView;
+use stackyard_server::client::{Client, ClientError};
+use stackyard_server::{DeclaredStacks, HostService, Records, connect};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,20 +46,8 @@ pub struct CloudArgs {
 impl CloudArgs {
     /// Connects to the cloud that the user names, else to the manifest's.
     pub async fn connect(&self, manifest: Option<&str>, onlooker: &Arc<dyn Onlooker>) -> anyhow::Result<Cloud> {
-        let config = CloudConfig::load(self.cloud.as_deref().or(manifest))?;
-        let onlooker = onlooker.clone();
-        let options =
-            Options { observer: Some(Arc::new(move |e: &RequestEvent| retried(e, &*onlooker))), ..Options::default() };
-        Ok(Cloud::connect(config, options).await?)
-    }
-}
-
-/// Tells of requests that are sent again.
-fn retried(event: &RequestEvent, onlooker: &dyn Onlooker) {
-    if let Some((reason, wait)) = &event.retry {
-        let (method, service) = (&event.method, event.service);
-        let text = format!("{method} {service}: {reason}; again in {:.1} s", wait.as_secs_f64());
-        onlooker.see(Event::Note { step: None, text });
+        let (name, sources) = (self.cloud.as_deref().or(manifest), Sources::of_process());
+        Ok(connect(name, &sources, onlooker.clone()).await?)
     }
 }
 
@@ -97,4 +85,20 @@ fn confirmed(context: &Context, risk: &str) -> anyhow::Result<bool> {
 /// A client as what hosts join.
 fn as_service(client: Option<&Client>) -> Option<&dyn HostService> {
     client.map(|c| c as &dyn HostService)
+}
+
+/// Looks at the stacks of a manifest; what in their files has no effect is said.
+async fn look(yard: &Yard, client: Option<&Client>, context: &Context) -> anyhow::Result<Option<DeclaredStacks>> {
+    let printer = context.printer.clone();
+    Ok(DeclaredStacks::look(yard, client, &move |text| printer.say(text)).await?)
+}
+
+/// The stacks of a yard; none where no server answers.
+async fn there(name: &str, client: Option<&Client>) -> anyhow::Result<Option<Vec<StackView>>> {
+    let Some(client) = client else { return Ok(None) };
+    match client.stacks(name).await {
+        Ok(stacks) => Ok(Some(stacks)),
+        Err(ClientError::Unreachable { .. }) => Ok(None),
+        Err(other) => Err(other.into()),
+    }
 }

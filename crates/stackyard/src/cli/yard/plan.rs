@@ -1,10 +1,9 @@
 //! `stackyard plan`
 
 use super::super::{Context, End};
-use super::stacks::{look, with_stacks};
-use super::{YardArgs, as_service};
+use super::{YardArgs, look};
 use serde_json::json;
-use stackyard_server::Session;
+use stackyard_server::Bringing;
 
 /// Arguments of `stackyard plan`.
 #[derive(clap::Args)]
@@ -19,9 +18,9 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let cloud = args.yard.connect(&yard, context).await?;
     let service = args.yard.service(context)?;
     let stacks = look(&yard, service.as_ref(), context).await?;
-    let session = Session::begin_with(&cloud, &yard.intended, as_service(service.as_ref())).await?;
-    let found = session.preflight().await?;
-    let plan = with_stacks(&session.plan, stacks.as_ref().map(|s| &s.at_server));
+    let bringing = Bringing::look(&yard, &cloud, service.as_ref(), stacks).await?;
+    let found = bringing.preflight().await?;
+    let plan = bringing.plan;
     let result = json!({"event": "result", "plan": plan, "summary": plan.summary(), "blockers": found.blockers});
     context.printer.result(&result, || {
         let mut text = plan.to_string();

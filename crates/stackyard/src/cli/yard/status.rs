@@ -1,16 +1,14 @@
 //! `stackyard status`
 
 use super::super::{Context, End};
-use super::stacks::look;
-use super::{YardArgs, as_service};
+use super::{YardArgs, as_service, look};
 use crate::printer::table;
 use serde::Serialize;
 use stackyard_catalog::manifest::Yard;
 use stackyard_core::stack::rollout::{Phase, ServiceStatus, Standing};
 use stackyard_core::yard::Kind;
-use stackyard_core::yard::observed::State;
 use stackyard_core::yard::plan::{Action, StackStep};
-use stackyard_server::{Session, YardStacks};
+use stackyard_server::{ResourceNow, Session, YardStacks};
 use std::collections::BTreeMap;
 
 /// Arguments of `stackyard status`.
@@ -79,23 +77,8 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
 }
 
 fn resources(session: &Session<'_>) -> Vec<Row> {
-    let notes = session.notes();
-    let steps = session.plan.steps.iter().filter(|s| s.action != Action::Discard && s.key.kind != Kind::Rule);
-    let row = |step: &stackyard_core::yard::plan::Step| {
-        let seen = session.observed.resources.iter().find(|s| s.key == step.key && Some(&s.id) == step.id.as_ref());
-        let state = match (seen.map(|s| &s.state), step.action) {
-            (None, _) => "missing".to_owned(),
-            (_, Action::Remove) => "not in the manifest".to_owned(),
-            (Some(State::Broken(why)), _) => format!("BROKEN: {why}"),
-            (Some(State::Pending(word) | State::Stopped(word)), _) => word.clone(),
-            (Some(State::SetApart), _) => "set apart".to_owned(),
-            (_, Action::Change | Action::Recreate) => "differs".to_owned(),
-            _ => "ok".to_owned(),
-        };
-        let detail = notes.get(&step.key).cloned().unwrap_or_default();
-        Row { kind: step.key.kind, name: step.key.name.clone(), state, detail, id: step.id.clone() }
-    };
-    steps.map(row).collect()
+    let row = |r: ResourceNow| Row { kind: r.kind, state: r.state_text(), name: r.name, detail: r.detail, id: r.id };
+    session.resources().into_iter().map(row).collect()
 }
 
 fn stack_rows(yard: &Yard, stacks: Option<&YardStacks>) -> Vec<StackRow> {

@@ -1,14 +1,13 @@
 //! `stackyard up`
 
 use super::super::{Context, End};
-use super::stacks::{look, with_stacks};
-use super::{YardArgs, as_service, confirmed, records};
+use super::{YardArgs, confirmed, look, records};
 use crate::printer::duration;
 use serde_json::json;
 use stackyard_core::stack::rollout::Status;
 use stackyard_core::yard::plan::Action;
-use stackyard_server::client::Patience;
-use stackyard_server::{Session, YardStacks};
+use stackyard_server::client::{Client, ClientError};
+use stackyard_server::{Bringing, Choices, YardStacks};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -37,41 +36,26 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     // are found first.
     let stacks = look(&yard, service.as_ref(), context).await?;
     let cloud = args.yard.connect(&yard, context).await?;
-    let session = Session::begin_with(&cloud, &yard.intended, as_service(service.as_ref())).await?;
-    let plan = with_stacks(&session.plan, stacks.as_ref().map(|s| &s.at_server));
-    let changed = !plan.is_noop();
-    let mut choices = None;
+    let bringing = Bringing::look(&yard, &cloud, service.as_ref(), stacks).await?;
+    let changed = !bringing.plan.is_noop();
+    let mut choices = Choices::default();
     if changed {
-        printer.plan(&plan)?;
+        printer.plan(&bringing.plan)?;
     }
-    if !session.plan.is_noop() {
-        let found = session.preflight().await?;
+    if !bringing.session.plan.is_noop() {
+        let found = bringing.preflight().await?;
         if !found.blockers.is_empty() {
             anyhow::bail!("this cannot be carried out:\n- {}", found.blockers.join("\n- "));
         }
-        choices = Some(found.choices);
+        choices = found.choices;
     }
     if changed && !args.yes && !confirmed(context, "this changes the yard")? {
         return Ok(End::Failed);
     }
     // First, so that a sweep takes nothing from a yard that is just coming up.
     records.keep(name, &yard.text)?;
-    // What runs on hosts that go need not move elsewhere if it goes, too.
-    if let Some(stacks) = &stacks {
-        stacks.at_server.begin_removals().await?;
-    }
-    let hosts_changed = choices.is_some();
-    if let Some(choices) = choices {
-        session.apply(&choices, &*onlooker).await?;
-    }
-    session.tidy().await?;
-    let statuses = match &stacks {
-        Some(stacks) => {
-            stacks.keep_secrets().await?;
-            stacks.at_server.apply(hosts_changed, Patience::default(), &*onlooker).await?
-        }
-        None => BTreeMap::new(),
-    };
+    note(name, &yard.text, service.as_ref(), context).await;
+    let statuses = bringing.carry_out(&choices, &*onlooker).await?;
     let counts = cloud.counts();
     let result = json!({
         "event": "result", "yard": name, "changed": changed, "took_s": began.elapsed().as_secs_f64(),
@@ -79,10 +63,28 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     });
     printer.result(&result, || {
         let state = if changed { "is up" } else { "is as it should be" };
-        let notes = notes(&statuses, stacks.as_ref().map(|s| &s.at_server));
+        let notes = notes(&statuses, bringing.stacks());
         format!("{notes}The yard `{name}` {state} ({}, {} requests).", duration(began.elapsed()), counts.total)
     })?;
     Ok(End::Done)
+}
+
+/// Has the server know the manifest, for its list and its history. The yard does not need it.
+async fn note(yard: &str, manifest: &str, service: Option<&Client>, context: &Context) {
+    let Some(service) = service else { return };
+    let kept = async {
+        match service.yard(yard).await {
+            Ok((known, _)) if known == manifest => return Ok(()),
+            Err(error) if error.status() != Some(404) => return Err(error),
+            _ => {}
+        }
+        service.keep_yard(yard, manifest, None).await.map(drop)
+    };
+    match kept.await {
+        // A socket that a stopped server left behind.
+        Ok(()) | Err(ClientError::Unreachable { .. }) => {}
+        Err(error) => context.printer.say(format!("note: the server's history lacks this manifest: {error}")),
+    }
 }
 
 /// What should be known of the stacks that were waited for, and how many containers of them work.

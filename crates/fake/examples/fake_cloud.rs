@@ -1,0 +1,27 @@
+//! The fake cloud for suites that are not written in Rust: writes the clouds.yaml that it is told to, with
+//! the cloud `fake` in it, and serves until it is killed.
+//!
+//! `fake_cloud FILE [MILLISECONDS]`: how long servers take to boot.
+
+use stackyard_fake::Fake;
+use std::time::Duration;
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let file = arguments.next().ok_or_else(|| std::io::Error::other("usage: fake_cloud FILE [MILLISECONDS]"))?;
+    let fake = Fake::start(Duration::from_millis(2)).await?;
+    if let Some(time) = arguments.next().and_then(|a| a.parse().ok()) {
+        fake.world().boots_in(Duration::from_millis(time));
+    }
+    let text = format!(
+        "clouds:\n  fake:\n    auth: {{auth_url: \"{}\", username: u, password: p, project_name: p, \
+         user_domain_name: Default, project_domain_name: Default}}\n    region_name: R\n",
+        fake.auth_url()
+    );
+    // Whoever waits for the file finds all of it.
+    let new = format!("{file}.new");
+    std::fs::write(&new, text)?;
+    std::fs::rename(new, file)?;
+    std::future::pending().await
+}

@@ -1,0 +1,38 @@
+//! Clouds: entries of the server's own clouds.yaml.
+
+use super::{App, Problem};
+use crate::auth::Viewer;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use stackyard_openstack::CloudConfig;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// A cloud that the server knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CloudView {
+    /// Its name, for `spec.cloud` of a manifest.
+    pub name: String,
+}
+
+/// The clouds of the server's clouds.yaml; their names, and nothing of what is in it
+///
+/// The file is read anew each time.
+#[utoipa::path(get, path = "/api/v1/clouds", tag = "cloud", security(("token" = [])),
+    responses((status = 200, body = Vec<CloudView>), (status = "4XX", body = Problem),
+        (status = 503, description = "clouds.yaml cannot be read", body = Problem)))]
+async fn cloud_list(_: Viewer, State(app): State<App>) -> Result<Json<Vec<CloudView>>, Problem> {
+    let names = CloudConfig::names(app.runs().sources());
+    let (names, _) = names.map_err(|e| {
+        tracing::error!("{e}");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server's clouds.yaml cannot be read; its log says more")
+    })?;
+    Ok(Json(names.into_iter().map(|name| CloudView { name }).collect()))
+}
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(cloud_list))
+}

@@ -1,0 +1,177 @@
+//! How a yard stands: what its cloud has of it, against its manifest and the project's quota.
+
+use super::yard_plan::{YardWish, read};
+use super::{App, Path, Problem, now, time};
+use crate::auth::Viewer;
+use crate::runs::{Wish, apart};
+use crate::{HostService, Session};
+use crate::{ResourceNow, ResourceState};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use stackyard_core::yard::Kind;
+use stackyard_openstack::{Cloud, Quota};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// How long a cloud is waited for.
+const PATIENCE: Duration = Duration::from_secs(25);
+
+/// Quotas that are told, with the kinds that use them: the cloud's names.
+const QUOTAS: [(&str, Option<Kind>); 10] = [
+    ("instances", Some(Kind::Server)),
+    ("cores", None),
+    ("ram", None),
+    ("volumes", Some(Kind::Volume)),
+    ("gigabytes", None),
+    ("network", Some(Kind::Network)),
+    ("router", Some(Kind::Router)),
+    ("port", Some(Kind::Port)),
+    ("security_group", Some(Kind::SecurityGroup)),
+    ("floatingip", Some(Kind::FloatingIp)),
+];
+
+/// How a yard stands, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum YardState {
+    /// All is as the manifest says.
+    Ok,
+    /// Something is on its way.
+    Working,
+    /// Something differs from the manifest.
+    Differs,
+    /// Something is broken.
+    Failing,
+    /// The cloud could not be asked.
+    Unknown,
+}
+
+/// What of a quota is in use. Memory is in MiB, `gigabytes` are GiB.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QuotaUse {
+    /// Which quota, as the cloud names it.
+    pub name: String,
+    /// What the yard uses of it; absent where the cloud does not tell.
+    pub yard: Option<i64>,
+    /// What the project uses of it.
+    pub used: i64,
+    /// What there may be; absent without a limit.
+    pub limit: Option<i64>,
+}
+
+/// How a yard stands.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct YardStatus {
+    /// The yard.
+    pub yard: String,
+    /// Its cloud.
+    pub cloud: Option<String>,
+    /// When the cloud was asked (RFC 3339).
+    pub looked: String,
+    /// How it stands, in a word.
+    pub state: YardState,
+    /// Why nothing is known.
+    pub error: Option<String>,
+    /// Its resources; without rules of security groups.
+    pub resources: Vec<ResourceNow>,
+    /// The project's quotas, as far as the cloud tells them.
+    pub quotas: Vec<QuotaUse>,
+}
+
+fn state(resources: &[ResourceNow]) -> YardState {
+    let of = |r: &ResourceNow| match r.state {
+        ResourceState::Ok => YardState::Ok,
+        ResourceState::Pending => YardState::Working,
+        ResourceState::Broken => YardState::Failing,
+        _ => YardState::Differs,
+    };
+    resources.iter().map(of).max().unwrap_or(YardState::Ok)
+}
+
+/// What the yard uses of what is not counted by kind: processors, MiB, GiB.
+fn sizes(session: &Session<'_>) -> BTreeMap<&'static str, Option<i64>> {
+    let ids = |kind| session.observed.resources.iter().filter(move |s| s.key.kind == kind).map(|s| s.id.as_str());
+    let servers: Vec<&str> = ids(Kind::Server).collect();
+    let servers = session.inventory.servers.iter().filter(|s| servers.contains(&s.id.as_str()));
+    let sum = |what: &str| servers.clone().map(|s| s.flavor[what].as_i64()).sum::<Option<i64>>();
+    let volumes: Vec<&str> = ids(Kind::Volume).collect();
+    let volumes = session.inventory.volumes.iter().filter(|v| volumes.contains(&v.id.as_str()));
+    let gib = volumes.map(|v| i64::try_from(v.size).ok()).sum();
+    [("cores", sum("vcpus")), ("ram", sum("ram")), ("gigabytes", gib)].into()
+}
+
+/// Each service that does not tell is left out: not every cloud lets its users see all of it.
+async fn quotas(cloud: &Cloud, session: &Session<'_>) -> Vec<QuotaUse> {
+    let (compute, volume, network) = tokio::join!(cloud.compute_quota(), cloud.volume_quota(), cloud.network_quota());
+    let told = [compute, volume, network].into_iter().flatten();
+    let told: BTreeMap<String, Quota> = told.flatten().collect();
+    let sizes = sizes(session);
+    let count = |kind| session.observed.resources.iter().filter(|s| s.key.kind == kind).count();
+    let view = |(name, kind): &(&str, Option<Kind>)| {
+        let quota = told.get(*name)?;
+        let yard = match kind {
+            Some(kind) => i64::try_from(count(*kind)).ok(),
+            None => sizes.get(name).copied().flatten(),
+        };
+        let limit = (quota.limit >= 0).then_some(quota.limit);
+        Some(QuotaUse { name: (*name).to_owned(), yard, used: quota.used + quota.reserved, limit })
+    };
+    QUOTAS.iter().filter_map(view).collect()
+}
+
+/// How a yard stands, as its cloud says now
+///
+/// A cloud that does not answer makes no problem of it: the state is `unknown` then, and says why. How its
+/// stacks stand, `/api/v1/yards/{yard}/stacks` says.
+#[utoipa::path(get, path = "/api/v1/yards/{yard}/status", tag = "yard", security(("token" = [])),
+    responses((status = 200, body = YardStatus), (status = "4XX", body = Problem)))]
+async fn yard_status(_: Viewer, State(app): State<App>, Path(yard): Path<String>) -> Result<Json<YardStatus>, Problem> {
+    let Some(found) = app.store().yard(&yard).await? else {
+        return Err(Problem::not_found(format!("there is no yard {yard}")));
+    };
+    let mut status = YardStatus {
+        cloud: super::YardView::from(found.clone()).cloud,
+        yard,
+        looked: time(now()),
+        state: YardState::Unknown,
+        error: None,
+        resources: Vec::new(),
+        quotas: Vec::new(),
+    };
+    let (name, app) = (status.yard.clone(), app.clone());
+    let looked = apart(move || async move { look(&app, &name, found.revision).await });
+    let looked = tokio::time::timeout(PATIENCE, looked).await;
+    let late = || {
+        let detail = format!("the cloud did not answer within {} s", PATIENCE.as_secs());
+        Problem::new(StatusCode::GATEWAY_TIMEOUT, detail)
+    };
+    match looked.unwrap_or_else(|_| Err(late())) {
+        Ok((cloud, resources, quotas)) => {
+            status.state = state(&resources);
+            (status.cloud, status.resources, status.quotas) = (Some(cloud), resources, quotas);
+        }
+        Err(problem) => status.error = Some(problem.detail),
+    }
+    Ok(Json(status))
+}
+
+async fn look(app: &App, yard: &str, revision: i64) -> Result<(String, Vec<ResourceNow>, Vec<QuotaUse>), Problem> {
+    let wish = YardWish { revision: Some(revision), ..YardWish::default() };
+    let Wish::Up { yard, .. } = read(app.store(), yard, wish).await? else {
+        return Err(Problem::internal("a revision is no removal"));
+    };
+    let cloud = app.runs().cloud(yard.intended.cloud.as_deref()).await?;
+    let client = app.runs().client()?;
+    let session = Session::begin_with(&cloud, &yard.intended, Some(&client as &dyn HostService)).await?;
+    let quotas = quotas(&cloud, &session).await;
+    Ok((cloud.config().name.clone(), session.resources(), quotas))
+}
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(yard_status))
+}

@@ -1,0 +1,629 @@
+//! Runs: yards brought up and removed in the server's own process.
+//!
+//! ```text
+//! begin ──> take the yard ── look, plan ──> kept: manifest, run ──> carry out ──> how it ended
+//!           (one run a yard)  │                (answered here)        │
+//!                             └─> a problem: nothing was done         ├─> cancelled: dropped
+//!                                                                     └─> killed with its server
+//! ```
+//!
+//! What is done is [`Bringing`] and [`Removal`], as on the command line, with the lock and the record
+//! of the same state directory: a `stackyard up` there and a run here never meet. To cancel is to drop
+//! what is under way, which to the engine is the same as being killed, so that the next run goes on.
+//! A run without an end in the store is of a server that was killed; the next start says so.
+
+mod progress;
+mod wish;
+
+pub use progress::{Progress, RunStep, Snapshot, StepState};
+pub use wish::{FILE, Wish};
+
+use crate::api::{Problem, now};
+use crate::client::Client;
+use crate::error::WorkError;
+use crate::work::connect;
+use crate::{Bringing, DeclaredStacks, Error, Records, Removal, daemon};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use stackyard_catalog::manifest::Yard;
+use stackyard_core::progress::{Event, Onlooker};
+use stackyard_core::yard::plan::Plan;
+use stackyard_openstack::{Cloud, Sources};
+use stackyard_store::{NewRun, Run, Store};
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+use utoipa::ToSchema;
+
+/// How often the store is told how far a run is.
+const KEEP_EVERY: Duration = Duration::from_secs(2);
+
+/// How long a server that stops waits until its runs are written down.
+const STOP: Duration = Duration::from_secs(5);
+
+/// What a run does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunKind {
+    /// It brings the yard to what its manifest says.
+    Up,
+    /// It removes the yard.
+    Down,
+}
+
+/// How a run stands, or ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// It goes on.
+    Running,
+    /// All was done.
+    Done,
+    /// Something failed.
+    Failed,
+    /// Somebody stopped it.
+    Cancelled,
+    /// Its server stopped, or was killed.
+    Interrupted,
+}
+
+impl RunState {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// The state that is written so.
+    pub(crate) fn of(word: &str) -> Self {
+        let all = [Self::Running, Self::Done, Self::Failed, Self::Cancelled];
+        all.into_iter().find(|s| s.word() == word).unwrap_or(Self::Interrupted)
+    }
+}
+
+/// What is to be done, before anybody says yes.
+#[derive(Debug)]
+pub struct Outlook {
+    /// The plan.
+    pub plan: Plan,
+    /// Why it cannot be carried out.
+    pub blockers: Vec<String>,
+    /// What in the files has no effect.
+    pub warnings: Vec<String>,
+    /// The cloud.
+    pub cloud: String,
+}
+
+impl Outlook {
+    /// SHA-256 of the plan, in hexadecimal digits: who says yes to it says yes to no other.
+    pub fn digest(&self) -> String {
+        digest(&self.plan)
+    }
+}
+
+fn digest(plan: &Plan) -> String {
+    crate::auth::hex(&Sha256::digest(serde_json::to_vec(plan).unwrap_or_default()))
+}
+
+/// Why a run is to stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stop {
+    No,
+    /// Somebody wants it.
+    Cancelled(String),
+    /// The server stops.
+    Server,
+}
+
+/// A run that goes on.
+#[derive(Debug)]
+pub struct Going {
+    new: Mutex<NewRun>,
+    progress: Progress,
+    stop: watch::Sender<Stop>,
+}
+
+impl Going {
+    fn row(&self) -> MutexGuard<'_, NewRun> {
+        self.new.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// The run as the store has it, with how far it is now.
+    pub fn run(&self) -> Run {
+        let content = serde_json::to_value(self.progress.snapshot().0).unwrap_or_default();
+        Run { new: self.row().clone(), ended: None, error: None, content }
+    }
+}
+
+/// The runs of all yards. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Runs(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    home: PathBuf,
+    sources: Sources,
+    going: Mutex<HashMap<String, Arc<Going>>>,
+    /// Grows when a run begins or ends.
+    changes: watch::Sender<u64>,
+    /// Its sender goes with the server, and what runs then goes as if the process were killed.
+    alive: watch::Receiver<()>,
+}
+
+/// A yard that is this run's alone until it is dropped.
+struct Claim {
+    runs: Runs,
+    yard: String,
+    going: Arc<Going>,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.runs.going().remove(&self.yard);
+        self.runs.changed();
+    }
+}
+
+/// What a run needs, put together before anything is looked at.
+struct Ground {
+    client: Client,
+    cloud: Cloud,
+    warnings: Arc<Mutex<Vec<String>>>,
+}
+
+impl Ground {
+    fn warnings(&self) -> Vec<String> {
+        std::mem::take(&mut self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Runs {
+    /// The runs of the server of state directory `home`, which finds its clouds in `sources`. Runs
+    /// that its predecessor did not end are interrupted. They go without a word when the sender of
+    /// `alive` does.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn open(
+        store: Store,
+        home: &Path,
+        sources: Sources,
+        alive: watch::Receiver<()>,
+    ) -> Result<Self, stackyard_store::Error> {
+        store.end_runs(RunState::Interrupted.word(), now()).await?;
+        let (going, changes) = (Mutex::default(), watch::Sender::new(0));
+        Ok(Self(Arc::new(Inner { store, home: home.to_owned(), sources, going, changes, alive })))
+    }
+
+    /// Where clouds are found.
+    pub fn sources(&self) -> &Sources {
+        &self.0.sources
+    }
+
+    /// A number that grows when a run begins or ends.
+    pub fn revisions(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    fn changed(&self) {
+        self.0.changes.send_modify(|n| *n += 1);
+    }
+
+    fn going(&self) -> MutexGuard<'_, HashMap<String, Arc<Going>>> {
+        self.0.going.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The run of a yard that goes on, if there is one.
+    pub fn of(&self, yard: &str) -> Option<Arc<Going>> {
+        // One that still looks has not begun.
+        self.going().get(yard).filter(|g| !g.row().state.is_empty()).cloned()
+    }
+
+    fn claim(&self, yard: &str, kind: RunKind, who: &str) -> Result<Claim, Problem> {
+        let id = uuid::Uuid::now_v7().to_string();
+        let kind = match kind {
+            RunKind::Up => "up",
+            RunKind::Down => "down",
+        };
+        let (yard, who) = (yard.to_owned(), who.to_owned());
+        let new = NewRun {
+            id,
+            yard: yard.clone(),
+            kind: kind.to_owned(),
+            revision: None,
+            who,
+            began: now(),
+            state: String::new(),
+        };
+        let mut all = self.going();
+        if let Some(other) = all.get(&yard) {
+            let other = other.row();
+            let since = crate::api::time(other.began);
+            return Err(Problem::conflict(format!(
+                "{} is at work on yard {yard}: `{}`, since {since}, run {}; wait for it, or cancel it",
+                other.who, other.kind, other.id
+            )));
+        }
+        let stop = watch::Sender::new(Stop::No);
+        let going = Arc::new(Going { new: Mutex::new(new), progress: Progress::new(), stop });
+        all.insert(yard.clone(), going.clone());
+        Ok(Claim { runs: self.clone(), yard, going })
+    }
+
+    /// What a wish would do. Changes nothing.
+    ///
+    /// # Errors
+    /// 422 with the mistakes of the manifest or its files, 502 if the cloud does not answer.
+    pub async fn plan(&self, yard: &str, wish: &Wish) -> Result<Outlook, Problem> {
+        let ground = self.ground(wish.cloud(), Arc::new(())).await?;
+        let say = say(&ground.warnings);
+        let name = ground.cloud.config().name.clone();
+        let (plan, blockers) = match wish {
+            Wish::Up { yard, .. } => {
+                let stacks = DeclaredStacks::look(yard, Some(&ground.client), &say).await?;
+                let bringing = Bringing::look(yard, &ground.cloud, Some(&ground.client), stacks).await?;
+                let blockers = bringing.preflight().await?.blockers;
+                (bringing.plan, blockers)
+            }
+            Wish::Down { .. } => {
+                let removal = Removal::look(yard, &ground.cloud, Some(&ground.client), &say).await?;
+                let blockers = removal.plan.refusals.clone();
+                (removal.plan, blockers)
+            }
+        };
+        Ok(Outlook { plan, blockers, warnings: ground.warnings(), cloud: name })
+    }
+
+    /// The cloud with this name, connected; without one the only one, as on the command line.
+    ///
+    /// # Errors
+    /// 422 if there is no such cloud, 502 if it does not answer.
+    pub async fn cloud(&self, name: Option<&str>) -> Result<Cloud, Problem> {
+        Ok(connect(name, &self.0.sources, Arc::new(())).await?)
+    }
+
+    /// A client of this very server.
+    ///
+    /// # Errors
+    /// 500
+    pub fn client(&self) -> Result<Client, Problem> {
+        Client::socket(&daemon::socket(&self.0.home)).map_err(Problem::internal)
+    }
+
+    async fn ground(&self, cloud: Option<&str>, onlooker: Arc<dyn Onlooker>) -> Result<Ground, Problem> {
+        let cloud = connect(cloud, &self.0.sources, onlooker).await?;
+        Ok(Ground { client: self.client()?, cloud, warnings: Arc::default() })
+    }
+
+    /// Begins a run; answers when it is under way. `plan` is the digest of the plan that somebody said
+    /// yes to, if anybody did; `at` the revision of the yard's manifest that is to be changed (0: there
+    /// must be none).
+    ///
+    /// # Errors
+    /// As of [`Self::plan`]; 409 while another run goes on, or if the plan is not that one; 412 if the
+    /// revision is another.
+    pub async fn begin(
+        &self,
+        yard: &str,
+        wish: Wish,
+        who: &str,
+        plan: Option<String>,
+        at: Option<i64>,
+    ) -> Result<Run, Problem> {
+        let kind = if matches!(wish, Wish::Up { .. }) { RunKind::Up } else { RunKind::Down };
+        let claim = self.claim(yard, kind, who)?;
+        let (told, hears) = oneshot::channel();
+        let start = Start { plan, at, told };
+        let mut alive = self.0.alive.clone();
+        // It goes on when whoever asked goes away.
+        thread(async move || {
+            let gone = async { while alive.changed().await.is_ok() {} };
+            let work = async {
+                match wish {
+                    Wish::Up { yard, files } => claim.up(&yard, &files, start).await,
+                    Wish::Down { cloud, has_pools } => claim.down(cloud.as_deref(), has_pools, start).await,
+                }
+            };
+            tokio::select! {
+                () = work => {}
+                () = gone => {}
+            }
+        })?;
+        hears.await.unwrap_or_else(|_| Err(Problem::internal("a run ended before it began")))
+    }
+
+    /// Cancels a run; whether it went on.
+    pub fn cancel(&self, yard: &str, id: &str, who: &str) -> bool {
+        match self.of(yard).filter(|g| g.row().id == id) {
+            Some(going) => {
+                going.stop.send_replace(Stop::Cancelled(who.to_owned()));
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.going().is_empty()
+    }
+
+    /// Ends all runs, since the server stops.
+    pub async fn stop(&self) {
+        let mut changes = self.revisions();
+        self.going().values().for_each(|g| drop(g.stop.send_replace(Stop::Server)));
+        let gone = async { while !self.is_idle() && changes.changed().await.is_ok() {} };
+        let _ = tokio::time::timeout(STOP, gone).await;
+    }
+}
+
+/// Does the engine's work on a thread of its own, in this runtime, and waits for it; who does not wait
+/// any more drops it. The engine's futures are sent nowhere, since the compiler does not see that they
+/// could be (rust-lang/rust#102211).
+///
+/// # Errors
+/// The work's; 500 if there is no thread to be had.
+pub(crate) async fn apart<T, F>(work: impl FnOnce() -> F + Send + 'static) -> Result<T, Problem>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, Problem>>,
+{
+    let (mut told, hears) = oneshot::channel();
+    thread(async move || {
+        let done = tokio::select! {
+            done = work() => done,
+            () = told.closed() => return,
+        };
+        told.send(done).ok();
+    })?;
+    hears.await.unwrap_or_else(|_| Err(Problem::internal("a thread ended before its work was done")))
+}
+
+fn thread<F: Future<Output = ()>>(work: impl FnOnce() -> F + Send + 'static) -> Result<(), Problem> {
+    let runtime = tokio::runtime::Handle::current();
+    let thread = std::thread::Builder::new().name("yard".to_owned()).spawn(move || runtime.block_on(work()));
+    thread.map(drop).map_err(|e| Problem::internal(format!("starting a thread: {e}")))
+}
+
+/// How a run begins.
+struct Start {
+    plan: Option<String>,
+    at: Option<i64>,
+    told: oneshot::Sender<Result<Run, Problem>>,
+}
+
+impl Start {
+    /// Whether a plan is the one that somebody said yes to.
+    fn check(&self, plan: &Plan) -> Result<(), Problem> {
+        match &self.plan {
+            Some(expected) if *expected != digest(plan) => Err(Problem::conflict(
+                "what would be done is not what the plan says any more; plan again, and look at it",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn say(warnings: &Arc<Mutex<Vec<String>>>) -> impl Fn(String) + Send + Sync + use<> {
+    let warnings = warnings.clone();
+    move |text| warnings.lock().unwrap_or_else(PoisonError::into_inner).push(text)
+}
+
+/// Hears on behalf of a run.
+struct Ear(Arc<Going>);
+
+impl Onlooker for Ear {
+    fn see(&self, event: Event) {
+        self.0.progress.see(event);
+    }
+}
+
+impl Claim {
+    fn store(&self) -> &Store {
+        &self.runs.0.store
+    }
+
+    fn note(&self, text: String) {
+        self.going.progress.see(Event::Note { step: None, text });
+    }
+
+    async fn up(self, yard: &Yard, files: &BTreeMap<String, String>, start: Start) {
+        let records = Records::new(&self.runs.0.home);
+        let looked = async {
+            let lock = records.lock(&self.yard)?;
+            let ground = self.runs.ground(yard.intended.cloud.as_deref(), Arc::new(Ear(self.going.clone()))).await?;
+            let say = |text: String| self.note(text);
+            let stacks = DeclaredStacks::look(yard, Some(&ground.client), &say).await?;
+            Ok::<_, Problem>((lock, ground, stacks))
+        };
+        let (_lock, ground, stacks) = match looked.await {
+            Ok(looked) => looked,
+            Err(problem) => return drop(start.told.send(Err(problem))),
+        };
+        let looked = async {
+            let bringing = Bringing::look(yard, &ground.cloud, Some(&ground.client), stacks).await?;
+            start.check(&bringing.plan)?;
+            let found = bringing.preflight().await?;
+            if !found.blockers.is_empty() {
+                return Err(Error::Refused(found.blockers).into());
+            }
+            let revision = self.keep(yard, files, start.at).await?;
+            // First, so that a sweep takes nothing from a yard that is just coming up.
+            records.keep(&self.yard, &yard.text)?;
+            self.begin(&bringing.plan, Some(revision)).await?;
+            Ok::<_, Problem>((bringing, found.choices))
+        };
+        let (bringing, choices) = match looked.await {
+            Ok(looked) => looked,
+            Err(problem) => return drop(start.told.send(Err(problem))),
+        };
+        let ear = Ear(self.going.clone());
+        start.told.send(Ok(self.going.run())).ok();
+        let result = self.follow(async { bringing.carry_out(&choices, &ear).await.map(drop) }).await;
+        self.end(result).await;
+    }
+
+    async fn down(self, cloud: Option<&str>, has_pools: bool, start: Start) {
+        let records = Records::new(&self.runs.0.home);
+        let say = |text: String| self.note(text);
+        let looked = async {
+            let lock = records.lock(&self.yard)?;
+            let ground = self.runs.ground(cloud, Arc::new(Ear(self.going.clone()))).await?;
+            Ok::<_, Problem>((lock, ground))
+        };
+        let (_lock, ground) = match looked.await {
+            Ok(looked) => looked,
+            Err(problem) => return drop(start.told.send(Err(problem))),
+        };
+        let looked = async {
+            let removal = Removal::look(&self.yard, &ground.cloud, Some(&ground.client), &say).await?;
+            start.check(&removal.plan)?;
+            if !removal.plan.refusals.is_empty() {
+                return Err(Error::Refused(removal.plan.refusals).into());
+            }
+            let there = self.store().yard(&self.yard).await?.map_or(0, |y| y.revision);
+            if start.at.is_some_and(|at| at != there) {
+                return Err(Problem::changed(&self.yard));
+            }
+            self.begin(&removal.plan, None).await?;
+            Ok::<_, Problem>(removal)
+        };
+        let removal = match looked.await {
+            Ok(removal) => removal,
+            Err(problem) => return drop(start.told.send(Err(problem))),
+        };
+        let ear = Ear(self.going.clone());
+        start.told.send(Ok(self.going.run())).ok();
+        let work = async {
+            removal.carry_out(has_pools, &ear, &say).await?;
+            records.forget(&self.yard).map_err(WorkError::from)
+        };
+        let mut result = self.follow(work).await;
+        if matches!(result, Ended::Well)
+            && let Err(error) = self.store().yard_is_gone(&self.yard, None).await
+        {
+            result = Ended::Badly(format!("forgetting the yard: {error}"), Vec::new());
+        }
+        self.end(result).await;
+    }
+
+    /// Keeps the manifest; its revision. One that the yard has already is not kept again.
+    async fn keep(&self, yard: &Yard, files: &BTreeMap<String, String>, at: Option<i64>) -> Result<i64, Problem> {
+        if let Some(there) = self.store().yard(&self.yard).await? {
+            if at.is_some_and(|at| at != there.revision) {
+                return Err(Problem::changed(&self.yard));
+            }
+            let last = self.store().manifest(&self.yard, there.revision).await?;
+            if last.is_some_and(|m| m.text == yard.text && m.files == *files) {
+                return Ok(there.revision);
+            }
+        }
+        let who = self.going.row().who.clone();
+        let revision = self.store().keep_yard(&self.yard, &yard.text, files, &who, at, now()).await?;
+        revision.ok_or_else(|| Problem::changed(&self.yard))
+    }
+
+    /// Writes down that the run begins.
+    async fn begin(&self, plan: &Plan, revision: Option<i64>) -> Result<(), Problem> {
+        self.going.progress.expect(plan);
+        let new = {
+            let mut new = self.going.row();
+            (new.revision, new.state) = (revision, RunState::Running.word().to_owned());
+            new.clone()
+        };
+        self.store().begin_run(&new, &self.content()).await?;
+        self.runs.changed();
+        Ok(())
+    }
+
+    fn content(&self) -> Value {
+        serde_json::to_value(self.going.progress.snapshot().0).unwrap_or_default()
+    }
+
+    /// Waits for the work's end, or until the run is stopped; writes down how far it is meanwhile.
+    async fn follow(&self, work: impl Future<Output = Result<(), WorkError>>) -> Ended {
+        let id = self.going.row().id.clone();
+        let mut stop = self.going.stop.subscribe();
+        let mut kept = 0;
+        let mut tick = tokio::time::interval(KEEP_EVERY);
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                result = &mut work => return result.map_or_else(Ended::of, |()| Ended::Well),
+                stopped = stopped(&mut stop) => return Ended::Stopped(stopped),
+                _ = tick.tick() => {
+                    let (snapshot, seq) = self.going.progress.snapshot();
+                    let content = serde_json::to_value(snapshot).unwrap_or_default();
+                    if seq > kept && let Err(error) = self.store().note_run(&id, &content).await {
+                        tracing::warn!("{error}: how far run {id} is will be written down later");
+                        continue;
+                    }
+                    kept = seq;
+                }
+            }
+        }
+    }
+
+    /// Writes down how it ended.
+    async fn end(&self, ended: Ended) {
+        let (state, error, hints) = match ended {
+            Ended::Well => (RunState::Done, None, Vec::new()),
+            Ended::Badly(error, hints) => (RunState::Failed, Some(error), hints),
+            Ended::Stopped(Stop::Cancelled(who)) => {
+                (RunState::Cancelled, Some(format!("{who} cancelled it; the next run goes on")), Vec::new())
+            }
+            Ended::Stopped(_) => (RunState::Interrupted, None, Vec::new()),
+        };
+        self.going.progress.conclude(hints);
+        let id = self.going.row().id.clone();
+        let ended = self.store().end_run(&id, state.word(), error.as_deref(), &self.content(), now()).await;
+        if let Err(error) = ended {
+            tracing::error!("{error}: that run {id} of yard {} ended as {} is lost", self.yard, state.word());
+        }
+    }
+}
+
+/// Waits until a run is to stop; why.
+async fn stopped(stop: &mut watch::Receiver<Stop>) -> Stop {
+    // The sender goes with the run alone.
+    stop.wait_for(|s| *s != Stop::No).await.map_or(Stop::Server, |s| s.clone())
+}
+
+/// How the work of a run ended.
+enum Ended {
+    Well,
+    /// Why, and what to do about steps.
+    Badly(String, Vec<(String, String)>),
+    Stopped(Stop),
+}
+
+impl Ended {
+    fn of(error: WorkError) -> Self {
+        let hints = match &error {
+            WorkError::Yard(Error::Steps(failures)) => {
+                let of = failures.failed.iter().filter_map(|f| Some((f.key.to_string(), f.hint.clone()?)));
+                of.collect()
+            }
+            _ => Vec::new(),
+        };
+        let mut text = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            text += &format!(": {cause}");
+            source = cause.source();
+        }
+        Self::Badly(text, hints)
+    }
+}

@@ -1,0 +1,303 @@
+//! How far a run is: what the engine tells, kept so that it can be shown at any time.
+//!
+//! Nothing is queued for readers. Each step carries the number of its last change; who has seen
+//! everything up to a number is told what changed since, however long it was away and however
+//! slowly it reads.
+
+use serde::{Deserialize, Serialize};
+use stackyard_core::progress::{Amount, Event, Onlooker};
+use stackyard_core::yard::plan::{Action, Plan};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+use utoipa::ToSchema;
+
+/// Notes of a step, or of the run, that are kept; the oldest go first.
+const NOTES: usize = 20;
+
+/// How a step of a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StepState {
+    /// It waits for others.
+    Waiting,
+    /// It is being done.
+    Running,
+    /// It was done.
+    Done,
+    /// It failed.
+    Failed,
+    /// It was not begun, since it needs what failed, or the run ended before.
+    Skipped,
+}
+
+/// A step of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct RunStep {
+    /// About what, as `server web-1`.
+    pub step: String,
+    /// What is done about it, in a word of the plan; absent for what a plan does not name.
+    pub action: Option<String>,
+    /// How it stands.
+    pub state: StepState,
+    /// What is being done, or was done.
+    pub doing: String,
+    /// How far it is.
+    pub amount: Option<Amount>,
+    /// What was said meanwhile: requests that were sent again, what is waited for.
+    pub notes: Vec<String>,
+    /// Why it failed: what was tried, what the cloud said, and the end of a server's console.
+    pub error: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+    /// Time that it took, in milliseconds.
+    pub took_ms: Option<u64>,
+    /// Number of the last change; later changes of any step of the run have greater ones.
+    pub seq: u64,
+    /// Parts that are still to be done: a replacement is removed, then made anew.
+    #[serde(skip)]
+    parts: u8,
+}
+
+/// All that is known of how far a run is.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The steps, in the order of the plan.
+    pub steps: Vec<RunStep>,
+    /// What was said that is of no step.
+    pub notes: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    now: Snapshot,
+    by_name: HashMap<String, usize>,
+}
+
+/// How far a run is.
+#[derive(Debug)]
+pub struct Progress {
+    inner: Mutex<Inner>,
+    seq: watch::Sender<u64>,
+}
+
+fn word(action: Action) -> String {
+    serde_json::to_value(action).ok().and_then(|v| Some(v.as_str()?.to_owned())).unwrap_or_default()
+}
+
+impl Inner {
+    fn step(&mut self, name: &str) -> &mut RunStep {
+        let next = self.now.steps.len();
+        let index = *self.by_name.entry(name.to_owned()).or_insert(next);
+        if index == next {
+            self.now.steps.push(RunStep {
+                step: name.to_owned(),
+                action: None,
+                state: StepState::Waiting,
+                doing: String::new(),
+                amount: None,
+                notes: Vec::new(),
+                error: None,
+                hint: None,
+                took_ms: None,
+                seq: 0,
+                parts: 1,
+            });
+        }
+        &mut self.now.steps[index]
+    }
+}
+
+fn add(notes: &mut Vec<String>, text: String) {
+    if notes.len() == NOTES {
+        notes.remove(0);
+    }
+    notes.push(text);
+}
+
+impl Progress {
+    /// Nothing is known yet.
+    pub fn new() -> Self {
+        Self { inner: Mutex::default(), seq: watch::Sender::new(0) }
+    }
+
+    /// Lists what a plan says is to be done.
+    pub fn expect(&self, plan: &Plan) {
+        let mut inner = self.lock();
+        for step in plan.steps.iter().filter(|s| s.action != Action::Keep) {
+            let of = inner.step(&step.key.to_string());
+            of.parts = if of.action.is_some() { of.parts + 1 } else { 1 };
+            of.action = Some(word(step.action));
+        }
+        for stack in plan.stacks.iter().filter(|s| s.action == Action::Remove) {
+            inner.step(&format!("stack {}", stack.name)).action = Some(word(stack.action));
+        }
+        self.changed(&mut inner, |_| ());
+    }
+
+    /// Says what was learnt when a run had ended: what to do about steps that failed, and that those
+    /// which were not begun never will be.
+    pub fn conclude(&self, hints: impl IntoIterator<Item = (String, String)>) {
+        let mut inner = self.lock();
+        for (name, hint) in hints {
+            inner.step(&name).hint = Some(hint);
+        }
+        let next = *self.seq.borrow() + 1;
+        for step in &mut inner.now.steps {
+            match step.state {
+                // How far one got that was under way, the next run finds out.
+                StepState::Waiting | StepState::Running => step.state = StepState::Skipped,
+                StepState::Failed => {}
+                StepState::Done | StepState::Skipped => continue,
+            }
+            step.seq = next;
+        }
+        drop(inner);
+        self.seq.send_replace(next);
+    }
+
+    /// How far it is now, and the number of the last change.
+    pub fn snapshot(&self) -> (Snapshot, u64) {
+        let inner = self.lock();
+        (inner.now.clone(), *self.seq.borrow())
+    }
+
+    /// A number that grows with each change.
+    pub fn seq(&self) -> watch::Receiver<u64> {
+        self.seq.subscribe()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changed<T>(&self, inner: &mut Inner, change: impl FnOnce(&mut Inner) -> T) -> T {
+        let result = change(inner);
+        self.seq.send_modify(|n| *n += 1);
+        result
+    }
+
+    fn change(&self, name: &str, change: impl FnOnce(&mut RunStep)) {
+        let mut inner = self.lock();
+        let seq = *self.seq.borrow() + 1;
+        let step = inner.step(name);
+        change(step);
+        step.seq = seq;
+        self.seq.send_replace(seq);
+    }
+}
+
+impl Onlooker for Progress {
+    fn see(&self, event: Event) {
+        match event {
+            Event::Started { step, doing } => self.change(&step, |s| {
+                (s.state, s.doing) = (StepState::Running, doing);
+            }),
+            Event::Progress { step, doing, amount } => self.change(&step, |s| {
+                if let Some(doing) = doing {
+                    (s.doing, s.amount) = (doing, None);
+                }
+                s.amount = amount.or(s.amount);
+            }),
+            Event::Note { step: Some(step), text } => self.change(&step, |s| add(&mut s.notes, text)),
+            Event::Note { step: None, text } => {
+                let mut inner = self.lock();
+                self.changed(&mut inner, |inner| add(&mut inner.now.notes, text));
+            }
+            Event::Done { step, did, took } => self.change(&step, |s| {
+                s.parts = s.parts.saturating_sub(1);
+                s.state = if s.parts == 0 { StepState::Done } else { StepState::Waiting };
+                let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+                s.took_ms = Some(s.took_ms.unwrap_or(0).saturating_add(took));
+                (s.doing, s.amount) = (did, None);
+            }),
+            Event::Failed { step, error } => self.change(&step, |s| {
+                (s.state, s.error, s.amount) = (StepState::Failed, Some(error), None);
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stackyard_core::yard::plan::{StackStep, Step};
+    use stackyard_core::yard::{Key, Kind};
+    use std::time::Duration;
+
+    fn plan() -> Plan {
+        let step = |action, kind, name: &str| Step {
+            key: Key::new(kind, name),
+            action,
+            id: None,
+            changes: Vec::new(),
+            reasons: Vec::new(),
+            after: Vec::new(),
+        };
+        Plan {
+            yard: "shop".to_owned(),
+            steps: vec![
+                step(Action::Discard, Kind::Server, "db"),
+                step(Action::Recreate, Kind::Server, "db"),
+                step(Action::Keep, Kind::Network, "front"),
+                step(Action::Create, Kind::Volume, "data"),
+            ],
+            stacks: vec![StackStep { name: "site".into(), action: Action::Create, services: vec![], reasons: vec![] }],
+            refusals: Vec::new(),
+        }
+    }
+
+    fn begun(step: &str) -> Event {
+        Event::Started { step: step.to_owned(), doing: "working".to_owned() }
+    }
+
+    fn done(step: &str) -> Event {
+        Event::Done { step: step.to_owned(), did: "made".to_owned(), took: Duration::from_millis(5) }
+    }
+
+    #[test]
+    fn a_replacement_is_done_when_both_its_halves_are() {
+        let progress = Progress::new();
+        progress.expect(&plan());
+        let names = |p: &Progress| p.snapshot().0.steps.iter().map(|s| s.step.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&progress), ["server db", "volume data"]);
+        let db = |p: &Progress| p.snapshot().0.steps[0].clone();
+        assert_eq!(db(&progress).action.as_deref(), Some("recreate"));
+        for (event, state) in [
+            (begun("server db"), StepState::Running),
+            (done("server db"), StepState::Waiting),
+            (begun("server db"), StepState::Running),
+            (done("server db"), StepState::Done),
+        ] {
+            progress.see(event);
+            assert_eq!(db(&progress).state, state);
+        }
+        assert_eq!(db(&progress).took_ms, Some(10));
+        progress.see(begun("service site/web"));
+        assert_eq!(names(&progress).last().map(String::as_str), Some("service site/web"));
+    }
+
+    #[test]
+    fn who_was_away_is_told_what_changed_since() {
+        let progress = Progress::new();
+        progress.expect(&plan());
+        progress.see(begun("server db"));
+        let (_, seen) = progress.snapshot();
+        progress.see(begun("volume data"));
+        let failed = Event::Failed { step: "volume data".to_owned(), error: "no quota".to_owned() };
+        progress.see(failed);
+        (0..50).for_each(|n| progress.see(Event::Note { step: Some("volume data".to_owned()), text: n.to_string() }));
+        let (now, seq) = progress.snapshot();
+        let since: Vec<_> = now.steps.iter().filter(|s| s.seq > seen).map(|s| s.step.as_str()).collect();
+        assert_eq!((since, seq), (vec!["volume data"], seen + 52));
+        assert_eq!((now.steps[1].notes.len(), now.steps[1].notes[0].as_str()), (NOTES, "30"));
+
+        progress.conclude([("volume data".to_owned(), "ask for more".to_owned())]);
+        let (end, last) = progress.snapshot();
+        assert!(end.steps.iter().all(|s| s.seq == last), "{end:?}");
+        assert_eq!(end.steps[0].state, StepState::Skipped);
+        assert_eq!(end.steps[1].hint.as_deref(), Some("ask for more"));
+        let kept: Snapshot = serde_json::from_value(serde_json::to_value(&end).unwrap()).unwrap();
+        assert_eq!(kept.steps[1].error.as_deref(), Some("no quota"));
+    }
+}

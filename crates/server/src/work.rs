@@ -1,0 +1,200 @@
+//! A yard from its manifest to the end of a run: what `stackyard up`, `plan` and `down` do, and what
+//! the server does for its callers. There is no other way.
+//!
+//! ```text
+//! DeclaredStacks::look ── Bringing::look ── preflight ── (somebody says yes) ── carry_out
+//!                         Removal::look ─────────────── (somebody says yes) ── carry_out
+//! ```
+//!
+//! Looking changes nothing. What is carried out may be killed or dropped at any point; the next run
+//! goes on.
+
+use crate::client::{Client, ClientError, Patience, WaitError};
+use crate::declared::{DeclaredStacks, forget_secrets};
+use crate::error::{Error, WorkError};
+use crate::preflight::{Choices, Found};
+use crate::{HostService, Session, YardStacks};
+use stackyard_catalog::manifest::Yard;
+use stackyard_core::progress::{Event, Onlooker};
+use stackyard_core::stack::rollout::Status;
+use stackyard_core::yard::plan::Plan;
+use stackyard_openstack::{Cloud, CloudConfig, Options, RequestEvent, Sources};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long stacks may take to go before their hosts do.
+const LEAVE: Patience = Patience { most: Duration::from_secs(180), failing: Duration::from_secs(180) };
+
+/// Connects to the cloud with this name in `sources`, else to the one that they point to; `onlooker`
+/// hears of requests that are sent again.
+///
+/// # Errors
+/// What the configuration or Keystone says.
+pub async fn connect(
+    name: Option<&str>,
+    sources: &Sources,
+    onlooker: Arc<dyn Onlooker>,
+) -> Result<Cloud, stackyard_openstack::Error> {
+    let config = CloudConfig::load_from(name, sources)?;
+    let options =
+        Options { observer: Some(Arc::new(move |e: &RequestEvent| retried(e, &*onlooker))), ..Options::default() };
+    Cloud::connect(config, options).await
+}
+
+/// Tells of requests that are sent again.
+fn retried(event: &RequestEvent, onlooker: &dyn Onlooker) {
+    if let Some((reason, wait)) = &event.retry {
+        let (method, service) = (&event.method, event.service);
+        let text = format!("{method} {service}: {reason}; again in {:.1} s", wait.as_secs_f64());
+        onlooker.see(Event::Note { step: None, text });
+    }
+}
+
+/// A client as what hosts join.
+fn as_service(client: Option<&Client>) -> Option<&dyn HostService> {
+    client.map(|c| c as &dyn HostService)
+}
+
+/// A plan for the cloud with what is done about stacks.
+fn with_stacks(plan: &Plan, stacks: Option<&YardStacks>) -> Plan {
+    Plan { stacks: stacks.map(|s| s.steps.clone()).unwrap_or_default(), ..plan.clone() }
+}
+
+/// A yard that may be brought to what its manifest says.
+pub struct Bringing<'a> {
+    /// The cloud, looked at.
+    pub session: Session<'a>,
+    /// All that is to be done: in the cloud, and about stacks.
+    pub plan: Plan,
+    stacks: Option<DeclaredStacks>,
+}
+
+impl<'a> Bringing<'a> {
+    /// Looks at the cloud. `stacks` were looked at before: that a server is missing and a file that it
+    /// would not take are found first.
+    ///
+    /// # Errors
+    /// [`Error::Cloud`], [`Error::Service`].
+    pub async fn look(
+        yard: &'a Yard,
+        cloud: &'a Cloud,
+        service: Option<&'a Client>,
+        stacks: Option<DeclaredStacks>,
+    ) -> Result<Self, Error> {
+        let session = Session::begin_with(cloud, &yard.intended, as_service(service)).await?;
+        let plan = with_stacks(&session.plan, stacks.as_ref().map(|s| &s.at_server));
+        Ok(Self { session, plan, stacks })
+    }
+
+    /// What stands in the way, and what [`Self::carry_out`] needs to know.
+    ///
+    /// # Errors
+    /// [`Error::Cloud`]
+    pub async fn preflight(&self) -> Result<Found, Error> {
+        self.session.preflight().await
+    }
+
+    /// The stacks at the server, if there is one.
+    pub fn stacks(&self) -> Option<&YardStacks> {
+        self.stacks.as_ref().map(|s| &s.at_server)
+    }
+
+    /// Carries the plan out; how the stacks stand that were waited for, by name. `choices` are of
+    /// [`Self::preflight`], and needed unless the plan for the cloud is empty.
+    ///
+    /// # Errors
+    /// [`WorkError`]; what does not need what failed was done.
+    pub async fn carry_out(
+        &self,
+        choices: &Choices,
+        onlooker: &dyn Onlooker,
+    ) -> Result<BTreeMap<String, Status>, WorkError> {
+        // What runs on hosts that go need not move elsewhere if it goes, too.
+        if let Some(stacks) = &self.stacks {
+            stacks.at_server.begin_removals().await?;
+        }
+        let hosts_change = !self.session.plan.is_noop();
+        if hosts_change {
+            self.session.apply(choices, onlooker).await?;
+        }
+        self.session.tidy().await?;
+        let Some(stacks) = &self.stacks else { return Ok(BTreeMap::new()) };
+        stacks.keep_secrets().await?;
+        Ok(stacks.at_server.apply(hosts_change, Patience::default(), onlooker).await?)
+    }
+}
+
+/// A yard that may be removed.
+pub struct Removal<'a> {
+    /// What would be removed: in the cloud, and stacks.
+    pub plan: Plan,
+    cloud: &'a Cloud,
+    yard: &'a str,
+    service: Option<&'a Client>,
+    stacks: Option<YardStacks>,
+}
+
+impl<'a> Removal<'a> {
+    /// Looks at the cloud and at the server. A server that does not answer keeps nothing from being
+    /// removed; `say` hears of it.
+    ///
+    /// # Errors
+    /// [`WorkError::Yard`], [`WorkError::Client`].
+    pub async fn look(
+        yard: &'a str,
+        cloud: &'a Cloud,
+        service: Option<&'a Client>,
+        say: crate::declared::Say<'_>,
+    ) -> Result<Self, WorkError> {
+        let plan = Session::plan_removal(cloud, yard).await?;
+        let stacks = match service {
+            Some(client) => match YardStacks::removal(client.clone(), yard).await {
+                Ok(stacks) => Some(stacks),
+                Err(error @ ClientError::Unreachable { .. }) => {
+                    say(format!("note: if the yard has stacks, the server goes on knowing them: {error}"));
+                    None
+                }
+                Err(other) => return Err(other.into()),
+            },
+            None => None,
+        };
+        let plan = with_stacks(&plan, stacks.as_ref());
+        Ok(Self { plan, cloud, yard, service, stacks })
+    }
+
+    /// Removes all that the cloud and the server have of the yard; `has_pools` says whether it has, or
+    /// had, pools of hosts.
+    ///
+    /// # Errors
+    /// [`WorkError`]
+    pub async fn carry_out(
+        &self,
+        has_pools: bool,
+        onlooker: &dyn Onlooker,
+        say: crate::declared::Say<'_>,
+    ) -> Result<(), WorkError> {
+        if !self.plan.refusals.is_empty() {
+            return Err(Error::Refused(self.plan.refusals.clone()).into());
+        }
+        if self.plan.summary().remove > 0 {
+            if let Some(stacks) = &self.stacks {
+                match stacks.apply(false, LEAVE, onlooker).await {
+                    Err(WaitError::Client(error)) => return Err(error.into()),
+                    // The hosts go all the same, and machines that stay let go of it when they are back.
+                    Err(error) => say(format!("note: {error}")),
+                    Ok(_) => {}
+                }
+            }
+            Session::remove(self.cloud, self.yard, onlooker).await?;
+        }
+        let (Some(service), Some(_)) = (self.service, &self.stacks) else { return Ok(()) };
+        if has_pools && let Err(e) = Session::forget_hosts(self.cloud, self.yard, service).await {
+            say(format!("The server still lists the yard's hosts (`stackyard host remove`): {e}"));
+        }
+        if let Err(e) = forget_secrets(self.yard, service).await {
+            say(format!("note: the server keeps secrets of packages of the yard: {e}"));
+        }
+        Ok(())
+    }
+}
