@@ -57,12 +57,34 @@ export async function signIn(page, token = admin) {
   await page.locator("nav").waitFor();
 }
 
+/** A manifest with so many servers, on the fake cloud. */
+export const yard = (servers, more = "") => `apiVersion: stackyard.dev/v1
+kind: Yard
+metadata: {name: depot}
+spec:
+  cloud: fake
+  networks:
+    - {name: front, cidr: 10.20.0.0/24, router: {external: public}}
+  servers:
+    - {name: web, count: ${servers}, flavor: m1.nano, image: tiny, network: front}
+${more}`;
+
+/** What the API says, over the server's socket. */
+export const api = async (path) =>
+  JSON.parse((await run("curl", ["-sS", "--unix-socket", `${process.env.STACKYARD_HOME}/server/socket`, `http://server${path}`])).stdout);
+
 /** Paths of all pages, with ids of things that are there. */
 export async function paths() {
   const hosts = JSON.parse(await stackyard("--json", "host", "list"));
   const host = hosts.find((h) => h.name === "h1");
+  const [done] = await api("/api/v1/yards/depot/runs?limit=1");
   return {
     overview: "/",
+    yards: "/yards",
+    yard: "/yards/depot",
+    history: "/yards/depot?view=history",
+    manifest: "/yards/depot/edit",
+    run: `/yards/depot/runs/${done.id}`,
     hosts: "/hosts",
     host: `/hosts/${host.id}`,
     stacks: "/stacks",

@@ -1,6 +1,6 @@
 // Writes every page at 1440 and 390 pixels, light and dark, into the directory that is its second argument.
-import { mkdir } from "node:fs/promises";
-import { admin, browser, context, machine, paths, signIn, sleep, stackyard, url } from "./browser.mjs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { admin, browser, context, machine, paths, signIn, sleep, stackyard, url, work, yard } from "./browser.mjs";
 
 const dir = process.argv[3] ?? "target/screenshots";
 await mkdir(dir, { recursive: true });
@@ -9,6 +9,10 @@ const line = await stackyard("host", "join", "--yard", "shop", "--pool", "web", 
 await machine("agent", "h2", /syj_[0-9a-f]{64}/.exec(line)[0]);
 await stackyard("stack", "scale", "site", "web=3");
 await stackyard("token", "create", "ci", "--role", "operator", "--days", "90");
+for (const servers of [2, 3]) {
+  await writeFile(`${work}/depot.yaml`, yard(servers));
+  await machine("yard", `${work}/depot.yaml`);
+}
 const chromium = await browser();
 let written = 0;
 for (const [width, height] of [[1440, 900], [390, 844]]) {
@@ -29,6 +33,15 @@ for (const [width, height] of [[1440, 900], [390, 844]]) {
       await page.locator("h1").waitFor();
       await shoot(name);
     }
+    await page.goto(`${url}/yards/depot/edit`);
+    await page.locator(".cm-content").fill(yard(1, "  floatingIPs:\n    - {server: web}\n  netwoks: []\n"));
+    await page.getByText("1 mistake").first().waitFor();
+    await shoot("mistake");
+    await page.locator(".cm-content").fill(yard(1, "  securityGroups:\n    - {name: web, rules: [{proto: tcp, port: 80}]}\n"));
+    await page.getByText("no mistakes").waitFor();
+    await page.getByRole("button", { name: "Plan", exact: true }).click();
+    await page.getByRole("button", { name: /^Apply/ }).waitFor();
+    await shoot("plan");
     await page.goto(`${url}/hosts`);
     await page.getByRole("button", { name: "Join a host" }).click();
     await page.getByRole("button", { name: "Make the command" }).click();

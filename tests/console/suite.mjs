@@ -1,8 +1,8 @@
 // What a user does in the console, in a real browser; see tests/console/run.
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import assert from "node:assert/strict";
-import { admin, browser, complaints, context, machine, paths, require, signIn, sleep, stackyard, url, work } from "./browser.mjs";
+import { admin, api, browser, complaints, context, machine, paths, require, signIn, sleep, stackyard, url, work, yard } from "./browser.mjs";
 
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 let passed = 0;
@@ -100,6 +100,85 @@ await check("the overview has the yard with its host and stack", async () => {
   assert.match(await text(yard), /4 of 4 work/);
   await yard.getByRole("link", { name: "h1" }).waitFor();
   await page.getByText("All hosts and stacks are as they should be.").waitFor();
+});
+const manifest = () => page.locator(".cm-content");
+const steps = () => page.locator(".runsteps li");
+await check("a manifest is written: keys are offered, mistakes are shown where they are", async () => {
+  await go("/yards");
+  await page.getByRole("link", { name: "New yard" }).click();
+  await manifest().fill(yard(1, "  netwoks: []\n"));
+  await page.getByText("1 mistake").first().waitFor();
+  const place = page.locator(".mistakes button");
+  assert.match(await text(page.locator(".mistakes li")), /netwoks.*networks/);
+  assert.equal(await text(place), "9:3");
+  await page.locator(".cm-lintRange-error").getByText("netwoks").waitFor();
+  await place.click();
+  await page.keyboard.press("Shift+End");
+  await page.keyboard.type("floatingI");
+  await page.locator(".cm-tooltip-autocomplete").getByText("floatingIPs").waitFor();
+  await sleep(150);
+  await page.keyboard.press("Enter");
+  assert.match(await manifest().innerText(), /  floatingIPs: /);
+  assert.deepEqual(await findings(page), []);
+});
+await check("a plan is looked at, applied, and followed to its end", async () => {
+  await manifest().fill(yard(1));
+  await page.getByText("no mistakes").waitFor();
+  await page.getByRole("button", { name: "Plan", exact: true }).click();
+  const plan = page.getByRole("list", { name: "Plan" });
+  await plan.getByText("web", { exact: true }).waitFor();
+  assert.ok((await plan.locator("li.create").count()) >= 4);
+  assert.deepEqual(await findings(page), []);
+  await page.getByRole("button", { name: "Apply", exact: true }).click();
+  await steps().first().waitFor();
+  assert.match(page.url(), /\/yards\/depot\/runs\//);
+  await page.locator(".head").getByText("done", { exact: true }).waitFor({ timeout: 30_000 });
+  assert.equal(await page.locator('.runsteps li:not([data-state="done"])').count(), 0);
+  await go("/yards/depot");
+  await page.locator(".head").getByText("as declared").waitFor();
+  await row("server").getByText("ACTIVE").waitFor();
+});
+await check("what else happens to a yard is seen on the page that is open", async () => {
+  await go("/yards");
+  await row("depot").getByText("as declared").waitFor();
+  writeFileSync(`${work}/depot.yaml`, yard(2));
+  const going = machine("yard", `${work}/depot.yaml`);
+  await row("depot").getByText("Bringing up").waitFor();
+  await going;
+  await row("depot").getByText("as declared").waitFor();
+});
+await check("back to the first manifest, through a plan", async () => {
+  await go("/yards/depot?view=history");
+  await page.getByRole("link", { name: "Go back to this" }).last().click();
+  await page.getByText("no mistakes").waitFor();
+  await page.getByRole("button", { name: "Plan", exact: true }).click();
+  await page.getByRole("list", { name: "Plan" }).locator("li.remove").first().waitFor();
+  await page.getByRole("button", { name: "Apply, with what it removes" }).click();
+  await page.locator(".head").getByText("done", { exact: true }).waitFor({ timeout: 30_000 });
+  assert.equal((await api("/api/v1/yards/depot/status")).resources.filter((r) => r.kind === "server").length, 1);
+});
+await check("a run is cancelled; the next one goes on from there", async () => {
+  await go("/yards/depot/edit");
+  await page.getByText("no mistakes").waitFor();
+  await manifest().fill(yard(4));
+  await page.getByText("no mistakes").waitFor();
+  await page.getByRole("button", { name: "Plan", exact: true }).click();
+  await page.getByRole("button", { name: /^Apply/ }).click();
+  await page.getByRole("button", { name: "Cancel the run" }).click();
+  await page.locator("[role=dialog]").getByRole("button", { name: "Cancel the run" }).click();
+  await page.locator(".head").getByText("cancelled").waitFor();
+  await page.getByText("token console cancelled it").waitFor();
+  await machine("yard", `${work}/depot.yaml`);
+  assert.equal((await api("/api/v1/yards/depot/status")).state, "ok");
+});
+await check("a plan that cannot be carried out says why", async () => {
+  await go("/yards/depot/edit");
+  await page.getByText("no mistakes").waitFor();
+  await manifest().fill(yard(1).replace("tiny", "nothing"));
+  await page.getByText("no mistakes").waitFor();
+  await page.getByRole("button", { name: "Plan", exact: true }).click();
+  await page.getByRole("alert").getByText("the cloud has no image `nothing`").waitFor();
+  assert.equal(await page.getByRole("button", { name: /^Apply/ }).count(), 0);
 });
 await check("a machine joins with the line of the dialog, which tells when it has", async () => {
   await go("/hosts");
@@ -219,6 +298,9 @@ await check("a viewer sees, and is not offered what is not theirs", async () => 
   await other.getByRole("link", { name: "h1" }).waitFor();
   assert.equal(await other.getByRole("button", { name: "Join a host" }).count(), 0);
   assert.equal(await other.getByRole("button", { name: /^Actions on/ }).count(), 0);
+  await other.goto(`${url}/yards/depot`);
+  await other.locator(".head").getByText("as declared").waitFor();
+  assert.equal(await other.getByRole("link", { name: "Edit" }).count() + await other.getByRole("button", { name: "Remove" }).count(), 0);
   await other.goto(`${url}/stacks/shop/site`);
   await other.getByText("running, healthy").first().waitFor();
   assert.equal(await other.getByRole("button", { name: /One more|Roll back|Terminal/ }).count(), 0);
@@ -330,6 +412,20 @@ await check("a host is removed when its name was typed", async () => {
   await dialog.getByRole("textbox").fill("h2");
   await dialog.getByRole("button", { name: "Remove", exact: true }).click();
   await page.getByRole("link", { name: "h2" }).waitFor({ state: "detached" });
+});
+await check("a yard is removed when its plan was seen and its name typed", async () => {
+  await go("/yards/depot");
+  await page.getByRole("button", { name: "Remove", exact: true }).click();
+  const dialog = page.locator("[role=dialog]");
+  await dialog.locator("li.remove").first().waitFor();
+  assert.deepEqual(await findings(page), []);
+  assert.ok(await dialog.getByRole("button", { name: "Remove", exact: true }).isDisabled());
+  await dialog.getByRole("textbox").fill("depot");
+  await dialog.getByRole("button", { name: "Remove", exact: true }).click();
+  await page.locator(".head").getByText("done", { exact: true }).waitFor({ timeout: 30_000 });
+  assert.deepEqual(await api("/api/v1/yards"), []);
+  await go("/yards/depot");
+  await page.getByText("Go back to this").first().waitFor();
 });
 await check("signing out ends the session", async () => {
   const [cookie] = await here.cookies();

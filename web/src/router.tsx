@@ -4,12 +4,36 @@ import { HostPage } from "./pages/host";
 import { HostsPage } from "./pages/hosts";
 import { Missing } from "./pages/missing";
 import { OverviewPage } from "./pages/overview";
+import { RunPage } from "./pages/run";
 import { StackPage } from "./pages/stack";
 import { StacksPage } from "./pages/stacks";
+import { VIEWS, YardPage, type View } from "./pages/yard";
+import { EditYardPage, NewYardPage } from "./pages/yard-edit";
+import { YardsPage } from "./pages/yards";
 import { Shell } from "./parts/shell";
 
 const root = createRootRoute({ component: Shell, notFoundComponent: () => <Missing /> });
 const overview = createRoute({ getParentRoute: () => root, path: "/", component: OverviewPage });
+const yards = createRoute({ getParentRoute: () => root, path: "/yards", component: YardsPage });
+const newYard = createRoute({ getParentRoute: () => root, path: "/yards/new", component: NewYardPage });
+const yard = createRoute({
+  getParentRoute: () => root,
+  path: "/yards/$yard",
+  component: YardPage,
+  validateSearch: (search: Record<string, unknown>): { view?: View } => {
+    const view = VIEWS.find((one) => one === search.view);
+    return view ? { view } : {};
+  },
+});
+const editYard = createRoute({
+  getParentRoute: () => root,
+  path: "/yards/$yard/edit",
+  component: EditYardPage,
+  validateSearch: (search: Record<string, unknown>): { revision?: number } => ({
+    ...(typeof search.revision === "number" ? { revision: search.revision } : {}),
+  }),
+});
+const run = createRoute({ getParentRoute: () => root, path: "/yards/$yard/runs/$run", component: RunPage });
 const hosts = createRoute({ getParentRoute: () => root, path: "/hosts", component: HostsPage });
 const host = createRoute({ getParentRoute: () => root, path: "/hosts/$id", component: HostPage });
 const stacks = createRoute({ getParentRoute: () => root, path: "/stacks", component: StacksPage });
@@ -24,7 +48,7 @@ const stack = createRoute({
 const access = createRoute({ getParentRoute: () => root, path: "/access", component: AccessPage });
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, hosts, host, stacks, stack, access]),
+  routeTree: root.addChildren([overview, yards, newYard, yard, editYard, run, hosts, host, stacks, stack, access]),
   defaultPreload: false,
 });
 

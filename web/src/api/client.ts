@@ -8,6 +8,10 @@ export type Stack = Schemas["StackView"];
 export type Service = Schemas["ServiceStatus"];
 export type Replica = Schemas["ReplicaStatus"];
 export type Role = Schemas["Role"];
+export type Mistake = Schemas["Mistake"];
+export type Plan = Schemas["YardPlan"];
+export type PlanStep = Schemas["PlanStep"];
+export type PlanChange = Schemas["PlanChange"];
 
 /** An answer that is a problem (RFC 9457), or no answer at all (`status` 0). */
 export class ApiError extends Error {
@@ -15,6 +19,8 @@ export class ApiError extends Error {
     readonly status: number,
     readonly title: string,
     detail: string,
+    /** Mistakes in what was sent, with their places. */
+    readonly mistakes: Mistake[] = [],
   ) {
     super(detail);
   }
@@ -36,7 +42,7 @@ export async function get<T>(
 /** What a refused answer says. */
 export function problem(response: Response, body: unknown): ApiError {
   const told = (typeof body === "object" && body !== null ? body : {}) as Partial<Schemas["Problem"]>;
-  return new ApiError(response.status, told.title ?? response.statusText, told.detail ?? "");
+  return new ApiError(response.status, told.title ?? response.statusText, told.detail ?? "", told.mistakes ?? []);
 }
 
 /** What went wrong, as an `ApiError` whatever it was. */

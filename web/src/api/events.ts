@@ -32,7 +32,8 @@ export function useEvents(): boolean {
         seen = now;
         setLive(true);
         void queries.invalidateQueries({
-          predicate: (query) => nouns.includes(query.queryKey[0] as Noun),
+          // What depends on other nouns, too, says so.
+          predicate: ({ queryKey, meta }) => nouns.some((noun) => queryKey[0] === noun || (meta?.nouns as Noun[] | undefined)?.includes(noun)),
         });
       });
       source.onerror = () => {

@@ -33,7 +33,32 @@ export function become(queries: QueryClient, who: Schemas["SessionView"] | null)
 export const server = queryOptions({ queryKey: ["server"], queryFn: () => get(api.GET("/api/v1/server")) });
 export const hosts = queryOptions({ queryKey: ["hosts"], queryFn: () => get(api.GET("/api/v1/hosts")) });
 export const stacks = queryOptions({ queryKey: ["stacks"], queryFn: () => get(api.GET("/api/v1/stacks")) });
-export const yards = queryOptions({ queryKey: ["yards"], queryFn: () => get(api.GET("/api/v1/yards")) });
+export const yards = queryOptions({ queryKey: ["yards"], meta: { nouns: ["runs"] }, queryFn: () => get(api.GET("/api/v1/yards")) });
+export const clouds = queryOptions({ queryKey: ["clouds"], queryFn: () => get(api.GET("/api/v1/clouds")) });
+
+/** How a yard stands; its cloud is asked. Manifests and runs change it. */
+export const yardStatus = (yard: string) =>
+  queryOptions({
+    queryKey: ["yards", yard, "status"],
+    meta: { nouns: ["runs"] },
+    queryFn: () => get(api.GET("/api/v1/yards/{yard}/status", { params: { path: { yard } } })),
+  });
+export const runs = (yard: string) =>
+  queryOptions({
+    queryKey: ["runs", yard],
+    queryFn: () => get(api.GET("/api/v1/yards/{yard}/runs", { params: { path: { yard } } })),
+  });
+export const manifests = (yard: string) =>
+  queryOptions({
+    queryKey: ["yards", yard, "manifests"],
+    meta: { nouns: ["runs"] },
+    queryFn: () => get(api.GET("/api/v1/yards/{yard}/manifests", { params: { path: { yard } } })),
+  });
+export const manifest = (yard: string, revision: number) =>
+  queryOptions({
+    queryKey: ["manifest", yard, revision],
+    queryFn: () => get(api.GET("/api/v1/yards/{yard}/manifests/{revision}", { params: { path: { yard, revision } } })),
+  });
 export const tokens = queryOptions({ queryKey: ["tokens"], queryFn: () => get(api.GET("/api/v1/tokens")) });
 
 const ORDER: Role[] = ["viewer", "operator", "admin"];

@@ -1,5 +1,5 @@
 import { Menu, SegmentedControl, useMantineColorScheme } from "@mantine/core";
-import { IconKey, IconLayoutDashboard, IconLogout, IconServer2, IconStack2, IconUserCircle } from "@tabler/icons-react";
+import { IconKey, IconLayoutDashboard, IconLogout, IconServer2, IconStack2, IconTopologyStar3, IconUserCircle } from "@tabler/icons-react";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet } from "@tanstack/react-router";
 import { api, get } from "../api/client";
@@ -10,6 +10,7 @@ import { LanguageSwitch } from "./language";
 
 const PAGES = [
   { to: "/", key: "nav.overview", icon: IconLayoutDashboard },
+  { to: "/yards", key: "nav.yards", icon: IconTopologyStar3 },
   { to: "/hosts", key: "nav.hosts", icon: IconServer2 },
   { to: "/stacks", key: "nav.stacks", icon: IconStack2 },
   { to: "/access", key: "nav.access", icon: IconKey },

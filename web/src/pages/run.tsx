@@ -1,0 +1,103 @@
+import { Button } from "@mantine/core";
+import { Link, useParams } from "@tanstack/react-router";
+import { useState } from "react";
+import { api, get } from "../api/client";
+import { useMay } from "../api/queries";
+import { runState, stepState, useRun, type Followed, type Run, type RunStep } from "../api/run";
+import { bytes, countdown, shell } from "../format";
+import { useTexts } from "../i18n";
+import { CommandLine } from "../parts/command";
+import { Confirm, type Question } from "../parts/confirm";
+import { StateMark } from "../parts/state";
+import { Ago, useNow } from "../parts/time";
+import { Missing } from "./missing";
+
+export function RunPage() {
+  const { yard, run } = useParams({ from: "/yards/$yard/runs/$run" });
+  return <Following key={run} yard={yard} id={run} />;
+}
+
+function Following({ yard, id }: { yard: string; id: string }) {
+  const { t } = useTexts();
+  const may = useMay("operator");
+  const followed = useRun(yard, id);
+  const [question, setQuestion] = useState<Question | null>(null);
+  const { run } = followed;
+  if (followed.missing) return <Missing text={t("run.gone")} />;
+  const cancel = (): Question => ({
+    title: t("run.cancelTitle"),
+    text: t("run.cancelText"),
+    button: t("run.cancel"),
+    command: `stackyard up -f ${shell(`${yard}.yaml`)}`,
+    run: () => get(api.POST("/api/v1/yards/{yard}/runs/{run}/cancel", { params: { path: { yard, run: id } } })),
+  });
+  return (
+    <div className="page">
+      <div className="head">
+        <h1><span className="quiet"><Link to="/yards">{t("yards.title")}</Link> / <Link to="/yards/$yard" params={{ yard }}>{yard}</Link> /</span> {run ? t(`run.kind.${run.kind}`) : t("loading")}</h1>
+        {run && <StateMark state={runState(run)} text={t(`run.state.${run.state}`)} />}
+        {run && <span className="quiet">{run.who}, <Ago at={run.began} /></span>}
+        {run?.state === "running" && <Elapsed run={run} />}
+        {may && run?.state === "running" && <div className="end"><Button variant="default" onClick={() => setQuestion(cancel())}>{t("run.cancel")}</Button></div>}
+      </div>
+      {!followed.live && run?.state === "running" && <p className="quiet" role="status">{t("live.lost")}</p>}
+      <RunView followed={followed} />
+      <CommandLine text={`stackyard ${run?.kind ?? "up"} -f ${shell(`${yard}.yaml`)}`} />
+      <Confirm question={question} close={() => setQuestion(null)} />
+    </div>
+  );
+}
+
+function Elapsed({ run }: { run: Run }) {
+  const now = useNow(1000);
+  const { t } = useTexts();
+  return <span className="quiet">{t("run.elapsed", { time: countdown(now - Date.parse(run.began)) })}</span>;
+}
+
+/** The steps of a run: what failed comes first. */
+export function RunView({ followed }: { followed: Followed }) {
+  const { t } = useTexts();
+  const { run, steps, notes } = followed;
+  const done = steps.filter((step) => step.state === "done").length;
+  const failed = steps.filter((step) => step.state === "failed");
+  return (
+    <>
+      {run?.error && failed.length === 0 && <div className="problem" role="alert"><strong>{t(`run.state.${run.state}`)}</strong><p className="pre">{run.error}</p></div>}
+      {run?.state === "interrupted" && <p className="panel pad">{t("run.interruptedText")}</p>}
+      {failed.map((step) => (
+        <div key={step.step} className="problem" role="alert">
+          <strong>{step.step}</strong>
+          <p className="pre">{step.error}</p>
+          {step.hint && <p className="quiet">{step.hint}</p>}
+        </div>
+      ))}
+      <section className="panel">
+        <div className="title">
+          <h2>{t("run.steps")}</h2>
+          <span className="end" role="status">{steps.length === 0 && run && run.state !== "running" ? t("plan.noop") : t("run.progress", { done, n: steps.length })}</span>
+        </div>
+        <progress className="whole" value={steps.length === 0 ? (run?.state === "done" ? 1 : 0) : done / steps.length} max={1} aria-label={t("run.progress", { done, n: steps.length })} />
+        <ul className="runsteps">{steps.map((step) => <Step key={step.step} step={step} />)}</ul>
+      </section>
+      {notes.length > 0 && <section className="panel"><h2>{t("run.notes")}</h2><ul className="pad notes">{notes.map((note, at) => <li key={`${at} ${note}`}>{note}</li>)}</ul></section>}
+    </>
+  );
+}
+
+function Step({ step }: { step: RunStep }) {
+  const { t } = useTexts();
+  const { amount } = step;
+  const counted = (n: number) => (amount?.unit === "bytes" ? bytes(n) : String(n));
+  return (
+    <li data-state={step.state}>
+      <StateMark state={stepState(step)} text={t(`run.step.${step.state}`)} />
+      <span className="strong">{step.step}</span>
+      <span className="quiet">
+        {step.state === "failed" ? "" : step.doing}
+        {amount && <> {counted(amount.done)}{amount.total != null && <> / {counted(amount.total)}</>}</>}
+        {step.notes.length > 0 && step.state !== "done" && <span className="why"> {step.notes.at(-1)}</span>}
+      </span>
+      <span className="num quiet">{step.took_ms != null ? `${(step.took_ms / 1000).toFixed(1)} s` : ""}</span>
+    </li>
+  );
+}

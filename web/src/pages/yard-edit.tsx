@@ -1,0 +1,246 @@
+import { Button, TextInput } from "@mantine/core";
+import { IconFilePlus, IconX } from "@tabler/icons-react";
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
+import { api, asApiError, get, type Mistake, type Plan, type Schemas } from "../api/client";
+import { clouds, manifest, manifests, yards } from "../api/queries";
+import { shell } from "../format";
+import { useTexts } from "../i18n";
+import { CommandLine } from "../parts/command";
+import { PlanView } from "../parts/plan";
+import { Loaded, Problem } from "../parts/problem";
+import { Ago } from "../parts/time";
+import { nameOf } from "../yaml/name";
+
+const Editor = lazy(() => import("../parts/editor"));
+
+/** A first manifest: names that a cloud has are for its owner to fill in. */
+function template(cloud: string | undefined): string {
+  return `apiVersion: stackyard.dev/v1
+kind: Yard
+metadata: {name: my-yard}
+spec:
+  cloud: ${cloud ?? "local"}
+  networks:
+    - {name: front, cidr: 10.20.0.0/24, router: {external: public}}
+  servers:
+    - {name: web, flavor: m1.tiny, image: tiny, network: front}
+`;
+}
+
+export function NewYardPage() {
+  const { t } = useTexts();
+  const known = useQuery(clouds);
+  return (
+    <Loaded query={known}>
+      {(all) => <Edit key="new" title={t("yards.new")} text={template(all[0]?.name)} clouds={all.map((one) => one.name)} />}
+    </Loaded>
+  );
+}
+
+export function EditYardPage() {
+  const { t } = useTexts();
+  const { yard } = useParams({ from: "/yards/$yard/edit" });
+  const { revision } = useSearch({ from: "/yards/$yard/edit" });
+  const [list, known, past] = [useQuery(yards), useQuery(clouds), useQuery(manifests(yard))];
+  const current = list.data?.find((one) => one.name === yard)?.revision;
+  const wanted = revision ?? current ?? past.data?.[0]?.revision;
+  const found = useQuery({ ...manifest(yard, wanted ?? 0), enabled: wanted !== undefined });
+  return (
+    <Loaded query={known}>
+      {(all) => <Loaded query={found}>
+        {(was) => (
+          <Edit
+            key={`${yard} ${was.revision}`}
+            title={revision === undefined ? t("yard.edit") : t("yard.revertTitle")}
+            text={was.manifest}
+            clouds={all.map((one) => one.name)}
+            yard={yard}
+            was={was}
+            current={current}
+            reverting={revision !== undefined && revision !== current}
+          />
+        )}
+      </Loaded>}
+    </Loaded>
+  );
+}
+
+interface EditProps {
+  title: string;
+  text: string;
+  clouds: string[];
+  /** The yard; that of the manifest if it is a new one. */
+  yard?: string;
+  was?: Schemas["ManifestText"];
+  /** Revision that the yard has now; none if it is new or was removed. */
+  current?: number | undefined;
+  reverting?: boolean;
+}
+
+type File = { path: string; text: string };
+
+/** How long after the last key a manifest is checked, in milliseconds. */
+const CALM = 400;
+
+function Edit({ title, text: before, clouds, yard: fixed, was, current, reverting }: EditProps) {
+  const { t } = useTexts();
+  const navigate = useNavigate();
+  const [text, setText] = useState(before);
+  const [files, setFiles] = useState<File[]>([]);
+  const [goto, setGoto] = useState<{ line: number; column: number } | null>(null);
+  const yard = fixed ?? nameOf(text) ?? "yard";
+  const body: Schemas["YardWish"] = {
+    manifest: text,
+    files: Object.fromEntries(files.map((file) => [file.path, file.text])),
+    ...(was ? { revision: was.revision } : {}),
+  };
+  const params = { path: { yard } };
+  const check = useChecked(yard, body);
+  const plan = useMutation({ mutationFn: () => get(api.POST("/api/v1/yards/{yard}/plan", { params, body })) });
+  const run = useMutation({
+    mutationFn: (digest: string) =>
+      get(
+        api.POST("/api/v1/yards/{yard}/runs", {
+          params: { ...params, header: current === undefined ? { "If-None-Match": "*" } : { "If-Match": `"${current}"` } },
+          body: { ...body, plan: digest },
+        }),
+      ),
+    onSuccess: (begun) => navigate({ to: "/yards/$yard/runs/$run", params: { yard: begun.yard, run: begun.id } }),
+  });
+  const change = (next: string) => {
+    setText(next);
+    plan.reset();
+    run.reset();
+  };
+  const refused = plan.error ? asApiError(plan.error) : null;
+  const mistakes = check.mistakes.length > 0 ? check.mistakes : (refused?.mistakes ?? NONE);
+  return (
+    <div className="page">
+      <div className="head">
+        <h1>
+          <span className="quiet"><Link to="/yards">{t("yards.title")}</Link> / {fixed !== undefined && <><Link to="/yards/$yard" params={{ yard: fixed }}>{fixed}</Link> / </>}</span>
+          {title}
+        </h1>
+        {reverting && was && <span className="quiet">{was.who} <Ago at={was.kept} /></span>}
+      </div>
+      <section className="panel">
+        <div className="title">
+          <h2>{t("edit.manifest")}</h2>
+          <span className="end quiet" role="status">{check.busy ? t("edit.checking") : mistakes.length > 0 ? t("edit.mistakes", { n: mistakes.length }) : check.error ? "" : t("edit.good")}</span>
+        </div>
+        <Suspense fallback={<div className="editor empty">{t("loading")}</div>}>
+          <Editor value={text} change={change} mistakes={mistakes} clouds={clouds} label={t("edit.manifest")} goto={goto} />
+        </Suspense>
+        {mistakes.length > 0 && (
+          <ul className="mistakes" aria-label={t("edit.mistakes", { n: mistakes.length })}>
+            {mistakes.map((mistake) => (
+              <li key={`${mistake.file} ${mistake.line ?? 0} ${mistake.column ?? 0} ${mistake.message}`}>
+                <MistakePlace mistake={mistake} go={setGoto} /> {mistake.message}{mistake.hint && <span className="quiet">; {mistake.hint}</span>}
+              </li>
+            ))}
+          </ul>
+        )}
+        {check.error !== null && check.mistakes.length === 0 && <div className="pad"><Problem error={check.error} /></div>}
+        <Files files={files} kept={was?.files ?? []} set={(next) => { setFiles(next); plan.reset(); }} />
+      </section>
+      <div className="buttons">
+        <Button variant={plan.data ? "default" : "filled"} loading={plan.isPending} disabled={check.mistakes.length > 0} onClick={() => plan.mutate()}>{t("edit.plan")}</Button>
+      </div>
+      {refused && refused.mistakes.length === 0 && <Problem error={refused} />}
+      {plan.data && <Planned plan={plan.data} apply={() => run.mutate(plan.data.digest)} busy={run.isPending} error={run.error} yard={yard} again={() => { run.reset(); plan.mutate(); }} />}
+      <CommandLine text={`stackyard ${plan.data ? "up" : "plan"} -f ${shell(`${yard}.yaml`)}`} />
+    </div>
+  );
+}
+
+const NONE: Mistake[] = [];
+
+/** What the server says of a manifest, a moment after it was changed last; until then, what it said before. */
+function useChecked(yard: string, body: Schemas["YardWish"]): { mistakes: Mistake[]; error: unknown; busy: boolean } {
+  const [said, setSaid] = useState<{ of: string; mistakes: Mistake[]; error: unknown }>({ of: "", mistakes: NONE, error: null });
+  const asked = JSON.stringify([yard, body]);
+  useEffect(() => {
+    const stop = new AbortController();
+    const timer = setTimeout(() => {
+      const [name, wish] = JSON.parse(asked) as [string, Schemas["YardWish"]];
+      get(api.POST("/api/v1/yards/{yard}/check", { params: { path: { yard: name } }, body: wish, signal: stop.signal }))
+        .then(() => setSaid({ of: asked, mistakes: NONE, error: null }))
+        .catch((reason: unknown) => {
+          if (!stop.signal.aborted) setSaid({ of: asked, mistakes: asApiError(reason).mistakes, error: reason });
+        });
+    }, CALM);
+    return () => {
+      clearTimeout(timer);
+      stop.abort();
+    };
+  }, [asked]);
+  return { ...said, busy: said.of !== asked };
+}
+
+function MistakePlace({ mistake, go }: { mistake: Mistake; go: (place: { line: number; column: number }) => void }) {
+  const { line, column, file } = mistake;
+  if (line == null || file !== "yard.yaml") return <span className="mono">{line == null ? file : `${file}:${line}`}</span>;
+  return <button type="button" className="place mono" onClick={() => go({ line, column: column ?? 1 })}>{line}:{column ?? 1}</button>;
+}
+
+interface PlannedProps {
+  plan: Plan;
+  apply: () => void;
+  busy: boolean;
+  error: unknown;
+  yard: string;
+  again: () => void;
+}
+
+function Planned({ plan, apply, busy, error, yard, again }: PlannedProps) {
+  const { t } = useTexts();
+  const grave = plan.summary.remove + plan.summary.replace > 0;
+  const at = useRef<HTMLElement>(null);
+  useEffect(() => at.current?.scrollIntoView({ block: "nearest" }), []);
+  return (
+    <section className="panel" ref={at}>
+      <div className="title"><h2>{t("plan.title")}</h2><span className="end quiet">{t("plan.on", { yard, cloud: plan.cloud })}</span></div>
+      <div className="pad form">
+        <PlanView plan={plan} />
+        {error != null && <Problem error={error} />}
+        {plan.blockers.length === 0 && (
+          <div className="buttons">
+            {error != null && <Button variant="default" onClick={again}>{t("edit.planAgain")}</Button>}
+            <Button color={grave ? "red.8" : undefined} loading={busy} onClick={apply}>{plan.noop ? t("edit.keep") : grave ? t("edit.applyGrave") : t("edit.apply")}</Button>
+          </div>
+        )}
+      </div>
+    </section>
+  );
+}
+
+/** Files that the manifest names: they are sent along. */
+function Files({ files, kept, set }: { files: File[]; kept: string[]; set: (files: File[]) => void }) {
+  const { t } = useTexts();
+  const input = useRef<HTMLInputElement>(null);
+  const add = async (list: FileList | null) => {
+    const added = await Promise.all([...(list ?? [])].map(async (file) => ({ path: file.name, text: await file.text() })));
+    const names = new Set(added.map((file) => file.path));
+    set([...files.filter((file) => !names.has(file.path)), ...added]);
+  };
+  const others = kept.filter((path) => !files.some((file) => file.path === path));
+  return (
+    <div className="files">
+      <p className="quiet">{t("edit.files")}</p>
+      <ul>
+        {others.map((path) => <li key={path}><span className="mono">{path}</span> <span className="quiet">{t("edit.kept")}</span></li>)}
+        {files.map((file, at) => (
+          <li key={at}>
+            <TextInput aria-label={t("edit.path")} value={file.path} onChange={(e) => set(files.with(at, { ...file, path: e.currentTarget.value }))} />
+            <span className="quiet">{t("edit.lines", { n: file.text.split("\n").length })}</span>
+            <Button variant="subtle" size="compact-xs" c="var(--bad)" aria-label={t("edit.dropOf", { name: file.path })} onClick={() => set(files.filter((_, n) => n !== at))}><IconX size={14} /></Button>
+          </li>
+        ))}
+      </ul>
+      <input ref={input} type="file" multiple hidden onChange={(e) => { void add(e.currentTarget.files); e.currentTarget.value = ""; }} data-testid="files" />
+      <Button variant="default" leftSection={<IconFilePlus size={15} />} onClick={() => input.current?.click()}>{t("edit.add")}</Button>
+    </div>
+  );
+}

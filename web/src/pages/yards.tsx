@@ -1,0 +1,94 @@
+import { Button } from "@mantine/core";
+import { IconPlus } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import type { Schemas } from "../api/client";
+import type { State } from "../api/health";
+import { useMay, yards, yardStatus } from "../api/queries";
+import { runState } from "../api/run";
+import { useTexts } from "../i18n";
+import { Command, CommandLine } from "../parts/command";
+import { Loaded } from "../parts/problem";
+import { Quotas } from "../parts/quotas";
+import { StateMark } from "../parts/state";
+import { Ago } from "../parts/time";
+
+export function YardsPage() {
+  const { t } = useTexts();
+  const may = useMay("operator");
+  const query = useQuery(yards);
+  return (
+    <div className="page">
+      <div className="head">
+        <h1>{t("yards.title")}</h1>
+        {may && <div className="end"><Button renderRoot={(props) => <Link to="/yards/new" {...props} />} leftSection={<IconPlus size={15} />}>{t("yards.new")}</Button></div>}
+      </div>
+      <section className="panel">
+        <Loaded query={query}>
+          {(all) => all.length === 0 ? (
+            <div className="empty form">
+              <p>{t("yards.empty")}</p>
+              <div><Command text="stackyard init && stackyard up" /></div>
+            </div>
+          ) : (
+            <table className="rows cards">
+              <thead>
+                <tr>
+                  <th scope="col">{t("host.yard")}</th>
+                  <th scope="col">{t("hosts.state")}</th>
+                  <th scope="col">{t("yard.cloud")}</th>
+                  <th scope="col" className="num">{t("yard.resources")}</th>
+                  <th scope="col">{t("yard.quota")}</th>
+                  <th scope="col">{t("yard.lastRun")}</th>
+                </tr>
+              </thead>
+              <tbody>{all.map((yard) => <Row key={yard.name} yard={yard} />)}</tbody>
+            </table>
+          )}
+        </Loaded>
+      </section>
+      <CommandLine text="stackyard status" />
+    </div>
+  );
+}
+
+type Yard = Schemas["YardView"];
+
+function Row({ yard }: { yard: Yard }) {
+  const { t } = useTexts();
+  const status = useQuery(yardStatus(yard.name));
+  const found = status.data;
+  return (
+    <tr>
+      <td className="full"><Link className="strong" to="/yards/$yard" params={{ yard: yard.name }}>{yard.name}</Link></td>
+      <td data-label={t("hosts.state")}><Standing yard={yard} status={found} /></td>
+      <td data-label={t("yard.cloud")}>{found?.cloud ?? yard.cloud ?? <span className="quiet">{t("yard.cloudDefault")}</span>}</td>
+      <td data-label={t("yard.resources")} className="num">{found && found.state !== "unknown" ? found.resources.length : "–"}</td>
+      <td data-label={t("yard.quota")}>{found && <Quotas quotas={found.quotas} only={["instances", "cores", "ram"]} />}</td>
+      <td data-label={t("yard.lastRun")}>
+        {yard.run ? (
+          <Link to="/yards/$yard/runs/$run" params={{ yard: yard.name, run: yard.run.id }}>
+            <StateMark state={runState(yard.run)} text={t(`run.state.${yard.run.state}`)} /> <Ago at={yard.run.began} />
+          </Link>
+        ) : <span className="quiet">{t("yard.byHand")} <Ago at={yard.updated} /></span>}
+      </td>
+    </tr>
+  );
+}
+
+export const YARD_STATES: Record<Schemas["YardState"], State> = {
+  ok: "ok", working: "working", differs: "failing", failing: "failed", unknown: "away",
+};
+
+/** How a yard stands in a word; while a run goes on, that. */
+export function Standing({ yard, status }: { yard: Pick<Yard, "run">; status: Schemas["YardStatus"] | undefined }) {
+  const { t } = useTexts();
+  if (yard.run?.state === "running") return <StateMark state="working" text={t(`run.kind.${yard.run.kind}`)} />;
+  if (!status) return <StateMark state="waiting" text={t("loading")} />;
+  return (
+    <>
+      <StateMark state={YARD_STATES[status.state]} text={t(`yard.state.${status.state}`)} />
+      {status.error && <div className="why">{status.error}</div>}
+    </>
+  );
+}

@@ -1,0 +1,56 @@
+/** What a yard and its project use of the cloud's quotas. */
+import type { Schemas } from "../api/client";
+import { bytes } from "../format";
+import { useTexts, type Key } from "../i18n";
+
+type Quota = Schemas["QuotaUse"];
+
+const NAMES: Record<string, Key> = {
+  instances: "quota.instances",
+  cores: "quota.cores",
+  ram: "quota.ram",
+  volumes: "quota.volumes",
+  gigabytes: "quota.gigabytes",
+  network: "quota.network",
+  router: "quota.router",
+  port: "quota.port",
+  security_group: "quota.securityGroup",
+  floatingip: "quota.floatingip",
+};
+
+/** An amount of a quota for people: memory is in MiB, `gigabytes` are GiB. */
+export function amount(name: string, n: number): string {
+  if (name === "ram") return bytes(n * 2 ** 20);
+  if (name === "gigabytes") return bytes(n * 2 ** 30);
+  return String(n);
+}
+
+/** Some of them as meters, or all. */
+export function Quotas({ quotas, only }: { quotas: Quota[]; only?: string[] }) {
+  const { t } = useTexts();
+  const shown = quotas.filter((quota) => only?.includes(quota.name) ?? true);
+  return (
+    <dl className={only ? "quotas few" : "quotas"}>
+      {shown.map((quota) => {
+        const key = NAMES[quota.name];
+        const name = key ? t(key) : quota.name;
+        const limit = quota.limit ?? null;
+        const share = limit ? quota.used / limit : 0;
+        const own = quota.yard != null && !only ? t("quota.here", { n: amount(quota.name, quota.yard) }) : null;
+        return (
+          <div key={quota.name} className={share > 0.9 ? "meter high" : "meter"}>
+            <dt>{name}</dt>
+            <dd>
+              <span className="nowrap">
+                {only && quota.yard != null ? <b>{amount(quota.name, quota.yard)}</b> : amount(quota.name, quota.used)}
+                {limit !== null && <span className="quiet"> / {amount(quota.name, limit)}</span>}
+                {own && <span className="quiet"> ({own})</span>}
+              </span>
+              {limit !== null && <progress value={share} max={1} aria-label={`${name}: ${amount(quota.name, quota.used)} / ${amount(quota.name, limit)}`} />}
+            </dd>
+          </div>
+        );
+      })}
+    </dl>
+  );
+}

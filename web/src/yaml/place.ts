@@ -1,0 +1,119 @@
+/**
+ * Where in a YAML text a cursor is: the path of keys that lead there, and what is being typed. It goes
+ * by indentation and brackets, not by a parser: a text that is being typed is rarely whole.
+ */
+
+/** A step of a path: a key, or `[]` for an item of a list. */
+export type Path = string[];
+
+export interface Place {
+  /** Keys from the root; of a key that is typed, those of the mapping that it is in. */
+  path: Path;
+  /** Whether a key or a value is typed. */
+  typing: "key" | "value";
+  /** What is typed of it before the cursor. */
+  word: string;
+}
+
+const KEY = /^("[^"]*"|'[^']*'|[^\s#:,[\]{}"'][^:#,[\]{}]*?)\s*:(?=\s|$)/;
+
+interface Line {
+  /** Columns of the dashes that begin it. */
+  dashes: number[];
+  /** Where what follows them begins. */
+  column: number;
+  rest: string;
+}
+
+function take(text: string): Line {
+  const dashes: number[] = [];
+  let column = text.search(/\S|$/);
+  while (text[column] === "-" && (text[column + 1] === " " || column + 1 === text.length)) {
+    dashes.push(column);
+    const next = text.slice(column + 1).search(/\S|$/);
+    column += 1 + next;
+  }
+  return { dashes, column, rest: text.slice(column) };
+}
+
+function unquoted(key: string): string {
+  return key.replace(/^(["'])(.*)\1$/, "$2");
+}
+
+/** Keys of the mappings that lines before `end` open around a column. */
+function around(lines: string[], end: number, line: Line): Path {
+  const path: Path = [];
+  // How far to the left we are; a list may stand at the very column of its key.
+  const now = { limit: line.column, inList: false };
+  const dash = (columns: number[]) => {
+    for (const column of [...columns].reverse()) {
+      if (column >= now.limit) continue;
+      path.unshift("[]");
+      now.limit = column;
+      now.inList = true;
+    }
+  };
+  dash(line.dashes);
+  for (let at = end - 1; at >= 0 && (now.limit > 0 || now.inList); at -= 1) {
+    const text = lines[at] ?? "";
+    if (/^\s*(#|$)/.test(text)) continue;
+    const { dashes, column, rest } = take(text);
+    const key = KEY.exec(rest)?.[1];
+    if (key !== undefined && (column < now.limit || (now.inList && dashes.length === 0 && column === now.limit))) {
+      path.unshift(unquoted(key));
+      now.limit = column;
+      now.inList = false;
+    } else if (key === undefined && column < now.limit) {
+      now.limit = column;
+    }
+    dash(dashes);
+  }
+  return path;
+}
+
+/** What the part of a line before the cursor opens, key by key and bracket by bracket. */
+function within(text: string, outer: Path): Place | null {
+  const path = [...outer];
+  const open: { bracket: string; length: number }[] = [];
+  let key: string | null = null;
+  let word = "";
+  let quote = "";
+  for (let at = 0; at < text.length; at += 1) {
+    const c = text[at] ?? "";
+    if (quote) {
+      if (c === quote) quote = "";
+      else word += c;
+    } else if ((c === '"' || c === "'") && word.trim() === "") quote = c;
+    else if (c === "#" && (at === 0 || /\s/.test(text[at - 1] ?? ""))) return null;
+    else if (c === "{" || c === "[") {
+      open.push({ bracket: c, length: path.length });
+      if (key !== null) path.push(key);
+      if (c === "[") path.push("[]");
+      key = null;
+      word = "";
+    } else if (c === "}" || c === "]") {
+      path.length = open.pop()?.length ?? path.length;
+      key = null;
+      word = "";
+    } else if (c === "," && open.length > 0) {
+      key = null;
+      word = "";
+    } else if (c === ":" && /^(\s|$)/.test(text.slice(at + 1)) && key === null) {
+      key = unquoted(word.trim());
+      word = "";
+    } else word += c;
+  }
+  word = word.trimStart();
+  if (key !== null) return { path: [...path, key], typing: "value", word };
+  const inBrackets = open.at(-1)?.bracket;
+  if (inBrackets === "[") return { path, typing: "value", word };
+  return { path, typing: "key", word };
+}
+
+/** The place of a cursor, as an offset into a text; nothing in a comment. */
+export function placeAt(text: string, offset: number): Place | null {
+  const lines = text.slice(0, offset).split("\n");
+  const current = lines.pop() ?? "";
+  const line = take(current);
+  return within(line.rest, around(lines, lines.length, line));
+}

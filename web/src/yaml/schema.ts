@@ -1,0 +1,93 @@
+/** What a JSON Schema (2020-12, as schemars writes it) allows at a path. */
+import type { Path } from "./place";
+
+export interface Schema {
+  $ref?: string;
+  $defs?: Record<string, Schema>;
+  type?: string | string[];
+  description?: string;
+  properties?: Record<string, Schema>;
+  additionalProperties?: boolean | Schema;
+  required?: string[];
+  items?: Schema;
+  anyOf?: Schema[];
+  oneOf?: Schema[];
+  allOf?: Schema[];
+  enum?: unknown[];
+  const?: unknown;
+  default?: unknown;
+}
+
+/** A schema with what it stands for: references and alternatives, each once. */
+function spread(schema: Schema, root: Schema, seen = new Set<Schema>()): Schema[] {
+  if (seen.has(schema)) return [];
+  seen.add(schema);
+  const name = schema.$ref?.replace("#/$defs/", "");
+  const referred = name === undefined ? undefined : root.$defs?.[name];
+  const others = [...(referred ? [referred] : []), ...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.allOf ?? [])];
+  return [schema, ...others.flatMap((other) => spread(other, root, seen))];
+}
+
+/** All schemas that fit a path. */
+function at(root: Schema, path: Path): Schema[] {
+  let here = spread(root, root);
+  for (const step of path) {
+    const next = here.flatMap((schema) => {
+      if (step === "[]") return schema.items ? [schema.items] : [];
+      const known = schema.properties?.[step];
+      if (known) return [known];
+      return typeof schema.additionalProperties === "object" ? [schema.additionalProperties] : [];
+    });
+    here = next.flatMap((schema) => spread(schema, root));
+  }
+  return here;
+}
+
+export interface KeyOption {
+  name: string;
+  about: string;
+  required: boolean;
+  /** What its value is made of. */
+  holds: "object" | "array" | "value";
+}
+
+function types(schemas: Schema[]): Set<string> {
+  return new Set(schemas.flatMap((schema) => schema.type ?? []));
+}
+
+/** Keys of the mapping at a path: first those that are needed. */
+export function keysAt(root: Schema, path: Path): KeyOption[] {
+  const options = new Map<string, KeyOption>();
+  for (const schema of at(root, path)) {
+    for (const [name, property] of Object.entries(schema.properties ?? {})) {
+      const all = spread(property, root);
+      const kinds = types(all);
+      const simple = kinds.has("string") || kinds.has("integer") || kinds.has("boolean");
+      const holds = kinds.has("array") && !simple ? "array" : kinds.has("object") && !simple ? "object" : "value";
+      const about = all.find((one) => one.description)?.description ?? "";
+      options.set(name, { name, about, required: schema.required?.includes(name) ?? false, holds });
+    }
+  }
+  return [...options.values()].sort((a, b) => Number(b.required) - Number(a.required));
+}
+
+export interface ValueOption {
+  value: string;
+  about: string;
+}
+
+/** Values that a path may have, where they can be counted. */
+export function valuesAt(root: Schema, path: Path): ValueOption[] {
+  const all = at(root, path);
+  const options = new Map<string, string>();
+  for (const schema of all) {
+    for (const value of [...(schema.enum ?? []), ...(schema.const === undefined ? [] : [schema.const])]) {
+      if (value !== null) options.set(typeof value === "string" ? value : JSON.stringify(value), schema.description ?? "");
+    }
+  }
+  if (types(all).has("boolean")) {
+    options.set("true", "");
+    options.set("false", "");
+  }
+  return [...options].map(([value, about]) => ({ value, about }));
+}

@@ -1,0 +1,55 @@
+import { expect, test } from "vitest";
+import schema from "../../../docs/schema/yard.schema.json";
+import { nameOf } from "./name";
+import { placeAt } from "./place";
+import { keysAt, valuesAt, type Schema } from "./schema";
+
+/** The place of `|` in a text. */
+function place(text: string) {
+  return placeAt(text.replace("|", ""), text.indexOf("|"));
+}
+
+const HEAD = "apiVersion: stackyard.dev/v1\nkind: Yard\nmetadata: {name: shop}\n";
+
+test("a place by indentation", () => {
+  expect(place("ki|")).toEqual({ path: [], typing: "key", word: "ki" });
+  expect(place(`${HEAD}spec:\n  serv|`)).toEqual({ path: ["spec"], typing: "key", word: "serv" });
+  expect(place(`${HEAD}spec:\n  servers:\n    - name: db\n      fla|`)).toEqual({ path: ["spec", "servers", "[]"], typing: "key", word: "fla" });
+  expect(place(`${HEAD}spec:\n  servers:\n  - name: db\n    |`)).toEqual({ path: ["spec", "servers", "[]"], typing: "key", word: "" });
+  expect(place(`${HEAD}spec:\n  servers:\n    - n|`)).toEqual({ path: ["spec", "servers", "[]"], typing: "key", word: "n" });
+  expect(place(`${HEAD}spec:\n  servers:\n    - bootVolume:\n        size: 1Gi\n      im|`)?.path).toEqual(["spec", "servers", "[]"]);
+  expect(place(`${HEAD}spec:\n  networks:\n    - {name: a}\n\n  # more\n  |`)?.path).toEqual(["spec"]);
+  expect(place(`${HEAD}spec:\n  cloud: lo|`)).toEqual({ path: ["spec", "cloud"], typing: "value", word: "lo" });
+  expect(place("metadata:\n  name: a # the n|")).toBeNull();
+});
+
+test("a place in brackets", () => {
+  expect(place(`${HEAD}spec:\n  servers:\n    - {name: db, fl|`)).toEqual({ path: ["spec", "servers", "[]"], typing: "key", word: "fl" });
+  expect(place(`${HEAD}spec:\n  servers:\n    - {name: db, networks: [front, |`)).toEqual({ path: ["spec", "servers", "[]", "networks", "[]"], typing: "value", word: "" });
+  expect(place(`${HEAD}spec:\n  servers:\n    - {networks: [{network: a}, {ad|`)?.path).toEqual(["spec", "servers", "[]", "networks", "[]"]);
+  expect(place(`${HEAD}spec:\n  networks:\n    - {name: "a, b", router: {external: public}, |`)).toEqual({ path: ["spec", "networks", "[]"], typing: "key", word: "" });
+  expect(place(`metadata: {n|`)?.path).toEqual(["metadata"]);
+});
+
+test("a manifest's name, also while it is written", () => {
+  expect(nameOf(HEAD)).toBe("shop");
+  expect(nameOf("kind: Yard\nmetadata:\n  # ours\n  name: a-1\n")).toBe("a-1");
+  expect(nameOf("metadata: {labels: x, name: 'b'}\n")).toBe("b");
+  expect(nameOf("metadata:\n  name:\nspec:\n  networks:\n    - name: front\n")).toBeUndefined();
+  expect(nameOf("")).toBeUndefined();
+});
+
+test("the yard's own schema says what may stand there", () => {
+  const root = schema as Schema;
+  const names = (path: string[]) => keysAt(root, path).map((k) => k.name);
+  expect(names([])).toEqual(expect.arrayContaining(["apiVersion", "kind", "metadata", "spec"]));
+  expect(names(["spec"])).toContain("loadBalancers");
+  expect(names(["spec", "servers", "[]"]).slice(0, 2)).toEqual(expect.arrayContaining(["name", "flavor"]));
+  expect(names(["spec", "networks", "[]", "router"])).toContain("external");
+  expect(names(["spec", "hosts", "[]", "join", "command", "http"])).toContain("jsonPath");
+  expect(keysAt(root, ["spec"]).find((k) => k.name === "servers")?.holds).toBe("array");
+  expect(keysAt(root, ["spec", "servers", "[]"]).find((k) => k.name === "image")?.about).not.toBe("");
+  expect(names(["spec", "nothing", "[]"])).toEqual([]);
+  expect(valuesAt(root, ["spec", "servers", "[]", "configDrive"]).map((v) => v.value)).toEqual(["true", "false"]);
+  expect(valuesAt(root, ["spec", "loadBalancers", "[]", "listeners", "[]", "proto"]).map((v) => v.value)).toContain("udp");
+});
