@@ -4,17 +4,18 @@
 
 STACKYARD := $(or $(CARGO_TARGET_DIR),target)/release/stackyard
 
-.PHONY: help quickstart web build test lint unit web-check hosts console screenshots kolla images cloud bench fuzz clean
+.PHONY: help quickstart web build test lint unit web-check api hosts console screenshots kolla images cloud bench fuzz clean
 
 help:
 	@echo 'make quickstart   build Stackyard, bring up OpenStack, hosts and a stack on it'
 	@echo 'make build        the release binary with the console, $(STACKYARD)'
 	@echo 'make web          the console alone, web/dist, which the binary embeds'
-	@echo 'make test         lint + unit + web-check + hosts + console + kolla + images + cloud,'
+	@echo 'make test         lint + unit + web-check + api + hosts + console + kolla + images + cloud,'
 	@echo '                  with what they need installed first'
 	@echo 'make lint         format, clippy, cargo deny, layers'
 	@echo 'make unit         tests of the crates (against a real Docker Engine)'
 	@echo 'make web-check    the console: types, lint, tests, generated client, size of the first load'
+	@echo 'make api          the API against its document: schemathesis, on a real server'
 	@echo 'make hosts        stacks over several hosts: deploy, scale, update, kill, drain, remove; machines that join'
 	@echo 'make console      the console in a real Chromium against a real server with real agents'
 	@echo 'make screenshots  every page of the console, into target/screenshots'
@@ -51,6 +52,9 @@ unit:
 
 web-check:
 	scripts/web check
+
+api:
+	tests/api/run
 
 hosts:
 	scripts/engine start
