@@ -238,7 +238,8 @@ async fn yard_delete(
         return Ok(StatusCode::NO_CONTENT);
     }
     let (hosts, stacks) = (store.hosts(Some(&yard), None).await?, store.stacks(Some(&yard)).await?);
-    if !forget.record && !(hosts.is_empty() && stacks.is_empty()) {
+    let bare = hosts.is_empty() && stacks.is_empty();
+    if !forget.record && !bare {
         let names = hosts.iter().map(|h| format!("host {}", h.name));
         let names: Vec<String> = names.chain(stacks.iter().map(|s| format!("stack {}", s.name))).collect();
         return Err(Problem::conflict(format!("yard {yard} still has {}; remove them first", names.join(", "))));

@@ -258,7 +258,7 @@ impl Runs {
             )));
         }
         let stop = watch::Sender::new(Stop::No);
-        let going = Arc::new(Going { new: Mutex::new(new), progress: Progress::new(), stop });
+        let going = Arc::new(Going { new: Mutex::new(new), progress: Progress::default(), stop });
         all.insert(yard.clone(), going.clone());
         Ok(Claim { runs: self.clone(), yard, going })
     }

@@ -74,8 +74,8 @@ struct Inner {
     by_name: HashMap<String, usize>,
 }
 
-/// How far a run is.
-#[derive(Debug)]
+/// How far a run is; by default nothing is known.
+#[derive(Debug, Default)]
 pub struct Progress {
     inner: Mutex<Inner>,
     seq: watch::Sender<u64>,
@@ -116,11 +116,6 @@ fn add(notes: &mut Vec<String>, text: String) {
 }
 
 impl Progress {
-    /// Nothing is known yet.
-    pub fn new() -> Self {
-        Self { inner: Mutex::default(), seq: watch::Sender::new(0) }
-    }
-
     /// Lists what a plan says is to be done.
     pub fn expect(&self, plan: &Plan) {
         let mut inner = self.lock();
@@ -257,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_replacement_is_done_when_both_its_halves_are() {
-        let progress = Progress::new();
+        let progress = Progress::default();
         progress.expect(&plan());
         let names = |p: &Progress| p.snapshot().0.steps.iter().map(|s| s.step.clone()).collect::<Vec<_>>();
         assert_eq!(names(&progress), ["server db", "volume data"]);
@@ -279,7 +274,7 @@ mod tests {
 
     #[test]
     fn who_was_away_is_told_what_changed_since() {
-        let progress = Progress::new();
+        let progress = Progress::default();
         progress.expect(&plan());
         progress.see(begun("server db"));
         let (_, seen) = progress.snapshot();

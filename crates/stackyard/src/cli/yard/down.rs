@@ -29,7 +29,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let _lock = records.lock(name)?;
     let cloud = args.yard.connect(&yard, context).await?;
     let service = args.yard.service(context)?;
-    let say = |text| printer.say(text);
+    let say = |text: String| printer.say(text);
     let removal = Removal::look(name, &cloud, service.as_ref(), &say).await?;
     let removed = removal.plan.summary().remove;
     if removed > 0 {

@@ -90,7 +90,7 @@ fn as_service(client: Option<&Client>) -> Option<&dyn HostService> {
 /// Looks at the stacks of a manifest; what in their files has no effect is said.
 async fn look(yard: &Yard, client: Option<&Client>, context: &Context) -> anyhow::Result<Option<DeclaredStacks>> {
     let printer = context.printer.clone();
-    Ok(DeclaredStacks::look(yard, client, &move |text| printer.say(text)).await?)
+    Ok(DeclaredStacks::look(yard, client, &move |text: String| printer.say(text)).await?)
 }
 
 /// The stacks of a yard; none where no server answers.

@@ -54,7 +54,11 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     }
     // First, so that a sweep takes nothing from a yard that is just coming up.
     records.keep(name, &yard.text)?;
-    note(name, &yard.text, service.as_ref(), context).await;
+    // On another cloud than the manifest says, the server would look for it in vain.
+    let elsewhere = args.yard.cloud.cloud.is_some() && args.yard.cloud.cloud != yard.intended.cloud;
+    if !elsewhere {
+        note(name, &yard.text, service.as_ref(), context).await;
+    }
     let statuses = bringing.carry_out(&choices, &*onlooker).await?;
     let counts = cloud.counts();
     let result = json!({
