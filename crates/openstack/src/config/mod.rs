@@ -184,6 +184,9 @@ impl CloudConfig {
     pub fn names(sources: &Sources) -> Result<(Vec<String>, Option<PathBuf>)> {
         let files = sources.clouds()?;
         let mut names = files.names();
+        // One that only secure.yaml has is none.
+        let there = |value| Entry { place: String::new(), value }.text(&["auth_url"]).is_some();
+        names.retain(|name| files.get(name).is_some_and(there));
         if sources.variables().is_some() {
             names.push(sources.var("OS_CLOUD_NAME").unwrap_or_else(|| "envvars".to_owned()));
         }
