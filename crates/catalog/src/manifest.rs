@@ -138,19 +138,38 @@ fn read_beside(file: &str, text: String, beside: &Beside<'_>) -> Result<Yard, Pr
             Beside::Files(files) => confine(manifest, files, &root, &log),
         }
     }
+    let (manifest, intended) = meaning(file, &root, manifest, log)?;
+    let stacks = stacks(&manifest, beside);
+    Ok(Yard { manifest, intended, text, stacks, files: None })
+}
+
+/// What a manifest means to somebody who has its text alone: the files that it names are taken as
+/// good, and what is in them is left out.
+///
+/// # Errors
+/// Every mistake.
+pub fn outline(file: &str, text: &str) -> Result<Intended, Problems> {
+    let root = yaml::parse(file, text)?;
+    let log = Log::default();
+    let mut manifest = manifest(&root, &log);
+    for pair in manifest.iter_mut().flat_map(|m| &mut m.spec.keypairs).filter(|p| p.public_key_file.is_some()) {
+        pair.public_key.get_or_insert_with(|| "unknown -".to_owned());
+    }
+    Ok(meaning(file, &root, manifest, log)?.1)
+}
+
+/// What was read, with what it means.
+fn meaning(file: &str, root: &Node, manifest: Option<Manifest>, log: Log) -> Result<(Manifest, Intended), Problems> {
     // Mistakes of form first: what they leave out would only make more of the other sort.
     let manifest = match (log.failed(), manifest) {
         (false, Some(manifest)) => manifest,
         _ => return Err(log.finish().err().unwrap_or_else(|| nothing(file))),
     };
     match intend(&manifest) {
-        Ok(intended) => {
-            let stacks = stacks(&manifest, beside);
-            Ok(Yard { manifest, intended, text, stacks, files: None })
-        }
+        Ok(intended) => Ok((manifest, intended)),
         Err(troubles) => {
             for trouble in troubles {
-                log.push(place(&root, trouble));
+                log.push(place(root, trouble));
             }
             Err(log.finish().err().unwrap_or_else(|| nothing(file)))
         }

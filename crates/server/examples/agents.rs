@@ -5,6 +5,10 @@
 //! of its own, opens a WebSocket of its own over TLS, says hello, pings every 15 s and reports every
 //! 30 s and at each change. They run nothing. Then one stack that has a container on each host is
 //! deployed. All of it ends after some minutes at the latest.
+//!
+//! `agents BINARY COUNT hold CONTAINERS` is for who measures something else on such a server: it has a
+//! stack of so many containers on the agents, prints the server's address and an admin's token, and
+//! stays until its input ends.
 
 #![allow(clippy::unwrap_used, reason = "a measurement fails by panicking")]
 
@@ -18,7 +22,8 @@ use stackyard_core::agent::{
 use stackyard_core::stack::deploy::Mode;
 use stackyard_core::stack::rollout::{Packed, Standing};
 use stackyard_core::stack::{Service, Stack};
-use stackyard_server::api::{NewJoin, StackDeploy};
+use stackyard_server::api::{NewJoin, NewToken, StackDeploy};
+use stackyard_server::auth::Role;
 use stackyard_server::client::Client;
 use stackyard_server::daemon;
 use std::collections::BTreeMap;
@@ -30,6 +35,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
@@ -52,9 +58,14 @@ async fn main() {
     let mut arguments = std::env::args().skip(1);
     let binary = arguments.next().expect("usage: agents BINARY [COUNT [SECONDS]]");
     let count: usize = arguments.next().map_or(1000, |n| n.parse().expect("a number of agents"));
-    let seconds: u64 = arguments.next().map_or(60, |n| n.parse().expect("seconds"));
+    let seconds = arguments.next();
     assert!(count <= 10_000, "no more than 10,000 agents");
     let home = tempfile::tempdir().unwrap();
+    if seconds.as_deref() == Some("hold") {
+        let containers = arguments.next().expect("a number of containers").parse().unwrap();
+        return hold(&binary, home.path(), count, containers).await;
+    }
+    let seconds: u64 = seconds.map_or(60, |n| n.parse().expect("seconds"));
     match tokio::time::timeout(LIMIT, measure(&binary, home.path(), count, Duration::from_secs(seconds))).await {
         Ok(result) => println!("{result}"),
         Err(_) => panic!("it took more than {} s", LIMIT.as_secs()),
@@ -69,9 +80,9 @@ struct World {
     told: AtomicUsize,
 }
 
-async fn measure(binary: &str, home: &Path, count: usize, idle: Duration) -> serde_json::Value {
+/// A server, and what agents need to join it.
+async fn begin(binary: &str, home: &Path) -> (Child, Client, Arc<World>, String) {
     let server = start(binary, home);
-    let pid = server.id().unwrap();
     let client = Client::socket(&daemon::socket(home)).unwrap();
     while client.health().await.is_err() {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -86,13 +97,13 @@ async fn measure(binary: &str, home: &Path, count: usize, idle: Duration) -> ser
     // Each agent is a process that has never met the server.
     config.resumption = rustls::client::Resumption::disabled();
     let tls = TlsConnector::from(Arc::new(config));
-    let world = Arc::new(World { tls, address, told: AtomicUsize::new(0) });
-    let empty = Memory::of(pid);
+    (server, client, Arc::new(World { tls, address, told: AtomicUsize::new(0) }), ca)
+}
 
-    let begun = Instant::now();
-    let before = cpu(pid);
-    let agents: Vec<_> = stream::iter(0..count)
-        .map(|n| join(&client, world.clone(), &ca, n))
+/// Has all agents join.
+async fn gather(client: &Client, world: &Arc<World>, ca: &str, count: usize) -> Vec<JoinHandle<()>> {
+    let agents = stream::iter(0..count)
+        .map(|n| join(client, world.clone(), ca, n))
         .buffer_unordered(AT_ONCE)
         .map(|(host, socket)| tokio::spawn(live(world.clone(), host, socket)))
         .collect()
@@ -100,6 +111,42 @@ async fn measure(binary: &str, home: &Path, count: usize, idle: Duration) -> ser
     while client.server().await.unwrap().connected < count {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    agents
+}
+
+async fn hold(binary: &str, home: &Path, count: usize, containers: u32) {
+    let (server, client, world, ca) = begin(binary, home).await;
+    let agents = gather(&client, &world, &ca, count).await;
+    let mut deploy = everywhere();
+    let mut stack = deploy.stack.unpack();
+    let names = ["web", "api", "worker", "cache"];
+    let service = stack.services.remove("app").unwrap();
+    for (i, name) in names.into_iter().enumerate() {
+        let mut service = service.clone();
+        service.deploy.mode = Mode::Replicated;
+        service.deploy.replicas = (containers + i as u32) / names.len() as u32;
+        stack.services.insert(name.to_owned(), service);
+    }
+    deploy.stack = Packed::pack(stack);
+    client.deploy_stack(YARD, "everywhere", &deploy).await.unwrap();
+    while client.stack(YARD, "everywhere", true).await.unwrap().status.standing != Standing::Converged {}
+    let token = NewToken { name: "bench".to_owned(), role: Role::Admin, ttl_s: None };
+    let token = client.new_token(&token).await.unwrap().token;
+    println!("{}", json!({"url": format!("https://{}", world.address), "token": token, "yard": YARD}));
+    let ends = || std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+    tokio::task::spawn_blocking(ends).await.unwrap().unwrap();
+    agents.iter().for_each(|agent| agent.abort());
+    drop(server);
+}
+
+async fn measure(binary: &str, home: &Path, count: usize, idle: Duration) -> serde_json::Value {
+    let (server, client, world, ca) = begin(binary, home).await;
+    let pid = server.id().unwrap();
+    let empty = Memory::of(pid);
+
+    let begun = Instant::now();
+    let before = cpu(pid);
+    let agents = gather(&client, &world, &ca, count).await;
     let joined = (begun.elapsed().as_secs_f64(), cpu(pid) - before);
 
     // What joining left behind settles, and every agent has reported once more.

@@ -75,6 +75,19 @@ impl Records {
         write().map_err(trouble("writing", &path))
     }
 
+    /// The manifest that was last applied, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::File`]
+    pub fn read(&self, yard: &str) -> Result<Option<String>, Error> {
+        let path = self.path(yard);
+        match fs::read_to_string(&path) {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(trouble("reading", &path)(e)),
+        }
+    }
+
     /// Forgets a yard.
     ///
     /// # Errors
@@ -122,6 +135,8 @@ mod tests {
         let mode = fs::metadata(home.path().join("yards/shop.yaml")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(records.yards().unwrap(), ["shop"]);
+        assert_eq!(records.read("shop").unwrap().as_deref(), Some("kind: Yard\n"));
+        assert_eq!(records.read("lab").unwrap(), None);
         records.forget("shop").unwrap();
         records.forget("shop").unwrap();
         assert!(records.yards().unwrap().is_empty());

@@ -221,6 +221,15 @@ async fn a_yard_with_stacks() {
     let svg = ground.ends(0, &["graph", "--svg"]).await.out;
     assert!(svg.contains(&format!("stack {}: 1 of 1 work", ground.stack())), "{svg}");
 
+    // The same graph from the command line, which looks itself, and from the server.
+    let own = ground.ends(0, &["--json", "graph"]).await.last();
+    let mut asked = ground.client().graph(&ground.tag).await.unwrap();
+    let cloud = asked.cloud.as_mut().unwrap();
+    assert!(cloud.looked.take().is_some(), "{cloud:?}");
+    assert_eq!(own, serde_json::to_value(&asked).unwrap());
+    let container = own["nodes"].as_array().unwrap().iter().find(|n| n["kind"] == "container").unwrap();
+    assert_eq!((&container["state"], &container["parent"]), (&json!("ok"), &json!("host/here")));
+
     // A rollout that fails says why, and with which words.
     ground.with_stack("echo the reason is this; exit 7");
     let said = ground.ends(3, &["plan"]).await;

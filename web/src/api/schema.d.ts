@@ -409,6 +409,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/yards/{yard}/graph": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A yard as it is: what its cloud has, what its hosts run, and what joins what
+         * @description The cloud is the one that the yard's manifest names, in the clouds.yaml of the server's machine. It
+         *     is looked at when somebody asks, and again every 15 seconds (3 while a run goes on) while somebody listens to
+         *     `GET /api/v1/events`, whose number `clouds` grows when it is not as it was. A cloud that does not
+         *     answer is no error: its last sight is told, and why there is none since.
+         */
+        get: operations["yard_graph"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/yards/{yard}/manifests": {
         parameters: {
             query?: never;
@@ -989,6 +1012,79 @@ export interface components {
         };
         /** @description A field's value, in a form that can be compared and read. */
         FieldValue: string | string[];
+        /** @description A yard as it is. */
+        Graph: {
+            cloud?: components["schemas"]["GraphCloud"] | null;
+            /** @description What joins what. */
+            edges: components["schemas"]["GraphEdge"][];
+            /** @description What there is: first the cloud's by kind, then hosts, then stacks with what belongs to them. */
+            nodes: components["schemas"]["GraphNode"][];
+            /** @description The yard. */
+            yard: string;
+        };
+        /** @description A look at a cloud. */
+        GraphCloud: {
+            /** @description Why it could not be looked at since. */
+            error?: string | null;
+            /** @description When it was last seen (RFC 3339); absent before the first time. */
+            looked?: string | null;
+            /** @description Its name in clouds.yaml. */
+            name: string;
+        };
+        /** @description What joins two nodes. */
+        GraphEdge: {
+            /** @description A node's id. */
+            from: string;
+            /** @description How. */
+            kind: components["schemas"]["GraphJoint"];
+            /** @description What is to be said of it: the addresses of a port. */
+            label?: string | null;
+            /** @description Another's. */
+            to: string;
+        };
+        /**
+         * @description How two nodes are joined.
+         * @enum {string}
+         */
+        GraphJoint: "interface" | "gateway" | "port" | "attachment" | "external" | "leads" | "vip" | "member" | "security_group" | "server_group" | "keypair";
+        /**
+         * @description What something is.
+         * @enum {string}
+         */
+        GraphKind: "network" | "subnet" | "router" | "floating_ip" | "load_balancer" | "host" | "server" | "volume" | "security_group" | "server_group" | "keypair" | "object_container" | "stack" | "service" | "container";
+        /** @description Something of a yard. */
+        GraphNode: {
+            /** @description More about it, by name: `address`, `mtu`, `flavor`, `image` ... */
+            details?: {
+                [key: string]: string;
+            };
+            /** @description Id of the host that joined, in `/api/v1/hosts`. */
+            host?: string | null;
+            /** @description Unique in the yard, as `server/web-1`. */
+            id: string;
+            /** @description What it is. */
+            kind: components["schemas"]["GraphKind"];
+            /** @description Its name. */
+            name: string;
+            /** @description It is the cloud's, not the yard's. */
+            outside?: boolean;
+            /**
+             * @description Id of the node that it is a part of: a subnet's network, a service's stack, the host of a
+             *     container.
+             */
+            parent?: string | null;
+            /** @description Id of a container's service. */
+            service?: string | null;
+            /** @description How it is. */
+            state: components["schemas"]["GraphState"];
+            /** @description Why it is not as it should be, for people. */
+            why?: string | null;
+        };
+        /**
+         * @description How something is.
+         * @enum {string}
+         */
+        GraphState: "ok" | "working" | "waiting" | "failing" | "failed" | "away" | "drained" | "stopped" | "missing";
         /** @description That the server works. */
         Health: {
             /** @description Always `ok`; a server that does not work answers with a problem. */
@@ -1376,6 +1472,11 @@ export interface components {
              * @description The audit log.
              */
             audit: number;
+            /**
+             * Format: int64
+             * @description Clouds, as far as somebody asked for a yard on them lately: what they have.
+             */
+            clouds: number;
             /**
              * Format: int64
              * @description Hosts: joins, connections, reports, drains, removals.
@@ -2676,6 +2777,47 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ManifestChecked"];
                 };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    yard_graph: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description entity tag of the graph that the caller has */
+                "If-None-Match"?: string | null;
+            };
+            path: {
+                yard: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    /** @description of all but the time of the look */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Graph"];
+                };
+            };
+            /** @description the graph is as it was */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             "4XX": {
                 headers: {

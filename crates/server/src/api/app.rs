@@ -2,6 +2,7 @@
 
 use crate::auth::Limiter;
 use crate::hub::Hub;
+use crate::looks::Looks;
 use crate::runs::Runs;
 use crate::stack::Stacks;
 use stackyard_store::Store;
@@ -21,6 +22,7 @@ pub(crate) struct Inner {
     pub hub: Hub,
     pub stacks: Stacks,
     pub runs: Runs,
+    pub looks: Looks,
     pub limiter: Limiter,
     /// State directory of the server.
     pub dir: PathBuf,
@@ -76,6 +78,11 @@ impl App {
     /// Runs of yards.
     pub fn runs(&self) -> &Runs {
         &self.0.runs
+    }
+
+    /// Looks at clouds.
+    pub(crate) fn looks(&self) -> &Looks {
+        &self.0.looks
     }
 
     pub(crate) fn limiter(&self) -> &Limiter {

@@ -43,12 +43,14 @@ pub struct Revisions {
     pub tokens: u64,
     /// The audit log.
     pub audit: u64,
+    /// Clouds, as far as somebody asked for a yard on them lately: what they have.
+    pub clouds: u64,
 }
 
 /// What is watched, in the order of [`Revisions`].
 struct Watched {
     started: i64,
-    all: [watch::Receiver<u64>; 6],
+    all: [watch::Receiver<u64>; 7],
     stopping: watch::Receiver<bool>,
     first: bool,
 }
@@ -64,6 +66,7 @@ impl Watched {
             app.runs().revisions(),
             changes.tokens.subscribe(),
             changes.audit.subscribe(),
+            app.looks().changes(),
         ];
         Self { started: inner.started, all, stopping: inner.stopping.subscribe(), first: true }
     }
@@ -71,7 +74,7 @@ impl Watched {
     /// The next numbers; nothing when the server stops.
     async fn next(&mut self) -> Option<Revisions> {
         if !self.first {
-            let [hosts, stacks, yards, runs, tokens, audit] = &mut self.all;
+            let [hosts, stacks, yards, runs, tokens, audit, clouds] = &mut self.all;
             tokio::select! {
                 _ = self.stopping.wait_for(|stop| *stop) => return None,
                 changed = hosts.changed() => changed.ok()?,
@@ -80,12 +83,14 @@ impl Watched {
                 changed = runs.changed() => changed.ok()?,
                 changed = tokens.changed() => changed.ok()?,
                 changed = audit.changed() => changed.ok()?,
+                changed = clouds.changed() => changed.ok()?,
             }
             tokio::time::sleep(GATHER).await;
         }
         self.first = false;
-        let [hosts, stacks, yards, runs, tokens, audit] = self.all.each_mut().map(|r| *r.borrow_and_update());
-        Some(Revisions { server: self.started, hosts, stacks, yards, runs, tokens, audit })
+        let all = self.all.each_mut().map(|r| *r.borrow_and_update());
+        let [hosts, stacks, yards, runs, tokens, audit, clouds] = all;
+        Some(Revisions { server: self.started, hosts, stacks, yards, runs, tokens, audit, clouds })
     }
 }
 

@@ -96,6 +96,16 @@ pub(crate) async fn find(app: &App, id: &str) -> Result<Host, Problem> {
     found.ok_or_else(|| Problem::not_found(format!("there is no host {id}; name one by its id or as YARD/NAME")))
 }
 
+/// Hosts that joined, of a yard or of all, of a pool or of all.
+pub(super) async fn list(app: &App, yard: Option<&str>, pool: Option<&str>) -> Result<Vec<HostView>, Problem> {
+    let hosts = app.store().hosts(yard, pool).await?;
+    let view = |h: Host| {
+        let seen = app.hub().seen(&h.id);
+        HostView::new(h, seen)
+    };
+    Ok(hosts.into_iter().map(view).collect())
+}
+
 /// Hosts that joined
 #[utoipa::path(get, path = "/api/v1/hosts", tag = "host", params(Which), security(("token" = [])),
     responses((status = 200, body = Vec<HostView>), (status = "4XX", body = Problem)))]
@@ -104,12 +114,7 @@ async fn host_list(
     State(app): State<App>,
     Query(which): Query<Which>,
 ) -> Result<Json<Vec<HostView>>, Problem> {
-    let hosts = app.store().hosts(which.yard.as_deref(), which.pool.as_deref()).await?;
-    let view = |h: Host| {
-        let seen = app.hub().seen(&h.id);
-        HostView::new(h, seen)
-    };
-    Ok(Json(hosts.into_iter().map(view).collect()))
+    Ok(Json(list(&app, which.yard.as_deref(), which.pool.as_deref()).await?))
 }
 
 /// A host

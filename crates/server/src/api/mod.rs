@@ -13,6 +13,7 @@ mod app;
 mod audit;
 mod cloud;
 mod event;
+mod graph;
 pub(crate) mod host;
 pub(crate) mod install;
 pub(crate) mod join;
@@ -104,6 +105,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(yard_plan::routes())
         .merge(yard_run::routes())
         .merge(yard_status::routes())
+        .merge(graph::routes())
         .merge(stack::routes())
         .merge(stack_stream::routes())
         .merge(secret::routes())

@@ -131,11 +131,16 @@ struct Look {
     wait: bool,
 }
 
+/// Stacks of a yard, or of all.
+pub(super) async fn list(app: &App, yard: Option<&str>) -> Result<Vec<StackView>, Problem> {
+    Ok(app.stacks().list(yard).await?.into_iter().map(StackView::new).collect())
+}
+
 /// Stacks of all yards
 #[utoipa::path(get, path = "/api/v1/stacks", tag = "stack", security(("token" = [])),
     responses((status = 200, body = Vec<StackView>), (status = "4XX", body = Problem)))]
 async fn stack_list_all(_: Viewer, State(app): State<App>) -> Result<Json<Vec<StackView>>, Problem> {
-    Ok(Json(app.stacks().list(None).await?.into_iter().map(StackView::new).collect()))
+    Ok(Json(list(&app, None).await?))
 }
 
 /// Stacks of a yard
@@ -146,7 +151,7 @@ async fn stack_list(
     State(app): State<App>,
     Path(yard): Path<String>,
 ) -> Result<Json<Vec<StackView>>, Problem> {
-    Ok(Json(app.stacks().list(Some(&yard)).await?.into_iter().map(StackView::new).collect()))
+    Ok(Json(list(&app, Some(&yard)).await?))
 }
 
 /// A stack

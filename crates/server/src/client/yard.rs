@@ -1,6 +1,7 @@
 //! Yards and their secrets.
 
 use super::{Client, ClientError, segment};
+use crate::Graph;
 use crate::api::{SecretValue, SecretView, YardView};
 use reqwest::Method;
 use reqwest::header::{IF_MATCH, IF_NONE_MATCH};
@@ -25,6 +26,14 @@ impl Client {
         let tag = response.headers().get("etag").and_then(|t| t.to_str().ok()?.trim_matches('"').parse().ok());
         let strange = |source| ClientError::Strange { doing: doing.clone(), server: self.shown().to_owned(), source };
         Ok((response.text().await.map_err(strange)?, tag.unwrap_or_default()))
+    }
+
+    /// A yard as it is: what its cloud has, what its hosts run.
+    ///
+    /// # Errors
+    /// [`ClientError`]; its status is 404 if nothing is known of the yard.
+    pub async fn graph(&self, yard: &str) -> Result<Graph, ClientError> {
+        self.get(&format!("/api/v1/yards/{}/graph", segment(yard)), &format!("looking at yard {yard}")).await
     }
 
     /// Keeps the manifest of a yard, whose revision must be `at` if that is given (0: there must be

@@ -26,6 +26,7 @@ use crate::auth::Limiter;
 use crate::ca::{Ca, CaError};
 use crate::files;
 use crate::hub::{Hub, Timing};
+use crate::looks::Looks;
 use crate::runs::Runs;
 use crate::stack::Stacks;
 use settings::{names, url};
@@ -199,12 +200,14 @@ impl Server {
         let stacks = Stacks::new(store.clone(), hub.clone(), grace);
         let sources = Sources::of_process().with_file(settings.clouds.as_deref());
         let (life, alive) = watch::channel(());
+        let looks = Looks::new(sources.clone());
         let runs = Runs::open(store.clone(), home, sources, alive).await?;
         let app = App::new(api::Inner {
             store,
             hub,
             stacks: stacks.clone(),
             runs,
+            looks,
             limiter: Limiter::default(),
             dir: dir.clone(),
             url: url(&settings, &listening),

@@ -436,7 +436,7 @@ fn compare(next: &Version, old: Option<&Version>) -> BTreeMap<String, ServiceCha
 }
 
 /// An error with its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -4,6 +4,7 @@
 
 mod console;
 mod document;
+mod graph;
 mod hub;
 mod join;
 mod life;

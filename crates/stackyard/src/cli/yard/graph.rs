@@ -5,7 +5,7 @@ use super::{YardArgs, as_service, there};
 use anyhow::Context as _;
 use serde_json::json;
 use stackyard_core::yard::picture;
-use stackyard_server::Session;
+use stackyard_server::{Graph, GraphCloud, Session, Sight};
 use std::path::PathBuf;
 
 /// Arguments of `stackyard graph`.
@@ -29,7 +29,21 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let cloud = args.yard.connect(&yard, context).await?;
     let service = args.yard.service(context)?;
     let session = Session::begin_with(&cloud, &yard.intended, as_service(service.as_ref())).await?;
-    let stacks = there(&yard.intended.yard, service.as_ref()).await?.unwrap_or_default();
+    let name = &yard.intended.yard;
+    let views = there(name, service.as_ref()).await?;
+    if context.printer.is_json() && args.svg.is_none() && !args.dot {
+        let hosts = match &service {
+            Some(client) if views.is_some() => client.hosts(Some(name), None).await?,
+            _ => Vec::new(),
+        };
+        let stacks = views.unwrap_or_default();
+        let (inventory, intended) = (Some(&session.inventory), Some(&yard.intended));
+        let mut graph = Graph::of(name, Sight { inventory, intended, hosts: &hosts, stacks: &stacks });
+        graph.cloud = Some(GraphCloud { name: cloud.config().name.clone(), looked: None, error: None });
+        context.printer.result(&graph, String::new)?;
+        return Ok(End::Done);
+    }
+    let stacks = views.unwrap_or_default();
     let stacks = stacks.into_iter().filter(|s| !s.removing).map(|s| (s.name, s.status)).collect();
     let (intended, observed) = (&yard.intended, &session.observed);
     let text = match (&args.svg, args.dot) {

@@ -1,0 +1,87 @@
+//! A yard as it is.
+
+use super::{App, Path, Problem, host, stack, time};
+use crate::auth::{Viewer, hex};
+use crate::graph::{Graph, GraphCloud, Sight};
+use crate::looks::Sighting;
+use crate::record::Records;
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+use stackyard_catalog::manifest::outline;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The manifest of a yard that was last applied: the server's, else the command line's of this
+/// machine.
+async fn manifest(app: &App, yard: &str) -> Result<Option<String>, Problem> {
+    if let Some(kept) = app.store().yard(yard).await? {
+        return Ok(Some(kept.manifest));
+    }
+    let home = app.inner().dir.parent().unwrap_or(&app.inner().dir);
+    Records::new(home).read(yard).map_err(Problem::internal)
+}
+
+/// A yard as it is: what its cloud has, what its hosts run, and what joins what
+///
+/// The cloud is the one that the yard's manifest names, in the clouds.yaml of the server's machine. It
+/// is looked at when somebody asks, and again every 15 seconds (3 while a run goes on) while somebody listens to
+/// `GET /api/v1/events`, whose number `clouds` grows when it is not as it was. A cloud that does not
+/// answer is no error: its last sight is told, and why there is none since.
+#[utoipa::path(get, path = "/api/v1/yards/{yard}/graph", tag = "yard", security(("token" = [])),
+    params(("If-None-Match" = Option<String>, Header, description = "entity tag of the graph that the caller has")),
+    responses((status = 200, body = Graph, headers(("ETag" = String, description = "of all but the time of the look"))),
+        (status = 304, description = "the graph is as it was"), (status = "4XX", body = Problem)))]
+async fn yard_graph(
+    _: Viewer,
+    State(app): State<App>,
+    Path(yard): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    super::yard::check_name("yard", &yard)?;
+    let manifest = manifest(&app, &yard).await?;
+    let (hosts, stacks) = (host::list(&app, Some(&yard), None).await?, stack::list(&app, Some(&yard)).await?);
+    if manifest.is_none() && hosts.is_empty() && stacks.is_empty() {
+        return Err(Problem::not_found(format!("there is no yard {yard}, and no host or stack of one")));
+    }
+    // Files that the manifest names are where it was applied.
+    let intended = manifest.map(|text| outline(&format!("the manifest of {yard}"), &text));
+    let (intended, cloud, sighting) = match intended {
+        Some(Ok(intended)) => {
+            let name = intended.cloud.clone();
+            let sighting = app.looks().at(name.as_deref(), app.runs().of(&yard).is_some()).await;
+            let name = name.or_else(|| sighting.name.clone()).unwrap_or_default();
+            (Some(intended), Some(name), sighting)
+        }
+        Some(Err(mistakes)) => {
+            let error = Some(format!("its manifest has mistakes: {mistakes}"));
+            (None, Some(String::new()), Sighting { error, ..Sighting::default() })
+        }
+        None => (None, None, Sighting::default()),
+    };
+    let inventory = sighting.inventory.as_deref();
+    let sight = Sight { inventory, intended: intended.as_ref(), hosts: &hosts, stacks: &stacks };
+    let mut graph = Graph::of(&yard, sight);
+    graph.cloud = cloud.map(|name| GraphCloud { name, looked: None, error: sighting.error });
+    let tag = format!("W/\"{}\"", digest(&graph));
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|t| t.to_str().ok());
+    if known.is_some_and(|known| known.split(',').any(|one| one.trim() == tag)) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+    }
+    if let Some(cloud) = &mut graph.cloud {
+        cloud.looked = sighting.looked.map(time);
+    }
+    Ok(([(header::ETAG, tag)], Json(graph)).into_response())
+}
+
+fn digest(graph: &Graph) -> String {
+    // Maps of texts: they always have a JSON form.
+    let text = serde_json::to_vec(graph).unwrap_or_default();
+    hex(&Sha256::digest(&text)[..16])
+}
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(yard_graph))
+}
