@@ -1,3 +1,4 @@
+import { lazy, Suspense } from "react";
 import { createRootRoute, createRoute, createRouter } from "@tanstack/react-router";
 import { AccessPage } from "./pages/access";
 import { HostPage } from "./pages/host";
@@ -45,10 +46,16 @@ const stack = createRoute({
     ...(typeof search.logs === "string" ? { logs: search.logs } : {}),
   }),
 });
+const Picture = lazy(() => import("./pages/picture"));
+const picture = createRoute({
+  getParentRoute: () => root,
+  path: "/yards/$yard/picture",
+  component: () => <Suspense><Picture /></Suspense>,
+});
 const access = createRoute({ getParentRoute: () => root, path: "/access", component: AccessPage });
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, yards, newYard, yard, editYard, run, hosts, host, stacks, stack, access]),
+  routeTree: root.addChildren([overview, yards, newYard, yard, editYard, run, hosts, host, stacks, stack, picture, access]),
   defaultPreload: false,
 });
 

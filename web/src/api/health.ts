@@ -1,13 +1,13 @@
 /** How hosts, containers, stacks and yards stand, in one word that has a shape, a colour and a text. */
 import type { Host, Replica, Service, Stack } from "./client";
 
-export type State = "ok" | "working" | "failing" | "failed" | "away" | "drained" | "waiting";
+export type State = "ok" | "working" | "failing" | "failed" | "away" | "drained" | "waiting" | "stopped" | "missing";
 
 /** From good to bad: what a group of things is as bad as. */
-const ORDER: State[] = ["ok", "drained", "waiting", "working", "away", "failing", "failed"];
+export const STATES: State[] = ["ok", "drained", "stopped", "waiting", "working", "missing", "away", "failing", "failed"];
 
 export function worst(states: State[]): State {
-  return states.reduce((worst, s) => (ORDER.indexOf(s) > ORDER.indexOf(worst) ? s : worst), "ok");
+  return states.reduce((worst, s) => (STATES.indexOf(s) > STATES.indexOf(worst) ? s : worst), "ok");
 }
 
 export function hostState(host: Host): State {

@@ -1,5 +1,6 @@
 /** What pages read. The first part of a key is the noun of `events.ts`. */
 import { QueryClient, queryOptions, useQuery } from "@tanstack/react-query";
+import { changes, type Changes } from "../picture/changes";
 import { api, asApiError, get, type Role, type Schemas } from "./client";
 
 /** Data is read again when the server says that it changed, not by time. */
@@ -60,6 +61,29 @@ export const manifest = (yard: string, revision: number) =>
     queryFn: () => get(api.GET("/api/v1/yards/{yard}/manifests/{revision}", { params: { path: { yard, revision } } })),
   });
 export const tokens = queryOptions({ queryKey: ["tokens"], queryFn: () => get(api.GET("/api/v1/tokens")) });
+
+/** A yard as it is, and what of it is not as it was when it was read before. */
+export interface Sight {
+  graph: Schemas["Graph"];
+  tag: string;
+  changes: Changes;
+}
+
+export function sight(yard: string) {
+  const queryKey = ["graph", yard];
+  return queryOptions({
+    queryKey,
+    meta: { nouns: ["hosts", "stacks", "yards", "runs", "clouds"] },
+    queryFn: async ({ client }): Promise<Sight> => {
+      const before = client.getQueryData<Sight>(queryKey);
+      const header = before ? { "If-None-Match": before.tag } : {};
+      const answer = await api.GET("/api/v1/yards/{yard}/graph", { params: { path: { yard }, header } });
+      if (before && answer.response.status === 304) return before;
+      const graph = await get(Promise.resolve(answer));
+      return { graph, tag: answer.response.headers.get("etag") ?? "", changes: changes(before?.graph, graph) };
+    },
+  });
+}
 
 const ORDER: Role[] = ["viewer", "operator", "admin"];
 

@@ -111,7 +111,11 @@ function YardPanel({ yard }: { yard: Yard }) {
   const { t } = useTexts();
   return (
     <section className="panel yard" aria-label={yard.name}>
-      <div className="title"><h2>{yard.name}</h2><span className="end"><StateMark state={yard.state} /></span></div>
+      <div className="title">
+        <h2>{yard.name}</h2>
+        <Link to="/yards/$yard/picture" params={{ yard: yard.name }} aria-label={t("picture.of", { name: yard.name })}>{t("picture.title")}</Link>
+        <span className="end"><StateMark state={yard.state} /></span>
+      </div>
       <h3>{t("overview.stacks")}</h3>
       <ul>
         {yard.stacks.length === 0 && <li className="quiet">{t("overview.noStacks")}</li>}

@@ -1,5 +1,5 @@
 import { Button } from "@mantine/core";
-import { IconPencil, IconRefresh, IconTrash } from "@tabler/icons-react";
+import { IconPencil, IconRefresh, IconSitemap, IconTrash } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
@@ -62,6 +62,7 @@ function Page({ yard }: { yard: Yard }) {
               <Button key={one} variant={one === view ? "light" : "default"} aria-pressed={one === view} onClick={() => void navigate({ to: "/yards/$yard", params, search: { view: one } })}>{t(`yard.view.${one}`)}</Button>
             ))}
           </Button.Group>
+          <Button variant="default" leftSection={<IconSitemap size={15} />} renderRoot={(props) => <Link to="/yards/$yard/picture" params={params} {...props} />}>{t("picture.title")}</Button>
           {may && <Button variant="default" leftSection={<IconPencil size={15} />} renderRoot={(props) => <Link to="/yards/$yard/edit" params={params} {...props} />}>{t("yard.edit")}</Button>}
           {may && <Button variant="default" c="var(--bad)" leftSection={<IconTrash size={15} />} disabled={going !== null} onClick={() => setRemoving(true)}>{t("yard.remove")}</Button>}
         </div>

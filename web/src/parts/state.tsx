@@ -1,22 +1,35 @@
 import type { State } from "../api/health";
 import { useTexts } from "../i18n";
+import { SHAPES } from "./shapes";
 
-const SHAPES: Record<State, React.ReactNode> = {
-  ok: <><circle cx="7" cy="7" r="6" fill="currentColor" /><path d="M4.2 7.2l2 2 3.6-4" stroke="var(--panel)" strokeWidth="1.6" fill="none" /></>,
-  working: <><circle cx="7" cy="7" r="5.2" stroke="currentColor" strokeWidth="1.6" fill="none" opacity="0.35" /><path className="turns" d="M7 1.8a5.2 5.2 0 0 1 5.2 5.2" stroke="currentColor" strokeWidth="1.8" fill="none" /></>,
-  failing: <><path d="M7 1l6.3 11.4H.7z" fill="currentColor" strokeLinejoin="round" /><path d="M7 5v3.6M7 9.8v1.2" stroke="var(--panel)" strokeWidth="1.4" /></>,
-  failed: <><path d="M4.2 1h5.6L13 4.2v5.6L9.8 13H4.2L1 9.8V4.2z" fill="currentColor" /><path d="M4.8 4.8l4.4 4.4M9.2 4.8L4.8 9.2" stroke="var(--panel)" strokeWidth="1.5" /></>,
-  away: <><circle cx="7" cy="7" r="5.3" stroke="currentColor" strokeWidth="1.5" strokeDasharray="2.4 2" fill="none" /><path d="M3.5 10.5l7-7" stroke="currentColor" strokeWidth="1.5" /></>,
-  drained: <><circle cx="7" cy="7" r="5.3" stroke="currentColor" strokeWidth="1.5" fill="none" /><path d="M5.4 4.8v4.4M8.6 4.8v4.4" stroke="currentColor" strokeWidth="1.5" /></>,
-  waiting: <><circle cx="7" cy="7" r="5.3" stroke="currentColor" strokeWidth="1.5" fill="none" /><path d="M7 4v3.2l2 1.4" stroke="currentColor" strokeWidth="1.4" fill="none" /></>,
-};
+/** The shape of a state, in the colour of the text around it. */
+export function StateShape({ state, size = 14 }: { state: State; size?: number }) {
+  return (
+    <svg width={size} height={size} viewBox="0 0 14 14" aria-hidden="true">
+      {SHAPES[state].map((shape) => {
+        const ink = shape.ground ? "var(--panel)" : "currentColor";
+        return (
+          <path
+            key={shape.d}
+            d={shape.d}
+            fill={shape.fill ? ink : "none"}
+            {...(shape.fill ? {} : { stroke: ink, strokeWidth: shape.width ?? 1.5 })}
+            {...(shape.dash ? { strokeDasharray: shape.dash } : {})}
+            {...(shape.faint ? { opacity: 0.35 } : {})}
+            {...(shape.turns ? { className: "turns" } : {})}
+          />
+        );
+      })}
+    </svg>
+  );
+}
 
 /** How something stands: a shape, a colour and a word. */
 export function StateMark({ state, text }: { state: State; text?: string }) {
   const { t } = useTexts();
   return (
     <span className={`state ${state}`} data-state={state}>
-      <svg width="14" height="14" viewBox="0 0 14 14" aria-hidden="true">{SHAPES[state]}</svg>
+      <StateShape state={state} />
       {text ?? t(`state.${state}`)}
     </span>
   );
