@@ -39,7 +39,7 @@ export async function context(browser, options = {}) {
     document.addEventListener("securitypolicyviolation", (e) => console.error(`policy: ${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}:${e.lineNumber}`));
   });
   context.on("request", (request) => {
-    const own = /^(https|wss):\/\//.test(request.url()) ? new URL(request.url()).host === new URL(url).host : request.url().startsWith("data:");
+    const own = /^(https|wss):\/\//.test(request.url()) ? new URL(request.url()).host === new URL(url).host : /^(data:|blob:https:)/.test(request.url());
     if (!own) complaints.push(`asks ${request.url()}`);
   });
   context.on("weberror", (error) => complaints.push(`fails: ${error.error()}`));
@@ -73,6 +73,12 @@ ${more}`;
 export const api = async (path) =>
   JSON.parse((await run("curl", ["-sS", "--unix-socket", `${process.env.STACKYARD_HOME}/server/socket`, `http://server${path}`])).stdout);
 
+/** Waits until a page shows what it is about; pictures are laid out first. */
+export async function ready(page, name) {
+  await page.locator("h1").first().waitFor();
+  if (name === "picture") await page.locator(".react-flow__node").first().waitFor();
+}
+
 /** Paths of all pages, with ids of things that are there. */
 export async function paths() {
   const hosts = JSON.parse(await stackyard("--json", "host", "list"));
@@ -90,6 +96,7 @@ export async function paths() {
     stacks: "/stacks",
     stack: "/stacks/shop/site",
     logs: "/stacks/shop/site?logs=",
+    picture: "/yards/shop/picture",
     access: "/access",
   };
 }

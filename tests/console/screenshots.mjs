@@ -1,6 +1,6 @@
 // Writes every page at 1440 and 390 pixels, light and dark, into the directory that is its second argument.
 import { mkdir, writeFile } from "node:fs/promises";
-import { admin, browser, context, machine, paths, signIn, sleep, stackyard, url, work, yard } from "./browser.mjs";
+import { admin, browser, context, machine, paths, ready, signIn, sleep, stackyard, url, work, yard } from "./browser.mjs";
 
 const dir = process.argv[3] ?? "target/screenshots";
 await mkdir(dir, { recursive: true });
@@ -30,7 +30,7 @@ for (const [width, height] of [[1440, 900], [390, 844]]) {
     await signIn(page, admin);
     for (const [name, path] of Object.entries(await paths())) {
       await page.goto(url + path);
-      await page.locator("h1").waitFor();
+      await ready(page, name);
       await shoot(name);
     }
     await page.goto(`${url}/yards/depot/edit`);
@@ -42,6 +42,11 @@ for (const [width, height] of [[1440, 900], [390, 844]]) {
     await page.getByRole("button", { name: "Plan", exact: true }).click();
     await page.getByRole("button", { name: /^Apply/ }).waitFor();
     await shoot("plan");
+    await page.goto(`${url}/yards/shop/picture`);
+    await page.getByRole("group", { name: /^host h1/ }).click({ position: { x: 30, y: 12 } });
+    await shoot("picture-details");
+    await page.getByText("List", { exact: true }).click();
+    await shoot("picture-list");
     await page.goto(`${url}/hosts`);
     await page.getByRole("button", { name: "Join a host" }).click();
     await page.getByRole("button", { name: "Make the command" }).click();
