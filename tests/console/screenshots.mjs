@@ -49,6 +49,7 @@ for (const [width, height] of [[1440, 900], [390, 844]]) {
     await shoot("picture-list");
     await page.goto(`${url}/hosts`);
     await page.getByRole("button", { name: "Join a host" }).click();
+    await page.getByRole("combobox", { name: "Yard" }).fill("shop");
     await page.getByRole("button", { name: "Make the command" }).click();
     await shoot("join");
     await page.goto(`${url}/stacks/shop/site`);

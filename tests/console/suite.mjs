@@ -183,6 +183,7 @@ await check("a plan that cannot be carried out says why", async () => {
 await check("a machine joins with the line of the dialog, which tells when it has", async () => {
   await go("/hosts");
   await page.getByRole("button", { name: "Join a host" }).click();
+  await page.getByRole("combobox", { name: "Yard" }).fill("shop");
   await page.getByLabel("Name (optional)").fill("h2");
   await page.getByRole("button", { name: "Make the command" }).click();
   const command = page.locator("[role=dialog] .wrap code");
@@ -416,6 +417,7 @@ for (const [name, path] of Object.entries(pages)) {
 await check("no serious finding of axe: dialogs", async () => {
   await go("/hosts");
   await page.getByRole("button", { name: "Join a host" }).click();
+  await page.getByRole("combobox", { name: "Yard" }).fill("shop");
   await page.getByLabel("Name (optional)").waitFor();
   assert.deepEqual(await findings(page), []);
   await page.getByRole("button", { name: "Make the command" }).click();
