@@ -69,6 +69,14 @@ spec:
     - {name: web, count: ${servers}, flavor: m1.nano, image: tiny, network: front}
 ${more}`;
 
+/** Puts a text in the place of what is in the editor, as somebody does who pastes it. */
+export async function write(page, text) {
+  await page.evaluate((text) => navigator.clipboard.writeText(text), text);
+  await page.locator(".cm-content").click();
+  await page.keyboard.press("Control+A");
+  await page.keyboard.press("Control+V");
+}
+
 /** What the API says, over the server's socket. */
 export const api = async (path) =>
   JSON.parse((await run("curl", ["-sS", "--unix-socket", `${process.env.STACKYARD_HOME}/server/socket`, `http://server${path}`])).stdout);

@@ -1,6 +1,6 @@
 // Writes every page at 1440 and 390 pixels, light and dark, into the directory that is its second argument.
 import { mkdir, writeFile } from "node:fs/promises";
-import { admin, browser, context, machine, paths, ready, signIn, sleep, stackyard, url, work, yard } from "./browser.mjs";
+import { admin, browser, context, machine, paths, ready, signIn, sleep, stackyard, url, work, write, yard } from "./browser.mjs";
 
 const dir = process.argv[3] ?? "target/screenshots";
 await mkdir(dir, { recursive: true });
@@ -34,10 +34,10 @@ for (const [width, height] of [[1440, 900], [390, 844]]) {
       await shoot(name);
     }
     await page.goto(`${url}/yards/depot/edit`);
-    await page.locator(".cm-content").fill(yard(1, "  floatingIPs:\n    - {server: web}\n  netwoks: []\n"));
+    await write(page, yard(1, "  floatingIPs:\n    - {server: web}\n  netwoks: []\n"));
     await page.getByText("1 mistake").first().waitFor();
     await shoot("mistake");
-    await page.locator(".cm-content").fill(yard(1, "  securityGroups:\n    - {name: web, rules: [{proto: tcp, port: 80}]}\n"));
+    await write(page, yard(1, "  securityGroups:\n    - {name: web, rules: [{proto: tcp, port: 80}]}\n"));
     await page.getByText("no mistakes").waitFor();
     await page.getByRole("button", { name: "Plan", exact: true }).click();
     await page.getByRole("button", { name: /^Apply/ }).waitFor();

@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import assert from "node:assert/strict";
-import { admin, api, browser, complaints, context, machine, paths, ready, require, signIn, sleep, stackyard, url, work, yard } from "./browser.mjs";
+import { admin, api, browser, complaints, context, machine, paths, ready, require, signIn, sleep, stackyard, url, work, write, yard } from "./browser.mjs";
 
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 let passed = 0;
@@ -106,11 +106,11 @@ const steps = () => page.locator(".runsteps li");
 await check("a manifest is written: keys are offered, mistakes are shown where they are", async () => {
   await go("/yards");
   await page.getByRole("link", { name: "New yard" }).click();
-  await manifest().fill(yard(1, "  netwoks: []\n"));
+  await write(page, yard(1, "  netwoks: []\n"));
   await page.getByText("1 mistake").first().waitFor();
   const place = page.locator(".mistakes button");
   assert.match(await text(page.locator(".mistakes li")), /netwoks.*networks/);
-  assert.equal(await text(place), "9:3");
+  assert.equal(await text(place), "10:3");
   await page.locator(".cm-lintRange-error").getByText("netwoks").waitFor();
   await place.click();
   await page.keyboard.press("Shift+End");
@@ -122,11 +122,11 @@ await check("a manifest is written: keys are offered, mistakes are shown where t
   assert.deepEqual(await findings(page), []);
 });
 await check("a plan is looked at, applied, and followed to its end", async () => {
-  await manifest().fill(yard(1));
+  await write(page, yard(1));
   await page.getByText("no mistakes").waitFor();
   await page.getByRole("button", { name: "Plan", exact: true }).click();
   const plan = page.getByRole("list", { name: "Plan" });
-  await plan.getByText("web", { exact: true }).waitFor();
+  await plan.getByText("web-1", { exact: true }).waitFor();
   assert.ok((await plan.locator("li.create").count()) >= 4);
   assert.deepEqual(await findings(page), []);
   await page.getByRole("button", { name: "Apply", exact: true }).click();
@@ -160,7 +160,7 @@ await check("back to the first manifest, through a plan", async () => {
 await check("a run is cancelled; the next one goes on from there", async () => {
   await go("/yards/depot/edit");
   await page.getByText("no mistakes").waitFor();
-  await manifest().fill(yard(4));
+  await write(page, yard(4));
   await page.getByText("no mistakes").waitFor();
   await page.getByRole("button", { name: "Plan", exact: true }).click();
   await page.getByRole("button", { name: /^Apply/ }).click();
@@ -174,7 +174,7 @@ await check("a run is cancelled; the next one goes on from there", async () => {
 await check("a plan that cannot be carried out says why", async () => {
   await go("/yards/depot/edit");
   await page.getByText("no mistakes").waitFor();
-  await manifest().fill(yard(1).replace("tiny", "nothing"));
+  await write(page, yard(1).replace("tiny", "nothing"));
   await page.getByText("no mistakes").waitFor();
   await page.getByRole("button", { name: "Plan", exact: true }).click();
   await page.getByRole("alert").getByText("the cloud has no image `nothing`").waitFor();

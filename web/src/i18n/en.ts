@@ -168,6 +168,7 @@ export const en = {
   "run.elapsed": "for {time}",
   "run.steps": "Steps",
   "run.progress": "{done} of {n} steps",
+  "run.cause": "Cause",
   "run.notes": "Notes",
   "run.cancel": "Cancel the run",
   "run.cancelTitle": "Cancel this run?",

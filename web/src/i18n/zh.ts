@@ -170,6 +170,7 @@ export const zh: Record<keyof typeof en, string> = {
   "run.elapsed": "已用 {time}",
   "run.steps": "步骤",
   "run.progress": "{done} / {n} 步",
+  "run.cause": "原因",
   "run.notes": "备注",
   "run.cancel": "取消执行",
   "run.cancelTitle": "取消这次执行?",

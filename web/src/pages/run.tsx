@@ -62,12 +62,12 @@ export function RunView({ followed }: { followed: Followed }) {
   const failed = steps.filter((step) => step.state === "failed");
   return (
     <>
-      {run?.error && failed.length === 0 && <div className="problem" role="alert"><strong>{t(`run.state.${run.state}`)}</strong><p className="pre">{run.error}</p></div>}
+      {run?.error && failed.length === 0 && <div className="problem" role="alert"><strong>{t(`run.state.${run.state}`)}</strong><Cause text={run.error} /></div>}
       {run?.state === "interrupted" && <p className="panel pad">{t("run.interruptedText")}</p>}
       {failed.map((step) => (
         <div key={step.step} className="problem" role="alert">
           <strong>{step.step}</strong>
-          <p className="pre">{step.error}</p>
+          <Cause text={step.error ?? ""} />
           {step.hint && <p className="quiet">{step.hint}</p>}
         </div>
       ))}
@@ -82,6 +82,13 @@ export function RunView({ followed }: { followed: Followed }) {
       {notes.length > 0 && <section className="panel"><h2>{t("run.notes")}</h2><ul className="pad notes">{notes.map((note, at) => <li key={`${at} ${note}`}>{note}</li>)}</ul></section>}
     </>
   );
+}
+
+/** Why something failed, with all lines; it scrolls, so the keyboard must reach it. */
+function Cause({ text }: { text: string }) {
+  const { t } = useTexts();
+  // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+  return <div className="pre" role="region" aria-label={t("run.cause")} tabIndex={0}>{text}</div>;
 }
 
 function Step({ step }: { step: RunStep }) {

@@ -198,7 +198,10 @@ function Planned({ plan, apply, busy, error, yard, again }: PlannedProps) {
   const { t } = useTexts();
   const grave = plan.summary.remove + plan.summary.replace > 0;
   const at = useRef<HTMLElement>(null);
-  useEffect(() => at.current?.scrollIntoView({ block: "nearest" }), []);
+  useEffect(() => {
+    // What newer browsers return of it is no clean-up.
+    at.current?.scrollIntoView({ block: "nearest" });
+  }, []);
   return (
     <section className="panel" ref={at}>
       <div className="title"><h2>{t("plan.title")}</h2><span className="end quiet">{t("plan.on", { yard, cloud: plan.cloud })}</span></div>

@@ -123,12 +123,12 @@ function Resources({ status, again, looking }: { status: Schemas["YardStatus"]; 
             {status.resources.map((resource) => (
               <tr key={`${resource.kind} ${resource.name} ${resource.id ?? ""}`}>
                 <td data-label={t("yard.kind")}>{noun(resource.kind)}</td>
-                <td data-label={t("access.name")} className="strong">{resource.name}</td>
+                <td data-label={t("access.name")}><span className="strong">{resource.name}</span></td>
                 <td data-label={t("hosts.state")}>
                   <StateMark state={RESOURCE_STATES[resource.state]} text={t(`resource.${resource.state}`)} />
                   {resource.why && <div className="why">{resource.why}</div>}
                 </td>
-                <td data-label={t("yard.detail")} className="mono">{resource.detail}</td>
+                <td data-label={t("yard.detail")}><span className="mono">{resource.detail}</span></td>
               </tr>
             ))}
           </tbody>

@@ -44,7 +44,11 @@ function Form({ yard, close }: { yard: string; close: () => void }) {
       }}
     >
       <p>{t("yard.removeText")}</p>
-      <Loaded query={plan}>{(found) => <div className="scrolls"><PlanView plan={found} /></div>}</Loaded>
+      <Loaded query={plan}>{(found) => (
+        // It scrolls, so the keyboard must reach it.
+        // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+        <div className="scrolls" role="region" aria-label={t("plan.title")} tabIndex={0}><PlanView plan={found} /></div>
+      )}</Loaded>
       <TextInput label={t("yard.removeConfirm")} placeholder={yard} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} autoComplete="off" data-autofocus />
       {run.error && <Problem error={run.error} />}
       <CommandLine text={`stackyard down -f ${shell(`${yard}.yaml`)}`} />
