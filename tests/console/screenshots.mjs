@@ -43,7 +43,7 @@ for (const [width, height] of [[1440, 900], [390, 844]]) {
     await page.getByRole("button", { name: /^Apply/ }).waitFor();
     await shoot("plan");
     await page.goto(`${url}/yards/shop/picture`);
-    await page.getByRole("group", { name: /^host h1/ }).click({ position: { x: 30, y: 12 } });
+    await page.locator(".react-flow__node-box").first().click({ position: { x: 15, y: 8 } });
     await shoot("picture-details");
     await page.getByText("List", { exact: true }).click();
     await shoot("picture-list");
