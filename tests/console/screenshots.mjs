@@ -11,7 +11,7 @@ await stackyard("stack", "scale", "site", "web=3");
 await stackyard("token", "create", "ci", "--role", "operator", "--days", "90");
 for (const servers of [2, 3]) {
   await writeFile(`${work}/depot.yaml`, yard(servers));
-  await machine("yard", `${work}/depot.yaml`);
+  await machine("begin", `${work}/depot.yaml`);
 }
 const chromium = await browser();
 let written = 0;

@@ -142,7 +142,7 @@ await check("what else happens to a yard is seen on the page that is open", asyn
   await go("/yards");
   await row("depot").getByText("as declared").waitFor();
   writeFileSync(`${work}/depot.yaml`, yard(2));
-  const going = machine("yard", `${work}/depot.yaml`);
+  const going = machine("begin", `${work}/depot.yaml`);
   await row("depot").getByText("Bringing up").waitFor();
   await going;
   await row("depot").getByText("as declared").waitFor();
@@ -168,7 +168,7 @@ await check("a run is cancelled; the next one goes on from there", async () => {
   await page.locator("[role=dialog]").getByRole("button", { name: "Cancel the run" }).click();
   await page.locator(".head").getByText("cancelled").waitFor();
   await page.getByText("token console cancelled it").waitFor();
-  await machine("yard", `${work}/depot.yaml`);
+  await machine("begin", `${work}/depot.yaml`);
   assert.equal((await api("/api/v1/yards/depot/status")).state, "ok");
 });
 await check("a plan that cannot be carried out says why", async () => {
