@@ -26,6 +26,11 @@ impl World {
             ("GET", 1) if collection == "security-groups" => self.groups(request),
             ("GET", 1) => self.list(collection, request),
             ("POST", 1) => self.create_network_part(collection, one, request.body[one].clone()),
+            ("POST", 3) if path[2] == "port_forwardings" => self.forward(path[1], &request.body["port_forwarding"]),
+            ("DELETE", 4) if path[2] == "port_forwardings" => match self.take("port_forwardings", path[3]) {
+                Some(_) => (204, Value::Null),
+                None => refuse(404, "no such forwarding"),
+            },
             ("PUT", 3) => self.interface(path[1], path[2], &request.body),
             ("GET", 2) => match self.get(collection, path[1]) {
                 Some(item) => (200, json!({one: item})),
@@ -165,6 +170,27 @@ impl World {
         Ok(())
     }
 
+    fn forward(&mut self, floating_ip: &str, wanted: &Value) -> Answer {
+        match self.get("floatingips", floating_ip) {
+            None => return refuse(404, "no such floating IP"),
+            Some(ip) if ip["port_id"].is_string() => return refuse(409, "it leads to a port as a whole"),
+            Some(_) => {}
+        }
+        let same = |f: &Value| {
+            f["floatingip_id"] == floating_ip
+                && f["external_port"] == wanted["external_port"]
+                && f["protocol"] == wanted["protocol"]
+        };
+        if self.all("port_forwardings").any(same) {
+            return refuse(400, "that port leads somewhere already");
+        }
+        let mut item = wanted.clone();
+        item["id"] = self.new_id().into();
+        item["floatingip_id"] = floating_ip.into();
+        self.put("port_forwardings", item.clone());
+        (201, json!({"port_forwarding": item}))
+    }
+
     fn is_routed(&self, port: &str) -> bool {
         let Some(port) = self.get("ports", port) else { return false };
         let subnet = &port["fixed_ips"][0]["subnet_id"];
@@ -229,10 +255,12 @@ impl World {
         self.take(collection, id);
         match collection {
             "ports" => {
+                self.take_where("port_forwardings", "internal_port_id", id);
                 for ip in self.all_mut("floatingips").filter(|f| f["port_id"] == id) {
                     ip["port_id"] = Value::Null;
                 }
             }
+            "floatingips" => self.take_where("port_forwardings", "floatingip_id", id),
             "networks" => self.take_where("subnets", "network_id", id),
             "security-groups" => self.take_where("security-group-rules", "security_group_id", id),
             _ => {}

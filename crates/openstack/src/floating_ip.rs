@@ -1,8 +1,12 @@
 //! Neutron floating IPs.
 
 use serde::Deserialize;
+use serde_json::json;
 
+use crate::call::segment;
 use crate::catalog::Service;
+use crate::cloud::Cloud;
+use crate::error::Result;
 use crate::resource::{ByName, Kind, Resource, request};
 
 /// A floating IP.
@@ -69,5 +73,54 @@ impl Resource for FloatingIp {
     }
     fn status(&self) -> &str {
         &self.status
+    }
+}
+
+request! {
+    /// One port of a floating IP that leads to a port of a Neutron port (extension
+    /// `floating-ip-port-forwarding`).
+    NewPortForwarding {
+        /// `tcp`, `udp` ...
+        protocol: String,
+        /// The Neutron port's id.
+        internal_port_id: String,
+        /// Which of its addresses.
+        internal_ip_address: String,
+        /// The port there.
+        internal_port: u32,
+        /// The floating IP's port.
+        external_port: u32,
+    }
+}
+
+impl Cloud {
+    /// Makes a port of a floating IP lead somewhere; the floating IP must not lead to a port as a whole.
+    /// Returns the forwarding's id.
+    ///
+    /// # Errors
+    /// [`crate::Error::Api`], as 409 (or 400) if it leads elsewhere already.
+    pub async fn forward_port(&self, floating_ip: &str, new: &NewPortForwarding) -> Result<String> {
+        #[derive(Deserialize)]
+        struct Answer {
+            port_forwarding: Made,
+        }
+        #[derive(Deserialize)]
+        struct Made {
+            id: String,
+        }
+        let path = format!("/floatingips/{}/port_forwardings", segment(floating_ip));
+        let call = self.call(crate::Method::POST, Service::Network, path);
+        let call = call.on("port forwarding of floating IP", floating_ip).json(&json!({"port_forwarding": new}));
+        Ok(call.read::<Answer>().await?.port_forwarding.id)
+    }
+
+    /// Ends a forwarding; whether there was one.
+    ///
+    /// # Errors
+    /// [`crate::Error::Api`].
+    pub async fn end_forwarding(&self, floating_ip: &str, forwarding: &str) -> Result<bool> {
+        let path = format!("/floatingips/{}/port_forwardings/{}", segment(floating_ip), segment(forwarding));
+        let call = self.call(crate::Method::DELETE, Service::Network, path);
+        call.on("port forwarding of floating IP", floating_ip).gone().await
     }
 }

@@ -1,7 +1,7 @@
 //! Endpoints: a container's link to a network.
 
 use super::ledger::{Endpoint, Network, Subnet};
-use super::options::{EndpointOptions, publishes};
+use super::options::{EndpointOptions, published};
 use super::ports::{Wanted, short};
 use super::protocol::{CreateEndpoint, OfEndpoint};
 use super::{Error, Plugin};
@@ -30,10 +30,10 @@ impl Plugin {
 
     /// Gets an endpoint its port and floating IP, and writes them down.
     async fn attach(&self, asked: &CreateEndpoint, network: &Network) -> Result<Endpoint, Error> {
-        if publishes(&asked.options) {
+        let options = EndpointOptions::read(&asked.options)?.or(&network.defaults);
+        if !options.publish.is_empty() && options.floating_ip.is_none() {
             return Err(no_publishing());
         }
-        let options = EndpointOptions::read(&asked.options)?.or(&network.defaults);
         let mac = Some(asked.interface.mac_address.as_str()).filter(|m| !m.is_empty());
         let v4 = one_of("ip", &asked.interface.address, options.ip)?;
         let v6 = one_of("ip6", &asked.interface.address_v6, options.ip6)?;
@@ -106,9 +106,14 @@ impl Plugin {
         json!({"Value": port.map(|p| json!({"dev.stackyard.port": p})).unwrap_or_else(|| json!({}))})
     }
 
-    /// `ProgramExternalConnectivity`.
+    /// `ProgramExternalConnectivity`: what is published leads here since CreateEndpoint.
     pub(crate) fn publish(&self, asked: &OfEndpoint) -> Result<Value, Error> {
-        if publishes(&asked.options) { Err(no_publishing()) } else { Ok(json!({})) }
+        let endpoint = self.ledger.endpoints.need(&asked.endpoint)?;
+        let wanted = published(&asked.options)?;
+        if wanted.iter().all(|port| endpoint.options.publish.contains(port)) {
+            return Ok(json!({}));
+        }
+        Err(no_publishing())
     }
 
     /// `DeleteEndpoint`.
@@ -190,8 +195,8 @@ fn one_of(option: &str, known: &str, wanted: Option<IpAddr>) -> Result<Option<Ip
 
 fn no_publishing() -> Error {
     Error::request(
-        "ports cannot be published (-p) on this network: the container has an address of its own, where all ports \
-         that its security groups allow can be reached; leave -p away, and give it a floating IP (driver option \
-         `floating-ip`) to be reached from outside",
+        "ports are published (-p) by a floating IP here: name one, or the external network to get one from (driver \
+         option `floating-ip`), or leave -p away: the container has an address of its own, where all ports that its \
+         security groups allow can be reached",
     )
 }

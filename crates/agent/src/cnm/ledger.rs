@@ -75,6 +75,9 @@ pub(crate) struct Endpoint {
     pub(crate) options: EndpointOptions,
     /// Id of a floating IP that was made for it.
     pub(crate) floating_ip: Option<String>,
+    /// Floating IPs and forwardings, by id, that lead to ports of it.
+    #[serde(default)]
+    pub(crate) forwardings: Vec<(String, String)>,
     /// Whether the port was there before, and stays.
     pub(crate) adopted: bool,
 }

@@ -83,6 +83,17 @@ pub(crate) struct EndpointOptions {
     /// An existing port: id or name.
     pub(crate) port: Option<String>,
     pub(crate) dns_name: Option<String>,
+    /// Ports that a user wants published (`-p`).
+    pub(crate) publish: Vec<Published>,
+}
+
+/// A port of a container that a port of its floating IP is to lead to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Published {
+    /// `tcp`, `udp`.
+    pub(crate) protocol: String,
+    pub(crate) inside: u16,
+    pub(crate) outside: u16,
 }
 
 impl NetworkOptions {
@@ -149,6 +160,7 @@ impl EndpointOptions {
             check("endpoint", key, &[&DEFAULT_KEYS[..], &ENDPOINT_KEYS].concat(), &NETWORK_KEYS)?;
             options.set(key, text(key, value)?)?;
         }
+        options.publish = published(sent)?;
         Ok(options)
     }
 
@@ -183,9 +195,24 @@ impl EndpointOptions {
     }
 }
 
-/// Whether a user wants ports published.
-pub(crate) fn publishes(sent: &Map<String, Value>) -> bool {
-    sent.get(PORT_MAP).and_then(Value::as_array).is_some_and(|ports| !ports.is_empty())
+/// The ports that a user wants published.
+pub(crate) fn published(sent: &Map<String, Value>) -> Result<Vec<Published>, Error> {
+    let ports = sent.get(PORT_MAP).and_then(Value::as_array).into_iter().flatten();
+    let number = |value: &Value| value.as_u64().and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0);
+    let one = |port: &Value| {
+        // Numbers of IP protocols.
+        let protocol = match port["Proto"].as_u64() {
+            Some(6) => "tcp",
+            Some(17) => "udp",
+            _ => return Err(Error::request("only ports of TCP and UDP can be published")),
+        };
+        let inside = number(&port["Port"]).ok_or_else(|| Error::request("a port to publish has no number"))?;
+        let outside = number(&port["HostPort"]).ok_or_else(|| {
+            Error::request(format!("say which port of the floating IP leads to port {inside}: -p OUTSIDE:{inside}"))
+        })?;
+        Ok(Published { protocol: protocol.to_owned(), inside, outside })
+    };
+    ports.map(one).collect()
 }
 
 fn check(noun: &str, key: &str, known: &[&str], elsewhere: &[&str]) -> Result<(), Error> {
@@ -273,11 +300,18 @@ mod tests {
     }
 
     #[test]
-    fn only_a_port_map_with_ports_publishes() {
-        assert!(!publishes(json!({PORT_MAP: []}).as_object().unwrap()));
-        assert!(!publishes(
-            json!({PORT_MAP: null, "com.docker.network.endpoint.exposedports": [{}]}).as_object().unwrap()
-        ));
-        assert!(publishes(json!({PORT_MAP: [{"Port": 80}]}).as_object().unwrap()));
+    fn ports_to_publish_have_a_number_outside() {
+        let read = |ports: Value| published(json!({PORT_MAP: ports}).as_object().unwrap());
+        assert_eq!(read(json!([])).unwrap(), []);
+        assert_eq!(read(Value::Null).unwrap(), []);
+        let web = Published { protocol: "tcp".to_owned(), inside: 80, outside: 8080 };
+        assert_eq!(read(json!([{"Proto": 6, "Port": 80, "HostPort": 8080, "HostPortEnd": 8080}])).unwrap(), [web]);
+        for (port, said) in [
+            (json!({"Proto": 6, "Port": 80, "HostPort": 0}), "-p OUTSIDE:80"),
+            (json!({"Proto": 132, "Port": 80, "HostPort": 80}), "TCP and UDP"),
+        ] {
+            let error = read(json!([port])).unwrap_err().to_string();
+            assert!(error.contains(said), "{error}");
+        }
     }
 }

@@ -168,6 +168,7 @@ impl Plugin {
             },
             options,
             floating_ip: None,
+            forwardings: Vec::new(),
             adopted: false,
         }
     }

@@ -18,7 +18,6 @@ use super::wiring::Found;
 use super::{Error, Plugin, mark};
 use crate::error::chain;
 use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
-use serde_json::json;
 use stackyard_openstack::{FixedIp, FloatingIp, Network, Port};
 use stackyard_platform::docker::Docker;
 use stackyard_wire::binding::devices;
@@ -285,13 +284,10 @@ impl Plugin {
         *endpoint = Endpoint { link: endpoint.link.clone(), floating_ip: endpoint.floating_ip.clone(), ..made };
         self.ledger.endpoints.put(key, endpoint)?;
         match endpoint.floating_ip.clone() {
-            Some(id) => {
-                let doing = Error::cloud(format!("making floating IP {id} lead to port {}", endpoint.port));
-                let to = json!({"port_id": endpoint.port});
-                self.cloud.update::<FloatingIp>(&id, &to).await.map(drop).map_err(doing)
-            }
-            None => self.give_floating_ip(key, endpoint).await,
+            Some(id) => self.lead(&id, endpoint).await?,
+            None => self.give_floating_ip(key, endpoint).await?,
         }
+        self.ledger.endpoints.put(key, endpoint)
     }
 
     fn tell(&self, what: String, done: Result<(), Error>) {

@@ -290,6 +290,35 @@ async fn what_fails_half_way_is_taken_back() {
 }
 
 #[tokio::test]
+async fn published_ports_are_forwarded_by_the_floating_ip() {
+    let ground = Ground::new().await;
+    ground.network().await;
+    let before = ground.fake.world().left();
+    ground.requests();
+    let ports = json!([{"Proto": 6, "Port": 80, "HostPort": 8080}, {"Proto": 17, "Port": 53, "HostPort": 53}]);
+    ground.attach("e1", json!({"floating-ip": "public", "com.docker.network.portmap": ports})).await;
+    let requests = ground.requests();
+    let forwarded = requests.iter().filter(|r| r.starts_with("POST /floatingips/") && r.ends_with("/port_forwardings"));
+    assert_eq!(forwarded.count(), 2, "{requests:?}");
+    let program = json!({"EndpointID": "e1", "Options": {"com.docker.network.portmap": ports}});
+    ground.call("NetworkDriver.ProgramExternalConnectivity", program).await;
+    let ip: Vec<stackyard_openstack::FloatingIp> = ground.plugin.cloud.list(&[]).await.unwrap();
+    assert_eq!(ip[0].port_id, None, "only those ports lead here");
+    // A floating IP that was there before stays, without the forwardings.
+    let taken = ground.plugin.ledger.endpoints.get("e1").unwrap().forwardings;
+    assert_eq!(taken.len(), 2);
+    ground.call("NetworkDriver.DeleteEndpoint", json!({"EndpointID": "e1"})).await;
+    assert_eq!(ground.fake.world().left(), before);
+    let new = stackyard_openstack::NewFloatingIp { floating_network_id: "ext".into(), ..Default::default() };
+    let kept: stackyard_openstack::FloatingIp = ground.plugin.cloud.create(&new).await.unwrap();
+    let with_kept = ground.fake.world().left();
+    ground.attach("e2", json!({"floating-ip": kept.address, "com.docker.network.portmap": ports})).await;
+    assert!(ground.fake.world().left().len() > with_kept.len());
+    ground.call("NetworkDriver.DeleteEndpoint", json!({"EndpointID": "e2"})).await;
+    assert_eq!(ground.fake.world().left(), with_kept);
+}
+
+#[tokio::test]
 async fn mistakes_reach_the_user() {
     let ground = Ground::new().await;
     ground.network().await;
@@ -297,7 +326,10 @@ async fn mistakes_reach_the_user() {
     for (options, said) in [
         (json!({"securty-groups": "x"}), "did you mean `security-groups`"),
         (json!({"security-groups": "x"}), "there is no security group \"x\""),
-        (json!({"com.docker.network.portmap": [{"Proto": 6, "Port": 80}]}), "cannot be published"),
+        (
+            json!({"com.docker.network.portmap": [{"Proto": 6, "Port": 80, "HostPort": 8080}]}),
+            "published (-p) by a floating IP",
+        ),
         (json!({"ip": "10.99.0.1"}), "in no subnet"),
         (json!({"floating-ip": "203.0.113.99"}), "has no floating IP"),
     ] {
