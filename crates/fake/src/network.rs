@@ -244,6 +244,7 @@ impl World {
             "subnets" => self.all("ports").any(|p| p["fixed_ips"][0]["subnet_id"] == id),
             "routers" => self.all("ports").any(|p| p["device_id"] == id),
             "ports" => item["device_owner"] == "network:router_interface",
+            "floatingips" => self.all("port_forwardings").any(|f| f["floatingip_id"] == id),
             "security-groups" => {
                 self.all("ports").any(|p| p["security_groups"].as_array().is_some_and(|g| g.iter().any(|g| g == id)))
             }
@@ -260,7 +261,6 @@ impl World {
                     ip["port_id"] = Value::Null;
                 }
             }
-            "floatingips" => self.take_where("port_forwardings", "floatingip_id", id),
             "networks" => self.take_where("subnets", "network_id", id),
             "security-groups" => self.take_where("security-group-rules", "security_group_id", id),
             _ => {}

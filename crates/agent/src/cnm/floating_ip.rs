@@ -65,11 +65,9 @@ impl Plugin {
     /// Ends what leads to an endpoint, with the floating IP that was made for it.
     pub(crate) async fn remove_floating_ip(&self, endpoint: &Endpoint) -> Result<(), Error> {
         let doing = || Error::cloud(format!("removing the floating IP of port {}", endpoint.port));
+        // Neutron removes no floating IP that has some.
         for (floating_ip, forwarding) in &endpoint.forwardings {
-            // Those of one that goes go with it.
-            if endpoint.floating_ip.as_ref() != Some(floating_ip) {
-                self.cloud.end_forwarding(floating_ip, forwarding).await.map_err(doing())?;
-            }
+            self.cloud.end_forwarding(floating_ip, forwarding).await.map_err(doing())?;
         }
         let Some(id) = &endpoint.floating_ip else { return Ok(()) };
         self.cloud.delete::<FloatingIp>(id).await.map(drop).map_err(doing())
