@@ -21,7 +21,7 @@ export function YardsPage() {
     <div className="page">
       <div className="head">
         <h1>{t("yards.title")}</h1>
-        {may && <div className="end"><Button renderRoot={(props) => <Link to="/yards/new" {...props} />} leftSection={<IconPlus size={15} />}>{t("yards.new")}</Button></div>}
+        {may && <div className="end"><Button variant="default" renderRoot={(props) => <Link to="/yards/new" {...props} />} leftSection={<IconPlus size={15} />}>{t("yards.new")}</Button></div>}
       </div>
       <section className="panel">
         <Loaded query={query}>

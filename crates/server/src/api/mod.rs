@@ -49,7 +49,7 @@ pub use stack_stream::{ExecInput, ExecOutput, StackLine};
 pub use token::{MintedToken, NewToken, TokenView};
 pub use yard::{ManifestText, ManifestView, YardView};
 pub use yard_plan::{ManifestChecked, YardPlan, YardWish};
-pub use yard_run::{RunCounts, RunDetail, RunView};
+pub use yard_run::{RunCounts, RunDetail, RunEvent, RunView};
 pub use yard_status::{QuotaUse, YardState, YardStatus};
 
 pub(crate) use problem::{Body, Path, Query};
@@ -62,7 +62,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Object, PathItem, RefOr, Required};
+use utoipa::openapi::{Content, Object, PathItem, RefOr, Required};
 use utoipa_axum::router::OpenApiRouter;
 
 /// Greatest body of a request, in bytes: a stack with its configs and secrets.
@@ -160,6 +160,23 @@ fn name_parameters(path: &str, item: &mut PathItem) {
     }
 }
 
+/// Says that problems have a media type of their own (RFC 9457, section 3).
+fn name_problems(item: &mut PathItem) {
+    let is_problem = |content: &RefOr<Content>| match content {
+        RefOr::T(Content { schema: Some(RefOr::Ref(schema)), .. }) => schema.ref_location.ends_with("/Problem"),
+        _ => false,
+    };
+    let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten();
+    for response in operations.flat_map(|o| o.responses.responses.values_mut()) {
+        let RefOr::T(response) = response else { continue };
+        if response.content.get("application/json").is_some_and(is_problem)
+            && let Some(content) = response.content.shift_remove("application/json")
+        {
+            response.content.insert("application/problem+json".to_owned(), content);
+        }
+    }
+}
+
 /// The OpenAPI document, as it is committed.
 pub fn openapi() -> String {
     let mut document = documented().to_openapi();
@@ -174,6 +191,7 @@ pub fn openapi() -> String {
     schemes.insert("session".to_owned(), cookie.into());
     for (path, item) in &mut document.paths.paths {
         name_parameters(path, item);
+        name_problems(item);
     }
     // Whatever takes a token for the API takes a session; hosts have tokens of their own.
     let items = document.paths.paths.values_mut();

@@ -76,6 +76,16 @@ pub struct RunDetail {
     pub notes: Vec<String>,
 }
 
+/// What an event of a run tells.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum RunEvent {
+    /// A step that is new, or has changed.
+    Step(RunStep),
+    /// The run, without its steps.
+    Run(RunDetail),
+}
+
 impl From<Run> for RunDetail {
     fn from(run: Run) -> Self {
         let Snapshot { steps, notes } = serde_json::from_value(run.content).unwrap_or_default();
@@ -277,14 +287,14 @@ impl Followed {
         new.sort_by_key(|s| s.seq);
         for step in new {
             self.seen = self.seen.max(step.seq);
-            let data = serde_json::to_string(step).unwrap_or_default();
+            let data = serde_json::to_string(&RunEvent::Step(step.clone())).unwrap_or_default();
             self.told.push_back(Event::default().event("step").id(self.seen.to_string()).data(data));
         }
         self.seen = self.seen.max(seq);
         self.over = detail.run.state != RunState::Running;
         let before = self.run.as_ref();
         if self.over || before.is_none_or(|b| b.run != detail.run || b.notes != detail.notes) {
-            let end = RunDetail { steps: Vec::new(), ..detail.clone() };
+            let end = RunEvent::Run(RunDetail { steps: Vec::new(), ..detail.clone() });
             let data = serde_json::to_string(&end).unwrap_or_default();
             self.told.push_back(Event::default().event("run").id(self.seen.to_string()).data(data));
         }
@@ -299,7 +309,7 @@ impl Followed {
 /// `Last-Event-ID`, as browsers send it after the connection was lost, only what changed since is told.
 #[utoipa::path(get, path = "/api/v1/yards/{yard}/runs/{run}/events", tag = "run", security(("token" = [])),
     params(("Last-Event-ID" = Option<String>, Header, description = "id of the last event that was seen")),
-    responses((status = 200, body = RunStep, content_type = "text/event-stream"), (status = "4XX", body = Problem)))]
+    responses((status = 200, body = RunEvent, content_type = "text/event-stream"), (status = "4XX", body = Problem)))]
 async fn run_events(
     Viewer(caller): Viewer,
     State(app): State<App>,
