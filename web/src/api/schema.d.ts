@@ -1531,13 +1531,20 @@ export interface components {
             /** @description Its steps. */
             steps: components["schemas"]["RunStep"][];
         };
-        /** @description What an event of a run tells. */
-        RunEvent: components["schemas"]["RunStep"] | components["schemas"]["RunDetail"];
         /**
          * @description What a run does.
          * @enum {string}
          */
         RunKind: "up" | "down";
+        /** @description An event of a run as it comes over the wire: the fields of a server-sent event (HTML standard, 9.2). */
+        RunMessage: {
+            /** @description JSON: a `RunStep` or a `RunDetail`. */
+            data: string;
+            /** @description `step` or `run`. */
+            event: string;
+            /** @description Number of the change that is told last. */
+            id: string;
+        };
         /**
          * @description How a run stands, or ended.
          * @enum {string}
@@ -3162,7 +3169,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": components["schemas"]["RunEvent"];
+                    "text/event-stream": components["schemas"]["RunMessage"];
                 };
             };
             "4XX": {

@@ -76,6 +76,18 @@ pub struct RunDetail {
     pub notes: Vec<String>,
 }
 
+/// An event of a run as it comes over the wire: the fields of a server-sent event (HTML standard, 9.2).
+#[derive(Debug, ToSchema)]
+#[allow(dead_code, reason = "for the document: axum writes the fields")]
+struct RunMessage {
+    /// `step` or `run`.
+    event: String,
+    /// Number of the change that is told last.
+    id: String,
+    /// JSON: a `RunStep` or a `RunDetail`.
+    data: String,
+}
+
 /// What an event of a run tells.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
@@ -309,7 +321,7 @@ impl Followed {
 /// `Last-Event-ID`, as browsers send it after the connection was lost, only what changed since is told.
 #[utoipa::path(get, path = "/api/v1/yards/{yard}/runs/{run}/events", tag = "run", security(("token" = [])),
     params(("Last-Event-ID" = Option<String>, Header, description = "id of the last event that was seen")),
-    responses((status = 200, body = RunEvent, content_type = "text/event-stream"), (status = "4XX", body = Problem)))]
+    responses((status = 200, body = RunMessage, content_type = "text/event-stream"), (status = "4XX", body = Problem)))]
 async fn run_events(
     Viewer(caller): Viewer,
     State(app): State<App>,
