@@ -240,6 +240,19 @@ fn states_of_what_runs() {
 }
 
 #[test]
+fn a_global_service_has_a_container_on_each_host() {
+    let mut stacks = [stack("site", vec![replica("web", 1, "h1"), replica("web", 1, "h2")])];
+    stacks[0].status.services[0].mode = "global".into();
+    let hosts = [host("h1", true), host("h2", true)];
+    let graph = Graph::of("shop", Sight { hosts: &hosts, stacks: &stacks, ..Sight::default() });
+    sound(&graph);
+    for host in ["h1", "h2"] {
+        let container = node(&graph, &format!("container/site/web-1@{host}"));
+        assert_eq!((container.name.as_str(), container.parent.as_ref()), ("web-1", Some(&format!("host/{host}"))));
+    }
+}
+
+#[test]
 fn two_thousand_containers_take_no_time() {
     let hosts: Vec<HostView> = (0..40).map(|i| host(&format!("h{i}"), true)).collect();
     let replicas = (0..2000).map(|i| replica("web", i, &format!("h{}", i % 40))).collect();

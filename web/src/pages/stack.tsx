@@ -198,7 +198,7 @@ function Replicas({ service, may, open, show }: Open & { service: Service }) {
       </thead>
       <tbody>
         {service.replicas.map((replica) => (
-          <tr key={replica.name}>
+          <tr key={replicaAt(replica)}>
             <td>{replica.name} <span className="quiet mono wide">{replica.container?.slice(0, 12)}</span></td>
             <td><Link to="/hosts/$id" params={{ id: replica.host }}>{replica.host_name}</Link></td>
             <td><ContainerState replica={replica} service={service} /></td>

@@ -58,8 +58,7 @@ pub struct StackLine {
 /// What a replica can be asked for by. Of a service with one replica on each host, all are number one: the host
 /// tells them apart.
 fn called(service: &str, replica: &ReplicaStatus) -> [String; 4] {
-    let (name, host) = (&replica.name, &replica.host_name);
-    [service.to_owned(), name.clone(), format!("{service}@{host}"), format!("{name}@{host}")]
+    [service.to_owned(), replica.name.clone(), format!("{service}@{}", replica.host_name), replica.at()]
 }
 
 /// Hosts with containers of a stack, and the replicas on each that were asked for.

@@ -87,7 +87,9 @@ fn stack_nodes(made: &mut Maker<'_>, stack: &StackView, hosts: &HashMap<&str, St
         node.tell("containers", format!("{}/{}", service.ready, service.desired));
         made.node(node);
         for replica in &service.replicas {
-            let id = format!("container/{}/{}", stack.name, replica.name);
+            // Where there is one on each host, the host is part of which one is meant; others may move.
+            let which = if service.mode.starts_with("global") { replica.at() } else { replica.name.clone() };
+            let id = format!("container/{}/{which}", stack.name);
             let state = replica_state(replica, service.mode.ends_with("-job"));
             let mut node = GraphNode::new(id, GraphKind::Container, &replica.name, state);
             node.why.clone_from(&replica.error);

@@ -62,6 +62,14 @@ pub struct ServiceStatus {
     pub replicas: Vec<ReplicaStatus>,
 }
 
+impl ReplicaStatus {
+    /// What tells it from all others of its stack, `web-2@host-1`: each host has a number one of a service
+    /// that is global.
+    pub fn at(&self) -> String {
+        format!("{}@{}", self.name, self.host_name)
+    }
+}
+
 /// How a container stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReplicaStatus {
