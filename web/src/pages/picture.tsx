@@ -80,6 +80,8 @@ function Yard({ seen: { graph, changes }, view }: { seen: Sight; view: View }) {
   const index = useMemo(() => indexOf(graph), [graph]);
   const grouping = wanted ?? usualGrouping(graph);
   const seen = useMemo(() => matching(index, filter), [index, filter]);
+  const inState = useMemo(() => count(graph, "state"), [graph]);
+  const ofKind = useMemo(() => count(graph, "kind"), [graph]);
   if (graph.nodes.length === 0) {
     return <section className="panel"><Cloud graph={graph} /><p className="empty">{t("picture.empty")}</p></section>;
   }
@@ -98,8 +100,8 @@ function Yard({ seen: { graph, changes }, view }: { seen: Sight; view: View }) {
           placeholder={t("picture.filterHint")}
         />
         <Choices name={t("picture.states")}>
-          {STATES.filter((s) => count(graph, "state").has(s)).map((state) => (
-            <Choice key={state} on={states.has(state)} toggle={() => setStates(toggled(states, state))} count={count(graph, "state").get(state) ?? 0}>
+          {STATES.filter((s) => inState.has(s)).map((state) => (
+            <Choice key={state} on={states.has(state)} toggle={() => setStates(toggled(states, state))} count={inState.get(state) ?? 0}>
               <StateMark state={state} />
             </Choice>
           ))}
@@ -114,8 +116,8 @@ function Yard({ seen: { graph, changes }, view }: { seen: Sight; view: View }) {
           />
         )}
         <Choices name={t("picture.kinds")} kinds>
-          {KINDS.filter((k) => count(graph, "kind").has(k)).map((kind) => (
-            <Choice key={kind} on={!without.has(kind)} toggle={() => setWithout(toggled(without, kind))} count={count(graph, "kind").get(kind) ?? 0}>
+          {KINDS.filter((k) => ofKind.has(k)).map((kind) => (
+            <Choice key={kind} on={!without.has(kind)} toggle={() => setWithout(toggled(without, kind))} count={ofKind.get(kind) ?? 0}>
               <KindIcon kind={kind} size={14} /> {t(`kind.${kind}`)}
             </Choice>
           ))}
