@@ -254,20 +254,21 @@ impl Plugin {
 /// The subnets that a network is to have: what IPAM gave out, and with IPAM `null`, which gives nothing, what
 /// the options say.
 fn wishes(asked: &CreateNetwork, options: &NetworkOptions) -> Result<Vec<Wish>, Error> {
+    let is_given = |data: &IpamData| !data.pool.is_empty() && !data.pool.ends_with("/0");
+    // Docker has to know of an address pool, or to know of none at all.
+    let nothing_given = !asked.ipv4.iter().chain(&asked.ipv6).any(is_given);
     let mut wishes = Vec::new();
     let sides = [
         (4, &asked.ipv4, &options.subnet, &options.subnet_pool),
         (6, &asked.ipv6, &options.subnet6, &options.subnet_pool6),
     ];
     for (version, data, subnet, from) in sides {
-        let given: Vec<&IpamData> = data.iter().filter(|d| !d.pool.is_empty() && !d.pool.ends_with("/0")).collect();
+        let given: Vec<&IpamData> = data.iter().filter(|d| is_given(d)).collect();
         for pool in &given {
             let gateway = pool.gateway.split('/').next().and_then(|g| g.parse().ok());
             let subnet = Some(cidr(&pool.pool)?.to_string());
             wishes.push(Wish { version, subnet, gateway, from: None });
         }
-        // Docker has to know of an address pool, or to know of none at all.
-        let nothing_given = asked.ipv4.iter().chain(&asked.ipv6).all(|d| d.pool.is_empty() || d.pool.ends_with("/0"));
         if given.is_empty() && nothing_given {
             wishes.push(Wish { version, subnet: subnet.clone(), gateway: None, from: from.clone() });
         } else if subnet.is_some() || from.is_some() {
