@@ -14,10 +14,12 @@
 //! The cloud is the state. [`Inventory`] lists a project with a number of requests that does not
 //! depend on how much is in it (but for pages of thousands); marks say what belongs to which yard.
 //! [`Run::apply`] walks a plan's graph in parallel; [`Bringing`] and [`Removal`] are the whole way,
-//! stacks included, which the command line and the server's own runs go alike. Every action may be run again: what was made
-//! by a request whose answer got lost is found by its mark, what is gone already is fine.
+//! stacks included, which the command line and the server's own runs go alike. Every action may be run
+//! again: what was made by a request whose answer got lost is found by its mark, what is gone already is
+//! fine.
 
 mod act;
+mod apart;
 pub mod api;
 mod apply;
 pub mod auth;

@@ -13,15 +13,15 @@
 //! Who watches holds a receiver of [`Looks::changes`], as every stream of events does. Whoever asks
 //! while a cloud is being watched gets what was seen last, at once.
 
+use crate::apart::apart;
+use crate::error::chain;
 use crate::inventory::Inventory;
-use crate::stack::chain;
 use stackyard_openstack::{Cloud, CloudConfig, Options, Sources};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::runtime::Handle;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, watch};
 
 /// Time between two looks at a cloud that is being watched, and age at which a look is old.
 const EVERY: Duration = Duration::from_secs(15);
@@ -173,17 +173,8 @@ impl Looks {
 
     /// Looks once; whether what is known changed by it.
     async fn look(self, name: String, watched: Arc<Watched>) -> bool {
-        // On a thread of its own: the compiler cannot see that listing a cloud may go from one to another.
-        let (tell, hear) = oneshot::channel();
-        let (runtime, of, at) = (Handle::current(), name.clone(), watched.clone());
-        let list = move || {
-            tell.send(runtime.block_on(self.inventory(of, at))).ok();
-        };
-        let begun = std::thread::Builder::new().name("look".to_owned()).spawn(list);
-        let looked = match begun {
-            Ok(_) => hear.await.unwrap_or_else(|_| Err("the look ended before its time".to_owned())),
-            Err(error) => Err(format!("starting a thread: {error}")),
-        };
+        let (of, at) = (name.clone(), watched.clone());
+        let looked = apart("look", move || self.inventory(of, at)).await.flatten();
         let mut state = watched.state();
         state.ended = Some(Instant::now());
         match looked {

@@ -1,12 +1,11 @@
 //! Mistakes of a manifest and its files, and what else keeps a yard from being worked on, as problems.
 
 use super::Problem;
-use crate::error::{Error, WorkError};
+use crate::error::{Error, WorkError, chain};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use stackyard_catalog::Problems;
 use stackyard_catalog::compose::open::OpenError;
-use std::error::Error as StdError;
 use utoipa::ToSchema;
 
 /// A mistake in a file that was sent.
@@ -49,21 +48,6 @@ impl From<&Problems> for Problem {
         let mistakes = problems.iter().map(Mistake::from).collect();
         Self { mistakes, ..Self::unprocessable(problems.to_string()) }
     }
-}
-
-/// An error with its causes, in one sentence.
-pub(crate) fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        // Some say their cause themselves.
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text += &format!(": {cause_text}");
-        }
-        next = cause.source();
-    }
-    text
 }
 
 impl From<stackyard_openstack::Error> for Problem {

@@ -2,8 +2,9 @@
 
 use super::yard::check_name;
 use super::{App, Body, Mistake, Path, Problem};
+use crate::apart::apart;
 use crate::auth::Operator;
-use crate::runs::{FILE, Outlook, Wish, apart};
+use crate::runs::{FILE, Outlook, Wish};
 use axum::Json;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::header;
@@ -181,7 +182,8 @@ async fn yard_plan(
 ) -> Result<Json<YardPlan>, Problem> {
     let wish = read(app.store(), &yard, wish).await?;
     let runs = app.runs().clone();
-    Ok(Json(apart(move || async move { runs.plan(&yard, &wish).await }).await?.into()))
+    let planned = apart("yard", move || async move { runs.plan(&yard, &wish).await }).await;
+    Ok(Json(planned.map_err(Problem::internal)??.into()))
 }
 
 /// Whether a manifest has mistakes; no cloud is asked

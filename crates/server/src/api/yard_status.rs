@@ -2,8 +2,9 @@
 
 use super::yard_plan::{YardWish, read};
 use super::{App, Path, Problem, now, time};
+use crate::apart::apart;
 use crate::auth::Viewer;
-use crate::runs::{Wish, apart};
+use crate::runs::Wish;
 use crate::{HostService, Session};
 use crate::{ResourceNow, ResourceState};
 use axum::Json;
@@ -144,7 +145,8 @@ async fn yard_status(_: Viewer, State(app): State<App>, Path(yard): Path<String>
         quotas: Vec::new(),
     };
     let (name, app) = (status.yard.clone(), app.clone());
-    let looked = apart(move || async move { look(&app, &name, found.revision).await });
+    let looked = apart("yard", move || async move { look(&app, &name, found.revision).await });
+    let looked = async { looked.await.map_err(Problem::internal)? };
     let looked = tokio::time::timeout(PATIENCE, looked).await;
     let late = || {
         let detail = format!("the cloud did not answer within {} s", PATIENCE.as_secs());

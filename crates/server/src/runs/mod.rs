@@ -18,9 +18,10 @@ mod wish;
 pub use progress::{Progress, RunStep, Snapshot, StepState};
 pub use wish::{FILE, Wish};
 
+use crate::apart::thread;
 use crate::api::{Problem, now};
 use crate::client::Client;
-use crate::error::WorkError;
+use crate::error::{WorkError, chain};
 use crate::work::connect;
 use crate::{Bringing, DeclaredStacks, Error, Records, Removal, daemon};
 use serde::{Deserialize, Serialize};
@@ -329,7 +330,7 @@ impl Runs {
         let start = Start { plan, at, told };
         let mut alive = self.0.alive.clone();
         // It goes on when whoever asked goes away.
-        thread(async move || {
+        thread("yard", async move || {
             let gone = async { while alive.changed().await.is_ok() {} };
             let work = async {
                 match wish {
@@ -341,7 +342,8 @@ impl Runs {
                 () = work => {}
                 () = gone => {}
             }
-        })?;
+        })
+        .map_err(Problem::internal)?;
         hears.await.unwrap_or_else(|_| Err(Problem::internal("a run ended before it began")))
     }
 
@@ -367,34 +369,6 @@ impl Runs {
         let gone = async { while !self.is_idle() && changes.changed().await.is_ok() {} };
         let _ = tokio::time::timeout(STOP, gone).await;
     }
-}
-
-/// Does the engine's work on a thread of its own, in this runtime, and waits for it; who does not wait
-/// any more drops it. The engine's futures are sent nowhere, since the compiler does not see that they
-/// could be (rust-lang/rust#102211).
-///
-/// # Errors
-/// The work's; 500 if there is no thread to be had.
-pub(crate) async fn apart<T, F>(work: impl FnOnce() -> F + Send + 'static) -> Result<T, Problem>
-where
-    T: Send + 'static,
-    F: Future<Output = Result<T, Problem>>,
-{
-    let (mut told, hears) = oneshot::channel();
-    thread(async move || {
-        let done = tokio::select! {
-            done = work() => done,
-            () = told.closed() => return,
-        };
-        told.send(done).ok();
-    })?;
-    hears.await.unwrap_or_else(|_| Err(Problem::internal("a thread ended before its work was done")))
-}
-
-fn thread<F: Future<Output = ()>>(work: impl FnOnce() -> F + Send + 'static) -> Result<(), Problem> {
-    let runtime = tokio::runtime::Handle::current();
-    let thread = std::thread::Builder::new().name("yard".to_owned()).spawn(move || runtime.block_on(work()));
-    thread.map(drop).map_err(|e| Problem::internal(format!("starting a thread: {e}")))
 }
 
 /// How a run begins.
@@ -618,12 +592,6 @@ impl Ended {
             }
             _ => Vec::new(),
         };
-        let mut text = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            text += &format!(": {cause}");
-            source = cause.source();
-        }
-        Self::Badly(text, hints)
+        Self::Badly(chain(&error), hints)
     }
 }

@@ -20,6 +20,7 @@ mod image;
 mod kept;
 mod look;
 
+use crate::error::chain;
 use crate::hub::Hub;
 use kept::Kept;
 use stackyard_core::agent::Part;
@@ -433,15 +434,4 @@ fn compare(next: &Version, old: Option<&Version>) -> BTreeMap<String, ServiceCha
         changes.insert(name.clone(), change);
     }
     changes
-}
-
-/// An error with its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += &format!(": {cause}");
-        source = cause.source();
-    }
-    text
 }
