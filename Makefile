@@ -39,6 +39,7 @@ build: web
 
 test:
 	scripts/setup test
+	tests/cleanup
 	tests/run
 
 lint:
