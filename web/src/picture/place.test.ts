@@ -6,7 +6,7 @@ import { EVERYTHING, index, scene, type Graph, type Grouping } from "./model";
 import { placed, signature, toElk, type Rect } from "./place";
 import { escape, fit, svg } from "./svg";
 import { next } from "./walk";
-import { shop, turned } from "./yards";
+import { edge, node, shop, turned } from "./yards";
 
 const elk = new ELK();
 
@@ -54,6 +54,42 @@ test("lines begin and end at what they join", async () => {
   expect(line("interface")?.d).toMatch(/^M\d+ \d+V\d+H\d+V\d+$/);
   expect(line("gateway")?.d).toMatch(/V24$/);
   expect(new Set(where.lines.map((l) => l.id)).size).toBe(where.lines.length);
+});
+
+/** Points along a path of M, C, V and H. */
+function along(d: string): { x: number; y: number }[] {
+  const points: { x: number; y: number }[] = [];
+  let [x, y] = [0, 0];
+  for (const [, command, rest = ""] of d.matchAll(/([MCVH])([^MCVH]*)/g)) {
+    const n = rest.trim().split(/\s+/).map(Number);
+    const [toX, toY] = command === "V" ? [x, n[0] ?? 0] : command === "H" ? [n[0] ?? 0, y] : [n.at(-2) ?? 0, n.at(-1) ?? 0];
+    const [c, e] = command === "C" ? [{ x: n[0] ?? 0, y: n[1] ?? 0 }, { x: n[2] ?? 0, y: n[3] ?? 0 }] : [{ x, y }, { x: toX, y: toY }];
+    for (let t = 0; t <= 1 && command !== "M"; t += 0.02) {
+      const at = (a: number, b: number, d: number, z: number) =>
+        (1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t * t * d + t ** 3 * z;
+      points.push({ x: at(x, c.x, e.x, toX), y: at(y, c.y, e.y, toY) });
+    }
+    [x, y] = [toX, toY];
+  }
+  return points;
+}
+
+test("a floating IP's line runs behind no box that it does not lead to", async () => {
+  const graph = shop(2, 1);
+  graph.nodes.push(...["db", "web-1", "web-2"].map((to) => node(`floating-ip/${to}`)));
+  graph.edges.push(...["db", "web-1", "web-2"].map((to) => edge(`floating-ip/${to}`, "leads", `server/${to}`)));
+  for (const aspect of [0.5, 0.8, 1.2, 1.9]) {
+    const { where, items } = await place(graph, "containers", aspect);
+    const leads = where.lines.filter((l) => l.kind === "leads");
+    expect(leads).toHaveLength(4);
+    for (const line of leads) {
+      for (const box of items.filter((i) => i.sort === "box" && i.id !== line.to)) {
+        const { x, y, w, h } = box.rect;
+        const behind = along(line.d).some((p) => p.x > x + 1 && p.x < x + w - 1 && p.y > y + 1 && p.y < y + h - 1);
+        expect(behind, `${line.id} behind ${box.id} at ${String(aspect)}`).toBe(false);
+      }
+    }
+  }
 });
 
 test("2,000 containers: each has its place, and the whole fits a screen's shape", async () => {

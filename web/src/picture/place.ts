@@ -222,6 +222,13 @@ function curve(x: number, y: number, toX: number, toY: number, over?: number): s
   return `M${n(x)} ${n(y)}C${n(x)} ${n(y + bend)} ${n(toX)} ${n(toY - bend)} ${n(toX)} ${n(toY)}`;
 }
 
+/** Boxes in lanes that a line straight down at `x` would run behind. */
+function between(scene: Scene, rects: Map<string, Rect>, x: number, from: number, to: number): Rect[] {
+  return scene.lanes
+    .flatMap((lane) => lane.boxes.map((box) => rects.get(box.node.id)))
+    .filter((r): r is Rect => r !== undefined && r.y >= from && r.y + r.h <= to && r.x <= x && x <= r.x + r.w);
+}
+
 function draw(line: Line, scene: Scene, rects: Map<string, Rect>): Drawn[] {
   const [a, b] = [rects.get(line.from), rects.get(line.to)];
   if (!a || !b) return [];
@@ -251,7 +258,13 @@ function draw(line: Line, scene: Scene, rects: Map<string, Rect>): Drawn[] {
       // To its neighbours above them, so that no box hides it.
       if (b.y < a.y + a.h) return [{ ...made, d: curve(x, a.y, b.x + b.w / 2, b.y, -BELOW) }];
       return [{ ...made, d: curve(x, a.y + a.h, b.x + b.w / 2, b.y) }];
-    default:
-      return [{ ...made, d: curve(x, b.y > a.y ? a.y + a.h : a.y + a.h / 2, b.x + b.w / 2, b.y) }];
+    default: {
+      const to = b.x + b.w / 2;
+      const over = b.y > a.y ? between(scene, rects, to, a.y + a.h, b.y) : [];
+      if (over.length === 0) return [{ ...made, d: curve(x, b.y > a.y ? a.y + a.h : a.y + a.h / 2, to, b.y) }];
+      // Behind those it would seem to lead to them: beside them, then in from the left.
+      const [gap, top] = [b.x - MARGIN / 2, Math.min(...over.map((r) => r.y)) - BELOW];
+      return [{ ...made, d: `${curve(x, a.y + a.h, gap, top)}V${n(b.y + HEAD / 2)}H${n(b.x)}` }];
+    }
   }
 }
