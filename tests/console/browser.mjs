@@ -52,6 +52,7 @@ export async function context(browser, options = {}) {
 
 export async function signIn(page, token = admin) {
   await page.goto(url);
+  await page.getByText("Token", { exact: true }).first().click();
   await page.locator("input[type=password]").fill(token);
   await page.locator("form button[type=submit]").click();
   await page.locator("nav").waitFor();

@@ -66,7 +66,8 @@ const replicas = (service) => page.getByLabel(`Containers of ${service}`);
 
 await check("a bad token is refused with the server's words", async () => {
   await page.goto(url);
-  await page.getByLabel("Token", { exact: true }).fill(`sya_${"0".repeat(64)}`);
+  await page.getByText("Token", { exact: true }).first().click();
+  await page.getByPlaceholder("sya_").fill(`sya_${"0".repeat(64)}`);
   await page.getByRole("button", { name: "Sign in" }).click();
   assert.match(await text(page.getByRole("alert")), /was it revoked/);
 });
@@ -397,7 +398,61 @@ await check("a viewer sees, and is not offered what is not theirs", async () => 
 
   await page.getByRole("button", { name: "Revoke guest" }).click();
   await page.locator("[role=dialog]").getByRole("button", { name: "Revoke", exact: true }).click();
-  await other.getByLabel("Token", { exact: true }).waitFor({ timeout: 30_000 });
+  await other.locator("form").getByLabel(/^(Token|Password)$/).waitFor({ timeout: 30_000 });
+  await there.close();
+});
+/** Fills the form in and signs in. */
+async function fill(page, way, fields) {
+  await page.goto(url);
+  await page.getByText(way, { exact: true }).first().click();
+  for (const [label, value] of Object.entries(fields)) await page.locator("form").getByLabel(label, { exact: true }).fill(value);
+  await page.getByRole("button", { name: "Sign in" }).click();
+}
+await check("Keystone refuses who gives a wrong password, and the form is accessible", async () => {
+  const there = await context(chromium);
+  const other = await there.newPage();
+  await fill(other, "Password", { User: "olga", Password: "wrong", Project: "p" });
+  assert.match(await text(other.getByRole("alert")), /Keystone of cloud fake does not let user "olga" in/);
+  assert.deepEqual(await findings(other), []);
+  await other.getByText("App credential", { exact: true }).click();
+  assert.deepEqual(await findings(other), []);
+  await there.close();
+});
+await check("a member of the cloud's project signs in with Keystone, and steers its yards", async () => {
+  const there = await context(chromium);
+  const other = await there.newPage();
+  await fill(other, "Password", { User: "olga", Password: "olga-password", Project: "p" });
+  await other.locator("nav").waitFor();
+  const kept = await other.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
+  assert.doesNotMatch(kept, /olga-password|sys_/);
+  await other.getByRole("button", { name: /^Account and appearance/ }).click();
+  await other.getByText("Project p on fake").waitFor();
+  await other.getByText("Signed in as olga@Default (operator)").waitFor();
+  await other.goto(`${url}/yards`);
+  await other.getByRole("link", { name: "New yard" }).waitFor();
+  await other.goto(`${url}/hosts`);
+  await other.getByRole("link", { name: "h1" }).waitFor();
+  await other.getByRole("button", { name: "Join a host" }).waitFor();
+  await other.goto(`${url}/access`);
+  await other.getByText("you are signed in as operator").waitFor();
+  await there.close();
+  await go("/access");
+  await page.getByText("user olga@Default of fake/p").first().waitFor();
+});
+await check("a reader signs in with an application credential, and is offered nothing that changes", async () => {
+  const there = await context(chromium);
+  const other = await there.newPage();
+  await fill(other, "App credential", { "Application credential (id, or name)": "credential-1", Secret: "vera-secret" });
+  await other.locator("nav").waitFor();
+  await other.goto(`${url}/yards`);
+  await other.getByRole("link", { name: "depot" }).first().waitFor();
+  assert.equal(await other.getByRole("link", { name: "New yard" }).count(), 0);
+  await other.goto(`${url}/hosts`);
+  await other.getByRole("link", { name: "h1" }).waitFor();
+  assert.equal(await other.getByRole("button", { name: "Join a host" }).count(), 0);
+  await other.goto(`${url}/stacks/shop/site`);
+  await other.getByText("running, healthy").first().waitFor();
+  assert.equal(await other.getByRole("button", { name: /One more|Roll back|Terminal/ }).count(), 0);
   await there.close();
 });
 await check("the audit log tells who did what", async () => {
@@ -527,7 +582,7 @@ await check("signing out ends the session", async () => {
   const [cookie] = await here.cookies();
   await page.getByRole("button", { name: /^Account and appearance/ }).click();
   await page.getByRole("menuitem", { name: "Sign out" }).click();
-  await page.getByLabel("Token", { exact: true }).waitFor();
+  await page.locator("form").getByLabel(/^(Token|Password)$/).waitFor();
   const answer = spawnSync("curl", ["-sk", "-o", "/dev/null", "-w", "%{http_code}", "-b", `${cookie.name}=${cookie.value}`, `${url}/api/v1/hosts`]);
   assert.equal(answer.stdout.toString(), "401");
 });

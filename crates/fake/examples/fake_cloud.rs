@@ -2,6 +2,9 @@
 //! the cloud `fake` in it, and serves until it is killed.
 //!
 //! `fake_cloud FILE [MILLISECONDS]`: how long servers take to boot.
+//!
+//! Its Keystone lets `olga` in, a member of the project `p` with the password `olga-password`, and `vera`, a reader
+//! with `vera-password`, and by the application credential `credential-1` of vera's with `vera-secret`.
 
 use stackyard_fake::Fake;
 use std::time::Duration;
@@ -13,6 +16,14 @@ async fn main() -> std::io::Result<()> {
     let fake = Fake::start(Duration::from_millis(2)).await?;
     if let Some(time) = arguments.next().and_then(|a| a.parse().ok()) {
         fake.world().boots_in(Duration::from_millis(time));
+    }
+    {
+        let mut identity = fake.identity();
+        for (name, role) in [("olga", "member"), ("vera", "reader")] {
+            identity.add_user(name, &format!("{name}-password"));
+            identity.grant(name, "p", &[role]);
+        }
+        identity.add_credential("vera", "ci", "p", "vera-secret");
     }
     let text = format!(
         "clouds:\n  fake:\n    auth: {{auth_url: \"{}\", username: u, password: p, project_name: p, \

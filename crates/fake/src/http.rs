@@ -1,5 +1,6 @@
 //! The fake cloud's HTTP side: one connection a request, delays, faults.
 
+use crate::identity::{Identity, LoggedIn};
 use crate::world::{Answer, Request, World};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -39,6 +40,7 @@ type Judge = dyn Fn(usize, &Seen) -> Option<Fault> + Send + Sync;
 
 struct Inner {
     world: Mutex<World>,
+    identity: Mutex<Identity>,
     seen: Mutex<Vec<Seen>>,
     judge: Mutex<Option<Box<Judge>>>,
     /// Types of services that the catalog leaves out.
@@ -60,6 +62,7 @@ impl Fake {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let fake = Self(Arc::new(Inner {
             world: Mutex::new(World::new()),
+            identity: Mutex::new(Identity::new()),
             seen: Mutex::default(),
             judge: Mutex::default(),
             without: Mutex::default(),
@@ -105,11 +108,29 @@ impl Fake {
         world
     }
 
+    /// Whom Keystone knows.
+    pub fn identity(&self) -> MutexGuard<'_, Identity> {
+        lock(&self.0.identity)
+    }
+
     async fn serve(&self, mut stream: TcpStream) -> Option<()> {
         let (method, target, headers, body) = read(&mut stream).await?;
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         if path.ends_with("/auth/tokens") {
-            return write(&mut stream, 201, &self.token(), "X-Subject-Token: secret\r\n").await;
+            let logged_in = {
+                let identity = self.identity();
+                if identity.is_down() {
+                    return None;
+                }
+                identity.log_in(&serde_json::from_slice(&body).unwrap_or_default())
+            };
+            return match logged_in {
+                Some(who) => write(&mut stream, 201, &self.token(&who), "X-Subject-Token: secret\r\n").await,
+                None => {
+                    let said = json!({"error": {"message": "The request you have made requires authentication.", "code": 401}});
+                    write(&mut stream, 401, &said, "").await
+                }
+            };
         }
         let fault = {
             let seen = Seen { method: method.clone(), path: path.to_owned() };
@@ -171,7 +192,7 @@ impl Fake {
         (status, answer, String::new())
     }
 
-    fn token(&self) -> Value {
+    fn token(&self, who: &LoggedIn) -> Value {
         let service = |kind: &str, path: &str| json!({"type": kind, "endpoints": [{"interface": "public", "url": format!("{}/{path}", self.0.address), "region": "R"}]});
         let mut catalog = vec![
             service("network", "network/v2.0"),
@@ -183,10 +204,9 @@ impl Fake {
         ];
         let without = lock(&self.0.without);
         catalog.retain(|s| !without.iter().any(|w| s["type"] == w.as_str()));
-        json!({"token": {
-            "expires_at": "2999-01-01T00:00:00.000000Z", "user": {"id": "u1", "name": "u"},
-            "project": {"id": "p1", "name": "p"}, "roles": [], "catalog": catalog,
-        }})
+        let mut token = who.token();
+        token["catalog"] = catalog.into();
+        json!({"token": token})
     }
 }
 

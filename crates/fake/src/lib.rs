@@ -7,6 +7,7 @@
 
 mod compute;
 mod http;
+mod identity;
 mod load_balancer;
 mod network;
 mod object;
@@ -14,4 +15,5 @@ mod volume;
 mod world;
 
 pub use http::{Fake, Fault, Seen};
+pub use identity::Identity;
 pub use world::{Booted, World};

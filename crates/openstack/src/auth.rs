@@ -18,6 +18,8 @@ pub struct Token {
     pub expires: Timestamp,
     /// Who.
     pub user: Named,
+    /// Name of the user's domain; empty where Keystone does not tell.
+    pub user_domain: String,
     /// The project, if it is for one.
     pub project: Option<Named>,
     /// Names of the roles there.
@@ -49,9 +51,15 @@ impl Token {
             token: Inner,
         }
         #[derive(Deserialize)]
+        struct User {
+            #[serde(flatten)]
+            named: Named,
+            domain: Option<Named>,
+        }
+        #[derive(Deserialize)]
         struct Inner {
             expires_at: Timestamp,
-            user: Named,
+            user: User,
             project: Option<Named>,
             #[serde(default)]
             roles: Vec<Named>,
@@ -62,7 +70,8 @@ impl Token {
         Ok(Self {
             secret: secret.into(),
             expires: token.expires_at,
-            user: token.user,
+            user: token.user.named,
+            user_domain: token.user.domain.map(|d| d.name).unwrap_or_default(),
             project: token.project,
             roles: token.roles.into_iter().map(|r| r.name).collect(),
             catalog: token.catalog,

@@ -25,6 +25,9 @@ export const session = queryOptions({
   },
 });
 
+/** With what people can sign in, besides tokens. */
+export const signIn = queryOptions({ queryKey: ["sign-in"], queryFn: () => get(api.GET("/api/v1/sign-in")) });
+
 /** Somebody signed in or out: what was read for who was here before is forgotten. */
 export function become(queries: QueryClient, who: Schemas["SessionView"] | null): void {
   queries.removeQueries({ predicate: (query) => query.queryKey[0] !== "session" });

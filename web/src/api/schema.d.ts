@@ -66,7 +66,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The clouds of the server's clouds.yaml; their names, and nothing of what is in it
+         * The clouds of the server's clouds.yaml that the caller may use; their names, and nothing of what is in it
          * @description The file is read anew each time.
          */
         get: operations["cloud_list"];
@@ -253,12 +253,30 @@ export interface paths {
         get: operations["session_show"];
         put?: never;
         /**
-         * Signs in: trades a token for a session in a cookie
-         * @description The session ends with the token, after seven days, or with `DELETE`.
+         * Signs in: trades a token, or what Keystone says of somebody, for a session in a cookie
+         * @description The session ends with the token, after seven days, or with `DELETE`; that of somebody whom Keystone let in
+         *     ends with Keystone's own token, and after a day. Where Keystone lets in nobody who has a role here, it is 403.
          */
         post: operations["session_create"];
         /** Signs out: ends the session that calls */
         delete: operations["session_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** With what people can sign in, besides tokens */
+        get: operations["sign_in_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -852,8 +870,39 @@ export interface components {
             target: string;
             /** @description Method and pattern of the path. */
             verb: string;
-            /** @description Who: `socket`, `token NAME`, `agent YARD/HOST` or `join YARD/HOST`. */
+            /**
+             * @description Who: `socket`, `token NAME`, `user NAME@DOMAIN of CLOUD/PROJECT`, `agent YARD/HOST` or
+             *     `join YARD/HOST`.
+             */
             who: string;
+        };
+        /** @description An application credential of a cloud's Keystone, which brings its project. */
+        ByCredential: {
+            /** @description One of `GET /api/v1/sign-in`; the only one if absent. */
+            cloud?: string | null;
+            /** @description Its id; its name where `user` is given. */
+            credential: string;
+            /** @description Name of that user's domain; `Default` if absent. */
+            domain?: string | null;
+            /** @description Its secret. It is sent to Keystone, and kept nowhere. */
+            secret: string;
+            /** @description Name of the user whose it is. */
+            user?: string | null;
+        };
+        /** @description A user of a cloud's Keystone. */
+        ByPassword: {
+            /** @description One of `GET /api/v1/sign-in`; the only one if absent. */
+            cloud?: string | null;
+            /** @description Name of the user's domain; `Default` if absent. */
+            domain?: string | null;
+            /** @description The password. It is sent to Keystone, and kept nowhere. */
+            password: string;
+            /** @description Name of the project. */
+            project: string;
+            /** @description Name of the project's domain; the user's if absent. */
+            project_domain?: string | null;
+            /** @description The user's name. */
+            user: string;
         };
         /** @description A cloud that the server knows. */
         CloudView: {
@@ -1245,10 +1294,16 @@ export interface components {
             /** @description Yard that the machine joins. */
             yard: string;
         };
-        /** @description Somebody who signs in. */
+        /** @description Somebody who signs in, in one of these ways. */
         NewSession: {
-            /** @description A token for the API. */
+            /** @description With a token for the API. */
             token: string;
+        } | {
+            /** @description With a cloud's Keystone, as a user of it. */
+            password: components["schemas"]["ByPassword"];
+        } | {
+            /** @description With a cloud's Keystone, by an application credential. */
+            application_credential: components["schemas"]["ByCredential"];
         };
         /** @description A token that is to be made. */
         NewToken: {
@@ -1633,6 +1688,8 @@ export interface components {
              * @description Its process.
              */
             pid: number;
+            /** @description Clouds with whose Keystone people sign in. */
+            sign_in: string[];
             /** @description When it was started (RFC 3339). */
             started: string;
             /** @description URL that hosts use unless told otherwise. */
@@ -1677,10 +1734,21 @@ export interface components {
         };
         /** @description Who calls. */
         SessionView: {
-            /** @description Name of the token, or `socket`. */
+            /** @description Cloud that the user signed in with. */
+            cloud?: string | null;
+            /** @description When the session of a user ends (RFC 3339). */
+            expires?: string | null;
+            /** @description Name of the token, `socket`, or the user's as `user@domain`. */
             name: string;
+            /** @description Project that the user signed in to: only its yards are shown, unless the role is `admin`. */
+            project?: string | null;
             /** @description What the caller may do. */
             role: components["schemas"]["Role"];
+        };
+        /** @description With what people can sign in, besides tokens. */
+        SignInView: {
+            /** @description Clouds whose Keystone is asked; empty if there is none. */
+            clouds: string[];
         };
         /** @description A volume for Docker's data. */
         SshDisk: {
@@ -2431,6 +2499,24 @@ export interface operations {
                     "application/json": components["schemas"]["SessionView"];
                 };
             };
+            /** @description Keystone does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the server does not know the cloud */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             "4XX": {
                 headers: {
                     [name: string]: unknown;
@@ -2462,6 +2548,25 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    sign_in_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignInView"];
                 };
             };
         };

@@ -22,10 +22,10 @@ export function hint(error: ApiError): Key | undefined {
 }
 
 /** An error: what the server said, and what to do. */
-export function Problem({ error, retry }: { error: unknown; retry?: () => void }) {
+export function Problem({ error, retry, advise = true }: { error: unknown; retry?: () => void; advise?: boolean }) {
   const { t } = useTexts();
   const told = asApiError(error);
-  const advice = hint(told);
+  const advice = advise || told.status === 0 ? hint(told) : undefined;
   return (
     <div className="problem" role="alert">
       <strong>

@@ -64,6 +64,7 @@ function Account() {
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Label>{t("menu.signedIn", { name: who.name })} ({t(`role.${who.role}`)})</Menu.Label>
+        {who.project && <Menu.Label>{t("menu.project", { project: who.project, cloud: who.cloud ?? "" })}</Menu.Label>}
         <Menu.Label>{t("menu.language")}</Menu.Label>
         <div className="pad"><LanguageSwitch /></div>
         <Menu.Label>{t("menu.scheme")}</Menu.Label>

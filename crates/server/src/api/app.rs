@@ -1,6 +1,6 @@
 //! What all handlers share.
 
-use crate::auth::Limiter;
+use crate::auth::{Keystones, Limiter};
 use crate::hub::Hub;
 use crate::looks::Looks;
 use crate::runs::Runs;
@@ -24,6 +24,7 @@ pub(crate) struct Inner {
     pub runs: Runs,
     pub looks: Looks,
     pub limiter: Limiter,
+    pub keystones: Keystones,
     /// State directory of the server.
     pub dir: PathBuf,
     /// `https://host:port` that hosts use unless told otherwise.
@@ -87,6 +88,10 @@ impl App {
 
     pub(crate) fn limiter(&self) -> &Limiter {
         &self.0.limiter
+    }
+
+    pub(crate) fn keystones(&self) -> &Keystones {
+        &self.0.keystones
     }
 
     pub(crate) fn inner(&self) -> &Inner {

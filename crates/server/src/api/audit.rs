@@ -44,7 +44,8 @@ pub struct AuditEntry {
     pub id: String,
     /// When it began (RFC 3339).
     pub at: String,
-    /// Who: `socket`, `token NAME`, `agent YARD/HOST` or `join YARD/HOST`.
+    /// Who: `socket`, `token NAME`, `user NAME@DOMAIN of CLOUD/PROJECT`, `agent YARD/HOST` or
+    /// `join YARD/HOST`.
     pub who: String,
     /// Method and pattern of the path.
     pub verb: String,

@@ -1,7 +1,7 @@
 //! Clouds: entries of the server's own clouds.yaml.
 
 use super::{App, Problem};
-use crate::auth::Viewer;
+use crate::auth::{Reach, Viewer};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -18,19 +18,25 @@ pub struct CloudView {
     pub name: String,
 }
 
-/// The clouds of the server's clouds.yaml; their names, and nothing of what is in it
+/// The clouds of the server's clouds.yaml that the caller may use; their names, and nothing of what is in it
 ///
 /// The file is read anew each time.
 #[utoipa::path(get, path = "/api/v1/clouds", tag = "cloud", security(("token" = [])),
     responses((status = 200, body = Vec<CloudView>), (status = "4XX", body = Problem),
         (status = 503, description = "clouds.yaml cannot be read", body = Problem)))]
-async fn cloud_list(_: Viewer, State(app): State<App>) -> Result<Json<Vec<CloudView>>, Problem> {
+async fn cloud_list(_: Viewer, reach: Reach, State(app): State<App>) -> Result<Json<Vec<CloudView>>, Problem> {
     let names = CloudConfig::names(app.runs().sources());
     let (names, _) = names.map_err(|e| {
         tracing::error!("{e}");
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server's clouds.yaml cannot be read; its log says more")
     })?;
-    Ok(Json(names.into_iter().map(|name| CloudView { name }).collect()))
+    let mut clouds = Vec::new();
+    for name in names {
+        if reach.has_cloud(Some(&name)).await? {
+            clouds.push(CloudView { name });
+        }
+    }
+    Ok(Json(clouds))
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {

@@ -1,10 +1,9 @@
 //! A yard as it is.
 
-use super::{App, Path, Problem, host, stack, time};
+use super::{App, Path, Problem, host, manifest_of, stack, time};
 use crate::auth::{Viewer, hex};
 use crate::graph::{Graph, GraphCloud, Sight};
 use crate::looks::Sighting;
-use crate::record::Records;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -13,16 +12,6 @@ use sha2::{Digest, Sha256};
 use stackyard_catalog::manifest::outline;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-/// The manifest of a yard that was last applied: the server's, else the command line's of this
-/// machine.
-async fn manifest(app: &App, yard: &str) -> Result<Option<String>, Problem> {
-    if let Some(kept) = app.store().yard(yard).await? {
-        return Ok(Some(kept.manifest));
-    }
-    let home = app.inner().dir.parent().unwrap_or(&app.inner().dir);
-    Records::new(home).read(yard).map_err(Problem::internal)
-}
 
 /// A yard as it is: what its cloud has, what its hosts run, and what joins what
 ///
@@ -41,7 +30,7 @@ async fn yard_graph(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     super::yard::check_name("yard", &yard)?;
-    let manifest = manifest(&app, &yard).await?;
+    let manifest = manifest_of(&app, &yard).await?;
     let (hosts, stacks) = (host::list(&app, Some(&yard), None).await?, stack::list(&app, Some(&yard)).await?);
     if manifest.is_none() && hosts.is_empty() && stacks.is_empty() {
         return Err(Problem::not_found(format!("there is no yard {yard}, and no host or stack of one")));

@@ -1,7 +1,7 @@
 //! Hosts that joined.
 
 use super::{App, Body, Path, Problem, Query, now, time};
-use crate::auth::{Operator, Viewer};
+use crate::auth::{Operator, Reach, Viewer};
 use crate::hub::Seen;
 use axum::Json;
 use axum::extract::State;
@@ -93,7 +93,12 @@ pub(crate) async fn find(app: &App, id: &str) -> Result<Host, Problem> {
         Some((yard, name)) => app.store().host_named(yard, name).await?,
         None => app.store().host(id).await?.filter(|h| h.removed.is_none()),
     };
-    found.ok_or_else(|| Problem::not_found(format!("there is no host {id}; name one by its id or as YARD/NAME")))
+    found.ok_or_else(|| missing(id))
+}
+
+/// There is no such host.
+pub(crate) fn missing(id: &str) -> Problem {
+    Problem::not_found(format!("there is no host {id}; name one by its id or as YARD/NAME"))
 }
 
 /// Hosts that joined, of a yard or of all, of a pool or of all.
@@ -111,10 +116,12 @@ pub(super) async fn list(app: &App, yard: Option<&str>, pool: Option<&str>) -> R
     responses((status = 200, body = Vec<HostView>), (status = "4XX", body = Problem)))]
 async fn host_list(
     _: Viewer,
+    reach: Reach,
     State(app): State<App>,
     Query(which): Query<Which>,
 ) -> Result<Json<Vec<HostView>>, Problem> {
-    Ok(Json(list(&app, which.yard.as_deref(), which.pool.as_deref()).await?))
+    let all = list(&app, which.yard.as_deref(), which.pool.as_deref()).await?;
+    Ok(Json(reach.only(all, |h| &h.yard).await?))
 }
 
 /// A host

@@ -2,7 +2,7 @@
 
 use super::yard::check_name;
 use super::{App, Body, Problem, time};
-use crate::auth::{Joiner, Operator};
+use crate::auth::{Joiner, Operator, Reach};
 use crate::join;
 use axum::Json;
 use axum::extract::State;
@@ -73,6 +73,7 @@ impl std::fmt::Debug for JoinTicket {
     responses((status = 201, body = JoinTicket), (status = "4XX", body = Problem)))]
 async fn join_create(
     _: Operator,
+    reach: Reach,
     State(app): State<App>,
     Body(request): Body<NewJoin>,
 ) -> Result<(StatusCode, Json<JoinTicket>), Problem> {
@@ -83,6 +84,7 @@ async fn join_create(
         }
     }
     join::check_labels(&request.labels)?;
+    reach.need_yard(&request.yard).await?;
     let (token, expires, server) = join::create(&app, request).await?;
     let inner = app.inner();
     let ticket = JoinTicket {

@@ -1,7 +1,7 @@
 //! The HTTP API, `/api/v1`.
 //!
 //! ```text
-//! connection ─> identify (who calls) ─> record (audit log) ─> handler (needs a role) ─> store, hub
+//! connection ─> identify (who calls) ─> record (audit log) ─> guard (whose it is) ─> handler (needs a role) ─> store, hub
 //! ```
 //!
 //! One file a noun, each with its `routes()`. What the handlers' annotations say is the OpenAPI
@@ -42,7 +42,7 @@ pub use mistake::Mistake;
 pub use problem::Problem;
 pub use secret::{SecretValue, SecretView};
 pub use server::{Health, ServerView, Version};
-pub use session::{NewSession, SessionView};
+pub use session::{ByCredential, ByPassword, NewSession, SessionView, SignInView};
 pub use ssh::{PoolKey, SshDisk, SshEvent, SshJoin};
 pub use stack::{StackChange, StackDeploy, StackScale, StackVersion, StackView};
 pub use stack_stream::{ExecInput, ExecOutput, StackLine};
@@ -53,6 +53,7 @@ pub use yard_run::{RunCounts, RunDetail, RunEvent, RunView};
 pub use yard_status::{QuotaUse, YardState, YardStatus};
 
 pub(crate) use problem::{Body, Path, Query};
+pub(crate) use yard::manifest_of;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -121,6 +122,7 @@ pub(crate) fn router(app: &App) -> Router {
         .fallback(crate::console::serve)
         .method_not_allowed_fallback(not_so)
         .layer(DefaultBodyLimit::max(BODY))
+        .layer(from_fn_with_state(app.clone(), crate::auth::guard))
         .layer(from_fn_with_state(app.clone(), audit::record))
         .layer(from_fn_with_state(app.clone(), crate::auth::identify))
         .layer(from_fn(no_store))

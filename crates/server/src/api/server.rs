@@ -45,6 +45,8 @@ pub struct ServerView {
     pub database: String,
     /// SHA-256 of the certificate of its CA (`GET /ca.pem`).
     pub ca_sha256: String,
+    /// Clouds with whose Keystone people sign in.
+    pub sign_in: Vec<String>,
     /// Agents that are connected.
     pub connected: usize,
 }
@@ -81,6 +83,7 @@ async fn server_show(_: Viewer, State(app): State<App>) -> Json<ServerView> {
         url: inner.url.clone(),
         database: app.store().database().to_owned(),
         ca_sha256: inner.ca_sha256.clone(),
+        sign_in: app.keystones().clouds().to_vec(),
         connected: app.hub().connected(),
     })
 }

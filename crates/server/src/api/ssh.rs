@@ -2,7 +2,7 @@
 
 use super::yard::check_name;
 use super::{App, Body, NewJoin, Path, Problem};
-use crate::auth::{Operator, Viewer};
+use crate::auth::{Operator, Reach, Viewer};
 use crate::ssh;
 use axum::Json;
 use axum::extract::State;
@@ -102,9 +102,15 @@ async fn ssh_key_show(
 /// The answer is one JSON value a line, while it goes on. It ends when the caller goes away.
 #[utoipa::path(post, path = "/api/v1/ssh-joins", tag = "ssh", request_body = SshJoin, security(("token" = [])),
     responses((status = 200, body = SshEvent, content_type = "application/x-ndjson"), (status = "4XX", body = Problem)))]
-async fn ssh_join(_: Operator, State(app): State<App>, Body(request): Body<SshJoin>) -> Result<Response, Problem> {
+async fn ssh_join(
+    _: Operator,
+    reach: Reach,
+    State(app): State<App>,
+    Body(request): Body<SshJoin>,
+) -> Result<Response, Problem> {
     check_name("yard", &request.join.yard)?;
     check_name("pool", request.join.pool.as_deref().unwrap_or_default())?;
+    reach.need_yard(&request.join.yard).await?;
     let (lines, seen) = mpsc::channel(64);
     let work = Box::pin(async move { ssh::run(&app, request, &lines).await });
     let body = axum::body::Body::from_stream(stream::unfold(Some((work, seen)), |state| async {

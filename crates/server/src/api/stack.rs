@@ -1,7 +1,7 @@
 //! Stacks of a yard.
 
 use super::{App, Body, Path, Problem, Query, time};
-use crate::auth::{Operator, Viewer};
+use crate::auth::{Operator, Reach, Viewer};
 use crate::stack::{Deployment, ServiceChange, StackError, StackNow};
 use axum::Json;
 use axum::extract::State;
@@ -139,8 +139,8 @@ pub(super) async fn list(app: &App, yard: Option<&str>) -> Result<Vec<StackView>
 /// Stacks of all yards
 #[utoipa::path(get, path = "/api/v1/stacks", tag = "stack", security(("token" = [])),
     responses((status = 200, body = Vec<StackView>), (status = "4XX", body = Problem)))]
-async fn stack_list_all(_: Viewer, State(app): State<App>) -> Result<Json<Vec<StackView>>, Problem> {
-    Ok(Json(list(&app, None).await?))
+async fn stack_list_all(_: Viewer, reach: Reach, State(app): State<App>) -> Result<Json<Vec<StackView>>, Problem> {
+    Ok(Json(reach.only(list(&app, None).await?, |s| &s.yard).await?))
 }
 
 /// Stacks of a yard

@@ -2,7 +2,8 @@
 
 use super::yard_run::{RunView, current};
 use super::{App, Changes, Path, Problem, Query, now, time};
-use crate::auth::{Operator, Viewer};
+use crate::auth::{Operator, Reach, Viewer, Whose};
+use crate::record::Records;
 use crate::runs::FILE;
 use axum::Json;
 use axum::extract::State;
@@ -93,6 +94,27 @@ pub(super) fn expected(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     }
 }
 
+/// The same of a yard that a caller may make only if nobody has been quicker.
+pub(super) async fn at(reach: &Reach, yard: &str, headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+    match expected(headers)? {
+        None if reach.whose(yard).await? == Whose::Nobodys => Ok(Some(0)),
+        at => Ok(at),
+    }
+}
+
+/// The manifest of a yard that was last applied: the server's, else the command line's of this
+/// machine.
+///
+/// # Errors
+/// 500.
+pub(crate) async fn manifest_of(app: &App, yard: &str) -> Result<Option<String>, Problem> {
+    if let Some(kept) = app.store().yard(yard).await? {
+        return Ok(Some(kept.manifest));
+    }
+    let home = app.inner().dir.parent().unwrap_or(&app.inner().dir);
+    Records::new(home).read(yard).map_err(Problem::internal)
+}
+
 /// Whether a text can name a yard or one of its things.
 pub(super) fn check_name(what: &str, name: &str) -> Result<(), Problem> {
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -120,8 +142,9 @@ impl From<ManifestName> for ManifestView {
 /// All yards, each with its newest run
 #[utoipa::path(get, path = "/api/v1/yards", tag = "yard", security(("token" = [])),
     responses((status = 200, body = Vec<YardView>), (status = "4XX", body = Problem)))]
-async fn yard_list(_: Viewer, State(app): State<App>) -> Result<Json<Vec<YardView>>, Problem> {
+async fn yard_list(_: Viewer, reach: Reach, State(app): State<App>) -> Result<Json<Vec<YardView>>, Problem> {
     let (yards, runs) = (app.store().yards().await?, app.store().last_runs().await?);
+    let yards = reach.only(yards, |y| &y.name).await?;
     let mut runs: BTreeMap<String, RunView> =
         runs.into_iter().map(|r| (r.new.yard.clone(), current(&app, r).into())).collect();
     let view = |yard: Yard| {
@@ -163,15 +186,17 @@ async fn manifest_list(
     responses((status = 200, body = ManifestText), (status = "4XX", body = Problem)))]
 async fn manifest_show(
     _: Viewer,
+    reach: Reach,
     State(app): State<App>,
     Path((yard, revision)): Path<(String, i64)>,
 ) -> Result<Json<ManifestText>, Problem> {
     match app.store().manifest(&yard, revision).await? {
-        Some(Manifest { name, text, files }) => {
+        // It may be of another project's yard that had the name before.
+        Some(Manifest { name, text, files }) if reach.has_manifest(&text).await? => {
             let ManifestView { revision, who, kept } = name.into();
             Ok(Json(ManifestText { revision, who, kept, manifest: text, files: files.into_keys().collect() }))
         }
-        None => Err(Problem::not_found(format!("yard {yard} has no manifest of revision {revision}"))),
+        _ => Err(Problem::not_found(format!("yard {yard} has no manifest of revision {revision}"))),
     }
 }
 
@@ -184,6 +209,7 @@ async fn manifest_show(
         (status = "4XX", body = Problem)))]
 async fn yard_put(
     Operator(caller): Operator,
+    reach: Reach,
     State(app): State<App>,
     Path(yard): Path<String>,
     headers: HeaderMap,
@@ -194,8 +220,12 @@ async fn yard_put(
     if manifest.contains('\0') {
         return Err(Problem::bad("a manifest is text without NUL"));
     }
+    if !reach.has_manifest(&manifest).await? {
+        reach.need_cloud(manifest::gist(FILE, &manifest)?.cloud.as_deref()).await?;
+    }
+    let at = at(&reach, &yard, &headers).await?;
     let (now, who) = (now(), caller.who().unwrap_or_default());
-    let kept = app.store().keep_yard(&yard, &manifest, &BTreeMap::new(), &who, expected(&headers)?, now).await?;
+    let kept = app.store().keep_yard(&yard, &manifest, &BTreeMap::new(), &who, at, now).await?;
     match kept {
         Some(revision) => {
             Changes::note(&app.inner().changes.yards);

@@ -3,7 +3,7 @@
 use super::yard::check_name;
 use super::{App, Body, Mistake, Path, Problem};
 use crate::apart::apart;
-use crate::auth::Operator;
+use crate::auth::{Operator, Reach};
 use crate::runs::{FILE, Outlook, Wish};
 use axum::Json;
 use axum::extract::{FromRequest, Request, State};
@@ -107,7 +107,13 @@ fn mistake(message: String, hint: Option<String>) -> Problem {
 }
 
 /// Reads what somebody wants.
-pub(super) async fn read(store: &Store, yard: &str, wish: YardWish) -> Result<Wish, Problem> {
+pub(super) async fn read(store: &Store, reach: &Reach, yard: &str, wish: YardWish) -> Result<Wish, Problem> {
+    let wish = read_any(store, reach, yard, wish).await?;
+    reach.need_cloud(wish.cloud()).await?;
+    Ok(wish)
+}
+
+async fn read_any(store: &Store, reach: &Reach, yard: &str, wish: YardWish) -> Result<Wish, Problem> {
     check_name("yard", yard)?;
     let YardWish { manifest, mut files, revision, remove, plan: _ } = wish;
     check_files(&files)?;
@@ -122,7 +128,13 @@ pub(super) async fn read(store: &Store, yard: &str, wish: YardWish) -> Result<Wi
     }
     let past = match revision {
         Some(revision) => {
-            let past = store.manifest(yard, revision).await?;
+            let mut past = store.manifest(yard, revision).await?;
+            // It may be of another project's yard that had the name before.
+            if let Some(found) = &past
+                && !reach.has_manifest(&found.text).await?
+            {
+                past = None;
+            }
             let none = || Problem::not_found(format!("yard {yard} has no manifest of revision {revision}"));
             Some(past.ok_or_else(none)?)
         }
@@ -176,11 +188,12 @@ fn check_files(files: &BTreeMap<String, String>) -> Result<(), Problem> {
         (status = 502, description = "the cloud does not answer", body = Problem)))]
 async fn yard_plan(
     _: Operator,
+    reach: Reach,
     State(app): State<App>,
     Path(yard): Path<String>,
     Wished(wish): Wished,
 ) -> Result<Json<YardPlan>, Problem> {
-    let wish = read(app.store(), &yard, wish).await?;
+    let wish = read(app.store(), &reach, &yard, wish).await?;
     let runs = app.runs().clone();
     let planned = apart("yard", move || async move { runs.plan(&yard, &wish).await }).await;
     Ok(Json(planned.map_err(Problem::internal)??.into()))
@@ -192,16 +205,13 @@ async fn yard_plan(
     responses((status = 200, body = ManifestChecked), (status = "4XX", body = Problem)))]
 async fn yard_check(
     _: Operator,
+    reach: Reach,
     State(app): State<App>,
     Path(yard): Path<String>,
     Wished(wish): Wished,
 ) -> Result<Json<ManifestChecked>, Problem> {
-    let wish = read(app.store(), &yard, wish).await?;
-    let cloud = match wish {
-        Wish::Up { yard, .. } => yard.intended.cloud,
-        Wish::Down { cloud, .. } => cloud,
-    };
-    Ok(Json(ManifestChecked { yard, cloud }))
+    let wish = read(app.store(), &reach, &yard, wish).await?;
+    Ok(Json(ManifestChecked { yard, cloud: wish.cloud().map(str::to_owned) }))
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {

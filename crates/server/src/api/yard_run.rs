@@ -1,9 +1,9 @@
 //! Runs: bringing yards up and removing them in the server's process, followed as they go.
 
-use super::yard::expected;
+use super::yard::at;
 use super::yard_plan::{Wished, YardWish, read};
 use super::{App, Path, Problem, Query, now, time};
-use crate::auth::{Operator, Viewer, ended};
+use crate::auth::{Operator, Reach, Viewer, ended};
 use crate::runs::{Going, RunKind, RunState, RunStep, Snapshot, StepState};
 use axum::Json;
 use axum::extract::State;
@@ -179,14 +179,15 @@ async fn find(app: &App, yard: &str, id: &str) -> Result<Run, Problem> {
         (status = "4XX", body = Problem), (status = 502, description = "the cloud does not answer", body = Problem)))]
 async fn run_begin(
     Operator(caller): Operator,
+    reach: Reach,
     State(app): State<App>,
     Path(yard): Path<String>,
     headers: HeaderMap,
     Wished(wish): Wished,
 ) -> Result<Response, Problem> {
-    let at = expected(&headers)?;
+    let at = at(&reach, &yard, &headers).await?;
     let plan = wish.plan.clone();
-    let wish = read(app.store(), &yard, wish).await?;
+    let wish = read(app.store(), &reach, &yard, wish).await?;
     let run = app.runs().begin(&yard, wish, &caller.who().unwrap_or_default(), plan, at).await?;
     super::Changes::note(&app.inner().changes.yards);
     let place = format!("/api/v1/yards/{yard}/runs/{}", run.new.id);

@@ -3,7 +3,7 @@
 use super::yard_plan::{YardWish, read};
 use super::{App, Path, Problem, now, time};
 use crate::apart::apart;
-use crate::auth::Viewer;
+use crate::auth::{Reach, Viewer};
 use crate::runs::Wish;
 use crate::{HostService, Session};
 use crate::{ResourceNow, ResourceState};
@@ -131,7 +131,12 @@ async fn quotas(cloud: &Cloud, session: &Session<'_>) -> Vec<QuotaUse> {
 /// stacks stand, `/api/v1/yards/{yard}/stacks` says.
 #[utoipa::path(get, path = "/api/v1/yards/{yard}/status", tag = "yard", security(("token" = [])),
     responses((status = 200, body = YardStatus), (status = "4XX", body = Problem)))]
-async fn yard_status(_: Viewer, State(app): State<App>, Path(yard): Path<String>) -> Result<Json<YardStatus>, Problem> {
+async fn yard_status(
+    _: Viewer,
+    reach: Reach,
+    State(app): State<App>,
+    Path(yard): Path<String>,
+) -> Result<Json<YardStatus>, Problem> {
     let Some(found) = app.store().yard(&yard).await? else {
         return Err(Problem::not_found(format!("there is no yard {yard}")));
     };
@@ -145,7 +150,7 @@ async fn yard_status(_: Viewer, State(app): State<App>, Path(yard): Path<String>
         quotas: Vec::new(),
     };
     let (name, app) = (status.yard.clone(), app.clone());
-    let looked = apart("yard", move || async move { look(&app, &name, found.revision).await });
+    let looked = apart("yard", move || async move { look(&app, &reach, &name, found.revision).await });
     let looked = async { looked.await.map_err(Problem::internal)? };
     let looked = tokio::time::timeout(PATIENCE, looked).await;
     let late = || {
@@ -162,9 +167,14 @@ async fn yard_status(_: Viewer, State(app): State<App>, Path(yard): Path<String>
     Ok(Json(status))
 }
 
-async fn look(app: &App, yard: &str, revision: i64) -> Result<(String, Vec<ResourceNow>, Vec<QuotaUse>), Problem> {
+async fn look(
+    app: &App,
+    reach: &Reach,
+    yard: &str,
+    revision: i64,
+) -> Result<(String, Vec<ResourceNow>, Vec<QuotaUse>), Problem> {
     let wish = YardWish { revision: Some(revision), ..YardWish::default() };
-    let Wish::Up { yard, .. } = read(app.store(), yard, wish).await? else {
+    let Wish::Up { yard, .. } = read(app.store(), reach, yard, wish).await? else {
         return Err(Problem::internal("a revision is no removal"));
     };
     let cloud = app.runs().cloud(yard.intended.cloud.as_deref()).await?;

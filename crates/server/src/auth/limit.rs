@@ -40,7 +40,7 @@ impl Limiter {
         match failures.get(&network(address)) {
             Some((start, count)) if *count >= FAILURES && start.elapsed() < PERIOD => {
                 let wait = PERIOD.saturating_sub(start.elapsed()).as_secs() + 1;
-                Err(Problem::too_many(format!("too many requests with bad tokens from {address}"), wait))
+                Err(Problem::too_many(format!("too many failed attempts from {address}"), wait))
             }
             _ => Ok(()),
         }

@@ -2,14 +2,20 @@
 //!
 //! Over the Unix socket everybody is admin: who may open it is a matter of the file's mode. Over
 //! HTTPS a token says who calls: one for the API (with a role), or an agent's (for its own host
-//! and nothing else). Handlers name the role that they need as an argument ([`Viewer`],
+//! and nothing else); or a session of somebody who signed in, with a token or with Keystone. Handlers name the role that they need as an argument ([`Viewer`],
 //! [`Operator`], [`Admin`], [`Agent`]); a handler that names none is open to everybody.
+//! How far somebody reaches who signed in with Keystone, [`Reach`] knows.
 
+mod keystone;
 mod limit;
+mod reach;
 mod session;
 mod token;
 
+pub use keystone::SignIn;
+pub(crate) use keystone::{Keystones, Login};
 pub(crate) use limit::Limiter;
+pub(crate) use reach::{Reach, Whose, guard};
 pub(crate) use session::{COOKIE, cookie, ended, same_origin};
 pub(crate) use token::{Kind, digest, hex, mint};
 
@@ -20,7 +26,7 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use stackyard_store::Token;
+use stackyard_store::{Person, Token};
 use std::net::IpAddr;
 use utoipa::ToSchema;
 
@@ -90,6 +96,15 @@ pub enum Caller {
         /// SHA-256 of the session, if it came by one.
         session: Option<String>,
     },
+    /// Somebody who signed in with Keystone.
+    Person {
+        /// Who.
+        person: Person,
+        /// Its role.
+        role: Role,
+        /// SHA-256 of the session.
+        session: String,
+    },
     /// The agent of a host.
     Agent {
         /// Id of the host.
@@ -111,7 +126,7 @@ impl Caller {
     pub fn role(&self) -> Option<Role> {
         match self {
             Self::Socket => Some(Role::Admin),
-            Self::Token { role, .. } => Some(*role),
+            Self::Token { role, .. } | Self::Person { role, .. } => Some(*role),
             _ => None,
         }
     }
@@ -121,10 +136,16 @@ impl Caller {
         match self {
             Self::Socket => Some("socket".to_owned()),
             Self::Token { name, .. } => Some(format!("token {name}")),
+            Self::Person { person, .. } => Some(shown(person)),
             Self::Agent { name, .. } => Some(format!("agent {name}")),
             Self::Joiner { .. } | Self::Nobody => None,
         }
     }
+}
+
+/// Somebody who signed in with Keystone, for the audit log.
+pub(crate) fn shown(person: &Person) -> String {
+    format!("user {} of {}/{}", person.name, person.cloud, person.project_name)
 }
 
 /// Finds out who calls, before anything else happens.
@@ -221,7 +242,7 @@ fn need(parts: &Parts, role: Role) -> Result<Caller, Problem> {
     match (&caller, caller.role()) {
         (_, Some(has)) if has >= role => Ok(caller),
         (_, Some(has)) => Err(Problem::forbidden(format!(
-            "this needs the role {}, the token has the role {}",
+            "this needs the role {}, and the caller has the role {}",
             role.name(),
             has.name()
         ))),

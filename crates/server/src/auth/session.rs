@@ -9,6 +9,7 @@
 use super::{Caller, Kind, NOTE_EVERY, digest, role};
 use crate::api::{App, Problem, now};
 use axum::http::{HeaderMap, Method, header};
+use stackyard_store::Token;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -63,6 +64,9 @@ pub(super) async fn caller(
         return Ok(Caller::Nobody);
     }
     let hash = digest(secret);
+    if let Some(person) = app.store().person(&hash, now()).await? {
+        return Caller::person(person, hash);
+    }
     match app.store().session(&hash, now()).await? {
         Some(found) if found.expires.is_none_or(|end| end > now()) => {
             if found.last_used.is_none_or(|at| at < now() - NOTE_EVERY) {
@@ -80,7 +84,11 @@ pub(super) async fn caller(
 
 /// Ends when `caller` may do nothing more: its token is revoked or has ended, or it signed out.
 pub(crate) async fn ended(app: App, caller: Caller) {
-    let Caller::Token { id, session, .. } = caller else { return std::future::pending().await };
+    let (token, session, person) = match caller {
+        Caller::Token { id, session, .. } => (Some(id), session, None),
+        Caller::Person { session, .. } => (None, None, Some(session)),
+        _ => return std::future::pending().await,
+    };
     let mut changes = app.inner().changes.tokens.subscribe();
     loop {
         let good = async {
@@ -89,10 +97,12 @@ pub(crate) async fn ended(app: App, caller: Caller) {
             {
                 return Ok(false);
             }
+            if let Some(hash) = &person {
+                return Ok(app.store().person(hash, now()).await?.is_some());
+            }
             let tokens = app.store().tokens().await?;
-            Ok::<_, stackyard_store::Error>(
-                tokens.iter().any(|t| t.id == id && t.expires.is_none_or(|end| end > now())),
-            )
+            let good = |t: &Token| Some(&t.id) == token.as_ref() && t.expires.is_none_or(|end| end > now());
+            Ok::<_, stackyard_store::Error>(tokens.iter().any(good))
         };
         // A store that does not answer now is asked again.
         if matches!(good.await, Ok(false)) {

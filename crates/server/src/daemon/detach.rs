@@ -100,6 +100,19 @@ fn same(dir: &Path, asked: &Settings, view: ServerView) -> Result<Detached, Daem
         let clouds = runs.clouds.as_ref().map(|c| format!("--clouds {}", c.display()));
         differs.push(clouds.unwrap_or_else(|| "no --clouds".to_owned()));
     }
+    if asked.sign_in_clouds.is_some() && asked.sign_in().clouds != runs.sign_in().clouds {
+        let clouds = runs.sign_in().clouds;
+        differs.push(if clouds.is_empty() {
+            "no --sign-in-cloud".to_owned()
+        } else {
+            format!("--sign-in-cloud {}", clouds.join(" --sign-in-cloud "))
+        });
+    }
+    if asked.sign_in_roles.is_some() && asked.sign_in().roles != runs.sign_in().roles {
+        let roles = runs.sign_in().roles;
+        let roles: Vec<String> = roles.iter().map(|(k, r)| format!("--sign-in-role {k}={}", r.name())).collect();
+        differs.push(roles.join(" "));
+    }
     if asked.database.is_some() && asked.database != runs.database {
         differs.push(format!("the database {}", view.database));
     }

@@ -22,7 +22,7 @@ pub use detach::{Detached, detach, stop};
 pub use settings::{DEFAULT_LISTEN, DEFAULT_LOST_AFTER, Settings};
 
 use crate::api::{self, App};
-use crate::auth::Limiter;
+use crate::auth::{Keystones, Limiter};
 use crate::ca::{Ca, CaError};
 use crate::files;
 use crate::hub::{Hub, Timing};
@@ -179,7 +179,9 @@ impl Server {
         let dir = dir(home);
         files::make_dir(&dir).map_err(file("making", &dir))?;
         let lock = Lock::take(&dir)?;
-        let mut settings = settings.or(Settings::last(&dir).map_err(file("reading the settings in", &dir))?);
+        let last = Settings::last(&dir).map_err(file("reading the settings in", &dir))?;
+        let before = last.sign_in();
+        let mut settings = settings.or(last);
         if settings.listen.is_empty() {
             settings.listen.extend(DEFAULT_LISTEN.parse::<SocketAddr>());
         }
@@ -193,6 +195,10 @@ impl Server {
             listeners.push(listener.map_err(|source| DaemonError::Listen { address, source })?);
         }
         let listening: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
+        if settings.sign_in() != before {
+            // What they may do was decided by other rules.
+            store.remove_people().await?;
+        }
         settings.keep(&dir).map_err(file("writing the settings in", &dir))?;
 
         let hub = Hub::new(store.clone(), timing);
@@ -201,7 +207,7 @@ impl Server {
         let sources = Sources::of_process().with_file(settings.clouds.as_deref());
         let (life, alive) = watch::channel(());
         let looks = Looks::new(sources.clone());
-        let runs = Runs::open(store.clone(), home, sources, alive).await?;
+        let runs = Runs::open(store.clone(), home, sources.clone(), alive).await?;
         let app = App::new(api::Inner {
             store,
             hub,
@@ -209,6 +215,7 @@ impl Server {
             runs,
             looks,
             limiter: Limiter::default(),
+            keystones: Keystones::new(sources.clone(), settings.sign_in()),
             dir: dir.clone(),
             url: url(&settings, &listening),
             ca_pem: ca.pem.clone(),

@@ -1,7 +1,9 @@
 //! How a server is run. What is not said is as last time.
 
+use crate::auth::{Role, SignIn};
 use crate::files;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -33,6 +35,12 @@ pub struct Settings {
     /// finds it if absent.
     #[serde(default)]
     pub clouds: Option<PathBuf>,
+    /// Clouds with whose Keystone people sign in; none if absent or empty.
+    #[serde(default)]
+    pub sign_in_clouds: Option<Vec<String>>,
+    /// What roles of Keystone's may do; [`SignIn::usual_roles`] if absent.
+    #[serde(default)]
+    pub sign_in_roles: Option<BTreeMap<String, Role>>,
 }
 
 /// Shows no password.
@@ -41,7 +49,8 @@ impl std::fmt::Debug for Settings {
         let database = self.database.as_ref().map(|url| stackyard_store::Database::Url(url.clone()));
         let mut out = f.debug_struct("Settings");
         out.field("listen", &self.listen).field("names", &self.names).field("database", &database);
-        out.field("lost_after", &self.lost_after).field("clouds", &self.clouds).finish()
+        out.field("lost_after", &self.lost_after).field("clouds", &self.clouds);
+        out.field("sign_in_clouds", &self.sign_in_clouds).field("sign_in_roles", &self.sign_in_roles).finish()
     }
 }
 
@@ -65,7 +74,16 @@ impl Settings {
         let listen = if self.listen.is_empty() { last.listen } else { self.listen };
         let names = if self.names.is_empty() { last.names } else { self.names };
         let (database, lost_after) = (self.database.or(last.database), self.lost_after.or(last.lost_after));
-        Self { listen, names, database, lost_after, clouds: self.clouds.or(last.clouds) }
+        let clouds = self.clouds.or(last.clouds);
+        let sign_in_clouds = self.sign_in_clouds.or(last.sign_in_clouds);
+        let sign_in_roles = self.sign_in_roles.or(last.sign_in_roles);
+        Self { listen, names, database, lost_after, clouds, sign_in_clouds, sign_in_roles }
+    }
+
+    /// Who may sign in with Keystone.
+    pub(crate) fn sign_in(&self) -> SignIn {
+        let roles = self.sign_in_roles.clone().unwrap_or_else(SignIn::usual_roles);
+        SignIn { clouds: self.sign_in_clouds.clone().unwrap_or_default(), roles }
     }
 }
 
@@ -152,9 +170,14 @@ mod tests {
         let first = Settings { database, lost_after: Some(300), clouds, ..settings(&["0.0.0.0:1"], &["a"]) };
         first.keep(dir.path()).unwrap();
         let next = settings(&["0.0.0.0:2"], &[]).or(Settings::last(dir.path()).unwrap());
+        assert_eq!(next.sign_in(), SignIn { clouds: Vec::new(), roles: SignIn::usual_roles() });
         assert_eq!((next.listen, next.names), (settings(&["0.0.0.0:2"], &[]).listen, vec!["a".to_owned()]));
         assert_eq!((next.database, next.lost_after), (first.database.clone(), Some(300)));
         assert_eq!(next.clouds, first.clouds);
+        let some = Settings { sign_in_clouds: Some(vec!["a".to_owned()]), ..Settings::default() };
+        let none = Settings { sign_in_clouds: Some(Vec::new()), ..Settings::default() };
+        assert_eq!(Settings::default().or(some.clone()).sign_in().clouds, ["a"]);
+        assert!(none.or(some).sign_in().clouds.is_empty());
         assert!(!format!("{first:?}").contains("pw"));
     }
 }

@@ -48,7 +48,8 @@ impl Wish {
         Ok(Self::Down { cloud: gist.cloud, has_pools: gist.has_pools })
     }
 
-    pub(super) fn cloud(&self) -> Option<&str> {
+    /// Its cloud, if the manifest says.
+    pub(crate) fn cloud(&self) -> Option<&str> {
         match self {
             Self::Up { yard, .. } => yard.intended.cloud.as_deref(),
             Self::Down { cloud, .. } => cloud.as_deref(),

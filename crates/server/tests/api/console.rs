@@ -1,53 +1,14 @@
 //! What a browser gets: pages, sessions, news.
 
-use super::support::Running;
+use super::support::{Browser, Running};
 use futures_util::StreamExt;
-use reqwest::header::{CONTENT_SECURITY_POLICY, COOKIE, ORIGIN, SET_COOKIE};
-use reqwest::{RequestBuilder, Response, StatusCode};
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_SECURITY_POLICY, COOKIE, ORIGIN};
 use serde_json::{Value, json};
 use stackyard_server::api::Revisions;
 use stackyard_server::auth::Role;
 use stackyard_server::stack::Deployment;
 use std::time::Duration;
-
-/// A browser that may have signed in.
-struct Browser<'a> {
-    running: &'a Running,
-    cookie: String,
-}
-
-impl<'a> Browser<'a> {
-    /// Signs in as the console does.
-    async fn sign_in(running: &'a Running, token: &str) -> Self {
-        let answer = Self { running, cookie: String::new() }.post("/api/v1/session", &json!({"token": token})).await;
-        assert_eq!(answer.status(), StatusCode::OK);
-        let set = answer.headers()[SET_COOKIE].to_str().unwrap().to_owned();
-        for part in ["__Host-stackyard=sys_", "; Path=/", "; Secure", "; HttpOnly", "; SameSite=Strict"] {
-            assert!(set.contains(part), "{part}");
-        }
-        assert!(!set.contains(token));
-        Self { running, cookie: set.split(';').next().unwrap().to_owned() }
-    }
-
-    fn own(&self, request: RequestBuilder) -> RequestBuilder {
-        let request = if self.cookie.is_empty() { request } else { request.header(COOKIE, &self.cookie) };
-        request.header("sec-fetch-site", "same-origin")
-    }
-
-    async fn get(&self, path: &str) -> Response {
-        self.own(self.running.http().get(format!("{}{path}", self.running.url))).send().await.unwrap()
-    }
-
-    async fn post(&self, path: &str, body: &Value) -> Response {
-        let request = self.running.http().post(format!("{}{path}", self.running.url)).json(body);
-        self.own(request).header(ORIGIN, &self.running.url).send().await.unwrap()
-    }
-
-    async fn sign_out(&self) -> Response {
-        let request = self.running.http().delete(format!("{}/api/v1/session", self.running.url));
-        self.own(request).header(ORIGIN, &self.running.url).send().await.unwrap()
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_may_what_its_token_may_and_ends_with_it() {

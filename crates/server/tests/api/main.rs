@@ -7,6 +7,7 @@ mod document;
 mod graph;
 mod hub;
 mod join;
+mod keystone;
 mod life;
 mod nouns;
 mod roles;

@@ -1,7 +1,8 @@
 //! A server for one test, and agents for it.
 
 use futures_util::{SinkExt, StreamExt};
-use reqwest::{Method, StatusCode};
+use reqwest::header::{COOKIE, ORIGIN, SET_COOKIE};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
@@ -43,28 +44,35 @@ impl Running {
 
     /// One that knows the cloud `fake`.
     pub async fn start_with_cloud(fake: &Fake) -> Self {
+        Self::start_with(fake, &[("fake", "p")], Settings::default()).await
+    }
+
+    /// One that knows these clouds, all of them the fake one, with their projects.
+    pub async fn start_with(fake: &Fake, entries: &[(&str, &str)], settings: Settings) -> Self {
         let home = tempfile::tempdir().unwrap();
         let clouds = home.path().join("clouds.yaml");
-        let text = format!(
-            "clouds:\n  fake:\n    auth: {{auth_url: \"{}\", username: u, password: p, project_name: p, \
-             user_domain_name: Default, project_domain_name: Default}}\n    region_name: R\n",
-            fake.auth_url()
-        );
-        std::fs::write(&clouds, text).unwrap();
-        // As if it had been told last time.
-        let settings =
-            Settings { clouds: Some(clouds), listen: vec!["127.0.0.1:0".parse().unwrap()], ..Settings::default() };
-        std::fs::create_dir(home.path().join("server")).unwrap();
-        std::fs::write(home.path().join("server/settings.json"), serde_json::to_vec(&settings).unwrap()).unwrap();
-        Self::start_in(home, Timing::default()).await
+        let entry = |name: &str, project: &str| {
+            format!(
+                "  {name}:\n    auth: {{auth_url: \"{}\", username: u, password: p, project_name: {project}, \
+                 user_domain_name: Default, project_domain_name: Default}}\n    region_name: R\n",
+                fake.auth_url()
+            )
+        };
+        let entries: String = entries.iter().map(|(name, project)| entry(name, project)).collect();
+        std::fs::write(&clouds, format!("clouds:\n{entries}")).unwrap();
+        let settings = Settings { clouds: Some(clouds), ..settings };
+        Self::start_as(home, settings, Timing::default()).await
     }
 
     pub async fn start_in(home: TempDir, timing: Timing) -> Self {
+        Self::start_as(home, Settings::default(), timing).await
+    }
+
+    pub async fn start_as(home: TempDir, settings: Settings, timing: Timing) -> Self {
         // The second server of a test listens where the first did, as its settings say.
-        let listen = vec!["127.0.0.1:0".parse().unwrap()];
         let again = home.path().join("server/settings.json").exists();
-        let settings = if again { Settings::default() } else { Settings { listen, ..Settings::default() } };
-        let server = Server::start_with(home.path(), settings, timing).await.unwrap();
+        let listen = if again { Vec::new() } else { vec!["127.0.0.1:0".parse().unwrap()] };
+        let server = Server::start_with(home.path(), Settings { listen, ..settings }, timing).await.unwrap();
         let listen: SocketAddr = server.listening()[0];
         let path = home.path().join("server/settings.json");
         let fixed = std::fs::read_to_string(&path).unwrap().replace("127.0.0.1:0\"", &format!("{listen}\""));
@@ -248,5 +256,57 @@ pub fn request(name: &str) -> JoinRequest {
         name: name.to_owned(),
         labels: [("own".to_owned(), "1".to_owned())].into(),
         nonce,
+    }
+}
+
+/// A browser that may have signed in.
+pub struct Browser<'a> {
+    pub running: &'a Running,
+    pub cookie: String,
+}
+
+impl<'a> Browser<'a> {
+    /// One that has not signed in.
+    pub fn out(running: &'a Running) -> Self {
+        Self { running, cookie: String::new() }
+    }
+
+    /// Signs in as the console does.
+    pub async fn sign_in(running: &'a Running, token: &str) -> Self {
+        Self::sign_in_with(running, &json!({"token": token})).await
+    }
+
+    /// Signs in with whatever it is.
+    pub async fn sign_in_with(running: &'a Running, with: &Value) -> Self {
+        let answer = Self::out(running).post("/api/v1/session", with).await;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        assert_eq!(status, StatusCode::OK, "{}", answer.text().await.unwrap());
+        let set = headers[SET_COOKIE].to_str().unwrap().to_owned();
+        for part in ["__Host-stackyard=sys_", "; Path=/", "; Secure", "; HttpOnly", "; SameSite=Strict"] {
+            assert!(set.contains(part), "{part}");
+        }
+        for secret in with.as_object().unwrap().values().filter_map(Value::as_str) {
+            assert!(!set.contains(secret));
+        }
+        Self { running, cookie: set.split(';').next().unwrap().to_owned() }
+    }
+
+    fn own(&self, request: RequestBuilder) -> RequestBuilder {
+        let request = if self.cookie.is_empty() { request } else { request.header(COOKIE, &self.cookie) };
+        request.header("sec-fetch-site", "same-origin")
+    }
+
+    pub async fn get(&self, path: &str) -> Response {
+        self.own(self.running.http().get(format!("{}{path}", self.running.url))).send().await.unwrap()
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Response {
+        let request = self.running.http().post(format!("{}{path}", self.running.url)).json(body);
+        self.own(request).header(ORIGIN, &self.running.url).send().await.unwrap()
+    }
+
+    pub async fn sign_out(&self) -> Response {
+        let request = self.running.http().delete(format!("{}/api/v1/session", self.running.url));
+        self.own(request).header(ORIGIN, &self.running.url).send().await.unwrap()
     }
 }

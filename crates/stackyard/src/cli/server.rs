@@ -5,6 +5,7 @@ use crate::printer::table;
 use anyhow::Context as _;
 use clap::Subcommand;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use stackyard_server::auth::Role;
 use stackyard_server::client::Client;
 use stackyard_server::daemon::{self, DEFAULT_LISTEN, Detached, Server, Settings};
 use std::net::SocketAddr;
@@ -44,6 +45,16 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     clouds: Option<PathBuf>,
 
+    /// Cloud of clouds.yaml whose Keystone lets people sign in to the console: they see the yards of their
+    /// project; may be given several times, and '' ends it [default: as last time, else none]
+    #[arg(long, value_name = "NAME")]
+    sign_in_cloud: Option<Vec<String>>,
+
+    /// What a role of Keystone's may do: viewer, operator or admin; may be given several times, and those not
+    /// given may do nothing [default: as last time, else admin=admin member=operator reader=viewer]
+    #[arg(long, value_name = "KEYSTONE=ROLE", value_parser = sign_in_role)]
+    sign_in_role: Option<Vec<(String, Role)>>,
+
     /// Start it in the background, and return when it answers
     #[arg(long)]
     detach: bool,
@@ -64,6 +75,14 @@ impl Args {
     }
 }
 
+fn sign_in_role(text: &str) -> Result<(String, Role), String> {
+    let told = text.split_once('=').and_then(|(name, role)| Some((name.trim(), Role::from_name(role.trim())?)));
+    match told {
+        Some((name, role)) if !name.is_empty() => Ok((name.to_owned(), role)),
+        _ => Err("it must be as `member=operator`, with one of viewer, operator, admin".to_owned()),
+    }
+}
+
 /// Runs, starts, stops or shows the server.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     match args.verb {
@@ -77,7 +96,17 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
         None => {
             let (database, lost_after) = (args.database, args.lost_after);
             let clouds = args.clouds.map(std::path::absolute).transpose()?;
-            let settings = Settings { listen: args.listen, names: args.name, database, lost_after, clouds };
+            let sign_in_clouds = args.sign_in_cloud.map(|all| all.into_iter().filter(|c| !c.is_empty()).collect());
+            let sign_in_roles = args.sign_in_role.map(|all| all.into_iter().collect());
+            let settings = Settings {
+                listen: args.listen,
+                names: args.name,
+                database,
+                lost_after,
+                clouds,
+                sign_in_clouds,
+                sign_in_roles,
+            };
             if args.detach { detach(settings, context).await } else { serve(settings, context).await }
         }
     }
@@ -136,6 +165,15 @@ async fn detach(settings: Settings, context: &Context) -> anyhow::Result<End> {
     if let Some(file) = &settings.clouds {
         command.arg("--clouds").arg(file);
     }
+    if let Some(clouds) = &settings.sign_in_clouds {
+        let none = [String::new()];
+        for cloud in if clouds.is_empty() { none.as_slice() } else { clouds } {
+            command.args(["--sign-in-cloud", cloud]);
+        }
+    }
+    for (name, role) in settings.sign_in_roles.iter().flatten() {
+        command.args(["--sign-in-role", &format!("{name}={}", role.name())]);
+    }
     // Not as an argument: those can be read by every user.
     match &settings.database {
         Some(url) => command.env("STACKYARD_DATABASE", url),
@@ -175,6 +213,7 @@ async fn status(context: &Context) -> anyhow::Result<End> {
             ("CA, SHA-256", view.ca_sha256.clone()),
             ("database", view.database.clone()),
             ("agents connected", view.connected.to_string()),
+            ("sign-in with Keystone", if view.sign_in.is_empty() { "no".to_owned() } else { view.sign_in.join(", ") }),
             ("process", format!("{}, since {}", view.pid, view.started)),
             ("version", view.version.clone()),
         ];

@@ -3,7 +3,7 @@
 use crate::place::{Place, number};
 use serde_json::json;
 use stackyard_core::agent::Facts;
-use stackyard_store::{Drain, Error, Host, Join, NewHost, NewRun, Redeemed, Run, Stack, Store, Token};
+use stackyard_store::{Drain, Error, Host, Join, NewHost, NewRun, Person, Redeemed, Run, Stack, Store, Token};
 use std::collections::BTreeMap;
 
 /// Runs each test once on either database; PostgreSQL is started once for all of them.
@@ -39,6 +39,7 @@ both! {
     a_host_gets_another_token
     tokens_come_and_go
     sessions_go_with_their_tokens
+    people_have_sessions
     a_manifest_is_kept_at_its_revision
     manifests_have_a_history
     runs_begin_and_end
@@ -238,6 +239,32 @@ async fn sessions_go_with_their_tokens(store: &Store) {
     assert_eq!(store.session("c", 1_000).await.unwrap(), None);
     assert_eq!(store.session("d", 6_000).await.unwrap(), Some(token(2)));
     store.remove_token("session-2").await.unwrap();
+}
+
+async fn people_have_sessions(store: &Store) {
+    let n = number();
+    let person = Person {
+        cloud: "local".to_owned(),
+        keystone: "https://k.example/identity".to_owned(),
+        name: "ann@Default".to_owned(),
+        project: "1234".to_owned(),
+        project_name: "shop".to_owned(),
+        role: "operator".to_owned(),
+        expires: 2_000,
+    };
+    let (first, second) = (format!("first-{n}"), format!("second-{n}"));
+    store.add_person(&first, &person, 1_000).await.unwrap();
+    assert!(matches!(store.add_person(&first, &person, 1_000).await, Err(Error::Exists { .. })));
+    assert_eq!(store.person(&first, 1_999).await.unwrap(), Some(person.clone()));
+    assert_eq!(store.person(&first, 2_000).await.unwrap(), None);
+    assert_eq!(store.session(&first, 1_000).await.unwrap(), None);
+    // One that ended is forgotten by the next.
+    store.add_person(&second, &Person { expires: 9_000, ..person.clone() }, 3_000).await.unwrap();
+    assert!(!store.remove_person(&first).await.unwrap());
+    assert!(store.remove_person(&second).await.unwrap());
+    store.add_person(&first, &person, 1_000).await.unwrap();
+    store.remove_people().await.unwrap();
+    assert_eq!(store.person(&first, 1_000).await.unwrap(), None);
 }
 
 async fn a_manifest_is_kept_at_its_revision(store: &Store) {
