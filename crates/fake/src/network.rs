@@ -3,9 +3,10 @@
 use crate::world::{Answer, Request, World, refuse};
 use serde_json::{Value, json};
 
-const COLLECTIONS: [(&str, &str); 7] = [
+const COLLECTIONS: [(&str, &str); 8] = [
     ("networks", "network"),
     ("subnets", "subnet"),
+    ("subnetpools", "subnetpool"),
     ("routers", "router"),
     ("ports", "port"),
     ("security-groups", "security_group"),
@@ -19,13 +20,18 @@ impl World {
         if path[0] == "quotas" {
             return (200, json!({"quota": {"port": {"limit": -1, "used": 0, "reserved": 0}}}));
         }
+        if path[0] == "extensions" {
+            return (200, json!({"extensions": [{"alias": "standard-attr-tag"}, {"alias": "tag-creation"}]}));
+        }
         let Some((collection, one)) = COLLECTIONS.into_iter().find(|(c, _)| *c == path[0]) else {
             return refuse(404, "no such collection");
         };
         match (request.method, path.len()) {
             ("GET", 1) if collection == "security-groups" => self.groups(request),
             ("GET", 1) => self.list(collection, request),
+            ("POST", 1) if request.body[collection].is_array() => self.create_many(collection, one, &request.body),
             ("POST", 1) => self.create_network_part(collection, one, request.body[one].clone()),
+            (_, 3 | 4) if path[2] == "tags" => self.tag(collection, request),
             ("POST", 3) if path[2] == "port_forwardings" => self.forward(path[1], &request.body["port_forwarding"]),
             ("DELETE", 4) if path[2] == "port_forwardings" => match self.take("port_forwardings", path[3]) {
                 Some(_) => (204, Value::Null),
@@ -51,6 +57,36 @@ impl World {
             ("DELETE", 2) => self.delete_network_part(collection, path[1]),
             _ => refuse(405, "not that way"),
         }
+    }
+
+    /// All or none.
+    fn create_many(&mut self, collection: &'static str, one: &str, body: &Value) -> Answer {
+        let mut made: Vec<Value> = Vec::new();
+        for item in body[collection].as_array().into_iter().flatten() {
+            match self.create_network_part(collection, one, item.clone()) {
+                (201, mut answer) => made.push(answer[one].take()),
+                refused => {
+                    made.iter().filter_map(|m| m["id"].as_str()).for_each(|id| drop(self.take(collection, id)));
+                    return refused;
+                }
+            }
+        }
+        (201, json!({collection: made}))
+    }
+
+    fn tag(&mut self, collection: &'static str, request: &Request<'_>) -> Answer {
+        let tag = request.path.get(3).map(|t| t.replace("%3A", ":"));
+        let Some(item) = self.get_mut(collection, request.path[1]) else { return refuse(404, "not found") };
+        let before = item["tags"].as_array().cloned().unwrap_or_default();
+        let has = tag.as_deref().is_some_and(|tag| before.iter().any(|t| t == tag));
+        let others = before.iter().filter(|t| t.as_str() != tag.as_deref()).cloned();
+        item["tags"] = match (request.method, tag.as_deref()) {
+            ("PUT", None) => request.body["tags"].clone(),
+            ("PUT", Some(tag)) => others.chain([json!(tag)]).collect(),
+            ("DELETE", Some(_)) if has => others.collect(),
+            _ => return refuse(404, "no such tag"),
+        };
+        (if request.method == "PUT" { 200 } else { 204 }, Value::Null)
     }
 
     fn groups(&self, request: &Request<'_>) -> Answer {
@@ -82,12 +118,21 @@ impl World {
                     item["gateway_ip"] = first.into();
                 }
             }
+            "subnetpools" => {
+                let v6 = item["prefixes"][0].as_str().is_some_and(|p| p.contains(':'));
+                item["ip_version"] = if v6 { 6 } else { 4 }.into();
+            }
             "ports" => {
                 if self.get("networks", item["network_id"].as_str().unwrap_or_default()).is_none() {
                     return refuse(404, "no such network");
                 }
                 if let Err(refused) = self.give_addresses(&mut item) {
                     return refused;
+                }
+                let mac = item["mac_address"].clone();
+                let same = |p: &Value| p["network_id"] == item["network_id"] && p["mac_address"] == mac;
+                if mac.is_string() && self.all("ports").any(same) {
+                    return refuse(409, "that MAC address is in use");
                 }
                 if item.get("mac_address").is_none() {
                     item["mac_address"] = format!("fa:16:3e:00:00:{:02x}", self.count("ports")).into();
@@ -240,6 +285,7 @@ impl World {
     fn delete_network_part(&mut self, collection: &'static str, id: &str) -> Answer {
         let Some(item) = self.get(collection, id) else { return refuse(404, "not found") };
         let in_use = match collection {
+            "subnetpools" => self.all("subnets").any(|s| s["subnetpool_id"] == id),
             "networks" => self.all("ports").any(|p| p["network_id"] == id),
             "subnets" => self.all("ports").any(|p| p["fixed_ips"][0]["subnet_id"] == id),
             "routers" => self.all("ports").any(|p| p["device_id"] == id),

@@ -41,6 +41,7 @@ mod server_group;
 mod stack;
 mod subnet;
 mod subnet_pool;
+mod tag;
 mod trunk;
 mod volume;
 
@@ -80,6 +81,6 @@ pub use server::{Address, AttachedVolume, BlockDevice, ByItsName, Fault, NewServ
 pub use server_group::{NewServerGroup, ServerGroup};
 pub use stack::{HeatOutput, HeatStack, NewHeatStack};
 pub use subnet::{Gateway, HostRoute, NewSubnet, Pool, Subnet};
-pub use subnet_pool::SubnetPool;
+pub use subnet_pool::{NewSubnetPool, SubnetPool};
 pub use trunk::{NewTrunk, SubPort, Trunk};
 pub use volume::{Attachment, NewVolume, Volume};

@@ -31,6 +31,9 @@ pub struct Network {
     /// Ids of its subnets.
     #[serde(default)]
     pub subnets: Vec<String>,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
     /// Whether it leads outside.
     #[serde(rename = "router:external", default)]
     pub external: bool,

@@ -37,6 +37,9 @@ pub struct Port {
     /// Its addresses.
     #[serde(default)]
     pub fixed_ips: Vec<FixedIp>,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
     /// What uses it: a server's id, a router's ...
     #[serde(default)]
     pub device_id: String,
@@ -113,6 +116,8 @@ request! {
         /// What the binding's driver is told.
         #[serde(rename = "binding:profile")]
         profile: BTreeMap<String, serde_json::Value>,
+        /// Its tags, where the cloud takes them here (see [`crate::Cloud::takes_tags`]).
+        tags: Vec<String>,
     }
 }
 
@@ -134,6 +139,10 @@ request! {
         dns_name: Option<String>,
         /// Id of its QoS policy.
         qos_policy_id: Option<String>,
+        /// MAC address (administrators; of a port that is not bound).
+        mac_address: Option<String>,
+        /// All its addresses.
+        fixed_ips: Vec<FixedIp>,
     }
 }
 

@@ -230,6 +230,24 @@ impl Cloud {
         decode(inner(value, kind.one), "POST")
     }
 
+    /// Creates several in one request, all or none (Neutron).
+    ///
+    /// # Errors
+    /// As of [`Cloud::list`].
+    pub async fn create_many<T: Resource>(&self, new: &[T::New]) -> Result<Vec<T>> {
+        let kind = T::KIND;
+        let body = wrap(&new, kind.many, kind.noun)?;
+        let call = self.call(Method::POST, kind.service, kind.path).on(&format!("{}s", kind.noun), "");
+        let value = call.microversion(kind.microversion).json(&body).read().await?;
+        let Value::Array(made) = inner(value, kind.many) else {
+            return Err(Error::Decode {
+                what: format!("POST {} {}s", kind.service, kind.noun),
+                message: format!("there is no list {:?}", kind.many),
+            });
+        };
+        made.into_iter().map(|item| decode(item, "POST")).collect()
+    }
+
     /// Changes fields of one (PUT, as Neutron, Cinder and Octavia do it).
     ///
     /// # Errors

@@ -43,6 +43,12 @@ pub struct Subnet {
     /// Routes told by DHCP.
     #[serde(default)]
     pub host_routes: Vec<HostRoute>,
+    /// Id of the subnet pool that its addresses are of.
+    #[serde(default)]
+    pub subnetpool_id: Option<String>,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
 }
 
 /// A route of a subnet's hosts.

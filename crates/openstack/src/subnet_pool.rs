@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::catalog::Service;
-use crate::resource::{ByName, Kind, Never, Resource};
+use crate::resource::{ByName, Kind, Resource, request};
 
 /// A pool that subnets get their addresses from.
 #[derive(Debug, Clone, Deserialize)]
@@ -17,10 +17,38 @@ pub struct SubnetPool {
     pub project_id: String,
     /// 4 or 6.
     pub ip_version: u32,
+    /// Its addresses: CIDRs.
+    #[serde(default)]
+    pub prefixes: Vec<String>,
+    /// Free text.
+    #[serde(default)]
+    pub description: String,
+    /// Whether other projects may use it.
+    #[serde(default)]
+    pub shared: bool,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
+}
+
+request! {
+    /// A subnet pool to create.
+    NewSubnetPool {
+        /// Name.
+        name: String,
+        /// Free text; where Stackyard puts its mark.
+        description: String,
+        /// Its addresses: CIDRs.
+        prefixes: Vec<String>,
+        /// Prefix length of subnets that do not say theirs.
+        default_prefixlen: Option<u32>,
+        /// Whether other projects may use it (administrators).
+        shared: Option<bool>,
+    }
 }
 
 impl Resource for SubnetPool {
-    type New = Never;
+    type New = NewSubnetPool;
     const KIND: Kind = Kind {
         service: Service::Network,
         noun: "subnet pool",

@@ -39,6 +39,8 @@ pub struct SwitchPort<'a> {
     pub mac: &'a str,
     /// Whose it is, for [`Switch::owned`].
     pub owner: &'a str,
+    /// Further `external_ids`, for others that know the port by them.
+    pub ids: &'a [(&'a str, &'a str)],
 }
 
 /// A port that somebody has put on a bridge.
@@ -111,13 +113,14 @@ impl Switch {
         if first(&seen, 0).is_none() {
             return Err(Error::NoBridge { bridge: port.bridge.to_owned() });
         }
-        let ids = [
+        let mut ids = vec![
             ("iface-id", port.port),
             ("attached-mac", port.mac),
             ("iface-status", "active"),
             ("vm-uuid", port.port),
             (OWNER, port.owner),
         ];
+        ids.extend(port.ids);
         let mut operations = Vec::new();
         if let Some(old) = first(&seen, 1).and_then(|row| read_uuid(&row["_uuid"])) {
             if self.is_on(&doing, port.bridge, old)? {
@@ -126,7 +129,7 @@ impl Switch {
                     return Ok(());
                 }
                 let operation = json!({"op": "update", "table": "Interface",
-                                       "where": [["name", "==", port.device]], "row": {"external_ids": map(ids)}});
+                                       "where": [["name", "==", port.device]], "row": {"external_ids": map(ids.iter().copied())}});
                 return self.db.transact(&doing, vec![operation]).map(drop);
             }
             operations.push(detach(old));

@@ -7,7 +7,7 @@ mod common;
 
 use common::{Container, Vswitch, own_namespace, until};
 use serde_json::json;
-use stackyard_wire::binding::{self, Plug, Vif, devices};
+use stackyard_wire::binding::{self, Naming, Plug, Vif};
 use stackyard_wire::link::{self, Veth};
 use stackyard_wire::{Controller, Datapath, Error, Plugged, SwitchPort};
 use std::io::{Read, Write};
@@ -20,7 +20,7 @@ const MAC_A: &str = "fa:16:3e:00:00:0a";
 const MAC_B: &str = "fa:16:3e:00:00:0b";
 
 fn port<'a>(bridge: &'a str, device: &'a str, port: &'a str) -> SwitchPort<'a> {
-    SwitchPort { bridge, device, port, mac: MAC_A, owner: "docker:test" }
+    SwitchPort { bridge, device, port, mac: MAC_A, owner: "docker:test", ids: &[] }
 }
 
 #[test]
@@ -148,10 +148,11 @@ fn tcp_and_packets_of_full_size_flow_between_plugged_ports() {
     let driver = binding::driver(&vif, &vswitch.switch()).unwrap();
     let (one, two) = (Container::new(), Container::new());
     for (container, id, mac, address) in [(&one, A, MAC_A, "10.0.0.1/24"), (&two, B, MAC_B, "10.0.0.2/24")] {
-        let plug = Plug { link: id, port: id, mac, mtu: 1442, owner: "docker:test" };
+        let (host, end) = Naming::Stackyard.devices(id);
+        let plug = Plug { host: &host, container: &end, port: id, mac, mtu: 1442, owner: "docker:test", ids: &[] };
         driver.plug(&plug).unwrap();
         driver.plug(&plug).unwrap();
-        container.take(&devices(id).1, mac, address);
+        container.take(&end, mac, address);
         assert!(driver.rewire(&plug).unwrap(), "the host's end is there");
     }
     until("both see each other", || std::panic::catch_unwind(|| one.run(&["ping", "-c1", "-W1", "10.0.0.2"])).is_ok());
@@ -176,10 +177,11 @@ fn tcp_and_packets_of_full_size_flow_between_plugged_ports() {
     client.join().unwrap();
     assert_eq!(server.join().unwrap(), 1 << 20);
 
-    driver.unplug(A).unwrap();
-    driver.unplug(A).unwrap();
+    let (host, end) = Naming::Stackyard.devices(A);
+    driver.unplug(&host).unwrap();
+    driver.unplug(&host).unwrap();
     assert_eq!(one.ip(&["-br", "link", "show", "type", "veth"]), "", "gone from within the container");
-    assert_eq!(vswitch.control(&["list-ports", "br-x"]), devices(B).0);
-    let gone = Plug { link: A, port: A, mac: MAC_A, mtu: 1442, owner: "docker:test" };
+    assert_eq!(vswitch.control(&["list-ports", "br-x"]), Naming::Stackyard.devices(B).0);
+    let gone = Plug { host: &host, container: &end, port: A, mac: MAC_A, mtu: 1442, owner: "docker:test", ids: &[] };
     assert!(!driver.rewire(&gone).unwrap());
 }

@@ -17,8 +17,8 @@ impl Plugin {
     /// `CreateEndpoint`: the port, plugged.
     pub(crate) async fn create_endpoint(&self, asked: CreateEndpoint) -> Result<Value, Error> {
         let _turn = self.turns.take(&asked.endpoint).await;
-        let network = self.ledger.networks.need(&asked.network)?;
-        let endpoint = match self.ledger.endpoints.get(&asked.endpoint) {
+        let network = self.network(&asked.network).await?;
+        let endpoint = match self.endpoint_of(&asked.network, &asked.endpoint).await? {
             Some(known) => known,
             None => self.attach(&asked, &network).await?,
         };
@@ -30,26 +30,31 @@ impl Plugin {
 
     /// Gets an endpoint its port and floating IP, and writes them down.
     async fn attach(&self, asked: &CreateEndpoint, network: &Network) -> Result<Endpoint, Error> {
-        let options = EndpointOptions::read(&asked.options)?.or(&network.defaults);
+        let mut options = EndpointOptions::read(&asked.options)?.or(&network.defaults);
+        if self.kuryr && options.floating_ip.is_none() {
+            // kuryr does nothing for `-p` (`network_driver_program_external_connectivity`).
+            options.publish.clear();
+        }
         if !options.publish.is_empty() && options.floating_ip.is_none() {
             return Err(no_publishing());
         }
         let mac = Some(asked.interface.mac_address.as_str()).filter(|m| !m.is_empty());
         let v4 = one_of("ip", &asked.interface.address, options.ip)?;
         let v6 = one_of("ip6", &asked.interface.address_v6, options.ip6)?;
-        if let Some(mac) = mac {
-            self.wanted.forget(mac);
-        }
-        let before = mac.and_then(|m| self.ledger.endpoints.get(m)).filter(|e| e.network == asked.network);
-        let fits = |e: &Endpoint| options.port.is_none() && [v4, v6].iter().flatten().all(|a| e.has(*a));
-        let mut endpoint = match before {
-            Some(mut made) if fits(&made) => {
+        self.wanted.forget(mac.unwrap_or(&asked.network));
+        let before = self.made_for_address(&asked.network, mac, [v4, v6]);
+        let before_key = before.as_ref().map(|(key, _)| key.clone());
+        let mut endpoint = match before.map(|(_, made)| made) {
+            Some(mut made) if options.port.is_none() && mac.is_none_or(|m| m == made.mac) => {
                 self.change_port(&mut made, options).await?;
+                if self.kuryr {
+                    self.tag_port(&asked.endpoint, &made).await?;
+                }
                 made
             }
             other => {
-                if let (Some(stale), Some(mac)) = (other, mac) {
-                    self.detach(mac, &stale).await?;
+                if let (Some(stale), Some(key)) = (other, &before_key) {
+                    self.detach(key, &stale).await?;
                 }
                 let wanted = Wanted {
                     network_id: &asked.network,
@@ -59,15 +64,22 @@ impl Plugin {
                     ips: network.addresses(v4, v6)?,
                     options: &options,
                 };
-                match &options.port {
-                    Some(port) => self.adopt_port(&wanted, port).await?,
-                    None => self.make_port(&wanted).await?,
+                let any = mac.is_none() && v4.is_none() && v6.is_none();
+                let ready = match any {
+                    true => self.take_spare(&asked.network, network, Some(&asked.endpoint), &options).await?,
+                    false => None,
+                };
+                match (&options.port, ready) {
+                    (_, Some(ready)) => ready,
+                    (Some(port), None) => self.adopt_port(&wanted, port).await?,
+                    (None, None) => self.port_for(&wanted).await?,
                 }
             }
         };
         self.ledger.endpoints.put(&asked.endpoint, &endpoint)?;
-        if let Some(mac) = mac {
-            self.ledger.endpoints.remove(mac)?;
+        if let Some(key) = before_key {
+            self.ledger.endpoints.remove(&key)?;
+            self.pools.changed.notify_one();
         }
         if endpoint.options.floating_ip.is_some() {
             if let Err(e) = self.give_floating_ip(&asked.endpoint, &mut endpoint).await {
@@ -78,12 +90,31 @@ impl Plugin {
         Ok(endpoint)
     }
 
+    /// The port that was made when Docker asked for an endpoint's addresses: known by its MAC address, or by
+    /// these addresses.
+    fn made_for_address(
+        &self,
+        network: &str,
+        mac: Option<&str>,
+        addresses: [Option<IpAddr>; 2],
+    ) -> Option<(String, Endpoint)> {
+        let mut addresses = addresses.into_iter().flatten().peekable();
+        addresses.peek()?;
+        let addresses: Vec<IpAddr> = addresses.collect();
+        let is_it = |key: &str, e: &Endpoint| {
+            let waits = key.contains(':') && e.network == network;
+            waits && (mac == Some(key) || addresses.iter().all(|a| e.has(*a)))
+        };
+        self.ledger.endpoints.all().into_iter().find(|(key, e)| is_it(key, e))
+    }
+
     /// `Join`: how the container's end is called, and where its routes lead.
     pub(crate) async fn join(&self, asked: &OfEndpoint) -> Result<Value, Error> {
-        let endpoint = self.ledger.endpoints.need(&asked.endpoint)?;
-        let network = self.ledger.networks.need(&endpoint.network)?;
+        let endpoint = self.endpoint_of(&asked.network, &asked.endpoint).await?;
+        let endpoint = endpoint.map_or_else(|| self.ledger.endpoints.need(&asked.endpoint), Ok)?;
+        let network = self.network(&endpoint.network).await?;
         self.wiring.ready(&endpoint).await?;
-        let (_, container) = stackyard_wire::binding::devices(&endpoint.link);
+        let (_, container) = self.devices(&endpoint.link);
         let mut answer = json!({
             "InterfaceName": {"SrcName": container, "DstPrefix": "eth"},
             // A network without a way out has none: no other is to be added.
@@ -110,7 +141,7 @@ impl Plugin {
     pub(crate) fn publish(&self, asked: &OfEndpoint) -> Result<Value, Error> {
         let endpoint = self.ledger.endpoints.need(&asked.endpoint)?;
         let wanted = published(&asked.options)?;
-        if wanted.iter().all(|port| endpoint.options.publish.contains(port)) {
+        if self.kuryr || wanted.iter().all(|port| endpoint.options.publish.contains(port)) {
             return Ok(json!({}));
         }
         Err(no_publishing())
@@ -119,7 +150,7 @@ impl Plugin {
     /// `DeleteEndpoint`.
     pub(crate) async fn delete_endpoint(&self, asked: &OfEndpoint) -> Result<Value, Error> {
         let _turn = self.turns.take(&asked.endpoint).await;
-        if let Some(endpoint) = self.ledger.endpoints.get(&asked.endpoint) {
+        if let Some(endpoint) = self.endpoint_of(&asked.network, &asked.endpoint).await? {
             self.detach(&asked.endpoint, &endpoint).await?;
         }
         Ok(json!({}))
@@ -131,7 +162,7 @@ impl Plugin {
         let done = [
             self.wiring.unplug(endpoint).await,
             self.remove_floating_ip(endpoint).await,
-            self.return_port(endpoint).await,
+            self.return_port(id, endpoint).await,
             self.ledger.endpoints.remove(id),
         ];
         let failed: Vec<String> = done.into_iter().filter_map(Result::err).map(|e| chain(&e)).collect();

@@ -4,10 +4,11 @@
 //! |---|---|---|
 //! | `networks/` | which Neutron network a Docker network is, and its defaults | must be made again in Docker |
 //! | `pools/` | which subnet an address pool of Docker's is | as the network |
+//! | `spares/` | a port that waits for an endpoint | is nobody's, and given back |
 //! | `endpoints/` | the port of an endpoint | is found in the cloud by its mark, and not given back if lost |
 
 use super::Error;
-use super::options::EndpointOptions;
+use super::options::{EndpointOptions, PoolSize};
 use crate::state::{Durable, StateDir};
 use ipnet::IpNet;
 use serde::de::DeserializeOwned;
@@ -31,6 +32,9 @@ pub(crate) struct Network {
     pub(crate) made: bool,
     /// What endpoints have unless they say otherwise.
     pub(crate) defaults: EndpointOptions,
+    /// How many ports it keeps ready; absent: what the plugin says.
+    #[serde(default)]
+    pub(crate) pool: Option<PoolSize>,
 }
 
 /// A subnet of such a network.
@@ -80,6 +84,20 @@ pub(crate) struct Endpoint {
     pub(crate) forwardings: Vec<(String, String)>,
     /// Whether the port was there before, and stays.
     pub(crate) adopted: bool,
+    /// Whether that port's `device_id` is somebody else's, as Zun's.
+    #[serde(default)]
+    pub(crate) keeps_device: bool,
+    /// Whether the cloud is still to be told which endpoint has this port, which was ready before.
+    #[serde(default)]
+    pub(crate) unnamed: bool,
+}
+
+/// A port that waits for an endpoint.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Spare {
+    pub(crate) endpoint: Endpoint,
+    /// Whether it is plugged and wired.
+    pub(crate) ready: bool,
 }
 
 impl Endpoint {
@@ -163,6 +181,7 @@ pub(crate) struct Ledger {
     pub(crate) pools: Shelf<Pool>,
     /// After a power cut no container runs: endpoints need not outlive one.
     pub(crate) endpoints: Shelf<Endpoint>,
+    pub(crate) spares: Shelf<Spare>,
 }
 
 impl Ledger {
@@ -172,6 +191,7 @@ impl Ledger {
             networks: Shelf::open(state, "network", Durable::Yes)?,
             pools: Shelf::open(state, "pool", Durable::Yes)?,
             endpoints: Shelf::open(state, "endpoint", Durable::No)?,
+            spares: Shelf::open(state, "spare", Durable::No)?,
         })
     }
 }

@@ -11,6 +11,7 @@
 //!   Join             `endpoints`   wait until the local controller has wired it; gateway, routes
 //!   DeleteEndpoint   `endpoints`   unplugged; the port goes (DELETE)
 //!
+//!   `pool`           ports that are ready before they are asked for: then none of the above asks Neutron
 //!   `reconcile`      at the start and from then on: ports <-> containers <-> switch
 //! ```
 //!
@@ -18,7 +19,7 @@
 //! CreateEndpoint, but wants an address before, with RequestAddress. With Docker's IPAM driver `null`,
 //! or with `--ip`, all is known when CreateEndpoint comes, and one POST has everything in its body.
 //! Where our IPAM driver is to choose, the port is made at once, with what its network says, and
-//! CreateEndpoint changes it only if the endpoint has options of its own.
+//! CreateEndpoint finds it by its addresses and changes it only if the endpoint has options of its own.
 //!
 //! What it guarantees:
 //!
@@ -35,12 +36,16 @@
 mod endpoints;
 mod error;
 mod floating_ip;
+#[cfg(test)]
+mod kills;
+mod kuryr;
 mod ledger;
 mod mark;
 mod names;
 mod networks;
 mod options;
 mod plugin;
+mod pool;
 mod pools;
 mod ports;
 mod protocol;
@@ -51,6 +56,7 @@ mod turns;
 mod wiring;
 
 pub use error::Error;
+pub use options::PoolSize;
 
 use crate::error::chain;
 use crate::join::note;
@@ -60,6 +66,7 @@ use names::Names;
 use pools::Wanted;
 use stackyard_core::progress::Onlooker;
 use stackyard_openstack::Cloud;
+use stackyard_wire::binding::Naming;
 use stackyard_wire::{Ovsdb, Remote, Switch};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -80,10 +87,14 @@ pub struct Options {
     pub state: PathBuf,
     /// The database of Open vSwitch.
     pub ovsdb: Remote,
+    /// Whether it takes kuryr-libnetwork's place.
+    pub kuryr: bool,
     /// This host's name in Neutron; that of Open vSwitch's database if absent.
     pub host: Option<String>,
     /// The cloud.
     pub cloud: Cloud,
+    /// How many ports each network keeps ready unless it says otherwise.
+    pub pool: PoolSize,
     /// How often the reconciler runs, and for how long something must be nobody's before it is removed.
     pub reconcile: Duration,
 }
@@ -91,12 +102,18 @@ pub struct Options {
 /// What all calls share.
 pub(crate) struct Plugin {
     name: String,
+    kuryr: bool,
     host: String,
     cloud: Cloud,
+    /// Whether the cloud takes tags with what is made; asked for once, and only in kuryr's place.
+    tags: tokio::sync::OnceCell<bool>,
     wiring: Box<dyn Wiring>,
     ledger: Ledger,
     names: Names,
     wanted: Wanted,
+    pool: PoolSize,
+    pools: pool::Pools,
+    started: tokio::time::Instant,
     turns: Turns,
     onlooker: Arc<dyn Onlooker>,
 }
@@ -105,6 +122,16 @@ impl Plugin {
     /// Whose marks are this plugin's.
     pub(crate) fn place(&self) -> String {
         format!("{}@{}", self.name, self.host)
+    }
+
+    /// By what its ports are used.
+    pub(crate) fn device_owner(&self) -> &'static str {
+        if self.kuryr { kuryr::words::DEVICE_OWNER } else { mark::DEVICE_OWNER }
+    }
+
+    /// Names of an endpoint's links: the host's end and the container's.
+    pub(crate) fn devices(&self, link: &str) -> (String, String) {
+        naming(self.kuryr).devices(link)
     }
 
     /// Writes a line to the log.
@@ -116,6 +143,10 @@ impl Plugin {
     fn complain(&self, what: &str, error: &dyn std::error::Error) {
         self.say(format!("{what}: {}", chain(error)));
     }
+}
+
+fn naming(kuryr: bool) -> Naming {
+    if kuryr { Naming::Kuryr } else { Naming::Stackyard }
 }
 
 /// Serves Docker, for ever.
@@ -131,10 +162,15 @@ pub async fn run(options: Options, onlooker: Arc<dyn Onlooker>) -> Result<(), Er
         None => wiring::host_name(switch.clone()).await?,
     };
     let plugin = Arc::new(Plugin {
-        wiring: Box::new(Local::new(switch, format!("docker:{}", options.name))),
+        wiring: Box::new(Local::new(switch, format!("docker:{}", options.name), naming(options.kuryr))),
+        kuryr: options.kuryr,
+        tags: tokio::sync::OnceCell::new(),
         ledger: Ledger::open(&state)?,
         names: Names::default(),
         wanted: Wanted::default(),
+        pool: options.pool,
+        pools: pool::Pools::default(),
+        started: tokio::time::Instant::now(),
         turns: Turns::default(),
         name: options.name,
         host,
@@ -151,5 +187,6 @@ pub async fn run(options: Options, onlooker: Arc<dyn Onlooker>) -> Result<(), Er
     tokio::select! {
         ended = plugin::serve(listener, plugin.clone()) => ended,
         () = reconcile::keep(&plugin, options.reconcile) => Ok(()),
+        () = pool::keep(&plugin) => Ok(()),
     }
 }

@@ -1,5 +1,6 @@
 //! Docker networks: existing Neutron networks, or made and removed with them.
 
+use super::kuryr::words;
 use super::ledger::{self, Network};
 use super::names::Whose;
 use super::options::NetworkOptions;
@@ -35,7 +36,11 @@ impl Plugin {
         if self.ledger.networks.get(&asked.network).is_some() {
             return Ok(json!({}));
         }
-        let options = NetworkOptions::read(&asked.options)?;
+        let options = if self.kuryr {
+            NetworkOptions::read(&words::network_options(&asked.options)?)?
+        } else {
+            NetworkOptions::read(&asked.options)?
+        };
         let wishes = wishes(&asked, &options)?;
         let existing = options.network.clone().or_else(|| self.neutron_of_pools(&wishes));
         let mut network = match &existing {
@@ -43,7 +48,14 @@ impl Plugin {
             None => self.make_network(&asked.network, &options, &wishes).await?,
         };
         self.claim_pools(&asked.network, &mut network).await?;
+        if self.kuryr
+            && let Err(e) = self.tag_network(&asked.network, &network).await
+        {
+            let undone = self.release_network(&asked.network, &network).await;
+            return Err(undone.err().unwrap_or(e));
+        }
         self.ledger.networks.put(&asked.network, &network)?;
+        self.pools.changed.notify_one();
         Ok(json!({}))
     }
 
@@ -51,12 +63,23 @@ impl Plugin {
         let doing = || Error::cloud(format!("looking up network {name:?}"));
         let found: stackyard_openstack::Network = self.cloud.need(name).await.map_err(doing())?;
         let all: Vec<Subnet> = self.cloud.list(&[("network_id", &found.id)]).await.map_err(doing())?;
+        if options.shared.is_some_and(|shared| shared != found.shared) {
+            return Err(Error::request(format!(
+                "network {name:?} is shared: {}; option `shared` differs",
+                found.shared
+            )));
+        }
         let mut subnets = Vec::new();
         for wish in wishes {
             match choose(&all, wish.version, wish.subnet.as_deref()) {
                 Some(subnet) => subnets.push(record(subnet)?),
                 // Any will do, and if there is none, that does, too.
                 None if wish.subnet.is_none() => {}
+                // kuryr makes what an existing network lacks (`network_driver_create_network`).
+                None if self.kuryr => {
+                    let new = self.subnet(&found.id, name, "", options, wish).await?;
+                    subnets.push(record(&self.cloud.create::<Subnet>(&new).await.map_err(doing())?)?);
+                }
                 None => return Err(no_subnet(name, wish.version, wish.subnet.as_deref())),
             }
         }
@@ -64,7 +87,14 @@ impl Plugin {
             return Err(Error::request(format!("network {name:?} has no subnet to take addresses from")));
         }
         let mtu = mtu(&found, options)?;
-        Ok(Network { neutron: found.id, mtu, subnets, made: false, defaults: options.defaults.clone() })
+        Ok(Network {
+            neutron: found.id,
+            mtu,
+            subnets,
+            made: false,
+            defaults: options.defaults.clone(),
+            pool: options.pool,
+        })
     }
 
     /// Makes a network with its subnets and its way out; what a killed plugin made of it is used.
@@ -87,7 +117,8 @@ impl Plugin {
     async fn make_parts(&self, id: &str, options: &NetworkOptions, wishes: &[Wish]) -> Result<Network, Error> {
         let doing = |what: &str| Error::cloud(format!("making the {what} of Docker network {}", short(id)));
         let mark = mark::of_network(&self.place(), id);
-        let name = options.name.clone().unwrap_or_else(|| format!("docker-{}", short(id)));
+        let own_name = || if self.kuryr { words::network_name(id) } else { format!("docker-{}", short(id)) };
+        let name = options.name.clone().unwrap_or_else(own_name);
         let before: Vec<stackyard_openstack::Network> =
             self.cloud.list(&[("description", &mark)]).await.map_err(doing("network"))?;
         let (found, there) = match before.into_iter().find(|n| n.description == mark) {
@@ -122,7 +153,14 @@ impl Plugin {
         }
         self.connect(&name, &mark, options, &subnets).await?;
         let mtu = mtu(&found, options)?;
-        Ok(Network { neutron: found.id, mtu, subnets, made: true, defaults: options.defaults.clone() })
+        Ok(Network {
+            neutron: found.id,
+            mtu,
+            subnets,
+            made: true,
+            defaults: options.defaults.clone(),
+            pool: options.pool,
+        })
     }
 
     async fn subnet(
@@ -135,12 +173,17 @@ impl Plugin {
     ) -> Result<NewSubnet, Error> {
         let from = match &wish.from {
             Some(pool) => Some(self.id_of::<SubnetPool>(pool, Whose::Anybodys).await?),
+            None if self.kuryr => self.waiting_pool(wish.subnet.as_deref()),
             None => None,
         };
-        let stateful = (wish.version == 6).then(|| STATEFUL.to_owned());
+        let stateful = (wish.version == 6 && !self.kuryr).then(|| STATEFUL.to_owned());
+        let name = match &wish.subnet {
+            Some(cidr) if self.kuryr => format!("{}{cidr}", words::SUBNET),
+            _ => name.to_owned(),
+        };
         let servers = options.dns_servers.iter().filter(|s| s.contains(':') == (wish.version == 6));
         Ok(NewSubnet {
-            name: name.to_owned(),
+            name,
             network_id: network.to_owned(),
             cidr: wish.subnet.clone().unwrap_or_default(),
             subnetpool_id: from,
@@ -200,6 +243,13 @@ impl Plugin {
         waiting.find(|p| p.neutron.is_some() && is_wished(p))?.neutron
     }
 
+    /// The id of the address pool with this CIDR that waits for its network.
+    fn waiting_pool(&self, subnet: Option<&str>) -> Option<String> {
+        let pools = self.ledger.pools.all();
+        let is_it = |p: &ledger::Pool| p.network.is_none() && subnet == Some(p.cidr.to_string().as_str());
+        pools.into_iter().find(|(_, p)| is_it(p)).map(|(id, _)| id)
+    }
+
     /// Makes the address pools that Docker has asked for with these CIDRs this network's.
     async fn claim_pools(&self, id: &str, network: &mut Network) -> Result<(), Error> {
         let _turn = self.turns.take("pools").await;
@@ -217,8 +267,13 @@ impl Plugin {
     /// `DeleteNetwork`.
     pub(crate) async fn delete_network(&self, asked: DeleteNetwork) -> Result<Value, Error> {
         let _turn = self.turns.take(&asked.network).await;
-        let Some(network) = self.ledger.networks.get(&asked.network) else { return Ok(json!({})) };
-        if network.made {
+        let known = self.ledger.networks.get(&asked.network);
+        let known = if self.kuryr && known.is_none() { self.find_network(&asked.network).await? } else { known };
+        let Some(network) = known else { return Ok(json!({})) };
+        let _drained = self.drain(&asked.network).await?;
+        if self.kuryr {
+            self.release_network(&asked.network, &network).await?;
+        } else if network.made {
             self.remove_parts(&asked.network).await?;
         }
         self.ledger.networks.remove(&asked.network)?;
@@ -280,7 +335,7 @@ fn wishes(asked: &CreateNetwork, options: &NetworkOptions) -> Result<Vec<Wish>, 
     Ok(wishes)
 }
 
-fn record(subnet: &Subnet) -> Result<ledger::Subnet, Error> {
+pub(crate) fn record(subnet: &Subnet) -> Result<ledger::Subnet, Error> {
     let routes = subnet.host_routes.iter();
     let routes = routes.filter_map(|r| Some((r.destination.parse().ok()?, r.nexthop.parse().ok()?)));
     Ok(ledger::Subnet {

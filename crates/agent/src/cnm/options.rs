@@ -10,14 +10,14 @@ use std::str::FromStr;
 /// Docker's own keys begin so; those that mean something here are named below.
 const DOCKER: &str = "com.docker.";
 /// Where Docker puts the options that a user gave to a network.
-const GENERIC: &str = "com.docker.network.generic";
+pub(crate) const GENERIC: &str = "com.docker.network.generic";
 /// What other drivers call `mtu`.
 const MTU: &str = "com.docker.network.driver.mtu";
 /// Ports that a user wants published (`-p`).
 const PORT_MAP: &str = "com.docker.network.portmap";
 
 /// Keys of networks; endpoints' keys below that are defaults for a network's endpoints.
-const NETWORK_KEYS: [&str; 13] = [
+const NETWORK_KEYS: [&str; 14] = [
     "network",
     "subnet",
     "subnet6",
@@ -31,6 +31,7 @@ const NETWORK_KEYS: [&str; 13] = [
     "dns-domain",
     "dns-servers",
     "shared",
+    "pool",
 ];
 /// Keys of endpoints that a network may have defaults for.
 const DEFAULT_KEYS: [&str; 4] = ["security-groups", "qos-policy", "floating-ip", "allowed-address-pairs"];
@@ -62,12 +63,14 @@ pub(crate) struct NetworkOptions {
     pub(crate) dns_domain: Option<String>,
     pub(crate) dns_servers: Vec<String>,
     pub(crate) shared: Option<bool>,
+    /// How many ports to keep ready.
+    pub(crate) pool: Option<PoolSize>,
     /// What endpoints have unless they say otherwise.
     pub(crate) defaults: EndpointOptions,
 }
 
 /// What an endpoint's port is to have. Names are still names.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct EndpointOptions {
     /// Names or ids; absent: the project's default group.
@@ -88,12 +91,34 @@ pub(crate) struct EndpointOptions {
 }
 
 /// A port of a container that a port of its floating IP is to lead to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Published {
     /// `tcp`, `udp`.
     pub(crate) protocol: String,
     pub(crate) inside: u16,
     pub(crate) outside: u16,
+}
+
+/// How many ports to keep ready: `MOST`, or `LEAST-MOST` to keep only that many once they are not used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolSize {
+    /// While nothing asks for them.
+    pub least: usize,
+    /// As long as endpoints come.
+    pub most: usize,
+}
+
+impl FromStr for PoolSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = |text: &str| text.trim().parse::<usize>().map_err(|_| format!("{text:?} is no number"));
+        let (least, most) = match text.split_once('-') {
+            Some((least, most)) => (number(least)?, number(most)?),
+            None => (number(text)?, number(text)?),
+        };
+        if least > most { Err(format!("{least} is more than {most}")) } else { Ok(Self { least, most }) }
+    }
 }
 
 impl NetworkOptions {
@@ -145,6 +170,7 @@ impl NetworkOptions {
             "port-security" => self.port_security = Some(parsed(key, value, "true or false")?),
             "dns-domain" => self.dns_domain = word().map(|d| if d.ends_with('.') { d } else { d + "." }),
             "dns-servers" => self.dns_servers = list(value),
+            "pool" => self.pool = Some(parsed(key, value, "a number, or LEAST-MOST")?),
             "shared" => self.shared = Some(parsed(key, value, "true or false")?),
             _ => self.defaults.set(key, value)?,
         }
@@ -275,6 +301,13 @@ mod tests {
         let own = EndpointOptions::read(own.as_object().unwrap()).unwrap().or(&defaults);
         assert_eq!(own.security_groups, Some(Vec::new()), "none at all is a choice, too");
         assert_eq!(own.ip, Some("10.0.0.9".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_pool_has_one_size_or_two() {
+        assert_eq!("20".parse(), Ok(PoolSize { least: 20, most: 20 }));
+        assert_eq!("2-20".parse(), Ok(PoolSize { least: 2, most: 20 }));
+        assert!("20-2".parse::<PoolSize>().is_err() && "-3".parse::<PoolSize>().is_err());
     }
 
     #[test]

@@ -74,13 +74,14 @@ pub(crate) async fn call(plugin: &Plugin, method: &str, body: &[u8]) -> Result<O
         "NetworkDriver.DeleteEndpoint" => plugin.delete_endpoint(&read(body)?).await?,
         // Other hosts have a plugin of their own.
         "NetworkDriver.DiscoverNew" | "NetworkDriver.DiscoverDelete" => json!({}),
-        // The MAC address tells which RequestAddress of IPv4 and which of IPv6 are of one endpoint.
-        "IpamDriver.GetCapabilities" => json!({"RequiresMACAddress": true}),
+        // kuryr knows a port by the MAC address that Docker gives it (`ipam_get_capabilities`). Ports that are
+        // ready before have one already.
+        "IpamDriver.GetCapabilities" => json!({"RequiresMACAddress": plugin.kuryr}),
         "IpamDriver.GetDefaultAddressSpaces" => {
             json!({"LocalDefaultAddressSpace": "neutron", "GlobalDefaultAddressSpace": "neutron"})
         }
         "IpamDriver.RequestPool" => plugin.request_pool(read(body)?).await?,
-        "IpamDriver.ReleasePool" => plugin.release_pool(&read(body)?)?,
+        "IpamDriver.ReleasePool" => plugin.release_pool(&read(body)?).await?,
         "IpamDriver.RequestAddress" => plugin.request_address(read(body)?).await?,
         "IpamDriver.ReleaseAddress" => plugin.release_address(read(body)?).await?,
         _ => return Ok(None),

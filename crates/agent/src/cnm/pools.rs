@@ -4,7 +4,7 @@
 //! became part of which network. So a pool waits for the next network with its CIDR, and no other of that
 //! CIDR is given out meanwhile.
 
-use super::ledger::Pool;
+use super::ledger::{self, Endpoint, Pool};
 use super::options::NetworkOptions;
 use super::ports;
 use super::protocol::{OfAddress, ReleasePool, RequestPool};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use stackyard_openstack::{Network, Subnet};
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Option of RequestAddress that says what the address is for.
 const PURPOSE: &str = "RequestAddressType";
@@ -22,33 +22,66 @@ const GATEWAY: &str = "com.docker.network.gateway";
 const MAC: &str = "com.docker.network.endpoint.macaddress";
 
 /// How long a pool waits for its network, in seconds: Docker goes on at once, or not at all.
-const CLAIMED_WITHIN: i64 = 60;
+pub(crate) const CLAIMED_WITHIN: i64 = 60;
 
-/// Addresses that users have chosen (`--ip`) of endpoints that Docker is about to make, by MAC address.
+/// What endpoints have asked for that Docker is about to make.
+///
+/// They go under their MAC address where Docker gives one, as in kuryr's place; else under the network:
+/// Docker makes one endpoint of a network at a time (moby `libnetwork/network.go`, `CreateEndpoint` holds the
+/// network's lock from the first address on).
 #[derive(Default)]
-pub(crate) struct Wanted(Mutex<HashMap<String, IpAddr>>);
+pub(crate) struct Wanted(Mutex<HashMap<String, Half>>);
+
+/// What is known of an endpoint in between.
+#[derive(Default, Clone)]
+struct Half {
+    /// Addresses that a user has chosen (`--ip`).
+    chosen: Vec<IpAddr>,
+    /// The key of its port's record, and the subnets whose addresses Docker has got.
+    port: Option<(String, Vec<String>)>,
+}
 
 impl Wanted {
-    fn note(&self, mac: &str, address: IpAddr) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(mac.to_owned(), address);
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Half>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn of(&self, mac: &str) -> Option<IpAddr> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(mac).copied()
+    fn note(&self, who: &str, address: IpAddr) {
+        let mut all = self.lock();
+        let half = all.entry(who.to_owned()).or_default();
+        // The second of a version is the next endpoint's.
+        half.chosen.retain(|a| a.is_ipv4() != address.is_ipv4());
+        half.chosen.push(address);
     }
 
-    pub(crate) fn forget(&self, mac: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(mac);
+    fn of(&self, who: &str) -> Half {
+        self.lock().get(who).cloned().unwrap_or_default()
+    }
+
+    fn hand_out(&self, who: &str, key: &str, subnet: &str) {
+        let mut all = self.lock();
+        let half = all.entry(who.to_owned()).or_default();
+        match &mut half.port {
+            Some((known, subnets)) if known == key => subnets.push(subnet.to_owned()),
+            other => *other = Some((key.to_owned(), vec![subnet.to_owned()])),
+        }
+    }
+
+    pub(crate) fn forget(&self, who: &str) {
+        self.lock().remove(who);
     }
 
     fn forget_address(&self, address: IpAddr) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, a| *a != address);
+        self.lock().values_mut().for_each(|half| half.chosen.retain(|a| *a != address));
     }
 }
 
 impl Plugin {
     /// `RequestPool`.
     pub(crate) async fn request_pool(&self, asked: RequestPool) -> Result<Value, Error> {
+        if self.kuryr {
+            return self.request_kuryr_pool(asked).await;
+        }
         if !asked.sub_pool.is_empty() {
             return Err(Error::request("--ip-range is the cloud's to decide: its subnets have allocation pools"));
         }
@@ -98,14 +131,17 @@ impl Plugin {
     }
 
     /// `ReleasePool`.
-    pub(crate) fn release_pool(&self, asked: &ReleasePool) -> Result<Value, Error> {
+    pub(crate) async fn release_pool(&self, asked: &ReleasePool) -> Result<Value, Error> {
+        if self.kuryr {
+            self.release_kuryr_pool(&asked.pool).await?;
+        }
         self.ledger.pools.remove(&asked.pool)?;
         Ok(json!({}))
     }
 
     /// `RequestAddress`.
     pub(crate) async fn request_address(&self, asked: OfAddress) -> Result<Value, Error> {
-        let pool = self.ledger.pools.need(&asked.pool)?;
+        let pool = self.pool(&asked.pool).await?;
         let with_length = |address: IpAddr| format!("{address}/{}", pool.cidr.prefix_len());
         let wanted = match asked.address.as_str() {
             "" => None,
@@ -120,55 +156,86 @@ impl Plugin {
             return Ok(json!({"Address": with_length(address), "Data": {}}));
         }
         let mac = asked.options.get(MAC).and_then(Value::as_str);
+        let network = pool.network.as_deref();
+        let network = network.ok_or_else(|| Error::request(format!("no network has the pool {} yet", pool.cidr)));
         if let Some(address) = wanted {
-            // The port is made when all is known of it.
-            if let Some(mac) = mac {
-                self.wanted.note(mac, address);
+            // The port is made when all is known of it. An address may be wanted before there is a network.
+            if let Some(who) = mac.or(pool.network.as_deref()) {
+                self.wanted.note(who, address);
             }
             return Ok(json!({"Address": with_length(address), "Data": {}}));
         }
-        let mac = mac.ok_or_else(|| Error::request("Docker wants an address, but gives no MAC address for it"))?;
-        let network = pool.network.as_deref();
-        let network = network.ok_or_else(|| Error::request(format!("no network has the pool {} yet", pool.cidr)))?;
-        let address = self.address_of_new_port(&asked.pool, network, mac).await?;
+        let address = self.address_of_new_port(&asked.pool, network?, mac).await?;
         Ok(json!({"Address": with_length(address), "Data": {}}))
     }
 
-    /// Makes the port for an endpoint of which nothing is known but its MAC address, unless it is made
-    /// already; its address in the pool.
-    async fn address_of_new_port(&self, pool: &str, network_id: &str, mac: &str) -> Result<IpAddr, Error> {
-        let _turn = self.turns.take(mac).await;
-        let network = self.ledger.networks.need(network_id)?;
+    /// The address in the pool of the port for an endpoint of which nothing else is known, at most its MAC
+    /// address. The port is made, or taken from those that are ready, when the first of its addresses is asked
+    /// for.
+    async fn address_of_new_port(&self, pool: &str, network_id: &str, mac: Option<&str>) -> Result<IpAddr, Error> {
+        let who = mac.unwrap_or(network_id);
+        let _turn = self.turns.take(&format!("addresses of {who}")).await;
+        let network = self.network(network_id).await?;
         let subnet = network.subnets.iter().find(|s| s.pool.as_deref() == Some(pool));
         let subnet = subnet.ok_or_else(|| Error::request(format!("pool {pool} is no part of its network")))?;
-        let endpoint = match self.ledger.endpoints.get(mac) {
-            Some(made) if made.network == network_id => made,
-            _ => {
-                // Docker asks for IPv4 and IPv6 one after the other; the port has both from the beginning.
-                let chosen = self.wanted.of(mac);
-                let of = |v4: bool| chosen.filter(|a| a.is_ipv4() == v4);
-                let mut ips = network.addresses(of(true), of(false))?;
-                for ip in &mut ips {
-                    let is_v4 = |id: &str| network.subnets.iter().any(|s| s.id == id && s.cidr.addr().is_ipv4());
-                    if is_v4(&ip.subnet_id) == subnet.cidr.addr().is_ipv4() {
-                        ip.subnet_id.clone_from(&subnet.id);
-                    }
-                }
-                let wanted = ports::Wanted {
-                    network_id,
-                    network: &network,
-                    key: mac,
-                    mac: Some(mac),
-                    ips,
-                    options: &network.defaults,
+        let half = self.wanted.of(who);
+        // Docker asks for IPv4 and IPv6 one after the other; the port has both from the beginning.
+        let has_ipv4 = network.subnets.iter().any(|s| s.cidr.addr().is_ipv4() && s.pool.is_some());
+        let other_half = match half.port {
+            Some((key, given)) => Some(key).filter(|_| mac.is_some() || !given.contains(&subnet.id)),
+            // IPv6 comes second: for the first the plugin was asked before it was killed.
+            None if mac.is_none() && subnet.cidr.addr().is_ipv6() && has_ipv4 && half.chosen.is_empty() => {
+                self.waiting(network_id)
+            }
+            None => None,
+        };
+        let known = other_half.as_deref().or(mac).and_then(|key| self.ledger.endpoints.get(key));
+        let endpoint = match known.filter(|e| e.network == network_id) {
+            Some(made) => made,
+            None => {
+                let spare = match mac.is_none() && half.chosen.is_empty() {
+                    true => self.take_spare(network_id, &network, None, &network.defaults).await?,
+                    false => None,
                 };
-                let made = self.make_port(&wanted).await?;
-                self.ledger.endpoints.put(mac, &made)?;
-                made
+                match spare {
+                    Some(ready) => ready,
+                    None => self.port_for_address(network_id, &network, subnet, mac, &half.chosen).await?,
+                }
             }
         };
+        self.wanted.hand_out(who, &endpoint.mac, &subnet.id);
         let address = endpoint.address_in(&subnet.id);
         address.ok_or_else(|| Error::request(format!("port {} has no address in {}", endpoint.port, subnet.cidr)))
+    }
+
+    /// The key of a port of a network that has addresses and no endpoint yet.
+    fn waiting(&self, network_id: &str) -> Option<String> {
+        let endpoints = self.ledger.endpoints.all();
+        endpoints.into_iter().find(|(key, e)| key.contains(':') && e.network == network_id).map(|(key, _)| key)
+    }
+
+    async fn port_for_address(
+        &self,
+        network_id: &str,
+        network: &ledger::Network,
+        subnet: &ledger::Subnet,
+        mac: Option<&str>,
+        chosen: &[IpAddr],
+    ) -> Result<Endpoint, Error> {
+        let of = |v4: bool| chosen.iter().copied().find(|a| a.is_ipv4() == v4);
+        let mut ips = network.addresses(of(true), of(false))?;
+        for ip in &mut ips {
+            let is_v4 = |id: &str| network.subnets.iter().any(|s| s.id == id && s.cidr.addr().is_ipv4());
+            if is_v4(&ip.subnet_id) == subnet.cidr.addr().is_ipv4() {
+                ip.subnet_id.clone_from(&subnet.id);
+            }
+        }
+        // Without an id of its own it is known by its network's.
+        let key = mac.unwrap_or(network_id);
+        let wanted = ports::Wanted { network_id, network, key, mac, ips, options: &network.defaults };
+        let made = self.port_for(&wanted).await?;
+        self.ledger.endpoints.put(&made.mac, &made)?;
+        Ok(made)
     }
 
     /// `ReleaseAddress`: a port that was made for its address, and of which no endpoint became, goes.
@@ -211,6 +278,6 @@ pub(crate) fn cidr(text: &str) -> Result<IpNet, Error> {
     text.parse::<IpNet>().map(|n| n.trunc()).map_err(|_| Error::request(format!("{text:?} is no CIDR")))
 }
 
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     jiff::Timestamp::now().as_second()
 }

@@ -1,5 +1,6 @@
 //! Neutron ports of endpoints: made with all that is known in one request, given back in one.
 
+use super::kuryr::words;
 use super::ledger::{Endpoint, Network};
 use super::names::Whose;
 use super::options::EndpointOptions;
@@ -57,7 +58,8 @@ impl Plugin {
         loop {
             let named = self.named(wanted.options).await?;
             let uses_names = named.security_groups.is_some() || named.qos_policy.is_some();
-            match self.cloud.create::<Port>(&self.body(wanted, named)).await {
+            let new = NewPort { tags: self.tags_at_creation(wanted.key).await?, ..self.body(wanted, named) };
+            match self.cloud.create::<Port>(&new).await {
                 Ok(port) => return Ok(self.endpoint(wanted.network_id, port, wanted.options.clone())),
                 // A name may mean something else by now.
                 Err(e) if e.is_not_found() && uses_names && !tried_again => {
@@ -69,15 +71,40 @@ impl Plugin {
         }
     }
 
+    /// Makes several ports alike, in one request.
+    pub(crate) async fn make_ports(&self, wanted: &Wanted<'_>, count: usize) -> Result<Vec<Endpoint>, Error> {
+        let named = self.named(wanted.options).await?;
+        let new = vec![self.body(wanted, named); count];
+        let made = self.cloud.create_many::<Port>(&new).await;
+        if made.as_ref().is_err_and(stackyard_openstack::Error::is_not_found) {
+            self.names.forget();
+        }
+        let made =
+            made.map_err(Error::cloud(format!("making {count} ports of network {}", short(wanted.network_id))))?;
+        Ok(made.into_iter().map(|p| self.endpoint(wanted.network_id, p, wanted.options.clone())).collect())
+    }
+
+    /// The name of an endpoint's port.
+    pub(crate) fn port_name(&self, key: &str) -> String {
+        if self.kuryr { words::port_name(key) } else { format!("docker-{}", short(key)) }
+    }
+
+    /// The tags to make a port with, where it has any and the cloud takes them so.
+    async fn tags_at_creation(&self, key: &str) -> Result<Vec<String>, Error> {
+        let asked = || async { self.cloud.takes_tags().await.map_err(Error::cloud("asking for Neutron's extensions")) };
+        let takes = self.kuryr && *self.tags.get_or_try_init(asked).await?;
+        Ok(if takes { self.port_tags(key) } else { Vec::new() })
+    }
+
     fn body(&self, wanted: &Wanted<'_>, named: Named) -> NewPort {
         NewPort {
             network_id: wanted.network.neutron.clone(),
-            name: format!("docker-{}", short(wanted.key)),
+            name: self.port_name(wanted.key),
             description: mark::of_network(&self.place(), wanted.network_id),
             fixed_ips: wanted.ips.clone(),
             mac_address: wanted.mac.map(str::to_owned),
             host: Some(self.host.clone()),
-            device_owner: mark::DEVICE_OWNER.to_owned(),
+            device_owner: self.device_owner().to_owned(),
             device_id: wanted.key.to_owned(),
             security_groups: named.security_groups,
             qos_policy_id: named.qos_policy,
@@ -101,8 +128,9 @@ impl Plugin {
         let ids = self.named(wanted.options).await?;
         let change = PortChange {
             device_id: wanted.key.to_owned(),
-            device_owner: mark::DEVICE_OWNER.to_owned(),
+            device_owner: self.device_owner().to_owned(),
             host: Some(self.host.clone()),
+            mac_address: wanted.mac.filter(|m| *m != port.mac_address).map(str::to_owned),
             ..change(wanted.options, ids)
         };
         let port: Port = self.cloud.update(&port.id, &change).await.map_err(Error::cloud(doing()))?;
@@ -126,10 +154,13 @@ impl Plugin {
     }
 
     /// Gives an endpoint's port back: one that was made goes, one that was there before is free again.
-    pub(crate) async fn return_port(&self, endpoint: &Endpoint) -> Result<(), Error> {
+    pub(crate) async fn return_port(&self, key: &str, endpoint: &Endpoint) -> Result<(), Error> {
         let doing = Error::cloud(format!("giving back port {}", endpoint.port));
         if !endpoint.adopted {
             return self.cloud.delete::<Port>(&endpoint.port).await.map(drop).map_err(doing);
+        }
+        if self.kuryr {
+            return self.free_kuryr_port(key, endpoint).await;
         }
         let free = json!({"device_id": "", "device_owner": "", "binding:host_id": ""});
         match self.cloud.update::<Port>(&endpoint.port, &free).await {
@@ -155,8 +186,11 @@ impl Plugin {
 
     /// The endpoint that a port is.
     pub(crate) fn endpoint(&self, network: &str, port: Port, options: EndpointOptions) -> Endpoint {
+        let adopted = self.kuryr && port.tags.iter().any(|t| t == words::EXISTING_PORT);
         Endpoint {
             network: network.to_owned(),
+            unnamed: false,
+            keeps_device: adopted && !words::is_dockers(&port.device_id),
             link: port.id.clone(),
             port: port.id,
             mac: port.mac_address,
@@ -169,7 +203,7 @@ impl Plugin {
             options,
             floating_ip: None,
             forwardings: Vec::new(),
-            adopted: false,
+            adopted,
         }
     }
 }

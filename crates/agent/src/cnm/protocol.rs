@@ -75,6 +75,8 @@ pub(crate) struct Interface {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct OfEndpoint {
+    #[serde(rename = "NetworkID")]
+    pub(crate) network: String,
     #[serde(rename = "EndpointID")]
     pub(crate) endpoint: String,
     #[serde(deserialize_with = "null")]

@@ -5,6 +5,8 @@
 //! | a port of this plugin's that is no endpoint's | unplugged and removed |
 //! | a floating IP that was made for an endpoint that is gone | removed |
 //! | a network that was made for a Docker network that is gone | removed, with its router |
+//! | a port of a pool whose Docker network is gone, or that is gone itself | given back |
+//! | a subnet pool that was made in kuryr's place and is no network's | removed |
 //! | a link on the switch, or a veth, of no port | removed |
 //! | a container whose port is gone from the cloud | gets one with the same addresses, plugged in its place |
 //! | a container whose link is on no bridge any more | is plugged again |
@@ -12,15 +14,17 @@
 //! What is being made at this moment looks like what nobody needs. So all of this is done only to what was
 //! seen so in every pass for as long as Docker could still come back to it.
 
+use super::kuryr::words::EXISTING_PORT;
 use super::ledger::Endpoint;
+use super::pool::filling;
 use super::ports::{Wanted, short};
+use super::protocol::DeleteNetwork;
 use super::wiring::Found;
 use super::{Error, Plugin, mark};
 use crate::error::chain;
 use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
-use stackyard_openstack::{FixedIp, FloatingIp, Network, Port};
+use stackyard_openstack::{FixedIp, FloatingIp, Network, Port, SubnetPool};
 use stackyard_platform::docker::Docker;
-use stackyard_wire::binding::devices;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -34,19 +38,28 @@ pub(crate) struct View {
     pub(crate) endpoints: HashMap<String, (String, String)>,
 }
 
+fn unanswered(error: &dyn std::error::Error) -> Error {
+    Error::Docker { doing: "its networks", said: chain(error) }
+}
+
 impl View {
-    async fn of(driver: &str) -> Result<Self, Error> {
-        let failed = |said: String| Error::Docker { doing: "its networks", said };
-        let docker = Docker::connect().await.map_err(|e| failed(chain(&e)))?;
+    /// Ids of a driver's networks.
+    pub(crate) async fn networks_of(driver: &str) -> Result<Vec<String>, Error> {
+        let docker = Docker::connect().await.map_err(|e| unanswered(&e))?;
         let filter = HashMap::from([("driver".to_owned(), vec![driver.to_owned()])]);
         let options = ListNetworksOptionsBuilder::new().filters(&filter).build();
+        let networks = docker.api().list_networks(Some(options)).await.map_err(|e| unanswered(&e))?;
+        Ok(networks.into_iter().filter_map(|n| n.id).collect())
+    }
+
+    async fn of(driver: &str) -> Result<Self, Error> {
+        let docker = Docker::connect().await.map_err(|e| unanswered(&e))?;
         let mut view = Self::default();
-        for network in docker.api().list_networks(Some(options)).await.map_err(|e| failed(chain(&e)))? {
-            let Some(id) = network.id else { continue };
+        for id in Self::networks_of(driver).await? {
             let inspected = docker.api().inspect_network(&id, None::<InspectNetworkOptions>).await;
             let inspected = match inspected {
                 Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => continue,
-                other => other.map_err(|e| failed(chain(&e)))?,
+                other => other.map_err(|e| unanswered(&e))?,
             };
             for endpoint in inspected.containers.unwrap_or_default().into_values() {
                 let mac = endpoint.mac_address.unwrap_or_default();
@@ -61,7 +74,7 @@ impl View {
     /// before there was one.
     fn has(&self, port: &Port, network: &str) -> bool {
         self.endpoints.contains_key(&port.device_id)
-            || self.endpoints.values().any(|(n, mac)| n == network && *mac == port.mac_address)
+            || self.endpoints.values().any(|(n, mac)| (n == network || network.is_empty()) && *mac == port.mac_address)
     }
 }
 
@@ -109,10 +122,24 @@ pub(crate) async fn keep(plugin: &Plugin, every: Duration) {
 
 impl Plugin {
     async fn look_and_mend(&self, suspects: &mut Suspects, grace: Duration) -> Result<(), Error> {
+        if self.kuryr {
+            self.take_over(&View::of(&self.name).await?).await?;
+        }
         let cloud = self.look_at_cloud().await?;
         // After the cloud: what is made meanwhile is in Docker and not in the cloud, and so only suspected.
         let view = View::of(&self.name).await?;
         self.mend(&cloud, &view, suspects, grace).await;
+        Ok(())
+    }
+
+    /// Looks endpoints up that Docker has and that the ledger does not know: kuryr's.
+    pub(crate) async fn take_over(&self, view: &View) -> Result<(), Error> {
+        for (id, (network, _)) in &view.endpoints {
+            if let Some(_turn) = self.turns.try_take(id) {
+                self.network(network).await?;
+                self.endpoint_of(network, id).await?;
+            }
+        }
         Ok(())
     }
 
@@ -121,15 +148,17 @@ impl Plugin {
         let failed = || Error::cloud("listing what this plugin has in the cloud");
         let place = self.place();
         let known: HashSet<String> = self.ledger.endpoints.all().into_values().map(|e| e.port).collect();
-        let query = [("device_owner", mark::DEVICE_OWNER), ("binding:host_id", self.host.as_str())];
+        let query = [("device_owner", self.device_owner()), ("binding:host_id", self.host.as_str())];
         let mut ports: Vec<Port> = self.cloud.list(&query).await.map_err(failed())?;
-        ports.retain(|p| mark::network(&place, &p.description).is_some() || known.contains(&p.id));
+        let is_taken = |p: &Port| self.kuryr && p.tags.iter().any(|t| t == EXISTING_PORT);
+        ports.retain(|p| mark::network(&place, &p.description).is_some() || known.contains(&p.id) || is_taken(p));
         let project = self.cloud.project_id().await.map_err(failed())?;
         let mut floating_ips: Vec<FloatingIp> = self.cloud.list(&[("project_id", &project)]).await.map_err(failed())?;
         floating_ips.retain(|f| mark::endpoint(&place, &f.description).is_some());
         let mut networks: Vec<Network> = self.cloud.list(&[("project_id", &project)]).await.map_err(failed())?;
         networks.retain(|n| mark::network(&place, &n.description).is_some());
-        Ok(InCloud { ports, floating_ips, networks })
+        let pools = self.stray_pools().await?;
+        Ok(InCloud { ports, floating_ips, networks, pools })
     }
 
     /// One pass. What cannot be mended now is told, and tried again in the next.
@@ -139,6 +168,12 @@ impl Plugin {
         self.remove_ports(cloud, view, &endpoints, suspects, grace).await;
         self.remove_floating_ips(cloud, view, suspects, grace).await;
         self.remove_networks(cloud, view, suspects, grace).await;
+        for pool in &cloud.pools {
+            if suspects.lasts(format!("subnet pool {}", pool.id), grace) {
+                let removed = self.release_kuryr_pool(&pool.id).await;
+                self.tell(format!("subnet pool {} is no network's", pool.name), removed);
+            }
+        }
         match self.wiring.plugged().await {
             Ok(found) => {
                 self.remove_links(&found, cloud, &endpoints, suspects, grace).await;
@@ -158,7 +193,17 @@ impl Plugin {
         grace: Duration,
     ) {
         let place = self.place();
-        for port in &cloud.ports {
+        let spares = self.ledger.spares.all();
+        for (port, spare) in &spares {
+            let network = &spare.endpoint.network;
+            let is_well = view.networks.contains(network) && cloud.ports.iter().any(|p| p.id == *port);
+            if is_well || !suspects.lasts(format!("spare {port}"), grace) {
+                continue;
+            }
+            let Some(_turn) = self.turns.try_take(&filling(network)) else { continue };
+            self.tell(format!("port {port} waits for no container any more"), self.give_back(port).await);
+        }
+        for port in cloud.ports.iter().filter(|p| !spares.contains_key(&p.id)) {
             let record = endpoints.iter().find(|(_, e)| e.port == port.id);
             let network = mark::network(&place, &port.description).or(record.map(|(_, e)| e.network.as_str()));
             let network = network.unwrap_or_default();
@@ -209,6 +254,16 @@ impl Plugin {
             let removed = removed.and_then(|()| self.ledger.networks.remove(docker));
             self.tell(format!("network {:?} is no network of Docker's any more", network.name), removed);
         }
+        // Those on existing networks: their ports that are ready, and what kuryr has put there. And records of
+        // networks that are gone already.
+        for (id, network) in self.ledger.networks.all() {
+            let marked = network.made && cloud.networks.iter().any(|n| n.id == network.neutron);
+            let gone = !marked && !view.networks.contains(&id);
+            if gone && suspects.lasts(format!("network record {id}"), grace) {
+                let removed = self.delete_network(DeleteNetwork { network: id.clone() }).await.map(drop);
+                self.tell(format!("Docker network {} is gone", short(&id)), removed);
+            }
+        }
     }
 
     async fn remove_links(
@@ -219,8 +274,10 @@ impl Plugin {
         suspects: &mut Suspects,
         grace: Duration,
     ) {
+        let spares = self.ledger.spares.all();
         let links = endpoints.values().map(|e| e.link.as_str()).chain(cloud.ports.iter().map(|p| p.id.as_str()));
-        let known: HashSet<String> = links.map(|link| devices(link).0).collect();
+        let links = links.chain(spares.keys().map(String::as_str));
+        let known: HashSet<String> = links.map(|link| self.devices(link).0).collect();
         for link in found.iter().filter(|f| !known.contains(&f.device)) {
             if suspects.lasts(format!("link {}", link.device), grace) {
                 let removed = self.wiring.remove(link).await;
@@ -242,7 +299,7 @@ impl Plugin {
         for (key, endpoint) in endpoints.iter().filter(|(key, _)| view.endpoints.contains_key(*key)) {
             let Some(network) = self.ledger.networks.get(&endpoint.network) else { continue };
             let has_port = cloud.ports.iter().any(|p| p.id == endpoint.port);
-            let host_end = devices(&endpoint.link).0;
+            let host_end = self.devices(&endpoint.link).0;
             let is_plugged = found.iter().any(|f| f.device == host_end && f.port.as_ref() == Some(&endpoint.port));
             let lasts = (!has_port && suspects.lasts(format!("lost port of {key}"), grace))
                 || (!is_plugged && suspects.lasts(format!("lost link of {key}"), grace));
@@ -304,4 +361,6 @@ pub(crate) struct InCloud {
     pub(crate) ports: Vec<Port>,
     pub(crate) floating_ips: Vec<FloatingIp>,
     pub(crate) networks: Vec<Network>,
+    /// Those that are no network's.
+    pub(crate) pools: Vec<SubnetPool>,
 }

@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use stackyard_fake::{Fake, Fault};
 use stackyard_openstack::{Cloud, CloudConfig, CloudEntry, Options, RetryPolicy};
-use stackyard_wire::binding::{self, devices};
+use stackyard_wire::binding::{self, Naming};
 use stackyard_wire::{Ovsdb, Remote, Switch};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -22,7 +22,7 @@ use std::time::Duration;
 /// A host without a switch: links by name, with the port that each is for. What Neutron could not bind is
 /// refused by the real factory of drivers.
 #[derive(Clone, Default)]
-struct Paper(Arc<Mutex<BTreeMap<String, String>>>);
+pub(super) struct Paper(pub(super) Arc<Mutex<BTreeMap<String, String>>>);
 
 impl Paper {
     fn set(&self, endpoint: &Endpoint) -> Result<(), Error> {
@@ -61,17 +61,21 @@ impl Wiring for Paper {
 }
 
 /// A cloud, a host, and a plugin that can be killed.
-struct Ground {
-    fake: Fake,
+pub(super) struct Ground {
+    pub(super) fake: Fake,
     dir: tempfile::TempDir,
-    paper: Paper,
-    plugin: Plugin,
+    pub(super) paper: Paper,
+    pub(super) plugin: Plugin,
+}
+
+fn devices(link: &str) -> (String, String) {
+    Naming::Stackyard.devices(link)
 }
 
 const MAC: &str = "02:42:0a:00:00:07";
 
 impl Ground {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         Self::on_host("node-1").await
     }
 
@@ -83,17 +87,31 @@ impl Ground {
         Self { fake, dir, paper, plugin }
     }
 
+    /// The same in kuryr's place.
+    pub(super) async fn in_place_of_kuryr() -> Self {
+        let mut ground = Self::new().await;
+        ground.plugin.kuryr = true;
+        ground
+    }
+
+    /// Starts again in kuryr's place, knowing nothing.
+    pub(super) async fn forget(&mut self) {
+        self.dir = tempfile::tempdir().unwrap();
+        self.restart().await;
+        self.plugin.kuryr = true;
+    }
+
     /// Kills the plugin and starts it again: what it had in memory is gone.
-    async fn restart(&mut self) {
+    pub(super) async fn restart(&mut self) {
         self.plugin = start(&self.fake, self.dir.path(), &self.paper, "node-1").await;
     }
 
-    async fn try_call(&self, method: &str, body: Value) -> Result<Value, String> {
+    pub(super) async fn try_call(&self, method: &str, body: Value) -> Result<Value, String> {
         let answer = plugin::call(&self.plugin, method, body.to_string().as_bytes()).await;
         answer.map(|a| a.expect("a method that there is")).map_err(|e| crate::error::chain(&e))
     }
 
-    async fn call(&self, method: &str, body: Value) -> Value {
+    pub(super) async fn call(&self, method: &str, body: Value) -> Value {
         self.try_call(method, body).await.unwrap()
     }
 
@@ -138,18 +156,18 @@ impl Ground {
     }
 
     /// Methods and paths of requests since the last time.
-    fn requests(&self) -> Vec<String> {
+    pub(super) fn requests(&self) -> Vec<String> {
         let seen = self.fake.seen();
         self.fake.fail(|_, _| None);
         seen.iter().map(|s| format!("{} {}", s.method, s.path.trim_start_matches("/network/v2.0"))).collect()
     }
 
-    async fn pass(&self, view: &View, suspects: &mut Suspects) {
+    pub(super) async fn pass(&self, view: &View, suspects: &mut Suspects) {
         let cloud = self.plugin.look_at_cloud().await.unwrap();
         self.plugin.mend(&cloud, view, suspects, Duration::ZERO).await;
     }
 
-    fn ports(&self) -> usize {
+    pub(super) fn ports(&self) -> usize {
         // The network's router has one, too.
         self.fake.world().left().iter().filter(|l| l.starts_with("ports/")).count()
     }
@@ -170,6 +188,11 @@ async fn start(fake: &Fake, dir: &std::path::Path, paper: &Paper, host: &str) ->
     let cloud = Cloud::connect(config, Options { retry, ..Options::default() }).await.unwrap();
     Plugin {
         name: "stackyard".to_owned(),
+        kuryr: false,
+        tags: tokio::sync::OnceCell::new(),
+        pool: super::PoolSize::default(),
+        pools: super::pool::Pools::default(),
+        started: tokio::time::Instant::now(),
         host: host.to_owned(),
         cloud,
         wiring: Box::new(paper.clone()),
@@ -181,9 +204,10 @@ async fn start(fake: &Fake, dir: &std::path::Path, paper: &Paper, host: &str) ->
     }
 }
 
-fn view(endpoints: &[(&str, &str, &str)]) -> View {
+pub(super) fn view(endpoints: &[(&str, &str, &str)]) -> View {
+    let own = ["n1", "n2"].into_iter().chain(endpoints.iter().map(|(_, n, _)| *n));
     View {
-        networks: ["n1".to_owned(), "n2".to_owned()].into(),
+        networks: own.map(str::to_owned).collect(),
         endpoints: endpoints.iter().map(|(e, n, m)| ((*e).to_owned(), ((*n).to_owned(), (*m).to_owned()))).collect(),
     }
 }
@@ -453,4 +477,163 @@ async fn a_network_that_cannot_be_made_wholly_is_taken_back() {
     assert_eq!(ground.fake.world().left(), Vec::<String>::new());
     let none = json!({"NetworkID": "n1", "Options": {}, "IPv4Data": [{"Pool": "0.0.0.0/0"}]});
     assert!(ground.try_call("NetworkDriver.CreateNetwork", none).await.unwrap_err().contains("-o network=NAME"));
+}
+
+/// Docker's calls for a container on the network with both IP versions, until it runs; its MAC address.
+async fn run_container(ground: &Ground, pools: &(String, String), endpoint: &str) -> String {
+    let ask = |pool: &str| json!({"PoolID": pool, "Address": "", "Options": {}});
+    let v4 = ground.call("IpamDriver.RequestAddress", ask(&pools.0)).await["Address"].clone();
+    let v6 = ground.call("IpamDriver.RequestAddress", ask(&pools.1)).await["Address"].clone();
+    let interface = json!({"Address": v4, "AddressIPv6": v6});
+    let of = json!({"NetworkID": "n2", "EndpointID": endpoint, "Interface": interface, "Options": {}});
+    let made = ground.call("NetworkDriver.CreateEndpoint", of.clone()).await;
+    ground.call("NetworkDriver.Join", json!({"NetworkID": "n2", "EndpointID": endpoint, "SandboxKey": "/x"})).await;
+    made["Interface"]["MacAddress"].as_str().expect("the port's").to_owned()
+}
+
+#[tokio::test]
+async fn without_mac_addresses_calls_of_one_endpoint_are_told_by_their_order() {
+    let ground = Ground::new().await;
+    let pools = ground.dual_network().await;
+    ground.requests();
+    run_container(&ground, &pools, "e1").await;
+    run_container(&ground, &pools, "e2").await;
+    assert_eq!(ground.requests(), ["POST /ports", "POST /ports"]);
+    let ends = ground.plugin.ledger.endpoints.all();
+    assert_eq!(ends.keys().collect::<Vec<_>>(), ["e1", "e2"]);
+    assert_ne!(ends["e1"].port, ends["e2"].port);
+    // One that fails after its first address, and is told so; then one with an address of its own.
+    let ask = json!({"PoolID": pools.0, "Address": "", "Options": {}});
+    let given = ground.call("IpamDriver.RequestAddress", ask).await["Address"].clone();
+    let address = given.as_str().unwrap().split('/').next().unwrap();
+    ground.call("IpamDriver.ReleaseAddress", json!({"PoolID": pools.0, "Address": address})).await;
+    ground.requests();
+    let ask = json!({"PoolID": pools.0, "Address": "10.6.0.99", "Options": {}});
+    ground.call("IpamDriver.RequestAddress", ask).await;
+    let ask = json!({"PoolID": pools.1, "Address": "", "Options": {}});
+    let v6 = ground.call("IpamDriver.RequestAddress", ask).await["Address"].clone();
+    // `--mac-address` is known last: the port is made anew.
+    let interface = json!({"Address": "10.6.0.99/24", "AddressIPv6": v6, "MacAddress": MAC});
+    let of = json!({"NetworkID": "n2", "EndpointID": "e3", "Interface": interface, "Options": {}});
+    assert_eq!(ground.call("NetworkDriver.CreateEndpoint", of).await, json!({"Interface": {}}));
+    let third = ground.plugin.ledger.endpoints.get("e3").unwrap();
+    assert!(third.mac == MAC && third.has("10.6.0.99".parse().unwrap()));
+    assert_eq!(ground.ports(), 3);
+}
+
+#[tokio::test]
+async fn ports_that_are_ready_cost_no_request() {
+    let mut ground = Ground::new().await;
+    ground.plugin.pool = "2-3".parse().unwrap();
+    let pools = ground.dual_network().await;
+    let before = ground.fake.world().left();
+    ground.requests();
+    ground.plugin.tend().await.unwrap();
+    assert_eq!(ground.requests(), ["POST /ports"], "three at once");
+    assert_eq!(ground.ports(), 3);
+    assert_eq!(ground.paper.0.lock().unwrap().len(), 3, "plugged");
+    let seen = view(&[]);
+    ground.pass(&seen, &mut Suspects::default()).await;
+    assert_eq!(ground.ports(), 3, "they belong here");
+
+    ground.requests();
+    let mac = run_container(&ground, &pools, "e1").await;
+    assert_eq!(ground.requests(), Vec::<String>::new(), "not one before it runs");
+    let (port, ready) = (ground.plugin.ledger.endpoints.get("e1").unwrap().port, ground.plugin.ledger.spares.all());
+    assert!(ready.len() == 2 && !ready.contains_key(&port));
+    // Killed before the port was told whose it is: it is the container's by its MAC address.
+    ground.restart().await;
+    ground.plugin.pool = "2-3".parse().unwrap();
+    let seen = view(&[("e1", "n2", &mac)]);
+    ground.pass(&seen, &mut Suspects::default()).await;
+    assert_eq!(ground.ports(), 3);
+    ground.requests();
+    ground.plugin.tend().await.unwrap();
+    assert_eq!(ground.requests(), ["POST /ports".to_owned(), format!("PUT /ports/{port}")], "one more, and its name");
+    let named: stackyard_openstack::Port = ground.plugin.cloud.get(&port).await.unwrap();
+    assert_eq!(named.device_id, "e1");
+
+    // Own addresses and a name in DNS need a port of their own; options that only change one change one.
+    ground.requests();
+    let interface = json!({"Address": "10.6.0.200/24"});
+    let of = json!({"NetworkID": "n2", "EndpointID": "e2", "Interface": interface, "Options": {}});
+    ground.call("NetworkDriver.CreateEndpoint", of).await;
+    assert_eq!(ground.requests(), ["POST /ports"]);
+    for id in ["e1", "e2"] {
+        ground.call("NetworkDriver.DeleteEndpoint", json!({"NetworkID": "n2", "EndpointID": id})).await;
+    }
+    ground.call("NetworkDriver.DeleteNetwork", json!({"NetworkID": "n2"})).await;
+    assert_eq!(ground.fake.world().left(), Vec::<String>::new(), "with the network all of them: {before:?}");
+    assert!(ground.paper.0.lock().unwrap().is_empty() && ground.plugin.ledger.spares.all().is_empty());
+}
+
+#[tokio::test]
+async fn a_pool_is_filled_for_what_endpoints_ask_for() {
+    let mut ground = Ground::new().await;
+    ground.network().await;
+    ground.plugin.pool = "1".parse().unwrap();
+    ground.plugin.tend().await.unwrap();
+    let none = json!({"security-groups": ""});
+    ground.attach("e1", none.clone()).await;
+    assert_eq!(ground.plugin.ledger.spares.all().len(), 1, "it has other groups");
+    ground.plugin.tend().await.unwrap();
+    assert_eq!(ground.plugin.ledger.spares.all().len(), 2);
+    ground.requests();
+    let answer = ground.attach("e2", none).await;
+    assert!(answer["Interface"]["MacAddress"].is_string());
+    ground.attach("e3", json!({})).await;
+    assert_eq!(ground.requests(), Vec::<String>::new());
+    ground.attach("e4", json!({})).await;
+    assert_eq!(ground.requests(), ["POST /ports"], "an empty pool is no pool");
+}
+
+/// Wherever a plugin is killed while it fills a pool or gives it back, the next one finds its ports.
+#[tokio::test]
+async fn killed_while_a_pool_is_filled_nothing_is_left() {
+    for at in 0..4 {
+        let mut ground = Ground::new().await;
+        let _pools = ground.dual_network().await;
+        let before = ground.fake.world().left();
+        ground.plugin.pool = "3".parse().unwrap();
+        // The answer is lost, or all is there but the network is not Docker's any more.
+        if at == 0 {
+            ground.fake.fail(|_, seen| (seen.method == "POST").then_some(Fault::AnswerLost));
+            ground.plugin.tend().await.unwrap_err();
+            ground.requests();
+        } else {
+            ground.plugin.tend().await.unwrap();
+        }
+        if at == 1 {
+            // Before the ports were written down.
+            std::fs::remove_dir_all(ground.dir.path().join("spares")).unwrap();
+        }
+        if at == 2 {
+            // Before they were plugged.
+            ground.paper.0.lock().unwrap().clear();
+        }
+        ground.restart().await;
+        if at == 2 {
+            ground.plugin.pool = "3".parse().unwrap();
+            let mut spares = ground.plugin.ledger.spares.all();
+            let (port, spare) = spares.pop_first().unwrap();
+            ground.plugin.ledger.spares.put(&port, &super::ledger::Spare { ready: false, ..spare }).unwrap();
+            ground.plugin.tend().await.unwrap();
+            assert!(ground.plugin.ledger.spares.all().values().all(|s| s.ready));
+            assert_eq!(ground.ports(), 3);
+        }
+        let mut nothing = view(&[]);
+        if at > 1 {
+            nothing.networks.clear();
+        }
+        let mut suspects = Suspects::default();
+        ground.pass(&nothing, &mut suspects).await;
+        if at > 1 {
+            // The network goes in the same pass, and after its ports in the next.
+            ground.pass(&nothing, &mut suspects).await;
+            assert_eq!(ground.fake.world().left(), Vec::<String>::new(), "killed at {at}");
+        } else {
+            assert_eq!(ground.fake.world().left(), before, "killed at {at}");
+        }
+        assert!(ground.paper.0.lock().unwrap().is_empty(), "killed at {at}");
+    }
 }

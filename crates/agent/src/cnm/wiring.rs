@@ -3,12 +3,15 @@
 use super::Error;
 use super::ledger::Endpoint;
 use futures_util::future::BoxFuture;
-use stackyard_wire::binding::{self, Plug};
+use stackyard_wire::binding::{self, Naming, Plug};
 use stackyard_wire::{Switch, link};
 use std::time::Duration;
 
 /// Longest time for the local controller to wire a port.
 const WIRED_WITHIN: Duration = Duration::from_secs(30);
+
+/// By what kuryr finds a port that it unplugs (kuryr-lib 3.5.0, `libexec/kuryr/ovs`, `ovs_unbind_port`).
+const KURYRS: [(&str, &str); 1] = [("owner", "kuryr")];
 
 /// Plugs ports on this host.
 pub(crate) trait Wiring: Send + Sync {
@@ -40,11 +43,12 @@ pub(crate) struct Local {
     switch: Switch,
     /// By what the switch knows this plugin's ports.
     owner: String,
+    naming: Naming,
 }
 
 impl Local {
-    pub(crate) fn new(switch: Switch, owner: String) -> Self {
-        Self { switch, owner }
+    pub(crate) fn new(switch: Switch, owner: String, naming: Naming) -> Self {
+        Self { switch, owner, naming }
     }
 
     /// Does something with an endpoint's driver on a thread that may block.
@@ -56,11 +60,13 @@ impl Local {
         work: impl FnOnce(&dyn binding::Driver, &Plug<'_>) -> Result<T, stackyard_wire::Error> + Send + 'static,
     ) -> BoxFuture<'_, Result<T, Error>> {
         let (switch, owner, endpoint) = (self.switch.clone(), self.owner.clone(), endpoint.clone());
+        let (host, container) = self.naming.devices(&endpoint.link);
+        let ids: &[_] = if self.naming == Naming::Kuryr { &KURYRS } else { &[] };
         let doing = format!("{doing} port {} (MAC address {})", endpoint.port, endpoint.mac);
         blocking(doing, move || {
-            let Endpoint { link, port, mac, vif, .. } = &endpoint;
+            let Endpoint { port, mac, vif, .. } = &endpoint;
             let driver = binding::driver(vif, &switch)?;
-            work(&*driver, &Plug { link, port, mac, mtu, owner: &owner })
+            work(&*driver, &Plug { host: &host, container: &container, port, mac, mtu, owner: &owner, ids })
         })
     }
 }
@@ -75,29 +81,32 @@ impl Wiring for Local {
     }
 
     fn ready(&self, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>> {
-        self.with("use", endpoint, 0, |driver, plug| driver.wait_ready(plug.link, plug.port, WIRED_WITHIN))
+        self.with("use", endpoint, 0, |driver, plug| driver.wait_ready(plug.host, plug.port, WIRED_WITHIN))
     }
 
     fn unplug(&self, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>> {
         let (switch, endpoint) = (self.switch.clone(), endpoint.clone());
+        let (host, _) = self.naming.devices(&endpoint.link);
         blocking(format!("unplug port {}", endpoint.port), move || match binding::driver(&endpoint.vif, &switch) {
-            Ok(driver) => driver.unplug(&endpoint.link),
+            Ok(driver) => driver.unplug(&host),
             // What no driver takes was never plugged.
             Err(_) => Ok(()),
         })
     }
 
     fn plugged(&self) -> BoxFuture<'_, Result<Vec<Found>, Error>> {
-        let (switch, owner) = (self.switch.clone(), self.owner.clone());
+        let (switch, owner, naming) = (self.switch.clone(), self.owner.clone(), self.naming);
         blocking("look up what is plugged".to_owned(), move || {
             let on_switch = switch.owned(&owner)?;
             let mut found: Vec<Found> =
                 on_switch.into_iter().map(|p| Found { device: p.device, port: Some(p.port) }).collect();
             // Those that a killed plugin made and did not get onto the switch.
-            for link in link::list()? {
-                let ours = link.veth && binding::link_of(&link.name).is_some();
-                if ours && found.iter().all(|f| f.device != link.name) && !switch.has(&link.name)? {
-                    found.push(Found { device: link.name, port: None });
+            for link in link::list()?.into_iter().filter(|l| l.veth) {
+                // By the container's end, if the host's could be somebody else's.
+                let host_end = naming.host_of(&link.name).or(naming.is_host_end(&link.name).then_some(link.name));
+                let Some(device) = host_end.filter(|d| found.iter().all(|f| f.device != *d)) else { continue };
+                if !switch.has(&device)? {
+                    found.push(Found { device, port: None });
                 }
             }
             Ok(found)

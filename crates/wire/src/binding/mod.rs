@@ -21,8 +21,10 @@ pub struct Vif {
 /// A port to plug.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plug<'a> {
-    /// What its links are named after: the port's id, or that of the port whose place it has taken.
-    pub link: &'a str,
+    /// Name of the host's end, from [`Naming::devices`].
+    pub host: &'a str,
+    /// Name of the container's end.
+    pub container: &'a str,
     /// The port's id.
     pub port: &'a str,
     /// Its MAC address.
@@ -31,6 +33,8 @@ pub struct Plug<'a> {
     pub mtu: u32,
     /// Who plugs it, for [`Switch::owned`].
     pub owner: &'a str,
+    /// Further `external_ids` of the switch's port.
+    pub ids: &'a [(&'a str, &'a str)],
 }
 
 /// Plugs one kind of port. All of it is idempotent.
@@ -51,13 +55,13 @@ pub trait Driver: Send + Sync {
     ///
     /// # Errors
     /// [`Error::NotReady`] after `limit`.
-    fn wait_ready(&self, link: &str, port: &str, limit: Duration) -> Result<(), Error>;
+    fn wait_ready(&self, host: &str, port: &str, limit: Duration) -> Result<(), Error>;
 
     /// Removes all that [`Driver::plug`] made, wherever the container's end is by now.
     ///
     /// # Errors
     /// Those of the switch and the kernel.
-    fn unplug(&self, link: &str) -> Result<(), Error>;
+    fn unplug(&self, host: &str) -> Result<(), Error>;
 }
 
 /// The driver for a port.
@@ -89,18 +93,41 @@ pub fn driver(vif: &Vif, switch: &Switch) -> Result<Box<dyn Driver>, Error> {
     }
 }
 
-/// Names of a port's links: the host's end and the container's. Both have 13 characters; the kernel takes 15.
-pub fn devices(link: &str) -> (String, String) {
-    let short: String = link.chars().take(11).collect();
-    (format!("{HOST}{short}"), format!("sc{short}"))
+/// How links are named: a prefix, and the first 11 characters of the port's id. The kernel takes 15.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// Stackyard's own.
+    Stackyard,
+    /// That of kuryr-lib (3.5.0, `kuryr/lib/binding/drivers/utils.py`, `get_veth_pair_names`), so that either
+    /// finds what the other has plugged.
+    Kuryr,
 }
 
-/// How names of hosts' ends begin.
-const HOST: &str = "sy";
+impl Naming {
+    fn prefixes(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Stackyard => ("sy", "sc"),
+            Self::Kuryr => ("tap", "t_c"),
+        }
+    }
 
-/// The beginning of what a host's end is named after.
-pub fn link_of(device: &str) -> Option<&str> {
-    device.strip_prefix(HOST).filter(|id| id.len() == 11)
+    /// Names of the host's end and of the container's, of the links that are named after `id`.
+    pub fn devices(self, id: &str) -> (String, String) {
+        let short: String = id.chars().take(11).collect();
+        let (host, container) = self.prefixes();
+        (format!("{host}{short}"), format!("{container}{short}"))
+    }
+
+    /// The name of the host's end whose other end has this name, if it is one.
+    pub fn host_of(self, container: &str) -> Option<String> {
+        let (host, prefix) = self.prefixes();
+        container.strip_prefix(prefix).filter(|id| id.len() == 11).map(|id| format!("{host}{id}"))
+    }
+
+    /// Whether that is the name of a host's end. Others name links `tap` as well.
+    pub fn is_host_end(self, device: &str) -> bool {
+        self == Self::Stackyard && device.strip_prefix("sy").is_some_and(|id| id.len() == 11)
+    }
 }
 
 #[cfg(test)]
@@ -134,9 +161,14 @@ mod tests {
 
     #[test]
     fn names_fit_the_kernel() {
-        let (host, container) = devices("0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9");
+        let id = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9";
+        let (host, container) = Naming::Stackyard.devices(id);
         assert_eq!((host.as_str(), container.as_str()), ("sy0a1b2c3d-4e", "sc0a1b2c3d-4e"));
-        assert_eq!(link_of(&host), Some("0a1b2c3d-4e"));
-        assert_eq!(link_of("sync0"), None);
+        assert_eq!(Naming::Stackyard.host_of(&container).as_deref(), Some("sy0a1b2c3d-4e"));
+        assert!(Naming::Stackyard.is_host_end(&host) && !Naming::Stackyard.is_host_end("sync0"));
+        let (host, container) = Naming::Kuryr.devices(id);
+        assert_eq!((host.as_str(), container.as_str()), ("tap0a1b2c3d-4e", "t_c0a1b2c3d-4e"));
+        assert_eq!(Naming::Kuryr.host_of(&container).as_deref(), Some("tap0a1b2c3d-4e"));
+        assert!(!Naming::Kuryr.is_host_end(&host), "it may be a server's");
     }
 }

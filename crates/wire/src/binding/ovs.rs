@@ -1,6 +1,6 @@
 //! Ports on Open vSwitch, plugged plainly: OVN, and Neutron's agent with the firewall driver `openvswitch`.
 
-use super::{Driver, Plug, devices};
+use super::{Driver, Plug};
 use crate::link::{self, Veth};
 use crate::{Datapath, Error, Switch, SwitchPort, disable_checksum_offload};
 use std::time::Duration;
@@ -18,40 +18,38 @@ impl Ovs {
 }
 
 impl Ovs {
-    fn add(&self, device: &str, plug: &Plug<'_>) -> Result<(), Error> {
-        let port = SwitchPort { bridge: &self.bridge, device, port: plug.port, mac: plug.mac, owner: plug.owner };
+    fn add(&self, plug: &Plug<'_>) -> Result<(), Error> {
+        let Plug { host: device, port, mac, owner, ids, .. } = *plug;
+        let port = SwitchPort { bridge: &self.bridge, device, port, mac, owner, ids };
         self.switch.add(&port)
     }
 }
 
 impl Driver for Ovs {
     fn plug(&self, plug: &Plug<'_>) -> Result<(), Error> {
-        let (host, container) = devices(plug.link);
         let datapath = self.switch.datapath(&self.bridge)?;
-        link::ensure_veth(&Veth { host: &host, container: &container, mtu: plug.mtu })?;
+        link::ensure_veth(&Veth { host: plug.host, container: plug.container, mtu: plug.mtu })?;
         if datapath == Datapath::UserSpace {
             // Stays with the link when it moves into the container's namespace.
-            disable_checksum_offload(&container)?;
+            disable_checksum_offload(plug.container)?;
         }
-        self.add(&host, plug)
+        self.add(plug)
     }
 
     fn rewire(&self, plug: &Plug<'_>) -> Result<bool, Error> {
-        let (host, _) = devices(plug.link);
-        if link::get(&host)?.is_none() {
+        if link::get(plug.host)?.is_none() {
             return Ok(false);
         }
-        self.add(&host, plug)?;
+        self.add(plug)?;
         Ok(true)
     }
 
-    fn wait_ready(&self, link: &str, port: &str, limit: Duration) -> Result<(), Error> {
-        self.switch.wait_wired(self.switch.controller()?, &devices(link).0, port, limit)
+    fn wait_ready(&self, host: &str, port: &str, limit: Duration) -> Result<(), Error> {
+        self.switch.wait_wired(self.switch.controller()?, host, port, limit)
     }
 
-    fn unplug(&self, link: &str) -> Result<(), Error> {
-        let (host, _) = devices(link);
-        self.switch.remove(&host)?;
-        link::delete(&host).map(drop)
+    fn unplug(&self, host: &str) -> Result<(), Error> {
+        self.switch.remove(host)?;
+        link::delete(host).map(drop)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::yard::CloudArgs;
 use super::super::{Context, End};
-use stackyard_agent::cnm::{self, PLUGINS};
+use stackyard_agent::cnm::{self, PLUGINS, PoolSize};
 use stackyard_wire::Remote;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,9 +16,13 @@ pub struct Args {
     #[command(flatten)]
     cloud: CloudArgs,
 
-    /// Name of Docker's network driver: `docker network create -d NAME`
-    #[arg(long, value_name = "NAME", default_value = "stackyard", value_parser = plugin_name)]
-    name: String,
+    /// Name of Docker's network driver: `docker network create -d NAME` [default: stackyard, or what it replaces]
+    #[arg(long, value_name = "NAME", value_parser = plugin_name)]
+    name: Option<String>,
+
+    /// Take the place of another driver: its options, its tags and names in Neutron
+    #[arg(long, value_name = "DRIVER")]
+    compat: Option<Compat>,
 
     /// Name of this machine in Neutron [default: external_ids:hostname of Open vSwitch]
     #[arg(long, value_name = "HOST")]
@@ -27,6 +31,11 @@ pub struct Args {
     /// Database of Open vSwitch: unix:PATH or tcp:HOST:PORT
     #[arg(long, value_name = "ADDRESS", default_value_t)]
     ovsdb: Remote,
+
+    /// How many ports each network keeps ready, so that a container need not wait for Neutron: MOST, or LEAST-MOST to
+    /// keep only LEAST once none is used (a network's option `pool` says otherwise)
+    #[arg(long, value_name = "PORTS", default_value = "0", conflicts_with = "compat")]
+    pool: PoolSize,
 
     /// How often to look for what is left over, and how long it must be so before it is removed
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(5..))]
@@ -41,6 +50,13 @@ pub struct Args {
     plugins: PathBuf,
 }
 
+/// A driver whose place it can take.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Compat {
+    /// kuryr-libnetwork 18, as Zun uses it.
+    Kuryr,
+}
+
 fn plugin_name(text: &str) -> Result<String, String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if text.is_empty() || text.starts_with('.') || !text.chars().all(fits) {
@@ -53,8 +69,11 @@ fn plugin_name(text: &str) -> Result<String, String> {
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let cloud = args.cloud.connect(None, &context.printer.onlooker()).await?;
+    let kuryr = args.compat == Some(Compat::Kuryr);
     let options = cnm::Options {
-        name: args.name,
+        name: args.name.unwrap_or_else(|| if kuryr { "kuryr" } else { "stackyard" }.to_owned()),
+        kuryr,
+        pool: args.pool,
         plugins: args.plugins,
         state: args.state,
         ovsdb: args.ovsdb,
