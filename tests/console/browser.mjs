@@ -82,9 +82,20 @@ export async function write(page, text) {
 export const api = async (path) =>
   JSON.parse((await run("curl", ["-sS", "--unix-socket", `${process.env.STACKYARD_HOME}/server/socket`, `http://server${path}`])).stdout);
 
+/** A plan for the cloud of this machine that preflight ends before anything is made; the run's id. */
+export async function refusedPlan() {
+  const wish = JSON.stringify({ kind: "plan", set: { neutron_interface: "nosuch0" } });
+  const socket = ["-sS", "--unix-socket", `${process.env.STACKYARD_HOME}/server/socket`];
+  const { stdout } = await run("curl", [...socket, "-H", "content-type: application/json", "-d", wish, "http://server/api/v1/local/runs"]);
+  const { id } = JSON.parse(stdout);
+  await run("curl", [...socket, "-m", "60", `http://server/api/v1/local/runs/${id}/events`]);
+  return id;
+}
+
 /** Waits until a page shows what it is about; pictures are laid out first. */
 export async function ready(page, name) {
   await page.locator("h1").first().waitFor();
+  if (name.startsWith("cloud")) await page.locator("table, .empty, form").first().waitFor();
   if (name === "picture") await page.locator(".react-flow__node").first().waitFor();
 }
 
@@ -93,6 +104,7 @@ export async function paths() {
   const hosts = JSON.parse(await stackyard("--json", "host", "list"));
   const host = hosts.find((h) => h.name === "h1");
   const [done] = await api("/api/v1/yards/depot/runs?limit=1");
+  const [planned] = await api("/api/v1/local/runs?limit=1");
   return {
     overview: "/",
     yards: "/yards",
@@ -106,6 +118,10 @@ export async function paths() {
     stack: "/stacks/shop/site",
     logs: "/stacks/shop/site?logs=",
     picture: "/yards/shop/picture",
+    cloud: "/cloud",
+    "cloud-preflight": "/cloud?view=preflight",
+    "cloud-answers": "/cloud/change",
+    "cloud-run": `/cloud/runs/${planned?.id ?? (await refusedPlan())}`,
     access: "/access",
   };
 }

@@ -1,5 +1,6 @@
 import { lazy, Suspense } from "react";
 import { createRootRoute, createRoute, createRouter } from "@tanstack/react-router";
+import { CLOUD_VIEWS, type CloudView } from "./api/local";
 import { AccessPage } from "./pages/access";
 import { HostPage } from "./pages/host";
 import { HostsPage } from "./pages/hosts";
@@ -52,10 +53,32 @@ const picture = createRoute({
   path: "/yards/$yard/picture",
   component: () => <Suspense><Picture /></Suspense>,
 });
+const Cloud = lazy(() => import("./pages/cloud"));
+const cloud = createRoute({
+  getParentRoute: () => root,
+  path: "/cloud",
+  component: () => <Suspense><Cloud /></Suspense>,
+  validateSearch: (search: Record<string, unknown>): { view?: CloudView; logs?: string } => {
+    const view = CLOUD_VIEWS.find((one) => one === search.view);
+    return { ...(view ? { view } : {}), ...(typeof search.logs === "string" ? { logs: search.logs } : {}) };
+  },
+});
+const CloudChange = lazy(() => import("./pages/cloud-change"));
+const cloudChange = createRoute({
+  getParentRoute: () => root,
+  path: "/cloud/change",
+  component: () => <Suspense><CloudChange /></Suspense>,
+});
+const CloudRun = lazy(() => import("./pages/cloud-run"));
+const cloudRun = createRoute({
+  getParentRoute: () => root,
+  path: "/cloud/runs/$run",
+  component: () => <Suspense><CloudRun /></Suspense>,
+});
 const access = createRoute({ getParentRoute: () => root, path: "/access", component: AccessPage });
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, yards, newYard, yard, editYard, run, hosts, host, stacks, stack, picture, access]),
+  routeTree: root.addChildren([overview, yards, newYard, yard, editYard, run, hosts, host, stacks, stack, picture, cloud, cloudChange, cloudRun, access]),
   defaultPreload: false,
 });
 

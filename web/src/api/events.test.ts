@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { changed, type Revisions } from "./events";
 
-const first: Revisions = { server: 1, hosts: 5, stacks: 2, yards: 0, runs: 0, tokens: 0, audit: 9, clouds: 0 };
+const first: Revisions = { server: 1, hosts: 5, stacks: 2, yards: 0, runs: 0, tokens: 0, audit: 9, clouds: 0, local: 0 };
 
 test("what grew is read again", () => {
   expect(changed(first, { ...first, hosts: 6, audit: 10 })).toEqual(["hosts", "audit"]);
@@ -9,7 +9,7 @@ test("what grew is read again", () => {
 });
 
 test("the first news, and those of a server that was started anew, concern everything", () => {
-  const all = ["hosts", "stacks", "yards", "runs", "tokens", "audit", "clouds"];
+  const all = ["hosts", "stacks", "yards", "runs", "tokens", "audit", "clouds", "local"];
   expect(changed(undefined, first)).toEqual(all);
   expect(changed(first, { ...first, server: 2 })).toEqual(all);
 });

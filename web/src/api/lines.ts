@@ -39,15 +39,19 @@ export function pieces(text: string, search: string): { text: string; found: boo
   return all;
 }
 
-/** Reads a stack's log until it ends or `signal` says so. */
+/** Where the logs of a stack are. */
+export function logsOf(stack: { yard: string; name: string }): string {
+  return `/api/v1/yards/${encodeURIComponent(stack.yard)}/stacks/${encodeURIComponent(stack.name)}/logs`;
+}
+
+/** Reads the log at a path until it ends or `signal` says so. */
 export async function read(
-  stack: { yard: string; name: string },
+  path: string,
   only: string,
   signal: AbortSignal,
   take: (lines: Schemas["StackLine"][]) => void,
 ): Promise<void> {
   const query = new URLSearchParams({ follow: "true", tail: "500", ...(only ? { only } : {}) });
-  const path = `/api/v1/yards/${encodeURIComponent(stack.yard)}/stacks/${encodeURIComponent(stack.name)}/logs`;
   const response = await fetch(`${path}?${query.toString()}`, { signal });
   if (!response.ok || !response.body) throw problem(response, await response.json().catch(() => null));
   const splitter = new Splitter();

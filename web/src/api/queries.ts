@@ -40,6 +40,12 @@ export const stacks = queryOptions({ queryKey: ["stacks"], queryFn: () => get(ap
 export const yards = queryOptions({ queryKey: ["yards"], meta: { nouns: ["runs"] }, queryFn: () => get(api.GET("/api/v1/yards")) });
 export const clouds = queryOptions({ queryKey: ["clouds"], queryFn: () => get(api.GET("/api/v1/clouds")) });
 
+/** The cloud of the server's machine; for admins. */
+export const local = queryOptions({ queryKey: ["local"], queryFn: () => get(api.GET("/api/v1/local")) });
+export const localServices = queryOptions({ queryKey: ["local", "services"], queryFn: () => get(api.GET("/api/v1/local/services")) });
+export const localRuns = queryOptions({ queryKey: ["local", "runs"], queryFn: () => get(api.GET("/api/v1/local/runs", { params: { query: {} } })) });
+export const localQuestions = queryOptions({ queryKey: ["local", "questions"], queryFn: () => get(api.GET("/api/v1/local/questions")) });
+
 /** How a yard stands; its cloud is asked. Manifests and runs change it. */
 export const yardStatus = (yard: string) =>
   queryOptions({

@@ -10,8 +10,13 @@ export type Run = Schemas["RunView"];
 export type RunStep = Schemas["RunStep"];
 export type RunDetail = Schemas["RunDetail"];
 
-export interface Followed {
-  run: Run | null;
+/** How a run of whatever kind stands. */
+export type RunState = Pick<Run, "id" | "who" | "began" | "state" | "error">;
+
+export interface Followed<R extends RunState = Run, D = RunDetail> {
+  run: R | null;
+  /** What the last event of the run told, without steps. */
+  detail: D | null;
   steps: RunStep[];
   notes: string[];
   /** Whether the connection is there; true of a run that has ended. */
@@ -20,7 +25,7 @@ export interface Followed {
   missing: boolean;
 }
 
-export const NOTHING: Followed = { run: null, steps: [], notes: [], live: true, missing: false };
+export const NOTHING = { run: null, detail: null, steps: [], notes: [], live: true, missing: false };
 
 /** Steps with one that is new or has changed; an older state of it changes nothing. */
 export function withStep(steps: RunStep[], step: RunStep): RunStep[] {
@@ -36,17 +41,22 @@ export function path(run: { yard: string; id: string }): string {
 
 /** Follows a run until its end; of a component that is made anew for another run. */
 export function useRun(yard: string, id: string): Followed {
-  const [followed, setFollowed] = useState(NOTHING);
+  return useFollowed<Run, RunDetail>(path({ yard, id }));
+}
+
+/** Follows the run at a path until its end. */
+export function useFollowed<R extends RunState, D extends { run: R; notes: string[] }>(at: string): Followed<R, D> {
+  const [followed, setFollowed] = useState<Followed<R, D>>(NOTHING);
   useEffect(() => {
-    const source = new EventSource(`${path({ yard, id })}/events`);
+    const source = new EventSource(`${at}/events`);
     source.addEventListener("step", (event: MessageEvent<string>) => {
       const step = JSON.parse(event.data) as RunStep;
       setFollowed((now) => ({ ...now, steps: withStep(now.steps, step), live: true }));
     });
     source.addEventListener("run", (event: MessageEvent<string>) => {
-      const { run, notes } = JSON.parse(event.data) as RunDetail;
-      setFollowed((now) => ({ ...now, run, notes, live: true }));
-      if (run.state !== "running") source.close();
+      const detail = JSON.parse(event.data) as D;
+      setFollowed((now) => ({ ...now, run: detail.run, detail, notes: detail.notes, live: true }));
+      if (detail.run.state !== "running") source.close();
     });
     source.onerror = () => {
       // A browser tries again by itself, but not where the server said no.
@@ -54,11 +64,11 @@ export function useRun(yard: string, id: string): Followed {
       setFollowed((now) => ({ ...now, live: false, missing: missing && now.run === null }));
     };
     return () => source.close();
-  }, [yard, id]);
+  }, [at]);
   return followed;
 }
 
-export function runState(run: Run): State {
+export function runState(run: Pick<Run, "state">): State {
   return ({ running: "working", done: "ok", failed: "failed", cancelled: "drained", interrupted: "away" } as const)[run.state];
 }
 

@@ -225,6 +225,180 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/local": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The cloud of the server's machine */
+        get: operations["local_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/local/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Logs of the cloud's services, mixed as they come: one JSON object a line */
+        get: operations["local_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/local/preflight": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Checks what the machine is like for the cloud
+         * @description Takes seconds: a guest is started where that was not tried since the machine booted. Changes nothing.
+         */
+        post: operations["local_preflight"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/local/questions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Questions of the cloud's package, with the answers that count */
+        get: operations["local_questions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/local/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Runs of the cloud, the newest first */
+        get: operations["local_run_list"];
+        put?: never;
+        /**
+         * Begins a run: a plan, up, or down
+         * @description Answers when it is under way, with where it can be followed. Nothing was done if the answer is a problem:
+         *     409 where the server cannot (`obstacles` of the cloud says why), while another run goes on (also
+         *     `stackyard cloud up` on the machine), or when there is nothing to bring down; 422 for bad answers.
+         */
+        post: operations["local_run_begin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/local/runs/{run}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A run of the cloud with its steps */
+        get: operations["local_run_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/local/runs/{run}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancels a run of the cloud: it stops where it is
+         * @description What was made stays; the next run goes on from there.
+         */
+        post: operations["local_run_cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/local/runs/{run}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A run of the cloud as it goes, as server-sent events
+         * @description The data of each event `step` is a `RunStep`: all steps first, then those that change. Events `run` are a
+         *     `LocalDetail` without steps; the one whose run does not go on any more is the last. With `Last-Event-ID`,
+         *     as browsers send it after the connection was lost, only what changed since is told.
+         */
+        get: operations["local_run_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/local/services": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Services of the cloud with their health, by a real request to each
+         * @description The first question waits for the look. While somebody asks, they are looked at once a minute, and when
+         *     Docker tells of a change; `local` of the events tells that something differs.
+         */
+        get: operations["local_services"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/server": {
         parameters: {
             query?: never;
@@ -1214,6 +1388,214 @@ export interface components {
             /** @description The agent's token, told this once. */
             token: string;
         };
+        /** @description Answers to try. */
+        LocalAnswers: {
+            /** @description Answers by question; those that were kept count otherwise. */
+            set?: {
+                [key: string]: string;
+            };
+            /** @description Questions whose default is to count again. */
+            unset?: string[];
+        };
+        /** @description A run with its steps. */
+        LocalDetail: {
+            /** @description What was said that is of no step. */
+            notes: string[];
+            outlook?: components["schemas"]["LocalOutlook"] | null;
+            /** @description The run. */
+            run: components["schemas"]["LocalRun"];
+            /** @description Its steps. */
+            steps: components["schemas"]["RunStep"][];
+        };
+        /** @description What bringing the cloud up would do, and what this machine is like for it. */
+        LocalOutlook: {
+            /** @description Whether preflight found what stands in the way. */
+            blocked: boolean;
+            /** @description Whether it was to go on in spite of what preflight says. */
+            force: boolean;
+            plan?: components["schemas"]["LocalPlan"] | null;
+            /** @description What preflight warns of, or is stopped by. */
+            problems: components["schemas"]["PreflightCheck"][];
+            /** @description Answers that were given for it, by question; those that must not be shown are left out. */
+            set: {
+                [key: string]: string;
+            };
+            /** @description Questions whose default was to count again. */
+            unset: string[];
+            /** @description What in the package has no effect. */
+            warnings: string[];
+        };
+        /** @description A plan for the containers. */
+        LocalPlan: {
+            /** @description SHA-256 of it and of the answers, in hexadecimal digits: for `plan` of the run that carries it out. */
+            digest: string;
+            /** @description It touches what already runs. */
+            disturbs: boolean;
+            /** @description There is nothing to do. */
+            noop: boolean;
+            /** @description What is done, in the order of dependencies; what stays as it is is left out. */
+            steps: components["schemas"]["LocalStep"][];
+            /** @description The counts, in words. */
+            summary: string;
+        };
+        /** @description A question of the cloud's package, with the answer that counts. */
+        LocalQuestion: {
+            /** @description What is allowed, in words. */
+            allowed: string;
+            /** @description The answer; one that must not be shown is hidden. */
+            answer: string;
+            /** @description What the answer does. */
+            description: string;
+            /** @description Heading in a form. */
+            group?: string | null;
+            /** @description Type of the answer: `string`, `int`, `bool`, `enum`, `ip`, `cidr`, `hostname`, `interface`, `password`. */
+            kind: string;
+            /** @description A few words for a form. */
+            label: string;
+            /**
+             * Format: int64
+             * @description Greatest value of an `int`.
+             */
+            max?: number | null;
+            /**
+             * Format: int64
+             * @description Least value of an `int`.
+             */
+            min?: number | null;
+            /** @description Its name, for `set`. */
+            name: string;
+            /** @description Values of an `enum`. */
+            options: string[];
+            /** @description Where the answer comes from: `given`, `default`, `unanswered`. */
+            origin: string;
+            /** @description An answer is needed. */
+            required: boolean;
+            /** @description Asked only when all these answers have these values. */
+            show_if: {
+                [key: string]: string;
+            };
+        };
+        /** @description A run that changes the cloud, or plans to. */
+        LocalRun: {
+            /** @description When (RFC 3339). */
+            began: string;
+            /** @description When it ended (RFC 3339). */
+            ended?: string | null;
+            /** @description Why it did not end well. */
+            error?: string | null;
+            /** @description Its id; ids grow with time. */
+            id: string;
+            /** @description What it does: `plan`, `up` or `down`. */
+            kind: string;
+            /** @description How it stands, or ended. */
+            state: components["schemas"]["RunState"];
+            /** @description Steps, and how many of them were done and failed. */
+            steps: components["schemas"]["RunCounts"];
+            /** @description Who began it, as in the audit log. */
+            who: string;
+        };
+        /** @description A service of the cloud, or a job that prepares one. */
+        LocalService: {
+            /** @description Id of its container. */
+            container: string;
+            /**
+             * Format: int64
+             * @description Exit status, once it has ended.
+             */
+            exit_status?: number | null;
+            /** @description By a real request: `healthy`, `unhealthy`, `untested` (it runs, and has no test), `completed` or `down`. */
+            health: string;
+            /** @description Image that it was made from. */
+            image: string;
+            /** @description It is a one-shot job. */
+            job: boolean;
+            /**
+             * Format: int64
+             * @description Memory of its processes in bytes (PSS: shared pages counted in shares); absent if it does not run.
+             */
+            memory?: number | null;
+            /**
+             * Format: int64
+             * @description Times that the engine started it again by itself.
+             */
+            restarts: number;
+            /** @description What the health test said, if it failed. */
+            said?: string | null;
+            /** @description The service. */
+            service: string;
+            /** @description When it was last started (RFC 3339). */
+            started?: string | null;
+            /** @description `created`, `running`, `restarting`, `paused`, `exited` or `dead`. */
+            state: string;
+            /** @description Whether that is as it should be. */
+            well: boolean;
+        };
+        /** @description The services of the cloud. */
+        LocalServices: {
+            /** @description Why they cannot be looked at now. */
+            error?: string | null;
+            /** @description Whether there are any, and every one is well. */
+            healthy: boolean;
+            /** @description When they were looked at (RFC 3339); absent if they never were. */
+            looked?: string | null;
+            /**
+             * Format: int64
+             * @description PSS of all, in bytes.
+             */
+            memory: number;
+            /** @description They, by name. */
+            services: components["schemas"]["LocalService"][];
+        };
+        /** @description A step of a plan for the containers. */
+        LocalStep: {
+            /** @description What is done: `create`, `recreate`, `start`, `restart`, `await` or `remove`. */
+            action: string;
+            /** @description Why; empty for what is simply missing. */
+            reasons: string[];
+            /** @description About what, as `container keystone`; the run's step has the same name. */
+            step: string;
+        };
+        /** @description The cloud of the server's machine, and whether the server can change it. */
+        LocalView: {
+            /** @description The server's state directory, which is the cloud's. */
+            home: string;
+            /** @description Why this server cannot bring a cloud up, and what would be needed; empty if it can. */
+            obstacles: string[];
+            run?: components["schemas"]["LocalRun"] | null;
+            /** @description Whether a cloud was brought up from it, and not purged. */
+            there: boolean;
+        };
+        /** @description What the cloud is to be. What is not answered stays as it was answered last. */
+        LocalWish: {
+            /** @description Go on in spite of what preflight says. */
+            force?: boolean;
+            /** @enum {string} */
+            kind: "plan";
+            /** @description Answers by question. */
+            set?: {
+                [key: string]: string;
+            };
+            /** @description Questions whose default is to count again. */
+            unset?: string[];
+        } | {
+            /** @description Go on in spite of what preflight says. */
+            force?: boolean;
+            /** @enum {string} */
+            kind: "up";
+            /** @description Digest of the plan that somebody said yes to: if something else would be done by now, nothing is. */
+            plan: string;
+            /** @description Answers by question, as for the plan. */
+            set?: {
+                [key: string]: string;
+            };
+            /** @description Questions whose default is to count again, as for the plan. */
+            unset?: string[];
+        } | {
+            /** @enum {string} */
+            kind: "down";
+            /** @description `purge`: remove the data, too, with the secrets and the entry in clouds.yaml. */
+            purge?: string | null;
+        };
         /** @description That a manifest has no mistakes. */
         ManifestChecked: {
             /** @description Its cloud, if it says. */
@@ -1391,6 +1773,38 @@ export interface components {
             /** @description As in authorized_keys. */
             public_key: string;
         };
+        /** @description One row of the report. */
+        PreflightCheck: {
+            /** @description Stable name, theme first: `kvm.guest`. */
+            id: string;
+            /** @description What is lost, or used instead. */
+            means?: string | null;
+            /** @description How to mend it. */
+            mend?: string | null;
+            /** @description How it came out. */
+            result: components["schemas"]["PreflightOutcome"];
+            /** @description What was seen. */
+            seen: string;
+            /** @description What was checked. */
+            title: string;
+        };
+        /**
+         * @description How a check came out. Later ones are worse.
+         * @enum {string}
+         */
+        PreflightOutcome: "pass" | "info" | "warn" | "fail";
+        /** @description All checks, in the order of their themes. */
+        PreflightReport: {
+            /** @description Whether a check failed. */
+            blocked: boolean;
+            /** @description The rows. */
+            checks: components["schemas"]["PreflightCheck"][];
+            /**
+             * Format: int64
+             * @description Time that all checks took together, in milliseconds.
+             */
+            took_ms: number;
+        };
         /** @description Problem details (RFC 9457). */
         Problem: {
             /** @description What went wrong, and what to do. */
@@ -1537,6 +1951,11 @@ export interface components {
              * @description Hosts: joins, connections, reports, drains, removals.
              */
             hosts: number;
+            /**
+             * Format: int64
+             * @description The cloud of the server's machine: its runs begin and end, and while somebody watches its services.
+             */
+            local: number;
             /**
              * Format: int64
              * @description Runs of yards: they begin and end.
@@ -2410,6 +2829,308 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["JoinTicket"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    local_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LocalView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    local_logs: {
+        parameters: {
+            query?: {
+                /** @description Services with commas between them; all if absent. */
+                only?: string;
+                /** @description Go on with new lines. */
+                follow?: boolean;
+                /** @description So many lines of each service that were written before; all if absent. */
+                tail?: number;
+                /** @description Not older, in seconds since 1970. */
+                since?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": components["schemas"]["StackLine"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    local_preflight: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LocalAnswers"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreflightReport"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    local_questions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LocalQuestion"][];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    local_run_list: {
+        parameters: {
+            query?: {
+                /** @description Only runs older than the one with this id. */
+                before?: string;
+                /** @description So many at most, 1 to 200. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LocalRun"][];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    local_run_begin: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LocalWish"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    /** @description the run */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LocalRun"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    local_run_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LocalDetail"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    local_run_cancel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description it is told to stop */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    local_run_events: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description id of the last event that was seen */
+                "Last-Event-ID"?: string | null;
+            };
+            path: {
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["LocalDetail"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    local_services: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LocalServices"];
                 };
             };
             "4XX": {

@@ -2,45 +2,71 @@ import { Button, Checkbox, Select, TextInput } from "@mantine/core";
 import { IconSearch } from "@tabler/icons-react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { Stack } from "../api/client";
-import { append, KEEP, pieces, read, type Line } from "../api/lines";
+import { append, KEEP, logsOf, pieces, read, type Line } from "../api/lines";
 import { useTexts } from "../i18n";
 import { replicaAt } from "./container";
 import { Problem } from "./problem";
 
 /** Logs of a stack's containers, mixed as they come. */
 export function Logs({ stack, only, choose }: { stack: Stack; only: string; choose: (only: string) => void }) {
-  const { t } = useTexts();
+  const replicas = stack.status.services.flatMap((s) => s.replicas);
   // A host that got its first container is not among those that are read: read anew then.
-  const hosts = [...new Set(stack.status.services.flatMap((s) => s.replicas.map((r) => r.host)))].sort().join();
-  const [attempt, setAttempt] = useState(0);
+  const from = [...new Set(replicas.map((r) => r.host))].sort().join();
+  const writers = replicas.map(replicaAt);
   const names = stack.status.services.flatMap((s) => [s.name, ...s.replicas.map(replicaAt)]);
+  return <LogView path={logsOf(stack)} from={from} names={names} writers={writers} only={only} choose={choose} />;
+}
+
+interface LogsProps {
+  path: string;
+  /** Where lines come from: read anew when that is another. */
+  from: string;
+  /** What can be chosen. */
+  names: string[];
+  /** Who writes lines, in the order of their colours. */
+  writers: string[];
+  /** All are of one host, whose name says nothing. */
+  alone?: boolean;
+  only: string;
+  choose: (only: string) => void;
+}
+
+/** Logs at a path, of one writer or of all, mixed as they come. */
+export function LogView({ path, from, names, writers, alone = false, only, choose }: LogsProps) {
+  const { t } = useTexts();
+  const [attempt, setAttempt] = useState(0);
   const options = [{ value: "", label: t("logs.all") }, ...[...new Set(only ? [...names, only] : names)].map((name) => ({ value: name, label: name }))];
   return (
     <section className="panel">
       <View
-        key={`${only} ${hosts} ${attempt}`}
-        stack={stack}
+        key={`${only} ${from} ${attempt}`}
+        path={path}
+        writers={writers}
+        alone={alone}
         only={only}
         retry={() => setAttempt(attempt + 1)}
-        filter={<Select aria-label={t("logs.of")} data={options} value={only} onChange={(value) => choose(value ?? "")} allowDeselect={false} />}
+        filter={<Select searchable aria-label={t("logs.of")} data={options} value={only} onChange={(value) => choose(value ?? "")} allowDeselect={false} />}
       />
     </section>
   );
 }
 
-/** Who wrote a line: a container and its host, or a host alone. */
-function writer(line: Line): string {
-  return typeof line.replica === "string" ? `${line.replica}@${line.host}` : line.host;
+/** Who wrote a line: a container and its host, or a host alone; the container where all are of one host. */
+function writer(line: Line, alone: boolean): string {
+  if (typeof line.replica !== "string") return line.host;
+  return alone ? line.replica : `${line.replica}@${line.host}`;
 }
 
 interface ViewProps {
-  stack: Stack;
+  path: string;
+  writers: string[];
+  alone: boolean;
   only: string;
   filter: React.ReactNode;
   retry: () => void;
 }
 
-function View({ stack, only, filter, retry }: ViewProps) {
+function View({ path, writers, alone, only, filter, retry }: ViewProps) {
   const { t } = useTexts();
   const [lines, setLines] = useState<Line[]>([]);
   const [error, setError] = useState<unknown>(null);
@@ -48,7 +74,6 @@ function View({ stack, only, filter, retry }: ViewProps) {
   const [search, setSearch] = useState("");
   const [follow, setFollow] = useState(true);
   const box = useRef<HTMLDivElement>(null);
-  const { yard, name } = stack;
 
   useEffect(() => {
     const stop = new AbortController();
@@ -61,7 +86,7 @@ function View({ stack, only, filter, retry }: ViewProps) {
       waiting = [];
       setLines((lines) => append(lines, more));
     };
-    read({ yard, name }, only, stop.signal, (more) => {
+    read(path, only, stop.signal, (more) => {
       waiting.push(...more.map((line) => ({ ...line, id: next++ })));
       frame ||= requestAnimationFrame(show);
     })
@@ -73,22 +98,19 @@ function View({ stack, only, filter, retry }: ViewProps) {
       stop.abort();
       cancelAnimationFrame(frame);
     };
-  }, [yard, name, only]);
+  }, [path, only]);
 
   const found = useMemo(() => {
     const wanted = search.toLowerCase();
-    return wanted === "" ? lines : lines.filter((l) => l.text.toLowerCase().includes(wanted) || writer(l).includes(wanted));
-  }, [lines, search]);
+    return wanted === "" ? lines : lines.filter((l) => l.text.toLowerCase().includes(wanted) || writer(l, alone).includes(wanted));
+  }, [lines, search, alone]);
 
   useEffect(() => {
     const element = box.current;
     if (element && follow) element.scrollTop = element.scrollHeight;
   }, [found, follow]);
 
-  const colours = useMemo(() => {
-    const names = stack.status.services.flatMap((s) => s.replicas.map(replicaAt));
-    return new Map(names.map((n, i) => [n, `h${i % 6}`]));
-  }, [stack]);
+  const colours = new Map(writers.map((n, i) => [n, `h${i % 6}`]));
 
   return (
     <>
@@ -126,7 +148,7 @@ function View({ stack, only, filter, retry }: ViewProps) {
         {found.length === 0 && <p className="empty">{t("logs.empty")}</p>}
         {found.map((line) => (
           <div key={line.id} className={line.stream}>
-            <b className={colours.get(writer(line)) ?? "h0"} title={line.host}>{writer(line)}</b>
+            <b className={colours.get(writer(line, alone)) ?? "h0"} title={line.host}>{writer(line, alone)}</b>
             <span>
               {line.stream === "error" && `${t("logs.error")}: `}
               {pieces(line.text, search).map((piece, i) => piece.found ? <mark key={i}>{piece.text}</mark> : piece.text)}

@@ -1,10 +1,10 @@
 import { Menu, SegmentedControl, useMantineColorScheme } from "@mantine/core";
-import { IconKey, IconLayoutDashboard, IconLogout, IconServer2, IconStack2, IconTopologyStar3, IconUserCircle } from "@tabler/icons-react";
+import { IconCloudComputing, IconKey, IconLayoutDashboard, IconLogout, IconServer2, IconStack2, IconTopologyStar3, IconUserCircle } from "@tabler/icons-react";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet } from "@tanstack/react-router";
 import { api, get } from "../api/client";
 import { useEvents } from "../api/events";
-import { become, session } from "../api/queries";
+import { become, session, useMay } from "../api/queries";
 import { useTexts } from "../i18n";
 import { LanguageSwitch } from "./language";
 
@@ -13,6 +13,7 @@ const PAGES = [
   { to: "/yards", key: "nav.yards", icon: IconTopologyStar3 },
   { to: "/hosts", key: "nav.hosts", icon: IconServer2 },
   { to: "/stacks", key: "nav.stacks", icon: IconStack2 },
+  { to: "/cloud", key: "nav.cloud", icon: IconCloudComputing, role: "admin" },
   { to: "/access", key: "nav.access", icon: IconKey },
 ] as const;
 
@@ -20,13 +21,14 @@ const PAGES = [
 export function Shell() {
   const { t } = useTexts();
   const live = useEvents();
+  const admin = useMay("admin");
   return (
     <div className="frame">
       <a className="skip" href="#content">{t("skip")}</a>
       <div className="side">
         <Link to="/" className="brand"><img src="/mark.svg" width="20" height="20" alt="" /> Stackyard</Link>
         <nav aria-label={t("nav")}>
-          {PAGES.map(({ to, key, icon: Icon }) => (
+          {PAGES.filter((page) => admin || !("role" in page)).map(({ to, key, icon: Icon }) => (
             <Link key={to} to={to} className="nav" activeOptions={{ exact: to === "/" }}>
               <Icon size={17} stroke={1.6} aria-hidden />
               {t(key)}

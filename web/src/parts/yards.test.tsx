@@ -7,10 +7,10 @@ import { afterEach, expect, test } from "vitest";
 import type { Plan } from "../api/client";
 import { NOTHING, withStep, type Run, type RunStep } from "../api/run";
 import { LanguageProvider, type Language } from "../i18n";
-import { RunView } from "../pages/run";
 import { complete, diagnostic } from "./editor";
 import { PlanView } from "./plan";
 import { amount, Quotas } from "./quotas";
+import { RunView } from "./run";
 
 afterEach(cleanup);
 

@@ -1,0 +1,55 @@
+/** The cloud of the server's machine. */
+import type { Schemas } from "./client";
+import type { State } from "./health";
+
+export type LocalRun = Schemas["LocalRun"];
+export type LocalDetail = Schemas["LocalDetail"];
+export type LocalService = Schemas["LocalService"];
+export type Question = Schemas["LocalQuestion"];
+export type Outlook = Schemas["LocalOutlook"];
+export type Check = Schemas["PreflightCheck"];
+
+export const CLOUD_VIEWS = ["services", "preflight", "logs", "runs"] as const;
+export type CloudView = (typeof CLOUD_VIEWS)[number];
+
+export function runPath(id: string): string {
+  return `/api/v1/local/runs/${encodeURIComponent(id)}`;
+}
+
+export function serviceState(service: LocalService): State {
+  if (service.well) return "ok";
+  return service.health === "down" ? "away" : "failing";
+}
+
+export function checkState(check: Check): State {
+  return ({ pass: "ok", info: "waiting", warn: "failing", fail: "failed" } as const)[check.result];
+}
+
+/** What was entered in the form, by question; what is not in it stays as it is. */
+export type Entered = Record<string, string>;
+
+/** The answer that counts with what was entered. */
+export function answer(question: Question, entered: Entered): string {
+  return entered[question.name] ?? question.answer;
+}
+
+/** Whether a question is asked, by the answers to others. */
+export function isAsked(question: Question, all: Question[], entered: Entered): boolean {
+  return Object.entries(question.show_if).every(([name, wanted]) => {
+    const other = all.find((q) => q.name === name);
+    return other !== undefined && answer(other, entered) === wanted;
+  });
+}
+
+/** What differs from what is kept. An empty text goes back to the default, since no answer is empty. */
+export function changes(all: Question[], entered: Entered): { set: Record<string, string>; unset: string[] } {
+  const set: Record<string, string> = {};
+  const unset: string[] = [];
+  for (const question of all) {
+    const text = entered[question.name];
+    if (text === undefined || text === question.answer) continue;
+    if (text !== "") set[question.name] = text;
+    else if (question.origin === "given") unset.push(question.name);
+  }
+  return { set, unset };
+}

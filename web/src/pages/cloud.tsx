@@ -1,0 +1,275 @@
+import { ActionIcon, Button, Menu, Tooltip } from "@mantine/core";
+import { IconDotsVertical, IconFileText, IconRefresh } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
+import { useState } from "react";
+import { api, get, type Schemas } from "../api/client";
+import { CLOUD_VIEWS, checkState, serviceState, type CloudView, type LocalService } from "../api/local";
+import { local, localRuns, localServices, useMay } from "../api/queries";
+import { runState } from "../api/run";
+import { bytes, shell } from "../format";
+import { useTexts } from "../i18n";
+import { CommandLine } from "../parts/command";
+import { Confirm, type Question } from "../parts/confirm";
+import { LogView } from "../parts/logs";
+import { Loaded } from "../parts/problem";
+import { StateMark } from "../parts/state";
+import { Ago } from "../parts/time";
+import { Missing } from "./missing";
+
+type Services = Schemas["LocalServices"];
+
+export default function CloudPage() {
+  const { t } = useTexts();
+  const may = useMay("admin");
+  const query = useQuery({ ...local, enabled: may });
+  if (!may) return <Missing text={t("cloud.admins")} />;
+  return <Loaded query={query}>{(view) => <Page cloud={view} />}</Loaded>;
+}
+
+function Page({ cloud }: { cloud: Schemas["LocalView"] }) {
+  const { t } = useTexts();
+  const navigate = useNavigate();
+  const { view = "services", logs } = useSearch({ from: "/cloud" });
+  const services = useQuery(localServices);
+  const [question, setQuestion] = useState<Question | null>(null);
+  const able = cloud.obstacles.length === 0;
+  const running = cloud.run?.state === "running" ? cloud.run : null;
+  const show = (view: CloudView, logs?: string) => void navigate({ to: "/cloud", search: { view, ...(logs ? { logs } : {}) } });
+  const follow = (run: { id: string }) => navigate({ to: "/cloud/runs/$run", params: { run: run.id } });
+  const down = (purge: boolean): Question => ({
+    title: t(purge ? "cloud.purgeTitle" : "cloud.downTitle"),
+    text: t(purge ? "cloud.purgeText" : "cloud.downText"),
+    button: t(purge ? "cloud.purge" : "cloud.down"),
+    command: purge ? "stackyard cloud down --purge" : "stackyard cloud down",
+    ...(purge ? { grave: true, typed: { label: t("cloud.purgeConfirm"), text: "purge" } } : {}),
+    run: async () => follow(await get(api.POST("/api/v1/local/runs", { body: { kind: "down", ...(purge ? { purge: "purge" } : {}) } }))),
+  });
+  const commands: Record<CloudView, string> = {
+    services: "stackyard cloud status",
+    preflight: "stackyard cloud preflight",
+    logs: `stackyard cloud logs -f${logs ? ` ${shell(logs)}` : ""}`,
+    runs: "stackyard cloud up",
+  };
+  return (
+    <div className="page">
+      <div className="head">
+        <h1>{t("cloud.title")}</h1>
+        {services.data && <Standing services={services.data} there={cloud.there} />}
+        <div className="end">
+          <Button.Group>
+            {CLOUD_VIEWS.map((one) => (
+              <Button key={one} variant={view === one ? "light" : "default"} aria-pressed={view === one} onClick={() => show(one)}>{t(`cloud.view.${one}`)}</Button>
+            ))}
+          </Button.Group>
+          {able && !running && <Button variant="filled" renderRoot={(props) => <Link to="/cloud/change" {...props} />}>{t(cloud.there ? "cloud.change" : "cloud.up")}</Button>}
+          {able && !running && cloud.there && (
+            <Menu position="bottom-end">
+              <Menu.Target>
+                <ActionIcon variant="default" size={30} aria-label={t("cloud.more")}><IconDotsVertical size={16} /></ActionIcon>
+              </Menu.Target>
+              <Menu.Dropdown>
+                <Menu.Item onClick={() => setQuestion(down(false))}>{t("cloud.down")}</Menu.Item>
+                <Menu.Item c="var(--bad)" onClick={() => setQuestion(down(true))}>{t("cloud.purge")}</Menu.Item>
+              </Menu.Dropdown>
+            </Menu>
+          )}
+        </div>
+      </div>
+      {running && (
+        <div className="panel pad banner">
+          <StateMark state="working" text={t(`cloud.kind.${kind(running)}`)} />
+          <span className="quiet">{running.who}, <Ago at={running.began} /></span>
+          <Link to="/cloud/runs/$run" params={{ run: running.id }}>{t("run.follow", { done: running.steps.done, n: running.steps.all })}</Link>
+        </div>
+      )}
+      {!able && (
+        <section className="panel pad" aria-label={t("cloud.unable")}>
+          <p className="strong">{t("cloud.unable")}</p>
+          <ul className="notes">{cloud.obstacles.map((why) => <li key={why}>{why}</li>)}</ul>
+        </section>
+      )}
+      {view === "services" && <Loaded query={services}>{(all) => <ServiceTable services={all} logs={(name) => show("logs", name)} />}</Loaded>}
+      {view === "preflight" && <Preflight />}
+      {view === "logs" && (
+        <Loaded query={services}>
+          {(all) => {
+            const names = all.services.map((s) => s.service);
+            const from = all.services.map((s) => s.container).sort().join();
+            return <LogView path="/api/v1/local/logs" from={from} names={names} writers={names} alone only={logs ?? ""} choose={(only) => show("logs", only)} />;
+          }}
+        </Loaded>
+      )}
+      {view === "runs" && <Runs />}
+      <CommandLine text={commands[view]} />
+      <Confirm question={question} close={() => setQuestion(null)} />
+    </div>
+  );
+}
+
+/** What a run does, as a key of the texts. */
+export function kind(run: { kind: string }): "plan" | "up" | "down" {
+  return run.kind === "up" || run.kind === "down" ? run.kind : "plan";
+}
+
+function Standing({ services, there }: { services: Services; there: boolean }) {
+  const { t } = useTexts();
+  const long = services.services.filter((s) => !s.job);
+  if (services.services.length === 0) return <StateMark state="drained" text={t(there ? "cloud.isDown" : "cloud.none")} />;
+  const well = long.filter((s) => s.well).length;
+  return (
+    <>
+      <StateMark state={services.healthy ? "ok" : "failing"} text={t("cloud.well", { well, n: long.length })} />
+      <span className="quiet">{t("cloud.memory", { size: bytes(services.memory) })}</span>
+    </>
+  );
+}
+
+function ServiceTable({ services, logs }: { services: Services; logs: (name: string) => void }) {
+  const { t } = useTexts();
+  // A job that did its work says nothing to anybody.
+  const shown = services.services.filter((s) => !s.job || !s.well);
+  return (
+    <section className="panel">
+      <div className="title">
+        <h2>{t("cloud.view.services")}</h2>
+        <span className="end quiet">{t("yard.looked")} <Ago at={services.looked} /></span>
+      </div>
+      {services.error && <p className="pad why">{services.error}</p>}
+      {shown.length === 0 ? <p className="empty">{t("cloud.noServices")}</p> : (
+        <table className="rows cards">
+          <thead>
+            <tr>
+              <th scope="col">{t("stack.service")}</th>
+              <th scope="col">{t("cloud.health")}</th>
+              <th scope="col" className="num">{t("stack.restarts")}</th>
+              <th scope="col">{t("cloud.started")}</th>
+              <th scope="col" className="num">{t("hosts.memory")}</th>
+              <th scope="col"><span className="hidden">{t("stack.tools")}</span></th>
+            </tr>
+          </thead>
+          <tbody>{shown.map((service) => <ServiceRow key={service.service} service={service} logs={logs} />)}</tbody>
+        </table>
+      )}
+    </section>
+  );
+}
+
+function ServiceRow({ service, logs }: { service: LocalService; logs: (name: string) => void }) {
+  const { t } = useTexts();
+  const { service: name } = service;
+  const words = { healthy: "cloud.healthy", untested: "container.running", completed: "container.done", unhealthy: "container.unhealthy" } as const;
+  const word = service.health === "down" && service.exit_status != null
+    ? t("container.exited", { status: service.exit_status })
+    : service.health in words ? t(words[service.health as keyof typeof words]) : t("cloud.stopped");
+  return (
+    <tr>
+      <td className="full"><span className="strong">{name}</span>{service.job && <span className="quiet"> {t("stack.job")}</span>}</td>
+      <td data-label={t("cloud.health")}>
+        <StateMark state={serviceState(service)} text={word} />
+        {service.said && <div className="why">{service.said}</div>}
+      </td>
+      <td data-label={t("stack.restarts")} className="num">{service.restarts}</td>
+      <td data-label={t("cloud.started")}><Ago at={service.started} /></td>
+      <td data-label={t("hosts.memory")} className="num nowrap">{service.memory != null ? bytes(service.memory) : "–"}</td>
+      <td className="corner">
+        <div className="tools">
+          <Tooltip label={t("stack.logs")}>
+            <ActionIcon variant="subtle" color="gray" onClick={() => logs(name)} aria-label={t("stack.showLogs", { name })}><IconFileText size={16} /></ActionIcon>
+          </Tooltip>
+        </div>
+      </td>
+    </tr>
+  );
+}
+
+/** What the machine is like for the cloud, by the answers that are kept. */
+function Preflight() {
+  const { t } = useTexts();
+  const query = useQuery({
+    queryKey: ["preflight"],
+    queryFn: () => get(api.POST("/api/v1/local/preflight", { body: {} })),
+  });
+  return (
+    <Loaded query={query}>
+      {(report) => {
+        const count = (result: string) => report.checks.filter((c) => c.result === result).length;
+        return (
+          <section className="panel">
+            <div className="title">
+              <h2>{t("cloud.view.preflight")}</h2>
+              <span className="end quiet">
+                {t("cloud.sum", { pass: count("pass"), info: count("info"), warn: count("warn"), fail: count("fail") })}{" "}
+                <Button variant="subtle" size="compact-xs" loading={query.isFetching} leftSection={<IconRefresh size={13} />} onClick={() => void query.refetch()}>{t("cloud.again")}</Button>
+              </span>
+            </div>
+            <Checks checks={report.checks} />
+          </section>
+        );
+      }}
+    </Loaded>
+  );
+}
+
+/** Checks of the machine: what was seen, what follows from it, how to mend it. */
+export function Checks({ checks }: { checks: Schemas["PreflightCheck"][] }) {
+  const { t } = useTexts();
+  return (
+    <table className="rows cards checks">
+      <thead>
+        <tr>
+          <th scope="col">{t("access.result")}</th>
+          <th scope="col">{t("cloud.check")}</th>
+          <th scope="col">{t("cloud.seen")}</th>
+        </tr>
+      </thead>
+      <tbody>
+        {checks.map((check) => (
+          <tr key={check.id}>
+            <td><StateMark state={checkState(check)} text={t(`cloud.result.${check.result}`)} /></td>
+            <td className="strong">{check.title}</td>
+            <td className="full">
+              {check.seen}
+              {check.means && <div className="quiet">{check.means}</div>}
+              {check.mend && (check.result === "warn" || check.result === "fail") && <div><span className="quiet">{t("cloud.mend")}</span> {check.mend}</div>}
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Runs() {
+  const { t } = useTexts();
+  const query = useQuery(localRuns);
+  return (
+    <section className="panel">
+      <h2>{t("cloud.view.runs")}</h2>
+      <Loaded query={query}>
+        {(all) => all.length === 0 ? <p className="empty">{t("cloud.noRuns")}</p> : (
+          <table className="rows cards">
+            <thead>
+              <tr>
+                <th scope="col">{t("access.at")}</th>
+                <th scope="col">{t("access.what")}</th>
+                <th scope="col">{t("access.who")}</th>
+                <th scope="col">{t("access.result")}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {all.map((run) => (
+                <tr key={run.id}>
+                  <td data-label={t("access.at")}><Ago at={run.began} /></td>
+                  <td data-label={t("access.what")}><Link to="/cloud/runs/$run" params={{ run: run.id }}>{t(`cloud.kind.${kind(run)}`)}</Link></td>
+                  <td data-label={t("access.who")}>{run.who}</td>
+                  <td data-label={t("access.result")}><StateMark state={runState(run)} text={t(`run.state.${run.state}`)} /></td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        )}
+      </Loaded>
+    </section>
+  );
+}
