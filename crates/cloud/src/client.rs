@@ -2,7 +2,7 @@
 
 use crate::local::CLOUD;
 use stackyard_catalog::Resolved;
-use stackyard_openstack::{Cloud, CloudConfig, CloudEntry, Error, Options, Secret, remove_cloud, upsert_cloud};
+use stackyard_openstack::{Cloud, CloudConfig, CloudEntry, Error, Options, Secret};
 use std::path::PathBuf;
 
 /// The clouds.yaml that `cloud up` writes to: `$OS_CLIENT_CONFIG_FILE`, else the user's own
@@ -38,25 +38,4 @@ pub fn entry(answers: &Resolved, password: &str) -> CloudEntry {
 /// What Keystone says.
 pub async fn connect(entry: &CloudEntry) -> Result<Cloud, Error> {
     Cloud::connect(CloudConfig::from_entry(CLOUD, entry), Options::default()).await
-}
-
-/// Writes the entry `local`; all else in the file stays as it is.
-///
-/// # Errors
-/// A file that cannot be read, edited safely or written.
-pub fn publish(entry: &CloudEntry) -> Result<Option<PathBuf>, Error> {
-    let Some(path) = clouds_yaml() else { return Ok(None) };
-    upsert_cloud(&path, CLOUD, entry)?;
-    Ok(Some(path))
-}
-
-/// Takes the entry `local` out of clouds.yaml.
-///
-/// # Errors
-/// As of [`publish`].
-pub fn unpublish() -> Result<(), Error> {
-    if let Some(path) = clouds_yaml() {
-        remove_cloud(&path, CLOUD)?;
-    }
-    Ok(())
 }

@@ -1,9 +1,9 @@
 //! Removing the cloud, with or without its data.
 
-use crate::client;
-use crate::local::{self, Local, STACK};
+use crate::local::{self, CLOUD, Local, STACK};
 use crate::up;
 use stackyard_core::progress::Onlooker;
+use stackyard_openstack::remove_cloud;
 use stackyard_platform::docker::Docker;
 
 /// Why the cloud could not be removed.
@@ -31,7 +31,9 @@ pub enum DownError {
 pub async fn run(local: &Local, docker: &Docker, purge: bool, onlooker: &dyn Onlooker) -> Result<(), DownError> {
     up::engine(local, docker).remove(STACK, purge, onlooker).await?;
     if purge {
-        client::unpublish()?;
+        if let Some(file) = local.clouds_yaml() {
+            remove_cloud(file, CLOUD)?;
+        }
         local.home().purge().map_err(local::Error::from)?;
     }
     Ok(())

@@ -30,14 +30,14 @@ pub enum HomeError {
     },
     /// Another process changes the cloud right now.
     #[error(
-        "another stackyard process (pid {pid}) is changing the cloud of {}; wait for it, or stop it: the next `stackyard cloud up` goes on where it was",
+        "process {holder} is changing the cloud of {}; wait for it, or stop that: the next `stackyard cloud up` goes on where it was",
         .path.display()
     )]
     Locked {
         /// The state directory.
         path: PathBuf,
-        /// Process that holds the lock, as far as it is known.
-        pid: String,
+        /// Process that holds the lock and what it does, as far as it is known.
+        holder: String,
     },
     /// There is no place for state.
     #[error("no state directory: neither root nor HOME set; give one with --home")]
@@ -93,11 +93,11 @@ impl Home {
         self.dir.join("cloud/secrets.yaml")
     }
 
-    /// Takes the lock that every change of the cloud needs.
+    /// Takes the lock that every change of the cloud needs; `doing` tells others what this process does.
     ///
     /// # Errors
     /// [`HomeError::Locked`] when another process has it.
-    pub fn lock(&self) -> Result<Lock, HomeError> {
+    pub fn lock(&self, doing: &str) -> Result<Lock, HomeError> {
         let path = self.dir.join("cloud/lock");
         make_parent(&path)?;
         let io = |doing| {
@@ -115,13 +115,13 @@ impl Home {
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
-                let pid = fs::read_to_string(&path).unwrap_or_default().trim().to_owned();
-                return Err(HomeError::Locked { path: self.dir.clone(), pid });
+                let holder = fs::read_to_string(&path).unwrap_or_default().trim().to_owned();
+                return Err(HomeError::Locked { path: self.dir.clone(), holder });
             }
             Err(fs::TryLockError::Error(source)) => return Err(io("locking")(source)),
         }
         file.set_len(0).map_err(io("writing"))?;
-        writeln!(file, "{}", std::process::id()).map_err(io("writing"))?;
+        writeln!(file, "{} ({doing})", std::process::id()).map_err(io("writing"))?;
         Ok(Lock { _file: file })
     }
 
@@ -202,10 +202,10 @@ mod tests {
     fn one_process_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::new(dir.path());
-        let held = home.lock().unwrap();
-        let error = home.lock().unwrap_err().to_string();
-        assert!(error.contains(&std::process::id().to_string()), "{error}");
+        let held = home.lock("cloud up").unwrap();
+        let error = home.lock("cloud down").unwrap_err().to_string();
+        assert!(error.contains(&format!("process {} (cloud up) is", std::process::id())), "{error}");
         drop(held);
-        home.lock().unwrap();
+        home.lock("cloud down").unwrap();
     }
 }

@@ -5,6 +5,7 @@
 //! machine ([`preflight`]), answers the package's questions, has the engine of the crate
 //! `platform` deploy it, and then talks to the cloud as any client does.
 
+pub mod assets;
 pub mod client;
 pub mod down;
 pub mod home;
@@ -14,9 +15,10 @@ pub mod preflight;
 pub mod push;
 pub mod ready;
 pub mod seed;
+pub mod status;
 pub mod test;
 pub mod up;
 
 mod local;
 
-pub use local::{CLOUD, Error, Given, Intended, Local, STACK};
+pub use local::{Asked, CLOUD, Error, Given, Intended, Local, STACK};

@@ -1,11 +1,14 @@
 //! The cloud of this machine: its package, its answers and secrets, its plan.
 
+use crate::assets::{self, AssetError};
 use crate::client;
 use crate::home::{self, Home, HomeError};
-use stackyard_catalog::{AnswerErrors, Answers, HostFacts, Package, Problems, Rendered, Resolved, Secrets, Source};
+use stackyard_catalog::{
+    AnswerErrors, Answers, HostFacts, Origin, Package, Problems, Question, Rendered, Resolved, Secrets, Source,
+};
 use stackyard_core::stack::Stack;
 use stackyard_openstack::CloudEntry;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Name of the package and of the stack.
@@ -38,6 +41,9 @@ pub enum Error {
     /// The package, or answers to its questions.
     #[error(transparent)]
     Package(#[from] stackyard_catalog::Error),
+    /// What is embedded.
+    #[error(transparent)]
+    Asset(#[from] AssetError),
     /// Bad answers.
     #[error(transparent)]
     Answers(#[from] AnswerErrors),
@@ -66,6 +72,18 @@ pub enum Error {
 pub struct Local {
     home: Home,
     package: Package,
+    clouds_yaml: Option<PathBuf>,
+}
+
+/// A question with the answer that counts.
+#[derive(Debug, Clone)]
+pub struct Asked<'a> {
+    /// The question.
+    pub question: &'a Question,
+    /// The answer, for human eyes: a password is hidden.
+    pub shown: String,
+    /// Where it comes from.
+    pub origin: Origin,
 }
 
 /// Everything that decides what is deployed.
@@ -100,7 +118,26 @@ impl Local {
     /// # Errors
     /// [`Error::Package`] when the package has mistakes.
     pub fn open(home: Home, package: Arc<dyn Source>) -> Result<Self, Error> {
-        Ok(Self { home, package: Package::load(package)? })
+        Ok(Self { home, package: Package::load(package)?, clouds_yaml: client::clouds_yaml() })
+    }
+
+    /// As [`Self::open`], with the embedded package.
+    ///
+    /// # Errors
+    /// [`Error::Package`], [`Error::Asset`].
+    pub fn embedded(home: Home) -> Result<Self, Error> {
+        Self::open(home, assets::package(STACK)?)
+    }
+
+    /// The same, but its entry goes into this clouds.yaml if one is given.
+    #[must_use]
+    pub fn with_clouds_yaml(self, file: Option<PathBuf>) -> Self {
+        Self { clouds_yaml: file.or(self.clouds_yaml), ..self }
+    }
+
+    /// The clouds.yaml that the entry `local` is in; none without a home directory of the user's.
+    pub fn clouds_yaml(&self) -> Option<&Path> {
+        self.clouds_yaml.as_deref()
     }
 
     /// The state directory.
@@ -119,6 +156,16 @@ impl Local {
     /// All bad answers at once.
     pub fn answers(&self, given: &Given) -> Result<Resolved, Error> {
         Ok(self.gather(given)?.resolve(&self.package.questions)?)
+    }
+
+    /// The questions with the answers that count, in the order of the package; `answers` are of
+    /// [`Self::answers`].
+    pub fn asked<'a>(&'a self, answers: &Resolved) -> Vec<Asked<'a>> {
+        let asked = answers.iter().filter_map(|answer| {
+            let question = self.package.question(&answer.name)?;
+            Some(Asked { question, shown: answer.shown(), origin: answer.origin })
+        });
+        asked.collect()
     }
 
     fn gather(&self, given: &Given) -> Result<Answers, Error> {

@@ -2,15 +2,13 @@
 //! in clouds.yaml.
 
 use crate::client;
-use crate::home::Home;
-use crate::local::Intended;
+use crate::local::{CLOUD, Intended, Local};
 use crate::push::{self, PushError, Target};
 use crate::seed::{self, ExternalNetwork, Seed};
 use stackyard_core::progress::Onlooker;
-use stackyard_openstack::Error;
+use stackyard_openstack::{Error, upsert_cloud};
 use stackyard_platform::docker::Docker;
 use stackyard_platform::image::Recipe;
-use std::path::PathBuf;
 
 /// Why the cloud is up but not ready.
 #[derive(Debug, thiserror::Error)]
@@ -27,17 +25,18 @@ pub enum ReadyError {
     Push(#[from] PushError),
 }
 
-/// Seeds the cloud, with the image of the tiny guest, and writes clouds.yaml; answers its path.
+/// Seeds the cloud, with the image of the tiny guest, and writes the entry `local` into clouds.yaml; all
+/// else in it stays as it is.
 ///
 /// # Errors
 /// See [`ReadyError`]; the next run goes on.
 pub async fn run(
+    local: &Local,
     intended: &Intended,
-    home: &Home,
     docker: &Docker,
     tiny: &Recipe,
     onlooker: &dyn Onlooker,
-) -> Result<Option<PathBuf>, ReadyError> {
+) -> Result<(), ReadyError> {
     let answers = intended.answers();
     let entry = intended.entry();
     let cloud = client::connect(&entry).await?;
@@ -52,9 +51,12 @@ pub async fn run(
         flavors: seed::flavors(),
         demo: None,
     };
-    let target = Target { cloud: &cloud, home, name: &tiny.name, public: true };
+    let target = Target { cloud: &cloud, home: local.home(), name: &tiny.name, public: true };
     tokio::try_join!(async { seed::seed(&cloud, &seed, onlooker).await.map_err(ReadyError::Seed) }, async {
         Ok(push::recipe(docker, tiny, &target, onlooker).await?)
     },)?;
-    Ok(client::publish(&entry)?)
+    if let Some(file) = local.clouds_yaml() {
+        upsert_cloud(file, CLOUD, &entry)?;
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ use crate::host;
 use crate::images::{self, ImagesError, Recipes};
 use crate::local::{self, Given, Intended, Local};
 use crate::preflight::Input;
+use sha2::{Digest, Sha256};
 use stackyard_catalog::HostFacts;
 use stackyard_core::progress::Onlooker;
 use stackyard_core::stack::plan::Plan;
@@ -79,6 +80,15 @@ pub fn engine(local: &Local, docker: &Docker) -> Engine {
 }
 
 impl Prepared<'_> {
+    /// SHA-256 of what is to be done and of the answers behind it, in hexadecimal digits: who says yes to
+    /// it says yes to nothing else.
+    pub fn digest(&self) -> String {
+        let plan = serde_json::to_vec(&self.plan).unwrap_or_default();
+        let answers = self.intended.answers().given_to_yaml();
+        let digest = Sha256::new().chain_update(plan).chain_update(answers).finalize();
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Stores answers and secrets, then brings the containers to what is intended and waits
     /// until all are healthy.
     ///

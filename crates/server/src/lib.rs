@@ -5,6 +5,8 @@
 //! [`daemon`] is the process, [`api`] what it offers, [`hub`] the agents' connections, [`ca`] its
 //! certificate, [`client`] the way of the command line to it, `console` that of people.
 //!
+//! [`local`] is the cloud of the server's own machine, which the crate `cloud` brings up.
+//!
 //! # Yards
 //!
 //! ```text
@@ -34,6 +36,7 @@ mod graph;
 pub mod hub;
 mod inventory;
 mod join;
+pub mod local;
 mod looks;
 mod observe;
 mod offer;

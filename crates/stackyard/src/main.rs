@@ -1,6 +1,5 @@
 //! The one binary of Stackyard: it reads the command line, calls the crates and prints.
 
-mod assets;
 mod cli;
 mod printer;
 

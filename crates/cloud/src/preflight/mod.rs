@@ -47,8 +47,9 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// How a check came out. Later ones are worse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = PreflightOutcome)]
 pub enum Outcome {
     /// As it should be.
     Pass,
@@ -72,7 +73,8 @@ impl std::fmt::Display for Outcome {
 }
 
 /// One row of the report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = PreflightCheck)]
 pub struct Check {
     /// Stable name, theme first: `kvm.guest`.
     pub id: String,
@@ -123,7 +125,8 @@ impl Check {
 }
 
 /// All checks, in the order of their themes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = PreflightReport)]
 pub struct Report {
     /// Whether a check failed.
     pub blocked: bool,

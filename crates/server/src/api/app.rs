@@ -2,6 +2,7 @@
 
 use crate::auth::{Keystones, Limiter};
 use crate::hub::Hub;
+use crate::local::LocalCloud;
 use crate::looks::Looks;
 use crate::runs::Runs;
 use crate::stack::Stacks;
@@ -22,6 +23,7 @@ pub(crate) struct Inner {
     pub hub: Hub,
     pub stacks: Stacks,
     pub runs: Runs,
+    pub local: LocalCloud,
     pub looks: Looks,
     pub limiter: Limiter,
     pub keystones: Keystones,
@@ -79,6 +81,11 @@ impl App {
     /// Runs of yards.
     pub fn runs(&self) -> &Runs {
         &self.0.runs
+    }
+
+    /// The cloud of this machine.
+    pub fn local(&self) -> &LocalCloud {
+        &self.0.local
     }
 
     /// Looks at clouds.

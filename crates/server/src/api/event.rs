@@ -45,12 +45,14 @@ pub struct Revisions {
     pub audit: u64,
     /// Clouds, as far as somebody asked for a yard on them lately: what they have.
     pub clouds: u64,
+    /// The cloud of the server's machine: its runs begin and end, and while somebody watches its services.
+    pub local: u64,
 }
 
 /// What is watched, in the order of [`Revisions`].
 struct Watched {
     started: i64,
-    all: [watch::Receiver<u64>; 7],
+    all: [watch::Receiver<u64>; 8],
     stopping: watch::Receiver<bool>,
     first: bool,
 }
@@ -67,6 +69,7 @@ impl Watched {
             changes.tokens.subscribe(),
             changes.audit.subscribe(),
             app.looks().changes(),
+            app.local().changes(),
         ];
         Self { started: inner.started, all, stopping: inner.stopping.subscribe(), first: true }
     }
@@ -74,7 +77,7 @@ impl Watched {
     /// The next numbers; nothing when the server stops.
     async fn next(&mut self) -> Option<Revisions> {
         if !self.first {
-            let [hosts, stacks, yards, runs, tokens, audit, clouds] = &mut self.all;
+            let [hosts, stacks, yards, runs, tokens, audit, clouds, local] = &mut self.all;
             tokio::select! {
                 _ = self.stopping.wait_for(|stop| *stop) => return None,
                 changed = hosts.changed() => changed.ok()?,
@@ -84,13 +87,14 @@ impl Watched {
                 changed = tokens.changed() => changed.ok()?,
                 changed = audit.changed() => changed.ok()?,
                 changed = clouds.changed() => changed.ok()?,
+                changed = local.changed() => changed.ok()?,
             }
             tokio::time::sleep(GATHER).await;
         }
         self.first = false;
         let all = self.all.each_mut().map(|r| *r.borrow_and_update());
-        let [hosts, stacks, yards, runs, tokens, audit, clouds] = all;
-        Some(Revisions { server: self.started, hosts, stacks, yards, runs, tokens, audit, clouds })
+        let [hosts, stacks, yards, runs, tokens, audit, clouds, local] = all;
+        Some(Revisions { server: self.started, hosts, stacks, yards, runs, tokens, audit, clouds, local })
     }
 }
 

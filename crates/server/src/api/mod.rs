@@ -13,10 +13,12 @@ mod app;
 mod audit;
 mod cloud;
 mod event;
+mod follow;
 mod graph;
 pub(crate) mod host;
 pub(crate) mod install;
 pub(crate) mod join;
+mod local;
 mod mistake;
 mod problem;
 mod secret;
@@ -38,6 +40,7 @@ pub use cloud::CloudView;
 pub use event::Revisions;
 pub use host::{Drain, HostView};
 pub use join::{JoinTicket, NewJoin};
+pub use local::{LocalDetail, LocalQuestion, LocalRun, LocalService, LocalServices, LocalView, LocalWish};
 pub use mistake::Mistake;
 pub use problem::Problem;
 pub use secret::{SecretValue, SecretView};
@@ -102,6 +105,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(join::routes())
         .merge(host::routes())
         .merge(cloud::routes())
+        .merge(local::routes())
         .merge(yard::routes())
         .merge(yard_plan::routes())
         .merge(yard_run::routes())

@@ -113,13 +113,22 @@ async fn stack_logs(
             }
         });
     }
-    let json = select_all(streams).map(|line| {
+    Ok(streamed(select_all(streams), app, caller))
+}
+
+/// Lines as JSON, one an object, until they end or `caller` may read no more.
+pub(super) fn streamed(
+    lines: impl Stream<Item = StackLine> + Send + Unpin + 'static,
+    app: App,
+    caller: Caller,
+) -> Response {
+    let json = lines.map(|line| {
         let mut text = serde_json::to_vec(&line).unwrap_or_default();
         text.push(b'\n');
         Ok::<_, std::io::Error>(text)
     });
     let json = alive(json.take_until(ended(app, caller).boxed()));
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(json)).into_response())
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(json)).into_response()
 }
 
 /// Adds an empty line where nothing is said for some time, so that neither side gives up.

@@ -1,6 +1,7 @@
 //! Yards: the manifest that was last applied, and those before it.
 
-use super::yard_run::{RunView, current};
+use super::follow::current;
+use super::yard_run::{RunDetail, RunView};
 use super::{App, Changes, Path, Problem, Query, now, time};
 use crate::auth::{Operator, Reach, Viewer, Whose};
 use crate::record::Records;
@@ -146,7 +147,7 @@ async fn yard_list(_: Viewer, reach: Reach, State(app): State<App>) -> Result<Js
     let (yards, runs) = (app.store().yards().await?, app.store().last_runs().await?);
     let yards = reach.only(yards, |y| &y.name).await?;
     let mut runs: BTreeMap<String, RunView> =
-        runs.into_iter().map(|r| (r.new.yard.clone(), current(&app, r).into())).collect();
+        runs.into_iter().map(|r| (r.new.yard.clone(), current::<RunDetail>(&app, r).into())).collect();
     let view = |yard: Yard| {
         let run = runs.remove(&yard.name);
         YardView { run, ..YardView::from(yard) }

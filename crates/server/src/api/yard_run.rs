@@ -1,33 +1,22 @@
 //! Runs: bringing yards up and removing them in the server's process, followed as they go.
 
-use super::yard::at;
+use super::follow::{self, Told, current};
+use super::yard::{at, check_name};
 use super::yard_plan::{Wished, YardWish, read};
 use super::{App, Path, Problem, Query, now, time};
-use crate::auth::{Operator, Reach, Viewer, ended};
+use crate::auth::{Operator, Reach, Viewer};
 use crate::runs::{Going, RunKind, RunState, RunStep, Snapshot, StepState};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream::unfold;
-use futures_util::{FutureExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use stackyard_store::Run;
-use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-/// Time between two looks at a run that goes on: what changes meanwhile is told at once.
-const GATHER: Duration = Duration::from_millis(200);
-
-/// Time without an event after which a comment is sent.
-const ALIVE: Duration = Duration::from_secs(15);
 
 /// A run of a yard.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -63,6 +52,14 @@ pub struct RunCounts {
     pub done: usize,
     /// Those that failed.
     pub failed: usize,
+}
+
+impl RunCounts {
+    /// Of these steps.
+    pub(crate) fn of(steps: &[RunStep]) -> Self {
+        let count = |state| steps.iter().filter(|s| s.state == state).count();
+        Self { all: steps.len(), done: count(StepState::Done), failed: count(StepState::Failed) }
+    }
 }
 
 /// A run with its steps.
@@ -101,8 +98,7 @@ pub enum RunEvent {
 impl From<Run> for RunDetail {
     fn from(run: Run) -> Self {
         let Snapshot { steps, notes } = serde_json::from_value(run.content).unwrap_or_default();
-        let count = |state| steps.iter().filter(|s| s.state == state).count();
-        let counts = RunCounts { all: steps.len(), done: count(StepState::Done), failed: count(StepState::Failed) };
+        let counts = RunCounts::of(&steps);
         let view = RunView {
             id: run.new.id,
             yard: run.new.yard,
@@ -116,6 +112,24 @@ impl From<Run> for RunDetail {
             steps: counts,
         };
         Self { run: view, steps, notes }
+    }
+}
+
+impl Told for RunDetail {
+    fn going(app: &App, yard: &str) -> Option<Arc<Going>> {
+        app.runs().of(yard)
+    }
+
+    fn changes(app: &App) -> watch::Receiver<u64> {
+        app.runs().revisions()
+    }
+
+    fn take_steps(&mut self) -> Vec<RunStep> {
+        std::mem::take(&mut self.steps)
+    }
+
+    fn is_over(&self) -> bool {
+        self.run.state != RunState::Running
     }
 }
 
@@ -145,25 +159,16 @@ async fn run_list(
     Path(yard): Path<String>,
     Query(page): Query<Page>,
 ) -> Result<Json<Vec<RunView>>, Problem> {
+    check_name("yard", &yard)?;
     let limit = page.limit.unwrap_or(50).clamp(1, 200);
     let runs = app.store().runs(&yard, page.before.as_deref(), limit).await?;
-    let now = |run: Run| current(&app, run);
+    let now = |run: Run| current::<RunDetail>(&app, run);
     Ok(Json(runs.into_iter().map(|run| now(run).into()).collect()))
 }
 
-/// A run as it is now: the store knows it as it was a moment ago.
-pub(super) fn current(app: &App, run: Run) -> Run {
-    match app.runs().of(&run.new.yard).map(|g| g.run()) {
-        Some(going) if going.new.id == run.new.id => going,
-        _ => run,
-    }
-}
-
-async fn find(app: &App, yard: &str, id: &str) -> Result<Run, Problem> {
-    match app.store().run(yard, id).await? {
-        Some(run) => Ok(current(app, run)),
-        None => Err(Problem::not_found(format!("yard {yard} has no run {id}"))),
-    }
+async fn find(app: &App, yard: &str, id: &str) -> Result<RunDetail, Problem> {
+    check_name("yard", yard)?;
+    follow::find(app, yard, id).await
 }
 
 /// Begins a run: the yard becomes what the wish says
@@ -202,7 +207,7 @@ async fn run_show(
     State(app): State<App>,
     Path((yard, run)): Path<(String, String)>,
 ) -> Result<Json<RunDetail>, Problem> {
-    Ok(Json(find(&app, &yard, &run).await?.into()))
+    Ok(Json(find(&app, &yard, &run).await?))
 }
 
 /// Cancels a run: it stops where it is
@@ -218,101 +223,8 @@ async fn run_cancel(
     if app.runs().cancel(&yard, &run, &caller.who().unwrap_or_default()) {
         return Ok(StatusCode::ACCEPTED);
     }
-    let run: RunView = find(&app, &yard, &run).await?.into();
+    let RunDetail { run, .. } = find(&app, &yard, &run).await?;
     Err(Problem::conflict(format!("run {} has ended at {}", run.id, run.ended.unwrap_or_else(|| time(now())))))
-}
-
-/// What a reader of a run's events is told next.
-struct Followed {
-    app: App,
-    yard: String,
-    id: String,
-    going: Option<Arc<Going>>,
-    /// Everything up to this number was told.
-    seen: u64,
-    told: VecDeque<Event>,
-    run: Option<RunDetail>,
-    over: bool,
-    stopping: watch::Receiver<bool>,
-}
-
-impl Followed {
-    /// The next event; nothing when there are no more.
-    async fn next(&mut self) -> Option<Event> {
-        loop {
-            if let Some(event) = self.told.pop_front() {
-                return Some(event);
-            }
-            if self.over {
-                return None;
-            }
-            if self.run.is_some() {
-                self.wait().await?;
-            }
-            let (detail, seq) = self.look().await?;
-            self.tell(detail, seq);
-        }
-    }
-
-    /// Waits until something may have changed; nothing if the server stops.
-    async fn wait(&mut self) -> Option<()> {
-        let Self { app, yard, going: Some(going), seen, stopping, .. } = self else { return Some(()) };
-        let mut seq = going.progress().seq();
-        let mut runs = app.runs().revisions();
-        let changed = async {
-            let ended = app.runs().of(yard).is_none_or(|g| !Arc::ptr_eq(&g, going));
-            if ended || *seq.borrow_and_update() > *seen {
-                return;
-            }
-            tokio::select! {
-                _ = seq.changed() => {}
-                _ = runs.changed() => {}
-            }
-        };
-        tokio::select! {
-            _ = stopping.wait_for(|stop| *stop) => return None,
-            () = changed => {}
-        }
-        tokio::time::sleep(GATHER).await;
-        Some(())
-    }
-
-    /// The run as it is, and the number of its last change.
-    async fn look(&mut self) -> Option<(RunDetail, u64)> {
-        let there = self.app.runs().of(&self.yard);
-        self.going = there.filter(|g| g.run().new.id == self.id);
-        match &self.going {
-            Some(going) => {
-                // Before the run is: what changes in between is told twice rather than never.
-                let seq = *going.progress().seq().borrow();
-                Some((going.run().into(), seq))
-            }
-            None => {
-                let detail = RunDetail::from(self.app.store().run(&self.yard, &self.id).await.ok()??);
-                let seq = detail.steps.iter().map(|s| s.seq).max().unwrap_or(0);
-                Some((detail, seq))
-            }
-        }
-    }
-
-    fn tell(&mut self, detail: RunDetail, seq: u64) {
-        let mut new: Vec<&RunStep> = detail.steps.iter().filter(|s| s.seq > self.seen || self.seen == 0).collect();
-        new.sort_by_key(|s| s.seq);
-        for step in new {
-            self.seen = self.seen.max(step.seq);
-            let data = serde_json::to_string(&RunEvent::Step(step.clone())).unwrap_or_default();
-            self.told.push_back(Event::default().event("step").id(self.seen.to_string()).data(data));
-        }
-        self.seen = self.seen.max(seq);
-        self.over = detail.run.state != RunState::Running;
-        let before = self.run.as_ref();
-        if self.over || before.is_none_or(|b| b.run != detail.run || b.notes != detail.notes) {
-            let end = RunEvent::Run(RunDetail { steps: Vec::new(), ..detail.clone() });
-            let data = serde_json::to_string(&end).unwrap_or_default();
-            self.told.push_back(Event::default().event("run").id(self.seen.to_string()).data(data));
-        }
-        self.run = Some(detail);
-    }
 }
 
 /// A run as it goes, as server-sent events
@@ -330,21 +242,7 @@ async fn run_events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     find(&app, &yard, &run).await?;
-    let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()?.trim().parse().ok());
-    let followed = Followed {
-        stopping: app.inner().stopping.subscribe(),
-        app: app.clone(),
-        yard,
-        id: run,
-        going: None,
-        seen: last.unwrap_or(0),
-        told: VecDeque::new(),
-        run: None,
-        over: false,
-    };
-    let events = unfold(followed, |mut f| async move { Some((Ok::<_, Infallible>(f.next().await?), f)) });
-    let events = events.take_until(ended(app, caller).boxed());
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE)).into_response())
+    Ok(follow::follow::<RunDetail>(app, caller, yard, run, &headers))
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {

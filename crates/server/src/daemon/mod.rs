@@ -26,6 +26,7 @@ use crate::auth::{Keystones, Limiter};
 use crate::ca::{Ca, CaError};
 use crate::files;
 use crate::hub::{Hub, Timing};
+use crate::local::LocalCloud;
 use crate::looks::Looks;
 use crate::runs::Runs;
 use crate::stack::Stacks;
@@ -157,7 +158,7 @@ pub struct Server {
     tasks: JoinSet<()>,
     lost: watch::Receiver<bool>,
     socket: PathBuf,
-    /// Runs of yards end with it.
+    /// Runs end with it.
     _life: watch::Sender<()>,
     _lock: Lock,
 }
@@ -207,12 +208,14 @@ impl Server {
         let sources = Sources::of_process().with_file(settings.clouds.as_deref());
         let (life, alive) = watch::channel(());
         let looks = Looks::new(sources.clone());
-        let runs = Runs::open(store.clone(), home, sources.clone(), alive).await?;
+        let runs = Runs::open(store.clone(), home, sources.clone(), alive.clone()).await?;
+        let local = LocalCloud::new(store.clone(), home, settings.clouds.clone(), alive);
         let app = App::new(api::Inner {
             store,
             hub,
             stacks: stacks.clone(),
             runs,
+            local,
             looks,
             limiter: Limiter::default(),
             keystones: Keystones::new(sources.clone(), settings.sign_in()),
@@ -270,7 +273,7 @@ impl Server {
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         self.app.inner().stopping.send_replace(true);
-        self.app.runs().stop().await;
+        tokio::join!(self.app.runs().stop(), self.app.local().stop());
         self.app.hub().close();
         while self.tasks.join_next().await.is_some() {}
         // What was accepted before runs on for a moment in tasks of its own.

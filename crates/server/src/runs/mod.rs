@@ -12,9 +12,12 @@
 //! what is under way, which to the engine is the same as being killed, so that the next run goes on.
 //! A run without an end in the store is of a server that was killed; the next start says so.
 
+mod going;
 mod progress;
 mod wish;
 
+pub use going::Going;
+pub(crate) use going::{Ear, Ended};
 pub use progress::{Progress, RunStep, Snapshot, StepState};
 pub use wish::{FILE, Wish};
 
@@ -25,7 +28,6 @@ use crate::error::{WorkError, chain};
 use crate::work::connect;
 use crate::{Bringing, DeclaredStacks, Error, Records, Removal, daemon};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use stackyard_catalog::manifest::Yard;
 use stackyard_core::progress::{Event, Onlooker};
@@ -38,9 +40,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use utoipa::ToSchema;
-
-/// How often the store is told how far a run is.
-const KEEP_EVERY: Duration = Duration::from_secs(2);
 
 /// How long a server that stops waits until its runs are written down.
 const STOP: Duration = Duration::from_secs(5);
@@ -111,41 +110,6 @@ impl Outlook {
 
 fn digest(plan: &Plan) -> String {
     crate::auth::hex(&Sha256::digest(serde_json::to_vec(plan).unwrap_or_default()))
-}
-
-/// Why a run is to stop.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Stop {
-    No,
-    /// Somebody wants it.
-    Cancelled(String),
-    /// The server stops.
-    Server,
-}
-
-/// A run that goes on.
-#[derive(Debug)]
-pub struct Going {
-    new: Mutex<NewRun>,
-    progress: Progress,
-    stop: watch::Sender<Stop>,
-}
-
-impl Going {
-    fn row(&self) -> MutexGuard<'_, NewRun> {
-        self.new.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How far it is.
-    pub fn progress(&self) -> &Progress {
-        &self.progress
-    }
-
-    /// The run as the store has it, with how far it is now.
-    pub fn run(&self) -> Run {
-        let content = serde_json::to_value(self.progress.snapshot().0).unwrap_or_default();
-        Run { new: self.row().clone(), ended: None, error: None, content }
-    }
 }
 
 /// The runs of all yards. Cheap to clone.
@@ -229,8 +193,7 @@ impl Runs {
 
     /// The run of a yard that goes on, if there is one.
     pub fn of(&self, yard: &str) -> Option<Arc<Going>> {
-        // One that still looks has not begun.
-        self.going().get(yard).filter(|g| !g.row().state.is_empty()).cloned()
+        self.going().get(yard).filter(|g| g.has_begun()).cloned()
     }
 
     fn claim(&self, yard: &str, kind: RunKind, who: &str) -> Result<Claim, Problem> {
@@ -258,8 +221,7 @@ impl Runs {
                 other.who, other.kind, other.id
             )));
         }
-        let stop = watch::Sender::new(Stop::No);
-        let going = Arc::new(Going { new: Mutex::new(new), progress: Progress::default(), stop });
+        let going = Arc::new(Going::new(new));
         all.insert(yard.clone(), going.clone());
         Ok(Claim { runs: self.clone(), yard, going })
     }
@@ -351,7 +313,7 @@ impl Runs {
     pub fn cancel(&self, yard: &str, id: &str, who: &str) -> bool {
         match self.of(yard).filter(|g| g.row().id == id) {
             Some(going) => {
-                going.stop.send_replace(Stop::Cancelled(who.to_owned()));
+                going.cancel(who);
                 true
             }
             None => false,
@@ -365,7 +327,7 @@ impl Runs {
     /// Ends all runs, since the server stops.
     pub async fn stop(&self) {
         let mut changes = self.revisions();
-        self.going().values().for_each(|g| drop(g.stop.send_replace(Stop::Server)));
+        self.going().values().for_each(|g| g.interrupt());
         let gone = async { while !self.is_idle() && changes.changed().await.is_ok() {} };
         let _ = tokio::time::timeout(STOP, gone).await;
     }
@@ -395,22 +357,13 @@ fn say(warnings: &Arc<Mutex<Vec<String>>>) -> impl Fn(String) + Send + Sync + us
     move |text| warnings.lock().unwrap_or_else(PoisonError::into_inner).push(text)
 }
 
-/// Hears on behalf of a run.
-struct Ear(Arc<Going>);
-
-impl Onlooker for Ear {
-    fn see(&self, event: Event) {
-        self.0.progress.see(event);
-    }
-}
-
 impl Claim {
     fn store(&self) -> &Store {
         &self.runs.0.store
     }
 
     fn note(&self, text: String) {
-        self.going.progress.see(Event::Note { step: None, text });
+        self.going.progress().see(Event::Note { step: None, text });
     }
 
     async fn up(self, yard: &Yard, files: &BTreeMap<String, String>, start: Start) {
@@ -445,8 +398,9 @@ impl Claim {
         };
         let ear = Ear(self.going.clone());
         start.told.send(Ok(self.going.run())).ok();
-        let result = self.follow(async { bringing.carry_out(&choices, &ear).await.map(drop) }).await;
-        self.end(result).await;
+        let work = async { ended(bringing.carry_out(&choices, &ear).await.map(drop)) };
+        let result = self.going.follow(self.store(), work).await;
+        self.going.end(self.store(), result).await;
     }
 
     async fn down(self, cloud: Option<&str>, has_pools: bool, start: Start) {
@@ -484,13 +438,13 @@ impl Claim {
             removal.carry_out(has_pools, &ear, &say).await?;
             records.forget(&self.yard).map_err(WorkError::from)
         };
-        let mut result = self.follow(work).await;
+        let mut result = self.going.follow(self.store(), async { ended(work.await) }).await;
         if matches!(result, Ended::Well)
             && let Err(error) = self.store().yard_is_gone(&self.yard, None).await
         {
             result = Ended::Badly(format!("forgetting the yard: {error}"), Vec::new());
         }
-        self.end(result).await;
+        self.going.end(self.store(), result).await;
     }
 
     /// Keeps the manifest; its revision. One that the yard has already is not kept again.
@@ -511,87 +465,21 @@ impl Claim {
 
     /// Writes down that the run begins.
     async fn begin(&self, plan: &Plan, revision: Option<i64>) -> Result<(), Problem> {
-        self.going.progress.expect(plan);
-        let new = {
-            let mut new = self.going.row();
-            (new.revision, new.state) = (revision, RunState::Running.word().to_owned());
-            new.clone()
-        };
-        self.store().begin_run(&new, &self.content()).await?;
+        self.going.progress().expect(plan);
+        self.going.begin(self.store(), revision).await?;
         self.runs.changed();
         Ok(())
     }
+}
 
-    fn content(&self) -> Value {
-        serde_json::to_value(self.going.progress.snapshot().0).unwrap_or_default()
-    }
-
-    /// Waits for the work's end, or until the run is stopped; writes down how far it is meanwhile.
-    async fn follow(&self, work: impl Future<Output = Result<(), WorkError>>) -> Ended {
-        let id = self.going.row().id.clone();
-        let mut stop = self.going.stop.subscribe();
-        let mut kept = 0;
-        let mut tick = tokio::time::interval(KEEP_EVERY);
-        let mut work = std::pin::pin!(work);
-        loop {
-            tokio::select! {
-                result = &mut work => return result.map_or_else(Ended::of, |()| Ended::Well),
-                stopped = stopped(&mut stop) => return Ended::Stopped(stopped),
-                _ = tick.tick() => {
-                    let (snapshot, seq) = self.going.progress.snapshot();
-                    let content = serde_json::to_value(snapshot).unwrap_or_default();
-                    if seq > kept && let Err(error) = self.store().note_run(&id, &content).await {
-                        tracing::warn!("{error}: how far run {id} is will be written down later");
-                        continue;
-                    }
-                    kept = seq;
-                }
-            }
+/// How work on a yard ended.
+fn ended(result: Result<(), WorkError>) -> Ended {
+    let Err(error) = result else { return Ended::Well };
+    let hints = match &error {
+        WorkError::Yard(Error::Steps(failures)) => {
+            failures.failed.iter().filter_map(|f| Some((f.key.to_string(), f.hint.clone()?))).collect()
         }
-    }
-
-    /// Writes down how it ended.
-    async fn end(&self, ended: Ended) {
-        let (state, error, hints) = match ended {
-            Ended::Well => (RunState::Done, None, Vec::new()),
-            Ended::Badly(error, hints) => (RunState::Failed, Some(error), hints),
-            Ended::Stopped(Stop::Cancelled(who)) => {
-                (RunState::Cancelled, Some(format!("{who} cancelled it; the next run goes on")), Vec::new())
-            }
-            Ended::Stopped(_) => (RunState::Interrupted, None, Vec::new()),
-        };
-        self.going.progress.conclude(hints);
-        let id = self.going.row().id.clone();
-        let ended = self.store().end_run(&id, state.word(), error.as_deref(), &self.content(), now()).await;
-        if let Err(error) = ended {
-            tracing::error!("{error}: that run {id} of yard {} ended as {} is lost", self.yard, state.word());
-        }
-    }
-}
-
-/// Waits until a run is to stop; why.
-async fn stopped(stop: &mut watch::Receiver<Stop>) -> Stop {
-    // The sender goes with the run alone.
-    stop.wait_for(|s| *s != Stop::No).await.map_or(Stop::Server, |s| s.clone())
-}
-
-/// How the work of a run ended.
-enum Ended {
-    Well,
-    /// Why, and what to do about steps.
-    Badly(String, Vec<(String, String)>),
-    Stopped(Stop),
-}
-
-impl Ended {
-    fn of(error: WorkError) -> Self {
-        let hints = match &error {
-            WorkError::Yard(Error::Steps(failures)) => {
-                let of = failures.failed.iter().filter_map(|f| Some((f.key.to_string(), f.hint.clone()?)));
-                of.collect()
-            }
-            _ => Vec::new(),
-        };
-        Self::Badly(chain(&error), hints)
-    }
+        _ => Vec::new(),
+    };
+    Ended::Badly(chain(&error), hints)
 }

@@ -130,6 +130,20 @@ impl Progress {
         self.changed(&mut inner, |_| ());
     }
 
+    /// Lists steps that are to be done: of each, its name and what is done in a word.
+    pub fn expect_steps(&self, steps: impl IntoIterator<Item = (String, String)>) {
+        let mut inner = self.lock();
+        for (name, action) in steps {
+            inner.step(&name).action = Some(action);
+        }
+        self.changed(&mut inner, |_| ());
+    }
+
+    /// Says that something about the run changed that is no step.
+    pub fn touch(&self) {
+        self.seq.send_modify(|n| *n += 1);
+    }
+
     /// Says what was learnt when a run had ended: what to do about steps that failed, and that those
     /// which were not begun never will be.
     pub fn conclude(&self, hints: impl IntoIterator<Item = (String, String)>) {

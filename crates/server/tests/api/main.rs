@@ -9,6 +9,7 @@ mod hub;
 mod join;
 mod keystone;
 mod life;
+mod local;
 mod nouns;
 mod roles;
 mod runs;

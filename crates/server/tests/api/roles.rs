@@ -14,6 +14,8 @@ const REFUSED: [StatusCode; 2] = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDE
 fn needs(method: &str, path: &str) -> Option<Role> {
     Some(match (method, path) {
         (_, p) if p.starts_with("/api/v1/tokens") => Role::Admin,
+        // The cloud of the server's machine is brought up by root.
+        (_, p) if p.starts_with("/api/v1/local") => Role::Admin,
         (_, "/api/v1/audit") => Role::Admin,
         ("delete", "/api/v1/session") => Role::Viewer,
         ("get", "/api/v1/yards/{yard}/secrets/{name}") => return None,
@@ -57,6 +59,9 @@ async fn nobody_does_what_is_not_theirs() {
     let store = running.server.app().store();
     store.begin_run(&run, &json!({"steps": [], "notes": []})).await.unwrap();
     store.end_run(&run.id, "done", None, &json!({"steps": [], "notes": []}), 2_000).await.unwrap();
+    let local = NewRun { id: "0197-local".to_owned(), yard: "@local".to_owned(), kind: "plan".to_owned(), ..run };
+    store.begin_run(&local, &json!({"steps": [], "notes": []})).await.unwrap();
+    store.end_run(&local.id, "done", None, &json!({"steps": [], "notes": []}), 2_000).await.unwrap();
     let revision = store.yard("shop").await.unwrap().unwrap().revision.to_string();
     let deployment = Deployment { stack, pool: None, declared: false };
     running.server.app().stacks().deploy("shop", deployment).await.unwrap();
@@ -75,7 +80,7 @@ async fn nobody_does_what_is_not_theirs() {
             .replace("{stack}", "site")
             .replace("{id}", &victim.host)
             .replace("{pool}", "web")
-            .replace("{run}", "0197-run")
+            .replace("{run}", if path.starts_with("/api/v1/local") { "0197-local" } else { "0197-run" })
             .replace("{revision}", &revision)
             .replace("{arch}", "amd64");
         let (verb, body) = (method.to_uppercase(), json!({}));

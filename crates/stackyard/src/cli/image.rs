@@ -2,11 +2,11 @@
 
 use super::yard::CloudArgs;
 use super::{Context, End};
-use crate::assets;
 use crate::printer::{bytes, table};
 use anyhow::{Context as _, anyhow};
 use clap::Subcommand;
 use serde::Serialize;
+use stackyard_cloud::assets;
 use stackyard_cloud::home::Home;
 use stackyard_cloud::images::{PREFIX, options};
 use stackyard_cloud::push::{self, Pushed, Target};

@@ -136,6 +136,11 @@ impl Plan {
         self.steps.iter().all(|s| s.action == Action::Keep)
     }
 
+    /// Whether it touches what already runs.
+    pub fn disturbs(&self) -> bool {
+        self.steps.iter().any(|s| matches!(s.action, Action::Recreate | Action::Restart | Action::Remove))
+    }
+
     /// Counts of the steps.
     pub fn summary(&self) -> Summary {
         let mut sum = Summary::default();

@@ -4,6 +4,7 @@ use super::super::{Context, End};
 use super::{GivenArgs, local};
 use crate::printer::table;
 use serde::Serialize;
+use stackyard_cloud::Asked;
 
 /// Arguments of `stackyard cloud answers`.
 #[derive(clap::Args)]
@@ -26,18 +27,16 @@ struct Row<'a> {
 pub fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let local = local(context)?;
     let answers = local.answers(&args.given.into())?;
-    let rows: Vec<Row> = answers
-        .iter()
-        .filter_map(|answer| {
-            let question = local.package().question(&answer.name)?;
-            Some(Row {
-                name: &question.name,
-                label: &question.label,
-                description: &question.description,
-                value: answer.shown(),
-                origin: answer.origin,
-                allowed: question.allowed(),
-            })
+    let asked = local.asked(&answers);
+    let rows: Vec<Row> = asked
+        .into_iter()
+        .map(|Asked { question, shown, origin }| Row {
+            name: &question.name,
+            label: &question.label,
+            description: &question.description,
+            value: shown,
+            origin,
+            allowed: question.allowed(),
         })
         .collect();
     context.printer.result(&rows, || {

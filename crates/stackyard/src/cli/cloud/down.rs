@@ -24,7 +24,7 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let printer = &context.printer;
     let local = local(context)?;
-    let _lock = local.home().lock()?;
+    let _lock = local.home().lock("stackyard cloud down")?;
     if args.purge && !args.yes {
         if printer.is_json() || !std::io::stdin().is_terminal() {
             bail!(

@@ -9,7 +9,6 @@ mod test;
 mod up;
 
 use super::{Context, End};
-use crate::assets;
 use clap::Subcommand;
 use stackyard_cloud::home::Home;
 use stackyard_cloud::{Given, Local};
@@ -71,5 +70,5 @@ pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<End> {
 
 /// The cloud of this machine, from the embedded package.
 fn local(context: &Context) -> anyhow::Result<Local> {
-    Ok(Local::open(Home::new(&context.home), assets::package(stackyard_cloud::STACK)?)?)
+    Ok(Local::embedded(Home::new(&context.home))?)
 }

@@ -3,30 +3,16 @@
 use super::super::{Context, End};
 use super::local;
 use crate::printer::{bytes, duration, table};
-use serde::Serialize;
-use stackyard_cloud::{STACK, up};
+use stackyard_cloud::status::{self, Status};
 use stackyard_platform::docker::Docker;
-use stackyard_platform::stack::{Health, ServiceStatus};
+use stackyard_platform::stack::Health;
 use std::time::Duration;
-
-#[derive(Serialize)]
-struct Status {
-    /// Whether the cloud is there and every service is well.
-    healthy: bool,
-    /// PSS of all services, in bytes.
-    memory: u64,
-    services: Vec<ServiceStatus>,
-}
 
 /// Shows every service; exit code 1 when something is not well.
 pub async fn run(context: &Context) -> anyhow::Result<End> {
-    let engine = up::engine(&local(context)?, &Docker::connect().await?);
-    let services = engine.status(STACK).await?;
-    let healthy = !services.is_empty() && services.iter().all(ServiceStatus::is_well);
-    let memory = services.iter().filter_map(|s| s.memory).sum();
-    let status = Status { healthy, memory, services };
+    let status = status::look(&local(context)?, &Docker::connect().await?).await?;
     context.printer.result(&status, || text(&status))?;
-    Ok(if healthy { End::Done } else { End::Failed })
+    Ok(if status.healthy { End::Done } else { End::Failed })
 }
 
 fn text(status: &Status) -> String {

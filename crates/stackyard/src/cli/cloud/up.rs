@@ -2,11 +2,9 @@
 
 use super::super::{Context, End};
 use super::{GivenArgs, local, preflight};
-use crate::assets;
 use anyhow::bail;
 use serde::Serialize;
-use stackyard_cloud::{CLOUD, ready, up};
-use stackyard_core::stack::plan::{Action, Plan};
+use stackyard_cloud::{CLOUD, assets, ready, up};
 use stackyard_platform::docker::Docker;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -44,7 +42,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let local = local(context)?;
     let given = args.given.into();
     let input = up::examine(&local, &given)?;
-    let _lock = local.home().lock()?;
+    let _lock = local.home().lock("stackyard cloud up")?;
 
     let report = stackyard_cloud::preflight::run(&input).await;
     preflight::say_problems(&report, printer);
@@ -60,13 +58,14 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let changed = !prepared.plan.is_noop();
     if changed {
         printer.plan(&prepared.plan)?;
-        if disturbs(&prepared.plan) && !args.yes && !confirmed(context)? {
+        if prepared.plan.disturbs() && !args.yes && !confirmed(context)? {
             return Ok(End::Failed);
         }
     }
     prepared.carry_out(&*onlooker).await?;
-    let clouds_yaml = ready::run(&prepared.intended, local.home(), &docker, &recipes.tiny, &*onlooker).await?;
+    ready::run(&local, &prepared.intended, &docker, &recipes.tiny, &*onlooker).await?;
 
+    let clouds_yaml = local.clouds_yaml().map(Path::to_owned);
     let result = Result { event: "result", changed, cloud: CLOUD, clouds_yaml, took_s: began.elapsed().as_secs() };
     printer.result(&result, || {
         let state = if changed { "is up" } else { "is as it should be" };
@@ -78,11 +77,6 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
         )
     })?;
     Ok(End::Done)
-}
-
-/// Whether a plan touches what already runs.
-fn disturbs(plan: &Plan) -> bool {
-    plan.steps.iter().any(|s| matches!(s.action, Action::Recreate | Action::Restart | Action::Remove))
 }
 
 fn confirmed(context: &Context) -> anyhow::Result<bool> {

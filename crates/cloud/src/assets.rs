@@ -1,9 +1,8 @@
 //! Built-in packages and image recipes, embedded so that the binary needs no files beside it.
 
-use anyhow::Context as _;
+use crate::images::Recipes;
 use rust_embed::RustEmbed;
 use stackyard_catalog::{Memory, Source};
-use stackyard_cloud::images::Recipes;
 use stackyard_platform::image::{Files, Recipe, RecipeError};
 use std::borrow::Cow;
 use std::io;
@@ -17,34 +16,64 @@ struct Packages;
 #[folder = "../../images"]
 struct Images;
 
+/// Something is not among what is embedded, or is not what it should be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AssetError {
+    /// There is no such package.
+    #[error("there is no built-in package {0}")]
+    Package(String),
+    /// The recipe of an image.
+    #[error("reading the built-in recipe images/{name}")]
+    Recipe {
+        /// Which one.
+        name: String,
+        /// What is wrong with it.
+        source: RecipeError,
+    },
+}
+
 /// A built-in package's files.
-pub fn package(name: &str) -> anyhow::Result<Arc<dyn Source>> {
+///
+/// # Errors
+/// [`AssetError::Package`]
+pub fn package(name: &str) -> Result<Arc<dyn Source>, AssetError> {
     let prefix = format!("{name}/");
     let mut tree = Memory::new(format!("catalog/{name}"));
+    let mut found = false;
     for path in Packages::iter() {
         if let (Some(below), Some(file)) = (path.strip_prefix(&prefix), Packages::get(&path)) {
+            found |= below == "package.yaml";
             tree.insert(below, file.data);
         }
     }
-    anyhow::ensure!(tree.list("")?.iter().any(|p| p == "package.yaml"), "there is no built-in package {name}");
-    Ok(Arc::new(tree))
+    if found { Ok(Arc::new(tree)) } else { Err(AssetError::Package(name.to_owned())) }
 }
 
 /// A built-in image recipe, with this program for the images that take one.
-pub fn recipe(name: &str) -> anyhow::Result<Recipe> {
+///
+/// # Errors
+/// [`AssetError::Recipe`]
+pub fn recipe(name: &str) -> Result<Recipe, AssetError> {
     Recipe::read(&Folder(format!("{name}/")))
         .and_then(with_program)
-        .with_context(|| format!("reading the built-in recipe images/{name}"))
+        .map_err(|source| AssetError::Recipe { name: name.to_owned(), source })
 }
 
 /// The recipe with this program, which becomes a guest's agent.
+///
+/// # Errors
+/// The program's file cannot be read.
 pub fn with_program(recipe: Recipe) -> Result<Recipe, RecipeError> {
     // the program that runs, even if its file was replaced since
     recipe.with_program("/proc/self/exe".as_ref())
 }
 
 /// The recipes of the cloud's images.
-pub fn recipes() -> anyhow::Result<Recipes> {
+///
+/// # Errors
+/// [`AssetError::Recipe`]
+pub fn recipes() -> Result<Recipes, AssetError> {
     Ok(Recipes { services: recipe("services")?, tiny: recipe("tiny")? })
 }
 

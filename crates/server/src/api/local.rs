@@ -1,0 +1,519 @@
+//! The cloud of the server's own machine: its services, what the machine is like, runs that change it.
+//!
+//! For admins alone: whoever brings it up has root's work done on the machine.
+
+use super::follow::{self, Told, current};
+use super::stack_stream::{StackLine, streamed};
+use super::yard_run::RunCounts;
+use super::{App, Body, Path, Problem, Query, time};
+use crate::auth::Admin;
+use crate::error::chain;
+use crate::local::{KEY, Outlook, Wish, examine};
+use crate::runs::{Going, RunState, RunStep, Snapshot};
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use serde::{Deserialize, Serialize};
+use stackyard_catalog::{Origin, QuestionType};
+use stackyard_cloud::preflight::{self, Report};
+use stackyard_cloud::{Given, STACK, up};
+use stackyard_platform::docker::Docker;
+use stackyard_platform::stack::{Error as EngineError, Health, LogOptions, ServiceStatus, Source};
+use stackyard_store::Run;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::watch;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The cloud of the server's machine, and whether the server can change it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LocalView {
+    /// Why this server cannot bring a cloud up, and what would be needed; empty if it can.
+    pub obstacles: Vec<String>,
+    /// The server's state directory, which is the cloud's.
+    pub home: String,
+    /// Whether a cloud was brought up from it, and not purged.
+    pub there: bool,
+    /// The newest run.
+    pub run: Option<LocalRun>,
+}
+
+/// A run that changes the cloud, or plans to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LocalRun {
+    /// Its id; ids grow with time.
+    pub id: String,
+    /// What it does: `plan`, `up` or `down`.
+    pub kind: String,
+    /// Who began it, as in the audit log.
+    pub who: String,
+    /// When (RFC 3339).
+    pub began: String,
+    /// When it ended (RFC 3339).
+    pub ended: Option<String>,
+    /// How it stands, or ended.
+    pub state: RunState,
+    /// Why it did not end well.
+    pub error: Option<String>,
+    /// Steps, and how many of them were done and failed.
+    pub steps: RunCounts,
+}
+
+/// A run with its steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LocalDetail {
+    /// The run.
+    pub run: LocalRun,
+    /// Its steps.
+    pub steps: Vec<RunStep>,
+    /// What was said that is of no step.
+    pub notes: Vec<String>,
+    /// What preflight saw, and the plan once it is known.
+    pub outlook: Option<Outlook>,
+}
+
+impl From<Run> for LocalDetail {
+    fn from(run: Run) -> Self {
+        let outlook = Outlook::of(&run);
+        let Snapshot { steps, notes } = serde_json::from_value(run.content).unwrap_or_default();
+        let view = LocalRun {
+            id: run.new.id,
+            kind: run.new.kind,
+            who: run.new.who,
+            began: time(run.new.began),
+            ended: run.ended.map(time),
+            state: RunState::of(&run.new.state),
+            error: run.error,
+            steps: RunCounts::of(&steps),
+        };
+        Self { run: view, steps, notes, outlook }
+    }
+}
+
+impl Told for LocalDetail {
+    fn going(app: &App, _: &str) -> Option<Arc<Going>> {
+        app.local().running()
+    }
+
+    fn changes(app: &App) -> watch::Receiver<u64> {
+        app.local().changes()
+    }
+
+    fn take_steps(&mut self) -> Vec<RunStep> {
+        std::mem::take(&mut self.steps)
+    }
+
+    fn is_over(&self) -> bool {
+        self.run.state != RunState::Running
+    }
+}
+
+/// What the cloud is to be. What is not answered stays as it was answered last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum LocalWish {
+    /// To know what bringing it up would do: images are made, nothing else.
+    Plan {
+        /// Answers by question.
+        #[serde(default)]
+        set: BTreeMap<String, String>,
+        /// Questions whose default is to count again.
+        #[serde(default)]
+        unset: Vec<String>,
+        /// Go on in spite of what preflight says.
+        #[serde(default)]
+        force: bool,
+    },
+    /// Up, as a plan says.
+    Up {
+        /// Answers by question, as for the plan.
+        #[serde(default)]
+        set: BTreeMap<String, String>,
+        /// Questions whose default is to count again, as for the plan.
+        #[serde(default)]
+        unset: Vec<String>,
+        /// Go on in spite of what preflight says.
+        #[serde(default)]
+        force: bool,
+        /// Digest of the plan that somebody said yes to: if something else would be done by now, nothing is.
+        plan: String,
+    },
+    /// Down. Its data stays, unless `purge` says otherwise.
+    Down {
+        /// `purge`: remove the data, too, with the secrets and the entry in clouds.yaml.
+        #[serde(default)]
+        purge: Option<String>,
+    },
+}
+
+fn given(set: BTreeMap<String, String>, unset: Vec<String>) -> Given {
+    Given { file: None, set: set.into_iter().map(|(name, value)| format!("{name}={value}")).collect(), unset }
+}
+
+impl TryFrom<LocalWish> for Wish {
+    type Error = Problem;
+
+    fn try_from(wish: LocalWish) -> Result<Self, Problem> {
+        Ok(match wish {
+            LocalWish::Plan { set, unset, force } => Self::Plan { given: given(set, unset), force },
+            LocalWish::Up { set, unset, force, plan } => Self::Up { given: given(set, unset), force, plan },
+            LocalWish::Down { purge } => match purge.as_deref() {
+                None => Self::Down { purge: false },
+                Some("purge") => Self::Down { purge: true },
+                Some(_) => {
+                    let why =
+                        "`purge` must be the word \"purge\": all servers, volumes, objects and images of the cloud go";
+                    return Err(Problem::unprocessable(why));
+                }
+            },
+        })
+    }
+}
+
+/// The cloud of the server's machine
+#[utoipa::path(get, path = "/api/v1/local", tag = "local", security(("token" = [])),
+    responses((status = 200, body = LocalView), (status = "4XX", body = Problem)))]
+async fn local_show(_: Admin, State(app): State<App>) -> Result<Json<LocalView>, Problem> {
+    let newest = app.store().runs(KEY, None, 1).await?.into_iter().next();
+    let local = app.local();
+    Ok(Json(LocalView {
+        obstacles: local.obstacles().await,
+        home: local.home().display().to_string(),
+        there: local.is_there(),
+        run: newest.map(|run| LocalDetail::from(current::<LocalDetail>(&app, run)).run),
+    }))
+}
+
+/// The services of the cloud.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LocalServices {
+    /// Whether there are any, and every one is well.
+    pub healthy: bool,
+    /// PSS of all, in bytes.
+    pub memory: u64,
+    /// They, by name.
+    pub services: Vec<LocalService>,
+    /// When they were looked at (RFC 3339); absent if they never were.
+    pub looked: Option<String>,
+    /// Why they cannot be looked at now.
+    pub error: Option<String>,
+}
+
+/// A service of the cloud, or a job that prepares one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LocalService {
+    /// The service.
+    pub service: String,
+    /// Id of its container.
+    pub container: String,
+    /// It is a one-shot job.
+    pub job: bool,
+    /// Image that it was made from.
+    pub image: String,
+    /// `created`, `running`, `restarting`, `paused`, `exited` or `dead`.
+    pub state: String,
+    /// Exit status, once it has ended.
+    pub exit_status: Option<i64>,
+    /// By a real request: `healthy`, `unhealthy`, `untested` (it runs, and has no test), `completed` or `down`.
+    pub health: String,
+    /// Whether that is as it should be.
+    pub well: bool,
+    /// What the health test said, if it failed.
+    pub said: Option<String>,
+    /// Times that the engine started it again by itself.
+    pub restarts: i64,
+    /// When it was last started (RFC 3339).
+    pub started: Option<String>,
+    /// Memory of its processes in bytes (PSS: shared pages counted in shares); absent if it does not run.
+    pub memory: Option<u64>,
+}
+
+impl From<&ServiceStatus> for LocalService {
+    fn from(of: &ServiceStatus) -> Self {
+        let (health, said) = match &of.health {
+            Health::Healthy => ("healthy", None),
+            Health::Unhealthy { output } => ("unhealthy", Some(output.trim().to_owned())),
+            Health::Untested => ("untested", None),
+            Health::Completed => ("completed", None),
+            Health::Down => ("down", None),
+        };
+        Self {
+            service: of.service.clone(),
+            container: of.id.clone(),
+            job: of.job,
+            image: of.image.clone(),
+            state: of.state.to_owned(),
+            exit_status: of.exit_status,
+            health: health.to_owned(),
+            well: of.is_well(),
+            said,
+            restarts: of.restarts,
+            started: of.started_at.clone(),
+            memory: of.memory,
+        }
+    }
+}
+
+/// Services of the cloud with their health, by a real request to each
+///
+/// The first question waits for the look. While somebody asks, they are looked at once a minute, and when
+/// Docker tells of a change; `local` of the events tells that something differs.
+#[utoipa::path(get, path = "/api/v1/local/services", tag = "local", security(("token" = [])),
+    responses((status = 200, body = LocalServices), (status = "4XX", body = Problem)))]
+async fn local_services(_: Admin, State(app): State<App>) -> Json<LocalServices> {
+    let seen = app.local().services().await;
+    let status = seen.status.as_deref();
+    Json(LocalServices {
+        healthy: status.is_some_and(|s| s.healthy),
+        memory: status.map_or(0, |s| s.memory),
+        services: status.map(|s| s.services.iter().map(LocalService::from).collect()).unwrap_or_default(),
+        looked: seen.looked.map(time),
+        error: seen.error,
+    })
+}
+
+/// A question of the cloud's package, with the answer that counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LocalQuestion {
+    /// Its name, for `set`.
+    pub name: String,
+    /// A few words for a form.
+    pub label: String,
+    /// What the answer does.
+    pub description: String,
+    /// Type of the answer: `string`, `int`, `bool`, `enum`, `ip`, `cidr`, `hostname`, `interface`, `password`.
+    #[schema(value_type = String)]
+    pub kind: QuestionType,
+    /// Values of an `enum`.
+    pub options: Vec<String>,
+    /// Least value of an `int`.
+    pub min: Option<i64>,
+    /// Greatest value of an `int`.
+    pub max: Option<i64>,
+    /// What is allowed, in words.
+    pub allowed: String,
+    /// An answer is needed.
+    pub required: bool,
+    /// Asked only when all these answers have these values.
+    pub show_if: BTreeMap<String, String>,
+    /// Heading in a form.
+    pub group: Option<String>,
+    /// The answer; one that must not be shown is hidden.
+    pub answer: String,
+    /// Where the answer comes from: `given`, `default`, `unanswered`.
+    #[schema(value_type = String)]
+    pub origin: Origin,
+}
+
+/// Questions of the cloud's package, with the answers that count
+#[utoipa::path(get, path = "/api/v1/local/questions", tag = "local", security(("token" = [])),
+    responses((status = 200, body = Vec<LocalQuestion>), (status = "4XX", body = Problem)))]
+async fn local_questions(_: Admin, State(app): State<App>) -> Result<Json<Vec<LocalQuestion>>, Problem> {
+    let local = app.local().local()?;
+    let answers = local.answers(&Given::default()).map_err(|e| Problem::conflict(chain(&e)))?;
+    let questions = local.asked(&answers).into_iter().map(|asked| {
+        let q = asked.question;
+        LocalQuestion {
+            name: q.name.clone(),
+            label: q.label.clone(),
+            description: q.description.clone(),
+            kind: q.kind,
+            options: q.options.clone(),
+            min: q.min,
+            max: q.max,
+            allowed: q.allowed(),
+            required: q.required,
+            show_if: q.show_if.clone(),
+            group: q.group.clone(),
+            answer: asked.shown,
+            origin: asked.origin,
+        }
+    });
+    Ok(Json(questions.collect()))
+}
+
+/// Answers to try.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct LocalAnswers {
+    /// Answers by question; those that were kept count otherwise.
+    #[serde(default)]
+    set: BTreeMap<String, String>,
+    /// Questions whose default is to count again.
+    #[serde(default)]
+    unset: Vec<String>,
+}
+
+/// Checks what the machine is like for the cloud
+///
+/// Takes seconds: a guest is started where that was not tried since the machine booted. Changes nothing.
+#[utoipa::path(post, path = "/api/v1/local/preflight", tag = "local", request_body = LocalAnswers, security(("token" = [])),
+    responses((status = 200, body = Report), (status = "4XX", body = Problem)))]
+async fn local_preflight(
+    _: Admin,
+    State(app): State<App>,
+    Body(answers): Body<LocalAnswers>,
+) -> Result<Json<Report>, Problem> {
+    let local = app.local().local()?;
+    let given = given(answers.set, answers.unset);
+    let input = examine(&local, &given)?;
+    Ok(Json(preflight::run(&input).await))
+}
+
+/// A page of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Page {
+    /// Only runs older than the one with this id.
+    before: Option<String>,
+    /// So many at most, 1 to 200.
+    #[param(default = 50, minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+}
+
+/// Runs of the cloud, the newest first
+#[utoipa::path(get, path = "/api/v1/local/runs", tag = "local", params(Page), security(("token" = [])),
+    responses((status = 200, body = Vec<LocalRun>), (status = "4XX", body = Problem)))]
+async fn local_run_list(
+    _: Admin,
+    State(app): State<App>,
+    Query(page): Query<Page>,
+) -> Result<Json<Vec<LocalRun>>, Problem> {
+    let limit = page.limit.unwrap_or(50).clamp(1, 200);
+    let runs = app.store().runs(KEY, page.before.as_deref(), limit).await?;
+    let now = |run: Run| LocalDetail::from(current::<LocalDetail>(&app, run)).run;
+    Ok(Json(runs.into_iter().map(now).collect()))
+}
+
+/// Begins a run: a plan, up, or down
+///
+/// Answers when it is under way, with where it can be followed. Nothing was done if the answer is a problem:
+/// 409 where the server cannot (`obstacles` of the cloud says why), while another run goes on (also
+/// `stackyard cloud up` on the machine), or when there is nothing to bring down; 422 for bad answers.
+#[utoipa::path(post, path = "/api/v1/local/runs", tag = "local", request_body = LocalWish, security(("token" = [])),
+    responses((status = 202, body = LocalRun, headers(("Location" = String, description = "the run"))),
+        (status = "4XX", body = Problem)))]
+async fn local_run_begin(
+    Admin(caller): Admin,
+    State(app): State<App>,
+    Body(wish): Body<LocalWish>,
+) -> Result<Response, Problem> {
+    let run = app.local().begin(wish.try_into()?, &caller.who().unwrap_or_default()).await?;
+    let place = format!("/api/v1/local/runs/{}", run.new.id);
+    let run = LocalDetail::from(run).run;
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(run)).into_response())
+}
+
+/// A run of the cloud with its steps
+#[utoipa::path(get, path = "/api/v1/local/runs/{run}", tag = "local", security(("token" = [])),
+    responses((status = 200, body = LocalDetail), (status = "4XX", body = Problem)))]
+async fn local_run_show(
+    _: Admin,
+    State(app): State<App>,
+    Path(run): Path<String>,
+) -> Result<Json<LocalDetail>, Problem> {
+    Ok(Json(follow::find(&app, KEY, &run).await?))
+}
+
+/// Cancels a run of the cloud: it stops where it is
+///
+/// What was made stays; the next run goes on from there.
+#[utoipa::path(post, path = "/api/v1/local/runs/{run}/cancel", tag = "local", security(("token" = [])),
+    responses((status = 202, description = "it is told to stop"), (status = "4XX", body = Problem)))]
+async fn local_run_cancel(
+    Admin(caller): Admin,
+    State(app): State<App>,
+    Path(run): Path<String>,
+) -> Result<StatusCode, Problem> {
+    if app.local().cancel(&run, &caller.who().unwrap_or_default()) {
+        return Ok(StatusCode::ACCEPTED);
+    }
+    let LocalDetail { run, .. } = follow::find(&app, KEY, &run).await?;
+    Err(Problem::conflict(format!("run {} has ended at {}", run.id, run.ended.unwrap_or_default())))
+}
+
+/// A run of the cloud as it goes, as server-sent events
+///
+/// The data of each event `step` is a `RunStep`: all steps first, then those that change. Events `run` are a
+/// `LocalDetail` without steps; the one whose run does not go on any more is the last. With `Last-Event-ID`,
+/// as browsers send it after the connection was lost, only what changed since is told.
+#[utoipa::path(get, path = "/api/v1/local/runs/{run}/events", tag = "local", security(("token" = [])),
+    params(("Last-Event-ID" = Option<String>, Header, description = "id of the last event that was seen")),
+    responses((status = 200, body = LocalDetail, content_type = "text/event-stream"), (status = "4XX", body = Problem)))]
+async fn local_run_events(
+    Admin(caller): Admin,
+    State(app): State<App>,
+    Path(run): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    follow::find::<LocalDetail>(&app, KEY, &run).await?;
+    Ok(follow::follow::<LocalDetail>(app, caller, KEY.to_owned(), run, &headers))
+}
+
+/// Which logs.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Logs {
+    /// Services with commas between them; all if absent.
+    #[serde(default)]
+    only: String,
+    /// Go on with new lines.
+    #[serde(default)]
+    follow: bool,
+    /// So many lines of each service that were written before; all if absent.
+    tail: Option<u32>,
+    /// Not older, in seconds since 1970.
+    since: Option<i64>,
+}
+
+/// Logs of the cloud's services, mixed as they come: one JSON object a line
+#[utoipa::path(get, path = "/api/v1/local/logs", tag = "local", params(Logs), security(("token" = [])),
+    responses((status = 200, body = StackLine, content_type = "application/x-ndjson"), (status = "4XX", body = Problem)))]
+async fn local_logs(
+    Admin(caller): Admin,
+    State(app): State<App>,
+    Query(logs): Query<Logs>,
+) -> Result<Response, Problem> {
+    let docker = Docker::connect().await.map_err(|e| Problem::conflict(chain(&e)))?;
+    let only: Vec<String> = logs.only.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
+    let options = LogOptions {
+        follow: logs.follow,
+        tail: logs.tail.map(|n| n as usize),
+        since: logs.since,
+        ..LogOptions::default()
+    };
+    let engine = up::engine(&app.local().local()?, &docker);
+    let lines = engine.logs(STACK, &only, options).await.map_err(|e| match e {
+        EngineError::NoContainer { .. } => Problem::not_found(chain(&e)),
+        other => Problem::conflict(chain(&other)),
+    })?;
+    let line = |replica: Option<String>, stream: &str, text: String| StackLine {
+        replica,
+        host: "local".to_owned(),
+        stream: stream.to_owned(),
+        text,
+    };
+    let lines = lines.map(move |read| match read {
+        Ok(read) if read.source == Source::Stderr => line(Some(read.service), "stderr", read.text),
+        Ok(read) => line(Some(read.service), "stdout", read.text),
+        Err(error) => line(None, "error", chain(&error)),
+    });
+    Ok(streamed(lines, app, caller))
+}
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(local_show))
+        .routes(routes!(local_services))
+        .routes(routes!(local_questions))
+        .routes(routes!(local_preflight))
+        .routes(routes!(local_run_list, local_run_begin))
+        .routes(routes!(local_run_show))
+        .routes(routes!(local_run_cancel))
+        .routes(routes!(local_run_events))
+        .routes(routes!(local_logs))
+}

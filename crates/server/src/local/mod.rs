@@ -1,0 +1,456 @@
+//! The cloud of this machine, as the server sees and changes it.
+//!
+//! ```text
+//! begin ──> take it (one run) ── answers, lock ──> kept: run ──> preflight, images, plan ──┐
+//!                                   │               (answered here)                        │
+//!                                   └─> a problem: nothing was done        `plan`: it ends here, with the plan
+//!                                                                          `up`: the plan that was said yes to
+//!                                                                                ──> carry out ──> make ready
+//! ```
+//!
+//! What is done are the functions of the crate `cloud`, as on the command line, under the lock of the same
+//! state directory: `stackyard cloud up` there and a run here never meet. A run is kept in the store as
+//! those of yards are, under a name that no yard can have ([`KEY`]); it outlives the browser that began it,
+//! and to cancel it is to drop what is under way, so that the next one goes on.
+
+mod sight;
+
+pub use sight::Sighting;
+
+use crate::apart::thread;
+use crate::api::{Problem, now};
+use crate::error::chain;
+use crate::runs::{Ear, Ended, Going};
+use serde::{Deserialize, Serialize};
+use sight::Sights;
+use stackyard_catalog::Question;
+use stackyard_cloud::home::{Home, HomeError};
+use stackyard_cloud::preflight::{self, Check, Input, Outcome};
+use stackyard_cloud::up::{self, Prepared};
+use stackyard_cloud::{Given, Local, assets, down, ready};
+use stackyard_core::progress::{Event, Onlooker};
+use stackyard_core::stack::plan::{Action, Plan};
+use stackyard_platform::docker::Docker;
+use stackyard_store::{NewRun, Run, Store};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{oneshot, watch};
+use utoipa::ToSchema;
+
+/// What the store keeps runs of the cloud under; no yard can be called so.
+pub const KEY: &str = "@local";
+
+/// Name under which a run keeps its [`Outlook`].
+const OUTLOOK: &str = "outlook";
+
+/// How long a server that stops waits until its run is written down.
+const STOP: Duration = Duration::from_secs(5);
+
+/// What somebody wants the cloud to be.
+#[derive(Debug, Clone)]
+pub enum Wish {
+    /// To know what bringing it up would do. Images are made, nothing else.
+    Plan {
+        /// Answers.
+        given: Given,
+        /// Go on in spite of what preflight says.
+        force: bool,
+    },
+    /// Up, as the answers say.
+    Up {
+        /// Answers.
+        given: Given,
+        /// Go on in spite of what preflight says.
+        force: bool,
+        /// Digest of the plan that somebody said yes to.
+        plan: String,
+    },
+    /// Down.
+    Down {
+        /// With all its data.
+        purge: bool,
+    },
+}
+
+impl Wish {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Plan { .. } => "plan",
+            Self::Up { .. } => "up",
+            Self::Down { .. } => "down",
+        }
+    }
+}
+
+/// What bringing the cloud up would do, and what this machine is like for it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LocalOutlook)]
+pub struct Outlook {
+    /// Answers that were given for it, by question; those that must not be shown are left out.
+    pub set: BTreeMap<String, String>,
+    /// Questions whose default was to count again.
+    pub unset: Vec<String>,
+    /// Whether it was to go on in spite of what preflight says.
+    pub force: bool,
+    /// What preflight warns of, or is stopped by.
+    pub problems: Vec<Check>,
+    /// Whether preflight found what stands in the way.
+    pub blocked: bool,
+    /// What in the package has no effect.
+    pub warnings: Vec<String>,
+    /// What would be done; absent until it is known.
+    pub plan: Option<Steps>,
+}
+
+/// A plan for the containers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LocalPlan)]
+pub struct Steps {
+    /// What is done, in the order of dependencies; what stays as it is is left out.
+    pub steps: Vec<Step>,
+    /// The counts, in words.
+    pub summary: String,
+    /// There is nothing to do.
+    pub noop: bool,
+    /// It touches what already runs.
+    pub disturbs: bool,
+    /// SHA-256 of it and of the answers, in hexadecimal digits: for `plan` of the run that carries it out.
+    pub digest: String,
+}
+
+/// A step of a plan for the containers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LocalStep)]
+pub struct Step {
+    /// About what, as `container keystone`; the run's step has the same name.
+    pub step: String,
+    /// What is done: `create`, `recreate`, `start`, `restart`, `await` or `remove`.
+    pub action: String,
+    /// Why; empty for what is simply missing.
+    pub reasons: Vec<String>,
+}
+
+fn steps(plan: &Plan) -> Vec<Step> {
+    let changes = plan.steps.iter().filter(|s| s.action != Action::Keep);
+    let word = |action| serde_json::to_value(action).ok().and_then(|v| Some(v.as_str()?.to_owned()));
+    let step = |s: &stackyard_core::stack::plan::Step| Step {
+        step: s.resource.to_string(),
+        action: word(s.action).unwrap_or_default(),
+        reasons: s.reasons.clone(),
+    };
+    changes.map(step).collect()
+}
+
+impl Steps {
+    fn of(prepared: &Prepared<'_>) -> Self {
+        Self {
+            steps: steps(&prepared.plan),
+            summary: prepared.plan.summary().to_string(),
+            noop: prepared.plan.is_noop(),
+            disturbs: prepared.plan.disturbs(),
+            digest: prepared.digest(),
+        }
+    }
+}
+
+impl Outlook {
+    fn begun(local: &Local, given: &Given, force: bool) -> Self {
+        let pairs = given.set.iter().filter_map(|pair| pair.split_once('='));
+        let shown = pairs.filter(|(name, _)| !local.package().question(name).is_some_and(Question::is_secret));
+        let set = shown.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Self { set, unset: given.unset.clone(), force, ..Self::default() }
+    }
+
+    /// Of a run, if it has one.
+    pub fn of(run: &Run) -> Option<Self> {
+        serde_json::from_value(run.content.get(OUTLOOK)?.clone()).ok()
+    }
+}
+
+/// The cloud of this machine. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct LocalCloud(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    home: PathBuf,
+    /// Where its entry goes, if the server was told.
+    clouds_yaml: Option<PathBuf>,
+    going: Mutex<Option<Arc<Going>>>,
+    /// Grows when a run begins or ends, and when services are not as they were.
+    changes: watch::Sender<u64>,
+    sights: Sights,
+    /// Its sender goes with the server, and what runs then goes as if the process were killed.
+    alive: watch::Receiver<()>,
+}
+
+/// The cloud is this run's alone until it is dropped.
+struct Claim {
+    cloud: LocalCloud,
+    going: Arc<Going>,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.cloud.going().take();
+        self.cloud.changed();
+    }
+}
+
+/// Why answers, the package or the state directory cannot be used.
+fn refused(error: &stackyard_cloud::Error) -> Problem {
+    use stackyard_cloud::Error;
+    match error {
+        Error::NoCloud(_) | Error::Home(HomeError::Locked { .. }) => Problem::conflict(chain(error)),
+        Error::Package(stackyard_catalog::Error::Answers(_))
+        | Error::Answers(_)
+        | Error::Pair(_)
+        | Error::Unset { .. } => Problem::unprocessable(chain(error)),
+        _ => Problem::internal(chain(error)),
+    }
+}
+
+/// What preflight is to look for.
+///
+/// # Errors
+/// 422 for bad answers.
+pub(crate) fn examine(local: &Local, given: &Given) -> Result<Input, Problem> {
+    up::examine(local, given).map_err(|e| match e {
+        up::UpError::Local(e) => refused(&e),
+        other => Problem::internal(chain(&other)),
+    })
+}
+
+impl LocalCloud {
+    /// The cloud of state directory `home`; its entry goes into `clouds_yaml`, else where `cloud up`
+    /// puts it. What it does goes without a word when the sender of `alive` does.
+    pub fn new(store: Store, home: &Path, clouds_yaml: Option<PathBuf>, alive: watch::Receiver<()>) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            home: home.to_owned(),
+            clouds_yaml,
+            going: Mutex::default(),
+            changes: watch::Sender::new(0),
+            sights: Sights::default(),
+            alive,
+        }))
+    }
+
+    /// A number that grows when a run begins or ends, and while somebody watches when services are not as
+    /// they were.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    fn changed(&self) {
+        self.0.changes.send_modify(|n| *n += 1);
+    }
+
+    fn going(&self) -> MutexGuard<'_, Option<Arc<Going>>> {
+        self.0.going.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state directory.
+    pub fn home(&self) -> &Path {
+        &self.0.home
+    }
+
+    /// The package with the state directory.
+    ///
+    /// # Errors
+    /// 500
+    pub fn local(&self) -> Result<Local, Problem> {
+        let local = Local::embedded(Home::new(&self.0.home)).map_err(|e| refused(&e))?;
+        Ok(local.with_clouds_yaml(self.0.clouds_yaml.clone()))
+    }
+
+    /// Whether a cloud was brought up from the state directory, and not purged.
+    pub fn is_there(&self) -> bool {
+        Home::new(&self.0.home).secrets().exists()
+    }
+
+    /// Why this server cannot bring a cloud up, and what would be needed; nothing if it can.
+    pub async fn obstacles(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        if !rustix::process::geteuid().is_root() {
+            let user = rustix::process::geteuid().as_raw();
+            all.push(format!(
+                "the server runs as user {user}, and bridges, name spaces and firewall rules need root: start it as root"
+            ));
+        }
+        match Docker::connect().await {
+            Ok(docker) if docker.is_local() => {}
+            Ok(docker) => all.push(format!(
+                "the server's Docker Engine is at {}, and the cloud needs the one of its own machine: unset DOCKER_HOST",
+                docker.host()
+            )),
+            Err(error) => all.push(format!("the cloud needs Docker Engine on the server's machine: {}", chain(&error))),
+        }
+        all
+    }
+
+    /// The run that goes on, if there is one.
+    pub fn running(&self) -> Option<Arc<Going>> {
+        self.going().clone().filter(|g| g.has_begun())
+    }
+
+    fn claim(&self, word: &str, who: &str) -> Result<Claim, Problem> {
+        let new = NewRun {
+            id: uuid::Uuid::now_v7().to_string(),
+            yard: KEY.to_owned(),
+            kind: word.to_owned(),
+            revision: None,
+            who: who.to_owned(),
+            began: now(),
+            state: String::new(),
+        };
+        let mut slot = self.going();
+        if let Some(other) = &*slot {
+            let other = other.row();
+            let since = crate::api::time(other.began);
+            return Err(Problem::conflict(format!(
+                "{} is at work on the cloud: `{}`, since {since}, run {}; wait for it, or cancel it",
+                other.who, other.kind, other.id
+            )));
+        }
+        let going = Arc::new(Going::new(new));
+        *slot = Some(going.clone());
+        Ok(Claim { cloud: self.clone(), going })
+    }
+
+    /// Begins a run; answers when it is under way.
+    ///
+    /// # Errors
+    /// 409 where it cannot be, while another goes on, or when there is nothing to bring down; 422 for
+    /// bad answers.
+    pub async fn begin(&self, wish: Wish, who: &str) -> Result<Run, Problem> {
+        let obstacles = self.obstacles().await;
+        if !obstacles.is_empty() {
+            return Err(Problem::conflict(obstacles.join("; ")));
+        }
+        let claim = self.claim(wish.word(), who)?;
+        let (told, hears) = oneshot::channel();
+        let mut alive = self.0.alive.clone();
+        // It goes on when whoever asked goes away.
+        thread("cloud", async move || {
+            let gone = async { while alive.changed().await.is_ok() {} };
+            tokio::select! {
+                () = claim.work(wish, told) => {}
+                () = gone => {}
+            }
+        })
+        .map_err(Problem::internal)?;
+        hears.await.unwrap_or_else(|_| Err(Problem::internal("a run ended before it began")))
+    }
+
+    /// Cancels a run; whether it went on.
+    pub fn cancel(&self, id: &str, who: &str) -> bool {
+        let going = self.running().filter(|g| g.row().id == id);
+        going.is_some_and(|going| {
+            going.cancel(who);
+            true
+        })
+    }
+
+    fn is_idle(&self) -> bool {
+        self.going().is_none()
+    }
+
+    /// Ends what goes on, since the server stops.
+    pub async fn stop(&self) {
+        let mut changes = self.changes();
+        if let Some(going) = &*self.going() {
+            going.interrupt();
+        }
+        let gone = async { while !self.is_idle() && changes.changed().await.is_ok() {} };
+        let _ = tokio::time::timeout(STOP, gone).await;
+    }
+}
+
+impl Claim {
+    async fn work(self, wish: Wish, told: oneshot::Sender<Result<Run, Problem>>) {
+        let store = &self.cloud.0.store;
+        let begun = async {
+            let local = self.cloud.local()?;
+            let input = match &wish {
+                Wish::Plan { given, .. } | Wish::Up { given, .. } => Some(examine(&local, given)?),
+                Wish::Down { .. } => {
+                    local.entry().map_err(|e| refused(&e))?;
+                    None
+                }
+            };
+            let doing = format!("stackyard server, `{}` for {}", wish.word(), self.going.row().who);
+            let lock = local.home().lock(&doing).map_err(|e| refused(&e.into()))?;
+            self.going.begin(store, None).await?;
+            Ok::<_, Problem>((local, input, lock))
+        };
+        let (local, input, _lock) = match begun.await {
+            Ok(begun) => begun,
+            Err(problem) => return drop(told.send(Err(problem))),
+        };
+        self.cloud.changed();
+        told.send(Ok(self.going.run())).ok();
+        let work = async {
+            match self.carry_out(&wish, &local, input.as_ref()).await {
+                Ok(()) => Ended::Well,
+                Err(why) => Ended::Badly(why, Vec::new()),
+            }
+        };
+        let ended = self.going.follow(store, work).await;
+        self.going.end(store, ended).await;
+    }
+
+    async fn carry_out(&self, wish: &Wish, local: &Local, input: Option<&Input>) -> Result<(), String> {
+        let ear = Ear(self.going.clone());
+        let docker = Docker::connect().await.map_err(|e| chain(&e))?;
+        let (given, force, yes) = match wish {
+            Wish::Down { purge } => return down::run(local, &docker, *purge, &ear).await.map_err(|e| chain(&e)),
+            Wish::Plan { given, force } => (given, *force, None),
+            Wish::Up { given, force, plan } => (given, *force, Some(plan)),
+        };
+        let Some(input) = input else { return Ok(()) };
+        let mut outlook = Outlook::begun(local, given, force);
+        self.preflight(&mut outlook, input, &ear).await;
+        if outlook.blocked && !force {
+            return Err("preflight found what stands in the way; nothing was done".to_owned());
+        }
+        let recipes = assets::recipes().map_err(|e| chain(&e))?;
+        let prepared = up::prepare(local, &docker, &recipes, given, input, &ear).await.map_err(|e| chain(&e))?;
+        outlook.warnings = prepared.intended.rendered.warnings.iter().map(ToString::to_string).collect();
+        let plan = Steps::of(&prepared);
+        let (digest, expected) = (plan.digest.clone(), plan.steps.clone());
+        outlook.plan = Some(plan);
+        self.attach(&outlook);
+        let Some(yes) = yes else { return Ok(()) };
+        if digest != *yes {
+            return Err("what would be done is not what the plan says any more; plan again, and look at it".to_owned());
+        }
+        self.going.progress().expect_steps(expected.into_iter().map(|s| (s.step, s.action)));
+        prepared.carry_out(&ear).await.map_err(|e| chain(&e))?;
+        ready::run(local, &prepared.intended, &docker, &recipes.tiny, &ear).await.map_err(|e| chain(&e))
+    }
+
+    /// Looks at the machine; what is wrong with it is kept with the run.
+    async fn preflight(&self, outlook: &mut Outlook, input: &Input, ear: &Ear) {
+        const STEP: &str = "preflight";
+        let begun = Instant::now();
+        ear.see(Event::Started { step: STEP.to_owned(), doing: "looking at this machine".to_owned() });
+        let report = preflight::run(input).await;
+        outlook.blocked = report.blocked();
+        outlook.problems = report.at_least(Outcome::Warn).cloned().collect();
+        self.attach(outlook);
+        let did = match outlook.problems.len() {
+            0 => "nothing to say".to_owned(),
+            1 => "1 thing to know".to_owned(),
+            n => format!("{n} things to know"),
+        };
+        ear.see(Event::Done { step: STEP.to_owned(), did, took: begun.elapsed() });
+    }
+
+    fn attach(&self, outlook: &Outlook) {
+        self.going.attach(OUTLOOK, serde_json::to_value(outlook).unwrap_or_default());
+    }
+}
