@@ -125,7 +125,7 @@ impl Ground {
 
     /// Requests to the server that may have changed something.
     async fn changes(&self) -> usize {
-        self.client().audit(None, 1000).await.unwrap().len()
+        self.client().audit(None, None, 1000).await.unwrap().len()
     }
 
     fn stack(&self) -> String {

@@ -47,18 +47,21 @@ impl Store {
         self.change("writing the audit log", query).await.map(drop)
     }
 
-    /// At most `limit` entries, newest first, older than the entry `before` if that is given.
+    /// At most `limit` entries, newest first, of `who` and older than the entry `before` if those are given.
     ///
     /// # Errors
     /// [`Error::Query`]
-    pub async fn audit(&self, before: Option<&str>, limit: u32) -> Result<Vec<Entry>, Error> {
+    pub async fn audit(&self, who: Option<&str>, before: Option<&str>, limit: u32) -> Result<Vec<Entry>, Error> {
         let doing = "reading the audit log";
-        let rows = sqlx::query("SELECT * FROM audit WHERE ($1 IS NULL OR id < $1) ORDER BY id DESC LIMIT $2")
-            .bind(before)
-            .bind(i64::from(limit))
-            .fetch_all(&self.pool)
-            .await
-            .map_err(Error::query(doing))?;
+        let rows = sqlx::query(
+            "SELECT * FROM audit WHERE ($1 IS NULL OR id < $1) AND ($2 IS NULL OR who = $2) ORDER BY id DESC LIMIT $3",
+        )
+        .bind(before)
+        .bind(who)
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(Error::query(doing))?;
         rows.iter()
             .map(|row| {
                 let columns = Columns { row, doing };

@@ -114,13 +114,21 @@ impl Store {
         self.change("writing runs", query).await.map(drop)
     }
 
-    /// At most `limit` runs of a yard, the newest first, older than the run `before` if that is given.
+    /// At most `limit` runs of a yard, the newest first, in `state` and older than the run `before` if those are
+    /// given.
     ///
     /// # Errors
     /// [`Error::Query`], [`Error::Corrupt`].
-    pub async fn runs(&self, yard: &str, before: Option<&str>, limit: u32) -> Result<Vec<Run>, Error> {
-        let query = "SELECT * FROM runs WHERE yard = $1 AND ($2 IS NULL OR id < $2) ORDER BY id DESC LIMIT $3";
-        let query = sqlx::query(query).bind(yard).bind(before).bind(i64::from(limit));
+    pub async fn runs(
+        &self,
+        yard: &str,
+        state: Option<&str>,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Run>, Error> {
+        let query = "SELECT * FROM runs WHERE yard = $1 AND ($2 IS NULL OR state = $2) AND ($3 IS NULL OR id < $3)
+             ORDER BY id DESC LIMIT $4";
+        let query = sqlx::query(query).bind(yard).bind(state).bind(before).bind(i64::from(limit));
         query.fetch_all(&self.pool).await.map_err(Error::query(READ))?.iter().map(run).collect()
     }
 

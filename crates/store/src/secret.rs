@@ -9,19 +9,20 @@ use crate::{Millis, Store};
 pub struct SecretName {
     /// Its name.
     pub name: String,
-    /// When it was last set.
+    /// When it was last set; grows each time.
     pub updated: Millis,
 }
 
 impl Store {
-    /// Sets a secret.
+    /// Sets a secret, `now` or, if it was set since, a moment later.
     ///
     /// # Errors
     /// [`Error::Query`]
     pub async fn set_secret(&self, yard: &str, name: &str, value: &str, now: Millis) -> Result<(), Error> {
         let query = sqlx::query(
             "INSERT INTO secrets (yard, name, value, updated) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (yard, name) DO UPDATE SET value = excluded.value, updated = excluded.updated",
+             ON CONFLICT (yard, name) DO UPDATE SET value = excluded.value, updated =
+                CASE WHEN secrets.updated >= excluded.updated THEN secrets.updated + 1 ELSE excluded.updated END",
         )
         .bind(yard)
         .bind(name)

@@ -39,6 +39,28 @@ export async function get<T>(
   throw problem(response, error);
 }
 
+/** Where the next page of a list begins (RFC 8288); nothing if there is none. */
+export function nextMarker(response: Response): string | undefined {
+  const next = /<([^>]+)>; rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
+  return next === undefined ? undefined : (new URL(next, "https://server/").searchParams.get("marker") ?? undefined);
+}
+
+/** So many of a list are asked for at once. */
+const PAGE = 1000;
+
+type Paged = { limit: number; marker?: string };
+
+/** All of a list, page by page. */
+export async function all<T>(page: (query: Paged) => Promise<{ data?: T[]; error?: unknown; response: Response }>): Promise<T[]> {
+  const items: T[] = [];
+  for (let marker: string | undefined; ; ) {
+    const request = page(marker === undefined ? { limit: PAGE } : { limit: PAGE, marker });
+    items.push(...(await get(request)));
+    marker = nextMarker((await request).response);
+    if (marker === undefined) return items;
+  }
+}
+
 /** What a refused answer says. */
 export function problem(response: Response, body: unknown): ApiError {
   const told = (typeof body === "object" && body !== null ? body : {}) as Partial<Schemas["Problem"]>;

@@ -1,7 +1,7 @@
 /** What pages read. The first part of a key is the noun of `events.ts`. */
 import { QueryClient, queryOptions, useQuery } from "@tanstack/react-query";
 import { changes, type Changes } from "../picture/changes";
-import { api, asApiError, get, type Role, type Schemas } from "./client";
+import { all, api, asApiError, get, type Role, type Schemas } from "./client";
 
 /** Data is read again when the server says that it changed, not by time. */
 export function queryClient(): QueryClient {
@@ -35,15 +35,15 @@ export function become(queries: QueryClient, who: Schemas["SessionView"] | null)
 }
 
 export const server = queryOptions({ queryKey: ["server"], queryFn: () => get(api.GET("/api/v1/server")) });
-export const hosts = queryOptions({ queryKey: ["hosts"], queryFn: () => get(api.GET("/api/v1/hosts")) });
-export const stacks = queryOptions({ queryKey: ["stacks"], queryFn: () => get(api.GET("/api/v1/stacks")) });
-export const yards = queryOptions({ queryKey: ["yards"], meta: { nouns: ["runs"] }, queryFn: () => get(api.GET("/api/v1/yards")) });
-export const clouds = queryOptions({ queryKey: ["clouds"], queryFn: () => get(api.GET("/api/v1/clouds")) });
+export const hosts = queryOptions({ queryKey: ["hosts"], queryFn: () => all((query) => api.GET("/api/v1/hosts", { params: { query } })) });
+export const stacks = queryOptions({ queryKey: ["stacks"], queryFn: () => all((query) => api.GET("/api/v1/stacks", { params: { query } })) });
+export const yards = queryOptions({ queryKey: ["yards"], meta: { nouns: ["runs"] }, queryFn: () => all((query) => api.GET("/api/v1/yards", { params: { query } })) });
+export const clouds = queryOptions({ queryKey: ["clouds"], queryFn: () => all((query) => api.GET("/api/v1/clouds", { params: { query } })) });
 
 /** The cloud of the server's machine; for admins. */
 export const local = queryOptions({ queryKey: ["local"], queryFn: () => get(api.GET("/api/v1/local")) });
 export const localServices = queryOptions({ queryKey: ["local", "services"], queryFn: () => get(api.GET("/api/v1/local/services")) });
-export const localRuns = queryOptions({ queryKey: ["local", "runs"], queryFn: () => get(api.GET("/api/v1/local/runs", { params: { query: {} } })) });
+export const localRuns = queryOptions({ queryKey: ["local", "runs"], queryFn: () => all((query) => api.GET("/api/v1/local/runs", { params: { query } })) });
 export const localQuestions = queryOptions({ queryKey: ["local", "questions"], queryFn: () => get(api.GET("/api/v1/local/questions")) });
 
 /** How a yard stands; its cloud is asked. Manifests and runs change it. */
@@ -56,20 +56,20 @@ export const yardStatus = (yard: string) =>
 export const runs = (yard: string) =>
   queryOptions({
     queryKey: ["runs", yard],
-    queryFn: () => get(api.GET("/api/v1/yards/{yard}/runs", { params: { path: { yard } } })),
+    queryFn: () => all((query) => api.GET("/api/v1/yards/{yard}/runs", { params: { path: { yard }, query } })),
   });
 export const manifests = (yard: string) =>
   queryOptions({
     queryKey: ["yards", yard, "manifests"],
     meta: { nouns: ["runs"] },
-    queryFn: () => get(api.GET("/api/v1/yards/{yard}/manifests", { params: { path: { yard } } })),
+    queryFn: () => all((query) => api.GET("/api/v1/yards/{yard}/manifests", { params: { path: { yard }, query } })),
   });
 export const manifest = (yard: string, revision: number) =>
   queryOptions({
     queryKey: ["manifest", yard, revision],
     queryFn: () => get(api.GET("/api/v1/yards/{yard}/manifests/{revision}", { params: { path: { yard, revision } } })),
   });
-export const tokens = queryOptions({ queryKey: ["tokens"], queryFn: () => get(api.GET("/api/v1/tokens")) });
+export const tokens = queryOptions({ queryKey: ["tokens"], queryFn: () => all((query) => api.GET("/api/v1/tokens", { params: { query } })) });
 
 /** A yard as it is, and what of it is not as it was when it was read before. */
 export interface Sight {

@@ -439,6 +439,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Signs in with Keystone, for requests with `Authorization: Bearer`
+         * @description The token is good for as long as a session of the console would be; `DELETE /api/v1/session` ends it before.
+         */
+        post: operations["session_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sign-in": {
         parameters: {
             query?: never;
@@ -518,7 +538,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** A token, by its id or name, without the token */
+        get: operations["token_show"];
         put?: never;
         post?: never;
         /** Revokes a token, by its id or name */
@@ -2087,6 +2108,11 @@ export interface components {
         SecretView: {
             /** @description Its name. */
             name: string;
+            /**
+             * Format: int64
+             * @description Grows each time that it is set; also the entity tag.
+             */
+            revision: number;
             /** @description When it was last set (RFC 3339). */
             updated: string;
         };
@@ -2150,6 +2176,13 @@ export interface components {
             name: string;
             /** @description The parts of it that differ. */
             parts?: string[];
+        };
+        /** @description What somebody got who signed in for requests with `Authorization: Bearer`. */
+        SessionToken: {
+            /** @description When it ends (RFC 3339). */
+            expires: string;
+            /** @description The token. It is shown this once. */
+            token: string;
         };
         /** @description Who calls. */
         SessionView: {
@@ -2508,10 +2541,12 @@ export interface operations {
     audit_list: {
         parameters: {
             query?: {
-                /** @description Only entries older than the one with this id. */
-                before?: string;
-                /** @description So many at most, 1 to 1000. */
+                /** @description Begins behind what has this marker: `Link` of the page before has it. */
+                marker?: string;
+                /** @description So many at most. */
                 limit?: number;
+                /** @description Only those of this caller, as `who` has it. */
+                who?: string;
             };
             header?: never;
             path?: never;
@@ -2521,6 +2556,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description the next page, if there is one: `<PATH>; rel="next"` */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2539,7 +2576,12 @@ export interface operations {
     };
     cloud_list: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Begins behind what has this marker: `Link` of the page before has it. */
+                marker?: string;
+                /** @description So many at most. */
+                limit?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2548,6 +2590,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description the next page, if there is one: `<PATH>; rel="next"` */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2630,10 +2674,18 @@ export interface operations {
     host_list: {
         parameters: {
             query?: {
+                /** @description Begins behind what has this marker: `Link` of the page before has it. */
+                marker?: string;
+                /** @description So many at most. */
+                limit?: number;
                 /** @description Only those of this yard. */
                 yard?: string;
                 /** @description Only those of this pool. */
                 pool?: string;
+                /** @description Only those whose agent is connected, or is not. */
+                connected?: boolean;
+                /** @description Only those that are drained, or are not. */
+                drain?: boolean;
             };
             header?: never;
             path?: never;
@@ -2643,6 +2695,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description the next page, if there is one: `<PATH>; rel="next"` */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2673,6 +2727,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description of what can be changed of it */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -2692,7 +2748,10 @@ export interface operations {
     host_remove: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description only if it is as it was */
+                "If-Match"?: string | null;
+            };
             path: {
                 /** @description id, or yard and name as `yard%2Fname` */
                 id: string;
@@ -2720,7 +2779,10 @@ export interface operations {
     host_drain: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description only if it is as it was */
+                "If-Match"?: string | null;
+            };
             path: {
                 /** @description id, or yard and name as `yard%2Fname` */
                 id: string;
@@ -2735,6 +2797,8 @@ export interface operations {
         responses: {
             204: {
                 headers: {
+                    /** @description the new one */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2965,10 +3029,12 @@ export interface operations {
     local_run_list: {
         parameters: {
             query?: {
-                /** @description Only runs older than the one with this id. */
-                before?: string;
-                /** @description So many at most, 1 to 200. */
+                /** @description Begins behind what has this marker: `Link` of the page before has it. */
+                marker?: string;
+                /** @description So many at most. */
                 limit?: number;
+                /** @description Only those that stand, or ended, so. */
+                state?: components["schemas"]["RunState"];
             };
             header?: never;
             path?: never;
@@ -2978,6 +3044,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description the next page, if there is one: `<PATH>; rel="next"` */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3273,6 +3341,55 @@ export interface operations {
             };
         };
     };
+    session_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSession"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionToken"];
+                };
+            };
+            /** @description Keystone does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description the server does not know the cloud */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     sign_in_show: {
         parameters: {
             query?: never;
@@ -3325,7 +3442,16 @@ export interface operations {
     };
     stack_list_all: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Begins behind what has this marker: `Link` of the page before has it. */
+                marker?: string;
+                /** @description So many at most. */
+                limit?: number;
+                /** @description Only those of this yard. */
+                yard?: string;
+                /** @description Only those that stand so. */
+                standing?: components["schemas"]["Standing"];
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3334,6 +3460,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description the next page, if there is one: `<PATH>; rel="next"` */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3352,7 +3480,14 @@ export interface operations {
     };
     token_list: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Begins behind what has this marker: `Link` of the page before has it. */
+                marker?: string;
+                /** @description So many at most. */
+                limit?: number;
+                /** @description Only those with this role. */
+                role?: components["schemas"]["Role"];
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3361,6 +3496,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description the next page, if there is one: `<PATH>; rel="next"` */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3408,10 +3545,45 @@ export interface operations {
             };
         };
     };
-    token_revoke: {
+    token_show: {
         parameters: {
             query?: never;
             header?: never;
+            path: {
+                /** @description id or name */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    /** @description names this token */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    token_revoke: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description only if it is still this token */
+                "If-Match"?: string | null;
+            };
             path: {
                 /** @description id or name */
                 id: string;
@@ -3457,7 +3629,14 @@ export interface operations {
     };
     yard_list: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Begins behind what has this marker: `Link` of the page before has it. */
+                marker?: string;
+                /** @description So many at most. */
+                limit?: number;
+                /** @description Only those whose manifests name this cloud. */
+                cloud?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -3466,6 +3645,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description the next page, if there is one: `<PATH>; rel="next"` */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3667,9 +3848,9 @@ export interface operations {
     manifest_list: {
         parameters: {
             query?: {
-                /** @description Only manifests of smaller revisions than this. */
-                before?: number;
-                /** @description So many at most, 1 to 200. */
+                /** @description Begins behind what has this marker: `Link` of the page before has it. */
+                marker?: string;
+                /** @description So many at most. */
                 limit?: number;
             };
             header?: never;
@@ -3682,6 +3863,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description the next page, if there is one: `<PATH>; rel="next"` */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -3835,10 +4018,12 @@ export interface operations {
     run_list: {
         parameters: {
             query?: {
-                /** @description Only runs older than the one with this id. */
-                before?: string;
-                /** @description So many at most, 1 to 200. */
+                /** @description Begins behind what has this marker: `Link` of the page before has it. */
+                marker?: string;
+                /** @description So many at most. */
                 limit?: number;
+                /** @description Only those that stand, or ended, so. */
+                state?: components["schemas"]["RunState"];
             };
             header?: never;
             path: {
@@ -3850,6 +4035,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description the next page, if there is one: `<PATH>; rel="next"` */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4010,7 +4197,12 @@ export interface operations {
     };
     secret_list: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Begins behind what has this marker: `Link` of the page before has it. */
+                marker?: string;
+                /** @description So many at most. */
+                limit?: number;
+            };
             header?: never;
             path: {
                 yard: string;
@@ -4021,6 +4213,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description the next page, if there is one: `<PATH>; rel="next"` */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4070,7 +4264,12 @@ export interface operations {
     secret_put: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description revision that is to be changed */
+                "If-Match"?: string | null;
+                /** @description `*`: there must be none */
+                "If-None-Match"?: string | null;
+            };
             path: {
                 yard: string;
                 name: string;
@@ -4085,6 +4284,8 @@ export interface operations {
         responses: {
             204: {
                 headers: {
+                    /** @description new revision */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -4102,7 +4303,10 @@ export interface operations {
     secret_delete: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description revision that is to be removed */
+                "If-Match"?: string | null;
+            };
             path: {
                 yard: string;
                 name: string;
@@ -4129,7 +4333,12 @@ export interface operations {
     };
     stack_list: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Begins behind what has this marker: `Link` of the page before has it. */
+                marker?: string;
+                /** @description So many at most. */
+                limit?: number;
+            };
             header?: never;
             path: {
                 yard: string;
@@ -4140,6 +4349,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description the next page, if there is one: `<PATH>; rel="next"` */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4173,6 +4384,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description of what can be changed of it */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4192,7 +4405,12 @@ export interface operations {
     stack_put: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description only if it is as it was */
+                "If-Match"?: string | null;
+                /** @description `*`: there must be none */
+                "If-None-Match"?: string | null;
+            };
             path: {
                 yard: string;
                 stack: string;
@@ -4207,6 +4425,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description the new one */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4226,7 +4446,10 @@ export interface operations {
     stack_delete: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description only if it is as it was */
+                "If-Match"?: string | null;
+            };
             path: {
                 yard: string;
                 stack: string;
@@ -4375,7 +4598,10 @@ export interface operations {
                 /** @description Number of the version; the last one that worked and is another than the newest if absent. */
                 to?: number;
             };
-            header?: never;
+            header?: {
+                /** @description only if it is as it was */
+                "If-Match"?: string | null;
+            };
             path: {
                 yard: string;
                 stack: string;
@@ -4386,6 +4612,8 @@ export interface operations {
         responses: {
             200: {
                 headers: {
+                    /** @description the new one */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4405,7 +4633,10 @@ export interface operations {
     stack_scale: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description only if it is as it was */
+                "If-Match"?: string | null;
+            };
             path: {
                 yard: string;
                 stack: string;
@@ -4420,6 +4651,8 @@ export interface operations {
         responses: {
             204: {
                 headers: {
+                    /** @description the new one */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content?: never;

@@ -2,7 +2,7 @@ import { Button, NumberInput, Select, TextInput } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
 import { useInfiniteQuery, useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, get, type Role, type Schemas } from "../api/client";
+import { api, get, nextMarker, type Role, type Schemas } from "../api/client";
 import { session, tokens, useMay } from "../api/queries";
 import { shell } from "../format";
 import { useTexts } from "../i18n";
@@ -23,7 +23,7 @@ export function AccessPage() {
       {may ? <><Tokens /><Audit /></> : (
         <section className="panel"><p className="empty">{t("access.notYours", { role: who ? t(`role.${who.role}`) : "" })}</p></section>
       )}
-      <CommandLine text="stackyard token list" />
+      <CommandLine text="stackyard token list; stackyard audit" />
     </div>
   );
 }
@@ -140,8 +140,11 @@ function Audit() {
   const query = useInfiniteQuery({
     queryKey: ["audit"],
     initialPageParam: undefined as string | undefined,
-    queryFn: ({ pageParam }) => get(api.GET("/api/v1/audit", { params: { query: { limit: PAGE, ...(pageParam ? { before: pageParam } : {}) } } })),
-    getNextPageParam: (last) => (last.length < PAGE ? undefined : last.at(-1)?.id),
+    queryFn: async ({ pageParam }) => {
+      const answer = await api.GET("/api/v1/audit", { params: { query: { limit: PAGE, ...(pageParam ? { marker: pageParam } : {}) } } });
+      return { entries: await get(Promise.resolve(answer)), next: nextMarker(answer.response) };
+    },
+    getNextPageParam: (last) => last.next,
   });
   return (
     <section className="panel">
@@ -157,7 +160,7 @@ function Audit() {
           </tr>
         </thead>
         <tbody>
-          {query.data?.pages.flat().map((entry) => (
+          {query.data?.pages.flatMap((one) => one.entries).map((entry) => (
             <tr key={entry.id}>
               <td data-label={t("access.at")}><Ago at={entry.at} /></td>
               <td data-label={t("access.who")}>{entry.who}</td>

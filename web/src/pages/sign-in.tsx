@@ -142,7 +142,12 @@ export function SignIn({ clouds }: { clouds: string[] }) {
               <p>{t("signIn.hint")}</p>
               <Command text="stackyard token create NAME --role admin" />
             </>
-          ) : <p>{t("signIn.keystone", { cloud: filled.cloud })}</p>}
+          ) : (
+            <>
+              <p>{t("signIn.keystone", { cloud: filled.cloud })}</p>
+              <Command text={`stackyard token sign-in --server ${location.origin}`} />
+            </>
+          )}
         </div>
       </div>
     </main>

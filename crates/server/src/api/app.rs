@@ -10,7 +10,7 @@ use stackyard_store::Store;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 /// What all handlers share. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -38,8 +38,19 @@ pub(crate) struct Inner {
     pub listen: Vec<String>,
     pub started: i64,
     pub changes: Changes,
+    pub turns: Turns,
     /// Becomes true when the server stops: answers without an end must end then.
     pub stopping: watch::Sender<bool>,
+}
+
+/// Held while something of a kind is looked at and changed, so that nobody is quicker in between. The store is
+/// this process's alone.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    pub hosts: Mutex<()>,
+    pub stacks: Mutex<()>,
+    pub secrets: Mutex<()>,
+    pub tokens: Mutex<()>,
 }
 
 /// Numbers that grow with changes of what nothing else watches.

@@ -1,13 +1,14 @@
 //! The audit log: who changed what.
 
+use super::page::{Listed, Page, Pager};
 use super::{App, Changes, Problem, Query, now, time};
 use crate::auth::{Admin, Caller};
-use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use stackyard_store::Entry;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -59,33 +60,31 @@ pub struct AuditEntry {
 /// Which entries.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Page {
-    /// Only entries older than the one with this id.
-    before: Option<String>,
-    /// So many at most, 1 to 1000.
-    #[param(default = 100)]
-    limit: Option<u32>,
+struct Which {
+    /// Only those of this caller, as `who` has it.
+    who: Option<String>,
 }
 
 /// The audit log, newest entries first
-#[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(Page), security(("token" = [])),
-    responses((status = 200, body = Vec<AuditEntry>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(Page, Which), security(("token" = [])),
+    responses((status = 200, body = Vec<AuditEntry>,
+        headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem)))]
 async fn audit_list(
     _: Admin,
     State(app): State<App>,
-    Query(page): Query<Page>,
-) -> Result<Json<Vec<AuditEntry>>, Problem> {
-    let limit = page.limit.unwrap_or(100).clamp(1, 1000);
-    let entries = app.store().audit(page.before.as_deref(), limit).await?;
-    let entries = entries.into_iter().map(|e| AuditEntry {
+    Query(which): Query<Which>,
+    page: Pager,
+) -> Result<Listed<AuditEntry>, Problem> {
+    let entries = app.store().audit(which.who.as_deref(), page.marker(), page.reads()).await?;
+    let entry = |e: Entry| AuditEntry {
         id: e.id,
         at: time(e.at),
         who: e.who,
         verb: e.verb,
         target: e.target,
         result: e.result,
-    });
-    Ok(Json(entries.collect()))
+    };
+    Ok(page.of(entries, |e| e.id.clone()).map(entry))
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {

@@ -1,8 +1,8 @@
 //! Clouds: entries of the server's own clouds.yaml.
 
+use super::page::{Listed, Page, Pager};
 use super::{App, Problem};
 use crate::auth::{Reach, Viewer};
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -21,10 +21,16 @@ pub struct CloudView {
 /// The clouds of the server's clouds.yaml that the caller may use; their names, and nothing of what is in it
 ///
 /// The file is read anew each time.
-#[utoipa::path(get, path = "/api/v1/clouds", tag = "cloud", security(("token" = [])),
-    responses((status = 200, body = Vec<CloudView>), (status = "4XX", body = Problem),
+#[utoipa::path(get, path = "/api/v1/clouds", tag = "cloud", params(Page), security(("token" = [])),
+    responses((status = 200, body = Vec<CloudView>,
+        headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem),
         (status = 503, description = "clouds.yaml cannot be read", body = Problem)))]
-async fn cloud_list(_: Viewer, reach: Reach, State(app): State<App>) -> Result<Json<Vec<CloudView>>, Problem> {
+async fn cloud_list(
+    _: Viewer,
+    reach: Reach,
+    State(app): State<App>,
+    page: Pager,
+) -> Result<Listed<CloudView>, Problem> {
     let names = CloudConfig::names(app.runs().sources());
     let (names, _) = names.map_err(|e| {
         tracing::error!("{e}");
@@ -36,7 +42,7 @@ async fn cloud_list(_: Viewer, reach: Reach, State(app): State<App>) -> Result<J
             clouds.push(CloudView { name });
         }
     }
-    Ok(Json(clouds))
+    Ok(page.cut(clouds, |c| c.name.clone()))
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {

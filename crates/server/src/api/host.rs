@@ -1,11 +1,14 @@
 //! Hosts that joined.
 
+use super::page::{Listed, Page, Pager};
+use super::tag::{Tag, Unchanged};
 use super::{App, Body, Path, Problem, Query, now, time};
 use crate::auth::{Operator, Reach, Viewer};
 use crate::hub::Seen;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use stackyard_core::agent::{Facts, Report};
 use stackyard_store::{self as store, Host};
@@ -74,6 +77,10 @@ struct Which {
     yard: Option<String>,
     /// Only those of this pool.
     pool: Option<String>,
+    /// Only those whose agent is connected, or is not.
+    connected: Option<bool>,
+    /// Only those that are drained, or are not.
+    drain: Option<bool>,
 }
 
 /// Whether to drain.
@@ -85,6 +92,12 @@ pub struct Drain {
     /// Begin: its machine is about to go. End: only if it was begun for that.
     #[serde(default)]
     pub leaving: bool,
+}
+
+/// Of what callers can change of a host.
+fn tag(host: &Host) -> Tag {
+    let drain = (host.drain.is_on(), host.drain == store::Drain::Leaving);
+    Tag::of(&(&host.id, &host.yard, &host.pool, &host.name, &host.labels, drain))
 }
 
 /// The host with an id, or `yard/name`.
@@ -112,39 +125,47 @@ pub(super) async fn list(app: &App, yard: Option<&str>, pool: Option<&str>) -> R
 }
 
 /// Hosts that joined
-#[utoipa::path(get, path = "/api/v1/hosts", tag = "host", params(Which), security(("token" = [])),
-    responses((status = 200, body = Vec<HostView>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/api/v1/hosts", tag = "host", params(Page, Which), security(("token" = [])),
+    responses((status = 200, body = Vec<HostView>,
+        headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem)))]
 async fn host_list(
     _: Viewer,
     reach: Reach,
     State(app): State<App>,
     Query(which): Query<Which>,
-) -> Result<Json<Vec<HostView>>, Problem> {
-    let all = list(&app, which.yard.as_deref(), which.pool.as_deref()).await?;
-    Ok(Json(reach.only(all, |h| &h.yard).await?))
+    page: Pager,
+) -> Result<Listed<HostView>, Problem> {
+    let mut all = list(&app, which.yard.as_deref(), which.pool.as_deref()).await?;
+    all.retain(|h| which.connected.is_none_or(|is| h.connected == is) && which.drain.is_none_or(|is| h.drain == is));
+    Ok(page.cut(reach.only(all, |h| &h.yard).await?, |h| format!("{}/{}", h.yard, h.name)))
 }
 
 /// A host
 #[utoipa::path(get, path = "/api/v1/hosts/{id}", tag = "host", security(("token" = [])),
     params(("id" = String, Path, description = "id, or yard and name as `yard%2Fname`")),
-    responses((status = 200, body = HostView), (status = "4XX", body = Problem)))]
-async fn host_show(_: Viewer, State(app): State<App>, Path(id): Path<String>) -> Result<Json<HostView>, Problem> {
+    responses((status = 200, body = HostView,
+        headers(("ETag" = String, description = "of what can be changed of it"))), (status = "4XX", body = Problem)))]
+async fn host_show(_: Viewer, State(app): State<App>, Path(id): Path<String>) -> Result<impl IntoResponse, Problem> {
     let host = find(&app, &id).await?;
     let seen = app.hub().seen(&host.id);
-    Ok(Json(HostView::new(host, seen)))
+    Ok((tag(&host).header(), Json(HostView::new(host, seen))))
 }
 
 /// Begins or ends draining a host
 #[utoipa::path(post, path = "/api/v1/hosts/{id}/drain", tag = "host", request_body = Drain, security(("token" = [])),
-    params(("id" = String, Path, description = "id, or yard and name as `yard%2Fname`")),
-    responses((status = 204), (status = "4XX", body = Problem)))]
+    params(("id" = String, Path, description = "id, or yard and name as `yard%2Fname`"),
+        ("If-Match" = Option<String>, Header, description = "only if it is as it was")),
+    responses((status = 204, headers(("ETag" = String, description = "the new one"))), (status = "4XX", body = Problem)))]
 async fn host_drain(
     _: Operator,
+    unchanged: Unchanged,
     State(app): State<App>,
     Path(id): Path<String>,
     Body(drain): Body<Drain>,
-) -> Result<StatusCode, Problem> {
+) -> Result<impl IntoResponse, Problem> {
+    let _turn = app.inner().turns.hosts.lock().await;
     let host = find(&app, &id).await?;
+    unchanged.check(&format!("host {id}"), Some(&tag(&host)))?;
     match (drain.on, drain.leaving) {
         (true, true) => app.store().drain(&host.id, store::Drain::Leaving).await?,
         (true, false) => app.store().drain(&host.id, store::Drain::Held).await?,
@@ -152,15 +173,23 @@ async fn host_drain(
         (false, false) => app.store().drain(&host.id, store::Drain::No).await?,
     };
     app.hub().changed();
-    Ok(StatusCode::NO_CONTENT)
+    Ok((StatusCode::NO_CONTENT, tag(&find(&app, &host.id).await?).header()))
 }
 
 /// Removes a host: its agent is no longer let in. What runs there goes on until the machine goes
 #[utoipa::path(delete, path = "/api/v1/hosts/{id}", tag = "host", security(("token" = [])),
-    params(("id" = String, Path, description = "id, or yard and name as `yard%2Fname`")),
+    params(("id" = String, Path, description = "id, or yard and name as `yard%2Fname`"),
+        ("If-Match" = Option<String>, Header, description = "only if it is as it was")),
     responses((status = 204), (status = "4XX", body = Problem)))]
-async fn host_remove(_: Operator, State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+async fn host_remove(
+    _: Operator,
+    unchanged: Unchanged,
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let _turn = app.inner().turns.hosts.lock().await;
     let host = find(&app, &id).await?;
+    unchanged.check(&format!("host {id}"), Some(&tag(&host)))?;
     app.store().remove_host(&host.id, now()).await?;
     app.hub().forget(&host.id);
     Ok(StatusCode::NO_CONTENT)

@@ -3,6 +3,7 @@
 //! For admins alone: whoever brings it up has root's work done on the machine.
 
 use super::follow::{self, Told, current};
+use super::page::{Listed, Page, Pager};
 use super::stack_stream::{StackLine, streamed};
 use super::yard_run::RunCounts;
 use super::{App, Body, Path, Problem, Query, time};
@@ -178,7 +179,7 @@ impl TryFrom<LocalWish> for Wish {
 #[utoipa::path(get, path = "/api/v1/local", tag = "local", security(("token" = [])),
     responses((status = 200, body = LocalView), (status = "4XX", body = Problem)))]
 async fn local_show(_: Admin, State(app): State<App>) -> Result<Json<LocalView>, Problem> {
-    let newest = app.store().runs(KEY, None, 1).await?.into_iter().next();
+    let newest = app.store().runs(KEY, None, None, 1).await?.into_iter().next();
     let local = app.local();
     Ok(Json(LocalView {
         obstacles: local.obstacles().await,
@@ -364,29 +365,27 @@ async fn local_preflight(
     Ok(Json(preflight::run(&input).await))
 }
 
-/// A page of a list.
+/// Which runs.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Page {
-    /// Only runs older than the one with this id.
-    before: Option<String>,
-    /// So many at most, 1 to 200.
-    #[param(default = 50, minimum = 1, maximum = 200)]
-    limit: Option<u32>,
+struct WhichRuns {
+    /// Only those that stand, or ended, so.
+    state: Option<RunState>,
 }
 
 /// Runs of the cloud, the newest first
-#[utoipa::path(get, path = "/api/v1/local/runs", tag = "local", params(Page), security(("token" = [])),
-    responses((status = 200, body = Vec<LocalRun>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/api/v1/local/runs", tag = "local", params(Page, WhichRuns), security(("token" = [])),
+    responses((status = 200, body = Vec<LocalRun>,
+        headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem)))]
 async fn local_run_list(
     _: Admin,
     State(app): State<App>,
-    Query(page): Query<Page>,
-) -> Result<Json<Vec<LocalRun>>, Problem> {
-    let limit = page.limit.unwrap_or(50).clamp(1, 200);
-    let runs = app.store().runs(KEY, page.before.as_deref(), limit).await?;
+    Query(which): Query<WhichRuns>,
+    page: Pager,
+) -> Result<Listed<LocalRun>, Problem> {
+    let runs = app.store().runs(KEY, which.state.map(RunState::word), page.marker(), page.reads()).await?;
     let now = |run: Run| LocalDetail::from(current::<LocalDetail>(&app, run)).run;
-    Ok(Json(runs.into_iter().map(now).collect()))
+    Ok(page.of(runs, |run| run.new.id.clone()).map(now))
 }
 
 /// Begins a run: a plan, up, or down

@@ -61,9 +61,13 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, detail)
     }
 
-    /// 412: a yard was changed by somebody else since it was read.
-    pub fn changed(yard: &str) -> Self {
-        let detail = format!("yard {yard} was changed by somebody else meanwhile; read it again");
+    /// 412: something was changed by somebody else since it was read.
+    pub fn changed(what: &str) -> Self {
+        Self::failed_precondition(format!("{what} was changed by somebody else meanwhile; read it again"))
+    }
+
+    /// 412: something is not as the caller says.
+    pub fn failed_precondition(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PRECONDITION_FAILED, detail)
     }
 

@@ -1,12 +1,16 @@
 //! Secrets of a yard: set by operators, read by nobody but who may open the socket.
 
+use super::page::{Listed, Page, Pager};
+use super::tag::{Tag, Unchanged};
 use super::yard::check_name;
 use super::{App, Body, Path, Problem, now, time};
 use crate::auth::{Admin, Caller, Operator, Viewer};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
+use stackyard_store::SecretName;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -21,6 +25,8 @@ pub struct SecretView {
     pub name: String,
     /// When it was last set (RFC 3339).
     pub updated: String,
+    /// Grows each time that it is set; also the entity tag.
+    pub revision: i64,
 }
 
 /// The value of a secret.
@@ -38,34 +44,48 @@ impl std::fmt::Debug for SecretValue {
     }
 }
 
+/// The tag of a secret, if there is one.
+async fn tag(app: &App, yard: &str, name: &str) -> Result<Option<Tag>, Problem> {
+    let all = app.store().secrets(yard).await?;
+    Ok(all.into_iter().find(|s| s.name == name).map(|s| Tag::revision(s.updated)))
+}
+
 /// Names of a yard's secrets
-#[utoipa::path(get, path = "/api/v1/yards/{yard}/secrets", tag = "secret", security(("token" = [])),
-    responses((status = 200, body = Vec<SecretView>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/api/v1/yards/{yard}/secrets", tag = "secret", params(Page),
+    security(("token" = [])), responses((status = 200, body = Vec<SecretView>,
+        headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem)))]
 async fn secret_list(
     _: Viewer,
     State(app): State<App>,
     Path(yard): Path<String>,
-) -> Result<Json<Vec<SecretView>>, Problem> {
-    let secrets = app.store().secrets(&yard).await?;
-    Ok(Json(secrets.into_iter().map(|s| SecretView { name: s.name, updated: time(s.updated) }).collect()))
+    page: Pager,
+) -> Result<Listed<SecretView>, Problem> {
+    let view = |s: SecretName| SecretView { name: s.name, updated: time(s.updated), revision: s.updated };
+    Ok(page.cut(app.store().secrets(&yard).await?, |s| s.name.clone()).map(view))
 }
 
 /// Sets a secret
 #[utoipa::path(put, path = "/api/v1/yards/{yard}/secrets/{name}", tag = "secret", request_body = SecretValue,
-    security(("token" = [])), responses((status = 204), (status = "4XX", body = Problem)))]
+    params(("If-Match" = Option<String>, Header, description = "revision that is to be changed"),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: there must be none")),
+    security(("token" = [])), responses((status = 204, headers(("ETag" = String, description = "new revision"))),
+        (status = "4XX", body = Problem)))]
 async fn secret_put(
     _: Operator,
+    unchanged: Unchanged,
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
     Body(secret): Body<SecretValue>,
-) -> Result<StatusCode, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     check_name("yard", &yard)?;
     check_name("secret", &name)?;
     if secret.value.len() > GREATEST || secret.value.contains('\0') {
         return Err(Problem::bad(format!("a secret must be text of at most {GREATEST} bytes without NUL")));
     }
+    let _turn = app.inner().turns.secrets.lock().await;
+    unchanged.check(&format!("secret {name}"), tag(&app, &yard, &name).await?.as_ref())?;
     app.store().set_secret(&yard, &name, &secret.value, now()).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok((StatusCode::NO_CONTENT, tag(&app, &yard, &name).await?.map(Tag::header), ()))
 }
 
 /// The value of a secret; over the server's socket alone
@@ -87,13 +107,19 @@ async fn secret_show(
 }
 
 /// Removes a secret
-#[utoipa::path(delete, path = "/api/v1/yards/{yard}/secrets/{name}", tag = "secret", security(("token" = [])),
-    responses((status = 204), (status = "4XX", body = Problem)))]
+#[utoipa::path(delete, path = "/api/v1/yards/{yard}/secrets/{name}", tag = "secret",
+    params(("If-Match" = Option<String>, Header, description = "revision that is to be removed")),
+    security(("token" = [])), responses((status = 204), (status = "4XX", body = Problem)))]
 async fn secret_delete(
     _: Operator,
+    unchanged: Unchanged,
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
+    let _turn = app.inner().turns.secrets.lock().await;
+    if let Some(is) = tag(&app, &yard, &name).await? {
+        unchanged.check(&format!("secret {name}"), Some(&is))?;
+    }
     if app.store().remove_secret(&yard, &name).await? {
         return Ok(StatusCode::NO_CONTENT);
     }

@@ -126,6 +126,22 @@ pub struct SignInView {
     pub clouds: Vec<String>,
 }
 
+/// What somebody got who signed in for requests with `Authorization: Bearer`.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct SessionToken {
+    /// The token. It is shown this once.
+    pub token: String,
+    /// When it ends (RFC 3339).
+    pub expires: String,
+}
+
+/// Shows no token.
+impl std::fmt::Debug for SessionToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionToken").field("expires", &self.expires).finish_non_exhaustive()
+    }
+}
+
 /// Who calls.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct SessionView {
@@ -178,24 +194,63 @@ async fn session_create(
 ) -> Result<Response, Problem> {
     auth::same_origin(&headers)?;
     let address = peer.and_then(|Extension(peer)| peer.address());
-    let known = match new {
-        NewSession::Token(token) => Known::Token(auth::api_token(&app, address, token.trim()).await?),
+    let known = let_in(&app, address, new).await?;
+    let (secret, expires) = begin(&app, &known, auth::Kind::Session).await?;
+    let view = match known {
+        Known::Token(token) => SessionView::token(token.name, auth::role(&token.role)?),
+        Known::Person(person, role) => SessionView::person(person, role),
+    };
+    let mut response = Json(view).into_response();
+    set_cookie(&mut response, &auth::cookie(&secret, (expires - now()) / 1000))?;
+    Ok(response)
+}
+
+/// Signs in with Keystone, for requests with `Authorization: Bearer`
+///
+/// The token is good for as long as a session of the console would be; `DELETE /api/v1/session` ends it before.
+#[utoipa::path(post, path = "/api/v1/session/token", tag = "session", request_body = NewSession,
+    responses((status = 201, body = SessionToken), (status = "4XX", body = Problem),
+        (status = 502, description = "Keystone does not answer", body = Problem),
+        (status = 503, description = "the server does not know the cloud", body = Problem)))]
+async fn session_token(
+    peer: Option<Extension<Peer>>,
+    State(app): State<App>,
+    Body(new): Body<NewSession>,
+) -> Result<(StatusCode, Json<SessionToken>), Problem> {
+    if let NewSession::Token(_) = new {
+        return Err(Problem::unprocessable("a token is sent as it is; this is for accounts on a cloud"));
+    }
+    let known = let_in(&app, peer.and_then(|Extension(peer)| peer.address()), new).await?;
+    let (token, expires) = begin(&app, &known, auth::Kind::Person).await?;
+    Ok((StatusCode::CREATED, Json(SessionToken { token, expires: time(expires) })))
+}
+
+/// Lets somebody in, or says why not.
+async fn let_in(app: &App, address: Option<IpAddr>, new: NewSession) -> Result<Known, Problem> {
+    match new {
+        NewSession::Token(token) => Ok(Known::Token(auth::api_token(app, address, token.trim()).await?)),
         NewSession::Password(by) => {
             check(&[&by.user, &by.password, &by.project], [&by.domain, &by.project_domain])?;
-            known(&app, by.login(address)).await?
+            known(app, by.login(address)).await
         }
         NewSession::ApplicationCredential(by) => {
             check(&[&by.credential, &by.secret], [&by.user, &by.domain])?;
-            known(&app, by.login(address)).await?
+            known(app, by.login(address)).await
         }
-    };
-    let (secret, hash) = auth::mint(auth::Kind::Session).map_err(Problem::internal)?;
-    let who = match &known {
+    }
+}
+
+/// Begins a session; its text, and when it ends.
+async fn begin(app: &App, known: &Known, kind: auth::Kind) -> Result<(String, i64), Problem> {
+    let (secret, hash) = auth::mint(kind).map_err(Problem::internal)?;
+    let who = match known {
         Known::Token(token) => format!("token {}", token.name),
         Known::Person(person, _) => auth::shown(person),
     };
-    let entry = app.store().audit_begin(now(), &who, "POST /api/v1/session", "/api/v1/session").await?;
-    let expires = match &known {
+    let verb = if kind == auth::Kind::Person { "POST /api/v1/session/token" } else { "POST /api/v1/session" };
+    let path = verb.split(' ').next_back().unwrap_or_default();
+    let entry = app.store().audit_begin(now(), &who, verb, path).await?;
+    let expires = match known {
         Known::Token(token) => {
             let expires = (now() + LASTS).min(token.expires.unwrap_or(i64::MAX));
             app.store().add_session(&hash, &token.id, expires, now()).await?;
@@ -209,13 +264,7 @@ async fn session_create(
     app.store().audit_end(&entry, StatusCode::OK.as_str()).await?;
     Changes::note(&app.inner().changes.audit);
     tracing::info!(until = time(expires), "{who} signed in");
-    let view = match known {
-        Known::Token(token) => SessionView::token(token.name, auth::role(&token.role)?),
-        Known::Person(person, role) => SessionView::person(person, role),
-    };
-    let mut response = Json(view).into_response();
-    set_cookie(&mut response, &auth::cookie(&secret, (expires - now()) / 1000))?;
-    Ok(response)
+    Ok((secret, expires))
 }
 
 /// Somebody who may sign in.
@@ -257,7 +306,7 @@ async fn session_delete(Viewer(caller): Viewer, State(app): State<App>) -> Resul
     match caller {
         Caller::Token { session: Some(hash), .. } => app.store().remove_session(&hash).await?,
         Caller::Person { session, .. } => app.store().remove_person(&session).await?,
-        _ => return Err(Problem::conflict("this ends a session of the console, and the caller has none")),
+        _ => return Err(Problem::conflict("this ends a session, and the caller has none")),
     };
     Changes::note(&app.inner().changes.tokens);
     let mut response = StatusCode::NO_CONTENT.into_response();
@@ -272,5 +321,8 @@ fn set_cookie(response: &mut Response, cookie: &str) -> Result<(), Problem> {
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(sign_in_show)).routes(routes!(session_create, session_show, session_delete))
+    OpenApiRouter::new()
+        .routes(routes!(sign_in_show))
+        .routes(routes!(session_create, session_show, session_delete))
+        .routes(routes!(session_token))
 }

@@ -1,11 +1,14 @@
 //! Stacks of a yard.
 
+use super::page::{Listed, Page, Pager};
+use super::tag::{Tag, Unchanged};
 use super::{App, Body, Path, Problem, Query, time};
 use crate::auth::{Operator, Reach, Viewer};
 use crate::stack::{Deployment, ServiceChange, StackError, StackNow};
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderName, StatusCode};
+use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use stackyard_core::stack::rollout::{Packed, Standing, Status};
 use std::collections::BTreeMap;
@@ -122,6 +125,37 @@ impl From<StackError> for Problem {
     }
 }
 
+/// Which stacks.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Which {
+    /// Only those of this yard.
+    yard: Option<String>,
+    /// Only those that stand so.
+    standing: Option<Standing>,
+}
+
+/// Of what callers can change of a stack: a version never changes but for the number of containers.
+fn tag(now: &StackNow) -> Tag {
+    let replicas: Vec<(&String, u32)> = now.stack.services.iter().map(|(n, s)| (n, s.deploy.replicas)).collect();
+    let version = now.versions.first().map(|v| v.number);
+    Tag::of(&(now.deployed, version, replicas, &now.pool, now.declared, now.removing))
+}
+
+/// Refuses a change of a stack that is not as the caller says.
+async fn check(app: &App, unchanged: &Unchanged, yard: &str, name: &str) -> Result<(), Problem> {
+    let is = match app.stacks().get(yard, name).await {
+        Ok(now) => Some(tag(&now)),
+        Err(StackError::Missing { .. }) => None,
+        Err(other) => return Err(other.into()),
+    };
+    unchanged.check(&format!("stack {name}"), is.as_ref())
+}
+
+async fn new_tag(app: &App, yard: &str, name: &str) -> Result<[(HeaderName, String); 1], Problem> {
+    Ok(tag(&app.stacks().get(yard, name).await?).header())
+}
+
 /// Which look at a stack.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -137,32 +171,44 @@ pub(super) async fn list(app: &App, yard: Option<&str>) -> Result<Vec<StackView>
 }
 
 /// Stacks of all yards
-#[utoipa::path(get, path = "/api/v1/stacks", tag = "stack", security(("token" = [])),
-    responses((status = 200, body = Vec<StackView>), (status = "4XX", body = Problem)))]
-async fn stack_list_all(_: Viewer, reach: Reach, State(app): State<App>) -> Result<Json<Vec<StackView>>, Problem> {
-    Ok(Json(reach.only(list(&app, None).await?, |s| &s.yard).await?))
+#[utoipa::path(get, path = "/api/v1/stacks", tag = "stack", params(Page, Which), security(("token" = [])),
+    responses((status = 200, body = Vec<StackView>,
+        headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem)))]
+async fn stack_list_all(
+    _: Viewer,
+    reach: Reach,
+    State(app): State<App>,
+    Query(which): Query<Which>,
+    page: Pager,
+) -> Result<Listed<StackView>, Problem> {
+    let mut all = list(&app, which.yard.as_deref()).await?;
+    all.retain(|s| which.standing.is_none_or(|is| s.status.standing == is));
+    Ok(page.cut(reach.only(all, |s| &s.yard).await?, |s| format!("{}/{}", s.yard, s.name)))
 }
 
 /// Stacks of a yard
-#[utoipa::path(get, path = "/api/v1/yards/{yard}/stacks", tag = "stack", security(("token" = [])),
-    responses((status = 200, body = Vec<StackView>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/api/v1/yards/{yard}/stacks", tag = "stack", params(Page), security(("token" = [])),
+    responses((status = 200, body = Vec<StackView>,
+        headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem)))]
 async fn stack_list(
     _: Viewer,
     State(app): State<App>,
     Path(yard): Path<String>,
-) -> Result<Json<Vec<StackView>>, Problem> {
-    Ok(Json(list(&app, Some(&yard)).await?))
+    page: Pager,
+) -> Result<Listed<StackView>, Problem> {
+    Ok(page.cut(list(&app, Some(&yard)).await?, |s| s.name.clone()))
 }
 
 /// A stack
 #[utoipa::path(get, path = "/api/v1/yards/{yard}/stacks/{stack}", tag = "stack", params(Look),
-    security(("token" = [])), responses((status = 200, body = StackView), (status = "4XX", body = Problem)))]
+    security(("token" = [])), responses((status = 200, body = StackView,
+        headers(("ETag" = String, description = "of what can be changed of it"))), (status = "4XX", body = Problem)))]
 async fn stack_show(
     _: Viewer,
     State(app): State<App>,
     Path((yard, stack)): Path<(String, String)>,
     Query(look): Query<Look>,
-) -> Result<Json<StackView>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     if look.wait {
         let mut looked = app.stacks().looked();
         looked.mark_unchanged();
@@ -172,7 +218,8 @@ async fn stack_show(
         }
         let _ = tokio::time::timeout(std::time::Duration::from_secs(5), looked.changed()).await;
     }
-    Ok(Json(StackView::new(app.stacks().get(&yard, &stack).await?)))
+    let now = app.stacks().get(&yard, &stack).await?;
+    Ok((tag(&now).header(), Json(StackView::new(now))))
 }
 
 fn named(deploy: StackDeploy, yard: &str, name: &str) -> Result<Deployment, Problem> {
@@ -192,15 +239,22 @@ fn named(deploy: StackDeploy, yard: &str, name: &str) -> Result<Deployment, Prob
 ///
 /// Answers when the server knows it; how far it is, the stack itself says.
 #[utoipa::path(put, path = "/api/v1/yards/{yard}/stacks/{stack}", tag = "stack", request_body = StackDeploy,
-    security(("token" = [])), responses((status = 200, body = Vec<StackChange>), (status = "4XX", body = Problem)))]
+    params(("If-Match" = Option<String>, Header, description = "only if it is as it was"),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: there must be none")),
+    security(("token" = [])), responses((status = 200, body = Vec<StackChange>,
+        headers(("ETag" = String, description = "the new one"))), (status = "4XX", body = Problem)))]
 async fn stack_put(
     _: Operator,
+    unchanged: Unchanged,
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
     Body(deploy): Body<StackDeploy>,
-) -> Result<Json<Vec<StackChange>>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let deployment = named(deploy, &yard, &name)?;
-    Ok(changes(app.stacks().deploy(&yard, deployment).await?))
+    let _turn = app.inner().turns.stacks.lock().await;
+    check(&app, &unchanged, &yard, &name).await?;
+    let changes = changes(app.stacks().deploy(&yard, deployment).await?);
+    Ok((new_tag(&app, &yard, &name).await?, changes))
 }
 
 /// What deploying a stack would change; nothing is changed
@@ -220,27 +274,36 @@ async fn stack_plan(
 ///
 /// Answers at once; the stack is there, being removed, until no host runs anything of it.
 #[utoipa::path(delete, path = "/api/v1/yards/{yard}/stacks/{stack}", tag = "stack", security(("token" = [])),
+    params(("If-Match" = Option<String>, Header, description = "only if it is as it was")),
     responses((status = 202), (status = "4XX", body = Problem)))]
 async fn stack_delete(
     _: Operator,
+    unchanged: Unchanged,
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
+    let _turn = app.inner().turns.stacks.lock().await;
+    check(&app, &unchanged, &yard, &name).await?;
     app.stacks().remove(&yard, &name).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
 /// Changes how many containers services have
 #[utoipa::path(post, path = "/api/v1/yards/{yard}/stacks/{stack}/scale", tag = "stack", request_body = StackScale,
-    security(("token" = [])), responses((status = 204), (status = "4XX", body = Problem)))]
+    params(("If-Match" = Option<String>, Header, description = "only if it is as it was")),
+    security(("token" = [])), responses((status = 204, headers(("ETag" = String, description = "the new one"))),
+        (status = "4XX", body = Problem)))]
 async fn stack_scale(
     _: Operator,
+    unchanged: Unchanged,
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
     Body(scale): Body<StackScale>,
-) -> Result<StatusCode, Problem> {
+) -> Result<impl IntoResponse, Problem> {
+    let _turn = app.inner().turns.stacks.lock().await;
+    check(&app, &unchanged, &yard, &name).await?;
     app.stacks().scale(&yard, &name, &scale.services).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok((StatusCode::NO_CONTENT, new_tag(&app, &yard, &name).await?))
 }
 
 /// Which version.
@@ -254,18 +317,23 @@ struct Back {
 /// Goes back to an earlier version
 ///
 /// Answers with the version that it went back to.
-#[utoipa::path(post, path = "/api/v1/yards/{yard}/stacks/{stack}/rollback", tag = "stack", params(Back),
-    security(("token" = [])), responses((status = 200, body = StackVersion), (status = "4XX", body = Problem)))]
+#[utoipa::path(post, path = "/api/v1/yards/{yard}/stacks/{stack}/rollback", tag = "stack",
+    params(Back, ("If-Match" = Option<String>, Header, description = "only if it is as it was")),
+    security(("token" = [])), responses((status = 200, body = StackVersion,
+        headers(("ETag" = String, description = "the new one"))), (status = "4XX", body = Problem)))]
 async fn stack_rollback(
     _: Operator,
+    unchanged: Unchanged,
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
     Query(back): Query<Back>,
-) -> Result<Json<StackVersion>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
+    let _turn = app.inner().turns.stacks.lock().await;
+    check(&app, &unchanged, &yard, &name).await?;
     let number = app.stacks().roll_back(&yard, &name, back.to).await?;
     let now = app.stacks().get(&yard, &name).await?;
     let worked = now.versions.iter().any(|v| v.number == number && v.worked);
-    Ok(Json(StackVersion { number, worked }))
+    Ok((tag(&now).header(), Json(StackVersion { number, worked })))
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {

@@ -1,13 +1,16 @@
 //! Tokens for the API.
 
-use super::{App, Body, Changes, Path, Problem, now, time};
+use super::page::{Listed, Page, Pager};
+use super::tag::{Tag, Unchanged};
+use super::{App, Body, Changes, Path, Problem, Query, now, time};
 use crate::auth::{Admin, Kind, Role, mint};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
 use stackyard_store::Token;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -57,6 +60,42 @@ impl std::fmt::Debug for MintedToken {
     }
 }
 
+/// Which tokens.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Which {
+    /// Only those with this role.
+    role: Option<Role>,
+}
+
+impl From<Token> for TokenView {
+    fn from(token: Token) -> Self {
+        Self {
+            id: token.id,
+            name: token.name,
+            role: token.role,
+            created: time(token.created),
+            expires: token.expires.map(time),
+            last_used: token.last_used.map(time),
+        }
+    }
+}
+
+fn missing(id: &str) -> Problem {
+    Problem::not_found(format!("there is no token {id}"))
+}
+
+/// The token with an id or a name.
+async fn find(app: &App, id: &str) -> Result<Token, Problem> {
+    let all = app.store().tokens().await?;
+    all.into_iter().find(|t| t.id == id || t.name == id).ok_or_else(|| missing(id))
+}
+
+/// A token never changes; its name may become another's.
+fn tag(token: &Token) -> Tag {
+    Tag::of(&token.id)
+}
+
 /// Makes a token
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "token", request_body = NewToken, security(("token" = [])),
     responses((status = 201, body = MintedToken), (status = "4XX", body = Problem)))]
@@ -78,38 +117,57 @@ async fn token_create(
         expires: new.ttl_s.map(|ttl| now() + i64::from(ttl) * 1000),
         last_used: None,
     };
+    let _turn = app.inner().turns.tokens.lock().await;
     app.store().add_token(&row, &hash).await?;
     Changes::note(&app.inner().changes.tokens);
     Ok((StatusCode::CREATED, Json(MintedToken { id, token })))
 }
 
 /// All tokens, without the tokens
-#[utoipa::path(get, path = "/api/v1/tokens", tag = "token", security(("token" = [])),
-    responses((status = 200, body = Vec<TokenView>), (status = "4XX", body = Problem)))]
-async fn token_list(_: Admin, State(app): State<App>) -> Result<Json<Vec<TokenView>>, Problem> {
-    let tokens = app.store().tokens().await?.into_iter().map(|t| TokenView {
-        id: t.id,
-        name: t.name,
-        role: t.role,
-        created: time(t.created),
-        expires: t.expires.map(time),
-        last_used: t.last_used.map(time),
-    });
-    Ok(Json(tokens.collect()))
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "token", params(Page, Which), security(("token" = [])),
+    responses((status = 200, body = Vec<TokenView>,
+        headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem)))]
+async fn token_list(
+    _: Admin,
+    State(app): State<App>,
+    Query(which): Query<Which>,
+    page: Pager,
+) -> Result<Listed<TokenView>, Problem> {
+    let mut all = app.store().tokens().await?;
+    all.retain(|t| which.role.is_none_or(|role| t.role == role.name()));
+    Ok(page.cut(all, |t| t.name.clone()).map(TokenView::from))
+}
+
+/// A token, by its id or name, without the token
+#[utoipa::path(get, path = "/api/v1/tokens/{id}", tag = "token", security(("token" = [])),
+    params(("id" = String, Path, description = "id or name")),
+    responses((status = 200, body = TokenView, headers(("ETag" = String, description = "names this token"))),
+        (status = "4XX", body = Problem)))]
+async fn token_show(_: Admin, State(app): State<App>, Path(id): Path<String>) -> Result<impl IntoResponse, Problem> {
+    let token = find(&app, &id).await?;
+    Ok((tag(&token).header(), Json(TokenView::from(token))))
 }
 
 /// Revokes a token, by its id or name
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "token", security(("token" = [])),
-    params(("id" = String, Path, description = "id or name")),
+    params(("id" = String, Path, description = "id or name"),
+        ("If-Match" = Option<String>, Header, description = "only if it is still this token")),
     responses((status = 204), (status = "4XX", body = Problem)))]
-async fn token_revoke(_: Admin, State(app): State<App>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+async fn token_revoke(
+    _: Admin,
+    unchanged: Unchanged,
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let _turn = app.inner().turns.tokens.lock().await;
+    unchanged.check(&format!("token {id}"), Some(&tag(&find(&app, &id).await?)))?;
     if app.store().remove_token(&id).await? {
         Changes::note(&app.inner().changes.tokens);
         return Ok(StatusCode::NO_CONTENT);
     }
-    Err(Problem::not_found(format!("there is no token {id}")))
+    Err(missing(&id))
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(token_create, token_list)).routes(routes!(token_revoke))
+    OpenApiRouter::new().routes(routes!(token_create, token_list)).routes(routes!(token_show, token_revoke))
 }

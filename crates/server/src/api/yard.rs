@@ -1,6 +1,8 @@
 //! Yards: the manifest that was last applied, and those before it.
 
 use super::follow::current;
+use super::page::{Listed, Page, Pager};
+use super::tag::Tag;
 use super::yard_run::{RunDetail, RunView};
 use super::{App, Changes, Path, Problem, Query, now, time};
 use crate::auth::{Operator, Reach, Viewer, Whose};
@@ -62,19 +64,12 @@ pub struct ManifestText {
     pub files: Vec<String>,
 }
 
-/// A page of a list.
+/// Which yards.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Page {
-    /// Only manifests of smaller revisions than this.
-    before: Option<i64>,
-    /// So many at most, 1 to 200.
-    #[param(default = 50, minimum = 1, maximum = 200)]
-    limit: Option<u32>,
-}
-
-fn tag(revision: i64) -> [(header::HeaderName, String); 1] {
-    [(header::ETAG, format!("\"{revision}\""))]
+struct Which {
+    /// Only those whose manifests name this cloud.
+    cloud: Option<String>,
 }
 
 /// Revision that a caller wants to change: `If-Match: "7"`, or `If-None-Match: *` for one that
@@ -141,9 +136,16 @@ impl From<ManifestName> for ManifestView {
 }
 
 /// All yards, each with its newest run
-#[utoipa::path(get, path = "/api/v1/yards", tag = "yard", security(("token" = [])),
-    responses((status = 200, body = Vec<YardView>), (status = "4XX", body = Problem)))]
-async fn yard_list(_: Viewer, reach: Reach, State(app): State<App>) -> Result<Json<Vec<YardView>>, Problem> {
+#[utoipa::path(get, path = "/api/v1/yards", tag = "yard", params(Page, Which), security(("token" = [])),
+    responses((status = 200, body = Vec<YardView>,
+        headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem)))]
+async fn yard_list(
+    _: Viewer,
+    reach: Reach,
+    State(app): State<App>,
+    Query(which): Query<Which>,
+    page: Pager,
+) -> Result<Listed<YardView>, Problem> {
     let (yards, runs) = (app.store().yards().await?, app.store().last_runs().await?);
     let yards = reach.only(yards, |y| &y.name).await?;
     let mut runs: BTreeMap<String, RunView> =
@@ -152,7 +154,9 @@ async fn yard_list(_: Viewer, reach: Reach, State(app): State<App>) -> Result<Js
         let run = runs.remove(&yard.name);
         YardView { run, ..YardView::from(yard) }
     };
-    Ok(Json(yards.into_iter().map(view).collect()))
+    let mut views: Vec<YardView> = yards.into_iter().map(view).collect();
+    views.retain(|v| which.cloud.is_none() || v.cloud == which.cloud);
+    Ok(page.cut(views, |v| v.name.clone()))
 }
 
 /// The manifest of a yard that was last applied
@@ -164,21 +168,23 @@ async fn yard_show(_: Viewer, State(app): State<App>, Path(yard): Path<String>) 
         return Err(Problem::not_found(format!("there is no yard {yard}")));
     };
     let kind = [(header::CONTENT_TYPE, "application/yaml")];
-    Ok((tag(found.revision), kind, found.manifest).into_response())
+    Ok((Tag::revision(found.revision).header(), kind, found.manifest).into_response())
 }
 
 /// Manifests that a yard has or had, the newest first; also of one that is gone
 #[utoipa::path(get, path = "/api/v1/yards/{yard}/manifests", tag = "yard", params(Page), security(("token" = [])),
-    responses((status = 200, body = Vec<ManifestView>), (status = "4XX", body = Problem)))]
+    responses((status = 200, body = Vec<ManifestView>,
+        headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem)))]
 async fn manifest_list(
     _: Viewer,
     State(app): State<App>,
     Path(yard): Path<String>,
-    Query(page): Query<Page>,
-) -> Result<Json<Vec<ManifestView>>, Problem> {
-    let limit = page.limit.unwrap_or(50).clamp(1, 200);
-    let all = app.store().manifests(&yard, page.before, limit).await?;
-    Ok(Json(all.into_iter().map(ManifestView::from).collect()))
+    page: Pager,
+) -> Result<Listed<ManifestView>, Problem> {
+    let before = page.marker().map(str::parse).transpose();
+    let before = before.map_err(|_| Problem::bad("`marker` of manifests must be a revision"))?;
+    let all = app.store().manifests(&yard, before, page.reads()).await?;
+    Ok(page.of(all, |m| m.revision.to_string()).map(ManifestView::from))
 }
 
 /// A manifest that a yard has or had
@@ -231,9 +237,9 @@ async fn yard_put(
         Some(revision) => {
             Changes::note(&app.inner().changes.yards);
             let view = YardView::from(Yard { name: yard, manifest, revision, updated: now });
-            Ok((tag(revision), Json(view)).into_response())
+            Ok((Tag::revision(revision).header(), Json(view)).into_response())
         }
-        None => Err(Problem::changed(&yard)),
+        None => Err(Problem::changed(&format!("yard {yard}"))),
     }
 }
 
@@ -280,7 +286,7 @@ async fn yard_delete(
         return Ok(StatusCode::NO_CONTENT);
     }
     match store.yard(&yard).await? {
-        Some(_) => Err(Problem::changed(&yard)),
+        Some(_) => Err(Problem::changed(&format!("yard {yard}"))),
         None => Err(Problem::not_found(format!("there is no yard {yard}"))),
     }
 }

@@ -1,6 +1,7 @@
 //! Runs: bringing yards up and removing them in the server's process, followed as they go.
 
 use super::follow::{self, Told, current};
+use super::page::{Listed, Page, Pager};
 use super::yard::{at, check_name};
 use super::yard_plan::{Wished, YardWish, read};
 use super::{App, Path, Problem, Query, now, time};
@@ -139,31 +140,29 @@ impl From<Run> for RunView {
     }
 }
 
-/// A page of a list.
+/// Which runs.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Page {
-    /// Only runs older than the one with this id.
-    before: Option<String>,
-    /// So many at most, 1 to 200.
-    #[param(default = 50, minimum = 1, maximum = 200)]
-    limit: Option<u32>,
+struct Which {
+    /// Only those that stand, or ended, so.
+    state: Option<RunState>,
 }
 
 /// Runs of a yard, the newest first
-#[utoipa::path(get, path = "/api/v1/yards/{yard}/runs", tag = "run", params(Page), security(("token" = [])),
-    responses((status = 200, body = Vec<RunView>), (status = "4XX", body = Problem)))]
+#[utoipa::path(get, path = "/api/v1/yards/{yard}/runs", tag = "run", params(Page, Which), security(("token" = [])),
+    responses((status = 200, body = Vec<RunView>,
+        headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem)))]
 async fn run_list(
     _: Viewer,
     State(app): State<App>,
     Path(yard): Path<String>,
-    Query(page): Query<Page>,
-) -> Result<Json<Vec<RunView>>, Problem> {
+    Query(which): Query<Which>,
+    page: Pager,
+) -> Result<Listed<RunView>, Problem> {
     check_name("yard", &yard)?;
-    let limit = page.limit.unwrap_or(50).clamp(1, 200);
-    let runs = app.store().runs(&yard, page.before.as_deref(), limit).await?;
-    let now = |run: Run| current::<RunDetail>(&app, run);
-    Ok(Json(runs.into_iter().map(|run| now(run).into()).collect()))
+    let state = which.state.map(RunState::word);
+    let runs = app.store().runs(&yard, state, page.marker(), page.reads()).await?;
+    Ok(page.of(runs, |run| run.new.id.clone()).map(|run| current::<RunDetail>(&app, run).into()))
 }
 
 async fn find(app: &App, yard: &str, id: &str) -> Result<RunDetail, Problem> {

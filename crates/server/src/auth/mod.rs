@@ -191,6 +191,17 @@ async fn bearer(app: &App, address: IpAddr, token: &str) -> Result<Caller, Probl
                 }
             }
         }
+        Some(Kind::Person) => {
+            app.limiter().check(address)?;
+            let hash = digest(token);
+            match app.store().person(&hash, now()).await? {
+                Some(person) => Caller::person(person, hash),
+                None => {
+                    app.limiter().failed(address);
+                    Err(Problem::unauthorized("this token has ended; `stackyard token sign-in` gets another"))
+                }
+            }
+        }
         _ => {
             let found = api_token(app, Some(address), token).await?;
             Ok(Caller::Token { role: role(&found.role)?, id: found.id, name: found.name, session: None })

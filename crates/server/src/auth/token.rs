@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     Join,
     /// A session of the console.
     Session,
+    /// A session of somebody who signed in with Keystone, sent as a bearer's token.
+    Person,
 }
 
 impl Kind {
@@ -28,13 +30,14 @@ impl Kind {
             Self::Agent => "syh_",
             Self::Join => "syj_",
             Self::Session => "sys_",
+            Self::Person => "syk_",
         }
     }
 
     /// What a text is a token for; nothing if it is none.
     pub fn of(token: &str) -> Option<Self> {
-        let kind =
-            [Self::Api, Self::Agent, Self::Join, Self::Session].into_iter().find(|k| token.starts_with(k.prefix()))?;
+        let all = [Self::Api, Self::Agent, Self::Join, Self::Session, Self::Person];
+        let kind = all.into_iter().find(|k| token.starts_with(k.prefix()))?;
         (token.len() == kind.prefix().len() + 64).then_some(kind)
     }
 }
@@ -67,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_token_says_what_it_is_for() {
-        for kind in [Kind::Api, Kind::Agent, Kind::Join, Kind::Session] {
+        for kind in [Kind::Api, Kind::Agent, Kind::Join, Kind::Session, Kind::Person] {
             let (token, hash) = mint(kind).unwrap();
             assert_eq!(Kind::of(&token), Some(kind));
             assert_eq!(digest(&token), hash);

@@ -12,7 +12,8 @@ impl Client {
     pub async fn hosts(&self, yard: Option<&str>, pool: Option<&str>) -> Result<Vec<HostView>, ClientError> {
         let given = [("yard", yard), ("pool", pool)].into_iter().filter_map(|(k, v)| Some((k, v?)));
         let query: Vec<String> = given.map(|(key, value)| format!("{key}={}", segment(value))).collect();
-        self.get(&format!("/api/v1/hosts?{}", query.join("&")), "listing hosts").await
+        let path = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
+        self.list(&format!("/api/v1/hosts{path}"), "listing hosts").await
     }
 
     /// A host, by its id or as `yard/name`.

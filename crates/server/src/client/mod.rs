@@ -18,6 +18,7 @@ pub use stack::{ExecQuery, ExecSession, ExecSink, LogQuery};
 pub use wait::{Patience, WaitError};
 
 use crate::api::Problem;
+use reqwest::header::LINK;
 use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -26,6 +27,9 @@ use std::time::Duration;
 
 /// Time for an answer to begin.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// So many of a list are asked for at once.
+const PAGE: u32 = 1000;
 
 /// A client. Cheap to clone.
 #[derive(Clone)]
@@ -97,6 +101,14 @@ impl Client {
     /// # Errors
     /// [`ClientError::Build`]
     pub fn https(url: &str, token: &str, ca: Option<&str>) -> Result<Self, ClientError> {
+        Ok(Self { token: Some(token.to_owned()), ..Self::https_without(url, ca)? })
+    }
+
+    /// The same without a token, as somebody who signs in.
+    ///
+    /// # Errors
+    /// [`ClientError::Build`]
+    pub fn https_without(url: &str, ca: Option<&str>) -> Result<Self, ClientError> {
         let mut builder = builder();
         if let Some(ca) = ca {
             let certificates = reqwest::Certificate::from_pem_bundle(ca.as_bytes());
@@ -104,7 +116,7 @@ impl Client {
         }
         let http = builder.https_only(true).build().map_err(|source| ClientError::Build { source })?;
         let base = url.trim_end_matches('/').to_owned();
-        Ok(Self { http, shown: base.clone(), base, token: Some(token.to_owned()) })
+        Ok(Self { http, shown: base.clone(), base, token: None })
     }
 
     /// Where the server is, for people.
@@ -151,6 +163,20 @@ impl Client {
         self.json(self.request(Method::GET, path), doing).await
     }
 
+    /// All of a list, page by page.
+    pub(crate) async fn list<T: DeserializeOwned>(&self, path: &str, doing: &str) -> Result<Vec<T>, ClientError> {
+        let more = if path.contains('?') { '&' } else { '?' };
+        let mut next = Some(format!("{path}{more}limit={PAGE}"));
+        let mut all = Vec::new();
+        while let Some(path) = next {
+            let response = self.send(self.request(Method::GET, &path), doing).await?;
+            next = response.headers().get(LINK).and_then(|l| next_page(l.to_str().ok()?)).map(str::to_owned);
+            let strange = |source| ClientError::Strange { doing: doing.to_owned(), server: self.shown.clone(), source };
+            all.extend(response.json::<Vec<T>>().await.map_err(strange)?);
+        }
+        Ok(all)
+    }
+
     pub(crate) async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -163,6 +189,11 @@ impl Client {
     pub(crate) async fn delete(&self, path: &str, doing: &str) -> Result<(), ClientError> {
         self.send(self.request(Method::DELETE, path), doing).await.map(drop)
     }
+}
+
+/// The path in `<PATH>; rel="next"` (RFC 8288).
+fn next_page(link: &str) -> Option<&str> {
+    Some(link.strip_prefix('<')?.split_once(">; rel=\"next\"")?.0)
 }
 
 fn builder() -> reqwest::ClientBuilder {

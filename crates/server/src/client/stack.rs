@@ -88,7 +88,7 @@ impl Client {
     /// [`ClientError`]
     pub async fn stacks(&self, yard: &str) -> Result<Vec<StackView>, ClientError> {
         let path = format!("/api/v1/yards/{}/stacks", segment(yard));
-        self.get(&path, &format!("listing stacks of yard {yard}")).await
+        self.list(&path, &format!("listing stacks of yard {yard}")).await
     }
 
     /// A stack; with `wait` after the server has looked at it once more.

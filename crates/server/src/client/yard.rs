@@ -12,7 +12,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn yards(&self) -> Result<Vec<YardView>, ClientError> {
-        self.get("/api/v1/yards", "listing yards").await
+        self.list("/api/v1/yards", "listing yards").await
     }
 
     /// The manifest of a yard that was last applied, and its revision.
@@ -73,7 +73,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn secrets(&self, yard: &str) -> Result<Vec<SecretView>, ClientError> {
-        self.get(&format!("/api/v1/yards/{}/secrets", segment(yard)), &format!("listing the secrets of {yard}")).await
+        self.list(&format!("/api/v1/yards/{}/secrets", segment(yard)), &format!("listing the secrets of {yard}")).await
     }
 
     /// The value of a secret; over the socket alone.

@@ -227,6 +227,7 @@ impl Server {
             listen: listening.iter().map(ToString::to_string).collect(),
             started: api::now(),
             changes: api::Changes::default(),
+            turns: api::Turns::default(),
             stopping: watch::Sender::new(false),
         });
         let (stop, stopping) = watch::channel(false);

@@ -71,7 +71,8 @@ pub enum RunState {
 }
 
 impl RunState {
-    fn word(self) -> &'static str {
+    /// The word that the store has.
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Running => "running",
             Self::Done => "done",
@@ -423,7 +424,7 @@ impl Claim {
             }
             let there = self.store().yard(&self.yard).await?.map_or(0, |y| y.revision);
             if start.at.is_some_and(|at| at != there) {
-                return Err(Problem::changed(&self.yard));
+                return Err(Problem::changed(&format!("yard {}", self.yard)));
             }
             self.begin(&removal.plan, None).await?;
             Ok::<_, Problem>(removal)
@@ -451,7 +452,7 @@ impl Claim {
     async fn keep(&self, yard: &Yard, files: &BTreeMap<String, String>, at: Option<i64>) -> Result<i64, Problem> {
         if let Some(there) = self.store().yard(&self.yard).await? {
             if at.is_some_and(|at| at != there.revision) {
-                return Err(Problem::changed(&self.yard));
+                return Err(Problem::changed(&format!("yard {}", self.yard)));
             }
             let last = self.store().manifest(&self.yard, there.revision).await?;
             if last.is_some_and(|m| m.text == yard.text && m.files == *files) {
@@ -460,7 +461,7 @@ impl Claim {
         }
         let who = self.going.row().who.clone();
         let revision = self.store().keep_yard(&self.yard, &yard.text, files, &who, at, now()).await?;
-        revision.ok_or_else(|| Problem::changed(&self.yard))
+        revision.ok_or_else(|| Problem::changed(&format!("yard {}", self.yard)))
     }
 
     /// Writes down that the run begins.

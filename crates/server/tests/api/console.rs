@@ -35,7 +35,7 @@ async fn a_session_may_what_its_token_may_and_ends_with_it() {
     assert_eq!(root.sign_out().await.status(), StatusCode::NO_CONTENT);
     assert_eq!(root.get("/api/v1/hosts").await.status(), StatusCode::UNAUTHORIZED);
     // Signing in is told as a change is.
-    let entries = running.admin.audit(None, 100).await.unwrap();
+    let entries = running.admin.audit(None, None, 100).await.unwrap();
     let signed_in = entries.iter().filter(|e| e.verb == "POST /api/v1/session").map(|e| e.who.as_str());
     assert_eq!(signed_in.collect::<Vec<_>>(), ["token a", "token v"]);
     running.stop().await;

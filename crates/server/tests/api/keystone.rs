@@ -96,7 +96,7 @@ async fn keystone_lets_people_in_with_the_roles_that_they_have() {
     assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
     assert!(answer.text().await.unwrap().contains("Keystone of cloud fake"));
 
-    let entries = running.admin.audit(None, 100).await.unwrap();
+    let entries = running.admin.audit(None, None, 100).await.unwrap();
     let mut signed_in = entries.iter().filter(|e| e.verb == "POST /api/v1/session").map(|e| e.who.as_str());
     assert_eq!(signed_in.next_back(), Some("user ann@Default of fake/p"));
     running.stop().await;
@@ -210,6 +210,29 @@ async fn a_yard_is_brought_up_by_somebody_of_its_project() {
     let vera = Browser::sign_in_with(&running, &password("vera", "p")).await;
     assert_eq!(vera.get("/api/v1/yards/fresh").await.status(), OK);
     assert_eq!(vera.post("/api/v1/yards/fresh/runs", &json!({"remove": true})).await.status(), FORBIDDEN);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_for_some_hours_is_as_good_as_a_session() {
+    let (_fake, running) = ground().await;
+    let path = "/api/v1/session/token";
+    let (status, got) = running.call("POST", path, None, Some(&password("vera", "p"))).await;
+    assert_eq!(status, StatusCode::CREATED, "{got}");
+    let token = got["token"].as_str().unwrap();
+    let (status, who) = running.call("GET", "/api/v1/session", Some(token), None).await;
+    assert_eq!((status, &who["name"], &who["role"]), (OK, &json!("vera@Default"), &json!("viewer")));
+    assert_eq!(who["expires"], got["expires"]);
+    assert_eq!(running.call("GET", "/api/v1/tokens", Some(token), None).await.0, FORBIDDEN);
+    assert_eq!(running.call("POST", "/api/v1/joins", Some(token), Some(&json!({"yard": "shop"}))).await.0, FORBIDDEN);
+    // It is no cookie, and a token for the API needs no other.
+    let cookie = format!("__Host-stackyard={token}");
+    assert_eq!(Browser { running: &running, cookie }.get("/api/v1/yards").await.status(), UNAUTHORIZED);
+    let api = json!({"token": running.token("v", stackyard_server::auth::Role::Viewer).await});
+    assert_eq!(running.call("POST", path, None, Some(&api)).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    let (status, _) = running.call("DELETE", "/api/v1/session", Some(token), None).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    assert_eq!(running.call("GET", "/api/v1/session", Some(token), None).await.0, UNAUTHORIZED);
     running.stop().await;
 }
 

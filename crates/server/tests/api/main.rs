@@ -11,6 +11,7 @@ mod keystone;
 mod life;
 mod local;
 mod nouns;
+mod pages;
 mod roles;
 mod runs;
 mod stacks;

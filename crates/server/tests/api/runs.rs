@@ -141,7 +141,7 @@ async fn up_changed_taken_back_and_gone() {
     // What was done stays known.
     let runs = ground.good("GET", &format!("{SHOP}/runs?limit=2"), None).await;
     assert_eq!((runs.as_array().unwrap().len(), &runs[0]["id"]), (2, &gone["run"]["id"]));
-    let older = ground.good("GET", &format!("{SHOP}/runs?before={}", runs[1]["id"].as_str().unwrap()), None).await;
+    let older = ground.good("GET", &format!("{SHOP}/runs?marker={}", runs[1]["id"].as_str().unwrap()), None).await;
     assert_eq!(older.as_array().unwrap().last().unwrap()["id"], up["run"]["id"]);
     ground.running.stop().await;
 }

@@ -89,7 +89,7 @@ fn actions(stacks: &YardStacks) -> Vec<(&str, Action)> {
 
 /// Entries of the audit log: every request that may change something.
 async fn mutations(running: &Running) -> usize {
-    running.admin.audit(None, 1000).await.unwrap().len()
+    running.admin.audit(None, None, 1000).await.unwrap().len()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

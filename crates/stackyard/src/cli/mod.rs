@@ -1,6 +1,7 @@
 //! The command line: one file a verb, no logic of its own.
 
 mod agent;
+mod audit;
 mod cloud;
 mod completions;
 mod host;
@@ -9,6 +10,7 @@ mod man;
 mod net;
 mod remote;
 mod server;
+mod sign_in;
 mod stack;
 mod token;
 mod yard;
@@ -64,6 +66,8 @@ enum Verb {
     /// Tokens for the server's API
     #[command(subcommand)]
     Token(token::Verb),
+    /// Who changed what at the server
+    Audit(audit::Args),
     /// OpenStack on this machine, in containers
     #[command(subcommand)]
     Cloud(cloud::Verb),
@@ -152,6 +156,7 @@ fn start(cli: Cli, printer: &Printer) -> anyhow::Result<End> {
             Verb::Host(verb) => host::run(verb, &context).await,
             Verb::Stack(verb) => stack::run(verb, &context).await,
             Verb::Token(verb) => token::run(verb, &context).await,
+            Verb::Audit(args) => audit::run(args, &context).await,
             Verb::Cloud(verb) => cloud::run(verb, &context).await,
             Verb::Image(verb) => image::run(verb, &context).await,
             Verb::Agent(verb) => agent::run(verb, &context).await,

@@ -22,6 +22,11 @@ pub struct ServerArgs {
     ca: Option<PathBuf>,
 }
 
+/// A CA's certificate, PEM.
+pub fn read_ca(path: &std::path::Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("cannot read the CA's certificate {}", path.display()))
+}
+
 impl ServerArgs {
     /// A client of it, if one was named or runs on this machine.
     pub fn client_if_any(&self, context: &Context) -> anyhow::Result<Option<Client>> {
@@ -33,11 +38,7 @@ impl ServerArgs {
     pub fn client(&self, context: &Context) -> anyhow::Result<Client> {
         let address = match (&self.server, &self.token) {
             (Some(url), Some(token)) => {
-                let read = |path: &PathBuf| {
-                    std::fs::read_to_string(path)
-                        .with_context(|| format!("cannot read the CA's certificate {}", path.display()))
-                };
-                let ca = self.ca.as_ref().map(read).transpose()?;
+                let ca = self.ca.as_deref().map(read_ca).transpose()?;
                 Address::Url { url: url.clone(), token: token.clone(), ca }
             }
             _ => Address::Socket(daemon::socket(&context.home)),

@@ -1,7 +1,7 @@
 //! `stackyard token`
 
 use super::remote::ServerArgs;
-use super::{Context, End};
+use super::{Context, End, sign_in};
 use crate::printer::table;
 use clap::{Subcommand, ValueEnum};
 use stackyard_server::api::NewToken;
@@ -16,6 +16,9 @@ pub enum Verb {
     List(ListArgs),
     /// Revoke a token
     Revoke(RevokeArgs),
+    /// Trade an account on a cloud for a token that lasts some hours, where the server was started with
+    /// --sign-in-cloud; it is printed this once
+    SignIn(sign_in::Args),
 }
 
 /// What a token may do.
@@ -77,6 +80,7 @@ pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<End> {
             let minted = args.server.client(context)?.new_token(&token).await?;
             context.printer.result(&minted, || minted.token.clone())?;
         }
+        Verb::SignIn(args) => return sign_in::run(args, context).await,
         Verb::List(args) => {
             let tokens = args.server.client(context)?.tokens().await?;
             context.printer.result(&tokens, || {

@@ -345,8 +345,8 @@ async fn runs_begin_and_end(store: &Store) {
         error: None,
         content: json!([]),
     };
-    assert_eq!(store.runs("one", None, 10).await.unwrap(), [second.clone(), first.clone()]);
-    assert_eq!(store.runs("one", Some("run-2"), 10).await.unwrap(), [first]);
+    assert_eq!(store.runs("one", None, None, 10).await.unwrap(), [second.clone(), first.clone()]);
+    assert_eq!(store.runs("one", None, Some("run-2"), 10).await.unwrap(), [first]);
     assert_eq!(store.run("two", "run-1").await.unwrap(), None);
     let last: Vec<String> = store.last_runs().await.unwrap().into_iter().map(|r| r.new.id).collect();
     assert_eq!(last, ["run-2", "run-3"]);
@@ -393,10 +393,10 @@ async fn the_audit_log_has_pages(store: &Store) {
             store.audit_end(&id, "204").await.unwrap();
         }
     }
-    let first = store.audit(None, 2).await.unwrap();
+    let first = store.audit(None, None, 2).await.unwrap();
     assert_eq!(first.iter().map(|e| e.target.as_str()).collect::<Vec<_>>(), ["web-4", "web-3"]);
     assert_eq!(first.iter().map(|e| e.result.as_deref()).collect::<Vec<_>>(), [Some("204"), None]);
-    let rest = store.audit(Some(&first[1].id), 100).await.unwrap();
+    let rest = store.audit(None, Some(&first[1].id), 100).await.unwrap();
     assert_eq!(rest.iter().map(|e| e.target.as_str()).collect::<Vec<_>>(), ["web-2", "web-1", "web-0"]);
 }
 

@@ -63,7 +63,7 @@ async fn an_unreachable_database_is_named_without_its_password() {
 async fn writer() {
     let path = std::env::var_os("STACKYARD_TEST_STORE").expect("started by another test");
     let store = Store::open(&stackyard_store::Database::File(path.into())).await.unwrap();
-    let first = store.audit(None, 1).await.unwrap().first().map_or(0, |e| e.at + 1);
+    let first = store.audit(None, None, 1).await.unwrap().first().map_or(0, |e| e.at + 1);
     for n in first.. {
         let id = store.audit_begin(n, "writer", "count", "on").await.unwrap();
         store.audit_end(&id, "done").await.unwrap();
@@ -79,7 +79,7 @@ async fn a_killed_writer_loses_nothing_that_was_said_to_be_kept() {
     for round in 0..10_u64 {
         let said = write_until_killed(&path, Duration::from_millis(150 + round * 37));
         let store = place.open().await;
-        let entries = store.audit(None, 1_000_000).await.unwrap();
+        let entries = store.audit(None, None, 1_000_000).await.unwrap();
         let done = entries.iter().filter(|e| e.result.is_some()).map(|e| e.at).max();
         assert!(done >= said, "said {said:?}, kept {done:?}");
         let mut numbers: Vec<_> = entries.iter().map(|e| e.at).collect();

@@ -1,0 +1,34 @@
+//! `stackyard audit`
+
+use super::remote::ServerArgs;
+use super::{Context, End};
+use crate::printer::table;
+
+/// Arguments of `stackyard audit`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// So many entries at most
+    #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    last: u32,
+
+    /// Only entries of this caller, as the list names it
+    #[arg(long, value_name = "CALLER")]
+    who: Option<String>,
+
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Shows the audit log, the newest entries first.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+    let entries = args.server.client(context)?.audit(args.who.as_deref(), None, args.last).await?;
+    context.printer.result(&entries, || {
+        let rows = entries.iter().map(|e| {
+            let verb = e.verb.split(' ').next().unwrap_or_default();
+            let result = e.result.clone().unwrap_or_else(|| "unfinished".to_owned());
+            [e.at.clone(), e.who.clone(), format!("{verb} {}", e.target), result]
+        });
+        table::table(["WHEN", "WHO", "WHAT", "RESULT"], rows)
+    })?;
+    Ok(End::Done)
+}
