@@ -2,60 +2,14 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import assert from "node:assert/strict";
-import { admin, api, browser, complaints, context, machine, paths, ready, require, signIn, sleep, stackyard, url, work, write, yard } from "./browser.mjs";
-
-const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-let passed = 0;
-let failed = 0;
-
-async function check(name, run) {
-  const start = Date.now();
-  const seconds = () => `${((Date.now() - start) / 1000).toFixed(1)} s`;
-  try {
-    await run();
-    passed += 1;
-    console.log(`PASS ${name} (${seconds()})`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAIL ${name} (${seconds()})\n     ${String(error.stack ?? error).split("\n").slice(0, 12).join("\n     ")}`);
-    // What is open would be in the way of all that follows.
-    await page.goto(`${url}/`).catch(() => undefined);
-  }
-}
-
-async function within(seconds, what, condition) {
-  const end = Date.now() + seconds * 1000;
-  while (Date.now() < end) {
-    if (await condition()) return;
-    await sleep(200);
-  }
-  throw new Error(`not within ${seconds} s: ${what}`);
-}
-
-/** Serious findings of axe on the page as it is. Its own script is no part of the page. */
-async function findings(page) {
-  await sleep(400);
-  const session = await page.context().newCDPSession(page);
-  const { executionContextId } = await isolated(session, page);
-  const evaluate = async (expression) => {
-    const { result, exceptionDetails } = await session.send("Runtime.evaluate", { expression, contextId: executionContextId, awaitPromise: true, returnByValue: true });
-    if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
-    return result.value;
-  };
-  await evaluate(axe);
-  const all = await evaluate("axe.run().then((r) => r.violations.map((v) => ({ id: v.id, impact: v.impact, at: v.nodes.map((n) => n.target.join(' ') + ' ' + (n.any[0]?.message ?? '')) })))");
-  await session.detach();
-  return all.filter((f) => f.impact === "serious" || f.impact === "critical").map((f) => `${f.id}: ${f.at.join("; ")}`);
-}
-
-async function isolated(session) {
-  const { frameTree } = await session.send("Page.getFrameTree");
-  return session.send("Page.createIsolatedWorld", { frameId: frameTree.frame.id, worldName: "axe" });
-}
+import { afterFailure, check, ended, findings, within } from "./checks.mjs";
+import { admin, api, browser, complaints, context, machine, paths, ready, signIn, sleep, stackyard, url, work, write, yard } from "./browser.mjs";
 
 const chromium = await browser();
 const here = await context(chromium);
 let page = await here.newPage();
+// What is open would be in the way of all that follows.
+afterFailure(() => page.goto(`${url}/`));
 const go = async (path) => {
   await page.goto(url + path);
   await ready(page, path.endsWith("/picture") ? "picture" : "");
@@ -611,5 +565,4 @@ await check("no page broke its policy, failed, or asked anybody else", async () 
 });
 assert.ok(admin);
 await chromium.close();
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+ended();

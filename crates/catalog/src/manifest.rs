@@ -1,5 +1,9 @@
 //! Manifests of yards: read with line and column in every error, all mistakes at once.
 
+mod files;
+
+pub use files::companions;
+
 use crate::answers::Answers;
 use crate::compose::open::Wanted;
 use crate::diag::{Log, Place, Problem, Problems};
@@ -8,6 +12,7 @@ use crate::yaml::{self, Fields, Node, Reading, from_node};
 use serde::de::DeserializeOwned;
 use stackyard_core::yard::intend::{Intended, Trouble, intend};
 use stackyard_core::yard::manifest::{Manifest, Metadata, Spec, Stack};
+use stackyard_core::yard::{Key, Kind};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -144,7 +149,7 @@ fn read_beside(file: &str, text: String, beside: &Beside<'_>) -> Result<Yard, Pr
 }
 
 /// What a manifest means to somebody who has its text alone: the files that it names are taken as
-/// good, and what is in them is left out.
+/// good, and what is in them is left out, so that it makes no difference.
 ///
 /// # Errors
 /// Every mistake.
@@ -155,7 +160,21 @@ pub fn outline(file: &str, text: &str) -> Result<Intended, Problems> {
     for pair in manifest.iter_mut().flat_map(|m| &mut m.spec.keypairs).filter(|p| p.public_key_file.is_some()) {
         pair.public_key.get_or_insert_with(|| "unknown -".to_owned());
     }
-    Ok(meaning(file, &root, manifest, log)?.1)
+    let (manifest, mut intended) = meaning(file, &root, manifest, log)?;
+    let spec = &manifest.spec;
+    let keys = spec.keypairs.iter().filter(|k| k.public_key_file.is_some()).map(|k| (Kind::Keypair, &k.name));
+    let servers = spec.servers.iter().filter(|s| s.user_data_file.is_some()).map(|s| (Kind::Server, &s.name));
+    let hosts = spec.hosts.iter().filter(|h| h.user_data_file.is_some()).map(|h| (Kind::Server, &h.pool));
+    let unknown: Vec<(Kind, &String)> = keys.chain(servers).chain(hosts).collect();
+    for resource in &mut intended.resources {
+        let Key { kind, name } = &resource.key;
+        // Of several of one name each has a number.
+        let one = name.trim_end_matches(|c: char| c.is_ascii_digit()).strip_suffix('-').unwrap_or(name);
+        if unknown.iter().any(|(k, n)| k == kind && (*n == name || n.as_str() == one)) {
+            resource.fields.retain(|field, _| !["public key", "user data"].contains(&field.as_ref()));
+        }
+    }
+    Ok(intended)
 }
 
 /// What was read, with what it means.

@@ -3,9 +3,10 @@
 //! Paths are relative to the root, with `/` between parts. The trait is all that the rest
 //! of the crate sees of a file system, so that a program can carry its packages inside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// A tree of files.
 pub trait Source: Send + Sync {
@@ -133,6 +134,48 @@ impl Source for Dir {
 
     fn root(&self) -> Option<&Path> {
         Some(&self.root)
+    }
+}
+
+/// Another source, and what was read from it.
+pub struct Watched<'a> {
+    inner: &'a dyn Source,
+    read: Mutex<BTreeSet<String>>,
+}
+
+impl<'a> Watched<'a> {
+    /// Watches a source.
+    pub fn new(inner: &'a dyn Source) -> Self {
+        Self { inner, read: Mutex::default() }
+    }
+
+    /// Paths of the files that were read so far.
+    pub fn paths(self) -> BTreeSet<String> {
+        self.read.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Source for Watched<'_> {
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        let content = self.inner.read(path)?;
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
+        Ok(content)
+    }
+
+    fn list(&self, dir: &str) -> io::Result<Vec<String>> {
+        self.inner.list(dir)
+    }
+
+    fn is_dir(&self, path: &str) -> bool {
+        self.inner.is_dir(path)
+    }
+
+    fn root(&self) -> Option<&Path> {
+        self.inner.root()
+    }
+
+    fn name(&self) -> String {
+        self.inner.name()
     }
 }
 

@@ -4,8 +4,9 @@
 use super::{Loaded, Project, SourceFiles, Target, load, parse_dotenv};
 use crate::diag::Problems;
 use crate::interpolate::Variables;
-use crate::source::{Dir, Memory, Source, normalise};
-use std::collections::BTreeMap;
+use crate::source::{Dir, Memory, Source, Watched, normalise};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Compose files to be read for the hosts of a yard.
@@ -69,6 +70,14 @@ fn read(path: &Path) -> impl FnOnce(std::io::Error) -> OpenError + use<> {
 /// # Errors
 /// [`OpenError`], with all mistakes of the files.
 pub fn open(wanted: &Wanted) -> Result<Loaded, OpenError> {
+    open_and_tell(wanted).map(|(loaded, _)| loaded)
+}
+
+/// As [`open`]; also the files that were read, by absolute path.
+///
+/// # Errors
+/// [`OpenError`], with all mistakes of the files.
+pub fn open_and_tell(wanted: &Wanted) -> Result<(Loaded, BTreeSet<PathBuf>), OpenError> {
     let first = wanted.files.first().ok_or(OpenError::None)?;
     let dir = first.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // A file that is not there is said with its own name, not with one relative to the first.
@@ -77,6 +86,13 @@ pub fn open(wanted: &Wanted) -> Result<Loaded, OpenError> {
     }
     let dir = dir.canonicalize().map_err(read(dir))?;
     let source = Dir::project(&dir).map_err(read(&dir))?;
+    let source = Watched::new(&source);
+    let told = RefCell::new(BTreeSet::new());
+    let variables = variables(wanted, &dir, environment(), |path| {
+        let text = std::fs::read_to_string(path)?;
+        told.borrow_mut().insert(std::path::absolute(path)?);
+        Ok(text)
+    })?;
     let names = wanted.files.iter().map(|file| {
         let full = file.canonicalize().map_err(read(file))?;
         Ok(full.strip_prefix(&dir).unwrap_or(&full).to_string_lossy().into_owned())
@@ -90,12 +106,15 @@ pub fn open(wanted: &Wanted) -> Result<Loaded, OpenError> {
         paths,
         name: wanted.name.clone().or(own.filter(|_| !named)),
         profiles: wanted.profiles.clone(),
-        variables: variables(wanted, &dir, environment(), |path| std::fs::read_to_string(path))?,
+        variables,
         files: &SourceFiles(&source),
         home: std::env::home_dir(),
         target: Target::Hosts,
     };
-    Ok(load(&project)?)
+    let loaded = load(&project)?;
+    let mut told = told.into_inner();
+    told.extend(source.paths().into_iter().map(|path| dir.join(path)));
+    Ok((loaded, told))
 }
 
 /// Reads Compose files of a tree in memory, as [`open`] does. Nothing of this machine is read: neither

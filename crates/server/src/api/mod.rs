@@ -58,7 +58,7 @@ pub use yard_run::{RunCounts, RunDetail, RunEvent, RunView};
 pub use yard_status::{QuotaUse, YardState, YardStatus};
 
 pub(crate) use problem::{Body, Path, Query};
-pub(crate) use yard::manifest_of;
+pub(crate) use yard::{keep_manifest, manifest_of};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

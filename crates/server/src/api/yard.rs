@@ -3,6 +3,7 @@
 use super::follow::current;
 use super::page::{Listed, Page, Pager};
 use super::tag::Tag;
+use super::yard_plan::{Wished, YardWish, check_files};
 use super::yard_run::{RunDetail, RunView};
 use super::{App, Changes, Path, Problem, Query, now, time};
 use crate::auth::{Operator, Reach, Viewer, Whose};
@@ -10,12 +11,11 @@ use crate::record::Records;
 use crate::runs::FILE;
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::StringRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use stackyard_catalog::manifest;
-use stackyard_store::{Manifest, ManifestName, Yard};
+use stackyard_store::{Manifest, ManifestName, Store, Yard};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -207,11 +207,34 @@ async fn manifest_show(
     }
 }
 
+/// Keeps a manifest and the files that came with it; its revision. One that the yard has already is not
+/// kept again.
+pub(crate) async fn keep_manifest(
+    store: &Store,
+    yard: &str,
+    text: &str,
+    files: &BTreeMap<String, String>,
+    who: &str,
+    at: Option<i64>,
+) -> Result<i64, Problem> {
+    if let Some(there) = store.yard(yard).await? {
+        if at.is_some_and(|at| at != there.revision) {
+            return Err(Problem::changed(&format!("yard {yard}")));
+        }
+        let last = store.manifest(yard, there.revision).await?;
+        if last.is_some_and(|m| m.text == text && m.files == *files) {
+            return Ok(there.revision);
+        }
+    }
+    let revision = store.keep_yard(yard, text, files, who, at, now()).await?;
+    revision.ok_or_else(|| Problem::changed(&format!("yard {yard}")))
+}
+
 /// Keeps the manifest of a yard, as the command line does when it has brought it up; nothing is done
 #[utoipa::path(put, path = "/api/v1/yards/{yard}", tag = "yard", security(("token" = [])),
     params(("If-Match" = Option<String>, Header, description = "revision that is to be changed"),
         ("If-None-Match" = Option<String>, Header, description = "`*`: there must be none")),
-    request_body(content = String, content_type = "application/yaml"),
+    request_body(content((YardWish = "application/json"), (String = "application/yaml"))),
     responses((status = 200, body = YardView, headers(("ETag" = String, description = "new revision"))),
         (status = "4XX", body = Problem)))]
 async fn yard_put(
@@ -220,10 +243,13 @@ async fn yard_put(
     State(app): State<App>,
     Path(yard): Path<String>,
     headers: HeaderMap,
-    manifest: Result<String, StringRejection>,
+    Wished(wish): Wished,
 ) -> Result<Response, Problem> {
-    let manifest = manifest?;
     check_name("yard", &yard)?;
+    let YardWish { manifest: Some(manifest), files, revision: None, remove: false, plan: None } = wish else {
+        return Err(Problem::bad("give a `manifest`, with `files` if it names some, and nothing else"));
+    };
+    check_files(&files)?;
     if manifest.contains('\0') {
         return Err(Problem::bad("a manifest is text without NUL"));
     }
@@ -231,16 +257,11 @@ async fn yard_put(
         reach.need_cloud(manifest::gist(FILE, &manifest)?.cloud.as_deref()).await?;
     }
     let at = at(&reach, &yard, &headers).await?;
-    let (now, who) = (now(), caller.who().unwrap_or_default());
-    let kept = app.store().keep_yard(&yard, &manifest, &BTreeMap::new(), &who, at, now).await?;
-    match kept {
-        Some(revision) => {
-            Changes::note(&app.inner().changes.yards);
-            let view = YardView::from(Yard { name: yard, manifest, revision, updated: now });
-            Ok((Tag::revision(revision).header(), Json(view)).into_response())
-        }
-        None => Err(Problem::changed(&format!("yard {yard}"))),
-    }
+    let who = caller.who().unwrap_or_default();
+    let revision = keep_manifest(app.store(), &yard, &manifest, &files, &who, at).await?;
+    Changes::note(&app.inner().changes.yards);
+    let kept = app.store().yard(&yard).await?.ok_or_else(|| Problem::changed(&format!("yard {yard}")))?;
+    Ok((Tag::revision(revision).header(), Json(YardView::from(kept))).into_response())
 }
 
 /// What is forgotten.

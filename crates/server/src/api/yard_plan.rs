@@ -165,7 +165,7 @@ async fn read_any(store: &Store, reach: &Reach, yard: &str, wish: YardWish) -> R
     }
 }
 
-fn check_files(files: &BTreeMap<String, String>) -> Result<(), Problem> {
+pub(super) fn check_files(files: &BTreeMap<String, String>) -> Result<(), Problem> {
     if files.len() > FILES {
         return Err(Problem::bad(format!("a manifest comes with {FILES} files at most")));
     }

@@ -4,14 +4,16 @@ use super::yard_plan::{YardWish, read};
 use super::{App, Path, Problem, now, time};
 use crate::apart::apart;
 use crate::auth::{Reach, Viewer};
-use crate::runs::Wish;
+use crate::runs::{FILE, Wish};
 use crate::{HostService, Session};
 use crate::{ResourceNow, ResourceState};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use stackyard_catalog::manifest::outline;
 use stackyard_core::yard::Kind;
+use stackyard_core::yard::intend::Intended;
 use stackyard_openstack::{Cloud, Quota};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -167,19 +169,30 @@ async fn yard_status(
     Ok(Json(status))
 }
 
+/// What the manifest means. One that the command line brought up may need files and programs of its machine:
+/// those make no difference then.
+async fn intended(app: &App, reach: &Reach, yard: &str, revision: i64) -> Result<Intended, Problem> {
+    let wish = YardWish { revision: Some(revision), ..YardWish::default() };
+    match read(app.store(), reach, yard, wish).await {
+        Ok(Wish::Up { yard, .. }) => Ok(yard.intended),
+        Ok(Wish::Down { .. }) => Err(Problem::internal("a revision is no removal")),
+        Err(problem) => {
+            let kept = app.store().manifest(yard, revision).await?;
+            kept.and_then(|kept| outline(FILE, &kept.text).ok()).ok_or(problem)
+        }
+    }
+}
+
 async fn look(
     app: &App,
     reach: &Reach,
     yard: &str,
     revision: i64,
 ) -> Result<(String, Vec<ResourceNow>, Vec<QuotaUse>), Problem> {
-    let wish = YardWish { revision: Some(revision), ..YardWish::default() };
-    let Wish::Up { yard, .. } = read(app.store(), reach, yard, wish).await? else {
-        return Err(Problem::internal("a revision is no removal"));
-    };
-    let cloud = app.runs().cloud(yard.intended.cloud.as_deref()).await?;
+    let intended = intended(app, reach, yard, revision).await?;
+    let cloud = app.runs().cloud(intended.cloud.as_deref()).await?;
     let client = app.runs().client()?;
-    let session = Session::begin_with(&cloud, &yard.intended, Some(&client as &dyn HostService)).await?;
+    let session = Session::begin_with(&cloud, &intended, Some(&client as &dyn HostService)).await?;
     let quotas = quotas(&cloud, &session).await;
     Ok((cloud.config().name.clone(), session.resources(), quotas))
 }

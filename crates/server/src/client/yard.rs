@@ -2,9 +2,10 @@
 
 use super::{Client, ClientError, segment};
 use crate::Graph;
-use crate::api::{SecretValue, SecretView, YardView};
+use crate::api::{SecretValue, SecretView, YardView, YardWish};
 use reqwest::Method;
 use reqwest::header::{IF_MATCH, IF_NONE_MATCH};
+use std::collections::BTreeMap;
 
 impl Client {
     /// All yards.
@@ -42,13 +43,28 @@ impl Client {
     /// # Errors
     /// [`ClientError`]; its status is 412 if the revision is another.
     pub async fn keep_yard(&self, yard: &str, manifest: &str, at: Option<i64>) -> Result<YardView, ClientError> {
+        self.keep_yard_with(yard, manifest, BTreeMap::new(), at).await
+    }
+
+    /// As [`Client::keep_yard`], with the files that the manifest names: text by path.
+    ///
+    /// # Errors
+    /// [`ClientError`]; its status is 412 if the revision is another.
+    pub async fn keep_yard_with(
+        &self,
+        yard: &str,
+        manifest: &str,
+        files: BTreeMap<String, String>,
+        at: Option<i64>,
+    ) -> Result<YardView, ClientError> {
+        let wish = YardWish { manifest: Some(manifest.to_owned()), files, ..YardWish::default() };
         let request = self.request(Method::PUT, &format!("/api/v1/yards/{}", segment(yard)));
         let request = match at {
             Some(0) => request.header(IF_NONE_MATCH, "*"),
             Some(revision) => request.header(IF_MATCH, format!("\"{revision}\"")),
             None => request,
         };
-        self.json(request.body(manifest.to_owned()), &format!("keeping yard {yard}")).await
+        self.json(request.json(&wish), &format!("keeping yard {yard}")).await
     }
 
     /// Forgets that there is a yard; its secrets stay.

@@ -22,7 +22,7 @@ pub use progress::{Progress, RunStep, Snapshot, StepState};
 pub use wish::{FILE, Wish};
 
 use crate::apart::thread;
-use crate::api::{Problem, now};
+use crate::api::{Problem, keep_manifest, now};
 use crate::client::Client;
 use crate::error::{WorkError, chain};
 use crate::work::connect;
@@ -448,20 +448,10 @@ impl Claim {
         self.going.end(self.store(), result).await;
     }
 
-    /// Keeps the manifest; its revision. One that the yard has already is not kept again.
+    /// Keeps the manifest; its revision.
     async fn keep(&self, yard: &Yard, files: &BTreeMap<String, String>, at: Option<i64>) -> Result<i64, Problem> {
-        if let Some(there) = self.store().yard(&self.yard).await? {
-            if at.is_some_and(|at| at != there.revision) {
-                return Err(Problem::changed(&format!("yard {}", self.yard)));
-            }
-            let last = self.store().manifest(&self.yard, there.revision).await?;
-            if last.is_some_and(|m| m.text == yard.text && m.files == *files) {
-                return Ok(there.revision);
-            }
-        }
         let who = self.going.row().who.clone();
-        let revision = self.store().keep_yard(&self.yard, &yard.text, files, &who, at, now()).await?;
-        revision.ok_or_else(|| Problem::changed(&format!("yard {}", self.yard)))
+        keep_manifest(self.store(), &self.yard, &yard.text, files, &who, at).await
     }
 
     /// Writes down that the run begins.

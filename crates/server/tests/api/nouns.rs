@@ -95,6 +95,7 @@ async fn what_cannot_be_read_is_a_problem() {
     let http = reqwest::Client::builder().tls_certs_only([ca]).no_proxy().build().unwrap();
     let other = running.token("other", Role::Operator).await;
     let request = http.put(format!("{}/api/v1/yards/shop", running.url)).bearer_auth(other);
+    let request = request.header("content-type", "application/yaml");
     let answer = request.body(vec![0xff, 0xfe]).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
     assert_eq!(answer.headers()["content-type"], "application/problem+json");

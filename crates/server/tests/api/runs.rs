@@ -314,3 +314,37 @@ async fn who_changed_a_yard_meanwhile_is_not_written_over() {
     assert_eq!(ground.fake.world().count("servers"), 2);
     ground.running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_yard_that_the_command_line_brought_up_is_known_with_its_files() {
+    let ground = Ground::new().await;
+    let text = manifest(1, "    - {name: db, flavor: m1.nano, image: tiny, userDataFile: boot.sh}\n");
+    let files = json!({"boot.sh": "#!/bin/sh\necho up\n"});
+    ground.run(&json!({"manifest": text, "files": files})).await;
+    let state = async || ground.good("GET", &format!("{SHOP}/status"), None).await;
+    assert_eq!(state().await["state"], "ok");
+
+    // Kept again, as the command line does after each `up`: no other revision.
+    let before = ground.running.admin.yard("shop").await.unwrap().1;
+    let same = serde_json::from_value::<std::collections::BTreeMap<String, String>>(files).unwrap();
+    ground.running.admin.keep_yard_with("shop", &text, same, None).await.unwrap();
+    assert_eq!(ground.running.admin.yard("shop").await.unwrap().1, before);
+
+    // Other content is another server.
+    let other = [("boot.sh".to_owned(), "#!/bin/sh\n".to_owned())].into();
+    let kept = ground.running.admin.keep_yard_with("shop", &text, other, None).await.unwrap();
+    assert!(kept.revision > before);
+    let status = state().await;
+    assert_eq!(status["state"], "differs", "{status}");
+
+    // Without the file it makes no difference.
+    ground.running.admin.keep_yard("shop", &text, None).await.unwrap();
+    let status = state().await;
+    assert_eq!((status["state"].as_str(), status["error"].as_str()), (Some("ok"), None), "{status}");
+
+    for body in [json!({"remove": true}), json!({"manifest": "a: 1", "revision": 1}), json!({"manifest": "a\u{0}"})] {
+        let (status, said) = ground.ask("PUT", SHOP, Some(&body)).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{said}");
+    }
+    ground.running.stop().await;
+}

@@ -4,11 +4,13 @@ use super::super::{Context, End};
 use super::{YardArgs, confirmed, look, records};
 use crate::printer::duration;
 use serde_json::json;
+use stackyard_catalog::manifest::{Yard, companions};
 use stackyard_core::stack::rollout::Status;
 use stackyard_core::yard::plan::Action;
 use stackyard_server::client::{Client, ClientError};
 use stackyard_server::{Bringing, Choices, YardStacks};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Instant;
 
 /// Arguments of `stackyard up`.
@@ -57,7 +59,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     // On another cloud than the manifest says, the server would look for it in vain.
     let elsewhere = args.yard.cloud.cloud.is_some() && args.yard.cloud.cloud != yard.intended.cloud;
     if !elsewhere {
-        note(name, &yard.text, service.as_ref(), context).await;
+        note(&yard, &args.yard.file, service.as_ref(), context).await;
     }
     let statuses = bringing.carry_out(&choices, &*onlooker).await?;
     let counts = cloud.counts();
@@ -73,18 +75,12 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     Ok(End::Done)
 }
 
-/// Has the server know the manifest, for its list and its history. The yard does not need it.
-async fn note(yard: &str, manifest: &str, service: Option<&Client>, context: &Context) {
+/// Has the server know the manifest and the files that it names, for its pages and its history. The yard does
+/// not need it.
+async fn note(yard: &Yard, path: &Path, service: Option<&Client>, context: &Context) {
     let Some(service) = service else { return };
-    let kept = async {
-        match service.yard(yard).await {
-            Ok((known, _)) if known == manifest => return Ok(()),
-            Err(error) if error.status() != Some(404) => return Err(error),
-            _ => {}
-        }
-        service.keep_yard(yard, manifest, None).await.map(drop)
-    };
-    match kept.await {
+    let files = companions(yard, path);
+    match service.keep_yard_with(&yard.intended.yard, &yard.text, files, None).await.map(drop) {
         // A socket that a stopped server left behind.
         Ok(()) | Err(ClientError::Unreachable { .. }) => {}
         Err(error) => context.printer.say(format!("note: the server's history lacks this manifest: {error}")),

@@ -1,0 +1,82 @@
+//! The files that a manifest of this machine names, for somebody elsewhere.
+
+use super::{StackSource, Yard};
+use crate::compose::open::open_and_tell;
+use crate::source::{Dir, Source};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Texts of the files that a manifest names, and that those name, by their paths relative to it, as
+/// [`super::read_with`] takes them. What is not below its directory, or no text, is left out.
+///
+/// `path` is the manifest's own, from which `yard` was read.
+pub fn companions(yard: &Yard, path: &Path) -> BTreeMap<String, String> {
+    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(dir) = dir.canonicalize() else { return BTreeMap::new() };
+    let spec = &yard.manifest.spec;
+    let keys = spec.keypairs.iter().filter_map(|k| k.public_key_file.as_ref());
+    let data = spec.servers.iter().filter_map(|s| s.user_data_file.as_ref());
+    let data = data.chain(spec.hosts.iter().filter_map(|h| h.user_data_file.as_ref()));
+    let mut paths: BTreeSet<PathBuf> = keys.chain(data).map(|file| dir.join(file)).collect();
+    for stack in &yard.stacks {
+        match &stack.source {
+            StackSource::Compose(wanted) => paths.extend(open_and_tell(wanted).into_iter().flat_map(|(_, read)| read)),
+            StackSource::Package { dir, .. } => {
+                let Ok(package) = Dir::package(dir) else { continue };
+                let inside = package.list("").unwrap_or_default();
+                paths.extend(package.root().into_iter().flat_map(|r| inside.iter().map(|p| r.join(p))));
+            }
+        }
+    }
+    paths.iter().filter_map(|path| text(&dir, path)).collect()
+}
+
+fn text(dir: &Path, path: &Path) -> Option<(String, String)> {
+    let full = path.canonicalize().ok()?;
+    let text = std::fs::read_to_string(&full).ok().filter(|text| !text.contains('\0'))?;
+    Some((full.strip_prefix(dir).ok()?.to_str()?.to_owned(), text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{load, read_with};
+    use super::*;
+    use crate::Memory;
+    use crate::compose::open::open_in;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_manifest_with_its_companions_means_the_same_elsewhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &[u8]| {
+            std::fs::create_dir_all(dir.path().join(name).parent().unwrap()).unwrap();
+            std::fs::write(dir.path().join(name), text).unwrap();
+        };
+        write("key.pub", b"ssh-ed25519 AAAA me");
+        write("boot.sh", b"#!/bin/sh");
+        write(
+            "site/compose.yaml",
+            b"services: {web: {image: 'web:${TAG}', env_file: ./env, configs: [c]}}\nconfigs: {c: {file: ./conf/c}}\n",
+        );
+        write("site/env", b"A=1\n");
+        write("site/.env", b"TAG=7\n");
+        write("site/conf/c", b"content");
+        write("site/unused", b"x");
+        write("unused", &[0xff]);
+        let manifest = "apiVersion: stackyard.dev/v1\nkind: Yard\nmetadata: {name: shop}\nspec:\n  networks: [{name: n, cidr: 10.0.0.0/24}]\n  keypairs: [{name: k, publicKeyFile: key.pub}]\n  servers: [{name: s, flavor: f, image: i, network: n, userDataFile: ./boot.sh}]\n  stacks: [{name: site, compose: site/compose.yaml}]\n";
+        write("yard.yaml", manifest.as_bytes());
+        let path = dir.path().join("yard.yaml");
+        let here = load(&path).unwrap();
+        let files = companions(&here, &path);
+        let names: Vec<&str> = files.keys().map(String::as_str).collect();
+        assert_eq!(names, ["boot.sh", "key.pub", "site/.env", "site/compose.yaml", "site/conf/c", "site/env"]);
+        let mut memory = Memory::new("");
+        files.into_iter().for_each(|(path, text)| memory.insert(path, text));
+        let memory = Arc::new(memory);
+        let there = read_with("yard.yaml", manifest.to_owned(), memory.clone()).unwrap();
+        assert_eq!(format!("{:?}", there.intended), format!("{:?}", here.intended));
+        let StackSource::Compose(wanted) = &there.stacks[0].source else { panic!("no Compose file") };
+        let web = &open_in(wanted, &memory).unwrap().stack.services["web"];
+        assert_eq!((web.image.as_str(), web.environment["A"].as_str()), ("web:7", "1"));
+    }
+}

@@ -1,0 +1,56 @@
+// The console on the yard of `make quickstart`, on a real cloud; see tests/cloud/quickstart.
+import assert from "node:assert/strict";
+import { afterFailure, check, ended, findings, within } from "./checks.mjs";
+import { browser, complaints, context, ready, signIn, url } from "./browser.mjs";
+
+const chromium = await browser();
+const page = await (await context(chromium)).newPage();
+afterFailure(() => page.goto(`${url}/`));
+const go = async (path) => {
+  await page.goto(url + path);
+  await ready(page, path.endsWith("/picture") ? "picture" : "");
+};
+const drawn = (name) => page.getByRole("group", { name });
+
+await check("the overview: the yard works", async () => {
+  await signIn(page);
+  const yard = page.getByLabel("quickstart", { exact: true });
+  await yard.getByRole("link", { name: "web-1" }).waitFor();
+  await yard.getByRole("link", { name: "web-2" }).waitFor();
+  await yard.getByRole("link", { name: "site" }).waitFor();
+  await page.getByText("All hosts and stacks are as they should be.").waitFor();
+});
+await check("the yard: all is as declared, and what it uses of the quota", async () => {
+  await go("/yards/quickstart");
+  await page.locator(".head").getByText("as declared").waitFor();
+  for (const name of ["web-1", "web-2", "db"]) {
+    const server = page.locator("tbody tr", { hasText: "server" }).filter({ has: page.getByText(name, { exact: true }) });
+    await server.getByText("ACTIVE").waitFor();
+  }
+  await page.getByText("Quotas of the project").waitFor();
+});
+await check("the picture: both hosts with their containers, the server, the router and the floating IP", async () => {
+  await go("/yards/quickstart/picture");
+  for (const name of [/^network front, works/, /^router /, /^floating IP /, /^server db, works/, /^host web-1, works/, /^host web-2, works/]) {
+    await drawn(name).first().waitFor();
+  }
+  await page.getByText("Each", { exact: true }).click();
+  await within(10, "a container of each service is drawn", async () =>
+    (await Promise.all([/^container site\/visitor-/, /^container site\/web-/].map((name) => drawn(name).count()))).every((n) => n > 0));
+  assert.deepEqual(await findings(page), []);
+});
+await check("the logs of all containers: the server was reached, and asked back", async () => {
+  await go("/stacks/quickstart/site?logs=");
+  await page.getByText(/asked back/).first().waitFor({ timeout: 30_000 });
+});
+await check("a plan of the manifest that is there: no change", async () => {
+  await go("/yards/quickstart/edit");
+  await page.locator(".cm-content").getByText("quickstart").first().waitFor();
+  await page.getByRole("button", { name: "Plan", exact: true }).click();
+  await page.getByText("Nothing to do").first().waitFor({ timeout: 30_000 });
+});
+await check("no page broke its policy, failed, or asked anybody else", async () => {
+  assert.deepEqual(complaints, []);
+});
+await chromium.close();
+ended();
