@@ -171,7 +171,7 @@ pub fn outline(file: &str, text: &str) -> Result<Intended, Problems> {
         // Of several of one name each has a number.
         let one = name.trim_end_matches(|c: char| c.is_ascii_digit()).strip_suffix('-').unwrap_or(name);
         if unknown.iter().any(|(k, n)| k == kind && (*n == name || n.as_str() == one)) {
-            resource.fields.retain(|field, _| !["public key", "user data"].contains(&field.as_ref()));
+            resource.fields.retain(|field, _| !["public key", "user data"].contains(field));
         }
     }
     Ok(intended)

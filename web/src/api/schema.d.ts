@@ -3710,6 +3710,7 @@ export interface operations {
         };
         requestBody: {
             content: {
+                "application/json": components["schemas"]["YardWish"];
                 "application/yaml": string;
             };
         };
