@@ -10,12 +10,15 @@
 //! payload needs). For every layer and size `needed(payload(u)) <= u`, and no larger payload
 //! has that property.
 //!
-//! What Neutron computes for its networks, which knows fewer layers, is in [`neutron`].
+//! What Neutron computes for its networks, which knows fewer layers, is in [`neutron`]. A path that is
+//! really there, whose layers say what they are set to, is a [`Chain`].
 
+mod chain;
 mod layer;
 pub mod neutron;
 mod parse;
 
+pub use chain::{Basis, Chain, Hop, Place, Stretch, Verdict};
 pub use layer::{Carries, EspCipher, EspMode, Ip, Layer};
 pub use parse::{NoLayer, WORDS};
 

@@ -53,6 +53,19 @@ pub enum Segment {
     Local,
 }
 
+/// The layer that a network of this type (`provider:network_type`) is, with Geneve as OVN uses it; `None`
+/// for types that are not known.
+pub fn layer_of(network_type: &str) -> Option<Layer> {
+    Some(match network_type {
+        "flat" | "local" => Layer::Flat,
+        "vlan" => Layer::Vlan { carried: false },
+        "vxlan" => Layer::Vxlan { ip: Ip::V4 },
+        "gre" => Layer::neutron_gre(Ip::V4),
+        "geneve" => Layer::ovn_geneve(Ip::V4),
+        _ => return None,
+    })
+}
+
 impl Settings {
     /// The layer that `segment` puts on the underlay.
     pub fn layer(&self, segment: Segment) -> Layer {

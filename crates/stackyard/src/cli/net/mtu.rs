@@ -5,7 +5,7 @@ use super::super::{Context, End};
 use crate::printer::table;
 use anyhow::{Context as _, bail};
 use serde_json::json;
-use stackyard_core::mtu::{self, Ip, Layer, MIN_IPV6, Path};
+use stackyard_core::mtu::{self, Layer, MIN_IPV6, Path};
 use stackyard_openstack::Network;
 
 /// Arguments of `stackyard net mtu`.
@@ -65,18 +65,13 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
 /// MTU beneath a Neutron network and the layer that its segments are. Only administrators are told
 /// what they are; for others the network is where the path begins.
 fn beneath(network: &Network) -> anyhow::Result<(u32, Option<Layer>)> {
-    let Some(mtu) = network.mtu.filter(|m| *m > 0) else {
+    let Some(size) = network.mtu.filter(|m| *m > 0) else {
         bail!("network `{}` has no MTU: the cloud's Neutron does not tell MTUs; give --underlay", network.name);
     };
-    let layer = match network.network_type.as_deref() {
-        Some("flat") => Layer::Flat,
-        Some("vlan") => Layer::Vlan { carried: false },
-        Some("vxlan") => Layer::Vxlan { ip: Ip::V4 },
-        Some("gre") => Layer::neutron_gre(Ip::V4),
-        Some("geneve") => Layer::ovn_geneve(Ip::V4),
-        _ => return Ok((mtu, None)),
+    let Some(layer) = network.network_type.as_deref().and_then(mtu::neutron::layer_of) else {
+        return Ok((size, None));
     };
-    Ok((layer.needed(mtu), Some(layer)))
+    Ok((layer.needed(size), Some(layer)))
 }
 
 fn text(path: &Path) -> String {
