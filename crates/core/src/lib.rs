@@ -6,5 +6,6 @@
 pub mod agent;
 pub mod mtu;
 pub mod progress;
+pub mod reach;
 pub mod stack;
 pub mod yard;
