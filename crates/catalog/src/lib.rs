@@ -14,6 +14,7 @@
 
 pub mod compose;
 pub mod manifest;
+pub mod rules;
 
 mod answers;
 mod diag;

@@ -177,6 +177,19 @@ pub fn outline(file: &str, text: &str) -> Result<Intended, Problems> {
     Ok(intended)
 }
 
+/// What a manifest says, whatever that means and whatever files it names.
+///
+/// # Errors
+/// Every mistake of form.
+pub(crate) fn form(file: &str, text: &str) -> Result<Manifest, Problems> {
+    let root = yaml::parse(file, text)?;
+    let log = Log::default();
+    match (manifest(&root, &log), log.failed()) {
+        (Some(manifest), false) => Ok(manifest),
+        _ => Err(log.finish().err().unwrap_or_else(|| nothing(file))),
+    }
+}
+
 /// What was read, with what it means.
 fn meaning(file: &str, root: &Node, manifest: Option<Manifest>, log: Log) -> Result<(Manifest, Intended), Problems> {
     // Mistakes of form first: what they leave out would only make more of the other sort.

@@ -12,10 +12,12 @@
 mod de;
 mod parse;
 mod read;
+mod span;
 
 pub(crate) use de::from_node;
 pub(crate) use parse::parse;
 pub(crate) use read::{Fate, Fields, Reading};
+pub(crate) use span::{Entry, Spot, SpotKind, spots};
 
 use crate::diag::Place;
 
