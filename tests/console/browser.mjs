@@ -97,6 +97,8 @@ export async function ready(page, name) {
   await page.locator("h1").first().waitFor();
   if (name.startsWith("cloud")) await page.locator("table, .empty, form").first().waitFor();
   if (name === "picture") await page.locator(".react-flow__node").first().waitFor();
+  const shows = { ports: ".ports tbody tr", mtu: ".paths > li", reach: ".matrix, .reach-list", rules: ".rules > li" }[name];
+  if (shows) await page.locator(shows).first().waitFor();
 }
 
 /** Paths of all pages, with ids of things that are there. */
@@ -122,6 +124,10 @@ export async function paths() {
     "cloud-preflight": "/cloud?view=preflight",
     "cloud-answers": "/cloud/change",
     "cloud-run": `/cloud/runs/${planned?.id ?? (await refusedPlan())}`,
+    ports: "/yards/shop/network",
+    mtu: "/yards/shop/network?view=path",
+    reach: "/yards/shop/network?view=reach",
+    rules: "/yards/shop/network?view=rules",
     access: "/access",
   };
 }

@@ -1,6 +1,7 @@
 import { lazy, Suspense } from "react";
 import { createRootRoute, createRoute, createRouter } from "@tanstack/react-router";
 import { CLOUD_VIEWS, type CloudView } from "./api/local";
+import { NETWORK_VIEWS, type NetworkView } from "./network/views";
 import { AccessPage } from "./pages/access";
 import { HostPage } from "./pages/host";
 import { HostsPage } from "./pages/hosts";
@@ -52,6 +53,19 @@ const picture = createRoute({
   getParentRoute: () => root,
   path: "/yards/$yard/picture",
   component: () => <Suspense><Picture /></Suspense>,
+  validateSearch: (search: Record<string, unknown>): { node?: string } => ({
+    ...(typeof search.node === "string" ? { node: search.node } : {}),
+  }),
+});
+const Network = lazy(() => import("./pages/network"));
+const network = createRoute({
+  getParentRoute: () => root,
+  path: "/yards/$yard/network",
+  component: () => <Suspense><Network /></Suspense>,
+  validateSearch: (search: Record<string, unknown>): { view?: NetworkView; group?: string } => {
+    const view = NETWORK_VIEWS.find((one) => one === search.view);
+    return { ...(view ? { view } : {}), ...(typeof search.group === "string" ? { group: search.group } : {}) };
+  },
 });
 const Cloud = lazy(() => import("./pages/cloud"));
 const cloud = createRoute({
@@ -78,7 +92,7 @@ const cloudRun = createRoute({
 const access = createRoute({ getParentRoute: () => root, path: "/access", component: AccessPage });
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, yards, newYard, yard, editYard, run, hosts, host, stacks, stack, picture, cloud, cloudChange, cloudRun, access]),
+  routeTree: root.addChildren([overview, yards, newYard, yard, editYard, run, hosts, host, stacks, stack, picture, network, cloud, cloudChange, cloudRun, access]),
   defaultPreload: false,
 });
 

@@ -39,7 +39,8 @@ pub(crate) async fn keep(host: &Host, parts: &Parts, out: &watch::Sender<Option<
         tokio::time::sleep(GATHER).await;
         let report = build(host, parts).await;
         let same = out.borrow().as_ref().is_some_and(|before| {
-            (before.revision, before.settled, &before.parts) == (report.revision, report.settled, &report.parts)
+            (before.revision, before.settled, &before.parts, before.mtu)
+                == (report.revision, report.settled, &report.parts, report.mtu)
         });
         if timer || !same {
             due = Instant::now() + EVERY;
@@ -55,7 +56,8 @@ async fn build(host: &Host, parts: &Parts) -> Report {
     let each = snapshots.iter().map(async |s| (s.name.clone(), part(engine.as_ref(), s).await));
     let parts: BTreeMap<String, PartReport> = join_all(each).await.into_iter().collect();
     let root = host.docker.borrow().root.clone();
-    Report { revision: revision.unwrap_or_default(), settled, parts, usage: facts::usage(root.as_deref()) }
+    let usage = facts::usage(root.as_deref());
+    Report { revision: revision.unwrap_or_default(), settled, parts, usage, mtu: *host.mtu.borrow() }
 }
 
 async fn part(engine: Result<&Engine, &String>, snapshot: &Snapshot) -> PartReport {

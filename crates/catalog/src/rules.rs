@@ -318,8 +318,10 @@ fn list(
         match (want.was, behind) {
             (Some(was), _) => behind = Some(was),
             (None, Some(i)) => {
-                let end = line_end(text, items[i].at.end);
-                edits.push(Edit { at: end..end, text: format!("\n{line}") });
+                // Its last line may go: the new one comes where the next begins.
+                let (last, next) = (line_end(text, items[i].at.end), next_line(text, items[i].at.end));
+                let text = if next > last { format!("{line}\n") } else { format!("\n{line}") };
+                edits.push(Edit { at: next..next, text });
             }
             (None, None) => edits.push(Edit { at: first_line..first_line, text: format!("{line}\n") }),
         }

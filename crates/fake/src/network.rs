@@ -138,9 +138,12 @@ impl World {
                     item["mac_address"] = format!("fa:16:3e:00:00:{:02x}", self.count("ports")).into();
                 }
                 bind(&mut item);
-                for (field, value) in
-                    [("device_id", json!("")), ("device_owner", json!("")), ("security_groups", json!([]))]
-                {
+                for (field, value) in [
+                    ("device_id", json!("")),
+                    ("device_owner", json!("")),
+                    ("security_groups", json!([])),
+                    ("status", json!("ACTIVE")),
+                ] {
                     if item.get(field).is_none() {
                         item[field] = value;
                     }

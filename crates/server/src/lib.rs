@@ -38,6 +38,7 @@ mod inventory;
 mod join;
 pub mod local;
 mod looks;
+pub mod net;
 mod observe;
 mod offer;
 mod pools;

@@ -94,6 +94,41 @@ export function sight(yard: string) {
   });
 }
 
+/** What changes a yard's networks. */
+const NETWORKS = { nouns: ["hosts", "stacks", "yards", "runs", "clouds"] };
+/** So many ports come at once. */
+const PORTS = 1000;
+
+/** All ports of a yard, whatever pages they come in. */
+export const ports = (yard: string) =>
+  queryOptions({
+    queryKey: ["ports", yard],
+    meta: NETWORKS,
+    queryFn: async (): Promise<Schemas["PortList"]> => {
+      const ask = (marker?: string) =>
+        get(api.GET("/api/v1/yards/{yard}/ports", { params: { path: { yard }, query: { limit: PORTS, ...(marker ? { marker } : {}) } } }));
+      const all = await ask();
+      let page = all;
+      while (page.ports.length === PORTS) {
+        page = await ask(page.ports.at(-1)?.id);
+        all.ports.push(...page.ports);
+      }
+      return all;
+    },
+  });
+export const mtuPaths = (yard: string, underlay: number | null) =>
+  queryOptions({
+    queryKey: ["mtu", yard, underlay],
+    meta: NETWORKS,
+    queryFn: () => get(api.GET("/api/v1/yards/{yard}/mtu", { params: { path: { yard }, query: underlay === null ? {} : { underlay } } })),
+  });
+export const reach = (yard: string) =>
+  queryOptions({
+    queryKey: ["reach", yard],
+    meta: NETWORKS,
+    queryFn: () => get(api.GET("/api/v1/yards/{yard}/reach", { params: { path: { yard } } })),
+  });
+
 const ORDER: Role[] = ["viewer", "operator", "admin"];
 
 /** Whether one role includes another. */

@@ -679,6 +679,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/yards/{yard}/mtu": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What fits through a yard's networks, layer by layer, and where it breaks
+         * @description From the underlay to the containers: as Neutron and the hosts' agents say.
+         */
+        get: operations["mtu_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/yards/{yard}/plan": {
         parameters: {
             query?: never;
@@ -711,6 +731,43 @@ export interface paths {
         put?: never;
         /** The public half of a pool's SSH key; the key is made if there is none */
         post: operations["ssh_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/yards/{yard}/ports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Ports of a yard's networks, and those of its machines in other networks
+         * @description From the look at the cloud that `/api/v1/yards/{yard}/graph` tells of, too.
+         */
+        get: operations["port_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/yards/{yard}/reach": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who can reach whom, by the cloud's security groups; and the groups as the manifest declares them */
+        get: operations["reach_show"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -830,6 +887,26 @@ export interface paths {
         post?: never;
         /** Removes a secret */
         delete: operations["secret_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/yards/{yard}/security-groups/{group}/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The manifest with other rules in a security group; nothing is changed
+         * @description Comments and layout of all that stays are kept. The text can be planned and brought up as any other.
+         */
+        post: operations["rules_rewrite"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1672,6 +1749,90 @@ export interface components {
             /** @description What is wrong, with the offending text. */
             message: string;
         };
+        /**
+         * @description Where a layer's MTU is known from.
+         * @enum {string}
+         */
+        MtuBasis: "given" | "at_least" | "neutron" | "agent" | "unknown";
+        /** @description A path, outermost layer first. */
+        MtuChain: {
+            /** @description Whether a layer is too large, so that packets vanish. */
+            breaks: boolean;
+            /**
+             * Format: int32
+             * @description The largest packet that gets through all layers, in bytes.
+             */
+            carries?: number | null;
+            /** @description The layers. */
+            hops: components["schemas"]["MtuHop"][];
+            /**
+             * Format: int32
+             * @description The largest packet that the innermost layer lets in, in bytes.
+             */
+            lets_in?: number | null;
+        };
+        /** @description A layer with its numbers, in bytes. */
+        MtuHop: {
+            /** @description Where that is known from. */
+            basis: components["schemas"]["MtuBasis"];
+            /**
+             * Format: int32
+             * @description What really gets through, mistakes further out included.
+             */
+            carries?: number | null;
+            /**
+             * Format: int32
+             * @description What fits, by what the one beneath is set to.
+             */
+            fits?: number | null;
+            /** @description The sum behind it: `IPv4 20 + UDP 8 + Geneve 8 + options 8 + Ethernet 14`. */
+            formula?: string | null;
+            /** @description How it runs in the one beneath, as `Geneve over IPv4`. */
+            layer?: string | null;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description What that takes.
+             */
+            overhead?: number | null;
+            /** @description What it is. */
+            place: components["schemas"]["MtuPlace"];
+            /**
+             * Format: int32
+             * @description What it is set to.
+             */
+            set?: number | null;
+            /** @description How it stands to the one beneath. */
+            verdict: components["schemas"]["MtuVerdict"];
+        };
+        /** @description A way through layers, and who goes it. */
+        MtuPath: {
+            /** @description The layers. */
+            chain: components["schemas"]["MtuChain"];
+            /** @description What goes this way: containers of hosts, servers, or containers with ports of their own. */
+            kind: components["schemas"]["PortKind"];
+            /** @description The network; none for machines that are in no network of the cloud. */
+            network?: string | null;
+            /** @description Their names: hosts, servers. */
+            of: components["schemas"]["PortOwner"][];
+        };
+        /** @description What fits through a yard's networks. */
+        MtuPaths: {
+            cloud?: components["schemas"]["GraphCloud"] | null;
+            /** @description The ways; those that break first. */
+            paths: components["schemas"]["MtuPath"][];
+        };
+        /**
+         * @description What a layer of a path is.
+         * @enum {string}
+         */
+        MtuPlace: "underlay" | "network" | "link" | "containers";
+        /**
+         * @description How a layer stands to the one beneath it.
+         * @enum {string}
+         */
+        MtuVerdict: "fits" | "spare" | "unknown" | "too_large";
         /** @description Permission for one machine that is to be made. */
         NewJoin: {
             /** @description Labels of the host, for placement. */
@@ -1794,6 +1955,63 @@ export interface components {
             /** @description As in authorized_keys. */
             public_key: string;
         };
+        /**
+         * @description What a port is of.
+         * @enum {string}
+         */
+        PortKind: "server" | "host" | "container" | "load_balancer" | "router" | "floating_ip" | "dhcp" | "unused" | "other";
+        /** @description A page of the ports of a yard. */
+        PortList: {
+            cloud?: components["schemas"]["GraphCloud"] | null;
+            /** @description Ports: by network, kind, owner. */
+            ports: components["schemas"]["PortView"][];
+            /** @description How many there are, on all pages. */
+            total: number;
+        };
+        /** @description Whose a port is. */
+        PortOwner: {
+            /** @description Id of the host that it is, in `/api/v1/hosts`. */
+            host?: string | null;
+            /** @description Its name. */
+            name: string;
+            /** @description Its node in the yard's graph. */
+            node?: string | null;
+        };
+        /** @description A port of a yard's network, or of one of its machines in another network. */
+        PortView: {
+            /** @description Its addresses. */
+            addresses: string[];
+            /** @description The hypervisor or host that it is bound to; told to administrators of the cloud. */
+            bound?: string | null;
+            /** @description Addresses outside that lead to it. */
+            floating_ips: string[];
+            /** @description Its id. */
+            id: string;
+            /** @description What it is of. */
+            kind: components["schemas"]["PortKind"];
+            /** @description Its MAC address. */
+            mac: string;
+            /**
+             * Format: int32
+             * @description Greatest packet of its network, in bytes.
+             */
+            mtu?: number | null;
+            /** @description Its name; often none. */
+            name: string;
+            /** @description Its network's name. */
+            network: string;
+            /** @description Id of the network. */
+            network_id: string;
+            owner?: components["schemas"]["PortOwner"] | null;
+            /** @description Whether its groups are enforced. */
+            port_security: boolean;
+            /** @description Names of its security groups. */
+            security_groups: string[];
+            /** @description How it is. */
+            state: components["schemas"]["GraphState"];
+            /** @description `ACTIVE`, `DOWN`, `BUILD`. */
+            status: string;
+        };
         /** @description One row of the report. */
         PreflightCheck: {
             /** @description Stable name, theme first: `kvm.guest`. */
@@ -1860,6 +2078,78 @@ export interface components {
              */
             yard?: number | null;
         };
+        /** @description What goes from a row to a column. */
+        ReachCell: {
+            /** @description Id of the row. */
+            from: string;
+            /** @description What goes through, each once. */
+            grants: components["schemas"]["ReachGrant"][];
+            /** @description Id of the column. */
+            to: string;
+        };
+        /** @description A row or a column. */
+        ReachEnd: {
+            /** @description How many machines it is; 0 where that is not known. */
+            count: number;
+            /** @description Addresses outside that lead to it. */
+            doors?: string[];
+            /** @description Unique among rows, and among columns: a party's id, `anywhere`, `net/10.0.0.0/8`, `group/ID`. */
+            id: string;
+            /** @description What it is. */
+            kind: components["schemas"]["ReachKind"];
+            /** @description Its name. */
+            name: string;
+        };
+        /** @description Something that goes through. */
+        ReachGrant: {
+            /** @description A load balancer takes it, and no member behind lets it in. */
+            blocked?: boolean;
+            /** @description Why. */
+            by: components["schemas"]["ReachWhy"][];
+            /** @description Between some of the machines only. */
+            some?: boolean;
+            /** @description What, for people: `tcp 80`, `icmp`, `everything`, `tcp 22 (IPv6)`. */
+            what: string;
+        };
+        /**
+         * @description What a source or a target is.
+         * @enum {string}
+         */
+        ReachKind: "anywhere" | "addresses" | "group" | "server" | "pool" | "container" | "load_balancer";
+        /** @description Who can reach whom. */
+        ReachTable: {
+            /** @description What goes through; nothing does where there is no cell. */
+            cells: components["schemas"]["ReachCell"][];
+            /** @description Rows: everybody, addresses, groups of others, then the parties. */
+            sources: components["schemas"]["ReachEnd"][];
+            /** @description Columns: the parties. */
+            targets: components["schemas"]["ReachEnd"][];
+        };
+        /** @description Who can reach whom. */
+        ReachView: {
+            cloud?: components["schemas"]["GraphCloud"] | null;
+            /** @description The groups that the manifest declares. */
+            groups: components["schemas"]["SecurityGroupView"][];
+            /** @description Names of the cloud's groups that the manifest does not declare, for rules to speak of. */
+            other_groups: string[];
+            /** @description The table, by what the cloud has. */
+            table: components["schemas"]["ReachTable"];
+        };
+        /** @description Why something goes through. */
+        ReachWhy: {
+            /** @enum {string} */
+            kind: "rule";
+            /** @description A rule, for people. */
+            text: string;
+        } | {
+            /** @enum {string} */
+            kind: "listener";
+            /** @description A load balancer's listener, as `tcp 80`. */
+            text: string;
+        } | {
+            /** @enum {string} */
+            kind: "open";
+        };
         /** @description One container of a service among its like. */
         Replica: {
             /**
@@ -1909,6 +2199,12 @@ export interface components {
         };
         /** @description What runs on a host. */
         Report: {
+            /**
+             * Format: int32
+             * @description Greatest packet in the networks of its containers, in bytes; absent if the engine decides, or the
+             *     agent is older.
+             */
+            mtu?: number | null;
             /** @description By stack. */
             parts: {
                 [key: string]: components["schemas"]["PartReport"];
@@ -2008,6 +2304,51 @@ export interface components {
          * @enum {string}
          */
         Role: "viewer" | "operator" | "admin";
+        /** @description A mistake in a rule. */
+        RuleFault: {
+            /** @description Which of its fields: `proto`, `port`, `peer`, `ipv6`; empty for all of it. */
+            field: string;
+            /** @description What to do about it. */
+            hint?: string | null;
+            /** @description What is wrong. */
+            message: string;
+            /** @description Which of the wanted rules, from 0. */
+            rule: number;
+        };
+        /** @description A rule as a manifest has it; what it does not say is empty. */
+        RuleView: {
+            /** @description For what goes out, not for what comes in. */
+            egress?: boolean;
+            /** @description Whether it is for IPv6, where the other side does not say. */
+            ipv6?: boolean | null;
+            /** @description The other side: a CIDR or a group; everybody if empty. */
+            peer?: string;
+            /** @description Port or range, as `80` or `8000-8100`; all if empty. */
+            port?: string;
+            /** @description Protocol; all if empty. */
+            proto?: string;
+        };
+        /** @description A rule that is wanted. */
+        RuleWish: {
+            /** @description What it is to say. */
+            rule: components["schemas"]["RuleView"];
+            /** @description Which of the group's rules it is so far, from 0; absent if it is new. */
+            was?: number | null;
+        };
+        /** @description A manifest with other rules. */
+        RulesText: {
+            /** @description Mistakes. */
+            faults: components["schemas"]["RuleFault"][];
+            /** @description Its text; absent if the rules have mistakes. */
+            manifest?: string | null;
+        };
+        /** @description Rules that a group is to have. */
+        RulesWish: {
+            /** @description The manifest to change; the one that the yard has if absent. */
+            manifest?: string | null;
+            /** @description The rules, in their order. */
+            rules: components["schemas"]["RuleWish"][];
+        };
         /** @description Steps of a run, counted. */
         RunCounts: {
             /** @description All. */
@@ -2115,6 +2456,13 @@ export interface components {
             revision: number;
             /** @description When it was last set (RFC 3339). */
             updated: string;
+        };
+        /** @description A security group that a manifest declares. */
+        SecurityGroupView: {
+            /** @description Its name. */
+            name: string;
+            /** @description Its rules, as they are written. */
+            rules: components["schemas"]["RuleView"][];
         };
         /** @description The server. */
         ServerView: {
@@ -3913,6 +4261,50 @@ export interface operations {
             };
         };
     };
+    mtu_show: {
+        parameters: {
+            query?: {
+                /** @description MTU of what is beneath the cloud's networks, in bytes: a cloud tells administrators only, and only what it was told itself. */
+                underlay?: number;
+            };
+            header?: {
+                /** @description entity tag of what the caller has */
+                "If-None-Match"?: string | null;
+            };
+            path: {
+                yard: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    /** @description of all but the time of the look */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MtuPaths"];
+                };
+            };
+            /** @description all is as it was */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     yard_plan: {
         parameters: {
             query?: never;
@@ -4005,6 +4397,101 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["PoolKey"];
                 };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    port_list: {
+        parameters: {
+            query?: {
+                /** @description Only those of this kind. */
+                kind?: components["schemas"]["PortKind"];
+                /** @description Only those of this network: name or id. */
+                network?: string;
+                /** @description Only those with this security group: name. */
+                group?: string;
+                /** @description Only those with this text in a name, an address, or their MAC address; or with this id. */
+                q?: string;
+                /** @description Only those behind the port with this id, the last of the page before. */
+                marker?: string;
+                /** @description So many at most, 1 to 1000. */
+                limit?: number;
+            };
+            header?: {
+                /** @description entity tag of what the caller has */
+                "If-None-Match"?: string | null;
+            };
+            path: {
+                yard: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    /** @description of all but the time of the look */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PortList"];
+                };
+            };
+            /** @description all is as it was */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reach_show: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description entity tag of what the caller has */
+                "If-None-Match"?: string | null;
+            };
+            path: {
+                yard: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    /** @description of all but the time of the look */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReachView"];
+                };
+            };
+            /** @description all is as it was */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             "4XX": {
                 headers: {
@@ -4321,6 +4808,40 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rules_rewrite: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                yard: string;
+                group: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RulesWish"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RulesText"];
+                };
             };
             "4XX": {
                 headers: {

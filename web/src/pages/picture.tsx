@@ -4,16 +4,16 @@ import { SegmentedControl, TextInput } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
 import { IconSearch } from "@tabler/icons-react";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { Link, useParams } from "@tanstack/react-router";
+import { Link, useParams, useSearch } from "@tanstack/react-router";
 import { useCallback, useDeferredValue, useMemo, useState } from "react";
 import { STATES, worst, type State } from "../api/health";
 import { sight, type Sight } from "../api/queries";
 import { shell } from "../format";
 import { useTexts } from "../i18n";
+import { CloudNote } from "../parts/cloud-note";
 import { CommandLine } from "../parts/command";
 import { Loaded, Problem } from "../parts/problem";
 import { StateMark } from "../parts/state";
-import { Ago } from "../parts/time";
 import { Canvas } from "../picture/canvas";
 import type { Changes } from "../picture/changes";
 import { Details, GroupDetails } from "../picture/details";
@@ -22,7 +22,7 @@ import { items as itemsOf, type Item } from "../picture/items";
 import { List } from "../picture/list";
 import {
   count, EVERYTHING, groupId, groupOf, home, index as indexOf, KINDS, matching, scene as sceneOf, usualGrouping, works,
-  type Filter, type Graph, type Grouping, type Index, type Kind,
+  type Filter, type Grouping, type Index, type Kind,
 } from "../picture/model";
 import { KindIcon } from "../picture/nodes";
 import { placed as placedOf, signature, toElk } from "../picture/place";
@@ -33,6 +33,7 @@ type View = "picture" | "list";
 export default function PicturePage() {
   const { t } = useTexts();
   const { yard } = useParams({ from: "/yards/$yard/picture" });
+  const { node } = useSearch({ from: "/yards/$yard/picture" });
   const query = useQuery(sight(yard));
   const [view, setView] = useState<View>("picture");
   const known = query.data?.graph;
@@ -55,7 +56,7 @@ export default function PicturePage() {
           />
         </div>
       </div>
-      <Loaded query={query}>{(seen) => <Yard key={yard} seen={seen} view={view} />}</Loaded>
+      <Loaded query={query}>{(seen) => <Yard key={`${yard} ${node ?? ""}`} seen={seen} view={view} first={node ?? null} />}</Loaded>
       <CommandLine text={command} />
     </div>
   );
@@ -67,14 +68,14 @@ function toggled<T>(set: ReadonlySet<T>, item: T): ReadonlySet<T> {
   return other;
 }
 
-function Yard({ seen: { graph, changes }, view }: { seen: Sight; view: View }) {
+function Yard({ seen: { graph, changes }, view, first }: { seen: Sight; view: View; first: string | null }) {
   const { t } = useTexts();
   const [text, setText] = useState("");
   const [without, setWithout] = useState<ReadonlySet<Kind>>(EVERYTHING.without);
   const [states, setStates] = useState<ReadonlySet<State>>(EVERYTHING.states);
   const [wanted, setWanted] = useState<Grouping | null>(null);
   const [opened, setOpened] = useState<ReadonlySet<string>>(new Set());
-  const [chosen, setChosen] = useState<string | null>(null);
+  const [chosen, setChosen] = useState(first);
   const shownText = useDeferredValue(text);
   const filter: Filter = useMemo(() => ({ text: shownText, without, states }), [shownText, without, states]);
   const index = useMemo(() => indexOf(graph), [graph]);
@@ -83,13 +84,13 @@ function Yard({ seen: { graph, changes }, view }: { seen: Sight; view: View }) {
   const inState = useMemo(() => count(graph, "state"), [graph]);
   const ofKind = useMemo(() => count(graph, "kind"), [graph]);
   if (graph.nodes.length === 0) {
-    return <section className="panel"><Cloud graph={graph} /><p className="empty">{t("picture.empty")}</p></section>;
+    return <section className="panel"><CloudNote cloud={graph.cloud} /><p className="empty">{t("picture.empty")}</p></section>;
   }
   const group = chosen !== null ? groupOf(index, chosen) : undefined;
   const node = chosen !== null ? index.nodes.get(chosen) : undefined;
   return (
     <section className="panel stage" aria-label={t("picture.of", { name: graph.yard })}>
-      <Cloud graph={graph} />
+      <CloudNote cloud={graph.cloud} />
       <div className="controls">
         <TextInput
           className="text"
@@ -214,23 +215,6 @@ function Drawn({ index, filter, grouping, opened, chosen, choose, changes }: Dra
       />
     </div>
   );
-}
-
-/** What is wrong with the look at the cloud, if anything is. */
-function Cloud({ graph: { cloud } }: { graph: Graph }) {
-  const { t } = useTexts();
-  if (!cloud) return <p className="note quiet">{t("picture.noCloud")}</p>;
-  const name = cloud.name;
-  if (cloud.error) {
-    return (
-      <div className="note">
-        <StateMark state="away" text={cloud.looked ? t("picture.cloudLost", { name }) : t("picture.cloudNever", { name })} />{" "}
-        {cloud.looked && <Ago at={cloud.looked} />}
-        <p className="why">{cloud.error}</p>
-      </div>
-    );
-  }
-  return cloud.looked ? null : <p className="note"><StateMark state="working" text={t("picture.looking", { name })} /></p>;
 }
 
 /** What changed, for those who do not see it. */

@@ -3,12 +3,12 @@ import { IconFilePlus, IconX } from "@tabler/icons-react";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
-import { api, asApiError, get, type Mistake, type Plan, type Schemas } from "../api/client";
+import { api, asApiError, get, type Mistake, type Schemas } from "../api/client";
 import { clouds, manifest, manifests, yards } from "../api/queries";
 import { shell } from "../format";
 import { useTexts } from "../i18n";
 import { CommandLine } from "../parts/command";
-import { PlanView } from "../parts/plan";
+import { Planned } from "../parts/planned";
 import { Loaded, Problem } from "../parts/problem";
 import { Ago } from "../parts/time";
 import { nameOf } from "../yaml/name";
@@ -183,40 +183,6 @@ function MistakePlace({ mistake, go }: { mistake: Mistake; go: (place: { line: n
   const { line, column, file } = mistake;
   if (line == null || file !== "yard.yaml") return <span className="mono">{line == null ? file : `${file}:${line}`}</span>;
   return <button type="button" className="place mono" onClick={() => go({ line, column: column ?? 1 })}>{line}:{column ?? 1}</button>;
-}
-
-interface PlannedProps {
-  plan: Plan;
-  apply: () => void;
-  busy: boolean;
-  error: unknown;
-  yard: string;
-  again: () => void;
-}
-
-function Planned({ plan, apply, busy, error, yard, again }: PlannedProps) {
-  const { t } = useTexts();
-  const grave = plan.summary.remove + plan.summary.replace > 0;
-  const at = useRef<HTMLElement>(null);
-  useEffect(() => {
-    // What newer browsers return of it is no clean-up.
-    at.current?.scrollIntoView({ block: "nearest" });
-  }, []);
-  return (
-    <section className="panel" ref={at}>
-      <div className="title"><h2>{t("plan.title")}</h2><span className="end quiet">{t("plan.on", { yard, cloud: plan.cloud })}</span></div>
-      <div className="pad form">
-        <PlanView plan={plan} />
-        {error != null && <Problem error={error} />}
-        {plan.blockers.length === 0 && (
-          <div className="buttons">
-            {error != null && <Button variant="default" onClick={again}>{t("edit.planAgain")}</Button>}
-            <Button color={grave ? "red.8" : undefined} loading={busy} onClick={apply}>{plan.noop ? t("edit.keep") : grave ? t("edit.applyGrave") : t("edit.apply")}</Button>
-          </div>
-        )}
-      </div>
-    </section>
-  );
 }
 
 /** Files that the manifest names: they are sent along. */

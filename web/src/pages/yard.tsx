@@ -1,5 +1,5 @@
 import { Button } from "@mantine/core";
-import { IconPencil, IconRefresh, IconSitemap, IconTrash } from "@tabler/icons-react";
+import { IconNetwork, IconPencil, IconRefresh, IconSitemap, IconTrash } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
@@ -63,6 +63,7 @@ function Page({ yard }: { yard: Yard }) {
             ))}
           </Button.Group>
           <Button variant="default" leftSection={<IconSitemap size={15} />} renderRoot={(props) => <Link to="/yards/$yard/picture" params={params} {...props} />}>{t("picture.title")}</Button>
+          <Button variant="default" leftSection={<IconNetwork size={15} />} renderRoot={(props) => <Link to="/yards/$yard/network" params={params} {...props} />}>{t("net.title")}</Button>
           {may && <Button variant="default" leftSection={<IconPencil size={15} />} renderRoot={(props) => <Link to="/yards/$yard/edit" params={params} {...props} />}>{t("yard.edit")}</Button>}
           {may && <Button variant="default" c="var(--bad)" leftSection={<IconTrash size={15} />} disabled={going !== null} onClick={() => setRemoving(true)}>{t("yard.remove")}</Button>}
         </div>

@@ -217,6 +217,10 @@ pub struct Report {
     pub parts: BTreeMap<String, PartReport>,
     /// What the host has in use.
     pub usage: Usage,
+    /// Greatest packet in the networks of its containers, in bytes; absent if the engine decides, or the
+    /// agent is older.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
 }
 
 /// What runs of one stack.

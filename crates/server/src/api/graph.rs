@@ -1,5 +1,6 @@
 //! A yard as it is.
 
+use super::host::HostView;
 use super::{App, Path, Problem, host, manifest_of, stack, time};
 use crate::auth::{Viewer, hex};
 use crate::graph::{Graph, GraphCloud, Sight};
@@ -8,10 +9,69 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use stackyard_catalog::manifest::outline;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+
+/// A yard and the last look at its cloud.
+pub(super) struct Looked {
+    /// The manifest that was last applied, if one is known.
+    pub(super) manifest: Option<String>,
+    pub(super) sighting: Sighting,
+    pub(super) hosts: Vec<HostView>,
+    /// The graph, with its cloud but without the time of the look.
+    pub(super) graph: Graph,
+}
+
+/// Looks at a yard; its cloud is looked at at most as often as `Looks` says.
+pub(super) async fn look(app: &App, yard: &str) -> Result<Looked, Problem> {
+    super::yard::check_name("yard", yard)?;
+    let manifest = manifest_of(app, yard).await?;
+    let (hosts, stacks) = (host::list(app, Some(yard), None).await?, stack::list(app, Some(yard)).await?);
+    if manifest.is_none() && hosts.is_empty() && stacks.is_empty() {
+        return Err(Problem::not_found(format!("there is no yard {yard}, and no host or stack of one")));
+    }
+    // Files that the manifest names are where it was applied.
+    let intended = manifest.as_ref().map(|text| outline(&format!("the manifest of {yard}"), text));
+    let (intended, cloud, sighting) = match intended {
+        Some(Ok(intended)) => {
+            let name = intended.cloud.clone();
+            let sighting = app.looks().at(name.as_deref(), app.runs().of(yard).is_some()).await;
+            let name = name.or_else(|| sighting.name.clone()).unwrap_or_default();
+            (Some(intended), Some(name), sighting)
+        }
+        Some(Err(mistakes)) => {
+            let error = Some(format!("its manifest has mistakes: {mistakes}"));
+            (None, Some(String::new()), Sighting { error, ..Sighting::default() })
+        }
+        None => (None, None, Sighting::default()),
+    };
+    let inventory = sighting.inventory.as_deref();
+    let sight = Sight { inventory, intended: intended.as_ref(), hosts: &hosts, stacks: &stacks };
+    let mut graph = Graph::of(yard, sight);
+    graph.cloud = cloud.map(|name| GraphCloud { name, looked: None, error: sighting.error.clone() });
+    Ok(Looked { manifest, sighting, hosts, graph })
+}
+
+/// An answer with an entity tag of all but the time of the look, which `stamp` adds; 304 to who has it.
+pub(super) fn tagged<T: Serialize>(
+    headers: &HeaderMap,
+    mut body: T,
+    looked: Option<i64>,
+    stamp: impl FnOnce(&mut T) -> Option<&mut GraphCloud>,
+) -> Response {
+    let tag = format!("W/\"{}\"", digest(&body));
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|t| t.to_str().ok());
+    if known.is_some_and(|known| known.split(',').any(|one| one.trim() == tag)) {
+        return (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response();
+    }
+    if let Some(cloud) = stamp(&mut body) {
+        cloud.looked = looked.map(time);
+    }
+    ([(header::ETAG, tag)], Json(body)).into_response()
+}
 
 /// A yard as it is: what its cloud has, what its hosts run, and what joins what
 ///
@@ -29,45 +89,13 @@ async fn yard_graph(
     Path(yard): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    super::yard::check_name("yard", &yard)?;
-    let manifest = manifest_of(&app, &yard).await?;
-    let (hosts, stacks) = (host::list(&app, Some(&yard), None).await?, stack::list(&app, Some(&yard)).await?);
-    if manifest.is_none() && hosts.is_empty() && stacks.is_empty() {
-        return Err(Problem::not_found(format!("there is no yard {yard}, and no host or stack of one")));
-    }
-    // Files that the manifest names are where it was applied.
-    let intended = manifest.map(|text| outline(&format!("the manifest of {yard}"), &text));
-    let (intended, cloud, sighting) = match intended {
-        Some(Ok(intended)) => {
-            let name = intended.cloud.clone();
-            let sighting = app.looks().at(name.as_deref(), app.runs().of(&yard).is_some()).await;
-            let name = name.or_else(|| sighting.name.clone()).unwrap_or_default();
-            (Some(intended), Some(name), sighting)
-        }
-        Some(Err(mistakes)) => {
-            let error = Some(format!("its manifest has mistakes: {mistakes}"));
-            (None, Some(String::new()), Sighting { error, ..Sighting::default() })
-        }
-        None => (None, None, Sighting::default()),
-    };
-    let inventory = sighting.inventory.as_deref();
-    let sight = Sight { inventory, intended: intended.as_ref(), hosts: &hosts, stacks: &stacks };
-    let mut graph = Graph::of(&yard, sight);
-    graph.cloud = cloud.map(|name| GraphCloud { name, looked: None, error: sighting.error });
-    let tag = format!("W/\"{}\"", digest(&graph));
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|t| t.to_str().ok());
-    if known.is_some_and(|known| known.split(',').any(|one| one.trim() == tag)) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
-    }
-    if let Some(cloud) = &mut graph.cloud {
-        cloud.looked = sighting.looked.map(time);
-    }
-    Ok(([(header::ETAG, tag)], Json(graph)).into_response())
+    let Looked { graph, sighting, .. } = look(&app, &yard).await?;
+    Ok(tagged(&headers, graph, sighting.looked, |graph| graph.cloud.as_mut()))
 }
 
-fn digest(graph: &Graph) -> String {
+fn digest(body: &impl Serialize) -> String {
     // Maps of texts: they always have a JSON form.
-    let text = serde_json::to_vec(graph).unwrap_or_default();
+    let text = serde_json::to_vec(body).unwrap_or_default();
     hex(&Sha256::digest(&text)[..16])
 }
 

@@ -20,6 +20,7 @@ pub(crate) mod install;
 pub(crate) mod join;
 mod local;
 mod mistake;
+mod net;
 mod page;
 mod problem;
 mod secret;
@@ -44,6 +45,7 @@ pub use host::{Drain, HostView};
 pub use join::{JoinTicket, NewJoin};
 pub use local::{LocalDetail, LocalQuestion, LocalRun, LocalService, LocalServices, LocalView, LocalWish};
 pub use mistake::Mistake;
+pub use net::{MtuPaths, PortList, ReachView, RuleFault, RuleView, RuleWish, RulesText, RulesWish, SecurityGroupView};
 pub use problem::Problem;
 pub use secret::{SecretValue, SecretView};
 pub use server::{Health, ServerView, Version};
@@ -113,6 +115,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(yard_run::routes())
         .merge(yard_status::routes())
         .merge(graph::routes())
+        .merge(net::routes())
         .merge(stack::routes())
         .merge(stack_stream::routes())
         .merge(secret::routes())

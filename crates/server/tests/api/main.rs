@@ -10,6 +10,7 @@ mod join;
 mod keystone;
 mod life;
 mod local;
+mod net;
 mod nouns;
 mod pages;
 mod roles;

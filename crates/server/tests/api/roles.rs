@@ -81,6 +81,7 @@ async fn nobody_does_what_is_not_theirs() {
             .replace("{id}", if path.starts_with("/api/v1/tokens") { "v" } else { &victim.host })
             .replace("{pool}", "web")
             .replace("{run}", if path.starts_with("/api/v1/local") { "0197-local" } else { "0197-run" })
+            .replace("{group}", "web")
             .replace("{revision}", &revision)
             .replace("{arch}", "amd64");
         let (verb, body) = (method.to_uppercase(), json!({}));

@@ -1,11 +1,11 @@
 //! `stackyard graph`
 
 use super::super::{Context, End};
-use super::{YardArgs, as_service, there};
+use super::{Seen, YardArgs, as_service, there};
 use anyhow::Context as _;
 use serde_json::json;
 use stackyard_core::yard::picture;
-use stackyard_server::{Graph, GraphCloud, Session, Sight};
+use stackyard_server::Session;
 use std::path::PathBuf;
 
 /// Arguments of `stackyard graph`.
@@ -25,24 +25,16 @@ pub struct Args {
 
 /// Draws the yard with what the cloud has of it.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+    if context.printer.is_json() && args.svg.is_none() && !args.dot {
+        let seen = Seen::look(&args.yard, context).await?;
+        context.printer.result(&seen.graph, String::new)?;
+        return Ok(End::Done);
+    }
     let yard = args.yard.load()?;
     let cloud = args.yard.connect(&yard, context).await?;
     let service = args.yard.service(context)?;
     let session = Session::begin_with(&cloud, &yard.intended, as_service(service.as_ref())).await?;
-    let name = &yard.intended.yard;
-    let views = there(name, service.as_ref()).await?;
-    if context.printer.is_json() && args.svg.is_none() && !args.dot {
-        let hosts = match &service {
-            Some(client) if views.is_some() => client.hosts(Some(name), None).await?,
-            _ => Vec::new(),
-        };
-        let stacks = views.unwrap_or_default();
-        let (inventory, intended) = (Some(&session.inventory), Some(&yard.intended));
-        let mut graph = Graph::of(name, Sight { inventory, intended, hosts: &hosts, stacks: &stacks });
-        graph.cloud = Some(GraphCloud { name: cloud.config().name.clone(), looked: None, error: None });
-        context.printer.result(&graph, String::new)?;
-        return Ok(End::Done);
-    }
+    let views = there(&yard.intended.yard, service.as_ref()).await?;
     let stacks = views.unwrap_or_default();
     let stacks = stacks.into_iter().filter(|s| !s.removing).map(|s| (s.name, s.status)).collect();
     let (intended, observed) = (&yard.intended, &session.observed);

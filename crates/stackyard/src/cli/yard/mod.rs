@@ -14,9 +14,9 @@ use anyhow::bail;
 use stackyard_catalog::manifest::{self, Yard};
 use stackyard_core::progress::Onlooker;
 use stackyard_openstack::{Cloud, Sources};
-use stackyard_server::api::StackView;
+use stackyard_server::api::{HostView, StackView};
 use stackyard_server::client::{Client, ClientError};
-use stackyard_server::{DeclaredStacks, HostService, Records, connect};
+use stackyard_server::{DeclaredStacks, Graph, GraphCloud, HostService, Inventory, Records, Sight, connect};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl CloudArgs {
 }
 
 impl YardArgs {
-    fn load(&self) -> anyhow::Result<Yard> {
+    pub(super) fn load(&self) -> anyhow::Result<Yard> {
         Ok(manifest::load(&self.file)?)
     }
 
@@ -68,6 +68,38 @@ impl YardArgs {
 
 fn records(context: &Context) -> Records {
     Records::new(&context.home)
+}
+
+/// A yard as it is.
+pub struct Seen {
+    /// What joins what.
+    pub graph: Graph,
+    /// What its project has.
+    pub inventory: Inventory,
+    /// Its hosts; none where no server answers.
+    pub hosts: Vec<HostView>,
+}
+
+impl Seen {
+    /// Looks at the yard's cloud, and asks the server for its hosts and stacks.
+    pub async fn look(args: &YardArgs, context: &Context) -> anyhow::Result<Self> {
+        let yard = args.load()?;
+        let name = &yard.intended.yard;
+        let cloud = args.connect(&yard, context).await?;
+        let service = args.service(context)?;
+        let inventory = Inventory::take(&cloud).await?;
+        let views = there(name, service.as_ref()).await?;
+        let hosts = match &service {
+            Some(client) if views.is_some() => client.hosts(Some(name), None).await?,
+            _ => Vec::new(),
+        };
+        let stacks = views.unwrap_or_default();
+        let sight =
+            Sight { inventory: Some(&inventory), intended: Some(&yard.intended), hosts: &hosts, stacks: &stacks };
+        let mut graph = Graph::of(name, sight);
+        graph.cloud = Some(GraphCloud { name: cloud.config().name.clone(), looked: None, error: None });
+        Ok(Self { graph, inventory, hosts })
+    }
 }
 
 /// Asks on the terminal; `risk` says what happens otherwise.
