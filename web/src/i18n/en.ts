@@ -34,7 +34,7 @@ export const en = {
   "signIn.project": "Project",
   "signIn.credential": "Application credential (id, or name)",
   "signIn.secret": "Secret",
-  "signIn.owner": "User (only with a name)",
+  "signIn.owner": "User (by name)",
   "signIn.keystone": "As on the cloud {cloud}: Keystone says who you are and which roles you have in the project.",
   "copy": "Copy",
   "copied": "Copied",

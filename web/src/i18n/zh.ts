@@ -36,7 +36,7 @@ export const zh: Record<keyof typeof en, string> = {
   "signIn.project": "项目",
   "signIn.credential": "应用凭证(ID 或名称)",
   "signIn.secret": "密钥",
-  "signIn.owner": "用户(仅使用名称时需要)",
+  "signIn.owner": "用户(按名称)",
   "signIn.keystone": "与云 {cloud} 上的账户相同:身份和在项目中的角色由 Keystone 确认。",
   "copy": "复制",
   "copied": "已复制",

@@ -145,7 +145,7 @@ export function SignIn({ clouds }: { clouds: string[] }) {
           ) : (
             <>
               <p>{t("signIn.keystone", { cloud: filled.cloud })}</p>
-              <Command text={`stackyard token sign-in --server ${location.origin}`} />
+              <Command wrap text={`stackyard token sign-in --server ${location.origin}`} />
             </>
           )}
         </div>

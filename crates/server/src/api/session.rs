@@ -247,9 +247,11 @@ async fn begin(app: &App, known: &Known, kind: auth::Kind) -> Result<(String, i6
         Known::Token(token) => format!("token {}", token.name),
         Known::Person(person, _) => auth::shown(person),
     };
-    let verb = if kind == auth::Kind::Person { "POST /api/v1/session/token" } else { "POST /api/v1/session" };
-    let path = verb.split(' ').next_back().unwrap_or_default();
-    let entry = app.store().audit_begin(now(), &who, verb, path).await?;
+    let (path, result) = match kind {
+        auth::Kind::Person => ("/api/v1/session/token", StatusCode::CREATED),
+        _ => ("/api/v1/session", StatusCode::OK),
+    };
+    let entry = app.store().audit_begin(now(), &who, &format!("POST {path}"), path).await?;
     let expires = match known {
         Known::Token(token) => {
             let expires = (now() + LASTS).min(token.expires.unwrap_or(i64::MAX));
@@ -261,7 +263,7 @@ async fn begin(app: &App, known: &Known, kind: auth::Kind) -> Result<(String, i6
             person.expires
         }
     };
-    app.store().audit_end(&entry, StatusCode::OK.as_str()).await?;
+    app.store().audit_end(&entry, result.as_str()).await?;
     Changes::note(&app.inner().changes.audit);
     tracing::info!(until = time(expires), "{who} signed in");
     Ok((secret, expires))
