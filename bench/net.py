@@ -5,6 +5,7 @@ does falls on both. Requests and the drivers' own time are measured with a tap b
 driver; times of `docker run` and bursts without any.
 """
 import concurrent.futures
+import functools
 import glob
 import json
 import os
@@ -75,9 +76,16 @@ class Bench:
         os.chmod(self.work, 0o700)
         self.children, self.networks = [], []
         self.ovs = docker("volume", "inspect", "-f", "{{.Mountpoint}}", "openstack_run_openvswitch")
-        self.venv = subprocess.run([f"{root}/tests/net/venv"], check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
-        self.auth = json.loads(subprocess.run(
-            [f"{self.venv}/bin/python", "-c", "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))['clouds']['local']['auth']))", clouds],
+
+    @functools.cached_property
+    def venv(self):
+        """Where kuryr is."""
+        return subprocess.run([f"{self.root}/tests/net/venv"], check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
+
+    @functools.cached_property
+    def auth(self):
+        return json.loads(subprocess.run(
+            [f"{self.venv}/bin/python", "-c", "import json, sys, yaml; print(json.dumps(yaml.safe_load(open(sys.argv[1]))['clouds']['local']['auth']))", self.clouds],
             check=True, text=True, stdout=subprocess.PIPE).stdout)
 
     def start(self, *args, env=None):

@@ -27,6 +27,7 @@
 //! - One agent works with a state directory at a time.
 
 mod backoff;
+pub mod cni;
 pub mod cnm;
 pub mod config;
 mod docker;

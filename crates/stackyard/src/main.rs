@@ -4,9 +4,14 @@ mod cli;
 mod printer;
 
 use clap::Parser;
+use stackyard_agent::cni::shim;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Before all else: container runtimes start it for each container, and wait.
+    if std::env::args_os().next().is_some_and(|program| shim::is_called(&program)) {
+        return shim::main();
+    }
     restore_sigpipe_semantics();
     let cli = cli::Cli::parse();
     cli::run(cli)

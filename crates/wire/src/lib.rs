@@ -3,7 +3,8 @@
 //! A port that Neutron has bound to this host says how it wants to be plugged (`binding:vif_type`,
 //! `binding:vif_details`). [`binding::driver`] finds the driver for that; the driver makes a veth
 //! pair ([`link`]), puts one end on the bridge that Neutron names ([`Switch`]), and can wait until
-//! the local controller has wired it. The other end is for whoever runs the container.
+//! the local controller has wired it. The other end is for whoever runs the container: Docker, or a CNI
+//! plugin with [`namespace`].
 //!
 //! ```text
 //!   container ── sc…  veth  sy… ── br-int          Open vSwitch (OVSDB, RFC 7047)
@@ -21,6 +22,7 @@
 pub mod binding;
 mod error;
 pub mod link;
+pub mod namespace;
 mod netlink;
 mod offload;
 mod ovsdb;

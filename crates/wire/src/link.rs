@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use std::io;
 use std::path::Path;
 
-const RTM_NEWLINK: u16 = 16;
+pub(crate) const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_GETLINK: u16 = 18;
 
@@ -28,6 +28,10 @@ pub struct Link {
     pub up: bool,
     /// Whether it is one end of a veth pair.
     pub veth: bool,
+    /// MAC address; empty where it has none.
+    pub mac: String,
+    /// What somebody noted down about it.
+    pub alias: Option<String>,
 }
 
 /// A veth pair to make.
@@ -39,6 +43,8 @@ pub struct Veth<'a> {
     pub container: &'a str,
     /// Greatest packet of both ends, in bytes.
     pub mtu: u32,
+    /// Whose it is: the alias of the host's end.
+    pub owner: &'a str,
 }
 
 /// Makes a veth pair, the host's end up. One that is there wholly is taken over and gets the MTU; what is
@@ -66,7 +72,13 @@ pub fn ensure_veth(pair: &Veth<'_>) -> Result<(), Error> {
     request(RTM_NEWLINK, NLM_F_CREATE_NEW, &host)
         .map_err(|f| Error::kernel(format!("make the veth pair {} and {}", pair.host, pair.container))(f.error))?;
     seclude(pair.host)?;
-    up(pair.host)
+    let mut message = named(pair.host);
+    (message.header.flags, message.header.change_mask) = (LinkFlags::Up, LinkFlags::Up);
+    message.attributes.push(LinkAttribute::IfAlias(pair.owner.to_owned()));
+    match request(RTM_NEWLINK, 0, &message) {
+        Ok(_) => Ok(()),
+        Err(f) => Err(Error::kernel(format!("bring link {} up", pair.host))(f.error)),
+    }
 }
 
 /// The link of that name, if there is one.
@@ -74,7 +86,13 @@ pub fn ensure_veth(pair: &Veth<'_>) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Kernel`].
 pub fn get(name: &str) -> Result<Option<Link>, Error> {
-    match request(RTM_GETLINK, 0, &named(name)) {
+    let mut socket = Netlink::open(NETLINK_ROUTE).map_err(Error::kernel("open a netlink socket"))?;
+    get_on(&mut socket, name)
+}
+
+/// The same over a socket that is open.
+pub(crate) fn get_on(socket: &mut Netlink, name: &str) -> Result<Option<Link>, Error> {
+    match request_on(socket, RTM_GETLINK, 0, &named(name)) {
         Ok(answers) => Ok(answers.first().and_then(|a| read(a))),
         Err(f) if is_missing(&f) => Ok(None),
         Err(f) => Err(Error::kernel(format!("look up link {name}"))(f.error)),
@@ -116,14 +134,11 @@ pub fn set_mtu(name: &str, mtu: u32) -> Result<(), Error> {
     }
 }
 
-/// Brings a link up.
-///
-/// # Errors
-/// [`Error::Kernel`].
-pub fn up(name: &str) -> Result<(), Error> {
+/// Brings a link up, over a socket that is open.
+pub(crate) fn up_on(socket: &mut Netlink, name: &str) -> Result<(), Error> {
     let mut message = named(name);
     (message.header.flags, message.header.change_mask) = (LinkFlags::Up, LinkFlags::Up);
-    match request(RTM_NEWLINK, 0, &message) {
+    match request_on(socket, RTM_NEWLINK, 0, &message) {
         Ok(_) => Ok(()),
         Err(f) => Err(Error::kernel(format!("bring link {name} up"))(f.error)),
     }
@@ -154,9 +169,18 @@ fn named(name: &str) -> LinkMessage {
 }
 
 fn request(kind: u16, flags: u16, message: &LinkMessage) -> Result<Vec<Vec<u8>>, Failure> {
+    request_on(&mut Netlink::open(NETLINK_ROUTE)?, kind, flags, message)
+}
+
+pub(crate) fn request_on(
+    socket: &mut Netlink,
+    kind: u16,
+    flags: u16,
+    message: &LinkMessage,
+) -> Result<Vec<Vec<u8>>, Failure> {
     let mut payload = vec![0; message.buffer_len()];
     message.emit(&mut payload);
-    Netlink::open(NETLINK_ROUTE)?.exchange(kind, flags, &payload)
+    socket.exchange(kind, flags, &payload)
 }
 
 fn is_missing(failure: &Failure) -> bool {
@@ -171,11 +195,17 @@ fn read(payload: &[u8]) -> Option<Link> {
         mtu: 0,
         up: message.header.flags.contains(LinkFlags::Up),
         veth: false,
+        mac: String::new(),
+        alias: None,
     };
     for attribute in message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name = name,
             LinkAttribute::Mtu(mtu) => link.mtu = mtu,
+            LinkAttribute::Address(bytes) => {
+                link.mac = bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(":");
+            }
+            LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
             LinkAttribute::LinkInfo(infos) => link.veth = infos.contains(&LinkInfo::Kind(InfoKind::Veth)),
             _ => {}
         }

@@ -112,7 +112,7 @@ fn ready_is_what_the_local_controller_says() {
 #[test]
 fn a_pair_that_is_there_is_taken_over_and_half_a_one_made_anew() {
     own_namespace();
-    let pair = Veth { host: "sy1", container: "sc1", mtu: 1442 };
+    let pair = Veth { host: "sy1", container: "sc1", mtu: 1442, owner: "docker:test" };
     link::ensure_veth(&pair).unwrap();
     let first = link::get("sy1").unwrap().unwrap();
     assert!(first.veth && first.up && first.mtu == 1442);

@@ -163,17 +163,17 @@ impl Plugin {
             self.wiring.unplug(endpoint).await,
             self.remove_floating_ip(endpoint).await,
             self.return_port(id, endpoint).await,
-            self.ledger.endpoints.remove(id),
         ];
         let failed: Vec<String> = done.into_iter().filter_map(Result::err).map(|e| chain(&e)).collect();
         if failed.is_empty() {
-            return Ok(());
+            // Last: what is not done yet is done again by it.
+            return self.ledger.endpoints.remove(id);
         }
         Err(Error::request(format!("endpoint {} is not wholly gone: {}", short(id), failed.join("; "))))
     }
 
     /// Takes an attach back that failed; returns why it failed, and what could not be taken back.
-    async fn undo(&self, id: &str, endpoint: &Endpoint, why: Error) -> Error {
+    pub(crate) async fn undo(&self, id: &str, endpoint: &Endpoint, why: Error) -> Error {
         match self.detach(id, endpoint).await {
             Ok(()) => why,
             Err(e) => Error::request(format!("{}; then, {}", chain(&why), chain(&e))),

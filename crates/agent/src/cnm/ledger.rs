@@ -46,6 +46,9 @@ pub(crate) struct Subnet {
     pub(crate) gateway: Option<IpAddr>,
     /// Destinations and next hops.
     pub(crate) routes: Vec<(IpNet, IpAddr)>,
+    /// Name servers.
+    #[serde(default)]
+    pub(crate) dns: Vec<String>,
     /// Id of the address pool that Docker knows it as.
     pub(crate) pool: Option<String>,
 }
@@ -90,6 +93,19 @@ pub(crate) struct Endpoint {
     /// Whether the cloud is still to be told which endpoint has this port, which was ready before.
     #[serde(default)]
     pub(crate) unnamed: bool,
+    /// What it is to CNI, if it came so.
+    #[serde(default)]
+    pub(crate) attachment: Option<Attachment>,
+}
+
+/// An endpoint as CNI knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Attachment {
+    /// Name of the network configuration.
+    pub(crate) network: String,
+    pub(crate) container: String,
+    /// Name of the link in the container.
+    pub(crate) ifname: String,
 }
 
 /// A port that waits for an endpoint.

@@ -39,21 +39,21 @@ mod floating_ip;
 #[cfg(test)]
 mod kills;
 mod kuryr;
-mod ledger;
+pub(crate) mod ledger;
 mod mark;
-mod names;
-mod networks;
-mod options;
+pub(crate) mod names;
+pub(crate) mod networks;
+pub(crate) mod options;
 mod plugin;
 mod pool;
 mod pools;
-mod ports;
+pub(crate) mod ports;
 mod protocol;
-mod reconcile;
+pub(crate) mod reconcile;
 #[cfg(test)]
-mod tests;
-mod turns;
-mod wiring;
+pub(crate) mod tests;
+pub(crate) mod turns;
+pub(crate) mod wiring;
 
 pub use error::Error;
 pub use options::PoolSize;
@@ -97,31 +97,53 @@ pub struct Options {
     pub pool: PoolSize,
     /// How often the reconciler runs, and for how long something must be nobody's before it is removed.
     pub reconcile: Duration,
+    /// Where the socket for CNI plugins goes.
+    pub cni: PathBuf,
+}
+
+/// Who asks for ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Front {
+    /// Docker's network driver.
+    Docker,
+    /// CNI plugins ([`crate::cni`]): container runtimes.
+    Cni,
+}
+
+impl Front {
+    /// How its marks and names begin.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Cni => "cni",
+        }
+    }
 }
 
 /// What all calls share.
 pub(crate) struct Plugin {
-    name: String,
-    kuryr: bool,
-    host: String,
-    cloud: Cloud,
+    pub(crate) front: Front,
+    pub(crate) name: String,
+    pub(crate) kuryr: bool,
+    pub(crate) host: String,
+    pub(crate) cloud: Cloud,
     /// Whether the cloud takes tags with what is made; asked for once, and only in kuryr's place.
-    tags: tokio::sync::OnceCell<bool>,
-    wiring: Box<dyn Wiring>,
-    ledger: Ledger,
-    names: Names,
-    wanted: Wanted,
-    pool: PoolSize,
-    pools: pool::Pools,
-    started: tokio::time::Instant,
-    turns: Turns,
-    onlooker: Arc<dyn Onlooker>,
+    pub(crate) tags: tokio::sync::OnceCell<bool>,
+    pub(crate) wiring: Box<dyn Wiring>,
+    pub(crate) ledger: Ledger,
+    pub(crate) names: Names,
+    pub(crate) wanted: Wanted,
+    pub(crate) pool: PoolSize,
+    pub(crate) pools: pool::Pools,
+    pub(crate) started: tokio::time::Instant,
+    pub(crate) turns: Turns,
+    pub(crate) onlooker: Arc<dyn Onlooker>,
 }
 
 impl Plugin {
     /// Whose marks are this plugin's.
     pub(crate) fn place(&self) -> String {
-        format!("{}@{}", self.name, self.host)
+        format!("stackyard-{}:{}@{}", self.front.word(), self.name, self.host)
     }
 
     /// By what its ports are used.
@@ -135,12 +157,12 @@ impl Plugin {
     }
 
     /// Writes a line to the log.
-    fn say(&self, text: impl Into<String>) {
+    pub(crate) fn say(&self, text: impl Into<String>) {
         self.onlooker.see(note(text));
     }
 
     /// Writes a line about what went wrong to the log.
-    fn complain(&self, what: &str, error: &dyn std::error::Error) {
+    pub(crate) fn complain(&self, what: &str, error: &dyn std::error::Error) {
         self.say(format!("{what}: {}", chain(error)));
     }
 }
@@ -149,10 +171,10 @@ fn naming(kuryr: bool) -> Naming {
     if kuryr { Naming::Kuryr } else { Naming::Stackyard }
 }
 
-/// Serves Docker, for ever.
+/// Serves Docker and CNI plugins, for ever.
 ///
 /// # Errors
-/// What is wrong before the first call: the state directory, the socket, no name of this host.
+/// What is wrong before the first call: the state directory, a socket, no name of this host.
 pub async fn run(options: Options, onlooker: Arc<dyn Onlooker>) -> Result<(), Error> {
     let state = StateDir::open(&options.state)?;
     let _lock = state.lock()?;
@@ -161,32 +183,46 @@ pub async fn run(options: Options, onlooker: Arc<dyn Onlooker>) -> Result<(), Er
         Some(host) => host,
         None => wiring::host_name(switch.clone()).await?,
     };
-    let plugin = Arc::new(Plugin {
-        wiring: Box::new(Local::new(switch, format!("docker:{}", options.name), naming(options.kuryr))),
-        kuryr: options.kuryr,
-        tags: tokio::sync::OnceCell::new(),
-        ledger: Ledger::open(&state)?,
-        names: Names::default(),
-        wanted: Wanted::default(),
-        pool: options.pool,
-        pools: pool::Pools::default(),
-        started: tokio::time::Instant::now(),
-        turns: Turns::default(),
-        name: options.name,
-        host,
-        cloud: options.cloud,
-        onlooker,
-    });
-    let listener = plugin::listen(&options.plugins, &plugin.name)?;
-    plugin.say(format!(
-        "network driver {} serves Docker; ports are bound to host {:?} of cloud {}",
-        plugin.name,
-        plugin.host,
-        plugin.cloud.config().name
+    let front = |front: Front, state: &StateDir| -> Result<Arc<Plugin>, Error> {
+        let (kuryr, pool) = match front {
+            Front::Docker => (options.kuryr, options.pool),
+            Front::Cni => (false, PoolSize::default()),
+        };
+        Ok(Arc::new(Plugin {
+            front,
+            wiring: Box::new(Local::new(switch.clone(), format!("{}:{}", front.word(), options.name), naming(kuryr))),
+            kuryr,
+            tags: tokio::sync::OnceCell::new(),
+            pool,
+            pools: pool::Pools::default(),
+            started: tokio::time::Instant::now(),
+            ledger: Ledger::open(state)?,
+            names: Names::default(),
+            wanted: Wanted::default(),
+            turns: Turns::default(),
+            name: options.name.clone(),
+            host: host.clone(),
+            cloud: options.cloud.clone(),
+            onlooker: onlooker.clone(),
+        }))
+    };
+    let docker = front(Front::Docker, &state)?;
+    let cni = front(Front::Cni, &StateDir::open(state.path().join("cni"))?)?;
+    let listener = plugin::listen(&options.plugins, &docker.name)?;
+    let for_cni = crate::cni::listen(&options.cni)?;
+    docker.say(format!(
+        "network driver {} serves Docker, {} CNI plugins; ports are bound to host {:?} of cloud {}",
+        docker.name,
+        options.cni.display(),
+        docker.host,
+        docker.cloud.config().name
     ));
     tokio::select! {
-        ended = plugin::serve(listener, plugin.clone()) => ended,
-        () = reconcile::keep(&plugin, options.reconcile) => Ok(()),
-        () = pool::keep(&plugin) => Ok(()),
+        ended = plugin::serve(listener, docker.clone()) => ended,
+        () = crate::cni::serve(for_cni, cni.clone()) => Ok(()),
+        () = reconcile::keep(&docker, options.reconcile) => Ok(()),
+        () = reconcile::keep(&cni, options.reconcile) => Ok(()),
+        () = pool::keep(&docker) => Ok(()),
+        () = pool::keep(&cni) => Ok(()),
     }
 }

@@ -343,6 +343,7 @@ pub(crate) fn record(subnet: &Subnet) -> Result<ledger::Subnet, Error> {
         cidr: cidr(&subnet.cidr)?,
         gateway: gateway(subnet),
         routes: routes.collect(),
+        dns: subnet.dns_nameservers.clone(),
         pool: None,
     })
 }
@@ -356,7 +357,11 @@ fn mtu(network: &stackyard_openstack::Network, options: &NetworkOptions) -> Resu
             network.name
         ))),
         (Some(wanted), _) => Ok(wanted),
-        (None, Some(most)) => Ok(most),
-        (None, None) => Ok(1500),
+        (None, _) => Ok(mtu_of(network)),
     }
+}
+
+/// Greatest packet of a network, in bytes.
+pub(crate) fn mtu_of(network: &stackyard_openstack::Network) -> u32 {
+    network.mtu.filter(|m| *m > 0).unwrap_or(1500)
 }

@@ -271,7 +271,8 @@ fn list(value: &str) -> Vec<String> {
     value.split([',', ' ']).filter(|w| !w.is_empty()).map(str::to_owned).collect()
 }
 
-fn pair(text: &str) -> (String, Option<String>) {
+/// An address that may be sent from, `ADDRESS` or `ADDRESS=MAC`.
+pub(crate) fn pair(text: &str) -> (String, Option<String>) {
     match text.split_once('=') {
         Some((ip, mac)) => (ip.to_owned(), Some(mac.to_owned())),
         None => (text.to_owned(), None),

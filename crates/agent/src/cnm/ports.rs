@@ -4,7 +4,7 @@ use super::kuryr::words;
 use super::ledger::{Endpoint, Network};
 use super::names::Whose;
 use super::options::EndpointOptions;
-use super::{Error, Plugin, mark};
+use super::{Error, Front, Plugin, mark};
 use serde_json::json;
 use stackyard_openstack::{AddressPair, FixedIp, NewPort, Port, PortChange, QosPolicy, SecurityGroup};
 use stackyard_wire::binding::Vif;
@@ -86,7 +86,12 @@ impl Plugin {
 
     /// The name of an endpoint's port.
     pub(crate) fn port_name(&self, key: &str) -> String {
-        if self.kuryr { words::port_name(key) } else { format!("docker-{}", short(key)) }
+        match self.front {
+            _ if self.kuryr => words::port_name(key),
+            Front::Docker => format!("docker-{}", short(key)),
+            // The container's id and the name of its link.
+            Front::Cni => format!("cni-{}", key.get(..12).unwrap_or(key)),
+        }
     }
 
     /// The tags to make a port with, where it has any and the cloud takes them so.
@@ -204,6 +209,7 @@ impl Plugin {
             floating_ip: None,
             forwardings: Vec::new(),
             adopted,
+            attachment: None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Brings cloud, switch and Docker together again after anything was killed.
+//! Brings cloud, switch and Docker (or what came by CNI) together again after anything was killed.
 //!
 //! | what is found | what is done |
 //! |---|---|
@@ -20,7 +20,7 @@ use super::pool::filling;
 use super::ports::{Wanted, short};
 use super::protocol::DeleteNetwork;
 use super::wiring::Found;
-use super::{Error, Plugin, mark};
+use super::{Error, Front, Plugin, mark};
 use crate::error::chain;
 use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
 use stackyard_openstack::{FixedIp, FloatingIp, Network, Port, SubnetPool};
@@ -29,7 +29,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What Docker has.
+/// How often what is known of networks that CNI plugins name is looked up again.
+const REFRESH: Duration = Duration::from_secs(300);
+
+/// What Docker has, or what came by CNI and is in use.
 #[derive(Debug, Default)]
 pub(crate) struct View {
     /// Ids of this driver's networks.
@@ -107,7 +110,12 @@ impl Suspects {
 pub(crate) async fn keep(plugin: &Plugin, every: Duration) {
     let mut suspects = Suspects::default();
     let mut before = String::new();
+    let mut refreshed = Instant::now();
     loop {
+        if plugin.front == Front::Cni && refreshed.elapsed() >= REFRESH {
+            refreshed = Instant::now();
+            crate::cni::refresh_networks(plugin).await;
+        }
         let problem = match plugin.look_and_mend(&mut suspects, every).await {
             Ok(()) => String::new(),
             Err(e) => chain(&e),
@@ -127,7 +135,10 @@ impl Plugin {
         }
         let cloud = self.look_at_cloud().await?;
         // After the cloud: what is made meanwhile is in Docker and not in the cloud, and so only suspected.
-        let view = View::of(&self.name).await?;
+        let view = match self.front {
+            Front::Docker => View::of(&self.name).await?,
+            Front::Cni => self.attachments().await?,
+        };
         self.mend(&cloud, &view, suspects, grace).await;
         Ok(())
     }
@@ -143,6 +154,18 @@ impl Plugin {
         Ok(())
     }
 
+    /// What came by CNI and is in use: its link is there, and the container's end not left here.
+    pub(crate) async fn attachments(&self) -> Result<View, Error> {
+        let links = self.wiring.links().await?;
+        let is_used = |endpoint: &Endpoint| {
+            let (host, container) = self.devices(&endpoint.link);
+            links.contains(&host) && !links.contains(&container)
+        };
+        let used = self.ledger.endpoints.all().into_iter().filter(|(_, e)| is_used(e));
+        let networks = self.ledger.networks.all().into_keys().collect();
+        Ok(View { networks, endpoints: used.map(|(key, e)| (key, (e.network, e.mac))).collect() })
+    }
+
     /// Lists what the cloud has of this plugin.
     pub(crate) async fn look_at_cloud(&self) -> Result<InCloud, Error> {
         let failed = || Error::cloud("listing what this plugin has in the cloud");
@@ -155,7 +178,11 @@ impl Plugin {
         let project = self.cloud.project_id().await.map_err(failed())?;
         let mut floating_ips: Vec<FloatingIp> = self.cloud.list(&[("project_id", &project)]).await.map_err(failed())?;
         floating_ips.retain(|f| mark::endpoint(&place, &f.description).is_some());
-        let mut networks: Vec<Network> = self.cloud.list(&[("project_id", &project)]).await.map_err(failed())?;
+        // By CNI none are made.
+        let mut networks: Vec<Network> = match self.front {
+            Front::Docker => self.cloud.list(&[("project_id", &project)]).await.map_err(failed())?,
+            Front::Cni => Vec::new(),
+        };
         networks.retain(|n| mark::network(&place, &n.description).is_some());
         let pools = self.stray_pools().await?;
         Ok(InCloud { ports, floating_ips, networks, pools })
@@ -338,7 +365,12 @@ impl Plugin {
             options: &endpoint.options,
         };
         let made = self.make_port(&wanted).await?;
-        *endpoint = Endpoint { link: endpoint.link.clone(), floating_ip: endpoint.floating_ip.clone(), ..made };
+        *endpoint = Endpoint {
+            link: endpoint.link.clone(),
+            floating_ip: endpoint.floating_ip.clone(),
+            attachment: endpoint.attachment.clone(),
+            ..made
+        };
         self.ledger.endpoints.put(key, endpoint)?;
         match endpoint.floating_ip.clone() {
             Some(id) => self.lead(&id, endpoint).await?,

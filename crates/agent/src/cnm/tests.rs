@@ -6,7 +6,7 @@ use super::pools::Wanted;
 use super::reconcile::{Suspects, View};
 use super::turns::Turns;
 use super::wiring::{Found, Wiring};
-use super::{Error, Plugin, plugin};
+use super::{Error, Front, Plugin, plugin};
 use crate::state::StateDir;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -15,14 +15,14 @@ use stackyard_fake::{Fake, Fault};
 use stackyard_openstack::{Cloud, CloudConfig, CloudEntry, Options, RetryPolicy};
 use stackyard_wire::binding::{self, Naming};
 use stackyard_wire::{Ovsdb, Remote, Switch};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// A host without a switch: links by name, with the port that each is for. What Neutron could not bind is
 /// refused by the real factory of drivers.
 #[derive(Clone, Default)]
-pub(super) struct Paper(pub(super) Arc<Mutex<BTreeMap<String, String>>>);
+pub(crate) struct Paper(pub(crate) Arc<Mutex<BTreeMap<String, String>>>);
 
 impl Paper {
     fn set(&self, endpoint: &Endpoint) -> Result<(), Error> {
@@ -53,6 +53,13 @@ impl Wiring for Paper {
         let all = self.0.lock().unwrap().clone();
         let found = all.into_iter().map(|(device, port)| Found { device, port: Some(port) }).collect();
         async { Ok(found) }.boxed()
+    }
+    fn links(&self) -> BoxFuture<'_, Result<HashSet<String>, Error>> {
+        let names = self.0.lock().unwrap().keys().cloned().collect();
+        async { Ok(names) }.boxed()
+    }
+    fn answers(&self) -> BoxFuture<'_, Result<(), Error>> {
+        async { Ok(()) }.boxed()
     }
     fn remove(&self, found: &Found) -> BoxFuture<'_, Result<(), Error>> {
         self.0.lock().unwrap().remove(&found.device);
@@ -173,7 +180,7 @@ impl Ground {
     }
 }
 
-async fn start(fake: &Fake, dir: &std::path::Path, paper: &Paper, host: &str) -> Plugin {
+pub(crate) async fn start(fake: &Fake, dir: &std::path::Path, paper: &Paper, host: &str) -> Plugin {
     let entry = CloudEntry {
         auth_url: fake.auth_url(),
         username: "u".into(),
@@ -187,6 +194,7 @@ async fn start(fake: &Fake, dir: &std::path::Path, paper: &Paper, host: &str) ->
     let retry = RetryPolicy { attempts: 2, first_wait: Duration::from_millis(1), ..RetryPolicy::default() };
     let cloud = Cloud::connect(config, Options { retry, ..Options::default() }).await.unwrap();
     Plugin {
+        front: Front::Docker,
         name: "stackyard".to_owned(),
         kuryr: false,
         tags: tokio::sync::OnceCell::new(),

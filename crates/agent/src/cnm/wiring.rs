@@ -5,6 +5,7 @@ use super::ledger::Endpoint;
 use futures_util::future::BoxFuture;
 use stackyard_wire::binding::{self, Naming, Plug};
 use stackyard_wire::{Switch, link};
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// Longest time for the local controller to wire a port.
@@ -25,6 +26,10 @@ pub(crate) trait Wiring: Send + Sync {
     fn unplug(&self, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>>;
     /// What there is of this plugin's on the host.
     fn plugged(&self) -> BoxFuture<'_, Result<Vec<Found>, Error>>;
+    /// Names of all links of the host.
+    fn links(&self) -> BoxFuture<'_, Result<HashSet<String>, Error>>;
+    /// Whether the switch's database answers.
+    fn answers(&self) -> BoxFuture<'_, Result<(), Error>>;
     /// Removes such a thing, of which nothing else is known any more.
     fn remove(&self, found: &Found) -> BoxFuture<'_, Result<(), Error>>;
 }
@@ -101,16 +106,28 @@ impl Wiring for Local {
             let mut found: Vec<Found> =
                 on_switch.into_iter().map(|p| Found { device: p.device, port: Some(p.port) }).collect();
             // Those that a killed plugin made and did not get onto the switch.
-            for link in link::list()?.into_iter().filter(|l| l.veth) {
+            let links = link::list()?;
+            for link in links.iter().filter(|l| l.veth) {
                 // By the container's end, if the host's could be somebody else's.
-                let host_end = naming.host_of(&link.name).or(naming.is_host_end(&link.name).then_some(link.name));
+                let own = || naming.is_host_end(&link.name).then(|| link.name.clone());
+                let host_end = naming.host_of(&link.name).or_else(own);
                 let Some(device) = host_end.filter(|d| found.iter().all(|f| f.device != *d)) else { continue };
-                if !switch.has(&device)? {
+                let noted = links.iter().find(|l| l.name == device).and_then(|l| l.alias.as_ref());
+                if noted.is_none_or(|alias| *alias == owner) && !switch.has(&device)? {
                     found.push(Found { device, port: None });
                 }
             }
             Ok(found)
         })
+    }
+
+    fn links(&self) -> BoxFuture<'_, Result<HashSet<String>, Error>> {
+        blocking("list this host's links".to_owned(), || Ok(link::list()?.into_iter().map(|l| l.name).collect()))
+    }
+
+    fn answers(&self) -> BoxFuture<'_, Result<(), Error>> {
+        let switch = self.switch.clone();
+        blocking("ask the switch".to_owned(), move || switch.host_name().map(drop))
     }
 
     fn remove(&self, found: &Found) -> BoxFuture<'_, Result<(), Error>> {

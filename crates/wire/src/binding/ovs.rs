@@ -28,7 +28,7 @@ impl Ovs {
 impl Driver for Ovs {
     fn plug(&self, plug: &Plug<'_>) -> Result<(), Error> {
         let datapath = self.switch.datapath(&self.bridge)?;
-        link::ensure_veth(&Veth { host: plug.host, container: plug.container, mtu: plug.mtu })?;
+        link::ensure_veth(&Veth { host: plug.host, container: plug.container, mtu: plug.mtu, owner: plug.owner })?;
         if datapath == Datapath::UserSpace {
             // Stays with the link when it moves into the container's namespace.
             disable_checksum_offload(plug.container)?;

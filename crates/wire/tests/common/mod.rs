@@ -1,5 +1,7 @@
 //! A network namespace of the test's own, with a real Open vSwitch in it.
 
+#![allow(dead_code, reason = "each file of tests uses a part of it")]
+
 use nix::sched::{CloneFlags, setns, unshare};
 use stackyard_wire::{Ovsdb, Remote, Switch};
 use std::fs::File;
@@ -108,7 +110,8 @@ impl Container {
         container
     }
 
-    fn namespace(&self) -> String {
+    /// A file of its network namespace.
+    pub fn namespace(&self) -> String {
         format!("/proc/{}/ns/net", self.0.0.id())
     }
 

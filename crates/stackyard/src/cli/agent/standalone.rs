@@ -2,6 +2,7 @@
 
 use super::super::yard::CloudArgs;
 use super::super::{Context, End};
+use stackyard_agent::cni;
 use stackyard_agent::cnm::{self, PLUGINS, PoolSize};
 use stackyard_wire::Remote;
 use std::path::PathBuf;
@@ -48,6 +49,10 @@ pub struct Args {
     /// Where Docker looks for plugins
     #[arg(long, value_name = "DIR", default_value = PLUGINS)]
     plugins: PathBuf,
+
+    /// Socket for CNI plugins [default: /run/stackyard/cni.sock; with another NAME cni-NAME.sock]
+    #[arg(long, value_name = "PATH")]
+    cni_socket: Option<PathBuf>,
 }
 
 /// A driver whose place it can take.
@@ -65,13 +70,15 @@ fn plugin_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Serves Docker until it is told to end.
+/// Serves Docker and CNI plugins until it is told to end.
 pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let cloud = args.cloud.connect(None, &context.printer.onlooker()).await?;
     let kuryr = args.compat == Some(Compat::Kuryr);
+    let name = args.name.unwrap_or_else(|| if kuryr { "kuryr" } else { "stackyard" }.to_owned());
     let options = cnm::Options {
-        name: args.name.unwrap_or_else(|| if kuryr { "kuryr" } else { "stackyard" }.to_owned()),
+        cni: args.cni_socket.unwrap_or_else(|| cni::socket(&name)),
+        name,
         kuryr,
         pool: args.pool,
         plugins: args.plugins,
