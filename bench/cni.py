@@ -51,6 +51,7 @@ def measure(root, binary, clouds, sdk, samples):
         bench.close()
         subprocess.run("ip netns list | grep -o '^sybench-[^ ]*' | xargs -rn1 ip netns del", shell=True)
         subprocess.run(["ip", "link", "del", "sybench0"], capture_output=True)
+        subprocess.run(["rm", "-f", f"/run/stackyard/cni-{NAME}.sock"])
 
 
 def rows(bench):
