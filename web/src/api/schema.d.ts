@@ -590,7 +590,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The manifest of a yard that was last applied */
+        /**
+         * The manifest of a yard that was last applied, as it was written
+         * @description It may have been kept with mistakes, so that nothing is said of its form.
+         */
         get: operations["yard_show"];
         /** Keeps the manifest of a yard, as the command line does when it has brought it up; nothing is done */
         put: operations["yard_put"];
@@ -4029,7 +4032,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/yaml": string;
+                    "application/yaml": unknown;
                 };
             };
             "4XX": {

@@ -16,5 +16,5 @@ export function Gate({ children }: { children: ReactNode }) {
   if (out && ways.data) return <SignIn clouds={ways.data.clouds} />;
   const failed = query.error ? query : ways;
   if (failed.error) return <div className="signin"><Problem error={failed.error} retry={() => void failed.refetch()} /></div>;
-  return <div className="center" role="status"><Loader size="sm" aria-label={t("loading")} /></div>;
+  return <div className="center" role="status"><Loader size="sm" role="img" aria-label={t("loading")} /></div>;
 }

@@ -44,5 +44,5 @@ export function Loaded<T>({ query, children }: { query: UseQueryResult<T>; child
   const { t } = useTexts();
   if (query.data !== undefined) return children(query.data);
   if (query.error) return <Problem error={query.error} retry={() => void query.refetch()} />;
-  return <div className="empty" role="status"><Loader size="xs" aria-label={t("loading")} /></div>;
+  return <div className="empty" role="status"><Loader size="xs" role="img" aria-label={t("loading")} /></div>;
 }

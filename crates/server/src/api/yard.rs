@@ -159,9 +159,11 @@ async fn yard_list(
     Ok(page.cut(views, |v| v.name.clone()))
 }
 
-/// The manifest of a yard that was last applied
+/// The manifest of a yard that was last applied, as it was written
+///
+/// It may have been kept with mistakes, so that nothing is said of its form.
 #[utoipa::path(get, path = "/api/v1/yards/{yard}", tag = "yard", security(("token" = [])),
-    responses((status = 200, body = String, content_type = "application/yaml",
+    responses((status = 200, body = serde_json::Value, content_type = "application/yaml",
         headers(("ETag" = String, description = "revision"))), (status = "4XX", body = Problem)))]
 async fn yard_show(_: Viewer, State(app): State<App>, Path(yard): Path<String>) -> Result<Response, Problem> {
     let Some(found) = app.store().yard(&yard).await? else {
