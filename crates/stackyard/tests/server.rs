@@ -173,7 +173,12 @@ fn killed_in_the_middle_of_writes_it_keeps_what_it_said() {
         assert_eq!(tokens.as_array().unwrap().len(), usize::try_from(round).unwrap() + 1);
         let socket = home.0.path().join("server/socket");
         let list = Command::new("curl")
-            .args(["-fsS", "--unix-socket", socket.to_str().unwrap(), "http://stackyard/api/v1/yards/shop/secrets"])
+            .args([
+                "-fsS",
+                "--unix-socket",
+                socket.to_str().unwrap(),
+                "http://stackyard/api/v1/yards/shop/secrets?limit=1000",
+            ])
             .output()
             .unwrap();
         let secrets: Value = serde_json::from_slice(&list.stdout).unwrap();

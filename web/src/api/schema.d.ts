@@ -1706,6 +1706,8 @@ export interface components {
         };
         /** @description A manifest with its text. */
         ManifestText: {
+            /** @description Stands for the text and the files' contents: SHA-256, hexadecimal. */
+            digest: string;
             /** @description Paths of the files that came with it. What is in them is not told, since it may be secret. */
             files: string[];
             /** @description When (RFC 3339). */

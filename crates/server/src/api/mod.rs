@@ -54,7 +54,7 @@ pub use ssh::{PoolKey, SshDisk, SshEvent, SshJoin};
 pub use stack::{StackChange, StackDeploy, StackScale, StackVersion, StackView};
 pub use stack_stream::{ExecInput, ExecOutput, StackLine};
 pub use token::{MintedToken, NewToken, TokenView};
-pub use yard::{ManifestText, ManifestView, YardView};
+pub use yard::{ManifestText, ManifestView, YardView, manifest_digest};
 pub use yard_plan::{ManifestChecked, YardPlan, YardWish};
 pub use yard_run::{RunCounts, RunDetail, RunEvent, RunView};
 pub use yard_status::{QuotaUse, YardState, YardStatus};

@@ -14,6 +14,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use stackyard_catalog::manifest;
 use stackyard_store::{Manifest, ManifestName, Store, Yard};
 use std::collections::BTreeMap;
@@ -62,6 +63,19 @@ pub struct ManifestText {
     pub manifest: String,
     /// Paths of the files that came with it. What is in them is not told, since it may be secret.
     pub files: Vec<String>,
+    /// Stands for the text and the files' contents: SHA-256, hexadecimal.
+    pub digest: String,
+}
+
+/// What [`ManifestText::digest`] says of a manifest and its files.
+pub fn manifest_digest(text: &str, files: &BTreeMap<String, String>) -> String {
+    let mut hash = Sha256::new();
+    for part in [text].into_iter().chain(files.iter().flat_map(|(path, text)| [path.as_str(), text])) {
+        // Lengths, so that no two others make the same.
+        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Which yards.
@@ -203,7 +217,9 @@ async fn manifest_show(
         // It may be of another project's yard that had the name before.
         Some(Manifest { name, text, files }) if reach.has_manifest(&text).await? => {
             let ManifestView { revision, who, kept } = name.into();
-            Ok(Json(ManifestText { revision, who, kept, manifest: text, files: files.into_keys().collect() }))
+            let digest = manifest_digest(&text, &files);
+            let files = files.into_keys().collect();
+            Ok(Json(ManifestText { revision, who, kept, manifest: text, files, digest }))
         }
         _ => Err(Problem::not_found(format!("yard {yard} has no manifest of revision {revision}"))),
     }

@@ -2,7 +2,7 @@
 
 use super::{Client, ClientError, segment};
 use crate::Graph;
-use crate::api::{SecretValue, SecretView, YardView, YardWish};
+use crate::api::{ManifestText, SecretValue, SecretView, YardView, YardWish};
 use reqwest::Method;
 use reqwest::header::{IF_MATCH, IF_NONE_MATCH};
 use std::collections::BTreeMap;
@@ -27,6 +27,15 @@ impl Client {
         let tag = response.headers().get("etag").and_then(|t| t.to_str().ok()?.trim_matches('"').parse().ok());
         let strange = |source| ClientError::Strange { doing: doing.clone(), server: self.shown().to_owned(), source };
         Ok((response.text().await.map_err(strange)?, tag.unwrap_or_default()))
+    }
+
+    /// A manifest that a yard has or had, by its revision.
+    ///
+    /// # Errors
+    /// [`ClientError`]; its status is 404 if there is none.
+    pub async fn manifest(&self, yard: &str, revision: i64) -> Result<ManifestText, ClientError> {
+        let path = format!("/api/v1/yards/{}/manifests/{revision}", segment(yard));
+        self.get(&path, &format!("asking for a manifest of yard {yard}")).await
     }
 
     /// A yard as it is: what its cloud has, what its hosts run.

@@ -7,6 +7,7 @@ use serde_json::json;
 use stackyard_catalog::manifest::{Yard, companions};
 use stackyard_core::stack::rollout::Status;
 use stackyard_core::yard::plan::Action;
+use stackyard_server::api::manifest_digest;
 use stackyard_server::client::{Client, ClientError};
 use stackyard_server::{Bringing, Choices, YardStacks};
 use std::collections::BTreeMap;
@@ -79,8 +80,20 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
 /// not need it.
 async fn note(yard: &Yard, path: &Path, service: Option<&Client>, context: &Context) {
     let Some(service) = service else { return };
-    let files = companions(yard, path);
-    match service.keep_yard_with(&yard.intended.yard, &yard.text, files, None).await.map(drop) {
+    let (name, files) = (&yard.intended.yard, companions(yard, path));
+    let kept = async {
+        match service.yard(name).await {
+            Ok((text, revision)) if text == yard.text => {
+                if service.manifest(name, revision).await?.digest == manifest_digest(&text, &files) {
+                    return Ok(());
+                }
+            }
+            Err(error) if error.status() != Some(404) => return Err(error),
+            _ => {}
+        }
+        service.keep_yard_with(name, &yard.text, files, None).await.map(drop)
+    };
+    match kept.await {
         // A socket that a stopped server left behind.
         Ok(()) | Err(ClientError::Unreachable { .. }) => {}
         Err(error) => context.printer.say(format!("note: the server's history lacks this manifest: {error}")),
