@@ -168,6 +168,19 @@ pub(crate) struct Scene {
     pub processes: Vec<processes::Process>,
 }
 
+impl Scene {
+    async fn look(input: &Input) -> Self {
+        let (input, machine) = (input.clone(), input.machine.clone());
+        // Neither needs the other.
+        let (engine, processes) =
+            tokio::join!(docker::look(&input), tokio::task::spawn_blocking(move || processes::list(&machine)));
+        Self { input, engine, processes: processes.unwrap_or_default() }
+    }
+}
+
+/// How long a container takes to be wholly gone, or to be seen, after whoever brought the cloud up was killed.
+const MOMENT: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// The checks of one theme.
 type Theme = fn(&Scene) -> Vec<Check>;
 
@@ -177,13 +190,7 @@ type Theme = fn(&Scene) -> Vec<Check>;
 /// the machine booted. Troubles of a check end up in its row, so this cannot fail.
 pub async fn run(input: &Input) -> Report {
     let begun = std::time::Instant::now();
-    let input = input.clone();
-    let machine = input.machine.clone();
-    // Neither needs the other.
-    let (engine, processes) =
-        tokio::join!(docker::look(&input), tokio::task::spawn_blocking(move || processes::list(&machine)));
-    let scene = Arc::new(Scene { input, engine, processes: processes.unwrap_or_default() });
-
+    let scene = Arc::new(Scene::look(input).await);
     let guest = host::guest(&scene.input, &scene.engine);
     let themes: [(&'static str, Theme); 15] = [
         ("cpu", cpu::checks),
@@ -219,6 +226,17 @@ pub async fn run(input: &Input) -> Report {
         }));
         if theme == "cpu" {
             rows.push(guest.clone());
+        }
+    }
+    // What ended or began between the looks at engine, processes and ports seems to be nobody's.
+    if rows.iter().any(|c| c.id == ports::FREE && c.result == Outcome::Fail) {
+        tokio::time::sleep(MOMENT).await;
+        let scene = Scene::look(input).await;
+        let again = tokio::task::spawn_blocking(move || ports::checks(&scene)).await.unwrap_or_default();
+        for check in again {
+            if let Some(row) = rows.iter_mut().find(|row| row.id == check.id) {
+                *row = check;
+            }
         }
     }
     Report {

@@ -73,6 +73,9 @@ fn owners(machine: &Machine, inodes: &[u64]) -> HashMap<u64, u32> {
     found
 }
 
+/// The id of the check that all ports are free.
+pub(super) const FREE: &str = "ports.free";
+
 pub(super) fn checks(scene: &Scene) -> Vec<Check> {
     let mut checks = vec![free(scene)];
     checks.extend(ephemeral(scene));
@@ -80,7 +83,7 @@ pub(super) fn checks(scene: &Scene) -> Vec<Check> {
 }
 
 fn free(scene: &Scene) -> Check {
-    let (id, title) = ("ports.free", "Ports");
+    let (id, title) = (FREE, "Ports");
     let input = &scene.input;
     if input.ports.is_empty() {
         return Check::info(id, title, "the package names none").means("not checked");

@@ -82,14 +82,15 @@ async fn note(yard: &Yard, path: &Path, service: Option<&Client>, context: &Cont
     let Some(service) = service else { return };
     let (name, files) = (&yard.intended.yard, companions(yard, path));
     let kept = async {
-        match service.yard(name).await {
+        let known = match service.yard(name).await {
             Ok((text, revision)) if text == yard.text => {
-                if service.manifest(name, revision).await?.digest == manifest_digest(&text, &files) {
-                    return Ok(());
-                }
+                service.manifest(name, revision).await?.digest == manifest_digest(&text, &files)
             }
             Err(error) if error.status() != Some(404) => return Err(error),
-            _ => {}
+            _ => false,
+        };
+        if known {
+            return Ok(());
         }
         service.keep_yard_with(name, &yard.text, files, None).await.map(drop)
     };
