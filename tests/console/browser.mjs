@@ -101,6 +101,12 @@ export async function ready(page, name) {
   if (shows) await page.locator(shows).first().waitFor();
 }
 
+/** Goes to a page and waits for it. */
+export async function open(page, path) {
+  await page.goto(url + path);
+  await ready(page, path.endsWith("/picture") ? "picture" : path.endsWith("/network") ? "ports" : "");
+}
+
 /** Paths of all pages, with ids of things that are there. */
 export async function paths() {
   const hosts = JSON.parse(await stackyard("--json", "host", "list"));

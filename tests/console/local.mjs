@@ -1,15 +1,12 @@
 // The console on the yard of `make quickstart`, on a real cloud; see tests/cloud/quickstart.
 import assert from "node:assert/strict";
 import { afterFailure, check, ended, findings, within } from "./checks.mjs";
-import { browser, complaints, context, ready, signIn, url } from "./browser.mjs";
+import { browser, complaints, context, open, signIn, url } from "./browser.mjs";
 
 const chromium = await browser();
 const page = await (await context(chromium)).newPage();
 afterFailure(() => page.goto(`${url}/`));
-const go = async (path) => {
-  await page.goto(url + path);
-  await ready(page, path.endsWith("/picture") ? "picture" : "");
-};
+const go = (path) => open(page, path);
 const drawn = (name) => page.getByRole("group", { name });
 
 await check("the overview: the yard works", async () => {

@@ -3,17 +3,14 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import assert from "node:assert/strict";
 import { afterFailure, check, ended, findings, within } from "./checks.mjs";
-import { admin, api, browser, complaints, context, machine, paths, ready, signIn, sleep, stackyard, url, work, write, yard } from "./browser.mjs";
+import { admin, api, browser, complaints, context, machine, open, paths, ready, signIn, sleep, stackyard, url, work, write, yard } from "./browser.mjs";
 
 const chromium = await browser();
 const here = await context(chromium);
 let page = await here.newPage();
 // What is open would be in the way of all that follows.
 afterFailure(() => page.goto(`${url}/`));
-const go = async (path) => {
-  await page.goto(url + path);
-  await ready(page, path.endsWith("/picture") ? "picture" : path.endsWith("/network") ? "ports" : "");
-};
+const go = (path) => open(page, path);
 const text = (locator) => locator.innerText();
 const row = (name) => page.locator("tbody tr", { hasText: name }).first();
 const replicas = (service) => page.getByLabel(`Containers of ${service}`);
