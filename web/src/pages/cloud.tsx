@@ -6,13 +6,13 @@ import { useState } from "react";
 import { api, get, type Schemas } from "../api/client";
 import { CLOUD_VIEWS, checkState, serviceState, type CloudView, type LocalService } from "../api/local";
 import { local, localRuns, localServices, useMay } from "../api/queries";
-import { runState } from "../api/run";
 import { bytes, shell } from "../format";
 import { useTexts } from "../i18n";
 import { CommandLine } from "../parts/command";
 import { Confirm, type Question } from "../parts/confirm";
 import { LogView } from "../parts/logs";
 import { Loaded } from "../parts/problem";
+import { RunTable } from "../parts/run";
 import { StateMark } from "../parts/state";
 import { Ago } from "../parts/time";
 import { Missing } from "./missing";
@@ -248,26 +248,7 @@ function Runs() {
       <h2>{t("cloud.view.runs")}</h2>
       <Loaded query={query}>
         {(all) => all.length === 0 ? <p className="empty">{t("cloud.noRuns")}</p> : (
-          <table className="rows cards">
-            <thead>
-              <tr>
-                <th scope="col">{t("access.at")}</th>
-                <th scope="col">{t("access.what")}</th>
-                <th scope="col">{t("access.who")}</th>
-                <th scope="col">{t("access.result")}</th>
-              </tr>
-            </thead>
-            <tbody>
-              {all.map((run) => (
-                <tr key={run.id}>
-                  <td data-label={t("access.at")}><Ago at={run.began} /></td>
-                  <td data-label={t("access.what")}><Link to="/cloud/runs/$run" params={{ run: run.id }}>{t(`cloud.kind.${kind(run)}`)}</Link></td>
-                  <td data-label={t("access.who")}>{run.who}</td>
-                  <td data-label={t("access.result")}><StateMark state={runState(run)} text={t(`run.state.${run.state}`)} /></td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+          <RunTable runs={all} what={(run) => <Link to="/cloud/runs/$run" params={{ run: run.id }}>{t(`cloud.kind.${kind(run)}`)}</Link>} />
         )}
       </Loaded>
     </section>

@@ -6,7 +6,6 @@ import { useState } from "react";
 import type { Schemas } from "../api/client";
 import type { State } from "../api/health";
 import { manifests, runs, useMay, yards, yardStatus } from "../api/queries";
-import { runState } from "../api/run";
 import { shell } from "../format";
 import { useTexts } from "../i18n";
 import { CommandLine } from "../parts/command";
@@ -14,6 +13,7 @@ import { noun } from "../parts/plan";
 import { Loaded } from "../parts/problem";
 import { Quotas } from "../parts/quotas";
 import { RemoveYard } from "../parts/remove-yard";
+import { RunTable } from "../parts/run";
 import { StateMark } from "../parts/state";
 import { Ago } from "../parts/time";
 import { Missing } from "./missing";
@@ -154,29 +154,11 @@ function History({ yard, revision, may }: { yard: string; revision: number | nul
         <h2>{t("yard.runs")}</h2>
         <Loaded query={done}>
           {(all) => all.length === 0 ? <p className="empty">{t("yard.noRuns")}</p> : (
-            <table className="rows cards">
-              <thead>
-                <tr>
-                  <th scope="col">{t("access.at")}</th>
-                  <th scope="col">{t("access.what")}</th>
-                  <th scope="col">{t("access.who")}</th>
-                  <th scope="col">{t("access.result")}</th>
-                </tr>
-              </thead>
-              <tbody>
-                {all.map((run) => (
-                  <tr key={run.id}>
-                    <td data-label={t("access.at")}><Ago at={run.began} /></td>
-                    <td data-label={t("access.what")}><Link to="/yards/$yard/runs/$run" params={{ yard, run: run.id }}>{t(`run.kind.${run.kind}`)}</Link></td>
-                    <td data-label={t("access.who")}>{run.who}</td>
-                    <td data-label={t("access.result")}>
-                      <StateMark state={runState(run)} text={t(`run.state.${run.state}`)} />
-                      {run.error && <div className="why">{run.error.split("\n")[0]}</div>}
-                    </td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
+            <RunTable
+              runs={all}
+              what={(run) => <Link to="/yards/$yard/runs/$run" params={{ yard, run: run.id }}>{t(`run.kind.${run.kind}`)}</Link>}
+              why={(run) => run.error && <div className="why">{run.error.split("\n")[0]}</div>}
+            />
           )}
         </Loaded>
       </section>

@@ -1,15 +1,43 @@
 /** A run as it goes: its steps, what failed, what was said. */
-import { stepState, type Followed, type RunState, type RunStep } from "../api/run";
+import type { ReactNode } from "react";
+import { runState, stepState, type Followed, type RunState, type RunStep } from "../api/run";
 import { bytes, countdown } from "../format";
 import { useTexts } from "../i18n";
 import { StateMark } from "./state";
-import { useNow } from "./time";
+import { Ago, useNow } from "./time";
 
 /** How long a run goes on already. */
 export function Elapsed({ run }: { run: RunState }) {
   const now = useNow(1000);
   const { t } = useTexts();
   return <span className="quiet">{t("run.elapsed", { time: countdown(now - Date.parse(run.began)) })}</span>;
+}
+
+/** Runs that were and are: `what` each does, with a link to it; `why` it did not end well. */
+export function RunTable<R extends RunState>({ runs, what, why }: { runs: R[]; what: (run: R) => ReactNode; why?: (run: R) => ReactNode }) {
+  const { t } = useTexts();
+  return (
+    <table className="rows cards">
+      <thead>
+        <tr>
+          <th scope="col">{t("access.at")}</th>
+          <th scope="col">{t("access.what")}</th>
+          <th scope="col">{t("access.who")}</th>
+          <th scope="col">{t("access.result")}</th>
+        </tr>
+      </thead>
+      <tbody>
+        {runs.map((run) => (
+          <tr key={run.id}>
+            <td data-label={t("access.at")}><Ago at={run.began} /></td>
+            <td data-label={t("access.what")}>{what(run)}</td>
+            <td data-label={t("access.who")}>{run.who}</td>
+            <td data-label={t("access.result")}><StateMark state={runState(run)} text={t(`run.state.${run.state}`)} />{why?.(run)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
 }
 
 /** The steps of a run: what failed comes first. */
