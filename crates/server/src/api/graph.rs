@@ -1,8 +1,9 @@
 //! A yard as it is.
 
 use super::host::HostView;
+use super::tag::digest;
 use super::{App, Path, Problem, host, manifest_of, stack, time};
-use crate::auth::{Viewer, hex};
+use crate::auth::Viewer;
 use crate::graph::{Graph, GraphCloud, Sight};
 use crate::looks::Sighting;
 use axum::Json;
@@ -10,7 +11,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use stackyard_catalog::manifest::outline;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -62,7 +62,7 @@ pub(super) fn tagged<T: Serialize>(
     looked: Option<i64>,
     stamp: impl FnOnce(&mut T) -> Option<&mut GraphCloud>,
 ) -> Response {
-    let tag = format!("W/\"{}\"", digest(&body));
+    let tag = format!("W/\"{}\"", digest(&body, 16));
     let known = headers.get(header::IF_NONE_MATCH).and_then(|t| t.to_str().ok());
     if known.is_some_and(|known| known.split(',').any(|one| one.trim() == tag)) {
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response();
@@ -91,12 +91,6 @@ async fn yard_graph(
 ) -> Result<Response, Problem> {
     let Looked { graph, sighting, .. } = look(&app, &yard).await?;
     Ok(tagged(&headers, graph, sighting.looked, |graph| graph.cloud.as_mut()))
-}
-
-fn digest(body: &impl Serialize) -> String {
-    // Maps of texts: they always have a JSON form.
-    let text = serde_json::to_vec(body).unwrap_or_default();
-    hex(&Sha256::digest(&text)[..16])
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {

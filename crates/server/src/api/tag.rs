@@ -15,9 +15,7 @@ pub(super) struct Tag(String);
 impl Tag {
     /// The tag of what this says.
     pub fn of(what: &impl Serialize) -> Self {
-        // Texts, numbers and maps of texts: they always have a JSON form.
-        let text = serde_json::to_vec(what).unwrap_or_default();
-        Self(format!("\"{}\"", hex(&Sha256::digest(&text)[..8])))
+        Self(format!("\"{}\"", digest(what, 8)))
     }
 
     /// The tag of a revision.
@@ -29,6 +27,13 @@ impl Tag {
     pub fn header(self) -> [(HeaderName, String); 1] {
         [(ETAG, self.0)]
     }
+}
+
+/// So many bytes of a SHA-256 of what this says, hexadecimal.
+pub(super) fn digest(what: &impl Serialize, bytes: usize) -> String {
+    // Texts, numbers and maps of texts: they always have a JSON form.
+    let text = serde_json::to_vec(what).unwrap_or_default();
+    hex(&Sha256::digest(&text)[..bytes])
 }
 
 /// What a caller says of the thing that is to be changed.

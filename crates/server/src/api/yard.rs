@@ -6,7 +6,7 @@ use super::tag::Tag;
 use super::yard_plan::{Wished, YardWish, check_files};
 use super::yard_run::{RunDetail, RunView};
 use super::{App, Changes, Path, Problem, Query, now, time};
-use crate::auth::{Operator, Reach, Viewer, Whose};
+use crate::auth::{Operator, Reach, Viewer, Whose, hex};
 use crate::record::Records;
 use crate::runs::FILE;
 use axum::Json;
@@ -75,7 +75,7 @@ pub fn manifest_digest(text: &str, files: &BTreeMap<String, String>) -> String {
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
         hash.update(part);
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize())
 }
 
 /// Which yards.
