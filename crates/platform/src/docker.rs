@@ -1,6 +1,8 @@
 //! The connection to a Docker Engine.
 
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::RwLock;
 
 /// What the engine, or the way to it, says when a request fails.
 pub use bollard::errors::Error as EngineError;
@@ -18,6 +20,8 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 pub struct Docker {
     api: bollard::Docker,
     host: String,
+    /// Read by what goes on even when nobody waits for it any more.
+    under_way: Arc<RwLock<()>>,
 }
 
 /// No engine could be talked to.
@@ -45,7 +49,7 @@ impl Docker {
         let failed = |source| ConnectError { host: host.to_owned(), source };
         let api = bollard::Docker::connect_with_host(host).map_err(failed)?.with_timeout(TIMEOUT);
         let api = api.negotiate_version().await.map_err(failed)?;
-        Ok(Self { api, host: host.to_owned() })
+        Ok(Self { api, host: host.to_owned(), under_way: Arc::default() })
     }
 
     /// The engine's API.
@@ -56,6 +60,27 @@ impl Docker {
     /// The engine's API for one request that may take up to `limit` to answer.
     pub fn patient(&self, limit: Duration) -> bollard::Docker {
         self.api.clone().with_timeout(limit)
+    }
+
+    /// Does `work` to its end, also when the caller is dropped: the engine does what it was told even when
+    /// nobody hears its answer, so until then nobody can say what is there.
+    pub(crate) async fn finish<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+        let going = self.under_way.clone().read_owned().await;
+        let done = tokio::spawn(async move {
+            let done = work.await;
+            drop(going);
+            done
+        });
+        match done.await {
+            Ok(done) => done,
+            Err(e) => std::panic::resume_unwind(e.into_panic()),
+        }
+    }
+
+    /// Waits until containers that were being started, stopped or removed by a caller that was dropped
+    /// are: what is seen of them then is what stays.
+    pub async fn at_rest(&self) {
+        drop(self.under_way.write().await);
     }
 
     /// Address of the engine, as given.

@@ -237,3 +237,22 @@ async fn what_starts_in_parallel_takes_the_time_of_the_longest() {
     assert!(begun.elapsed() < Duration::from_secs(10), "waiting holds no place: {:?}", begun.elapsed());
     yard.end().await;
 }
+
+#[tokio::test]
+async fn what_the_engine_was_told_before_a_run_was_dropped_is_done_once_it_is_at_rest() {
+    let mut yard = Yard::new("dropped").await;
+    let mut stubborn = sh("trap '' TERM; while :; do sleep 0.2; done");
+    stubborn.stop_grace_period = Some(Duration::from_secs(3));
+    yard.add("stubborn", stubborn);
+    yard.up().await;
+    yard.service("stubborn").environment.insert("VERSION".into(), "2".into());
+    let dropped = tokio::time::timeout(Duration::from_secs(1), yard.try_up()).await;
+    assert!(dropped.is_err(), "it was still being stopped");
+    assert_eq!(container_state(&yard, "stubborn").await, "running");
+    yard.engine.docker().at_rest().await;
+    assert_eq!(container_state(&yard, "stubborn").await, "exited");
+    yard.up().await;
+    assert_eq!(yard.sh("stubborn", "echo $VERSION").await, "2");
+    yard.engine.docker().at_rest().await;
+    yard.end().await;
+}

@@ -165,11 +165,15 @@ impl Engine {
     /// Makes a container on all of its networks.
     async fn create(&self, making: &Making<'_>, name: &str) -> Result<Made, Error> {
         let body = making.body()?;
-        let options = || Some(CreateContainerOptionsBuilder::new().name(name).build());
+        let options = CreateContainerOptionsBuilder::new().name(name).build();
         let failed = || Error::engine(format!("create container {name}"));
         // Filling a new volume from the image may take its time.
         let api = self.docker.patient(MARGIN * 5);
-        let made = match api.create_container(options(), body.clone()).await {
+        let create = |body| {
+            let (api, options) = (api.clone(), options.clone());
+            self.docker.finish(async move { api.create_container(Some(options), body).await })
+        };
+        let made = match create(body.clone()).await {
             Err(e) if status(&e) == Some(409) => {
                 let Ok(there) = self.api().inspect_container(name, None).await else { return Err(failed()(e)) };
                 if observe::label(&there, labels::STACK) != Some(&making.stack.name) {
@@ -180,7 +184,7 @@ impl Engine {
                 }
                 // A killed run's request came through after we looked.
                 self.remove_container(name).await?;
-                api.create_container(options(), body).await
+                create(body).await
             }
             other => other,
         };
@@ -200,11 +204,9 @@ impl Engine {
         if inspected.state.and_then(|s| s.paused) == Some(true) {
             return self.api().unpause_container(id).await.map_err(Error::engine(format!("unpause container {name}")));
         }
-        self.docker
-            .patient(MARGIN * 5)
-            .start_container(id, None)
-            .await
-            .map_err(Error::engine(format!("start container {name}")))
+        let (api, container) = (self.docker.patient(MARGIN * 5), id.to_owned());
+        let started = self.docker.finish(async move { api.start_container(&container, None).await }).await;
+        started.map_err(Error::engine(format!("start container {name}")))
     }
 
     /// Stops a container with its own signal and grace period; one that is gone or stopped is no error.
@@ -226,7 +228,8 @@ impl Engine {
         let grace = grace.map_or(GRACE, Duration::from_secs);
         let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
         let options = StopContainerOptionsBuilder::new().t(seconds).build();
-        match self.docker.patient(grace + MARGIN).stop_container(id, Some(options)).await {
+        let (api, container) = (self.docker.patient(grace + MARGIN), id.to_owned());
+        match self.docker.finish(async move { api.stop_container(&container, Some(options)).await }).await {
             Err(e) if is_not_found(&e) => Ok(()),
             other => other.map_err(Error::engine(format!("stop container {name}"))),
         }
@@ -235,18 +238,22 @@ impl Engine {
     /// Stops and removes a container and its anonymous volumes; one that is gone is no error.
     pub(super) async fn remove_container(&self, id: &str) -> Result<(), Error> {
         self.stop_container(id).await?;
-        let options = || Some(RemoveContainerOptionsBuilder::new().force(true).v(true).build());
-        let api = self.docker.patient(MARGIN);
-        for _ in 0..100 {
-            match api.remove_container(id, options()).await {
-                Ok(()) => return Ok(()),
-                Err(e) if is_not_found(&e) => return Ok(()),
-                // Its removal is under way already, begun by a killed run perhaps.
-                Err(e) if status(&e) == Some(409) => tokio::time::sleep(Duration::from_millis(200)).await,
-                Err(e) => return Err(Error::engine(format!("remove container {id}"))(e)),
+        let (api, container) = (self.docker.patient(MARGIN), id.to_owned());
+        let removed = self.docker.finish(async move {
+            let options = || Some(RemoveContainerOptionsBuilder::new().force(true).v(true).build());
+            for _ in 0..100 {
+                match api.remove_container(&container, options()).await {
+                    // Its removal is under way already, begun by a killed run perhaps.
+                    Err(e) if status(&e) == Some(409) => tokio::time::sleep(Duration::from_millis(200)).await,
+                    other => return other,
+                }
             }
+            api.remove_container(&container, options()).await
+        });
+        match removed.await {
+            Err(e) if is_not_found(&e) => Ok(()),
+            other => other.map_err(Error::engine(format!("remove container {id}"))),
         }
-        api.remove_container(id, options()).await.map_err(Error::engine(format!("remove container {id}")))
     }
 
     async fn create_network(&self, stack: &str, network: &Network) -> Result<(), Error> {

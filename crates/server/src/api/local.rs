@@ -420,7 +420,7 @@ async fn local_run_show(
 
 /// Cancels a run of the cloud: it stops where it is
 ///
-/// What was made stays; the next run goes on from there.
+/// What was made stays; the next run goes on from there. The run ends when the engine has done what it was told.
 #[utoipa::path(post, path = "/api/v1/local/runs/{run}/cancel", tag = "local", security(("token" = [])),
     responses((status = 202, description = "it is told to stop"), (status = "4XX", body = Problem)))]
 async fn local_run_cancel(

@@ -11,7 +11,8 @@
 //! What is done are the functions of the crate `cloud`, as on the command line, under the lock of the same
 //! state directory: `stackyard cloud up` there and a run here never meet. A run is kept in the store as
 //! those of yards are, under a name that no yard can have ([`KEY`]); it outlives the browser that began it,
-//! and to cancel it is to drop what is under way, so that the next one goes on.
+//! and to cancel it is to drop what is under way, so that the next one goes on. It ends when the engine has
+//! done what it was told, so that a plan made then is one that can be said yes to.
 
 mod sight;
 
@@ -384,30 +385,40 @@ impl Claim {
             };
             let doing = format!("stackyard server, `{}` for {}", wish.word(), self.going.row().who);
             let lock = local.home().lock(&doing).map_err(|e| refused(&e.into()))?;
+            let docker = Docker::connect().await.map_err(|e| Problem::conflict(chain(&e)))?;
             self.going.begin(store, None).await?;
-            Ok::<_, Problem>((local, input, lock))
+            Ok::<_, Problem>((local, input, docker, lock))
         };
-        let (local, input, _lock) = match begun.await {
+        let (local, input, docker, _lock) = match begun.await {
             Ok(begun) => begun,
             Err(problem) => return drop(told.send(Err(problem))),
         };
         self.cloud.changed();
         told.send(Ok(self.going.run())).ok();
         let work = async {
-            match self.carry_out(&wish, &local, input.as_ref()).await {
+            match self.carry_out(&wish, &local, &docker, input.as_ref()).await {
                 Ok(()) => Ended::Well,
                 Err(why) => Ended::Badly(why, Vec::new()),
             }
         };
         let ended = self.going.follow(store, work).await;
+        // A server that stops has no time for it.
+        if !matches!(ended, Ended::Interrupted) {
+            docker.at_rest().await;
+        }
         self.going.end(store, ended).await;
     }
 
-    async fn carry_out(&self, wish: &Wish, local: &Local, input: Option<&Input>) -> Result<(), String> {
+    async fn carry_out(
+        &self,
+        wish: &Wish,
+        local: &Local,
+        docker: &Docker,
+        input: Option<&Input>,
+    ) -> Result<(), String> {
         let ear = Ear(self.going.clone());
-        let docker = Docker::connect().await.map_err(|e| chain(&e))?;
         let (given, force, yes) = match wish {
-            Wish::Down { purge } => return down::run(local, &docker, *purge, &ear).await.map_err(|e| chain(&e)),
+            Wish::Down { purge } => return down::run(local, docker, *purge, &ear).await.map_err(|e| chain(&e)),
             Wish::Plan { given, force } => (given, *force, None),
             Wish::Up { given, force, plan } => (given, *force, Some(plan)),
         };
@@ -418,7 +429,7 @@ impl Claim {
             return Err("preflight found what stands in the way; nothing was done".to_owned());
         }
         let recipes = assets::recipes().map_err(|e| chain(&e))?;
-        let prepared = up::prepare(local, &docker, &recipes, given, input, &ear).await.map_err(|e| chain(&e))?;
+        let prepared = up::prepare(local, docker, &recipes, given, input, &ear).await.map_err(|e| chain(&e))?;
         outlook.warnings = prepared.intended.rendered.warnings.iter().map(ToString::to_string).collect();
         let plan = Steps::of(&prepared);
         let (digest, expected) = (plan.digest.clone(), plan.steps.clone());
@@ -430,7 +441,7 @@ impl Claim {
         }
         self.going.progress().expect_steps(expected.into_iter().map(|s| (s.step, s.action)));
         prepared.carry_out(&ear).await.map_err(|e| chain(&e))?;
-        ready::run(local, &prepared.intended, &docker, &recipes.tiny, &ear).await.map_err(|e| chain(&e))
+        ready::run(local, &prepared.intended, docker, &recipes.tiny, &ear).await.map_err(|e| chain(&e))
     }
 
     /// Looks at the machine; what is wrong with it is kept with the run.
