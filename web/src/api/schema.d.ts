@@ -347,7 +347,7 @@ export interface paths {
         put?: never;
         /**
          * Cancels a run of the cloud: it stops where it is
-         * @description What was made stays; the next run goes on from there.
+         * @description What was made stays; the next run goes on from there. The run ends when the engine has done what it was told.
          */
         post: operations["local_run_cancel"];
         delete?: never;
