@@ -28,7 +28,9 @@ function Form({ close }: { close: () => void }) {
   const known = groupByYard((y.data ?? []).map((one) => one.name), h.data ?? [], s.data ?? []).map((one) => one.name);
   const pools = [...new Set((h.data ?? []).map((host) => host.pool).filter((pool) => pool !== ""))];
   const [chosen, setYard] = useState<string | null>(null);
-  const yard = chosen ?? (known.length === 1 ? (known[0] ?? "") : "");
+  // The only one, once it is known that it is: what stands in the field does not change by itself after that.
+  const all = h.isSuccess && s.isSuccess && y.isSuccess;
+  const yard = chosen ?? (all && known.length === 1 ? (known[0] ?? "") : "");
   const [pool, setPool] = useState("");
   const [name, setName] = useState("");
   const make = useMutation({
