@@ -22,7 +22,10 @@ impl Plugin {
             Some(known) => known,
             None => self.attach(&asked, &network).await?,
         };
-        if let Err(e) = self.wiring.plug(&endpoint, network.mtu).await {
+        // One of a pool is plugged already; Join looks.
+        if !endpoint.unnamed
+            && let Err(e) = self.wiring.plug(&endpoint, network.mtu).await
+        {
             return Err(self.undo(&asked.endpoint, &endpoint, e).await);
         }
         Ok(json!({"Interface": interface(&asked, &network, &endpoint)}))
@@ -113,7 +116,13 @@ impl Plugin {
         let endpoint = self.endpoint_of(&asked.network, &asked.endpoint).await?;
         let endpoint = endpoint.map_or_else(|| self.ledger.endpoints.need(&asked.endpoint), Ok)?;
         let network = self.network(&endpoint.network).await?;
-        self.wiring.ready(&endpoint).await?;
+        match self.wiring.ready(&endpoint).await {
+            Err(_) if endpoint.unnamed => {
+                self.wiring.plug(&endpoint, network.mtu).await?;
+                self.wiring.ready(&endpoint).await?;
+            }
+            done => done?,
+        }
         let (_, container) = self.devices(&endpoint.link);
         let mut answer = json!({
             "InterfaceName": {"SrcName": container, "DstPrefix": "eth"},

@@ -194,7 +194,7 @@ pub async fn run(options: Options, onlooker: Arc<dyn Onlooker>) -> Result<(), Er
             kuryr,
             tags: tokio::sync::OnceCell::new(),
             pool,
-            pools: pool::Pools::default(),
+            pools: pool::Pools::new(),
             started: tokio::time::Instant::now(),
             ledger: Ledger::open(state)?,
             names: Names::default(),

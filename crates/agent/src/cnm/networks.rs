@@ -41,6 +41,11 @@ impl Plugin {
         } else {
             NetworkOptions::read(&asked.options)?
         };
+        if self.kuryr && options.pool.is_some() {
+            return Err(Error::request(
+                "in kuryr's place there is no `pool`: Docker says which MAC address a port has",
+            ));
+        }
         let wishes = wishes(&asked, &options)?;
         let existing = options.network.clone().or_else(|| self.neutron_of_pools(&wishes));
         let mut network = match &existing {

@@ -35,6 +35,9 @@ pub(crate) const SPARE: &str = "spare";
 const AT_ONCE: usize = 16;
 /// For how long nothing must have been taken before ports are given back.
 const IDLE: Duration = Duration::from_secs(600);
+/// For how long nothing must have been taken before more is made: what starts a container goes first, unless a
+/// pool has less than half of its ports.
+const SETTLED: Duration = Duration::from_secs(2);
 /// How often the pools are looked at when nothing happens.
 const EVERY: Duration = Duration::from_secs(20);
 /// Pause after Neutron has refused ports.
@@ -49,6 +52,20 @@ pub(crate) struct Pools {
     /// When an endpoint last asked for a port of that network and shape.
     asked: Mutex<HashMap<(String, Shape), Instant>>,
     pub(crate) changed: Notify,
+    /// [`SETTLED`]; nothing in tests, where [`Pools::default`] is used.
+    settled: Duration,
+}
+
+impl Pools {
+    pub(crate) fn new() -> Self {
+        Self { settled: SETTLED, ..Self::default() }
+    }
+
+    /// Whether nothing has been taken for a while.
+    fn is_settled(&self) -> bool {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.values().all(|at| at.elapsed() >= self.settled)
+    }
 }
 
 impl EndpointOptions {
@@ -127,7 +144,7 @@ impl Plugin {
             }
         }
         for (key, endpoint) in self.ledger.endpoints.all() {
-            if endpoint.unnamed && !key.contains(':') {
+            if endpoint.unnamed && !key.contains(':') && self.pools.is_settled() {
                 self.name_port(&key).await?;
             }
         }
@@ -180,7 +197,7 @@ impl Plugin {
                 self.give_back(port).await?;
             }
             let missing = wanted.saturating_sub(spares.len()).min(AT_ONCE);
-            if missing == 0 {
+            if missing == 0 || (spares.len() > wanted / 2 && !self.pools.is_settled()) {
                 return Ok(());
             }
             let ips = network.addresses(None, None)?;
@@ -237,7 +254,8 @@ pub(crate) async fn keep(plugin: &Plugin) {
         if failed {
             tokio::time::sleep(PAUSE).await;
         } else {
-            let _ = tokio::time::timeout(EVERY, plugin.pools.changed.notified()).await;
+            let wait = if plugin.pools.is_settled() { EVERY } else { SETTLED };
+            let _ = tokio::time::timeout(wait, plugin.pools.changed.notified()).await;
         }
     }
 }
