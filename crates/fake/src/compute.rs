@@ -1,6 +1,6 @@
 //! Nova and Glance.
 
-use crate::world::{Answer, Request, World, refuse};
+use crate::world::{Answer, Request, Twin, World, refuse};
 use serde_json::{Value, json};
 
 impl World {
@@ -126,8 +126,31 @@ impl World {
         {
             members.push(id.clone().into());
         }
-        self.put("servers", server);
+        if let Some(twin) = self.twin.take_if(|t| new["name"] == t.name.as_str()) {
+            self.put_twin(&server, &twin);
+        } else {
+            self.put("servers", server);
+        }
         self.set_due(&id);
         (202, json!({"server": {"id": id}}))
+    }
+
+    /// Keeps a server that fails, and beside it the one that a killed run had asked for.
+    fn put_twin(&mut self, server: &Value, twin: &Twin) {
+        let (mut failed, mut other) = (server.clone(), server.clone());
+        failed["status"] = "ERROR".into();
+        let id = self.new_id();
+        other["id"] = id.clone().into();
+        if twin.keeps_ports {
+            for port in self.all_mut("ports").filter(|p| p["device_id"] == failed["id"]) {
+                port["device_id"] = id.clone().into();
+            }
+            for volume in self.all_mut("volumes").filter(|v| v["attachments"][0]["server_id"] == failed["id"]) {
+                volume["attachments"][0]["server_id"] = id.clone().into();
+            }
+        }
+        self.put("servers", failed);
+        self.put("servers", other);
+        self.set_due(&id);
     }
 }

@@ -16,4 +16,4 @@ mod world;
 
 pub use http::{Fake, Fault, Seen};
 pub use identity::Identity;
-pub use world::{Booted, World};
+pub use world::{Booted, Twin, World};

@@ -29,6 +29,8 @@ pub struct World {
     boot: Duration,
     /// How long volumes and load balancers take.
     slow: Duration,
+    /// The server that is asked for twice.
+    pub(crate) twin: Option<Twin>,
     /// Octavia's quota.
     pub(crate) balancing_limits: BTreeMap<String, Option<i64>>,
 }
@@ -42,6 +44,15 @@ pub struct Booted {
     pub name: String,
     /// User data, in base64.
     pub user_data: String,
+}
+
+/// A server that a killed run had asked for, too, and who of the two Neutron and Cinder note.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Twin {
+    /// Name of both.
+    pub name: String,
+    /// Whether the one of the killed run has ports and volumes; else the other one has, which fails all the same.
+    pub keeps_ports: bool,
 }
 
 /// How long things take unless a test wants it otherwise.
@@ -88,6 +99,11 @@ impl World {
     /// Sets how long servers take to boot from now on.
     pub fn boots_in(&mut self, time: Duration) {
         self.boot = time;
+    }
+
+    /// The next server of that name is there twice.
+    pub fn make_twin(&mut self, twin: Twin) {
+        self.twin = Some(twin);
     }
 
     /// Sets a limit of Octavia's quota, under one of its names; -1 is no limit.
@@ -159,7 +175,7 @@ impl World {
                             volume["status"] = "available".into();
                         }
                     }
-                } else {
+                } else if server["status"] == "BUILD" {
                     server["status"] = "ACTIVE".into();
                 }
             } else if let Some(balancer) = self.get_mut("loadbalancers", &id) {

@@ -9,7 +9,7 @@ mod common;
 use common::{DELAY, connect, connect_for, converges, down, each, shop, up, vanishes};
 use serde_json::json;
 use stackyard_core::yard::intend::Intended;
-use stackyard_fake::{Fake, Fault, Seen};
+use stackyard_fake::{Fake, Fault, Seen, Twin};
 use stackyard_server::Session;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -43,6 +43,20 @@ async fn up_again_down() {
     assert!(seen.iter().all(|s| s.method == "GET"), "{seen:?}");
     assert!(seen.len() < 15, "{seen:?}");
     vanishes(&fake).await.unwrap();
+}
+
+/// The ports of a server and of a killed run's that came late are the same.
+#[tokio::test]
+async fn a_killed_run_s_server_that_comes_late_stays_if_it_has_the_ports() {
+    for keeps_ports in [true, false] {
+        let fake = Fake::start(DELAY).await.unwrap();
+        fake.world().make_twin(Twin { name: "web-2".to_owned(), keeps_ports });
+        assert!(up(&connect(&fake).await, &yard(2, 80)).await.unwrap());
+        assert_eq!(fake.world().count("servers"), 3, "one of the two went");
+        let made = fake.seen().iter().filter(|s| s.method == "POST" && s.path.ends_with("/servers")).count();
+        assert_eq!(made, if keeps_ports { 3 } else { 4 });
+        converges(&fake, &yard(2, 80)).await.unwrap();
+    }
 }
 
 /// Only a silent service must be given up soon: a busy machine is slow.

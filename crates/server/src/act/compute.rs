@@ -10,8 +10,8 @@ use stackyard_core::yard::intend::{Ref, ServerSpec, Spec, key_of};
 use stackyard_core::yard::plan::Step;
 use stackyard_core::yard::{Key, Kind};
 use stackyard_openstack::{
-    BlockDevice, Error, Keypair, Method, NewKeypair, NewServer, NewServerGroup, NewVolume, Nic, Nics, Resource, Server,
-    ServerGroup, Service, Volume, user_data,
+    BlockDevice, Error, Keypair, Method, NewKeypair, NewServer, NewServerGroup, NewVolume, Nic, Nics, Port, Resource,
+    Server, ServerGroup, Service, Volume, user_data,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -144,15 +144,41 @@ impl Run<'_> {
         Ok(named.into_iter().filter(|s| metadata_mark(&s.metadata) == mark && !known(s)).collect())
     }
 
-    /// When a server of ours came to nothing: the one that a killed run had asked for, and that came
-    /// after this run had looked. It has our ports, so ours could not come up; ours goes.
-    async fn elder(&self, key: &Key, ours: &str) -> Option<String> {
+    /// What stands in for a server of ours that came to nothing because a killed run had asked for it, too, and
+    /// was heard only after this run had looked: both are given the same ports. The other one stays if it has
+    /// them in the end. Nova frees a port with the server that it noted last, whoever else uses it: then both
+    /// go, and it is made anew.
+    async fn stand_in(&self, key: &Key, ours: &str) -> Option<String> {
         let others = self.new_servers(key).await.ok()?;
         let elder = others.into_iter().find(|s| s.id != ours && s.status != "ERROR")?.id;
-        self.told(key)(format!("a run that was killed has made it, too; that one stays ({elder})"));
-        removed(self.told(key), async || self.cloud.delete::<Server>(ours).await).await.ok()?;
-        self.steadily(key, async || self.cloud.wait_gone::<Server>(ours, LEAVE).await).await.ok()?;
-        Some(elder)
+        self.leaves(key, ours).await?;
+        if self.active(key, &elder).await.is_ok() && self.has_ports(key, &elder).await? {
+            self.told(key)(format!("a run that was killed has made it, too; that one stays ({elder})"));
+            return Some(elder);
+        }
+        self.told(key)("a run that was killed has made it, too, and took its ports: made anew".to_owned());
+        self.leaves(key, &elder).await?;
+        let Spec::Server(server) = self.spec(key).ok()? else { return None };
+        self.create_server(key, server).await.ok()
+    }
+
+    /// Removes one of two servers that have the same key.
+    async fn leaves(&self, key: &Key, id: &str) -> Option<()> {
+        removed(self.told(key), async || self.cloud.delete::<Server>(id).await).await.ok()?;
+        self.steadily(key, async || self.cloud.wait_gone::<Server>(id, LEAVE).await).await.ok()
+    }
+
+    /// Whether Neutron says of all ports of a server that it has them.
+    async fn has_ports(&self, key: &Key, id: &str) -> Option<bool> {
+        let Spec::Server(server) = self.spec(key).ok()? else { return None };
+        for port in &server.ports {
+            let port = self.id(port).ok()?;
+            let now = steady(self.told(key), async || self.cloud.get::<Port>(&port).await).await.ok()?;
+            if now.device_id != id {
+                return Some(false);
+            }
+        }
+        Some(true)
     }
 
     async fn active(&self, key: &Key, id: &str) -> stackyard_openstack::Result<()> {
@@ -263,11 +289,11 @@ impl Run<'_> {
             Kind::Server => {
                 let id = self.id(key)?;
                 let Err(error) = self.active(key, &id).await else { return Ok(()) };
-                let Some(elder) = self.elder(key, &id).await else { return Err(self.explain(&id, error).await) };
-                self.note_id(key, elder.clone());
-                match self.active(key, &elder).await {
+                let Some(other) = self.stand_in(key, &id).await else { return Err(self.explain(&id, error).await) };
+                self.note_id(key, other.clone());
+                match self.active(key, &other).await {
                     Ok(()) => Ok(()),
-                    Err(e) => Err(self.explain(&elder, e).await),
+                    Err(e) => Err(self.explain(&other, e).await),
                 }
             }
             Kind::Volume => {
