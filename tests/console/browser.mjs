@@ -125,6 +125,7 @@ export async function paths() {
     stacks: "/stacks",
     stack: "/stacks/shop/site",
     logs: "/stacks/shop/site?logs=",
+    events: "/stacks/shop/site?events=",
     picture: "/yards/shop/picture",
     cloud: "/cloud",
     "cloud-preflight": "/cloud?view=preflight",

@@ -195,6 +195,18 @@ await check("the picture: details of what is clicked, and from there to its neig
   await page.getByRole("region", { name: "host h1" }).getByRole("link", { name: /h1/ }).waitFor();
   await page.keyboard.press("Escape");
 });
+await check("the picture: the console log of a server", async () => {
+  await pick(/^server db/);
+  await page.getByRole("button", { name: "Console log" }).click();
+  const dialog = page.locator("[role=dialog]");
+  await dialog.getByText("stackyard: join: DONE").waitFor();
+  await dialog.getByText("stackyard console -f yard.yaml db", { exact: true }).waitFor();
+  await dialog.getByRole("button", { name: "Close", exact: true }).click();
+  await dialog.waitFor({ state: "hidden" });
+  const told = await stackyard("--json", "console", "-f", `${process.env.CONSOLE_WORK}/yard.yaml`, "db");
+  assert.equal(JSON.parse(told.split("\n").at(-1)).text, "stackyard: join: DONE");
+  await page.getByRole("region", { name: "server db" }).getByRole("button", { name: "Close", exact: true }).click();
+});
 await check("the picture: filtered by text, kind and state", async () => {
   await page.getByLabel("Filter", { exact: true }).fill("db-1");
   await drawn(/^network public/).waitFor({ state: "detached" });
@@ -323,6 +335,33 @@ await check("rules: a mistake is shown at its field, and a change goes through a
   assert.ok(manifest.includes("    # what the shop shows\n    - name: web\n      rules:\n        - {proto: tcp, port: 8080}   # to all\n        - {proto: tcp, port: 443, from: db}\n    - {name: db,"), manifest);
   await go("/yards/shop/network?view=reach");
   await page.getByRole("button", { name: /^Anywhere → pool web: ?tcp 8080$/ }).waitFor({ timeout: 40_000 });
+});
+await check("what happened to a stack's containers, also on its host's page", async () => {
+  await go("/stacks/shop/site");
+  await page.getByRole("button", { name: "Events" }).click();
+  await page.locator("tbody tr", { hasText: "started" }).first().waitFor();
+  await page.getByText("stackyard stack events --yard shop site -f", { exact: true }).waitFor();
+  const before = await page.locator("tbody tr", { hasText: "removed" }).count();
+  await stackyard("stack", "scale", "site", "web=3");
+  await stackyard("stack", "scale", "site", "web=2");
+  await within(30, "a container that went is told", async () => (await page.locator("tbody tr", { hasText: "removed" }).count()) > before);
+  await page.getByRole("combobox", { name: "What happened" }).selectOption("removed");
+  await page.getByText("stackyard stack events --yard shop site --what removed -f", { exact: true }).waitFor();
+  await page.locator("tbody tr", { hasText: "removed" }).first().waitFor();
+  assert.equal(await page.locator("tbody tr", { hasText: "started" }).count(), 0);
+  await page.getByRole("combobox", { name: "Containers" }).click();
+  await page.getByRole("option", { name: "db", exact: true }).click();
+  await page.getByText("Nothing of this happened since the server was started.").waitFor();
+  await page.getByText("stackyard stack events --yard shop site db --what removed -f", { exact: true }).waitFor();
+  assert.deepEqual(await findings(page), []);
+  const told = (await stackyard("--json", "stack", "events", "site", "web", "--what", "removed")).split("\n").map((line) => JSON.parse(line));
+  assert.ok(told.every((event) => event.what === "removed" && event.service === "web" && event.yard === "shop"), JSON.stringify(told));
+  await go("/hosts");
+  await page.getByRole("link", { name: "h1", exact: true }).first().click();
+  const events = page.locator(".panel", { has: page.getByRole("heading", { name: "Events" }) });
+  await events.locator("tbody tr", { hasText: "started" }).first().waitFor();
+  await page.getByText("stackyard host events shop/h1 -f", { exact: true }).waitFor();
+  assert.deepEqual(await findings(page), []);
 });
 await check("logs of all containers: followed, and searched", async () => {
   await go("/stacks/shop/site");

@@ -44,8 +44,9 @@ const stack = createRoute({
   getParentRoute: () => root,
   path: "/stacks/$yard/$name",
   component: StackPage,
-  validateSearch: (search: Record<string, unknown>): { logs?: string } => ({
+  validateSearch: (search: Record<string, unknown>): { logs?: string; events?: string } => ({
     ...(typeof search.logs === "string" ? { logs: search.logs } : {}),
+    ...(typeof search.events === "string" ? { events: search.events } : {}),
   }),
 });
 const Picture = lazy(() => import("./pages/picture"));

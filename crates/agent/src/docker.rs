@@ -56,9 +56,10 @@ async fn follow(docker: &docker::Docker, host: &Host, parts: &Parts, backoff: &m
     let mut events = changes(docker);
     loop {
         match events.try_next().await {
-            Ok(Some(stack)) => {
+            Ok(Some(change)) => {
                 backoff.reset();
-                parts.poke(Some(&stack));
+                host.ends.note(&change);
+                parts.poke(Some(&change.stack));
                 host.changed.notify_one();
             }
             Ok(None) => return "it closed the stream of its events".into(),

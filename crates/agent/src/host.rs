@@ -1,5 +1,6 @@
 //! What the tasks of a running agent share.
 
+use crate::ends::Ends;
 use crate::error::chain;
 use crate::handed::Handed;
 use crate::http::Client;
@@ -41,6 +42,8 @@ pub(crate) struct Host {
     pub(crate) access: watch::Sender<Option<Access>>,
     /// MTU of container networks, in bytes; the engine's default if absent.
     pub(crate) mtu: watch::Sender<Option<u32>>,
+    /// How containers ended last.
+    pub(crate) ends: Ends,
     /// Something changed that a report should tell.
     pub(crate) changed: Notify,
     /// One image at a time is fetched: two stacks often want the same.
@@ -61,6 +64,7 @@ impl Host {
             docker: watch::Sender::default(),
             access: watch::Sender::default(),
             mtu: watch::Sender::default(),
+            ends: Ends::default(),
             changed: Notify::new(),
             fetching: Mutex::default(),
         }

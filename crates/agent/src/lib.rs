@@ -31,6 +31,7 @@ pub mod cni;
 pub mod cnm;
 pub mod config;
 mod docker;
+mod ends;
 mod error;
 mod facts;
 mod handed;

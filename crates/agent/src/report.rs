@@ -53,14 +53,14 @@ async fn build(host: &Host, parts: &Parts) -> Report {
     let (revision, snapshots) = parts.snapshot();
     let settled = snapshots.iter().all(|s| s.progress.tried);
     let engine = host.engine();
-    let each = snapshots.iter().map(async |s| (s.name.clone(), part(engine.as_ref(), s).await));
+    let each = snapshots.iter().map(async |s| (s.name.clone(), part(host, engine.as_ref(), s).await));
     let parts: BTreeMap<String, PartReport> = join_all(each).await.into_iter().collect();
     let root = host.docker.borrow().root.clone();
     let usage = facts::usage(root.as_deref());
     Report { revision: revision.unwrap_or_default(), settled, parts, usage, mtu: *host.mtu.borrow() }
 }
 
-async fn part(engine: Result<&Engine, &String>, snapshot: &Snapshot) -> PartReport {
+async fn part(host: &Host, engine: Result<&Engine, &String>, snapshot: &Snapshot) -> PartReport {
     let mut error = snapshot.progress.error.clone();
     let seen = match engine {
         Err(problem) => {
@@ -77,6 +77,7 @@ async fn part(engine: Result<&Engine, &String>, snapshot: &Snapshot) -> PartRepo
     };
     let containers = seen.iter().map(async |seen| {
         let mut container = container(snapshot, seen)?;
+        container.ended = host.ends.of(&seen.id);
         if let Ok(engine) = engine
             && has_failed(seen)
         {
@@ -137,6 +138,7 @@ fn container(snapshot: &Snapshot, seen: &Seen) -> Option<ContainerReport> {
         restarts: seen.restarts,
         started: seen.started,
         last_lines: Vec::new(),
+        ended: None,
     })
 }
 

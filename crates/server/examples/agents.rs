@@ -242,6 +242,7 @@ async fn live(world: Arc<World>, host: String, mut socket: Socket) {
                     if let ToAgent::Desired(desired) = serde_json::from_str(&text).unwrap() {
                         let container = |replica: &stackyard_core::agent::Replica, generation: u64| ContainerReport {
                             last_lines: Vec::new(),
+                            ended: None,
                             replica: replica.clone(),
                             generation,
                             id: format!("{host:0>64}"),

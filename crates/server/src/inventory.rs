@@ -221,7 +221,7 @@ impl Inventory {
     }
 }
 
-async fn all<T: Resource>(cloud: &Cloud, query: &[(&str, &str)]) -> stackyard_openstack::Result<Vec<T>> {
+pub(crate) async fn all<T: Resource>(cloud: &Cloud, query: &[(&str, &str)]) -> stackyard_openstack::Result<Vec<T>> {
     Box::pin(steady(|_| {}, async || cloud.list::<T>(query).await)).await
 }
 

@@ -167,6 +167,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/hosts/{id}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What happened to a host's containers lately, the newest first */
+        get: operations["host_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hosts/{id}/events/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happens to a host's containers, as server-sent events
+         * @description As of a stack.
+         */
+        get: operations["host_events_stream"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/images": {
         parameters: {
             query?: never;
@@ -915,6 +952,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/yards/{yard}/servers/{server}/console": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The end of the console log of a server or host of a yard, as its cloud has it */
+        get: operations["server_console"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/yards/{yard}/stacks": {
         parameters: {
             query?: never;
@@ -952,6 +1006,47 @@ export interface paths {
          * @description Answers at once; the stack is there, being removed, until no host runs anything of it.
          */
         delete: operations["stack_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/yards/{yard}/stacks/{stack}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happened to a stack's containers lately, the newest first
+         * @description As their hosts report it, since the server started: 5000 events of all hosts are kept.
+         */
+        get: operations["stack_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/yards/{yard}/stacks/{stack}/events/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happens to a stack's containers, as server-sent events
+         * @description First what is kept, the oldest first. The data of each event `container` is a `ContainerEvent`, its id the event's
+         *     number. With `Last-Event-ID`, as browsers send it after the connection was lost, only what came since is told.
+         */
+        get: operations["stack_events_stream"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1184,8 +1279,54 @@ export interface components {
             /** @description Its name, for `spec.cloud` of a manifest. */
             name: string;
         };
+        /** @description How a container ended. */
+        ContainerEnded: {
+            /** @description The kernel ended it, or one of its processes, since it used more memory than it may. */
+            oom: boolean;
+            /**
+             * Format: int64
+             * @description Its exit status.
+             */
+            status: number;
+        };
+        /** @description Something that happened to a container. */
+        ContainerEvent: {
+            /** @description When the server heard of it (RFC 3339). */
+            at: string;
+            /** @description Id of the container. */
+            container: string;
+            /** @description Id of the host. */
+            host: string;
+            /** @description Name of the host. */
+            host_name: string;
+            /** @description The end of its log, where something is wrong with it. */
+            lines: string[];
+            /** @description It ended since it used more memory than it may. */
+            oom: boolean;
+            /** @description The replica, as `web-2`. */
+            replica: string;
+            /**
+             * Format: int64
+             * @description Its number: later ones have greater ones, also those of a later server.
+             */
+            seq: number;
+            /** @description The service. */
+            service: string;
+            /** @description The stack. */
+            stack: string;
+            /**
+             * Format: int64
+             * @description Exit status, where it ended.
+             */
+            status?: number | null;
+            /** @description What happened. */
+            what: components["schemas"]["Happening"];
+            /** @description The yard. */
+            yard: string;
+        };
         /** @description A container. */
         ContainerReport: {
+            ended?: components["schemas"]["ContainerEnded"] | null;
             /**
              * Format: int64
              * @description Generation of the service that it was made from, see [`Part::generations`].
@@ -1409,6 +1550,11 @@ export interface components {
          * @enum {string}
          */
         GraphState: "ok" | "working" | "waiting" | "failing" | "failed" | "away" | "drained" | "stopped" | "missing";
+        /**
+         * @description What happened to a container.
+         * @enum {string}
+         */
+        Happening: "created" | "recreated" | "started" | "restarted" | "died" | "healthy" | "unhealthy" | "removed";
         /** @description That the server works. */
         Health: {
             /** @description Always `ok`; a server that does not work answers with a problem. */
@@ -2395,7 +2541,14 @@ export interface components {
         RunStep: {
             /** @description What is done about it, in a word of the plan; absent for what a plan does not name. */
             action?: string | null;
+            /** @description Steps of the run that must have ended before it begins. */
+            after?: string[];
             amount?: components["schemas"]["Amount"] | null;
+            /**
+             * Format: int64
+             * @description When it was begun, in milliseconds since 1970.
+             */
+            began_ms?: number | null;
             /** @description What is being done, or was done. */
             doing: string;
             /** @description Why it failed: what was tried, what the cloud said, and the end of a server's console. */
@@ -2418,6 +2571,12 @@ export interface components {
              * @description Time that it took, in milliseconds.
              */
             took_ms?: number | null;
+            /**
+             * Format: int64
+             * @description Time that this step, else steps of its kind, took in this yard lately, in milliseconds; absent where
+             *     none is known.
+             */
+            usual_ms?: number | null;
         };
         /** @description A run of a yard. */
         RunView: {
@@ -2468,6 +2627,15 @@ export interface components {
             name: string;
             /** @description Its rules, as they are written. */
             rules: components["schemas"]["RuleView"][];
+        };
+        /** @description The end of a server's console log. */
+        ServerConsole: {
+            /** @description Its id in the cloud. */
+            id: string;
+            /** @description The server, as the manifest calls it. */
+            server: string;
+            /** @description The lines. */
+            text: string;
         };
         /** @description The server. */
         ServerView: {
@@ -3155,6 +3323,93 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    host_events: {
+        parameters: {
+            query?: {
+                /** @description Begins behind what has this marker: `Link` of the page before has it. */
+                marker?: string;
+                /** @description So many at most. */
+                limit?: number;
+                /**
+                 * @description Only those of these services or replicas (`web`, `web-2`), also those of one host (`web@host-1`), with commas
+                 *     between them; all if absent.
+                 */
+                only?: string;
+                /** @description Only those of this kind. */
+                what?: components["schemas"]["Happening"];
+            };
+            header?: never;
+            path: {
+                /** @description id, or yard and name as `yard%2Fname` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    /** @description the next page, if there is one: `<PATH>; rel="next"` */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContainerEvent"][];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    host_events_stream: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only those of these services or replicas (`web`, `web-2`), also those of one host (`web@host-1`), with commas
+                 *     between them; all if absent.
+                 */
+                only?: string;
+                /** @description Only those of this kind. */
+                what?: components["schemas"]["Happening"];
+                /** @description So many of those that were before, the newest; all that are kept if absent. After `Last-Event-ID` it counts not. */
+                tail?: number;
+            };
+            header?: {
+                /** @description id of the last event that was seen */
+                "Last-Event-ID"?: string | null;
+            };
+            path: {
+                /** @description id, or yard and name as `yard%2Fname` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["ContainerEvent"];
+                };
             };
             "4XX": {
                 headers: {
@@ -4858,6 +5113,48 @@ export interface operations {
             };
         };
     };
+    server_console: {
+        parameters: {
+            query?: {
+                /** @description So many of its last lines, 1 to 10000. */
+                lines?: number;
+            };
+            header?: never;
+            path: {
+                yard: string;
+                server: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServerConsole"];
+                };
+            };
+            /** @description the cloud does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     stack_list: {
         parameters: {
             query?: {
@@ -4990,6 +5287,93 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stack_events: {
+        parameters: {
+            query?: {
+                /** @description Begins behind what has this marker: `Link` of the page before has it. */
+                marker?: string;
+                /** @description So many at most. */
+                limit?: number;
+                /**
+                 * @description Only those of these services or replicas (`web`, `web-2`), also those of one host (`web@host-1`), with commas
+                 *     between them; all if absent.
+                 */
+                only?: string;
+                /** @description Only those of this kind. */
+                what?: components["schemas"]["Happening"];
+            };
+            header?: never;
+            path: {
+                yard: string;
+                stack: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    /** @description the next page, if there is one: `<PATH>; rel="next"` */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContainerEvent"][];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stack_events_stream: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only those of these services or replicas (`web`, `web-2`), also those of one host (`web@host-1`), with commas
+                 *     between them; all if absent.
+                 */
+                only?: string;
+                /** @description Only those of this kind. */
+                what?: components["schemas"]["Happening"];
+                /** @description So many of those that were before, the newest; all that are kept if absent. After `Last-Event-ID` it counts not. */
+                tail?: number;
+            };
+            header?: {
+                /** @description id of the last event that was seen */
+                "Last-Event-ID"?: string | null;
+            };
+            path: {
+                yard: string;
+                stack: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["ContainerEvent"];
+                };
             };
             "4XX": {
                 headers: {

@@ -10,6 +10,7 @@ import { useTexts } from "../i18n";
 import { CommandLine } from "../parts/command";
 import { Confirm, type Question } from "../parts/confirm";
 import { ContainerState } from "../parts/container";
+import { HostEvents } from "../parts/happened";
 import { useHostActions } from "../parts/host-actions";
 import { Meter } from "../parts/meter";
 import { Loaded, Problem } from "../parts/problem";
@@ -101,6 +102,7 @@ function Page({ host }: { host: Host }) {
         </section>
       </div>
       <CommandLine text={`stackyard host list --yard ${host.yard}`} />
+      <HostEvents host={host} />
       <Confirm question={question} close={() => setQuestion(null)} />
     </div>
   );

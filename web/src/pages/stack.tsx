@@ -12,6 +12,7 @@ import { CommandLine } from "../parts/command";
 import { Confirm, type Question } from "../parts/confirm";
 import { Dialog } from "../parts/dialog";
 import { ContainerState, replicaAt } from "../parts/container";
+import { StackEvents } from "../parts/happened";
 import { Logs } from "../parts/logs";
 import { Loaded, Problem } from "../parts/problem";
 import { StateMark } from "../parts/state";
@@ -43,7 +44,8 @@ function Page({ stack }: { stack: Stack }) {
   const { t } = useTexts();
   const may = useMay("operator");
   const navigate = useNavigate();
-  const { logs } = useSearch({ from: "/stacks/$yard/$name" });
+  const { logs, events } = useSearch({ from: "/stacks/$yard/$name" });
+  const view = events !== undefined ? "events" : logs === undefined ? "services" : "logs";
   const [question, setQuestion] = useState<Question | null>(null);
   const [terminal, setTerminal] = useState<string | null>(null);
   const path = { yard: stack.yard, stack: stack.name };
@@ -51,6 +53,8 @@ function Page({ stack }: { stack: Stack }) {
     const search = only === undefined ? {} : { logs: only };
     void navigate({ to: "/stacks/$yard/$name", params: { yard: stack.yard, name: stack.name }, search });
   };
+  const showEvents = (only: string) =>
+    void navigate({ to: "/stacks/$yard/$name", params: { yard: stack.yard, name: stack.name }, search: { events: only } });
   const back = typeof stack.before === "number";
   const rollback = (): Question => ({
     title: t("stack.rollbackTitle", { name: stack.name }),
@@ -67,8 +71,9 @@ function Page({ stack }: { stack: Stack }) {
         <span className="quiet">{t("stacks.deployed")} <Ago at={stack.deployed} /></span>
         <div className="end">
           <Button.Group>
-            <Button variant={logs === undefined ? "light" : "default"} aria-pressed={logs === undefined} onClick={() => show(undefined)}>{t("stack.services")}</Button>
-            <Button variant={logs !== undefined ? "light" : "default"} aria-pressed={logs !== undefined} onClick={() => show("")}>{t("stack.logs")}</Button>
+            <Button variant={view === "services" ? "light" : "default"} aria-pressed={view === "services"} onClick={() => show(undefined)}>{t("stack.services")}</Button>
+            <Button variant={view === "logs" ? "light" : "default"} aria-pressed={view === "logs"} onClick={() => show("")}>{t("stack.logs")}</Button>
+            <Button variant={view === "events" ? "light" : "default"} aria-pressed={view === "events"} onClick={() => showEvents("")}>{t("events.title")}</Button>
           </Button.Group>
           {may && (
             <Tooltip label={t("stack.rollbackNone")} disabled={back}>
@@ -91,10 +96,11 @@ function Page({ stack }: { stack: Stack }) {
           {stack.status.notes.map((note) => <li key={note}><span /><p className="quiet">{note}</p></li>)}
         </ul>
       )}
-      {logs === undefined
-        ? <Services stack={stack} may={may} open={setTerminal} show={show} />
-        : <Logs stack={stack} only={logs} choose={show} />}
-      <CommandLine text={logs === undefined ? command(stack, "show") : command(stack, "logs", "-f", ...(logs ? [logs] : []))} />
+      {view === "services" && <Services stack={stack} may={may} open={setTerminal} show={show} />}
+      {view === "logs" && <Logs stack={stack} only={logs ?? ""} choose={show} />}
+      {view === "events"
+        ? <StackEvents stack={stack} only={events ?? ""} choose={showEvents} />
+        : <CommandLine text={view === "services" ? command(stack, "show") : command(stack, "logs", "-f", ...(logs ? [logs] : []))} />}
       <Confirm question={question} close={() => setQuestion(null)} />
       <Dialog
         opened={terminal !== null}

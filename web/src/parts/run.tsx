@@ -1,5 +1,6 @@
 /** A run as it goes: its steps, what failed, what was said. */
-import type { ReactNode } from "react";
+import { useState, type ReactNode } from "react";
+import { bytesLeft, left, type Mark } from "../api/left";
 import { runState, stepState, type Followed, type RunState, type RunStep } from "../api/run";
 import { bytes, countdown } from "../format";
 import { useTexts } from "../i18n";
@@ -60,6 +61,7 @@ export function RunView({ followed }: { followed: Pick<Followed<RunState, unknow
       <section className="panel">
         <div className="title">
           <h2>{t("run.steps")}</h2>
+          {run?.state === "running" && <Left steps={steps} />}
           <span className="end" role="status">{steps.length === 0 && run && run.state !== "running" ? t("plan.noop") : t("run.progress", { done, n: steps.length })}</span>
         </div>
         <progress className="whole" value={steps.length === 0 ? (run?.state === "done" ? 1 : 0) : done / steps.length} max={1} aria-label={t("run.progress", { done, n: steps.length })} />
@@ -68,6 +70,24 @@ export function RunView({ followed }: { followed: Pick<Followed<RunState, unknow
       {notes.length > 0 && <section className="panel"><h2>{t("run.notes")}</h2><ul className="pad notes">{notes.map((note, at) => <li key={`${at} ${note}`}>{note}</li>)}</ul></section>}
     </>
   );
+}
+
+/** How long it goes on yet, where that is known. */
+function Left({ steps }: { steps: RunStep[] }) {
+  const { t } = useTexts();
+  const time = left(steps, useNow(1000));
+  return time === null ? null : <span className="quiet">{t("run.left", { time: countdown(time) })}</span>;
+}
+
+/** How long what is counted in bytes goes on yet. */
+function BytesLeft({ done, total }: { done: number; total: number }) {
+  const { t } = useTexts();
+  const now = useNow(1000);
+  const [from, setFrom] = useState<Mark>({ at: now, done, total });
+  // Less than before, or another whole: something else is counted now.
+  if (from.total !== total || from.done > done) setFrom({ at: now, done, total });
+  const time = bytesLeft(from, done, now);
+  return time === null ? null : <>, {t("run.left", { time: countdown(time) })}</>;
 }
 
 /** Why something failed, with all lines; it scrolls, so the keyboard must reach it. */
@@ -87,7 +107,7 @@ function Step({ step }: { step: RunStep }) {
       <span className="strong">{step.step}</span>
       <span className="quiet">
         {step.state === "failed" ? "" : step.doing}
-        {amount && <> {counted(amount.done)}{amount.total != null && <> / {counted(amount.total)}</>}</>}
+        {amount && <> {counted(amount.done)}{amount.total != null && <> / {counted(amount.total)}</>}{amount.unit === "bytes" && amount.total != null && <BytesLeft done={amount.done} total={amount.total} />}</>}
         {step.notes.length > 0 && step.state !== "done" && <span className="why"> {step.notes.at(-1)}</span>}
       </span>
       <span className="num quiet">{step.took_ms != null ? `${(step.took_ms / 1000).toFixed(1)} s` : ""}</span>

@@ -5,9 +5,11 @@ import { cleanup, render, screen } from "@testing-library/react";
 import type { ReactNode } from "react";
 import { afterEach, expect, test } from "vitest";
 import type { Plan } from "../api/client";
+import type { ContainerEvent } from "../api/happened";
 import { NOTHING, withStep, type Run, type RunStep } from "../api/run";
 import { LanguageProvider, type Language } from "../i18n";
 import { complete, diagnostic } from "./editor";
+import { EventTable } from "./happened";
 import { PlanView } from "./plan";
 import { amount, Quotas } from "./quotas";
 import { RunView } from "./run";
@@ -81,6 +83,15 @@ test("a run tells how far it is, and why a step failed", () => {
   expect(screen.getByText("an answer got lost")).toBeTruthy();
 });
 
+test("a run says how long it goes on yet, if runs before it tell", () => {
+  const going: Run = { ...RUN, state: "running", error: null };
+  const { unmount } = show(<RunView followed={{ ...NOTHING, run: going, steps: [step("server db", "running", 4, { began_ms: Date.now(), usual_ms: 95_000 })] }} />);
+  expect(screen.getByText("about 1:35 left")).toBeTruthy();
+  unmount();
+  show(<RunView followed={{ ...NOTHING, run: going, steps: [step("server db", "running", 4, { began_ms: Date.now() })] }} />);
+  expect(screen.queryByText(/left$/)).toBeNull();
+});
+
 test("quotas are told in units that people use", () => {
   expect([amount("ram", 2048), amount("gigabytes", 20), amount("cores", 4)]).toEqual(["2.0 GiB", "20 GiB", "4"]);
   show(<Quotas quotas={[{ name: "instances", yard: 2, used: 9, limit: 10 }, { name: "port", yard: 3, used: 3, limit: null }]} />);
@@ -112,4 +123,14 @@ test("a mistake is marked from its place to the end of the word, also where the 
   const late = diagnostic({ ...mistake, line: 9, column: 90, hint: null }, doc);
   expect([late.from, late.to]).toEqual([doc.length, doc.length]);
   expect(diagnostic({ ...mistake, line: null, column: null }, doc).from).toBe(0);
+});
+
+test("what happened to containers: the newest first, with its cause", () => {
+  const event = { at: "2026-11-26T10:00:00Z", yard: "shop", host: "h", host_name: "web-1", stack: "site", service: "web", replica: "web-1", container: "abc", oom: false, lines: [] };
+  const events: ContainerEvent[] = [{ ...event, seq: 1, what: "started" }, { ...event, seq: 2, what: "died", status: 137, oom: true, lines: ["a", "killed"] }];
+  const { container } = show(<EventTable events={events} place={(one) => one.host_name} placed="Host" />);
+  const rows = [...container.querySelectorAll("tbody tr")];
+  expect(rows.map((row) => row.querySelector(".state")?.textContent)).toEqual(["ended, status 137, out of memory", "started"]);
+  expect(rows[0]?.textContent).toContain("killed");
+  expect(rows[0]?.querySelector(".state")?.getAttribute("data-state")).toBe("failed");
 });

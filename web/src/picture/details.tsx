@@ -2,8 +2,11 @@
 import { ActionIcon, Button } from "@mantine/core";
 import { IconX } from "@tabler/icons-react";
 import { Link } from "@tanstack/react-router";
+import { useState } from "react";
 import { useTexts, type Key } from "../i18n";
 import { en } from "../i18n/en";
+import { Dialog } from "../parts/dialog";
+import { ServerConsole } from "../parts/server-console";
 import { StateMark, StateShape } from "../parts/state";
 import { byName, fullName, type Edge, type Index, type Node } from "./model";
 import { KindIcon } from "./nodes";
@@ -38,6 +41,9 @@ export function Details({ index, node, choose }: Props) {
     return there ? [{ node: there, label: edge.label ?? "" }] : [];
   });
   const stack = node.kind === "stack" ? node.id : node.kind === "service" ? node.parent : null;
+  const [reading, setReading] = useState(false);
+  // A server's id says how the manifest calls it, a host's name may be another.
+  const server = node.id.startsWith("server/") && node.state !== "missing" ? node.id.slice("server/".length) : null;
   return (
     <Panel name={node.name} kind={node} close={() => choose(null)}>
       <div className="pad">
@@ -45,6 +51,14 @@ export function Details({ index, node, choose }: Props) {
         {node.outside && <span className="quiet"> {t("picture.outside")}</span>}
         {node.why && <p className="why">{node.why}</p>}
         {node.host && <p><Link to="/hosts/$id" params={{ id: node.host }}>{t("hosts.name")}: {node.name}</Link></p>}
+        {server && (
+          <>
+            <Button variant="default" size="compact-xs" mt={6} onClick={() => setReading(true)}>{t("serverlog.title")}</Button>
+            <Dialog opened={reading} onClose={() => setReading(false)} title={t("serverlog.of", { name: server })} size={960}>
+              <ServerConsole yard={index.graph.yard} server={server} />
+            </Dialog>
+          </>
+        )}
         {stack && (
           <p><Link to="/stacks/$yard/$name" params={{ yard: index.graph.yard, name: stack.split("/")[1] ?? "" }}>{t("stacks.name")}: {stack.split("/")[1]}</Link></p>
         )}

@@ -252,6 +252,19 @@ pub struct ContainerReport {
     /// The last lines of its log, if it failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last_lines: Vec<String>,
+    /// How it ended when it did last; absent if it never did while the agent looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ContainerEnded)]
+pub struct Ended {
+    /// Its exit status.
+    pub status: i64,
+    /// The kernel ended it, or one of its processes, since it used more memory than it may.
+    pub oom: bool,
 }
 
 /// What a container does.

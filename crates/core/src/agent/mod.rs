@@ -24,8 +24,8 @@ mod part;
 
 pub use config::{AgentConfig, CONFIG_PATH, DataVolume, Filesystem};
 pub use message::{
-    Bytes, ContainerReport, ContainerState, Desired, Facts, JoinRequest, Joined, Open, PartReport, Report, Stream,
-    ToAgent, ToServer, Usage,
+    Bytes, ContainerReport, ContainerState, Desired, Ended, Facts, JoinRequest, Joined, Open, PartReport, Report,
+    Stream, ToAgent, ToServer, Usage,
 };
 pub use part::{Part, Replica, replica_name};
 

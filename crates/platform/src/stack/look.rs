@@ -58,20 +58,52 @@ pub fn known(state: &Path) -> Result<Vec<String>, Error> {
 }
 
 /// Events of the engine after which a container of a stack is not what it was.
-const EVENTS: [&str; 9] =
-    ["create", "start", "restart", "die", "destroy", "pause", "unpause", "rename", "health_status"];
+const EVENTS: [&str; 10] =
+    ["create", "start", "restart", "die", "oom", "destroy", "pause", "unpause", "rename", "health_status"];
 
-/// Names of stacks, each time that something happens to one of their containers, until the
-/// engine ends the stream.
-pub fn changes(docker: &Docker) -> BoxStream<'static, Result<String, bollard::errors::Error>> {
+/// Something happened to a container of a stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The stack.
+    pub stack: String,
+    /// Id of the container.
+    pub id: String,
+    /// What happened, as far as it is more than that something did.
+    pub end: Option<End>,
+}
+
+/// How a container comes to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It used more memory than it may, and a process of it was ended.
+    OutOfMemory,
+    /// It ended with this exit status.
+    Died(i64),
+    /// It is removed.
+    Gone,
+}
+
+/// What happens to containers of stacks, until the engine ends the stream.
+pub fn changes(docker: &Docker) -> BoxStream<'static, Result<Change, bollard::errors::Error>> {
     let filters = HashMap::from([
         ("type".to_owned(), vec!["container".to_owned()]),
         ("label".to_owned(), vec![labels::STACK.to_owned()]),
         ("event".to_owned(), EVENTS.map(str::to_owned).to_vec()),
     ]);
     let options = EventsOptionsBuilder::new().filters(&filters).build();
-    let stack = async |e: EventMessage| Ok(e.actor.and_then(|a| a.attributes?.remove(labels::STACK)));
-    docker.api().events(Some(options)).try_filter_map(stack).boxed()
+    docker.api().events(Some(options)).try_filter_map(async |e| Ok(change(e))).boxed()
+}
+
+fn change(event: EventMessage) -> Option<Change> {
+    let actor = event.actor?;
+    let mut attributes = actor.attributes?;
+    let end = match event.action.as_deref() {
+        Some("oom") => Some(End::OutOfMemory),
+        Some("die") => attributes.get("exitCode").and_then(|code| code.parse().ok()).map(End::Died),
+        Some("destroy") => Some(End::Gone),
+        _ => None,
+    };
+    Some(Change { stack: attributes.remove(labels::STACK)?, id: actor.id.unwrap_or_default(), end })
 }
 
 fn seen(c: &ContainerInspectResponse) -> Seen {

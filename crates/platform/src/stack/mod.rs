@@ -37,7 +37,7 @@ mod wait;
 pub use error::{Error, Failure, Failures};
 pub use exec::ExecOutput;
 pub use logs::{LogLine, LogOptions, Source};
-pub use look::{Seen, Tested, changes, known};
+pub use look::{Change, End, Seen, Tested, changes, known};
 pub use session::{Session, SessionControl, SessionOptions};
 pub use stats::{Health, ServiceStatus};
 

@@ -12,6 +12,7 @@ mod agent;
 mod app;
 mod audit;
 mod cloud;
+mod container_event;
 mod event;
 mod follow;
 mod graph;
@@ -25,6 +26,7 @@ mod page;
 mod problem;
 mod secret;
 mod server;
+mod server_console;
 mod session;
 mod ssh;
 mod stack;
@@ -49,6 +51,7 @@ pub use net::{MtuPaths, PortList, ReachView, RuleFault, RuleView, RuleWish, Rule
 pub use problem::Problem;
 pub use secret::{SecretValue, SecretView};
 pub use server::{Health, ServerView, Version};
+pub use server_console::ServerConsole;
 pub use session::{ByCredential, ByPassword, NewSession, SessionToken, SessionView, SignInView};
 pub use ssh::{PoolKey, SshDisk, SshEvent, SshJoin};
 pub use stack::{StackChange, StackDeploy, StackScale, StackVersion, StackView};
@@ -116,8 +119,10 @@ fn documented() -> OpenApiRouter<App> {
         .merge(yard_status::routes())
         .merge(graph::routes())
         .merge(net::routes())
+        .merge(server_console::routes())
         .merge(stack::routes())
         .merge(stack_stream::routes())
+        .merge(container_event::routes())
         .merge(secret::routes())
         .merge(ssh::routes())
         .merge(agent::routes())

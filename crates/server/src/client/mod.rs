@@ -4,6 +4,7 @@
 //! handlers use.
 
 mod error;
+mod event;
 mod host;
 mod join;
 mod server;
@@ -14,6 +15,7 @@ mod wait;
 mod yard;
 
 pub use error::ClientError;
+pub use event::{EventQuery, EventReader, EventsOf};
 pub use stack::{ExecQuery, ExecSession, ExecSink, LogQuery};
 pub use wait::{Patience, WaitError};
 

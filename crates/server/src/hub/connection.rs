@@ -204,7 +204,7 @@ impl Connection<'_> {
         let message = serde_json::from_str(text).map_err(|e| malformed(&e))?;
         match message {
             ToServer::Hello { .. } => return Err(end(close_code::POLICY, "Hello came twice")),
-            ToServer::Report(report) => self.hub.report(&self.host.id, self.number, *report),
+            ToServer::Report(report) => self.hub.report(self.host, self.number, *report),
             ToServer::Chunk { stream, replica, from, data } => {
                 let output = Output::Chunk { replica, from, data: data.0 };
                 let patience = self.hub.timing().patience;

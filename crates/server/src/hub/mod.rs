@@ -14,15 +14,18 @@
 //! that is what the agent has already (by a digest in the store), nothing is sent.
 
 mod connection;
+mod happened;
 mod stream;
 
 pub(crate) use connection::serve;
+pub use happened::{ContainerEvent, EventFilter, Happening};
 pub use stream::{AgentStream, Output, StreamInput};
 
 use connection::Link;
+use happened::Events;
 use sha2::{Digest, Sha256};
 use stackyard_core::agent::{Desired, Open, Part, Report};
-use stackyard_store::Store;
+use stackyard_store::{Host, Store};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -79,6 +82,7 @@ struct Inner {
     timing: Timing,
     entries: Mutex<HashMap<String, Entry>>,
     changes: watch::Sender<u64>,
+    events: Mutex<Events>,
     /// Held while a desired state is set, so that revisions are stored in their order.
     order: tokio::sync::Mutex<()>,
 }
@@ -102,7 +106,8 @@ impl Default for Entry {
 impl Hub {
     pub(crate) fn new(store: Store, timing: Timing) -> Self {
         let (changes, order) = (watch::Sender::new(0), tokio::sync::Mutex::default());
-        Self(Arc::new(Inner { store, timing, entries: Mutex::default(), changes, order }))
+        let (entries, events) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { store, timing, entries, changes, events, order }))
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
@@ -179,6 +184,26 @@ impl Hub {
         self.0.changes.send_modify(|n| *n += 1);
     }
 
+    fn events(&self) -> MutexGuard<'_, Events> {
+        self.0.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Number of the last thing that happened to a container; 0 before there is one.
+    pub fn last_event(&self) -> u64 {
+        self.events().last()
+    }
+
+    /// What happened to containers after number `after`, as far as it was kept, the oldest first. When there
+    /// is more, [`Hub::changes`] says so.
+    pub fn events_after(&self, after: u64, filter: &EventFilter) -> Vec<ContainerEvent> {
+        self.events().after(after, filter)
+    }
+
+    /// At most `most` of what happened to containers before number `before`, or of all, the newest first.
+    pub fn events_before(&self, before: Option<u64>, most: usize, filter: &EventFilter) -> Vec<ContainerEvent> {
+        self.events().before(before, most, filter)
+    }
+
     /// Opens a stream to a host.
     ///
     /// # Errors
@@ -200,6 +225,7 @@ impl Hub {
     /// Ends the connection of a host that is none any more.
     pub(crate) fn forget(&self, host: &str) {
         self.entries().remove(host);
+        self.events().forget(host);
         self.changed();
     }
 
@@ -232,10 +258,12 @@ impl Hub {
         self.changed();
     }
 
-    fn report(&self, host: &str, number: u64, report: Report) {
-        if let Some(entry) = self.entries().get_mut(host)
+    fn report(&self, host: &Host, number: u64, report: Report) {
+        if let Some(entry) = self.entries().get_mut(&host.id)
             && entry.link.as_ref().is_some_and(|l| l.number() == number)
         {
+            let before = entry.report.take();
+            self.events().take(host, before.as_deref(), &report, crate::api::now());
             entry.report = Some(Arc::new(report));
         }
         self.changed();

@@ -95,7 +95,7 @@ impl LocalCloud {
                         None => std::future::pending().await,
                     };
                     match next {
-                        Some(Ok(stack)) if stack == STACK => break,
+                        Some(Ok(change)) if change.stack == STACK => break,
                         Some(Ok(_)) => {}
                         // The engine is gone; when it is back, the next watch hears it.
                         Some(Err(_)) | None => told = None,

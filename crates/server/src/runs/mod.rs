@@ -18,7 +18,7 @@ mod wish;
 
 pub use going::Going;
 pub(crate) use going::{Ear, Ended};
-pub use progress::{Progress, RunStep, Snapshot, StepState};
+pub use progress::{Progress, RunStep, Snapshot, StepState, Usual};
 pub use wish::{FILE, Wish};
 
 use crate::apart::thread;
@@ -43,6 +43,9 @@ use utoipa::ToSchema;
 
 /// How long a server that stops waits until its runs are written down.
 const STOP: Duration = Duration::from_secs(5);
+
+/// Runs of a yard that say how long steps usually take.
+const HISTORY: u32 = 20;
 
 /// What a run does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -457,6 +460,9 @@ impl Claim {
     /// Writes down that the run begins.
     async fn begin(&self, plan: &Plan, revision: Option<i64>) -> Result<(), Problem> {
         self.going.progress().expect(plan);
+        let before = self.store().runs(&self.yard, None, None, HISTORY).await?;
+        let before = before.into_iter().filter_map(|run| serde_json::from_value(run.content).ok());
+        self.going.progress().recall(&Usual::of_runs(before));
         self.going.begin(self.store(), revision).await?;
         self.runs.changed();
         Ok(())

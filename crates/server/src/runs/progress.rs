@@ -52,6 +52,16 @@ pub struct RunStep {
     pub hint: Option<String>,
     /// Time that it took, in milliseconds.
     pub took_ms: Option<u64>,
+    /// When it was begun, in milliseconds since 1970.
+    #[serde(default)]
+    pub began_ms: Option<i64>,
+    /// Time that this step, else steps of its kind, took in this yard lately, in milliseconds; absent where
+    /// none is known.
+    #[serde(default)]
+    pub usual_ms: Option<u64>,
+    /// Steps of the run that must have ended before it begins.
+    #[serde(default)]
+    pub after: Vec<String>,
     /// Number of the last change; later changes of any step of the run have greater ones.
     pub seq: u64,
     /// Parts that are still to be done: a replacement is removed, then made anew.
@@ -66,6 +76,38 @@ pub struct Snapshot {
     pub steps: Vec<RunStep>,
     /// What was said that is of no step.
     pub notes: Vec<String>,
+}
+
+/// How long steps took that were done: by what they are about and what was done, and by their kind.
+#[derive(Debug, Default)]
+pub struct Usual(HashMap<(String, String), Vec<u64>>);
+
+impl Usual {
+    /// By runs of before.
+    pub fn of_runs(runs: impl IntoIterator<Item = Snapshot>) -> Self {
+        let mut all = Self::default();
+        for step in runs.into_iter().flat_map(|r| r.steps).filter(|s| s.state == StepState::Done) {
+            if let (Some(action), Some(took)) = (step.action, step.took_ms) {
+                let kind = kind(&step.step).to_owned();
+                all.0.entry((kind, action.clone())).or_default().push(took);
+                all.0.entry((step.step, action)).or_default().push(took);
+            }
+        }
+        all.0.values_mut().for_each(|took| took.sort_unstable());
+        all
+    }
+
+    /// The middle of what such a step took.
+    fn of(&self, step: &str, action: Option<&str>) -> Option<u64> {
+        let of = |name: &str| self.0.get(&(name.to_owned(), action?.to_owned()));
+        let took = of(step).or_else(|| of(kind(step)))?;
+        took.get(took.len() / 2).copied()
+    }
+}
+
+/// `server web-1` is a server.
+fn kind(step: &str) -> &str {
+    step.rsplit_once(' ').map_or(step, |(kind, _)| kind)
 }
 
 #[derive(Debug, Default)]
@@ -100,6 +142,9 @@ impl Inner {
                 error: None,
                 hint: None,
                 took_ms: None,
+                began_ms: None,
+                usual_ms: None,
+                after: Vec::new(),
                 seq: 0,
                 parts: 1,
             });
@@ -123,6 +168,12 @@ impl Progress {
             let of = inner.step(&step.key.to_string());
             of.parts = if of.action.is_some() { of.parts + 1 } else { 1 };
             of.action = Some(word(step.action));
+            let others = step.after.iter().filter_map(|i| plan.steps.get(*i)).filter(|s| s.key != step.key);
+            for other in others.map(|s| s.key.to_string()) {
+                if !of.after.contains(&other) {
+                    of.after.push(other);
+                }
+            }
         }
         for stack in plan.stacks.iter().filter(|s| s.action == Action::Remove) {
             inner.step(&format!("stack {}", stack.name)).action = Some(word(stack.action));
@@ -135,6 +186,15 @@ impl Progress {
         let mut inner = self.lock();
         for (name, action) in steps {
             inner.step(&name).action = Some(action);
+        }
+        self.changed(&mut inner, |_| ());
+    }
+
+    /// Says how long steps usually take.
+    pub fn recall(&self, usual: &Usual) {
+        let mut inner = self.lock();
+        for step in &mut inner.now.steps {
+            step.usual_ms = usual.of(&step.step, step.action.as_deref());
         }
         self.changed(&mut inner, |_| ());
     }
@@ -201,6 +261,7 @@ impl Onlooker for Progress {
         match event {
             Event::Started { step, doing } => self.change(&step, |s| {
                 (s.state, s.doing) = (StepState::Running, doing);
+                s.began_ms.get_or_insert_with(crate::api::now);
             }),
             Event::Progress { step, doing, amount } => self.change(&step, |s| {
                 if let Some(doing) = doing {
@@ -284,6 +345,25 @@ mod tests {
         assert_eq!(db(&progress).took_ms, Some(10));
         progress.see(begun("service site/web"));
         assert_eq!(names(&progress).last().map(String::as_str), Some("service site/web"));
+    }
+
+    #[test]
+    fn steps_know_what_they_wait_for_and_how_long_such_took() {
+        let before = Progress::default();
+        before.expect(&plan());
+        let took =
+            |step: &str, ms| Event::Done { step: step.into(), did: "made".into(), took: Duration::from_millis(ms) };
+        before.see(took("volume data", 40));
+        let usual = Usual::of_runs([before.snapshot().0]);
+
+        let (progress, mut plan) = (Progress::default(), plan());
+        plan.steps[3].after = vec![2];
+        plan.steps.push(Step { key: Key::new(Kind::Volume, "more"), ..plan.steps[3].clone() });
+        progress.expect(&plan);
+        progress.recall(&usual);
+        let steps = progress.snapshot().0.steps;
+        let told: Vec<_> = steps.iter().map(|s| (s.step.as_str(), s.usual_ms, s.after.len())).collect();
+        assert_eq!(told, [("server db", None, 0), ("volume data", Some(40), 1), ("volume more", Some(40), 1)]);
     }
 
     #[test]

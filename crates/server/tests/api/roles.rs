@@ -127,9 +127,12 @@ async fn nobody_does_what_is_not_theirs() {
             } else if path.ends_with("/exec") {
                 // It wants to be told which program, and in which container.
                 assert_eq!(ask(Some(token.as_str())).await.0, StatusCode::BAD_REQUEST, "{what}");
-            } else if path == "/api/v1/events" {
+            } else if path.ends_with("/console") {
+                // The yard has no cloud here.
+                assert_eq!(ask(Some(token.as_str())).await.0, StatusCode::UNPROCESSABLE_ENTITY, "{what}");
+            } else if path == "/api/v1/events" || path.ends_with("/events/stream") {
                 // It has no end.
-                let answer = running.http().get(format!("{}{path}", running.url)).bearer_auth(token).send().await;
+                let answer = running.http().get(format!("{}{real}", running.url)).bearer_auth(token).send().await;
                 assert_eq!(answer.unwrap().status(), StatusCode::OK, "{what}");
             } else if method == "get" {
                 let (status, answer) = ask(Some(token.as_str())).await;

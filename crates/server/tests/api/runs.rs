@@ -348,3 +348,15 @@ async fn a_yard_that_the_command_line_brought_up_is_known_with_its_files() {
     }
     ground.running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_console_log_of_a_server() {
+    let ground = Ground::new().await;
+    ground.run(&wish(1)).await;
+    let (status, log) = ground.ask("GET", &format!("{SHOP}/servers/web-1/console?lines=5"), None).await;
+    assert_eq!((status, log["text"].as_str()), (StatusCode::OK, Some("stackyard: join: DONE")), "{log}");
+    assert!(log["server"] == "web-1" && log["id"].is_string(), "{log}");
+    let (status, why) = ground.ask("GET", &format!("{SHOP}/servers/nosuch/console"), None).await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "{why}");
+    ground.running.stop().await;
+}

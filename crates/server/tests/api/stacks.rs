@@ -2,6 +2,8 @@
 //! told.
 
 use crate::support::{Agent, Running};
+use futures_util::StreamExt;
+use reqwest::StatusCode;
 use serde_json::Value;
 use stackyard_core::agent::{ContainerReport, ContainerState, Desired, PartReport, Report, ToAgent, ToServer};
 use stackyard_core::stack::rollout::{Packed, Standing};
@@ -9,7 +11,9 @@ use stackyard_core::stack::{Service, Stack};
 use stackyard_core::yard::plan::{Action, StackStep};
 use stackyard_server::YardStacks;
 use stackyard_server::api::StackDeploy;
-use stackyard_server::client::{Patience, WaitError};
+use stackyard_server::auth::Role;
+use stackyard_server::client::{EventQuery, EventsOf, Patience, WaitError};
+use stackyard_server::hub::{ContainerEvent, Happening};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -44,6 +48,7 @@ fn report(desired: &Desired) -> Report {
                 restarts: 0,
                 started: Some(1),
                 last_lines: if bad { vec!["boom".to_owned()] } else { Vec::new() },
+                ended: None,
             }
         };
         let containers = part.replicas.iter().map(container).collect();
@@ -211,5 +216,67 @@ async fn a_drained_host_takes_containers_again() {
     running.admin.host_leaves(&host.id, false).await.unwrap();
     let view = running.admin.host(&host.id).await.unwrap();
     assert!(view.drain && !view.leaving);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happens_to_containers_is_told() {
+    let running = yard().await;
+    let deploy = async |image: &str| {
+        look(&running, &[stack("site", image)]).await.apply(false, PATIENCE, &()).await.unwrap();
+    };
+    let site = EventsOf::Stack { yard: "shop", stack: "site" };
+    let all = EventQuery::default();
+    // Whether these are events depends on whether their hosts were heard before.
+    deploy("registry.example/web:1").await;
+    let before = running.admin.events(site, &all).await.unwrap().first().map_or(0, |e| e.seq);
+    let mut live = running.admin.follow_events(site, &all, Some(0)).await.unwrap();
+    deploy("registry.example/web:2").await;
+    let mut events = running.admin.events(site, &all).await.unwrap();
+    events.retain(|e| e.seq > before);
+    let of = |what| events.iter().filter(|e| e.what == what).count();
+    assert_eq!(of(Happening::Recreated) + of(Happening::Created), 2, "{events:?}");
+    assert_eq!((of(Happening::Started), of(Happening::Healthy)), (2, 2), "{events:?}");
+    assert!(events.iter().all(|e| e.service == "web" && e.yard == "shop"), "{events:?}");
+    assert!(events.is_sorted_by(|a, b| a.seq > b.seq), "{events:?}");
+    for event in events.iter().rev() {
+        assert_eq!(live.next().await.unwrap(), *event);
+    }
+
+    // In pages, filtered, and of a host.
+    let token = running.token("v", Role::Viewer).await;
+    let list = async |path: &str| {
+        let (status, list) = running.call("GET", path, Some(&token), None).await;
+        assert_eq!(status, StatusCode::OK, "{list}");
+        serde_json::from_value::<Vec<ContainerEvent>>(list).unwrap()
+    };
+    let path = "/api/v1/yards/shop/stacks/site/events";
+    assert_eq!(list(&format!("{path}?limit=2")).await, events[..2]);
+    assert_eq!(list(&format!("{path}?limit=2&marker={}", events[1].seq)).await, events[2..4]);
+    let of_one = list(&format!("{path}?only={}&what=started", events[0].replica)).await;
+    assert!(of_one.iter().all(|e| e.replica == events[0].replica && e.what == Happening::Started), "{of_one:?}");
+    assert!(!of_one.is_empty());
+    assert_eq!(list(&format!("{path}?only=nosuch")).await, []);
+    let (status, _) = running.call("GET", &format!("{path}?marker=x"), Some(&token), None).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let there = list(&format!("/api/v1/hosts/shop%2F{}/events", events[0].host_name)).await;
+    assert!(there.iter().any(|e| *e == events[0]) && there.iter().all(|e| e.host == events[0].host), "{there:?}");
+
+    // Whoever was away is told what came meanwhile, and nothing twice.
+    let ask = running.http().get(format!("{}{path}/stream", running.url)).bearer_auth(&token);
+    let answer = ask.header("last-event-id", events[1].seq).send().await.unwrap();
+    assert_eq!(
+        (answer.status(), &answer.headers()["content-type"]),
+        (StatusCode::OK, &"text/event-stream".parse().unwrap())
+    );
+    running.admin.scale_stack("shop", "site", [("web".to_owned(), 1)].into()).await.unwrap();
+    let removed = live.next().await.unwrap();
+    assert_eq!(removed.what, Happening::Removed);
+    let (mut pieces, mut text) = (Box::pin(answer.bytes_stream()), String::new());
+    while !text.contains(&format!("id: {}\n", removed.seq)) {
+        text += std::str::from_utf8(&pieces.next().await.unwrap().unwrap()).unwrap();
+    }
+    let told: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("id: ")).collect();
+    assert_eq!(told, [events[1].seq, events[0].seq, removed.seq].map(|seq| seq.to_string()), "{text}");
     running.stop().await;
 }

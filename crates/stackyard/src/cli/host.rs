@@ -1,16 +1,19 @@
 //! `stackyard host`
 
 use super::remote::ServerArgs;
-use super::{Context, End};
+use super::{Context, End, events};
 use crate::printer::{bytes, table};
 use clap::Subcommand;
 use stackyard_server::api::{HostView, NewJoin};
+use stackyard_server::client::EventsOf;
 
 /// Verbs of `stackyard host`.
 #[derive(Subcommand)]
 pub enum Verb {
     /// List hosts
     List(ListArgs),
+    /// Tell what happened to a host's containers: started, ended and why, healthy or not
+    Events(EventsArgs),
     /// Print the line that joins any machine, as root on it: a token for one machine, for 15 minutes
     Join(JoinArgs),
     /// Set a host apart: nothing is to run on it; `--off` takes it back
@@ -29,6 +32,19 @@ pub struct ListArgs {
     /// Only hosts of this pool
     #[arg(long)]
     pool: Option<String>,
+
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Arguments of `stackyard host events`.
+#[derive(clap::Args)]
+pub struct EventsArgs {
+    /// Id, or YARD/NAME
+    host: String,
+
+    #[command(flatten)]
+    which: events::Which,
 
     #[command(flatten)]
     server: ServerArgs,
@@ -104,6 +120,10 @@ pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<End> {
         Verb::List(args) => {
             let hosts = args.server.client(context)?.hosts(args.yard.as_deref(), args.pool.as_deref()).await?;
             context.printer.result(&hosts, || list(&hosts))?;
+        }
+        Verb::Events(args) => {
+            let client = args.server.client(context)?;
+            return events::tell(&client, EventsOf::Host(&args.host), args.which, context).await;
         }
         Verb::Join(args) => {
             let join = NewJoin {

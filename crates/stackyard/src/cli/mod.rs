@@ -4,6 +4,7 @@ mod agent;
 mod audit;
 mod cloud;
 mod completions;
+mod events;
 mod host;
 mod image;
 mod man;
@@ -48,6 +49,8 @@ enum Verb {
     Down(yard::down::Args),
     /// Show what a cloud has of a yard
     Status(yard::status::Args),
+    /// Print the end of the console log of a yard's server
+    Console(yard::console::Args),
     /// Draw a yard with what the cloud has of it
     Graph(yard::graph::Args),
     /// Find what carries our mark and belongs to no yard known here
@@ -149,6 +152,7 @@ fn start(cli: Cli, printer: &Printer) -> anyhow::Result<End> {
             Verb::Plan(args) => yard::plan::run(args, &context).await,
             Verb::Down(args) => yard::down::run(args, &context).await,
             Verb::Status(args) => yard::status::run(args, &context).await,
+            Verb::Console(args) => yard::console::run(args, &context).await,
             Verb::Graph(args) => yard::graph::run(args, &context).await,
             Verb::Sweep(args) => yard::sweep::run(args, &context).await,
             Verb::Net(verb) => net::run(verb, &context).await,
@@ -164,4 +168,14 @@ fn start(cli: Cli, printer: &Printer) -> anyhow::Result<End> {
             Verb::Man(args) => man::run(&args),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn no_verb_has_two_arguments_of_one_name() {
+        super::Cli::command().debug_assert();
+    }
 }

@@ -114,6 +114,7 @@ impl World {
                     };
                     let container = ContainerReport {
                         last_lines: Vec::new(),
+                        ended: None,
                         replica: replica.clone(),
                         generation,
                         id: format!("c{}", self.made),

@@ -1,6 +1,7 @@
 //! Verbs about stacks: `stackyard stack ...`.
 
 pub mod deploy;
+mod events;
 mod exec;
 mod logs;
 mod manage;
@@ -42,6 +43,8 @@ pub enum Verb {
     Show(show::Args),
     /// Print what a stack's containers write
     Logs(logs::Args),
+    /// Tell what happened to a stack's containers: started, ended and why, healthy or not
+    Events(events::Args),
     /// Run a program in a container
     Exec(exec::Args),
     /// Change how many containers services have
@@ -60,6 +63,7 @@ pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<End> {
         Verb::List(args) => show::list(args, context).await,
         Verb::Show(args) => show::run(args, context).await,
         Verb::Logs(args) => logs::run(args, context).await,
+        Verb::Events(args) => events::run(args, context).await,
         Verb::Exec(args) => exec::run(args, context).await,
         Verb::Scale(args) => manage::scale(args, context).await,
         Verb::Rollback(args) => manage::roll_back(args, context).await,

@@ -1,5 +1,6 @@
-//! Verbs about yards: `init`, `up`, `plan`, `down`, `status`, `graph`, `sweep`.
+//! Verbs about yards: `init`, `up`, `plan`, `down`, `status`, `console`, `graph`, `sweep`.
 
+pub mod console;
 pub mod down;
 pub mod graph;
 pub mod init;

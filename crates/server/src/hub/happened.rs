@@ -1,0 +1,350 @@
+//! What happened to containers, by what their hosts report: kept for people, and bounded.
+//!
+//! A report says the whole; what is new in it against the one before is what happened meanwhile. The first
+//! report of a host since the server started tells nothing new. What happened between two reports (at
+//! least every tenth of a second while something changes) is told by its end: a container that was started
+//! again says how it ended before.
+
+use serde::{Deserialize, Serialize};
+use stackyard_core::agent::{ContainerReport, ContainerState, PartReport, Report};
+use stackyard_store::Host;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use utoipa::ToSchema;
+
+/// Events of all hosts that are kept; the oldest go first.
+const KEEP: usize = 5000;
+
+/// What happened to a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Happening {
+    /// It was made.
+    Created,
+    /// It was made anew, in place of another.
+    Recreated,
+    /// It was started.
+    Started,
+    /// It ended, and the engine started it again.
+    Restarted,
+    /// It ended.
+    Died,
+    /// Its health test succeeds by now.
+    Healthy,
+    /// Its health test fails by now.
+    Unhealthy,
+    /// It is gone.
+    Removed,
+}
+
+/// Something that happened to a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ContainerEvent {
+    /// Its number: later ones have greater ones, also those of a later server.
+    pub seq: u64,
+    /// When the server heard of it (RFC 3339).
+    pub at: String,
+    /// The yard.
+    pub yard: String,
+    /// Id of the host.
+    pub host: String,
+    /// Name of the host.
+    pub host_name: String,
+    /// The stack.
+    pub stack: String,
+    /// The service.
+    pub service: String,
+    /// The replica, as `web-2`.
+    pub replica: String,
+    /// Id of the container.
+    pub container: String,
+    /// What happened.
+    pub what: Happening,
+    /// Exit status, where it ended.
+    pub status: Option<i64>,
+    /// It ended since it used more memory than it may.
+    pub oom: bool,
+    /// The end of its log, where something is wrong with it.
+    pub lines: Vec<String>,
+}
+
+/// Events that somebody wants to know of.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// Of this yard.
+    pub yard: Option<String>,
+    /// Of this stack.
+    pub stack: Option<String>,
+    /// Of the host with this id.
+    pub host: Option<String>,
+    /// Of these services or replicas, also those of one host: `web`, `web-2`, `web@host-1`; all when empty.
+    pub only: BTreeSet<String>,
+    /// Of this kind.
+    pub what: Option<Happening>,
+}
+
+impl EventFilter {
+    fn fits(&self, event: &ContainerEvent) -> bool {
+        let is = |wanted: &Option<String>, has: &str| wanted.as_deref().is_none_or(|w| w == has);
+        let called =
+            |name: &str| self.only.contains(name) || self.only.contains(&format!("{name}@{}", event.host_name));
+        is(&self.yard, &event.yard)
+            && is(&self.stack, &event.stack)
+            && is(&self.host, &event.host)
+            && self.what.is_none_or(|what| what == event.what)
+            && (self.only.is_empty() || called(&event.service) || called(&event.replica))
+    }
+}
+
+/// What happened lately.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    last: u64,
+    kept: VecDeque<ContainerEvent>,
+    /// By host and stack, what was known before an engine stopped answering.
+    held: HashMap<(String, String), PartReport>,
+}
+
+impl Events {
+    /// Takes what a host reports at `at`, in milliseconds since 1970.
+    pub fn take(&mut self, host: &Host, before: Option<&Report>, now: &Report, at: i64) {
+        let Some(before) = before else { return };
+        let none = PartReport::default();
+        for stack in before.parts.keys().chain(now.parts.keys().filter(|s| !before.parts.contains_key(*s))) {
+            let (old, new) = (before.parts.get(stack).unwrap_or(&none), now.parts.get(stack).unwrap_or(&none));
+            let key = (host.id.clone(), stack.clone());
+            // An engine that does not answer says nothing of containers.
+            if new.error.is_some() && new.containers.is_empty() {
+                if !old.containers.is_empty() {
+                    self.held.insert(key, old.clone());
+                }
+                continue;
+            }
+            let held = self.held.remove(&key);
+            for (what, of) in compare(held.as_ref().unwrap_or(old), new) {
+                self.add(host, stack, what, of, at);
+            }
+        }
+    }
+
+    fn add(&mut self, host: &Host, stack: &str, what: Happening, of: &ContainerReport, at: i64) {
+        let end = matches!(what, Happening::Died | Happening::Restarted);
+        let wrong = end || matches!(what, Happening::Recreated | Happening::Removed | Happening::Unhealthy);
+        let status = match of.state {
+            ContainerState::Exited(status) => Some(status),
+            _ => of.ended.map(|e| e.status),
+        };
+        // More than any of a server before this one, so that who was told of those can go on here.
+        self.last = (self.last + 1).max(at.unsigned_abs());
+        if self.kept.len() == KEEP {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(ContainerEvent {
+            seq: self.last,
+            at: crate::api::time(at),
+            yard: host.yard.clone(),
+            host: host.id.clone(),
+            host_name: host.name.clone(),
+            stack: stack.to_owned(),
+            service: of.replica.service.clone(),
+            replica: of.replica.to_string(),
+            container: of.id.clone(),
+            what,
+            status: status.filter(|_| end),
+            oom: end && of.ended.is_some_and(|e| e.oom),
+            lines: if wrong { of.last_lines.clone() } else { Vec::new() },
+        });
+    }
+
+    /// Forgets a host that is none any more; what happened there stays.
+    pub fn forget(&mut self, host: &str) {
+        self.held.retain(|(of, _), _| of != host);
+    }
+
+    /// Number of the last one, of any host; 0 if there is none.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Those after number `after`, the oldest first.
+    pub fn after(&self, after: u64, filter: &EventFilter) -> Vec<ContainerEvent> {
+        let start = self.kept.partition_point(|e| e.seq <= after);
+        self.kept.range(start..).filter(|e| filter.fits(e)).cloned().collect()
+    }
+
+    /// At most `most` of those before number `before`, of all without one, the newest first.
+    pub fn before(&self, before: Option<u64>, most: usize, filter: &EventFilter) -> Vec<ContainerEvent> {
+        let older = self.kept.iter().rev().filter(|e| before.is_none_or(|b| e.seq < b));
+        older.filter(|e| filter.fits(e)).take(most).cloned().collect()
+    }
+}
+
+/// What is new of a stack on a host, and of which container.
+fn compare<'r>(before: &'r PartReport, now: &'r PartReport) -> Vec<(Happening, &'r ContainerReport)> {
+    let by_name = |part: &'r PartReport| -> BTreeMap<String, &'r ContainerReport> {
+        part.containers.iter().map(|c| (c.replica.to_string(), c)).collect()
+    };
+    let (old, new) = (by_name(before), by_name(now));
+    let there = new.iter().flat_map(|(name, container)| {
+        changed(old.get(name).copied(), container).into_iter().map(|what| (what, *container))
+    });
+    let gone = old.iter().filter(|(name, _)| !new.contains_key(*name)).map(|(_, c)| (Happening::Removed, *c));
+    there.chain(gone).collect()
+}
+
+/// What happened to one container.
+fn changed(before: Option<&ContainerReport>, now: &ContainerReport) -> Vec<Happening> {
+    let mut all = Vec::new();
+    let runs = |c: &ContainerReport| c.state == ContainerState::Running;
+    let ended = |c: &ContainerReport| matches!(c.state, ContainerState::Exited(_) | ContainerState::Restarting);
+    let same = before.filter(|b| b.id == now.id);
+    match (before, same) {
+        (None, _) => all.push(Happening::Created),
+        (Some(_), None) => all.push(Happening::Recreated),
+        _ => {}
+    }
+    if now.restarts > same.map_or(0, |b| b.restarts) {
+        all.push(Happening::Restarted);
+    } else if ended(now) && !same.is_some_and(ended) {
+        all.push(Happening::Died);
+    } else if runs(now) && same.is_none_or(|b| !runs(b) || b.started != now.started) {
+        all.push(Happening::Started);
+    }
+    let healthy = |c: &ContainerReport| c.healthy.filter(|_| runs(c));
+    match (same.and_then(healthy), healthy(now)) {
+        (Some(false) | None, Some(true)) => all.push(Happening::Healthy),
+        (Some(true), Some(false)) => all.push(Happening::Unhealthy),
+        _ => {}
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stackyard_core::agent::{Ended, Replica};
+
+    fn container(id: &str, state: ContainerState) -> ContainerReport {
+        ContainerReport {
+            replica: Replica { service: "web".into(), index: 1 },
+            generation: 1,
+            id: id.into(),
+            state,
+            healthy: None,
+            restarts: 0,
+            started: Some(1),
+            last_lines: Vec::new(),
+            ended: None,
+        }
+    }
+
+    fn report(containers: Vec<ContainerReport>) -> Report {
+        let parts = [("site".to_owned(), PartReport { error: None, containers })].into();
+        Report { parts, ..Report::default() }
+    }
+
+    fn host() -> Host {
+        Host {
+            id: "h".into(),
+            yard: "shop".into(),
+            name: "web-1".into(),
+            pool: String::new(),
+            labels: BTreeMap::new(),
+            facts: stackyard_core::agent::Facts::default(),
+            joined: 0,
+            last_seen: None,
+            drain: stackyard_store::Drain::No,
+            revision: 0,
+            digest: String::new(),
+            removed: None,
+        }
+    }
+
+    fn taken(reports: &[Report]) -> Events {
+        let (mut events, mut before) = (Events::default(), None);
+        for now in reports {
+            events.take(&host(), before, now, 1000);
+            before = Some(now);
+        }
+        events
+    }
+
+    /// What happens on the way over these reports.
+    fn told(reports: &[Report]) -> Vec<(Happening, Option<i64>, bool)> {
+        let all = taken(reports).after(0, &EventFilter::default());
+        all.into_iter().map(|e| (e.what, e.status, e.oom)).collect()
+    }
+
+    #[test]
+    fn a_life_is_told_once() {
+        let running = container("1", ContainerState::Running);
+        let well = ContainerReport { healthy: Some(true), ..running.clone() };
+        let ill = ContainerReport { healthy: Some(false), ..running.clone() };
+        let dead = container("1", ContainerState::Exited(7));
+        let life = [
+            report(vec![]),
+            report(vec![container("1", ContainerState::Created)]),
+            report(vec![ill.clone()]),
+            report(vec![well.clone()]),
+            report(vec![well]),
+            report(vec![ill]),
+            report(vec![dead.clone()]),
+            report(vec![dead]),
+            report(vec![container("2", ContainerState::Running)]),
+            report(vec![]),
+        ];
+        use Happening::{Created, Died, Healthy, Recreated, Removed, Started, Unhealthy};
+        let all = told(&life);
+        let what: Vec<Happening> = all.iter().map(|e| e.0).collect();
+        assert_eq!(what, [Created, Started, Healthy, Unhealthy, Died, Recreated, Started, Removed]);
+        assert_eq!(all[4], (Died, Some(7), false));
+        assert_eq!(told(&life[2..3]), [], "what was there when the server started did not just happen");
+    }
+
+    #[test]
+    fn one_that_was_started_again_says_how_it_ended() {
+        let running = container("1", ContainerState::Running);
+        let again = ContainerReport {
+            restarts: 1,
+            started: Some(9),
+            ended: Some(Ended { status: 137, oom: true }),
+            ..running.clone()
+        };
+        assert_eq!(told(&[report(vec![running]), report(vec![again])]), [(Happening::Restarted, Some(137), true)]);
+    }
+
+    #[test]
+    fn an_engine_that_does_not_answer_removes_nothing() {
+        let running = report(vec![container("1", ContainerState::Running)]);
+        let mut silent = report(vec![]);
+        silent.parts.get_mut("site").unwrap().error = Some("no engine".into());
+        assert_eq!(told(&[running.clone(), silent.clone()]), []);
+        assert_eq!(told(&[running.clone(), silent.clone(), silent.clone(), running.clone()]), [], "nor makes anything");
+        let all = told(&[running, silent.clone(), report(vec![container("1", ContainerState::Exited(7))])]);
+        assert_eq!(all, [(Happening::Died, Some(7), false)], "what happened meanwhile is told");
+        let made = told(&[silent, report(vec![container("1", ContainerState::Running)])]);
+        assert_eq!(made.iter().map(|e| e.0).collect::<Vec<_>>(), [Happening::Created, Happening::Started]);
+    }
+
+    #[test]
+    fn numbers_grow_over_servers_and_those_that_were_told_are_left_out() {
+        let life = [report(vec![]), report(vec![container("1", ContainerState::Running)]), report(vec![])];
+        let all = EventFilter::default();
+        let events = taken(&life);
+        let seqs: Vec<u64> = events.after(0, &all).iter().map(|e| e.seq).collect();
+        assert_eq!(seqs, [1000, 1001, 1002], "from the time, in milliseconds, on");
+        assert_eq!(events.after(1000, &all).len(), 2);
+        assert_eq!(events.after(1002, &all), []);
+        let newest: Vec<u64> = events.before(None, 2, &all).iter().map(|e| e.seq).collect();
+        assert_eq!(newest, [1002, 1001]);
+        assert_eq!(events.before(Some(1001), 2, &all).len(), 1);
+
+        let only = |name: &str| EventFilter { only: [name.to_owned()].into(), ..EventFilter::default() };
+        for (filter, n) in [(only("web"), 3), (only("web-1@web-1"), 3), (only("web@web-2"), 0), (only("db"), 0)] {
+            assert_eq!(events.after(0, &filter).len(), n, "{filter:?}");
+        }
+        let gone = EventFilter { what: Some(Happening::Removed), ..EventFilter::default() };
+        assert_eq!(events.before(None, 9, &gone).len(), 1);
+        let other = EventFilter { stack: Some("other".to_owned()), ..EventFilter::default() };
+        assert_eq!(events.before(None, 9, &other), []);
+    }
+}
