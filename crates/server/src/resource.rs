@@ -42,6 +42,8 @@ pub enum ResourceState {
     Stopped,
     /// A host that was drained to be removed.
     SetApart,
+    /// A host that works, and is to be made anew.
+    Marked,
     /// It is of no use any more.
     Broken,
 }
@@ -57,6 +59,7 @@ impl ResourceNow {
             ResourceState::Differs => "differs".to_owned(),
             ResourceState::Pending | ResourceState::Stopped => why.to_owned(),
             ResourceState::SetApart => "set apart".to_owned(),
+            ResourceState::Marked => format!("to be replaced: {why}"),
             ResourceState::Broken => format!("BROKEN: {why}"),
         }
     }
@@ -77,6 +80,7 @@ impl Session<'_> {
                 (Some(State::Pending(word)), _) => (ResourceState::Pending, Some(word.clone())),
                 (Some(State::Stopped(word)), _) => (ResourceState::Stopped, Some(word.clone())),
                 (Some(State::SetApart), _) => (ResourceState::SetApart, None),
+                (Some(State::Marked(why)), _) => (ResourceState::Marked, Some(why.clone())),
                 (_, Action::Change | Action::Recreate) => (ResourceState::Differs, None),
                 _ => (ResourceState::Ok, None),
             };

@@ -45,6 +45,7 @@ fn host(name: &str, connected: bool) -> HostView {
         connected,
         drain: false,
         leaving: false,
+        replace: None,
         joined: String::new(),
         last_seen: None,
         facts: Facts { cpus: 2, memory: 4 << 30, ..Facts::default() },

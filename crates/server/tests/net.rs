@@ -47,6 +47,7 @@ fn host(name: &str, address: &str, link: u32, containers: Option<u32>) -> HostVi
         connected: true,
         drain: false,
         leaving: false,
+        replace: None,
         joined: String::new(),
         last_seen: None,
         facts: Facts { mtu: link, addresses: address.parse().into_iter().collect(), ..Facts::default() },

@@ -43,8 +43,10 @@ struct Joins {
     /// Containers by name of the host.
     containers: Mutex<BTreeMap<String, usize>>,
     did: Mutex<Vec<String>>,
-    /// Names of hosts that were set apart.
+    /// Ids of hosts that were set apart.
     leaving: Mutex<BTreeSet<String>>,
+    /// Ids of hosts that somebody wants made anew.
+    marked: Mutex<BTreeSet<String>>,
     /// Containers stay where they are: draining takes for ever.
     stuck: AtomicBool,
 }
@@ -52,8 +54,15 @@ struct Joins {
 impl Joins {
     fn new(fake: &Fake) -> Self {
         let (minted, containers, did) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let (leaving, stuck) = (Mutex::default(), AtomicBool::default());
-        Self { fake: fake.clone(), minted, containers, did, leaving, stuck }
+        let (leaving, marked, stuck) = (Mutex::default(), Mutex::default(), AtomicBool::default());
+        Self { fake: fake.clone(), minted, containers, did, leaving, marked, stuck }
+    }
+
+    /// Somebody wants hosts made anew.
+    fn mark(&self, names: &[&str]) {
+        let members = self.fake.world().booted().into_iter().filter_map(|s| self.member(&s));
+        let ids: Vec<String> = members.filter(|m| names.contains(&m.name.as_str())).map(|m| m.id).collect();
+        self.marked.lock().unwrap().extend(ids);
     }
 
     fn note(&self, what: String) {
@@ -65,6 +74,8 @@ impl Joins {
         let joined = self.minted.lock().unwrap().contains(&token);
         let containers = self.containers.lock().unwrap().get(&server.name).copied().unwrap_or(0);
         joined.then(|| Member {
+            replace: self.marked.lock().unwrap().contains(&token).then(|| "token ann at noon".to_owned()),
+            leaving: self.leaving.lock().unwrap().contains(&token),
             id: token,
             name: server.name.clone(),
             pool: "web".into(),
@@ -74,7 +85,6 @@ impl Joins {
             last_seen: Some(SystemTime::now()),
             docker: "20.10".into(),
             containers,
-            leaving: self.leaving.lock().unwrap().contains(&server.name),
         })
     }
 }
@@ -86,11 +96,6 @@ fn config(user_data: &str) -> Option<AgentConfig> {
     let lines = text.lines().skip_while(|l| !l.contains("agent.json.new <<")).skip(1);
     let block: String = lines.take_while(|l| *l != "STACKYARD").collect();
     serde_json::from_slice(&base64.decode(block).ok()?).ok()
-}
-
-/// Name of the host whose id a token is: `web-3-2` is `web-3`.
-fn host_of(id: &str) -> String {
-    id.rsplit_once('-').unwrap().0.to_owned()
 }
 
 impl HostService for Joins {
@@ -111,7 +116,7 @@ impl HostService for Joins {
 
     fn drain<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), String>> {
         self.note(format!("drain {id}"));
-        self.leaving.lock().unwrap().insert(host_of(id));
+        self.leaving.lock().unwrap().insert(id.to_owned());
         if !self.stuck.load(Ordering::Relaxed) {
             self.containers.lock().unwrap().clear();
         }
@@ -120,7 +125,7 @@ impl HostService for Joins {
 
     fn take_back<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), String>> {
         self.note(format!("take back {id}"));
-        self.leaving.lock().unwrap().remove(&host_of(id));
+        self.leaving.lock().unwrap().remove(id);
         async { Ok(()) }.boxed()
     }
 
@@ -272,6 +277,104 @@ async fn a_host_that_does_not_join_is_replaced_by_the_next_run() {
     let step = |s: &&stackyard_core::yard::plan::Step| s.key == Key::new(Kind::Server, "web-1");
     let last = session.plan.steps.iter().rfind(step).unwrap();
     assert_eq!((last.action, last.reasons.join("")), (Action::Recreate, "it has not joined within 0 minutes".into()));
+}
+
+/// Ids of servers by name.
+fn servers(fake: &Fake) -> BTreeMap<String, Vec<String>> {
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    fake.world().booted().into_iter().for_each(|s| all.entry(s.name).or_default().push(s.id));
+    all
+}
+
+#[tokio::test]
+async fn marked_hosts_are_replaced_in_turns_and_drained_first() {
+    let fake = Fake::start(Duration::ZERO).await.unwrap();
+    let (cloud, joins, yard) = (connect(&fake).await, Joins::new(&fake), yard(json!({})));
+    up(&cloud, &yard, &joins).await.unwrap();
+    let before = servers(&fake);
+    joins.containers.lock().unwrap().insert("web-2".into(), 2);
+    joins.mark(&["web-2", "web-3"]);
+    let session = Session::begin_with(&cloud, &yard, Some(&joins)).await.unwrap();
+    let text = session.plan.to_string();
+    let line =
+        "! replace  server web-2: asked for by token ann at noon\n! replace  server web-3: asked for by token ann";
+    assert!(text.contains(line) && text.contains("4 to replace, 12 unchanged"), "{text}");
+    // Taken back, there is nothing to do.
+    let marked = std::mem::take(&mut *joins.marked.lock().unwrap());
+    assert!(!up(&cloud, &yard, &joins).await.unwrap());
+    *joins.marked.lock().unwrap() = marked;
+    fake.fail(|_, _| None);
+    assert!(up(&cloud, &yard, &joins).await.unwrap());
+    let made: Vec<String> = (fake.seen().into_iter())
+        .filter(|s| s.method != "GET" && s.path.contains("/servers") && !s.path.contains("action"))
+        .map(|s| s.method)
+        .collect();
+    assert_eq!(made, ["DELETE", "POST", "DELETE", "POST"]);
+    let did = joins.did.lock().unwrap().clone();
+    assert!(did[0].starts_with("drain web-2") && did[1].starts_with("forget web-2"), "{did:?}");
+    let after = servers(&fake);
+    let same: Vec<bool> = ["web-1", "web-2", "web-3"].iter().map(|name| before[*name] == after[*name]).collect();
+    assert_eq!((same, fake.world().count("servers")), (vec![true, false, false], 3));
+    // Who came in their place has no mark, and the volumes are those of before.
+    assert!(!up(&cloud, &yard, &joins).await.unwrap());
+    assert_eq!(fake.world().count("volumes"), 3);
+    vanishes(&fake).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_mark_that_is_taken_back_after_its_run_was_killed_takes_the_host_back() {
+    let fake = Fake::start(Duration::ZERO).await.unwrap();
+    let (cloud, joins, yard) = (connect(&fake).await, Joins::new(&fake), yard(json!({})));
+    up(&cloud, &yard, &joins).await.unwrap();
+    joins.containers.lock().unwrap().insert("web-3".into(), 2);
+    joins.mark(&["web-3"]);
+    joins.stuck.store(true, Ordering::Relaxed);
+    tokio::select! {
+        ended = up(&cloud, &yard, &joins) => panic!("nothing was drained: {ended:?}"),
+        () = async { while joins.leaving.lock().unwrap().is_empty() { tokio::task::yield_now().await } } => {}
+    }
+    let plan = async || Session::begin_with(&cloud, &yard, Some(&joins)).await.unwrap().plan.to_string();
+    assert!(plan().await.starts_with("! replace  server web-3: asked for by"), "{}", plan().await);
+    joins.marked.lock().unwrap().clear();
+    assert!(plan().await.starts_with("~ change   server web-3: it was drained, and stays"), "{}", plan().await);
+}
+
+#[tokio::test]
+async fn a_replacement_is_broken_off_at_thirty_moments() {
+    let wrong: Vec<String> = stream::iter(0..30u64)
+        .map(|n| async move {
+            let fake = Fake::start(Duration::from_millis(3)).await.unwrap();
+            let (joins, yard) = (Joins::new(&fake), yard(json!({})));
+            let cloud = connect(&fake).await;
+            up(&cloud, &yard, &joins).await.map_err(|e| format!("the first up: {e}"))?;
+            let before = servers(&fake);
+            joins.containers.lock().unwrap().insert("web-2".into(), 1);
+            joins.mark(&["web-2"]);
+            // Draining takes two seconds here, all else little.
+            let moment = Duration::from_millis(if n % 2 == 0 { n * 80 } else { 2_000 + n * 12 });
+            let cloud = connect(&fake).await;
+            let _ = tokio::time::timeout(moment, up(&cloud, &yard, &joins)).await;
+            let cloud = connect(&fake).await;
+            let last = async {
+                up(&cloud, &yard, &joins).await.map_err(|e| format!("up: {e}"))?;
+                let again = Session::begin_with(&cloud, &yard, Some(&joins)).await.map_err(|e| e.to_string())?;
+                if !again.plan.is_noop() {
+                    return Err(format!("a second up has something to do:\n{}", again.plan));
+                }
+                let after = servers(&fake);
+                let same = |name: &str| before[name] == after[name];
+                if fake.world().count("servers") != 3 || !same("web-1") || !same("web-3") || same("web-2") {
+                    return Err(format!("{before:?} became {after:?}"));
+                }
+                vanishes(&fake).await
+            };
+            tokio::time::timeout(Duration::from_secs(120), last).await.unwrap_or(Err("it hangs".into()))
+        })
+        .buffer_unordered(10)
+        .filter_map(async |ended: Result<(), String>| ended.err())
+        .collect()
+        .await;
+    assert!(wrong.is_empty(), "{} runs went wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[tokio::test]

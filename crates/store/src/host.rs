@@ -28,12 +28,23 @@ pub struct Host {
     pub last_seen: Option<Millis>,
     /// Whether nothing new is to be put on it and what runs there is to go elsewhere.
     pub drain: Drain,
+    /// That its machine is to be made anew, if somebody asked for that.
+    pub replace: Option<Replace>,
     /// When it was removed.
     pub removed: Option<Millis>,
     /// Revision of its last desired state.
     pub revision: u64,
     /// Digest of its last desired state; empty before there was one.
     pub digest: String,
+}
+
+/// That a host's machine is to be made anew. It goes with the host: who comes in its place has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replace {
+    /// Who asked for it, as in the audit log.
+    pub who: String,
+    /// When.
+    pub at: Millis,
 }
 
 /// Why a host is set apart.
@@ -103,6 +114,10 @@ pub(crate) fn host(row: &AnyRow) -> Result<Host, Error> {
         joined: columns.get("joined")?,
         last_seen: columns.get("last_seen")?,
         drain: Drain::of(columns.get("drain")?),
+        replace: match (columns.get("replace_by")?, columns.get("replace_at")?) {
+            (Some(who), Some(at)) => Some(Replace { who, at }),
+            _ => None,
+        },
         removed: columns.get("removed")?,
         revision: columns.get::<i64>("revision")?.unsigned_abs(),
         digest: columns.get("digest")?,
@@ -218,6 +233,33 @@ impl Store {
     pub async fn stays(&self, id: &str) -> Result<bool, Error> {
         let query = sqlx::query("UPDATE hosts SET drain = 0 WHERE id = $1 AND drain = 2 AND removed IS NULL");
         self.change("taking a host back", query.bind(id)).await
+    }
+
+    /// Notes that a host's machine is to be made anew; whether nobody had asked for it before.
+    ///
+    /// # Errors
+    /// [`Error::Query`]
+    pub async fn mark_to_replace(&self, id: &str, replace: &Replace) -> Result<bool, Error> {
+        let query = sqlx::query(
+            "UPDATE hosts SET replace_by = $2, replace_at = $3
+             WHERE id = $1 AND replace_by IS NULL AND removed IS NULL",
+        )
+        .bind(id)
+        .bind(&replace.who)
+        .bind(replace.at);
+        self.change("marking a host to be replaced", query).await
+    }
+
+    /// Notes that a host's machine stays after all; whether somebody had asked for another.
+    ///
+    /// # Errors
+    /// [`Error::Query`]
+    pub async fn unmark_to_replace(&self, id: &str) -> Result<bool, Error> {
+        let query = sqlx::query(
+            "UPDATE hosts SET replace_by = NULL, replace_at = NULL
+             WHERE id = $1 AND replace_by IS NOT NULL AND removed IS NULL",
+        );
+        self.change("taking a host's mark back", query.bind(id)).await
     }
 
     /// Removes a host: its name is free and its token worth nothing. Whether there was one.

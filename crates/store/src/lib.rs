@@ -29,7 +29,7 @@ mod yard;
 
 pub use audit::Entry;
 pub use error::Error;
-pub use host::{Drain, Host, NewHost};
+pub use host::{Drain, Host, NewHost, Replace};
 pub use join::{Join, Redeemed};
 pub use person::Person;
 pub use run::{NewRun, Run};

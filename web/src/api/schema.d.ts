@@ -204,6 +204,32 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/hosts/{id}/replace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Asks for another server in a host's place
+         * @description The yard's next run drains the host, removes its server and makes another with the same name, addresses
+         *     and data volume, as it does with one that is broken; of a pool no more than `maxUnavailable` are away at once. The
+         *     plan tells who asked for it. Asked for again, it stays as it was. 409 if the host is none of a pool.
+         */
+        post: operations["host_replace"];
+        /**
+         * Keeps a host's server after all
+         * @description Only while no run of the yard goes on: that may be replacing it (409).
+         */
+        delete: operations["host_replace_cancel"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/images": {
         parameters: {
             query?: never;
@@ -1584,6 +1610,7 @@ export interface components {
             name: string;
             /** @description The pool; empty for a machine that belongs to none. */
             pool: string;
+            replace?: components["schemas"]["Replacement"] | null;
             report?: components["schemas"]["Report"] | null;
             /**
              * Format: int64
@@ -2301,6 +2328,13 @@ export interface components {
             /** @enum {string} */
             kind: "open";
         };
+        /** @description That a host's server is to be made anew. */
+        Replacement: {
+            /** @description When (RFC 3339). */
+            at: string;
+            /** @description Who asked for it, as in the audit log. */
+            who: string;
+        };
         /** @description One container of a service among its like. */
         Replica: {
             /**
@@ -2401,7 +2435,7 @@ export interface components {
          * @description How a resource stands, in a word.
          * @enum {string}
          */
-        ResourceState: "ok" | "missing" | "unwanted" | "differs" | "pending" | "stopped" | "set_apart" | "broken";
+        ResourceState: "ok" | "missing" | "unwanted" | "differs" | "pending" | "stopped" | "set_apart" | "marked" | "broken";
         /** @description How often each noun changed since the server started. */
         Revisions: {
             /**
@@ -3410,6 +3444,74 @@ export interface operations {
                 content: {
                     "text/event-stream": components["schemas"]["ContainerEvent"];
                 };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    host_replace: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description only if it is as it was */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /** @description id, or yard and name as `yard%2Fname` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    /** @description the new one */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HostView"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    host_replace_cancel: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description only if it is as it was */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /** @description id, or yard and name as `yard%2Fname` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    /** @description the new one */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             "4XX": {
                 headers: {

@@ -14,6 +14,7 @@ import { HostEvents } from "../parts/happened";
 import { useHostActions } from "../parts/host-actions";
 import { Meter } from "../parts/meter";
 import { Loaded, Problem } from "../parts/problem";
+import { ReplaceHost } from "../parts/replace-host";
 import { StateMark } from "../parts/state";
 import { Ago } from "../parts/time";
 import { Missing } from "./missing";
@@ -38,6 +39,7 @@ function Page({ host }: { host: Host }) {
   const navigate = useNavigate();
   const actions = useHostActions();
   const [question, setQuestion] = useState<Question | null>(null);
+  const [replacing, setReplacing] = useState(false);
   const undrain = useMutation({ mutationFn: actions.undrain });
   const query = useQuery(stacks);
   const usage = host.report?.usage;
@@ -47,11 +49,13 @@ function Page({ host }: { host: Host }) {
       <div className="head">
         <h1><span className="quiet"><Link to="/hosts">{t("hosts.title")}</Link> /</span> {host.name}</h1>
         <StateMark state={hostState(host)} {...(hostState(host) === "ok" ? { text: t("state.ready") } : {})} />
+        {host.replace && <span className="quiet">{t("hosts.marked")}</span>}
         {may && (
           <div className="end">
             {host.drain
               ? <Button variant="default" onClick={() => undrain.mutate(host)} loading={undrain.isPending}>{t("hosts.undrain")}</Button>
               : <Button variant="default" onClick={() => setQuestion(actions.drain(host))}>{t("hosts.drain")}</Button>}
+            <Button variant="default" onClick={() => setReplacing(true)}>{t("hosts.replace")}</Button>
             <Button
               variant="default"
               c="var(--bad)"
@@ -104,6 +108,7 @@ function Page({ host }: { host: Host }) {
       <CommandLine text={`stackyard host list --yard ${host.yard}`} />
       <HostEvents host={host} />
       <Confirm question={question} close={() => setQuestion(null)} />
+      <ReplaceHost host={replacing ? host : undefined} close={() => setReplacing(false)} />
     </div>
   );
 }

@@ -13,6 +13,7 @@ import { useHostActions } from "../parts/host-actions";
 import { Join } from "../parts/join";
 import { Meter } from "../parts/meter";
 import { Loaded, Problem } from "../parts/problem";
+import { ReplaceHost } from "../parts/replace-host";
 import { StateMark } from "../parts/state";
 import { Ago } from "../parts/time";
 
@@ -22,6 +23,7 @@ export function HostsPage() {
   const may = useMay("operator");
   const [joining, setJoining] = useState(false);
   const [question, setQuestion] = useState<Question | null>(null);
+  const [replacing, setReplacing] = useState<string | null>(null);
   const actions = useHostActions();
   const undrain = useMutation({ mutationFn: actions.undrain });
   return (
@@ -61,6 +63,7 @@ export function HostsPage() {
                           {host.drain
                             ? <Menu.Item onClick={() => undrain.mutate(host)}>{t("hosts.undrain")}</Menu.Item>
                             : <Menu.Item onClick={() => setQuestion(actions.drain(host))}>{t("hosts.drain")}</Menu.Item>}
+                          <Menu.Item onClick={() => setReplacing(host.id)}>{t("hosts.replace")}</Menu.Item>
                           <Menu.Item c="var(--bad)" onClick={() => setQuestion(actions.remove(host))}>{t("hosts.remove")}</Menu.Item>
                         </Menu.Dropdown>
                       </Menu>
@@ -74,6 +77,7 @@ export function HostsPage() {
       </section>
       <CommandLine text="stackyard host list" />
       <Confirm question={question} close={() => setQuestion(null)} />
+      <ReplaceHost host={query.data?.find((one) => one.id === replacing)} close={() => setReplacing(null)} />
       <Join opened={joining} close={() => setJoining(false)} />
     </div>
   );
@@ -90,7 +94,7 @@ function Row({ host, menu }: { host: Host; menu: React.ReactNode }) {
         <Link to="/hosts/$id" params={{ id: host.id }} className="strong">{host.name}</Link>
         <div className="quiet">{[host.yard, host.pool, host.facts.addresses[0]].filter(Boolean).join(" · ")}</div>
       </td>
-      <td data-label={t("hosts.state")}><StateMark state={hostState(host)} {...(hostState(host) === "ok" ? { text: t("state.ready") } : {})} /></td>
+      <td data-label={t("hosts.state")}><StateMark state={hostState(host)} {...(hostState(host) === "ok" ? { text: t("state.ready") } : {})} />{host.replace && <div className="quiet">{t("hosts.marked")}</div>}</td>
       <td data-label={t("hosts.memory")}>{usage ? <Meter used={usage.memory} all={host.facts.memory} label={`${t("hosts.memory")} ${host.name}`} /> : none}</td>
       <td data-label={t("hosts.disk")}>{usage ? <Meter used={usage.disk_used} all={usage.disk} label={`${t("hosts.disk")} ${host.name}`} /> : none}</td>
       <td data-label={t("hosts.load")} className="num nowrap">{usage ? (usage.load / 100).toFixed(2) : "–"} <span className="quiet">/ {t("hosts.cpus", { n: cpus })}</span></td>

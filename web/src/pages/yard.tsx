@@ -98,7 +98,7 @@ function Gone({ yard }: { yard: string }) {
 }
 
 const RESOURCE_STATES: Record<Schemas["ResourceState"], State> = {
-  ok: "ok", missing: "failed", unwanted: "failing", differs: "failing", pending: "working", stopped: "drained", set_apart: "drained", broken: "failed",
+  ok: "ok", missing: "failed", unwanted: "failing", differs: "failing", pending: "working", stopped: "drained", set_apart: "drained", marked: "waiting", broken: "failed",
 };
 
 function Resources({ status, again, looking }: { status: Schemas["YardStatus"]; again: () => void; looking: boolean }) {

@@ -63,6 +63,8 @@ pub enum State {
     Stopped(String),
     /// A host that was drained to be removed, and can be taken back.
     SetApart,
+    /// It works, and is to be made anew all the same: why.
+    Marked(String),
     /// Of no use any more: why.
     Broken(String),
 }

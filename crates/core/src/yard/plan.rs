@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | nothing | resource | create |
 //! | fields differ that can be changed; stopped | resource | change |
-//! | fields differ that cannot; broken; made from what is replaced | resource | discard, then recreate |
+//! | fields differ that cannot; broken; marked; made from what is replaced | resource | discard, then recreate |
 //! | still becoming | resource | wait |
 //! | as intended | resource | keep |
 //! | a double: the one that is used stays, else the oldest | resource | remove |

@@ -4,13 +4,18 @@ use super::page::{Listed, Page, Pager};
 use super::tag::{Tag, Unchanged};
 use super::{App, Body, Path, Problem, Query, now, time};
 use crate::auth::{Operator, Reach, Viewer};
+use crate::error::Error;
 use crate::hub::Seen;
+use crate::runs::FILE;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
+use stackyard_catalog::manifest;
 use stackyard_core::agent::{Facts, Report};
+use stackyard_core::yard::intend::Spec;
+use stackyard_core::yard::{Key, Kind};
 use stackyard_store::{self as store, Host};
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
@@ -36,6 +41,9 @@ pub struct HostView {
     pub drain: bool,
     /// It is set apart because its machine was about to go.
     pub leaving: bool,
+    /// Its server is to be made anew by the yard's next run; absent unless somebody asked for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replace: Option<Replacement>,
     /// When it joined (RFC 3339).
     pub joined: String,
     /// When its agent was last connected, to some minutes; absent before the first time.
@@ -46,6 +54,15 @@ pub struct HostView {
     pub revision: u64,
     /// What runs there, as the agent said last. Absent if it said nothing since the server started.
     pub report: Option<Report>,
+}
+
+/// That a host's server is to be made anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Replacement {
+    /// Who asked for it, as in the audit log.
+    pub who: String,
+    /// When (RFC 3339).
+    pub at: String,
 }
 
 impl HostView {
@@ -60,6 +77,7 @@ impl HostView {
             connected: seen.connected,
             drain: host.drain.is_on(),
             leaving: host.drain == store::Drain::Leaving,
+            replace: host.replace.map(|r| Replacement { who: r.who, at: time(r.at) }),
             joined: time(host.joined),
             last_seen: host.last_seen.map(|at| time(if seen.connected { now() } else { at })),
             facts: host.facts,
@@ -97,7 +115,8 @@ pub struct Drain {
 /// Of what callers can change of a host.
 fn tag(host: &Host) -> Tag {
     let drain = (host.drain.is_on(), host.drain == store::Drain::Leaving);
-    Tag::of(&(&host.id, &host.yard, &host.pool, &host.name, &host.labels, drain))
+    let replace = host.replace.as_ref().map(|r| (&r.who, r.at));
+    Tag::of(&(&host.id, &host.yard, &host.pool, &host.name, &host.labels, drain, replace))
 }
 
 /// The host with an id, or `yard/name`.
@@ -176,6 +195,89 @@ async fn host_drain(
     Ok((StatusCode::NO_CONTENT, tag(&find(&app, &host.id).await?).header()))
 }
 
+/// Refuses a host that no run of its yard would make anew.
+async fn need_pool(app: &App, host: &Host) -> Result<(), Problem> {
+    let Host { yard, name, .. } = host;
+    let refused = |why: String| {
+        Err(Problem::conflict(format!(
+            "{yard}/{name} is made anew by no run: {why}. Replace the machine yourself: drain the host, remove it, and \
+             join another one (`stackyard host drain`, `remove`, `join`)"
+        )))
+    };
+    let Some(text) = super::manifest_of(app, yard).await? else {
+        return refused(format!("the server knows no manifest of yard {yard}"));
+    };
+    // Of a manifest that has mistakes by now: its next run, or rather its plan, tells them.
+    let Ok(intended) = manifest::outline(FILE, &text) else {
+        return refused(format!("the manifest of yard {yard} cannot be read"));
+    };
+    let made = intended.get(&Key::new(Kind::Server, name)).and_then(|r| match &r.spec {
+        Spec::Server(server) => server.host.as_ref(),
+        _ => None,
+    });
+    match made {
+        Some(made) if made.has_agent() => Ok(()),
+        _ => refused(format!("it is of no pool in the manifest of yard {yard}")),
+    }
+}
+
+/// Asks for another server in a host's place
+///
+/// The yard's next run drains the host, removes its server and makes another with the same name, addresses
+/// and data volume, as it does with one that is broken; of a pool no more than `maxUnavailable` are away at once. The
+/// plan tells who asked for it. Asked for again, it stays as it was. 409 if the host is none of a pool.
+#[utoipa::path(post, path = "/api/v1/hosts/{id}/replace", tag = "host", security(("token" = [])),
+    params(("id" = String, Path, description = "id, or yard and name as `yard%2Fname`"),
+        ("If-Match" = Option<String>, Header, description = "only if it is as it was")),
+    responses((status = 200, body = HostView, headers(("ETag" = String, description = "the new one"))),
+        (status = "4XX", body = Problem)))]
+async fn host_replace(
+    Operator(caller): Operator,
+    unchanged: Unchanged,
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<impl IntoResponse, Problem> {
+    let _turn = app.inner().turns.hosts.lock().await;
+    let host = find(&app, &id).await?;
+    unchanged.check(&format!("host {id}"), Some(&tag(&host)))?;
+    need_pool(&app, &host).await?;
+    let replace = store::Replace { who: caller.who().unwrap_or_default(), at: now() };
+    app.store().mark_to_replace(&host.id, &replace).await?;
+    app.hub().changed();
+    let host = find(&app, &host.id).await?;
+    let seen = app.hub().seen(&host.id);
+    Ok((tag(&host).header(), Json(HostView::new(host, seen))))
+}
+
+/// Keeps a host's server after all
+///
+/// Only while no run of the yard goes on: that may be replacing it (409).
+#[utoipa::path(delete, path = "/api/v1/hosts/{id}/replace", tag = "host", security(("token" = [])),
+    params(("id" = String, Path, description = "id, or yard and name as `yard%2Fname`"),
+        ("If-Match" = Option<String>, Header, description = "only if it is as it was")),
+    responses((status = 204, headers(("ETag" = String, description = "the new one"))), (status = "4XX", body = Problem)))]
+async fn host_replace_cancel(
+    _: Operator,
+    unchanged: Unchanged,
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<impl IntoResponse, Problem> {
+    let _turn = app.inner().turns.hosts.lock().await;
+    let host = find(&app, &id).await?;
+    unchanged.check(&format!("host {id}"), Some(&tag(&host)))?;
+    // What a run has read, it carries out.
+    let _lock = super::records(&app).lock(&host.yard).map_err(|e| match e {
+        Error::Locked { .. } => Problem::conflict(format!(
+            "a run of yard {} goes on, and may be replacing the host; wait for it, or cancel it, and try again",
+            host.yard
+        )),
+        other => other.into(),
+    })?;
+    app.store().unmark_to_replace(&host.id).await?;
+    app.hub().changed();
+    Ok((StatusCode::NO_CONTENT, tag(&find(&app, &host.id).await?).header()))
+}
+
 /// Removes a host: its agent is no longer let in. What runs there goes on until the machine goes
 #[utoipa::path(delete, path = "/api/v1/hosts/{id}", tag = "host", security(("token" = [])),
     params(("id" = String, Path, description = "id, or yard and name as `yard%2Fname`"),
@@ -196,5 +298,9 @@ async fn host_remove(
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(host_list)).routes(routes!(host_show, host_remove)).routes(routes!(host_drain))
+    OpenApiRouter::new()
+        .routes(routes!(host_list))
+        .routes(routes!(host_show, host_remove))
+        .routes(routes!(host_drain))
+        .routes(routes!(host_replace, host_replace_cancel))
 }

@@ -43,7 +43,7 @@ pub(crate) use app::{Changes, Inner, Turns};
 pub use audit::AuditEntry;
 pub use cloud::CloudView;
 pub use event::Revisions;
-pub use host::{Drain, HostView};
+pub use host::{Drain, HostView, Replacement};
 pub use join::{JoinTicket, NewJoin};
 pub use local::{LocalDetail, LocalQuestion, LocalRun, LocalService, LocalServices, LocalView, LocalWish};
 pub use mistake::Mistake;
@@ -63,7 +63,7 @@ pub use yard_run::{RunCounts, RunDetail, RunEvent, RunView};
 pub use yard_status::{QuotaUse, YardState, YardStatus};
 
 pub(crate) use problem::{Body, Path, Query};
-pub(crate) use yard::{keep_manifest, manifest_of};
+pub(crate) use yard::{keep_manifest, manifest_of, records};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

@@ -121,8 +121,12 @@ pub(crate) async fn manifest_of(app: &App, yard: &str) -> Result<Option<String>,
     if let Some(kept) = app.store().yard(yard).await? {
         return Ok(Some(kept.manifest));
     }
-    let home = app.inner().dir.parent().unwrap_or(&app.inner().dir);
-    Records::new(home).read(yard).map_err(Problem::internal)
+    records(app).read(yard).map_err(Problem::internal)
+}
+
+/// The records of the yards of this machine.
+pub(crate) fn records(app: &App) -> Records {
+    Records::new(app.inner().dir.parent().unwrap_or(&app.inner().dir))
 }
 
 /// Whether a text can name a yard or one of its things.

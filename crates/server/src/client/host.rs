@@ -44,6 +44,27 @@ impl Client {
         self.send(request.json(&Drain { on: leaves, leaving: true }), &format!("{doing} host {id}")).await.map(drop)
     }
 
+    /// Asks for another server in a host's place; the host as it is then.
+    ///
+    /// # Errors
+    /// [`ClientError`]; its status is 409 if it is none of a pool.
+    pub async fn replace_host(&self, id: &str) -> Result<HostView, ClientError> {
+        let request = self.request(Method::POST, &format!("/api/v1/hosts/{}/replace", segment(id)));
+        self.json(request, &format!("marking host {id} to be replaced")).await
+    }
+
+    /// Keeps a host's server after all.
+    ///
+    /// # Errors
+    /// [`ClientError`]; its status is 409 while a run of the yard goes on.
+    pub async fn keep_host(&self, id: &str) -> Result<(), ClientError> {
+        self.delete(
+            &format!("/api/v1/hosts/{}/replace", segment(id)),
+            &format!("taking back that host {id} is replaced"),
+        )
+        .await
+    }
+
     /// Removes a host.
     ///
     /// # Errors

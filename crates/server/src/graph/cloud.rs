@@ -78,6 +78,7 @@ impl Look<'_, '_> {
             State::Pending(word) => (GraphState::Working, Some(word.clone())),
             State::Stopped(word) => (GraphState::Stopped, Some(word.clone())),
             State::SetApart => (GraphState::Drained, None),
+            State::Marked(why) => (GraphState::Ok, Some(why.clone())),
             State::Broken(why) => (GraphState::Failed, Some(why.clone())),
         };
         let mut node = GraphNode::new(id_of(&seen.key), kind, &seen.key.name, state);

@@ -253,6 +253,7 @@ mod tests {
             joined: 0,
             last_seen: None,
             drain: stackyard_store::Drain::No,
+            replace: None,
             revision: 0,
             digest: String::new(),
             removed: None,

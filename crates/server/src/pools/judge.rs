@@ -7,6 +7,7 @@
 //! | ACTIVE | not joined, within `joinTimeout` | pending |
 //! | ACTIVE | not joined, later | broken |
 //! | ACTIVE | away for more than [`AWAY`], `heal: true` | broken |
+//! | ACTIVE | somebody asked for another in its place | marked: replaced in its turn, as one that changed |
 //! | ACTIVE | away | ready: it may be back any time, and its containers run |
 //! | anything else | | as Nova says |
 
@@ -61,7 +62,7 @@ pub(crate) fn judge(observed: &mut Observed, inventory: &Inventory, intended: &I
             (_, Some(members)) => by_agent(server, pool, members, known.now),
             (_, None) => continue,
         };
-        seen.held |= matches!(state, State::Ready | State::SetApart);
+        seen.held |= matches!(state, State::Ready | State::SetApart | State::Marked(_));
         seen.state = state;
     }
 }
@@ -87,7 +88,11 @@ fn by_agent(server: &Server, pool: &Pool, members: &[Member], now: SystemTime) -
     if pool.heal && !member.connected && away > AWAY {
         return State::Broken(format!("its agent has been away for {} minutes", away.as_secs() / 60));
     }
-    if member.leaving { State::SetApart } else { State::Ready }
+    match &member.replace {
+        Some(by) => State::Marked(format!("asked for by {by}")),
+        None if member.leaving => State::SetApart,
+        None => State::Ready,
+    }
 }
 
 /// The host that a server has become.
@@ -181,6 +186,7 @@ mod tests {
             docker: "20.10".into(),
             containers: 0,
             leaving: false,
+            replace: None,
         }
     }
 
@@ -196,6 +202,14 @@ mod tests {
         assert_eq!(docker(Some(&[member(Some(ID), false)]), 14), State::Ready);
         let leaving = Member { leaving: true, ..member(Some(ID), true) };
         assert_eq!(docker(Some(&[leaving]), 90), State::SetApart);
+        // Also while a run that was killed has drained it; one that is lost is broken.
+        let marked = |connected| Member { leaving: true, replace: Some("ann".into()), ..member(Some(ID), connected) };
+        assert_eq!(docker(Some(&[marked(true)]), 90), State::Marked("asked for by ann".into()));
+        assert_eq!(docker(Some(&[marked(false)]), 14), State::Marked("asked for by ann".into()));
+        assert!(matches!(docker(Some(&[marked(false)]), 30), State::Broken(_)));
+        // Of the server before: this one has yet to join.
+        let before = Member { server_id: Some("before".into()), ..marked(true) };
+        assert_eq!(docker(Some(&[before]), 5), State::Pending("joining".into()));
         let away = State::Broken("its agent has been away for 25 minutes".into());
         assert_eq!(docker(Some(&[member(Some(ID), false)]), 30), away);
     }

@@ -12,6 +12,9 @@
 //! is lost that was good for this one host and for some minutes; the next run mints another. Killed
 //! while a host drains, the next run goes on, or takes it back if its server is to stay by then.
 //!
+//! That a host is to be made anew although it works is a mark on the host that joined, so it goes with it:
+//! whatever is killed, who comes in its place has none.
+//!
 //! Whether a host has joined is known to the server that it joins ([`HostService`]), or, for
 //! somebody else's command, is kept in the Nova server's metadata ([`JOINED`]).
 
@@ -60,6 +63,8 @@ pub struct Member {
     pub containers: usize,
     /// It was set apart because its server was about to go.
     pub leaving: bool,
+    /// Its server is to be made anew, if somebody asked for that: who, and when.
+    pub replace: Option<String>,
 }
 
 /// A host that is about to join.

@@ -85,6 +85,7 @@ fn member(host: HostView) -> Member {
     Member {
         containers: running.count(),
         leaving: host.leaving,
+        replace: host.replace.map(|r| format!("{} at {}", r.who, r.at)),
         name: host.name,
         pool: host.pool,
         server_id: host.facts.server_id,

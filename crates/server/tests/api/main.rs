@@ -13,6 +13,7 @@ mod local;
 mod net;
 mod nouns;
 mod pages;
+mod replace;
 mod roles;
 mod runs;
 mod stacks;

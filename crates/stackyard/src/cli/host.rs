@@ -1,11 +1,15 @@
 //! `stackyard host`
 
 use super::remote::ServerArgs;
+use super::yard::{CloudArgs, YardArgs, up};
 use super::{Context, End, events};
 use crate::printer::{bytes, table};
+use anyhow::bail;
 use clap::Subcommand;
 use stackyard_server::api::{HostView, NewJoin};
 use stackyard_server::client::EventsOf;
+use std::io::IsTerminal;
+use std::path::PathBuf;
 
 /// Verbs of `stackyard host`.
 #[derive(Subcommand)]
@@ -18,6 +22,8 @@ pub enum Verb {
     Join(JoinArgs),
     /// Set a host apart: nothing is to run on it; `--off` takes it back
     Drain(DrainArgs),
+    /// Make a host of a pool anew: mark it, show what the yard's run would do, and ask; without a terminal, mark it
+    Replace(Box<ReplaceArgs>),
     /// Remove a host: its agent is no longer let in
     Remove(RemoveArgs),
 }
@@ -99,6 +105,31 @@ pub struct DrainArgs {
     server: ServerArgs,
 }
 
+/// Arguments of `stackyard host replace`.
+#[derive(clap::Args)]
+pub struct ReplaceArgs {
+    /// Id, or YARD/NAME
+    host: String,
+
+    /// Do not ask: carry the yard's run out
+    #[arg(short, long, conflicts_with = "cancel")]
+    yes: bool,
+
+    /// Take the mark back, before a run has begun
+    #[arg(long)]
+    cancel: bool,
+
+    /// The yard's manifest [default: yard.yaml, if it is that yard's]
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    #[command(flatten)]
+    cloud: CloudArgs,
+
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
 /// Arguments of `stackyard host remove`.
 #[derive(clap::Args)]
 pub struct RemoveArgs {
@@ -146,6 +177,7 @@ pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<End> {
                 format!("{} {text}.", args.host)
             })?;
         }
+        Verb::Replace(args) => return replace(*args, context).await,
         Verb::Remove(args) => {
             args.server.client(context)?.remove_host(&args.host).await?;
             context
@@ -156,6 +188,66 @@ pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<End> {
     Ok(End::Done)
 }
 
+/// Marks a host to be replaced, and goes on with the run of its yard; or takes the mark back.
+async fn replace(args: ReplaceArgs, context: &Context) -> anyhow::Result<End> {
+    let printer = &context.printer;
+    let Some(client) = args.server.client_if_any(context)? else {
+        bail!(
+            "cannot mark {}: hosts are known to the server that they joined, and none runs on this machine; `--server URL` \
+             names another. A host that joined by somebody else's command is known to none: remove its server from \
+             the cloud, and `stackyard up` makes it anew",
+            args.host
+        );
+    };
+    let host = client.host(&args.host).await?;
+    let name = format!("{}/{}", host.yard, host.name);
+    if args.cancel {
+        client.keep_host(&host.id).await?;
+        printer.result(&serde_json::json!({"host": name, "replace": null}), || format!("{name} stays as it is."))?;
+        return Ok(End::Done);
+    }
+    let goes_on = args.yes || !printer.is_json() && std::io::stdin().is_terminal();
+    let named = args.file.is_some();
+    let file = args.file.unwrap_or_else(|| PathBuf::from("yard.yaml"));
+    let yard = YardArgs { file, cloud: args.cloud, server: args.server };
+    let is_its = if named || goes_on && yard.file.exists() {
+        let manifest = yard.load()?.intended.yard;
+        if named && manifest != host.yard {
+            bail!("{} is the manifest of yard `{manifest}`, not of `{}`", yard.file.display(), host.yard);
+        }
+        manifest == host.yard
+    } else {
+        false
+    };
+    if args.yes && !is_its {
+        bail!("`--yes` brings the yard `{}` up, which needs its manifest; name it with `--file`", host.yard);
+    }
+    let marked = client.replace_host(&host.id).await?;
+    let taken_back = format!("`stackyard host replace {name} --cancel` takes that back");
+    if !(goes_on && is_its) {
+        let text =
+            || format!("{name} is replaced by the next run of yard {} (`stackyard up`); {taken_back}.", host.yard);
+        printer.result(&marked, text)?;
+        return Ok(End::Done);
+    }
+    printer.say(format!("{name} is to be replaced by this run:"));
+    match up::run(up::Args { yard, yes: args.yes }, context).await {
+        Ok(End::Done) => {}
+        other => {
+            printer.say(format!("{name} keeps its mark until it is replaced; {taken_back}."));
+            return other;
+        }
+    }
+    match client.host(&host.id).await {
+        Err(e) if e.status() == Some(404) => Ok(End::Done),
+        Ok(_) => bail!(
+            "{name} was not replaced: no server of the yard is this host. Replace the machine yourself: drain the host, \
+             remove it, and join another one"
+        ),
+        Err(other) => Err(other.into()),
+    }
+}
+
 fn list(hosts: &[HostView]) -> String {
     let rows = hosts.iter().map(|h| {
         let state = match (h.connected, &h.last_seen) {
@@ -164,6 +256,7 @@ fn list(hosts: &[HostView]) -> String {
             (false, Some(at)) => format!("away since {at}"),
             (false, None) => "never seen".to_owned(),
         };
+        let state = if h.replace.is_some() { state + ", to be replaced" } else { state };
         let containers = h.report.as_ref().map(|r| r.parts.values().map(|p| p.containers.len()).sum::<usize>());
         let size = format!("{} CPU, {}", h.facts.cpus, bytes(h.facts.memory));
         let address = h.facts.addresses.first().map(ToString::to_string).unwrap_or_default();

@@ -3,7 +3,7 @@
 use crate::place::{Place, number};
 use serde_json::json;
 use stackyard_core::agent::Facts;
-use stackyard_store::{Drain, Error, Host, Join, NewHost, NewRun, Person, Redeemed, Run, Stack, Store, Token};
+use stackyard_store::{Drain, Error, Host, Join, NewHost, NewRun, Person, Redeemed, Replace, Run, Stack, Store, Token};
 use std::collections::BTreeMap;
 
 /// Runs each test once on either database; PostgreSQL is started once for all of them.
@@ -146,6 +146,15 @@ async fn a_name_is_one_hosts(store: &Store) {
 
 async fn a_host_is_replaced(store: &Store) {
     let old = joined(store, "heal", "web-1").await;
+    let asked = |who: &str, at| Replace { who: who.to_owned(), at };
+    assert!(store.mark_to_replace(&old.id, &asked("ann", 1_600)).await.unwrap());
+    assert!(store.unmark_to_replace(&old.id).await.unwrap());
+    assert!(!store.unmark_to_replace(&old.id).await.unwrap());
+    assert_eq!(store.host(&old.id).await.unwrap().unwrap().replace, None);
+    // Who asked first, did.
+    assert!(store.mark_to_replace(&old.id, &asked("bob", 1_610)).await.unwrap());
+    assert!(!store.mark_to_replace(&old.id, &asked("ann", 1_620)).await.unwrap());
+    assert_eq!(store.host(&old.id).await.unwrap().unwrap().replace, Some(asked("bob", 1_610)));
     let join = Join { replaces: Some(old.id.clone()), ..a_join("heal") };
     store.add_join(&join, 0).await.unwrap();
     let Redeemed::Joined(new) = store.redeem(&join.hash, &a_host("web-1"), 1_700).await.unwrap() else {
@@ -153,6 +162,10 @@ async fn a_host_is_replaced(store: &Store) {
     };
     assert_eq!(store.hosts(Some("heal"), None).await.unwrap(), [*new]);
     assert_eq!(store.host(&old.id).await.unwrap().unwrap().removed, Some(1_700));
+    // The mark went with the host.
+    assert_eq!(store.host_named("heal", "web-1").await.unwrap().unwrap().replace, None);
+    assert!(!store.mark_to_replace(&old.id, &asked("ann", 1_800)).await.unwrap());
+    assert!(!store.unmark_to_replace(&old.id).await.unwrap());
 }
 
 async fn hosts_change_and_go(store: &Store) {

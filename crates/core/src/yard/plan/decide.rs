@@ -121,7 +121,7 @@ impl<'a> Planner<'a> {
             decision.changes.push(Change { field, from: from.clone(), to: to.clone(), replace });
         }
         let anew = |key: &Key| before.get(key).is_some_and(|d| d.action == Action::Recreate);
-        if let State::Broken(why) = &seen.state {
+        if let State::Broken(why) | State::Marked(why) = &seen.state {
             decision.reasons.push(why.clone());
         }
         let baked = resource.needs.iter().filter(|n| n.baked && anew(&n.key));
@@ -141,7 +141,7 @@ impl<'a> Planner<'a> {
         match &seen.state {
             State::Stopped(word) => decision.reasons.push(format!("it is {word}")),
             State::SetApart => decision.reasons.push("it was drained, and stays".to_owned()),
-            State::Ready | State::Pending(_) | State::Broken(_) => {}
+            State::Ready | State::Pending(_) | State::Marked(_) | State::Broken(_) => {}
         }
         decision.action = match &seen.state {
             _ if !decision.changes.is_empty() || !decision.reasons.is_empty() => Action::Change,

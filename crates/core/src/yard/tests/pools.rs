@@ -13,7 +13,8 @@ fn pool(more: Value) -> Value {
 /// Carries a plan out in every order that it allows, a step of each front at a time, and tells
 /// how many hosts that worked before are away at most.
 fn most_away(toy: &mut Toy, intended: &Intended, plan: &Plan) -> usize {
-    let is_up = |toy: &Toy, key: &Key| toy.observed.get(key).is_some_and(|s| s.state == State::Ready);
+    let works = |s: &Seen| matches!(s.state, State::Ready | State::Marked(_));
+    let is_up = |toy: &Toy, key: &Key| toy.observed.get(key).is_some_and(works);
     let hosts: Vec<Key> = intended.pools.iter().flat_map(|p| p.hosts.clone()).filter(|k| is_up(toy, k)).collect();
     let (mut done, mut most) = (vec![false; plan.steps.len()], 0);
     loop {
@@ -132,6 +133,42 @@ fn broken_hosts_are_replaced_first() {
         assert!(first.steps[step(Action::Discard, "web-1")].after.contains(&back));
     }
     assert_eq!(most_away(&mut toy, &next, &first), 1);
+}
+
+#[test]
+fn marked_hosts_are_replaced_in_turns_and_no_other() {
+    for (max, most) in [(1, 1), (2, 2)] {
+        let of = |count: u32| yard(pool(json!({"count": count, "maxUnavailable": max})));
+        let mut toy = Toy::up(&of(5));
+        for seen in &mut toy.observed.resources {
+            match seen.key.to_string().as_str() {
+                "server web-1" => seen.state = State::Broken("it is in ERROR".into()),
+                "server web-2" | "server web-4" | "server web-5" => {
+                    seen.state = State::Marked("asked for by token ann".into());
+                }
+                _ => {}
+            }
+        }
+        // One that goes anyway is removed, and its mark with it.
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(text(&of(4), &toy.observed), @r"
+            - remove   server web-5
+            - remove   port web-5/front
+            - remove   volume web-5/data
+            ! replace  server web-1: it is in ERROR
+            ! replace  server web-2: asked for by token ann
+            ! replace  server web-4: asked for by token ann
+            ! replace  attachment web-1:web-1/data: server web-1 is replaced
+            ! replace  attachment web-2:web-2/data: server web-2 is replaced
+            ! replace  attachment web-4:web-4/data: server web-4 is replaced
+            6 to replace, 3 to remove, 14 unchanged
+            ");
+        }
+        // They work until their turn: it comes when what is broken is back, to no more at once than may be away.
+        let first = plan(&of(5), &toy.observed);
+        assert_eq!(most_away(&mut toy, &of(5), &first), most);
+        assert!(plan(&of(5), &toy.observed).is_noop());
+    }
 }
 
 #[test]

@@ -27,13 +27,13 @@ use std::sync::Arc;
 pub struct YardArgs {
     /// The manifest
     #[arg(short, long, value_name = "FILE", default_value = "yard.yaml")]
-    file: PathBuf,
+    pub(super) file: PathBuf,
 
     #[command(flatten)]
-    cloud: CloudArgs,
+    pub(super) cloud: CloudArgs,
 
     #[command(flatten)]
-    server: ServerArgs,
+    pub(super) server: ServerArgs,
 }
 
 /// Which cloud.

@@ -18,11 +18,11 @@ use std::time::Instant;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    yard: YardArgs,
+    pub(in crate::cli) yard: YardArgs,
 
     /// Do not ask
     #[arg(short, long)]
-    yes: bool,
+    pub(in crate::cli) yes: bool,
 }
 
 /// Brings the cloud to what the manifest says.
