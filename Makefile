@@ -15,7 +15,7 @@ help:
 	@echo 'make lint         format, clippy, cargo deny, layers'
 	@echo 'make unit         tests of the crates (against a real Docker Engine)'
 	@echo 'make web-check    the console: types, lint, tests, generated client, size of the first load'
-	@echo 'make api          the API against its document: schemathesis, on a real server'
+	@echo 'make api          the API against its document: schemathesis, and the examples of docs/api.md, on real servers'
 	@echo 'make hosts        stacks over several hosts: deploy, scale, update, kill, drain, remove; machines that join'
 	@echo 'make console      the console in a real Chromium against a real server with real agents'
 	@echo 'make screenshots  every page of the console, into target/screenshots'
@@ -56,6 +56,7 @@ web-check:
 
 api:
 	tests/api/run
+	tests/api/examples
 
 hosts:
 	scripts/engine start

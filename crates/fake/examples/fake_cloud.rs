@@ -4,7 +4,8 @@
 //! `fake_cloud FILE [MILLISECONDS]`: how long servers take to boot.
 //!
 //! Its Keystone lets `olga` in, a member of the project `p` with the password `olga-password`, and `vera`, a reader
-//! with `vera-password`, and by the application credential `credential-1` of vera's with `vera-secret`.
+//! with `vera-password`, and by the application credential `credential-1` of vera's with `vera-secret`; and `ann`, a
+//! member of the project `shop`, with `ann-password`.
 
 use stackyard_fake::Fake;
 use std::time::Duration;
@@ -19,9 +20,9 @@ async fn main() -> std::io::Result<()> {
     }
     {
         let mut identity = fake.identity();
-        for (name, role) in [("olga", "member"), ("vera", "reader")] {
+        for (name, project, role) in [("olga", "p", "member"), ("vera", "p", "reader"), ("ann", "shop", "member")] {
             identity.add_user(name, &format!("{name}-password"));
-            identity.grant(name, "p", &[role]);
+            identity.grant(name, project, &[role]);
         }
         identity.add_credential("vera", "ci", "p", "vera-secret");
     }
