@@ -31,7 +31,7 @@ use stackyard_cloud::up::{self, Prepared};
 use stackyard_cloud::{Given, Local, assets, down, ready};
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::stack::plan::{Action, Plan};
-use stackyard_platform::docker::Docker;
+use stackyard_platform::docker::{ConnectError, Docker};
 use stackyard_store::{NewRun, Run, Store};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -48,6 +48,9 @@ const OUTLOOK: &str = "outlook";
 
 /// How long a server that stops waits until its run is written down.
 const STOP: Duration = Duration::from_secs(5);
+
+/// How long Docker Engine may take to say that it is there.
+const ENGINE: Duration = Duration::from_secs(5);
 
 /// What somebody wants the cloud to be.
 #[derive(Debug, Clone)]
@@ -282,14 +285,7 @@ impl LocalCloud {
                 "the server runs as user {user}, and bridges, name spaces and firewall rules need root: start it as root"
             ));
         }
-        match Docker::connect().await {
-            Ok(docker) if docker.is_local() => {}
-            Ok(docker) => all.push(format!(
-                "the server's Docker Engine is at {}, and the cloud needs the one of its own machine: unset DOCKER_HOST",
-                docker.host()
-            )),
-            Err(error) => all.push(format!("the cloud needs Docker Engine on the server's machine: {}", chain(&error))),
-        }
+        all.extend(no_engine(Docker::connect(), ENGINE).await);
         all
     }
 
@@ -463,5 +459,44 @@ impl Claim {
 
     fn attach(&self, outlook: &Outlook) {
         self.going.attach(OUTLOOK, serde_json::to_value(outlook).unwrap_or_default());
+    }
+}
+
+/// Why there is no engine for a cloud, if there is none within `limit`.
+async fn no_engine(connecting: impl Future<Output = Result<Docker, ConnectError>>, limit: Duration) -> Option<String> {
+    match tokio::time::timeout(limit, connecting).await {
+        Ok(Ok(docker)) if docker.is_local() => None,
+        Ok(Ok(docker)) => Some(format!(
+            "the server's Docker Engine is at {}, and the cloud needs the one of its own machine: unset DOCKER_HOST",
+            docker.host()
+        )),
+        Ok(Err(error)) => Some(format!("the cloud needs Docker Engine on the server's machine: {}", chain(&error))),
+        Err(_) => Some(format!(
+            "the cloud needs Docker Engine on the server's machine, which takes connections but did not answer within \
+             {} seconds: see what keeps it (`docker version`, `journalctl -u docker`), or start it anew",
+            limit.as_secs()
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_engine_that_hangs_is_told_in_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sock");
+        // It takes connections, and nobody reads them.
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let host = format!("unix://{}", path.display());
+        let why = no_engine(Docker::connect_to(&host), Duration::from_secs(1)).await.unwrap();
+        assert!(why.contains("did not answer within 1 seconds") && why.contains("docker version"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_is_not_there_is_told() {
+        let why = no_engine(Docker::connect_to("unix:///nowhere/sock"), ENGINE).await.unwrap();
+        assert!(why.contains("unix:///nowhere/sock"), "{why}");
     }
 }
