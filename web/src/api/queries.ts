@@ -96,24 +96,19 @@ export function sight(yard: string) {
 
 /** What changes a yard's networks. */
 const NETWORKS = { nouns: ["hosts", "stacks", "yards", "runs", "clouds"] };
-/** So many ports come at once. */
-const PORTS = 1000;
-
 /** All ports of a yard, whatever pages they come in. */
 export const ports = (yard: string) =>
   queryOptions({
     queryKey: ["ports", yard],
     meta: NETWORKS,
     queryFn: async (): Promise<Schemas["PortList"]> => {
-      const ask = (marker?: string) =>
-        get(api.GET("/api/v1/yards/{yard}/ports", { params: { path: { yard }, query: { limit: PORTS, ...(marker ? { marker } : {}) } } }));
-      const all = await ask();
-      let page = all;
-      while (page.ports.length === PORTS) {
-        page = await ask(page.ports.at(-1)?.id);
-        all.ports.push(...page.ports);
-      }
-      return all;
+      const look: Pick<Schemas["PortList"], "cloud"> = {};
+      const ports = await all(async (query) => {
+        const { data, error, response } = await api.GET("/api/v1/yards/{yard}/ports", { params: { path: { yard }, query } });
+        if (data?.cloud) look.cloud = data.cloud;
+        return { error, response, ...(data ? { data: data.ports } : {}) };
+      });
+      return { ...look, ports };
     },
   });
 export const mtuPaths = (yard: string, underlay: number | null) =>

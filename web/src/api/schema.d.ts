@@ -2143,8 +2143,6 @@ export interface components {
             cloud?: components["schemas"]["GraphCloud"] | null;
             /** @description Ports: by network, kind, owner. */
             ports: components["schemas"]["PortView"][];
-            /** @description How many there are, on all pages. */
-            total: number;
         };
         /** @description Whose a port is. */
         PortOwner: {
@@ -4773,6 +4771,10 @@ export interface operations {
     port_list: {
         parameters: {
             query?: {
+                /** @description Begins behind what has this marker: `Link` of the page before has it. */
+                marker?: string;
+                /** @description So many at most. */
+                limit?: number;
                 /** @description Only those of this kind. */
                 kind?: components["schemas"]["PortKind"];
                 /** @description Only those of this network: name or id. */
@@ -4781,10 +4783,6 @@ export interface operations {
                 group?: string;
                 /** @description Only those with this text in a name, an address, or their MAC address; or with this id. */
                 q?: string;
-                /** @description Only those behind the port with this id, the last of the page before. */
-                marker?: string;
-                /** @description So many at most, 1 to 1000. */
-                limit?: number;
             };
             header?: {
                 /** @description entity tag of what the caller has */
@@ -4801,6 +4799,8 @@ export interface operations {
                 headers: {
                     /** @description of all but the time of the look */
                     ETag?: string;
+                    /** @description the next page, if there is one: `<PATH>; rel="next"` */
+                    Link?: string;
                     [name: string]: unknown;
                 };
                 content: {

@@ -8,7 +8,7 @@ use crate::graph::{Graph, GraphCloud, Sight};
 use crate::looks::Sighting;
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use stackyard_catalog::manifest::outline;
@@ -55,14 +55,17 @@ pub(super) async fn look(app: &App, yard: &str) -> Result<Looked, Problem> {
     Ok(Looked { manifest, sighting, hosts, graph })
 }
 
-/// An answer with an entity tag of all but the time of the look, which `stamp` adds; 304 to who has it.
+/// An answer with an entity tag of all but the time of the look, which `stamp` adds, and of where the next page is;
+/// 304 to who has it.
 pub(super) fn tagged<T: Serialize>(
     headers: &HeaderMap,
     mut body: T,
+    next: Option<&[(HeaderName, String); 1]>,
     looked: Option<i64>,
     stamp: impl FnOnce(&mut T) -> Option<&mut GraphCloud>,
 ) -> Response {
-    let tag = format!("W/\"{}\"", digest(&body, 16));
+    let next = next.map(|[(_, page)]| page);
+    let tag = format!("W/\"{}\"", digest(&(&body, next), 16));
     let known = headers.get(header::IF_NONE_MATCH).and_then(|t| t.to_str().ok());
     if known.is_some_and(|known| known.split(',').any(|one| one.trim() == tag)) {
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response();
@@ -90,7 +93,7 @@ async fn yard_graph(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let Looked { graph, sighting, .. } = look(&app, &yard).await?;
-    Ok(tagged(&headers, graph, sighting.looked, |graph| graph.cloud.as_mut()))
+    Ok(tagged(&headers, graph, None, sighting.looked, |graph| graph.cloud.as_mut()))
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {

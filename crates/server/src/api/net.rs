@@ -1,6 +1,7 @@
 //! A yard's networks: ports, what fits through, who can reach whom, and rules in its manifest.
 
 use super::graph::{Looked, look, tagged};
+use super::page::{Page, Pager};
 use super::{App, Body, Path, Problem, Query};
 use crate::auth::{Operator, Viewer};
 use crate::graph::GraphCloud;
@@ -9,7 +10,7 @@ use crate::runs::FILE;
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use stackyard_catalog::rules::{self, RuleText, Wanted};
 use stackyard_core::reach::Table;
@@ -17,7 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// Which ports, and how many.
+/// Which ports.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Which {
@@ -29,11 +30,6 @@ struct Which {
     group: Option<String>,
     /// Only those with this text in a name, an address, or their MAC address; or with this id.
     q: Option<String>,
-    /// Only those behind the port with this id, the last of the page before.
-    marker: Option<String>,
-    /// So many at most, 1 to 1000.
-    #[param(default = 200, minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
 }
 
 /// A page of the ports of a yard.
@@ -41,8 +37,6 @@ struct Which {
 pub struct PortList {
     /// The look at the cloud; absent where the yard has none.
     pub cloud: Option<GraphCloud>,
-    /// How many there are, on all pages.
-    pub total: usize,
     /// Ports: by network, kind, owner.
     pub ports: Vec<PortView>,
 }
@@ -181,33 +175,31 @@ impl Which {
 ///
 /// From the look at the cloud that `/api/v1/yards/{yard}/graph` tells of, too.
 #[utoipa::path(get, path = "/api/v1/yards/{yard}/ports", tag = "network", security(("token" = [])),
-    params(Which, ("If-None-Match" = Option<String>, Header, description = "entity tag of what the caller has")),
-    responses((status = 200, body = PortList, headers(("ETag" = String, description = "of all but the time of the look"))),
+    params(Page, Which, ("If-None-Match" = Option<String>, Header, description = "entity tag of what the caller has")),
+    responses((status = 200, body = PortList, headers(("ETag" = String, description = "of all but the time of the look"),
+        ("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))),
         (status = 304, description = "all is as it was"), (status = "4XX", body = Problem)))]
 async fn port_list(
     _: Viewer,
     State(app): State<App>,
     Path(yard): Path<String>,
     Query(which): Query<Which>,
+    page: Pager,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let limit = which.limit.unwrap_or(200);
-    if !(1..=1000).contains(&limit) {
-        return Err(Problem::bad("`limit` is 1 to 1000"));
-    }
     let looked = look(&app, &yard).await?;
     let mut ports = looked.ports();
     ports.retain(|p| which.fits(p));
-    let total = ports.len();
-    if let Some(marker) = &which.marker {
-        let at = ports.iter().position(|p| p.id == *marker);
-        let at =
-            at.ok_or_else(|| Problem::bad(format!("`marker`: there is no such port {marker} any more; begin anew")))?;
-        ports.drain(..=at);
-    }
-    ports.truncate(limit as usize);
-    let list = PortList { cloud: looked.graph.cloud, total, ports };
-    Ok(tagged(&headers, list, looked.sighting.looked, |list| list.cloud.as_mut()))
+    let (ports, next) = page.cut(ports, place).parts();
+    let list = PortList { cloud: looked.graph.cloud, ports };
+    let list = tagged(&headers, list, next.as_ref(), looked.sighting.looked, |list| list.cloud.as_mut());
+    Ok((next, list).into_response())
+}
+
+/// Where a port is in the list: by network, kind, owner.
+fn place(port: &PortView) -> String {
+    let owner = port.owner.as_ref().map_or("", |o| o.name.as_str());
+    format!("{}/{}/{owner}/{}", port.network, port.kind as u8, port.id)
 }
 
 /// What the cloud's own network carries.
@@ -240,7 +232,7 @@ async fn mtu_show(
     let inventory = looked.sighting.inventory.as_deref();
     let paths = mtu_paths(&looked.graph, inventory, &looked.ports(), &looked.hosts, beneath.underlay);
     let all = MtuPaths { cloud: looked.graph.cloud, paths };
-    Ok(tagged(&headers, all, looked.sighting.looked, |all| all.cloud.as_mut()))
+    Ok(tagged(&headers, all, None, looked.sighting.looked, |all| all.cloud.as_mut()))
 }
 
 /// Who can reach whom, by the cloud's security groups; and the groups as the manifest declares them
@@ -269,7 +261,7 @@ async fn reach_show(
     other_groups.sort();
     other_groups.dedup();
     let all = ReachView { cloud: looked.graph.cloud, table, groups, other_groups };
-    Ok(tagged(&headers, all, looked.sighting.looked, |all| all.cloud.as_mut()))
+    Ok(tagged(&headers, all, None, looked.sighting.looked, |all| all.cloud.as_mut()))
 }
 
 /// The manifest with other rules in a security group; nothing is changed

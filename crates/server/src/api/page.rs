@@ -4,7 +4,7 @@ use super::{Problem, Query};
 use crate::client::segment;
 use axum::Json;
 use axum::extract::FromRequestParts;
-use axum::http::header::LINK;
+use axum::http::header::{HeaderName, LINK};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -96,6 +96,11 @@ pub(super) struct Listed<T> {
 }
 
 impl<T> Listed<T> {
+    /// What is on the page, and the header that says where the next one is.
+    pub fn parts(self) -> (Vec<T>, Option<[(HeaderName, String); 1]>) {
+        (self.items, self.next.map(|next| [(LINK, next)]))
+    }
+
     /// The same page of what is made of each.
     pub fn map<U>(self, make: impl FnMut(T) -> U) -> Listed<U> {
         Listed { items: self.items.into_iter().map(make).collect(), next: self.next }
@@ -104,8 +109,8 @@ impl<T> Listed<T> {
 
 impl<T: Serialize> IntoResponse for Listed<T> {
     fn into_response(self) -> Response {
-        let link = self.next.map(|next| [(LINK, next)]);
-        (link, Json(self.items)).into_response()
+        let (items, link) = self.parts();
+        (link, Json(items)).into_response()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::support::Running;
 use reqwest::StatusCode;
-use reqwest::header::{ETAG, IF_NONE_MATCH};
+use reqwest::header::{ETAG, IF_NONE_MATCH, LINK};
 use serde_json::{Value, json};
 use stackyard_fake::Fake;
 use stackyard_server::auth::Role;
@@ -34,24 +34,21 @@ async fn ports_paths_and_reach() {
     tokio::time::timeout(Duration::from_secs(20), done).await.unwrap();
 
     let (status, all) = get("ports").await;
-    assert_eq!((status, &all["cloud"]["name"], &all["total"]), (StatusCode::OK, &json!("fake"), &json!(4)), "{all}");
+    assert_eq!((status, &all["cloud"]["name"]), (StatusCode::OK, &json!("fake")), "{all}");
     let ids = |list: &Value| -> Vec<String> {
         list["ports"].as_array().unwrap().iter().map(|p| p["id"].as_str().unwrap().to_owned()).collect()
     };
     // Page by page they are the same.
-    let mut pages = Vec::new();
-    loop {
-        let marker = pages.last().map(|id| format!("&marker={id}")).unwrap_or_default();
-        let (_, page) = get(&format!("ports?limit=3{marker}")).await;
-        assert_eq!(page["total"], 4);
-        let found = ids(&page);
-        let last = found.len() < 3;
-        pages.extend(found);
-        if last {
-            break;
-        }
+    let (mut next, mut pages) = (Some("/api/v1/yards/shop/ports?limit=3".to_owned()), Vec::new());
+    while let Some(path) = next {
+        let answer = running.http().get(format!("{}{path}", running.url)).bearer_auth(&viewer).send().await.unwrap();
+        let link = answer.headers().get(LINK).map(|l| l.to_str().unwrap().to_owned());
+        next = link.map(|l| l.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap().to_owned());
+        pages.push(ids(&answer.json().await.unwrap()));
     }
-    assert_eq!(pages, ids(&all));
+    assert_eq!((pages.concat(), pages.len(), pages[1].len()), (ids(&all), 2, 1));
+    // What a marker names may be gone by then.
+    assert_eq!(ids(&get("ports?marker=front/9").await.1), Vec::<String>::new());
     for (filter, count) in [
         ("kind=server", 3),
         ("kind=router", 1),
@@ -64,9 +61,9 @@ async fn ports_paths_and_reach() {
         ("kind=router&q=web", 0),
     ] {
         let (_, found) = get(&format!("ports?{filter}")).await;
-        assert_eq!((ids(&found).len(), &found["total"]), (count, &json!(count)), "{filter}: {found}");
+        assert_eq!(ids(&found).len(), count, "{filter}: {found}");
     }
-    for bad in ["ports?limit=0", "ports?limit=1001", "ports?marker=nobody", "ports?kind=shoe", "mtu?underlay=7"] {
+    for bad in ["ports?limit=0", "ports?limit=1001", "ports?kind=shoe", "mtu?underlay=7"] {
         assert_eq!(get(bad).await.0, StatusCode::BAD_REQUEST, "{bad}");
     }
 
