@@ -97,7 +97,7 @@ export async function ready(page, name) {
   await page.locator("h1").first().waitFor();
   if (name.startsWith("cloud")) await page.locator("table, .empty, form").first().waitFor();
   if (name === "picture") await page.locator(".react-flow__node").first().waitFor();
-  const shows = { ports: ".ports tbody tr", mtu: ".paths > li", reach: ".matrix, .reach-list", rules: ".rules > li" }[name];
+  const shows = { "yard-form": ".draft fieldset", ports: ".ports tbody tr", mtu: ".paths > li", reach: ".matrix, .reach-list", rules: ".rules > li" }[name];
   if (shows) await page.locator(shows).first().waitFor();
 }
 
@@ -116,6 +116,7 @@ export async function paths() {
   return {
     overview: "/",
     yards: "/yards",
+    "yard-form": "/yards/new",
     yard: "/yards/depot",
     history: "/yards/depot?view=history",
     manifest: "/yards/depot/edit",

@@ -58,6 +58,7 @@ const steps = () => page.locator(".runsteps li");
 await check("a manifest is written: keys are offered, mistakes are shown where they are", async () => {
   await go("/yards");
   await page.getByRole("link", { name: "New yard" }).click();
+  await page.getByRole("button", { name: "Manifest", exact: true }).click();
   await write(page, yard(1, "  netwoks: []\n"));
   await page.getByText("1 mistake").first().waitFor();
   const place = page.locator(".mistakes button");
@@ -122,6 +123,44 @@ await check("a run is cancelled; the next one goes on from there", async () => {
   await page.getByText("token console cancelled it").waitFor();
   await machine("begin", `${work}/depot.yaml`);
   assert.equal((await api("/api/v1/yards/depot/status")).state, "ok");
+});
+await check("a yard from a form: what the cloud has is offered, a mistake is at its field", async () => {
+  await go("/yards");
+  await page.getByRole("link", { name: "New yard" }).click();
+  const field = (label) => page.getByLabel(label, { exact: true });
+  await field("Image").waitFor();
+  assert.deepEqual(await field("Image").locator("option").allInnerTexts(), ["host-a", "host-b", "tiny"]);
+  await field("Machines").selectOption("Servers");
+  await field("Image").selectOption("tiny");
+  await field("Flavor").selectOption("m1.nano");
+  await field("How many").fill("2");
+  await field("Name of the yard").fill("depot");
+  await page.getByText("There is a yard of this name").waitFor();
+  await field("Name of the yard").fill("Pond");
+  await page.getByRole("button", { name: "Write the manifest" }).click();
+  await page.getByText("`Pond` cannot name a yard").waitFor();
+  assert.ok(await field("Name of the yard").evaluate((e) => e === document.activeElement));
+  assert.deepEqual(await findings(page), []);
+  await field("Name of the yard").fill("pond");
+});
+await check("what the form writes is in the editor, what the command line writes is the same, and it goes through a plan", async () => {
+  const line = await text(page.locator(".cli code"));
+  assert.match(line, /^stackyard init -f pond\.yaml --cloud fake --name pond --server first --count 2 --image tiny --flavor m1\.nano /);
+  await page.getByRole("button", { name: "Write the manifest" }).click();
+  await page.getByText("no mistakes").waitFor();
+  assert.match(await manifest().innerText(), /image: "tiny" {3}# or host-a, host-b/);
+  assert.ok(await manifest().evaluate((e) => e === document.activeElement));
+  await page.getByRole("button", { name: "Plan", exact: true }).click();
+  const plan = page.getByRole("list", { name: "Plan" });
+  await plan.getByText("first-2", { exact: true }).first().waitFor();
+  await page.getByRole("button", { name: "Apply", exact: true }).click();
+  await page.locator(".head").getByText("done", { exact: true }).waitFor({ timeout: 30_000 });
+  const ran = spawnSync("sh", ["-c", line.replace("stackyard", '"$STACKYARD"')], { cwd: work });
+  assert.equal(ran.status, 0, ran.stderr.toString());
+  const [{ revision }] = await api("/api/v1/yards/pond/manifests?limit=1");
+  assert.equal((await api(`/api/v1/yards/pond/manifests/${revision}`)).manifest, readFileSync(`${work}/pond.yaml`, "utf8"));
+  assert.equal((await api("/api/v1/yards/pond/status")).state, "ok");
+  await stackyard("down", "-f", `${work}/pond.yaml`, "--yes");
 });
 await check("a plan that cannot be carried out says why", async () => {
   await go("/yards/depot/edit");

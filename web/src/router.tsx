@@ -11,14 +11,19 @@ import { RunPage } from "./pages/run";
 import { StackPage } from "./pages/stack";
 import { StacksPage } from "./pages/stacks";
 import { VIEWS, YardPage, type View } from "./pages/yard";
-import { EditYardPage, NewYardPage } from "./pages/yard-edit";
+import { EditYardPage } from "./pages/yard-edit";
 import { YardsPage } from "./pages/yards";
 import { Shell } from "./parts/shell";
 
 const root = createRootRoute({ component: Shell, notFoundComponent: () => <Missing /> });
 const overview = createRoute({ getParentRoute: () => root, path: "/", component: OverviewPage });
 const yards = createRoute({ getParentRoute: () => root, path: "/yards", component: YardsPage });
-const newYard = createRoute({ getParentRoute: () => root, path: "/yards/new", component: NewYardPage });
+const NewYard = lazy(() => import("./pages/yard-new"));
+const newYard = createRoute({
+  getParentRoute: () => root,
+  path: "/yards/new",
+  component: () => <Suspense><NewYard /></Suspense>,
+});
 const yard = createRoute({
   getParentRoute: () => root,
   path: "/yards/$yard",

@@ -30,6 +30,7 @@ pub mod client;
 mod console;
 pub mod daemon;
 mod declared;
+mod draft;
 mod error;
 mod files;
 mod graph;
@@ -56,6 +57,7 @@ mod yard_stacks;
 
 pub use apply::Run;
 pub use declared::DeclaredStacks;
+pub use draft::{DraftFault, DraftJoin, YardDraft};
 pub use error::{Error, Failure, Failures, WorkError};
 pub use graph::{Graph, GraphCloud, GraphEdge, GraphJoint, GraphKind, GraphNode, GraphState, Sight};
 pub use inventory::{Balancing, Inventory, Owned, Reach, Stored};

@@ -3,25 +3,35 @@
 use crate::error::Error;
 use crate::steady::steady;
 use futures_util::try_join;
+use serde::{Deserialize, Serialize};
 use stackyard_core::yard::{Kind, Mark};
 use stackyard_openstack::{Cloud, Flavor, Image, Keypair, Network, Resource, Service};
+use utoipa::ToSchema;
 
 /// Something to choose.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Offered {
     /// Its name.
     pub name: String,
     /// What it is, in words.
     pub what: String,
+    /// Processors of a flavor.
+    pub vcpus: u32,
     /// Disk in GiB: of a flavor what it has (0 is no limit), of an image what it needs.
     pub disk: u64,
     /// Memory in MiB: of a flavor what it has, of an image what it needs.
     pub ram: u64,
+    /// Size of an image in bytes, if the cloud tells.
+    pub size: Option<u64>,
+    /// MTU of a network in bytes, if the cloud tells.
+    pub mtu: Option<u32>,
+    /// A network is another project's, which shares it.
+    pub shared: bool,
 }
 
 /// What a cloud has to choose from; of each the first is the most sensible. What belongs to a yard is not
 /// in it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct Offer {
     /// Flavors and what is in them. Those with a disk first, then the small ones.
     pub flavors: Vec<Offered>,
@@ -69,18 +79,20 @@ impl Offer {
         images.sort_by(|a, b| a.name().cmp(b.name()));
         let flavor = |f: Flavor| {
             let what = format!("{} MiB, {} processors, disk of {} GiB", f.ram, f.vcpus, f.disk);
-            Offered { name: f.name, what, disk: f.disk, ram: f.ram }
+            Offered { name: f.name, what, vcpus: f.vcpus, disk: f.disk, ram: f.ram, ..Offered::default() }
         };
         let image = |i: Image| {
             let what = i.size.map(|s| format!("{} MiB", s >> 20)).unwrap_or_default();
-            Offered { name: i.name().to_owned(), what, disk: i.min_disk, ram: i.min_ram }
+            let (name, size) = (i.name().to_owned(), i.size);
+            Offered { name, what, size, disk: i.min_disk, ram: i.min_ram, ..Offered::default() }
         };
         let (externals, mut networks): (Vec<_>, Vec<_>) = networks.into_iter().partition(|n| n.external);
         networks.retain(|n| Mark::parse(&n.description).is_none() && !n.name.is_empty());
         let inside = |n: Network| {
-            let whose = if n.project_id == project { "the project's" } else { "shared" };
+            let shared = n.project_id != project;
+            let whose = if shared { "shared" } else { "the project's" };
             let what = n.mtu.map_or_else(|| whose.to_owned(), |mtu| format!("{whose}, MTU {mtu}"));
-            Offered { name: n.name, what, ..Offered::default() }
+            Offered { name: n.name, what, mtu: n.mtu, shared, ..Offered::default() }
         };
         let only = |name| Offered { name, ..Offered::default() };
         let own = |k: &Keypair| Mark::parse_name(Kind::Keypair, &k.name).is_none();

@@ -40,6 +40,14 @@ export const stacks = queryOptions({ queryKey: ["stacks"], queryFn: () => all((q
 export const yards = queryOptions({ queryKey: ["yards"], meta: { nouns: ["runs"] }, queryFn: () => all((query) => api.GET("/api/v1/yards", { params: { query } })) });
 export const clouds = queryOptions({ queryKey: ["clouds"], queryFn: () => all((query) => api.GET("/api/v1/clouds", { params: { query } })) });
 
+/** What a cloud has to choose from; it is asked each time. */
+export const offer = (cloud: string) =>
+  queryOptions({
+    queryKey: ["offer", cloud],
+    staleTime: 0,
+    queryFn: () => get(api.GET("/api/v1/clouds/{cloud}/offer", { params: { path: { cloud } } })),
+  });
+
 /** The cloud of the server's machine; for admins. */
 export const local = queryOptions({ queryKey: ["local"], queryFn: () => get(api.GET("/api/v1/local")) });
 export const localServices = queryOptions({ queryKey: ["local", "services"], queryFn: () => get(api.GET("/api/v1/local/services")) });

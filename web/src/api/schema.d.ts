@@ -78,6 +78,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/clouds/{cloud}/draft": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A first manifest from a few choices, as `stackyard init` writes it; nothing is kept
+         * @description The cloud is asked for what it has: what was chosen must be there, and comments of the manifest name the
+         *     rest.
+         */
+        post: operations["cloud_draft"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/clouds/{cloud}/offer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a cloud has to choose from for a first manifest; of each the first is the most sensible
+         * @description The cloud is asked each time. What belongs to a yard is not in it.
+         */
+        get: operations["cloud_offer"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -1401,6 +1442,27 @@ export interface components {
              */
             status: number;
         };
+        /** @description A mistake in a choice. */
+        DraftFault: {
+            /** @description Which field of the draft; empty for all of it. */
+            field: string;
+            /** @description What to do about it. */
+            hint?: string | null;
+            /** @description What is wrong. */
+            message: string;
+        };
+        /**
+         * @description How servers of a pool become container hosts.
+         * @enum {string}
+         */
+        DraftJoin: "docker" | "ssh" | "command";
+        /** @description A first manifest. */
+        DraftText: {
+            /** @description Mistakes. */
+            faults: components["schemas"]["DraftFault"][];
+            /** @description Its text; absent if there are mistakes in what was chosen. */
+            manifest?: string | null;
+        };
         /** @description Whether to drain. */
         Drain: {
             /** @description Begin: its machine is about to go. End: only if it was begun for that. */
@@ -2058,6 +2120,60 @@ export interface components {
              * @description Seconds that it lasts; for ever if absent.
              */
             ttl_s?: number | null;
+        };
+        /**
+         * @description What a cloud has to choose from; of each the first is the most sensible. What belongs to a yard is not
+         *     in it.
+         */
+        Offer: {
+            /** @description Whether there are load balancers. */
+            balances: boolean;
+            /** @description External networks. */
+            externals: components["schemas"]["Offered"][];
+            /** @description Flavors and what is in them. Those with a disk first, then the small ones. */
+            flavors: components["schemas"]["Offered"][];
+            /** @description Active images and their sizes. */
+            images: components["schemas"]["Offered"][];
+            /** @description The user's keypairs. */
+            keypairs: components["schemas"]["Offered"][];
+            /** @description Networks that servers can be in. */
+            networks: components["schemas"]["Offered"][];
+            /** @description Whether there is an object store. */
+            stores: boolean;
+        };
+        /** @description Something to choose. */
+        Offered: {
+            /**
+             * Format: int64
+             * @description Disk in GiB: of a flavor what it has (0 is no limit), of an image what it needs.
+             */
+            disk: number;
+            /**
+             * Format: int32
+             * @description MTU of a network in bytes, if the cloud tells.
+             */
+            mtu?: number | null;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Memory in MiB: of a flavor what it has, of an image what it needs.
+             */
+            ram: number;
+            /** @description A network is another project's, which shares it. */
+            shared: boolean;
+            /**
+             * Format: int64
+             * @description Size of an image in bytes, if the cloud tells.
+             */
+            size?: number | null;
+            /**
+             * Format: int32
+             * @description Processors of a flavor.
+             */
+            vcpus: number;
+            /** @description What it is, in words. */
+            what: string;
         };
         /** @description What runs of one stack. */
         PartReport: {
@@ -2946,6 +3062,80 @@ export interface components {
             /** @description Version of Stackyard. */
             version: string;
         };
+        /** @description What goes into a first manifest. */
+        YardDraft: {
+            /**
+             * @description Addresses of a new network.
+             * @default 10.20.0.0/24
+             */
+            cidr: string;
+            /**
+             * @description The command by which they do, for `join: command`.
+             * @default null
+             */
+            command: string | null;
+            /**
+             * Format: int32
+             * @description How many machines.
+             * @default 1
+             */
+            count: number;
+            /**
+             * @description Size of a data volume, as `10Gi`: of the only server, or of each host.
+             * @default null
+             */
+            data_volume: string | null;
+            /**
+             * @description The external network that a new network leads to and that floating IPs are from.
+             * @default null
+             */
+            external: string | null;
+            /**
+             * @description Flavor; to be filled in later if absent.
+             * @default null
+             */
+            flavor: string | null;
+            /**
+             * @description Whether each machine gets a floating IP.
+             * @default false
+             */
+            floating_ip: boolean;
+            /**
+             * @description Whether its machines are a pool of container hosts; plain servers if not.
+             * @default false
+             */
+            hosts: boolean;
+            /**
+             * @description Image; to be filled in later if absent.
+             * @default null
+             */
+            image: string | null;
+            /**
+             * @description How hosts join.
+             * @default docker
+             */
+            join: components["schemas"]["DraftJoin"];
+            /**
+             * @description The keypair.
+             * @default null
+             */
+            key: string | null;
+            /**
+             * @description Name of the pool, or of the servers.
+             * @default first
+             */
+            machine: string;
+            /**
+             * @description The yard's name.
+             * @default my-yard
+             */
+            name: string;
+            /**
+             * @description A network that is there; a new one if absent.
+             * @default null
+             */
+            network: string | null;
+        };
         /** @description What would be done. */
         YardPlan: {
             /** @description Why it cannot be carried out. */
@@ -3149,6 +3339,104 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CloudView"][];
+                };
+            };
+            /** @description clouds.yaml cannot be read */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cloud_draft: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                cloud: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["YardDraft"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DraftText"];
+                };
+            };
+            /** @description the cloud does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description clouds.yaml cannot be read */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cloud_offer: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                cloud: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Offer"];
+                };
+            };
+            /** @description the cloud does not answer */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description clouds.yaml cannot be read */

@@ -2,7 +2,7 @@ import { Button, TextInput } from "@mantine/core";
 import { IconFilePlus, IconX } from "@tabler/icons-react";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { lazy, Suspense, useEffect, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useRef, useState, type ReactNode } from "react";
 import { api, asApiError, get, type Mistake, type Schemas } from "../api/client";
 import { clouds, manifest, manifests, yards } from "../api/queries";
 import { shell } from "../format";
@@ -14,30 +14,6 @@ import { Ago } from "../parts/time";
 import { nameOf } from "../yaml/name";
 
 const Editor = lazy(() => import("../parts/editor"));
-
-/** A first manifest: names that a cloud has are for its owner to fill in. */
-function template(cloud: string | undefined): string {
-  return `apiVersion: stackyard.dev/v1
-kind: Yard
-metadata: {name: my-yard}
-spec:
-  cloud: ${cloud ?? "local"}
-  networks:
-    - {name: front, cidr: 10.20.0.0/24, router: {external: public}}
-  servers:
-    - {name: web, flavor: m1.tiny, image: tiny, network: front}
-`;
-}
-
-export function NewYardPage() {
-  const { t } = useTexts();
-  const known = useQuery(clouds);
-  return (
-    <Loaded query={known}>
-      {(all) => <Edit key="new" title={t("yards.new")} text={template(all[0]?.name)} clouds={all.map((one) => one.name)} />}
-    </Loaded>
-  );
-}
 
 export function EditYardPage() {
   const { t } = useTexts();
@@ -77,6 +53,12 @@ interface EditProps {
   /** Revision that the yard has now; none if it is new or was removed. */
   current?: number | undefined;
   reverting?: boolean;
+  /** Other ways to come by a manifest, at the end of the head. */
+  ways?: ReactNode;
+  /** Is told each text. */
+  kept?: (text: string) => void;
+  /** The editor has the keyboard's focus at first. */
+  focus?: boolean;
 }
 
 type File = { path: string; text: string };
@@ -84,12 +66,13 @@ type File = { path: string; text: string };
 /** How long after the last key a manifest is checked, in milliseconds. */
 const CALM = 400;
 
-function Edit({ title, text: before, clouds, yard: fixed, was, current, reverting }: EditProps) {
+/** The way of a manifest: written, checked, planned, applied. */
+export function Edit({ title, text: before, clouds, yard: fixed, was, current, reverting, ways, kept, focus }: EditProps) {
   const { t } = useTexts();
   const navigate = useNavigate();
   const [text, setText] = useState(before);
   const [files, setFiles] = useState<File[]>([]);
-  const [goto, setGoto] = useState<{ line: number; column: number } | null>(null);
+  const [goto, setGoto] = useState<{ line: number; column: number } | null>(focus ? { line: 1, column: 1 } : null);
   const yard = fixed ?? nameOf(text) ?? "yard";
   const body: Schemas["YardWish"] = {
     manifest: text,
@@ -111,6 +94,7 @@ function Edit({ title, text: before, clouds, yard: fixed, was, current, revertin
   });
   const change = (next: string) => {
     setText(next);
+    kept?.(next);
     plan.reset();
     run.reset();
   };
@@ -124,6 +108,7 @@ function Edit({ title, text: before, clouds, yard: fixed, was, current, revertin
           {title}
         </h1>
         {reverting && was && <span className="quiet">{was.who} <Ago at={was.kept} /></span>}
+        {ways}
       </div>
       <section className="panel">
         <div className="title">

@@ -1,8 +1,11 @@
 //! Clouds: entries of the server's own clouds.yaml.
 
 use super::page::{Listed, Page, Pager};
-use super::{App, Problem};
-use crate::auth::{Reach, Viewer};
+use super::{App, Body, Path, Problem};
+use crate::apart::apart;
+use crate::auth::{Operator, Reach, Viewer};
+use crate::{DraftFault, Offer, YardDraft};
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -18,6 +21,41 @@ pub struct CloudView {
     pub name: String,
 }
 
+/// A first manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DraftText {
+    /// Its text; absent if there are mistakes in what was chosen.
+    pub manifest: Option<String>,
+    /// Mistakes.
+    pub faults: Vec<DraftFault>,
+}
+
+/// Names of the clouds that the server knows.
+fn names(app: &App) -> Result<Vec<String>, Problem> {
+    let names = CloudConfig::names(app.runs().sources());
+    let (names, _) = names.map_err(|e| {
+        tracing::error!("{e}");
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server's clouds.yaml cannot be read; its log says more")
+    })?;
+    Ok(names)
+}
+
+/// What a cloud has to choose from.
+async fn offer(app: &App, reach: &Reach, cloud: &str) -> Result<Offer, Problem> {
+    reach.need_cloud(Some(cloud)).await?;
+    if !names(app)?.iter().any(|n| n == cloud) {
+        let detail =
+            format!("the server's clouds.yaml has no cloud {cloud}; `GET /api/v1/clouds` tells those that it has");
+        return Err(Problem::not_found(detail));
+    }
+    let (runs, name) = (app.runs().clone(), cloud.to_owned());
+    let asked = apart("offer", move || async move {
+        let cloud = runs.cloud(Some(&name)).await?;
+        Ok(Offer::of(&cloud).await?)
+    });
+    asked.await.map_err(Problem::internal)?
+}
+
 /// The clouds of the server's clouds.yaml that the caller may use; their names, and nothing of what is in it
 ///
 /// The file is read anew each time.
@@ -31,13 +69,8 @@ async fn cloud_list(
     State(app): State<App>,
     page: Pager,
 ) -> Result<Listed<CloudView>, Problem> {
-    let names = CloudConfig::names(app.runs().sources());
-    let (names, _) = names.map_err(|e| {
-        tracing::error!("{e}");
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server's clouds.yaml cannot be read; its log says more")
-    })?;
     let mut clouds = Vec::new();
-    for name in names {
+    for name in names(&app)? {
         if reach.has_cloud(Some(&name)).await? {
             clouds.push(CloudView { name });
         }
@@ -45,6 +78,45 @@ async fn cloud_list(
     Ok(page.cut(clouds, |c| c.name.clone()))
 }
 
+/// What a cloud has to choose from for a first manifest; of each the first is the most sensible
+///
+/// The cloud is asked each time. What belongs to a yard is not in it.
+#[utoipa::path(get, path = "/api/v1/clouds/{cloud}/offer", tag = "cloud", security(("token" = [])),
+    responses((status = 200, body = Offer), (status = "4XX", body = Problem),
+        (status = 502, description = "the cloud does not answer", body = Problem),
+        (status = 503, description = "clouds.yaml cannot be read", body = Problem)))]
+async fn cloud_offer(
+    _: Viewer,
+    reach: Reach,
+    State(app): State<App>,
+    Path(cloud): Path<String>,
+) -> Result<Json<Offer>, Problem> {
+    Ok(Json(offer(&app, &reach, &cloud).await?))
+}
+
+/// A first manifest from a few choices, as `stackyard init` writes it; nothing is kept
+///
+/// The cloud is asked for what it has: what was chosen must be there, and comments of the manifest name the
+/// rest.
+#[utoipa::path(post, path = "/api/v1/clouds/{cloud}/draft", tag = "cloud", request_body = YardDraft,
+    security(("token" = [])),
+    responses((status = 200, body = DraftText), (status = "4XX", body = Problem),
+        (status = 502, description = "the cloud does not answer", body = Problem),
+        (status = 503, description = "clouds.yaml cannot be read", body = Problem)))]
+async fn cloud_draft(
+    _: Operator,
+    reach: Reach,
+    State(app): State<App>,
+    Path(cloud): Path<String>,
+    Body(draft): Body<YardDraft>,
+) -> Result<Json<DraftText>, Problem> {
+    let offer = offer(&app, &reach, &cloud).await?;
+    Ok(Json(match draft.manifest(&cloud, &offer) {
+        Ok(text) => DraftText { manifest: Some(text), faults: Vec::new() },
+        Err(faults) => DraftText { manifest: None, faults },
+    }))
+}
+
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(cloud_list))
+    OpenApiRouter::new().routes(routes!(cloud_list)).routes(routes!(cloud_offer)).routes(routes!(cloud_draft))
 }

@@ -41,7 +41,7 @@ mod yard_status;
 pub use app::App;
 pub(crate) use app::{Changes, Inner, Turns};
 pub use audit::AuditEntry;
-pub use cloud::CloudView;
+pub use cloud::{CloudView, DraftText};
 pub use event::Revisions;
 pub use host::{Drain, HostView, Replacement};
 pub use join::{JoinTicket, NewJoin};

@@ -19,9 +19,11 @@ use stackyard_store::Person;
 use std::collections::HashMap;
 
 /// About no yard, and for everybody who signed in. Lists leave out what is not theirs, bodies that name a
-/// yard are looked at by their handlers.
-const EVERYBODYS: [&str; 12] = [
+/// yard, and paths that name a cloud, are looked at by their handlers.
+const EVERYBODYS: [&str; 14] = [
     "/api/v1/clouds",
+    "/api/v1/clouds/{cloud}/draft",
+    "/api/v1/clouds/{cloud}/offer",
     "/api/v1/events",
     "/api/v1/health",
     "/api/v1/hosts",

@@ -141,6 +141,12 @@ async fn people_see_the_yards_of_their_project_alone() {
     assert_eq!(list(&olga, "/api/v1/clouds", "name").await, ["fake"]);
     assert_eq!(olga.get(&format!("/api/v1/hosts/{ours}")).await.status(), OK);
     assert_eq!(olga.get("/api/v1/yards/shop/graph").await.status(), OK);
+    assert_eq!(olga.get("/api/v1/clouds/fake/offer").await.status(), OK);
+    for cloud in ["other", "none"] {
+        assert_eq!(olga.get(&format!("/api/v1/clouds/{cloud}/offer")).await.status(), FORBIDDEN, "{cloud}");
+        let draft = olga.post(&format!("/api/v1/clouds/{cloud}/draft"), &json!({})).await;
+        assert_eq!(draft.status(), FORBIDDEN, "{cloud}");
+    }
     let revision = format!("/api/v1/yards/depot/manifests/{theirs}");
     for path in [
         "/api/v1/yards/depot",

@@ -3,6 +3,7 @@
 use super::support::Running;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use stackyard_fake::Fake;
 use stackyard_server::auth::Role;
 use stackyard_server::stack::Deployment;
 use stackyard_store::NewRun;
@@ -40,7 +41,8 @@ fn operations() -> Vec<(String, String, Value)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_does_what_is_not_theirs() {
-    let running = Running::start().await;
+    let fake = Fake::start(std::time::Duration::ZERO).await.unwrap();
+    let running = Running::start_with_cloud(&fake).await;
     let victim = running.host("shop", "web-1").await;
     let thief = running.host("shop", "web-2").await;
     running.admin.keep_yard("shop", "kind: Yard", None).await.unwrap();
@@ -82,6 +84,7 @@ async fn nobody_does_what_is_not_theirs() {
             .replace("{pool}", "web")
             .replace("{run}", if path.starts_with("/api/v1/local") { "0197-local" } else { "0197-run" })
             .replace("{group}", "web")
+            .replace("{cloud}", "fake")
             .replace("{revision}", &revision)
             .replace("{arch}", "amd64");
         let (verb, body) = (method.to_uppercase(), json!({}));

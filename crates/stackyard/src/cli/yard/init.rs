@@ -5,7 +5,7 @@ use super::CloudArgs;
 use anyhow::{Context as _, bail};
 use dialoguer::Select;
 use serde_json::json;
-use stackyard_server::{Offer, Offered};
+use stackyard_server::{DraftFault, DraftJoin, Offer, Offered, YardDraft};
 use std::fs::OpenOptions;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -19,6 +19,65 @@ pub struct Args {
 
     #[command(flatten)]
     cloud: CloudArgs,
+
+    #[command(flatten)]
+    wanted: Wanted,
+}
+
+/// What the manifest is to have; on a terminal the rest is asked for.
+#[derive(Default, clap::Args)]
+struct Wanted {
+    /// The yard's name [default: my-yard]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Name of the servers [default: first]
+    #[arg(long, value_name = "NAME", conflicts_with = "pool")]
+    server: Option<String>,
+    /// Container hosts in place of servers: a pool of this name
+    #[arg(long, value_name = "NAME")]
+    pool: Option<String>,
+    /// How many servers or hosts [default: 1]
+    #[arg(long, value_name = "N")]
+    count: Option<u32>,
+    /// Their image
+    #[arg(long, value_name = "NAME")]
+    image: Option<String>,
+    /// Their flavor
+    #[arg(long, value_name = "NAME")]
+    flavor: Option<String>,
+    /// A network that is there, in place of a new one
+    #[arg(long, value_name = "NAME")]
+    network: Option<String>,
+    /// Addresses of a new network [default: 10.20.0.0/24]
+    #[arg(long, value_name = "CIDR", conflicts_with = "network")]
+    cidr: Option<String>,
+    /// The external network that a new network leads to, and that floating IPs are from
+    #[arg(long, value_name = "NAME")]
+    external: Option<String>,
+    /// No external network
+    #[arg(long, conflicts_with = "external")]
+    no_external: bool,
+    /// Their keypair
+    #[arg(long, value_name = "NAME")]
+    key: Option<String>,
+    /// No keypair
+    #[arg(long, conflicts_with = "key")]
+    no_key: bool,
+    /// A floating IP for each [default: if a new network leads to an external one]
+    #[arg(long)]
+    floating_ip: bool,
+    /// No floating IPs
+    #[arg(long, conflicts_with = "floating_ip")]
+    no_floating_ip: bool,
+    /// A data volume of this size: for the only server, or for each host
+    #[arg(long, value_name = "SIZE")]
+    data_volume: Option<String>,
+    /// How hosts join
+    #[arg(long, value_name = "WAY", requires = "pool", value_parser = ["docker", "ssh"])]
+    join: Option<String>,
+    /// The command by which hosts join somebody else's cluster
+    #[arg(long, value_name = "COMMAND", requires = "pool", conflicts_with = "join")]
+    join_command: Option<String>,
 }
 
 /// Writes a commented manifest with names that the cloud really has.
@@ -29,8 +88,8 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let cloud = args.cloud.connect(None, &context.printer.onlooker()).await?;
     let offer = Offer::of(&cloud).await?;
     let ask = !context.printer.is_json() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    let choice = if ask { Choice::asked(&offer)? } else { Choice::plain(&offer) };
-    let text = manifest(&cloud.config().name, &offer, &choice);
+    let draft = args.wanted.draft(&offer, ask)?;
+    let text = draft.manifest(&cloud.config().name, &offer).map_err(|faults| anyhow::anyhow!(told(&faults)))?;
     let writing = || format!("writing {}", args.file.display());
     let mut file = OpenOptions::new().write(true).create_new(true).open(&args.file).with_context(writing)?;
     file.write_all(text.as_bytes()).with_context(writing)?;
@@ -40,39 +99,71 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     Ok(End::Done)
 }
 
-/// What goes into the manifest.
-#[derive(Debug, Default)]
-struct Choice {
-    image: Option<String>,
-    /// One that the image fits on.
-    flavor: Option<String>,
-    /// One that is there; a new one if absent.
-    network: Option<String>,
-    /// Where a new network leads.
-    external: Option<String>,
-    key: Option<String>,
+/// Mistakes by the options that they are in.
+fn told(faults: &[DraftFault]) -> String {
+    let line = |f: &DraftFault| {
+        let option = match f.field.as_str() {
+            "" => String::new(),
+            "machine" => "the name of the machines: ".to_owned(),
+            "command" => "--join-command: ".to_owned(),
+            field => format!("--{}: ", field.replace('_', "-")),
+        };
+        let hint = f.hint.as_ref().map(|h| format!("; {h}")).unwrap_or_default();
+        format!("{option}{}{hint}", f.message)
+    };
+    faults.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-impl Choice {
-    /// The first of everything, and a network of the yard's own.
-    fn plain(offer: &Offer) -> Self {
-        let first = |from: &[Offered]| from.first().map(|o| o.name.clone());
-        let image = first(&offer.images);
-        let flavor = first(&offer.flavors_for(image.as_deref()));
-        Self { flavor, image, external: first(&offer.externals), ..Self::default() }
-    }
-
-    /// Lets the user choose on the terminal; where there is nothing to choose, does not ask.
-    fn asked(offer: &Offer) -> anyhow::Result<Self> {
-        let image = pick("Image", &offer.images, None)?;
-        let flavor = pick("Flavor", &offer.flavors_for(image.as_deref()), None)?;
-        let network = pick("Network", &offer.networks, Some("a new one of the yard's own"))?;
-        let external = match network {
-            Some(_) => None,
-            None => pick("External network", &offer.externals, None)?,
+impl Wanted {
+    /// What was said, and the first of everything else; with `ask`, what the user picks on the terminal. Where
+    /// there is nothing to choose, nothing is asked.
+    fn draft(self, offer: &Offer, ask: bool) -> anyhow::Result<YardDraft> {
+        let pick = |prompt: &str, said: Option<String>, from: &[Offered], other: Option<&str>| match said {
+            Some(said) => Ok(Some(said)),
+            None if ask => pick(prompt, from, other),
+            None if other.is_some() => Ok(None),
+            None => Ok(from.first().map(|o| o.name.clone())),
         };
-        let key = pick("SSH key", &offer.keypairs, Some("none"))?;
-        Ok(Self { flavor, image, network, external, key })
+        let plain = YardDraft::default();
+        let image = pick("Image", self.image, &offer.images, None)?;
+        let flavor = pick("Flavor", self.flavor, &offer.flavors_for(image.as_deref()), None)?;
+        let network = match self.cidr {
+            Some(_) => None,
+            None => pick("Network", self.network, &offer.networks, Some("a new one of the yard's own"))?,
+        };
+        let external = match (&network, self.no_external) {
+            (_, true) => None,
+            // Floating IPs are from the only one that fits.
+            (Some(_), false) => self.external,
+            (None, false) => pick("External network", self.external, &offer.externals, None)?,
+        };
+        let own_key = self.join.as_deref() == Some("ssh");
+        let key = match self.key {
+            None if own_key || self.no_key => None,
+            said => pick("SSH key", said, &offer.keypairs, Some("none"))?,
+        };
+        let leads_out = network.is_none() && external.is_some();
+        let join = match (&self.join_command, own_key) {
+            (Some(_), _) => DraftJoin::Command,
+            (None, true) => DraftJoin::Ssh,
+            (None, false) => DraftJoin::Docker,
+        };
+        Ok(YardDraft {
+            name: self.name.unwrap_or(plain.name),
+            hosts: self.pool.is_some(),
+            machine: self.pool.or(self.server).unwrap_or(plain.machine),
+            count: self.count.unwrap_or(plain.count),
+            image,
+            flavor,
+            network,
+            cidr: self.cidr.unwrap_or(plain.cidr),
+            external,
+            key,
+            floating_ip: self.floating_ip || leads_out && !self.no_floating_ip,
+            data_volume: self.data_volume,
+            join,
+            command: self.join_command,
+        })
     }
 }
 
@@ -99,164 +190,70 @@ fn items(from: &[Offered], other: Option<&str>) -> Vec<String> {
     other.map(str::to_owned).into_iter().chain(from.iter().map(line)).collect()
 }
 
-/// What else there is, for a comment.
-fn others(chosen: Option<&str>, from: &[Offered]) -> String {
-    const MOST: usize = 6;
-    let names: Vec<&str> = from.iter().map(|o| o.name.as_str()).filter(|n| Some(*n) != chosen).collect();
-    let shown = names.iter().take(MOST).map(|n| n.replace(char::is_control, " ")).collect::<Vec<_>>().join(", ");
-    match names.len() {
-        0 => String::new(),
-        n if n > MOST => format!("   # or {shown} ..."),
-        _ => format!("   # or {shown}"),
-    }
-}
-
-fn manifest(cloud: &str, offer: &Offer, choice: &Choice) -> String {
-    // Names of a cloud may hold anything: JSON's texts are YAML's, too.
-    let quoted = |name: &str| json!(name).to_string();
-    let or_change = |name: Option<&str>| quoted(name.unwrap_or("CHANGE-ME"));
-    let mut out = String::from(
-        "# A yard: `stackyard plan` shows what `stackyard up` would do.\n\
-         apiVersion: stackyard.dev/v1\n\
-         kind: Yard\n\
-         metadata: {name: my-yard}       # its resources carry this name: do not change it later\n\
-         spec:\n",
-    );
-    let mut line = |text: &str| out += &format!("  {text}\n");
-    // The OS_* variables are no entry of clouds.yaml.
-    let comment = if cloud == "envvars" { "# " } else { "" };
-    line(&format!("{comment}cloud: {}", quoted(cloud)));
-    if choice.network.is_none() {
-        let router =
-            choice.external.as_deref().map(|e| format!(", router: {{external: {}}}", quoted(e))).unwrap_or_default();
-        line("networks:");
-        line(&format!(
-            "  - {{name: front, cidr: 10.20.0.0/24{router}}}{}",
-            others(choice.external.as_deref(), &offer.externals)
-        ));
-    }
-    line("securityGroups:");
-    line("  - name: web");
-    line("    rules:");
-    line("      - {proto: tcp, port: 22}");
-    line("      - {proto: tcp, port: 80}");
-    line("      - {proto: icmp}");
-    line("# keypairs:");
-    line("#   - {name: me, publicKeyFile: ~/.ssh/id_ed25519.pub}");
-    line("# volumes:");
-    line("#   - {name: data, size: 10Gi}");
-    line("servers:");
-    line("  - name: first");
-    line("    # count: 2                  # first-1 and first-2");
-    let (image, flavor) = (choice.image.as_deref(), choice.flavor.as_deref());
-    line(&format!("    image: {}{}", or_change(image), others(image, &offer.images)));
-    line(&format!("    flavor: {}{}", or_change(flavor), others(flavor, &offer.flavors_for(image))));
-    match choice.network.as_deref() {
-        Some(network) => {
-            line(&format!("    network: {}{}", quoted(network), others(Some(network), &offer.networks)));
-        }
-        None => line("    network: front"),
-    }
-    line("    securityGroups: [web]");
-    match choice.key.as_deref() {
-        Some(key) => line(&format!("    key: {}{}", quoted(key), others(Some(key), &offer.keypairs))),
-        None => line(&format!("    # key: me{}", others(None, &offer.keypairs))),
-    }
-    line("    # bootVolume: {size: 10Gi}  # boot from a volume, for flavors without a disk");
-    line("    # volumes: [data]");
-    line("    # userData: |");
-    line("    #   #cloud-config");
-    line("    #   packages: [nginx]");
-    if offer.balances {
-        line("# loadBalancers:");
-        line("#   - {name: web, listeners: [{port: 80, servers: [first]}]}");
-    }
-    if offer.stores {
-        line("# objectContainers:");
-        line("#   - {name: files}");
-    }
-    if choice.external.is_some() {
-        line("floatingIPs:");
-        line("  - {server: first}           # an address outside that leads to the server");
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
+    use clap::Parser;
 
-    fn named(names: &[&str]) -> Vec<Offered> {
-        let offered = |n: &&str| Offered { name: (*n).to_owned(), what: "what it is".to_owned(), ..Offered::default() };
-        names.iter().map(offered).collect()
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
     }
 
-    fn offer() -> Offer {
-        Offer {
-            flavors: named(&["m1 \\ tiny", "m1.large"]),
-            images: named(&["yes", "debian\n- evil: true"]),
-            externals: named(&["public: \"1\""]),
-            networks: named(&["office # 2"]),
-            keypairs: named(&["me"]),
-            balances: true,
-            stores: true,
-        }
+    fn draft(offer: &Offer, words: &[&str]) -> YardDraft {
+        let line = Line::try_parse_from(["init"].iter().chain(words)).expect("parsed");
+        line.args.wanted.draft(offer, false).expect("nothing is asked")
     }
 
     #[test]
-    fn what_is_written_can_be_read() {
-        let offer = offer();
-        let none = Offer::default();
-        let existing = Choice {
-            network: Some("office # 2".into()),
-            external: None,
-            key: Some("me".into()),
-            ..Choice::plain(&offer)
+    fn what_is_not_said_is_the_first_of_what_there_is() {
+        let named = |names: &[&str]| -> Vec<Offered> {
+            names.iter().map(|n| Offered { name: (*n).to_owned(), ..Offered::default() }).collect()
         };
-        for (offer, choice) in [(&offer, Choice::plain(&offer)), (&none, Choice::plain(&none)), (&offer, existing)] {
-            let text = manifest("local", offer, &choice);
-            let yard = stackyard_catalog::manifest::read("yard.yaml", text.clone(), Path::new(".")).expect(&text);
-            let spec = &yard.manifest.spec;
-            let server = &spec.servers[0];
-            assert_eq!(server.flavor, choice.flavor.as_deref().unwrap_or("CHANGE-ME"));
-            assert_eq!(server.image.as_deref(), Some(choice.image.as_deref().unwrap_or("CHANGE-ME")));
-            assert_eq!(server.network.as_deref(), Some(choice.network.as_deref().unwrap_or("front")));
-            assert_eq!(server.key, choice.key);
-            assert_eq!(spec.floating_ips.len(), usize::from(choice.external.is_some()));
-            assert_eq!(spec.networks.len(), usize::from(choice.network.is_none()));
-            assert_eq!(text.contains("loadBalancers"), offer.balances);
-        }
-    }
-
-    #[test]
-    fn what_is_commented_out_can_be_read_too() {
-        let offer = offer();
-        let text = manifest("local", &offer, &Choice::plain(&offer));
-        let lines = text.lines().map(|l| match l.trim_start().strip_prefix("# ") {
-            Some(rest) if l.starts_with("  ") => format!("{}{rest}", &l[..l.len() - l.trim_start().len()]),
-            _ => l.to_owned(),
-        });
-        let text = lines.collect::<Vec<_>>().join("\n");
-        let text = text.replace("publicKeyFile: ~/.ssh/id_ed25519.pub", "publicKey: ssh-ed25519 AAAA me");
-        let text = text.replace("count: 2", "tags: [a]");
-        let yard = stackyard_catalog::manifest::read("yard.yaml", text.clone(), Path::new(".")).expect(&text);
-        let spec = &yard.manifest.spec;
-        assert_eq!((spec.load_balancers.len(), spec.object_containers.len(), spec.volumes.len()), (1, 1, 1));
-        assert_eq!(spec.servers[0].user_data.as_deref(), Some("#cloud-config\npackages: [nginx]\n"));
-    }
-
-    #[test]
-    fn the_flavor_fits_the_image() {
-        let sized = |name: &str, disk, ram| Offered { name: name.into(), disk, ram, ..Offered::default() };
         let offer = Offer {
-            flavors: vec![sized("nano", 1, 192), sized("host", 6, 1024), sized("diskless", 0, 2048)],
-            images: vec![sized("debian", 2, 512), sized("huge", 2, 4096)],
+            flavors: named(&["small", "large"]),
+            images: named(&["debian", "tiny"]),
+            externals: named(&["public", "other"]),
+            networks: named(&["office"]),
+            keypairs: named(&["me"]),
             ..Offer::default()
         };
-        assert_eq!(Choice::plain(&offer).flavor.as_deref(), Some("host"));
-        assert_eq!(offer.flavors_for(Some("debian")).len(), 2);
-        assert_eq!(offer.flavors_for(Some("huge")).len(), 3, "none fits: the user must see that");
+        let first = YardDraft::first(&offer);
+        assert_eq!(draft(&offer, &[]), first);
+        let all = "--name shop --pool web --count 3 --image tiny --flavor large --cidr 10.9.0.0/24 --external other \
+                   --no-key --no-floating-ip --data-volume 4Gi --join ssh";
+        let words: Vec<&str> = all.split_whitespace().collect();
+        let said = YardDraft {
+            name: "shop".into(),
+            hosts: true,
+            machine: "web".into(),
+            count: 3,
+            image: Some("tiny".into()),
+            flavor: Some("large".into()),
+            cidr: "10.9.0.0/24".into(),
+            external: Some("other".into()),
+            data_volume: Some("4Gi".into()),
+            join: DraftJoin::Ssh,
+            ..YardDraft::default()
+        };
+        assert_eq!(draft(&offer, &words), said);
+        let there = draft(&offer, &["--network", "office", "--key", "me", "--server", "web"]);
+        assert_eq!(
+            (there.network.as_deref(), there.external.as_deref(), there.floating_ip),
+            (Some("office"), None, false)
+        );
+        assert_eq!((there.key.as_deref(), there.hosts, there.machine.as_str()), (Some("me"), false, "web"));
+        let bare = draft(&offer, &["--no-external"]);
+        assert_eq!((bare.external, bare.floating_ip), (None, false));
+        let joined = draft(&offer, &["--pool", "web", "--join-command", "curl x | sh"]);
+        assert_eq!((joined.join, joined.command.as_deref()), (DraftJoin::Command, Some("curl x | sh")));
+        let faults = draft(&offer, &["--image", "no", "--data-volume", "x"]).manifest("c", &offer).unwrap_err();
+        assert_eq!(
+            told(&faults),
+            "--image: the cloud has no image `no` to choose; it has debian, tiny\n\
+             --data-volume: a size in GiB is expected, as 20Gi or 1Ti"
+        );
     }
 
     #[test]

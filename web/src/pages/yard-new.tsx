@@ -1,0 +1,86 @@
+import { Button } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { Link } from "@tanstack/react-router";
+import { clouds, useMay, yards } from "../api/queries";
+import { useTexts } from "../i18n";
+import type { Entered } from "../parts/draft";
+import { Loaded } from "../parts/problem";
+import { YardForm } from "../parts/yard-form";
+import { Missing } from "./missing";
+import { Edit } from "./yard-edit";
+
+/** A first manifest where nothing was chosen: names that a cloud has are for its owner to fill in. */
+function template(cloud: string | undefined): string {
+  return `apiVersion: stackyard.dev/v1
+kind: Yard
+metadata: {name: my-yard}
+spec:
+  cloud: ${cloud ?? "local"}
+  networks:
+    - {name: front, cidr: 10.20.0.0/24, router: {external: public}}
+  servers:
+    - {name: web, flavor: m1.tiny, image: tiny, network: front}
+`;
+}
+
+/** A yard from a form, or from a manifest; the form writes one. */
+export default function NewYardPage() {
+  const { t } = useTexts();
+  const may = useMay("operator");
+  const [known, list] = [useQuery(clouds), useQuery(yards)];
+  if (!may) return <Missing text={t("draft.operators")} />;
+  return (
+    <Loaded query={known}>
+      {(all) => <Loaded query={list}>{(there) => <New clouds={all.map((one) => one.name)} taken={there.map((one) => one.name)} />}</Loaded>}
+    </Loaded>
+  );
+}
+
+type Way = "form" | "manifest";
+
+function New({ clouds, taken }: { clouds: string[]; taken: string[] }) {
+  const { t } = useTexts();
+  const [cloud, setCloud] = useState(clouds[0]);
+  const [entered, enter] = useState<Entered>({});
+  const [way, setWay] = useState<Way>(cloud === undefined ? "manifest" : "form");
+  const [text, setText] = useState(() => template(cloud));
+  // The form's manifest gets the keyboard's focus, since the button that wrote it is gone.
+  const [written, setWritten] = useState(false);
+  const go = (to: Way) => {
+    setWritten(false);
+    setWay(to);
+  };
+  const ways = cloud !== undefined && (
+    <div className="end" role="group" aria-label={t("draft.way")}>
+      <Button.Group>
+        <Button variant={way === "form" ? "light" : "default"} aria-pressed={way === "form"} onClick={() => go("form")}>{t("draft.title")}</Button>
+        <Button variant={way === "manifest" ? "light" : "default"} aria-pressed={way === "manifest"} onClick={() => go("manifest")}>{t("edit.manifest")}</Button>
+      </Button.Group>
+    </div>
+  );
+  if (way === "manifest" || cloud === undefined) {
+    return <Edit title={t("yards.new")} text={text} clouds={clouds} ways={ways} kept={setText} focus={written} />;
+  }
+  return (
+    <div className="page">
+      <div className="head">
+        <h1><span className="quiet"><Link to="/yards">{t("yards.title")}</Link> /</span> {t("yards.new")}</h1>
+        {ways}
+      </div>
+      <YardForm
+        clouds={clouds}
+        taken={taken}
+        cloud={cloud}
+        setCloud={setCloud}
+        entered={entered}
+        enter={enter}
+        written={(manifest) => {
+          setText(manifest);
+          setWritten(true);
+          setWay("manifest");
+        }}
+      />
+    </div>
+  );
+}
