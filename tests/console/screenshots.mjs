@@ -53,6 +53,13 @@ for (const [width, height] of [[1440, 900], [390, 844]]) {
     await page.getByRole("button", { name: "Make the command" }).click();
     await shoot("join");
     await page.goto(`${url}/stacks/shop/site`);
+    await page.getByRole("button", { name: "Update", exact: true }).click();
+    await page.locator("[role=dialog]").getByLabel("Service", { exact: true }).selectOption("web");
+    await page.locator("[role=dialog]").getByLabel("Image", { exact: true }).fill("stackyard-console/app:1");
+    await page.locator("[role=dialog]").getByRole("button", { name: "Plan", exact: true }).click();
+    await page.getByRole("button", { name: "Update now" }).waitFor();
+    await shoot("update");
+    await page.goto(`${url}/stacks/shop/site`);
     await page.getByRole("button", { name: /^Terminal in web/ }).first().click();
     await page.locator(".xterm-rows").waitFor();
     await page.keyboard.type("cat /www/index.html\n");

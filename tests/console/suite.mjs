@@ -438,6 +438,43 @@ await check("an update is rolled back after a question", async () => {
   await page.locator("[role=dialog]").getByRole("button", { name: "Roll back", exact: true }).click();
   await within(90, "the version before", async () => (await row("web").innerText()).includes("app:1") && (await text(replicas("web"))) === "2 / 2");
 });
+const dialog = page.locator("[role=dialog]");
+const update = async (image) => {
+  await page.getByRole("button", { name: "Update", exact: true }).click();
+  await dialog.getByLabel("Service", { exact: true }).selectOption("web");
+  await dialog.getByLabel("Image", { exact: true }).fill(image);
+};
+await check("a service is updated: planned, and followed until all of its containers are new", async () => {
+  await update("stackyard-console/app:2");
+  await dialog.getByRole("button", { name: "Add a variable" }).click();
+  await dialog.getByLabel("Name of variable 1").fill("COLOUR");
+  await dialog.getByLabel("Value of COLOUR").fill("deep blue");
+  const line = await text(dialog.locator(".cli code"));
+  assert.equal(line, "stackyard stack update --yard shop site web --image stackyard-console/app:2 --env 'COLOUR=deep blue' --plan");
+  const ran = spawnSync("sh", ["-c", line.replace("stackyard", '"$STACKYARD"')]);
+  assert.deepEqual([ran.status, ran.stdout.toString()], [3, "service web is changed: environment, image\n"], ran.stderr.toString());
+  await dialog.getByRole("button", { name: "Plan", exact: true }).click();
+  const plan = dialog.getByRole("list", { name: "Plan" });
+  await plan.locator("li.change", { hasText: "stackyard-console/app:1 → stackyard-console/app:2" }).waitFor();
+  await plan.locator("li.create", { hasText: "COLOUR deep blue" }).waitFor();
+  assert.deepEqual(await findings(page), []);
+  await dialog.getByRole("button", { name: "Update now" }).click();
+  await dialog.getByText("All of the stack works").waitFor({ timeout: 90_000 });
+  await dialog.getByText("2 of 2 containers are new and work").waitFor();
+  assert.deepEqual(await findings(page), []);
+  await dialog.getByRole("button", { name: "Close", exact: true }).last().click();
+  assert.equal(await stackyard("stack", "exec", "-T", "site", "web", "sh", "-c", "echo $COLOUR; cat /www/index.html"), "deep blue\nversion 2");
+});
+await check("an update that fails tells why, and is rolled back", async () => {
+  await update("stackyard-console/none:1");
+  await dialog.getByRole("button", { name: "Plan", exact: true }).click();
+  await dialog.getByRole("button", { name: "Update now" }).click();
+  await dialog.getByRole("alert").getByText(/stackyard-console\/none/).first().waitFor({ timeout: 90_000 });
+  assert.deepEqual(await findings(page), []);
+  await dialog.getByRole("button", { name: "Close", exact: true }).last().click();
+  await stackyard("stack", "rollback", "site");
+  await within(20, "the version before", async () => (await row("web").innerText()).includes("app:2") && (await text(replicas("web"))) === "2 / 2");
+});
 await check("a host is drained, and taken back", async () => {
   await go("/hosts");
   await page.getByRole("button", { name: "Actions on h1" }).click();
@@ -512,7 +549,7 @@ await check("a viewer sees, and is not offered what is not theirs", async () => 
   assert.equal(await other.getByRole("link", { name: "Edit" }).count() + await other.getByRole("button", { name: "Remove" }).count(), 0);
   await other.goto(`${url}/stacks/shop/site`);
   await other.getByText("running, healthy").first().waitFor();
-  assert.equal(await other.getByRole("button", { name: /One more|Roll back|Terminal/ }).count(), 0);
+  assert.equal(await other.getByRole("button", { name: /One more|Update|Roll back|Terminal/ }).count(), 0);
   await other.goto(`${url}/access`);
   await other.getByText("you are signed in as viewer").waitFor();
   const refused = await other.evaluate(async () => (await fetch("/api/v1/tokens")).status);

@@ -142,6 +142,14 @@ fn size(text: &str) -> String {
     if plain { text.to_owned() } else { quoted(text) }
 }
 
+/// A mistake's words without the path of its place, for which the field stands.
+fn words(message: &str) -> &str {
+    match message.split_once(": ") {
+        Some((path, rest)) if path.starts_with("spec.") || path.starts_with("metadata.") => rest,
+        _ => message,
+    }
+}
+
 /// What else there is, for a comment.
 fn others(chosen: Option<&str>, from: &[Offered]) -> String {
     const MOST: usize = 6;
@@ -187,7 +195,7 @@ impl YardDraft {
                 for mistake in mistakes.iter() {
                     let field = lines.field_at(mistake.place.line).to_owned();
                     if !faults.iter().any(|f| f.field == field) {
-                        let (message, hint) = (mistake.message.clone(), mistake.hint.clone());
+                        let (message, hint) = (words(&mistake.message).to_owned(), mistake.hint.clone());
                         faults.push(DraftFault { field, message, hint });
                     }
                 }
@@ -279,7 +287,8 @@ impl YardDraft {
             for (at, machine) in self.machines().iter().enumerate() {
                 let item = format!("  - {{server: {}{external}}}", word(machine));
                 let comment = if at == 0 { "# an address outside that leads to the server" } else { "" };
-                out.spec("floating_ip", format!("{item:<28} {comment}").trim_end());
+                // Only the name could be wrong here.
+                out.spec("machine", format!("{item:<28} {comment}").trim_end());
             }
         }
         if self.hosts {
@@ -359,7 +368,8 @@ impl YardDraft {
         if self.hosts {
             self.host_lines(out);
         } else {
-            let comment = if self.data_volume.is_some() { "" } else { "# " };
+            // Of several servers the draft says itself that they cannot have it.
+            let comment = if self.data_volume.is_some() && self.count == 1 { "" } else { "# " };
             out.spec("data_volume", &format!("    {comment}volumes: [data]"));
         }
         if !(self.hosts && self.join == DraftJoin::Ssh) {

@@ -25,6 +25,19 @@ export const session = queryOptions({
   },
 });
 
+/** What of a stack an update can change, with the entity tag; read anew each time, and kept nowhere: it may hold secrets. */
+export const definition = (yard: string, stack: string) =>
+  queryOptions({
+    queryKey: ["definition", yard, stack],
+    staleTime: 0,
+    gcTime: 0,
+    queryFn: async () => {
+      const answer = await api.GET("/api/v1/yards/{yard}/stacks/{stack}/definition", { params: { path: { yard, stack } } });
+      const { services } = await get(Promise.resolve(answer));
+      return { services, tag: answer.response.headers.get("etag") ?? "" };
+    },
+  });
+
 /** With what people can sign in, besides tokens. */
 export const signIn = queryOptions({ queryKey: ["sign-in"], queryFn: () => get(api.GET("/api/v1/sign-in")) });
 

@@ -1078,6 +1078,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/yards/{yard}/stacks/{stack}/definition": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What of a stack an update can change: images and environments, as they were deployed last
+         * @description Values of variables may be secret: this needs the role operator.
+         */
+        get: operations["stack_definition"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/yards/{yard}/stacks/{stack}/events": {
         parameters: {
             query?: never;
@@ -1204,6 +1224,44 @@ export interface paths {
         put?: never;
         /** Changes how many containers services have */
         post: operations["stack_scale"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/yards/{yard}/stacks/{stack}/update": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Updates services: other images, other environments; all else stays as it was deployed last
+         * @description Answers when the server knows it; how far it is, the stack itself says. A stack of a yard's manifest is as the
+         *     manifest says again when the yard is brought up next.
+         */
+        post: operations["stack_update"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/yards/{yard}/stacks/{stack}/update/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What an update of services would change; nothing is changed */
+        post: operations["stack_update_plan"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2811,6 +2869,15 @@ export interface components {
             /** @description Version of Stackyard. */
             version: string;
         };
+        /** @description What of a service an update can change. */
+        ServiceDefinition: {
+            /** @description Its environment: values by name. */
+            environment: {
+                [key: string]: string;
+            };
+            /** @description Its image. */
+            image: string;
+        };
         /** @description How a service stands. */
         ServiceStatus: {
             /** @description Containers that there should be. */
@@ -2845,6 +2912,21 @@ export interface components {
             name: string;
             /** @description The parts of it that differ. */
             parts?: string[];
+        };
+        /** @description What is to be changed of a service. */
+        ServiceUpdate: {
+            /**
+             * @description Variables of its environment that get another value, or with `null` go; all others stay.
+             * @default {}
+             */
+            environment: {
+                [key: string]: string | null;
+            };
+            /**
+             * @description Its image, `name[:tag][@digest]`; as it is if absent.
+             * @default null
+             */
+            image: string | null;
         };
         /** @description What somebody got who signed in for requests with `Authorization: Bearer`. */
         SessionToken: {
@@ -2912,6 +2994,13 @@ export interface components {
             /** @description The parts of it that differ. */
             why: string[];
         };
+        /** @description What of a stack an update can change, as it was deployed last. */
+        StackDefinition: {
+            /** @description Its services by name. */
+            services: {
+                [key: string]: components["schemas"]["ServiceDefinition"];
+            };
+        };
         /** @description A stack to deploy. */
         StackDeploy: {
             /**
@@ -2968,6 +3057,13 @@ export interface components {
             reasons?: string[];
             /** @description Services that are made, changed or removed. */
             services?: components["schemas"]["ServiceStep"][];
+        };
+        /** @description Changes of a stack's services. */
+        StackUpdate: {
+            /** @description What is to be changed, by service. */
+            services: {
+                [key: string]: components["schemas"]["ServiceUpdate"];
+            };
         };
         /** @description A version of a stack: what was deployed once. */
         StackVersion: {
@@ -5688,6 +5784,38 @@ export interface operations {
             };
         };
     };
+    stack_definition: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                yard: string;
+                stack: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    /** @description of what can be changed of it */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StackDefinition"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     stack_events: {
         parameters: {
             query?: {
@@ -5957,6 +6085,79 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stack_update: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description only if it is as it was */
+                "If-Match"?: string | null;
+            };
+            path: {
+                yard: string;
+                stack: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StackUpdate"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    /** @description the new one */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StackChange"][];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stack_update_plan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                yard: string;
+                stack: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["StackUpdate"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StackChange"][];
+                };
             };
             "4XX": {
                 headers: {

@@ -1,5 +1,5 @@
 import { ActionIcon, Button, Tooltip } from "@mantine/core";
-import { IconArrowBackUp, IconMinus, IconPlus, IconTerminal2, IconFileText } from "@tabler/icons-react";
+import { IconArrowBackUp, IconArrowUp, IconMinus, IconPlus, IconTerminal2, IconFileText } from "@tabler/icons-react";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { Fragment, lazy, Suspense, useState } from "react";
@@ -20,6 +20,7 @@ import { Ago } from "../parts/time";
 import { Missing } from "./missing";
 
 const Terminal = lazy(() => import("../parts/terminal"));
+const StackUpdate = lazy(() => import("../parts/stack-update"));
 
 export function StackPage() {
   const { t } = useTexts();
@@ -48,6 +49,7 @@ function Page({ stack }: { stack: Stack }) {
   const view = events !== undefined ? "events" : logs === undefined ? "services" : "logs";
   const [question, setQuestion] = useState<Question | null>(null);
   const [terminal, setTerminal] = useState<string | null>(null);
+  const [updating, setUpdating] = useState(false);
   const path = { yard: stack.yard, stack: stack.name };
   const show = (only: string | undefined) => {
     const search = only === undefined ? {} : { logs: only };
@@ -75,6 +77,7 @@ function Page({ stack }: { stack: Stack }) {
             <Button variant={view === "logs" ? "light" : "default"} aria-pressed={view === "logs"} onClick={() => show("")}>{t("stack.logs")}</Button>
             <Button variant={view === "events" ? "light" : "default"} aria-pressed={view === "events"} onClick={() => showEvents("")}>{t("events.title")}</Button>
           </Button.Group>
+          {may && !stack.removing && <Button variant="default" leftSection={<IconArrowUp size={15} />} onClick={() => setUpdating(true)}>{t("update.button")}</Button>}
           {may && (
             <Tooltip label={t("stack.rollbackNone")} disabled={back}>
               <Button
@@ -102,6 +105,9 @@ function Page({ stack }: { stack: Stack }) {
         ? <StackEvents stack={stack} only={events ?? ""} choose={showEvents} />
         : <CommandLine text={view === "services" ? command(stack, "show") : command(stack, "logs", "-f", ...(logs ? [logs] : []))} />}
       <Confirm question={question} close={() => setQuestion(null)} />
+      <Dialog opened={updating} onClose={() => setUpdating(false)} title={t("update.title", { name: stack.name })} size="lg">
+        {updating && <Suspense><StackUpdate stack={stack} close={() => setUpdating(false)} /></Suspense>}
+      </Dialog>
       <Dialog
         opened={terminal !== null}
         onClose={() => setTerminal(null)}

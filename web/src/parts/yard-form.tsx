@@ -124,7 +124,7 @@ export function Choices({ cloud, taken, entered, enter, written, offer }: FormPr
         </div>
       </fieldset>
       <div className="pad form">
-        {elsewhere.length > 0 && <ul className="why" role="alert">{elsewhere.map((one) => <li key={one.message}>{one.message}</li>)}</ul>}
+        {elsewhere.length > 0 && <div role="alert"><ul className="why">{elsewhere.map((one) => <li key={one.message}>{one.message}</li>)}</ul></div>}
         {write.error && <Problem error={write.error} />}
         <p className="quiet">{t("draft.after")}</p>
         <div className="buttons"><Button type="submit" loading={write.isPending}>{t("draft.write")}</Button></div>

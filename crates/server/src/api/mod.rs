@@ -31,6 +31,7 @@ mod session;
 mod ssh;
 mod stack;
 mod stack_stream;
+mod stack_update;
 mod tag;
 mod token;
 mod yard;
@@ -56,6 +57,7 @@ pub use session::{ByCredential, ByPassword, NewSession, SessionToken, SessionVie
 pub use ssh::{PoolKey, SshDisk, SshEvent, SshJoin};
 pub use stack::{StackChange, StackDeploy, StackScale, StackVersion, StackView};
 pub use stack_stream::{ExecInput, ExecOutput, StackLine};
+pub use stack_update::{ServiceDefinition, StackDefinition, StackUpdate};
 pub use token::{MintedToken, NewToken, TokenView};
 pub use yard::{ManifestText, ManifestView, YardView, manifest_digest};
 pub use yard_plan::{ManifestChecked, YardPlan, YardWish};
@@ -123,6 +125,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(stack::routes())
         .merge(stack_stream::routes())
         .merge(container_event::routes())
+        .merge(stack_update::routes())
         .merge(secret::routes())
         .merge(ssh::routes())
         .merge(agent::routes())

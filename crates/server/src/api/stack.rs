@@ -92,7 +92,7 @@ pub struct StackChange {
     pub why: Vec<String>,
 }
 
-fn changes(all: BTreeMap<String, ServiceChange>) -> Json<Vec<StackChange>> {
+pub(super) fn changes(all: BTreeMap<String, ServiceChange>) -> Json<Vec<StackChange>> {
     let change = |(service, change)| {
         let (what, why) = match change {
             ServiceChange::New => ("new", Vec::new()),
@@ -136,14 +136,14 @@ struct Which {
 }
 
 /// Of what callers can change of a stack: a version never changes but for the number of containers.
-fn tag(now: &StackNow) -> Tag {
+pub(super) fn tag(now: &StackNow) -> Tag {
     let replicas: Vec<(&String, u32)> = now.stack.services.iter().map(|(n, s)| (n, s.deploy.replicas)).collect();
     let version = now.versions.first().map(|v| v.number);
     Tag::of(&(now.deployed, version, replicas, &now.pool, now.declared, now.removing))
 }
 
 /// Refuses a change of a stack that is not as the caller says.
-async fn check(app: &App, unchanged: &Unchanged, yard: &str, name: &str) -> Result<(), Problem> {
+pub(super) async fn check(app: &App, unchanged: &Unchanged, yard: &str, name: &str) -> Result<(), Problem> {
     let is = match app.stacks().get(yard, name).await {
         Ok(now) => Some(tag(&now)),
         Err(StackError::Missing { .. }) => None,
@@ -152,7 +152,7 @@ async fn check(app: &App, unchanged: &Unchanged, yard: &str, name: &str) -> Resu
     unchanged.check(&format!("stack {name}"), is.as_ref())
 }
 
-async fn new_tag(app: &App, yard: &str, name: &str) -> Result<[(HeaderName, String); 1], Problem> {
+pub(super) async fn new_tag(app: &App, yard: &str, name: &str) -> Result<[(HeaderName, String); 1], Problem> {
     Ok(tag(&app.stacks().get(yard, name).await?).header())
 }
 

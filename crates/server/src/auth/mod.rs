@@ -37,7 +37,7 @@ const NOTE_EVERY: i64 = 5 * 60_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Reads everything but secrets, tokens and the audit log.
+    /// Reads everything but secrets, variables of services, tokens and the audit log.
     Viewer,
     /// Changes yards, hosts, stacks; sets secrets.
     Operator,

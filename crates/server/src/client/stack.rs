@@ -1,7 +1,9 @@
 //! Stacks.
 
 use super::{Client, ClientError, segment};
-use crate::api::{ExecInput, ExecOutput, StackChange, StackDeploy, StackLine, StackScale, StackVersion, StackView};
+use crate::api::{
+    ExecInput, ExecOutput, StackChange, StackDeploy, StackLine, StackScale, StackUpdate, StackVersion, StackView,
+};
 use futures_util::{SinkExt, Stream, StreamExt, stream};
 use reqwest::Method;
 use reqwest::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
@@ -125,6 +127,33 @@ impl Client {
         deploy: &StackDeploy,
     ) -> Result<Vec<StackChange>, ClientError> {
         self.post(&path(yard, stack, "/plan"), deploy, &format!("planning stack {stack} of yard {yard}")).await
+    }
+
+    /// Changes services of a stack; what changes.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn update_stack(
+        &self,
+        yard: &str,
+        stack: &str,
+        update: &StackUpdate,
+    ) -> Result<Vec<StackChange>, ClientError> {
+        self.post(&path(yard, stack, "/update"), update, &format!("updating stack {stack} of yard {yard}")).await
+    }
+
+    /// What changes of services would change.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn plan_stack_update(
+        &self,
+        yard: &str,
+        stack: &str,
+        update: &StackUpdate,
+    ) -> Result<Vec<StackChange>, ClientError> {
+        let doing = format!("planning an update of stack {stack} of yard {yard}");
+        self.post(&path(yard, stack, "/update/plan"), update, &doing).await
     }
 
     /// Removes a stack.

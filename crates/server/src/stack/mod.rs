@@ -1,7 +1,7 @@
 //! Stacks over the hosts of a yard.
 //!
 //! ```text
-//!  API ── deploy, scale, roll back, remove ──> [ Stacks ] ──> store
+//!  API ── deploy, update, scale, roll back, remove ──> [ Stacks ] ──> store
 //!                                                 │  ^
 //!                       core::stack::rollout::step│  │ reports, connections, drains
 //!                                                 v  │
@@ -19,6 +19,9 @@
 mod image;
 mod kept;
 mod look;
+mod update;
+
+pub use update::ServiceUpdate;
 
 use crate::error::chain;
 use crate::hub::Hub;

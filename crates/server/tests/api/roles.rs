@@ -20,6 +20,8 @@ fn needs(method: &str, path: &str) -> Option<Role> {
         (_, "/api/v1/audit") => Role::Admin,
         ("delete", "/api/v1/session") => Role::Viewer,
         ("get", "/api/v1/yards/{yard}/secrets/{name}") => return None,
+        // Values of variables may be secret.
+        ("get", p) if p.ends_with("/definition") => Role::Operator,
         // A program in a container changes what it likes.
         ("get", p) if p.ends_with("/exec") => Role::Operator,
         ("get", _) => Role::Viewer,
@@ -131,8 +133,8 @@ async fn nobody_does_what_is_not_theirs() {
                 // It wants to be told which program, and in which container.
                 assert_eq!(ask(Some(token.as_str())).await.0, StatusCode::BAD_REQUEST, "{what}");
             } else if path.ends_with("/console") {
-                // The yard has no cloud here.
-                assert_eq!(ask(Some(token.as_str())).await.0, StatusCode::UNPROCESSABLE_ENTITY, "{what}");
+                // The yard has no such server.
+                assert_eq!(ask(Some(token.as_str())).await.0, StatusCode::NOT_FOUND, "{what}");
             } else if path == "/api/v1/events" || path.ends_with("/events/stream") {
                 // It has no end.
                 let answer = running.http().get(format!("{}{real}", running.url)).bearer_auth(token).send().await;

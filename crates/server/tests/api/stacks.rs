@@ -4,7 +4,8 @@
 use crate::support::{Agent, Running};
 use futures_util::StreamExt;
 use reqwest::StatusCode;
-use serde_json::Value;
+use reqwest::header::{ETAG, IF_MATCH};
+use serde_json::{Value, json};
 use stackyard_core::agent::{ContainerReport, ContainerState, Desired, PartReport, Report, ToAgent, ToServer};
 use stackyard_core::stack::rollout::{Packed, Standing};
 use stackyard_core::stack::{Service, Stack};
@@ -278,5 +279,66 @@ async fn what_happens_to_containers_is_told() {
     }
     let told: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("id: ")).collect();
     assert_eq!(told, [events[1].seq, events[0].seq, removed.seq].map(|seq| seq.to_string()), "{text}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_is_updated_and_nothing_else() {
+    let running = yard().await;
+    let (name, mut deploy) = stack("site", "registry.example/web:1");
+    let mut unpacked = deploy.stack.unpack();
+    let web = unpacked.services.get_mut("web").unwrap();
+    web.environment = [("A".to_owned(), "1".to_owned()), ("B".to_owned(), "2".to_owned())].into();
+    deploy.stack = Packed::pack(unpacked);
+    running.admin.deploy_stack("shop", &name, &deploy).await.unwrap();
+    running.admin.converged("shop", "site", PATIENCE, &()).await.unwrap();
+
+    let (viewer, operator) = (running.token("v", Role::Viewer).await, running.token("o", Role::Operator).await);
+    let path = |rest: &str| format!("{}/api/v1/yards/shop/stacks/site{rest}", running.url);
+    let get = running.http().get(path("/definition")).bearer_auth(&operator).send().await.unwrap();
+    let tag = get.headers()[ETAG].to_str().unwrap().to_owned();
+    let definition: Value = get.json().await.unwrap();
+    let has = json!({"image": "registry.example/web:1", "environment": {"A": "1", "B": "2"}});
+    assert_eq!(definition["services"]["web"], has);
+    let refused = running.call("GET", "/api/v1/yards/shop/stacks/site/definition", Some(&viewer), None).await;
+    assert_eq!(refused.0, StatusCode::FORBIDDEN);
+
+    let wish = json!({"services": {"web": {"image": "registry.example/web:2", "environment": {"A": "3", "B": null}}}});
+    let post = async |rest: &str, body: &Value, tag: &str| {
+        let request = running.http().post(path(rest)).bearer_auth(&operator).header(IF_MATCH, tag).json(body);
+        let answer = request.send().await.unwrap();
+        (answer.status(), answer.json::<Value>().await.unwrap())
+    };
+    let (status, planned) = post("/update/plan", &wish, &tag).await;
+    assert_eq!(status, StatusCode::OK);
+    let same = json!({"service": "db", "what": "same", "why": []});
+    let changed = json!({"service": "web", "what": "changed", "why": ["environment", "image"]});
+    assert_eq!(planned, json!([same, changed]));
+    assert_eq!(running.admin.stack("shop", "site", false).await.unwrap().versions.len(), 1, "a plan changes nothing");
+
+    assert_eq!(post("/update", &wish, "\"other\"").await.0, StatusCode::PRECONDITION_FAILED);
+    assert_eq!(post("/update", &wish, &tag).await, (StatusCode::OK, planned));
+    assert_eq!(post("/update", &wish, &tag).await.0, StatusCode::PRECONDITION_FAILED, "it is another by now");
+    let now = running.admin.converged("shop", "site", PATIENCE, &()).await.unwrap();
+    assert!(now.declared, "whose it is, stays");
+    let web = now.status.services.iter().find(|s| s.name == "web").unwrap();
+    assert_eq!((web.image.as_str(), web.ready), ("registry.example/web:2", 2));
+    let stacks = running.server.app().stacks().get("shop", "site").await.unwrap();
+    assert_eq!(stacks.stack.services["web"].environment, [("A".to_owned(), "3".to_owned())].into());
+
+    // One that fails says why, and what is no change is none.
+    let bad = json!({"services": {"web": {"image": BAD}}});
+    assert_eq!(post("/update", &bad, "*").await.0, StatusCode::OK);
+    let error = running.admin.converged("shop", "site", PATIENCE, &()).await.unwrap_err().to_string();
+    assert!(error.contains("boom"), "{error}");
+    for (wish, status) in [
+        (json!({"services": {"nope": {}}}), StatusCode::NOT_FOUND),
+        (json!({"services": {}}), StatusCode::UNPROCESSABLE_ENTITY),
+        (json!({"services": {"web": {"image": "a b"}}}), StatusCode::UNPROCESSABLE_ENTITY),
+        (json!({"services": {"web": {"environment": {"A=B": "1"}}}}), StatusCode::UNPROCESSABLE_ENTITY),
+        (json!({"services": {"web": {"command": []}}}), StatusCode::UNPROCESSABLE_ENTITY),
+    ] {
+        assert_eq!(post("/update/plan", &wish, "*").await.0, status, "{wish}");
+    }
     running.stop().await;
 }

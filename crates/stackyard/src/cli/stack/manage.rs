@@ -90,7 +90,8 @@ pub async fn remove(args: RemoveArgs, context: &Context) -> anyhow::Result<End> 
     Ok(End::Done)
 }
 
-async fn finish(
+/// Waits as told, and says how it ended.
+pub async fn finish(
     client: &stackyard_server::client::Client,
     yard: &str,
     name: &str,

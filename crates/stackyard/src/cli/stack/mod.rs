@@ -6,6 +6,7 @@ mod exec;
 mod logs;
 mod manage;
 mod show;
+mod update;
 pub mod wait;
 
 use super::remote::ServerArgs;
@@ -49,6 +50,8 @@ pub enum Verb {
     Exec(exec::Args),
     /// Change how many containers services have
     Scale(manage::ScaleArgs),
+    /// Change a service's image or environment, by a rolling update
+    Update(update::Args),
     /// Go back to what was deployed before
     Rollback(manage::RollbackArgs),
     /// Remove a stack; its volumes stay on their hosts
@@ -66,6 +69,7 @@ pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<End> {
         Verb::Events(args) => events::run(args, context).await,
         Verb::Exec(args) => exec::run(args, context).await,
         Verb::Scale(args) => manage::scale(args, context).await,
+        Verb::Update(args) => update::run(args, context).await,
         Verb::Rollback(args) => manage::roll_back(args, context).await,
         Verb::Remove(args) => manage::remove(args, context).await,
     }

@@ -252,7 +252,7 @@ mod tests {
         assert_eq!(
             told(&faults),
             "--image: the cloud has no image `no` to choose; it has debian, tiny\n\
-             --data-volume: a size in GiB is expected, as 20Gi or 1Ti"
+             --data-volume: `x`: a size in GiB is expected, as 20Gi or 1Ti"
         );
     }
 
