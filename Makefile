@@ -61,6 +61,7 @@ api:
 hosts:
 	scripts/engine start
 	tests/hosts/run
+	tests/hosts/ports
 
 console:
 	scripts/engine start

@@ -1,5 +1,6 @@
 //! What the tasks of a running agent share.
 
+use crate::ask::Asking;
 use crate::ends::Ends;
 use crate::error::chain;
 use crate::handed::Handed;
@@ -40,6 +41,8 @@ pub(crate) struct Host {
     pub(crate) docker: watch::Sender<Docker>,
     /// Absent until the host has joined.
     pub(crate) access: watch::Sender<Option<Access>>,
+    /// Questions to the server.
+    pub(crate) asking: Arc<Asking>,
     /// MTU of container networks, in bytes; the engine's default if absent.
     pub(crate) mtu: watch::Sender<Option<u32>>,
     /// How containers ended last.
@@ -63,6 +66,7 @@ impl Host {
             onlooker,
             docker: watch::Sender::default(),
             access: watch::Sender::default(),
+            asking: Arc::default(),
             mtu: watch::Sender::default(),
             ends: Ends::default(),
             changed: Notify::new(),

@@ -26,6 +26,7 @@
 //!   (which is the same as being killed), work on all others goes on.
 //! - One agent works with a state directory at a time.
 
+mod ask;
 mod backoff;
 pub mod cni;
 pub mod cnm;

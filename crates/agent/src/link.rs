@@ -147,12 +147,15 @@ async fn talk(
     let _ = timeout(ENGINE, host.docker.subscribe().wait_for(|d| d.engine.is_some())).await;
     let version = host.docker.borrow().version.clone();
     let hello = ToServer::Hello { protocol: PROTOCOL, facts: facts::facts(&version), revision: parts.revision() };
+    host.asking.connected(out.clone());
     let mut streams = Streams::new(host.clone(), parts.clone(), out);
-    tokio::select! {
+    let problem = tokio::select! {
         problem = write(sink, hello, queue, reports) => problem,
         problem = read(source, host, parts, &mut streams, &heard) => problem,
         () = silence(heard.subscribe()) => format!("nothing was heard for {} s", DEAD.as_secs()),
-    }
+    };
+    host.asking.cut_off();
+    problem
 }
 
 async fn silence(mut heard: watch::Receiver<Instant>) {
@@ -231,6 +234,7 @@ async fn read(
             Ok(ToAgent::Input { stream, data }) => streams.input(stream, data.0).await,
             Ok(ToAgent::Resize { stream, rows, columns }) => streams.resize(stream, rows, columns).await,
             Ok(ToAgent::Close { stream }) => streams.close(stream),
+            Ok(ToAgent::Answer { number, answer }) => host.asking.answer(number, answer),
             Err(e) => host.complain("the server said what this agent does not understand", &e),
         }
         heard.send_replace(Instant::now());

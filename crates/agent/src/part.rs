@@ -1,6 +1,7 @@
 //! The worker of one stack: brings its containers to what the server wants, and keeps them there.
 
 use crate::backoff::Backoff;
+use crate::cnm::yard;
 use crate::error::chain;
 use crate::host::{Host, LONGEST, Named};
 use crate::{image, mtu};
@@ -175,6 +176,7 @@ impl Work {
     fn stack(&self, part: &Part) -> Stack {
         let mut stack = part.unpack();
         mtu::apply(&mut stack, *self.host.mtu.borrow());
+        yard::apply(&mut stack);
         stack
     }
 

@@ -1,6 +1,7 @@
 //! `stackyard agent run`.
 
 use crate::backoff::Backoff;
+use crate::cnm::yard;
 use crate::error::chain;
 use crate::host::{Access, Host, LONGEST};
 use crate::http::Client;
@@ -26,6 +27,11 @@ pub struct Options {
     pub config: PathBuf,
     /// Its state directory.
     pub state: PathBuf,
+    /// Where Docker looks for plugins.
+    pub plugins: PathBuf,
+    /// How often it looks for ports of containers that are left over, and for how long one must be nobody's
+    /// before it is removed.
+    pub reconcile: Duration,
 }
 
 /// Runs the agent, for ever.
@@ -50,6 +56,7 @@ pub async fn run(options: Options, onlooker: Arc<dyn Onlooker>) -> Result<(), Er
         grow(&host, &config),
         handed::tidy(&host, &parts),
         report::keep(&host, &parts, &reports),
+        yard::run(&host, &options.plugins, options.reconcile),
         show(&board, reports.subscribe()),
         serve(&host, &parts, &options.config, &seen, &board),
     );

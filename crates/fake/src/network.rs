@@ -26,6 +26,7 @@ impl World {
         let Some((collection, one)) = COLLECTIONS.into_iter().find(|(c, _)| *c == path[0]) else {
             return refuse(404, "no such collection");
         };
+        let refuses_foreign = self.own_mac_alone;
         match (request.method, path.len()) {
             ("GET", 1) if collection == "security-groups" => self.groups(request),
             ("GET", 1) => self.list(collection, request),
@@ -43,7 +44,13 @@ impl World {
                 None => refuse(404, "not found"),
             },
             ("PUT", 2) => match self.get_mut(collection, path[1]) {
+                Some(item) if refuses_foreign && has_foreign_mac(item, &request.body[one]) => refuse(
+                    400,
+                    "Virtual MAC address in allowed address pair does not belong to the RFC 5798 VRRP virtual MAC ranges",
+                ),
+                Some(item) if is_another(item, request) => refuse(412, "the revision number is another one"),
                 Some(item) => {
+                    item["revision_number"] = (item["revision_number"].as_i64().unwrap_or_default() + 1).into();
                     if let (Some(item), Some(change)) = (item.as_object_mut(), request.body[one].as_object()) {
                         item.extend(change.clone());
                     }
@@ -106,6 +113,7 @@ impl World {
         item["id"] = id.clone().into();
         item["project_id"] = "p1".into();
         item["created_at"] = self.now().into();
+        item["revision_number"] = 1.into();
         match collection {
             "subnets" => {
                 item["enable_dhcp"] = true.into();
@@ -141,6 +149,7 @@ impl World {
                 for (field, value) in [
                     ("device_id", json!("")),
                     ("device_owner", json!("")),
+                    ("allowed_address_pairs", json!([])),
                     ("security_groups", json!([])),
                     ("status", json!("ACTIVE")),
                 ] {
@@ -325,6 +334,18 @@ impl World {
             .collect();
         ids.iter().for_each(|id| drop(self.take(collection, id)));
     }
+}
+
+/// Whether a change of a port lets it use a MAC address that is not its own.
+fn has_foreign_mac(port: &Value, change: &Value) -> bool {
+    let mut pairs = change["allowed_address_pairs"].as_array().into_iter().flatten();
+    pairs.any(|p| p["mac_address"].is_string() && p["mac_address"] != port["mac_address"])
+}
+
+/// Whether a request is for another revision of a resource (`If-Match: revision_number=N`).
+fn is_another(item: &Value, request: &Request<'_>) -> bool {
+    let wanted = request.headers.get("if-match").and_then(|v| v.strip_prefix("revision_number="));
+    wanted.is_some_and(|n| item["revision_number"].as_i64() != n.parse().ok())
 }
 
 /// Binds a port to the host it names: Open vSwitch's, but for the host `nowhere`, which has no agent.

@@ -31,6 +31,8 @@ pub struct World {
     slow: Duration,
     /// The server that is asked for twice.
     pub(crate) twin: Option<Twin>,
+    /// Whether ports may use no MAC address but their own, as with OVN.
+    pub(crate) own_mac_alone: bool,
     /// Octavia's quota.
     pub(crate) balancing_limits: BTreeMap<String, Option<i64>>,
 }
@@ -109,6 +111,21 @@ impl World {
     /// Sets a limit of Octavia's quota, under one of its names; -1 is no limit.
     pub fn limit_balancing(&mut self, name: &str, limit: i64) {
         self.balancing_limits.insert(name.to_owned(), Some(limit));
+    }
+
+    /// Has ports use no MAC address but their own from now on, as with OVN.
+    pub fn own_mac_alone(&mut self) {
+        self.own_mac_alone = true;
+    }
+
+    /// A resource as it is now.
+    pub fn show(&self, collection: &str, id: &str) -> Option<Value> {
+        self.get(collection, id).cloned()
+    }
+
+    /// All of a collection as they are now.
+    pub fn list_all(&self, collection: &str) -> Vec<Value> {
+        self.all(collection).cloned().collect()
     }
 
     /// How many there are in a collection.

@@ -49,6 +49,12 @@ pub struct Port {
     /// Ids of its security groups.
     #[serde(default)]
     pub security_groups: Vec<String>,
+    /// Further addresses it may send from.
+    #[serde(default)]
+    pub allowed_address_pairs: Vec<AddressPair>,
+    /// Grows with each change, see [`crate::Cloud::update_at`].
+    #[serde(default)]
+    pub revision_number: i64,
     /// The host it is bound to; shown to administrators.
     #[serde(rename = "binding:host_id")]
     pub host: Option<String>,

@@ -260,6 +260,20 @@ impl Cloud {
         decode(inner(value, kind.one), "PUT")
     }
 
+    /// The same of Neutron's, if nobody has changed it since it had this `revision_number`.
+    ///
+    /// # Errors
+    /// As of [`Cloud::list`]; status 412 if it has another one by now.
+    pub async fn update_at<T: Resource>(&self, id: &str, revision: i64, change: &(impl Serialize + Sync)) -> Result<T> {
+        let kind = T::KIND;
+        let body = wrap(change, kind.one, kind.noun)?;
+        let call = self.call(Method::PUT, kind.service, format!("{}/{}", kind.path, segment(id)));
+        // Neutron's own form (neutron-lib, `api/definitions/revisionifmatch.py`), which is no quoted entity tag.
+        let call = call.header("If-Match", format!("revision_number={revision}"));
+        let value = call.on(kind.noun, id).microversion(kind.microversion).json(&body).read().await?;
+        decode(inner(value, kind.one), "PUT")
+    }
+
     /// Removes one: whether it was there. It may take its time: see [`Cloud::wait_gone`].
     ///
     /// # Errors

@@ -43,6 +43,7 @@ pub mod net;
 mod observe;
 mod offer;
 mod pools;
+pub mod ports;
 mod preflight;
 mod record;
 mod resource;

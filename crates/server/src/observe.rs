@@ -8,6 +8,7 @@ pub(crate) use object_container::{CONTAINER_MARK, PUBLIC, PURGE};
 
 use crate::inventory::{Inventory, Owned, key_in};
 use crate::pools::DATA;
+use crate::ports::DEVICE_OWNER;
 use stackyard_core::yard::intend::{Intended, Peer, Ref, Spec, floating_target, key_of, rule_key};
 use stackyard_core::yard::observed::{Fields, Observed, Seen, State, Value};
 use stackyard_core::yard::words::Size;
@@ -27,7 +28,13 @@ impl Inventory {
     /// outside of the yard are recognised; without, everything that belongs to the yard is seen.
     pub fn observe(&self, yard: &str, intended: Option<&Intended>) -> Observed {
         let owned = self.owned();
-        let keys: HashMap<&str, &Key> = key_in(&owned, yard).collect();
+        let mut keys: HashMap<&str, &Key> = key_in(&owned, yard).collect();
+        if intended.is_some() {
+            // Ports of containers come and go with these, whatever the manifest says.
+            for port in self.ports.iter().filter(|p| p.device_owner == DEVICE_OWNER) {
+                keys.remove(port.id.as_str());
+            }
+        }
         let said = intended.map(|i| self.said(i)).unwrap_or_default();
         let wanted = intended.map(|i| i.resources.iter().map(|r| (&r.key, &r.fields)).collect()).unwrap_or_default();
         let mut bound: HashMap<&str, Vec<&Port>> = HashMap::new();

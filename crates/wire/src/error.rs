@@ -38,6 +38,14 @@ pub enum Error {
         /// The bridge's name.
         bridge: String,
     },
+    /// The host has no link with the MAC address of its port.
+    #[error(
+        "this host has no link with the MAC address {mac} of its port in Neutron: is the NIC there, and is its MAC address the port's?"
+    )]
+    NoParent {
+        /// The port's MAC address.
+        mac: String,
+    },
     /// Neutron could not bind the port.
     #[error("Neutron could not bind the port to host {host:?} (vif_type {vif_type:?}): {hint}")]
     Binding {

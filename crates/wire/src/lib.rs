@@ -11,6 +11,9 @@
 //!                 (netlink)          external_ids: iface-id = port ──> ovn-controller / agent
 //! ```
 //!
+//! On a host that is itself a server of the cloud there is no such switch: the container's end is a macvlan or an
+//! ipvlan on the host's own NIC, whose port in Neutron may use its addresses ([`binding::MACVLAN`]).
+//!
 //! What it guarantees:
 //!
 //! - Every operation is idempotent: names come from the port's id, so whoever is killed in the

@@ -1,10 +1,11 @@
-//! Links of the kernel, by rtnetlink(7): veth pairs, their MTU, what becomes of them.
+//! Links of the kernel, by rtnetlink(7): veth pairs, macvlans and ipvlans, their MTU, what becomes of them.
 
 use crate::Error;
 use crate::netlink::{Failure, NLM_F_CREATE_NEW, NLM_F_DUMP, Netlink};
 use netlink_packet_core::{Emitable, Parseable};
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkHeader, LinkInfo, LinkMessage,
+    InfoData, InfoIpVlan, InfoKind, InfoMacVlan, InfoVeth, IpVlanMode, LinkAttribute, LinkFlags, LinkHeader, LinkInfo,
+    LinkMessage, MacVlanMode,
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
 use rustix::io::Errno;
@@ -28,6 +29,8 @@ pub struct Link {
     pub up: bool,
     /// Whether it is one end of a veth pair.
     pub veth: bool,
+    /// What it is on another link, if it is one of these, and that link's index.
+    pub on: Option<(OnLink, u32)>,
     /// MAC address; empty where it has none.
     pub mac: String,
     /// What somebody noted down about it.
@@ -79,6 +82,81 @@ pub fn ensure_veth(pair: &Veth<'_>) -> Result<(), Error> {
         Ok(_) => Ok(()),
         Err(f) => Err(Error::kernel(format!("bring link {} up", pair.host))(f.error)),
     }
+}
+
+/// What a link can be on another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnLink {
+    /// A macvlan, in mode bridge: it has a MAC address of its own.
+    Macvlan,
+    /// An ipvlan, in mode L2: it has its parent's MAC address.
+    Ipvlan,
+}
+
+/// A link to make on another link of this host.
+#[derive(Debug, Clone, Copy)]
+pub struct Upper<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its kind.
+    pub kind: OnLink,
+    /// The link that it is on.
+    pub parent: &'a Link,
+    /// Its MAC address; an ipvlan has its parent's.
+    pub mac: &'a str,
+    /// Greatest packet, in bytes.
+    pub mtu: u32,
+    /// Whose it is: its alias.
+    pub owner: &'a str,
+}
+
+/// Makes a link on another, down. Those of a kind on one parent reach each other without the network. One that is
+/// there as it should be is taken over and gets the MTU; any other link of that name is made anew.
+///
+/// # Errors
+/// [`Error::Kernel`].
+pub fn ensure_upper(wanted: &Upper<'_>) -> Result<(), Error> {
+    let Upper { name, kind, parent, mac, mtu, owner } = *wanted;
+    match get(name)? {
+        Some(there) if there.on == Some((kind, parent.index)) && there.mac.eq_ignore_ascii_case(mac) => {
+            set_mtu(name, mtu)?;
+        }
+        there => {
+            if there.is_some() {
+                delete(name)?;
+            }
+            let doing = || format!("make {kind:?} {name} on {}", parent.name).to_lowercase();
+            let mut message = named(name);
+            message.attributes.extend([LinkAttribute::Link(parent.index), LinkAttribute::Mtu(mtu)]);
+            message.attributes.push(LinkAttribute::LinkInfo(match kind {
+                OnLink::Macvlan => vec![
+                    LinkInfo::Kind(InfoKind::MacVlan),
+                    LinkInfo::Data(InfoData::MacVlan(vec![InfoMacVlan::Mode(MacVlanMode::Bridge)])),
+                ],
+                OnLink::Ipvlan => vec![
+                    LinkInfo::Kind(InfoKind::IpVlan),
+                    LinkInfo::Data(InfoData::IpVlan(vec![InfoIpVlan::Mode(IpVlanMode::L2)])),
+                ],
+            }));
+            if kind == OnLink::Macvlan {
+                let no_mac = || io::Error::new(io::ErrorKind::InvalidInput, format!("{mac:?} is no MAC address"));
+                let address = bytes_of(mac).ok_or_else(|| Error::kernel(doing())(no_mac()))?;
+                message.attributes.push(LinkAttribute::Address(address));
+            }
+            request(RTM_NEWLINK, NLM_F_CREATE_NEW, &message).map_err(|f| Error::kernel(doing())(f.error))?;
+        }
+    }
+    let mut message = named(name);
+    message.attributes.push(LinkAttribute::IfAlias(owner.to_owned()));
+    match request(RTM_NEWLINK, 0, &message) {
+        Ok(_) => Ok(()),
+        Err(f) => Err(Error::kernel(format!("note whose link {name} is"))(f.error)),
+    }
+}
+
+fn bytes_of(mac: &str) -> Option<Vec<u8>> {
+    let bytes: Option<Vec<u8>> = mac.split(':').map(|b| u8::from_str_radix(b, 16).ok()).collect();
+    bytes.filter(|b| b.len() == 6)
 }
 
 /// The link of that name, if there is one.
@@ -195,9 +273,11 @@ fn read(payload: &[u8]) -> Option<Link> {
         mtu: 0,
         up: message.header.flags.contains(LinkFlags::Up),
         veth: false,
+        on: None,
         mac: String::new(),
         alias: None,
     };
+    let (mut lower, mut kind) = (None, None);
     for attribute in message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name = name,
@@ -206,9 +286,19 @@ fn read(payload: &[u8]) -> Option<Link> {
                 link.mac = bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().join(":");
             }
             LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
-            LinkAttribute::LinkInfo(infos) => link.veth = infos.contains(&LinkInfo::Kind(InfoKind::Veth)),
+            LinkAttribute::Link(index) => lower = Some(index),
+            LinkAttribute::LinkInfo(infos) => {
+                link.veth = infos.contains(&LinkInfo::Kind(InfoKind::Veth));
+                let is = |kind: InfoKind| infos.contains(&LinkInfo::Kind(kind));
+                kind = if is(InfoKind::MacVlan) {
+                    Some(OnLink::Macvlan)
+                } else {
+                    is(InfoKind::IpVlan).then_some(OnLink::Ipvlan)
+                };
+            }
             _ => {}
         }
     }
+    link.on = kind.zip(lower);
     Some(link)
 }

@@ -197,7 +197,7 @@ impl Ground {
         let (dir, paper) = (tempfile::tempdir().unwrap(), Paper::default());
         let plugin = Plugin { front: Front::Cni, ..start(&fake, dir.path(), &paper, "node-1").await };
         let new = stackyard_openstack::NewNetwork { name: "front".into(), ..Default::default() };
-        let network: stackyard_openstack::Network = plugin.cloud.create(&new).await.unwrap();
+        let network: stackyard_openstack::Network = plugin.cloud().unwrap().create(&new).await.unwrap();
         let new = stackyard_openstack::NewSubnet {
             name: "four".into(),
             network_id: network.id,
@@ -205,7 +205,7 @@ impl Ground {
             ip_version: 4,
             ..Default::default()
         };
-        plugin.cloud.create::<stackyard_openstack::Subnet>(&new).await.unwrap();
+        plugin.cloud().unwrap().create::<stackyard_openstack::Subnet>(&new).await.unwrap();
         let plugin = Arc::new(plugin);
         let listener = listen(&dir.path().join("cni.sock")).unwrap();
         tokio::spawn(serve(listener, plugin.clone()));

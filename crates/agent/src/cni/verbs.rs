@@ -144,7 +144,7 @@ pub(crate) async fn status(plugin: &Plugin, request: &Request) -> Result<(), Fai
     plugin.wiring.answers().await.map_err(|e| Failure::new(code::LIMITED, chain(&e)))?;
     let unavailable = |e: Error| Failure::new(code::UNAVAILABLE, chain(&e));
     let id = plugin.id_of::<stackyard_openstack::Network>(&wish.network, Whose::Anybodys).await.map_err(unavailable)?;
-    let asked = plugin.cloud.get::<stackyard_openstack::Network>(&id).await;
+    let asked = plugin.cloud()?.get::<stackyard_openstack::Network>(&id).await;
     asked.map(drop).map_err(|e| unavailable(Error::cloud(format!("looking up network {:?}", wish.network))(e)))
 }
 
@@ -161,8 +161,8 @@ async fn network(plugin: &Plugin, wanted: &str) -> Result<(String, Network), Err
 
 async fn look_up(plugin: &Plugin, id: &str) -> Result<Network, Error> {
     let doing = || Error::cloud(format!("looking up network {id}"));
-    let found: stackyard_openstack::Network = plugin.cloud.get(id).await.map_err(doing())?;
-    let subnets: Vec<Subnet> = plugin.cloud.list(&[("network_id", &found.id)]).await.map_err(doing())?;
+    let found: stackyard_openstack::Network = plugin.cloud()?.get(id).await.map_err(doing())?;
+    let subnets: Vec<Subnet> = plugin.cloud()?.list(&[("network_id", &found.id)]).await.map_err(doing())?;
     let subnets = subnets.iter().map(record).collect::<Result<Vec<_>, _>>()?;
     if subnets.is_empty() {
         return Err(Error::request(format!("network {:?} has no subnet to take addresses from", found.name)));

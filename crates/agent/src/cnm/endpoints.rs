@@ -4,10 +4,11 @@ use super::ledger::{Endpoint, Network, Subnet};
 use super::options::{EndpointOptions, published};
 use super::ports::{Wanted, short};
 use super::protocol::{CreateEndpoint, OfEndpoint};
-use super::{Error, Plugin};
+use super::{Error, Plugin, Source};
 use crate::error::chain;
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
+use stackyard_wire::binding::IPVLAN;
 use std::net::IpAddr;
 
 /// Route type of Docker's that means: over a next hop.
@@ -34,6 +35,12 @@ impl Plugin {
     /// Gets an endpoint its port and floating IP, and writes them down.
     async fn attach(&self, asked: &CreateEndpoint, network: &Network) -> Result<Endpoint, Error> {
         let mut options = EndpointOptions::read(&asked.options)?.or(&network.defaults);
+        if let Source::Server(_) = self.source {
+            options.check_for_yard()?;
+            if !asked.interface.mac_address.is_empty() {
+                return Err(Error::request("leave --mac-address away: on a host of a yard it cannot be chosen"));
+            }
+        }
         if self.kuryr && options.floating_ip.is_none() {
             // kuryr does nothing for `-p` (`network_driver_program_external_connectivity`).
             options.publish.clear();
@@ -201,7 +208,8 @@ impl Endpoint {
 /// What Docker did not know of an endpoint; to repeat what it knows is an error to it.
 fn interface(asked: &CreateEndpoint, network: &Network, endpoint: &Endpoint) -> Value {
     let mut answer = Map::new();
-    if asked.interface.mac_address.is_empty() {
+    // An ipvlan has its parent's, and takes no other.
+    if asked.interface.mac_address.is_empty() && endpoint.vif.vif_type != IPVLAN {
         answer.insert("MacAddress".to_owned(), endpoint.mac.clone().into());
     }
     for subnet in &network.subnets {

@@ -15,7 +15,8 @@ impl Plugin {
         let doing = || Error::cloud(format!("giving port {} floating IP {wanted:?}", endpoint.port));
         let publishes = !endpoint.options.publish.is_empty();
         if wanted.parse::<IpAddr>().is_ok() {
-            let found: Vec<FloatingIp> = self.cloud.list(&[("floating_ip_address", &wanted)]).await.map_err(doing())?;
+            let found: Vec<FloatingIp> =
+                self.cloud()?.list(&[("floating_ip_address", &wanted)]).await.map_err(doing())?;
             let ip = found.into_iter().find(|ip| ip.address == wanted);
             let ip = ip.ok_or_else(|| {
                 Error::request(format!("the project has no floating IP {wanted}; name the external network to get one"))
@@ -32,7 +33,7 @@ impl Plugin {
             description: mark::of_endpoint(&self.place(), &endpoint.network, id),
             ..NewFloatingIp::default()
         };
-        let made: FloatingIp = self.cloud.create(&new).await.map_err(doing())?;
+        let made: FloatingIp = self.cloud()?.create(&new).await.map_err(doing())?;
         endpoint.floating_ip = Some(made.id.clone());
         if publishes { self.lead(&made.id, endpoint).await } else { Ok(()) }
     }
@@ -42,7 +43,7 @@ impl Plugin {
         let doing = |port: &str| Error::cloud(format!("making floating IP {floating_ip} lead to port {port}"));
         if endpoint.options.publish.is_empty() {
             let to = json!({"port_id": endpoint.port});
-            let led = self.cloud.update::<FloatingIp>(floating_ip, &to).await;
+            let led = self.cloud()?.update::<FloatingIp>(floating_ip, &to).await;
             return led.map(drop).map_err(doing(&endpoint.port));
         }
         let mut ips = endpoint.ips.iter().filter_map(|ip| ip.ip_address.clone());
@@ -56,7 +57,7 @@ impl Plugin {
                 internal_port: published.inside.into(),
                 external_port: published.outside.into(),
             };
-            let made = self.cloud.forward_port(floating_ip, &new).await.map_err(doing(&endpoint.port))?;
+            let made = self.cloud()?.forward_port(floating_ip, &new).await.map_err(doing(&endpoint.port))?;
             endpoint.forwardings.push((floating_ip.to_owned(), made));
         }
         Ok(())
@@ -67,9 +68,9 @@ impl Plugin {
         let doing = || Error::cloud(format!("removing the floating IP of port {}", endpoint.port));
         // Neutron removes no floating IP that has some.
         for (floating_ip, forwarding) in &endpoint.forwardings {
-            self.cloud.end_forwarding(floating_ip, forwarding).await.map_err(doing())?;
+            self.cloud()?.end_forwarding(floating_ip, forwarding).await.map_err(doing())?;
         }
         let Some(id) = &endpoint.floating_ip else { return Ok(()) };
-        self.cloud.delete::<FloatingIp>(id).await.map(drop).map_err(doing())
+        self.cloud()?.delete::<FloatingIp>(id).await.map(drop).map_err(doing())
     }
 }

@@ -1,4 +1,4 @@
-//! Containers on Neutron networks: Docker's network and IPAM drivers ("CNM"), stand-alone.
+//! Containers on Neutron networks: Docker's network and IPAM drivers ("CNM"), stand-alone and on hosts of a yard.
 //!
 //! Docker calls a plugin for each step of a container's network. Here a Docker network is a Neutron
 //! network, and an endpoint of a container is a Neutron port, plugged on this host by [`stackyard_wire`]:
@@ -31,7 +31,8 @@
 //!   it removes; while Docker does not answer, it removes nothing.
 //! - Asked again for what it has done, it gives the same answer.
 //!
-//! Stand-alone means that this process has credentials of the cloud. Hosts of a yard have none.
+//! Stand-alone means that this process has credentials of the cloud. Hosts of a yard have none: there the server
+//! asks Neutron, and containers are macvlans on the host's own NIC (`yard`).
 
 mod endpoints;
 mod error;
@@ -54,6 +55,7 @@ pub(crate) mod reconcile;
 pub(crate) mod tests;
 pub(crate) mod turns;
 pub(crate) mod wiring;
+pub(crate) mod yard;
 
 pub use error::Error;
 pub use options::PoolSize;
@@ -73,6 +75,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use turns::Turns;
 use wiring::{Local, Wiring};
+
+/// The plugin's name, unless it is given another.
+pub const PLUGIN: &str = "stackyard";
 
 /// Where Docker looks for plugins.
 pub const PLUGINS: &str = "/run/docker/plugins";
@@ -112,12 +117,21 @@ pub(crate) enum Front {
 
 impl Front {
     /// How its marks and names begin.
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Docker => "docker",
             Self::Cni => "cni",
         }
     }
+}
+
+/// Where ports come from.
+#[derive(Clone)]
+pub(crate) enum Source {
+    /// A cloud, with credentials of this process's own.
+    Cloud(Cloud),
+    /// The server of the yard that this host is of.
+    Server(Arc<dyn yard::Server>),
 }
 
 /// What all calls share.
@@ -126,7 +140,7 @@ pub(crate) struct Plugin {
     pub(crate) name: String,
     pub(crate) kuryr: bool,
     pub(crate) host: String,
-    pub(crate) cloud: Cloud,
+    pub(crate) source: Source,
     /// Whether the cloud takes tags with what is made; asked for once, and only in kuryr's place.
     pub(crate) tags: tokio::sync::OnceCell<bool>,
     pub(crate) wiring: Box<dyn Wiring>,
@@ -141,6 +155,52 @@ pub(crate) struct Plugin {
 }
 
 impl Plugin {
+    /// One on a host that bears no name in Neutron, in nobody's place, without ports that are ready before.
+    pub(crate) fn new(
+        front: Front,
+        name: &str,
+        source: Source,
+        wiring: Box<dyn Wiring>,
+        state: &StateDir,
+        onlooker: Arc<dyn Onlooker>,
+    ) -> Result<Self, crate::Error> {
+        Ok(Self {
+            front,
+            name: name.to_owned(),
+            kuryr: false,
+            host: String::new(),
+            source,
+            tags: tokio::sync::OnceCell::new(),
+            wiring,
+            ledger: Ledger::open(state)?,
+            names: Names::default(),
+            wanted: Wanted::default(),
+            pool: PoolSize::default(),
+            pools: pool::Pools::new(),
+            started: tokio::time::Instant::now(),
+            turns: Turns::default(),
+            onlooker,
+        })
+    }
+
+    /// The cloud itself.
+    pub(crate) fn cloud(&self) -> Result<&Cloud, Error> {
+        match &self.source {
+            Source::Cloud(cloud) => Ok(cloud),
+            Source::Server(_) => Err(Error::request("a host of a yard does not speak to the cloud itself")),
+        }
+    }
+
+    /// The name under which an endpoint's link is found on this host: the host's end, or a macvlan that no
+    /// container has.
+    pub(crate) fn device_here(&self, link: &str) -> String {
+        let (host, container) = self.devices(link);
+        match self.source {
+            Source::Cloud(_) => host,
+            Source::Server(_) => container,
+        }
+    }
+
     /// Whose marks are this plugin's.
     pub(crate) fn place(&self) -> String {
         format!("stackyard-{}:{}@{}", self.front.word(), self.name, self.host)
@@ -188,23 +248,11 @@ pub async fn run(options: Options, onlooker: Arc<dyn Onlooker>) -> Result<(), Er
             Front::Docker => (options.kuryr, options.pool),
             Front::Cni => (false, PoolSize::default()),
         };
-        Ok(Arc::new(Plugin {
-            front,
-            wiring: Box::new(Local::new(switch.clone(), format!("{}:{}", front.word(), options.name), naming(kuryr))),
-            kuryr,
-            tags: tokio::sync::OnceCell::new(),
-            pool,
-            pools: pool::Pools::new(),
-            started: tokio::time::Instant::now(),
-            ledger: Ledger::open(state)?,
-            names: Names::default(),
-            wanted: Wanted::default(),
-            turns: Turns::default(),
-            name: options.name.clone(),
-            host: host.clone(),
-            cloud: options.cloud.clone(),
-            onlooker: onlooker.clone(),
-        }))
+        let owner = format!("{}:{}", front.word(), options.name);
+        let wiring = Box::new(Local::new(Some(switch.clone()), owner, naming(kuryr)));
+        let source = Source::Cloud(options.cloud.clone());
+        let plugin = Plugin::new(front, &options.name, source, wiring, state, onlooker.clone())?;
+        Ok(Arc::new(Plugin { kuryr, pool, host: host.clone(), ..plugin }))
     };
     let docker = front(Front::Docker, &state)?;
     let cni = front(Front::Cni, &StateDir::open(state.path().join("cni"))?)?;
@@ -215,7 +263,7 @@ pub async fn run(options: Options, onlooker: Arc<dyn Onlooker>) -> Result<(), Er
         docker.name,
         options.cni.display(),
         docker.host,
-        docker.cloud.config().name
+        options.cloud.config().name
     ));
     tokio::select! {
         ended = plugin::serve(listener, docker.clone()) => ended,

@@ -45,10 +45,10 @@ impl Plugin {
         }
         let failed = || Error::cloud(format!("looking up {noun} {wanted:?}"));
         let found: Vec<T> = match whose {
-            Whose::Anybodys => self.cloud.find(wanted).await.map_err(failed())?.into_iter().collect(),
+            Whose::Anybodys => self.cloud()?.find(wanted).await.map_err(failed())?.into_iter().collect(),
             Whose::Ours => {
-                let project = self.cloud.project_id().await.map_err(failed())?;
-                self.cloud.list(&[("name", wanted), ("project_id", &project)]).await.map_err(failed())?
+                let project = self.cloud()?.project_id().await.map_err(failed())?;
+                self.cloud()?.list(&[("name", wanted), ("project_id", &project)]).await.map_err(failed())?
             }
         };
         match found.as_slice() {

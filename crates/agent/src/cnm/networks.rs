@@ -7,7 +7,7 @@ use super::options::NetworkOptions;
 use super::pools::{choose, cidr, gateway, no_subnet};
 use super::ports::short;
 use super::protocol::{CreateNetwork, DeleteNetwork, IpamData};
-use super::{Error, Plugin, mark};
+use super::{Error, Plugin, Source, mark};
 use crate::error::chain;
 use serde_json::{Value, json};
 use stackyard_openstack::{
@@ -48,9 +48,13 @@ impl Plugin {
         }
         let wishes = wishes(&asked, &options)?;
         let existing = options.network.clone().or_else(|| self.neutron_of_pools(&wishes));
-        let mut network = match &existing {
-            Some(existing) => self.use_network(existing, &options, &wishes).await?,
-            None => self.make_network(&asked.network, &options, &wishes).await?,
+        let mut network = match (&existing, &self.source) {
+            (_, Source::Server(_)) => {
+                options.check_for_yard()?;
+                self.use_network(existing.as_deref(), &options, &wishes).await?
+            }
+            (Some(existing), _) => self.use_network(Some(existing), &options, &wishes).await?,
+            (None, _) => self.make_network(&asked.network, &options, &wishes).await?,
         };
         self.claim_pools(&asked.network, &mut network).await?;
         if self.kuryr
@@ -64,10 +68,30 @@ impl Plugin {
         Ok(json!({}))
     }
 
-    async fn use_network(&self, name: &str, options: &NetworkOptions, wishes: &[Wish]) -> Result<Network, Error> {
+    /// A network that there is, with its subnets; on a host of a yard the host's own if none is named.
+    pub(crate) async fn existing_network(
+        &self,
+        name: Option<&str>,
+    ) -> Result<(stackyard_openstack::Network, Vec<Subnet>), Error> {
+        if let Source::Server(server) = &self.source {
+            return self.host_network(&**server, name).await;
+        }
+        let name = name.unwrap_or_default();
         let doing = || Error::cloud(format!("looking up network {name:?}"));
-        let found: stackyard_openstack::Network = self.cloud.need(name).await.map_err(doing())?;
-        let all: Vec<Subnet> = self.cloud.list(&[("network_id", &found.id)]).await.map_err(doing())?;
+        let found: stackyard_openstack::Network = self.cloud()?.need(name).await.map_err(doing())?;
+        let all = self.cloud()?.list(&[("network_id", &found.id)]).await.map_err(doing())?;
+        Ok((found, all))
+    }
+
+    async fn use_network(
+        &self,
+        name: Option<&str>,
+        options: &NetworkOptions,
+        wishes: &[Wish],
+    ) -> Result<Network, Error> {
+        let (found, all) = self.existing_network(name).await?;
+        let name = found.name.as_str();
+        let doing = || Error::cloud(format!("adding what network {name:?} lacks"));
         if options.shared.is_some_and(|shared| shared != found.shared) {
             return Err(Error::request(format!(
                 "network {name:?} is shared: {}; option `shared` differs",
@@ -83,7 +107,7 @@ impl Plugin {
                 // kuryr makes what an existing network lacks (`network_driver_create_network`).
                 None if self.kuryr => {
                     let new = self.subnet(&found.id, name, "", options, wish).await?;
-                    subnets.push(record(&self.cloud.create::<Subnet>(&new).await.map_err(doing())?)?);
+                    subnets.push(record(&self.cloud()?.create::<Subnet>(&new).await.map_err(doing())?)?);
                 }
                 None => return Err(no_subnet(name, wish.version, wish.subnet.as_deref())),
             }
@@ -125,11 +149,11 @@ impl Plugin {
         let own_name = || if self.kuryr { words::network_name(id) } else { format!("docker-{}", short(id)) };
         let name = options.name.clone().unwrap_or_else(own_name);
         let before: Vec<stackyard_openstack::Network> =
-            self.cloud.list(&[("description", &mark)]).await.map_err(doing("network"))?;
+            self.cloud()?.list(&[("description", &mark)]).await.map_err(doing("network"))?;
         let (found, there) = match before.into_iter().find(|n| n.description == mark) {
             Some(found) => {
                 let there: Vec<Subnet> =
-                    self.cloud.list(&[("network_id", &found.id)]).await.map_err(doing("subnets"))?;
+                    self.cloud()?.list(&[("network_id", &found.id)]).await.map_err(doing("subnets"))?;
                 (found, there)
             }
             None => {
@@ -142,7 +166,7 @@ impl Plugin {
                     shared: options.shared,
                     ..NewNetwork::default()
                 };
-                (self.cloud.create(&new).await.map_err(doing("network"))?, Vec::new())
+                (self.cloud()?.create(&new).await.map_err(doing("network"))?, Vec::new())
             }
         };
         let mut subnets = Vec::new();
@@ -151,7 +175,7 @@ impl Plugin {
                 Some(subnet) => subnet.clone(),
                 None => {
                     let new = self.subnet(&found.id, &name, &mark, options, wish).await?;
-                    self.cloud.create(&new).await.map_err(doing("subnet"))?
+                    self.cloud()?.create(&new).await.map_err(doing("subnet"))?
                 }
             };
             subnets.push(record(&subnet)?);
@@ -214,7 +238,7 @@ impl Plugin {
         let router = match (&options.router, &options.external) {
             (Some(router), _) => self.id_of::<Router>(router, Whose::Anybodys).await?,
             (None, Some(external)) => {
-                let before: Vec<Router> = self.cloud.list(&[("description", mark)]).await.map_err(doing())?;
+                let before: Vec<Router> = self.cloud()?.list(&[("description", mark)]).await.map_err(doing())?;
                 match before.into_iter().find(|r| r.description == mark) {
                     Some(router) => router.id,
                     None => {
@@ -224,14 +248,14 @@ impl Plugin {
                             description: mark.to_owned(),
                             external_gateway_info: Some(ExternalGateway { network_id }),
                         };
-                        self.cloud.create::<Router>(&new).await.map_err(doing())?.id
+                        self.cloud()?.create::<Router>(&new).await.map_err(doing())?.id
                     }
                 }
             }
             (None, None) => return Ok(()),
         };
         for subnet in subnets {
-            match self.cloud.add_router_subnet(&router, &subnet.id).await {
+            match self.cloud()?.add_router_subnet(&router, &subnet.id).await {
                 // It has that foot already: a killed plugin got as far.
                 Err(e) if e.status() == Some(400) && e.to_string().contains("already has a port") => {}
                 other => drop(other.map_err(doing())?),
@@ -290,22 +314,22 @@ impl Plugin {
         let doing = || Error::cloud(format!("removing what was made for Docker network {}", short(id)));
         let mark = mark::of_network(&self.place(), id);
         let networks: Vec<stackyard_openstack::Network> =
-            self.cloud.list(&[("description", &mark)]).await.map_err(doing())?;
+            self.cloud()?.list(&[("description", &mark)]).await.map_err(doing())?;
         for network in networks.iter().filter(|n| n.description == mark) {
-            let feet: Vec<Port> = self.cloud.list(&[("network_id", &network.id)]).await.map_err(doing())?;
+            let feet: Vec<Port> = self.cloud()?.list(&[("network_id", &network.id)]).await.map_err(doing())?;
             for foot in feet.iter().filter(|p| p.device_owner.starts_with("network:router_interface")) {
                 for ip in &foot.fixed_ips {
-                    self.cloud.remove_router_subnet(&foot.device_id, &ip.subnet_id).await.map_err(doing())?;
+                    self.cloud()?.remove_router_subnet(&foot.device_id, &ip.subnet_id).await.map_err(doing())?;
                 }
             }
         }
-        let routers: Vec<Router> = self.cloud.list(&[("description", &mark)]).await.map_err(doing())?;
+        let routers: Vec<Router> = self.cloud()?.list(&[("description", &mark)]).await.map_err(doing())?;
         for router in routers.iter().filter(|r| r.description == mark) {
-            self.cloud.delete::<Router>(&router.id).await.map_err(doing())?;
+            self.cloud()?.delete::<Router>(&router.id).await.map_err(doing())?;
         }
         // Their subnets go with them.
         for network in networks.iter().filter(|n| n.description == mark) {
-            self.cloud.delete::<stackyard_openstack::Network>(&network.id).await.map_err(doing())?;
+            self.cloud()?.delete::<stackyard_openstack::Network>(&network.id).await.map_err(doing())?;
         }
         Ok(())
     }

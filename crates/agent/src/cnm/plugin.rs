@@ -18,12 +18,15 @@ use tokio::net::UnixListener;
 /// What Docker calls the media type of its plugins.
 const MEDIA_TYPE: &str = "application/vnd.docker.plugins.v1.1+json";
 
-/// Makes the socket; one that a killed plugin left is replaced (the state directory's lock says that
-/// nobody listens there any more).
+/// Makes the socket; one that a killed plugin left, where nobody listens any more, is replaced.
 pub(crate) fn listen(plugins: &Path, name: &str) -> Result<UnixListener, Error> {
     let path = plugins.join(format!("{name}.sock"));
     let failed = |source| Error::Socket { path: path.clone(), source };
     std::fs::DirBuilder::new().recursive(true).mode(0o755).create(plugins).map_err(failed)?;
+    if std::os::unix::net::UnixStream::connect(&path).is_ok() {
+        let taken = "another agent listens there; Docker has one driver of a name";
+        return Err(failed(std::io::Error::new(std::io::ErrorKind::AddrInUse, taken)));
+    }
     match std::fs::remove_file(&path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
         _ => {}

@@ -226,7 +226,7 @@ impl Plugin {
         let Some(_turn) = self.turns.try_take(key) else { return Ok(()) };
         let Some(endpoint) = self.ledger.endpoints.get(key).filter(|e| e.unnamed) else { return Ok(()) };
         let names = json!({"device_id": key, "name": self.port_name(key)});
-        match self.cloud.update::<Port>(&endpoint.port, &names).await {
+        match self.cloud()?.update::<Port>(&endpoint.port, &names).await {
             Err(e) if !e.is_not_found() => return Err(Error::cloud(format!("naming port {}", endpoint.port))(e)),
             _ => {}
         }

@@ -8,10 +8,10 @@ use super::ledger::{self, Endpoint, Pool};
 use super::options::NetworkOptions;
 use super::ports;
 use super::protocol::{OfAddress, ReleasePool, RequestPool};
-use super::{Error, Plugin};
+use super::{Error, Plugin, Source};
 use ipnet::IpNet;
 use serde_json::{Value, json};
-use stackyard_openstack::{Network, Subnet};
+use stackyard_openstack::Subnet;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -82,6 +82,11 @@ impl Plugin {
         if self.kuryr {
             return self.request_kuryr_pool(asked).await;
         }
+        if let Source::Server(_) = self.source {
+            return Err(Error::request(
+                "on a host of a yard, say --ipam-driver null: Neutron chooses addresses, or options `ip` and `ip6`",
+            ));
+        }
         if !asked.sub_pool.is_empty() {
             return Err(Error::request("--ip-range is the cloud's to decide: its subnets have allocation pools"));
         }
@@ -120,9 +125,7 @@ impl Plugin {
 
     /// The subnet of an existing network that a pool is to be.
     async fn existing_pool(&self, network: &str, options: &NetworkOptions, asked: &RequestPool) -> Result<Pool, Error> {
-        let doing = || Error::cloud(format!("looking up network {network:?}"));
-        let found: Network = self.cloud.need(network).await.map_err(doing())?;
-        let subnets: Vec<Subnet> = self.cloud.list(&[("network_id", &found.id)]).await.map_err(doing())?;
+        let (found, subnets) = self.existing_network(Some(network)).await?;
         let (version, option) = if asked.v6 { (6, &options.subnet6) } else { (4, &options.subnet) };
         let wanted = Some(asked.pool.as_str()).filter(|p| !p.is_empty()).or(option.as_deref());
         let subnet = choose(&subnets, version, wanted).ok_or_else(|| no_subnet(network, version, wanted))?;

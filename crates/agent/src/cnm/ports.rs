@@ -4,7 +4,7 @@ use super::kuryr::words;
 use super::ledger::{Endpoint, Network};
 use super::names::Whose;
 use super::options::EndpointOptions;
-use super::{Error, Front, Plugin, mark};
+use super::{Error, Front, Plugin, Source, mark};
 use serde_json::json;
 use stackyard_openstack::{AddressPair, FixedIp, NewPort, Port, PortChange, QosPolicy, SecurityGroup};
 use stackyard_wire::binding::Vif;
@@ -53,13 +53,16 @@ impl Network {
 impl Plugin {
     /// Makes an endpoint's port.
     pub(crate) async fn make_port(&self, wanted: &Wanted<'_>) -> Result<Endpoint, Error> {
+        if let Source::Server(server) = &self.source {
+            return self.ask_for_port(&**server, wanted).await;
+        }
         let doing = || format!("making the port of {}", short(wanted.key));
         let mut tried_again = false;
         loop {
             let named = self.named(wanted.options).await?;
             let uses_names = named.security_groups.is_some() || named.qos_policy.is_some();
             let new = NewPort { tags: self.tags_at_creation(wanted.key).await?, ..self.body(wanted, named) };
-            match self.cloud.create::<Port>(&new).await {
+            match self.cloud()?.create::<Port>(&new).await {
                 Ok(port) => return Ok(self.endpoint(wanted.network_id, port, wanted.options.clone())),
                 // A name may mean something else by now.
                 Err(e) if e.is_not_found() && uses_names && !tried_again => {
@@ -75,7 +78,7 @@ impl Plugin {
     pub(crate) async fn make_ports(&self, wanted: &Wanted<'_>, count: usize) -> Result<Vec<Endpoint>, Error> {
         let named = self.named(wanted.options).await?;
         let new = vec![self.body(wanted, named); count];
-        let made = self.cloud.create_many::<Port>(&new).await;
+        let made = self.cloud()?.create_many::<Port>(&new).await;
         if made.as_ref().is_err_and(stackyard_openstack::Error::is_not_found) {
             self.names.forget();
         }
@@ -96,7 +99,8 @@ impl Plugin {
 
     /// The tags to make a port with, where it has any and the cloud takes them so.
     async fn tags_at_creation(&self, key: &str) -> Result<Vec<String>, Error> {
-        let asked = || async { self.cloud.takes_tags().await.map_err(Error::cloud("asking for Neutron's extensions")) };
+        let asked =
+            || async { self.cloud()?.takes_tags().await.map_err(Error::cloud("asking for Neutron's extensions")) };
         let takes = self.kuryr && *self.tags.get_or_try_init(asked).await?;
         Ok(if takes { self.port_tags(key) } else { Vec::new() })
     }
@@ -122,7 +126,7 @@ impl Plugin {
     /// Binds a port that is there to this host.
     pub(crate) async fn adopt_port(&self, wanted: &Wanted<'_>, named: &str) -> Result<Endpoint, Error> {
         let doing = || format!("taking port {named:?}");
-        let port: Port = self.cloud.need(named).await.map_err(Error::cloud(doing()))?;
+        let port: Port = self.cloud()?.need(named).await.map_err(Error::cloud(doing()))?;
         if port.network_id != wanted.network.neutron {
             return Err(Error::request(format!("port {named:?} is on another network, {}", port.network_id)));
         }
@@ -138,7 +142,7 @@ impl Plugin {
             mac_address: wanted.mac.filter(|m| *m != port.mac_address).map(str::to_owned),
             ..change(wanted.options, ids)
         };
-        let port: Port = self.cloud.update(&port.id, &change).await.map_err(Error::cloud(doing()))?;
+        let port: Port = self.cloud()?.update(&port.id, &change).await.map_err(Error::cloud(doing()))?;
         Ok(Endpoint { adopted: true, ..self.endpoint(wanted.network_id, port, wanted.options.clone()) })
     }
 
@@ -152,7 +156,7 @@ impl Plugin {
         };
         if !is_same(&endpoint.options, &options) {
             let doing = Error::cloud(format!("changing port {}", endpoint.port));
-            self.cloud.update::<Port>(&endpoint.port, &change(&options, ids)).await.map_err(doing)?;
+            self.cloud()?.update::<Port>(&endpoint.port, &change(&options, ids)).await.map_err(doing)?;
         }
         endpoint.options = options;
         Ok(())
@@ -160,15 +164,18 @@ impl Plugin {
 
     /// Gives an endpoint's port back: one that was made goes, one that was there before is free again.
     pub(crate) async fn return_port(&self, key: &str, endpoint: &Endpoint) -> Result<(), Error> {
+        if let Source::Server(server) = &self.source {
+            return self.ask_to_remove(&**server, endpoint).await;
+        }
         let doing = Error::cloud(format!("giving back port {}", endpoint.port));
         if !endpoint.adopted {
-            return self.cloud.delete::<Port>(&endpoint.port).await.map(drop).map_err(doing);
+            return self.cloud()?.delete::<Port>(&endpoint.port).await.map(drop).map_err(doing);
         }
         if self.kuryr {
             return self.free_kuryr_port(key, endpoint).await;
         }
         let free = json!({"device_id": "", "device_owner": "", "binding:host_id": ""});
-        match self.cloud.update::<Port>(&endpoint.port, &free).await {
+        match self.cloud()?.update::<Port>(&endpoint.port, &free).await {
             Err(e) if !e.is_not_found() => Err(doing(e)),
             _ => Ok(()),
         }

@@ -20,7 +20,7 @@ use super::pool::filling;
 use super::ports::{Wanted, short};
 use super::protocol::DeleteNetwork;
 use super::wiring::Found;
-use super::{Error, Front, Plugin, mark};
+use super::{Error, Front, Plugin, Source, mark};
 use crate::error::chain;
 use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
 use stackyard_openstack::{FixedIp, FloatingIp, Network, Port, SubnetPool};
@@ -168,19 +168,23 @@ impl Plugin {
 
     /// Lists what the cloud has of this plugin.
     pub(crate) async fn look_at_cloud(&self) -> Result<InCloud, Error> {
+        if let Source::Server(server) = &self.source {
+            return Ok(InCloud { ports: self.ask_for_ports(&**server).await?, ..InCloud::default() });
+        }
         let failed = || Error::cloud("listing what this plugin has in the cloud");
         let place = self.place();
         let known: HashSet<String> = self.ledger.endpoints.all().into_values().map(|e| e.port).collect();
         let query = [("device_owner", self.device_owner()), ("binding:host_id", self.host.as_str())];
-        let mut ports: Vec<Port> = self.cloud.list(&query).await.map_err(failed())?;
+        let mut ports: Vec<Port> = self.cloud()?.list(&query).await.map_err(failed())?;
         let is_taken = |p: &Port| self.kuryr && p.tags.iter().any(|t| t == EXISTING_PORT);
         ports.retain(|p| mark::network(&place, &p.description).is_some() || known.contains(&p.id) || is_taken(p));
-        let project = self.cloud.project_id().await.map_err(failed())?;
-        let mut floating_ips: Vec<FloatingIp> = self.cloud.list(&[("project_id", &project)]).await.map_err(failed())?;
+        let project = self.cloud()?.project_id().await.map_err(failed())?;
+        let mut floating_ips: Vec<FloatingIp> =
+            self.cloud()?.list(&[("project_id", &project)]).await.map_err(failed())?;
         floating_ips.retain(|f| mark::endpoint(&place, &f.description).is_some());
         // By CNI none are made.
         let mut networks: Vec<Network> = match self.front {
-            Front::Docker => self.cloud.list(&[("project_id", &project)]).await.map_err(failed())?,
+            Front::Docker => self.cloud()?.list(&[("project_id", &project)]).await.map_err(failed())?,
             Front::Cni => Vec::new(),
         };
         networks.retain(|n| mark::network(&place, &n.description).is_some());
@@ -264,7 +268,10 @@ impl Plugin {
             }
             let Some(_turn) = self.turns.try_take(endpoint) else { continue };
             let doing = Error::cloud(format!("removing floating IP {}", ip.address));
-            let removed = self.cloud.delete::<FloatingIp>(&ip.id).await.map(drop).map_err(doing);
+            let removed = match self.cloud() {
+                Ok(cloud) => cloud.delete::<FloatingIp>(&ip.id).await.map(drop).map_err(doing),
+                Err(e) => Err(e),
+            };
             self.tell(format!("floating IP {} is no container's any more", ip.address), removed);
         }
     }
@@ -304,7 +311,7 @@ impl Plugin {
         let spares = self.ledger.spares.all();
         let links = endpoints.values().map(|e| e.link.as_str()).chain(cloud.ports.iter().map(|p| p.id.as_str()));
         let links = links.chain(spares.keys().map(String::as_str));
-        let known: HashSet<String> = links.map(|link| self.devices(link).0).collect();
+        let known: HashSet<String> = links.map(|link| self.device_here(link)).collect();
         for link in found.iter().filter(|f| !known.contains(&f.device)) {
             if suspects.lasts(format!("link {}", link.device), grace) {
                 let removed = self.wiring.remove(link).await;
@@ -326,8 +333,12 @@ impl Plugin {
         for (key, endpoint) in endpoints.iter().filter(|(key, _)| view.endpoints.contains_key(*key)) {
             let Some(network) = self.ledger.networks.get(&endpoint.network) else { continue };
             let has_port = cloud.ports.iter().any(|p| p.id == endpoint.port);
-            let host_end = self.devices(&endpoint.link).0;
-            let is_plugged = found.iter().any(|f| f.device == host_end && f.port.as_ref() == Some(&endpoint.port));
+            let device = self.device_here(&endpoint.link);
+            let is_plugged = match self.source {
+                Source::Cloud(_) => found.iter().any(|f| f.device == device && f.port.as_ref() == Some(&endpoint.port)),
+                // What a container has cannot be seen from here.
+                Source::Server(_) => true,
+            };
             let lasts = (!has_port && suspects.lasts(format!("lost port of {key}"), grace))
                 || (!is_plugged && suspects.lasts(format!("lost link of {key}"), grace));
             let Some(_turn) = self.turns.try_take(key).filter(|_| lasts) else { continue };
@@ -388,7 +399,7 @@ impl Plugin {
 }
 
 /// What the cloud has of this plugin.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct InCloud {
     pub(crate) ports: Vec<Port>,
     pub(crate) floating_ips: Vec<FloatingIp>,

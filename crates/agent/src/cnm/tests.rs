@@ -1,12 +1,9 @@
 //! The plugin's calls as Docker makes them, against the fake cloud; what it plugs is only noted down.
 
-use super::ledger::{Endpoint, Ledger};
-use super::names::Names;
-use super::pools::Wanted;
+use super::ledger::Endpoint;
 use super::reconcile::{Suspects, View};
-use super::turns::Turns;
 use super::wiring::{Found, Wiring};
-use super::{Error, Front, Plugin, plugin};
+use super::{Error, Front, PLUGIN, Plugin, Source, plugin};
 use crate::state::StateDir;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -26,7 +23,8 @@ pub(crate) struct Paper(pub(crate) Arc<Mutex<BTreeMap<String, String>>>);
 
 impl Paper {
     fn set(&self, endpoint: &Endpoint) -> Result<(), Error> {
-        binding::driver(&endpoint.vif, &Switch::new(Ovsdb::new(Remote::default()))).map_err(Error::wire("plug"))?;
+        binding::driver(&endpoint.vif, Some(&Switch::new(Ovsdb::new(Remote::default()))))
+            .map_err(Error::wire("plug"))?;
         self.0.lock().unwrap().insert(devices(&endpoint.link).0, endpoint.port.clone());
         Ok(())
     }
@@ -193,23 +191,10 @@ pub(crate) async fn start(fake: &Fake, dir: &std::path::Path, paper: &Paper, hos
     let config = CloudConfig::from_entry("fake", &entry);
     let retry = RetryPolicy { attempts: 2, first_wait: Duration::from_millis(1), ..RetryPolicy::default() };
     let cloud = Cloud::connect(config, Options { retry, ..Options::default() }).await.unwrap();
-    Plugin {
-        front: Front::Docker,
-        name: "stackyard".to_owned(),
-        kuryr: false,
-        tags: tokio::sync::OnceCell::new(),
-        pool: super::PoolSize::default(),
-        pools: super::pool::Pools::default(),
-        started: tokio::time::Instant::now(),
-        host: host.to_owned(),
-        cloud,
-        wiring: Box::new(paper.clone()),
-        ledger: Ledger::open(&StateDir::open(dir).unwrap()).unwrap(),
-        names: Names::default(),
-        wanted: Wanted::default(),
-        turns: Turns::default(),
-        onlooker: Arc::new(()),
-    }
+    let state = StateDir::open(dir).unwrap();
+    let (source, wiring) = (Source::Cloud(cloud), Box::new(paper.clone()));
+    let plugin = Plugin::new(Front::Docker, PLUGIN, source, wiring, &state, Arc::new(())).unwrap();
+    Plugin { host: host.to_owned(), pools: super::pool::Pools::default(), ..plugin }
 }
 
 pub(super) fn view(endpoints: &[(&str, &str, &str)]) -> View {
@@ -334,7 +319,7 @@ async fn published_ports_are_forwarded_by_the_floating_ip() {
     assert_eq!(forwarded.count(), 2, "{requests:?}");
     let program = json!({"EndpointID": "e1", "Options": {"com.docker.network.portmap": ports}});
     ground.call("NetworkDriver.ProgramExternalConnectivity", program).await;
-    let ip: Vec<stackyard_openstack::FloatingIp> = ground.plugin.cloud.list(&[]).await.unwrap();
+    let ip: Vec<stackyard_openstack::FloatingIp> = ground.plugin.cloud().unwrap().list(&[]).await.unwrap();
     assert_eq!(ip[0].port_id, None, "only those ports lead here");
     // A floating IP that was there before stays, without the forwardings.
     let taken = ground.plugin.ledger.endpoints.get("e1").unwrap().forwardings;
@@ -342,7 +327,7 @@ async fn published_ports_are_forwarded_by_the_floating_ip() {
     ground.call("NetworkDriver.DeleteEndpoint", json!({"EndpointID": "e1"})).await;
     assert_eq!(ground.fake.world().left(), before);
     let new = stackyard_openstack::NewFloatingIp { floating_network_id: "ext".into(), ..Default::default() };
-    let kept: stackyard_openstack::FloatingIp = ground.plugin.cloud.create(&new).await.unwrap();
+    let kept: stackyard_openstack::FloatingIp = ground.plugin.cloud().unwrap().create(&new).await.unwrap();
     let with_kept = ground.fake.world().left();
     ground.attach("e2", json!({"floating-ip": kept.address, "com.docker.network.portmap": ports})).await;
     assert!(ground.fake.world().left().len() > with_kept.len());
@@ -434,7 +419,7 @@ async fn a_container_whose_port_is_gone_gets_one_with_its_addresses() {
     ground.network().await;
     let answer = ground.attach("e1", json!({"ip": "10.5.0.77"})).await;
     let before = ground.plugin.ledger.endpoints.get("e1").unwrap();
-    ground.plugin.cloud.delete::<stackyard_openstack::Port>(&before.port).await.unwrap();
+    ground.plugin.cloud().unwrap().delete::<stackyard_openstack::Port>(&before.port).await.unwrap();
     let seen = view(&[("e1", "n1", &before.mac)]);
     ground.pass(&seen, &mut Suspects::default()).await;
     let after = ground.plugin.ledger.endpoints.get("e1").unwrap();
@@ -457,7 +442,7 @@ async fn existing_networks_and_ports_stay() {
     ground.call("NetworkDriver.CreateNetwork", json!({"NetworkID": "n3", "Options": options, "IPv4Data": pool})).await;
     assert_eq!(ground.plugin.ledger.networks.get("n3").unwrap().mtu, 1400);
     let new = stackyard_openstack::NewPort { network_id: neutron, name: "vip".into(), ..Default::default() };
-    let port: stackyard_openstack::Port = ground.plugin.cloud.create(&new).await.unwrap();
+    let port: stackyard_openstack::Port = ground.plugin.cloud().unwrap().create(&new).await.unwrap();
     let body = json!({"NetworkID": "n3", "EndpointID": "e3", "Interface": {}, "Options": {"port": "vip"}});
     let answer = ground.call("NetworkDriver.CreateEndpoint", body.clone()).await;
     assert_eq!(answer["Interface"]["MacAddress"], port.mac_address.as_str());
@@ -465,7 +450,7 @@ async fn existing_networks_and_ports_stay() {
     let error = ground.try_call("NetworkDriver.CreateEndpoint", second).await.unwrap_err();
     assert!(error.contains("in use"), "{error}");
     ground.call("NetworkDriver.DeleteEndpoint", json!({"EndpointID": "e3"})).await;
-    let free: stackyard_openstack::Port = ground.plugin.cloud.get(&port.id).await.unwrap();
+    let free: stackyard_openstack::Port = ground.plugin.cloud().unwrap().get(&port.id).await.unwrap();
     assert_eq!((free.device_id.as_str(), free.host.as_deref()), ("", Some("")));
     let before = ground.fake.world().left().len();
     ground.call("NetworkDriver.DeleteNetwork", json!({"NetworkID": "n3"})).await;
@@ -558,7 +543,7 @@ async fn ports_that_are_ready_cost_no_request() {
     ground.requests();
     ground.plugin.tend().await.unwrap();
     assert_eq!(ground.requests(), ["POST /ports".to_owned(), format!("PUT /ports/{port}")], "one more, and its name");
-    let named: stackyard_openstack::Port = ground.plugin.cloud.get(&port).await.unwrap();
+    let named: stackyard_openstack::Port = ground.plugin.cloud().unwrap().get(&port).await.unwrap();
     assert_eq!(named.device_id, "e1");
 
     // Own addresses and a name in DNS need a port of their own; options that only change one change one.

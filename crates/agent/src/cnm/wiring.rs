@@ -45,14 +45,15 @@ pub(crate) struct Found {
 
 /// This host.
 pub(crate) struct Local {
-    switch: Switch,
+    /// Neutron's switch, where there is one.
+    switch: Option<Switch>,
     /// By what the switch knows this plugin's ports.
     owner: String,
     naming: Naming,
 }
 
 impl Local {
-    pub(crate) fn new(switch: Switch, owner: String, naming: Naming) -> Self {
+    pub(crate) fn new(switch: Option<Switch>, owner: String, naming: Naming) -> Self {
         Self { switch, owner, naming }
     }
 
@@ -70,7 +71,7 @@ impl Local {
         let doing = format!("{doing} port {} (MAC address {})", endpoint.port, endpoint.mac);
         blocking(doing, move || {
             let Endpoint { port, mac, vif, .. } = &endpoint;
-            let driver = binding::driver(vif, &switch)?;
+            let driver = binding::driver(vif, switch.as_ref())?;
             work(&*driver, &Plug { host: &host, container: &container, port, mac, mtu, owner: &owner, ids })
         })
     }
@@ -91,17 +92,25 @@ impl Wiring for Local {
 
     fn unplug(&self, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>> {
         let (switch, endpoint) = (self.switch.clone(), endpoint.clone());
-        let (host, _) = self.naming.devices(&endpoint.link);
-        blocking(format!("unplug port {}", endpoint.port), move || match binding::driver(&endpoint.vif, &switch) {
-            Ok(driver) => driver.unplug(&host),
-            // What no driver takes was never plugged.
-            Err(_) => Ok(()),
+        let (host, container) = self.naming.devices(&endpoint.link);
+        blocking(format!("unplug port {}", endpoint.port), move || {
+            match binding::driver(&endpoint.vif, switch.as_ref()) {
+                Ok(driver) => driver.unplug(&host, &container),
+                // What no driver takes was never plugged.
+                Err(_) => Ok(()),
+            }
         })
     }
 
     fn plugged(&self) -> BoxFuture<'_, Result<Vec<Found>, Error>> {
         let (switch, owner, naming) = (self.switch.clone(), self.owner.clone(), self.naming);
         blocking("look up what is plugged".to_owned(), move || {
+            let Some(switch) = switch else {
+                // Those that no container has yet, or any more.
+                let is_own = |l: &link::Link| l.on.is_some() && l.alias.as_ref() == Some(&owner);
+                let own = link::list()?.into_iter().filter(is_own);
+                return Ok(own.map(|l| Found { device: l.name, port: None }).collect());
+            };
             let on_switch = switch.owned(&owner)?;
             let mut found: Vec<Found> =
                 on_switch.into_iter().map(|p| Found { device: p.device, port: Some(p.port) }).collect();
@@ -127,13 +136,15 @@ impl Wiring for Local {
 
     fn answers(&self) -> BoxFuture<'_, Result<(), Error>> {
         let switch = self.switch.clone();
-        blocking("ask the switch".to_owned(), move || switch.host_name().map(drop))
+        blocking("ask the switch".to_owned(), move || switch.map_or(Ok(()), |s| s.host_name().map(drop)))
     }
 
     fn remove(&self, found: &Found) -> BoxFuture<'_, Result<(), Error>> {
         let (switch, device) = (self.switch.clone(), found.device.clone());
         blocking(format!("remove link {device}"), move || {
-            switch.remove(&device)?;
+            if let Some(switch) = switch {
+                switch.remove(&device)?;
+            }
             link::delete(&device).map(drop)
         })
     }

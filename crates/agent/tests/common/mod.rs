@@ -26,7 +26,8 @@ const TASK: &str = "STACKYARD_TEST_AGENT";
 /// To be called by a test named `the_agent_process` that is ignored.
 pub async fn be_the_agent() {
     let dir = PathBuf::from(std::env::var(TASK).unwrap());
-    let options = Options { config: dir.join("agent.json"), state: dir.join("state") };
+    let (config, state) = (dir.join("agent.json"), dir.join("state"));
+    let options = Options { config, state, plugins: dir.join("plugins"), reconcile: Duration::from_secs(5) };
     let say = |event: Event| match event {
         Event::Note { step, text } => eprintln!("agent: {}: {text}", step.unwrap_or_default()),
         Event::Failed { step, error } => eprintln!("agent: {step} FAILED: {error}"),

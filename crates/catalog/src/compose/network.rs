@@ -157,6 +157,7 @@ pub(crate) fn networks(stack: &str, section: &Section<'_>, used: &Used, cx: &Cx<
             labels: f.text_map("labels"),
             internal: f.bool("internal").unwrap_or(false),
             enable_ipv6: f.bool("enable_ipv6").unwrap_or(false),
+            ipam_driver: None,
             subnets: ipam(&f),
         };
         f.finish(

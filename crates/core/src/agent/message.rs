@@ -1,6 +1,7 @@
 //! The messages.
 
 use super::part::{Part, Replica};
+use super::port::{Answer, Ask};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -123,6 +124,13 @@ pub enum ToAgent {
         /// Which one.
         stream: u64,
     },
+    /// Answers a [`ToServer::Ask`].
+    Answer {
+        /// Which one.
+        number: u64,
+        /// The answer.
+        answer: Answer,
+    },
 }
 
 /// What a stream shows.
@@ -184,6 +192,13 @@ pub enum ToServer {
         from: Stream,
         /// The bytes.
         data: Bytes,
+    },
+    /// Asks for something about ports of containers.
+    Ask {
+        /// Its number, never used twice by a running agent.
+        number: u64,
+        /// What.
+        ask: Ask,
     },
     /// Nothing more comes of a stream.
     End {

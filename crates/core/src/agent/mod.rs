@@ -9,6 +9,8 @@
 //!   │ ── Report ──────────────────────────────────────>│   what runs there, each time it changes
 //!   │<──────────────────────── Open (logs, exec ...) ──│   streams, numbered by the server
 //!   │ ── Chunk ... End ───────────────────────────────>│
+//!   │ ── Ask (a container's port) ────────────────────>│   numbered by the agent; the server asks Neutron
+//!   │<──────────────────────────────────────── Answer ─│
 //!   │ GET  /api/v1/images?...  agent token             │   an image that exists only at the server, as `docker save`
 //! ```
 //!
@@ -21,6 +23,7 @@
 mod config;
 mod message;
 mod part;
+mod port;
 
 pub use config::{AgentConfig, CONFIG_PATH, DataVolume, Filesystem};
 pub use message::{
@@ -28,6 +31,7 @@ pub use message::{
     Stream, ToAgent, ToServer, Usage,
 };
 pub use part::{Part, Replica, replica_name};
+pub use port::{Answer, Ask, ContainerPort, HostNetwork, HostSubnet, NewContainerPort, PortAddress, PortLink};
 
 /// Version of this protocol. A server refuses an agent with another one, and says so.
 pub const PROTOCOL: u32 = 1;

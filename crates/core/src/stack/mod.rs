@@ -101,6 +101,9 @@ pub struct Network {
     pub internal: bool,
     /// IPv6 is wanted.
     pub enable_ipv6: bool,
+    /// Driver that gives out addresses; the engine's default when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipam_driver: Option<String>,
     /// Address pools as (subnet CIDR, gateway).
     pub subnets: Vec<(String, Option<String>)>,
 }

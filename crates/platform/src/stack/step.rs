@@ -273,7 +273,11 @@ impl Engine {
             enable_ipv6: Some(network.enable_ipv6),
             options: Some(network.driver_opts.clone().into_iter().collect()),
             labels: Some(labels),
-            ipam: (!network.subnets.is_empty()).then(|| Ipam { config: Some(pools.collect()), ..Default::default() }),
+            ipam: (!network.subnets.is_empty() || network.ipam_driver.is_some()).then(|| Ipam {
+                driver: network.ipam_driver.clone(),
+                config: (!network.subnets.is_empty()).then(|| pools.collect()),
+                ..Default::default()
+            }),
             ..Default::default()
         };
         match self.api().create_network(request).await {

@@ -32,10 +32,10 @@ async fn agent_connect(
     let Some(host) = app.store().host(&host).await? else {
         return Err(Problem::unauthorized("the host was removed"));
     };
-    let hub = app.hub().clone();
+    let (hub, ports) = (app.hub().clone(), app.ports().clone());
     let upgrade =
         upgrade.read_buffer_size(BUFFER).write_buffer_size(0).max_message_size(MESSAGE).max_frame_size(MESSAGE);
-    Ok(upgrade.on_upgrade(move |socket| hub::serve(hub, host, socket)))
+    Ok(upgrade.on_upgrade(move |socket| hub::serve(hub, ports, host, socket)))
 }
 
 /// Which image.

@@ -4,6 +4,7 @@ use crate::auth::{Keystones, Limiter};
 use crate::hub::Hub;
 use crate::local::LocalCloud;
 use crate::looks::Looks;
+use crate::ports::Ports;
 use crate::runs::Runs;
 use crate::stack::Stacks;
 use stackyard_store::Store;
@@ -23,6 +24,7 @@ pub(crate) struct Inner {
     pub hub: Hub,
     pub stacks: Stacks,
     pub runs: Runs,
+    pub ports: Ports,
     pub local: LocalCloud,
     pub looks: Looks,
     pub limiter: Limiter,
@@ -97,6 +99,11 @@ impl App {
     /// The cloud of this machine.
     pub fn local(&self) -> &LocalCloud {
         &self.0.local
+    }
+
+    /// Ports of containers.
+    pub(crate) fn ports(&self) -> &Ports {
+        &self.0.ports
     }
 
     /// Looks at clouds.

@@ -294,6 +294,7 @@ async fn host_remove(
     unchanged.check(&format!("host {id}"), Some(&tag(&host)))?;
     app.store().remove_host(&host.id, now()).await?;
     app.hub().forget(&host.id);
+    app.ports().wake();
     Ok(StatusCode::NO_CONTENT)
 }
 

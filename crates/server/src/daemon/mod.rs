@@ -28,6 +28,7 @@ use crate::files;
 use crate::hub::{Hub, Timing};
 use crate::local::LocalCloud;
 use crate::looks::Looks;
+use crate::ports::Ports;
 use crate::runs::Runs;
 use crate::stack::Stacks;
 use settings::{names, url};
@@ -208,6 +209,7 @@ impl Server {
         let sources = Sources::of_process().with_file(settings.clouds.as_deref());
         let (life, alive) = watch::channel(());
         let looks = Looks::new(sources.clone());
+        let ports = Ports::new(store.clone(), sources.clone());
         let runs = Runs::open(store.clone(), home, sources.clone(), alive.clone()).await?;
         let local = LocalCloud::new(store.clone(), home, settings.clouds.clone(), alive);
         let app = App::new(api::Inner {
@@ -215,6 +217,7 @@ impl Server {
             hub,
             stacks: stacks.clone(),
             runs,
+            ports: ports.clone(),
             local,
             looks,
             limiter: Limiter::default(),
@@ -247,6 +250,13 @@ impl Server {
                 }
             });
         }
+        let mut ending = stopping.clone();
+        tasks.spawn(async move {
+            tokio::select! {
+                () = ports.keep() => {}
+                _ = ending.wait_for(|stop| *stop) => {}
+            }
+        });
         let (losing, lost) = watch::channel(false);
         tasks.spawn(watch_store(app.clone(), losing, stopping));
         tracing::info!(listen = ?listening, url = app.inner().url, database = app.store().database(), "the server runs");

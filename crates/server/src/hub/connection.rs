@@ -3,17 +3,22 @@
 use super::Hub;
 use super::stream::{AgentStream, Output, Streams};
 use crate::api::now;
+use crate::ports::Ports;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
-use stackyard_core::agent::{Desired, Facts, Open, PROTOCOL, ToAgent, ToServer};
+use stackyard_core::agent::{Ask, Desired, Facts, Open, PROTOCOL, ToAgent, ToServer};
 use stackyard_store::Host;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// Messages that wait for an agent.
 const WAITING: usize = 64;
+
+/// Questions of one agent that are being answered. Each is for a container that starts or ends.
+const AT_ONCE: usize = 256;
 
 /// That a host is connected is written down so often, in milliseconds.
 const NOTE_EVERY: i64 = 5 * 60_000;
@@ -47,9 +52,9 @@ fn end(code: u16, reason: impl Into<String>) -> End {
 }
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(hub: Hub, host: Host, mut socket: WebSocket) {
+pub(crate) async fn serve(hub: Hub, ports: Ports, host: Host, mut socket: WebSocket) {
     let name = format!("{}/{}", host.yard, host.name);
-    match connected(&hub, &host, &mut socket).await {
+    match connected(&hub, &ports, &host, &mut socket).await {
         Ok(()) => tracing::info!(host = name, "disconnected"),
         Err(end) => {
             tracing::info!(host = name, reason = end.reason, "disconnecting");
@@ -59,7 +64,7 @@ pub(crate) async fn serve(hub: Hub, host: Host, mut socket: WebSocket) {
     }
 }
 
-async fn connected(hub: &Hub, host: &Host, socket: &mut WebSocket) -> Result<(), End> {
+async fn connected(hub: &Hub, ports: &Ports, host: &Host, socket: &mut WebSocket) -> Result<(), End> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let Some((facts, revision)) = hello(hub, socket).await? else { return Ok(()) };
     let store = &hub.0.store;
@@ -76,14 +81,16 @@ async fn connected(hub: &Hub, host: &Host, socket: &mut WebSocket) -> Result<(),
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let (to_agent, commands) = mpsc::channel(WAITING);
     let (alive, gone) = oneshot::channel();
-    let streams = Streams::new(to_agent);
+    let streams = Streams::new(to_agent.clone());
     let desired = hub.attach(&host.id, Link { number, streams: streams.clone(), _alive: alive });
     // It may have been removed since its token was looked at.
     if store.host(&host.id).await.map_err(failed)?.is_none_or(|h| h.removed.is_some()) {
         hub.forget(&host.id);
     }
+    let asked =
+        Asked { ports: ports.clone(), host: Arc::new(Host { facts, ..host.clone() }), to_agent, work: JoinSet::new() };
     let mut connection =
-        Connection { hub, host, number, socket, streams, told: revision, heard: Instant::now(), noted: now() };
+        Connection { hub, host, number, socket, streams, asked, told: revision, heard: Instant::now(), noted: now() };
     let result = connection.run(desired, commands, gone).await;
     connection.streams.clear();
     hub.detach(&host.id, number);
@@ -119,12 +126,39 @@ fn malformed(error: &serde_json::Error) -> End {
     end(close_code::INVALID, reason)
 }
 
+/// What an agent has asked.
+struct Asked {
+    ports: Ports,
+    /// With what the agent says of it now.
+    host: Arc<Host>,
+    to_agent: mpsc::Sender<ToAgent>,
+    /// Questions that are not answered yet; they end with the connection.
+    work: JoinSet<()>,
+}
+
+impl Asked {
+    /// Answers beside all else.
+    fn take(&mut self, number: u64, ask: Ask) -> Result<(), End> {
+        while self.work.try_join_next().is_some() {}
+        if self.work.len() >= AT_ONCE {
+            return Err(end(close_code::POLICY, format!("more than {AT_ONCE} questions at once")));
+        }
+        let (ports, host, to_agent) = (self.ports.clone(), self.host.clone(), self.to_agent.clone());
+        self.work.spawn(async move {
+            let answer = ports.answer(&host, ask).await;
+            let _ = to_agent.send(ToAgent::Answer { number, answer }).await;
+        });
+        Ok(())
+    }
+}
+
 struct Connection<'a> {
     hub: &'a Hub,
     host: &'a Host,
     number: u64,
     socket: &'a mut WebSocket,
     streams: Streams,
+    asked: Asked,
     /// Revision that the agent has.
     told: Option<u64>,
     heard: Instant,
@@ -205,6 +239,7 @@ impl Connection<'_> {
         match message {
             ToServer::Hello { .. } => return Err(end(close_code::POLICY, "Hello came twice")),
             ToServer::Report(report) => self.hub.report(self.host, self.number, *report),
+            ToServer::Ask { number, ask } => self.asked.take(number, ask)?,
             ToServer::Chunk { stream, replica, from, data } => {
                 let output = Output::Chunk { replica, from, data: data.0 };
                 let patience = self.hub.timing().patience;

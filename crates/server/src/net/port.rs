@@ -3,12 +3,14 @@
 use super::{by_id, is_machine};
 use crate::graph::{Graph, GraphKind, GraphNode, GraphState};
 use crate::inventory::Inventory;
+use crate::ports::{DEVICE_OWNER, device};
 use serde::{Deserialize, Serialize};
 use stackyard_openstack::{Network, Port, SecurityGroup};
 use std::collections::HashMap;
 use utoipa::ToSchema;
 
-/// By what ports of containers are used (`stackyard agent`, crates/agent/src/cnm/mark.rs).
+/// By what ports of containers are used that are bound to a host (`stackyard agent standalone`,
+/// crates/agent/src/cnm/mark.rs).
 const CONTAINER: &str = "compute:stackyard";
 
 /// A port of a yard's network, or of one of its machines in another network.
@@ -146,7 +148,8 @@ pub fn ports(graph: &Graph, inventory: &Inventory) -> Vec<PortView> {
             state: match port.status.as_str() {
                 "BUILD" => GraphState::Working,
                 "ERROR" => GraphState::Failed,
-                // Only what is plugged becomes ACTIVE: a load balancer of OVN never is.
+                // Only what is plugged becomes ACTIVE: a load balancer of OVN never is, nor a container on a host's NIC.
+                "DOWN" if port.device_owner == DEVICE_OWNER => GraphState::Ok,
                 "DOWN" if matches!(kind, PortKind::Server | PortKind::Host | PortKind::Container) => {
                     GraphState::Stopped
                 }
@@ -166,7 +169,7 @@ fn kind(port: &Port, owner: Option<&GraphNode>, is_vip: bool) -> PortKind {
         _ if is_vip || used == "ovn-lb-vip" || used.starts_with("Octavia") => PortKind::LoadBalancer,
         Some(GraphKind::Host) => PortKind::Host,
         Some(GraphKind::Server) => PortKind::Server,
-        _ if used == CONTAINER => PortKind::Container,
+        _ if used == CONTAINER || used == DEVICE_OWNER => PortKind::Container,
         _ if used.starts_with("compute:") => PortKind::Server,
         _ if used.starts_with("network:router") || used.starts_with("network:ha_router") => PortKind::Router,
         _ if used == "network:floatingip" => PortKind::FloatingIp,
@@ -182,8 +185,13 @@ fn container(graph: &Graph, port: &Port, kind: PortKind) -> Option<PortOwner> {
     if kind != PortKind::Container {
         return None;
     }
+    let machine = |is: &dyn Fn(&GraphNode) -> bool| graph.nodes.iter().find(|n| is_machine(n) && is(n));
+    if port.device_owner == DEVICE_OWNER {
+        let (id, ..) = device(&port.device_id)?;
+        return machine(&|n| n.host.as_deref() == Some(id)).map(PortOwner::from);
+    }
     let at = port.host.as_deref().filter(|h| !h.is_empty())?;
-    let host = graph.nodes.iter().find(|n| is_machine(n) && n.name == at);
+    let host = machine(&|n| n.name == at);
     let (node, host) = (host.map(|n| n.id.clone()), host.and_then(|n| n.host.clone()));
     Some(PortOwner { name: at.to_owned(), node, host })
 }

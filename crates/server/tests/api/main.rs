@@ -14,6 +14,7 @@ mod local;
 mod net;
 mod nouns;
 mod pages;
+mod ports;
 mod replace;
 mod roles;
 mod runs;

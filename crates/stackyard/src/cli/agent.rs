@@ -6,18 +6,20 @@ use super::{Context, End};
 use crate::printer::{duration, table};
 use anyhow::Context as _;
 use clap::Subcommand;
+use stackyard_agent::cnm::PLUGINS;
 use stackyard_agent::state::{DEFAULT_DIR, StateDir};
 use stackyard_agent::status::{Status, status};
 use stackyard_agent::{config, join, prepare, run};
 use stackyard_core::agent::{AgentConfig, CONFIG_PATH, ContainerReport, ContainerState};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Verbs of `stackyard agent`.
 #[derive(Subcommand)]
 pub enum Verb {
     /// Run what the server says, for ever
-    Run(Place),
+    Run(RunArgs),
     /// Mount the data volume and set Docker's MTU; runs before Docker starts
     Prepare(Place),
     /// Join this machine to a server
@@ -45,6 +47,21 @@ pub struct Place {
     /// State directory
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DIR)]
     state: PathBuf,
+}
+
+/// Arguments of `stackyard agent run`.
+#[derive(clap::Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    place: Place,
+
+    /// Where Docker looks for plugins
+    #[arg(long, value_name = "DIR", default_value = PLUGINS)]
+    plugins: PathBuf,
+
+    /// How often to look for ports of containers that are left over, and how long one must be so before it is removed
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(5..))]
+    reconcile: u64,
 }
 
 /// Arguments of `stackyard agent join`.
@@ -83,7 +100,7 @@ fn label(text: &str) -> Result<(String, String), String> {
 /// Runs one of them.
 pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<End> {
     match verb {
-        Verb::Run(place) => keep(place, context).await,
+        Verb::Run(args) => keep(args, context).await,
         Verb::Prepare(place) => {
             let state = StateDir::open(place.state)?;
             prepare::prepare(&place.config, &state, &*context.printer.onlooker())?;
@@ -95,9 +112,10 @@ pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<End> {
     }
 }
 
-async fn keep(place: Place, context: &Context) -> anyhow::Result<End> {
+async fn keep(args: RunArgs, context: &Context) -> anyhow::Result<End> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    let options = run::Options { config: place.config, state: place.state };
+    let Place { config, state } = args.place;
+    let options = run::Options { config, state, plugins: args.plugins, reconcile: Duration::from_secs(args.reconcile) };
     tokio::select! {
         ended = run::run(options, context.printer.onlooker()) => ended?,
         // Containers go on; there is nothing that a kill would leave half done.

@@ -1,7 +1,10 @@
-//! Binding drivers: how a Neutron port is plugged, by what Neutron says of it.
+//! Binding drivers: how a Neutron port is plugged, by what Neutron says of it; or, for hosts that are servers
+//! themselves and have no switch of Neutron's, by what their Stackyard server says.
 
+mod on_link;
 mod ovs;
 
+use crate::link::OnLink;
 use crate::{Error, Switch};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -10,7 +13,7 @@ use std::time::Duration;
 /// What Neutron says of a port that is bound (`binding:vif_type`, `binding:vif_details`, `binding:host_id`).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Vif {
-    /// The kind of port.
+    /// The kind of port: Neutron's word, or [`MACVLAN`] or [`IPVLAN`].
     pub vif_type: String,
     /// What its driver should know.
     pub details: Map<String, Value>,
@@ -18,10 +21,21 @@ pub struct Vif {
     pub host: String,
 }
 
+/// The kind of port that is a macvlan on a link of the host. It is no word of Neutron's: to Neutron such a port is
+/// unbound, and the port of that link may use its addresses.
+pub const MACVLAN: &str = "macvlan";
+
+/// The same with an ipvlan, which has the MAC address of the host's link. Clouds that let a port use only its own MAC
+/// address take it, as OVN does.
+pub const IPVLAN: &str = "ipvlan";
+
+/// What the details of a [`MACVLAN`] or [`IPVLAN`] have: the MAC address of the host's link.
+pub const PARENT_MAC: &str = "parent_mac";
+
 /// A port to plug.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plug<'a> {
-    /// Name of the host's end, from [`Naming::devices`].
+    /// Name of the host's end, from [`Naming::devices`]; a link on another has none.
     pub host: &'a str,
     /// Name of the container's end.
     pub container: &'a str,
@@ -57,18 +71,19 @@ pub trait Driver: Send + Sync {
     /// [`Error::NotReady`] after `limit`.
     fn wait_ready(&self, host: &str, port: &str, limit: Duration) -> Result<(), Error>;
 
-    /// Removes all that [`Driver::plug`] made, wherever the container's end is by now.
+    /// Removes all that [`Driver::plug`] made under these names of the host's end and the container's. A link
+    /// on another that a container has is its namespace's, and goes with that.
     ///
     /// # Errors
     /// Those of the switch and the kernel.
-    fn unplug(&self, host: &str) -> Result<(), Error>;
+    fn unplug(&self, host: &str, container: &str) -> Result<(), Error>;
 }
 
-/// The driver for a port.
+/// The driver for a port, on a host with Neutron's switch or without one.
 ///
 /// # Errors
 /// [`Error::Binding`] when Neutron could not bind it, [`Error::Unsupported`] when there is no driver.
-pub fn driver(vif: &Vif, switch: &Switch) -> Result<Box<dyn Driver>, Error> {
+pub fn driver(vif: &Vif, switch: Option<&Switch>) -> Result<Box<dyn Driver>, Error> {
     let unbound = |hint| Error::Binding { host: vif.host.clone(), vif_type: vif.vif_type.clone(), hint };
     let unsupported =
         |detail: &str, hint| Error::Unsupported { vif_type: vif.vif_type.clone(), detail: detail.to_owned(), hint };
@@ -78,8 +93,18 @@ pub fn driver(vif: &Vif, switch: &Switch) -> Result<Box<dyn Driver>, Error> {
             "have Neutron's agent use the firewall driver `openvswitch` instead of `iptables_hybrid`",
         )),
         "ovs" => {
+            let Some(switch) = switch else {
+                return Err(unsupported("", "this host has no switch of Neutron's"));
+            };
             let bridge = vif.details.get("bridge_name").and_then(Value::as_str).unwrap_or("br-int");
             Ok(Box::new(ovs::Ovs::new(switch.clone(), bridge)))
+        }
+        MACVLAN | IPVLAN => {
+            let kind = if vif.vif_type == MACVLAN { OnLink::Macvlan } else { OnLink::Ipvlan };
+            match vif.details.get(PARENT_MAC).and_then(Value::as_str) {
+                Some(parent) => Ok(Box::new(on_link::OnLink::new(kind, parent))),
+                None => Err(unsupported(" without parent_mac", "say which link of the host it is on")),
+            }
         }
         "unbound" => Err(unbound(
             "the request named no host, or the user may not name one (the role of an \
@@ -139,7 +164,7 @@ mod tests {
     fn told(vif_type: &str, details: Value) -> Result<Box<dyn Driver>, Error> {
         let details = details.as_object().cloned().unwrap_or_default();
         let vif = Vif { vif_type: vif_type.into(), details, host: "node-1".into() };
-        driver(&vif, &Switch::new(Ovsdb::new(Remote::default())))
+        driver(&vif, Some(&Switch::new(Ovsdb::new(Remote::default()))))
     }
 
     #[test]
@@ -157,6 +182,21 @@ mod tests {
         let hybrid = told("ovs", json!({"ovs_hybrid_plug": true})).err().unwrap();
         assert!(hybrid.to_string().contains("firewall driver"), "{hybrid}");
         assert!(matches!(told("hw_veb", json!({})), Err(Error::Unsupported { .. })));
+    }
+
+    #[test]
+    fn a_link_on_the_hosts_needs_that_and_no_switch() {
+        let vif = |kind: &str, details: Value| Vif {
+            vif_type: kind.into(),
+            details: details.as_object().cloned().unwrap_or_default(),
+            host: String::new(),
+        };
+        for kind in [MACVLAN, IPVLAN] {
+            assert!(driver(&vif(kind, json!({PARENT_MAC: "fa:16:3e:00:00:01"})), None).is_ok());
+        }
+        assert!(driver(&vif(MACVLAN, json!({})), None).err().unwrap().to_string().contains("parent_mac"));
+        let ovs = Vif { vif_type: "ovs".into(), ..Vif::default() };
+        assert!(driver(&ovs, None).err().unwrap().to_string().contains("no switch"));
     }
 
     #[test]

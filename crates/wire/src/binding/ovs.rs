@@ -48,7 +48,7 @@ impl Driver for Ovs {
         self.switch.wait_wired(self.switch.controller()?, host, port, limit)
     }
 
-    fn unplug(&self, host: &str) -> Result<(), Error> {
+    fn unplug(&self, host: &str, _: &str) -> Result<(), Error> {
         self.switch.remove(host)?;
         link::delete(host).map(drop)
     }

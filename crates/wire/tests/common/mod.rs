@@ -123,6 +123,13 @@ impl Container {
         self.ip(&["link", "set", "eth0", "up"]);
     }
 
+    /// The same with the MAC address that it has.
+    pub fn take_as_it_is(&self, link: &str, address: &str) {
+        run(&["ip", "link", "set", link, "netns", &self.0.0.id().to_string()]);
+        self.ip(&["address", "add", address, "dev", link]);
+        self.ip(&["link", "set", link, "up"]);
+    }
+
     pub fn ip(&self, words: &[&str]) -> String {
         self.run(&[&["ip"], words].concat())
     }

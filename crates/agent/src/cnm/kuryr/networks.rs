@@ -26,9 +26,9 @@ impl Plugin {
     pub(crate) async fn find_network(&self, id: &str) -> Result<Option<Network>, Error> {
         let doing = || Error::cloud(format!("looking up kuryr's network {id}"));
         let tags = words::id_tags(id);
-        let found: Vec<Neutron> = self.cloud.list(&[("tags", &tags.join(","))]).await.map_err(doing())?;
+        let found: Vec<Neutron> = self.cloud()?.list(&[("tags", &tags.join(","))]).await.map_err(doing())?;
         let Some(found) = found.into_iter().find(|n| words::has_all(&n.tags, &tags)) else { return Ok(None) };
-        let all: Vec<Subnet> = self.cloud.list(&[("network_id", &found.id)]).await.map_err(doing())?;
+        let all: Vec<Subnet> = self.cloud()?.list(&[("network_id", &found.id)]).await.map_err(doing())?;
         let mut subnets = Vec::new();
         for subnet in &all {
             // The pool's id is a tag of its subnet (`_create_kuryr_subnet`), in older releases not of its own ones.
@@ -59,11 +59,11 @@ impl Plugin {
             tags.push(words::existing_network_tag(id));
         }
         for tag in &tags {
-            self.cloud.add_tag::<Neutron>(&network.neutron, tag).await.map_err(doing())?;
+            self.cloud()?.add_tag::<Neutron>(&network.neutron, tag).await.map_err(doing())?;
         }
         for subnet in &network.subnets {
             if let Some(pool) = &subnet.pool {
-                self.cloud.add_tag::<Subnet>(&subnet.id, pool).await.map_err(doing())?;
+                self.cloud()?.add_tag::<Subnet>(&subnet.id, pool).await.map_err(doing())?;
             }
         }
         Ok(())
@@ -75,10 +75,10 @@ impl Plugin {
         let doing = || Error::cloud(format!("removing network {}", network.neutron));
         if network.made {
             self.remove_parts(id).await?;
-            return self.cloud.delete::<Neutron>(&network.neutron).await.map(drop).map_err(doing());
+            return self.cloud()?.delete::<Neutron>(&network.neutron).await.map(drop).map_err(doing());
         }
         for tag in words::id_tags(id).iter().chain([&words::existing_network_tag(id)]) {
-            self.cloud.remove_tag::<Neutron>(&network.neutron, tag).await.map_err(doing())?;
+            self.cloud()?.remove_tag::<Neutron>(&network.neutron, tag).await.map_err(doing())?;
         }
         for subnet in network.subnets.iter().filter_map(|s| s.pool.as_deref()) {
             self.remove_subnets(subnet).await?;

@@ -31,7 +31,7 @@ impl Plugin {
             (Some(pool), wanted, Some(prefix)) if wanted.is_none_or(|w| w == prefix) => {
                 let doing = Error::cloud(format!("tagging subnet pool {:?}", pool.name));
                 if options.pool.is_some() {
-                    self.cloud.add_tag::<SubnetPool>(&pool.id, EXISTING_POOL).await.map_err(doing)?;
+                    self.cloud()?.add_tag::<SubnetPool>(&pool.id, EXISTING_POOL).await.map_err(doing)?;
                 }
                 (pool, prefix)
             }
@@ -52,7 +52,7 @@ impl Plugin {
     }
 
     async fn subnet_pool(&self, named: &str) -> Result<SubnetPool, Error> {
-        self.cloud.need(named).await.map_err(Error::cloud(format!("looking up subnet pool {named:?}")))
+        self.cloud()?.need(named).await.map_err(Error::cloud(format!("looking up subnet pool {named:?}")))
     }
 
     /// The subnet pool of a CIDR and, where one is named, of a subnet; made if there is none
@@ -62,10 +62,10 @@ impl Plugin {
         let doing = || Error::cloud(format!("making subnet pool {name}"));
         let subnet = match (&options.subnet_id, &options.subnet_name) {
             (Some(id), _) => Some(id.clone()),
-            (None, Some(named)) => Some(self.cloud.need::<Subnet>(named).await.map_err(doing())?.id),
+            (None, Some(named)) => Some(self.cloud()?.need::<Subnet>(named).await.map_err(doing())?.id),
             (None, None) => None,
         };
-        let before: Vec<SubnetPool> = self.cloud.list(&[("name", &name)]).await.map_err(doing())?;
+        let before: Vec<SubnetPool> = self.cloud()?.list(&[("name", &name)]).await.map_err(doing())?;
         let is_it = |p: &&SubnetPool| p.name == name && subnet.as_ref().is_none_or(|s| p.tags.contains(s));
         if let Some(found) = before.iter().find(is_it) {
             return Ok(found.clone());
@@ -77,9 +77,9 @@ impl Plugin {
             default_prefixlen: Some(cidr.prefix_len().into()),
             shared: options.shared,
         };
-        let made: SubnetPool = self.cloud.create(&new).await.map_err(doing())?;
+        let made: SubnetPool = self.cloud()?.create(&new).await.map_err(doing())?;
         if let Some(subnet) = subnet {
-            self.cloud.add_tag::<SubnetPool>(&made.id, &subnet).await.map_err(doing())?;
+            self.cloud()?.add_tag::<SubnetPool>(&made.id, &subnet).await.map_err(doing())?;
         }
         Ok(made)
     }
@@ -87,14 +87,14 @@ impl Plugin {
     /// `ReleasePool` (`ipam_release_pool`).
     pub(crate) async fn release_kuryr_pool(&self, id: &str) -> Result<(), Error> {
         let doing = || Error::cloud(format!("removing subnet pool {id}"));
-        match self.cloud.get::<SubnetPool>(id).await {
+        match self.cloud()?.get::<SubnetPool>(id).await {
             Ok(pool) if pool.tags.iter().any(|t| t == EXISTING_POOL) => {
-                self.cloud.remove_tag::<SubnetPool>(id, EXISTING_POOL).await.map_err(doing())?;
+                self.cloud()?.remove_tag::<SubnetPool>(id, EXISTING_POOL).await.map_err(doing())?;
             }
             Ok(pool) if DEFAULTS.contains(&pool.name.as_str()) => {}
             Ok(_) => {
                 self.remove_subnets(id).await?;
-                match self.cloud.delete::<SubnetPool>(id).await {
+                match self.cloud()?.delete::<SubnetPool>(id).await {
                     // Subnets of others are of it: `Subnet pool has existing allocations`.
                     Err(e) if e.is_conflict() || e.status() == Some(400) => {}
                     other => drop(other.map_err(doing())?),
@@ -109,17 +109,17 @@ impl Plugin {
     /// Removes the subnets that were made of a pool, and its tag from the others.
     pub(crate) async fn remove_subnets(&self, pool: &str) -> Result<(), Error> {
         let doing = || Error::cloud(format!("removing the subnets of pool {pool}"));
-        let made: Vec<Subnet> = self.cloud.list(&[("subnetpool_id", pool)]).await.map_err(doing())?;
+        let made: Vec<Subnet> = self.cloud()?.list(&[("subnetpool_id", pool)]).await.map_err(doing())?;
         let is_made = |s: &&Subnet| s.subnetpool_id.as_deref() == Some(pool) && s.name.starts_with(SUBNET);
         for subnet in made.iter().filter(is_made) {
-            match self.cloud.delete::<Subnet>(&subnet.id).await {
+            match self.cloud()?.delete::<Subnet>(&subnet.id).await {
                 Err(e) if e.is_conflict() => self.complain("a subnet is still in use", &e),
                 other => drop(other.map_err(doing())?),
             }
         }
-        let tagged: Vec<Subnet> = self.cloud.list(&[("tags", pool)]).await.map_err(doing())?;
+        let tagged: Vec<Subnet> = self.cloud()?.list(&[("tags", pool)]).await.map_err(doing())?;
         for subnet in tagged.iter().filter(|s| s.tags.iter().any(|t| t == pool)) {
-            self.cloud.remove_tag::<Subnet>(&subnet.id, pool).await.map_err(doing())?;
+            self.cloud()?.remove_tag::<Subnet>(&subnet.id, pool).await.map_err(doing())?;
         }
         Ok(())
     }
@@ -136,14 +136,14 @@ impl Plugin {
 
     async fn find_pool(&self, id: &str) -> Result<Option<Pool>, Error> {
         let doing = || Error::cloud(format!("looking up kuryr's subnet pool {id}"));
-        let mut subnets: Vec<Subnet> = self.cloud.list(&[("tags", id)]).await.map_err(doing())?;
+        let mut subnets: Vec<Subnet> = self.cloud()?.list(&[("tags", id)]).await.map_err(doing())?;
         subnets.retain(|s| s.tags.iter().any(|t| t == id));
         if subnets.is_empty() {
-            subnets = self.cloud.list(&[("subnetpool_id", id)]).await.map_err(doing())?;
+            subnets = self.cloud()?.list(&[("subnetpool_id", id)]).await.map_err(doing())?;
             subnets.retain(|s| s.subnetpool_id.as_deref() == Some(id));
         }
         let Some(subnet) = subnets.first() else { return Ok(None) };
-        let neutron: Network = self.cloud.get(&subnet.network_id).await.map_err(doing())?;
+        let neutron: Network = self.cloud()?.get(&subnet.network_id).await.map_err(doing())?;
         let docker = match words::id_in(&neutron.tags) {
             Some(id) => id,
             // Each host's Docker has its own network there.
@@ -173,7 +173,7 @@ impl Plugin {
         }
         let mark = mark::of_network(&self.place(), "pool");
         let doing = Error::cloud("listing subnet pools");
-        let mut pools: Vec<SubnetPool> = self.cloud.list(&[("description", &mark)]).await.map_err(doing)?;
+        let mut pools: Vec<SubnetPool> = self.cloud()?.list(&[("description", &mark)]).await.map_err(doing)?;
         let is_used = |pool: &Pool| match &pool.network {
             Some(network) => self.ledger.networks.get(network).is_some(),
             None => pool.asked + CLAIMED_WITHIN > now(),

@@ -18,11 +18,11 @@ impl Plugin {
         }
         let doing = || Error::cloud(format!("looking up kuryr's port of endpoint {id}"));
         let tags = words::id_tags(id);
-        let mut ports: Vec<Port> = self.cloud.list(&[("tags", &tags.join(","))]).await.map_err(doing())?;
+        let mut ports: Vec<Port> = self.cloud()?.list(&[("tags", &tags.join(","))]).await.map_err(doing())?;
         ports.retain(|p| words::has_all(&p.tags, &tags));
         if ports.is_empty() {
             // Of two IP versions kuryr makes a port without tags (`_create_port`).
-            ports = self.cloud.list(&[("device_id", id), ("device_owner", DEVICE_OWNER)]).await.map_err(doing())?;
+            ports = self.cloud()?.list(&[("device_id", id), ("device_owner", DEVICE_OWNER)]).await.map_err(doing())?;
             ports.retain(|p| p.device_id == id);
         }
         let Some(port) = ports.into_iter().next() else { return Ok(None) };
@@ -42,10 +42,10 @@ impl Plugin {
     pub(crate) async fn tag_port(&self, id: &str, endpoint: &Endpoint) -> Result<(), Error> {
         let doing = || Error::cloud(format!("tagging port {}", endpoint.port));
         if !endpoint.adopted {
-            return self.cloud.set_tags::<Port>(&endpoint.port, &self.port_tags(id)).await.map_err(doing());
+            return self.cloud()?.set_tags::<Port>(&endpoint.port, &self.port_tags(id)).await.map_err(doing());
         }
         for tag in words::id_tags(id) {
-            self.cloud.add_tag::<Port>(&endpoint.port, &tag).await.map_err(doing())?;
+            self.cloud()?.add_tag::<Port>(&endpoint.port, &tag).await.map_err(doing())?;
         }
         Ok(())
     }
@@ -60,7 +60,7 @@ impl Plugin {
         };
         let query = [("network_id", wanted.network.neutron.as_str())];
         let all: Vec<Port> =
-            self.cloud.list(&query).await.map_err(Error::cloud("looking for the port with that address"))?;
+            self.cloud()?.list(&query).await.map_err(Error::cloud("looking for the port with that address"))?;
         let asked = |ip: &FixedIp| wanted.ips.iter().any(|w| w.ip_address.is_some() && *w == *ip);
         let found = all.iter().find(|p| p.fixed_ips.iter().any(asked));
         let found = found.or_else(|| all.iter().find(|p| Some(p.mac_address.as_str()) == wanted.mac));
@@ -95,8 +95,8 @@ impl Plugin {
         };
         let doing = || Error::cloud(format!("taking port {}", port.id));
         // First: what is killed in between is found by it.
-        self.cloud.add_tag::<Port>(&port.id, EXISTING_PORT).await.map_err(doing())?;
-        let taken: Port = self.cloud.update(&port.id, &change).await.map_err(doing())?;
+        self.cloud()?.add_tag::<Port>(&port.id, EXISTING_PORT).await.map_err(doing())?;
+        let taken: Port = self.cloud()?.update(&port.id, &change).await.map_err(doing())?;
         let made = self.endpoint(wanted.network_id, taken, wanted.options.clone());
         let endpoint = Endpoint { adopted: true, keeps_device, ..made };
         if wanted.key.contains(':') {
@@ -115,12 +115,12 @@ impl Plugin {
         if !endpoint.keeps_device {
             free["device_id"] = "".into();
         }
-        match self.cloud.update::<Port>(&endpoint.port, &free).await {
+        match self.cloud()?.update::<Port>(&endpoint.port, &free).await {
             Err(e) if e.is_not_found() => return Ok(()),
             other => drop(other.map_err(doing())?),
         }
         for tag in words::id_tags(key).iter().map(String::as_str).chain([EXISTING_PORT]) {
-            self.cloud.remove_tag::<Port>(&endpoint.port, tag).await.map_err(doing())?;
+            self.cloud()?.remove_tag::<Port>(&endpoint.port, tag).await.map_err(doing())?;
         }
         Ok(())
     }

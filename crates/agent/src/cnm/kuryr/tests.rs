@@ -56,7 +56,7 @@ impl Ground {
     }
 
     async fn only<T: stackyard_openstack::Resource>(&self) -> T {
-        let mut all: Vec<T> = self.plugin.cloud.list(&[]).await.unwrap();
+        let mut all: Vec<T> = self.plugin.cloud().unwrap().list(&[]).await.unwrap();
         all.retain(|t| t.name() != "public");
         assert_eq!(all.len(), 1);
         all.remove(0)
@@ -64,7 +64,7 @@ impl Ground {
 
     /// A Neutron network with the subnet 10.3.0.0/24 that is nobody's; the subnet's id.
     async fn neutron(&self) -> String {
-        let cloud = &self.plugin.cloud;
+        let cloud = self.plugin.cloud().unwrap();
         let network: Network = cloud.create(&NewNetwork { name: "theirs".into(), ..Default::default() }).await.unwrap();
         let subnet = NewSubnet {
             name: "theirs".into(),
@@ -127,7 +127,7 @@ async fn zuns_network_and_port_are_used_and_stay() {
     assert_eq!(ground.only::<Subnet>().await.tags, [pool.as_str()]);
 
     let new = NewPort { network_id: theirs.id.clone(), device_id: ZUN.into(), ..Default::default() };
-    let port: Port = ground.plugin.cloud.create(&new).await.unwrap();
+    let port: Port = ground.plugin.cloud().unwrap().create(&new).await.unwrap();
     let address = ground.connect(&pool, port.address().unwrap()).await;
     assert_eq!(address, format!("{}/24", port.address().unwrap()));
     let taken: Port = ground.only().await;
@@ -142,7 +142,7 @@ async fn zuns_network_and_port_are_used_and_stay() {
     ground.disconnect(&pool, &address).await;
     let free: Port = ground.only().await;
     assert_eq!((free.device_id.as_str(), free.host.as_deref(), free.tags.len()), (ZUN, Some(""), 0));
-    ground.plugin.cloud.delete::<Port>(&port.id).await.unwrap();
+    ground.plugin.cloud().unwrap().delete::<Port>(&port.id).await.unwrap();
     ground.remove_network(&pool).await;
     assert_eq!(ground.fake.world().left(), before);
     assert!(ground.only::<Network>().await.tags.is_empty() && ground.only::<Subnet>().await.tags.is_empty());
@@ -152,7 +152,7 @@ async fn zuns_network_and_port_are_used_and_stay() {
 async fn an_existing_network_gets_the_subnet_that_it_lacks_and_loses_it_again() {
     let ground = Ground::in_place_of_kuryr().await;
     let new = NewNetwork { name: "theirs".into(), ..Default::default() };
-    ground.plugin.cloud.create::<Network>(&new).await.unwrap();
+    ground.plugin.cloud().unwrap().create::<Network>(&new).await.unwrap();
     let before = ground.fake.world().left();
     let pool = ground.kuryr_network(json!({"neutron.net.name": "theirs"}), json!({})).await;
     assert_eq!(ground.only::<Subnet>().await.name, "kuryr-subnet-10.3.0.0/24");
@@ -197,7 +197,7 @@ async fn killed_while_it_takes_a_port_or_makes_a_pool_nothing_is_left() {
     let subnet = ground.neutron().await;
     let theirs: Network = ground.only().await;
     let new = NewPort { network_id: theirs.id.clone(), ..Default::default() };
-    let port: Port = ground.plugin.cloud.create(&new).await.unwrap();
+    let port: Port = ground.plugin.cloud().unwrap().create(&new).await.unwrap();
     let before = ground.fake.world().left();
     let options = json!({"neutron.net.uuid": theirs.id, "neutron.subnet.uuid": subnet});
     let pool = ground.kuryr_network(options, json!({"neutron.subnet.uuid": subnet})).await;

@@ -1,0 +1,358 @@
+//! Ports of containers on hosts that are Nova servers: agents ask over their tunnel, Neutron is asked here.
+//!
+//! ```text
+//!   container ── macvlan or ipvlan ── NIC of the host ── Neutron's port of that NIC
+//!                                                         allowed_address_pairs: the container's address
+//!   the container's own port: unbound; it keeps the address, and says whose it is
+//! ```
+//!
+//! A host may ask for networks that its NICs are in, and for ports of its own containers; which server it is, is not
+//! believed but looked up: the yard's server of the host's name, by its mark. Ports carry the yard's mark, so that
+//! `down` and `sweep` find them, and in `device_id` whose they are: `HOST/NETWORK/ENDPOINT`, the host's id here and
+//! Docker's ids.
+//!
+//! A macvlan's MAC address begins with `02:59`, and is not that of the container's port: a cloud that knows where a
+//! port's MAC address is would send the container's packets there, and an unbound port is nowhere. OVN lets a port use
+//! its own MAC address alone (neutron, `validate_port_allowed_address_pairs_vrrp_mac`): there links are ipvlans,
+//! which have the NIC's.
+//!
+//! Made in this order: port, pair; removed in the other. So no address is let through that is nobody's, and what a
+//! killed server leaves is a port without a pair, which the agent finds, or [`tidy`] once the host is removed.
+
+mod network;
+mod pairs;
+mod tidy;
+
+use crate::error::chain;
+use crate::inventory::metadata_mark;
+use crate::pools::POOL;
+use pairs::{Turns, is_ours, is_pair_of, mac_of};
+use stackyard_catalog::manifest;
+use stackyard_core::agent::{Answer, Ask, ContainerPort, NewContainerPort, PortAddress, PortLink};
+use stackyard_core::yard::{Key, Kind, Mark};
+use stackyard_openstack::{AddressPair, Cloud, CloudConfig, FixedIp, NewPort, Options, Port, Server, Sources};
+use stackyard_store::{Host, Store};
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// By what such ports are used.
+pub const DEVICE_OWNER: &str = "stackyard:container";
+
+/// What stands in OVN's refusal of a MAC address that is not the port's own.
+const VRRP: &str = "VRRP";
+
+/// Ports of containers. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Ports(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    sources: Sources,
+    /// Clouds that were connected to, by what they were made from.
+    clouds: Mutex<HashMap<String, Cloud>>,
+    /// Ports of hosts' NICs as they were last, by the host's id.
+    nics: Mutex<HashMap<String, Vec<Port>>>,
+    /// Names of clouds that let a port use its own MAC address alone.
+    own_mac_alone: Mutex<HashSet<String>>,
+    turns: Turns,
+    wake: Notify,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a cloud said, for people.
+fn said(doing: impl Into<String>) -> impl FnOnce(stackyard_openstack::Error) -> String {
+    let doing = doing.into();
+    move |e| format!("{doing}: {}{}", chain(&e), e.hint().map(|h| format!("; {h}")).unwrap_or_default())
+}
+
+/// `HOST/NETWORK/ENDPOINT` taken apart.
+pub(crate) fn device(id: &str) -> Option<(&str, &str, &str)> {
+    let (host, rest) = id.split_once('/')?;
+    let (network, endpoint) = rest.split_once('/')?;
+    Some((host, network, endpoint))
+}
+
+/// Whether that is a container's port of a host.
+fn is_of(port: &Port, host: &Host) -> bool {
+    port.device_owner == DEVICE_OWNER && device(&port.device_id).is_some_and(|(of, ..)| of == host.id)
+}
+
+fn addresses(port: &Port) -> Vec<PortAddress> {
+    let one = |ip: &FixedIp| PortAddress {
+        subnet: ip.subnet_id.clone(),
+        address: ip.ip_address.as_deref().and_then(|a| a.parse().ok()),
+    };
+    port.fixed_ips.iter().map(one).collect()
+}
+
+impl Ports {
+    /// Ports on the clouds that are found in these places.
+    pub fn new(store: Store, sources: Sources) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            sources,
+            clouds: Mutex::default(),
+            nics: Mutex::default(),
+            own_mac_alone: Mutex::default(),
+            turns: Turns::default(),
+            wake: Notify::new(),
+        }))
+    }
+
+    /// Has what is left of removed hosts looked for soon.
+    pub(crate) fn wake(&self) {
+        self.0.wake.notify_one();
+    }
+
+    /// Answers a host.
+    pub(crate) async fn answer(&self, host: &Host, ask: Ask) -> Answer {
+        match self.carry_out(host, ask).await {
+            Ok(answer) => answer,
+            Err(why) => Answer::Refused { why },
+        }
+    }
+
+    async fn carry_out(&self, host: &Host, ask: Ask) -> Result<Answer, String> {
+        let Some(cloud) = self.cloud(&host.yard).await? else {
+            // Machines of a yard that is no cloud's have none, and ask now and then.
+            let none = Answer::Ports { ports: Vec::new() };
+            let unknown = || format!("the server has no manifest of yard {}, and so knows no cloud of it", host.yard);
+            return if ask == Ask::Ports { Ok(none) } else { Err(unknown()) };
+        };
+        match ask {
+            Ask::Network { network } => self.network(&cloud, host, network.as_deref()).await.map(Answer::Network),
+            Ask::Make(new) => self.make(&cloud, host, &new).await.map(Answer::Port),
+            Ask::Remove { port, network, addresses } => {
+                self.remove(&cloud, host, &port, &network, &addresses).await.map(|()| Answer::Removed)
+            }
+            Ask::Ports => self.list(&cloud, host).await.map(|ports| Answer::Ports { ports }),
+        }
+    }
+
+    /// The cloud of a yard, if the server has a manifest of it.
+    async fn cloud(&self, yard: &str) -> Result<Option<Cloud>, String> {
+        let row = self.0.store.yard(yard).await.map_err(|e| chain(&e))?;
+        let Some(row) = row else { return Ok(None) };
+        let gist = manifest::gist("the yard's manifest", &row.manifest).map_err(|e| chain(&e))?;
+        self.connect(gist.cloud.as_deref()).await.map(Some)
+    }
+
+    /// Read for each call, since `cloud up` and people change it.
+    async fn connect(&self, name: Option<&str>) -> Result<Cloud, String> {
+        let config = CloudConfig::load_from(name, &self.0.sources).map_err(|e| chain(&e))?;
+        let of = format!("{config:?}");
+        if let Some(known) = lock(&self.0.clouds).get(&of) {
+            return Ok(known.clone());
+        }
+        let cloud = Cloud::connect(config, Options::default()).await.map_err(|e| chain(&e))?;
+        lock(&self.0.clouds).insert(of, cloud.clone());
+        Ok(cloud)
+    }
+
+    /// The ports of a host's NICs, as the cloud has them now; none if no server is that host.
+    async fn nics(&self, cloud: &Cloud, host: &Host) -> Result<Vec<Port>, String> {
+        let doing = || said(format!("looking up the server that host {} is", host.name));
+        // Nova's names are regular expressions; those of hosts have no signs in them.
+        let servers: Vec<Server> = cloud.list(&[("name", &format!("^{}$", host.name))]).await.map_err(doing())?;
+        let mark = Mark::new(&host.yard, &Key::new(Kind::Server, &host.name));
+        let is_its = |s: &&Server| {
+            metadata_mark(&s.metadata).is_some_and(|m| m == mark) && s.metadata.get(POOL) == Some(&host.pool)
+        };
+        // After a run that was broken off there may be doubles.
+        let is_said = |s: &&Server| host.facts.server_id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(&s.id));
+        let its: Vec<&Server> = servers.iter().filter(is_its).collect();
+        let nics: Vec<Port> = match its.iter().copied().find(is_said).or_else(|| its.first().copied()) {
+            Some(server) => cloud.list(&[("device_id", &server.id)]).await.map_err(doing())?,
+            None => Vec::new(),
+        };
+        lock(&self.0.nics).insert(host.id.clone(), nics.clone());
+        Ok(nics)
+    }
+
+    /// The port of a host's NIC in a network, as it was last.
+    async fn nic(&self, cloud: &Cloud, host: &Host, network: &str) -> Result<Option<Port>, String> {
+        let find = |nics: &[Port]| nics.iter().find(|p| p.network_id == network).cloned();
+        let known = lock(&self.0.nics).get(&host.id).and_then(|nics| find(nics));
+        match known {
+            Some(nic) => Ok(Some(nic)),
+            None => Ok(find(&self.nics(cloud, host).await?)),
+        }
+    }
+
+    /// Says of a host that has no NIC why, if that is because it is no server.
+    fn no_server(&self, cloud: &Cloud, host: &Host) -> String {
+        if lock(&self.0.nics).get(&host.id).is_some_and(|nics| !nics.is_empty()) {
+            return String::new();
+        }
+        format!(
+            ": it is no server of a pool of yard {} on cloud {}, and only containers on those get ports through the server",
+            host.yard,
+            cloud.config().name
+        )
+    }
+
+    async fn make(&self, cloud: &Cloud, host: &Host, new: &NewContainerPort) -> Result<ContainerPort, String> {
+        let is_id = |id: &str| !id.is_empty() && id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric());
+        if !is_id(&new.docker_network) || !is_id(&new.endpoint) {
+            return Err("network and endpoint must be named by Docker's ids".to_owned());
+        }
+        let nic = self.nic(cloud, host, &new.network).await?;
+        let nic = nic.ok_or_else(|| {
+            format!("no NIC of host {} is in network {}{}", host.name, new.network, self.no_server(cloud, host))
+        })?;
+        // One that it had before, as a macvlan.
+        let mac = new.mac.as_deref().filter(|mac| is_ours(mac));
+        let is_open = nic.port_security_enabled == Some(false);
+        let short: String = new.endpoint.chars().take(12).collect();
+        let wanted = new
+            .addresses
+            .iter()
+            .map(|a| FixedIp { subnet_id: a.subnet.clone(), ip_address: a.address.map(|a| a.to_string()) });
+        let body = NewPort {
+            network_id: new.network.clone(),
+            name: format!("{}-{short}", host.name),
+            description: Mark::new(&host.yard, &Key::new(Kind::Port, format!("{}.{short}", host.name))).to_string(),
+            fixed_ips: wanted.collect(),
+            // Those that hold for its packets.
+            security_groups: Some(nic.security_groups.clone()).filter(|_| !is_open),
+            port_security_enabled: is_open.then_some(false),
+            device_id: format!("{}/{}/{}", host.id, new.docker_network, new.endpoint),
+            device_owner: DEVICE_OWNER.to_owned(),
+            ..NewPort::default()
+        };
+        let port: Port = cloud.create(&body).await.map_err(said("making the port"))?;
+        let mac = mac.map_or_else(|| mac_of(&port.id), str::to_owned);
+        if is_open {
+            return Ok(container_port(&port, PortLink::Macvlan, mac, nic.mac_address));
+        }
+        match self.open(cloud, host, &nic, &port, mac).await {
+            Ok(made) => Ok(made),
+            Err(why) => match cloud.delete::<Port>(&port.id).await.map_err(said("removing the port again")) {
+                Ok(_) => Err(why),
+                Err(left) => Err(format!("{why}; then, {left}")),
+            },
+        }
+    }
+
+    /// Lets a host's NIC use a container's addresses, with a MAC address of the container's if the cloud allows.
+    async fn open(
+        &self,
+        cloud: &Cloud,
+        host: &Host,
+        nic: &Port,
+        port: &Port,
+        mac: String,
+    ) -> Result<ContainerPort, String> {
+        let name = &cloud.config().name;
+        let known = lock(&self.0.own_mac_alone).contains(name);
+        if !known {
+            let tried = self.change_pairs(cloud, host, nic.clone(), |all| add(all, port, &mac)).await;
+            match tried {
+                Ok(()) => return Ok(container_port(port, PortLink::Macvlan, mac, nic.mac_address.clone())),
+                Err(why) if why.contains(VRRP) => drop(lock(&self.0.own_mac_alone).insert(name.clone())),
+                Err(why) => return Err(why),
+            }
+        }
+        self.change_pairs(cloud, host, nic.clone(), |all| add(all, port, &nic.mac_address)).await?;
+        Ok(container_port(port, PortLink::Ipvlan, nic.mac_address.clone(), nic.mac_address.clone()))
+    }
+
+    async fn remove(
+        &self,
+        cloud: &Cloud,
+        host: &Host,
+        id: &str,
+        network: &str,
+        addresses: &[IpAddr],
+    ) -> Result<(), String> {
+        let doing = || said(format!("removing port {id}"));
+        let port: Port = match cloud.get(id).await {
+            Err(e) if e.is_not_found() => return self.close_what_is_free(cloud, host, network, addresses).await,
+            other => other.map_err(doing())?,
+        };
+        if !is_of(&port, host) {
+            return Err(format!("port {id} is no port of a container of host {}", host.name));
+        }
+        self.close(cloud, host, &port.network_id, &ips(&port)).await?;
+        cloud.delete::<Port>(id).await.map(drop).map_err(doing())
+    }
+
+    /// Takes addresses off a host's NIC whose ports somebody else has removed.
+    async fn close_what_is_free(
+        &self,
+        cloud: &Cloud,
+        host: &Host,
+        network: &str,
+        addresses: &[IpAddr],
+    ) -> Result<(), String> {
+        if network.is_empty() || addresses.is_empty() {
+            return Ok(());
+        }
+        let query = [("device_owner", DEVICE_OWNER), ("network_id", network)];
+        let taken: Vec<Port> = cloud.list(&query).await.map_err(said("listing the ports of containers"))?;
+        let taken: Vec<String> = taken.iter().flat_map(ips).collect();
+        let free: Vec<String> = addresses.iter().map(IpAddr::to_string).filter(|a| !taken.contains(a)).collect();
+        self.close(cloud, host, network, &free).await
+    }
+
+    /// Takes containers' addresses off their host's NIC.
+    async fn close(&self, cloud: &Cloud, host: &Host, network: &str, addresses: &[String]) -> Result<(), String> {
+        // A host whose server is gone has no NIC.
+        let Some(nic) = self.nic(cloud, host, network).await? else { return Ok(()) };
+        let own = nic.mac_address.clone();
+        let take_off = |all: &mut Vec<AddressPair>| all.retain(|p| !is_pair_of(p, &own, addresses));
+        self.change_pairs(cloud, host, nic, take_off).await
+    }
+
+    async fn list(&self, cloud: &Cloud, host: &Host) -> Result<Vec<ContainerPort>, String> {
+        let all: Vec<Port> =
+            cloud.list(&[("device_owner", DEVICE_OWNER)]).await.map_err(said("listing the ports of containers"))?;
+        let own: Vec<&Port> = all.iter().filter(|p| is_of(p, host)).collect();
+        if own.is_empty() {
+            return Ok(Vec::new());
+        }
+        let nics = self.nics(cloud, host).await?;
+        let view = |port: &&Port| {
+            let nic = nics.iter().find(|n| n.network_id == port.network_id);
+            let parent = nic.map(|n| n.mac_address.clone()).unwrap_or_default();
+            let (its, pairs) = (ips(port), nic.map(|n| n.allowed_address_pairs.as_slice()).unwrap_or_default());
+            let pair = pairs.iter().find(|p| is_pair_of(p, &parent, &its));
+            let mac = pair.and_then(|p| p.mac_address.clone()).unwrap_or_else(|| mac_of(&port.id));
+            let link = if is_ours(&mac) { PortLink::Macvlan } else { PortLink::Ipvlan };
+            container_port(port, link, mac, parent)
+        };
+        Ok(own.iter().map(view).collect())
+    }
+}
+
+/// The addresses of a port.
+fn ips(port: &Port) -> Vec<String> {
+    port.fixed_ips.iter().filter_map(|ip| ip.ip_address.clone()).collect()
+}
+
+/// Adds a container's addresses to a NIC's pairs.
+fn add(all: &mut Vec<AddressPair>, port: &Port, mac: &str) {
+    let ips = ips(port);
+    all.retain(|p| !(ips.contains(&p.ip_address) && p.mac_address.as_deref() == Some(mac)));
+    all.extend(ips.into_iter().map(|ip_address| AddressPair { ip_address, mac_address: Some(mac.to_owned()) }));
+}
+
+fn container_port(port: &Port, link: PortLink, mac: String, parent_mac: String) -> ContainerPort {
+    let (_, docker_network, endpoint) = device(&port.device_id).unwrap_or_default();
+    ContainerPort {
+        id: port.id.clone(),
+        docker_network: docker_network.to_owned(),
+        endpoint: endpoint.to_owned(),
+        network: port.network_id.clone(),
+        link,
+        mac,
+        addresses: addresses(port),
+        parent_mac,
+    }
+}

@@ -1,0 +1,135 @@
+//! The address pairs of a NIC's port: one list, which several containers, and others beside this server, change.
+
+use super::{Ports, VRRP, lock, said};
+use rand::RngExt as _;
+use stackyard_openstack::{AddressPair, Cloud, Port};
+use stackyard_store::Host;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::OwnedMutexGuard;
+
+/// How MAC addresses of containers' links begin: locally administered, and no other's here.
+pub(super) const OURS: &str = "02:59:";
+
+/// How often a list is tried to be changed that others change at the same time.
+const TRIES: u32 = 30;
+
+/// Longest pause before the next, in milliseconds.
+const PAUSE: u64 = 100;
+
+/// Whether that is a MAC address of a container's link.
+pub(super) fn is_ours(mac: &str) -> bool {
+    mac.len() == 17 && mac.get(..OURS.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(OURS))
+}
+
+/// Whether that pair of a NIC with the MAC address `own` was made for one of these addresses.
+pub(super) fn is_pair_of(pair: &AddressPair, own: &str, addresses: &[String]) -> bool {
+    let is_its = |mac: &str| is_ours(mac) || mac.eq_ignore_ascii_case(own);
+    addresses.contains(&pair.ip_address) && pair.mac_address.as_deref().is_none_or(is_its)
+}
+
+/// The MAC address of the link of a container whose port has this id: [`OURS`] and the id's first eight digits.
+pub(super) fn mac_of(port: &str) -> String {
+    let digits: Vec<char> = port.chars().filter(char::is_ascii_hexdigit).chain("00000000".chars()).take(8).collect();
+    let bytes: Vec<String> = digits.chunks(2).map(|b| b.iter().collect::<String>().to_ascii_lowercase()).collect();
+    format!("{OURS}{}", bytes.join(":"))
+}
+
+/// Held, by a port's id, while its pairs are changed.
+#[derive(Debug, Default)]
+pub(super) struct Turns(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Turns {
+    async fn take(&self, port: &str) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut all = lock(&self.0);
+            all.retain(|_, turn| Arc::strong_count(turn) > 1);
+            all.entry(port.to_owned()).or_default().clone()
+        };
+        turn.lock_owned().await
+    }
+}
+
+impl Ports {
+    /// Changes the pairs of a host's NIC, whose port was last seen as `nic`.
+    pub(super) async fn change_pairs(
+        &self,
+        cloud: &Cloud,
+        host: &Host,
+        nic: Port,
+        change: impl Fn(&mut Vec<AddressPair>),
+    ) -> Result<(), String> {
+        let id = nic.id.clone();
+        let _turn = self.0.turns.take(&id).await;
+        // Others may have had their turn since.
+        let newest = lock(&self.0.nics).get(&host.id).and_then(|nics| nics.iter().find(|p| p.id == id).cloned());
+        let changed = change_pairs(cloud, newest.unwrap_or(nic), change).await;
+        let mut all = lock(&self.0.nics);
+        match changed {
+            Ok(now) => {
+                for known in all.get_mut(&host.id).into_iter().flatten().filter(|p| p.id == id) {
+                    known.clone_from(&now);
+                }
+                Ok(())
+            }
+            Err(why) => {
+                if !why.contains(VRRP) {
+                    // It may be another NIC by now.
+                    all.remove(&host.id);
+                }
+                Err(why)
+            }
+        }
+    }
+}
+
+/// Changes the pairs of a port that was last seen so; the port as it is then. No change of anybody else's is lost.
+pub(super) async fn change_pairs(
+    cloud: &Cloud,
+    mut port: Port,
+    change: impl Fn(&mut Vec<AddressPair>),
+) -> Result<Port, String> {
+    let doing = format!("changing which addresses port {} of the host's NIC lets through", port.id);
+    for _ in 0..TRIES {
+        let mut pairs = port.allowed_address_pairs.clone();
+        change(&mut pairs);
+        if pairs == port.allowed_address_pairs {
+            return Ok(port);
+        }
+        let wanted = serde_json::json!({"allowed_address_pairs": pairs});
+        match cloud.update_at::<Port>(&port.id, port.revision_number, &wanted).await {
+            Ok(now) => return Ok(now),
+            Err(e) if e.status() == Some(412) => {
+                let pause = rand::rng().random_range(1..=PAUSE);
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                port = cloud.get(&port.id).await.map_err(said(doing.as_str()))?;
+            }
+            Err(e) => {
+                // Neutron's own limit (`max_allowed_address_pair`, 10 unless the cloud says otherwise).
+                let is_limit = e.to_string().contains("exceeds the maximum");
+                let hint = " (that many containers' addresses fit on a NIC: the cloud's max_allowed_address_pair)";
+                return Err(format!("{}{}", said(doing)(e), if is_limit { hint } else { "" }));
+            }
+        }
+    }
+    Err(format!("{doing}: somebody else was quicker {TRIES} times"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_have_mac_addresses_of_their_own() {
+        let mac = mac_of("0a1B2c3d-4e5f-6071-8293-a4b5c6d7e8f9");
+        assert_eq!(mac, "02:59:0a:1b:2c:3d");
+        assert!(is_ours(&mac) && is_ours("02:59:FF:00:00:01"));
+        assert!(!is_ours("fa:16:3e:00:00:01") && !is_ours("02:59:") && !is_ours("02:59:0a:1b:2c:3d:00"));
+        let pair = |mac: &str| AddressPair { ip_address: "10.0.0.1".into(), mac_address: Some(mac.into()) };
+        let (own, its) = ("fa:16:3e:00:00:01", ["10.0.0.1".to_owned()]);
+        assert!(is_pair_of(&pair(&mac), own, &its) && is_pair_of(&pair(own), own, &its));
+        assert!(!is_pair_of(&pair("00:00:5e:00:01:07"), own, &its), "somebody's VRRP");
+        assert!(!is_pair_of(&pair(own), own, &["10.0.0.2".to_owned()]));
+    }
+}

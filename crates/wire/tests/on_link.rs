@@ -1,0 +1,107 @@
+//! Links on a host's own link, in network namespaces. Needs root.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{Container, own_namespace, run};
+use serde_json::json;
+use stackyard_wire::binding::{self, Driver, IPVLAN, MACVLAN, PARENT_MAC, Plug, Vif};
+use stackyard_wire::link::{self, OnLink};
+
+const NIC: &str = "fa:16:3e:00:00:01";
+
+/// A host whose NIC `eth0` leads to a plain machine; this thread is in the host.
+fn host_and_machine() -> Container {
+    own_namespace();
+    let machine = Container::new();
+    run(&["ip", "link", "add", "eth0", "type", "veth", "peer", "name", "far"]);
+    run(&["ip", "link", "set", "eth0", "address", NIC, "mtu", "1442", "up"]);
+    machine.take("far", "fa:16:3e:00:00:02", "10.20.0.2/24");
+    machine
+}
+
+fn on(mac: &str) -> Box<dyn Driver> {
+    driver(MACVLAN, mac)
+}
+
+fn driver(kind: &str, mac: &str) -> Box<dyn Driver> {
+    let details = json!({PARENT_MAC: mac}).as_object().cloned().unwrap();
+    binding::driver(&Vif { vif_type: kind.into(), details, host: String::new() }, None).unwrap()
+}
+
+fn plug<'a>(container: &'a str, mac: &'a str) -> Plug<'a> {
+    Plug { host: "", container, port: "p", mac, mtu: 1500, owner: "docker:test", ids: &[] }
+}
+
+#[test]
+fn containers_reach_a_machine_and_each_other() {
+    let machine = host_and_machine();
+    let driver = on(NIC);
+    let ends = [("sc1", "02:59:00:00:00:0a", "10.20.0.10"), ("sc2", "02:59:00:00:00:0b", "10.20.0.11")];
+    let containers = ends.map(|(name, mac, address)| {
+        driver.plug(&plug(name, mac)).unwrap();
+        let made = link::get(name).unwrap().unwrap();
+        assert_eq!((made.mac.as_str(), made.mtu, made.alias.as_deref()), (mac, 1442, Some("docker:test")));
+        let container = Container::new();
+        container.take(name, mac, &format!("{address}/24"));
+        container
+    });
+    let ping = |from: &Container, to: &str| from.run(&["ping", "-c1", "-W5", "-M", "do", "-s", "1414", to]);
+    ping(&containers[0], "10.20.0.2");
+    ping(&containers[0], "10.20.0.11");
+    ping(&machine, "10.20.0.10");
+    // One that a container has is not this namespace's to remove.
+    driver.unplug("", "sc1").unwrap();
+    ping(&machine, "10.20.0.10");
+}
+
+#[test]
+#[ignore = "needs a kernel with ipvlan, as container hosts have"]
+fn an_ipvlan_has_the_nics_mac_address() {
+    let machine = host_and_machine();
+    let driver = driver(IPVLAN, NIC);
+    driver.plug(&plug("sc1", NIC)).unwrap();
+    driver.plug(&plug("sc1", NIC)).unwrap();
+    let (made, parent) = (link::get("sc1").unwrap().unwrap(), link::get("eth0").unwrap().unwrap());
+    assert_eq!((made.mac.as_str(), made.mtu, made.on), (NIC, 1442, Some((OnLink::Ipvlan, parent.index))));
+    let container = Container::new();
+    container.take_as_it_is("sc1", "10.20.0.10/24");
+    container.run(&["ping", "-c1", "-W5", "10.20.0.2"]);
+    machine.run(&["ping", "-c1", "-W5", "10.20.0.10"]);
+    driver.plug(&plug("sc2", NIC)).unwrap();
+    driver.unplug("", "sc2").unwrap();
+    assert!(link::get("sc2").unwrap().is_none());
+}
+
+#[test]
+fn what_is_there_is_taken_over_and_what_is_stale_made_anew() {
+    let _machine = host_and_machine();
+    let driver = on(NIC);
+    let wanted = plug("sc1", "02:59:00:00:00:0a");
+    driver.plug(&wanted).unwrap();
+    let first = link::get("sc1").unwrap().unwrap();
+    run(&["ip", "link", "set", "sc1", "mtu", "1000"]);
+    driver.plug(&wanted).unwrap();
+    let again = link::get("sc1").unwrap().unwrap();
+    assert_eq!((again.index, again.mtu), (first.index, 1442), "taken over");
+    driver.plug(&plug("sc1", "02:59:00:00:00:0c")).unwrap();
+    assert_eq!(link::get("sc1").unwrap().unwrap().mac, "02:59:00:00:00:0c", "another port's was in the way");
+    driver.unplug("", "sc1").unwrap();
+    driver.unplug("", "sc1").unwrap();
+    assert!(link::get("sc1").unwrap().is_none());
+    // A link of another kind.
+    run(&["ip", "link", "add", "sc1", "type", "bridge"]);
+    driver.plug(&wanted).unwrap();
+    let parent = link::get("eth0").unwrap().unwrap();
+    assert_eq!(link::get("sc1").unwrap().unwrap().on, Some((OnLink::Macvlan, parent.index)));
+}
+
+#[test]
+fn what_cannot_be_is_said() {
+    let _machine = host_and_machine();
+    let error = on("fa:16:3e:00:00:99").plug(&plug("sc1", "02:59:00:00:00:0a")).unwrap_err();
+    assert!(error.to_string().contains("fa:16:3e:00:00:99"), "{error}");
+    let error = on(NIC).plug(&plug("sc1", "02:59")).unwrap_err();
+    assert!(error.to_string().contains("sc1 on eth0"), "{error}");
+}
