@@ -87,7 +87,9 @@ impl Ground {
     }
 
     fn agent(&self) -> Process {
-        Process(self.command(&["agent", "run"]).args(self.place()).spawn().unwrap())
+        // Docker asks whoever listened where it looks for plugins.
+        let plugins = self.path("plugins");
+        Process(self.command(&["agent", "run", "--plugins"]).arg(plugins).args(self.place()).spawn().unwrap())
     }
 
     fn agent_knows(&self) -> (Option<i32>, Value) {

@@ -110,7 +110,8 @@ impl Ground {
         let path = self.dir.path().join("agent.json");
         let mut file = std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path).unwrap();
         std::io::Write::write_all(&mut file, config.to_string().as_bytes()).unwrap();
-        let mut agent = self.command(&["agent", "run", "--config", "agent.json", "--state", "agent"]);
+        let mut agent =
+            self.command(&["agent", "run", "--config", "agent.json", "--state", "agent", "--plugins", "plugins"]);
         self.agent = Some(agent.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
         let until = Instant::now() + Duration::from_secs(30);
         while self.ends(0, &["--json", "host", "list"]).await.last()[0]["connected"] != true {

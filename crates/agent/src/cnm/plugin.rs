@@ -11,7 +11,7 @@ use axum::routing::post;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::UnixListener;
 
@@ -34,9 +34,19 @@ pub(crate) fn listen(plugins: &Path, name: &str) -> Result<UnixListener, Error> 
     UnixListener::bind(&path).map_err(failed)
 }
 
+/// A socket that goes with who listens: Docker waits for one where nobody answers, also to say how it is.
+struct Gone(PathBuf);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 /// Answers calls, for ever.
 pub(crate) async fn serve(listener: UnixListener, plugin: Arc<Plugin>) -> Result<(), Error> {
     let path = listener.local_addr().ok().and_then(|a| a.as_pathname().map(Path::to_owned)).unwrap_or_default();
+    let _gone = Gone(path.clone());
     let router = Router::new().route("/{method}", post(answer)).with_state(plugin);
     axum::serve(listener, router).await.map_err(|source| Error::Socket { path, source })
 }
