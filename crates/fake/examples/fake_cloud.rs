@@ -26,11 +26,7 @@ async fn main() -> std::io::Result<()> {
         }
         identity.add_credential("vera", "ci", "p", "vera-secret");
     }
-    let text = format!(
-        "clouds:\n  fake:\n    auth: {{auth_url: \"{}\", username: u, password: p, project_name: p, \
-         user_domain_name: Default, project_domain_name: Default}}\n    region_name: R\n",
-        fake.auth_url()
-    );
+    let text = fake.clouds_yaml(&[("fake", "p")]);
     // Whoever waits for the file finds all of it.
     let new = format!("{file}.new");
     std::fs::write(&new, text)?;

@@ -85,6 +85,18 @@ impl Fake {
         format!("{}/identity/v3", self.0.address)
     }
 
+    /// A clouds.yaml with entries for this cloud, each with its name and its project.
+    pub fn clouds_yaml(&self, entries: &[(&str, &str)]) -> String {
+        let entry = |(name, project): &(&str, &str)| {
+            format!(
+                "  {name}:\n    auth: {{auth_url: \"{}\", username: u, password: p, project_name: {project}, \
+                 user_domain_name: Default, project_domain_name: Default}}\n    region_name: R\n",
+                self.auth_url()
+            )
+        };
+        format!("clouds:\n{}", entries.iter().map(entry).collect::<String>())
+    }
+
     /// Sets what goes wrong from now on, and begins to count anew.
     pub fn fail(&self, judge: impl Fn(usize, &Seen) -> Option<Fault> + Send + Sync + 'static) {
         lock(&self.0.seen).clear();

@@ -31,11 +31,7 @@ impl Ground {
         let fake = Fake::start(ANSWER).await.unwrap();
         fake.world().take_time(BOOT);
         let dir = tempfile::tempdir().unwrap();
-        let clouds = format!(
-            "clouds:\n  fake:\n    auth: {{auth_url: \"{}\", username: u, password: p, project_name: p, \
-             user_domain_name: Default, project_domain_name: Default}}\n    region_name: R\n",
-            fake.auth_url()
-        );
+        let clouds = fake.clouds_yaml(&[("fake", "p")]);
         std::fs::write(dir.path().join("clouds.yaml"), clouds).unwrap();
         Self { fake, dir }
     }

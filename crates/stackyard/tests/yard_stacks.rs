@@ -47,11 +47,7 @@ impl Ground {
     async fn new(name: &str) -> Self {
         let fake = Fake::start(Duration::ZERO).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let clouds = format!(
-            "clouds:\n  fake:\n    auth: {{auth_url: \"{}\", username: u, password: p, project_name: p, \
-             user_domain_name: Default, project_domain_name: Default}}\n    region_name: R\n",
-            fake.auth_url()
-        );
+        let clouds = fake.clouds_yaml(&[("fake", "p")]);
         std::fs::write(dir.path().join("clouds.yaml"), clouds).unwrap();
         let tag = format!("sy{name}{}", std::process::id());
         let ground = Self { fake, dir, agent: None, image: format!("stackyard-test/{tag}:1"), tag };

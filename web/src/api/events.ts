@@ -5,6 +5,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import type { Schemas } from "./client";
+import { follow } from "./stream";
 
 export type Revisions = Schemas["Revisions"];
 export type Noun = Exclude<keyof Revisions, "server">;
@@ -22,10 +23,7 @@ export function useEvents(): boolean {
   const [live, setLive] = useState(true);
   useEffect(() => {
     let seen: Revisions | undefined;
-    let source: EventSource;
-    let again: ReturnType<typeof setTimeout> | undefined;
-    const open = () => {
-      source = new EventSource("/api/v1/events");
+    const listen = (source: EventSource) =>
       source.addEventListener("revisions", (event: MessageEvent<string>) => {
         const now = JSON.parse(event.data) as Revisions;
         const nouns = changed(seen, now);
@@ -36,21 +34,11 @@ export function useEvents(): boolean {
           predicate: ({ queryKey, meta }) => nouns.some((noun) => queryKey[0] === noun || (meta?.nouns as Noun[] | undefined)?.includes(noun)),
         });
       });
-      source.onerror = () => {
-        setLive(false);
-        // A browser comes back by itself, but not where the server answered something else: then
-        // the session may have ended.
-        if (source.readyState === EventSource.CLOSED) {
-          void queries.invalidateQueries({ queryKey: ["session"] });
-          again = setTimeout(open, 5000);
-        }
-      };
-    };
-    open();
-    return () => {
-      clearTimeout(again);
-      source.close();
-    };
+    return follow("/api/v1/events", listen, (refused) => {
+      setLive(false);
+      // The session may have ended.
+      if (refused) void queries.invalidateQueries({ queryKey: ["session"] });
+    });
   }, [queries]);
   return live;
 }

@@ -4,6 +4,7 @@
  */
 import { useEffect, useState } from "react";
 import type { Schemas } from "./client";
+import { follow } from "./stream";
 
 export type ContainerEvent = Schemas["ContainerEvent"];
 export type Happening = Schemas["Happening"];
@@ -42,8 +43,6 @@ export function streamAt(path: string, only: string, what: string): string {
 export function useHappened(url: string): Happened {
   const [happened, setHappened] = useState<Happened>({ events: [], waits: true, live: true });
   useEffect(() => {
-    let source: EventSource;
-    let again: ReturnType<typeof setTimeout> | undefined;
     let frame = 0;
     let waiting: ContainerEvent[] = [];
     const show = () => {
@@ -52,25 +51,18 @@ export function useHappened(url: string): Happened {
       waiting = [];
       setHappened((now) => ({ events: withEvents(now.events, more), waits: false, live: true }));
     };
-    const open = () => {
-      source = new EventSource(url);
+    const listen = (source: EventSource) => {
       // Many come at once at first.
       source.onopen = () => { frame ||= requestAnimationFrame(show); };
       source.addEventListener("container", (event: MessageEvent<string>) => {
         waiting.push(JSON.parse(event.data) as ContainerEvent);
         frame ||= requestAnimationFrame(show);
       });
-      source.onerror = () => {
-        setHappened((now) => ({ ...now, live: false }));
-        // A browser comes back by itself, but not where the server answered something else.
-        if (source.readyState === EventSource.CLOSED) again = setTimeout(open, 5000);
-      };
     };
-    open();
+    const stop = follow(url, listen, () => setHappened((now) => ({ ...now, live: false })));
     return () => {
-      clearTimeout(again);
+      stop();
       cancelAnimationFrame(frame);
-      source.close();
     };
   }, [url]);
   return happened;

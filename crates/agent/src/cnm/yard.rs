@@ -1,8 +1,9 @@
 //! On a host of a yard: the server asks Neutron, the host only plugs.
 //!
 //! Such a host is a Nova server and has neither credentials nor a switch of Neutron's. Its containers are macvlans on
-//! its own NIC, or ipvlans where the cloud lets a NIC use only its own MAC address; the server makes a port for each, which keeps the address, and lets the NIC's own port use that
-//! address. What cannot be had so is refused here, by its name.
+//! its own NIC, or ipvlans where the cloud lets a NIC use only its own MAC address; the server makes a port for
+//! each, which keeps the address, and lets the NIC's own port use that address. What cannot be had so is refused
+//! here, by its name.
 
 use super::ledger::Endpoint;
 use super::options::{EndpointOptions, NetworkOptions};

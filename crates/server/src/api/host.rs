@@ -128,6 +128,19 @@ pub(crate) async fn find(app: &App, id: &str) -> Result<Host, Problem> {
     found.ok_or_else(|| missing(id))
 }
 
+/// The same, if it is as the caller knows it.
+async fn as_it_was(app: &App, id: &str, unchanged: &Unchanged) -> Result<Host, Problem> {
+    let host = find(app, id).await?;
+    unchanged.check(&format!("host {id}"), Some(&tag(&host)))?;
+    Ok(host)
+}
+
+/// A host as callers see it.
+fn view(app: &App, host: Host) -> HostView {
+    let seen = app.hub().seen(&host.id);
+    HostView::new(host, seen)
+}
+
 /// There is no such host.
 pub(crate) fn missing(id: &str) -> Problem {
     Problem::not_found(format!("there is no host {id}; name one by its id or as YARD/NAME"))
@@ -136,11 +149,7 @@ pub(crate) fn missing(id: &str) -> Problem {
 /// Hosts that joined, of a yard or of all, of a pool or of all.
 pub(super) async fn list(app: &App, yard: Option<&str>, pool: Option<&str>) -> Result<Vec<HostView>, Problem> {
     let hosts = app.store().hosts(yard, pool).await?;
-    let view = |h: Host| {
-        let seen = app.hub().seen(&h.id);
-        HostView::new(h, seen)
-    };
-    Ok(hosts.into_iter().map(view).collect())
+    Ok(hosts.into_iter().map(|host| view(app, host)).collect())
 }
 
 /// Hosts that joined
@@ -166,8 +175,7 @@ async fn host_list(
         headers(("ETag" = String, description = "of what can be changed of it"))), (status = "4XX", body = Problem)))]
 async fn host_show(_: Viewer, State(app): State<App>, Path(id): Path<String>) -> Result<impl IntoResponse, Problem> {
     let host = find(&app, &id).await?;
-    let seen = app.hub().seen(&host.id);
-    Ok((tag(&host).header(), Json(HostView::new(host, seen))))
+    Ok((tag(&host).header(), Json(view(&app, host))))
 }
 
 /// Begins or ends draining a host
@@ -183,8 +191,7 @@ async fn host_drain(
     Body(drain): Body<Drain>,
 ) -> Result<impl IntoResponse, Problem> {
     let _turn = app.inner().turns.hosts.lock().await;
-    let host = find(&app, &id).await?;
-    unchanged.check(&format!("host {id}"), Some(&tag(&host)))?;
+    let host = as_it_was(&app, &id, &unchanged).await?;
     match (drain.on, drain.leaving) {
         (true, true) => app.store().drain(&host.id, store::Drain::Leaving).await?,
         (true, false) => app.store().drain(&host.id, store::Drain::Held).await?,
@@ -238,15 +245,13 @@ async fn host_replace(
     Path(id): Path<String>,
 ) -> Result<impl IntoResponse, Problem> {
     let _turn = app.inner().turns.hosts.lock().await;
-    let host = find(&app, &id).await?;
-    unchanged.check(&format!("host {id}"), Some(&tag(&host)))?;
+    let host = as_it_was(&app, &id, &unchanged).await?;
     need_pool(&app, &host).await?;
     let replace = store::Replace { who: caller.who().unwrap_or_default(), at: now() };
     app.store().mark_to_replace(&host.id, &replace).await?;
     app.hub().changed();
     let host = find(&app, &host.id).await?;
-    let seen = app.hub().seen(&host.id);
-    Ok((tag(&host).header(), Json(HostView::new(host, seen))))
+    Ok((tag(&host).header(), Json(view(&app, host))))
 }
 
 /// Keeps a host's server after all
@@ -263,8 +268,7 @@ async fn host_replace_cancel(
     Path(id): Path<String>,
 ) -> Result<impl IntoResponse, Problem> {
     let _turn = app.inner().turns.hosts.lock().await;
-    let host = find(&app, &id).await?;
-    unchanged.check(&format!("host {id}"), Some(&tag(&host)))?;
+    let host = as_it_was(&app, &id, &unchanged).await?;
     // What a run has read, it carries out.
     let _lock = super::records(&app).lock(&host.yard).map_err(|e| match e {
         Error::Locked { .. } => Problem::conflict(format!(
@@ -290,8 +294,7 @@ async fn host_remove(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let _turn = app.inner().turns.hosts.lock().await;
-    let host = find(&app, &id).await?;
-    unchanged.check(&format!("host {id}"), Some(&tag(&host)))?;
+    let host = as_it_was(&app, &id, &unchanged).await?;
     app.store().remove_host(&host.id, now()).await?;
     app.hub().forget(&host.id);
     app.ports().wake();

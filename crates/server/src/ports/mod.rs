@@ -26,7 +26,7 @@ mod tidy;
 use crate::error::chain;
 use crate::inventory::metadata_mark;
 use crate::pools::POOL;
-use pairs::{Turns, is_ours, is_pair_of, mac_of};
+use pairs::{Turns, is_ours, is_pair_of, mac_of, take_off};
 use stackyard_catalog::manifest;
 use stackyard_core::agent::{Answer, Ask, ContainerPort, NewContainerPort, PortAddress, PortLink};
 use stackyard_core::yard::{Key, Kind, Mark};
@@ -305,9 +305,8 @@ impl Ports {
     async fn close(&self, cloud: &Cloud, host: &Host, network: &str, addresses: &[String]) -> Result<(), String> {
         // A host whose server is gone has no NIC.
         let Some(nic) = self.nic(cloud, host, network).await? else { return Ok(()) };
-        let own = nic.mac_address.clone();
-        let take_off = |all: &mut Vec<AddressPair>| all.retain(|p| !is_pair_of(p, &own, addresses));
-        self.change_pairs(cloud, host, nic, take_off).await
+        let change = take_off(nic.mac_address.clone(), addresses);
+        self.change_pairs(cloud, host, nic, change).await
     }
 
     async fn list(&self, cloud: &Cloud, host: &Host) -> Result<Vec<ContainerPort>, String> {

@@ -29,6 +29,11 @@ pub(super) fn is_pair_of(pair: &AddressPair, own: &str, addresses: &[String]) ->
     addresses.contains(&pair.ip_address) && pair.mac_address.as_deref().is_none_or(is_its)
 }
 
+/// Takes the pairs of a NIC with the MAC address `own` off that were made for these addresses.
+pub(super) fn take_off(own: String, addresses: &[String]) -> impl Fn(&mut Vec<AddressPair>) {
+    move |all| all.retain(|pair| !is_pair_of(pair, &own, addresses))
+}
+
 /// The MAC address of the link of a container whose port has this id: [`OURS`] and the id's first eight digits.
 pub(super) fn mac_of(port: &str) -> String {
     let digits: Vec<char> = port.chars().filter(char::is_ascii_hexdigit).chain("00000000".chars()).take(8).collect();

@@ -2,12 +2,12 @@
 //!
 //! An agent removes what its own host has too much. What is left is found here, by its marks.
 
-use super::pairs::{change_pairs, is_pair_of};
+use super::pairs::{change_pairs, take_off};
 use super::{DEVICE_OWNER, Ports, device, ips, lock, said};
 use crate::error::chain;
 use stackyard_catalog::manifest;
 use stackyard_core::yard::Mark;
-use stackyard_openstack::{AddressPair, Cloud, Port};
+use stackyard_openstack::{Cloud, Port};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
@@ -62,9 +62,8 @@ impl Ports {
             let beside: Vec<Port> =
                 cloud.list(&[("network_id", &port.network_id)]).await.map_err(said("listing ports"))?;
             for nic in beside {
-                let own = nic.mac_address.clone();
-                let take_off = |all: &mut Vec<AddressPair>| all.retain(|p| !is_pair_of(p, &own, &addresses));
-                change_pairs(cloud, nic, take_off).await?;
+                let change = take_off(nic.mac_address.clone(), &addresses);
+                change_pairs(cloud, nic, change).await?;
             }
             cloud.delete::<Port>(&port.id).await.map_err(said(format!("removing port {}", port.id)))?;
             tracing::info!(port = port.id, "removed: its host is gone");

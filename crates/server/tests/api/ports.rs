@@ -9,8 +9,8 @@ use stackyard_core::yard::intend::intend;
 use stackyard_core::yard::manifest::Manifest;
 use stackyard_fake::{Fake, Fault};
 use stackyard_openstack::{
-    AddressPair, Cloud, CloudConfig, CloudEntry, Network, NewNetwork, NewPort, NewSecurityGroup, NewServer, NewSubnet,
-    Options, Port, SecurityGroup, Server, Subnet,
+    AddressPair, Cloud, CloudConfig, Network, NewNetwork, NewPort, NewSecurityGroup, NewServer, NewSubnet, Options,
+    Port, SecurityGroup, Server, Sources, Subnet,
 };
 use stackyard_server::{Inventory, Session};
 use std::time::Duration;
@@ -39,16 +39,9 @@ impl Ground {
         fake.world().take_time(Duration::ZERO);
         let running = Running::start_with_cloud(&fake).await;
         running.admin.keep_yard("shop", MANIFEST, None).await.unwrap();
-        let entry = CloudEntry {
-            auth_url: fake.auth_url(),
-            username: "u".into(),
-            password: "p".into(),
-            project_name: "p".into(),
-            domain_name: "Default".into(),
-            region_name: "R".into(),
-            cacert: None,
-        };
-        let cloud = Cloud::connect(CloudConfig::from_entry("fake", &entry), Options::default()).await.unwrap();
+        let sources = Sources { folders: vec![running.home.path().to_owned()], ..Sources::default() };
+        let config = CloudConfig::load_from(Some("fake"), &sources).unwrap();
+        let cloud = Cloud::connect(config, Options::default()).await.unwrap();
         let network: Network = cloud.create(&NewNetwork { name: "front".into(), ..Default::default() }).await.unwrap();
         let new = NewSubnet {
             name: "front".into(),

@@ -51,15 +51,7 @@ impl Running {
     pub async fn start_with(fake: &Fake, entries: &[(&str, &str)], settings: Settings) -> Self {
         let home = tempfile::tempdir().unwrap();
         let clouds = home.path().join("clouds.yaml");
-        let entry = |name: &str, project: &str| {
-            format!(
-                "  {name}:\n    auth: {{auth_url: \"{}\", username: u, password: p, project_name: {project}, \
-                 user_domain_name: Default, project_domain_name: Default}}\n    region_name: R\n",
-                fake.auth_url()
-            )
-        };
-        let entries: String = entries.iter().map(|(name, project)| entry(name, project)).collect();
-        std::fs::write(&clouds, format!("clouds:\n{entries}")).unwrap();
+        std::fs::write(&clouds, fake.clouds_yaml(entries)).unwrap();
         let settings = Settings { clouds: Some(clouds), ..settings };
         Self::start_as(home, settings, Timing::default()).await
     }
