@@ -353,6 +353,7 @@ fn bind(port: &mut Value) {
     let vif_type = match port["binding:host_id"].as_str() {
         None | Some("") => "unbound",
         Some("nowhere") => "binding_failed",
+        Some(host) if host.starts_with("linuxbridge") => "bridge",
         Some(_) => "ovs",
     };
     port["binding:vif_type"] = vif_type.into();

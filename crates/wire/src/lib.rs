@@ -11,6 +11,9 @@
 //!                 (netlink)          external_ids: iface-id = port ──> ovn-controller / agent
 //! ```
 //!
+//! Where Neutron's agent filters with iptables there is a bridge of the kernel in between, and with that of linuxbridge
+//! nothing but one ([`binding`]).
+//!
 //! On a host that is itself a server of the cloud there is no such switch: the container's end is a macvlan or an
 //! ipvlan on the host's own NIC, whose port in Neutron may use its addresses ([`binding::MACVLAN`]).
 //!
@@ -23,6 +26,7 @@
 //!   async runtime in here: a CNI plugin lives for milliseconds.
 
 pub mod binding;
+mod bridge;
 mod error;
 pub mod link;
 pub mod namespace;

@@ -29,6 +29,10 @@ pub struct Link {
     pub up: bool,
     /// Whether it is one end of a veth pair.
     pub veth: bool,
+    /// Whether it is a bridge.
+    pub bridge: bool,
+    /// Index of the bridge that it is in, or of whatever else it is a part of.
+    pub master: Option<u32>,
     /// What it is on another link, if it is one of these, and that link's index.
     pub on: Option<(OnLink, u32)>,
     /// MAC address; empty where it has none.
@@ -56,32 +60,53 @@ pub struct Veth<'a> {
 /// # Errors
 /// [`Error::Kernel`].
 pub fn ensure_veth(pair: &Veth<'_>) -> Result<(), Error> {
-    if get(pair.host)?.is_some() {
-        if get(pair.container)?.is_some() {
-            set_mtu(pair.container, pair.mtu)?;
-            set_mtu(pair.host, pair.mtu)?;
-            return seclude(pair.host);
-        }
+    if get(pair.host)?.is_some() && get(pair.container)?.is_some() {
+        set_mtu(pair.container, pair.mtu)?;
+        set_mtu(pair.host, pair.mtu)?;
+    } else {
         delete(pair.host)?;
+        let mut peer = named(pair.container);
+        peer.attributes.push(LinkAttribute::Mtu(pair.mtu));
+        let mut host = named(pair.host);
+        host.attributes.push(LinkAttribute::Mtu(pair.mtu));
+        host.attributes.push(LinkAttribute::LinkInfo(vec![
+            LinkInfo::Kind(InfoKind::Veth),
+            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+        ]));
+        request(RTM_NEWLINK, NLM_F_CREATE_NEW, &host)
+            .map_err(|f| Error::kernel(format!("make the veth pair {} and {}", pair.host, pair.container))(f.error))?;
     }
-    let mut peer = named(pair.container);
-    peer.attributes.push(LinkAttribute::Mtu(pair.mtu));
-    let mut host = named(pair.host);
-    host.attributes.push(LinkAttribute::Mtu(pair.mtu));
-    host.attributes.push(LinkAttribute::LinkInfo(vec![
-        LinkInfo::Kind(InfoKind::Veth),
-        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
-    ]));
-    request(RTM_NEWLINK, NLM_F_CREATE_NEW, &host)
-        .map_err(|f| Error::kernel(format!("make the veth pair {} and {}", pair.host, pair.container))(f.error))?;
     seclude(pair.host)?;
     let mut message = named(pair.host);
-    (message.header.flags, message.header.change_mask) = (LinkFlags::Up, LinkFlags::Up);
     message.attributes.push(LinkAttribute::IfAlias(pair.owner.to_owned()));
-    match request(RTM_NEWLINK, 0, &message) {
+    bring_up(message, pair.host)
+}
+
+/// Changes a link and brings it up.
+pub(crate) fn bring_up(mut change: LinkMessage, name: &str) -> Result<(), Error> {
+    (change.header.flags, change.header.change_mask) = (LinkFlags::Up, LinkFlags::Up);
+    match request(RTM_NEWLINK, 0, &change) {
         Ok(_) => Ok(()),
-        Err(f) => Err(Error::kernel(format!("bring link {} up", pair.host))(f.error)),
+        Err(f) => Err(Error::kernel(format!("bring link {name} up"))(f.error)),
     }
+}
+
+/// Gives a link another name; it is down for that moment.
+///
+/// # Errors
+/// [`Error::Kernel`], also when there is no such link.
+pub(crate) fn rename(from: &str, to: &str) -> Result<(), Error> {
+    let doing = format!("rename link {from} to {to}");
+    let failed = |source| Error::Kernel { doing: doing.clone(), source };
+    let link = get(from)?.ok_or_else(|| failed(Errno::NODEV.into()))?;
+    let mut down = named(from);
+    down.header.change_mask = LinkFlags::Up;
+    request(RTM_NEWLINK, 0, &down).map_err(|f| failed(f.error))?;
+    let mut renamed = named(to);
+    // By its number: the name is the one to give.
+    renamed.header.index = link.index;
+    request(RTM_NEWLINK, 0, &renamed).map_err(|f| failed(f.error))?;
+    bring_up(named(to), to)
 }
 
 /// What a link can be on another one.
@@ -146,8 +171,13 @@ pub fn ensure_upper(wanted: &Upper<'_>) -> Result<(), Error> {
             request(RTM_NEWLINK, NLM_F_CREATE_NEW, &message).map_err(|f| Error::kernel(doing())(f.error))?;
         }
     }
+    note(name, owner)
+}
+
+/// Notes something down about a link.
+pub(crate) fn note(name: &str, alias: &str) -> Result<(), Error> {
     let mut message = named(name);
-    message.attributes.push(LinkAttribute::IfAlias(owner.to_owned()));
+    message.attributes.push(LinkAttribute::IfAlias(alias.to_owned()));
     match request(RTM_NEWLINK, 0, &message) {
         Ok(_) => Ok(()),
         Err(f) => Err(Error::kernel(format!("note whose link {name} is"))(f.error)),
@@ -225,28 +255,34 @@ pub(crate) fn up_on(socket: &mut Netlink, name: &str) -> Result<(), Error> {
 /// Keeps the host itself off a link that is the switch's: with a datapath in user space the kernel sees
 /// the container's packets, too, and would answer them around all security groups. No IPv6 address, no
 /// answer to ARP, nothing unicast in a broadcast frame (Documentation/networking/ip-sysctl.rst).
-fn seclude(name: &str) -> Result<(), Error> {
-    for (family, setting, value) in
-        [("ipv6", "disable_ipv6", "1"), ("ipv4", "arp_ignore", "8"), ("ipv4", "drop_unicast_in_l2_multicast", "1")]
-    {
-        let path = Path::new("/proc/sys/net").join(family).join("conf").join(name).join(setting);
-        match std::fs::write(&path, value) {
-            // A kernel without IPv6.
-            Err(e) if e.kind() == io::ErrorKind::NotFound && family == "ipv6" => {}
-            other => other.map_err(Error::kernel(format!("write {value} to {}", path.display())))?,
-        }
-    }
-    Ok(())
+pub(crate) fn seclude(name: &str) -> Result<(), Error> {
+    without_ipv6(name)?;
+    set(name, "ipv4", "arp_ignore", "8")?;
+    set(name, "ipv4", "drop_unicast_in_l2_multicast", "1")
 }
 
-fn named(name: &str) -> LinkMessage {
+/// Gives the host no IPv6 address on a link.
+pub(crate) fn without_ipv6(name: &str) -> Result<(), Error> {
+    set(name, "ipv6", "disable_ipv6", "1")
+}
+
+fn set(name: &str, family: &str, setting: &str, value: &str) -> Result<(), Error> {
+    let path = Path::new("/proc/sys/net").join(family).join("conf").join(name).join(setting);
+    match std::fs::write(&path, value) {
+        // A kernel without IPv6.
+        Err(e) if e.kind() == io::ErrorKind::NotFound && family == "ipv6" => Ok(()),
+        other => other.map_err(Error::kernel(format!("write {value} to {}", path.display()))),
+    }
+}
+
+pub(crate) fn named(name: &str) -> LinkMessage {
     let mut message = LinkMessage::default();
     message.header = LinkHeader::default();
     message.attributes = vec![LinkAttribute::IfName(name.to_owned())];
     message
 }
 
-fn request(kind: u16, flags: u16, message: &LinkMessage) -> Result<Vec<Vec<u8>>, Failure> {
+pub(crate) fn request(kind: u16, flags: u16, message: &LinkMessage) -> Result<Vec<Vec<u8>>, Failure> {
     request_on(&mut Netlink::open(NETLINK_ROUTE)?, kind, flags, message)
 }
 
@@ -273,6 +309,8 @@ fn read(payload: &[u8]) -> Option<Link> {
         mtu: 0,
         up: message.header.flags.contains(LinkFlags::Up),
         veth: false,
+        bridge: false,
+        master: None,
         on: None,
         mac: String::new(),
         alias: None,
@@ -287,9 +325,10 @@ fn read(payload: &[u8]) -> Option<Link> {
             }
             LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
             LinkAttribute::Link(index) => lower = Some(index),
+            LinkAttribute::Controller(index) => link.master = Some(index),
             LinkAttribute::LinkInfo(infos) => {
-                link.veth = infos.contains(&LinkInfo::Kind(InfoKind::Veth));
                 let is = |kind: InfoKind| infos.contains(&LinkInfo::Kind(kind));
+                (link.veth, link.bridge) = (is(InfoKind::Veth), is(InfoKind::Bridge));
                 kind = if is(InfoKind::MacVlan) {
                     Some(OnLink::Macvlan)
                 } else {

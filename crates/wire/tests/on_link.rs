@@ -27,7 +27,7 @@ fn on(mac: &str) -> Box<dyn Driver> {
 
 fn driver(kind: &str, mac: &str) -> Box<dyn Driver> {
     let details = json!({PARENT_MAC: mac}).as_object().cloned().unwrap();
-    binding::driver(&Vif { vif_type: kind.into(), details, host: String::new() }, None).unwrap()
+    binding::driver(&Vif { vif_type: kind.into(), details, ..Vif::default() }, None).unwrap()
 }
 
 fn plug<'a>(container: &'a str, mac: &'a str) -> Plug<'a> {

@@ -144,11 +144,12 @@ fn tcp_and_packets_of_full_size_flow_between_plugged_ports() {
         vif_type: "ovs".into(),
         details: json!({"bridge_name": "br-x"}).as_object().cloned().unwrap(),
         host: "node-1".into(),
+        ..Vif::default()
     };
     let driver = binding::driver(&vif, Some(&vswitch.switch())).unwrap();
     let (one, two) = (Container::new(), Container::new());
     for (container, id, mac, address) in [(&one, A, MAC_A, "10.0.0.1/24"), (&two, B, MAC_B, "10.0.0.2/24")] {
-        let (host, end) = Naming::Stackyard.devices(id);
+        let (host, end) = Naming::Stackyard.devices(&vif, id);
         let plug = Plug { host: &host, container: &end, port: id, mac, mtu: 1442, owner: "docker:test", ids: &[] };
         driver.plug(&plug).unwrap();
         driver.plug(&plug).unwrap();
@@ -177,11 +178,11 @@ fn tcp_and_packets_of_full_size_flow_between_plugged_ports() {
     client.join().unwrap();
     assert_eq!(server.join().unwrap(), 1 << 20);
 
-    let (host, end) = Naming::Stackyard.devices(A);
+    let (host, end) = Naming::Stackyard.devices(&vif, A);
     driver.unplug(&host, &end).unwrap();
     driver.unplug(&host, &end).unwrap();
     assert_eq!(one.ip(&["-br", "link", "show", "type", "veth"]), "", "gone from within the container");
-    assert_eq!(vswitch.control(&["list-ports", "br-x"]), Naming::Stackyard.devices(B).0);
+    assert_eq!(vswitch.control(&["list-ports", "br-x"]), Naming::Stackyard.devices(&vif, B).0);
     let gone = Plug { host: &host, container: &end, port: A, mac: MAC_A, mtu: 1442, owner: "docker:test", ids: &[] };
     assert!(!driver.rewire(&gone).unwrap());
 }

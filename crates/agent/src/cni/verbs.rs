@@ -95,7 +95,7 @@ pub(crate) async fn check(plugin: &Plugin, request: &Request) -> Result<Attached
     let endpoint = plugin.ledger.endpoints.get(&key(request));
     let endpoint = endpoint.ok_or_else(|| different(format!("container {container} has no port for {ifname}")))?;
     let network = plugin.ledger.networks.need(&endpoint.network)?;
-    let (host, _) = plugin.devices(&endpoint.link);
+    let (host, _) = plugin.devices(&endpoint);
     let plugged = plugin.wiring.plugged().await?;
     if !plugged.iter().any(|f| f.device == host && f.port.as_ref() == Some(&endpoint.port)) {
         return Err(different(format!("{host} is not on the switch for port {}", endpoint.port)));
@@ -248,7 +248,7 @@ fn fixed_ips(subnets: &[&ledger::Subnet], named: bool, wanted: &[IpAddr]) -> Res
 
 /// How the container's end of an endpoint is to be set up.
 fn attached(plugin: &Plugin, endpoint: &Endpoint, network: &Network, dns: &Map<String, Value>) -> Attached {
-    let (host, device) = plugin.devices(&endpoint.link);
+    let (host, device) = plugin.devices(endpoint);
     let (mut addresses, mut routes, mut servers) = (Vec::new(), Vec::new(), Vec::new());
     for ip in &endpoint.ips {
         let subnet = network.subnets.iter().find(|s| s.id == ip.subnet_id);

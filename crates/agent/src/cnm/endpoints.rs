@@ -130,7 +130,7 @@ impl Plugin {
             }
             done => done?,
         }
-        let (_, container) = self.devices(&endpoint.link);
+        let (_, container) = self.devices(&endpoint);
         let mut answer = json!({
             "InterfaceName": {"SrcName": container, "DstPrefix": "eth"},
             // A network without a way out has none: no other is to be added.

@@ -63,7 +63,7 @@ pub use options::PoolSize;
 use crate::error::chain;
 use crate::join::note;
 use crate::state::StateDir;
-use ledger::Ledger;
+use ledger::{Endpoint, Ledger};
 use names::Names;
 use pools::Wanted;
 use stackyard_core::progress::Onlooker;
@@ -90,8 +90,8 @@ pub struct Options {
     pub plugins: PathBuf,
     /// Where it keeps what it must not forget.
     pub state: PathBuf,
-    /// The database of Open vSwitch.
-    pub ovsdb: Remote,
+    /// The database of Open vSwitch; none on a host without, whose ports are in bridges of the kernel.
+    pub ovsdb: Option<Remote>,
     /// Whether it takes kuryr-libnetwork's place.
     pub kuryr: bool,
     /// This host's name in Neutron; that of Open vSwitch's database if absent.
@@ -193,8 +193,8 @@ impl Plugin {
 
     /// The name under which an endpoint's link is found on this host: the host's end, or a macvlan that no
     /// container has.
-    pub(crate) fn device_here(&self, link: &str) -> String {
-        let (host, container) = self.devices(link);
+    pub(crate) fn device_here(&self, endpoint: &Endpoint) -> String {
+        let (host, container) = self.devices(endpoint);
         match self.source {
             Source::Cloud(_) => host,
             Source::Server(_) => container,
@@ -211,9 +211,14 @@ impl Plugin {
         if self.kuryr { kuryr::words::DEVICE_OWNER } else { mark::DEVICE_OWNER }
     }
 
+    /// How links are named.
+    pub(crate) fn naming(&self) -> Naming {
+        naming(self.kuryr)
+    }
+
     /// Names of an endpoint's links: the host's end and the container's.
-    pub(crate) fn devices(&self, link: &str) -> (String, String) {
-        naming(self.kuryr).devices(link)
+    pub(crate) fn devices(&self, endpoint: &Endpoint) -> (String, String) {
+        self.naming().devices(&endpoint.vif, &endpoint.link)
     }
 
     /// Writes a line to the log.
@@ -238,10 +243,11 @@ fn naming(kuryr: bool) -> Naming {
 pub async fn run(options: Options, onlooker: Arc<dyn Onlooker>) -> Result<(), Error> {
     let state = StateDir::open(&options.state)?;
     let _lock = state.lock()?;
-    let switch = Switch::new(Ovsdb::new(options.ovsdb));
-    let host = match options.host {
-        Some(host) => host,
-        None => wiring::host_name(switch.clone()).await?,
+    let switch = options.ovsdb.map(|remote| Switch::new(Ovsdb::new(remote)));
+    let host = match (options.host, &switch) {
+        (Some(host), _) => host,
+        (None, Some(switch)) => wiring::host_name(switch.clone()).await?,
+        (None, None) => return Err(Error::NoHostName),
     };
     let front = |front: Front, state: &StateDir| -> Result<Arc<Plugin>, Error> {
         let (kuryr, pool) = match front {
@@ -249,7 +255,7 @@ pub async fn run(options: Options, onlooker: Arc<dyn Onlooker>) -> Result<(), Er
             Front::Cni => (false, PoolSize::default()),
         };
         let owner = format!("{}:{}", front.word(), options.name);
-        let wiring = Box::new(Local::new(Some(switch.clone()), owner, naming(kuryr)));
+        let wiring = Box::new(Local::new(switch.clone(), owner, naming(kuryr)));
         let source = Source::Cloud(options.cloud.clone());
         let plugin = Plugin::new(front, &options.name, source, wiring, state, onlooker.clone())?;
         Ok(Arc::new(Plugin { kuryr, pool, host: host.clone(), ..plugin }))

@@ -211,6 +211,7 @@ impl Plugin {
                 vif_type: port.vif_type.unwrap_or_else(|| "unbound".to_owned()),
                 details: port.vif_details.unwrap_or_default(),
                 host: self.host.clone(),
+                network: port.network_id,
             },
             options,
             floating_ip: None,

@@ -19,12 +19,12 @@ use super::ledger::Endpoint;
 use super::pool::filling;
 use super::ports::{Wanted, short};
 use super::protocol::DeleteNetwork;
-use super::wiring::Found;
 use super::{Error, Front, Plugin, Source, mark};
 use crate::error::chain;
 use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
 use stackyard_openstack::{FixedIp, FloatingIp, Network, Port, SubnetPool};
 use stackyard_platform::docker::Docker;
+use stackyard_wire::binding::Found;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -158,8 +158,10 @@ impl Plugin {
     pub(crate) async fn attachments(&self) -> Result<View, Error> {
         let links = self.wiring.links().await?;
         let is_used = |endpoint: &Endpoint| {
-            let (host, container) = self.devices(&endpoint.link);
-            links.contains(&host) && !links.contains(&container)
+            let (host, container) = self.devices(endpoint);
+            // A port that has taken another's place may have given the link its name.
+            let (renamed, _) = self.naming().devices(&endpoint.vif, &endpoint.port);
+            (links.contains(&host) || links.contains(&renamed)) && !links.contains(&container)
         };
         let used = self.ledger.endpoints.all().into_iter().filter(|(_, e)| is_used(e));
         let networks = self.ledger.networks.all().into_keys().collect();
@@ -311,7 +313,7 @@ impl Plugin {
         let spares = self.ledger.spares.all();
         let links = endpoints.values().map(|e| e.link.as_str()).chain(cloud.ports.iter().map(|p| p.id.as_str()));
         let links = links.chain(spares.keys().map(String::as_str));
-        let known: HashSet<String> = links.map(|link| self.device_here(link)).collect();
+        let known: HashSet<String> = links.flat_map(|link| self.naming().all(link)).collect();
         for link in found.iter().filter(|f| !known.contains(&f.device)) {
             if suspects.lasts(format!("link {}", link.device), grace) {
                 let removed = self.wiring.remove(link).await;
@@ -333,7 +335,7 @@ impl Plugin {
         for (key, endpoint) in endpoints.iter().filter(|(key, _)| view.endpoints.contains_key(*key)) {
             let Some(network) = self.ledger.networks.get(&endpoint.network) else { continue };
             let has_port = cloud.ports.iter().any(|p| p.id == endpoint.port);
-            let device = self.device_here(&endpoint.link);
+            let device = self.device_here(endpoint);
             let is_plugged = match self.source {
                 Source::Cloud(_) => found.iter().any(|f| f.device == device && f.port.as_ref() == Some(&endpoint.port)),
                 // What a container has cannot be seen from here.
@@ -352,6 +354,10 @@ impl Plugin {
                 }
             }
             let wired = match self.wiring.rewire(&endpoint, network.mtu).await {
+                Ok(true) if endpoint.vif.is_known_by_name() => {
+                    endpoint.link.clone_from(&endpoint.port);
+                    self.ledger.endpoints.put(key, &endpoint)
+                }
                 Ok(true) => Ok(()),
                 Ok(false) => Err(Error::request("its link is gone: the container must be started again")),
                 Err(e) => Err(e),

@@ -2,7 +2,7 @@
 
 use super::ledger::Endpoint;
 use super::reconcile::{Suspects, View};
-use super::wiring::{Found, Wiring};
+use super::wiring::Wiring;
 use super::{Error, Front, PLUGIN, Plugin, Source, plugin};
 use crate::state::StateDir;
 use futures_util::FutureExt;
@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use stackyard_fake::{Fake, Fault};
 use stackyard_openstack::{Cloud, CloudConfig, CloudEntry, Options, RetryPolicy};
-use stackyard_wire::binding::{self, Naming};
+use stackyard_wire::binding::{self, Found, Naming};
 use stackyard_wire::{Ovsdb, Remote, Switch};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -25,7 +25,7 @@ impl Paper {
     fn set(&self, endpoint: &Endpoint) -> Result<(), Error> {
         binding::driver(&endpoint.vif, Some(&Switch::new(Ovsdb::new(Remote::default()))))
             .map_err(Error::wire("plug"))?;
-        self.0.lock().unwrap().insert(devices(&endpoint.link).0, endpoint.port.clone());
+        self.0.lock().unwrap().insert(device(endpoint), endpoint.port.clone());
         Ok(())
     }
 }
@@ -36,15 +36,20 @@ impl Wiring for Paper {
         async { done }.boxed()
     }
     fn rewire(&self, endpoint: &Endpoint, _: u32) -> BoxFuture<'_, Result<bool, Error>> {
-        let done = self.set(endpoint).map(|()| true);
+        let mut endpoint = endpoint.clone();
+        if endpoint.vif.is_known_by_name() {
+            self.0.lock().unwrap().remove(&device(&endpoint));
+            endpoint.link.clone_from(&endpoint.port);
+        }
+        let done = self.set(&endpoint).map(|()| true);
         async { done }.boxed()
     }
     fn ready(&self, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>> {
-        assert_eq!(self.0.lock().unwrap().get(&devices(&endpoint.link).0), Some(&endpoint.port));
+        assert_eq!(self.0.lock().unwrap().get(&device(endpoint)), Some(&endpoint.port));
         async { Ok(()) }.boxed()
     }
     fn unplug(&self, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>> {
-        self.0.lock().unwrap().remove(&devices(&endpoint.link).0);
+        self.0.lock().unwrap().remove(&device(endpoint));
         async { Ok(()) }.boxed()
     }
     fn plugged(&self) -> BoxFuture<'_, Result<Vec<Found>, Error>> {
@@ -73,8 +78,8 @@ pub(super) struct Ground {
     pub(super) plugin: Plugin,
 }
 
-fn devices(link: &str) -> (String, String) {
-    Naming::Stackyard.devices(link)
+fn device(endpoint: &Endpoint) -> String {
+    Naming::Stackyard.devices(&endpoint.vif, &endpoint.link).0
 }
 
 const MAC: &str = "02:42:0a:00:00:07";
@@ -426,9 +431,24 @@ async fn a_container_whose_port_is_gone_gets_one_with_its_addresses() {
     assert_ne!(after.port, before.port);
     assert_eq!((&after.mac, &after.ips, &after.link), (&before.mac, &before.ips, &before.link));
     assert_eq!(answer["Interface"]["Address"], "10.5.0.77/24");
-    assert_eq!(ground.paper.0.lock().unwrap().get(&devices(&before.port).0), Some(&after.port));
+    assert_eq!(ground.paper.0.lock().unwrap().get(&device(&before)), Some(&after.port));
     ground.call("NetworkDriver.DeleteEndpoint", json!({"EndpointID": "e1"})).await;
     assert_eq!(ground.ports(), 1);
+}
+
+#[tokio::test]
+async fn a_port_that_its_agent_knows_by_name_gives_the_link_its_own() {
+    let ground = Ground::on_host("linuxbridge-1").await;
+    ground.network().await;
+    ground.attach("e1", json!({})).await;
+    let before = ground.plugin.ledger.endpoints.get("e1").unwrap();
+    assert!(device(&before).starts_with("tap") && !before.vif.network.is_empty());
+    ground.plugin.cloud().unwrap().delete::<stackyard_openstack::Port>(&before.port).await.unwrap();
+    ground.pass(&view(&[("e1", "n1", &before.mac)]), &mut Suspects::default()).await;
+    let after = ground.plugin.ledger.endpoints.get("e1").unwrap();
+    assert_eq!(after.link, after.port);
+    let plugged = ground.paper.0.lock().unwrap().clone();
+    assert_eq!(plugged, [(device(&after), after.port)].into());
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use super::Error;
 use super::ledger::Endpoint;
 use futures_util::future::BoxFuture;
-use stackyard_wire::binding::{self, Naming, Plug};
+use stackyard_wire::binding::{self, Found, Naming, Plug};
 use stackyard_wire::{Switch, link};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -34,15 +34,6 @@ pub(crate) trait Wiring: Send + Sync {
     fn remove(&self, found: &Found) -> BoxFuture<'_, Result<(), Error>>;
 }
 
-/// A link of this plugin's that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found {
-    /// The host's end.
-    pub(crate) device: String,
-    /// The port's id, if the switch has the link.
-    pub(crate) port: Option<String>,
-}
-
 /// This host.
 pub(crate) struct Local {
     /// Neutron's switch, where there is one.
@@ -66,7 +57,7 @@ impl Local {
         work: impl FnOnce(&dyn binding::Driver, &Plug<'_>) -> Result<T, stackyard_wire::Error> + Send + 'static,
     ) -> BoxFuture<'_, Result<T, Error>> {
         let (switch, owner, endpoint) = (self.switch.clone(), self.owner.clone(), endpoint.clone());
-        let (host, container) = self.naming.devices(&endpoint.link);
+        let (host, container) = self.naming.devices(&endpoint.vif, &endpoint.link);
         let ids: &[_] = if self.naming == Naming::Kuryr { &KURYRS } else { &[] };
         let doing = format!("{doing} port {} (MAC address {})", endpoint.port, endpoint.mac);
         blocking(doing, move || {
@@ -92,7 +83,7 @@ impl Wiring for Local {
 
     fn unplug(&self, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>> {
         let (switch, endpoint) = (self.switch.clone(), endpoint.clone());
-        let (host, container) = self.naming.devices(&endpoint.link);
+        let (host, container) = self.naming.devices(&endpoint.vif, &endpoint.link);
         blocking(format!("unplug port {}", endpoint.port), move || {
             match binding::driver(&endpoint.vif, switch.as_ref()) {
                 Ok(driver) => driver.unplug(&host, &container),
@@ -104,30 +95,7 @@ impl Wiring for Local {
 
     fn plugged(&self) -> BoxFuture<'_, Result<Vec<Found>, Error>> {
         let (switch, owner, naming) = (self.switch.clone(), self.owner.clone(), self.naming);
-        blocking("look up what is plugged".to_owned(), move || {
-            let Some(switch) = switch else {
-                // Those that no container has yet, or any more.
-                let is_own = |l: &link::Link| l.on.is_some() && l.alias.as_ref() == Some(&owner);
-                let own = link::list()?.into_iter().filter(is_own);
-                return Ok(own.map(|l| Found { device: l.name, port: None }).collect());
-            };
-            let on_switch = switch.owned(&owner)?;
-            let mut found: Vec<Found> =
-                on_switch.into_iter().map(|p| Found { device: p.device, port: Some(p.port) }).collect();
-            // Those that a killed plugin made and did not get onto the switch.
-            let links = link::list()?;
-            for link in links.iter().filter(|l| l.veth) {
-                // By the container's end, if the host's could be somebody else's.
-                let own = || naming.is_host_end(&link.name).then(|| link.name.clone());
-                let host_end = naming.host_of(&link.name).or_else(own);
-                let Some(device) = host_end.filter(|d| found.iter().all(|f| f.device != *d)) else { continue };
-                let noted = links.iter().find(|l| l.name == device).and_then(|l| l.alias.as_ref());
-                if noted.is_none_or(|alias| *alias == owner) && !switch.has(&device)? {
-                    found.push(Found { device, port: None });
-                }
-            }
-            Ok(found)
-        })
+        blocking("look up what is plugged".to_owned(), move || binding::find(switch.as_ref(), &owner, naming))
     }
 
     fn links(&self) -> BoxFuture<'_, Result<HashSet<String>, Error>> {
@@ -141,12 +109,7 @@ impl Wiring for Local {
 
     fn remove(&self, found: &Found) -> BoxFuture<'_, Result<(), Error>> {
         let (switch, device) = (self.switch.clone(), found.device.clone());
-        blocking(format!("remove link {device}"), move || {
-            if let Some(switch) = switch {
-                switch.remove(&device)?;
-            }
-            link::delete(&device).map(drop)
-        })
+        blocking(format!("remove link {device}"), move || binding::remove(switch.as_ref(), &device))
     }
 }
 

@@ -1,8 +1,13 @@
 //! Binding drivers: how a Neutron port is plugged, by what Neutron says of it; or, for hosts that are servers
 //! themselves and have no switch of Neutron's, by what their Stackyard server says.
 
+mod bridged;
+mod found;
+mod hybrid;
 mod on_link;
 mod ovs;
+
+pub use found::{Found, find, remove};
 
 use crate::link::OnLink;
 use crate::{Error, Switch};
@@ -19,6 +24,28 @@ pub struct Vif {
     pub details: Map<String, Value>,
     /// The host that it was to be bound to.
     pub host: String,
+    /// Id of its network in Neutron.
+    #[serde(default)]
+    pub network: String,
+}
+
+/// Neutron's word for a port in a network's bridge of the kernel: its agent is that of linuxbridge.
+const BRIDGE: &str = "bridge";
+
+impl Vif {
+    /// Whether Neutron's agent knows the host's end by its name. It is then `tap` with the beginning of the port's id.
+    pub fn is_known_by_name(&self) -> bool {
+        self.vif_type == BRIDGE || self.is_hybrid()
+    }
+
+    fn is_hybrid(&self) -> bool {
+        self.vif_type == "ovs" && self.details.get("ovs_hybrid_plug") == Some(&Value::Bool(true))
+    }
+
+    /// The bridge that it is to be plugged into, if Neutron names one.
+    fn bridge(&self) -> Option<&str> {
+        self.details.get("bridge_name").and_then(Value::as_str).filter(|b| !b.is_empty())
+    }
 }
 
 /// The kind of port that is a macvlan on a link of the host. It is no word of Neutron's: to Neutron such a port is
@@ -59,7 +86,8 @@ pub trait Driver: Send + Sync {
     /// Those of the switch and the kernel; what was made before stays for [`Driver::unplug`].
     fn plug(&self, plug: &Plug<'_>) -> Result<(), Error>;
 
-    /// Puts the host's end on the switch again, for a container that has its end; whether there is one.
+    /// Puts the host's end on the switch again, for a container that has its end; whether there is one. Where Neutron's
+    /// agent knows it by its name, it is named after the port from then on.
     ///
     /// # Errors
     /// Those of the switch and the kernel.
@@ -88,17 +116,22 @@ pub fn driver(vif: &Vif, switch: Option<&Switch>) -> Result<Box<dyn Driver>, Err
     let unsupported =
         |detail: &str, hint| Error::Unsupported { vif_type: vif.vif_type.clone(), detail: detail.to_owned(), hint };
     match vif.vif_type.as_str() {
-        "ovs" if vif.details.get("ovs_hybrid_plug") == Some(&Value::Bool(true)) => Err(unsupported(
-            " with ovs_hybrid_plug",
-            "have Neutron's agent use the firewall driver `openvswitch` instead of `iptables_hybrid`",
-        )),
         "ovs" => {
-            let Some(switch) = switch else {
+            let Some(switch) = switch.cloned() else {
                 return Err(unsupported("", "this host has no switch of Neutron's"));
             };
-            let bridge = vif.details.get("bridge_name").and_then(Value::as_str).unwrap_or("br-int");
-            Ok(Box::new(ovs::Ovs::new(switch.clone(), bridge)))
+            let bridge = vif.bridge().unwrap_or("br-int");
+            Ok(if vif.is_hybrid() {
+                Box::new(hybrid::Hybrid::new(switch, bridge))
+            } else {
+                Box::new(ovs::Ovs::new(switch, bridge))
+            })
         }
+        BRIDGE => match (vif.bridge(), vif.network.as_str()) {
+            (Some(bridge), _) => Ok(Box::new(bridged::Bridged::new(bridge.to_owned()))),
+            (None, "") => Err(unsupported(" without bridge_name", "the network's id would say which bridge it is")),
+            (None, network) => Ok(Box::new(bridged::Bridged::new(named("brq", network)))),
+        },
         MACVLAN | IPVLAN => {
             let kind = if vif.vif_type == MACVLAN { OnLink::Macvlan } else { OnLink::Ipvlan };
             match vif.details.get(PARENT_MAC).and_then(Value::as_str) {
@@ -114,7 +147,7 @@ pub fn driver(vif: &Vif, switch: Option<&Switch>) -> Result<Box<dyn Driver>, Err
             "no live agent or chassis of that name serves the network: compare with `openstack network agent list`, \
              and see Neutron's server log",
         )),
-        _ => Err(unsupported("", "Open vSwitch is, with OVN or with Neutron's own agent")),
+        _ => Err(unsupported("", "Open vSwitch is, with OVN or with Neutron's own agent, and linuxbridge")),
     }
 }
 
@@ -132,27 +165,56 @@ impl Naming {
     fn prefixes(self) -> (&'static str, &'static str) {
         match self {
             Self::Stackyard => ("sy", "sc"),
-            Self::Kuryr => ("tap", "t_c"),
+            Self::Kuryr => (TAP, "t_c"),
         }
     }
 
-    /// Names of the host's end and of the container's, of the links that are named after `id`.
-    pub fn devices(self, id: &str) -> (String, String) {
-        let short: String = id.chars().take(11).collect();
+    /// Names of the host's end and of the container's, of a port's links that are named after `id`.
+    pub fn devices(self, vif: &Vif, id: &str) -> (String, String) {
         let (host, container) = self.prefixes();
-        (format!("{host}{short}"), format!("{container}{short}"))
+        (named(if vif.is_known_by_name() { TAP } else { host }, id), named(container, id))
     }
 
-    /// The name of the host's end whose other end has this name, if it is one.
-    pub fn host_of(self, container: &str) -> Option<String> {
-        let (host, prefix) = self.prefixes();
-        container.strip_prefix(prefix).filter(|id| id.len() == 11).map(|id| format!("{host}{id}"))
+    /// All names that links named after `id` can have: hosts' ends and the container's.
+    pub fn all(self, id: &str) -> [String; 3] {
+        let [usual, known] = self.host_ends(id);
+        [usual, known, named(self.prefixes().1, id)]
+    }
+
+    /// Names that a host's end named after `id` can have, the usual one first.
+    fn host_ends(self, id: &str) -> [String; 2] {
+        [named(self.prefixes().0, id), named(TAP, id)]
+    }
+
+    /// What a container's end is named after, if it is one.
+    fn id_of_container_end(self, device: &str) -> Option<&str> {
+        device.strip_prefix(self.prefixes().1).filter(|id| id.len() == LENGTH)
     }
 
     /// Whether that is the name of a host's end. Others name links `tap` as well.
-    pub fn is_host_end(self, device: &str) -> bool {
-        self == Self::Stackyard && device.strip_prefix("sy").is_some_and(|id| id.len() == 11)
+    fn is_host_end(self, device: &str) -> bool {
+        self == Self::Stackyard && device.strip_prefix("sy").is_some_and(|id| id.len() == LENGTH)
     }
+}
+
+/// How links begin that Neutron's agents know by their names.
+const TAP: &str = "tap";
+
+/// How much of an id there is in a link's name, in characters.
+const LENGTH: usize = 11;
+
+fn named(prefix: &str, id: &str) -> String {
+    prefix.chars().chain(id.chars().take(LENGTH)).collect()
+}
+
+/// The name by which Neutron's agents know a port's link.
+fn tap(port: &str) -> String {
+    named(TAP, port)
+}
+
+/// What is noted down about a link that no switch knows.
+fn noted(owner: &str, port: &str) -> String {
+    format!("{owner} {port}")
 }
 
 #[cfg(test)]
@@ -163,7 +225,7 @@ mod tests {
 
     fn told(vif_type: &str, details: Value) -> Result<Box<dyn Driver>, Error> {
         let details = details.as_object().cloned().unwrap_or_default();
-        let vif = Vif { vif_type: vif_type.into(), details, host: "node-1".into() };
+        let vif = Vif { vif_type: vif_type.into(), details, host: "node-1".into(), network: String::new() };
         driver(&vif, Some(&Switch::new(Ovsdb::new(Remote::default()))))
     }
 
@@ -179,8 +241,10 @@ mod tests {
     #[test]
     fn only_what_can_be_plugged_has_a_driver() {
         assert!(told("ovs", json!({"bridge_name": "br-int"})).is_ok());
-        let hybrid = told("ovs", json!({"ovs_hybrid_plug": true})).err().unwrap();
-        assert!(hybrid.to_string().contains("firewall driver"), "{hybrid}");
+        assert!(told("ovs", json!({"ovs_hybrid_plug": true})).is_ok());
+        assert!(told("bridge", json!({"bridge_name": "brq1"})).is_ok());
+        let nameless = told("bridge", json!({})).err().unwrap();
+        assert!(nameless.to_string().contains("bridge_name"), "{nameless}");
         assert!(matches!(told("hw_veb", json!({})), Err(Error::Unsupported { .. })));
     }
 
@@ -189,7 +253,7 @@ mod tests {
         let vif = |kind: &str, details: Value| Vif {
             vif_type: kind.into(),
             details: details.as_object().cloned().unwrap_or_default(),
-            host: String::new(),
+            ..Vif::default()
         };
         for kind in [MACVLAN, IPVLAN] {
             assert!(driver(&vif(kind, json!({PARENT_MAC: "fa:16:3e:00:00:01"})), None).is_ok());
@@ -202,13 +266,16 @@ mod tests {
     #[test]
     fn names_fit_the_kernel() {
         let id = "0a1b2c3d-4e5f-6071-8293-a4b5c6d7e8f9";
-        let (host, container) = Naming::Stackyard.devices(id);
+        let plain = Vif { vif_type: "ovs".into(), ..Vif::default() };
+        let (host, container) = Naming::Stackyard.devices(&plain, id);
         assert_eq!((host.as_str(), container.as_str()), ("sy0a1b2c3d-4e", "sc0a1b2c3d-4e"));
-        assert_eq!(Naming::Stackyard.host_of(&container).as_deref(), Some("sy0a1b2c3d-4e"));
+        assert_eq!(Naming::Stackyard.id_of_container_end(&container), Some("0a1b2c3d-4e"));
         assert!(Naming::Stackyard.is_host_end(&host) && !Naming::Stackyard.is_host_end("sync0"));
-        let (host, container) = Naming::Kuryr.devices(id);
+        let bridged = Vif { vif_type: BRIDGE.into(), ..Vif::default() };
+        assert_eq!(Naming::Stackyard.devices(&bridged, id), ("tap0a1b2c3d-4e".to_owned(), container));
+        let (host, container) = Naming::Kuryr.devices(&plain, id);
         assert_eq!((host.as_str(), container.as_str()), ("tap0a1b2c3d-4e", "t_c0a1b2c3d-4e"));
-        assert_eq!(Naming::Kuryr.host_of(&container).as_deref(), Some("tap0a1b2c3d-4e"));
+        assert_eq!(Naming::Kuryr.id_of_container_end(&container), Some("0a1b2c3d-4e"));
         assert!(!Naming::Kuryr.is_host_end(&host), "it may be a server's");
     }
 }

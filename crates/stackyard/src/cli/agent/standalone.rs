@@ -33,6 +33,10 @@ pub struct Args {
     #[arg(long, value_name = "ADDRESS", default_value_t)]
     ovsdb: Remote,
 
+    /// This machine has no Open vSwitch: Neutron's agent here is that of linuxbridge
+    #[arg(long, conflicts_with = "ovsdb", requires = "host")]
+    linuxbridge: bool,
+
     /// How many ports each network keeps ready, so that a container need not wait for Neutron: MOST, or LEAST-MOST to
     /// keep only LEAST once none is used (a network's option `pool` says otherwise)
     #[arg(long, value_name = "PORTS", default_value = "0", conflicts_with = "compat")]
@@ -83,7 +87,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
         pool: args.pool,
         plugins: args.plugins,
         state: args.state,
-        ovsdb: args.ovsdb,
+        ovsdb: (!args.linuxbridge).then_some(args.ovsdb),
         host: args.host,
         cloud,
         reconcile: Duration::from_secs(args.reconcile),
