@@ -168,15 +168,15 @@ class Bench:
             mark = len(lines(neutron_log)), len(lines(driver_log))
             side.run(f"bench-{n}")
             called = lines(driver_log)[mark[1]:]
-            end = max(c["until"] for c in called)
+            end = max(c["got"] for c in called)
             # What a pool asks for meanwhile is answered later.
             asked = [a for a in neutrons(mark[0]) if a["until"] <= end]
             waited = 0
             for c in called:
-                spans = sorted((max(a["at"], c["at"]), min(a["until"], c["until"])) for a in asked)
+                spans = sorted((max(a["at"], c["sent"]), min(a["until"], c["got"])) for a in asked)
                 spans = [s for s in spans if s[0] < s[1]]
                 waited += sum(s[1] - s[0] for s in spans)
-            join = sum(c["until"] - c["at"] for c in called if c["path"].endswith(".Join"))
+            join = sum(c["got"] - c["sent"] for c in called if c["path"].endswith(".Join"))
             time.sleep(1.5)
             mark = len(lines(neutron_log))
             side.remove(f"bench-{n}")
@@ -185,7 +185,7 @@ class Bench:
                 attach.append(len(asked))
                 detach.append(len(neutrons(mark)))
                 calls.append(join * 1000)
-                own.append((sum(c["until"] - c["at"] for c in called) - waited) * 1000)
+                own.append((sum(c["got"] - c["sent"] for c in called) - waited) * 1000)
         return {k: statistics.median(v) for k, v in (("attach", attach), ("detach", detach), ("own", own), ("join", calls))}
 
     def burst(self, side, count):

@@ -126,6 +126,7 @@ impl World {
                     item["gateway_ip"] = first.into();
                 }
             }
+            "networks" if item.get("port_security_enabled").is_none() => item["port_security_enabled"] = true.into(),
             "subnetpools" => {
                 let v6 = item["prefixes"][0].as_str().is_some_and(|p| p.contains(':'));
                 item["ip_version"] = if v6 { 6 } else { 4 }.into();

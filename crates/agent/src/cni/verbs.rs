@@ -168,7 +168,8 @@ async fn look_up(plugin: &Plugin, id: &str) -> Result<Network, Error> {
         return Err(Error::request(format!("network {:?} has no subnet to take addresses from", found.name)));
     }
     let mtu = mtu_of(&found);
-    Ok(Network { neutron: found.id, mtu, subnets, made: false, defaults: Default::default(), pool: None })
+    let (defaults, port_security) = (Default::default(), found.port_security_enabled);
+    Ok(Network { neutron: found.id, mtu, subnets, made: false, defaults, pool: None, port_security })
 }
 
 /// Notes down how many ports a network is to keep ready, and what for, if the configuration says so.

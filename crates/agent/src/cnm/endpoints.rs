@@ -175,10 +175,11 @@ impl Plugin {
     /// Unplugs an endpoint and gives back what it had; goes on after a failure, so that as little as possible
     /// is left to the reconciler.
     pub(crate) async fn detach(&self, id: &str, endpoint: &Endpoint) -> Result<(), Error> {
+        // The port before its link: Neutron otherwise takes note of a port that is down, and is slower to remove it.
         let done = [
-            self.wiring.unplug(endpoint).await,
             self.remove_floating_ip(endpoint).await,
             self.return_port(id, endpoint).await,
+            self.wiring.unplug(endpoint).await,
         ];
         let failed: Vec<String> = done.into_iter().filter_map(Result::err).map(|e| chain(&e)).collect();
         if failed.is_empty() {

@@ -35,6 +35,9 @@ pub(crate) struct Network {
     /// How many ports it keeps ready; absent: what the plugin says.
     #[serde(default)]
     pub(crate) pool: Option<PoolSize>,
+    /// Whether Neutron gives its ports the project's default security group.
+    #[serde(default)]
+    pub(crate) port_security: Option<bool>,
 }
 
 /// A subnet of such a network.

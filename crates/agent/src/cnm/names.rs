@@ -1,9 +1,12 @@
 //! Ids of what options name, asked for once.
 
 use super::{Error, Plugin};
-use stackyard_openstack::{Kind, Resource};
+use stackyard_openstack::{Kind, Resource, SecurityGroup};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+
+/// What the group is called that ports get unless they say otherwise.
+const DEFAULT_GROUP: &str = "default";
 
 /// Ids by noun and name.
 #[derive(Default)]
@@ -13,6 +16,11 @@ impl Names {
     /// Forgets all: something that was named is not there any more.
     pub(crate) fn forget(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The id of the project's group `default`, once [`Plugin::learn_default_group`] has asked for it.
+    pub(crate) fn default_group(&self) -> Option<String> {
+        self.known(SecurityGroup::KIND.noun, DEFAULT_GROUP)
     }
 
     fn known(&self, noun: &'static str, name: &str) -> Option<String> {
@@ -34,6 +42,12 @@ pub(crate) enum Whose {
 }
 
 impl Plugin {
+    /// Asks for the project's default group: told its id, Neutron makes a port faster than when it looks for the
+    /// group itself. Without it ports get the same group.
+    pub(crate) async fn learn_default_group(&self) {
+        let _ = self.id_of::<SecurityGroup>(DEFAULT_GROUP, Whose::Ours).await;
+    }
+
     /// The id of what `wanted` (a name or an id) means; ids are believed.
     pub(crate) async fn id_of<T: Resource>(&self, wanted: &str, whose: Whose) -> Result<String, Error> {
         let Kind { noun, .. } = T::KIND;

@@ -123,6 +123,7 @@ impl Plugin {
             made: false,
             defaults: options.defaults.clone(),
             pool: options.pool,
+            port_security: found.port_security_enabled,
         })
     }
 
@@ -189,6 +190,7 @@ impl Plugin {
             made: true,
             defaults: options.defaults.clone(),
             pool: options.pool,
+            port_security: found.port_security_enabled,
         })
     }
 

@@ -245,6 +245,7 @@ pub(crate) async fn keep(plugin: &Plugin) {
     }
     let mut before = String::new();
     loop {
+        plugin.learn_default_group().await;
         let problem = plugin.tend().await.err().map(|e| chain(&e)).unwrap_or_default();
         if problem != before && !problem.is_empty() {
             plugin.say(format!("pools of ports are not filled: {problem}"));

@@ -60,12 +60,12 @@ impl Plugin {
         let mut tried_again = false;
         loop {
             let named = self.named(wanted.options).await?;
-            let uses_names = named.security_groups.is_some() || named.qos_policy.is_some();
             let new = NewPort { tags: self.tags_at_creation(wanted.key).await?, ..self.body(wanted, named) };
+            let uses_names = new.security_groups.is_some() || new.qos_policy_id.is_some();
             match self.cloud()?.create::<Port>(&new).await {
                 Ok(port) => return Ok(self.endpoint(wanted.network_id, port, wanted.options.clone())),
-                // A name may mean something else by now.
-                Err(e) if e.is_not_found() && uses_names && !tried_again => {
+                // A name may mean something else by now, or the network have no groups any more.
+                Err(e) if (e.is_not_found() || e.status() == Some(400)) && uses_names && !tried_again => {
                     tried_again = true;
                     self.names.forget();
                 }
@@ -105,6 +105,12 @@ impl Plugin {
         Ok(if takes { self.port_tags(key) } else { Vec::new() })
     }
 
+    /// What Neutron would give a port of the network by itself, where that is known.
+    fn default_groups(&self, network: &Network) -> Option<Vec<String>> {
+        let group = self.names.default_group().filter(|_| network.port_security == Some(true))?;
+        Some(vec![group])
+    }
+
     fn body(&self, wanted: &Wanted<'_>, named: Named) -> NewPort {
         NewPort {
             network_id: wanted.network.neutron.clone(),
@@ -115,7 +121,7 @@ impl Plugin {
             host: Some(self.host.clone()),
             device_owner: self.device_owner().to_owned(),
             device_id: wanted.key.to_owned(),
-            security_groups: named.security_groups,
+            security_groups: named.security_groups.or_else(|| self.default_groups(wanted.network)),
             qos_policy_id: named.qos_policy,
             allowed_address_pairs: pairs(wanted.options),
             dns_name: wanted.options.dns_name.clone(),

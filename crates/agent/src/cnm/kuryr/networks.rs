@@ -45,6 +45,7 @@ impl Plugin {
             made: !found.tags.contains(&words::existing_network_tag(id)),
             defaults: Default::default(),
             pool: None,
+            port_security: found.port_security_enabled,
         };
         self.ledger.networks.put(id, &network)?;
         self.say(format!("network {id} is taken over from kuryr's tags"));
