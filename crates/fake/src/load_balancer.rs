@@ -25,8 +25,23 @@ impl World {
                 None => refuse(404, "no such pool"),
             },
             ("PUT", ["pools", pool, "members"]) => {
-                let members = self.members(&request.body["members"]);
+                let mut members = self.members(&request.body["members"]);
+                if request.query.get("additive_only").is_some_and(|only| only == "true") {
+                    let others = self.get("pools", pool).and_then(|p| p["members"].as_array()).cloned();
+                    let place = |m: &Value| (m["address"].clone(), m["protocol_port"].clone());
+                    let new: Vec<_> = members.as_array().into_iter().flatten().map(place).collect();
+                    let kept = others.into_iter().flatten().filter(|m| !new.contains(&place(m)));
+                    members.as_array_mut().into_iter().for_each(|all| all.extend(kept.clone()));
+                }
                 self.change("pools", pool, &json!({"members": members})).unwrap_or((202, Value::Null))
+            }
+            ("DELETE", ["pools", pool, "members", member]) => {
+                let before = self.get("pools", pool).and_then(|p| p["members"].as_array()).cloned().unwrap_or_default();
+                let left: Vec<Value> = before.iter().filter(|m| m["id"] != *member).cloned().collect();
+                match left.len() == before.len() {
+                    true => refuse(404, "no such member"),
+                    false => self.change("pools", pool, &json!({"members": left})).unwrap_or((204, Value::Null)),
+                }
             }
             (method, [collection, rest @ ..]) => match PARTS.into_iter().find(|(c, _)| c == collection) {
                 Some((collection, one)) => self.part(method, collection, one, rest.first().copied(), request),
@@ -46,6 +61,10 @@ impl World {
     ) -> Answer {
         match (method, id) {
             ("GET", None) => self.list(collection, request),
+            ("GET", Some(id)) => match self.get(collection, id) {
+                Some(part) => (200, json!({one: part})),
+                None => refuse(404, "not found"),
+            },
             ("POST", None) => self.create_part(collection, one, request.body[one].clone()),
             ("PUT", Some(id)) => match self.change(collection, id, &request.body[one]) {
                 Some(refusal) => refusal,

@@ -20,6 +20,9 @@ impl World {
         if path[0] == "quotas" {
             return (200, json!({"quota": {"port": {"limit": -1, "used": 0, "reserved": 0}}}));
         }
+        if path[0] == "fwaas" {
+            return self.firewall(&path[1..], request);
+        }
         if path[0] == "extensions" {
             return (200, json!({"extensions": [{"alias": "standard-attr-tag"}, {"alias": "tag-creation"}]}));
         }
@@ -30,7 +33,9 @@ impl World {
         match (request.method, path.len()) {
             ("GET", 1) if collection == "security-groups" => self.groups(request),
             ("GET", 1) => self.list(collection, request),
-            ("POST", 1) if request.body[collection].is_array() => self.create_many(collection, one, &request.body),
+            ("POST", 1) if request.body[collection.replace('-', "_")].is_array() => {
+                self.create_many(collection, one, &request.body)
+            }
             ("POST", 1) => self.create_network_part(collection, one, request.body[one].clone()),
             (_, 3 | 4) if path[2] == "tags" => self.tag(collection, request),
             ("POST", 3) if path[2] == "port_forwardings" => self.forward(path[1], &request.body["port_forwarding"]),
@@ -66,10 +71,52 @@ impl World {
         }
     }
 
+    /// FWaaS v2 with a driver that takes ports of routers, and those of servers where [`World::guards_servers`] says so.
+    fn firewall(&mut self, path: &[&str], request: &Request<'_>) -> Answer {
+        const GROUPS: &str = "firewall_groups";
+        let body = &request.body["firewall_group"];
+        let refused = body["ports"].as_array().into_iter().flatten().find_map(|id| {
+            let port = self.get("ports", id.as_str().unwrap_or_default());
+            let Some(port) = port else { return Some(refuse(404, "no such port")) };
+            let owner = port["device_owner"].as_str().unwrap_or_default();
+            let takes = owner == "network:router_interface" || (self.guards_servers && owner.starts_with("compute:"));
+            let said = json!({"NeutronError": {"type": "FirewallGroupPortNotSupported", "message":
+                "Port is not supported by firewall driver 'fwaas_db'", "detail": ""}});
+            (!takes).then_some((409, said))
+        });
+        match (request.method, path) {
+            _ if path.first() != Some(&GROUPS) => refuse(404, "no such collection"),
+            ("GET", [_]) => self.list(GROUPS, request),
+            ("POST", [_]) => {
+                let mut group = body.clone();
+                let id = self.new_id();
+                (group["id"], group["project_id"], group["revision_number"]) = (id.into(), "p1".into(), 0.into());
+                if !group["ports"].is_array() {
+                    group["ports"] = json!([]);
+                }
+                self.put(GROUPS, group.clone());
+                (201, json!({"firewall_group": group}))
+            }
+            ("GET" | "PUT", [_, id]) => match (self.get_mut(GROUPS, id), refused) {
+                (None, _) => refuse(404, "no such group"),
+                (Some(group), _) if request.method == "GET" => (200, json!({"firewall_group": group})),
+                (_, Some(refused)) => refused,
+                (Some(group), None) if is_another(group, request) => refuse(412, "the revision number is another one"),
+                (Some(group), None) => {
+                    group["ports"] = body["ports"].clone();
+                    group["revision_number"] = (group["revision_number"].as_i64().unwrap_or_default() + 1).into();
+                    (200, json!({"firewall_group": group}))
+                }
+            },
+            _ => refuse(405, "not that way"),
+        }
+    }
+
     /// All or none.
     fn create_many(&mut self, collection: &'static str, one: &str, body: &Value) -> Answer {
+        let many = collection.replace('-', "_");
         let mut made: Vec<Value> = Vec::new();
-        for item in body[collection].as_array().into_iter().flatten() {
+        for item in body[&many].as_array().into_iter().flatten() {
             match self.create_network_part(collection, one, item.clone()) {
                 (201, mut answer) => made.push(answer[one].take()),
                 refused => {
@@ -78,7 +125,7 @@ impl World {
                 }
             }
         }
-        (201, json!({collection: made}))
+        (201, json!({many: made}))
     }
 
     fn tag(&mut self, collection: &'static str, request: &Request<'_>) -> Answer {
@@ -316,6 +363,12 @@ impl World {
         match collection {
             "ports" => {
                 self.take_where("port_forwardings", "internal_port_id", id);
+                for group in self.all_mut("firewall_groups") {
+                    group["ports"]
+                        .as_array_mut()
+                        .into_iter()
+                        .for_each(|ports| ports.retain(|p| p.as_str() != Some(id)));
+                }
                 for ip in self.all_mut("floatingips").filter(|f| f["port_id"] == id) {
                     ip["port_id"] = Value::Null;
                 }

@@ -33,6 +33,8 @@ pub struct World {
     pub(crate) twin: Option<Twin>,
     /// Whether ports may use no MAC address but their own, as with OVN.
     pub(crate) own_mac_alone: bool,
+    /// Whether firewall groups take ports of servers, as with ML2/OVS.
+    pub(crate) guards_servers: bool,
     /// Octavia's quota.
     pub(crate) balancing_limits: BTreeMap<String, Option<i64>>,
 }
@@ -116,6 +118,11 @@ impl World {
     /// Has ports use no MAC address but their own from now on, as with OVN.
     pub fn own_mac_alone(&mut self) {
         self.own_mac_alone = true;
+    }
+
+    /// Has firewall groups take ports of servers from now on, as with ML2/OVS.
+    pub fn guards_servers(&mut self) {
+        self.guards_servers = true;
     }
 
     /// A resource as it is now.

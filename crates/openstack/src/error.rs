@@ -183,6 +183,14 @@ impl Error {
         }
     }
 
+    /// The error's type, where the service names one.
+    pub fn kind(&self) -> Option<&str> {
+        match self {
+            Self::Api(e) => e.kind.as_deref(),
+            _ => None,
+        }
+    }
+
     /// Whether the thing is not there.
     pub fn is_not_found(&self) -> bool {
         self.status() == Some(404) || matches!(self, Self::NotFound { .. })

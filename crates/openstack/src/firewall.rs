@@ -1,4 +1,5 @@
-//! Neutron FWaaS v2: groups of policies on router ports. OVN's driver takes no other ports.
+//! Neutron FWaaS v2: groups of policies on ports. Drivers differ in which ports they take: OVN's those of routers alone
+//! (neutron-fwaas, `services/firewall/service_drivers/ovn/firewall_l3_driver.py`, `is_supported_l2_port`).
 
 use serde::Deserialize;
 
@@ -80,6 +81,9 @@ pub struct FirewallGroup {
     /// The ports it guards.
     #[serde(default)]
     pub ports: Vec<String>,
+    /// Counts its changes.
+    #[serde(default)]
+    pub revision_number: Option<i64>,
 }
 
 request! {

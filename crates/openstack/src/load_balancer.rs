@@ -351,6 +351,26 @@ impl Cloud {
         call.json(&json!({"members": members})).done().await
     }
 
+    /// Gives a pool these members, too; one of the same address and port becomes so (Octavia 2.12 and later,
+    /// `additive_only`).
+    ///
+    /// # Errors
+    /// As of [`Cloud::set_members`].
+    pub async fn add_members(&self, pool: &str, members: &[NewMember]) -> Result<()> {
+        let path = format!("/lbaas/pools/{}/members", segment(pool));
+        let call = self.call(crate::Method::PUT, Service::LoadBalancer, path).on("members of pool", pool);
+        call.query("additive_only", "true").json(&json!({"members": members})).done().await
+    }
+
+    /// Removes a member from a pool: whether it was there.
+    ///
+    /// # Errors
+    /// As of [`Cloud::set_members`].
+    pub async fn delete_member(&self, pool: &str, member: &str) -> Result<bool> {
+        let path = format!("/lbaas/pools/{}/members/{}", segment(pool), segment(member));
+        self.call(crate::Method::DELETE, Service::LoadBalancer, path).on("member", member).gone().await
+    }
+
     /// Names of the providers that the cloud has.
     ///
     /// # Errors

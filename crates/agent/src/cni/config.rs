@@ -2,7 +2,7 @@
 
 use super::failure::{Failure, code};
 use super::protocol::Request;
-use crate::cnm::options::{EndpointOptions, Published, pair};
+use crate::cnm::options::{EndpointOptions, MemberOf, Published, pair};
 use ipnet::IpNet;
 use serde_json::{Map, Value};
 use std::net::IpAddr;
@@ -23,7 +23,16 @@ const COMMON: [&str; 12] = [
     "ipMasq",
 ];
 /// Keys that one container may have for itself, in `args.stackyard`.
-const OF_ENDPOINTS: [&str; 6] = ["securityGroups", "qosPolicy", "floatingIP", "port", "dnsName", "allowedAddressPairs"];
+const OF_ENDPOINTS: [&str; 8] = [
+    "securityGroups",
+    "qosPolicy",
+    "floatingIP",
+    "port",
+    "dnsName",
+    "allowedAddressPairs",
+    "loadBalancers",
+    "firewallGroup",
+];
 /// Keys of a network.
 const OF_NETWORKS: [&str; 4] = ["network", "subnets", "socket", "pool"];
 
@@ -91,6 +100,13 @@ impl Wish {
             "allowedAddressPairs" => {
                 options.address_pairs = words(from, key)?.unwrap_or_default().iter().map(|p| pair(p)).collect();
             }
+            "loadBalancers" => {
+                let wrong = |text: &String| invalid(format!("`{key}`: {text:?} must be {}", MemberOf::FORM));
+                let each = words(from, key)?.unwrap_or_default();
+                let each = each.iter().map(|text| text.parse().map_err(|()| wrong(text)));
+                options.load_balancers = each.collect::<Result<_, _>>()?;
+            }
+            "firewallGroup" => options.firewall_group = text(from, key)?,
             _ => {}
         }
         Ok(())

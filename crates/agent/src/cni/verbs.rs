@@ -28,6 +28,7 @@ pub(crate) async fn add(plugin: &Plugin, request: &Request) -> Result<(Endpoint,
         // The plugin has looked: the container does not have it.
         plugin.detach(&key, &stale).await?;
     }
+    plugin.check_edges(&wish.options).await?;
     let made = match make(plugin, &wish, &key).await {
         // What is remembered of network and names may not hold any more.
         Err(Error::Cloud { source, .. }) if source.is_not_found() => {
@@ -46,10 +47,7 @@ pub(crate) async fn add(plugin: &Plugin, request: &Request) -> Result<(Endpoint,
     });
     let plugged = async {
         plugin.ledger.endpoints.put(&key, &endpoint)?;
-        if endpoint.options.floating_ip.is_some() {
-            plugin.give_floating_ip(&key, &mut endpoint).await?;
-            plugin.ledger.endpoints.put(&key, &endpoint)?;
-        }
+        plugin.give_edges(&key, &mut endpoint).await?;
         // One of the pool is plugged.
         if endpoint.unnamed { Ok(()) } else { plugin.wiring.plug(&endpoint, network.mtu).await }
     };
@@ -169,7 +167,8 @@ async fn look_up(plugin: &Plugin, id: &str) -> Result<Network, Error> {
     }
     let mtu = mtu_of(&found);
     let (defaults, port_security) = (Default::default(), found.port_security_enabled);
-    Ok(Network { neutron: found.id, mtu, subnets, made: false, defaults, pool: None, port_security })
+    let (id, made) = (found.id, false);
+    Ok(Network { neutron: id, mtu, subnets, made, defaults, pool: None, port_security, guarded: None })
 }
 
 /// Notes down how many ports a network is to keep ready, and what for, if the configuration says so.

@@ -1,7 +1,7 @@
 //! Endpoints: a container's link to a network.
 
 use super::ledger::{Endpoint, Network, Subnet};
-use super::options::{EndpointOptions, published};
+use super::options::{EndpointOptions, exposed, published};
 use super::ports::{Wanted, short};
 use super::protocol::{CreateEndpoint, OfEndpoint};
 use super::{Error, Plugin, Source};
@@ -32,7 +32,7 @@ impl Plugin {
         Ok(json!({"Interface": interface(&asked, &network, &endpoint)}))
     }
 
-    /// Gets an endpoint its port and floating IP, and writes them down.
+    /// Gets an endpoint its port and what else it wants.
     async fn attach(&self, asked: &CreateEndpoint, network: &Network) -> Result<Endpoint, Error> {
         let mut options = EndpointOptions::read(&asked.options)?.or(&network.defaults);
         if let Source::Server(_) = self.source {
@@ -41,20 +41,76 @@ impl Plugin {
                 return Err(Error::request("leave --mac-address away: on a host of a yard it cannot be chosen"));
             }
         }
-        if self.kuryr && options.floating_ip.is_none() {
-            // kuryr does nothing for `-p` (`network_driver_program_external_connectivity`).
-            options.publish.clear();
+        if options.floating_ip.is_some() {
+            options.publish = published(&asked.options)?;
+            options.on_host = false;
         }
-        if !options.publish.is_empty() && options.floating_ip.is_none() {
-            return Err(no_publishing());
+        // kuryr does nothing for `-p` (`network_driver_program_external_connectivity`).
+        options.on_host &= !self.kuryr;
+        if options.on_host {
+            self.check_publishing(network).await?;
         }
+        self.check_edges(&options).await?;
+        let mut endpoint = self.port_of(asked, network, options).await?;
+        if let Err(e) = self.give_edges(&asked.endpoint, &mut endpoint).await {
+            return Err(self.undo(&asked.endpoint, &endpoint, e).await);
+        }
+        Ok(endpoint)
+    }
+
+    /// Whether there is in the cloud what an endpoint wants beside its port.
+    pub(crate) async fn check_edges(&self, options: &EndpointOptions) -> Result<(), Error> {
+        if let Some(group) = &options.firewall_group {
+            self.firewall_group(group).await?;
+        }
+        self.check_pools(options).await
+    }
+
+    /// Gives an endpoint what it wants beside its port; load balancers take it in some time later.
+    pub(crate) async fn give_edges(&self, key: &str, endpoint: &mut Endpoint) -> Result<(), Error> {
+        if let Some(group) = &endpoint.options.firewall_group {
+            self.guard(group, std::slice::from_ref(&endpoint.port)).await?;
+        }
+        if endpoint.options.floating_ip.is_some() {
+            self.give_floating_ip(key, endpoint).await?;
+            self.ledger.endpoints.put(key, endpoint)?;
+        }
+        self.enlist(key, endpoint).await
+    }
+
+    /// Gets an endpoint its port, and writes it down.
+    async fn port_of(
+        &self,
+        asked: &CreateEndpoint,
+        network: &Network,
+        mut options: EndpointOptions,
+    ) -> Result<Endpoint, Error> {
+        if options.expose == Some(true) {
+            if options.port.is_some() {
+                return Err(Error::request("the options name `port` and `expose`: they exclude each other"));
+            }
+            let open = exposed(&asked.options);
+            self.open_exposed(&asked.network, network, &asked.endpoint, &open, &mut options).await?;
+        }
+        match self.port_with(asked, network, options.clone()).await {
+            Err(e) => Err(self.and_close(&options, e).await),
+            made => made,
+        }
+    }
+
+    async fn port_with(
+        &self,
+        asked: &CreateEndpoint,
+        network: &Network,
+        options: EndpointOptions,
+    ) -> Result<Endpoint, Error> {
         let mac = Some(asked.interface.mac_address.as_str()).filter(|m| !m.is_empty());
         let v4 = one_of("ip", &asked.interface.address, options.ip)?;
         let v6 = one_of("ip6", &asked.interface.address_v6, options.ip6)?;
         self.wanted.forget(mac.unwrap_or(&asked.network));
         let before = self.made_for_address(&asked.network, mac, [v4, v6]);
         let before_key = before.as_ref().map(|(key, _)| key.clone());
-        let mut endpoint = match before.map(|(_, made)| made) {
+        let endpoint = match before.map(|(_, made)| made) {
             Some(mut made) if options.port.is_none() && mac.is_none_or(|m| m == made.mac) => {
                 self.change_port(&mut made, options).await?;
                 if self.kuryr {
@@ -90,12 +146,6 @@ impl Plugin {
         if let Some(key) = before_key {
             self.ledger.endpoints.remove(&key)?;
             self.pools.changed.notify_one();
-        }
-        if endpoint.options.floating_ip.is_some() {
-            if let Err(e) = self.give_floating_ip(&asked.endpoint, &mut endpoint).await {
-                return Err(self.undo(&asked.endpoint, &endpoint, e).await);
-            }
-            self.ledger.endpoints.put(&asked.endpoint, &endpoint)?;
         }
         Ok(endpoint)
     }
@@ -144,6 +194,9 @@ impl Plugin {
         answer["StaticRoutes"] = routes
             .map(|(to, via)| json!({"Destination": to.to_string(), "RouteType": NEXT_HOP, "NextHop": via.to_string()}))
             .collect();
+        if endpoint.options.on_host {
+            self.publish_by_docker(&mut answer).await?;
+        }
         Ok(answer)
     }
 
@@ -156,8 +209,11 @@ impl Plugin {
     /// `ProgramExternalConnectivity`: what is published leads here since CreateEndpoint.
     pub(crate) fn publish(&self, asked: &OfEndpoint) -> Result<Value, Error> {
         let endpoint = self.ledger.endpoints.need(&asked.endpoint)?;
+        if self.kuryr || endpoint.options.on_host {
+            return Ok(json!({}));
+        }
         let wanted = published(&asked.options)?;
-        if self.kuryr || wanted.iter().all(|port| endpoint.options.publish.contains(port)) {
+        if wanted.iter().all(|port| endpoint.options.publish.contains(port)) {
             return Ok(json!({}));
         }
         Err(no_publishing())
@@ -177,8 +233,11 @@ impl Plugin {
     pub(crate) async fn detach(&self, id: &str, endpoint: &Endpoint) -> Result<(), Error> {
         // The port before its link: Neutron otherwise takes note of a port that is down, and is slower to remove it.
         let done = [
+            // First: nobody is to be sent where nobody is.
+            self.dismiss(id).await,
             self.remove_floating_ip(endpoint).await,
             self.return_port(id, endpoint).await,
+            self.close_exposed(&endpoint.options).await,
             self.wiring.unplug(endpoint).await,
         ];
         let failed: Vec<String> = done.into_iter().filter_map(Result::err).map(|e| chain(&e)).collect();
@@ -243,9 +302,5 @@ fn one_of(option: &str, known: &str, wanted: Option<IpAddr>) -> Result<Option<Ip
 }
 
 fn no_publishing() -> Error {
-    Error::request(
-        "ports are published (-p) by a floating IP here: name one, or the external network to get one from (driver \
-         option `floating-ip`), or leave -p away: the container has an address of its own, where all ports that its \
-         security groups allow can be reached",
-    )
+    Error::request("ports are published (-p) when a container is connected to its network, and not afterwards")
 }

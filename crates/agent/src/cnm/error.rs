@@ -45,6 +45,9 @@ pub enum Error {
         /// What it said.
         said: String,
     },
+    /// A program of the system failed.
+    #[error(transparent)]
+    Program(#[from] crate::prepare::Error),
     /// The agent's own files.
     #[error(transparent)]
     Agent(#[from] crate::Error),

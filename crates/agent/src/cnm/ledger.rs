@@ -6,6 +6,7 @@
 //! | `pools/` | which subnet an address pool of Docker's is | as the network |
 //! | `spares/` | a port that waits for an endpoint | is nobody's, and given back |
 //! | `endpoints/` | the port of an endpoint | is found in the cloud by its mark, and not given back if lost |
+//! | `members/` | an endpoint's place in a load balancer's pool | is found there by its mark |
 
 use super::Error;
 use super::options::{EndpointOptions, PoolSize};
@@ -38,6 +39,18 @@ pub(crate) struct Network {
     /// Whether Neutron gives its ports the project's default security group.
     #[serde(default)]
     pub(crate) port_security: Option<bool>,
+    /// Its router's ports that are in a firewall group.
+    #[serde(default)]
+    pub(crate) guarded: Option<Guarded>,
+}
+
+/// Ports in a firewall group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Guarded {
+    /// Name or id.
+    pub(crate) group: String,
+    /// The ports' ids.
+    pub(crate) ports: Vec<String>,
 }
 
 /// A subnet of such a network.
@@ -111,6 +124,35 @@ pub(crate) struct Attachment {
     pub(crate) ifname: String,
 }
 
+/// An endpoint's place in a load balancer's pool: what is to be, written down before it is asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Membership {
+    /// The endpoint's id, or its key with CNI.
+    pub(crate) endpoint: String,
+    /// Name of the member.
+    pub(crate) mark: String,
+    /// Id of the pool.
+    pub(crate) pool: String,
+    pub(crate) address: String,
+    pub(crate) port: u16,
+    pub(crate) weight: Option<u32>,
+    /// Id of the subnet that the address is in; absent of what was found in the cloud.
+    pub(crate) subnet: Option<String>,
+    pub(crate) stage: Stage,
+}
+
+/// What is to become of a membership.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Stage {
+    /// To be made.
+    Wanted,
+    /// Made.
+    There,
+    /// To be removed.
+    Unwanted,
+}
+
 /// A port that waits for an endpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Spare {
@@ -181,6 +223,21 @@ impl<T: Clone + Serialize + DeserializeOwned> Shelf<T> {
         Ok(())
     }
 
+    /// Changes, makes or removes a record, with nobody else in between.
+    pub(crate) fn alter(&self, key: &str, change: impl FnOnce(Option<T>) -> Option<T>) -> Result<(), Error> {
+        let mut records = self.lock();
+        let file = format!("{key}.json");
+        match change(records.get(key).cloned()) {
+            Some(record) => {
+                self.dir.write(&file, &record, self.durable)?;
+                records.insert(key.to_owned(), record);
+            }
+            None if records.remove(key).is_some() => self.dir.remove(&file)?,
+            None => {}
+        }
+        Ok(())
+    }
+
     /// Removes a record, if there is one.
     pub(crate) fn remove(&self, key: &str) -> Result<(), Error> {
         if self.lock().remove(key).is_some() {
@@ -201,6 +258,7 @@ pub(crate) struct Ledger {
     /// After a power cut no container runs: endpoints need not outlive one.
     pub(crate) endpoints: Shelf<Endpoint>,
     pub(crate) spares: Shelf<Spare>,
+    pub(crate) members: Shelf<Membership>,
 }
 
 impl Ledger {
@@ -211,6 +269,7 @@ impl Ledger {
             pools: Shelf::open(state, "pool", Durable::Yes)?,
             endpoints: Shelf::open(state, "endpoint", Durable::No)?,
             spares: Shelf::open(state, "spare", Durable::No)?,
+            members: Shelf::open(state, "member", Durable::No)?,
         })
     }
 }
@@ -231,6 +290,10 @@ mod tests {
         assert!(ledger.pools.put("../c", &pool).is_err());
         let again = Ledger::open(&state).unwrap();
         assert_eq!(again.pools.all(), [("a".to_owned(), pool)].into());
+        again.pools.alter("c", |none| none.or(Some(Pool { asked: 2, ..ledger.pools.get("a").unwrap() }))).unwrap();
+        again.pools.alter("a", |_| None).unwrap();
+        let third = Ledger::open(&state).unwrap().pools.all();
+        assert_eq!(third.into_iter().map(|(key, pool)| (key, pool.asked)).collect::<Vec<_>>(), [("c".to_owned(), 2)]);
         assert!(again.networks.need("n").unwrap_err().to_string().contains("knows no network n"));
     }
 }

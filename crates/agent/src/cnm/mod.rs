@@ -12,6 +12,7 @@
 //!   DeleteEndpoint   `endpoints`   unplugged; the port goes (DELETE)
 //!
 //!   `pool`           ports that are ready before they are asked for: then none of the above asks Neutron
+//!   `load_balancer`  members of load balancers' pools, made and removed beside the above
 //!   `reconcile`      at the start and from then on: ports <-> containers <-> switch
 //! ```
 //!
@@ -23,7 +24,8 @@
 //!
 //! What it guarantees:
 //!
-//! - One POST for an attach and one DELETE for a detach; a floating IP is a request more. Whether a port
+//! - One POST for an attach and one DELETE for a detach; what an endpoint wants beside its port (`floating_ip`,
+//!   `firewall`, `expose`) costs requests of its own, and none if it wants none. Whether a port
 //!   is ready is learnt from Open vSwitch on this host: Neutron is never polled.
 //! - What is made carries this plugin's place and the Docker network (ports also `device_owner` and `device_id`) in
 //!   the request that makes it. Killed at any point, the next pass of `reconcile` finds what belongs to
@@ -34,13 +36,18 @@
 //! Stand-alone means that this process has credentials of the cloud. Hosts of a yard have none: there the server
 //! asks Neutron, and containers are macvlans on the host's own NIC (`yard`).
 
+#[cfg(test)]
+mod edges;
 mod endpoints;
 mod error;
+mod expose;
+mod firewall;
 mod floating_ip;
 #[cfg(test)]
 mod kills;
 mod kuryr;
 pub(crate) mod ledger;
+mod load_balancer;
 mod mark;
 pub(crate) mod names;
 pub(crate) mod networks;
@@ -50,6 +57,7 @@ mod pool;
 mod pools;
 pub(crate) mod ports;
 mod protocol;
+mod publish;
 pub(crate) mod reconcile;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -149,6 +157,7 @@ pub(crate) struct Plugin {
     pub(crate) wanted: Wanted,
     pub(crate) pool: PoolSize,
     pub(crate) pools: pool::Pools,
+    pub(crate) members: load_balancer::Members,
     pub(crate) started: tokio::time::Instant,
     pub(crate) turns: Turns,
     pub(crate) onlooker: Arc<dyn Onlooker>,
@@ -177,6 +186,7 @@ impl Plugin {
             wanted: Wanted::default(),
             pool: PoolSize::default(),
             pools: pool::Pools::new(),
+            members: load_balancer::Members::default(),
             started: tokio::time::Instant::now(),
             turns: Turns::default(),
             onlooker,
@@ -278,5 +288,7 @@ pub async fn run(options: Options, onlooker: Arc<dyn Onlooker>) -> Result<(), Er
         () = reconcile::keep(&cni, options.reconcile) => Ok(()),
         () = pool::keep(&docker) => Ok(()),
         () = pool::keep(&cni) => Ok(()),
+        () = load_balancer::keep(&docker) => Ok(()),
+        () = load_balancer::keep(&cni) => Ok(()),
     }
 }

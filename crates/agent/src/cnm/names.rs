@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 /// What the group is called that ports get unless they say otherwise.
-const DEFAULT_GROUP: &str = "default";
+pub(super) const DEFAULT_GROUP: &str = "default";
 
 /// Ids by noun and name.
 #[derive(Default)]
@@ -23,11 +23,13 @@ impl Names {
         self.known(SecurityGroup::KIND.noun, DEFAULT_GROUP)
     }
 
-    fn known(&self, noun: &'static str, name: &str) -> Option<String> {
+    /// What is known under a name.
+    pub(super) fn known(&self, noun: &'static str, name: &str) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&(noun, name.to_owned())).cloned()
     }
 
-    fn learn(&self, noun: &'static str, name: &str, id: &str) {
+    /// Notes down what a name means.
+    pub(super) fn learn(&self, noun: &'static str, name: &str, id: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((noun, name.to_owned()), id.to_owned());
     }
 }

@@ -1,7 +1,7 @@
 //! Docker networks: existing Neutron networks, or made and removed with them.
 
 use super::kuryr::words;
-use super::ledger::{self, Network};
+use super::ledger::{self, Guarded, Network};
 use super::names::Whose;
 use super::options::NetworkOptions;
 use super::pools::{choose, cidr, gateway, no_subnet};
@@ -124,6 +124,7 @@ impl Plugin {
             defaults: options.defaults.clone(),
             pool: options.pool,
             port_security: found.port_security_enabled,
+            guarded: None,
         })
     }
 
@@ -134,6 +135,9 @@ impl Plugin {
                 "say which network: -o network=NAME for one that the cloud has; for a new one --subnet (with \
                  --ipam-driver null: -o subnet=CIDR or -o subnet-pool=NAME)",
             ));
+        }
+        if let Some(group) = &options.firewall_group {
+            self.firewall_group(group).await?;
         }
         match self.make_parts(id, options, wishes).await {
             Ok(network) => Ok(network),
@@ -182,6 +186,10 @@ impl Plugin {
             subnets.push(record(&subnet)?);
         }
         self.connect(&name, &mark, options, &subnets).await?;
+        let guarded = match &options.firewall_group {
+            Some(group) => Some(Guarded { group: group.clone(), ports: self.guard_router(&found.id, group).await? }),
+            None => None,
+        };
         let mtu = mtu(&found, options)?;
         Ok(Network {
             neutron: found.id,
@@ -191,6 +199,7 @@ impl Plugin {
             defaults: options.defaults.clone(),
             pool: options.pool,
             port_security: found.port_security_enabled,
+            guarded,
         })
     }
 

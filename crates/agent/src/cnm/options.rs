@@ -16,8 +16,11 @@ const MTU: &str = "com.docker.network.driver.mtu";
 /// Ports that a user wants published (`-p`).
 const PORT_MAP: &str = "com.docker.network.portmap";
 
+/// Ports that an image or a user says a container listens on (`EXPOSE`, `--expose`, `-p`).
+const EXPOSED: &str = "com.docker.network.endpoint.exposedports";
+
 /// Keys of networks; endpoints' keys below that are defaults for a network's endpoints.
-const NETWORK_KEYS: [&str; 14] = [
+const NETWORK_KEYS: [&str; 15] = [
     "network",
     "subnet",
     "subnet6",
@@ -32,11 +35,15 @@ const NETWORK_KEYS: [&str; 14] = [
     "dns-servers",
     "shared",
     "pool",
+    FIREWALL,
 ];
 /// Keys of endpoints that a network may have defaults for.
-const DEFAULT_KEYS: [&str; 4] = ["security-groups", "qos-policy", "floating-ip", "allowed-address-pairs"];
+const DEFAULT_KEYS: [&str; 6] =
+    ["security-groups", "qos-policy", "floating-ip", "allowed-address-pairs", "load-balancer", "expose"];
 /// Keys of endpoints alone.
-const ENDPOINT_KEYS: [&str; 4] = ["ip", "ip6", "port", "dns-name"];
+const ENDPOINT_KEYS: [&str; 5] = ["ip", "ip6", "port", "dns-name", FIREWALL];
+/// Of a network for its router's ports, of an endpoint for its own port.
+const FIREWALL: &str = "firewall-group";
 
 /// What a Docker network is to be.
 #[derive(Debug, Default, PartialEq)]
@@ -65,6 +72,8 @@ pub(crate) struct NetworkOptions {
     pub(crate) shared: Option<bool>,
     /// How many ports to keep ready.
     pub(crate) pool: Option<PoolSize>,
+    /// Firewall group for the ports of a new network's router: name or id.
+    pub(crate) firewall_group: Option<String>,
     /// What endpoints have unless they say otherwise.
     pub(crate) defaults: EndpointOptions,
 }
@@ -86,8 +95,57 @@ pub(crate) struct EndpointOptions {
     /// An existing port: id or name.
     pub(crate) port: Option<String>,
     pub(crate) dns_name: Option<String>,
-    /// Ports that a user wants published (`-p`).
+    /// Ports of its floating IP that are to lead to it.
     pub(crate) publish: Vec<Published>,
+    /// Whether ports of this host are to lead to it (`-p` without a floating IP).
+    pub(crate) on_host: bool,
+    /// Pools of load balancers that it is to be a member of.
+    pub(crate) load_balancers: Vec<MemberOf>,
+    /// Firewall group that its port is to be in: name or id.
+    pub(crate) firewall_group: Option<String>,
+    /// Whether a security group of its own is to let in what it exposes.
+    pub(crate) expose: Option<bool>,
+    /// Id of that group, once it is made.
+    pub(crate) own_group: Option<String>,
+}
+
+/// A place in a load balancer's pool: `POOL:PORT`, or `POOL:PORT=WEIGHT`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct MemberOf {
+    /// Name or id.
+    pub(crate) pool: String,
+    /// The container's port.
+    pub(crate) port: u16,
+    /// How much it takes beside others, to 256; Octavia's default is 1.
+    pub(crate) weight: Option<u32>,
+}
+
+impl FromStr for MemberOf {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (pool, port) = text.rsplit_once(':').filter(|(pool, _)| !pool.is_empty()).ok_or(())?;
+        let (port, weight) = match port.split_once('=') {
+            Some((port, weight)) => (port, Some(weight.parse().ok().filter(|w| *w <= 256).ok_or(())?)),
+            None => (port, None),
+        };
+        let port = port.parse().ok().filter(|p| *p > 0).ok_or(())?;
+        Ok(Self { pool: pool.to_owned(), port, weight })
+    }
+}
+
+impl MemberOf {
+    /// What its text must be, for errors.
+    pub(crate) const FORM: &'static str = "POOL:PORT or POOL:PORT=WEIGHT, as web:8080";
+}
+
+/// A range of ports of a protocol that a container listens on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Exposed {
+    /// `tcp`, `udp`, `sctp`.
+    pub(crate) protocol: &'static str,
+    pub(crate) first: u16,
+    pub(crate) last: u16,
 }
 
 /// A port of a container that a port of its floating IP is to lead to.
@@ -141,6 +199,10 @@ impl NetworkOptions {
                 Err(clash("network", "a router"))
             }
             Self { router: Some(_), external: Some(_), .. } => Err(clash("router", "external")),
+            Self { firewall_group: Some(_), router: None, external: None, .. } => Err(Error::request(
+                "option `firewall-group` of a network is for the router that a new one gets: say `external` or `router`, \
+                 too",
+            )),
             _ => Ok(options),
         }
     }
@@ -172,6 +234,7 @@ impl NetworkOptions {
             "dns-servers" => self.dns_servers = list(value),
             "pool" => self.pool = Some(parsed(key, value, "a number, or LEAST-MOST")?),
             "shared" => self.shared = Some(parsed(key, value, "true or false")?),
+            FIREWALL => self.firewall_group = word(),
             _ => self.defaults.set(key, value)?,
         }
         Ok(())
@@ -186,7 +249,8 @@ impl EndpointOptions {
             check("endpoint", key, &[&DEFAULT_KEYS[..], &ENDPOINT_KEYS].concat(), &NETWORK_KEYS)?;
             options.set(key, text(key, value)?)?;
         }
-        options.publish = published(sent)?;
+        // Unless it gets a floating IP to publish them by.
+        options.on_host = sent.get(PORT_MAP).and_then(Value::as_array).is_some_and(|ports| !ports.is_empty());
         Ok(options)
     }
 
@@ -202,6 +266,12 @@ impl EndpointOptions {
             "ip6" => self.ip6 = Some(parsed(key, value, "an IPv6 address")?),
             "port" => self.port = word(),
             "dns-name" => self.dns_name = word(),
+            "load-balancer" => {
+                let each = list(value);
+                self.load_balancers = each.iter().map(|m| parsed(key, m, MemberOf::FORM)).collect::<Result<_, _>>()?;
+            }
+            FIREWALL => self.firewall_group = word(),
+            "expose" => self.expose = Some(parsed(key, value, "true or false")?),
             _ => {}
         }
         Ok(())
@@ -211,17 +281,45 @@ impl EndpointOptions {
     pub(crate) fn or(self, defaults: &Self) -> Self {
         let defaults = defaults.clone();
         let pairs = if self.address_pairs.is_empty() { defaults.address_pairs } else { self.address_pairs };
+        let balancers = if self.load_balancers.is_empty() { defaults.load_balancers } else { self.load_balancers };
         Self {
             security_groups: self.security_groups.or(defaults.security_groups),
             qos_policy: self.qos_policy.or(defaults.qos_policy),
             floating_ip: self.floating_ip.or(defaults.floating_ip),
             address_pairs: pairs,
+            load_balancers: balancers,
+            expose: self.expose.or(defaults.expose),
             ..self
         }
     }
 }
 
-/// The ports that a user wants published.
+/// The ports that a container listens on, those next to each other together.
+pub(crate) fn exposed(sent: &Map<String, Value>) -> Vec<Exposed> {
+    let ports = sent.get(EXPOSED).and_then(Value::as_array).into_iter().flatten();
+    let one = |port: &Value| {
+        let protocol = match port["Proto"].as_u64() {
+            Some(6) => "tcp",
+            Some(17) => "udp",
+            Some(132) => "sctp",
+            _ => return None,
+        };
+        Some((protocol, u16::try_from(port["Port"].as_u64()?).ok()?))
+    };
+    let mut all: Vec<_> = ports.filter_map(one).collect();
+    all.sort_unstable();
+    all.dedup();
+    let mut ranges: Vec<Exposed> = Vec::new();
+    for (protocol, port) in all {
+        match ranges.last_mut() {
+            Some(range) if range.protocol == protocol && range.last.checked_add(1) == Some(port) => range.last = port,
+            _ => ranges.push(Exposed { protocol, first: port, last: port }),
+        }
+    }
+    ranges
+}
+
+/// The ports of a floating IP that a user wants published.
 pub(crate) fn published(sent: &Map<String, Value>) -> Result<Vec<Published>, Error> {
     let ports = sent.get(PORT_MAP).and_then(Value::as_array).into_iter().flatten();
     let number = |value: &Value| value.as_u64().and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0);
@@ -230,7 +328,7 @@ pub(crate) fn published(sent: &Map<String, Value>) -> Result<Vec<Published>, Err
         let protocol = match port["Proto"].as_u64() {
             Some(6) => "tcp",
             Some(17) => "udp",
-            _ => return Err(Error::request("only ports of TCP and UDP can be published")),
+            _ => return Err(Error::request("only ports of TCP and UDP can be published by a floating IP")),
         };
         let inside = number(&port["Port"]).ok_or_else(|| Error::request("a port to publish has no number"))?;
         let outside = number(&port["HostPort"]).ok_or_else(|| {
@@ -319,6 +417,8 @@ mod tests {
             (json!({"mtu": "big"}), "a number of bytes"),
             (json!({"network": "x", "external": "public"}), "exclude each other"),
             (json!({"router": "x", "external": "public"}), "exclude each other"),
+            (json!({"firewall-group": "x"}), "say `external` or `router`"),
+            (json!({"expose": "yes"}), "true or false"),
         ] {
             let error = network(options).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
@@ -331,6 +431,30 @@ mod tests {
         let read = EndpointOptions::read(sent.as_object().unwrap()).unwrap();
         assert_eq!(read.address_pairs[0], ("10.0.0.0/24".to_owned(), None));
         assert_eq!(read.address_pairs[1].1.as_deref(), Some("fa:16:3e:00:00:01"));
+    }
+
+    #[test]
+    fn members_are_a_pool_a_port_and_a_weight() {
+        let read = |text: &str| {
+            let sent = json!({"load-balancer": text});
+            EndpointOptions::read(sent.as_object().unwrap()).map(|o| o.load_balancers)
+        };
+        let member = |pool: &str, port, weight| MemberOf { pool: pool.to_owned(), port, weight };
+        assert_eq!(read("web:80 a:b:81=5").unwrap(), [member("web", 80, None), member("a:b", 81, Some(5))]);
+        for wrong in ["web", ":80", "web:0", "web:80=300", "web:x"] {
+            assert!(read(wrong).unwrap_err().to_string().contains("POOL:PORT"), "{wrong}");
+        }
+        let network = network(json!({"load-balancer": "web:80", "expose": "true"})).unwrap();
+        let own = EndpointOptions { expose: Some(false), ..EndpointOptions::default() }.or(&network.defaults);
+        assert_eq!((own.load_balancers, own.expose), (vec![member("web", 80, None)], Some(false)));
+    }
+
+    #[test]
+    fn exposed_ports_next_to_each_other_are_a_range() {
+        let port = |proto: u8, port: u16| json!({"Proto": proto, "Port": port});
+        let sent = json!({EXPOSED: [port(6, 81), port(17, 82), port(6, 80), port(6, 443), port(6, 80)]});
+        let ranges: Vec<_> = exposed(sent.as_object().unwrap()).iter().map(|e| (e.protocol, e.first, e.last)).collect();
+        assert_eq!(ranges, [("tcp", 80, 81), ("tcp", 443, 443), ("udp", 82, 82)]);
     }
 
     #[test]

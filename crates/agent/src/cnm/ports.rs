@@ -157,8 +157,8 @@ impl Plugin {
     pub(crate) async fn change_port(&self, endpoint: &mut Endpoint, options: EndpointOptions) -> Result<(), Error> {
         let ids = self.named(&options).await?;
         let is_same = |a: &EndpointOptions, b: &EndpointOptions| {
-            (&a.security_groups, &a.qos_policy, &a.address_pairs, &a.dns_name)
-                == (&b.security_groups, &b.qos_policy, &b.address_pairs, &b.dns_name)
+            (&a.security_groups, &a.own_group, &a.qos_policy, &a.address_pairs, &a.dns_name)
+                == (&b.security_groups, &b.own_group, &b.qos_policy, &b.address_pairs, &b.dns_name)
         };
         if !is_same(&endpoint.options, &options) {
             let doing = Error::cloud(format!("changing port {}", endpoint.port));
@@ -177,6 +177,9 @@ impl Plugin {
         if !endpoint.adopted {
             return self.cloud()?.delete::<Port>(&endpoint.port).await.map(drop).map_err(doing);
         }
+        if let Some(group) = &endpoint.options.firewall_group {
+            self.unguard(group, std::slice::from_ref(&endpoint.port)).await?;
+        }
         if self.kuryr {
             return self.free_kuryr_port(key, endpoint).await;
         }
@@ -194,6 +197,7 @@ impl Plugin {
             for group in groups {
                 ids.push(self.id_of::<SecurityGroup>(group, Whose::Ours).await?);
             }
+            ids.extend(options.own_group.clone());
             named.security_groups = Some(ids);
         }
         if let Some(policy) = &options.qos_policy {

@@ -3,7 +3,9 @@
 //! | what is found | what is done |
 //! |---|---|
 //! | a port of this plugin's that is no endpoint's | unplugged and removed |
-//! | a floating IP that was made for an endpoint that is gone | removed |
+//! | a floating IP or security group that was made for an endpoint that is gone | removed |
+//! | a member of a load balancer's pool that is no endpoint's, or that an endpoint lacks | removed, made |
+//! | a firewall group that has lost an endpoint's port, or a router's | gets it again |
 //! | a network that was made for a Docker network that is gone | removed, with its router |
 //! | a port of a pool whose Docker network is gone, or that is gone itself | given back |
 //! | a subnet pool that was made in kuryr's place and is no network's | removed |
@@ -16,13 +18,14 @@
 
 use super::kuryr::words::EXISTING_PORT;
 use super::ledger::Endpoint;
+use super::options::EndpointOptions;
 use super::pool::filling;
 use super::ports::{Wanted, short};
 use super::protocol::DeleteNetwork;
 use super::{Error, Front, Plugin, Source, mark};
 use crate::error::chain;
 use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
-use stackyard_openstack::{FixedIp, FloatingIp, Network, Port, SubnetPool};
+use stackyard_openstack::{FixedIp, FloatingIp, Member, Network, Port, SecurityGroup, SubnetPool};
 use stackyard_platform::docker::Docker;
 use stackyard_wire::binding::Found;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -94,7 +97,7 @@ impl Suspects {
     }
 
     /// Notes that `what` looks wrong; whether it has for `grace`.
-    fn lasts(&mut self, what: String, grace: Duration) -> bool {
+    pub(super) fn lasts(&mut self, what: String, grace: Duration) -> bool {
         let since = *self.since.entry(what.clone()).or_insert_with(Instant::now);
         self.now.insert(what);
         since.elapsed() >= grace
@@ -190,8 +193,25 @@ impl Plugin {
             Front::Cni => Vec::new(),
         };
         networks.retain(|n| mark::network(&place, &n.description).is_some());
+        // By CNI none are made either.
+        let mut groups: Vec<SecurityGroup> = match self.front {
+            Front::Docker => {
+                let brief = ["id", "name", "description"].map(|field| ("fields", field));
+                self.cloud()?
+                    .list(&[&[("project_id", project.as_str())], &brief[..]].concat())
+                    .await
+                    .map_err(failed())?
+            }
+            Front::Cni => Vec::new(),
+        };
+        groups.retain(|g| mark::endpoint(&place, &g.description).is_some());
         let pools = self.stray_pools().await?;
-        Ok(InCloud { ports, floating_ips, networks, pools })
+        // Load balancers may be away without the network being so.
+        let members = self.look_at_members().await.unwrap_or_else(|e| {
+            self.complain("load balancers are not looked at", &e);
+            BTreeMap::new()
+        });
+        Ok(InCloud { ports, floating_ips, networks, groups, pools, members })
     }
 
     /// One pass. What cannot be mended now is told, and tried again in the next.
@@ -200,6 +220,7 @@ impl Plugin {
         let endpoints = self.ledger.endpoints.all();
         self.remove_ports(cloud, view, &endpoints, suspects, grace).await;
         self.remove_floating_ips(cloud, view, suspects, grace).await;
+        self.remove_groups(cloud, view, suspects, grace).await;
         self.remove_networks(cloud, view, suspects, grace).await;
         for pool in &cloud.pools {
             if suspects.lasts(format!("subnet pool {}", pool.id), grace) {
@@ -213,6 +234,15 @@ impl Plugin {
                 self.restore(&found, cloud, view, &endpoints, suspects, grace).await;
             }
             Err(e) => self.complain("links are not looked at", &e),
+        }
+        if let Source::Cloud(_) = self.source {
+            let endpoints = self.ledger.endpoints.all();
+            self.mend_members(cloud, view, &endpoints, suspects, grace).await;
+            self.mend_firewalls(&endpoints, |key| view.endpoints.contains_key(key)).await;
+            let publishes = endpoints.values().any(|e| e.options.on_host);
+            if let Err(e) = self.wiring.keep_publisher(publishes).await {
+                self.complain("published ports may not answer", &e);
+            }
         }
         suspects.end();
     }
@@ -275,6 +305,20 @@ impl Plugin {
                 Err(e) => Err(e),
             };
             self.tell(format!("floating IP {} is no container's any more", ip.address), removed);
+        }
+    }
+
+    async fn remove_groups(&self, cloud: &InCloud, view: &View, suspects: &mut Suspects, grace: Duration) {
+        let place = self.place();
+        for group in &cloud.groups {
+            let endpoint = mark::endpoint(&place, &group.description).unwrap_or_default();
+            if view.endpoints.contains_key(endpoint) || !suspects.lasts(format!("security group {}", group.id), grace) {
+                continue;
+            }
+            let Some(_turn) = self.turns.try_take(endpoint) else { continue };
+            let own = EndpointOptions { own_group: Some(group.id.clone()), ..EndpointOptions::default() };
+            let removed = self.close_exposed(&own).await;
+            self.tell(format!("security group {} is no container's any more", group.name), removed);
         }
     }
 
@@ -389,6 +433,9 @@ impl Plugin {
             ..made
         };
         self.ledger.endpoints.put(key, endpoint)?;
+        if let Some(group) = &endpoint.options.firewall_group {
+            self.guard(group, std::slice::from_ref(&endpoint.port)).await?;
+        }
         match endpoint.floating_ip.clone() {
             Some(id) => self.lead(&id, endpoint).await?,
             None => self.give_floating_ip(key, endpoint).await?,
@@ -396,7 +443,7 @@ impl Plugin {
         self.ledger.endpoints.put(key, endpoint)
     }
 
-    fn tell(&self, what: String, done: Result<(), Error>) {
+    pub(super) fn tell(&self, what: String, done: Result<(), Error>) {
         match done {
             Ok(()) => self.say(what),
             Err(e) => self.complain(&what, &e),
@@ -410,6 +457,10 @@ pub(crate) struct InCloud {
     pub(crate) ports: Vec<Port>,
     pub(crate) floating_ips: Vec<FloatingIp>,
     pub(crate) networks: Vec<Network>,
+    /// Security groups of endpoints' own.
+    pub(crate) groups: Vec<SecurityGroup>,
+    /// All members of load balancers' pools where this plugin has some, by the pool's id.
+    pub(crate) members: BTreeMap<String, Vec<Member>>,
     /// Those that are no network's.
     pub(crate) pools: Vec<SubnetPool>,
 }

@@ -7,6 +7,7 @@ use super::{Error, Front, PLUGIN, Plugin, Source, plugin};
 use crate::state::StateDir;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use ipnet::Ipv4Net;
 use serde_json::{Value, json};
 use stackyard_fake::{Fake, Fault};
 use stackyard_openstack::{
@@ -70,6 +71,12 @@ impl Wiring for Paper {
         self.0.lock().unwrap().remove(&found.device);
         async { Ok(()) }.boxed()
     }
+    fn publisher(&self) -> BoxFuture<'_, Result<Vec<Ipv4Net>, Error>> {
+        async { Ok(vec!["172.18.0.0/16".parse().unwrap()]) }.boxed()
+    }
+    fn keep_publisher(&self, _: bool) -> BoxFuture<'_, Result<(), Error>> {
+        async { Ok(()) }.boxed()
+    }
 }
 
 /// A cloud, a host, and a plugin that can be killed.
@@ -118,6 +125,14 @@ impl Ground {
         self.plugin = start(&self.fake, self.dir.path(), &self.paper, "node-1").await;
     }
 
+    /// Kills it, and what it has written down of some kinds is lost.
+    pub(super) async fn lose(&mut self, kinds: &[&str]) {
+        for kind in kinds {
+            std::fs::remove_dir_all(self.dir.path().join(kind)).unwrap();
+        }
+        self.restart().await;
+    }
+
     pub(super) async fn try_call(&self, method: &str, body: Value) -> Result<Value, String> {
         let answer = plugin::call(&self.plugin, method, body.to_string().as_bytes()).await;
         answer.map(|a| a.expect("a method that there is")).map_err(|e| crate::error::chain(&e))
@@ -128,7 +143,7 @@ impl Ground {
     }
 
     /// A Docker network with IPAM `null`, on a new Neutron network.
-    async fn network(&self) {
+    pub(super) async fn network(&self) {
         let generic = json!({"subnet": "10.5.0.0/24", "external": "public"});
         let options = json!({"com.docker.network.generic": generic});
         let pool = json!([{"AddressSpace": "null", "Pool": "0.0.0.0/0"}]);
@@ -162,7 +177,7 @@ impl Ground {
         (ids[0].clone(), ids[1].clone())
     }
 
-    async fn attach(&self, endpoint: &str, options: Value) -> Value {
+    pub(super) async fn attach(&self, endpoint: &str, options: Value) -> Value {
         let body = json!({"NetworkID": "n1", "EndpointID": endpoint, "Interface": {}, "Options": options});
         self.call("NetworkDriver.CreateEndpoint", body).await
     }
@@ -370,8 +385,8 @@ async fn mistakes_reach_the_user() {
         (json!({"securty-groups": "x"}), "did you mean `security-groups`"),
         (json!({"security-groups": "x"}), "there is no security group \"x\""),
         (
-            json!({"com.docker.network.portmap": [{"Proto": 6, "Port": 80, "HostPort": 8080}]}),
-            "published (-p) by a floating IP",
+            json!({"floating-ip": "public", "com.docker.network.portmap": [{"Proto": 6, "Port": 80, "HostPort": 0}]}),
+            "-p OUTSIDE:80",
         ),
         (json!({"ip": "10.99.0.1"}), "in no subnet"),
         (json!({"floating-ip": "203.0.113.99"}), "has no floating IP"),

@@ -1,11 +1,13 @@
 //! This host's side of a port, off the threads that answer Docker: [`stackyard_wire`] blocks.
 
-use super::Error;
 use super::ledger::Endpoint;
+use super::{Error, publish};
 use futures_util::future::BoxFuture;
+use ipnet::Ipv4Net;
 use stackyard_wire::binding::{self, Found, Naming, Plug};
 use stackyard_wire::{Switch, link};
 use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Longest time for the local controller to wire a port.
@@ -32,6 +34,10 @@ pub(crate) trait Wiring: Send + Sync {
     fn answers(&self) -> BoxFuture<'_, Result<(), Error>>;
     /// Removes such a thing, of which nothing else is known any more.
     fn remove(&self, found: &Found) -> BoxFuture<'_, Result<(), Error>>;
+    /// Makes what Docker needs to publish ports here; the addresses that it takes.
+    fn publisher(&self) -> BoxFuture<'_, Result<Vec<Ipv4Net>, Error>>;
+    /// Looks whether that is still there, or ends it.
+    fn keep_publisher(&self, wanted: bool) -> BoxFuture<'_, Result<(), Error>>;
 }
 
 /// This host.
@@ -41,11 +47,25 @@ pub(crate) struct Local {
     /// By what the switch knows this plugin's ports.
     owner: String,
     naming: Naming,
+    /// Whether there is the rule by which published ports answer; absent: not known yet.
+    publishes: Mutex<Option<bool>>,
 }
 
 impl Local {
     pub(crate) fn new(switch: Option<Switch>, owner: String, naming: Naming) -> Self {
-        Self { switch, owner, naming }
+        Self { switch, owner, naming, publishes: Mutex::new(None) }
+    }
+
+    fn publishes(&self) -> MutexGuard<'_, Option<bool>> {
+        self.publishes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn set_publishing(&self, wanted: bool) -> Result<(), Error> {
+        let owner = format!("stackyard-{}", self.owner);
+        let set = tokio::task::spawn_blocking(move || publish::set_rule(&owner, wanted)).await;
+        set.map_err(|e| Error::request(format!("cannot publish ports on this host: {e}")))??;
+        *self.publishes() = Some(wanted);
+        Ok(())
     }
 
     /// Does something with an endpoint's driver on a thread that may block.
@@ -110,6 +130,25 @@ impl Wiring for Local {
     fn remove(&self, found: &Found) -> BoxFuture<'_, Result<(), Error>> {
         let (switch, device) = (self.switch.clone(), found.device.clone());
         blocking(format!("remove link {device}"), move || binding::remove(switch.as_ref(), &device))
+    }
+
+    fn publisher(&self) -> BoxFuture<'_, Result<Vec<Ipv4Net>, Error>> {
+        Box::pin(async {
+            let bridge = publish::bridge().await?;
+            let is_set = *self.publishes() == Some(true);
+            if !is_set {
+                self.set_publishing(true).await?;
+            }
+            Ok(bridge)
+        })
+    }
+
+    fn keep_publisher(&self, wanted: bool) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async move {
+            let is_gone = *self.publishes() == Some(false);
+            // A firewall that is loaded anew takes rules away.
+            if wanted || !is_gone { self.set_publishing(wanted).await } else { Ok(()) }
+        })
     }
 }
 

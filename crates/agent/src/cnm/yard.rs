@@ -192,6 +192,7 @@ impl NetworkOptions {
             ("dns-servers", !self.dns_servers.is_empty()),
             ("shared", self.shared.is_some()),
             ("pool", self.pool.is_some()),
+            ("firewall-group", self.firewall_group.is_some()),
         ];
         if let Some((option, _)) = refused.into_iter().find(|(_, is)| *is) {
             return Err(Error::request(format!(
@@ -213,9 +214,12 @@ impl EndpointOptions {
             ("allowed-address-pairs", !self.address_pairs.is_empty()),
             ("port", self.port.is_some()),
             ("dns-name", self.dns_name.is_some()),
+            ("load-balancer", !self.load_balancers.is_empty()),
+            ("firewall-group", self.firewall_group.is_some()),
+            ("expose", self.expose.is_some()),
         ];
         match refused.into_iter().find(|(_, is)| *is) {
-            None if !self.publish.is_empty() => Err(Error::request(
+            None if self.on_host => Err(Error::request(
                 "ports cannot be published (-p) in this network: the container has an address of its own there, where all \
                  ports can be reached that the security groups of the host's NIC allow",
             )),

@@ -14,7 +14,7 @@ mod blank;
 mod daemon;
 mod find;
 mod superblock;
-mod tool;
+pub(crate) mod tool;
 pub mod volume;
 
 pub use find::Devices;

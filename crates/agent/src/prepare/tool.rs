@@ -14,7 +14,7 @@ pub(super) fn find(program: &str) -> Option<PathBuf> {
 }
 
 /// Runs a program to its end; any exit status will do. `package` is Debian's package with it.
-pub(super) fn run(doing: &str, program: &str, package: &'static str, arguments: &[&OsStr]) -> Result<Output, Error> {
+pub(crate) fn run(doing: &str, program: &str, package: &'static str, arguments: &[&OsStr]) -> Result<Output, Error> {
     let path = find(program).ok_or_else(|| Error::NoProgram {
         doing: doing.to_owned(),
         program: program.to_owned(),
@@ -31,7 +31,7 @@ pub(super) fn must(doing: &str, program: &str, package: &'static str, arguments:
     if output.status.success() { Ok(()) } else { Err(failed(doing, program, &output)) }
 }
 
-pub(super) fn failed(doing: &str, program: &str, output: &Output) -> Error {
+pub(crate) fn failed(doing: &str, program: &str, output: &Output) -> Error {
     Error::Program {
         doing: doing.to_owned(),
         program: program.to_owned(),

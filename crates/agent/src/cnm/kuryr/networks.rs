@@ -46,6 +46,7 @@ impl Plugin {
             defaults: Default::default(),
             pool: None,
             port_security: found.port_security_enabled,
+            guarded: None,
         };
         self.ledger.networks.put(id, &network)?;
         self.say(format!("network {id} is taken over from kuryr's tags"));
