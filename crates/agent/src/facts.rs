@@ -108,7 +108,7 @@ fn addresses() -> Vec<IpAddr> {
     all
 }
 
-fn address(storage: &nix::sys::socket::SockaddrStorage) -> Option<IpAddr> {
+pub(crate) fn address(storage: &nix::sys::socket::SockaddrStorage) -> Option<IpAddr> {
     let v4 = storage.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
     v4.or_else(|| storage.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip())))
 }

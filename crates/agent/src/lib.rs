@@ -46,6 +46,7 @@ mod mtu;
 mod part;
 mod parts;
 pub mod prepare;
+pub mod probe;
 mod report;
 mod route;
 pub mod run;

@@ -24,7 +24,7 @@ const LASTS: Duration = Duration::from_secs(60);
 const DEFAULT: u32 = 1500;
 
 /// Option of Docker's bridge driver.
-const OPTION: &str = "com.docker.network.driver.mtu";
+pub(crate) const OPTION: &str = "com.docker.network.driver.mtu";
 
 /// MTU of containers on this host now: what is configured, else that of the default route.
 pub(crate) fn now(config: &AgentConfig) -> Option<u32> {

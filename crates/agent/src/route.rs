@@ -1,7 +1,6 @@
 //! The interface of the default route.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::path::Path;
 
 /// Name of the interface that the default route leads to: IPv4's, else IPv6's.
 pub(crate) fn default_interface() -> Option<String> {
@@ -11,8 +10,8 @@ pub(crate) fn default_interface() -> Option<String> {
 
 /// Greatest packet of an interface, in bytes.
 pub(crate) fn mtu(interface: &str) -> Option<u32> {
-    let path = Path::new("/sys/class/net").join(interface).join("mtu");
-    std::fs::read_to_string(path).ok()?.trim().parse().ok()
+    // Not from /sys, which may be another network namespace's.
+    stackyard_wire::link::get(interface).ok().flatten().map(|link| link.mtu)
 }
 
 /// The address that this machine calls from when it calls far away, of each IP version.

@@ -1,4 +1,4 @@
-//! Streams that people at the server look at: logs and programs in containers.
+//! Streams that people at the server look at: logs, programs in containers, and what gets through.
 //!
 //! All output goes through one bounded queue: a program that writes faster than the connection
 //! takes it waits. Input that a program does not read waits too, for a while; then the program is
@@ -8,6 +8,7 @@ use crate::error::chain;
 use crate::host::Host;
 use crate::logs;
 use crate::parts::Parts;
+use crate::probe;
 use futures_util::StreamExt;
 use stackyard_core::agent::{Bytes, Open, Replica, Stream, ToServer};
 use stackyard_platform::stack::{Session, SessionControl, SessionOptions, Source};
@@ -39,7 +40,7 @@ struct Handle {
     _closed: oneshot::Sender<()>,
 }
 
-enum Input {
+pub(crate) enum Input {
     Data(Vec<u8>),
     End,
     Size(u16, u16),
@@ -98,9 +99,13 @@ async fn show(
     inputs: mpsc::Receiver<Input>,
     closing: &mut oneshot::Receiver<()>,
 ) -> Result<Option<i64>, String> {
-    let engine = host.engine()?;
     match open {
+        Open::Measure { measure } => {
+            let said = probe::Said { stream, out: out.clone() };
+            probe::run(host, measure, &said, inputs, closing).await.map(|()| None)
+        }
         Open::Logs { stack, replicas, follow, tail, since } => {
+            let engine = host.engine()?;
             let wanted = logs::Wanted { stack, follow, tail, since };
             let replicas = logs::replicas(&engine, parts, &wanted, replicas).await?;
             tokio::select! {
@@ -109,6 +114,7 @@ async fn show(
             }
         }
         Open::Exec { stack, replica, command, tty, stdin, user } => {
+            let engine = host.engine()?;
             let options = SessionOptions { command, tty, stdin, user };
             let session = engine.session(&stack, &replica.to_string(), options).await.map_err(|e| chain(&e))?;
             let control = session.control.clone();

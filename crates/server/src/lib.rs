@@ -30,6 +30,7 @@ pub mod client;
 mod console;
 pub mod daemon;
 mod declared;
+pub mod doctor;
 mod draft;
 mod error;
 mod files;

@@ -149,6 +149,15 @@ impl Looks {
         watched.state().sighting.clone()
     }
 
+    /// Takes what was seen of a cloud for old: whoever asks next waits for another look.
+    pub fn forget(&self, name: Option<&str>) {
+        let clouds = self.0.clouds.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(watched) = clouds.get(name.unwrap_or_default()) {
+            watched.state().ended = None;
+            watched.wake.notify_one();
+        }
+    }
+
     /// Looks at a cloud again and again, until nobody watches.
     async fn watch(self, name: String, watched: Arc<Watched>) {
         loop {

@@ -33,6 +33,8 @@ pub struct Link {
     pub bridge: bool,
     /// Index of the bridge that it is in, or of whatever else it is a part of.
     pub master: Option<u32>,
+    /// Index of a veth's other end, in the namespace that that is in.
+    pub peer: Option<u32>,
     /// What it is on another link, if it is one of these, and that link's index.
     pub on: Option<(OnLink, u32)>,
     /// MAC address; empty where it has none.
@@ -311,6 +313,7 @@ fn read(payload: &[u8]) -> Option<Link> {
         veth: false,
         bridge: false,
         master: None,
+        peer: None,
         on: None,
         mac: String::new(),
         alias: None,
@@ -339,5 +342,6 @@ fn read(payload: &[u8]) -> Option<Link> {
         }
     }
     link.on = kind.zip(lower);
+    link.peer = lower.filter(|_| link.veth);
     Some(link)
 }

@@ -806,6 +806,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/yards/{yard}/mtu/fix": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sets MTUs that a measurement advises
+         * @description One after the other: networks of the cloud, interfaces of hosts, networks of containers. The answer is one JSON
+         *     object a line, one for each step. A step that is done already changes nothing; measure again to see what it did.
+         */
+        post: operations["mtu_fix"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/yards/{yard}/mtu/measure": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Measures what gets through between a yard's hosts, servers and containers, and says what to do
+         * @description Packets that nobody may fragment go between its hosts, both ways, from its hosts to its servers, and from one
+         *     container of each Docker network to one machine outside of its host. The answer is one JSON object a line, while it
+         *     goes on; the last but one is the report. It ends when the caller goes away.
+         */
+        post: operations["mtu_measure"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/yards/{yard}/plan": {
         parameters: {
             query?: never;
@@ -2047,11 +2090,44 @@ export interface components {
             /** @description What is wrong, with the offending text. */
             message: string;
         };
+        /** @description Something that is not as it should be. */
+        MtuAdvice: {
+            /** @description What of that does not last; empty if it does. */
+            lasts: string;
+            /** @description What is wrong. */
+            problem: string;
+            /** @description What to do, for good. */
+            remedy: string;
+            step?: components["schemas"]["MtuStep"] | null;
+        };
         /**
          * @description Where a layer's MTU is known from.
          * @enum {string}
          */
         MtuBasis: "given" | "at_least" | "neutron" | "agent" | "unknown";
+        /** @description What becomes of packets that are larger than what gets through. */
+        MtuBeyond: {
+            /** @enum {string} */
+            what: "held";
+        } | {
+            /** @enum {string} */
+            what: "unasked";
+        } | {
+            /** @description Who. */
+            by: string;
+            /** @enum {string} */
+            what: "told";
+        } | {
+            /** @description Who; the sender itself if absent. */
+            by?: string | null;
+            /** @enum {string} */
+            what: "refused";
+            /** @description What was said. */
+            why: string;
+        } | {
+            /** @enum {string} */
+            what: "lost";
+        };
         /** @description A path, outermost layer first. */
         MtuChain: {
             /** @description Whether a layer is too large, so that packets vanish. */
@@ -2068,6 +2144,80 @@ export interface components {
              * @description The largest packet that the innermost layer lets in, in bytes.
              */
             lets_in?: number | null;
+        };
+        /** @description One end of a way: a host, a server, a container. */
+        MtuEnd: {
+            /** @description Its address; absent where nobody else can send to it. */
+            address?: string | null;
+            /** @description Docker's id of the container, if it is one. */
+            container?: string | null;
+            /** @description Id of the host whose agent sends and listens there; absent where none does. */
+            host?: string | null;
+            /** @description What it is. */
+            kind: components["schemas"]["PortKind"];
+            /** @description Its name; of a container with its host's, `shop-web-1 on web-1`. */
+            name: string;
+            /** @description The cloud's network that it is in. */
+            network?: string | null;
+            /** @description What is set on the way to it, the outermost layer first. */
+            set: components["schemas"]["MtuSet"][];
+        };
+        /** @description One line of the answer. */
+        MtuEvent: {
+            /** @enum {string} */
+            event: "pulse";
+        } | {
+            /** @enum {string} */
+            event: "begun";
+            /** @description Pairs that are measured. */
+            pairs: number;
+        } | {
+            /** @enum {string} */
+            event: "pair";
+            /** @description What was found. */
+            pair: components["schemas"]["MtuPair"];
+        } | {
+            /** @enum {string} */
+            event: "report";
+            /** @description What was found, and what follows from it. */
+            report: components["schemas"]["MtuReport"];
+        } | {
+            /** @description What was changed, for people; nothing if it was so already. */
+            changed: string[];
+            /** @description What went wrong. */
+            error?: string | null;
+            /** @enum {string} */
+            event: "step";
+            /** @description Which. */
+            step: components["schemas"]["MtuStep"];
+        } | {
+            /** @enum {string} */
+            event: "end";
+        };
+        /** @description What to set. */
+        MtuFix: {
+            /** @description Steps of a measurement's advice. */
+            steps: components["schemas"]["MtuStep"][];
+        };
+        /** @description What a search found. */
+        MtuFound: {
+            /** @description What becomes of larger ones. */
+            beyond: components["schemas"]["MtuBeyond"];
+            /**
+             * Format: int32
+             * @description The largest packet that arrived, in bytes; absent if none did.
+             */
+            largest?: number | null;
+            /**
+             * Format: int32
+             * @description The largest packet that the sender's interface lets in, in bytes; absent if it was not got to know.
+             */
+            lets_in?: number | null;
+            /**
+             * Format: int32
+             * @description Packets that were sent.
+             */
+            probes: number;
         };
         /** @description A layer with its numbers, in bytes. */
         MtuHop: {
@@ -2104,6 +2254,21 @@ export interface components {
             /** @description How it stands to the one beneath. */
             verdict: components["schemas"]["MtuVerdict"];
         };
+        /** @description Two ends, and what gets from one to the other. */
+        MtuPair: {
+            back?: components["schemas"]["MtuWay"] | null;
+            /** @description One end, which has an agent. */
+            from: components["schemas"]["MtuEnd"];
+            /** @description From the first to the second. */
+            there: components["schemas"]["MtuWay"];
+            /** @description The other end. */
+            to: components["schemas"]["MtuEnd"];
+        };
+        /**
+         * @description What that means for who sends packets of the size that the interface lets in.
+         * @enum {string}
+         */
+        MtuPassage: "fits" | "told" | "black_hole" | "filtered" | "unknown";
         /** @description A way through layers, and who goes it. */
         MtuPath: {
             /** @description The layers. */
@@ -2126,11 +2291,114 @@ export interface components {
          * @enum {string}
          */
         MtuPlace: "underlay" | "network" | "link" | "containers";
+        /** @description All that was measured, and what follows from it. */
+        MtuReport: {
+            /** @description What is not as it should be. */
+            advice: components["schemas"]["MtuAdvice"][];
+            /** @description Pairs that were not measured, since there are so many. */
+            left_out: number;
+            /** @description What could not be asked. */
+            notes: string[];
+            /** @description What was measured. */
+            pairs: components["schemas"]["MtuPair"][];
+            /** @description What fits by what is set, layer by layer. */
+            paths: components["schemas"]["MtuPath"][];
+            /** @description Whether all that is let in arrives, as far as it was measured, and nothing is set too large. */
+            well: boolean;
+        };
+        /** @description What a layer is set to. */
+        MtuSet: {
+            /** @description Its id, where it has one: of a network of the cloud, or of Docker's. */
+            id?: string | null;
+            /**
+             * Format: int32
+             * @description In bytes.
+             */
+            mtu: number;
+            /** @description Its name. */
+            name: string;
+            /** @description What it is. */
+            place: components["schemas"]["MtuPlace"];
+        };
+        /** @description An MTU to set. */
+        MtuStep: {
+            /**
+             * Format: int32
+             * @description What it is, in bytes.
+             */
+            from: number;
+            /** @description Its id. */
+            id: string;
+            /** @description Its name. */
+            name: string;
+            /** @enum {string} */
+            of: "network";
+            /**
+             * Format: int32
+             * @description What it is to be.
+             */
+            to: number;
+        } | {
+            /**
+             * Format: int32
+             * @description What it is, in bytes.
+             */
+            from: number;
+            /** @description The host's id. */
+            host: string;
+            /** @description Its name. */
+            host_name: string;
+            /** @description The interface. */
+            name: string;
+            /** @enum {string} */
+            of: "link";
+            /**
+             * Format: int32
+             * @description What it is to be.
+             */
+            to: number;
+        } | {
+            /**
+             * Format: int32
+             * @description What it is, in bytes.
+             */
+            from: number;
+            /** @description The host's id. */
+            host: string;
+            /** @description Its name. */
+            host_name: string;
+            /** @description Docker's id of the network. */
+            id: string;
+            /** @description Its name. */
+            name: string;
+            /** @enum {string} */
+            of: "containers";
+            /**
+             * Format: int32
+             * @description What it is to be.
+             */
+            to: number;
+        };
         /**
          * @description How a layer stands to the one beneath it.
          * @enum {string}
          */
         MtuVerdict: "fits" | "spare" | "unknown" | "too_large";
+        /** @description One way. */
+        MtuWay: {
+            /** @description Why nothing could be measured. */
+            error?: string | null;
+            found?: components["schemas"]["MtuFound"] | null;
+            /** @description Whether the other end's agent told what came; without, answers did. */
+            heard: boolean;
+            /** @description What it means. */
+            passage: components["schemas"]["MtuPassage"];
+        };
+        /** @description What to measure. */
+        MtuWish: {
+            /** @description At most so many pairs; 64 unless told otherwise. */
+            pairs?: number | null;
+        };
         /** @description Permission for one machine that is to be made. */
         NewJoin: {
             /** @description Labels of the host, for placement. */
@@ -5038,6 +5306,72 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    mtu_fix: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                yard: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MtuFix"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": components["schemas"]["MtuEvent"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    mtu_measure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                yard: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MtuWish"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": components["schemas"]["MtuEvent"];
+                };
             };
             "4XX": {
                 headers: {

@@ -1,5 +1,6 @@
 //! The messages.
 
+use super::measure::Measure;
 use super::part::{Part, Replica};
 use super::port::{Answer, Ask};
 use serde::{Deserialize, Serialize};
@@ -164,6 +165,11 @@ pub enum Open {
         stdin: bool,
         /// User; the container's if absent.
         user: Option<String>,
+    },
+    /// Work on MTUs.
+    Measure {
+        /// Which.
+        measure: Measure,
     },
 }
 

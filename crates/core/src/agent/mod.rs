@@ -21,11 +21,13 @@
 //! cloud: there is no credential of OpenStack in them.
 
 mod config;
+mod measure;
 mod message;
 mod part;
 mod port;
 
 pub use config::{AgentConfig, CONFIG_PATH, DataVolume, Filesystem};
+pub use measure::{Ear, Heard, Measure, MtuChanged, MtuContainer, MtuLink, MtuNetwork, MtuSetting, MtuSurvey};
 pub use message::{
     Bytes, ContainerReport, ContainerState, Desired, Ended, Facts, JoinRequest, Joined, Open, PartReport, Report,
     Stream, ToAgent, ToServer, Usage,

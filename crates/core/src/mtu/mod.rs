@@ -17,6 +17,7 @@ mod chain;
 mod layer;
 pub mod neutron;
 mod parse;
+pub mod search;
 
 pub use chain::{Basis, Chain, Hop, Place, Stretch, Verdict};
 pub use layer::{Carries, EspCipher, EspMode, Ip, Layer};

@@ -27,6 +27,15 @@ pub(super) struct Looked {
 
 /// Looks at a yard; its cloud is looked at at most as often as `Looks` says.
 pub(super) async fn look(app: &App, yard: &str) -> Result<Looked, Problem> {
+    look_at(app, yard, false).await
+}
+
+/// The same with a look at its cloud that is not older than the question.
+pub(super) async fn look_anew(app: &App, yard: &str) -> Result<Looked, Problem> {
+    look_at(app, yard, true).await
+}
+
+async fn look_at(app: &App, yard: &str, anew: bool) -> Result<Looked, Problem> {
     super::yard::check_name("yard", yard)?;
     let manifest = manifest_of(app, yard).await?;
     let (hosts, stacks) = (host::list(app, Some(yard), None).await?, stack::list(app, Some(yard)).await?);
@@ -38,6 +47,9 @@ pub(super) async fn look(app: &App, yard: &str) -> Result<Looked, Problem> {
     let (intended, cloud, sighting) = match intended {
         Some(Ok(intended)) => {
             let name = intended.cloud.clone();
+            if anew {
+                app.looks().forget(name.as_deref());
+            }
             let sighting = app.looks().at(name.as_deref(), app.runs().of(yard).is_some()).await;
             let name = name.or_else(|| sighting.name.clone()).unwrap_or_default();
             (Some(intended), Some(name), sighting)

@@ -13,6 +13,7 @@ mod app;
 mod audit;
 mod cloud;
 mod container_event;
+mod doctor;
 mod event;
 mod follow;
 mod graph;
@@ -43,6 +44,7 @@ pub use app::App;
 pub(crate) use app::{Changes, Inner, Turns};
 pub use audit::AuditEntry;
 pub use cloud::{CloudView, DraftText};
+pub use doctor::{MtuEvent, MtuFix, MtuWish};
 pub use event::Revisions;
 pub use host::{Drain, HostView, Replacement};
 pub use join::{JoinTicket, NewJoin};
@@ -121,6 +123,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(yard_status::routes())
         .merge(graph::routes())
         .merge(net::routes())
+        .merge(doctor::routes())
         .merge(server_console::routes())
         .merge(stack::routes())
         .merge(stack_stream::routes())

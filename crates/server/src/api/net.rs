@@ -151,7 +151,7 @@ impl From<RuleView> for RuleText {
 }
 
 impl Looked {
-    fn ports(&self) -> Vec<PortView> {
+    pub(super) fn ports(&self) -> Vec<PortView> {
         self.sighting.inventory.as_deref().map(|all| ports(&self.graph, all)).unwrap_or_default()
     }
 }

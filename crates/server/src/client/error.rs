@@ -42,6 +42,14 @@ pub enum ClientError {
         /// Why.
         source: reqwest::Error,
     },
+    /// It told something as it went, and not all of it.
+    #[error("{doing}: the server at {server} broke off; does it still run, and is it of this version?")]
+    BrokenOff {
+        /// What was tried.
+        doing: String,
+        /// Where the server is.
+        server: String,
+    },
 }
 
 impl ClientError {

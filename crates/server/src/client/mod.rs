@@ -3,6 +3,7 @@
 //! One method an endpoint, in the files of their nouns; bodies and answers are the types that the
 //! handlers use.
 
+mod doctor;
 mod error;
 mod event;
 mod host;

@@ -5,6 +5,7 @@ mod path;
 mod port;
 mod reach;
 
+pub(crate) use path::layer;
 pub use path::{MtuPath, mtu_paths};
 pub use port::{PortKind, PortOwner, PortView, ports};
 pub use reach::reach;
@@ -13,7 +14,7 @@ use crate::graph::{Graph, GraphKind, GraphNode};
 use std::collections::HashMap;
 
 /// The cloud's resources of a graph by their ids.
-fn by_id(graph: &Graph) -> HashMap<&str, &GraphNode> {
+pub(crate) fn by_id(graph: &Graph) -> HashMap<&str, &GraphNode> {
     graph.nodes.iter().filter_map(|n| Some((n.details.get("id")?.as_str(), n))).collect()
 }
 

@@ -123,6 +123,7 @@ pub fn mtu_paths(
     paths
 }
 
-fn layer(network: &Network) -> Option<Layer> {
+/// What a network's packets are put into, where the cloud says so.
+pub(crate) fn layer(network: &Network) -> Option<Layer> {
     network.network_type.as_deref().and_then(layer_of)
 }

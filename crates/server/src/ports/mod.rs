@@ -136,7 +136,7 @@ impl Ports {
     }
 
     /// The cloud of a yard, if the server has a manifest of it.
-    async fn cloud(&self, yard: &str) -> Result<Option<Cloud>, String> {
+    pub(crate) async fn cloud(&self, yard: &str) -> Result<Option<Cloud>, String> {
         let row = self.0.store.yard(yard).await.map_err(|e| chain(&e))?;
         let Some(row) = row else { return Ok(None) };
         let gist = manifest::gist("the yard's manifest", &row.manifest).map_err(|e| chain(&e))?;

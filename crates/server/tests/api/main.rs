@@ -4,6 +4,7 @@
 
 mod clouds;
 mod console;
+mod doctor;
 mod document;
 mod graph;
 mod hub;

@@ -104,7 +104,7 @@ impl Seen {
 }
 
 /// Asks on the terminal; `risk` says what happens otherwise.
-fn confirmed(context: &Context, risk: &str) -> anyhow::Result<bool> {
+pub(super) fn confirmed(context: &Context, risk: &str) -> anyhow::Result<bool> {
     if context.printer.is_json() || !std::io::stdin().is_terminal() {
         bail!("{risk}; say --yes, since there is no terminal to ask on");
     }
