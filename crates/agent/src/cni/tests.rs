@@ -82,7 +82,7 @@ fn variables_are_checked() {
 fn a_configuration_says_what_a_port_has() {
     let read = wish(json!({
         "subnets": ["a"], "securityGroups": ["web"], "floatingIP": "public", "allowedAddressPairs": ["10.0.0.0/24=fa:16:3e:00:00:01"],
-        "dns": {"search": ["x"]}, "ipam": {}, "ipMasq": false, "cni.dev/attachments": [],
+        "loadBalancers": ["web:80=3"], "firewallGroup": "guard", "dns": {"search": ["x"]}, "ipam": {}, "ipMasq": false, "cni.dev/attachments": [],
         "args": {"cni": {"ips": ["10.0.0.8"]}, "stackyard": {"port": "vip"}, "other": {"x": 1}},
         "runtimeConfig": {
             "ips": ["10.0.0.9/24", "fd00::9/64"], "mac": "FA:16:3E:00:00:09", "dns": {"servers": ["192.0.2.1"], "searches": []},
@@ -94,6 +94,9 @@ fn a_configuration_says_what_a_port_has() {
     assert_eq!(read.mac.as_deref(), Some("fa:16:3e:00:00:09"));
     assert_eq!(read.options.port.as_deref(), Some("vip"));
     assert_eq!(read.options.publish[0].outside, 8080);
+    assert_eq!(read.options.firewall_group.as_deref(), Some("guard"));
+    let member = &read.options.load_balancers[0];
+    assert_eq!((member.pool.as_str(), member.port, member.weight), ("web", 80, Some(3)));
     assert_eq!(read.options.address_pairs[0].1.as_deref(), Some("fa:16:3e:00:00:01"));
     assert_eq!(Value::Object(read.dns), json!({"search": ["x"], "nameservers": ["192.0.2.1"]}));
 }
@@ -107,6 +110,7 @@ fn mistakes_in_a_configuration_are_said() {
         (json!({"ipMasq": true}), 2, "router"),
         (json!({"network": ""}), 7, "which network"),
         (json!({"subnets": "a"}), 7, "list of texts"),
+        (json!({"loadBalancers": ["web"]}), 7, "must be POOL:PORT"),
         (json!({"pool": "many"}), 7, "number of ports"),
         (json!({"args": {"stackyard": {"network": "x"}}}), 2, "args.stackyard.network"),
         (json!({"runtimeConfig": {"mac": "fa:16"}}), 7, "no MAC address"),
