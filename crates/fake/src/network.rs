@@ -24,7 +24,11 @@ impl World {
             return self.firewall(&path[1..], request);
         }
         if path[0] == "extensions" {
-            return (200, json!({"extensions": [{"alias": "standard-attr-tag"}, {"alias": "tag-creation"}]}));
+            let aliases = ["standard-attr-tag", "tag-creation", "qos"].map(|alias| json!({"alias": alias}));
+            return (200, json!({"extensions": aliases}));
+        }
+        if path[0] == "qos" {
+            return self.qos(&path[1..], request);
         }
         let Some((collection, one)) = COLLECTIONS.into_iter().find(|(c, _)| *c == path[0]) else {
             return refuse(404, "no such collection");
@@ -112,6 +116,40 @@ impl World {
         }
     }
 
+    fn qos(&mut self, path: &[&str], request: &Request<'_>) -> Answer {
+        const POLICIES: &str = "policies";
+        match (request.method, path) {
+            ("GET", [POLICIES]) => self.list(POLICIES, request),
+            ("POST", [POLICIES]) => {
+                let mut policy = request.body["policy"].clone();
+                (policy["id"], policy["project_id"], policy["rules"]) = (self.new_id().into(), "p1".into(), json!([]));
+                self.put(POLICIES, policy.clone());
+                (201, json!({"policy": policy}))
+            }
+            ("POST", [POLICIES, id, "bandwidth_limit_rules"]) => match self.get_mut(POLICIES, id) {
+                Some(policy) => {
+                    let mut rule = request.body["bandwidth_limit_rule"].clone();
+                    rule["type"] = "bandwidth_limit".into();
+                    policy["rules"].as_array_mut().into_iter().for_each(|rules| rules.push(rule.clone()));
+                    (201, json!({"bandwidth_limit_rule": rule}))
+                }
+                None => refuse(404, "no such policy"),
+            },
+            ("GET", [POLICIES, id]) => match self.get(POLICIES, id) {
+                Some(policy) => (200, json!({"policy": policy})),
+                None => refuse(404, "no such policy"),
+            },
+            ("DELETE", [POLICIES, id]) if self.all("ports").any(|p| p["qos_policy_id"] == *id) => {
+                refuse(409, "it is in use")
+            }
+            ("DELETE", [POLICIES, id]) => match self.take(POLICIES, id) {
+                Some(_) => (204, Value::Null),
+                None => refuse(404, "no such policy"),
+            },
+            _ => refuse(404, "no such collection"),
+        }
+    }
+
     /// All or none.
     fn create_many(&mut self, collection: &'static str, one: &str, body: &Value) -> Answer {
         let many = collection.replace('-', "_");
@@ -181,6 +219,9 @@ impl World {
             "ports" => {
                 if self.get("networks", item["network_id"].as_str().unwrap_or_default()).is_none() {
                     return refuse(404, "no such network");
+                }
+                if item["qos_policy_id"].as_str().is_some_and(|id| self.get("policies", id).is_none()) {
+                    return refuse(404, "no such QoS policy");
                 }
                 if let Err(refused) = self.give_addresses(&mut item) {
                     return refused;

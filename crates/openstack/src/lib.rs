@@ -69,7 +69,7 @@ pub use load_balancer::{
 pub use network::{Network, NewNetwork};
 pub use object::{Container, ContainerDetail, Object};
 pub use port::{AddressPair, FixedIp, NewPort, Port, PortChange};
-pub use qos_policy::QosPolicy;
+pub use qos_policy::{NewBandwidthLimit, NewQosPolicy, QosPolicy, QosRule};
 pub use quota::Quota;
 pub use reqwest::Method;
 pub use resource::{ByName, Kind, Never, Resource, Unset};

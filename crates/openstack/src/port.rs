@@ -49,6 +49,8 @@ pub struct Port {
     /// Ids of its security groups.
     #[serde(default)]
     pub security_groups: Vec<String>,
+    /// Id of its QoS policy.
+    pub qos_policy_id: Option<String>,
     /// Further addresses it may send from.
     #[serde(default)]
     pub allowed_address_pairs: Vec<AddressPair>,

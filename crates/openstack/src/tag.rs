@@ -17,6 +17,11 @@ impl Cloud {
     /// # Errors
     /// [`crate::Error::Api`], [`crate::Error::Transport`]; so for all of these.
     pub async fn takes_tags(&self) -> Result<bool> {
+        self.has_extension("tag-creation").await
+    }
+
+    /// Whether Neutron has an extension, by its alias.
+    pub async fn has_extension(&self, alias: &str) -> Result<bool> {
         #[derive(Deserialize)]
         struct Answer {
             extensions: Vec<Extension>,
@@ -26,7 +31,7 @@ impl Cloud {
             alias: String,
         }
         let call = self.call(Method::GET, Service::Network, "/extensions").on("extensions", "");
-        Ok(call.read::<Answer>().await?.extensions.iter().any(|e| e.alias == "tag-creation"))
+        Ok(call.read::<Answer>().await?.extensions.iter().any(|e| e.alias == alias))
     }
 
     /// Gives one a tag that it may have already.

@@ -28,6 +28,7 @@
 pub mod binding;
 mod bridge;
 mod error;
+mod limit;
 pub mod link;
 pub mod namespace;
 mod netlink;
@@ -36,6 +37,7 @@ mod ovsdb;
 mod switch;
 
 pub use error::Error;
+pub use limit::{Rate, limit};
 pub use offload::disable_checksum_offload;
 pub use ovsdb::{Ovsdb, Remote};
 pub use switch::{Controller, Datapath, Plugged, Switch, SwitchPort};

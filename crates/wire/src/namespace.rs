@@ -4,6 +4,7 @@
 //! to do where it came from goes over a [`Kernel`] that it has opened before.
 
 use crate::Error;
+use crate::limit::{self, Rate};
 use crate::link::{self, Link};
 use crate::netlink::{Failure, NLM_F_CREATE_NEW, NLM_F_DUMP, Netlink};
 use netlink_packet_core::{Emitable, Parseable};
@@ -122,6 +123,16 @@ impl Kernel {
     /// Brings a link up.
     pub fn up(&mut self, name: &str) -> Result<(), Error> {
         link::up_on(&mut self.0, name)
+    }
+
+    /// Limits how fast a link sends. A limit that it has is changed.
+    pub fn limit(&mut self, link: &Link, rate: &Rate) -> Result<(), Error> {
+        limit::limit_on(&mut self.0, link, rate)
+    }
+
+    /// How fast a link may send, in bit/s, if it is limited.
+    pub fn limit_of(&mut self, link: &Link) -> Result<Option<u64>, Error> {
+        limit::limit_of(&mut self.0, link)
     }
 
     /// Gives a link an address. One of IPv6 is not probed for doubles: whoever gave it knows.

@@ -10,6 +10,8 @@ const NLM_F_REQUEST: u16 = 0x1;
 const NLM_F_ACK: u16 = 0x4;
 /// Make it; fail where it is there already.
 pub(crate) const NLM_F_CREATE_NEW: u16 = 0x400 | 0x200;
+/// Make it, or change what is there.
+pub(crate) const NLM_F_PUT: u16 = 0x400 | 0x100;
 /// All of a kind.
 pub(crate) const NLM_F_DUMP: u16 = 0x300;
 /// An error does not repeat the request's payload.

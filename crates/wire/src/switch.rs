@@ -8,6 +8,12 @@ use std::time::Duration;
 /// Key of an interface's `external_ids` that says whose it is.
 const OWNER: &str = "stackyard-owner";
 
+/// The kind of QoS that has Open vSwitch leave a link's limits alone. It removes them otherwise, whoever made them,
+/// whenever anything of the switch changes.
+const NOOP: &str = "linux-noop";
+/// What tells the row of that kind that all ports here refer to from those of others.
+const NOOP_IDS: [(&str, &str); 1] = [(OWNER, "all")];
+
 /// What moves a bridge's packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Datapath {
@@ -98,7 +104,8 @@ impl Switch {
     }
 
     /// Puts a link on a bridge, for a Neutron port. One that is there for that port stays as it is; one that
-    /// is there for another is handed over, one that is on another bridge moves.
+    /// is there for another is handed over, one that is on another bridge moves. The switch leaves the link's limits
+    /// alone ([`crate::limit`]).
     ///
     /// # Errors
     /// [`Error::NoBridge`], too.
@@ -108,6 +115,8 @@ impl Switch {
             select("Bridge", "name", port.bridge, &["_uuid"]),
             select("Port", "name", port.device, &["_uuid"]),
             select("Interface", "name", port.device, &["external_ids"]),
+            json!({"op": "select", "table": "QoS", "columns": ["_uuid"],
+                   "where": [["type", "==", NOOP], ["external_ids", "includes", map(NOOP_IDS)]]}),
         ];
         let seen = self.db.transact(&doing, look)?;
         if first(&seen, 0).is_none() {
@@ -134,11 +143,19 @@ impl Switch {
             }
             operations.push(detach(old));
         }
+        let noop = match first(&seen, 3).and_then(|row| read_uuid(&row["_uuid"])) {
+            Some(there) => uuid(there),
+            None => {
+                operations.push(json!({"op": "insert", "table": "QoS", "uuid-name": "noop",
+                                       "row": {"type": NOOP, "external_ids": map(NOOP_IDS)}}));
+                json!(["named-uuid", "noop"])
+            }
+        };
         operations.extend([
             json!({"op": "insert", "table": "Interface", "uuid-name": "interface",
                    "row": {"name": port.device, "external_ids": map(ids)}}),
             json!({"op": "insert", "table": "Port", "uuid-name": "port",
-                   "row": {"name": port.device, "interfaces": ["named-uuid", "interface"]}}),
+                   "row": {"name": port.device, "interfaces": ["named-uuid", "interface"], "qos": noop}}),
             json!({"op": "mutate", "table": "Bridge", "where": [["name", "==", port.bridge]],
                    "mutations": [["ports", "insert", ["named-uuid", "port"]]]}),
         ]);

@@ -5,6 +5,7 @@
 mod common;
 
 use common::{Container, own_namespace};
+use stackyard_wire::Rate;
 use stackyard_wire::link::{self, Veth};
 use stackyard_wire::namespace::{Inside, Kernel, Namespace, Route, prepare_ipv6};
 use std::net::IpAddr;
@@ -50,6 +51,12 @@ fn the_containers_end_moves_and_is_set_up() {
     }
     let far = Route { to: (ip("10.8.0.0"), 16), via: Some(ip("192.0.2.1")) };
     assert!(inside.add_route(&link, &far).unwrap_err().to_string().contains("10.8.0.0/16"), "no way to that hop");
+    assert_eq!(inside.limit_of(&link).unwrap(), None);
+    for rate in [80_000_000, 40_000_000_000, 8_000_001] {
+        let rate = Rate { rate, burst: 800_000 };
+        inside.limit(&link, &rate).unwrap();
+        assert_eq!(inside.limit_of(&link).unwrap(), Some(rate.in_kernel()));
+    }
     // With the host's end all of it goes.
     let host = Namespace::open(Path::new(&format!("/proc/{}/ns/net", std::process::id()))).unwrap();
     assert!(!host.is_current().unwrap());

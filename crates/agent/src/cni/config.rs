@@ -1,5 +1,6 @@
 //! What a network configuration wants of this plugin: its own keys, `args`, `runtimeConfig`, `CNI_ARGS`.
 
+use super::bandwidth::{self, Bandwidth, By};
 use super::failure::{Failure, code};
 use super::protocol::Request;
 use crate::cnm::options::{EndpointOptions, MemberOf, Published, pair};
@@ -34,7 +35,7 @@ const OF_ENDPOINTS: [&str; 8] = [
     "firewallGroup",
 ];
 /// Keys of a network.
-const OF_NETWORKS: [&str; 4] = ["network", "subnets", "socket", "pool"];
+const OF_NETWORKS: [&str; 5] = ["network", "subnets", "socket", "pool", "bandwidth"];
 
 /// What an attach is to be. Names are still names.
 #[derive(Debug, Default, PartialEq)]
@@ -48,6 +49,10 @@ pub(crate) struct Wish {
     /// How many ports the network is to keep ready.
     pub(crate) pool: Option<usize>,
     pub(crate) options: EndpointOptions,
+    /// How fast packets may go.
+    pub(crate) bandwidth: Option<Bandwidth>,
+    /// Who sees to that; absent: whoever can.
+    pub(crate) by: Option<By>,
     pub(crate) ips: Vec<IpAddr>,
     pub(crate) mac: Option<String>,
     /// What the container is to be told of name servers; empty: what its subnets say.
@@ -82,6 +87,7 @@ impl Wish {
                 None => return Err(invalid(format!("`pool` must be a number of ports, not {value}"))),
             },
         };
+        wish.by = text(config, "bandwidth")?.map(|by| By::read(&by)).transpose()?;
         wish.dns = object(config, "dns")?;
         wish.of_arguments(&request.args)?;
         wish.of_args(&object(config, "args")?)?;
@@ -166,12 +172,12 @@ impl Wish {
                     }
                 }
                 "dns" => self.dns_of_runtime(&object(runtime, key)?),
+                "bandwidth" => self.bandwidth = bandwidth::read(&object(runtime, key)?)?,
                 "portMappings" => self.options.publish = mappings(value)?,
                 // For others.
                 "aliases" | "cgroupPath" => {}
                 _ => {
                     let hint = match key.as_str() {
-                        "bandwidth" => "; chain the plugin `bandwidth` behind this one, or name a `qosPolicy`",
                         "ipRanges" => "; addresses are Neutron's: `subnets` says of which subnets",
                         _ => "; leave it out of `capabilities`",
                     };

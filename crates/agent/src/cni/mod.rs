@@ -25,6 +25,7 @@
 //! CNI's specification 1.1.0 is at <https://www.cni.dev/docs/spec/>, what `args` and `runtimeConfig` mean at
 //! <https://www.cni.dev/docs/conventions/>.
 
+pub(crate) mod bandwidth;
 mod config;
 mod failure;
 mod protocol;

@@ -4,6 +4,7 @@
 //! [`Answer::Failed`]. With ADD and CHECK comes [`Answer::Attached`] first; after that of ADD the plugin sends
 //! [`CONFIGURED`] when the container's end is set up. A connection that ends before takes the attach back.
 
+use super::bandwidth::Bandwidth;
 use super::failure::Failure;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,9 @@ pub(crate) struct Attached {
     /// Destinations and next hops.
     pub(crate) routes: Vec<(IpNet, IpAddr)>,
     pub(crate) dns: Map<String, Value>,
+    /// What the kernel limits: on the host's end that is done, on the container's it is the plugin's to do.
+    #[serde(default)]
+    pub(crate) limits: Bandwidth,
 }
 
 /// An address with the prefix length of its subnet.

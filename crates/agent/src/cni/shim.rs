@@ -7,6 +7,7 @@ use super::spec::{self, Variables, Version, is_name};
 use super::{PLUGIN, SOCKET};
 use crate::error::chain;
 use serde_json::{Map, Value};
+use stackyard_wire::Rate;
 use stackyard_wire::link::Link;
 use stackyard_wire::namespace::{Inside, Kernel, Namespace, Route, prepare_ipv6};
 use std::ffi::OsStr;
@@ -137,6 +138,9 @@ fn set_up(
     prepare_ipv6(ifname, attached.addresses.iter().any(|a| a.address.addr().is_ipv6()))?;
     inside.up(ifname)?;
     let link = need(inside, ifname)?;
+    if let Some(rate) = &attached.limits.egress {
+        inside.limit(&link, rate)?;
+    }
     for given in &attached.addresses {
         inside.add_address(&link, given.address.addr(), given.address.prefix_len())?;
     }
@@ -159,10 +163,24 @@ fn check(request: &Request, netns: &str, before: Option<&Map<String, Value>>) ->
     let mut agent = Agent::ask(request)?;
     let attached = agent.attached()?;
     agent.done()?;
+    let mut here = Kernel::open()?;
+    let host = here.link(&attached.host)?.ok_or_else(|| different(format!("there is no link {}", attached.host)))?;
+    limited(&mut here, &host, attached.limits.ingress)?;
     namespace.enter()?;
     let mut inside = Kernel::open()?;
     let link = inside.link(ifname)?.ok_or_else(|| different(format!("{netns} has no link {ifname}")))?;
+    limited(&mut inside, &link, attached.limits.egress)?;
     compare(&mut inside, &link, &attached, &said)
+}
+
+/// Checks that a link sends as fast as it may, if the kernel limits it.
+fn limited(kernel: &mut Kernel, link: &Link, wanted: Option<Rate>) -> Result<(), Failure> {
+    let Some(wanted) = wanted else { return Ok(()) };
+    match kernel.limit_of(link)? {
+        Some(rate) if rate == wanted.in_kernel() => Ok(()),
+        Some(rate) => Err(different(format!("link {} is limited to {rate} bit/s, not {}", link.name, wanted.rate))),
+        None => Err(different(format!("link {} is not limited, but should be to {} bit/s", link.name, wanted.rate))),
+    }
 }
 
 /// Compares a link with what the port is and what all plugins together have made of it.

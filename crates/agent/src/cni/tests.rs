@@ -1,5 +1,6 @@
 //! The agent's side, as plugins ask for it, against the fake cloud; what it plugs is only noted down.
 
+use super::bandwidth::Bandwidth;
 use super::config::Wish;
 use super::failure::{Failure, code};
 use super::protocol::{Answer, Attached, CONFIGURED, Command, Request};
@@ -10,7 +11,7 @@ use crate::cnm::reconcile::Suspects;
 use crate::cnm::tests::{Paper, start};
 use crate::cnm::{Front, Plugin};
 use serde_json::{Map, Value, json};
-use stackyard_fake::Fake;
+use stackyard_fake::{Fake, Fault};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -126,6 +127,10 @@ fn mistakes_in_a_configuration_are_said() {
             7,
             "hostIP",
         ),
+        (json!({"bandwidth": "both"}), 7, "\"neutron\" or \"tc\""),
+        (json!({"runtimeConfig": {"bandwidth": {"ingressRate": "fast"}}}), 7, "number of bits"),
+        (json!({"runtimeConfig": {"bandwidth": {"egressBurst": 8}}}), 7, "egressBurst needs egressRate"),
+        (json!({"runtimeConfig": {"bandwidth": {"unshapedSubnets": ["10.0.0.0/8"]}}}), 2, "there are ingressRate"),
         (json!({"runtimeConfig": {"deviceID": "x"}}), 2, "runtimeConfig.deviceID"),
     ] {
         let failure = wish(more).unwrap_err();
@@ -313,6 +318,83 @@ async fn a_plugin_that_goes_away_has_its_attach_taken_back() {
     // Whoever comes next waits until that is done.
     assert_eq!(ground.ask(&request(Command::Del, "c", json!({}))).await, Answer::Done);
     assert_eq!((ground.ports(), ground.paper.0.lock().unwrap().len()), (0, 0));
+}
+
+/// 8 and 4 Mbit/s.
+fn limited(more: Value) -> Value {
+    let bandwidth = json!({"ingressRate": 8_000_000, "ingressBurst": 800_000, "egressRate": 4_000_000});
+    let mut config = map(json!({"runtimeConfig": {"bandwidth": bandwidth}}));
+    config.extend(map(more));
+    Value::Object(config)
+}
+
+#[tokio::test]
+async fn limits_that_are_alike_share_a_policy_that_goes_with_the_last_of_them() {
+    let ground = Ground::new().await;
+    let policies = || ground.fake.world().list_all("policies");
+    assert_eq!(ground.add("a", limited(json!({}))).await.limits, Bandwidth::default(), "not for the kernel");
+    ground.requests();
+    ground.add("b", limited(json!({}))).await;
+    assert_eq!(ground.requests(), ["POST /ports"]);
+    assert_eq!(policies().len(), 1);
+    let limit = |direction, rate, burst| json!({"type": "bandwidth_limit", "direction": direction, "max_kbps": rate, "max_burst_kbps": burst});
+    assert_eq!(policies()[0]["rules"], json!([limit("ingress", 8000, 6400), limit("egress", 4000, 3200)]));
+    let policy = policies()[0]["id"].clone();
+    assert!(ground.fake.world().list_all("ports").iter().all(|p| p["qos_policy_id"] == policy));
+    let check = |more: Value| request(Command::Check, "b", more);
+    assert!(matches!(ground.ask(&check(limited(json!({})))).await, Answer::Attached(_)));
+    let other = json!({"runtimeConfig": {"bandwidth": {"egressRate": 5_000_000}}});
+    let Answer::Failed(failure) = ground.ask(&check(other)).await else { panic!() };
+    assert!(failure.code == code::DIFFERENT && failure.msg.contains("4000 kbit/s"), "{failure:?}");
+
+    for (container, left) in [("a", 1), ("b", 0)] {
+        assert_eq!(ground.ask(&request(Command::Del, container, json!({}))).await, Answer::Done);
+        ground.pass().await;
+        assert_eq!(policies().len(), left, "after {container}");
+    }
+    ground.add("c", limited(json!({}))).await;
+    assert_eq!(ground.ask(&request(Command::Del, "c", json!({}))).await, Answer::Done);
+    // An administrator was faster.
+    let policy = policies()[0]["id"].as_str().unwrap().to_owned();
+    ground.plugin.cloud().unwrap().delete::<stackyard_openstack::QosPolicy>(&policy).await.unwrap();
+    ground.add("d", limited(json!({}))).await;
+    assert_eq!(policies().len(), 1, "made anew");
+}
+
+#[tokio::test]
+async fn a_policy_that_is_not_whole_is_nobodys() {
+    let ground = Ground::new().await;
+    ground.fake.fail(|_, seen| seen.path.ends_with("/bandwidth_limit_rules").then_some(Fault::Status(409)));
+    let failure = verbs::add(&ground.plugin, &request(Command::Add, "c", limited(json!({})))).await.unwrap_err();
+    assert!(failure.msg.contains("bandwidth ingress-8000-6400-egress-4000-3200"), "{failure:?}");
+    ground.fake.fail(|_, _| None);
+    assert_eq!((ground.ports(), ground.fake.world().count("policies")), (0, 1));
+    ground.pass().await;
+    assert_eq!(ground.fake.world().count("policies"), 0);
+}
+
+#[tokio::test]
+async fn where_the_cloud_does_not_limit_the_kernel_does() {
+    let ground = Ground::new().await;
+    ground
+        .fake
+        .fail(|_, seen| (seen.method == "POST" && seen.path.ends_with("/qos/policies")).then_some(Fault::Status(403)));
+    let limits = ground.add("a", limited(json!({}))).await.limits;
+    let (ingress, egress) = (limits.ingress.unwrap(), limits.egress.unwrap());
+    assert_eq!((ingress.rate, ingress.burst, egress.rate), (8_000_000, 800_000, 4_000_000));
+    assert_eq!(ground.plugin.ledger.endpoints.get("a@eth0").unwrap().limits, limits);
+    ground.requests();
+    assert_eq!(ground.add("b", limited(json!({}))).await.limits, limits);
+    assert_eq!(ground.requests(), ["POST /ports"], "not asked again");
+    let Answer::Attached(checked) = ground.ask(&request(Command::Check, "b", limited(json!({})))).await else {
+        panic!()
+    };
+    assert_eq!(checked.limits, limits, "for the plugin to look at");
+    // Whoever wants Neutron's limits, or none of them, has them or an error.
+    assert_eq!(ground.add("c", limited(json!({"bandwidth": "tc"}))).await.limits, limits);
+    let wanted = request(Command::Add, "d", limited(json!({"bandwidth": "neutron", "port": "vip"})));
+    let failure = verbs::add(&ground.plugin, &wanted).await.unwrap_err();
+    assert!(failure.code == code::CONFIG && failure.msg.contains("`port`"), "{failure:?}");
 }
 
 #[tokio::test]

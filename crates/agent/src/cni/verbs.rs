@@ -1,5 +1,6 @@
 //! The operations, with ports instead of whatever else plugins make.
 
+use super::bandwidth;
 use super::config::Wish;
 use super::failure::{Failure, code};
 use super::protocol::{Address, Attached, Request};
@@ -33,6 +34,7 @@ pub(crate) async fn add(plugin: &Plugin, request: &Request) -> Result<(Endpoint,
         // What is remembered of network and names may not hold any more.
         Err(Error::Cloud { source, .. }) if source.is_not_found() => {
             plugin.names.forget();
+            bandwidth::forget(plugin, &wish)?;
             let (id, _) = network(plugin, &wish.network).await?;
             plugin.ledger.networks.remove(&id)?;
             make(plugin, &wish, &key).await
@@ -49,7 +51,11 @@ pub(crate) async fn add(plugin: &Plugin, request: &Request) -> Result<(Endpoint,
         plugin.ledger.endpoints.put(&key, &endpoint)?;
         plugin.give_edges(&key, &mut endpoint).await?;
         // One of the pool is plugged.
-        if endpoint.unnamed { Ok(()) } else { plugin.wiring.plug(&endpoint, network.mtu).await }
+        if endpoint.unnamed && endpoint.limits == Default::default() {
+            Ok(())
+        } else {
+            plugin.wiring.plug(&endpoint, network.mtu).await
+        }
     };
     if let Err(e) = plugged.await {
         return Err(plugin.undo(&key, &endpoint, e).await.into());
@@ -61,18 +67,20 @@ pub(crate) async fn add(plugin: &Plugin, request: &Request) -> Result<(Endpoint,
 async fn make(plugin: &Plugin, wish: &Wish, key: &str) -> Result<(Network, Endpoint), Error> {
     let (id, network) = network(plugin, &wish.network).await?;
     let network = pooled(plugin, &id, network, wish).await?;
+    let mut options = wish.options.clone();
+    let limits = bandwidth::prepare(plugin, wish, &mut options).await?;
     let takes_any = wish.mac.is_none() && wish.ips.is_empty() && wish.subnets.is_empty();
-    if takes_any && let Some(endpoint) = plugin.take_spare(&id, &network, Some(key), &wish.options).await? {
-        return Ok((network, endpoint));
+    if takes_any && let Some(endpoint) = plugin.take_spare(&id, &network, Some(key), &options).await? {
+        return Ok((network, Endpoint { limits, ..endpoint }));
     }
     let ips = fixed_ips(&chosen(plugin, wish, &network).await?, !wish.subnets.is_empty(), &wish.ips)?;
-    let (mac, options) = (wish.mac.as_deref(), &wish.options);
-    let wanted = Wanted { network_id: &id, network: &network, key, mac, ips, options };
+    let mac = wish.mac.as_deref();
+    let wanted = Wanted { network_id: &id, network: &network, key, mac, ips, options: &options };
     let endpoint = match &options.port {
         Some(port) => plugin.adopt_port(&wanted, port).await?,
         None => plugin.make_port(&wanted).await?,
     };
-    Ok((network, endpoint))
+    Ok((network, Endpoint { limits, ..endpoint }))
 }
 
 /// DEL: the port goes, whatever has become of the container.
@@ -98,6 +106,7 @@ pub(crate) async fn check(plugin: &Plugin, request: &Request) -> Result<Attached
     if !plugged.iter().any(|f| f.device == host && f.port.as_ref() == Some(&endpoint.port)) {
         return Err(different(format!("{host} is not on the switch for port {}", endpoint.port)));
     }
+    bandwidth::check(plugin, &wish, &endpoint).await?;
     Ok(attached(plugin, &endpoint, &network, &wish.dns))
 }
 
@@ -269,7 +278,8 @@ fn attached(plugin: &Plugin, endpoint: &Endpoint, network: &Network, dns: &Map<S
     if !servers.is_empty() && !dns.contains_key("nameservers") {
         dns.insert("nameservers".to_owned(), json!(servers));
     }
-    Attached { host, device, mac: endpoint.mac.clone(), mtu: network.mtu, addresses, routes, dns }
+    let limits = endpoint.limits;
+    Attached { host, device, mac: endpoint.mac.clone(), mtu: network.mtu, addresses, routes, dns, limits }
 }
 
 fn routes_to(routes: &[(IpNet, IpAddr)], to: IpNet) -> bool {

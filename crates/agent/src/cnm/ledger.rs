@@ -5,11 +5,13 @@
 //! | `networks/` | which Neutron network a Docker network is, and its defaults | must be made again in Docker |
 //! | `pools/` | which subnet an address pool of Docker's is | as the network |
 //! | `spares/` | a port that waits for an endpoint | is nobody's, and given back |
+//! | `limits/` | the QoS policy that containers with some bandwidth share | is made again, the old one nobody's |
 //! | `endpoints/` | the port of an endpoint | is found in the cloud by its mark, and not given back if lost |
 //! | `members/` | an endpoint's place in a load balancer's pool | is found there by its mark |
 
 use super::Error;
 use super::options::{EndpointOptions, PoolSize};
+use crate::cni::bandwidth::{Bandwidth, Policy};
 use crate::state::{Durable, StateDir};
 use ipnet::IpNet;
 use serde::de::DeserializeOwned;
@@ -109,6 +111,9 @@ pub(crate) struct Endpoint {
     /// Whether the cloud is still to be told which endpoint has this port, which was ready before.
     #[serde(default)]
     pub(crate) unnamed: bool,
+    /// How fast packets may go by the kernel.
+    #[serde(default)]
+    pub(crate) limits: Bandwidth,
     /// What it is to CNI, if it came so.
     #[serde(default)]
     pub(crate) attachment: Option<Attachment>,
@@ -259,6 +264,7 @@ pub(crate) struct Ledger {
     pub(crate) endpoints: Shelf<Endpoint>,
     pub(crate) spares: Shelf<Spare>,
     pub(crate) members: Shelf<Membership>,
+    pub(crate) limits: Shelf<Policy>,
 }
 
 impl Ledger {
@@ -270,6 +276,7 @@ impl Ledger {
             endpoints: Shelf::open(state, "endpoint", Durable::No)?,
             spares: Shelf::open(state, "spare", Durable::No)?,
             members: Shelf::open(state, "member", Durable::No)?,
+            limits: Shelf::open(state, "limit", Durable::No)?,
         })
     }
 }

@@ -48,7 +48,7 @@ mod kills;
 mod kuryr;
 pub(crate) mod ledger;
 mod load_balancer;
-mod mark;
+pub(crate) mod mark;
 pub(crate) mod names;
 pub(crate) mod networks;
 pub(crate) mod options;
@@ -151,6 +151,8 @@ pub(crate) struct Plugin {
     pub(crate) source: Source,
     /// Whether the cloud takes tags with what is made; asked for once, and only in kuryr's place.
     pub(crate) tags: tokio::sync::OnceCell<bool>,
+    /// Whether the cloud has QoS policies that this user may make; asked for once.
+    pub(crate) qos: std::sync::Mutex<Option<bool>>,
     pub(crate) wiring: Box<dyn Wiring>,
     pub(crate) ledger: Ledger,
     pub(crate) names: Names,
@@ -180,6 +182,7 @@ impl Plugin {
             host: String::new(),
             source,
             tags: tokio::sync::OnceCell::new(),
+            qos: std::sync::Mutex::default(),
             wiring,
             ledger: Ledger::open(state)?,
             names: Names::default(),

@@ -61,6 +61,12 @@ impl Pools {
         Self { settled: SETTLED, ..Self::default() }
     }
 
+    /// Whether ports of such a shape are to be kept ready.
+    pub(crate) fn keeps(&self, is_it: impl Fn(&Shape) -> bool) -> bool {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.iter().any(|((_, shape), at)| is_it(shape) && at.elapsed() <= IDLE)
+    }
+
     /// Whether nothing has been taken for a while.
     fn is_settled(&self) -> bool {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);

@@ -227,6 +227,7 @@ impl Plugin {
             floating_ip: None,
             forwardings: Vec::new(),
             adopted,
+            limits: Default::default(),
             attachment: None,
         }
     }

@@ -8,6 +8,7 @@
 //! | a firewall group that has lost an endpoint's port, or a router's | gets it again |
 //! | a network that was made for a Docker network that is gone | removed, with its router |
 //! | a port of a pool whose Docker network is gone, or that is gone itself | given back |
+//! | a QoS policy that was made for containers' bandwidth and is none's | removed |
 //! | a subnet pool that was made in kuryr's place and is no network's | removed |
 //! | a link on the switch, or a veth, of no port | removed |
 //! | a container whose port is gone from the cloud | gets one with the same addresses, plugged in its place |
@@ -23,9 +24,10 @@ use super::pool::filling;
 use super::ports::{Wanted, short};
 use super::protocol::DeleteNetwork;
 use super::{Error, Front, Plugin, Source, mark};
+use crate::cni::bandwidth;
 use crate::error::chain;
 use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
-use stackyard_openstack::{FixedIp, FloatingIp, Member, Network, Port, SecurityGroup, SubnetPool};
+use stackyard_openstack::{FixedIp, FloatingIp, Member, Network, Port, QosPolicy, SecurityGroup, SubnetPool};
 use stackyard_platform::docker::Docker;
 use stackyard_wire::binding::Found;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -97,7 +99,7 @@ impl Suspects {
     }
 
     /// Notes that `what` looks wrong; whether it has for `grace`.
-    pub(super) fn lasts(&mut self, what: String, grace: Duration) -> bool {
+    pub(crate) fn lasts(&mut self, what: String, grace: Duration) -> bool {
         let since = *self.since.entry(what.clone()).or_insert_with(Instant::now);
         self.now.insert(what);
         since.elapsed() >= grace
@@ -211,7 +213,11 @@ impl Plugin {
             self.complain("load balancers are not looked at", &e);
             BTreeMap::new()
         });
-        Ok(InCloud { ports, floating_ips, networks, groups, pools, members })
+        let policies = match self.front {
+            Front::Docker => Vec::new(),
+            Front::Cni => bandwidth::policies(self).await?,
+        };
+        Ok(InCloud { ports, floating_ips, networks, groups, pools, members, policies })
     }
 
     /// One pass. What cannot be mended now is told, and tried again in the next.
@@ -244,6 +250,7 @@ impl Plugin {
                 self.complain("published ports may not answer", &e);
             }
         }
+        bandwidth::remove_unused(self, cloud, suspects, grace).await;
         suspects.end();
     }
 
@@ -429,6 +436,7 @@ impl Plugin {
         *endpoint = Endpoint {
             link: endpoint.link.clone(),
             floating_ip: endpoint.floating_ip.clone(),
+            limits: endpoint.limits,
             attachment: endpoint.attachment.clone(),
             ..made
         };
@@ -463,4 +471,6 @@ pub(crate) struct InCloud {
     pub(crate) members: BTreeMap<String, Vec<Member>>,
     /// Those that are no network's.
     pub(crate) pools: Vec<SubnetPool>,
+    /// Those of containers' bandwidth.
+    pub(crate) policies: Vec<QosPolicy>,
 }

@@ -90,11 +90,23 @@ impl Local {
 
 impl Wiring for Local {
     fn plug(&self, endpoint: &Endpoint, mtu: u32) -> BoxFuture<'_, Result<(), Error>> {
-        self.with("plug", endpoint, mtu, |driver, plug| driver.plug(plug))
+        let limit = endpoint.limits.ingress;
+        self.with("plug", endpoint, mtu, move |driver, plug| {
+            driver.plug(plug)?;
+            limit.map_or(Ok(()), |rate| stackyard_wire::limit(plug.host, &rate))
+        })
     }
 
     fn rewire(&self, endpoint: &Endpoint, mtu: u32) -> BoxFuture<'_, Result<bool, Error>> {
-        self.with("plug again", endpoint, mtu, |driver, plug| driver.rewire(plug))
+        // The link may have got its port's name.
+        let named = if endpoint.vif.is_known_by_name() { &endpoint.port } else { &endpoint.link };
+        let (host, _) = self.naming.devices(&endpoint.vif, named);
+        let limit = endpoint.limits.ingress;
+        self.with("plug again", endpoint, mtu, move |driver, plug| {
+            let is_there = driver.rewire(plug)?;
+            limit.filter(|_| is_there).map_or(Ok(()), |rate| stackyard_wire::limit(&host, &rate))?;
+            Ok(is_there)
+        })
     }
 
     fn ready(&self, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>> {
