@@ -62,6 +62,7 @@ hosts:
 	scripts/engine start
 	tests/hosts/run
 	tests/hosts/ports
+	tests/hosts/links
 	tests/hosts/doctor
 
 console:

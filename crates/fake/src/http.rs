@@ -179,11 +179,13 @@ impl Fake {
         let request = Request {
             method,
             path: segments.collect(),
-            query: query
-                .split('&')
-                .filter_map(|p| p.split_once('='))
-                .map(|(k, v)| (decode(k), decode(v)))
-                .collect::<BTreeMap<_, _>>(),
+            query: {
+                let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+                for (key, value) in query.split('&').filter_map(|p| p.split_once('=')) {
+                    all.entry(decode(key)).or_default().push(decode(value));
+                }
+                all
+            },
             headers,
             body: serde_json::from_slice(body).unwrap_or_default(),
         };

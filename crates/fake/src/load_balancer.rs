@@ -26,7 +26,7 @@ impl World {
             },
             ("PUT", ["pools", pool, "members"]) => {
                 let mut members = self.members(&request.body["members"]);
-                if request.query.get("additive_only").is_some_and(|only| only == "true") {
+                if request.query("additive_only") == "true" {
                     let others = self.get("pools", pool).and_then(|p| p["members"].as_array()).cloned();
                     let place = |m: &Value| (m["address"].clone(), m["protocol_port"].clone());
                     let new: Vec<_> = members.as_array().into_iter().flatten().map(place).collect();

@@ -3,7 +3,7 @@
 use crate::world::{Answer, Request, World, refuse};
 use serde_json::{Value, json};
 
-const COLLECTIONS: [(&str, &str); 8] = [
+const COLLECTIONS: [(&str, &str); 9] = [
     ("networks", "network"),
     ("subnets", "subnet"),
     ("subnetpools", "subnetpool"),
@@ -12,6 +12,7 @@ const COLLECTIONS: [(&str, &str); 8] = [
     ("security-groups", "security_group"),
     ("security-group-rules", "security_group_rule"),
     ("floatingips", "floatingip"),
+    ("trunks", "trunk"),
 ];
 
 impl World {
@@ -24,8 +25,13 @@ impl World {
             return self.firewall(&path[1..], request);
         }
         if path[0] == "extensions" {
-            let aliases = ["standard-attr-tag", "tag-creation", "qos"].map(|alias| json!({"alias": alias}));
-            return (200, json!({"extensions": aliases}));
+            let trunk = self.trunks.then_some("trunk");
+            let all = ["standard-attr-tag", "tag-creation", "qos"].into_iter().chain(trunk);
+            let all: Vec<Value> = all.map(|alias| json!({"alias": alias})).collect();
+            return (200, json!({"extensions": all}));
+        }
+        if path[0] == "trunks" && !self.trunks {
+            return refuse(404, "no such collection");
         }
         if path[0] == "qos" {
             return self.qos(&path[1..], request);
@@ -47,6 +53,7 @@ impl World {
                 Some(_) => (204, Value::Null),
                 None => refuse(404, "no such forwarding"),
             },
+            ("PUT", 3) if collection == "trunks" => self.subports(path[1], path[2], &request.body),
             ("PUT", 3) => self.interface(path[1], path[2], &request.body),
             ("GET", 2) => match self.get(collection, path[1]) {
                 Some(item) => (200, json!({one: item})),
@@ -259,6 +266,11 @@ impl World {
                     return refuse(409, "that rule is there");
                 }
             }
+            "trunks" => {
+                if let Err(refused) = self.check_trunk(&mut item) {
+                    return refused;
+                }
+            }
             "floatingips" => {
                 item["floating_ip_address"] = format!("203.0.113.{}", self.count(collection) + 1).into();
                 if let Some(port) = item["port_id"].as_str().map(str::to_owned)
@@ -390,7 +402,7 @@ impl World {
             "networks" => self.all("ports").any(|p| p["network_id"] == id),
             "subnets" => self.all("ports").any(|p| p["fixed_ips"][0]["subnet_id"] == id),
             "routers" => self.all("ports").any(|p| p["device_id"] == id),
-            "ports" => item["device_owner"] == "network:router_interface",
+            "ports" => item["device_owner"] == "network:router_interface" || self.is_trunked(id),
             "floatingips" => self.all("port_forwardings").any(|f| f["floatingip_id"] == id),
             "security-groups" => {
                 self.all("ports").any(|p| p["security_groups"].as_array().is_some_and(|g| g.iter().any(|g| g == id)))
@@ -400,8 +412,9 @@ impl World {
         if in_use {
             return refuse(409, "it is in use");
         }
-        self.take(collection, id);
+        let gone = self.take(collection, id).unwrap_or_default();
         match collection {
+            "trunks" => self.trunk_gone(&gone),
             "ports" => {
                 self.take_where("port_forwardings", "internal_port_id", id);
                 for group in self.all_mut("firewall_groups") {

@@ -13,8 +13,8 @@ impl World {
         let plain = |status| (status, Value::Null, Vec::new());
         match (request.method, &request.path[1..]) {
             ("GET", []) => {
-                let prefix = request.query.get("prefix").cloned().unwrap_or_default();
-                let after = request.query.get("marker").cloned().unwrap_or_default();
+                let prefix = request.query("prefix");
+                let after = request.query("marker");
                 let listed = self.all("containers").filter_map(|c| {
                     let name = c["name"].as_str()?;
                     let fits = name.starts_with(&prefix) && name > after.as_str();
@@ -44,7 +44,7 @@ impl World {
                 (204, Value::Null, headers)
             }
             ("GET", [name]) => {
-                let after = request.query.get("marker").cloned().unwrap_or_default();
+                let after = request.query("marker");
                 let inside = self.all("objects").filter(|o| o["container"] == *name);
                 let named = inside.filter(|o| o["name"].as_str().is_some_and(|n| n > after.as_str()));
                 (200, named.map(|o| json!({"name": o["name"], "bytes": 1, "hash": ""})).collect(), Vec::new())

@@ -12,10 +12,17 @@ pub(crate) type Answer = (u16, Value);
 pub(crate) struct Request<'a> {
     pub method: &'a str,
     pub path: Vec<&'a str>,
-    pub query: BTreeMap<String, String>,
+    pub query: BTreeMap<String, Vec<String>>,
     /// Names in lower case.
     pub headers: BTreeMap<String, String>,
     pub body: Value,
+}
+
+impl Request<'_> {
+    /// A parameter of the query; empty if it is not there.
+    pub fn query(&self, key: &str) -> String {
+        self.query.get(key).and_then(|all| all.last()).cloned().unwrap_or_default()
+    }
 }
 
 /// All resources, by collection and id.
@@ -35,6 +42,10 @@ pub struct World {
     pub(crate) own_mac_alone: bool,
     /// Whether firewall groups take ports of servers, as with ML2/OVS.
     pub(crate) guards_servers: bool,
+    /// Whether there are trunks.
+    pub(crate) trunks: bool,
+    /// Whether ports that are bound can carry none.
+    pub(crate) refuses_bound_parents: bool,
     /// Octavia's quota.
     pub(crate) balancing_limits: BTreeMap<String, Option<i64>>,
 }
@@ -123,6 +134,11 @@ impl World {
     /// Has firewall groups take ports of servers from now on, as with ML2/OVS.
     pub fn guards_servers(&mut self) {
         self.guards_servers = true;
+    }
+
+    /// Makes a QoS policy.
+    pub fn add_qos_policy(&mut self, id: &str, name: &str) {
+        self.put("policies", json!({"id": id, "name": name}));
     }
 
     /// A resource as it is now.
@@ -235,10 +251,10 @@ impl World {
     /// Lists a collection, filtered by what the query names.
     pub(crate) fn list(&self, collection: &str, request: &Request<'_>) -> Answer {
         let fits = |item: &&Value| {
-            request.query.iter().all(|(k, v)| match item.get(k) {
+            request.query.iter().all(|(k, any)| match item.get(k) {
                 // Nova's names are regular expressions.
-                Some(Value::String(has)) if k == "name" => *has == v.trim_matches(['^', '$']),
-                Some(Value::String(has)) => has == v,
+                Some(Value::String(has)) if k == "name" => any.iter().any(|v| *has == v.trim_matches(['^', '$'])),
+                Some(Value::String(has)) => any.contains(has),
                 _ => true,
             })
         };

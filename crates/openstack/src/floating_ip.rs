@@ -33,6 +33,9 @@ pub struct FloatingIp {
     /// When it was created; sorts by time.
     #[serde(default)]
     pub created_at: String,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
     /// The external network's id.
     pub floating_network_id: String,
 }

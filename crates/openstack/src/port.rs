@@ -54,6 +54,9 @@ pub struct Port {
     /// Further addresses it may send from.
     #[serde(default)]
     pub allowed_address_pairs: Vec<AddressPair>,
+    /// Its name in the cloud's DNS, where that has names for ports.
+    #[serde(default)]
+    pub dns_name: Option<String>,
     /// Grows with each change, see [`crate::Cloud::update_at`].
     #[serde(default)]
     pub revision_number: i64,

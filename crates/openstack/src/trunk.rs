@@ -7,7 +7,11 @@ use crate::call::segment;
 use crate::catalog::Service;
 use crate::cloud::Cloud;
 use crate::error::Result;
+use crate::port::Port;
 use crate::resource::{ByName, Kind, Resource, request};
+
+/// How often a port is tried to be removed that trunks hold at the same time.
+const TRIES: u32 = 5;
 
 /// A trunk.
 #[derive(Debug, Clone, Deserialize)]
@@ -48,7 +52,7 @@ request! {
         name: String,
         /// Free text; where Stackyard puts its mark.
         description: String,
-        /// The port that carries it, not bound yet.
+        /// The port that carries it; one that is bound already where the network driver can do that, as OVN's.
         port_id: String,
         /// What it carries.
         sub_ports: Vec<SubPort>,
@@ -97,5 +101,49 @@ impl Cloud {
         let call =
             self.call(crate::Method::PUT, Service::Network, format!("/trunks/{}/remove_subports", segment(trunk)));
         call.on("trunk", trunk).json(&json!({"sub_ports": ports})).done().await
+    }
+
+    /// Removes a port with the trunk that it carries, or out of the trunk that carries it: Neutron removes no such
+    /// port. Whether it was there.
+    ///
+    /// # Errors
+    /// [`crate::Error::Api`], as 409 for a port that something else uses.
+    pub async fn delete_port(&self, id: &str) -> Result<bool> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.delete::<Port>(id).await {
+                Err(e) if e.status() == Some(409) && tries < TRIES => {
+                    if !self.untrunk(id).await? {
+                        return Err(e);
+                    }
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Removes the trunk that a port carries, or takes the port out of the trunk that carries it; whether there was
+    /// one.
+    ///
+    /// # Errors
+    /// [`crate::Error::Api`].
+    pub async fn untrunk(&self, port: &str) -> Result<bool> {
+        let trunks: Vec<Trunk> = match self.list(&[]).await {
+            // A cloud without trunks.
+            Err(e) if e.is_not_found() => return Ok(false),
+            other => other?,
+        };
+        if let Some(own) = trunks.iter().find(|t| t.port_id == port) {
+            return self.delete::<Trunk>(&own.id).await.map(|_| true);
+        }
+        match trunks.iter().find(|t| t.sub_ports.iter().any(|s| s.port_id == port)) {
+            None => Ok(false),
+            Some(trunk) => match self.remove_subports(&trunk.id, &[port.to_owned()]).await {
+                // Somebody else was quicker.
+                Err(e) if !e.is_not_found() => Err(e),
+                _ => Ok(true),
+            },
+        }
     }
 }

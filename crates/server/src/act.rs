@@ -25,8 +25,8 @@ use stackyard_core::yard::intend::{Ref, Spec};
 use stackyard_core::yard::plan::Step;
 use stackyard_core::yard::{Key, Kind};
 use stackyard_openstack::{
-    FloatingIp, Keypair, Network, Port, Resource, Result, Router, SecurityGroup, SecurityGroupRule, Server,
-    ServerGroup, Subnet, Volume,
+    FloatingIp, Keypair, Network, Resource, Result, Router, SecurityGroup, SecurityGroupRule, Server, ServerGroup,
+    Subnet, Volume,
 };
 use std::collections::HashSet;
 
@@ -92,7 +92,11 @@ impl Run<'_> {
             Kind::Keypair => self.delete::<Keypair>(step, id).await,
             Kind::Volume => self.delete::<Volume>(step, id).await,
             Kind::ServerGroup => self.delete::<ServerGroup>(step, id).await,
-            Kind::Port => self.delete::<Port>(step, id).await,
+            Kind::Port => {
+                // A host's may carry a trunk, and a container's be behind one.
+                removed(self.told(&step.key), async || self.cloud.delete_port(id).await).await?;
+                Ok(())
+            }
             Kind::Server => self.delete::<Server>(step, id).await,
             Kind::Attachment => self.detach(step, id).await,
             Kind::FloatingIp => self.delete::<FloatingIp>(step, id).await,

@@ -46,6 +46,16 @@ pub enum Error {
         /// The port's MAC address.
         mac: String,
     },
+    /// A VLAN id is in use on the host's link.
+    #[error("VLAN {id} of {parent} is in use: {holder} has it")]
+    VlanTaken {
+        /// The VLAN id.
+        id: u16,
+        /// The link that it is on.
+        parent: String,
+        /// Which link has it, as far as it can be seen.
+        holder: String,
+    },
     /// Neutron could not bind the port.
     #[error("Neutron could not bind the port to host {host:?} (vif_type {vif_type:?}): {hint}")]
     Binding {

@@ -14,8 +14,9 @@
 //! Where Neutron's agent filters with iptables there is a bridge of the kernel in between, and with that of linuxbridge
 //! nothing but one ([`binding`]).
 //!
-//! On a host that is itself a server of the cloud there is no such switch: the container's end is a macvlan or an
-//! ipvlan on the host's own NIC, whose port in Neutron may use its addresses ([`binding::MACVLAN`]).
+//! On a host that is itself a server of the cloud there is no such switch: the container's end is a VLAN of the
+//! host's own NIC, whose port in Neutron carries the container's as a trunk ([`binding::VLAN`]); or a macvlan or an
+//! ipvlan on that NIC, whose port may use its addresses ([`binding::MACVLAN`]).
 //!
 //! What it guarantees:
 //!

@@ -1,11 +1,11 @@
-//! Links of the kernel, by rtnetlink(7): veth pairs, macvlans and ipvlans, their MTU, what becomes of them.
+//! Links of the kernel, by rtnetlink(7): veth pairs, macvlans, ipvlans and VLAN links, their MTU, what becomes of them.
 
 use crate::Error;
 use crate::netlink::{Failure, NLM_F_CREATE_NEW, NLM_F_DUMP, Netlink};
 use netlink_packet_core::{Emitable, Parseable};
 use netlink_packet_route::link::{
-    InfoData, InfoIpVlan, InfoKind, InfoMacVlan, InfoVeth, IpVlanMode, LinkAttribute, LinkFlags, LinkHeader, LinkInfo,
-    LinkMessage, MacVlanMode,
+    InfoData, InfoIpVlan, InfoKind, InfoMacVlan, InfoVeth, InfoVlan, IpVlanMode, LinkAttribute, LinkFlags, LinkHeader,
+    LinkInfo, LinkMessage, MacVlanMode, VlanProtocol,
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
 use rustix::io::Errno;
@@ -118,6 +118,55 @@ pub enum OnLink {
     Macvlan,
     /// An ipvlan, in mode L2: it has its parent's MAC address.
     Ipvlan,
+    /// What of its parent carries this VLAN id (IEEE 802.1Q), 1 to 4094. It has a MAC address of its own.
+    Vlan(u16),
+}
+
+impl OnLink {
+    /// What the kernel is told to make.
+    fn info(self) -> Vec<LinkInfo> {
+        let (kind, data) = match self {
+            Self::Macvlan => (InfoKind::MacVlan, InfoData::MacVlan(vec![InfoMacVlan::Mode(MacVlanMode::Bridge)])),
+            Self::Ipvlan => (InfoKind::IpVlan, InfoData::IpVlan(vec![InfoIpVlan::Mode(IpVlanMode::L2)])),
+            Self::Vlan(id) => {
+                let data = vec![InfoVlan::Id(id), InfoVlan::Protocol(VlanProtocol::Ieee8021Q)];
+                (InfoKind::Vlan, InfoData::Vlan(data))
+            }
+        };
+        vec![LinkInfo::Kind(kind), LinkInfo::Data(data)]
+    }
+
+    fn of(infos: &[LinkInfo]) -> Option<Self> {
+        let id = |data: &InfoVlan| match data {
+            InfoVlan::Id(id) => Some(Self::Vlan(*id)),
+            _ => None,
+        };
+        infos.iter().find_map(|info| match info {
+            LinkInfo::Kind(InfoKind::MacVlan) => Some(Self::Macvlan),
+            LinkInfo::Kind(InfoKind::IpVlan) => Some(Self::Ipvlan),
+            LinkInfo::Data(InfoData::Vlan(data)) => data.iter().find_map(id),
+            _ => None,
+        })
+    }
+}
+
+/// Whether this kernel can make links of a kind; it loads its module for that, if there is one.
+///
+/// Nothing is made: the request names no link that the new one is to be on. What the kernel does not know at all it
+/// refuses with `EOPNOTSUPP`, and what it knows, for the lack of that (`rtnl_newlink` in net/core/rtnetlink.c).
+///
+/// # Errors
+/// [`Error::Kernel`], as without the right to make links.
+pub fn can_make(kind: OnLink) -> Result<bool, Error> {
+    let mut message = LinkMessage::default();
+    message.attributes.push(LinkAttribute::LinkInfo(kind.info()));
+    match request(RTM_NEWLINK, NLM_F_CREATE_NEW, &message) {
+        Err(f) if f.errno == Some(Errno::OPNOTSUPP) => Ok(false),
+        Err(f) if matches!(f.errno, None | Some(Errno::PERM | Errno::ACCESS)) => {
+            Err(Error::kernel("find out which kinds of links there are")(f.error))
+        }
+        _ => Ok(true),
+    }
 }
 
 /// A link to make on another link of this host.
@@ -129,7 +178,7 @@ pub struct Upper<'a> {
     pub kind: OnLink,
     /// The link that it is on.
     pub parent: &'a Link,
-    /// Its MAC address; an ipvlan has its parent's.
+    /// Its MAC address; for an ipvlan its parent's.
     pub mac: &'a str,
     /// Greatest packet, in bytes.
     pub mtu: u32,
@@ -137,11 +186,11 @@ pub struct Upper<'a> {
     pub owner: &'a str,
 }
 
-/// Makes a link on another, down. Those of a kind on one parent reach each other without the network. One that is
-/// there as it should be is taken over and gets the MTU; any other link of that name is made anew.
+/// Makes a link on another, down. Macvlans on one parent reach each other without the network, and so do ipvlans. One
+/// that is there as it should be is taken over and gets the MTU; any other link of that name is made anew.
 ///
 /// # Errors
-/// [`Error::Kernel`].
+/// [`Error::VlanTaken`] if another link has the VLAN id on that parent, [`Error::Kernel`].
 pub fn ensure_upper(wanted: &Upper<'_>) -> Result<(), Error> {
     let Upper { name, kind, parent, mac, mtu, owner } = *wanted;
     match get(name)? {
@@ -155,22 +204,20 @@ pub fn ensure_upper(wanted: &Upper<'_>) -> Result<(), Error> {
             let doing = || format!("make {kind:?} {name} on {}", parent.name).to_lowercase();
             let mut message = named(name);
             message.attributes.extend([LinkAttribute::Link(parent.index), LinkAttribute::Mtu(mtu)]);
-            message.attributes.push(LinkAttribute::LinkInfo(match kind {
-                OnLink::Macvlan => vec![
-                    LinkInfo::Kind(InfoKind::MacVlan),
-                    LinkInfo::Data(InfoData::MacVlan(vec![InfoMacVlan::Mode(MacVlanMode::Bridge)])),
-                ],
-                OnLink::Ipvlan => vec![
-                    LinkInfo::Kind(InfoKind::IpVlan),
-                    LinkInfo::Data(InfoData::IpVlan(vec![InfoIpVlan::Mode(IpVlanMode::L2)])),
-                ],
-            }));
-            if kind == OnLink::Macvlan {
+            message.attributes.push(LinkAttribute::LinkInfo(kind.info()));
+            if kind != OnLink::Ipvlan {
                 let no_mac = || io::Error::new(io::ErrorKind::InvalidInput, format!("{mac:?} is no MAC address"));
                 let address = bytes_of(mac).ok_or_else(|| Error::kernel(doing())(no_mac()))?;
                 message.attributes.push(LinkAttribute::Address(address));
             }
-            request(RTM_NEWLINK, NLM_F_CREATE_NEW, &message).map_err(|f| Error::kernel(doing())(f.error))?;
+            let made = match request(RTM_NEWLINK, NLM_F_CREATE_NEW, &message) {
+                Err(f) if f.errno == Some(Errno::EXIST) && matches!(kind, OnLink::Vlan(_)) => {
+                    make_room(wanted, f)?;
+                    request(RTM_NEWLINK, NLM_F_CREATE_NEW, &message)
+                }
+                other => other,
+            };
+            made.map_err(|f| Error::kernel(doing())(f.error))?;
         }
     }
     note(name, owner)
@@ -183,6 +230,21 @@ pub(crate) fn note(name: &str, alias: &str) -> Result<(), Error> {
     match request(RTM_NEWLINK, 0, &message) {
         Ok(_) => Ok(()),
         Err(f) => Err(Error::kernel(format!("note whose link {name} is"))(f.error)),
+    }
+}
+
+/// Removes what has a VLAN id on a parent that somebody else needs: a link that this owner has left here. A link of
+/// any other's is not touched; one that is not here is in another network namespace, a container's.
+fn make_room(wanted: &Upper<'_>, failure: Failure) -> Result<(), Error> {
+    let Upper { kind, parent, owner, .. } = *wanted;
+    let holder = list()?.into_iter().find(|l| l.on == Some((kind, parent.index)));
+    match holder {
+        Some(stale) if stale.alias.as_deref() == Some(owner) => delete(&stale.name).map(drop),
+        holder => {
+            let OnLink::Vlan(id) = kind else { return Err(Error::kernel("make a link")(failure.error)) };
+            let holder = holder.map_or_else(|| "a link in another network namespace".to_owned(), |l| l.name);
+            Err(Error::VlanTaken { id, parent: parent.name.clone(), holder })
+        }
     }
 }
 
@@ -332,11 +394,7 @@ fn read(payload: &[u8]) -> Option<Link> {
             LinkAttribute::LinkInfo(infos) => {
                 let is = |kind: InfoKind| infos.contains(&LinkInfo::Kind(kind));
                 (link.veth, link.bridge) = (is(InfoKind::Veth), is(InfoKind::Bridge));
-                kind = if is(InfoKind::MacVlan) {
-                    Some(OnLink::Macvlan)
-                } else {
-                    is(InfoKind::IpVlan).then_some(OnLink::Ipvlan)
-                };
+                kind = OnLink::of(&infos);
             }
             _ => {}
         }

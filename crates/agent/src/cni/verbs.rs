@@ -75,7 +75,7 @@ async fn make(plugin: &Plugin, wish: &Wish, key: &str) -> Result<(Network, Endpo
     }
     let ips = fixed_ips(&chosen(plugin, wish, &network).await?, !wish.subnets.is_empty(), &wish.ips)?;
     let mac = wish.mac.as_deref();
-    let wanted = Wanted { network_id: &id, network: &network, key, mac, ips, options: &options };
+    let wanted = Wanted { network_id: &id, network: &network, key, mac, ips, options: &options, before: None };
     let endpoint = match &options.port {
         Some(port) => plugin.adopt_port(&wanted, port).await?,
         None => plugin.make_port(&wanted).await?,

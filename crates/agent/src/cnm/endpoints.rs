@@ -19,13 +19,13 @@ impl Plugin {
     pub(crate) async fn create_endpoint(&self, asked: CreateEndpoint) -> Result<Value, Error> {
         let _turn = self.turns.take(&asked.endpoint).await;
         let network = self.network(&asked.network).await?;
-        let endpoint = match self.endpoint_of(&asked.network, &asked.endpoint).await? {
+        let mut endpoint = match self.endpoint_of(&asked.network, &asked.endpoint).await? {
             Some(known) => known,
             None => self.attach(&asked, &network).await?,
         };
         // One of a pool is plugged already; Join looks.
         if !endpoint.unnamed
-            && let Err(e) = self.wiring.plug(&endpoint, network.mtu).await
+            && let Err(e) = self.plug(&asked.endpoint, &mut endpoint, network.mtu).await
         {
             return Err(self.undo(&asked.endpoint, &endpoint, e).await);
         }
@@ -35,11 +35,9 @@ impl Plugin {
     /// Gets an endpoint its port and what else it wants.
     async fn attach(&self, asked: &CreateEndpoint, network: &Network) -> Result<Endpoint, Error> {
         let mut options = EndpointOptions::read(&asked.options)?.or(&network.defaults);
+        self.check_link(&options)?;
         if let Source::Server(_) = self.source {
             options.check_for_yard()?;
-            if !asked.interface.mac_address.is_empty() {
-                return Err(Error::request("leave --mac-address away: on a host of a yard it cannot be chosen"));
-            }
         }
         if options.floating_ip.is_some() {
             options.publish = published(&asked.options)?;
@@ -129,16 +127,17 @@ impl Plugin {
                     mac,
                     ips: network.addresses(v4, v6)?,
                     options: &options,
+                    before: None,
                 };
                 let any = mac.is_none() && v4.is_none() && v6.is_none();
                 let ready = match any {
                     true => self.take_spare(&asked.network, network, Some(&asked.endpoint), &options).await?,
                     false => None,
                 };
-                match (&options.port, ready) {
-                    (_, Some(ready)) => ready,
-                    (Some(port), None) => self.adopt_port(&wanted, port).await?,
-                    (None, None) => self.port_for(&wanted).await?,
+                match (&options.port, &self.source, ready) {
+                    (_, _, Some(ready)) => ready,
+                    (Some(port), Source::Cloud(_), None) => self.adopt_port(&wanted, port).await?,
+                    (_, _, None) => self.port_for(&wanted).await?,
                 }
             }
         };

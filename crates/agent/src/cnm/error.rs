@@ -69,6 +69,14 @@ impl Error {
         move |source| Self::Cloud { doing, source: Box::new(source) }
     }
 
+    /// The VLAN id that is in use on the host, if that is why something could not be plugged.
+    pub(crate) fn vlan_taken(&self) -> Option<u16> {
+        match self {
+            Self::Wire { source: stackyard_wire::Error::VlanTaken { id, .. }, .. } => Some(*id),
+            _ => None,
+        }
+    }
+
     /// Wraps why something could not be plugged.
     pub(crate) fn wire(doing: impl Into<String>) -> impl FnOnce(stackyard_wire::Error) -> Self {
         let doing = doing.into();

@@ -3,7 +3,7 @@
 
 use super::ledger::Endpoint;
 use super::names::Whose;
-use super::{Error, Plugin, mark};
+use super::{Error, Plugin, Source, mark};
 use serde_json::json;
 use stackyard_openstack::{FloatingIp, Network, NewFloatingIp, NewPortForwarding};
 use std::net::IpAddr;
@@ -12,6 +12,8 @@ impl Plugin {
     /// Makes a floating IP lead to an endpoint, if its options name one.
     pub(crate) async fn give_floating_ip(&self, id: &str, endpoint: &mut Endpoint) -> Result<(), Error> {
         let Some(wanted) = endpoint.options.floating_ip.clone() else { return Ok(()) };
+        // The server has done it with the port.
+        let Source::Cloud(_) = self.source else { return Ok(()) };
         let doing = || Error::cloud(format!("giving port {} floating IP {wanted:?}", endpoint.port));
         let publishes = !endpoint.options.publish.is_empty();
         if wanted.parse::<IpAddr>().is_ok() {

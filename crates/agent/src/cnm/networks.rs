@@ -10,6 +10,7 @@ use super::protocol::{CreateNetwork, DeleteNetwork, IpamData};
 use super::{Error, Plugin, Source, mark};
 use crate::error::chain;
 use serde_json::{Value, json};
+use stackyard_core::agent::PortLink;
 use stackyard_openstack::{
     ExternalGateway, Gateway, NewNetwork, NewRouter, NewSubnet, Port, Router, Subnet, SubnetPool,
 };
@@ -46,6 +47,7 @@ impl Plugin {
                 "in kuryr's place there is no `pool`: Docker says which MAC address a port has",
             ));
         }
+        self.check_link(&options.defaults)?;
         let wishes = wishes(&asked, &options)?;
         let existing = options.network.clone().or_else(|| self.neutron_of_pools(&wishes));
         let mut network = match (&existing, &self.source) {
@@ -72,9 +74,10 @@ impl Plugin {
     pub(crate) async fn existing_network(
         &self,
         name: Option<&str>,
+        link: Option<PortLink>,
     ) -> Result<(stackyard_openstack::Network, Vec<Subnet>), Error> {
         if let Source::Server(server) = &self.source {
-            return self.host_network(&**server, name).await;
+            return self.host_network(&**server, name, link).await;
         }
         let name = name.unwrap_or_default();
         let doing = || Error::cloud(format!("looking up network {name:?}"));
@@ -89,7 +92,7 @@ impl Plugin {
         options: &NetworkOptions,
         wishes: &[Wish],
     ) -> Result<Network, Error> {
-        let (found, all) = self.existing_network(name).await?;
+        let (found, all) = self.existing_network(name, options.defaults.link).await?;
         let name = found.name.as_str();
         let doing = || Error::cloud(format!("adding what network {name:?} lacks"));
         if options.shared.is_some_and(|shared| shared != found.shared) {

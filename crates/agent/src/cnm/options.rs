@@ -4,6 +4,8 @@
 use super::Error;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use stackyard_core::agent::PortLink;
+pub(crate) use stackyard_core::agent::PublishedPort as Published;
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -38,8 +40,8 @@ const NETWORK_KEYS: [&str; 15] = [
     FIREWALL,
 ];
 /// Keys of endpoints that a network may have defaults for.
-const DEFAULT_KEYS: [&str; 6] =
-    ["security-groups", "qos-policy", "floating-ip", "allowed-address-pairs", "load-balancer", "expose"];
+const DEFAULT_KEYS: [&str; 7] =
+    ["security-groups", "qos-policy", "floating-ip", "allowed-address-pairs", "load-balancer", "expose", "link"];
 /// Keys of endpoints alone.
 const ENDPOINT_KEYS: [&str; 5] = ["ip", "ip6", "port", "dns-name", FIREWALL];
 /// Of a network for its router's ports, of an endpoint for its own port.
@@ -95,6 +97,8 @@ pub(crate) struct EndpointOptions {
     /// An existing port: id or name.
     pub(crate) port: Option<String>,
     pub(crate) dns_name: Option<String>,
+    /// What the link is to be on the NIC of a yard's host; absent: the best that works.
+    pub(crate) link: Option<PortLink>,
     /// Ports of its floating IP that are to lead to it.
     pub(crate) publish: Vec<Published>,
     /// Whether ports of this host are to lead to it (`-p` without a floating IP).
@@ -146,15 +150,6 @@ pub(crate) struct Exposed {
     pub(crate) protocol: &'static str,
     pub(crate) first: u16,
     pub(crate) last: u16,
-}
-
-/// A port of a container that a port of its floating IP is to lead to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(crate) struct Published {
-    /// `tcp`, `udp`.
-    pub(crate) protocol: String,
-    pub(crate) inside: u16,
-    pub(crate) outside: u16,
 }
 
 /// How many ports to keep ready: `MOST`, or `LEAST-MOST` to keep only that many once they are not used.
@@ -272,6 +267,12 @@ impl EndpointOptions {
             }
             FIREWALL => self.firewall_group = word(),
             "expose" => self.expose = Some(parsed(key, value, "true or false")?),
+            "link" => {
+                let link = PortLink::ALL.into_iter().find(|link| link.word() == value);
+                let wrong =
+                    || Error::request(format!("option `link` is {value:?}; it must be trunk, macvlan or ipvlan"));
+                self.link = Some(link.ok_or_else(wrong)?);
+            }
             _ => {}
         }
         Ok(())
@@ -286,6 +287,7 @@ impl EndpointOptions {
             security_groups: self.security_groups.or(defaults.security_groups),
             qos_policy: self.qos_policy.or(defaults.qos_policy),
             floating_ip: self.floating_ip.or(defaults.floating_ip),
+            link: self.link.or(defaults.link),
             address_pairs: pairs,
             load_balancers: balancers,
             expose: self.expose.or(defaults.expose),
@@ -415,6 +417,7 @@ mod tests {
             (json!({"netwrok": "x"}), "did you mean `network`"),
             (json!({"ip": "10.0.0.1"}), "another kind"),
             (json!({"mtu": "big"}), "a number of bytes"),
+            (json!({"link": "vlan"}), "trunk, macvlan or ipvlan"),
             (json!({"network": "x", "external": "public"}), "exclude each other"),
             (json!({"router": "x", "external": "public"}), "exclude each other"),
             (json!({"firewall-group": "x"}), "say `external` or `router`"),

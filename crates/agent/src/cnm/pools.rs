@@ -125,7 +125,7 @@ impl Plugin {
 
     /// The subnet of an existing network that a pool is to be.
     async fn existing_pool(&self, network: &str, options: &NetworkOptions, asked: &RequestPool) -> Result<Pool, Error> {
-        let (found, subnets) = self.existing_network(Some(network)).await?;
+        let (found, subnets) = self.existing_network(Some(network), None).await?;
         let (version, option) = if asked.v6 { (6, &options.subnet6) } else { (4, &options.subnet) };
         let wanted = Some(asked.pool.as_str()).filter(|p| !p.is_empty()).or(option.as_deref());
         let subnet = choose(&subnets, version, wanted).ok_or_else(|| no_subnet(network, version, wanted))?;
@@ -235,7 +235,7 @@ impl Plugin {
         }
         // Without an id of its own it is known by its network's.
         let key = mac.unwrap_or(network_id);
-        let wanted = ports::Wanted { network_id, network, key, mac, ips, options: &network.defaults };
+        let wanted = ports::Wanted { network_id, network, key, mac, ips, options: &network.defaults, before: None };
         let made = self.port_for(&wanted).await?;
         self.ledger.endpoints.put(&made.mac, &made)?;
         Ok(made)

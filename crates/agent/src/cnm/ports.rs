@@ -21,6 +21,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) mac: Option<&'a str>,
     pub(crate) ips: Vec<FixedIp>,
     pub(crate) options: &'a EndpointOptions,
+    /// The endpoint that it was when its port was lost: it has its link.
+    pub(crate) before: Option<&'a Endpoint>,
 }
 
 /// Ids of what an endpoint's options name.

@@ -431,6 +431,7 @@ impl Plugin {
             mac: Some(&endpoint.mac),
             ips,
             options: &endpoint.options,
+            before: Some(endpoint),
         };
         let made = self.make_port(&wanted).await?;
         *endpoint = Endpoint {

@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use ipnet::Ipv4Net;
 use serde_json::{Value, json};
+use stackyard_core::agent::PortLink;
 use stackyard_fake::{Fake, Fault};
 use stackyard_openstack::{
     Cloud, CloudConfig, CloudEntry, NewSecurityGroup, Options, Port, RetryPolicy, SecurityGroup,
@@ -22,10 +23,21 @@ use std::time::Duration;
 /// A host without a switch: links by name, with the port that each is for. What Neutron could not bind is
 /// refused by the real factory of drivers.
 #[derive(Clone, Default)]
-pub(crate) struct Paper(pub(crate) Arc<Mutex<BTreeMap<String, String>>>);
+pub(crate) struct Paper(pub(crate) Arc<Mutex<BTreeMap<String, String>>>, Arc<Mutex<Vec<u16>>>);
 
 impl Paper {
+    /// These VLAN ids are in use, and no others.
+    pub(crate) fn occupy(&self, ids: &[u16]) {
+        *self.1.lock().unwrap() = ids.to_vec();
+    }
+
     fn set(&self, endpoint: &Endpoint) -> Result<(), Error> {
+        let id =
+            endpoint.vif.details.get(binding::VLAN_ID).and_then(Value::as_u64).and_then(|id| u16::try_from(id).ok());
+        if let Some(id) = id.filter(|id| self.1.lock().unwrap().contains(id)) {
+            let (parent, holder) = ("eth0".to_owned(), "another".to_owned());
+            return Err(Error::wire("plug")(stackyard_wire::Error::VlanTaken { id, parent, holder }));
+        }
         binding::driver(&endpoint.vif, Some(&Switch::new(Ovsdb::new(Remote::default()))))
             .map_err(Error::wire("plug"))?;
         self.0.lock().unwrap().insert(device(endpoint), endpoint.port.clone());
@@ -66,6 +78,9 @@ impl Wiring for Paper {
     }
     fn answers(&self) -> BoxFuture<'_, Result<(), Error>> {
         async { Ok(()) }.boxed()
+    }
+    fn kinds(&self) -> BoxFuture<'_, Result<Vec<PortLink>, Error>> {
+        async { Ok(PortLink::ALL.to_vec()) }.boxed()
     }
     fn remove(&self, found: &Found) -> BoxFuture<'_, Result<(), Error>> {
         self.0.lock().unwrap().remove(&found.device);

@@ -4,11 +4,14 @@ use super::ledger::Endpoint;
 use super::{Error, publish};
 use futures_util::future::BoxFuture;
 use ipnet::Ipv4Net;
+use stackyard_core::agent::PortLink;
 use stackyard_wire::binding::{self, Found, Naming, Plug};
+use stackyard_wire::link::OnLink;
 use stackyard_wire::{Switch, link};
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::OnceCell;
 
 /// Longest time for the local controller to wire a port.
 const WIRED_WITHIN: Duration = Duration::from_secs(30);
@@ -32,6 +35,8 @@ pub(crate) trait Wiring: Send + Sync {
     fn links(&self) -> BoxFuture<'_, Result<HashSet<String>, Error>>;
     /// Whether the switch's database answers.
     fn answers(&self) -> BoxFuture<'_, Result<(), Error>>;
+    /// What links on another the kernel can make, the kind first that can do most.
+    fn kinds(&self) -> BoxFuture<'_, Result<Vec<PortLink>, Error>>;
     /// Removes such a thing, of which nothing else is known any more.
     fn remove(&self, found: &Found) -> BoxFuture<'_, Result<(), Error>>;
     /// Makes what Docker needs to publish ports here; the addresses that it takes.
@@ -49,11 +54,13 @@ pub(crate) struct Local {
     naming: Naming,
     /// Whether there is the rule by which published ports answer; absent: not known yet.
     publishes: Mutex<Option<bool>>,
+    /// What the kernel can make, once it was asked.
+    kinds: OnceCell<Vec<PortLink>>,
 }
 
 impl Local {
     pub(crate) fn new(switch: Option<Switch>, owner: String, naming: Naming) -> Self {
-        Self { switch, owner, naming, publishes: Mutex::new(None) }
+        Self { switch, owner, naming, publishes: Mutex::new(None), kinds: OnceCell::new() }
     }
 
     fn publishes(&self) -> MutexGuard<'_, Option<bool>> {
@@ -137,6 +144,26 @@ impl Wiring for Local {
     fn answers(&self) -> BoxFuture<'_, Result<(), Error>> {
         let switch = self.switch.clone();
         blocking("ask the switch".to_owned(), move || switch.map_or(Ok(()), |s| s.host_name().map(drop)))
+    }
+
+    fn kinds(&self) -> BoxFuture<'_, Result<Vec<PortLink>, Error>> {
+        let ask = || {
+            blocking("find out which links this host's kernel has".to_owned(), || {
+                let mut kinds = Vec::new();
+                for kind in PortLink::ALL {
+                    let link = match kind {
+                        PortLink::Vlan => OnLink::Vlan(1),
+                        PortLink::Macvlan => OnLink::Macvlan,
+                        PortLink::Ipvlan => OnLink::Ipvlan,
+                    };
+                    if link::can_make(link)? {
+                        kinds.push(kind);
+                    }
+                }
+                Ok(kinds)
+            })
+        };
+        Box::pin(async move { self.kinds.get_or_try_init(ask).await.cloned() })
     }
 
     fn remove(&self, found: &Found) -> BoxFuture<'_, Result<(), Error>> {

@@ -33,7 +33,10 @@ pub use message::{
     Stream, ToAgent, ToServer, Usage,
 };
 pub use part::{Part, Replica, replica_name};
-pub use port::{Answer, Ask, ContainerPort, HostNetwork, HostSubnet, NewContainerPort, PortAddress, PortLink};
+pub use port::{
+    Answer, Ask, ContainerPort, HostNetwork, HostSubnet, NewContainerPort, PortAddress, PortLink, PortOptions,
+    PublishedPort,
+};
 
 /// Version of this protocol. A server refuses an agent with another one, and says so.
 pub const PROTOCOL: u32 = 1;

@@ -7,10 +7,13 @@ use std::net::IpAddr;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "what")]
 pub enum Ask {
-    /// A network that a NIC of the host is in.
+    /// A network that a NIC of the host is in, or another one of its yard.
     Network {
         /// Its name or id; the only one that the host is in if absent.
         network: Option<String>,
+        /// Kinds of links that containers' may be of there; see [`NewContainerPort::links`].
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        links: Vec<PortLink>,
     },
     /// A port for a container.
     Make(NewContainerPort),
@@ -22,24 +25,95 @@ pub enum Ask {
         network: String,
         /// The addresses that it had, which are let through no more even if it is gone already.
         addresses: Vec<IpAddr>,
+        /// Whether there may be a floating IP that was made for it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        floating_ip: bool,
     },
     /// All ports of the host's containers.
     Ports,
+    /// Another VLAN id for a port, whose own the host cannot use.
+    OtherVlan {
+        /// The port's id.
+        port: String,
+        /// Ids that the host cannot use.
+        taken: Vec<u16>,
+    },
 }
 
 /// A port that a container is to have.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewContainerPort {
-    /// Id of the network in Neutron, which a NIC of the host is in.
+    /// Id of the network in Neutron.
     pub network: String,
     /// Docker's id of its network.
     pub docker_network: String,
     /// Docker's id of the endpoint.
     pub endpoint: String,
-    /// The MAC address that the container has had from the server before.
+    /// The MAC address that the container has had from the server before, or that somebody has chosen.
     pub mac: Option<String>,
     /// The subnets that it gets addresses of.
     pub addresses: Vec<PortAddress>,
+    /// Kinds of links that the container's may be of: the host can make them. An older agent names none, and can
+    /// make macvlans and ipvlans.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<PortLink>,
+    /// The VLAN id that the container's link has already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<u16>,
+    /// What the port is to have beside. A server that does not know this answers with a port that is no VLAN's.
+    #[serde(default, skip_serializing_if = "PortOptions::is_empty")]
+    pub options: PortOptions,
+}
+
+/// What only a port can have that is a container's alone, behind a trunk of the host's NIC. Names are names or ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PortOptions {
+    /// Security groups; absent: those of the NIC.
+    pub security_groups: Option<Vec<String>>,
+    /// QoS policy.
+    pub qos_policy: Option<String>,
+    /// A floating IP that is there, or the external network to get one from.
+    pub floating_ip: Option<String>,
+    /// Ports of the floating IP that lead to the container; without any, all do.
+    pub publish: Vec<PublishedPort>,
+    /// Addresses and CIDRs that it may send from beside its own, and their MAC addresses.
+    pub address_pairs: Vec<(String, Option<String>)>,
+    /// A port that is there already.
+    pub port: Option<String>,
+    /// Name in the cloud's DNS.
+    pub dns_name: Option<String>,
+}
+
+impl PortOptions {
+    /// Whether it is to have nothing beside.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The options that are set, by the words that users know them by.
+    pub fn named(&self) -> Vec<&'static str> {
+        let all = [
+            ("security-groups", self.security_groups.is_some()),
+            ("qos-policy", self.qos_policy.is_some()),
+            ("floating-ip", self.floating_ip.is_some() || !self.publish.is_empty()),
+            ("allowed-address-pairs", !self.address_pairs.is_empty()),
+            ("port", self.port.is_some()),
+            ("dns-name", self.dns_name.is_some()),
+        ];
+        all.into_iter().filter(|(_, is)| *is).map(|(word, _)| word).collect()
+    }
+}
+
+/// A port of a floating IP that leads to one of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PublishedPort {
+    /// `tcp` or `udp`.
+    pub protocol: String,
+    /// The container's.
+    pub inside: u16,
+    /// The floating IP's.
+    pub outside: u16,
 }
 
 /// An address of a port.
@@ -64,22 +138,41 @@ pub struct ContainerPort {
     pub network: String,
     /// What the container's link is to be.
     pub link: PortLink,
-    /// The MAC address that it is to have. It is not the port's own.
+    /// The MAC address that it is to have: a VLAN's is the port's own, others are not.
     pub mac: String,
     /// Its addresses.
     pub addresses: Vec<PortAddress>,
     /// MAC address of the host's NIC that the link is to be on; empty where the host has no port there any more.
     pub parent_mac: String,
+    /// Id of a VLAN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<u16>,
 }
 
 /// What the link of a container is on the host's NIC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PortLink {
     /// A macvlan.
     Macvlan,
     /// An ipvlan: it has the NIC's MAC address.
     Ipvlan,
+    /// A VLAN of the NIC, whose port is a trunk that carries the container's.
+    Vlan,
+}
+
+impl PortLink {
+    /// All kinds, the one first that can do most.
+    pub const ALL: [Self; 3] = [Self::Vlan, Self::Macvlan, Self::Ipvlan];
+
+    /// The word by which users know it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Macvlan => "macvlan",
+            Self::Ipvlan => "ipvlan",
+            Self::Vlan => "trunk",
+        }
+    }
 }
 
 /// A network that a host is in.

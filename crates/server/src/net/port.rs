@@ -3,8 +3,9 @@
 use super::{by_id, is_machine};
 use crate::graph::{Graph, GraphKind, GraphNode, GraphState};
 use crate::inventory::Inventory;
-use crate::ports::{DEVICE_OWNER, device};
+use crate::ports::{DEVICE_OWNER, whose};
 use serde::{Deserialize, Serialize};
+use stackyard_core::yard::Mark;
 use stackyard_openstack::{Network, Port, SecurityGroup};
 use std::collections::HashMap;
 use utoipa::ToSchema;
@@ -133,7 +134,11 @@ pub fn ports(graph: &Graph, inventory: &Inventory) -> Vec<PortView> {
         let kind = kind(port, owner, vip.is_some());
         views.push(PortView {
             id: port.id.clone(),
-            name: port.name.clone(),
+            name: match Mark::parse(&port.description) {
+                // The name of one behind a trunk says whose it is.
+                Some(mark) if kind == PortKind::Container => mark.key.name,
+                _ => port.name.clone(),
+            },
             kind,
             owner: owner.map(PortOwner::from).or_else(|| container(graph, port, kind)),
             network: network.map_or_else(|| port.network_id.clone(), |n| n.name.clone()),
@@ -169,7 +174,7 @@ fn kind(port: &Port, owner: Option<&GraphNode>, is_vip: bool) -> PortKind {
         _ if is_vip || used == "ovn-lb-vip" || used.starts_with("Octavia") => PortKind::LoadBalancer,
         Some(GraphKind::Host) => PortKind::Host,
         Some(GraphKind::Server) => PortKind::Server,
-        _ if used == CONTAINER || used == DEVICE_OWNER => PortKind::Container,
+        _ if used == CONTAINER || whose(port).is_some() => PortKind::Container,
         _ if used.starts_with("compute:") => PortKind::Server,
         _ if used.starts_with("network:router") || used.starts_with("network:ha_router") => PortKind::Router,
         _ if used == "network:floatingip" => PortKind::FloatingIp,
@@ -186,8 +191,7 @@ fn container(graph: &Graph, port: &Port, kind: PortKind) -> Option<PortOwner> {
         return None;
     }
     let machine = |is: &dyn Fn(&GraphNode) -> bool| graph.nodes.iter().find(|n| is_machine(n) && is(n));
-    if port.device_owner == DEVICE_OWNER {
-        let (id, ..) = device(&port.device_id)?;
+    if let Some((id, ..)) = whose(port) {
         return machine(&|n| n.host.as_deref() == Some(id)).map(PortOwner::from);
     }
     let at = port.host.as_deref().filter(|h| !h.is_empty())?;

@@ -1,15 +1,22 @@
 //! Ports of containers on hosts that are Nova servers: agents ask over their tunnel, Neutron is asked here.
 //!
 //! ```text
+//!   container ── VLAN ── NIC of the host ── trunk on Neutron's port of that NIC ── the container's own port
+//! ```
+//!
+//! where the cloud has trunks and the host's kernel VLANs ([`trunks`], [`on_trunk`]). Elsewhere
+//!
+//! ```text
 //!   container ── macvlan or ipvlan ── NIC of the host ── Neutron's port of that NIC
 //!                                                         allowed_address_pairs: the container's address
 //!   the container's own port: unbound; it keeps the address, and says whose it is
 //! ```
 //!
-//! A host may ask for networks that its NICs are in, and for ports of its own containers; which server it is, is not
-//! believed but looked up: the yard's server of the host's name, by its mark. Ports carry the yard's mark, so that
-//! `down` and `sweep` find them, and in `device_id` whose they are: `HOST/NETWORK/ENDPOINT`, the host's id here and
-//! Docker's ids.
+//! A host may ask for networks that its NICs are in and, by a trunk, for others of its yard; and for ports of its own
+//! containers. Which server it is, is not believed but looked up: the yard's server of the host's name, by its mark.
+//! Ports carry the yard's mark, so that `down` and `sweep` find them, and whose they are: `HOST/NETWORK/ENDPOINT`, the
+//! host's id here and Docker's ids; in `device_id`, or in the name, since Neutron takes no port with a `device_id` into
+//! a trunk (`services/trunk/rules.py`, `check_not_in_use`).
 //!
 //! A macvlan's MAC address begins with `02:59`, and is not that of the container's port: a cloud that knows where a
 //! port's MAC address is would send the container's packets there, and an unbound port is nowhere. OVN lets a port use
@@ -19,13 +26,20 @@
 //! Made in this order: port, pair; removed in the other. So no address is let through that is nobody's, and what a
 //! killed server leaves is a port without a pair, which the agent finds, or [`tidy`] once the host is removed.
 
+mod floating;
 mod network;
+mod on_trunk;
+mod options;
 mod pairs;
 mod tidy;
+mod trunks;
+
+pub(crate) use floating::is_containers;
 
 use crate::error::chain;
 use crate::inventory::metadata_mark;
 use crate::pools::POOL;
+use options::Memory;
 use pairs::{Turns, is_ours, is_pair_of, mac_of, take_off};
 use stackyard_catalog::manifest;
 use stackyard_core::agent::{Answer, Ask, ContainerPort, NewContainerPort, PortAddress, PortLink};
@@ -35,10 +49,18 @@ use stackyard_store::{Host, Store};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use tokio::sync::Notify;
+use trunks::{No, Trunks};
 
 /// By what such ports are used.
 pub const DEVICE_OWNER: &str = "stackyard:container";
+
+/// The same of one behind a trunk: OVN's driver and ML2/OVS's put it there, and nothing once it is there no more.
+const SUBPORT: &str = "trunk:subport";
+
+/// What the links of older agents can be.
+const OLDER_LINKS: [PortLink; 2] = [PortLink::Macvlan, PortLink::Ipvlan];
 
 /// What stands in OVN's refusal of a MAC address that is not the port's own.
 const VRRP: &str = "VRRP";
@@ -58,6 +80,10 @@ struct Inner {
     /// Names of clouds that let a port use its own MAC address alone.
     own_mac_alone: Mutex<HashSet<String>>,
     turns: Turns,
+    trunks: Trunks,
+    memory: Memory,
+    /// Floating IPs of containers without a port, by id, and since when.
+    strays: Mutex<HashMap<String, Instant>>,
     wake: Notify,
 }
 
@@ -78,9 +104,39 @@ pub(crate) fn device(id: &str) -> Option<(&str, &str, &str)> {
     Some((host, network, endpoint))
 }
 
+/// Whose a container's port is: the host's id, Docker's network and endpoint. None of other ports.
+pub(crate) fn whose(port: &Port) -> Option<(&str, &str, &str)> {
+    let is_marked = || Mark::parse(&port.description).is_some_and(|m| m.key.kind == Kind::Port);
+    match port.device_owner.as_str() {
+        DEVICE_OWNER | SUBPORT | "" => {
+            device(&port.device_id).or_else(|| device(&port.name).filter(|_| port.device_id.is_empty() && is_marked()))
+        }
+        _ => None,
+    }
+}
+
 /// Whether that is a container's port of a host.
 fn is_of(port: &Port, host: &Host) -> bool {
-    port.device_owner == DEVICE_OWNER && device(&port.device_id).is_some_and(|(of, ..)| of == host.id)
+    whose(port).is_some_and(|(of, ..)| of == host.id)
+}
+
+/// Whether such a port was made to be behind a trunk, or is there: a NIC's pairs have nothing to do with it.
+fn is_for_trunk(port: &Port) -> bool {
+    port.device_owner != DEVICE_OWNER || port.device_id.is_empty()
+}
+
+/// The ports of all hosts' containers.
+async fn containers(cloud: &Cloud) -> Result<Vec<Port>, String> {
+    let owners = [DEVICE_OWNER, SUBPORT, ""].map(|owner| ("device_owner", owner));
+    let mut all: Vec<Port> = cloud.list(&owners).await.map_err(said("listing the ports of containers"))?;
+    all.retain(|p| whose(p).is_some());
+    Ok(all)
+}
+
+/// The mark of a container's port.
+fn mark_of(host: &Host, endpoint: &str) -> String {
+    let short: String = endpoint.chars().take(12).collect();
+    Mark::new(&host.yard, &Key::new(Kind::Port, format!("{}.{short}", host.name))).to_string()
 }
 
 fn addresses(port: &Port) -> Vec<PortAddress> {
@@ -101,6 +157,9 @@ impl Ports {
             nics: Mutex::default(),
             own_mac_alone: Mutex::default(),
             turns: Turns::default(),
+            trunks: Trunks::default(),
+            memory: Memory::default(),
+            strays: Mutex::default(),
             wake: Notify::new(),
         }))
     }
@@ -126,11 +185,14 @@ impl Ports {
             return if ask == Ask::Ports { Ok(none) } else { Err(unknown()) };
         };
         match ask {
-            Ask::Network { network } => self.network(&cloud, host, network.as_deref()).await.map(Answer::Network),
-            Ask::Make(new) => self.make(&cloud, host, &new).await.map(Answer::Port),
-            Ask::Remove { port, network, addresses } => {
-                self.remove(&cloud, host, &port, &network, &addresses).await.map(|()| Answer::Removed)
+            Ask::Network { network, links } => {
+                self.network(&cloud, host, network.as_deref(), &links).await.map(Answer::Network)
             }
+            Ask::Make(new) => self.make(&cloud, host, &new).await.map(Answer::Port),
+            Ask::Remove { port, network, addresses, floating_ip } => {
+                self.remove(&cloud, host, &port, &network, &addresses, floating_ip).await.map(|()| Answer::Removed)
+            }
+            Ask::OtherVlan { port, taken } => self.other_vlan(&cloud, host, &port, taken).await.map(Answer::Port),
             Ask::Ports => self.list(&cloud, host).await.map(|ports| Answer::Ports { ports }),
         }
     }
@@ -202,9 +264,31 @@ impl Ports {
         if !is_id(&new.docker_network) || !is_id(&new.endpoint) {
             return Err("network and endpoint must be named by Docker's ids".to_owned());
         }
+        let links = if new.links.is_empty() { &OLDER_LINKS[..] } else { &new.links };
+        let mut without = None;
+        if links.contains(&PortLink::Vlan) {
+            match self.trunk(cloud, host, &new.network).await {
+                Ok((lane, nic)) => return self.make_on_trunk(cloud, host, &lane, &nic, new).await,
+                Err(No::Trunk(why)) => without = Some(why),
+                Err(No::Answer(why)) => return Err(why),
+            }
+        }
+        let without = without.unwrap_or_else(|| {
+            let words: Vec<&str> = links.iter().map(|link| link.word()).collect();
+            format!("it can be {} (what the host's kernel has, and option `link`)", words.join(" or "))
+        });
+        if let Some(option) = new.options.named().first() {
+            return Err(format!("option `{option}` is for containers whose link is a trunk's; here, {without}"));
+        }
+        let kinds: Vec<PortLink> = links.iter().copied().filter(|link| *link != PortLink::Vlan).collect();
+        if kinds.is_empty() {
+            return Err(format!("there is no trunk to be had for it: {without}"));
+        }
         let nic = self.nic(cloud, host, &new.network).await?;
         let nic = nic.ok_or_else(|| {
-            format!("no NIC of host {} is in network {}{}", host.name, new.network, self.no_server(cloud, host))
+            let why = self.no_server(cloud, host);
+            let why = if why.is_empty() { format!(", and by no trunk: {without}") } else { why };
+            format!("no NIC of host {} is in network {}{why}", host.name, new.network)
         })?;
         // One that it had before, as a macvlan.
         let mac = new.mac.as_deref().filter(|mac| is_ours(mac));
@@ -217,7 +301,7 @@ impl Ports {
         let body = NewPort {
             network_id: new.network.clone(),
             name: format!("{}-{short}", host.name),
-            description: Mark::new(&host.yard, &Key::new(Kind::Port, format!("{}.{short}", host.name))).to_string(),
+            description: mark_of(host, &new.endpoint),
             fixed_ips: wanted.collect(),
             // Those that hold for its packets.
             security_groups: Some(nic.security_groups.clone()).filter(|_| !is_open),
@@ -229,9 +313,13 @@ impl Ports {
         let port: Port = cloud.create(&body).await.map_err(said("making the port"))?;
         let mac = mac.map_or_else(|| mac_of(&port.id), str::to_owned);
         if is_open {
-            return Ok(container_port(&port, PortLink::Macvlan, mac, nic.mac_address));
+            let (link, mac) = match kinds.contains(&PortLink::Macvlan) {
+                true => (PortLink::Macvlan, mac),
+                false => (PortLink::Ipvlan, nic.mac_address.clone()),
+            };
+            return Ok(container_port(&port, link, mac, nic.mac_address));
         }
-        match self.open(cloud, host, &nic, &port, mac).await {
+        match self.open(cloud, host, &nic, &port, mac, &kinds).await {
             Ok(made) => Ok(made),
             Err(why) => match cloud.delete::<Port>(&port.id).await.map_err(said("removing the port again")) {
                 Ok(_) => Err(why),
@@ -240,7 +328,8 @@ impl Ports {
         }
     }
 
-    /// Lets a host's NIC use a container's addresses, with a MAC address of the container's if the cloud allows.
+    /// Lets a host's NIC use a container's addresses, with a MAC address of the container's if the cloud allows and it
+    /// may be a macvlan.
     async fn open(
         &self,
         cloud: &Cloud,
@@ -248,16 +337,22 @@ impl Ports {
         nic: &Port,
         port: &Port,
         mac: String,
+        kinds: &[PortLink],
     ) -> Result<ContainerPort, String> {
         let name = &cloud.config().name;
         let known = lock(&self.0.own_mac_alone).contains(name);
-        if !known {
+        if !known && kinds.contains(&PortLink::Macvlan) {
             let tried = self.change_pairs(cloud, host, nic.clone(), |all| add(all, port, &mac)).await;
             match tried {
                 Ok(()) => return Ok(container_port(port, PortLink::Macvlan, mac, nic.mac_address.clone())),
                 Err(why) if why.contains(VRRP) => drop(lock(&self.0.own_mac_alone).insert(name.clone())),
                 Err(why) => return Err(why),
             }
+        }
+        if !kinds.contains(&PortLink::Ipvlan) {
+            return Err(format!(
+                "a macvlan needs a MAC address of its own, and cloud {name} lets a port use its own alone"
+            ));
         }
         self.change_pairs(cloud, host, nic.clone(), |all| add(all, port, &nic.mac_address)).await?;
         Ok(container_port(port, PortLink::Ipvlan, nic.mac_address.clone(), nic.mac_address.clone()))
@@ -270,6 +365,7 @@ impl Ports {
         id: &str,
         network: &str,
         addresses: &[IpAddr],
+        floating_ip: bool,
     ) -> Result<(), String> {
         let doing = || said(format!("removing port {id}"));
         let port: Port = match cloud.get(id).await {
@@ -278,6 +374,9 @@ impl Ports {
         };
         if !is_of(&port, host) {
             return Err(format!("port {id} is no port of a container of host {}", host.name));
+        }
+        if is_for_trunk(&port) {
+            return self.remove_from_trunk(cloud, host, &port, floating_ip).await;
         }
         self.close(cloud, host, &port.network_id, &ips(&port)).await?;
         cloud.delete::<Port>(id).await.map(drop).map_err(doing())
@@ -310,23 +409,31 @@ impl Ports {
     }
 
     async fn list(&self, cloud: &Cloud, host: &Host) -> Result<Vec<ContainerPort>, String> {
-        let all: Vec<Port> =
-            cloud.list(&[("device_owner", DEVICE_OWNER)]).await.map_err(said("listing the ports of containers"))?;
+        let all = containers(cloud).await?;
         let own: Vec<&Port> = all.iter().filter(|p| is_of(p, host)).collect();
         if own.is_empty() {
             return Ok(Vec::new());
         }
         let nics = self.nics(cloud, host).await?;
-        let view = |port: &&Port| {
+        let trunks = match own.iter().any(|p| is_for_trunk(p)) {
+            true => self.trunks_of(cloud, &nics).await?,
+            false => Vec::new(),
+        };
+        let mut listed = Vec::new();
+        for port in own {
+            if is_for_trunk(port) {
+                listed.extend(self.behind(cloud, &nics, &trunks, port).await?);
+                continue;
+            }
             let nic = nics.iter().find(|n| n.network_id == port.network_id);
             let parent = nic.map(|n| n.mac_address.clone()).unwrap_or_default();
             let (its, pairs) = (ips(port), nic.map(|n| n.allowed_address_pairs.as_slice()).unwrap_or_default());
             let pair = pairs.iter().find(|p| is_pair_of(p, &parent, &its));
             let mac = pair.and_then(|p| p.mac_address.clone()).unwrap_or_else(|| mac_of(&port.id));
             let link = if is_ours(&mac) { PortLink::Macvlan } else { PortLink::Ipvlan };
-            container_port(port, link, mac, parent)
-        };
-        Ok(own.iter().map(view).collect())
+            listed.push(container_port(port, link, mac, parent));
+        }
+        Ok(listed)
     }
 }
 
@@ -343,7 +450,7 @@ fn add(all: &mut Vec<AddressPair>, port: &Port, mac: &str) {
 }
 
 fn container_port(port: &Port, link: PortLink, mac: String, parent_mac: String) -> ContainerPort {
-    let (_, docker_network, endpoint) = device(&port.device_id).unwrap_or_default();
+    let (_, docker_network, endpoint) = whose(port).unwrap_or_default();
     ContainerPort {
         id: port.id.clone(),
         docker_network: docker_network.to_owned(),
@@ -353,5 +460,6 @@ fn container_port(port: &Port, link: PortLink, mac: String, parent_mac: String) 
         mac,
         addresses: addresses(port),
         parent_mac,
+        vlan: None,
     }
 }

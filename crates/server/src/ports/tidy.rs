@@ -1,18 +1,24 @@
-//! What nobody removes: ports of hosts that were removed, with the addresses that their NICs still let through.
+//! What nobody removes: ports of hosts that were removed, with the addresses that their NICs still let through, and
+//! floating IPs of containers that have no port any more.
 //!
 //! An agent removes what its own host has too much. What is left is found here, by its marks.
 
+use super::on_trunk::free_or_delete;
 use super::pairs::{change_pairs, take_off};
-use super::{DEVICE_OWNER, Ports, device, ips, lock, said};
+use super::{Ports, containers, floating, ips, is_containers, is_for_trunk, lock, said, whose};
 use crate::error::chain;
 use stackyard_catalog::manifest;
 use stackyard_core::yard::Mark;
-use stackyard_openstack::{Cloud, Port};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::time::Duration;
+use stackyard_openstack::{Cloud, FloatingIp, Port};
+use stackyard_store::Host;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 /// How often to look.
 const EVERY: Duration = Duration::from_secs(120);
+
+/// How long a floating IP stays whose container has no port: its agent may be about to have another one made.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 impl Ports {
     /// Looks now and then, for ever.
@@ -30,6 +36,9 @@ impl Ports {
 
     /// One look at all clouds of yards.
     async fn tidy(&self) -> Result<(), String> {
+        // What has changed since in the clouds is looked up again.
+        self.forget();
+        self.0.trunks.forget();
         let mut clouds: BTreeMap<Option<String>, BTreeSet<String>> = BTreeMap::new();
         for yard in self.0.store.yards().await.map_err(|e| chain(&e))? {
             if let Ok(gist) = manifest::gist("a yard's manifest", &yard.manifest)
@@ -47,26 +56,49 @@ impl Ports {
     }
 
     async fn tidy_cloud(&self, cloud: &Cloud, yards: &BTreeSet<String>) -> Result<(), String> {
-        let listing = "listing the ports of containers";
-        let ports: Vec<Port> = cloud.list(&[("device_owner", DEVICE_OWNER)]).await.map_err(said(listing))?;
+        // Before the ports: a floating IP is made for one that is there.
+        let floating_ips: Vec<FloatingIp> = cloud.list(&[]).await.map_err(said("listing floating IPs"))?;
+        let ports = containers(cloud).await?;
         // After the ports: a host is known before it asks for one.
         let hosts = self.0.store.hosts(None, None).await.map_err(|e| chain(&e))?;
-        let hosts: HashSet<&str> = hosts.iter().map(|h| h.id.as_str()).collect();
-        lock(&self.0.nics).retain(|host, _| hosts.contains(host.as_str()));
-        let is_stray = |p: &&Port| {
-            let host = device(&p.device_id).map(|(host, ..)| host).unwrap_or_default();
-            Mark::parse(&p.description).is_some_and(|m| yards.contains(&m.yard)) && !hosts.contains(host)
+        let hosts: HashMap<&str, &Host> = hosts.iter().map(|h| (h.id.as_str(), h)).collect();
+        lock(&self.0.nics).retain(|host, _| hosts.contains_key(host.as_str()));
+        let is_yards = |p: &Port| {
+            let tagged = || p.tags.iter().any(|t| t.strip_prefix("stackyard:").is_some_and(|y| yards.contains(y)));
+            Mark::parse(&p.description).map_or_else(tagged, |m| yards.contains(&m.yard))
         };
-        for port in ports.iter().filter(is_stray) {
-            let addresses = ips(port);
-            let beside: Vec<Port> =
-                cloud.list(&[("network_id", &port.network_id)]).await.map_err(said("listing ports"))?;
-            for nic in beside {
-                let change = take_off(nic.mac_address.clone(), &addresses);
-                change_pairs(cloud, nic, change).await?;
+        let host_of = |p: &Port| whose(p).and_then(|(host, ..)| hosts.get(host).copied());
+        for port in ports.iter().filter(|p| is_yards(p) && host_of(p).is_none()) {
+            if !is_for_trunk(port) {
+                let addresses = ips(port);
+                let beside: Vec<Port> =
+                    cloud.list(&[("network_id", &port.network_id)]).await.map_err(said("listing ports"))?;
+                for nic in beside {
+                    let change = take_off(nic.mac_address.clone(), &addresses);
+                    change_pairs(cloud, nic, change).await?;
+                }
             }
-            cloud.delete::<Port>(&port.id).await.map_err(said(format!("removing port {}", port.id)))?;
+            free_or_delete(cloud, port).await?;
             tracing::info!(port = port.id, "removed: its host is gone");
+        }
+        let marks = ports.iter().filter_map(|p| {
+            let (.., endpoint) = whose(p)?;
+            host_of(p).map(|host| floating::mark(&host.yard, &host.name, endpoint).to_string())
+        });
+        let marks: HashSet<String> = marks.collect();
+        let names: HashSet<(&str, &str)> = hosts.values().map(|h| (h.yard.as_str(), h.name.as_str())).collect();
+        let strays = floating_ips.iter().filter(|ip| is_containers(ip) && !marks.contains(&ip.description));
+        let strays: Vec<&FloatingIp> = strays.collect();
+        lock(&self.0.strays).retain(|id, _| strays.iter().any(|ip| ip.id == *id));
+        for ip in strays {
+            let Some(mark) = Mark::parse(&ip.description).filter(|m| yards.contains(&m.yard)) else { continue };
+            let host = mark.key.name.split(floating::OF).next().unwrap_or_default();
+            let since = *lock(&self.0.strays).entry(ip.id.clone()).or_insert_with(Instant::now);
+            if !names.contains(&(mark.yard.as_str(), host)) || since.elapsed() >= PATIENCE {
+                let doing = said(format!("removing floating IP {}", ip.address));
+                cloud.delete::<FloatingIp>(&ip.id).await.map_err(doing)?;
+                tracing::info!(address = ip.address, "removed: its container is gone");
+            }
         }
         Ok(())
     }

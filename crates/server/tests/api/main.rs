@@ -21,3 +21,4 @@ mod roles;
 mod runs;
 mod stacks;
 mod support;
+mod trunks;

@@ -22,19 +22,19 @@ const MANIFEST: &str = "apiVersion: stackyard.dev/v1\nkind: Yard\nmetadata: {nam
 const NETWORK: &str = "aa11";
 
 /// A server, a cloud, and two hosts that are servers of it.
-struct Ground {
-    fake: Fake,
-    running: Running,
-    cloud: Cloud,
-    network: String,
-    subnet: String,
+pub(super) struct Ground {
+    pub(super) fake: Fake,
+    pub(super) running: Running,
+    pub(super) cloud: Cloud,
+    pub(super) network: String,
+    pub(super) subnet: String,
     /// Ids of the NICs' ports.
-    nics: Vec<String>,
-    hosts: Vec<Joined>,
+    pub(super) nics: Vec<String>,
+    pub(super) hosts: Vec<Joined>,
 }
 
 impl Ground {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let fake = Fake::start(Duration::ZERO).await.unwrap();
         fake.world().take_time(Duration::ZERO);
         let running = Running::start_with_cloud(&fake).await;
@@ -77,38 +77,38 @@ impl Ground {
         Self { fake, running, cloud, network: network.id, subnet: subnet.id, nics, hosts }
     }
 
-    async fn agent(&self, host: usize) -> Agent {
+    pub(super) async fn agent(&self, host: usize) -> Agent {
         self.running.agent(&self.hosts[host].token, None).await
     }
 
-    fn new_port(&self, endpoint: &str) -> Ask {
+    pub(super) fn new_port(&self, endpoint: &str) -> Ask {
         Ask::Make(NewContainerPort {
             network: self.network.clone(),
             docker_network: NETWORK.into(),
             endpoint: endpoint.into(),
-            mac: None,
             addresses: vec![PortAddress { subnet: self.subnet.clone(), address: None }],
+            ..NewContainerPort::default()
         })
     }
 
-    async fn nic(&self, host: usize) -> Port {
+    pub(super) async fn nic(&self, host: usize) -> Port {
         self.cloud.get(&self.nics[host]).await.unwrap()
     }
 
     /// Addresses that a NIC lets through, in their order.
-    async fn through(&self, host: usize) -> Vec<String> {
+    pub(super) async fn through(&self, host: usize) -> Vec<String> {
         let mut all: Vec<String> =
             self.nic(host).await.allowed_address_pairs.into_iter().map(|p| p.ip_address).collect();
         all.sort();
         all
     }
 
-    async fn containers(&self) -> Vec<Port> {
+    pub(super) async fn containers(&self) -> Vec<Port> {
         self.cloud.list(&[("device_owner", "stackyard:container")]).await.unwrap()
     }
 
     /// Requests since the last time, as `PUT ports`.
-    fn requests(&self) -> Vec<String> {
+    pub(super) fn requests(&self) -> Vec<String> {
         let seen = self.fake.seen();
         self.fake.fail(|_, _| None);
         let short = |path: &str| path.split('/').nth(3).unwrap_or_default().to_owned();
@@ -116,7 +116,7 @@ impl Ground {
     }
 }
 
-async fn answer(agent: &mut Agent) -> (u64, Answer) {
+pub(super) async fn answer(agent: &mut Agent) -> (u64, Answer) {
     loop {
         match agent.next().await {
             Some(ToAgent::Answer { number, answer }) => return (number, answer),
@@ -126,43 +126,45 @@ async fn answer(agent: &mut Agent) -> (u64, Answer) {
     }
 }
 
-async fn ask(agent: &mut Agent, ask: Ask) -> Answer {
+pub(super) async fn ask(agent: &mut Agent, ask: Ask) -> Answer {
     agent.send(&ToServer::Ask { number: 7, ask }).await;
     let (number, answer) = answer(agent).await;
     assert_eq!(number, 7);
     answer
 }
 
-async fn made(agent: &mut Agent, wanted: Ask) -> ContainerPort {
+pub(super) async fn made(agent: &mut Agent, wanted: Ask) -> ContainerPort {
     match ask(agent, wanted).await {
         Answer::Port(port) => port,
         other => panic!("{other:?}"),
     }
 }
 
-async fn refused(agent: &mut Agent, wanted: Ask) -> String {
+pub(super) async fn refused(agent: &mut Agent, wanted: Ask) -> String {
     match ask(agent, wanted).await {
         Answer::Refused { why } => why,
         other => panic!("{other:?}"),
     }
 }
 
-fn address(port: &ContainerPort) -> String {
+pub(super) fn address(port: &ContainerPort) -> String {
     port.addresses[0].address.unwrap().to_string()
 }
 
-fn removal(port: &ContainerPort) -> Ask {
+pub(super) fn removal(port: &ContainerPort) -> Ask {
     let addresses = port.addresses.iter().filter_map(|a| a.address).collect();
-    Ask::Remove { port: port.id.clone(), network: port.network.clone(), addresses }
+    Ask::Remove { port: port.id.clone(), network: port.network.clone(), addresses, floating_ip: false }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_container_gets_a_port_and_its_address_is_let_through() {
     let ground = Ground::new().await;
     let mut agent = ground.agent(0).await;
-    let Answer::Network(network) = ask(&mut agent, Ask::Network { network: None }).await else { panic!() };
+    let Answer::Network(network) = ask(&mut agent, Ask::Network { network: None, links: Vec::new() }).await else {
+        panic!()
+    };
     assert_eq!((network.name.as_str(), network.subnets[0].cidr.as_str()), ("front", "10.20.0.0/24"));
-    let why = refused(&mut agent, Ask::Network { network: Some("public".into()) }).await;
+    let why = refused(&mut agent, Ask::Network { network: Some("public".into()), links: Vec::new() }).await;
     assert!(why.contains("public") && why.contains("front"), "{why}");
 
     ground.requests();
@@ -183,7 +185,8 @@ async fn a_container_gets_a_port_and_its_address_is_let_through() {
     let mut other = ground.agent(1).await;
     assert!(refused(&mut other, removal(&port)).await.contains("no port of a container of host web-2"));
     assert_eq!(ask(&mut other, Ask::Ports).await, Answer::Ports { ports: Vec::new() });
-    let own = Ask::Remove { port: ground.nics[0].clone(), network: String::new(), addresses: Vec::new() };
+    let own =
+        Ask::Remove { port: ground.nics[0].clone(), network: String::new(), addresses: Vec::new(), floating_ip: false };
     assert!(refused(&mut agent, own).await.contains("no port of a container"));
     let Ask::Make(new) = ground.new_port("e2") else { panic!() };
     let elsewhere = Ask::Make(NewContainerPort { network: "ext".into(), ..new.clone() });

@@ -18,7 +18,7 @@ use std::time::Duration;
 /// What Neutron says of a port that is bound (`binding:vif_type`, `binding:vif_details`, `binding:host_id`).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Vif {
-    /// The kind of port: Neutron's word, or [`MACVLAN`] or [`IPVLAN`].
+    /// The kind of port: Neutron's word, or [`MACVLAN`], [`IPVLAN`] or [`VLAN`].
     pub vif_type: String,
     /// What its driver should know.
     pub details: Map<String, Value>,
@@ -56,8 +56,14 @@ pub const MACVLAN: &str = "macvlan";
 /// address take it, as OVN does.
 pub const IPVLAN: &str = "ipvlan";
 
-/// What the details of a [`MACVLAN`] or [`IPVLAN`] have: the MAC address of the host's link.
+/// The kind of port that is behind a trunk of the host's own port: a VLAN of the host's link.
+pub const VLAN: &str = "vlan";
+
+/// What the details of a [`MACVLAN`], [`IPVLAN`] or [`VLAN`] have: the MAC address of the host's link.
 pub const PARENT_MAC: &str = "parent_mac";
+
+/// What the details of a [`VLAN`] have beside: its id, 1 to 4094.
+pub const VLAN_ID: &str = "vlan_id";
 
 /// A port to plug.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,8 +138,14 @@ pub fn driver(vif: &Vif, switch: Option<&Switch>) -> Result<Box<dyn Driver>, Err
             (None, "") => Err(unsupported(" without bridge_name", "the network's id would say which bridge it is")),
             (None, network) => Ok(Box::new(bridged::Bridged::new(named("brq", network)))),
         },
-        MACVLAN | IPVLAN => {
-            let kind = if vif.vif_type == MACVLAN { OnLink::Macvlan } else { OnLink::Ipvlan };
+        MACVLAN | IPVLAN | VLAN => {
+            let id = || vif.details.get(VLAN_ID)?.as_u64().and_then(|id| u16::try_from(id).ok());
+            let kind = match (vif.vif_type.as_str(), id()) {
+                (MACVLAN, _) => OnLink::Macvlan,
+                (IPVLAN, _) => OnLink::Ipvlan,
+                (_, Some(id @ 1..=4094)) => OnLink::Vlan(id),
+                _ => return Err(unsupported(" without vlan_id", "a VLAN has an id from 1 to 4094")),
+            };
             match vif.details.get(PARENT_MAC).and_then(Value::as_str) {
                 Some(parent) => Ok(Box::new(on_link::OnLink::new(kind, parent))),
                 None => Err(unsupported(" without parent_mac", "say which link of the host it is on")),
@@ -259,6 +271,11 @@ mod tests {
             assert!(driver(&vif(kind, json!({PARENT_MAC: "fa:16:3e:00:00:01"})), None).is_ok());
         }
         assert!(driver(&vif(MACVLAN, json!({})), None).err().unwrap().to_string().contains("parent_mac"));
+        let vlan = |id: Value| driver(&vif(VLAN, json!({PARENT_MAC: "fa:16:3e:00:00:01", VLAN_ID: id})), None);
+        assert!(vlan(json!(4094)).is_ok());
+        for wrong in [json!(0), json!(4095), json!(70_000), Value::Null] {
+            assert!(vlan(wrong).err().unwrap().to_string().contains("1 to 4094"));
+        }
         let ovs = Vif { vif_type: "ovs".into(), ..Vif::default() };
         assert!(driver(&ovs, None).err().unwrap().to_string().contains("no switch"));
     }

@@ -1,5 +1,5 @@
-//! Ports of containers on a host that is a Nova server: a macvlan or an ipvlan on the host's own link. There is
-//! no switch to wait for: what the host's port in Neutron lets through flows at once.
+//! Ports of containers on a host that is a Nova server: a VLAN, a macvlan or an ipvlan on the host's own link. There is
+//! no switch here to wait for: what the host's port in Neutron lets through flows at once.
 
 use super::{Driver, Plug};
 use crate::Error;
