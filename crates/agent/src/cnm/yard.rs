@@ -155,7 +155,7 @@ impl Plugin {
             vlan: wanted.before.and_then(|before| vlan_of(&before.vif)),
             options: port_options(wanted.options),
         };
-        let made = match self.ask(server, &doing, Ask::Make(new.clone())).await? {
+        let made = match self.ask(server, &doing, Ask::Make(Box::new(new.clone()))).await? {
             Answer::Port(made) => made,
             other => return Err(unexpected(&doing, &other)),
         };

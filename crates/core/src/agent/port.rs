@@ -16,7 +16,7 @@ pub enum Ask {
         links: Vec<PortLink>,
     },
     /// A port for a container.
-    Make(NewContainerPort),
+    Make(Box<NewContainerPort>),
     /// A port goes, with all that was done for it.
     Remove {
         /// Its id.

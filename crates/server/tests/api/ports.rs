@@ -82,13 +82,13 @@ impl Ground {
     }
 
     pub(super) fn new_port(&self, endpoint: &str) -> Ask {
-        Ask::Make(NewContainerPort {
+        Ask::Make(Box::new(NewContainerPort {
             network: self.network.clone(),
             docker_network: NETWORK.into(),
             endpoint: endpoint.into(),
             addresses: vec![PortAddress { subnet: self.subnet.clone(), address: None }],
             ..NewContainerPort::default()
-        })
+        }))
     }
 
     pub(super) async fn nic(&self, host: usize) -> Port {
@@ -189,9 +189,9 @@ async fn a_container_gets_a_port_and_its_address_is_let_through() {
         Ask::Remove { port: ground.nics[0].clone(), network: String::new(), addresses: Vec::new(), floating_ip: false };
     assert!(refused(&mut agent, own).await.contains("no port of a container"));
     let Ask::Make(new) = ground.new_port("e2") else { panic!() };
-    let elsewhere = Ask::Make(NewContainerPort { network: "ext".into(), ..new.clone() });
+    let elsewhere = Ask::Make(Box::new(NewContainerPort { network: "ext".into(), ..(*new).clone() }));
     assert!(refused(&mut agent, elsewhere).await.contains("no NIC of host web-1"));
-    let forged = Ask::Make(NewContainerPort { endpoint: "e2/x".into(), ..new });
+    let forged = Ask::Make(Box::new(NewContainerPort { endpoint: "e2/x".into(), ..*new }));
     assert!(refused(&mut agent, forged).await.contains("Docker's ids"));
 
     assert_eq!(ask(&mut agent, removal(&port)).await, Answer::Removed);

@@ -94,7 +94,7 @@ async fn a_container_has_a_port_of_its_own_behind_the_nics_trunk() {
     assert_eq!(ground.requests(), ["GET ports", "PUT trunks", "DELETE ports"]);
     assert_eq!(ask(&mut agent, removal(&first)).await, Answer::Removed, "asked again");
     // What somebody else has taken out, too.
-    ground.cloud.remove_subports(&trunk.id, &[second.id.clone()]).await.unwrap();
+    ground.cloud.remove_subports(&trunk.id, std::slice::from_ref(&second.id)).await.unwrap();
     assert_eq!(ask(&mut agent, removal(&second)).await, Answer::Removed);
     assert_eq!(ground.left().await.len(), 1, "the other host's");
     ground.running.stop().await;

@@ -204,7 +204,7 @@ async fn a_killed_agent_leaves_no_port_and_lost_ones_come_back() {
         vlan: None,
         options: PortOptions::default(),
     };
-    ground.book.answer(Ask::Make(new));
+    ground.book.answer(Ask::Make(Box::new(new)));
     ground.restart();
     // Somebody has removed a port of a container that runs; another container is gone without a word.
     ground.book.ports.lock().unwrap().remove("00000010-0000-4000-8000-000000000000");
