@@ -173,6 +173,16 @@ async fn killed_at_any_request_no_member_is_lost_or_left() {
     }
 }
 
+#[tokio::test]
+async fn who_may_use_no_load_balancers_is_not_told_so_all_the_time() {
+    let (ground, _) = balanced().await;
+    ground.fake.fail(|_, s| s.path.contains("/lbaas/").then_some(Fault::Status(403)));
+    for _ in 0..2 {
+        assert!(ground.plugin.look_at_members().await.unwrap().is_empty());
+    }
+    assert_eq!(ground.requests().len(), 1, "asked once");
+}
+
 async fn guarded(servers: bool) -> (Ground, String) {
     let ground = Ground::new().await;
     if servers {

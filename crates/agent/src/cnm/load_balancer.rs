@@ -224,17 +224,17 @@ impl Plugin {
         let place = self.place();
         let is_own = |m: &Member| mark::endpoint(&place, &m.name).is_some();
         let known = self.members.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let recorded = self.ledger.members.all().into_values().map(|m| m.pool);
-        let pools: HashSet<String> = match &known {
-            Some(known) => known.iter().cloned().chain(recorded).collect(),
-            None if self.cloud()?.has(Service::LoadBalancer).await.map_err(doing())? => {
-                let project = self.cloud()?.project_id().await.map_err(doing())?;
-                let all: Vec<LoadBalancerPool> =
-                    self.cloud()?.list(&[("project_id", &project)]).await.map_err(doing())?;
-                all.into_iter().map(|p| p.id).chain(recorded).collect()
+        let recorded: HashSet<String> = self.ledger.members.all().into_values().map(|m| m.pool).collect();
+        let mut pools = known.clone().unwrap_or_default();
+        if known.is_none() && self.cloud()?.has(Service::LoadBalancer).await.map_err(doing())? {
+            let project = self.cloud()?.project_id().await.map_err(doing())?;
+            match self.cloud()?.list::<LoadBalancerPool>(&[("project_id", &project)]).await {
+                // Who may not look has made none.
+                Err(e) if e.status() == Some(403) && recorded.is_empty() => {}
+                all => pools.extend(all.map_err(doing())?.into_iter().map(|p| p.id)),
             }
-            None => HashSet::new(),
-        };
+        }
+        pools.extend(recorded);
         for pool in pools {
             match self.cloud()?.members(&pool).await {
                 Err(e) if e.is_not_found() => {}
