@@ -37,6 +37,7 @@ const MOST: usize = 1000;
 pub struct MtuWish {
     /// At most so many pairs; 64 unless told otherwise.
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 1000)]
     pub pairs: Option<usize>,
 }
 
