@@ -62,10 +62,11 @@ fn run(version: &mut &'static str) -> Result<Option<Value>, Failure> {
         }
         Some(other) => return Err(Failure::new(code::ENVIRONMENT, format!("CNI_COMMAND {other:?} is no operation"))),
     };
-    let variables = Variables::read(command, variable)?;
+    // First: errors are to have its version, whatever they are about.
     let mut config = read_config()?;
     let spoken = Version::of(&config)?;
     *version = spoken.text();
+    let variables = Variables::read(command, variable)?;
     spoken.allows(command)?;
     let name = config.get("name").and_then(Value::as_str).unwrap_or_default();
     if !is_name(name) {
