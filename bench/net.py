@@ -177,7 +177,10 @@ class Bench:
                 spans = [s for s in spans if s[0] < s[1]]
                 waited += sum(s[1] - s[0] for s in spans)
             join = sum(c["got"] - c["sent"] for c in called if c["path"].endswith(".Join"))
-            time.sleep(1.5)
+            # What a pool asks for afterwards is not the removal's.
+            time.sleep(2.5)
+            before()
+            time.sleep(1)
             mark = len(lines(neutron_log))
             side.remove(f"bench-{n}")
             time.sleep(0.5)

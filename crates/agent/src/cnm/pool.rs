@@ -35,8 +35,8 @@ pub(crate) const SPARE: &str = "spare";
 const AT_ONCE: usize = 16;
 /// For how long nothing must have been taken before ports are given back.
 const IDLE: Duration = Duration::from_secs(600);
-/// For how long nothing must have been taken before more is made: what starts a container goes first, unless a
-/// pool has less than half of its ports.
+/// For how long nothing must have been taken before more is made, unless a pool is empty: what starts a container goes
+/// first.
 const SETTLED: Duration = Duration::from_secs(2);
 /// How often the pools are looked at when nothing happens.
 const EVERY: Duration = Duration::from_secs(20);
@@ -203,7 +203,7 @@ impl Plugin {
                 self.give_back(port).await?;
             }
             let missing = wanted.saturating_sub(spares.len()).min(AT_ONCE);
-            if missing == 0 || (spares.len() > wanted / 2 && !self.pools.is_settled()) {
+            if missing == 0 || (!spares.is_empty() && !self.pools.is_settled()) {
                 return Ok(());
             }
             let ips = network.addresses(None, None)?;
