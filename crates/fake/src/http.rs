@@ -24,6 +24,8 @@ pub enum Fault {
     DoneButFailed,
     /// It is done, and the answer does not come.
     Silent,
+    /// It is done, and the answer comes after a while.
+    Late(Duration),
 }
 
 /// A request that came.
@@ -169,7 +171,12 @@ impl Fake {
                 tokio::time::sleep(Duration::from_secs(30)).await;
                 None
             }
-            _ => write(&mut stream, status, &answer, &said).await,
+            _ => {
+                if let Some(Fault::Late(by)) = fault {
+                    tokio::time::sleep(by).await;
+                }
+                write(&mut stream, status, &answer, &said).await
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 //! taken out of it goes in batches: while a request for a trunk is under way, further ones gather, and go together.
 //!
 //! Neutron takes a batch wholly or not at all. One that fails is tried again as it is after another look at the trunk
-//! (somebody else has changed it), and then each of it alone, so that nobody fails for another's sake.
+//! (somebody else has changed it), and then in halves, so that nobody fails for another's sake.
 //!
 //! VLAN ids go round: the one after the last that was given. One that has just become free may still be in use by a
 //! network namespace that the host's kernel has not torn down yet.
@@ -264,10 +264,13 @@ impl Lane {
 
     async fn put_in(&self, cloud: &Cloud, known: &mut Option<Known>, adds: Vec<Add>) {
         let mut groups = VecDeque::from([adds]);
-        while let Some(group) = groups.pop_front() {
+        while let Some(mut group) = groups.pop_front() {
             match self.put_in_group(cloud, known, &group).await {
                 Ok(ids) => group.into_iter().zip(ids).for_each(|(add, id)| drop(add.told.send(Ok(id)))),
-                Err(_) if group.len() > 1 => groups.extend(group.into_iter().map(|add| vec![add])),
+                Err(_) if group.len() > 1 => {
+                    let half = group.split_off(group.len() / 2);
+                    groups.extend([group, half]);
+                }
                 Err(why) => group.into_iter().for_each(|add| drop(add.told.send(Err(why.clone())))),
             }
         }
