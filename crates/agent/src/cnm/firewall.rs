@@ -101,15 +101,22 @@ impl Plugin {
     /// Puts back what another's change has taken out of a group.
     pub(super) async fn mend_firewalls(&self, endpoints: &BTreeMap<String, Endpoint>, known: impl Fn(&str) -> bool) {
         let mut wanted: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        // Held until the end: nobody's port goes meanwhile.
+        let mut turns = Vec::new();
         for (key, endpoint) in endpoints.iter().filter(|(key, _)| known(key)) {
-            let Some(_turn) = self.turns.try_take(key) else { continue };
-            let now = self.ledger.endpoints.get(key).filter(|e| e.port == endpoint.port);
-            if let (Some(group), Some(now)) = (&endpoint.options.firewall_group, now) {
+            let Some(group) = &endpoint.options.firewall_group else { continue };
+            let Some(turn) = self.turns.try_take(key) else { continue };
+            if let Some(now) = self.ledger.endpoints.get(key).filter(|e| e.port == endpoint.port) {
                 wanted.entry(group.clone()).or_default().push(now.port);
+                turns.push(turn);
             }
         }
-        for guarded in self.ledger.networks.all().into_values().filter_map(|n| n.guarded) {
-            wanted.entry(guarded.group).or_default().extend(guarded.ports);
+        for id in self.ledger.networks.all().into_keys() {
+            let Some(turn) = self.turns.try_take(&id) else { continue };
+            if let Some(guarded) = self.ledger.networks.get(&id).and_then(|n| n.guarded) {
+                wanted.entry(guarded.group).or_default().extend(guarded.ports);
+                turns.push(turn);
+            }
         }
         for (group, ports) in wanted {
             if let Err(e) = self.guard(&group, &ports).await {
