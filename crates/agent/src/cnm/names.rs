@@ -85,3 +85,30 @@ fn is_uuid(text: &str) -> bool {
             _ => b.is_ascii_hexdigit(),
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::cnm::tests::Ground;
+    use serde_json::json;
+    use stackyard_openstack::{NewSecurityGroup, Port, SecurityGroup};
+
+    #[tokio::test]
+    async fn the_default_group_is_told_where_it_is_known() {
+        let ground = Ground::new().await;
+        let group = NewSecurityGroup { name: "default".into(), ..NewSecurityGroup::default() };
+        let group: SecurityGroup = ground.plugin.cloud().unwrap().create(&group).await.unwrap();
+        ground.network().await;
+        ground.attach("e1", json!({})).await;
+        ground.plugin.learn_default_group().await;
+        ground.requests();
+        ground.attach("e2", json!({})).await;
+        ground.attach("e3", json!({"security-groups": ""})).await;
+        assert_eq!(ground.requests(), ["POST /ports", "POST /ports"]);
+        let ports: Vec<Port> =
+            ground.plugin.cloud().unwrap().list(&[("device_owner", "compute:stackyard")]).await.unwrap();
+        let groups = |of: &str| ports.iter().find(|p| p.device_id == of).unwrap().security_groups.clone();
+        assert_eq!(groups("e1"), Vec::<String>::new(), "Neutron's own choice");
+        assert_eq!(groups("e2"), [group.id]);
+        assert_eq!(groups("e3"), Vec::<String>::new(), "none is wanted");
+    }
+}

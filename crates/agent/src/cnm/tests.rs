@@ -11,9 +11,7 @@ use ipnet::Ipv4Net;
 use serde_json::{Value, json};
 use stackyard_core::agent::PortLink;
 use stackyard_fake::{Fake, Fault};
-use stackyard_openstack::{
-    Cloud, CloudConfig, CloudEntry, NewSecurityGroup, Options, Port, RetryPolicy, SecurityGroup,
-};
+use stackyard_openstack::{Cloud, CloudConfig, CloudEntry, Options, RetryPolicy};
 use stackyard_wire::binding::{self, Found, Naming};
 use stackyard_wire::{Ovsdb, Remote, Switch};
 use std::collections::{BTreeMap, HashSet};
@@ -267,25 +265,6 @@ async fn an_attach_is_one_request_and_a_detach_one() {
     ground.call("NetworkDriver.DeleteNetwork", json!({"NetworkID": "n1"})).await;
     assert_eq!(ground.fake.world().left(), Vec::<String>::new());
     assert!(ground.paper.0.lock().unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn the_default_group_is_told_where_it_is_known() {
-    let ground = Ground::new().await;
-    let group = NewSecurityGroup { name: "default".into(), ..NewSecurityGroup::default() };
-    let group: SecurityGroup = ground.plugin.cloud().unwrap().create(&group).await.unwrap();
-    ground.network().await;
-    ground.attach("e1", json!({})).await;
-    ground.plugin.learn_default_group().await;
-    ground.requests();
-    ground.attach("e2", json!({})).await;
-    ground.attach("e3", json!({"security-groups": ""})).await;
-    assert_eq!(ground.requests(), ["POST /ports", "POST /ports"]);
-    let ports: Vec<Port> = ground.plugin.cloud().unwrap().list(&[("device_owner", "compute:stackyard")]).await.unwrap();
-    let groups = |of: &str| ports.iter().find(|p| p.device_id == of).unwrap().security_groups.clone();
-    assert_eq!(groups("e1"), Vec::<String>::new(), "Neutron's own choice");
-    assert_eq!(groups("e2"), [group.id]);
-    assert_eq!(groups("e3"), Vec::<String>::new(), "none is wanted");
 }
 
 #[tokio::test]
