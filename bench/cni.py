@@ -51,6 +51,8 @@ def measure(root, binary, clouds, sdk, samples):
         bench.close()
         subprocess.run("ip netns list | grep -o '^sybench-[^ ]*' | xargs -rn1 ip netns del", shell=True)
         subprocess.run(["ip", "link", "del", "sybench0"], capture_output=True)
+        # What the pool had ready: its agent is gone, and so are the ports.
+        subprocess.run(f"ip -o link show type veth | sed -nE 's/^[0-9]+: ([^@:]+).* alias cni:{NAME}$/\\1/p' | xargs -rn1 ip link del", shell=True)
         subprocess.run(["rm", "-f", f"/run/stackyard/cni-{NAME}.sock"])
 
 
