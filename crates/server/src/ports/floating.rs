@@ -4,7 +4,7 @@
 //! server leaves is found by it.
 
 use super::on_trunk::tag;
-use super::{Ports, said};
+use super::{Ports, said, short};
 use serde_json::json;
 use stackyard_core::agent::NewContainerPort;
 use stackyard_core::yard::{Key, Kind, Mark};
@@ -17,8 +17,7 @@ pub(super) const OF: char = ':';
 
 /// The mark of a floating IP that is made for a container.
 pub(super) fn mark(yard: &str, host: &str, endpoint: &str) -> Mark {
-    let short: String = endpoint.chars().take(12).collect();
-    Mark::new(yard, &Key::new(Kind::FloatingIp, format!("{host}{OF}{short}")))
+    Mark::new(yard, &Key::new(Kind::FloatingIp, format!("{host}{OF}{}", short(endpoint))))
 }
 
 /// Whether a floating IP was made for a container.

@@ -133,10 +133,14 @@ async fn containers(cloud: &Cloud) -> Result<Vec<Port>, String> {
     Ok(all)
 }
 
+/// The beginning of one of Docker's ids, as Docker shows it.
+fn short(id: &str) -> String {
+    id.chars().take(12).collect()
+}
+
 /// The mark of a container's port.
 fn mark_of(host: &Host, endpoint: &str) -> String {
-    let short: String = endpoint.chars().take(12).collect();
-    Mark::new(&host.yard, &Key::new(Kind::Port, format!("{}.{short}", host.name))).to_string()
+    Mark::new(&host.yard, &Key::new(Kind::Port, format!("{}.{}", host.name, short(endpoint)))).to_string()
 }
 
 fn addresses(port: &Port) -> Vec<PortAddress> {
@@ -293,14 +297,13 @@ impl Ports {
         // One that it had before, as a macvlan.
         let mac = new.mac.as_deref().filter(|mac| is_ours(mac));
         let is_open = nic.port_security_enabled == Some(false);
-        let short: String = new.endpoint.chars().take(12).collect();
         let wanted = new
             .addresses
             .iter()
             .map(|a| FixedIp { subnet_id: a.subnet.clone(), ip_address: a.address.map(|a| a.to_string()) });
         let body = NewPort {
             network_id: new.network.clone(),
-            name: format!("{}-{short}", host.name),
+            name: format!("{}-{}", host.name, short(&new.endpoint)),
             description: mark_of(host, &new.endpoint),
             fixed_ips: wanted.collect(),
             // Those that hold for its packets.
