@@ -60,10 +60,7 @@ api:
 
 hosts:
 	scripts/engine start
-	tests/hosts/run
-	tests/hosts/ports
-	tests/hosts/links
-	tests/hosts/doctor
+	tests/beside hosts/run hosts/ports hosts/links hosts/doctor
 
 console:
 	scripts/engine start

@@ -1,6 +1,7 @@
 //! Links of the kernel, by rtnetlink(7): veth pairs, macvlans, ipvlans and VLAN links, their MTU, what becomes of them.
 
 use crate::Error;
+use crate::namespace::Namespace;
 use crate::netlink::{Failure, NLM_F_CREATE_NEW, NLM_F_DUMP, Netlink};
 use netlink_packet_core::{Emitable, Parseable};
 use netlink_packet_route::link::{
@@ -10,6 +11,7 @@ use netlink_packet_route::link::{
 use netlink_sys::protocols::NETLINK_ROUTE;
 use rustix::io::Errno;
 use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 
 pub(crate) const RTM_NEWLINK: u16 = 16;
@@ -54,29 +56,74 @@ pub struct Veth<'a> {
     pub mtu: u32,
     /// Whose it is: the alias of the host's end.
     pub owner: &'a str,
+    /// Where the container's end is made, under the name that it has there; otherwise it is left in this namespace,
+    /// for somebody to move. A move takes the kernel many times as long as making the pair.
+    pub home: Option<Home<'a>>,
+}
+
+/// What a container's end of a veth pair is to be in its namespace.
+#[derive(Debug, Clone, Copy)]
+pub struct Home<'a> {
+    /// The namespace.
+    pub namespace: &'a Namespace,
+    /// Name.
+    pub name: &'a str,
+    /// MAC address, six bytes in hexadecimal with colons between.
+    pub mac: &'a str,
+}
+
+impl Veth<'_> {
+    /// The name of the container's end, where it is.
+    fn end(&self) -> &str {
+        self.home.map_or(self.container, |home| home.name)
+    }
+
+    /// Does something with the container's end.
+    fn in_home<T: Send>(&self, work: impl FnOnce(&str) -> Result<T, Error> + Send) -> Result<T, Error> {
+        match self.home {
+            Some(home) => home.namespace.within(|| work(home.name)),
+            None => work(self.container),
+        }
+    }
+
+    fn making(&self) -> String {
+        format!("make the veth pair {} and {}", self.host, self.end())
+    }
+}
+
+/// Whether both ends of a pair are where they belong.
+fn is_whole(pair: &Veth<'_>) -> Result<bool, Error> {
+    let Some(host) = get(pair.host)? else { return Ok(false) };
+    let end = pair.in_home(get)?;
+    Ok(end.is_some_and(|end| pair.home.is_none() || host.peer == Some(end.index)))
 }
 
 /// Makes a veth pair, the host's end up. One that is there wholly is taken over and gets the MTU; what is
 /// left of one whose other end is elsewhere is made anew.
 ///
 /// # Errors
-/// [`Error::Kernel`].
+/// [`Error::Kernel`], also when there is a link of the name in the container's namespace.
 pub fn ensure_veth(pair: &Veth<'_>) -> Result<(), Error> {
-    if get(pair.host)?.is_some() && get(pair.container)?.is_some() {
-        set_mtu(pair.container, pair.mtu)?;
+    if is_whole(pair)? {
+        pair.in_home(|name| set_mtu(name, pair.mtu))?;
         set_mtu(pair.host, pair.mtu)?;
     } else {
         delete(pair.host)?;
-        let mut peer = named(pair.container);
+        let mut peer = named(pair.end());
         peer.attributes.push(LinkAttribute::Mtu(pair.mtu));
+        if let Some(home) = pair.home {
+            let no_mac = || io::Error::new(io::ErrorKind::InvalidInput, format!("{:?} is no MAC address", home.mac));
+            let address = bytes_of(home.mac).ok_or_else(|| Error::kernel(pair.making())(no_mac()))?;
+            peer.attributes.push(LinkAttribute::Address(address));
+            peer.attributes.push(LinkAttribute::NetNsFd(home.namespace.as_fd().as_raw_fd()));
+        }
         let mut host = named(pair.host);
         host.attributes.push(LinkAttribute::Mtu(pair.mtu));
         host.attributes.push(LinkAttribute::LinkInfo(vec![
             LinkInfo::Kind(InfoKind::Veth),
             LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
         ]));
-        request(RTM_NEWLINK, NLM_F_CREATE_NEW, &host)
-            .map_err(|f| Error::kernel(format!("make the veth pair {} and {}", pair.host, pair.container))(f.error))?;
+        request(RTM_NEWLINK, NLM_F_CREATE_NEW, &host).map_err(|f| Error::kernel(pair.making())(f.error))?;
     }
     seclude(pair.host)?;
     let mut message = named(pair.host);
@@ -248,7 +295,7 @@ fn make_room(wanted: &Upper<'_>, failure: Failure) -> Result<(), Error> {
     }
 }
 
-fn bytes_of(mac: &str) -> Option<Vec<u8>> {
+pub(crate) fn bytes_of(mac: &str) -> Option<Vec<u8>> {
     let bytes: Option<Vec<u8>> = mac.split(':').map(|b| u8::from_str_radix(b, 16).ok()).collect();
     bytes.filter(|b| b.len() == 6)
 }

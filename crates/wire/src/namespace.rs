@@ -20,7 +20,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::File;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -42,7 +42,12 @@ impl Namespace {
     /// # Errors
     /// What the system says; not found means that there is none.
     pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: File::open(path)?, path: path.to_owned() })
+        Ok(Self::of(File::open(path)?, path))
+    }
+
+    /// One that somebody else has opened, and what it is to be called in messages.
+    pub fn of(file: impl Into<File>, path: &Path) -> Self {
+        Self { file: file.into(), path: path.to_owned() }
     }
 
     /// Whether this thread is in it.
@@ -61,6 +66,23 @@ impl Namespace {
     pub fn enter(&self) -> Result<(), Error> {
         move_into_link_name_space(self.file.as_fd(), Some(LinkNameSpaceType::Network))
             .map_err(|e| Error::kernel(format!("enter network namespace {}", self.path.display()))(e.into()))
+    }
+
+    /// Does something in there, on a thread of its own.
+    ///
+    /// # Errors
+    /// Those of [`Namespace::enter`], and of the work.
+    pub(crate) fn within<T: Send>(&self, work: impl FnOnce() -> Result<T, Error> + Send) -> Result<T, Error> {
+        let ended = || Error::kernel(format!("work in {}", self.path.display()))(io::Error::other("the thread ended"));
+        std::thread::scope(|scope| {
+            scope.spawn(|| self.enter().and_then(|()| work())).join().unwrap_or_else(|_| Err(ended()))
+        })
+    }
+}
+
+impl AsFd for Namespace {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 
@@ -107,12 +129,12 @@ impl Kernel {
         let doing = format!("move link {device} into {} as {}", to.path.display(), inside.name);
         let failed = |source| Error::Kernel { doing: doing.clone(), source };
         let link = self.link(device)?.ok_or_else(|| failed(Errno::NODEV.into()))?;
-        let mac = parse_mac(inside.mac).ok_or_else(|| failed(io::Error::other("its MAC address is none")))?;
+        let mac = link::bytes_of(inside.mac).ok_or_else(|| failed(io::Error::other("its MAC address is none")))?;
         let mut message = LinkMessage::default();
         // By its number: a name would be the one to look for, not the one to give.
         message.header.index = link.index;
         message.attributes = vec![
-            LinkAttribute::NetNsFd(to.file.as_raw_fd()),
+            LinkAttribute::NetNsFd(to.as_fd().as_raw_fd()),
             LinkAttribute::IfName(inside.name.to_owned()),
             LinkAttribute::Address(mac),
             LinkAttribute::Mtu(inside.mtu),
@@ -267,9 +289,4 @@ fn ip(address: &RouteAddress) -> Option<IpAddr> {
 
 fn family(address: IpAddr) -> AddressFamily {
     if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
-}
-
-fn parse_mac(text: &str) -> Option<Vec<u8>> {
-    let bytes: Option<Vec<u8>> = text.split(':').map(|b| u8::from_str_radix(b, 16).ok()).collect();
-    bytes.filter(|b| b.len() == 6)
 }

@@ -34,7 +34,7 @@ fn devices(id: &str) -> (String, String) {
 }
 
 fn plug<'a>((host, container): &'a (String, String), port: &'a str, mac: &'a str) -> Plug<'a> {
-    Plug { host, container, port, mac, mtu: 1442, owner: OWNER, ids: &[] }
+    Plug { host, container, port, mac, mtu: 1442, owner: OWNER, ids: &[], home: None }
 }
 
 fn start() -> Vswitch {

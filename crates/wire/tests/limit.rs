@@ -64,8 +64,16 @@ fn a_stream_is_as_fast_as_its_limit_both_ways() {
     let rate = Rate { rate: 20_000_000, burst: 400_000 };
     for (n, address) in ["10.0.0.1/24", "10.0.0.2/24"].into_iter().enumerate() {
         let (host, end) = Naming::Stackyard.devices(&vif, IDS[n]);
-        let plug =
-            Plug { host: &host, container: &end, port: IDS[n], mac: MACS[n], mtu: 1442, owner: "cni:test", ids: &[] };
+        let plug = Plug {
+            host: &host,
+            container: &end,
+            port: IDS[n],
+            mac: MACS[n],
+            mtu: 1442,
+            owner: "cni:test",
+            ids: &[],
+            home: None,
+        };
         driver.plug(&plug).unwrap();
         containers[n].take(&end, MACS[n], address);
     }

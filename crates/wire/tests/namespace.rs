@@ -18,7 +18,7 @@ fn ip(text: &str) -> IpAddr {
 #[test]
 fn the_containers_end_moves_and_is_set_up() {
     own_namespace();
-    link::ensure_veth(&Veth { host: "sy1", container: "sc1", mtu: 1442, owner: "cni:test" }).unwrap();
+    link::ensure_veth(&Veth { host: "sy1", container: "sc1", mtu: 1442, owner: "cni:test", home: None }).unwrap();
     assert_eq!(link::get("sy1").unwrap().unwrap().alias.as_deref(), Some("cni:test"));
     let container = Container::new();
     let namespace = Namespace::open(Path::new(&container.namespace())).unwrap();

@@ -8,7 +8,9 @@ use common::{Container, own_namespace, run};
 use serde_json::json;
 use stackyard_wire::Error;
 use stackyard_wire::binding::{self, Driver, IPVLAN, MACVLAN, PARENT_MAC, Plug, VLAN, VLAN_ID, Vif};
-use stackyard_wire::link::{self, OnLink};
+use stackyard_wire::link::{self, Home, OnLink};
+use stackyard_wire::namespace::Namespace;
+use std::path::Path;
 
 const NIC: &str = "fa:16:3e:00:00:01";
 
@@ -32,7 +34,7 @@ fn driver(kind: &str, mac: &str) -> Box<dyn Driver> {
 }
 
 fn plug<'a>(container: &'a str, mac: &'a str) -> Plug<'a> {
-    Plug { host: "", container, port: "p", mac, mtu: 1500, owner: "docker:test", ids: &[] }
+    Plug { host: "", container, port: "p", mac, mtu: 1500, owner: "docker:test", ids: &[], home: None }
 }
 
 #[test]
@@ -41,11 +43,19 @@ fn containers_reach_a_machine_and_each_other() {
     let driver = on(NIC);
     let ends = [("sc1", "02:59:00:00:00:0a", "10.20.0.10"), ("sc2", "02:59:00:00:00:0b", "10.20.0.11")];
     let containers = ends.map(|(name, mac, address)| {
-        driver.plug(&plug(name, mac)).unwrap();
-        let made = link::get(name).unwrap().unwrap();
-        assert_eq!((made.mac.as_str(), made.mtu, made.alias.as_deref()), (mac, 1442, Some("docker:test")));
         let container = Container::new();
-        container.take(name, mac, &format!("{address}/24"));
+        if name == "sc1" {
+            driver.plug(&plug(name, mac)).unwrap();
+            let made = link::get(name).unwrap().unwrap();
+            assert_eq!((made.mac.as_str(), made.mtu, made.alias.as_deref()), (mac, 1442, Some("docker:test")));
+            container.take(name, mac, &format!("{address}/24"));
+        } else {
+            let namespace = Namespace::open(Path::new(&container.namespace())).unwrap();
+            driver
+                .plug(&Plug { home: Some(Home { namespace: &namespace, name: "eth0", mac }), ..plug(name, mac) })
+                .unwrap();
+            container.set_up("eth0", &format!("{address}/24"));
+        }
         container
     });
     let ping = |from: &Container, to: &str| from.run(&["ping", "-c1", "-W5", "-M", "do", "-s", "1414", to]);

@@ -8,10 +8,12 @@ mod common;
 use common::{Container, Vswitch, own_namespace, until};
 use serde_json::json;
 use stackyard_wire::binding::{self, Naming, Plug, Vif};
-use stackyard_wire::link::{self, Veth};
+use stackyard_wire::link::{self, Home, Veth};
+use stackyard_wire::namespace::Namespace;
 use stackyard_wire::{Controller, Datapath, Error, Plugged, SwitchPort};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 const A: &str = "aaaaaaaa-0000-4000-8000-000000000001";
@@ -112,7 +114,7 @@ fn ready_is_what_the_local_controller_says() {
 #[test]
 fn a_pair_that_is_there_is_taken_over_and_half_a_one_made_anew() {
     own_namespace();
-    let pair = Veth { host: "sy1", container: "sc1", mtu: 1442, owner: "docker:test" };
+    let pair = Veth { host: "sy1", container: "sc1", mtu: 1442, owner: "docker:test", home: None };
     link::ensure_veth(&pair).unwrap();
     let first = link::get("sy1").unwrap().unwrap();
     assert!(first.veth && first.up && first.mtu == 1442);
@@ -150,10 +152,19 @@ fn tcp_and_packets_of_full_size_flow_between_plugged_ports() {
     let (one, two) = (Container::new(), Container::new());
     for (container, id, mac, address) in [(&one, A, MAC_A, "10.0.0.1/24"), (&two, B, MAC_B, "10.0.0.2/24")] {
         let (host, end) = Naming::Stackyard.devices(&vif, id);
-        let plug = Plug { host: &host, container: &end, port: id, mac, mtu: 1442, owner: "docker:test", ids: &[] };
+        let namespace = Namespace::open(Path::new(&container.namespace())).unwrap();
+        // One is moved there, as Docker does, and one made there.
+        let home = (id == B).then_some(Home { namespace: &namespace, name: "eth0", mac });
+        let plug =
+            Plug { host: &host, container: &end, port: id, mac, mtu: 1442, owner: "docker:test", ids: &[], home };
         driver.plug(&plug).unwrap();
         driver.plug(&plug).unwrap();
-        container.take(&end, mac, address);
+        match home {
+            None => container.take(&end, mac, address),
+            Some(_) => container.set_up("eth0", address),
+        }
+        let shown = container.ip(&["link", "show", "eth0"]);
+        assert!(shown.contains(mac) && shown.contains("mtu 1442"), "{shown}");
         assert!(driver.rewire(&plug).unwrap(), "the host's end is there");
     }
     until("both see each other", || std::panic::catch_unwind(|| one.run(&["ping", "-c1", "-W1", "10.0.0.2"])).is_ok());
@@ -183,6 +194,15 @@ fn tcp_and_packets_of_full_size_flow_between_plugged_ports() {
     driver.unplug(&host, &end).unwrap();
     assert_eq!(one.ip(&["-br", "link", "show", "type", "veth"]), "", "gone from within the container");
     assert_eq!(vswitch.control(&["list-ports", "br-x"]), Naming::Stackyard.devices(&vif, B).0);
-    let gone = Plug { host: &host, container: &end, port: A, mac: MAC_A, mtu: 1442, owner: "docker:test", ids: &[] };
+    let gone = Plug {
+        host: &host,
+        container: &end,
+        port: A,
+        mac: MAC_A,
+        mtu: 1442,
+        owner: "docker:test",
+        ids: &[],
+        home: None,
+    };
     assert!(!driver.rewire(&gone).unwrap());
 }

@@ -3,6 +3,9 @@
 //! One connection is one operation. The plugin sends a [`Request`]; the agent answers with [`Answer::Done`] or
 //! [`Answer::Failed`]. With ADD and CHECK comes [`Answer::Attached`] first; after that of ADD the plugin sends
 //! [`CONFIGURED`] when the container's end is set up. A connection that ends before takes the attach back.
+//!
+//! With the request of an ADD comes the container's network namespace, as a file descriptor (`SCM_RIGHTS`, unix(7)): a
+//! link is made there at once where that is possible, and does not have to be moved.
 
 use super::bandwidth::Bandwidth;
 use super::failure::Failure;
@@ -41,6 +44,9 @@ pub(crate) struct Request {
     /// `CNI_ARGS`.
     #[serde(default)]
     pub(crate) args: Vec<(String, String)>,
+    /// `CNI_NETNS`, for messages: here it may be another file, or none.
+    #[serde(default)]
+    pub(crate) netns: String,
     /// The network configuration, but for the previous result.
     pub(crate) config: Map<String, Value>,
 }
@@ -59,8 +65,9 @@ pub(crate) enum Answer {
 pub(crate) struct Attached {
     /// The host's end of the link.
     pub(crate) host: String,
-    /// The container's end, while it is in the host's namespace.
-    pub(crate) device: String,
+    /// The container's end, if it is still in the host's namespace.
+    #[serde(default)]
+    pub(crate) device: Option<String>,
     pub(crate) mac: String,
     /// Greatest packet, in bytes.
     pub(crate) mtu: u32,

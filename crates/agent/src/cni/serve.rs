@@ -5,11 +5,15 @@ use super::protocol::{Answer, CONFIGURED, Command, LONGEST, Request};
 use super::verbs;
 use crate::cnm::{Error, Plugin};
 use crate::error::chain;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use std::io::{self, Cursor, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Take};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Chain, Interest, Take};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 
@@ -53,12 +57,13 @@ pub(crate) async fn serve(listener: UnixListener, plugin: Arc<Plugin>) {
 }
 
 async fn answer(plugin: &Plugin, stream: UnixStream) {
+    let Ok((beginning, namespace)) = first(&stream).await else { return };
     let (read, write) = stream.into_split();
-    let mut caller = Caller { read: BufReader::new(read).take(LONGEST), write };
+    let mut caller = Caller { read: BufReader::new(Cursor::new(beginning).chain(read)).take(LONGEST), write };
     let Some(line) = caller.line().await else { return };
     let outcome = match serde_json::from_str::<Request>(&line) {
         Ok(request) => {
-            let outcome = carry_out(plugin, &request, &mut caller).await;
+            let outcome = carry_out(plugin, &request, namespace, &mut caller).await;
             if let Err(failure) = &outcome {
                 let (command, container, ifname) = (request.command, &request.container, &request.ifname);
                 plugin.say(format!("CNI {command:?} {container} {ifname}: {}", failure.msg));
@@ -71,15 +76,41 @@ async fn answer(plugin: &Plugin, stream: UnixStream) {
     caller.send(&last).await;
 }
 
-async fn carry_out(plugin: &Plugin, request: &Request, caller: &mut Caller) -> Result<(), Failure> {
+/// The beginning of what a plugin sends, and the file that came with it.
+async fn first(stream: &UnixStream) -> io::Result<(Vec<u8>, Option<OwnedFd>)> {
+    let mut beginning = vec![0; 8192];
+    let receive = || {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let got = recvmsg(stream, &mut [IoSliceMut::new(&mut beginning)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+        let file = ancillary.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut files) => files.next(),
+            _ => None,
+        });
+        Ok((got.bytes, file))
+    };
+    let (length, file) = stream.async_io(Interest::READABLE, receive).await?;
+    beginning.truncate(length);
+    Ok((beginning, file))
+}
+
+async fn carry_out(
+    plugin: &Plugin,
+    request: &Request,
+    namespace: Option<OwnedFd>,
+    caller: &mut Caller,
+) -> Result<(), Failure> {
     match request.command {
         Command::Add => {
             let _turn = plugin.turns.take(&verbs::key(request)).await;
-            let (endpoint, attached) = verbs::add(plugin, request).await?;
+            let (endpoint, attached) = verbs::add(plugin, request, namespace).await?;
             caller.send(&Answer::Attached(attached)).await;
             let (wired, said) = tokio::join!(plugin.wiring.ready(&endpoint), caller.line());
             let whole = match (wired, said.as_deref()) {
-                (Ok(()), Some(CONFIGURED)) => return Ok(()),
+                (Ok(()), Some(CONFIGURED)) => match verbs::finish(plugin, request) {
+                    Ok(()) => return Ok(()),
+                    Err(e) => e.into(),
+                },
                 (Ok(()), _) => Failure::new(code::HOST, "the plugin has gone away before all was configured"),
                 (Err(e), _) => e.into(),
             };
@@ -104,7 +135,7 @@ async fn carry_out(plugin: &Plugin, request: &Request, caller: &mut Caller) -> R
 
 /// The plugin at the other end.
 struct Caller {
-    read: Take<BufReader<OwnedReadHalf>>,
+    read: Take<BufReader<Chain<Cursor<Vec<u8>>, OwnedReadHalf>>>,
     write: OwnedWriteHalf,
 }
 

@@ -6,13 +6,16 @@ use super::result::{self, Said};
 use super::spec::{self, Variables, Version, is_name};
 use super::{PLUGIN, SOCKET};
 use crate::error::chain;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde_json::{Map, Value};
 use stackyard_wire::Rate;
 use stackyard_wire::link::Link;
 use stackyard_wire::namespace::{Inside, Kernel, Namespace, Route, prepare_ipv6};
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::Shutdown;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
@@ -78,12 +81,12 @@ fn run(version: &mut &'static str) -> Result<Option<Value>, Failure> {
         Some(Value::Object(result)) => Some(result),
         Some(_) => return Err(Failure::new(code::DECODE, "prevResult must be an object")),
     };
-    let request =
-        Request { command, container: variables.container, ifname: variables.ifname, args: variables.args, config };
+    let Variables { container, netns, ifname, args, .. } = variables;
+    let request = Request { command, container, ifname, args, netns, config };
     match command {
-        Command::Add => add(spoken, &request, &variables.netns, before.as_ref()).map(Some),
-        Command::Check => check(&request, &variables.netns, before.as_ref()).map(|()| None),
-        Command::Del | Command::Gc | Command::Status => Agent::ask(&request)?.done().map(|()| None),
+        Command::Add => add(spoken, &request, before.as_ref()).map(Some),
+        Command::Check => check(&request, before.as_ref()).map(|()| None),
+        Command::Del | Command::Gc | Command::Status => Agent::ask(&request, None)?.done().map(|()| None),
     }
 }
 
@@ -95,12 +98,8 @@ fn read_config() -> Result<Map<String, Value>, Failure> {
         .map_err(|e| Failure::new(code::DECODE, format!("the network configuration is no JSON object: {e}")))
 }
 
-fn add(
-    version: Version,
-    request: &Request,
-    netns: &str,
-    before: Option<&Map<String, Value>>,
-) -> Result<Value, Failure> {
+fn add(version: Version, request: &Request, before: Option<&Map<String, Value>>) -> Result<Value, Failure> {
+    let netns = request.netns.as_str();
     let namespace = open(netns)?;
     let mut here = Kernel::open()?;
     // Looked at before anything is made. What stays to be done here is done over `here`.
@@ -111,7 +110,7 @@ fn add(
         let msg = format!("CNI_IFNAME: {netns} has a link {ifname} already");
         return Err(Failure::new(code::ENVIRONMENT, msg));
     }
-    let mut agent = Agent::ask(request)?;
+    let mut agent = Agent::ask(request, Some(&namespace))?;
     let mut attached = agent.attached()?;
     let set_up = set_up(&mut here, &mut inside, &namespace, ifname, &mut attached);
     let whole = set_up.and_then(|host_mac| agent.configured().map(|()| host_mac));
@@ -124,8 +123,8 @@ fn add(
     }
 }
 
-/// Moves the container's end into its namespace, where this thread is, and sets it up; the MAC address of the
-/// host's end. Routes to where others lead already are left out of `attached`.
+/// Moves the container's end into its namespace, where this thread is, if it is not there, and sets it up; the MAC
+/// address of the host's end. Routes to where others lead already are left out of `attached`.
 fn set_up(
     here: &mut Kernel,
     inside: &mut Kernel,
@@ -134,8 +133,10 @@ fn set_up(
     attached: &mut Attached,
 ) -> Result<String, Failure> {
     let host_mac = here.link(&attached.host)?.map(|link| link.mac).unwrap_or_default();
-    let end = Inside { name: ifname, mac: &attached.mac, mtu: attached.mtu };
-    here.hand_over(&attached.device, namespace, &end)?;
+    if let Some(device) = &attached.device {
+        let end = Inside { name: ifname, mac: &attached.mac, mtu: attached.mtu };
+        here.hand_over(device, namespace, &end)?;
+    }
     prepare_ipv6(ifname, attached.addresses.iter().any(|a| a.address.addr().is_ipv6()))?;
     inside.up(ifname)?;
     let link = need(inside, ifname)?;
@@ -155,13 +156,14 @@ fn set_up(
     Ok(host_mac)
 }
 
-fn check(request: &Request, netns: &str, before: Option<&Map<String, Value>>) -> Result<(), Failure> {
+fn check(request: &Request, before: Option<&Map<String, Value>>) -> Result<(), Failure> {
+    let netns = request.netns.as_str();
     let ifname = request.ifname.as_str();
     let before = before.ok_or_else(|| Failure::new(code::CONFIG, "CHECK needs the result of ADD in prevResult"))?;
     let said = result::said(before, ifname)
         .ok_or_else(|| Failure::new(code::CONFIG, format!("prevResult has no interface {ifname} with a sandbox")))?;
     let namespace = open(netns)?;
-    let mut agent = Agent::ask(request)?;
+    let mut agent = Agent::ask(request, None)?;
     let attached = agent.attached()?;
     agent.done()?;
     let mut here = Kernel::open()?;
@@ -245,7 +247,8 @@ struct Agent {
 }
 
 impl Agent {
-    fn ask(request: &Request) -> Result<Self, Failure> {
+    /// Sends a request, and the container's namespace with it.
+    fn ask(request: &Request, namespace: Option<&Namespace>) -> Result<Self, Failure> {
         let socket = match request.config.get("socket") {
             None => SOCKET,
             Some(Value::String(path)) => path,
@@ -262,7 +265,11 @@ impl Agent {
         let mut line = serde_json::to_vec(request)
             .map_err(|e| Failure::new(code::DECODE, format!("the request cannot be written: {e}")))?;
         line.push(b'\n');
-        agent.send(&line)?;
+        let sent = match namespace {
+            Some(namespace) => pass(agent.stream.get_ref(), &line, namespace).map_err(|e| agent.gone(&e))?,
+            None => 0,
+        };
+        agent.send(&line[sent..])?;
         Ok(agent)
     }
 
@@ -313,6 +320,15 @@ impl Agent {
         let _ = self.stream.get_mut().shutdown(Shutdown::Write);
         let _ = self.answer();
     }
+}
+
+/// Sends the beginning of a line with a namespace; how much of it went, in bytes.
+pub(super) fn pass(stream: &UnixStream, line: &[u8], namespace: &Namespace) -> std::io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let files = [namespace.as_fd()];
+    ancillary.push(SendAncillaryMessage::ScmRights(&files));
+    Ok(sendmsg(stream, &[IoSlice::new(line)], &mut ancillary, SendFlags::NOSIGNAL)?)
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ use crate::cnm::tests::{Paper, start};
 use crate::cnm::{Front, Plugin};
 use serde_json::{Map, Value, json};
 use stackyard_fake::{Fake, Fault};
+use stackyard_wire::namespace::Namespace;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -24,7 +26,14 @@ fn map(value: Value) -> Map<String, Value> {
 fn request(command: Command, container: &str, more: Value) -> Request {
     let mut config = map(json!({"cniVersion": "1.1.0", "name": "net", "type": "stackyard-cni", "network": "front"}));
     config.extend(map(more));
-    Request { command, container: container.to_owned(), ifname: "eth0".to_owned(), args: Vec::new(), config }
+    Request {
+        command,
+        container: container.to_owned(),
+        ifname: "eth0".to_owned(),
+        args: Vec::new(),
+        netns: String::new(),
+        config,
+    }
 }
 
 fn wish(more: Value) -> Result<Wish, Failure> {
@@ -365,7 +374,7 @@ async fn limits_that_are_alike_share_a_policy_that_goes_with_the_last_of_them() 
 async fn a_policy_that_is_not_whole_is_nobodys() {
     let ground = Ground::new().await;
     ground.fake.fail(|_, seen| seen.path.ends_with("/bandwidth_limit_rules").then_some(Fault::Status(409)));
-    let failure = verbs::add(&ground.plugin, &request(Command::Add, "c", limited(json!({})))).await.unwrap_err();
+    let failure = verbs::add(&ground.plugin, &request(Command::Add, "c", limited(json!({}))), None).await.unwrap_err();
     assert!(failure.msg.contains("bandwidth ingress-8000-6400-egress-4000-3200"), "{failure:?}");
     ground.fake.fail(|_, _| None);
     assert_eq!((ground.ports(), ground.fake.world().count("policies")), (0, 1));
@@ -393,7 +402,7 @@ async fn where_the_cloud_does_not_limit_the_kernel_does() {
     // Whoever wants Neutron's limits, or none of them, has them or an error.
     assert_eq!(ground.add("c", limited(json!({"bandwidth": "tc"}))).await.limits, limits);
     let wanted = request(Command::Add, "d", limited(json!({"bandwidth": "neutron", "port": "vip"})));
-    let failure = verbs::add(&ground.plugin, &wanted).await.unwrap_err();
+    let failure = verbs::add(&ground.plugin, &wanted, None).await.unwrap_err();
     assert!(failure.code == code::CONFIG && failure.msg.contains("`port`"), "{failure:?}");
 }
 
@@ -403,12 +412,49 @@ async fn what_is_in_use_stays_and_what_is_not_goes() {
     let attached = ground.add("c", json!({})).await;
     ground.pass().await;
     assert_eq!(ground.ports(), 1, "its host's end is there, and the container's is not here");
-    ground.paper.0.lock().unwrap().insert(attached.device.clone(), String::new());
+    ground.paper.0.lock().unwrap().insert(attached.device.unwrap(), String::new());
     let view = ground.plugin.attachments().await.unwrap();
     assert!(view.endpoints.is_empty(), "the container's end was left here");
     ground.paper.0.lock().unwrap().clear();
     ground.pass().await;
     assert_eq!(ground.ports(), 0);
+}
+
+#[tokio::test]
+async fn what_was_begun_and_not_ended_goes() {
+    let ground = Ground::new().await;
+    let wanted = request(Command::Add, "c", json!({}));
+    for ended in [true, false] {
+        verbs::add(&ground.plugin, &wanted, None).await.unwrap();
+        if ended {
+            verbs::finish(&ground.plugin, &wanted).unwrap();
+        }
+        ground.pass().await;
+        assert_eq!(ground.ports(), usize::from(ended));
+    }
+}
+
+#[tokio::test]
+async fn a_link_is_made_in_a_namespace_that_comes_with_the_request() {
+    let ground = Ground::new().await;
+    let path = ground.dir.path().join("cni.sock");
+    let wanted = request(Command::Add, "c", json!({"pool": 1, "securityGroups": []}));
+    let line = format!("{}\n", serde_json::to_string(&wanted).unwrap());
+    let sent = tokio::task::spawn_blocking(move || {
+        let stream = std::os::unix::net::UnixStream::connect(path).unwrap();
+        let namespace = Namespace::open(Path::new("/proc/self/ns/net")).unwrap();
+        // In pieces: the file comes with the first of them.
+        assert_eq!(super::shim::pass(&stream, &line.as_bytes()[..7], &namespace).unwrap(), 7);
+        std::io::Write::write_all(&mut &stream, &line.as_bytes()[7..]).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        stream
+    });
+    let mut stream = BufReader::new(UnixStream::from_std(sent.await.unwrap()).unwrap());
+    let Answer::Attached(attached) = answer(&mut stream).await else { panic!() };
+    assert_eq!(attached.device, None);
+    assert_eq!(ground.paper.homes(), ["eth0"]);
+    stream.get_mut().write_all(format!("{CONFIGURED}\n").as_bytes()).await.unwrap();
+    assert_eq!(answer(&mut stream).await, Answer::Done);
 }
 
 #[tokio::test]
@@ -434,7 +480,7 @@ async fn status_says_whether_an_attach_could_succeed() {
     let nowhere = request(Command::Status, "", json!({"network": "nowhere"}));
     let Answer::Failed(failure) = ground.ask(&nowhere).await else { panic!() };
     assert_eq!(failure.code, code::UNAVAILABLE);
-    let failure = verbs::add(&ground.plugin, &request(Command::Add, "c", json!({"network": "nowhere"}))).await;
+    let failure = verbs::add(&ground.plugin, &request(Command::Add, "c", json!({"network": "nowhere"})), None).await;
     assert_eq!(failure.unwrap_err().code, code::CONFIG);
 }
 

@@ -8,21 +8,31 @@ use crate::cnm::ledger::{self, Attachment, Endpoint, Network};
 use crate::cnm::names::Whose;
 use crate::cnm::networks::{mtu_of, record};
 use crate::cnm::ports::Wanted;
+use crate::cnm::wiring::Home;
 use crate::cnm::{Error, Plugin, PoolSize};
 use crate::error::chain;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde_json::{Map, Value, json};
 use stackyard_openstack::{FixedIp, Subnet};
+use stackyard_wire::namespace::Namespace;
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
 
 /// Under what an attach is written down, and its port's `device_id`. No container's id has an `@`.
 pub(crate) fn key(request: &Request) -> String {
     format!("{}@{}", request.container, request.ifname)
 }
 
-/// ADD: a port, plugged. The caller waits until it is wired, and has it taken back if not all goes well.
-pub(crate) async fn add(plugin: &Plugin, request: &Request) -> Result<(Endpoint, Attached), Failure> {
+/// ADD: a port, plugged; with its end in the container's namespace, if that is given and the port was not plugged
+/// before. The caller waits until it is wired, and says so with [`finish`], or has it taken back.
+pub(crate) async fn add(
+    plugin: &Plugin,
+    request: &Request,
+    namespace: Option<OwnedFd>,
+) -> Result<(Endpoint, Attached), Failure> {
     let wish = Wish::read(request)?;
     let key = key(request);
     if let Some(stale) = plugin.ledger.endpoints.get(&key) {
@@ -46,22 +56,38 @@ pub(crate) async fn add(plugin: &Plugin, request: &Request) -> Result<(Endpoint,
         network: wish.name.clone(),
         container: request.container.clone(),
         ifname: request.ifname.clone(),
+        unfinished: true,
+    });
+    // One of the pool is plugged, and its end moves.
+    let is_plugged = endpoint.unnamed;
+    let home = namespace.filter(|_| !is_plugged).map(|file| {
+        let namespace = Namespace::of(file, Path::new(&request.netns));
+        Arc::new(Home { namespace, name: request.ifname.clone() })
     });
     let plugged = async {
         plugin.ledger.endpoints.put(&key, &endpoint)?;
         plugin.give_edges(&key, &mut endpoint).await?;
-        // One of the pool is plugged.
-        if endpoint.unnamed && endpoint.limits == Default::default() {
+        if is_plugged && endpoint.limits == Default::default() {
             Ok(())
         } else {
-            plugin.wiring.plug(&endpoint, network.mtu).await
+            plugin.wiring.plug(&endpoint, network.mtu, home.as_ref()).await
         }
     };
     if let Err(e) = plugged.await {
         return Err(plugin.undo(&key, &endpoint, e).await.into());
     }
-    let attached = attached(plugin, &endpoint, &network, &wish.dns);
+    let mut attached = attached(plugin, &endpoint, &network, &wish.dns);
+    attached.device = attached.device.filter(|_| home.is_none());
     Ok((endpoint, attached))
+}
+
+/// Notes down that an ADD has ended well.
+pub(crate) fn finish(plugin: &Plugin, request: &Request) -> Result<(), Error> {
+    plugin.ledger.endpoints.alter(&key(request), |endpoint| {
+        let endpoint = endpoint?;
+        let attachment = endpoint.attachment.map(|a| Attachment { unfinished: false, ..a });
+        Some(Endpoint { attachment, ..endpoint })
+    })
 }
 
 async fn make(plugin: &Plugin, wish: &Wish, key: &str) -> Result<(Network, Endpoint), Error> {
@@ -278,7 +304,7 @@ fn attached(plugin: &Plugin, endpoint: &Endpoint, network: &Network, dns: &Map<S
     if !servers.is_empty() && !dns.contains_key("nameservers") {
         dns.insert("nameservers".to_owned(), json!(servers));
     }
-    let limits = endpoint.limits;
+    let (limits, device) = (endpoint.limits, Some(device));
     Attached { host, device, mac: endpoint.mac.clone(), mtu: network.mtu, addresses, routes, dns, limits }
 }
 

@@ -174,7 +174,7 @@ impl Plugin {
         let network = self.network(&endpoint.network).await?;
         match self.wiring.ready(&endpoint).await {
             Err(_) if endpoint.unnamed => {
-                self.wiring.plug(&endpoint, network.mtu).await?;
+                self.wiring.plug(&endpoint, network.mtu, None).await?;
                 self.wiring.ready(&endpoint).await?;
             }
             done => done?,

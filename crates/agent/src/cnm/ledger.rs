@@ -127,6 +127,9 @@ pub(crate) struct Attachment {
     pub(crate) container: String,
     /// Name of the link in the container.
     pub(crate) ifname: String,
+    /// Whether its ADD has not ended yet.
+    #[serde(default)]
+    pub(crate) unfinished: bool,
 }
 
 /// An endpoint's place in a load balancer's pool: what is to be, written down before it is asked for.

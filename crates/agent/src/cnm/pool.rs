@@ -222,7 +222,7 @@ impl Plugin {
 
     /// Plugs a port that is made, and waits until it is wired.
     async fn ready_spare(&self, spare: &Spare, network: &Network) -> Result<(), Error> {
-        self.wiring.plug(&spare.endpoint, network.mtu).await?;
+        self.wiring.plug(&spare.endpoint, network.mtu, None).await?;
         self.wiring.ready(&spare.endpoint).await?;
         self.ledger.spares.put(&spare.endpoint.port, &Spare { ready: true, ..spare.clone() })
     }

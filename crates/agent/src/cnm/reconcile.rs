@@ -159,14 +159,15 @@ impl Plugin {
         Ok(())
     }
 
-    /// What came by CNI and is in use: its link is there, and the container's end not left here.
+    /// What came by CNI and is in use: its ADD has ended, its link is there, and the container's end not left here.
     pub(crate) async fn attachments(&self) -> Result<View, Error> {
         let links = self.wiring.links().await?;
         let is_used = |endpoint: &Endpoint| {
             let (host, container) = self.devices(endpoint);
             // A port that has taken another's place may have given the link its name.
             let (renamed, _) = self.naming().devices(&endpoint.vif, &endpoint.port);
-            (links.contains(&host) || links.contains(&renamed)) && !links.contains(&container)
+            let is_whole = endpoint.attachment.as_ref().is_none_or(|a| !a.unfinished);
+            is_whole && (links.contains(&host) || links.contains(&renamed)) && !links.contains(&container)
         };
         let used = self.ledger.endpoints.all().into_iter().filter(|(_, e)| is_used(e));
         let networks = self.ledger.networks.all().into_keys().collect();

@@ -2,7 +2,7 @@
 
 use super::ledger::Endpoint;
 use super::reconcile::{Suspects, View};
-use super::wiring::Wiring;
+use super::wiring::{Home, Wiring};
 use super::{Error, Front, PLUGIN, Plugin, Source, plugin};
 use crate::state::StateDir;
 use futures_util::FutureExt;
@@ -21,12 +21,17 @@ use std::time::Duration;
 /// A host without a switch: links by name, with the port that each is for. What Neutron could not bind is
 /// refused by the real factory of drivers.
 #[derive(Clone, Default)]
-pub(crate) struct Paper(pub(crate) Arc<Mutex<BTreeMap<String, String>>>, Arc<Mutex<Vec<u16>>>);
+pub(crate) struct Paper(pub(crate) Arc<Mutex<BTreeMap<String, String>>>, Arc<Mutex<Vec<u16>>>, Arc<Mutex<Vec<String>>>);
 
 impl Paper {
     /// These VLAN ids are in use, and no others.
     pub(crate) fn occupy(&self, ids: &[u16]) {
         *self.1.lock().unwrap() = ids.to_vec();
+    }
+
+    /// The names of containers' ends that were made where they belong.
+    pub(crate) fn homes(&self) -> Vec<String> {
+        self.2.lock().unwrap().clone()
     }
 
     fn set(&self, endpoint: &Endpoint) -> Result<(), Error> {
@@ -44,7 +49,8 @@ impl Paper {
 }
 
 impl Wiring for Paper {
-    fn plug(&self, endpoint: &Endpoint, _: u32) -> BoxFuture<'_, Result<(), Error>> {
+    fn plug(&self, endpoint: &Endpoint, _: u32, home: Option<&Arc<Home>>) -> BoxFuture<'_, Result<(), Error>> {
+        self.2.lock().unwrap().extend(home.map(|h| h.name.clone()));
         let done = self.set(endpoint);
         async { done }.boxed()
     }

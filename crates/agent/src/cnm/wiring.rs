@@ -7,9 +7,10 @@ use ipnet::Ipv4Net;
 use stackyard_core::agent::PortLink;
 use stackyard_wire::binding::{self, Found, Naming, Plug};
 use stackyard_wire::link::OnLink;
+use stackyard_wire::namespace::Namespace;
 use stackyard_wire::{Switch, link};
 use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
@@ -21,8 +22,8 @@ const KURYRS: [(&str, &str); 1] = [("owner", "kuryr")];
 
 /// Plugs ports on this host.
 pub(crate) trait Wiring: Send + Sync {
-    /// Makes an endpoint's links and puts them on the switch.
-    fn plug(&self, endpoint: &Endpoint, mtu: u32) -> BoxFuture<'_, Result<(), Error>>;
+    /// Makes an endpoint's links and puts them on the switch; the container's end where it is to be, if that is known.
+    fn plug(&self, endpoint: &Endpoint, mtu: u32, home: Option<&Arc<Home>>) -> BoxFuture<'_, Result<(), Error>>;
     /// Puts the host's end on the switch again, for a container that runs; whether there is one.
     fn rewire(&self, endpoint: &Endpoint, mtu: u32) -> BoxFuture<'_, Result<bool, Error>>;
     /// Waits until the local controller has wired it.
@@ -43,6 +44,14 @@ pub(crate) trait Wiring: Send + Sync {
     fn publisher(&self) -> BoxFuture<'_, Result<Vec<Ipv4Net>, Error>>;
     /// Looks whether that is still there, or ends it.
     fn keep_publisher(&self, wanted: bool) -> BoxFuture<'_, Result<(), Error>>;
+}
+
+/// Where a container's end of a link goes.
+#[derive(Debug)]
+pub(crate) struct Home {
+    pub(crate) namespace: Namespace,
+    /// Its name there.
+    pub(crate) name: String,
 }
 
 /// This host.
@@ -81,24 +90,27 @@ impl Local {
         doing: &'static str,
         endpoint: &Endpoint,
         mtu: u32,
+        home: Option<&Arc<Home>>,
         work: impl FnOnce(&dyn binding::Driver, &Plug<'_>) -> Result<T, stackyard_wire::Error> + Send + 'static,
     ) -> BoxFuture<'_, Result<T, Error>> {
         let (switch, owner, endpoint) = (self.switch.clone(), self.owner.clone(), endpoint.clone());
+        let home = home.cloned();
         let (host, container) = self.naming.devices(&endpoint.vif, &endpoint.link);
         let ids: &[_] = if self.naming == Naming::Kuryr { &KURYRS } else { &[] };
         let doing = format!("{doing} port {} (MAC address {})", endpoint.port, endpoint.mac);
         blocking(doing, move || {
             let Endpoint { port, mac, vif, .. } = &endpoint;
             let driver = binding::driver(vif, switch.as_ref())?;
-            work(&*driver, &Plug { host: &host, container: &container, port, mac, mtu, owner: &owner, ids })
+            let home = home.as_deref().map(|h| link::Home { namespace: &h.namespace, name: &h.name, mac });
+            work(&*driver, &Plug { host: &host, container: &container, port, mac, mtu, owner: &owner, ids, home })
         })
     }
 }
 
 impl Wiring for Local {
-    fn plug(&self, endpoint: &Endpoint, mtu: u32) -> BoxFuture<'_, Result<(), Error>> {
+    fn plug(&self, endpoint: &Endpoint, mtu: u32, home: Option<&Arc<Home>>) -> BoxFuture<'_, Result<(), Error>> {
         let limit = endpoint.limits.ingress;
-        self.with("plug", endpoint, mtu, move |driver, plug| {
+        self.with("plug", endpoint, mtu, home, move |driver, plug| {
             driver.plug(plug)?;
             limit.map_or(Ok(()), |rate| stackyard_wire::limit(plug.host, &rate))
         })
@@ -109,7 +121,7 @@ impl Wiring for Local {
         let named = if endpoint.vif.is_known_by_name() { &endpoint.port } else { &endpoint.link };
         let (host, _) = self.naming.devices(&endpoint.vif, named);
         let limit = endpoint.limits.ingress;
-        self.with("plug again", endpoint, mtu, move |driver, plug| {
+        self.with("plug again", endpoint, mtu, None, move |driver, plug| {
             let is_there = driver.rewire(plug)?;
             limit.filter(|_| is_there).map_or(Ok(()), |rate| stackyard_wire::limit(&host, &rate))?;
             Ok(is_there)
@@ -117,7 +129,7 @@ impl Wiring for Local {
     }
 
     fn ready(&self, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>> {
-        self.with("use", endpoint, 0, |driver, plug| driver.wait_ready(plug.host, plug.port, WIRED_WITHIN))
+        self.with("use", endpoint, 0, None, |driver, plug| driver.wait_ready(plug.host, plug.port, WIRED_WITHIN))
     }
 
     fn unplug(&self, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>> {

@@ -174,7 +174,7 @@ impl Plugin {
     pub(super) async fn plug(&self, key: &str, endpoint: &mut Endpoint, mtu: u32) -> Result<(), Error> {
         let mut taken = Vec::new();
         loop {
-            let failed = match self.wiring.plug(endpoint, mtu).await {
+            let failed = match self.wiring.plug(endpoint, mtu, None).await {
                 Ok(()) => return Ok(()),
                 Err(e) => e,
             };

@@ -13,7 +13,7 @@
 use super::{Driver, Plug, noted, tap};
 use crate::Error;
 use crate::bridge::{self, Purpose};
-use crate::link::{self, Veth};
+use crate::link;
 use std::time::Duration;
 
 /// Plugs a veth pair into a network's bridge.
@@ -34,10 +34,9 @@ impl Bridged {
 
 impl Driver for Bridged {
     fn plug(&self, plug: &Plug<'_>) -> Result<(), Error> {
-        let Plug { host, container, port, mtu, owner, .. } = *plug;
         // No switch knows the port: the link says which it is.
-        link::ensure_veth(&Veth { host, container, mtu, owner: &noted(owner, port) })?;
-        self.connect(host)
+        plug.ensure_veth(&noted(plug.owner, plug.port))?;
+        self.connect(plug.host)
     }
 
     fn rewire(&self, plug: &Plug<'_>) -> Result<bool, Error> {

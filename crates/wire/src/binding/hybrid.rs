@@ -11,7 +11,7 @@
 use super::{Driver, Plug, TAP, tap};
 use crate::bridge::{self, Purpose};
 use crate::link::{self, Link, Veth};
-use crate::{Datapath, Error, Switch, SwitchPort, disable_checksum_offload};
+use crate::{Datapath, Error, Switch, SwitchPort};
 use std::time::Duration;
 
 /// Plugs a veth pair into a bridge of its own, and that by another pair into the switch's.
@@ -67,7 +67,7 @@ impl Hybrid {
         let Plug { host, port, mac, mtu, owner, ids, .. } = *plug;
         let between = Between::of(host);
         bridge::ensure(&between.bridge, Purpose::OnePort { owner })?;
-        link::ensure_veth(&Veth { host: &between.outer, container: &between.inner, mtu, owner })?;
+        link::ensure_veth(&Veth { host: &between.outer, container: &between.inner, mtu, owner, home: None })?;
         link::seclude(&between.inner)?;
         bridge::join(&between.inner, &between.bridge)?;
         bridge::join(host, &between.bridge)?;
@@ -79,10 +79,9 @@ impl Driver for Hybrid {
     fn plug(&self, plug: &Plug<'_>) -> Result<(), Error> {
         let datapath = self.switch.datapath(&self.bridge)?;
         // First: by its names a killed plugin's is found.
-        link::ensure_veth(&Veth { host: plug.host, container: plug.container, mtu: plug.mtu, owner: plug.owner })?;
+        plug.ensure_veth(plug.owner)?;
         if datapath == Datapath::UserSpace {
-            // Stays with the link when it moves into the container's namespace.
-            disable_checksum_offload(plug.container)?;
+            plug.disable_checksum_offload()?;
         }
         self.connect(plug)
     }

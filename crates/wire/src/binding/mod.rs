@@ -9,8 +9,8 @@ mod ovs;
 
 pub use found::{Found, find, remove};
 
-use crate::link::OnLink;
-use crate::{Error, Switch};
+use crate::link::{self, Home, OnLink, Veth};
+use crate::{Error, Switch, disable_checksum_offload};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -66,7 +66,7 @@ pub const PARENT_MAC: &str = "parent_mac";
 pub const VLAN_ID: &str = "vlan_id";
 
 /// A port to plug.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Plug<'a> {
     /// Name of the host's end, from [`Naming::devices`]; a link on another has none.
     pub host: &'a str,
@@ -82,11 +82,30 @@ pub struct Plug<'a> {
     pub owner: &'a str,
     /// Further `external_ids` of the switch's port.
     pub ids: &'a [(&'a str, &'a str)],
+    /// Where the container's end goes at once; otherwise it stays in this namespace, for whoever takes it.
+    pub home: Option<Home<'a>>,
+}
+
+impl Plug<'_> {
+    /// Makes the veth pair between container and host. `noted` is the alias of the host's end.
+    fn ensure_veth(&self, noted: &str) -> Result<(), Error> {
+        let Plug { host, container, mtu, home, .. } = *self;
+        link::ensure_veth(&Veth { host, container, mtu, owner: noted, home })
+    }
+
+    /// Makes the kernel compute the checksums of what the container sends.
+    fn disable_checksum_offload(&self) -> Result<(), Error> {
+        match self.home {
+            Some(home) => home.namespace.within(|| disable_checksum_offload(home.name)),
+            // Stays with the link when it moves into the container's namespace.
+            None => disable_checksum_offload(self.container),
+        }
+    }
 }
 
 /// Plugs one kind of port. All of it is idempotent.
 pub trait Driver: Send + Sync {
-    /// Makes the port's links, the container's end in this network namespace.
+    /// Makes the port's links.
     ///
     /// # Errors
     /// Those of the switch and the kernel; what was made before stays for [`Driver::unplug`].

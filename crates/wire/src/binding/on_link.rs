@@ -4,6 +4,7 @@
 use super::{Driver, Plug};
 use crate::Error;
 use crate::link::{self, Link, Upper};
+use crate::namespace::{Inside, Kernel};
 use std::time::Duration;
 
 /// Makes links on the link with a MAC address.
@@ -31,7 +32,9 @@ impl Driver for OnLink {
         // A link takes no larger packets than its parent.
         let mtu = plug.mtu.min(parent.mtu);
         let Plug { container, mac, owner, .. } = *plug;
-        link::ensure_upper(&Upper { name: container, kind: self.kind, parent: &parent, mac, mtu, owner })
+        link::ensure_upper(&Upper { name: container, kind: self.kind, parent: &parent, mac, mtu, owner })?;
+        let Some(home) = plug.home else { return Ok(()) };
+        Kernel::open()?.hand_over(container, home.namespace, &Inside { name: home.name, mac: home.mac, mtu })
     }
 
     /// It is the container's, and cannot be seen from here.

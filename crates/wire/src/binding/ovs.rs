@@ -1,8 +1,8 @@
 //! Ports on Open vSwitch, plugged plainly: OVN, and Neutron's agent with the firewall driver `openvswitch`.
 
 use super::{Driver, Plug};
-use crate::link::{self, Veth};
-use crate::{Datapath, Error, Switch, SwitchPort, disable_checksum_offload};
+use crate::link;
+use crate::{Datapath, Error, Switch, SwitchPort};
 use std::time::Duration;
 
 /// Plugs a veth pair into a bridge.
@@ -28,10 +28,9 @@ impl Ovs {
 impl Driver for Ovs {
     fn plug(&self, plug: &Plug<'_>) -> Result<(), Error> {
         let datapath = self.switch.datapath(&self.bridge)?;
-        link::ensure_veth(&Veth { host: plug.host, container: plug.container, mtu: plug.mtu, owner: plug.owner })?;
+        plug.ensure_veth(plug.owner)?;
         if datapath == Datapath::UserSpace {
-            // Stays with the link when it moves into the container's namespace.
-            disable_checksum_offload(plug.container)?;
+            plug.disable_checksum_offload()?;
         }
         self.add(plug)
     }

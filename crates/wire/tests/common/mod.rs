@@ -126,6 +126,11 @@ impl Container {
     /// The same with the MAC address that it has.
     pub fn take_as_it_is(&self, link: &str, address: &str) {
         run(&["ip", "link", "set", link, "netns", &self.0.0.id().to_string()]);
+        self.set_up(link, address);
+    }
+
+    /// Sets a link up that it has.
+    pub fn set_up(&self, link: &str, address: &str) {
         self.ip(&["address", "add", address, "dev", link]);
         self.ip(&["link", "set", link, "up"]);
     }
