@@ -66,10 +66,8 @@ pub struct Veth<'a> {
 pub struct Home<'a> {
     /// The namespace.
     pub namespace: &'a Namespace,
-    /// Name.
+    /// Name. The MAC address is for whoever brings it up ([`crate::namespace::Kernel::up`]).
     pub name: &'a str,
-    /// MAC address, six bytes in hexadecimal with colons between.
-    pub mac: &'a str,
 }
 
 impl Veth<'_> {
@@ -85,50 +83,67 @@ impl Veth<'_> {
             None => work(self.container),
         }
     }
-
-    fn making(&self) -> String {
-        format!("make the veth pair {} and {}", self.host, self.end())
-    }
-}
-
-/// Whether both ends of a pair are where they belong.
-fn is_whole(pair: &Veth<'_>) -> Result<bool, Error> {
-    let Some(host) = get(pair.host)? else { return Ok(false) };
-    let end = pair.in_home(get)?;
-    Ok(end.is_some_and(|end| pair.home.is_none() || host.peer == Some(end.index)))
 }
 
 /// Makes a veth pair, the host's end up. One that is there wholly is taken over and gets the MTU; what is
-/// left of one whose other end is elsewhere is made anew.
+/// left of one whose other end is elsewhere is made anew. `finish` does what else is to be done to a new pair before
+/// packets flow; it is repeated for one that was not finished.
 ///
 /// # Errors
-/// [`Error::Kernel`], also when there is a link of the name in the container's namespace.
-pub fn ensure_veth(pair: &Veth<'_>) -> Result<(), Error> {
-    if is_whole(pair)? {
-        pair.in_home(|name| set_mtu(name, pair.mtu))?;
-        set_mtu(pair.host, pair.mtu)?;
-    } else {
-        delete(pair.host)?;
-        let mut peer = named(pair.end());
-        peer.attributes.push(LinkAttribute::Mtu(pair.mtu));
-        if let Some(home) = pair.home {
-            let no_mac = || io::Error::new(io::ErrorKind::InvalidInput, format!("{:?} is no MAC address", home.mac));
-            let address = bytes_of(home.mac).ok_or_else(|| Error::kernel(pair.making())(no_mac()))?;
-            peer.attributes.push(LinkAttribute::Address(address));
-            peer.attributes.push(LinkAttribute::NetNsFd(home.namespace.as_fd().as_raw_fd()));
+/// [`Error::Kernel`], also when there is a link of the name in the container's namespace; those of `finish`.
+pub fn ensure_veth(pair: &Veth<'_>, finish: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+    let host = match whole(pair)? {
+        Some(host) if host.mtu == pair.mtu && host.alias.as_deref() == Some(pair.owner) => {
+            return if host.up { Ok(()) } else { bring_up(named(pair.host), pair.host) };
         }
-        let mut host = named(pair.host);
-        host.attributes.push(LinkAttribute::Mtu(pair.mtu));
-        host.attributes.push(LinkAttribute::LinkInfo(vec![
-            LinkInfo::Kind(InfoKind::Veth),
-            LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
-        ]));
-        request(RTM_NEWLINK, NLM_F_CREATE_NEW, &host).map_err(|f| Error::kernel(pair.making())(f.error))?;
+        other => other,
+    };
+    match host {
+        Some(_) => {
+            pair.in_home(|name| set_mtu(name, pair.mtu))?;
+            set_mtu(pair.host, pair.mtu)?;
+        }
+        None => make_veth(pair)?,
     }
     seclude(pair.host)?;
+    finish()?;
+    // Last: it says that the pair is finished.
     let mut message = named(pair.host);
     message.attributes.push(LinkAttribute::IfAlias(pair.owner.to_owned()));
     bring_up(message, pair.host)
+}
+
+/// Makes a veth pair that [`ensure_veth`] only has to bring up, once it has its names ([`call`]).
+///
+/// # Errors
+/// Those of [`ensure_veth`].
+pub(crate) fn prepare_veth(pair: &Veth<'_>, finish: impl FnOnce() -> Result<(), Error>) -> Result<(), Error> {
+    make_veth(pair)?;
+    seclude(pair.host)?;
+    finish()?;
+    note(pair.host, pair.owner)
+}
+
+fn make_veth(pair: &Veth<'_>) -> Result<(), Error> {
+    delete(pair.host)?;
+    let mut peer = named(pair.end());
+    peer.attributes.push(LinkAttribute::Mtu(pair.mtu));
+    peer.attributes.extend(pair.home.map(|home| LinkAttribute::NetNsFd(home.namespace.as_fd().as_raw_fd())));
+    let mut host = named(pair.host);
+    host.attributes.push(LinkAttribute::Mtu(pair.mtu));
+    host.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::Veth),
+        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer))),
+    ]));
+    let made = request(RTM_NEWLINK, NLM_F_CREATE_NEW, &host);
+    made.map(drop).map_err(|f| Error::kernel(format!("make the veth pair {} and {}", pair.host, pair.end()))(f.error))
+}
+
+/// The host's end, if both ends of a pair are where they belong.
+fn whole(pair: &Veth<'_>) -> Result<Option<Link>, Error> {
+    let Some(host) = get(pair.host)? else { return Ok(None) };
+    let end = pair.in_home(get)?;
+    Ok(end.filter(|end| pair.home.is_none() || host.peer == Some(end.index)).map(|_| host))
 }
 
 /// Changes a link and brings it up.
@@ -145,17 +160,25 @@ pub(crate) fn bring_up(mut change: LinkMessage, name: &str) -> Result<(), Error>
 /// # Errors
 /// [`Error::Kernel`], also when there is no such link.
 pub(crate) fn rename(from: &str, to: &str) -> Result<(), Error> {
+    let mut down = named(from);
+    down.header.change_mask = LinkFlags::Up;
+    request(RTM_NEWLINK, 0, &down).map_err(|f| Error::kernel(format!("bring link {from} down"))(f.error))?;
+    call(from, to)?;
+    bring_up(named(to), to)
+}
+
+/// Gives a link that is down another name.
+///
+/// # Errors
+/// [`Error::Kernel`], also when there is no such link.
+pub(crate) fn call(from: &str, to: &str) -> Result<(), Error> {
     let doing = format!("rename link {from} to {to}");
     let failed = |source| Error::Kernel { doing: doing.clone(), source };
     let link = get(from)?.ok_or_else(|| failed(Errno::NODEV.into()))?;
-    let mut down = named(from);
-    down.header.change_mask = LinkFlags::Up;
-    request(RTM_NEWLINK, 0, &down).map_err(|f| failed(f.error))?;
     let mut renamed = named(to);
     // By its number: the name is the one to give.
     renamed.header.index = link.index;
-    request(RTM_NEWLINK, 0, &renamed).map_err(|f| failed(f.error))?;
-    bring_up(named(to), to)
+    request(RTM_NEWLINK, 0, &renamed).map(drop).map_err(|f| failed(f.error))
 }
 
 /// What a link can be on another one.
@@ -353,9 +376,12 @@ pub fn set_mtu(name: &str, mtu: u32) -> Result<(), Error> {
     }
 }
 
-/// Brings a link up, over a socket that is open.
-pub(crate) fn up_on(socket: &mut Netlink, name: &str) -> Result<(), Error> {
+/// Brings a link up with a MAC address, over a socket that is open.
+pub(crate) fn up_on(socket: &mut Netlink, name: &str, mac: &str) -> Result<(), Error> {
+    let no_mac = || io::Error::new(io::ErrorKind::InvalidInput, format!("{mac:?} is no MAC address"));
+    let address = bytes_of(mac).ok_or_else(|| Error::kernel(format!("bring link {name} up"))(no_mac()))?;
     let mut message = named(name);
+    message.attributes.push(LinkAttribute::Address(address));
     (message.header.flags, message.header.change_mask) = (LinkFlags::Up, LinkFlags::Up);
     match request_on(socket, RTM_NEWLINK, 0, &message) {
         Ok(_) => Ok(()),

@@ -142,9 +142,9 @@ impl Kernel {
         link::request_on(&mut self.0, link::RTM_NEWLINK, 0, &message).map(drop).map_err(|f| failed(f.error))
     }
 
-    /// Brings a link up.
-    pub fn up(&mut self, name: &str) -> Result<(), Error> {
-        link::up_on(&mut self.0, name)
+    /// Brings a link up with a MAC address, six bytes in hexadecimal with colons between.
+    pub fn up(&mut self, name: &str, mac: &str) -> Result<(), Error> {
+        link::up_on(&mut self.0, name, mac)
     }
 
     /// Limits how fast a link sends. A limit that it has is changed.

@@ -18,7 +18,8 @@ fn ip(text: &str) -> IpAddr {
 #[test]
 fn the_containers_end_moves_and_is_set_up() {
     own_namespace();
-    link::ensure_veth(&Veth { host: "sy1", container: "sc1", mtu: 1442, owner: "cni:test", home: None }).unwrap();
+    link::ensure_veth(&Veth { host: "sy1", container: "sc1", mtu: 1442, owner: "cni:test", home: None }, || Ok(()))
+        .unwrap();
     assert_eq!(link::get("sy1").unwrap().unwrap().alias.as_deref(), Some("cni:test"));
     let container = Container::new();
     let namespace = Namespace::open(Path::new(&container.namespace())).unwrap();
@@ -33,7 +34,7 @@ fn the_containers_end_moves_and_is_set_up() {
     assert!(here.link("sc1").unwrap().is_none(), "it has left");
     assert!(here.hand_over("sc1", &namespace, &end).unwrap_err().to_string().contains("sc1"));
     prepare_ipv6("eth0", true).unwrap();
-    inside.up("eth0").unwrap();
+    inside.up("eth0", end.mac).unwrap();
     let link = inside.link("eth0").unwrap().unwrap();
     assert_eq!((link.mac.as_str(), link.mtu, link.up), (end.mac, 1400, true));
 

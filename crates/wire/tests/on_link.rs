@@ -51,10 +51,8 @@ fn containers_reach_a_machine_and_each_other() {
             container.take(name, mac, &format!("{address}/24"));
         } else {
             let namespace = Namespace::open(Path::new(&container.namespace())).unwrap();
-            driver
-                .plug(&Plug { home: Some(Home { namespace: &namespace, name: "eth0", mac }), ..plug(name, mac) })
-                .unwrap();
-            container.set_up("eth0", &format!("{address}/24"));
+            driver.plug(&Plug { home: Some(Home { namespace: &namespace, name: "eth0" }), ..plug(name, mac) }).unwrap();
+            container.set_up("eth0", mac, &format!("{address}/24"));
         }
         container
     });

@@ -7,7 +7,7 @@ mod common;
 
 use common::{Container, Vswitch, own_namespace, until};
 use serde_json::json;
-use stackyard_wire::binding::{self, Naming, Plug, Vif};
+use stackyard_wire::binding::{self, Found, Naming, Plug, Vif};
 use stackyard_wire::link::{self, Home, Veth};
 use stackyard_wire::namespace::Namespace;
 use stackyard_wire::{Controller, Datapath, Error, Plugged, SwitchPort};
@@ -115,10 +115,10 @@ fn ready_is_what_the_local_controller_says() {
 fn a_pair_that_is_there_is_taken_over_and_half_a_one_made_anew() {
     own_namespace();
     let pair = Veth { host: "sy1", container: "sc1", mtu: 1442, owner: "docker:test", home: None };
-    link::ensure_veth(&pair).unwrap();
+    link::ensure_veth(&pair, || Ok(())).unwrap();
     let first = link::get("sy1").unwrap().unwrap();
     assert!(first.veth && first.up && first.mtu == 1442);
-    link::ensure_veth(&Veth { mtu: 1400, ..pair }).unwrap();
+    link::ensure_veth(&Veth { mtu: 1400, ..pair }, || Ok(())).unwrap();
     let second = link::get("sy1").unwrap().unwrap();
     assert_eq!((second.index, second.mtu), (first.index, 1400));
     assert_eq!(link::get("sc1").unwrap().unwrap().mtu, 1400, "both ends");
@@ -127,7 +127,7 @@ fn a_pair_that_is_there_is_taken_over_and_half_a_one_made_anew() {
     }
     let container = Container::new();
     container.take("sc1", MAC_A, "10.0.0.1/24");
-    link::ensure_veth(&pair).unwrap();
+    link::ensure_veth(&pair, || Ok(())).unwrap();
     assert_ne!(link::get("sy1").unwrap().unwrap().index, first.index);
     assert!(link::get("sc1").unwrap().is_some());
     assert!(link::list().unwrap().iter().any(|l| l.name == "sc1" && l.veth));
@@ -154,14 +154,27 @@ fn tcp_and_packets_of_full_size_flow_between_plugged_ports() {
         let (host, end) = Naming::Stackyard.devices(&vif, id);
         let namespace = Namespace::open(Path::new(&container.namespace())).unwrap();
         // One is moved there, as Docker does, and one made there.
-        let home = (id == B).then_some(Home { namespace: &namespace, name: "eth0", mac });
+        let home = (id == B).then_some(Home { namespace: &namespace, name: "eth0" });
         let plug =
             Plug { host: &host, container: &end, port: id, mac, mtu: 1442, owner: "docker:test", ids: &[], home };
+        // Its links are made while Neutron is asked for it.
+        let (early, early_end) = Naming::Stackyard.devices(&vif, "0123456789a");
+        assert!(
+            driver.prepare(&Plug { host: &early, container: &early_end, port: "", mac: "", ..plug.clone() }).unwrap()
+        );
+        let prepared = link::get(&early).unwrap().unwrap();
+        assert!(!prepared.up && prepared.alias.as_deref() == Some("docker:test"));
+        let found = Found { device: early.clone(), port: None };
+        assert!(binding::find(Some(&vswitch.switch()), "docker:test", Naming::Stackyard).unwrap().contains(&found));
+        driver.settle((&early, &early_end), &plug).unwrap();
+        assert_eq!(link::get(&host).unwrap().unwrap().index, prepared.index);
+        assert!(driver.settle((&early, &early_end), &plug).is_err(), "it is gone");
         driver.plug(&plug).unwrap();
         driver.plug(&plug).unwrap();
+        assert_eq!(link::get(&host).unwrap().unwrap().index, prepared.index, "not made anew");
         match home {
             None => container.take(&end, mac, address),
-            Some(_) => container.set_up("eth0", address),
+            Some(_) => container.set_up("eth0", mac, address),
         }
         let shown = container.ip(&["link", "show", "eth0"]);
         assert!(shown.contains(mac) && shown.contains("mtu 1442"), "{shown}");

@@ -138,7 +138,7 @@ fn set_up(
         here.hand_over(device, namespace, &end)?;
     }
     prepare_ipv6(ifname, attached.addresses.iter().any(|a| a.address.addr().is_ipv6()))?;
-    inside.up(ifname)?;
+    inside.up(ifname, &attached.mac)?;
     let link = need(inside, ifname)?;
     if let Some(rate) = &attached.limits.egress {
         inside.limit(&link, rate)?;

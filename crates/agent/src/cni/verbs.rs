@@ -40,14 +40,18 @@ pub(crate) async fn add(
         plugin.detach(&key, &stale).await?;
     }
     plugin.check_edges(&wish.options).await?;
-    let made = match make(plugin, &wish, &key).await {
+    let home = namespace.map(|file| {
+        let namespace = Namespace::of(file, Path::new(&request.netns));
+        Arc::new(Home { namespace, name: request.ifname.clone() })
+    });
+    let made = match make(plugin, &wish, &key, home.as_ref()).await {
         // What is remembered of network and names may not hold any more.
         Err(Error::Cloud { source, .. }) if source.is_not_found() => {
             plugin.names.forget();
             bandwidth::forget(plugin, &wish)?;
             let (id, _) = network(plugin, &wish.network).await?;
             plugin.ledger.networks.remove(&id)?;
-            make(plugin, &wish, &key).await
+            make(plugin, &wish, &key, home.as_ref()).await
         }
         other => other,
     };
@@ -60,10 +64,7 @@ pub(crate) async fn add(
     });
     // One of the pool is plugged, and its end moves.
     let is_plugged = endpoint.unnamed;
-    let home = namespace.filter(|_| !is_plugged).map(|file| {
-        let namespace = Namespace::of(file, Path::new(&request.netns));
-        Arc::new(Home { namespace, name: request.ifname.clone() })
-    });
+    let home = home.filter(|_| !is_plugged);
     let plugged = async {
         plugin.ledger.endpoints.put(&key, &endpoint)?;
         plugin.give_edges(&key, &mut endpoint).await?;
@@ -90,7 +91,7 @@ pub(crate) fn finish(plugin: &Plugin, request: &Request) -> Result<(), Error> {
     })
 }
 
-async fn make(plugin: &Plugin, wish: &Wish, key: &str) -> Result<(Network, Endpoint), Error> {
+async fn make(plugin: &Plugin, wish: &Wish, key: &str, home: Option<&Arc<Home>>) -> Result<(Network, Endpoint), Error> {
     let (id, network) = network(plugin, &wish.network).await?;
     let network = pooled(plugin, &id, network, wish).await?;
     let mut options = wish.options.clone();
@@ -101,7 +102,7 @@ async fn make(plugin: &Plugin, wish: &Wish, key: &str) -> Result<(Network, Endpo
     }
     let ips = fixed_ips(&chosen(plugin, wish, &network).await?, !wish.subnets.is_empty(), &wish.ips)?;
     let mac = wish.mac.as_deref();
-    let wanted = Wanted { network_id: &id, network: &network, key, mac, ips, options: &options, before: None };
+    let wanted = Wanted { network_id: &id, network: &network, key, mac, ips, options: &options, before: None, home };
     let endpoint = match &options.port {
         Some(port) => plugin.adopt_port(&wanted, port).await?,
         None => plugin.make_port(&wanted).await?,

@@ -128,6 +128,7 @@ impl Plugin {
                     ips: network.addresses(v4, v6)?,
                     options: &options,
                     before: None,
+                    home: None,
                 };
                 let any = mac.is_none() && v4.is_none() && v6.is_none();
                 let ready = match any {

@@ -76,8 +76,9 @@ use names::Names;
 use pools::Wanted;
 use stackyard_core::progress::Onlooker;
 use stackyard_openstack::Cloud;
-use stackyard_wire::binding::Naming;
+use stackyard_wire::binding::{Naming, Vif};
 use stackyard_wire::{Ovsdb, Remote, Switch};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -154,6 +155,8 @@ pub(crate) struct Plugin {
     /// Whether the cloud has QoS policies that this user may make; asked for once.
     pub(crate) qos: std::sync::Mutex<Option<bool>>,
     pub(crate) wiring: Box<dyn Wiring>,
+    /// How Neutron has bound the last port of each network: links for the next one are made while it is asked for it.
+    pub(crate) bound: std::sync::Mutex<HashMap<String, Vif>>,
     pub(crate) ledger: Ledger,
     pub(crate) names: Names,
     pub(crate) wanted: Wanted,
@@ -184,6 +187,7 @@ impl Plugin {
             tags: tokio::sync::OnceCell::new(),
             qos: std::sync::Mutex::default(),
             wiring,
+            bound: std::sync::Mutex::default(),
             ledger: Ledger::open(state)?,
             names: Names::default(),
             wanted: Wanted::default(),

@@ -207,7 +207,16 @@ impl Plugin {
                 return Ok(());
             }
             let ips = network.addresses(None, None)?;
-            let new = Wanted { network_id: id, network, key: SPARE, mac: None, ips, options: shape, before: None };
+            let new = Wanted {
+                network_id: id,
+                network,
+                key: SPARE,
+                mac: None,
+                ips,
+                options: shape,
+                before: None,
+                home: None,
+            };
             let mut made = Vec::new();
             for endpoint in self.make_ports(&new, missing).await? {
                 let spare = Spare { endpoint, ready: false };

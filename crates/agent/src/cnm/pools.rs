@@ -235,7 +235,8 @@ impl Plugin {
         }
         // Without an id of its own it is known by its network's.
         let key = mac.unwrap_or(network_id);
-        let wanted = ports::Wanted { network_id, network, key, mac, ips, options: &network.defaults, before: None };
+        let wanted =
+            ports::Wanted { network_id, network, key, mac, ips, options: &network.defaults, before: None, home: None };
         let made = self.port_for(&wanted).await?;
         self.ledger.endpoints.put(&made.mac, &made)?;
         Ok(made)

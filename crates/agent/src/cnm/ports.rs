@@ -4,11 +4,14 @@ use super::kuryr::words;
 use super::ledger::{Endpoint, Network};
 use super::names::Whose;
 use super::options::EndpointOptions;
+use super::wiring::{Home, Prepared};
 use super::{Error, Front, Plugin, Source, mark};
 use serde_json::json;
 use stackyard_openstack::{AddressPair, FixedIp, NewPort, Port, PortChange, QosPolicy, SecurityGroup};
 use stackyard_wire::binding::Vif;
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 /// An endpoint whose port is to be made.
 pub(crate) struct Wanted<'a> {
@@ -23,6 +26,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) options: &'a EndpointOptions,
     /// The endpoint that it was when its port was lost: it has its link.
     pub(crate) before: Option<&'a Endpoint>,
+    /// Where the container's end goes, if that is known.
+    pub(crate) home: Option<&'a Arc<Home>>,
 }
 
 /// Ids of what an endpoint's options name.
@@ -53,11 +58,44 @@ impl Network {
 }
 
 impl Plugin {
-    /// Makes an endpoint's port.
+    /// Makes an endpoint's port, and meanwhile its links.
     pub(crate) async fn make_port(&self, wanted: &Wanted<'_>) -> Result<Endpoint, Error> {
         if let Source::Server(server) = &self.source {
             return self.ask_for_port(&**server, wanted).await;
         }
+        let (made, prepared) = tokio::join!(self.ask_for(wanted), self.prepare(wanted));
+        match (&made, prepared) {
+            (_, None) => {}
+            // What is not settled well is made when it is plugged.
+            (Ok(endpoint), Some(prepared)) if prepared.fits(&endpoint.vif) => {
+                if let Err(e) = self.wiring.settle(prepared, endpoint).await {
+                    self.complain("links are made anew", &e);
+                }
+            }
+            (_, Some(prepared)) => {
+                if let Err(e) = self.wiring.discard(prepared).await {
+                    self.complain("a link stays for the reconciler", &e);
+                }
+            }
+        }
+        if let Ok(endpoint) = &made {
+            self.bound().insert(wanted.network.neutron.clone(), endpoint.vif.clone());
+        }
+        made
+    }
+
+    /// Makes links for a port that will be bound as the one before it.
+    async fn prepare(&self, wanted: &Wanted<'_>) -> Option<Prepared> {
+        let vif = self.bound().get(&wanted.network.neutron).cloned().filter(|_| wanted.before.is_none())?;
+        // What is wrong is said when the port is plugged.
+        self.wiring.prepare(&vif, wanted.network.mtu, wanted.home).await.ok().flatten()
+    }
+
+    fn bound(&self) -> MutexGuard<'_, HashMap<String, Vif>> {
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn ask_for(&self, wanted: &Wanted<'_>) -> Result<Endpoint, Error> {
         let doing = || format!("making the port of {}", short(wanted.key));
         let mut tried_again = false;
         loop {

@@ -433,6 +433,7 @@ impl Plugin {
             ips,
             options: &endpoint.options,
             before: Some(endpoint),
+            home: None,
         };
         let made = self.make_port(&wanted).await?;
         *endpoint = Endpoint {

@@ -2,7 +2,7 @@
 
 use super::ledger::Endpoint;
 use super::reconcile::{Suspects, View};
-use super::wiring::{Home, Wiring};
+use super::wiring::{Home, Prepared, Wiring};
 use super::{Error, Front, PLUGIN, Plugin, Source, plugin};
 use crate::state::StateDir;
 use futures_util::FutureExt;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use stackyard_core::agent::PortLink;
 use stackyard_fake::{Fake, Fault};
 use stackyard_openstack::{Cloud, CloudConfig, CloudEntry, Options, RetryPolicy};
-use stackyard_wire::binding::{self, Found, Naming};
+use stackyard_wire::binding::{self, Found, Naming, Vif};
 use stackyard_wire::{Ovsdb, Remote, Switch};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -54,6 +54,20 @@ impl Wiring for Paper {
         let done = self.set(endpoint);
         async { done }.boxed()
     }
+    fn prepare(&self, vif: &Vif, _: u32, home: Option<&Arc<Home>>) -> BoxFuture<'_, Result<Option<Prepared>, Error>> {
+        let prepared = Prepared::new(vif, home);
+        self.0.lock().unwrap().insert(prepared.link.clone(), String::new());
+        async { Ok(Some(prepared)) }.boxed()
+    }
+    fn settle(&self, prepared: Prepared, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>> {
+        assert_eq!(self.0.lock().unwrap().remove(&prepared.link).as_deref(), Some(""));
+        let done = self.set(endpoint);
+        async { done }.boxed()
+    }
+    fn discard(&self, prepared: Prepared) -> BoxFuture<'_, Result<(), Error>> {
+        assert_eq!(self.0.lock().unwrap().remove(&prepared.link).as_deref(), Some(""));
+        async { Ok(()) }.boxed()
+    }
     fn rewire(&self, endpoint: &Endpoint, _: u32) -> BoxFuture<'_, Result<bool, Error>> {
         let mut endpoint = endpoint.clone();
         if endpoint.vif.is_known_by_name() {
@@ -73,7 +87,10 @@ impl Wiring for Paper {
     }
     fn plugged(&self) -> BoxFuture<'_, Result<Vec<Found>, Error>> {
         let all = self.0.lock().unwrap().clone();
-        let found = all.into_iter().map(|(device, port)| Found { device, port: Some(port) }).collect();
+        let found = all
+            .into_iter()
+            .map(|(device, port)| Found { device, port: Some(port).filter(|p| !p.is_empty()) })
+            .collect();
         async { Ok(found) }.boxed()
     }
     fn links(&self) -> BoxFuture<'_, Result<HashSet<String>, Error>> {

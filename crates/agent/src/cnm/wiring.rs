@@ -5,7 +5,7 @@ use super::{Error, publish};
 use futures_util::future::BoxFuture;
 use ipnet::Ipv4Net;
 use stackyard_core::agent::PortLink;
-use stackyard_wire::binding::{self, Found, Naming, Plug};
+use stackyard_wire::binding::{self, Found, Naming, Plug, Vif};
 use stackyard_wire::link::OnLink;
 use stackyard_wire::namespace::Namespace;
 use stackyard_wire::{Switch, link};
@@ -24,6 +24,12 @@ const KURYRS: [(&str, &str); 1] = [("owner", "kuryr")];
 pub(crate) trait Wiring: Send + Sync {
     /// Makes an endpoint's links and puts them on the switch; the container's end where it is to be, if that is known.
     fn plug(&self, endpoint: &Endpoint, mtu: u32, home: Option<&Arc<Home>>) -> BoxFuture<'_, Result<(), Error>>;
+    /// Makes what it can of a port on a network that is still to be made; what that is called, if anything was made.
+    fn prepare(&self, vif: &Vif, mtu: u32, home: Option<&Arc<Home>>) -> BoxFuture<'_, Result<Option<Prepared>, Error>>;
+    /// Makes an endpoint's of what was prepared.
+    fn settle(&self, prepared: Prepared, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>>;
+    /// Removes what was prepared.
+    fn discard(&self, prepared: Prepared) -> BoxFuture<'_, Result<(), Error>>;
     /// Puts the host's end on the switch again, for a container that runs; whether there is one.
     fn rewire(&self, endpoint: &Endpoint, mtu: u32) -> BoxFuture<'_, Result<bool, Error>>;
     /// Waits until the local controller has wired it.
@@ -52,6 +58,28 @@ pub(crate) struct Home {
     pub(crate) namespace: Namespace,
     /// Its name there.
     pub(crate) name: String,
+}
+
+/// Links that no port has yet.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// What they are named after.
+    pub(crate) link: String,
+    vif: Vif,
+    home: Option<Arc<Home>>,
+}
+
+impl Prepared {
+    pub(crate) fn new(vif: &Vif, home: Option<&Arc<Home>>) -> Self {
+        // As much of an id as a name has: chance keeps it apart from ports' ids.
+        let link = format!("{:011x}", rand::random::<u64>() >> 20);
+        Self { link, vif: vif.clone(), home: home.cloned() }
+    }
+
+    /// Whether a port that Neutron has bound so can have them.
+    pub(crate) fn fits(&self, vif: &Vif) -> bool {
+        self.vif == *vif
+    }
 }
 
 /// This host.
@@ -101,7 +129,7 @@ impl Local {
         blocking(doing, move || {
             let Endpoint { port, mac, vif, .. } = &endpoint;
             let driver = binding::driver(vif, switch.as_ref())?;
-            let home = home.as_deref().map(|h| link::Home { namespace: &h.namespace, name: &h.name, mac });
+            let home = home.as_deref().map(|h| link::Home { namespace: &h.namespace, name: &h.name });
             work(&*driver, &Plug { host: &host, container: &container, port, mac, mtu, owner: &owner, ids, home })
         })
     }
@@ -114,6 +142,32 @@ impl Wiring for Local {
             driver.plug(plug)?;
             limit.map_or(Ok(()), |rate| stackyard_wire::limit(plug.host, &rate))
         })
+    }
+
+    fn prepare(&self, vif: &Vif, mtu: u32, home: Option<&Arc<Home>>) -> BoxFuture<'_, Result<Option<Prepared>, Error>> {
+        let prepared = Prepared::new(vif, home);
+        let (switch, owner) = (self.switch.clone(), self.owner.clone());
+        let (host, container) = self.naming.devices(vif, &prepared.link);
+        blocking("prepare a port".to_owned(), move || {
+            let driver = binding::driver(&prepared.vif, switch.as_ref())?;
+            let home = prepared.home.as_deref().map(|h| link::Home { namespace: &h.namespace, name: &h.name });
+            let plug =
+                Plug { host: &host, container: &container, port: "", mac: "", mtu, owner: &owner, ids: &[], home };
+            let is_made = driver.prepare(&plug).inspect_err(|_| drop(driver.unplug(&host, &container)))?;
+            Ok(is_made.then_some(prepared))
+        })
+    }
+
+    fn settle(&self, prepared: Prepared, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>> {
+        let ends = self.naming.devices(&prepared.vif, &prepared.link);
+        self.with("plug", endpoint, 0, prepared.home.as_ref(), move |driver, plug| {
+            driver.settle((&ends.0, &ends.1), plug)
+        })
+    }
+
+    fn discard(&self, prepared: Prepared) -> BoxFuture<'_, Result<(), Error>> {
+        let (host, _) = self.naming.devices(&prepared.vif, &prepared.link);
+        blocking(format!("remove link {host}"), move || link::delete(&host).map(drop))
     }
 
     fn rewire(&self, endpoint: &Endpoint, mtu: u32) -> BoxFuture<'_, Result<bool, Error>> {

@@ -35,7 +35,7 @@ impl Bridged {
 impl Driver for Bridged {
     fn plug(&self, plug: &Plug<'_>) -> Result<(), Error> {
         // No switch knows the port: the link says which it is.
-        plug.ensure_veth(&noted(plug.owner, plug.port))?;
+        link::ensure_veth(&plug.veth(&noted(plug.owner, plug.port)), || Ok(()))?;
         self.connect(plug.host)
     }
 

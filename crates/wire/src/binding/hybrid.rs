@@ -67,7 +67,10 @@ impl Hybrid {
         let Plug { host, port, mac, mtu, owner, ids, .. } = *plug;
         let between = Between::of(host);
         bridge::ensure(&between.bridge, Purpose::OnePort { owner })?;
-        link::ensure_veth(&Veth { host: &between.outer, container: &between.inner, mtu, owner, home: None })?;
+        link::ensure_veth(
+            &Veth { host: &between.outer, container: &between.inner, mtu, owner, home: None },
+            || Ok(()),
+        )?;
         link::seclude(&between.inner)?;
         bridge::join(&between.inner, &between.bridge)?;
         bridge::join(host, &between.bridge)?;
@@ -79,10 +82,10 @@ impl Driver for Hybrid {
     fn plug(&self, plug: &Plug<'_>) -> Result<(), Error> {
         let datapath = self.switch.datapath(&self.bridge)?;
         // First: by its names a killed plugin's is found.
-        plug.ensure_veth(plug.owner)?;
-        if datapath == Datapath::UserSpace {
-            plug.disable_checksum_offload()?;
-        }
+        link::ensure_veth(&plug.veth(plug.owner), || match datapath {
+            Datapath::UserSpace => plug.disable_checksum_offload(),
+            Datapath::Kernel => Ok(()),
+        })?;
         self.connect(plug)
     }
 

@@ -87,10 +87,10 @@ pub struct Plug<'a> {
 }
 
 impl Plug<'_> {
-    /// Makes the veth pair between container and host. `noted` is the alias of the host's end.
-    fn ensure_veth(&self, noted: &str) -> Result<(), Error> {
+    /// The veth pair between container and host. `noted` is the alias of the host's end.
+    fn veth<'a>(&'a self, noted: &'a str) -> Veth<'a> {
         let Plug { host, container, mtu, home, .. } = *self;
-        link::ensure_veth(&Veth { host, container, mtu, owner: noted, home })
+        Veth { host, container, mtu, owner: noted, home }
     }
 
     /// Makes the kernel compute the checksums of what the container sends.
@@ -110,6 +110,25 @@ pub trait Driver: Send + Sync {
     /// # Errors
     /// Those of the switch and the kernel; what was made before stays for [`Driver::unplug`].
     fn plug(&self, plug: &Plug<'_>) -> Result<(), Error>;
+
+    /// Makes what it can of a port that Neutron is still to make, under other names; whether that is anything.
+    ///
+    /// # Errors
+    /// Those of the switch and the kernel; what was made before stays for [`Driver::unplug`].
+    fn prepare(&self, _plug: &Plug<'_>) -> Result<bool, Error> {
+        Ok(false)
+    }
+
+    /// Gives what was prepared under these names of the host's end and the container's those of its port. What is still to
+    /// be done is [`Driver::plug`]'s.
+    ///
+    /// # Errors
+    /// Those of the kernel, as when it is not there any more.
+    fn settle(&self, (host, container): (&str, &str), plug: &Plug<'_>) -> Result<(), Error> {
+        link::call(host, plug.host)?;
+        // In the container it has its name.
+        if plug.home.is_none() { link::call(container, plug.container) } else { Ok(()) }
+    }
 
     /// Puts the host's end on the switch again, for a container that has its end; whether there is one. Where Neutron's
     /// agent knows it by its name, it is named after the port from then on.

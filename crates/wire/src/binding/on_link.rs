@@ -34,7 +34,7 @@ impl Driver for OnLink {
         let Plug { container, mac, owner, .. } = *plug;
         link::ensure_upper(&Upper { name: container, kind: self.kind, parent: &parent, mac, mtu, owner })?;
         let Some(home) = plug.home else { return Ok(()) };
-        Kernel::open()?.hand_over(container, home.namespace, &Inside { name: home.name, mac: home.mac, mtu })
+        Kernel::open()?.hand_over(container, home.namespace, &Inside { name: home.name, mac, mtu })
     }
 
     /// It is the container's, and cannot be seen from here.

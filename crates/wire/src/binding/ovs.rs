@@ -18,6 +18,13 @@ impl Ovs {
 }
 
 impl Ovs {
+    fn finish(&self, plug: &Plug<'_>) -> Result<(), Error> {
+        match self.switch.datapath(&self.bridge)? {
+            Datapath::UserSpace => plug.disable_checksum_offload(),
+            Datapath::Kernel => Ok(()),
+        }
+    }
+
     fn add(&self, plug: &Plug<'_>) -> Result<(), Error> {
         let Plug { host: device, port, mac, owner, ids, .. } = *plug;
         let port = SwitchPort { bridge: &self.bridge, device, port, mac, owner, ids };
@@ -27,12 +34,13 @@ impl Ovs {
 
 impl Driver for Ovs {
     fn plug(&self, plug: &Plug<'_>) -> Result<(), Error> {
-        let datapath = self.switch.datapath(&self.bridge)?;
-        plug.ensure_veth(plug.owner)?;
-        if datapath == Datapath::UserSpace {
-            plug.disable_checksum_offload()?;
-        }
+        link::ensure_veth(&plug.veth(plug.owner), || self.finish(plug))?;
         self.add(plug)
+    }
+
+    fn prepare(&self, plug: &Plug<'_>) -> Result<bool, Error> {
+        link::prepare_veth(&plug.veth(plug.owner), || self.finish(plug))?;
+        Ok(true)
     }
 
     fn rewire(&self, plug: &Plug<'_>) -> Result<bool, Error> {

@@ -126,11 +126,13 @@ impl Container {
     /// The same with the MAC address that it has.
     pub fn take_as_it_is(&self, link: &str, address: &str) {
         run(&["ip", "link", "set", link, "netns", &self.0.0.id().to_string()]);
-        self.set_up(link, address);
+        self.ip(&["address", "add", address, "dev", link]);
+        self.ip(&["link", "set", link, "up"]);
     }
 
     /// Sets a link up that it has.
-    pub fn set_up(&self, link: &str, address: &str) {
+    pub fn set_up(&self, link: &str, mac: &str, address: &str) {
+        self.ip(&["link", "set", link, "address", mac]);
         self.ip(&["address", "add", address, "dev", link]);
         self.ip(&["link", "set", link, "up"]);
     }
