@@ -26,8 +26,8 @@ pub(crate) fn key(request: &Request) -> String {
     format!("{}@{}", request.container, request.ifname)
 }
 
-/// ADD: a port, plugged; with its end in the container's namespace, if that is given and the port was not plugged
-/// before. The caller waits until it is wired, and says so with [`finish`], or has it taken back.
+/// ADD: a port, plugged; with its end in the container's namespace, if that is given. The caller waits until it is
+/// wired, and says so with [`finish`], or has it taken back.
 pub(crate) async fn add(
     plugin: &Plugin,
     request: &Request,
@@ -62,17 +62,10 @@ pub(crate) async fn add(
         ifname: request.ifname.clone(),
         unfinished: true,
     });
-    // One of the pool is plugged, and its end moves.
-    let is_plugged = endpoint.unnamed;
-    let home = home.filter(|_| !is_plugged);
     let plugged = async {
         plugin.ledger.endpoints.put(&key, &endpoint)?;
         plugin.give_edges(&key, &mut endpoint).await?;
-        if is_plugged && endpoint.limits == Default::default() {
-            Ok(())
-        } else {
-            plugin.wiring.plug(&endpoint, network.mtu, home.as_ref()).await
-        }
+        plugin.wiring.plug(&endpoint, network.mtu, home.as_ref()).await
     };
     if let Err(e) = plugged.await {
         return Err(plugin.undo(&key, &endpoint, e).await.into());

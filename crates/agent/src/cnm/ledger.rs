@@ -165,7 +165,7 @@ pub(crate) enum Stage {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Spare {
     pub(crate) endpoint: Endpoint,
-    /// Whether it is plugged and wired.
+    /// Whether it can be taken: Docker's are plugged and wired then.
     pub(crate) ready: bool,
 }
 

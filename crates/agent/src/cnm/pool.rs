@@ -10,6 +10,9 @@
 //!                            └──── given back: DELETE ────┘                                   └─ PUT, later
 //! ```
 //!
+//! CNI's are not plugged: what is made in a container's namespace is there sooner than what has to be moved into it, and
+//! so is what then waits for the switch.
+//!
 //! A port is made with the mark of its Docker network and `device_id` [`SPARE`], and written to the ledger's
 //! `spares/` before it is plugged. So a killed plugin finds its ports again, and those that it did not come to
 //! write down are nobody's to the reconciler. A port is ready for endpoints of one [`Shape`]: the network's
@@ -19,7 +22,7 @@
 use super::ledger::{Endpoint, Network, Spare};
 use super::options::{EndpointOptions, PoolSize};
 use super::ports::Wanted;
-use super::{Error, Plugin};
+use super::{Error, Front, Plugin};
 use crate::error::chain;
 use serde_json::json;
 use stackyard_openstack::Port;
@@ -229,10 +232,12 @@ impl Plugin {
         }
     }
 
-    /// Plugs a port that is made, and waits until it is wired.
+    /// Plugs a port that is made, and waits until it is wired; but for one of CNI's.
     async fn ready_spare(&self, spare: &Spare, network: &Network) -> Result<(), Error> {
-        self.wiring.plug(&spare.endpoint, network.mtu, None).await?;
-        self.wiring.ready(&spare.endpoint).await?;
+        if self.front == Front::Docker {
+            self.wiring.plug(&spare.endpoint, network.mtu, None).await?;
+            self.wiring.ready(&spare.endpoint).await?;
+        }
         self.ledger.spares.put(&spare.endpoint.port, &Spare { ready: true, ..spare.clone() })
     }
 

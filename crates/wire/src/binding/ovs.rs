@@ -34,7 +34,11 @@ impl Ovs {
 
 impl Driver for Ovs {
     fn plug(&self, plug: &Plug<'_>) -> Result<(), Error> {
-        link::ensure_veth(&plug.veth(plug.owner), || self.finish(plug))?;
+        link::ensure_veth(&plug.veth(plug.owner), || {
+            // The switch goes on with a link that is gone, and does not see the new one of its name.
+            self.switch.remove(plug.host)?;
+            self.finish(plug)
+        })?;
         self.add(plug)
     }
 
