@@ -49,7 +49,7 @@ lint:
 	scripts/layers
 
 unit:
-	cargo test --locked --workspace --no-fail-fast
+	tests/unit
 
 web-check:
 	scripts/web check
@@ -60,7 +60,7 @@ api:
 
 hosts:
 	scripts/engine start
-	tests/beside hosts/run hosts/ports hosts/links hosts/doctor
+	tests/beside tests/hosts/run tests/hosts/ports tests/hosts/links tests/hosts/doctor
 
 console:
 	scripts/engine start

@@ -6,9 +6,9 @@
 //!
 //! ```text
 //!  runtime ── CNI_COMMAND=ADD ──> `shim`                             agent: `serve`, `verbs`
-//!                                   │ ── Request ─────────────────────> a port (POST), plugged
-//!                                   │ <───────────────── Attached ────  the container's end waits here
-//!             into the namespace: name, MAC, MTU, addresses, routes     meanwhile: wired?
+//!                                   │ ── Request, namespace ──────────> a port (POST), meanwhile its link
+//!                                   │ <───────────────── Attached ────  on the switch, one end in the namespace
+//!             in the namespace: MAC address, up, addresses, routes      meanwhile: wired?
 //!                                   │ ── configured ──────────────────> the attach is whole
 //!             result on stdout      │ <───────────────────── Done ────
 //! ```
@@ -18,8 +18,8 @@
 //! - One request of Neutron's for an ADD and one for a DEL; whether a port is wired is learnt from Open
 //!   vSwitch on this host, while the namespace is being set up.
 //! - An ADD whose plugin goes away before it has said that all is configured is taken back at once. If the
-//!   agent goes away, too, the reconciler finds it: what came by CNI is in use as long as the host's end of its
-//!   link is there and the container's end is not left in the host's namespace. Docker is not asked.
+//!   agent goes away, too, the reconciler finds it: what came by CNI is in use as long as its ADD has ended well and the
+//!   host's end of its link is there. Docker is not asked.
 //! - DEL needs neither the namespace nor a previous result, and may be repeated.
 //!
 //! CNI's specification 1.1.0 is at <https://www.cni.dev/docs/spec/>, what `args` and `runtimeConfig` mean at

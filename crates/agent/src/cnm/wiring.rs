@@ -161,7 +161,7 @@ impl Wiring for Local {
     fn settle(&self, prepared: Prepared, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>> {
         let ends = self.naming.devices(&prepared.vif, &prepared.link);
         self.with("plug", endpoint, 0, prepared.home.as_ref(), move |driver, plug| {
-            driver.settle((&ends.0, &ends.1), plug)
+            driver.settle((&ends.0, &ends.1), plug).inspect_err(|_| drop(link::delete(&ends.0)))
         })
     }
 
