@@ -22,7 +22,7 @@
 use super::ledger::{Endpoint, Network, Spare};
 use super::options::{EndpointOptions, PoolSize};
 use super::ports::Wanted;
-use super::{Error, Front, Plugin};
+use super::{Error, Front, Plugin, Source};
 use crate::error::chain;
 use serde_json::json;
 use stackyard_openstack::Port;
@@ -32,7 +32,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedMutexGuard};
 use tokio::time::Instant;
 
-/// `device_id` of a port that is no endpoint's.
+/// `device_id` of a port that is no endpoint's; on a host of a yard its beginning.
 pub(crate) const SPARE: &str = "spare";
 /// Most ports in one request: Neutron makes them one after another, and locks what it needs meanwhile.
 const AT_ONCE: usize = 16;
@@ -82,6 +82,7 @@ impl EndpointOptions {
     pub(crate) fn shape(&self) -> Option<Shape> {
         let own = self.ip.is_some() || self.ip6.is_some() || self.port.is_some() || self.dns_name.is_some();
         (!own && self.own_group.is_none()).then(|| Shape {
+            link: self.link,
             security_groups: self.security_groups.clone(),
             qos_policy: self.qos_policy.clone(),
             address_pairs: self.address_pairs.clone(),
@@ -104,7 +105,10 @@ impl Plugin {
         key: Option<&str>,
         options: &EndpointOptions,
     ) -> Result<Option<Endpoint>, Error> {
-        let Some(shape) = options.shape().filter(|_| self.pool_of(network).most > 0) else { return Ok(None) };
+        // A yard's server gives floating IPs to ports that it makes.
+        let is_asked = matches!(self.source, Source::Server(_)) && options.floating_ip.is_some();
+        let has_pool = self.pool_of(network).most > 0 && !is_asked;
+        let Some(shape) = options.shape().filter(|_| has_pool) else { return Ok(None) };
         let _turn = self.turns.take(&taking(network_id)).await;
         let asked = (network_id.to_owned(), shape.clone());
         self.pools.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(asked, Instant::now());
@@ -235,7 +239,16 @@ impl Plugin {
     /// Plugs a port that is made, and waits until it is wired; but for one of CNI's.
     async fn ready_spare(&self, spare: &Spare, network: &Network) -> Result<(), Error> {
         if self.front == Front::Docker {
-            self.wiring.plug(&spare.endpoint, network.mtu, None).await?;
+            match self.wiring.plug(&spare.endpoint, network.mtu, None).await {
+                Ok(()) => {}
+                Err(e) => {
+                    // Another one will have another VLAN.
+                    if e.vlan_taken().is_some() {
+                        self.give_back(&spare.endpoint.port).await?;
+                    }
+                    return Err(e);
+                }
+            }
             self.wiring.ready(&spare.endpoint).await?;
         }
         self.ledger.spares.put(&spare.endpoint.port, &Spare { ready: true, ..spare.clone() })
@@ -245,6 +258,10 @@ impl Plugin {
     async fn name_port(&self, key: &str) -> Result<(), Error> {
         let Some(_turn) = self.turns.try_take(key) else { return Ok(()) };
         let Some(endpoint) = self.ledger.endpoints.get(key).filter(|e| e.unnamed) else { return Ok(()) };
+        if let Source::Server(server) = &self.source {
+            self.ask_to_name(&**server, &endpoint.port, key).await?;
+            return self.ledger.endpoints.put(key, &Endpoint { unnamed: false, ..endpoint });
+        }
         let names = json!({"device_id": key, "name": self.port_name(key)});
         match self.cloud()?.update::<Port>(&endpoint.port, &names).await {
             Err(e) if !e.is_not_found() => return Err(Error::cloud(format!("naming port {}", endpoint.port))(e)),

@@ -114,8 +114,11 @@ impl Plugin {
         }
     }
 
-    /// Makes several ports alike, in one request.
+    /// Makes several ports alike, in one request; a yard's server is asked for a few at a time.
     pub(crate) async fn make_ports(&self, wanted: &Wanted<'_>, count: usize) -> Result<Vec<Endpoint>, Error> {
+        if let Source::Server(server) = &self.source {
+            return self.ask_for_spares(&**server, wanted, count).await;
+        }
         let named = self.named(wanted.options).await?;
         let new = vec![self.body(wanted, named); count];
         let made = self.cloud()?.create_many::<Port>(&new).await;

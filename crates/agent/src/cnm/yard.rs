@@ -8,6 +8,7 @@
 
 use super::ledger::Endpoint;
 use super::options::{EndpointOptions, NetworkOptions};
+use super::pool::{self, SPARE};
 use super::ports::{Wanted, short};
 use super::wiring::Local;
 use super::{Error, Front, PLUGIN, Plugin, Source, mark, plugin, reconcile};
@@ -15,6 +16,7 @@ use crate::error::chain;
 use crate::host::Host;
 use crate::state::StateDir;
 use futures_util::future::BoxFuture;
+use futures_util::stream::{self, StreamExt};
 use serde_json::{Map, json};
 use stackyard_core::agent::{
     Answer, Ask, ContainerPort, HostNetwork, NewContainerPort, PortAddress, PortLink, PortOptions,
@@ -31,6 +33,9 @@ const AGAIN: Duration = Duration::from_secs(30);
 
 /// How many VLAN ids are asked for before it is given up: each has been somebody else's on this host.
 const VLANS: usize = 16;
+
+/// How many ports that nobody has yet the server is asked for at once: containers that start come between them.
+const SPARES_AT_ONCE: usize = 4;
 
 /// Docker's IPAM driver that gives out nothing.
 const NO_IPAM: &str = "null";
@@ -65,6 +70,7 @@ async fn serve(host: &Arc<Host>, plugins: &Path, every: Duration) -> Result<(), 
     tokio::select! {
         ended = plugin::serve(listener, plugin.clone()) => ended,
         () = reconcile::keep(&plugin, every) => Ok(()),
+        () = pool::keep(&plugin) => Ok(()),
     }
 }
 
@@ -170,6 +176,46 @@ impl Plugin {
         }
     }
 
+    /// Has the server make ports that no endpoint has yet. They come behind the trunk together, since they are asked for
+    /// together; those that were made when one fails are returned, so that none is lost.
+    pub(super) async fn ask_for_spares(
+        &self,
+        server: &dyn Server,
+        wanted: &Wanted<'_>,
+        count: usize,
+    ) -> Result<Vec<Endpoint>, Error> {
+        let one = |_| async {
+            // Each bears the mark of its own.
+            let key = format!("{SPARE}{:016x}", rand::random::<u64>());
+            let Wanted { network_id, network, options, .. } = *wanted;
+            let ips = wanted.ips.clone();
+            let new = Wanted { network_id, network, key: &key, mac: None, ips, options, before: None, home: None };
+            self.ask_for_port(server, &new).await
+        };
+        let all: Vec<_> = stream::iter(0..count).map(one).buffer_unordered(SPARES_AT_ONCE).collect().await;
+        let (mut made, mut failed) = (Vec::new(), None);
+        for one in all {
+            match one {
+                Ok(endpoint) => made.push(endpoint),
+                Err(e) => failed = Some(e),
+            }
+        }
+        match failed {
+            Some(e) if made.is_empty() => Err(e),
+            _ => Ok(made),
+        }
+    }
+
+    /// Has the server name a port that was ready before after its endpoint.
+    pub(super) async fn ask_to_name(&self, server: &dyn Server, port: &str, endpoint: &str) -> Result<(), Error> {
+        let doing = format!("naming port {port}");
+        let ask = Ask::Name { port: port.to_owned(), endpoint: endpoint.to_owned() };
+        match self.ask(server, &doing, ask).await? {
+            Answer::Named => Ok(()),
+            other => Err(unexpected(&doing, &other)),
+        }
+    }
+
     /// Plugs an endpoint. Where its VLAN id is in use on this host, the server is asked for another one.
     pub(super) async fn plug(&self, key: &str, endpoint: &mut Endpoint, mtu: u32) -> Result<(), Error> {
         let mut taken = Vec::new();
@@ -199,7 +245,8 @@ impl Plugin {
         let addresses = endpoint.ips.iter().filter_map(|ip| ip.ip_address.as_deref()?.parse().ok()).collect();
         let network = self.ledger.networks.get(&endpoint.network).map(|n| n.neutron).unwrap_or_default();
         // Of one that nothing is known of it may have been asked for.
-        let is_known = self.ledger.endpoints.all().values().any(|e| e.port == endpoint.port);
+        let is_known = self.ledger.endpoints.all().values().any(|e| e.port == endpoint.port)
+            || self.ledger.spares.get(&endpoint.port).is_some();
         let floating_ip = endpoint.options.floating_ip.is_some() || (!is_known && endpoint.vif.vif_type == VLAN);
         let ask = Ask::Remove { port: endpoint.port.clone(), network, addresses, floating_ip };
         match self.ask(server, &doing, ask).await? {
@@ -321,7 +368,6 @@ impl NetworkOptions {
             ("dns-domain", self.dns_domain.is_some()),
             ("dns-servers", !self.dns_servers.is_empty()),
             ("shared", self.shared.is_some()),
-            ("pool", self.pool.is_some()),
             ("firewall-group", self.firewall_group.is_some()),
         ];
         if let Some((option, _)) = refused.into_iter().find(|(_, is)| *is) {

@@ -38,6 +38,13 @@ pub enum Ask {
         /// Ids that the host cannot use.
         taken: Vec<u16>,
     },
+    /// A port that was made before there was an endpoint for it has one.
+    Name {
+        /// The port's id.
+        port: String,
+        /// Docker's id of the endpoint.
+        endpoint: String,
+    },
 }
 
 /// A port that a container is to have.
@@ -217,6 +224,8 @@ pub enum Answer {
     Port(ContainerPort),
     /// It is gone.
     Removed,
+    /// It has its name.
+    Named,
     /// The ports.
     Ports {
         /// All of them.

@@ -41,6 +41,7 @@ use crate::inventory::metadata_mark;
 use crate::pools::POOL;
 use options::Memory;
 use pairs::{Turns, is_ours, is_pair_of, mac_of, take_off};
+use serde_json::json;
 use stackyard_catalog::manifest;
 use stackyard_core::agent::{Answer, Ask, ContainerPort, NewContainerPort, PortAddress, PortLink};
 use stackyard_core::yard::{Key, Kind, Mark};
@@ -138,6 +139,11 @@ fn short(id: &str) -> String {
     id.chars().take(12).collect()
 }
 
+/// Whether that can be one of Docker's ids.
+fn is_id(id: &str) -> bool {
+    !id.is_empty() && id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
 /// The mark of a container's port.
 fn mark_of(host: &Host, endpoint: &str) -> String {
     Mark::new(&host.yard, &Key::new(Kind::Port, format!("{}.{}", host.name, short(endpoint)))).to_string()
@@ -197,6 +203,7 @@ impl Ports {
                 self.remove(&cloud, host, &port, &network, &addresses, floating_ip).await.map(|()| Answer::Removed)
             }
             Ask::OtherVlan { port, taken } => self.other_vlan(&cloud, host, &port, taken).await.map(Answer::Port),
+            Ask::Name { port, endpoint } => self.name(&cloud, host, &port, &endpoint).await.map(|()| Answer::Named),
             Ask::Ports => self.list(&cloud, host).await.map(|ports| Answer::Ports { ports }),
         }
     }
@@ -264,7 +271,6 @@ impl Ports {
     }
 
     async fn make(&self, cloud: &Cloud, host: &Host, new: &NewContainerPort) -> Result<ContainerPort, String> {
-        let is_id = |id: &str| !id.is_empty() && id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric());
         if !is_id(&new.docker_network) || !is_id(&new.endpoint) {
             return Err("network and endpoint must be named by Docker's ids".to_owned());
         }
@@ -359,6 +365,22 @@ impl Ports {
         }
         self.change_pairs(cloud, host, nic.clone(), |all| add(all, port, &nic.mac_address)).await?;
         Ok(container_port(port, PortLink::Ipvlan, nic.mac_address.clone(), nic.mac_address.clone()))
+    }
+
+    /// Gives a port of a host's containers to another endpoint of the same network.
+    async fn name(&self, cloud: &Cloud, host: &Host, id: &str, endpoint: &str) -> Result<(), String> {
+        if !is_id(endpoint) {
+            return Err("an endpoint must be named by Docker's id".to_owned());
+        }
+        let doing = || said(format!("naming port {id}"));
+        let port: Port = cloud.get(id).await.map_err(doing())?;
+        let Some((_, network, _)) = whose(&port).filter(|_| is_of(&port, host)) else {
+            return Err(format!("port {id} is no port of a container of host {}", host.name));
+        };
+        let place = if port.device_id.is_empty() { "name" } else { "device_id" };
+        let whose = format!("{}/{network}/{endpoint}", host.id);
+        let names = json!({place: whose, "description": mark_of(host, endpoint)});
+        cloud.update::<Port>(id, &names).await.map(drop).map_err(doing())
     }
 
     async fn remove(

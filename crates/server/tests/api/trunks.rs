@@ -89,6 +89,15 @@ async fn a_container_has_a_port_of_its_own_behind_the_nics_trunk() {
     assert!(refused(&mut other, steal).await.contains("no port of a container of host web-2"));
     assert_eq!(made(&mut other, ground.behind("e1")).await.vlan, Some(1), "another NIC's trunk");
 
+    let name = |of: &ContainerPort, endpoint: &str| Ask::Name { port: of.id.clone(), endpoint: endpoint.to_owned() };
+    assert!(refused(&mut other, name(&first, "e9")).await.contains("no port of a container of host web-2"));
+    assert!(refused(&mut agent, name(&first, "e/9")).await.contains("Docker's id"));
+    assert_eq!(ask(&mut agent, name(&first, "e9")).await, Answer::Named);
+    let first = ContainerPort { endpoint: "e9".into(), ..first };
+    assert_eq!(listed(&mut agent).await[0], first);
+    let port: Port = ground.cloud.get(&first.id).await.unwrap();
+    assert_eq!(port.description, "stackyard:shop/port/web-1.e9");
+
     ground.requests();
     assert_eq!(ask(&mut agent, removal(&first)).await, Answer::Removed);
     assert_eq!(ground.requests(), ["GET ports", "PUT trunks", "DELETE ports"]);

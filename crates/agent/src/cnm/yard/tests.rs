@@ -8,7 +8,7 @@ use serde_json::Value;
 use stackyard_core::agent::HostSubnet;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 #[test]
 fn networks_of_the_driver_get_no_addresses_of_the_engine() {
@@ -34,6 +34,7 @@ struct Book {
     kind: Mutex<Option<PortLink>>,
     ports: Mutex<BTreeMap<String, ContainerPort>>,
     asked: Mutex<Vec<Ask>>,
+    made: AtomicUsize,
     away: AtomicBool,
 }
 
@@ -62,7 +63,7 @@ impl Book {
                 }],
             }),
             Ask::Make(new) => {
-                let number = ports.len() + 10;
+                let number = 10 + self.made.fetch_add(1, Ordering::Relaxed);
                 let link = self.kind.lock().unwrap().unwrap_or(PortLink::Macvlan);
                 let own = format!("02:59:00:00:00:{number}");
                 let port = ContainerPort {
@@ -87,6 +88,10 @@ impl Book {
                 Answer::Removed
             }
             Ask::Ports => Answer::Ports { ports: ports.values().cloned().collect() },
+            Ask::Name { port, endpoint } => {
+                ports.get_mut(&port).unwrap().endpoint = endpoint;
+                Answer::Named
+            }
             Ask::OtherVlan { port, taken } => {
                 let port = ports.get_mut(&port).unwrap();
                 port.vlan = (100..).find(|id| !taken.contains(id));
@@ -253,6 +258,51 @@ async fn behind_a_trunk_a_container_has_what_a_port_can_have() {
     ground.call("DeleteEndpoint", json!({"NetworkID": "n1", "EndpointID": "e1"})).await.unwrap();
     let removed = ground.book.asked.lock().unwrap().pop();
     assert!(matches!(removed, Some(Ask::Remove { floating_ip: true, .. })), "{removed:?}");
+}
+
+#[tokio::test]
+async fn from_a_pool_a_container_has_a_port_that_the_server_made_before() {
+    let mut ground = Ground::new();
+    ground.plugin.pools = pool::Pools::default();
+    *ground.book.kind.lock().unwrap() = Some(PortLink::Vlan);
+    ground.paper.occupy(&[11]);
+    ground.network(json!({"pool": "2"})).await.unwrap();
+    assert!(ground.plugin.tend().await.unwrap_err().vlan_taken().is_some(), "it is given back");
+    ground.plugin.tend().await.unwrap();
+    let spares = |ground: &Ground| {
+        let all = ground.book.ports.lock().unwrap().clone();
+        all.into_values().filter(|p| p.endpoint.starts_with(pool::SPARE)).count()
+    };
+    assert_eq!((spares(&ground), ground.plugin.ledger.spares.all().len()), (2, 2));
+    ground.book.asked.lock().unwrap().clear();
+    ground.attach("e1", json!({})).await.unwrap();
+    ground.call("Join", json!({"NetworkID": "n1", "EndpointID": "e1"})).await.unwrap();
+    assert_eq!(*ground.book.asked.lock().unwrap(), [], "before the container runs");
+    // One with a floating IP is the server's to make.
+    ground.attach("e2", json!({"floating-ip": "public"})).await.unwrap();
+    assert!(matches!(ground.book.asked.lock().unwrap().as_slice(), [Ask::Make(_)]));
+    ground.plugin.tend().await.unwrap();
+    let port = ground.plugin.ledger.endpoints.get("e1").unwrap().port;
+    assert_eq!(ground.book.ports.lock().unwrap()[&port].endpoint, "e1");
+    assert_eq!((spares(&ground), ground.book.ports.lock().unwrap().len()), (2, 4));
+    // Killed after the server had made one and before it was written down.
+    let (lost, _) = ground.plugin.ledger.spares.all().pop_first().unwrap();
+    ground.plugin.ledger.spares.remove(&lost).unwrap();
+    ground.restart();
+    let mac = |key: &str| ground.plugin.ledger.endpoints.get(key).unwrap().mac;
+    let view = view(&[("e1", "n1", &mac("e1")), ("e2", "n1", &mac("e2"))]);
+    let mut suspects = Suspects::default();
+    for _ in 0..2 {
+        let cloud = ground.plugin.look_at_cloud().await.unwrap();
+        ground.plugin.mend(&cloud, &view, &mut suspects, Duration::ZERO).await;
+    }
+    assert!(!ground.book.ports.lock().unwrap().contains_key(&lost));
+    assert_eq!(ground.book.ports.lock().unwrap().len(), 3);
+    for endpoint in ["e1", "e2"] {
+        ground.call("DeleteEndpoint", json!({"NetworkID": "n1", "EndpointID": endpoint})).await.unwrap();
+    }
+    ground.call("DeleteNetwork", json!({"NetworkID": "n1"})).await.unwrap();
+    assert!(ground.book.ports.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
