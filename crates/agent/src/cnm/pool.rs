@@ -280,6 +280,13 @@ pub(crate) async fn keep(plugin: &Plugin) {
             plugin.complain("a pool's record stays", &e);
         }
     }
+    // Links do not outlive a restart of the machine: they are looked at before a container gets one.
+    for port in plugin.ledger.spares.all().into_keys() {
+        let unready = |spare: Option<Spare>| spare.map(|s| Spare { ready: false, ..s });
+        if let Err(e) = plugin.ledger.spares.alter(&port, unready) {
+            plugin.complain("a pool's record stays", &e);
+        }
+    }
     let mut before = String::new();
     loop {
         plugin.learn_default_group().await;
