@@ -52,6 +52,8 @@ pub(crate) mod mark;
 pub(crate) mod names;
 pub(crate) mod networks;
 pub(crate) mod options;
+#[cfg(test)]
+pub(crate) mod paper;
 mod plugin;
 mod pool;
 mod pools;

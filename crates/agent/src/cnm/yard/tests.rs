@@ -1,7 +1,8 @@
 //! A host of a yard whose server makes ports of numbers.
 
+use super::super::paper::Paper;
 use super::super::reconcile::Suspects;
-use super::super::tests::{Paper, view};
+use super::super::tests::view;
 use super::*;
 use futures_util::FutureExt;
 use serde_json::Value;
