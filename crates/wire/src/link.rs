@@ -276,8 +276,7 @@ pub fn ensure_upper(wanted: &Upper<'_>) -> Result<(), Error> {
             message.attributes.extend([LinkAttribute::Link(parent.index), LinkAttribute::Mtu(mtu)]);
             message.attributes.push(LinkAttribute::LinkInfo(kind.info()));
             if kind != OnLink::Ipvlan {
-                let no_mac = || io::Error::new(io::ErrorKind::InvalidInput, format!("{mac:?} is no MAC address"));
-                let address = bytes_of(mac).ok_or_else(|| Error::kernel(doing())(no_mac()))?;
+                let address = bytes_of(mac).map_err(Error::kernel(doing()))?;
                 message.attributes.push(LinkAttribute::Address(address));
             }
             let made = match request(RTM_NEWLINK, NLM_F_CREATE_NEW, &message) {
@@ -318,9 +317,11 @@ fn make_room(wanted: &Upper<'_>, failure: Failure) -> Result<(), Error> {
     }
 }
 
-pub(crate) fn bytes_of(mac: &str) -> Option<Vec<u8>> {
+/// The bytes of a MAC address.
+pub(crate) fn bytes_of(mac: &str) -> io::Result<Vec<u8>> {
     let bytes: Option<Vec<u8>> = mac.split(':').map(|b| u8::from_str_radix(b, 16).ok()).collect();
-    bytes.filter(|b| b.len() == 6)
+    let none = || io::Error::new(io::ErrorKind::InvalidInput, format!("{mac:?} is no MAC address"));
+    bytes.filter(|b| b.len() == 6).ok_or_else(none)
 }
 
 /// The link of that name, if there is one.
@@ -378,14 +379,14 @@ pub fn set_mtu(name: &str, mtu: u32) -> Result<(), Error> {
 
 /// Brings a link up with a MAC address, over a socket that is open.
 pub(crate) fn up_on(socket: &mut Netlink, name: &str, mac: &str) -> Result<(), Error> {
-    let no_mac = || io::Error::new(io::ErrorKind::InvalidInput, format!("{mac:?} is no MAC address"));
-    let address = bytes_of(mac).ok_or_else(|| Error::kernel(format!("bring link {name} up"))(no_mac()))?;
+    let doing = || format!("bring link {name} up");
+    let address = bytes_of(mac).map_err(Error::kernel(doing()))?;
     let mut message = named(name);
     message.attributes.push(LinkAttribute::Address(address));
     (message.header.flags, message.header.change_mask) = (LinkFlags::Up, LinkFlags::Up);
     match request_on(socket, RTM_NEWLINK, 0, &message) {
         Ok(_) => Ok(()),
-        Err(f) => Err(Error::kernel(format!("bring link {name} up"))(f.error)),
+        Err(f) => Err(Error::kernel(doing())(f.error)),
     }
 }
 

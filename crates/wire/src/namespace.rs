@@ -129,7 +129,7 @@ impl Kernel {
         let doing = format!("move link {device} into {} as {}", to.path.display(), inside.name);
         let failed = |source| Error::Kernel { doing: doing.clone(), source };
         let link = self.link(device)?.ok_or_else(|| failed(Errno::NODEV.into()))?;
-        let mac = link::bytes_of(inside.mac).ok_or_else(|| failed(io::Error::other("its MAC address is none")))?;
+        let mac = link::bytes_of(inside.mac).map_err(failed)?;
         let mut message = LinkMessage::default();
         // By its number: a name would be the one to look for, not the one to give.
         message.header.index = link.index;

@@ -239,16 +239,12 @@ impl Plugin {
     /// Plugs a port that is made, and waits until it is wired; but for one of CNI's.
     async fn ready_spare(&self, spare: &Spare, network: &Network) -> Result<(), Error> {
         if self.front == Front::Docker {
-            match self.wiring.plug(&spare.endpoint, network.mtu, None).await {
-                Ok(()) => {}
-                Err(e) => {
-                    // Another one will have another VLAN.
-                    if e.vlan_taken().is_some() {
-                        self.give_back(&spare.endpoint.port).await?;
-                    }
-                    return Err(e);
-                }
+            let plugged = self.wiring.plug(&spare.endpoint, network.mtu, None).await;
+            if plugged.as_ref().is_err_and(|e| e.vlan_taken().is_some()) {
+                // Another one will have another VLAN.
+                self.give_back(&spare.endpoint.port).await?;
             }
+            plugged?;
             self.wiring.ready(&spare.endpoint).await?;
         }
         self.ledger.spares.put(&spare.endpoint.port, &Spare { ready: true, ..spare.clone() })

@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 /// An endpoint whose port is to be made.
+#[derive(Clone)]
 pub(crate) struct Wanted<'a> {
     /// Docker's id of the network.
     pub(crate) network_id: &'a str,

@@ -60,6 +60,12 @@ pub(crate) struct Home {
     pub(crate) name: String,
 }
 
+impl Home {
+    fn as_link(&self) -> link::Home<'_> {
+        link::Home { namespace: &self.namespace, name: &self.name }
+    }
+}
+
 /// Links that no port has yet.
 #[derive(Debug)]
 pub(crate) struct Prepared {
@@ -129,7 +135,7 @@ impl Local {
         blocking(doing, move || {
             let Endpoint { port, mac, vif, .. } = &endpoint;
             let driver = binding::driver(vif, switch.as_ref())?;
-            let home = home.as_deref().map(|h| link::Home { namespace: &h.namespace, name: &h.name });
+            let home = home.as_deref().map(Home::as_link);
             work(&*driver, &Plug { host: &host, container: &container, port, mac, mtu, owner: &owner, ids, home })
         })
     }
@@ -150,7 +156,7 @@ impl Wiring for Local {
         let (host, container) = self.naming.devices(vif, &prepared.link);
         blocking("prepare a port".to_owned(), move || {
             let driver = binding::driver(&prepared.vif, switch.as_ref())?;
-            let home = prepared.home.as_deref().map(|h| link::Home { namespace: &h.namespace, name: &h.name });
+            let home = prepared.home.as_deref().map(Home::as_link);
             let plug =
                 Plug { host: &host, container: &container, port: "", mac: "", mtu, owner: &owner, ids: &[], home };
             let is_made = driver.prepare(&plug).inspect_err(|_| drop(driver.unplug(&host, &container)))?;

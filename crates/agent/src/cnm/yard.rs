@@ -187,10 +187,7 @@ impl Plugin {
         let one = |_| async {
             // Each bears the mark of its own.
             let key = format!("{SPARE}{:016x}", rand::random::<u64>());
-            let Wanted { network_id, network, options, .. } = *wanted;
-            let ips = wanted.ips.clone();
-            let new = Wanted { network_id, network, key: &key, mac: None, ips, options, before: None, home: None };
-            self.ask_for_port(server, &new).await
+            self.ask_for_port(server, &Wanted { key: &key, ..wanted.clone() }).await
         };
         let all: Vec<_> = stream::iter(0..count).map(one).buffer_unordered(SPARES_AT_ONCE).collect().await;
         let (mut made, mut failed) = (Vec::new(), None);

@@ -11,7 +11,7 @@
 use super::{Driver, Plug, TAP, tap};
 use crate::bridge::{self, Purpose};
 use crate::link::{self, Link, Veth};
-use crate::{Datapath, Error, Switch, SwitchPort};
+use crate::{Error, Switch, SwitchPort};
 use std::time::Duration;
 
 /// Plugs a veth pair into a bridge of its own, and that by another pair into the switch's.
@@ -82,10 +82,7 @@ impl Driver for Hybrid {
     fn plug(&self, plug: &Plug<'_>) -> Result<(), Error> {
         let datapath = self.switch.datapath(&self.bridge)?;
         // First: by its names a killed plugin's is found.
-        link::ensure_veth(&plug.veth(plug.owner), || match datapath {
-            Datapath::UserSpace => plug.disable_checksum_offload(),
-            Datapath::Kernel => Ok(()),
-        })?;
+        link::ensure_veth(&plug.veth(plug.owner), || plug.finish(datapath))?;
         self.connect(plug)
     }
 

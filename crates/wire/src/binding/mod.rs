@@ -10,7 +10,7 @@ mod ovs;
 pub use found::{Found, find, remove};
 
 use crate::link::{self, Home, OnLink, Veth};
-use crate::{Error, Switch, disable_checksum_offload};
+use crate::{Datapath, Error, Switch, disable_checksum_offload};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -93,12 +93,14 @@ impl Plug<'_> {
         Veth { host, container, mtu, owner: noted, home }
     }
 
-    /// Makes the kernel compute the checksums of what the container sends.
-    fn disable_checksum_offload(&self) -> Result<(), Error> {
-        match self.home {
-            Some(home) => home.namespace.within(|| disable_checksum_offload(home.name)),
+    /// Makes a new pair fit for a switch: where that is in user space, the kernel computes the checksums of what the
+    /// container sends.
+    fn finish(&self, datapath: Datapath) -> Result<(), Error> {
+        match (datapath, self.home) {
+            (Datapath::Kernel, _) => Ok(()),
+            (Datapath::UserSpace, Some(home)) => home.namespace.within(|| disable_checksum_offload(home.name)),
             // Stays with the link when it moves into the container's namespace.
-            None => disable_checksum_offload(self.container),
+            (Datapath::UserSpace, None) => disable_checksum_offload(self.container),
         }
     }
 }

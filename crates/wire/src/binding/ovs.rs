@@ -2,7 +2,7 @@
 
 use super::{Driver, Plug};
 use crate::link;
-use crate::{Datapath, Error, Switch, SwitchPort};
+use crate::{Error, Switch, SwitchPort};
 use std::time::Duration;
 
 /// Plugs a veth pair into a bridge.
@@ -19,10 +19,7 @@ impl Ovs {
 
 impl Ovs {
     fn finish(&self, plug: &Plug<'_>) -> Result<(), Error> {
-        match self.switch.datapath(&self.bridge)? {
-            Datapath::UserSpace => plug.disable_checksum_offload(),
-            Datapath::Kernel => Ok(()),
-        }
+        plug.finish(self.switch.datapath(&self.bridge)?)
     }
 
     fn add(&self, plug: &Plug<'_>) -> Result<(), Error> {
