@@ -206,6 +206,9 @@ pub struct LoadBalancerPool {
     /// The balancer.
     #[serde(default)]
     pub loadbalancers: Vec<PartOf>,
+    /// Tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
 }
 
 /// A member of a pool.

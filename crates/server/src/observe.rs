@@ -8,7 +8,7 @@ pub(crate) use object_container::{CONTAINER_MARK, PUBLIC, PURGE};
 
 use crate::inventory::{Inventory, Owned, key_in};
 use crate::pools::DATA;
-use crate::ports::{is_containers, whose};
+use crate::ports::{is_containers, is_containers_group, whose};
 use stackyard_core::yard::intend::{Intended, Peer, Ref, Spec, floating_target, key_of, rule_key};
 use stackyard_core::yard::observed::{Fields, Observed, Seen, State, Value};
 use stackyard_core::yard::words::Size;
@@ -30,12 +30,15 @@ impl Inventory {
         let owned = self.owned();
         let mut keys: HashMap<&str, &Key> = key_in(&owned, yard).collect();
         if intended.is_some() {
-            // Ports and floating IPs of containers come and go with these, whatever the manifest says.
+            // Ports of containers, their floating IPs and security groups come and go with these, whatever the manifest says.
             for port in self.ports.iter().filter(|p| whose(p).is_some()) {
                 keys.remove(port.id.as_str());
             }
             for ip in self.floating_ips.iter().filter(|ip| is_containers(ip)) {
                 keys.remove(ip.id.as_str());
+            }
+            for group in self.security_groups.iter().filter(|g| is_containers_group(g)) {
+                keys.remove(group.id.as_str());
             }
         }
         let said = intended.map(|i| self.said(i)).unwrap_or_default();

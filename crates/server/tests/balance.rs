@@ -75,6 +75,29 @@ async fn a_balancer_is_made_by_one_request_and_changed_in_place() {
     up(&cloud, &second).await.unwrap();
     assert_eq!(members(&cloud).await.len(), 3);
 
+    // Containers come and go without the manifest, and stay when it changes.
+    let container = |name: &str, number: u8| stackyard_openstack::NewMember {
+        name: name.into(),
+        address: format!("10.20.0.{number}"),
+        protocol_port: 8080,
+        weight: Some(3),
+        ..Default::default()
+    };
+    let containers = [container("stackyard-host:h/n/e", 201), container("stackyard-docker:stackyard@h/n/e", 202)];
+    let listeners: Vec<stackyard_openstack::Listener> = cloud.list(&[]).await.unwrap();
+    let pool = listeners.iter().find(|l| l.protocol_port == 80).unwrap().default_pool_id.clone().unwrap();
+    cloud.add_members(&pool, &containers).await.unwrap();
+    let done = std::time::Duration::from_secs(20);
+    cloud.wait_for::<LoadBalancer>(&balancers[0].id, &["ACTIVE"], done).await.unwrap();
+    assert!(Session::begin(&cloud, &second).await.unwrap().plan.is_noop());
+    up(&cloud, &first).await.unwrap();
+    let there = cloud.members(&pool).await.unwrap();
+    let kept: Vec<_> = there.iter().filter(|m| m.weight == Some(3)).map(|m| (m.name.as_str(), &*m.address)).collect();
+    assert_eq!(kept.len(), 2, "{there:?}");
+    assert!(kept.contains(&("stackyard-host:h/n/e", "10.20.0.201")));
+    assert_eq!(there.len(), 3);
+    up(&cloud, &second).await.unwrap();
+
     // Back to what it was: what is not wanted any more goes.
     up(&cloud, &first).await.unwrap();
     let count = |what| fake.world().count(what);

@@ -88,7 +88,12 @@ impl Plugin {
                 return Err(Error::request("the options name `port` and `expose`: they exclude each other"));
             }
             let open = exposed(&asked.options);
-            self.open_exposed(&asked.network, network, &asked.endpoint, &open, &mut options).await?;
+            match self.source {
+                Source::Server(_) => options.exposed = open,
+                Source::Cloud(_) => {
+                    self.open_exposed(&asked.network, network, &asked.endpoint, &open, &mut options).await?;
+                }
+            }
         }
         match self.port_with(asked, network, options.clone()).await {
             Err(e) => Err(self.and_close(&options, e).await),

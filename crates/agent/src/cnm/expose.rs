@@ -1,13 +1,15 @@
 //! What a container listens on is let in (option `expose`): a security group of its own, beside those that its port has
 //! anyhow, with a rule for each range of ports that its image exposes, `--expose` names or `-p` publishes.
 //!
-//! The group bears the endpoint's mark from its first request on, and goes after the port.
+//! The group bears the endpoint's mark from its first request on, and goes after the port. On a host of a yard the server
+//! makes it.
 
 use super::ledger::Network;
 use super::names::{DEFAULT_GROUP, Whose};
-use super::options::{EndpointOptions, Exposed};
+use super::options::EndpointOptions;
 use super::ports::short;
 use super::{Error, Plugin, mark};
+use stackyard_core::agent::ExposedPorts;
 use stackyard_openstack::{NewSecurityGroup, NewSecurityGroupRule, SecurityGroup, SecurityGroupRule};
 
 impl Plugin {
@@ -17,7 +19,7 @@ impl Plugin {
         network_id: &str,
         network: &Network,
         key: &str,
-        exposed: &[Exposed],
+        exposed: &[ExposedPorts],
         options: &mut EndpointOptions,
     ) -> Result<(), Error> {
         // Without port security all is let in, and a port has no groups.
@@ -39,11 +41,11 @@ impl Plugin {
         let is_there = |v4: bool| network.subnets.iter().any(|s| s.cidr.addr().is_ipv4() == v4);
         let versions = [("IPv4", is_there(true)), ("IPv6", is_there(false))];
         let versions = versions.into_iter().filter(|(_, there)| *there);
-        let rule = |ethertype: &str, exposed: &Exposed| NewSecurityGroupRule {
+        let rule = |ethertype: &str, exposed: &ExposedPorts| NewSecurityGroupRule {
             security_group_id: group.id.clone(),
             direction: "ingress".to_owned(),
             ethertype: ethertype.to_owned(),
-            protocol: Some(exposed.protocol.to_owned()),
+            protocol: Some(exposed.protocol.clone()),
             port_range_min: Some(exposed.first.into()),
             port_range_max: Some(exposed.last.into()),
             ..NewSecurityGroupRule::default()

@@ -13,15 +13,15 @@
 //! ```
 //!
 //! A record is written before anything is asked for, and a request that is repeated changes nothing. So the agent may
-//! be killed at any point; if it loses its records, too, members are found by their mark, which is their name.
+//! be killed at any point; if it loses its records, too, members are found by their mark, which is their name. Whether it
+//! is Octavia that is asked, or a yard's server, `balancers` knows.
 
 use super::ledger::{Endpoint, Membership, Stage};
-use super::names::Whose;
 use super::options::EndpointOptions;
 use super::reconcile::{InCloud, Suspects, View};
-use super::{Error, Plugin, Source, mark};
+use super::{Error, Plugin, mark};
 use crate::error::chain;
-use stackyard_openstack::{LoadBalancer, LoadBalancerPool, Member, NewMember, Service};
+use stackyard_openstack::Member;
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -32,8 +32,6 @@ use tokio::sync::Notify;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// For how long a detach waits for Octavia.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Noun under which the addresses of pools' load balancers are known.
-const VIP: &str = "address of the load balancer of pool";
 
 /// What is known of memberships while the plugin runs.
 #[derive(Default)]
@@ -61,22 +59,6 @@ impl Plugin {
             self.balanced_pool(&wanted.pool).await?;
         }
         Ok(())
-    }
-
-    /// Id of a pool, and its load balancer's address.
-    async fn balanced_pool(&self, wanted: &str) -> Result<(String, IpAddr), Error> {
-        let id = self.id_of::<LoadBalancerPool>(wanted, Whose::Ours).await?;
-        if let Some(vip) = self.names.known(VIP, &id).and_then(|known| known.parse().ok()) {
-            return Ok((id, vip));
-        }
-        let doing = || Error::cloud(format!("looking up pool {wanted:?} of a load balancer"));
-        let pool: LoadBalancerPool = self.cloud()?.get(&id).await.map_err(doing())?;
-        let without = || Error::request(format!("pool {wanted:?} has no load balancer with an address"));
-        let balancer = &pool.loadbalancers.first().ok_or_else(without)?.id;
-        let balancer: LoadBalancer = self.cloud()?.get(balancer).await.map_err(doing())?;
-        let vip: IpAddr = balancer.vip_address.parse().map_err(|_| without())?;
-        self.names.learn(VIP, &id, &vip.to_string());
-        Ok((id, vip))
     }
 
     /// Writes down which members an endpoint is to be, and no others.
@@ -159,14 +141,10 @@ impl Plugin {
         if unwanted.is_empty() {
             return Ok(());
         }
-        let doing = || Error::cloud(format!("removing members of pool {pool}"));
-        let there = match self.cloud()?.members(pool).await {
-            Err(e) if e.is_not_found() => Vec::new(),
-            other => other.map_err(doing())?,
-        };
+        let there = self.members(pool).await?.unwrap_or_default();
         for (id, membership) in unwanted {
             for member in there.iter().filter(|m| membership.is(m)) {
-                self.cloud()?.delete_member(pool, &member.id).await.map_err(doing())?;
+                self.leave_pool(pool, &member.id).await?;
             }
             // Unless its place has been taken over meanwhile.
             self.ledger.members.alter(&id, |now| now.filter(|m| *m != membership))?;
@@ -180,20 +158,7 @@ impl Plugin {
         if wanted.is_empty() {
             return Ok(());
         }
-        let new = |(_, m): &(String, Membership)| NewMember {
-            name: m.mark.clone(),
-            address: m.address.clone(),
-            protocol_port: m.port.into(),
-            subnet_id: m.subnet.clone(),
-            weight: m.weight,
-        };
-        let new: Vec<NewMember> = wanted.iter().map(new).collect();
-        let added = self.cloud()?.add_members(pool, &new).await;
-        if added.as_ref().is_err_and(stackyard_openstack::Error::is_not_found) {
-            // There may be another one of that name.
-            self.names.forget();
-        }
-        added.map_err(Error::cloud(format!("adding {} members to pool {pool}", new.len())))?;
+        self.join_pool(pool, wanted.iter().map(|(_, m)| m)).await?;
         for (id, membership) in wanted {
             let made = |m: Membership| if m == membership { Membership { stage: Stage::There, ..m } } else { m };
             self.ledger.members.alter(&id, |now| now.map(made))?;
@@ -216,31 +181,14 @@ impl Plugin {
 
     /// Lists the pools where this plugin has members, or had.
     pub(super) async fn look_at_members(&self) -> Result<BTreeMap<String, Vec<Member>>, Error> {
-        let mut found = BTreeMap::new();
-        if matches!(self.source, Source::Server(_)) {
-            return Ok(found);
-        }
-        let doing = || Error::cloud("listing members of load balancers' pools");
         let place = self.place();
         let is_own = |m: &Member| mark::endpoint(&place, &m.name).is_some();
         let known = self.members.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let recorded: HashSet<String> = self.ledger.members.all().into_values().map(|m| m.pool).collect();
-        let mut pools = known.clone().unwrap_or_default();
-        if known.is_none() && self.cloud()?.has(Service::LoadBalancer).await.map_err(doing())? {
-            let project = self.cloud()?.project_id().await.map_err(doing())?;
-            match self.cloud()?.list::<LoadBalancerPool>(&[("project_id", &project)]).await {
-                // Who may not look has made none.
-                Err(e) if e.status() == Some(403) && recorded.is_empty() => {}
-                all => pools.extend(all.map_err(doing())?.into_iter().map(|p| p.id)),
-            }
-        }
-        pools.extend(recorded);
-        for pool in pools {
-            match self.cloud()?.members(&pool).await {
-                Err(e) if e.is_not_found() => {}
-                members => drop(found.insert(pool, members.map_err(doing())?)),
-            }
-        }
+        let found = match known {
+            Some(known) => self.members_of(known.into_iter().chain(recorded).collect()).await?,
+            None => self.members_of_all(recorded).await?,
+        };
         let own = found.iter().filter(|(_, members)| members.iter().any(is_own)).map(|(pool, _)| pool.clone());
         *self.members.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(own.collect());
         Ok(found)

@@ -36,6 +36,7 @@
 //! Stand-alone means that this process has credentials of the cloud. Hosts of a yard have none: there the server
 //! asks Neutron, and containers are macvlans on the host's own NIC (`yard`).
 
+mod balancers;
 #[cfg(test)]
 mod edges;
 mod endpoints;

@@ -4,8 +4,8 @@
 use super::Error;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use stackyard_core::agent::PortLink;
 pub(crate) use stackyard_core::agent::PublishedPort as Published;
+use stackyard_core::agent::{ExposedPorts, PortLink};
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -111,6 +111,8 @@ pub(crate) struct EndpointOptions {
     pub(crate) expose: Option<bool>,
     /// Id of that group, once it is made.
     pub(crate) own_group: Option<String>,
+    /// On a host of a yard: what the server is to let in by such a group.
+    pub(crate) exposed: Vec<ExposedPorts>,
 }
 
 /// A place in a load balancer's pool: `POOL:PORT`, or `POOL:PORT=WEIGHT`.
@@ -141,15 +143,6 @@ impl FromStr for MemberOf {
 impl MemberOf {
     /// What its text must be, for errors.
     pub(crate) const FORM: &'static str = "POOL:PORT or POOL:PORT=WEIGHT, as web:8080";
-}
-
-/// A range of ports of a protocol that a container listens on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Exposed {
-    /// `tcp`, `udp`, `sctp`.
-    pub(crate) protocol: &'static str,
-    pub(crate) first: u16,
-    pub(crate) last: u16,
 }
 
 /// How many ports to keep ready: `MOST`, or `LEAST-MOST` to keep only that many once they are not used.
@@ -297,7 +290,7 @@ impl EndpointOptions {
 }
 
 /// The ports that a container listens on, those next to each other together.
-pub(crate) fn exposed(sent: &Map<String, Value>) -> Vec<Exposed> {
+pub(crate) fn exposed(sent: &Map<String, Value>) -> Vec<ExposedPorts> {
     let ports = sent.get(EXPOSED).and_then(Value::as_array).into_iter().flatten();
     let one = |port: &Value| {
         let protocol = match port["Proto"].as_u64() {
@@ -311,11 +304,11 @@ pub(crate) fn exposed(sent: &Map<String, Value>) -> Vec<Exposed> {
     let mut all: Vec<_> = ports.filter_map(one).collect();
     all.sort_unstable();
     all.dedup();
-    let mut ranges: Vec<Exposed> = Vec::new();
+    let mut ranges: Vec<ExposedPorts> = Vec::new();
     for (protocol, port) in all {
         match ranges.last_mut() {
             Some(range) if range.protocol == protocol && range.last.checked_add(1) == Some(port) => range.last = port,
-            _ => ranges.push(Exposed { protocol, first: port, last: port }),
+            _ => ranges.push(ExposedPorts { protocol: protocol.to_owned(), first: port, last: port }),
         }
     }
     ranges
@@ -456,7 +449,8 @@ mod tests {
     fn exposed_ports_next_to_each_other_are_a_range() {
         let port = |proto: u8, port: u16| json!({"Proto": proto, "Port": port});
         let sent = json!({EXPOSED: [port(6, 81), port(17, 82), port(6, 80), port(6, 443), port(6, 80)]});
-        let ranges: Vec<_> = exposed(sent.as_object().unwrap()).iter().map(|e| (e.protocol, e.first, e.last)).collect();
+        let ranges = exposed(sent.as_object().unwrap());
+        let ranges: Vec<_> = ranges.iter().map(|e| (e.protocol.as_str(), e.first, e.last)).collect();
         assert_eq!(ranges, [("tcp", 80, 81), ("tcp", 443, 443), ("udp", 82, 82)]);
     }
 

@@ -81,7 +81,7 @@ impl EndpointOptions {
     /// The shape of a port that an endpoint with these options can take; none if only one of its own will do.
     pub(crate) fn shape(&self) -> Option<Shape> {
         let own = self.ip.is_some() || self.ip6.is_some() || self.port.is_some() || self.dns_name.is_some();
-        (!own && self.own_group.is_none()).then(|| Shape {
+        (!own && self.own_group.is_none() && self.exposed.is_empty()).then(|| Shape {
             link: self.link,
             security_groups: self.security_groups.clone(),
             qos_policy: self.qos_policy.clone(),

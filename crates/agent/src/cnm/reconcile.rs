@@ -174,10 +174,19 @@ impl Plugin {
         Ok(View { networks, endpoints: used.map(|(key, e)| (key, (e.network, e.mac))).collect() })
     }
 
+    /// Load balancers may be away without the network being so.
+    async fn look_at_members_anyhow(&self) -> BTreeMap<String, Vec<Member>> {
+        self.look_at_members().await.unwrap_or_else(|e| {
+            self.complain("load balancers are not looked at", &e);
+            BTreeMap::new()
+        })
+    }
+
     /// Lists what the cloud has of this plugin.
     pub(crate) async fn look_at_cloud(&self) -> Result<InCloud, Error> {
         if let Source::Server(server) = &self.source {
-            return Ok(InCloud { ports: self.ask_for_ports(&**server).await?, ..InCloud::default() });
+            let ports = self.ask_for_ports(&**server).await?;
+            return Ok(InCloud { ports, members: self.look_at_members_anyhow().await, ..InCloud::default() });
         }
         let failed = || Error::cloud("listing what this plugin has in the cloud");
         let place = self.place();
@@ -209,11 +218,7 @@ impl Plugin {
         };
         groups.retain(|g| mark::endpoint(&place, &g.description).is_some());
         let pools = self.stray_pools().await?;
-        // Load balancers may be away without the network being so.
-        let members = self.look_at_members().await.unwrap_or_else(|e| {
-            self.complain("load balancers are not looked at", &e);
-            BTreeMap::new()
-        });
+        let members = self.look_at_members_anyhow().await;
         let policies = match self.front {
             Front::Docker => Vec::new(),
             Front::Cni => bandwidth::policies(self).await?,
@@ -242,9 +247,9 @@ impl Plugin {
             }
             Err(e) => self.complain("links are not looked at", &e),
         }
+        let endpoints = self.ledger.endpoints.all();
+        self.mend_members(cloud, view, &endpoints, suspects, grace).await;
         if let Source::Cloud(_) = self.source {
-            let endpoints = self.ledger.endpoints.all();
-            self.mend_members(cloud, view, &endpoints, suspects, grace).await;
             self.mend_firewalls(&endpoints, |key| view.endpoints.contains_key(key)).await;
             let publishes = endpoints.values().any(|e| e.options.on_host);
             if let Err(e) = self.wiring.keep_publisher(publishes).await {

@@ -11,7 +11,7 @@ use super::options::{EndpointOptions, NetworkOptions};
 use super::pool::{self, SPARE};
 use super::ports::{Wanted, short};
 use super::wiring::Local;
-use super::{Error, Front, PLUGIN, Plugin, Source, mark, plugin, reconcile};
+use super::{Error, Front, PLUGIN, Plugin, Source, load_balancer, mark, plugin, reconcile};
 use crate::error::chain;
 use crate::host::Host;
 use crate::state::StateDir;
@@ -71,6 +71,7 @@ async fn serve(host: &Arc<Host>, plugins: &Path, every: Duration) -> Result<(), 
         ended = plugin::serve(listener, plugin.clone()) => ended,
         () = reconcile::keep(&plugin, every) => Ok(()),
         () = pool::keep(&plugin) => Ok(()),
+        () = load_balancer::keep(&plugin) => Ok(()),
     }
 }
 
@@ -87,7 +88,7 @@ pub(crate) fn apply(stack: &mut Stack) {
 
 impl Plugin {
     /// Asks the server.
-    async fn ask(&self, server: &dyn Server, doing: &str, ask: Ask) -> Result<Answer, Error> {
+    pub(super) async fn ask(&self, server: &dyn Server, doing: &str, ask: Ask) -> Result<Answer, Error> {
         match server.ask(ask).await {
             Ok(Answer::Refused { why }) | Err(why) => Err(Error::request(format!("{doing}: {why}"))),
             Ok(answer) => Ok(answer),
@@ -244,8 +245,14 @@ impl Plugin {
         // Of one that nothing is known of it may have been asked for.
         let is_known = self.ledger.endpoints.all().values().any(|e| e.port == endpoint.port)
             || self.ledger.spares.get(&endpoint.port).is_some();
-        let floating_ip = endpoint.options.floating_ip.is_some() || (!is_known && endpoint.vif.vif_type == VLAN);
-        let ask = Ask::Remove { port: endpoint.port.clone(), network, addresses, floating_ip };
+        let may_have_all = !is_known && endpoint.vif.vif_type == VLAN;
+        let ask = Ask::Remove {
+            port: endpoint.port.clone(),
+            network,
+            addresses,
+            floating_ip: may_have_all || endpoint.options.floating_ip.is_some(),
+            exposed: may_have_all || !endpoint.options.exposed.is_empty(),
+        };
         match self.ask(server, &doing, ask).await? {
             Answer::Removed => Ok(()),
             other => Err(unexpected(&doing, &other)),
@@ -308,6 +315,7 @@ fn port_options(options: &EndpointOptions) -> PortOptions {
         address_pairs: options.address_pairs.clone(),
         port: options.port.clone(),
         dns_name: options.dns_name.clone(),
+        exposed: options.exposed.clone(),
     }
 }
 
@@ -348,7 +356,7 @@ fn unreadable(error: serde_json::Error) -> Error {
     Error::request(format!("what the server answered cannot be read: {error}"))
 }
 
-fn unexpected(doing: &str, answer: &Answer) -> Error {
+pub(super) fn unexpected(doing: &str, answer: &Answer) -> Error {
     Error::request(format!("{doing}: the server answered something else: {answer:?}"))
 }
 
@@ -380,21 +388,20 @@ impl NetworkOptions {
 impl EndpointOptions {
     /// Whether an endpoint on a host of a yard can be so.
     pub(super) fn check_for_yard(&self) -> Result<(), Error> {
-        let refused = [
-            ("load-balancer", !self.load_balancers.is_empty()),
-            ("firewall-group", self.firewall_group.is_some()),
-            ("expose", self.expose.is_some()),
-        ];
-        match refused.into_iter().find(|(_, is)| *is) {
-            None if self.on_host && self.floating_ip.is_none() => Err(Error::request(
+        if self.on_host && self.floating_ip.is_none() {
+            return Err(Error::request(
                 "ports are published (-p) by a floating IP here: name one, or the external network to get one from (driver \
                  option `floating-ip`), or leave -p away: the container has an address of its own, where all ports can be \
                  reached that its security groups allow",
-            )),
+            ));
+        }
+        match self.firewall_group {
             None => Ok(()),
-            Some((option, _)) => Err(Error::request(format!(
-                "option `{option}` is not for containers on a host of a yard: it is for `stackyard agent standalone`"
-            ))),
+            // neutron-fwaas, fwaas_plugin_v2.py, `FirewallGroupPortInvalid`.
+            Some(_) => Err(Error::request(
+                "option `firewall-group` is not for containers on a host of a yard: Neutron guards ports of servers and of \
+                 routers alone, and theirs are behind the host's; option `security-groups` says what is let in",
+            )),
         }
     }
 }

@@ -34,8 +34,8 @@ pub use message::{
 };
 pub use part::{Part, Replica, replica_name};
 pub use port::{
-    Answer, Ask, ContainerPort, HostNetwork, HostSubnet, NewContainerPort, PortAddress, PortLink, PortOptions,
-    PublishedPort,
+    Answer, Ask, ContainerPort, ExposedPorts, HostNetwork, HostSubnet, NewContainerPort, NewPoolMember, PoolMember,
+    PortAddress, PortLink, PortOptions, PublishedPort,
 };
 
 /// Version of this protocol. A server refuses an agent with another one, and says so.

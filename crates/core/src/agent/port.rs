@@ -1,6 +1,7 @@
 //! Ports of containers: what an agent asks for, and what the server, which asks Neutron, answers.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// What an agent asks for its host's containers.
@@ -28,6 +29,9 @@ pub enum Ask {
         /// Whether there may be a floating IP that was made for it.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         floating_ip: bool,
+        /// Whether there may be a security group that was made for it.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        exposed: bool,
     },
     /// All ports of the host's containers.
     Ports,
@@ -45,6 +49,58 @@ pub enum Ask {
         /// Docker's id of the endpoint.
         endpoint: String,
     },
+    /// A pool of a load balancer, whose members containers are to be.
+    Pool {
+        /// `BALANCER/POOL`, a name of one of both that means but one pool, or the pool's id.
+        pool: String,
+    },
+    /// What members pools have that are containers of the host.
+    Members {
+        /// Ids of the pools; all that the host's containers may be members of if there is none.
+        pools: Vec<String>,
+    },
+    /// Containers become members of a pool; one that is a member already stays so.
+    Enlist {
+        /// Id of the pool.
+        pool: String,
+        /// The containers.
+        members: Vec<NewPoolMember>,
+    },
+    /// A container is a member of a pool no more.
+    Dismiss {
+        /// Id of the pool.
+        pool: String,
+        /// Id of the member.
+        member: String,
+    },
+    /// Something that only a newer agent asks for.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A container that is to be a member of a load balancer's pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewPoolMember {
+    /// Docker's id of its network.
+    pub docker_network: String,
+    /// Docker's id of the endpoint.
+    pub endpoint: String,
+    /// One of its addresses.
+    pub address: IpAddr,
+    /// Where it listens.
+    pub port: u16,
+    /// How much it takes beside others; 1 if absent.
+    pub weight: Option<u32>,
+}
+
+/// A container that is a member of a load balancer's pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolMember {
+    /// Id of the member.
+    pub id: String,
+    /// What it is a member as.
+    #[serde(flatten)]
+    pub of: NewPoolMember,
 }
 
 /// A port that a container is to have.
@@ -90,6 +146,8 @@ pub struct PortOptions {
     pub port: Option<String>,
     /// Name in the cloud's DNS.
     pub dns_name: Option<String>,
+    /// What it listens on, which is let in.
+    pub exposed: Vec<ExposedPorts>,
 }
 
 impl PortOptions {
@@ -107,6 +165,7 @@ impl PortOptions {
             ("allowed-address-pairs", !self.address_pairs.is_empty()),
             ("port", self.port.is_some()),
             ("dns-name", self.dns_name.is_some()),
+            ("expose", !self.exposed.is_empty()),
         ];
         all.into_iter().filter(|(_, is)| *is).map(|(word, _)| word).collect()
     }
@@ -121,6 +180,17 @@ pub struct PublishedPort {
     pub inside: u16,
     /// The floating IP's.
     pub outside: u16,
+}
+
+/// A range of ports of a protocol that a container listens on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ExposedPorts {
+    /// `tcp`, `udp`, `sctp`.
+    pub protocol: String,
+    /// The first.
+    pub first: u16,
+    /// The last.
+    pub last: u16,
 }
 
 /// An address of a port.
@@ -231,6 +301,22 @@ pub enum Answer {
         /// All of them.
         ports: Vec<ContainerPort>,
     },
+    /// The pool.
+    Pool {
+        /// Its id.
+        id: String,
+        /// Its load balancer's address.
+        address: IpAddr,
+    },
+    /// The members.
+    Members {
+        /// By ids of their pools; of the pools that were asked for, all that there are.
+        pools: BTreeMap<String, Vec<PoolMember>>,
+    },
+    /// They are members.
+    Enlisted,
+    /// It is a member no more.
+    Dismissed,
     /// It is not done.
     Refused {
         /// Why, for people.

@@ -8,6 +8,7 @@
 use crate::apply::{Run, Trouble};
 use crate::inventory::Balancing;
 use crate::observe::health;
+use crate::ports::is_container;
 use crate::steady::is_transient;
 use serde_json::json;
 use stackyard_core::yard::intend::{HealthSpec, ListenerSpec, LoadBalancerSpec, Spec};
@@ -210,9 +211,13 @@ async fn mend(
             return done(format!("pool {name} is {algorithm} now"));
         }
         let wanted = members(spec, places);
-        if !same(parts.members_of(&pool.id), &wanted) {
-            cloud.set_members(&pool.id, &wanted).await?;
-            return done(format!("pool {name} has {} members now", wanted.len()));
+        let (containers, there): (Vec<&Member>, Vec<&Member>) =
+            parts.members_of(&pool.id).iter().partition(|m| is_container(m));
+        if !same(&there, &wanted) {
+            // Their agents take care of those; one that leaves just now is found by its name, and leaves again.
+            let all: Vec<NewMember> = wanted.iter().cloned().chain(containers.into_iter().map(as_it_is)).collect();
+            cloud.set_members(&pool.id, &all).await?;
+            return done(format!("pool {name} has {} members now", all.len()));
         }
         if let Some(did) = mend_monitor(cloud, spec, pool, monitor).await? {
             return done(did);
@@ -248,7 +253,18 @@ async fn mend_monitor(
     }
 }
 
-fn same(there: &[Member], wanted: &[NewMember]) -> bool {
+/// A member that is to stay.
+fn as_it_is(member: &Member) -> NewMember {
+    NewMember {
+        name: member.name.clone(),
+        address: member.address.clone(),
+        protocol_port: member.protocol_port.into(),
+        subnet_id: member.subnet_id.clone(),
+        weight: member.weight,
+    }
+}
+
+fn same(there: &[&Member], wanted: &[NewMember]) -> bool {
     let there: BTreeSet<(&str, u32, u32)> =
         there.iter().map(|m| (m.address.as_str(), m.protocol_port.into(), m.weight.unwrap_or(1))).collect();
     let wanted = wanted.iter().map(|m| (m.address.as_str(), m.protocol_port, m.weight.unwrap_or(1))).collect();

@@ -1,6 +1,7 @@
 //! Load balancers: their parts as fields.
 
 use super::Looker;
+use crate::ports::is_container;
 use stackyard_core::yard::intend::{HealthSpec, algorithm_label, health_label, listener_label, member_label};
 use stackyard_core::yard::observed::{Fields, Seen, State, Value};
 use stackyard_core::yard::{Key, Kind};
@@ -36,7 +37,8 @@ impl Looker<'_> {
                 listeners.push(format!("{label} without a pool"));
                 continue;
             };
-            for member in all.members_of(&pool.id) {
+            // Containers come and go without the manifest.
+            for member in all.members_of(&pool.id).iter().filter(|m| !is_container(m)) {
                 let at = (member.subnet_id.as_deref().unwrap_or(&b.vip_subnet_id), member.address.as_str());
                 let port = ports.get(&at).and_then(|id| self.keys.get(id)).map_or(at.1, |k| k.name.as_str());
                 let weight = member.weight.unwrap_or(1).try_into().unwrap_or(u8::MAX);

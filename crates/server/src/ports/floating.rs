@@ -15,9 +15,14 @@ use std::net::IpAddr;
 /// Stands in the name of what is a container's, and in no name of a manifest.
 pub(super) const OF: char = ':';
 
+/// The name, in a mark, of what is made for a container beside its port.
+pub(super) fn name(host: &str, endpoint: &str) -> String {
+    format!("{host}{OF}{}", short(endpoint))
+}
+
 /// The mark of a floating IP that is made for a container.
-pub(super) fn mark(yard: &str, host: &str, endpoint: &str) -> Mark {
-    Mark::new(yard, &Key::new(Kind::FloatingIp, format!("{host}{OF}{}", short(endpoint))))
+fn mark(yard: &str, host: &str, endpoint: &str) -> Mark {
+    Mark::new(yard, &Key::new(Kind::FloatingIp, name(host, endpoint)))
 }
 
 /// Whether a floating IP was made for a container.

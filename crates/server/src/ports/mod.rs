@@ -26,6 +26,8 @@
 //! Made in this order: port, pair; removed in the other. So no address is let through that is nobody's, and what a
 //! killed server leaves is a port without a pair, which the agent finds, or [`tidy`] once the host is removed.
 
+mod balancers;
+mod exposed;
 mod floating;
 mod network;
 mod on_trunk;
@@ -34,6 +36,8 @@ mod pairs;
 mod tidy;
 mod trunks;
 
+pub(crate) use balancers::is_container;
+pub(crate) use exposed::is_containers_group;
 pub(crate) use floating::is_containers;
 
 use crate::error::chain;
@@ -59,6 +63,13 @@ pub const DEVICE_OWNER: &str = "stackyard:container";
 
 /// The same of one behind a trunk: OVN's driver and ML2/OVS's put it there, and nothing once it is there no more.
 const SUBPORT: &str = "trunk:subport";
+
+/// What may have been made for a container beside its port.
+#[derive(Debug, Clone, Copy)]
+struct Beside {
+    floating_ip: bool,
+    exposed: bool,
+}
 
 /// What the links of older agents can be.
 const OLDER_LINKS: [PortLink; 2] = [PortLink::Macvlan, PortLink::Ipvlan];
@@ -199,12 +210,26 @@ impl Ports {
                 self.network(&cloud, host, network.as_deref(), &links).await.map(Answer::Network)
             }
             Ask::Make(new) => self.make(&cloud, host, &new).await.map(Answer::Port),
-            Ask::Remove { port, network, addresses, floating_ip } => {
-                self.remove(&cloud, host, &port, &network, &addresses, floating_ip).await.map(|()| Answer::Removed)
+            Ask::Remove { port, network, addresses, floating_ip, exposed } => {
+                let beside = Beside { floating_ip, exposed };
+                self.remove(&cloud, host, &port, &network, &addresses, beside).await.map(|()| Answer::Removed)
             }
             Ask::OtherVlan { port, taken } => self.other_vlan(&cloud, host, &port, taken).await.map(Answer::Port),
             Ask::Name { port, endpoint } => self.name(&cloud, host, &port, &endpoint).await.map(|()| Answer::Named),
             Ask::Ports => self.list(&cloud, host).await.map(|ports| Answer::Ports { ports }),
+            Ask::Pool { pool } => {
+                self.pool(&cloud, host, &pool).await.map(|(id, address)| Answer::Pool { id, address })
+            }
+            Ask::Members { pools } => self.members(&cloud, host, pools).await.map(|pools| Answer::Members { pools }),
+            Ask::Enlist { pool, members } => {
+                self.enlist(&cloud, host, &pool, &members).await.map(|()| Answer::Enlisted)
+            }
+            Ask::Dismiss { pool, member } => {
+                self.dismiss(&cloud, host, &pool, &member).await.map(|()| Answer::Dismissed)
+            }
+            Ask::Unknown => {
+                Err("the server is older than this agent and does not know what it asks for: update it".to_owned())
+            }
         }
     }
 
@@ -390,7 +415,7 @@ impl Ports {
         id: &str,
         network: &str,
         addresses: &[IpAddr],
-        floating_ip: bool,
+        beside: Beside,
     ) -> Result<(), String> {
         let doing = || said(format!("removing port {id}"));
         let port: Port = match cloud.get(id).await {
@@ -401,7 +426,7 @@ impl Ports {
             return Err(format!("port {id} is no port of a container of host {}", host.name));
         }
         if is_for_trunk(&port) {
-            return self.remove_from_trunk(cloud, host, &port, floating_ip).await;
+            return self.remove_from_trunk(cloud, host, &port, beside).await;
         }
         self.close(cloud, host, &port.network_id, &ips(&port)).await?;
         cloud.delete::<Port>(id).await.map(drop).map_err(doing())

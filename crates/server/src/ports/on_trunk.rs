@@ -2,7 +2,7 @@
 
 use super::options::Wishes;
 use super::trunks::{Lane, No};
-use super::{DEVICE_OWNER, Ports, SUBPORT, container_port, is_of, lock, mark_of, said, whose};
+use super::{Beside, DEVICE_OWNER, Ports, SUBPORT, container_port, is_of, lock, mark_of, said, whose};
 use serde_json::json;
 use stackyard_core::agent::{ContainerPort, NewContainerPort, PortLink};
 use stackyard_core::yard::{Key, Kind, Mark};
@@ -80,7 +80,10 @@ impl Ports {
             Err(why) => {
                 // It may be another NIC by now.
                 lock(&self.0.nics).remove(&host.id);
-                match self.give_back(cloud, host, &port, new.options.floating_ip.is_some(), &new.endpoint).await {
+                let options = &new.options;
+                let beside =
+                    Beside { floating_ip: options.floating_ip.is_some(), exposed: !options.exposed.is_empty() };
+                match self.give_back(cloud, host, &port, beside, &new.endpoint).await {
                     Ok(()) => Err(why),
                     Err(left) => Err(format!("{why}; then, {left}")),
                 }
@@ -89,6 +92,28 @@ impl Ports {
     }
 
     async fn make_port(&self, cloud: &Cloud, host: &Host, nic: &Port, new: &NewContainerPort) -> Result<Port, String> {
+        // Without port security all is let in, and a port has no groups.
+        let is_open = nic.port_security_enabled == Some(false) && new.options.security_groups.is_none();
+        let own = if is_open { None } else { self.open_exposed(cloud, host, new).await? };
+        let made = self.make_port_with(cloud, host, nic, new, own.as_deref()).await;
+        match made {
+            Err(why) if own.is_some() => match self.close_exposed(cloud, host, &new.endpoint).await {
+                Ok(()) => Err(why),
+                Err(left) => Err(format!("{why}; then, {left}")),
+            },
+            made => made,
+        }
+    }
+
+    /// The same, with a security group of its own.
+    async fn make_port_with(
+        &self,
+        cloud: &Cloud,
+        host: &Host,
+        nic: &Port,
+        new: &NewContainerPort,
+        own: Option<&str>,
+    ) -> Result<Port, String> {
         let mut is_second = false;
         loop {
             let wishes = self.wishes(cloud, host, nic, new).await?;
@@ -105,7 +130,9 @@ impl Ports {
                 description: mark_of(host, &new.endpoint),
                 fixed_ips: new.addresses.iter().map(ip).collect(),
                 mac_address: new.mac.clone(),
-                security_groups: security_groups.or_else(of_nic),
+                security_groups: security_groups
+                    .or_else(of_nic)
+                    .map(|all| all.into_iter().chain(own.map(str::to_owned)).collect()),
                 port_security_enabled: is_open.then_some(false),
                 qos_policy_id: qos_policy,
                 allowed_address_pairs: pairs,
@@ -134,6 +161,9 @@ impl Ports {
         new: &NewContainerPort,
     ) -> Result<Port, String> {
         let doing = || said(format!("taking port {named:?}"));
+        if !new.options.exposed.is_empty() {
+            return Err("the options name `port` and `expose`: they exclude each other".to_owned());
+        }
         let port: Port = cloud.need(named).await.map_err(doing())?;
         let tag = tag(host);
         if Mark::parse(&port.description).is_some() {
@@ -194,10 +224,10 @@ impl Ports {
         cloud: &Cloud,
         host: &Host,
         port: &Port,
-        floating_ip: bool,
+        beside: Beside,
     ) -> Result<(), String> {
         let endpoint = whose(port).map(|(.., endpoint)| endpoint.to_owned()).unwrap_or_default();
-        self.give_back(cloud, host, port, floating_ip, &endpoint).await
+        self.give_back(cloud, host, port, beside, &endpoint).await
     }
 
     async fn give_back(
@@ -205,7 +235,7 @@ impl Ports {
         cloud: &Cloud,
         host: &Host,
         port: &Port,
-        floating_ip: bool,
+        beside: Beside,
         endpoint: &str,
     ) -> Result<(), String> {
         let nic = self.nic_in(cloud, host, &port.network_id).await?.or_else(|| self.first_nic(host));
@@ -213,10 +243,13 @@ impl Ports {
             self.lane(host, &nic).remove(cloud, &port.id).await?;
         }
         free_or_delete(cloud, port).await?;
-        match floating_ip {
-            true => self.remove_floating_ip(cloud, host, endpoint).await,
-            false => Ok(()),
+        if beside.exposed {
+            self.close_exposed(cloud, host, endpoint).await?;
         }
+        if beside.floating_ip {
+            self.remove_floating_ip(cloud, host, endpoint).await?;
+        }
+        Ok(())
     }
 
     /// Gives a port another VLAN id.

@@ -1,15 +1,15 @@
-//! What nobody removes: ports of hosts that were removed, with the addresses that their NICs still let through, and
-//! floating IPs of containers that have no port any more.
+//! What nobody removes: ports of hosts that were removed, with the addresses that their NICs still let through, their
+//! places in load balancers' pools, and floating IPs and security groups of containers that have no port any more.
 //!
 //! An agent removes what its own host has too much. What is left is found here, by its marks.
 
 use super::on_trunk::free_or_delete;
 use super::pairs::{change_pairs, take_off};
-use super::{Ports, containers, floating, ips, is_containers, is_for_trunk, lock, said, whose};
+use super::{Ports, containers, floating, ips, is_containers, is_containers_group, is_for_trunk, lock, said, whose};
 use crate::error::chain;
 use stackyard_catalog::manifest;
-use stackyard_core::yard::Mark;
-use stackyard_openstack::{Cloud, FloatingIp, Port};
+use stackyard_core::yard::{Kind, Mark};
+use stackyard_openstack::{Cloud, FloatingIp, Port, SecurityGroup};
 use stackyard_store::Host;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// How often to look.
 const EVERY: Duration = Duration::from_secs(120);
 
-/// How long a floating IP stays whose container has no port: its agent may be about to have another one made.
+/// How long what was made for a container stays that has no port: its agent may be about to have another one made.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 impl Ports {
@@ -56,13 +56,16 @@ impl Ports {
     }
 
     async fn tidy_cloud(&self, cloud: &Cloud, yards: &BTreeSet<String>) -> Result<(), String> {
-        // Before the ports: a floating IP is made for one that is there.
+        // Before the ports: a floating IP is made for one that is there. A group is made before, and has its time.
         let floating_ips: Vec<FloatingIp> = cloud.list(&[]).await.map_err(said("listing floating IPs"))?;
+        let groups: Vec<SecurityGroup> = cloud.list(&[]).await.map_err(said("listing security groups"))?;
         let ports = containers(cloud).await?;
         // After the ports: a host is known before it asks for one.
         let hosts = self.0.store.hosts(None, None).await.map_err(|e| chain(&e))?;
         let hosts: HashMap<&str, &Host> = hosts.iter().map(|h| (h.id.as_str(), h)).collect();
         lock(&self.0.nics).retain(|host, _| hosts.contains_key(host.as_str()));
+        // One that is just changing refuses, until next time.
+        let members = self.tidy_members(cloud, yards, &hosts).await;
         let is_yards = |p: &Port| {
             let tagged = || p.tags.iter().any(|t| t.strip_prefix("stackyard:").is_some_and(|y| yards.contains(y)));
             Mark::parse(&p.description).map_or_else(tagged, |m| yards.contains(&m.yard))
@@ -81,25 +84,33 @@ impl Ports {
             free_or_delete(cloud, port).await?;
             tracing::info!(port = port.id, "removed: its host is gone");
         }
-        let marks = ports.iter().filter_map(|p| {
-            let (.., endpoint) = whose(p)?;
-            host_of(p).map(|host| floating::mark(&host.yard, &host.name, endpoint).to_string())
-        });
-        let marks: HashSet<String> = marks.collect();
+        let container = |p| {
+            let ((.., endpoint), host) = (whose(p)?, host_of(p)?);
+            Some((floating::name(&host.name, endpoint), host.yard.as_str()))
+        };
+        let containers: HashSet<(String, &str)> = ports.iter().filter_map(container).collect();
         let names: HashSet<(&str, &str)> = hosts.values().map(|h| (h.yard.as_str(), h.name.as_str())).collect();
-        let strays = floating_ips.iter().filter(|ip| is_containers(ip) && !marks.contains(&ip.description));
-        let strays: Vec<&FloatingIp> = strays.collect();
-        lock(&self.0.strays).retain(|id, _| strays.iter().any(|ip| ip.id == *id));
-        for ip in strays {
-            let Some(mark) = Mark::parse(&ip.description).filter(|m| yards.contains(&m.yard)) else { continue };
+        let ips = floating_ips.iter().filter(|ip| is_containers(ip)).map(|ip| (&ip.id, &ip.description));
+        let groups = groups.iter().filter(|g| is_containers_group(g)).map(|g| (&g.id, &g.description));
+        let strays: Vec<(&String, Mark)> = ips
+            .chain(groups)
+            .filter_map(|(id, text)| Some((id, Mark::parse(text)?)))
+            .filter(|(_, m)| yards.contains(&m.yard) && !containers.contains(&(m.key.name.clone(), m.yard.as_str())))
+            .collect();
+        lock(&self.0.strays).retain(|id, _| strays.iter().any(|(stray, _)| *stray == id));
+        for (id, mark) in strays {
             let host = mark.key.name.split(floating::OF).next().unwrap_or_default();
-            let since = *lock(&self.0.strays).entry(ip.id.clone()).or_insert_with(Instant::now);
-            if !names.contains(&(mark.yard.as_str(), host)) || since.elapsed() >= PATIENCE {
-                let doing = said(format!("removing floating IP {}", ip.address));
-                cloud.delete::<FloatingIp>(&ip.id).await.map_err(doing)?;
-                tracing::info!(address = ip.address, "removed: its container is gone");
+            let since = *lock(&self.0.strays).entry(id.clone()).or_insert_with(Instant::now);
+            if names.contains(&(mark.yard.as_str(), host)) && since.elapsed() < PATIENCE {
+                continue;
             }
+            let removed = match mark.key.kind {
+                Kind::SecurityGroup => cloud.delete::<SecurityGroup>(id).await,
+                _ => cloud.delete::<FloatingIp>(id).await,
+            };
+            removed.map_err(said(format!("removing {}", mark.key)))?;
+            tracing::info!(of = %mark.key, "removed: its container is gone");
         }
-        Ok(())
+        members
     }
 }

@@ -153,7 +153,7 @@ pub(super) fn address(port: &ContainerPort) -> String {
 
 pub(super) fn removal(port: &ContainerPort) -> Ask {
     let addresses = port.addresses.iter().filter_map(|a| a.address).collect();
-    Ask::Remove { port: port.id.clone(), network: port.network.clone(), addresses, floating_ip: false }
+    Ask::Remove { port: port.id.clone(), network: port.network.clone(), addresses, floating_ip: false, exposed: false }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -185,8 +185,13 @@ async fn a_container_gets_a_port_and_its_address_is_let_through() {
     let mut other = ground.agent(1).await;
     assert!(refused(&mut other, removal(&port)).await.contains("no port of a container of host web-2"));
     assert_eq!(ask(&mut other, Ask::Ports).await, Answer::Ports { ports: Vec::new() });
-    let own =
-        Ask::Remove { port: ground.nics[0].clone(), network: String::new(), addresses: Vec::new(), floating_ip: false };
+    let own = Ask::Remove {
+        port: ground.nics[0].clone(),
+        network: String::new(),
+        addresses: Vec::new(),
+        floating_ip: false,
+        exposed: false,
+    };
     assert!(refused(&mut agent, own).await.contains("no port of a container"));
     let Ask::Make(new) = ground.new_port("e2") else { panic!() };
     let elsewhere = Ask::Make(Box::new(NewContainerPort { network: "ext".into(), ..(*new).clone() }));

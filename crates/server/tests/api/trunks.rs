@@ -4,7 +4,8 @@ use super::ports::{Ground, address, answer, ask, made, refused, removal};
 use super::support::Agent;
 use serde_json::json;
 use stackyard_core::agent::{
-    Answer, Ask, ContainerPort, NewContainerPort, PortAddress, PortLink, PortOptions, PublishedPort, ToServer,
+    Answer, Ask, ContainerPort, ExposedPorts, NewContainerPort, PortAddress, PortLink, PortOptions, PublishedPort,
+    ToServer,
 };
 use stackyard_fake::Fault;
 use stackyard_openstack::{
@@ -221,10 +222,70 @@ async fn its_port_has_what_it_asks_for_of_what_the_yard_has() {
 
     for port in [port, again] {
         let Ask::Remove { port, network, addresses, .. } = removal(&port) else { panic!() };
-        let removal = Ask::Remove { port, network, addresses, floating_ip: true };
+        let removal = Ask::Remove { port, network, addresses, floating_ip: true, exposed: false };
         assert_eq!(ask(&mut agent, removal).await, Answer::Removed);
     }
     assert!(ground.floating_ips().await.is_empty() && ground.left().await.is_empty());
+    ground.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_container_exposes_is_let_in_by_a_group_of_its_own() {
+    let ground = Ground::with_trunks().await;
+    let mut agent = ground.agent(0).await;
+    let range = |protocol: &str, first, last| ExposedPorts { protocol: protocol.to_owned(), first, last };
+    let exposing = |endpoint: &str| {
+        ground.port_with(endpoint, |new| new.options.exposed = vec![range("tcp", 80, 81), range("udp", 53, 53)])
+    };
+    let groups = || async {
+        let all: Vec<SecurityGroup> = ground.cloud.list(&[]).await.unwrap();
+        all.into_iter().filter(|g| g.description.starts_with("stackyard:shop/")).collect::<Vec<_>>()
+    };
+    let port = made(&mut agent, exposing("e1")).await;
+    let own = groups().await.remove(0);
+    assert_eq!(own.description, "stackyard:shop/security-group/web-1:e1");
+    let ingress = own.rules.iter().filter(|r| r.direction == "ingress");
+    let rules: BTreeSet<_> =
+        ingress.map(|r| (r.ethertype.as_str(), r.protocol.as_deref().unwrap(), r.port_range_max)).collect();
+    let wanted = |version| [(version, "tcp", Some(81)), (version, "udp", Some(53))];
+    assert_eq!(rules, wanted("IPv4").into_iter().chain(wanted("IPv6")).collect());
+    let kept: Port = ground.cloud.get(&port.id).await.unwrap();
+    let mut its = ground.nic(0).await.security_groups;
+    its.push(own.id.clone());
+    assert_eq!(kept.security_groups, its);
+
+    // Its port is lost and made anew, and with it the group.
+    ground.cloud.delete_port(&port.id).await.unwrap();
+    let Ask::Make(new) = exposing("e1") else { panic!() };
+    let again = NewContainerPort { mac: Some(port.mac.clone()), vlan: port.vlan, ..*new };
+    let port = made(&mut agent, Ask::Make(Box::new(again))).await;
+    let kept: Port = ground.cloud.get(&port.id).await.unwrap();
+    let now = groups().await;
+    assert_eq!((now.len(), kept.security_groups.last()), (1, Some(&now[0].id)));
+    // Nobody names it but its container.
+    let named = ground.port_with("e2", |new| new.options.security_groups = Some(vec![now[0].id.clone()]));
+    assert!(refused(&mut agent, named).await.contains("neither yard shop nor the host's NIC"));
+
+    // What fails half way is taken back.
+    ground.fake.fail(|_, seen| (seen.method == "POST" && seen.path.ends_with("/ports")).then_some(Fault::Status(409)));
+    assert!(refused(&mut agent, exposing("e3")).await.contains("409"));
+    ground.fake.fail(|_, _| None);
+    assert_eq!(groups().await.len(), 1);
+
+    let Ask::Remove { port, network, addresses, .. } = removal(&port) else { panic!() };
+    let removal = Ask::Remove { port, network, addresses, floating_ip: false, exposed: true };
+    assert_eq!(ask(&mut agent, removal).await, Answer::Removed);
+    assert!(groups().await.is_empty() && ground.left().await.is_empty());
+
+    // The server was killed, and the host is gone.
+    made(&mut agent, exposing("e4")).await;
+    ground.running.admin.remove_host(&ground.hosts[0].host).await.unwrap();
+    let gone = async {
+        while !groups().await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), gone).await.expect("the removed host's group stays");
     ground.running.stop().await;
 }
 

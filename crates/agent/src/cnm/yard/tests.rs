@@ -6,7 +6,7 @@ use super::super::tests::view;
 use super::*;
 use futures_util::FutureExt;
 use serde_json::Value;
-use stackyard_core::agent::HostSubnet;
+use stackyard_core::agent::{ExposedPorts, HostSubnet, PoolMember};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -37,6 +37,10 @@ struct Book {
     asked: Mutex<Vec<Ask>>,
     made: AtomicUsize,
     away: AtomicBool,
+    /// Members of the pool `web`.
+    members: Mutex<Vec<PoolMember>>,
+    /// Whether its load balancer is just changing.
+    changes: AtomicBool,
 }
 
 const NIC: &str = "fa:16:3e:00:00:01";
@@ -93,6 +97,27 @@ impl Book {
                 ports.get_mut(&port).unwrap().endpoint = endpoint;
                 Answer::Named
             }
+            Ask::Pool { pool } if pool == "web" => {
+                Answer::Pool { id: "pool".into(), address: "10.20.0.5".parse().unwrap() }
+            }
+            Ask::Pool { pool } => Answer::Refused { why: format!("there is no pool {pool:?}") },
+            Ask::Enlist { .. } | Ask::Dismiss { .. } if self.changes.load(Ordering::Relaxed) => {
+                Answer::Refused { why: "it is immutable (409)".into() }
+            }
+            Ask::Members { .. } => {
+                Answer::Members { pools: [("pool".to_owned(), self.members.lock().unwrap().clone())].into() }
+            }
+            Ask::Enlist { members, .. } => {
+                let mut all = self.members.lock().unwrap();
+                all.retain(|m| !members.contains(&m.of));
+                all.extend(members.into_iter().map(|of| PoolMember { id: format!("{}-{}", of.endpoint, of.port), of }));
+                Answer::Enlisted
+            }
+            Ask::Dismiss { member, .. } => {
+                self.members.lock().unwrap().retain(|m| m.id != member);
+                Answer::Dismissed
+            }
+            Ask::Unknown => Answer::Refused { why: "it is unknown".into() },
             Ask::OtherVlan { port, taken } => {
                 let port = ports.get_mut(&port).unwrap();
                 port.vlan = (100..).find(|id| !taken.contains(id));
@@ -180,7 +205,10 @@ async fn a_container_is_plugged_into_what_the_server_made() {
     let removed = ground.book.asked.lock().unwrap().pop();
     let addresses = vec!["10.20.0.10".parse().unwrap()];
     let port = "00000010-0000-4000-8000-000000000000".to_owned();
-    assert_eq!(removed, Some(Ask::Remove { port, network: "net".into(), addresses, floating_ip: false }));
+    assert_eq!(
+        removed,
+        Some(Ask::Remove { port, network: "net".into(), addresses, floating_ip: false, exposed: false })
+    );
 }
 
 #[tokio::test]
@@ -304,6 +332,79 @@ async fn from_a_pool_a_container_has_a_port_that_the_server_made_before() {
     }
     ground.call("DeleteNetwork", json!({"NetworkID": "n1"})).await.unwrap();
     assert!(ground.book.ports.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_container_is_a_member_of_a_load_balancers_pool_while_it_runs() {
+    let mut ground = Ground::new();
+    ground.network(json!({})).await.unwrap();
+    let why = ground.attach("e1", json!({"load-balancer": "db:80"})).await.unwrap_err();
+    assert!(why.contains("there is no pool \"db\"") && ground.book.ports.lock().unwrap().is_empty(), "{why}");
+    for endpoint in ["e1", "e2"] {
+        ground.attach(endpoint, json!({"load-balancer": "web:8080=5"})).await.unwrap();
+    }
+    ground.plugin.tend_members().await.unwrap();
+    let there = |ground: &Ground| {
+        let all = ground.book.members.lock().unwrap().clone();
+        all.into_iter().map(|m| (m.of.endpoint, m.of.address.to_string(), m.of.port, m.of.weight)).collect::<Vec<_>>()
+    };
+    let of = |endpoint: &str, address: &str| (endpoint.to_owned(), address.to_owned(), 8080, Some(5));
+    assert_eq!(there(&ground), [of("e1", "10.20.0.10"), of("e2", "10.20.0.11")]);
+    let asked = ground.book.asked.lock().unwrap().iter().filter(|a| matches!(a, Ask::Enlist { .. })).count();
+    assert_eq!(asked, 1, "together");
+    // Somebody removes one, and the agent is killed.
+    ground.book.members.lock().unwrap().remove(0);
+    ground.restart();
+    let pass = async |ground: &Ground, ends: &[&str]| {
+        let all: Vec<_> = ends.iter().map(|e| (*e, ground.plugin.ledger.endpoints.get(e).unwrap().mac)).collect();
+        let all: Vec<_> = all.iter().map(|(e, mac)| (*e, "n1", mac.as_str())).collect();
+        let mut suspects = Suspects::default();
+        for _ in 0..2 {
+            let cloud = ground.plugin.look_at_cloud().await.unwrap();
+            ground.plugin.mend(&cloud, &view(&all), &mut suspects, Duration::ZERO).await;
+            ground.plugin.tend_members().await.unwrap();
+        }
+    };
+    pass(&ground, &["e1", "e2"]).await;
+    assert_eq!(there(&ground).len(), 2);
+    // A load balancer that is changing does not keep a container: its member goes later.
+    ground.book.changes.store(true, Ordering::Relaxed);
+    ground.call("DeleteEndpoint", json!({"NetworkID": "n1", "EndpointID": "e1"})).await.unwrap();
+    assert_eq!(there(&ground).len(), 2);
+    assert!(ground.plugin.tend_members().await.unwrap_err().to_string().contains("409"));
+    ground.book.changes.store(false, Ordering::Relaxed);
+    ground.plugin.tend_members().await.unwrap();
+    assert_eq!(there(&ground), [of("e2", "10.20.0.11")]);
+    // It has lost what it wrote down.
+    let key = ground.plugin.ledger.members.all().into_keys().next().unwrap();
+    ground.plugin.ledger.members.alter(&key, |_| None).unwrap();
+    ground.plugin.ledger.endpoints.remove("e2").unwrap();
+    ground.restart();
+    pass(&ground, &[]).await;
+    assert_eq!(there(&ground), []);
+}
+
+#[tokio::test]
+async fn what_a_container_exposes_is_for_the_server_to_let_in() {
+    let mut ground = Ground::new();
+    ground.plugin.pools = pool::Pools::default();
+    *ground.book.kind.lock().unwrap() = Some(PortLink::Vlan);
+    ground.network(json!({"pool": "1", "expose": "true"})).await.unwrap();
+    ground.plugin.tend().await.unwrap();
+    let exposed = json!([{"Proto": 6, "Port": 80}, {"Proto": 6, "Port": 81}]);
+    ground.attach("e1", json!({"com.docker.network.endpoint.exposedports": exposed})).await.unwrap();
+    let asked = ground.book.asked.lock().unwrap().pop();
+    let Some(Ask::Make(new)) = asked else { panic!("{asked:?}") };
+    assert_eq!(new.options.exposed, [ExposedPorts { protocol: "tcp".into(), first: 80, last: 81 }], "none of the pool");
+    ground.call("DeleteEndpoint", json!({"NetworkID": "n1", "EndpointID": "e1"})).await.unwrap();
+    let removed = ground.book.asked.lock().unwrap().pop();
+    assert!(matches!(removed, Some(Ask::Remove { exposed: true, .. })), "{removed:?}");
+    // One that exposes nothing takes a port that is ready.
+    ground.book.asked.lock().unwrap().clear();
+    ground.attach("e2", json!({})).await.unwrap();
+    assert_eq!(*ground.book.asked.lock().unwrap(), []);
+    let why = ground.attach("e3", json!({"firewall-group": "guard"})).await.unwrap_err();
+    assert!(why.contains("of servers and of routers alone"), "{why}");
 }
 
 #[tokio::test]
