@@ -225,6 +225,35 @@ c = openstack.connect(cloud="local")
 n = c.network.create_network(name="bench-net")
 c.network.create_subnet(network_id=n.id, ip_version=4, cidr="10.99.0.0/22", name="bench-net")
 """
+# What Neutron itself takes for ports as `agent standalone` asks for them: seconds of one, of COUNT one after another, of
+# COUNT in requests of eight.
+ALONE = """
+import json, statistics, time
+import openstack
+c = openstack.connect(cloud="local")
+n = c.network.find_network("bench-net")
+s = next(c.network.subnets(network_id=n.id))
+g = next(c.network.security_groups(name="default", project_id=c.current_project_id))
+host = next(a.host for a in c.network.agents() if "Controller" in a.agent_type)
+def body(i):
+    return {"network_id": n.id, "name": f"alone-{i}", "device_id": f"alone-{i}", "device_owner": "compute:stackyard",
+            "binding:host_id": host, "security_groups": [g.id], "fixed_ips": [{"subnet_id": s.id}]}
+def make(count, together):
+    start = time.monotonic()
+    made = []
+    for i in range(0, count, together):
+        many = [body(j) for j in range(i, min(i + together, count))]
+        answer = c.network.post("/ports", json={"ports": many} if together > 1 else {"port": many[0]})
+        assert answer.status_code == 201, answer.text
+        answer = answer.json()
+        made += answer["ports"] if together > 1 else [answer["port"]]
+    took = time.monotonic() - start
+    for port in made:
+        c.network.delete_port(port["id"])
+    return took
+make(2, 1)
+print(json.dumps([statistics.median(make(1, 1) for _ in range(9)), make(COUNT, 1), make(COUNT, 8)]))
+"""
 CLEAN = """
 import openstack
 c = openstack.connect(cloud="local")
@@ -313,6 +342,7 @@ def rows(bench, bursts):
             bench.filled("sybench")
             at_once[name, count] = bench.burst(side, count)
             print(f"= {count} at once, {name}: {at_once[name, count]}", flush=True)
+    alone = {count: json.loads(bench.sdk(ALONE.replace("COUNT", str(count)))) for count in bursts}
     memory = rss(theirs.pid), rss(ours.pid)
     for name in ("kuryr", "cold", "pool"):
         bench.forget(sides[name])
@@ -320,6 +350,7 @@ def rows(bench, bursts):
     median = {s: statistics.median(v) for s, v in ran.items()}
     rm = {s: statistics.median(v) for s, v in removed.items()}
     extra = {s: median[s] - median["none"] for s in sides}
+    post = statistics.median(one for one, _, _ in alone.values())
     one = lambda name: f"{of[name]['attach']:.0f} / {of[name]['detach']:.0f}"
     burst = lambda name, count: f"{at_once[name, count][0]:.1f} s, {at_once[name, count][1]} failed, {at_once[name, count][2]} left"
     ratio = lambda name, count: at_once[name, count][0] / at_once["kuryr", count][0]
@@ -335,7 +366,9 @@ def rows(bench, bursts):
          "ours from the pool",
          ", ".join(f"{median[s]:.0f} ms" for s in sides), ""),
         ("kuryr's extra time by ours", f"{extra['kuryr'] / extra['cold']:.1f}", ">= 3.5"),
+        ("... by what Neutron alone takes to make a port, without any driver", f"{extra['kuryr'] / post / 1000:.1f} ({post * 1000:.0f} ms)", ""),
         ("kuryr's extra time by ours from the pool", f"{extra['kuryr'] / extra['pool']:.1f}", ">= 20"),
+        ("... by that of Docker's own bridge network", f"{extra['kuryr'] / extra['bridge']:.1f}", ""),
         ("`docker rm -f`, the same five", ", ".join(f"{rm[s]:.0f} ms" for s in sides), ""),
     ]
     for count in bursts:
@@ -345,6 +378,9 @@ def rows(bench, bursts):
             ("... kuryr", burst("kuryr", count), ""),
             ("... ours", f"{burst('cold', count)}; {ratio('cold', count):.2f} of kuryr's time", "<= 0.33"),
             ("... ours from the pool", f"{burst('pool', count)}; {ratio('pool', count):.2f} of kuryr's time", "<= 0.1"),
+            ("... Docker's own bridge network", f"{ratio('bridge', count):.2f} of kuryr's time", ""),
+            ("... Neutron alone, which makes that many ports one after another; in requests of eight",
+             f"{alone[count][1]:.1f} s, {alone[count][2]:.1f} s", ""),
         ]
     result.append(("memory of the driver afterwards, resident: kuryr, ours", f"{memory[0]:.0f} MiB, {memory[1]:.0f} MiB", ""))
     return result
