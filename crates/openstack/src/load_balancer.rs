@@ -344,6 +344,17 @@ impl Cloud {
         Ok(call.read::<Answer>().await?.members)
     }
 
+    /// The same; none if there is no such pool.
+    ///
+    /// # Errors
+    /// As of [`Cloud::list`].
+    pub async fn find_members(&self, pool: &str) -> Result<Option<Vec<Member>>> {
+        match self.members(pool).await {
+            Err(e) if e.is_not_found() => Ok(None),
+            members => members.map(Some),
+        }
+    }
+
     /// Gives a pool these members and no others; what is there already stays.
     ///
     /// # Errors

@@ -85,6 +85,22 @@ request! {
     }
 }
 
+impl NewSecurityGroupRule {
+    /// One that lets in what comes from everywhere to the ports `first` to `last` of a protocol (`tcp`, `udp` ...), by
+    /// `IPv4` or `IPv6`.
+    pub fn let_in(group: &str, ethertype: &str, protocol: &str, first: u16, last: u16) -> Self {
+        Self {
+            security_group_id: group.to_owned(),
+            direction: "ingress".to_owned(),
+            ethertype: ethertype.to_owned(),
+            protocol: Some(protocol.to_owned()),
+            port_range_min: Some(first.into()),
+            port_range_max: Some(last.into()),
+            ..Self::default()
+        }
+    }
+}
+
 impl Resource for SecurityGroup {
     type New = NewSecurityGroup;
     const KIND: Kind = Kind {

@@ -8,7 +8,7 @@ pub(crate) use object_container::{CONTAINER_MARK, PUBLIC, PURGE};
 
 use crate::inventory::{Inventory, Owned, key_in};
 use crate::pools::DATA;
-use crate::ports::{is_containers, is_containers_group, whose};
+use crate::ports::{is_containers, whose};
 use stackyard_core::yard::intend::{Intended, Peer, Ref, Spec, floating_target, key_of, rule_key};
 use stackyard_core::yard::observed::{Fields, Observed, Seen, State, Value};
 use stackyard_core::yard::words::Size;
@@ -34,10 +34,10 @@ impl Inventory {
             for port in self.ports.iter().filter(|p| whose(p).is_some()) {
                 keys.remove(port.id.as_str());
             }
-            for ip in self.floating_ips.iter().filter(|ip| is_containers(ip)) {
+            for ip in self.floating_ips.iter().filter(|ip| is_containers(&ip.description)) {
                 keys.remove(ip.id.as_str());
             }
-            for group in self.security_groups.iter().filter(|g| is_containers_group(g)) {
+            for group in self.security_groups.iter().filter(|g| is_containers(&g.description)) {
                 keys.remove(group.id.as_str());
             }
         }

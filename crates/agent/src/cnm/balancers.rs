@@ -2,44 +2,63 @@
 
 use super::ledger::Membership;
 use super::names::Whose;
-use super::yard::unexpected;
+use super::yard::{Server, unexpected};
 use super::{Error, Plugin, Source, mark};
 use stackyard_core::agent::{Answer, Ask, NewPoolMember, PoolMember};
-use stackyard_openstack::{LoadBalancer, LoadBalancerPool, Member, NewMember, Resource, Service};
+use stackyard_openstack::{Cloud, LoadBalancer, LoadBalancerPool, Member, NewMember, Resource, Service};
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 
 /// Noun under which the addresses of pools' load balancers are known.
 const VIP: &str = "address of the load balancer of pool";
 
+fn looking_up(pool: &str) -> String {
+    format!("looking up pool {pool:?} of a load balancer")
+}
+
 impl Plugin {
     /// Id of a pool, and its load balancer's address.
     pub(super) async fn balanced_pool(&self, wanted: &str) -> Result<(String, IpAddr), Error> {
-        let doing = || format!("looking up pool {wanted:?} of a load balancer");
-        if let Source::Server(server) = &self.source {
-            let noun = LoadBalancerPool::KIND.noun;
-            if let Some(id) = self.names.known(noun, wanted)
-                && let Some(vip) = self.names.known(VIP, &id).and_then(|known| known.parse().ok())
-            {
-                return Ok((id, vip));
-            }
-            let answer = self.ask(&**server, &doing(), Ask::Pool { pool: wanted.to_owned() }).await?;
-            let Answer::Pool { id, address } = answer else { return Err(unexpected(&doing(), &answer)) };
-            self.names.learn(noun, wanted, &id);
-            self.names.learn(VIP, &id, &address.to_string());
-            return Ok((id, address));
+        match &self.source {
+            Source::Server(server) => self.ask_for_pool(&**server, wanted).await,
+            Source::Cloud(cloud) => self.look_up_pool(cloud, wanted).await,
         }
+    }
+
+    fn known_vip(&self, pool: &str) -> Option<IpAddr> {
+        self.names.known(VIP, pool)?.parse().ok()
+    }
+
+    async fn look_up_pool(&self, cloud: &Cloud, wanted: &str) -> Result<(String, IpAddr), Error> {
         let id = self.id_of::<LoadBalancerPool>(wanted, Whose::Ours).await?;
-        if let Some(vip) = self.names.known(VIP, &id).and_then(|known| known.parse().ok()) {
+        if let Some(vip) = self.known_vip(&id) {
             return Ok((id, vip));
         }
-        let pool: LoadBalancerPool = self.cloud()?.get(&id).await.map_err(Error::cloud(doing()))?;
+        let doing = || Error::cloud(looking_up(wanted));
+        let pool: LoadBalancerPool = cloud.get(&id).await.map_err(doing())?;
         let without = || Error::request(format!("pool {wanted:?} has no load balancer with an address"));
         let balancer = &pool.loadbalancers.first().ok_or_else(without)?.id;
-        let balancer: LoadBalancer = self.cloud()?.get(balancer).await.map_err(Error::cloud(doing()))?;
+        let balancer: LoadBalancer = cloud.get(balancer).await.map_err(doing())?;
         let vip: IpAddr = balancer.vip_address.parse().map_err(|_| without())?;
         self.names.learn(VIP, &id, &vip.to_string());
         Ok((id, vip))
+    }
+
+    async fn ask_for_pool(&self, server: &dyn Server, wanted: &str) -> Result<(String, IpAddr), Error> {
+        let noun = LoadBalancerPool::KIND.noun;
+        let known = self.names.known(noun, wanted);
+        if let Some((id, vip)) = known.and_then(|id| self.known_vip(&id).map(|vip| (id, vip))) {
+            return Ok((id, vip));
+        }
+        let doing = looking_up(wanted);
+        match self.ask(server, &doing, Ask::Pool { pool: wanted.to_owned() }).await? {
+            Answer::Pool { id, address } => {
+                self.names.learn(noun, wanted, &id);
+                self.names.learn(VIP, &id, &address.to_string());
+                Ok((id, address))
+            }
+            other => Err(unexpected(&doing, &other)),
+        }
     }
 
     /// Members of a pool, on a host of a yard its own; none if there is no such pool.
@@ -52,17 +71,12 @@ impl Plugin {
         let mut found = BTreeMap::new();
         match &self.source {
             _ if pools.is_empty() => {}
-            Source::Server(_) => found = self.ask_for_members(pools).await?,
+            Source::Server(server) => found = self.ask_for_members(&**server, pools).await?,
             Source::Cloud(cloud) => {
                 for pool in pools {
-                    match cloud.members(&pool).await {
-                        Err(e) if e.is_not_found() => {}
-                        members => {
-                            let members =
-                                members.map_err(Error::cloud(format!("listing the members of pool {pool}")))?;
-                            found.insert(pool, members);
-                        }
-                    }
+                    let doing = Error::cloud(format!("listing the members of pool {pool}"));
+                    let members = cloud.find_members(&pool).await.map_err(doing)?;
+                    found.extend(members.map(|members| (pool, members)));
                 }
             }
         }
@@ -74,7 +88,10 @@ impl Plugin {
         &self,
         mut known: HashSet<String>,
     ) -> Result<BTreeMap<String, Vec<Member>>, Error> {
-        let Source::Cloud(cloud) = &self.source else { return self.ask_for_members(HashSet::new()).await };
+        let cloud = match &self.source {
+            Source::Server(server) => return self.ask_for_members(&**server, HashSet::new()).await,
+            Source::Cloud(cloud) => cloud,
+        };
         let doing = || Error::cloud("listing pools of load balancers");
         if cloud.has(Service::LoadBalancer).await.map_err(doing())? {
             let project = cloud.project_id().await.map_err(doing())?;
@@ -87,10 +104,13 @@ impl Plugin {
         self.members_of(known).await
     }
 
-    async fn ask_for_members(&self, pools: HashSet<String>) -> Result<BTreeMap<String, Vec<Member>>, Error> {
+    async fn ask_for_members(
+        &self,
+        server: &dyn Server,
+        pools: HashSet<String>,
+    ) -> Result<BTreeMap<String, Vec<Member>>, Error> {
         let doing = "listing members of load balancers' pools";
-        let Source::Server(server) = &self.source else { return Ok(BTreeMap::new()) };
-        let answer = self.ask(&**server, doing, Ask::Members { pools: pools.into_iter().collect() }).await?;
+        let answer = self.ask(server, doing, Ask::Members { pools: pools.into_iter().collect() }).await?;
         let Answer::Members { pools } = answer else { return Err(unexpected(doing, &answer)) };
         let place = self.place();
         let member = |PoolMember { id, of }: PoolMember| Member {
@@ -142,10 +162,9 @@ impl Plugin {
     }
 
     fn pool_member(&self, of: &Membership) -> Option<NewPoolMember> {
-        let place = self.place();
         Some(NewPoolMember {
-            docker_network: mark::network(&place, &of.mark)?.to_owned(),
-            endpoint: mark::endpoint(&place, &of.mark)?.to_owned(),
+            docker_network: mark::network(&self.place(), &of.mark)?.to_owned(),
+            endpoint: of.endpoint.clone(),
             address: of.address.parse().ok()?,
             port: of.port,
             weight: of.weight,

@@ -41,16 +41,12 @@ impl Plugin {
         let is_there = |v4: bool| network.subnets.iter().any(|s| s.cidr.addr().is_ipv4() == v4);
         let versions = [("IPv4", is_there(true)), ("IPv6", is_there(false))];
         let versions = versions.into_iter().filter(|(_, there)| *there);
-        let rule = |ethertype: &str, exposed: &ExposedPorts| NewSecurityGroupRule {
-            security_group_id: group.id.clone(),
-            direction: "ingress".to_owned(),
-            ethertype: ethertype.to_owned(),
-            protocol: Some(exposed.protocol.clone()),
-            port_range_min: Some(exposed.first.into()),
-            port_range_max: Some(exposed.last.into()),
-            ..NewSecurityGroupRule::default()
-        };
-        let rules: Vec<_> = versions.flat_map(|(version, _)| exposed.iter().map(move |e| rule(version, e))).collect();
+        let rules = versions.flat_map(|(version, _)| {
+            let rule =
+                |e: &ExposedPorts| NewSecurityGroupRule::let_in(&group.id, version, &e.protocol, e.first, e.last);
+            exposed.iter().map(rule)
+        });
+        let rules: Vec<_> = rules.collect();
         let made = self.cloud()?.create_many::<SecurityGroupRule>(&rules).await.map_err(doing());
         if let Err(e) = made {
             return Err(self.and_close(options, e).await);

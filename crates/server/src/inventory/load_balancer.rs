@@ -69,14 +69,7 @@ impl Balancing {
             .filter(|pool| of.balancers.iter().any(|b| wanted(b) && pool.loadbalancers.iter().any(|of| of.id == b.id)));
         let members = asked.map(|pool| async {
             // It may go while it is looked at.
-            let members = steady(
-                |_| {},
-                async || match cloud.members(&pool.id).await {
-                    Err(e) if e.is_not_found() => Ok(Vec::new()),
-                    other => other,
-                },
-            );
-            let mut members = members.await?;
+            let mut members = steady(|_| {}, async || cloud.find_members(&pool.id).await).await?.unwrap_or_default();
             // Octavia lists them until its provider has taken them out.
             members.retain(|m| m.provisioning_status != "PENDING_DELETE");
             Ok::<_, stackyard_openstack::Error>((pool.id.clone(), members))

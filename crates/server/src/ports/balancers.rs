@@ -88,10 +88,7 @@ fn is_of_yard(balancer: &LoadBalancer, is_it: impl Fn(&str) -> bool) -> bool {
 
 /// Members of a pool; none if there is no such pool.
 async fn members(cloud: &Cloud, pool: &str) -> Result<Option<Vec<Member>>, String> {
-    match cloud.members(pool).await {
-        Err(e) if e.is_not_found() => Ok(None),
-        all => all.map(Some).map_err(said(format!("listing the members of pool {pool}"))),
-    }
+    cloud.find_members(pool).await.map_err(said(format!("listing the members of pool {pool}")))
 }
 
 impl Ports {

@@ -1,34 +1,14 @@
 //! Floating IPs of containers: made with their port, or tagged for the yard; gone with it.
-//!
-//! One that is made carries the mark `HOST:ENDPOINT` from the beginning. Manifests name nothing so, and what a killed
-//! server leaves is found by it.
 
+use super::beside::{mark, marked, remove};
 use super::on_trunk::tag;
-use super::{Ports, said, short};
+use super::{Ports, said};
 use serde_json::json;
 use stackyard_core::agent::NewContainerPort;
-use stackyard_core::yard::{Key, Kind, Mark};
+use stackyard_core::yard::Kind;
 use stackyard_openstack::{Cloud, FloatingIp, Network, NewFloatingIp, NewPortForwarding, Port};
 use stackyard_store::Host;
 use std::net::IpAddr;
-
-/// Stands in the name of what is a container's, and in no name of a manifest.
-pub(super) const OF: char = ':';
-
-/// The name, in a mark, of what is made for a container beside its port.
-pub(super) fn name(host: &str, endpoint: &str) -> String {
-    format!("{host}{OF}{}", short(endpoint))
-}
-
-/// The mark of a floating IP that is made for a container.
-fn mark(yard: &str, host: &str, endpoint: &str) -> Mark {
-    Mark::new(yard, &Key::new(Kind::FloatingIp, name(host, endpoint)))
-}
-
-/// Whether a floating IP was made for a container.
-pub(crate) fn is_containers(ip: &FloatingIp) -> bool {
-    Mark::parse(&ip.description).is_some_and(|m| m.key.kind == Kind::FloatingIp && m.key.name.contains(OF))
-}
 
 impl Ports {
     /// Makes a floating IP lead to a container's port, if one is wanted.
@@ -108,12 +88,12 @@ impl Ports {
         port: &Port,
         new: &NewContainerPort,
     ) -> Result<Option<String>, String> {
-        let mark = mark(&host.yard, &host.name, &new.endpoint).to_string();
+        let mark = mark(Kind::FloatingIp, host, &new.endpoint);
         if new.mac.is_some() {
-            let before: Vec<FloatingIp> =
-                cloud.list(&[("description", &mark)]).await.map_err(said("looking up the container's floating IP"))?;
-            if let Some(found) = before.into_iter().find(|ip| ip.description == mark) {
-                return Ok(Some(found.id));
+            let doing = said("looking up the container's floating IP");
+            let before = marked(cloud, &mark, |ip: &FloatingIp| &ip.description).await.map_err(doing)?;
+            if let Some(found) = before.into_iter().next() {
+                return Ok(Some(found));
             }
         }
         let network: Network = cloud.need(external).await.map_err(said("option `floating-ip`"))?;
@@ -134,12 +114,6 @@ impl Ports {
 
     /// Removes what was made for a container whose port is gone.
     pub(super) async fn remove_floating_ip(&self, cloud: &Cloud, host: &Host, endpoint: &str) -> Result<(), String> {
-        let mark = mark(&host.yard, &host.name, endpoint).to_string();
-        let doing = || said("removing the container's floating IP");
-        let all: Vec<FloatingIp> = cloud.list(&[("description", &mark)]).await.map_err(doing())?;
-        for ip in all.iter().filter(|ip| ip.description == mark) {
-            cloud.delete::<FloatingIp>(&ip.id).await.map_err(doing())?;
-        }
-        Ok(())
+        remove(cloud, &mark(Kind::FloatingIp, host, endpoint), |ip: &FloatingIp| &ip.description).await
     }
 }

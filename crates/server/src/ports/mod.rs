@@ -27,6 +27,7 @@
 //! killed server leaves is a port without a pair, which the agent finds, or [`tidy`] once the host is removed.
 
 mod balancers;
+mod beside;
 mod exposed;
 mod floating;
 mod network;
@@ -37,12 +38,12 @@ mod tidy;
 mod trunks;
 
 pub(crate) use balancers::is_container;
-pub(crate) use exposed::is_containers_group;
-pub(crate) use floating::is_containers;
+pub(crate) use beside::is_containers;
 
 use crate::error::chain;
 use crate::inventory::metadata_mark;
 use crate::pools::POOL;
+use beside::Beside;
 use options::Memory;
 use pairs::{Turns, is_ours, is_pair_of, mac_of, take_off};
 use serde_json::json;
@@ -63,13 +64,6 @@ pub const DEVICE_OWNER: &str = "stackyard:container";
 
 /// The same of one behind a trunk: OVN's driver and ML2/OVS's put it there, and nothing once it is there no more.
 const SUBPORT: &str = "trunk:subport";
-
-/// What may have been made for a container beside its port.
-#[derive(Debug, Clone, Copy)]
-struct Beside {
-    floating_ip: bool,
-    exposed: bool,
-}
 
 /// What the links of older agents can be.
 const OLDER_LINKS: [PortLink; 2] = [PortLink::Macvlan, PortLink::Ipvlan];
@@ -107,6 +101,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 fn said(doing: impl Into<String>) -> impl FnOnce(stackyard_openstack::Error) -> String {
     let doing = doing.into();
     move |e| format!("{doing}: {}{}", chain(&e), e.hint().map(|h| format!("; {h}")).unwrap_or_default())
+}
+
+/// Why something failed, and what could not be taken back of it.
+fn and_left(why: String, taken_back: Result<(), String>) -> String {
+    match taken_back {
+        Ok(()) => why,
+        Err(left) => format!("{why}; then, {left}"),
+    }
 }
 
 /// `HOST/NETWORK/ENDPOINT` taken apart.
@@ -355,10 +357,10 @@ impl Ports {
         }
         match self.open(cloud, host, &nic, &port, mac, &kinds).await {
             Ok(made) => Ok(made),
-            Err(why) => match cloud.delete::<Port>(&port.id).await.map_err(said("removing the port again")) {
-                Ok(_) => Err(why),
-                Err(left) => Err(format!("{why}; then, {left}")),
-            },
+            Err(why) => {
+                let removed = cloud.delete::<Port>(&port.id).await.map_err(said("removing the port again"));
+                Err(and_left(why, removed.map(drop)))
+            }
         }
     }
 

@@ -1,8 +1,9 @@
 //! Ports of containers behind trunks: each a port of its own, with all that a port can have.
 
+use super::beside::Beside;
 use super::options::Wishes;
 use super::trunks::{Lane, No};
-use super::{Beside, DEVICE_OWNER, Ports, SUBPORT, container_port, is_of, lock, mark_of, said, whose};
+use super::{DEVICE_OWNER, Ports, SUBPORT, and_left, container_port, is_of, lock, mark_of, said, whose};
 use serde_json::json;
 use stackyard_core::agent::{ContainerPort, NewContainerPort, PortLink};
 use stackyard_core::yard::{Key, Kind, Mark};
@@ -80,27 +81,16 @@ impl Ports {
             Err(why) => {
                 // It may be another NIC by now.
                 lock(&self.0.nics).remove(&host.id);
-                let options = &new.options;
-                let beside =
-                    Beside { floating_ip: options.floating_ip.is_some(), exposed: !options.exposed.is_empty() };
-                match self.give_back(cloud, host, &port, beside, &new.endpoint).await {
-                    Ok(()) => Err(why),
-                    Err(left) => Err(format!("{why}; then, {left}")),
-                }
+                let beside = Beside::of(&new.options);
+                Err(and_left(why, self.give_back(cloud, host, &port, beside, &new.endpoint).await))
             }
         }
     }
 
     async fn make_port(&self, cloud: &Cloud, host: &Host, nic: &Port, new: &NewContainerPort) -> Result<Port, String> {
-        // Without port security all is let in, and a port has no groups.
-        let is_open = nic.port_security_enabled == Some(false) && new.options.security_groups.is_none();
-        let own = if is_open { None } else { self.open_exposed(cloud, host, new).await? };
-        let made = self.make_port_with(cloud, host, nic, new, own.as_deref()).await;
-        match made {
-            Err(why) if own.is_some() => match self.close_exposed(cloud, host, &new.endpoint).await {
-                Ok(()) => Err(why),
-                Err(left) => Err(format!("{why}; then, {left}")),
-            },
+        let own = if is_open(nic, new) { None } else { self.open_exposed(cloud, host, new).await? };
+        match self.make_port_with(cloud, host, nic, new, own.as_deref()).await {
+            Err(why) if own.is_some() => Err(and_left(why, self.close_exposed(cloud, host, &new.endpoint).await)),
             made => made,
         }
     }
@@ -116,9 +106,7 @@ impl Ports {
     ) -> Result<Port, String> {
         let mut is_second = false;
         loop {
-            let wishes = self.wishes(cloud, host, nic, new).await?;
-            let is_open = nic.port_security_enabled == Some(false) && wishes.security_groups.is_none();
-            let Wishes { security_groups, qos_policy, pairs } = wishes;
+            let Wishes { security_groups, qos_policy, pairs } = self.wishes(cloud, host, nic, new).await?;
             let of_nic = || Some(nic.security_groups.clone()).filter(|_| nic.port_security_enabled != Some(false));
             let ip = |a: &stackyard_core::agent::PortAddress| FixedIp {
                 subnet_id: a.subnet.clone(),
@@ -133,7 +121,7 @@ impl Ports {
                 security_groups: security_groups
                     .or_else(of_nic)
                     .map(|all| all.into_iter().chain(own.map(str::to_owned)).collect()),
-                port_security_enabled: is_open.then_some(false),
+                port_security_enabled: is_open(nic, new).then_some(false),
                 qos_policy_id: qos_policy,
                 allowed_address_pairs: pairs,
                 dns_name: new.options.dns_name.clone(),
@@ -306,6 +294,11 @@ impl Ports {
         let vlan = place.and_then(|(_, subport)| u16::try_from(subport.segmentation_id).ok());
         Ok(Some(ContainerPort { vlan, ..made }))
     }
+}
+
+/// Whether a container's port has no port security, as the host's NIC: all is let in, and it has no groups.
+fn is_open(nic: &Port, new: &NewContainerPort) -> bool {
+    nic.port_security_enabled == Some(false) && new.options.security_groups.is_none()
 }
 
 /// Removes a port that was made for a container, which has its mark; one that was there before is free again.

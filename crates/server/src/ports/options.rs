@@ -1,8 +1,7 @@
 //! What a container's port is to have, by names; and what a host may name, which somebody may have stolen: groups of
 //! its yard and of its own NIC, and no address or name of anybody else in the network.
 
-use super::exposed::is_containers_group;
-use super::{Ports, lock, said};
+use super::{Ports, is_containers, lock, said};
 use ipnet::IpNet;
 use stackyard_core::agent::NewContainerPort;
 use stackyard_core::yard::{Kind, Mark};
@@ -150,7 +149,7 @@ impl Ports {
 fn find_groups(all: &[SecurityGroup], host: &Host, nic: &Port, names: &[String]) -> Result<Vec<String>, String> {
     let in_yard = |g: &SecurityGroup| {
         let is_its = |m: &Mark| m.yard == host.yard && m.key.kind == Kind::SecurityGroup;
-        Mark::parse(&g.description).filter(is_its).filter(|_| !is_containers_group(g))
+        Mark::parse(&g.description).filter(is_its).filter(|_| !is_containers(&g.description))
     };
     let may = |g: &&SecurityGroup| in_yard(g).is_some() || nic.security_groups.contains(&g.id);
     let is = |g: &SecurityGroup, name: &str| {

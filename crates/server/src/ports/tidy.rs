@@ -5,7 +5,7 @@
 
 use super::on_trunk::free_or_delete;
 use super::pairs::{change_pairs, take_off};
-use super::{Ports, containers, floating, ips, is_containers, is_containers_group, is_for_trunk, lock, said, whose};
+use super::{Ports, beside, containers, ips, is_containers, is_for_trunk, lock, said, whose};
 use crate::error::chain;
 use stackyard_catalog::manifest;
 use stackyard_core::yard::{Kind, Mark};
@@ -58,7 +58,8 @@ impl Ports {
     async fn tidy_cloud(&self, cloud: &Cloud, yards: &BTreeSet<String>) -> Result<(), String> {
         // Before the ports: a floating IP is made for one that is there. A group is made before, and has its time.
         let floating_ips: Vec<FloatingIp> = cloud.list(&[]).await.map_err(said("listing floating IPs"))?;
-        let groups: Vec<SecurityGroup> = cloud.list(&[]).await.map_err(said("listing security groups"))?;
+        let brief = ["id", "name", "description"].map(|field| ("fields", field));
+        let groups: Vec<SecurityGroup> = cloud.list(&brief).await.map_err(said("listing security groups"))?;
         let ports = containers(cloud).await?;
         // After the ports: a host is known before it asks for one.
         let hosts = self.0.store.hosts(None, None).await.map_err(|e| chain(&e))?;
@@ -86,20 +87,20 @@ impl Ports {
         }
         let container = |p| {
             let ((.., endpoint), host) = (whose(p)?, host_of(p)?);
-            Some((floating::name(&host.name, endpoint), host.yard.as_str()))
+            Some((beside::name(&host.name, endpoint), host.yard.as_str()))
         };
         let containers: HashSet<(String, &str)> = ports.iter().filter_map(container).collect();
         let names: HashSet<(&str, &str)> = hosts.values().map(|h| (h.yard.as_str(), h.name.as_str())).collect();
-        let ips = floating_ips.iter().filter(|ip| is_containers(ip)).map(|ip| (&ip.id, &ip.description));
-        let groups = groups.iter().filter(|g| is_containers_group(g)).map(|g| (&g.id, &g.description));
+        let ips = floating_ips.iter().map(|ip| (&ip.id, &ip.description));
         let strays: Vec<(&String, Mark)> = ips
-            .chain(groups)
+            .chain(groups.iter().map(|g| (&g.id, &g.description)))
+            .filter(|(_, text)| is_containers(text))
             .filter_map(|(id, text)| Some((id, Mark::parse(text)?)))
             .filter(|(_, m)| yards.contains(&m.yard) && !containers.contains(&(m.key.name.clone(), m.yard.as_str())))
             .collect();
         lock(&self.0.strays).retain(|id, _| strays.iter().any(|(stray, _)| *stray == id));
         for (id, mark) in strays {
-            let host = mark.key.name.split(floating::OF).next().unwrap_or_default();
+            let host = beside::host_of(&mark.key.name);
             let since = *lock(&self.0.strays).entry(id.clone()).or_insert_with(Instant::now);
             if names.contains(&(mark.yard.as_str(), host)) && since.elapsed() < PATIENCE {
                 continue;

@@ -1,0 +1,71 @@
+//! What a container has beside its port: a floating IP, a security group of its own.
+//!
+//! What is made for it carries the mark `HOST:ENDPOINT` from the beginning. Manifests name nothing so, and what a killed
+//! server leaves is found by it ([`super::tidy`]).
+
+use super::{said, short};
+use stackyard_core::agent::PortOptions;
+use stackyard_core::yard::{Key, Kind, Mark};
+use stackyard_openstack::{Cloud, Resource};
+use stackyard_store::Host;
+
+/// Stands in the name of what is a container's, and in no name of a manifest.
+const OF: char = ':';
+
+/// What may have been made for a container.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Beside {
+    pub(super) floating_ip: bool,
+    pub(super) exposed: bool,
+}
+
+impl Beside {
+    pub(super) fn of(options: &PortOptions) -> Self {
+        Self { floating_ip: options.floating_ip.is_some(), exposed: !options.exposed.is_empty() }
+    }
+}
+
+/// The name, in a mark, of what is made for a container.
+pub(super) fn name(host: &str, endpoint: &str) -> String {
+    format!("{host}{OF}{}", short(endpoint))
+}
+
+/// The host in such a name.
+pub(super) fn host_of(name: &str) -> &str {
+    name.split(OF).next().unwrap_or_default()
+}
+
+/// The mark of what is made for a container.
+pub(super) fn mark(kind: Kind, host: &Host, endpoint: &str) -> String {
+    Mark::new(&host.yard, &Key::new(kind, name(&host.name, endpoint))).to_string()
+}
+
+/// Whether a floating IP or a security group with that description was made for a container.
+pub(crate) fn is_containers(description: &str) -> bool {
+    Mark::parse(description).is_some_and(|Mark { key, .. }| {
+        matches!(key.kind, Kind::FloatingIp | Kind::SecurityGroup) && key.name.contains(OF)
+    })
+}
+
+/// Ids of what carries a mark.
+pub(super) async fn marked<T: Resource>(
+    cloud: &Cloud,
+    mark: &str,
+    description: impl Fn(&T) -> &str,
+) -> stackyard_openstack::Result<Vec<String>> {
+    let all: Vec<T> = cloud.list(&[("description", mark)]).await?;
+    Ok(all.iter().filter(|made| description(made) == mark).map(|made| made.id().to_owned()).collect())
+}
+
+/// Removes what carries a mark.
+pub(super) async fn remove<T: Resource>(
+    cloud: &Cloud,
+    mark: &str,
+    description: impl Fn(&T) -> &str,
+) -> Result<(), String> {
+    let doing = || said(format!("removing the container's {}", T::KIND.noun));
+    for id in marked(cloud, mark, description).await.map_err(doing())? {
+        cloud.delete::<T>(&id).await.map_err(doing())?;
+    }
+    Ok(())
+}
