@@ -113,7 +113,7 @@ pub fn ensure_veth(pair: &Veth<'_>, finish: impl FnOnce() -> Result<(), Error>) 
     bring_up(message, pair.host)
 }
 
-/// Makes a veth pair that [`ensure_veth`] only has to bring up, once it has its names ([`call`]).
+/// Makes a veth pair that lacks nothing but its names and to be brought up ([`settle_veth`]).
 ///
 /// # Errors
 /// Those of [`ensure_veth`].
@@ -122,6 +122,19 @@ pub(crate) fn prepare_veth(pair: &Veth<'_>, finish: impl FnOnce() -> Result<(), 
     seclude(pair.host)?;
     finish()?;
     note(pair.host, pair.owner)
+}
+
+/// Gives the host's end of a pair its name and brings it up; the container's gets its name. Each is called the first of two
+/// names before, and the second afterwards.
+///
+/// # Errors
+/// [`Error::Kernel`], also when there are no such links.
+pub(crate) fn settle_veth(host: (&str, &str), container: Option<(&str, &str)>) -> Result<(), Error> {
+    let mut socket = Netlink::open(NETLINK_ROUTE).map_err(Error::kernel("open a netlink socket"))?;
+    if let Some(names) = container {
+        call_on(&mut socket, names, LinkFlags::empty())?;
+    }
+    call_on(&mut socket, host, LinkFlags::Up)
 }
 
 fn make_veth(pair: &Veth<'_>) -> Result<(), Error> {
@@ -172,13 +185,20 @@ pub(crate) fn rename(from: &str, to: &str) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Kernel`], also when there is no such link.
 pub(crate) fn call(from: &str, to: &str) -> Result<(), Error> {
+    let mut socket = Netlink::open(NETLINK_ROUTE).map_err(Error::kernel("open a netlink socket"))?;
+    call_on(&mut socket, (from, to), LinkFlags::empty())
+}
+
+/// The same over a socket that is open; then sets `flags`.
+fn call_on(socket: &mut Netlink, (from, to): (&str, &str), flags: LinkFlags) -> Result<(), Error> {
     let doing = format!("rename link {from} to {to}");
     let failed = |source| Error::Kernel { doing: doing.clone(), source };
-    let link = get(from)?.ok_or_else(|| failed(Errno::NODEV.into()))?;
+    let link = get_on(socket, from)?.ok_or_else(|| failed(Errno::NODEV.into()))?;
     let mut renamed = named(to);
     // By its number: the name is the one to give.
     renamed.header.index = link.index;
-    request(RTM_NEWLINK, 0, &renamed).map(drop).map_err(|f| failed(f.error))
+    (renamed.header.flags, renamed.header.change_mask) = (flags, flags);
+    request_on(socket, RTM_NEWLINK, 0, &renamed).map(drop).map_err(|f| failed(f.error))
 }
 
 /// What a link can be on another one.

@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::ovsdb::{Ovsdb, map, read_map, read_uuid, uuid};
 use serde_json::{Value, json};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Key of an interface's `external_ids` that says whose it is.
@@ -64,12 +65,14 @@ pub struct Plugged {
 #[derive(Debug, Clone)]
 pub struct Switch {
     db: Ovsdb,
+    /// The row of QoS that ports here refer to, once it was seen.
+    noop: Arc<Mutex<Option<String>>>,
 }
 
 impl Switch {
     /// The one with this database.
     pub fn new(db: Ovsdb) -> Self {
-        Self { db }
+        Self { db, noop: Arc::default() }
     }
 
     /// The host's name as Neutron knows it: what `ovn-controller` registers its chassis with, where it has
@@ -111,6 +114,20 @@ impl Switch {
     /// [`Error::NoBridge`], too.
     pub fn add(&self, port: &SwitchPort<'_>) -> Result<(), Error> {
         let doing = format!("add {} to bridge {}", port.device, port.bridge);
+        let mut ids = vec![
+            ("iface-id", port.port),
+            ("attached-mac", port.mac),
+            ("iface-status", "active"),
+            ("vm-uuid", port.port),
+            (OWNER, port.owner),
+        ];
+        ids.extend(port.ids);
+        let known = self.noop().clone();
+        if let Some(noop) = known
+            && self.add_new(&doing, port, &ids, &noop)?
+        {
+            return Ok(());
+        }
         let look = vec![
             select("Bridge", "name", port.bridge, &["_uuid"]),
             select("Port", "name", port.device, &["_uuid"]),
@@ -122,14 +139,6 @@ impl Switch {
         if first(&seen, 0).is_none() {
             return Err(Error::NoBridge { bridge: port.bridge.to_owned() });
         }
-        let mut ids = vec![
-            ("iface-id", port.port),
-            ("attached-mac", port.mac),
-            ("iface-status", "active"),
-            ("vm-uuid", port.port),
-            (OWNER, port.owner),
-        ];
-        ids.extend(port.ids);
         let mut operations = Vec::new();
         if let Some(old) = first(&seen, 1).and_then(|row| read_uuid(&row["_uuid"])) {
             if self.is_on(&doing, port.bridge, old)? {
@@ -144,22 +153,38 @@ impl Switch {
             operations.push(detach(old));
         }
         let noop = match first(&seen, 3).and_then(|row| read_uuid(&row["_uuid"])) {
-            Some(there) => uuid(there),
+            Some(there) => {
+                *self.noop() = Some(there.to_owned());
+                uuid(there)
+            }
             None => {
                 operations.push(json!({"op": "insert", "table": "QoS", "uuid-name": "noop",
                                        "row": {"type": NOOP, "external_ids": map(NOOP_IDS)}}));
                 json!(["named-uuid", "noop"])
             }
         };
-        operations.extend([
-            json!({"op": "insert", "table": "Interface", "uuid-name": "interface",
-                   "row": {"name": port.device, "external_ids": map(ids)}}),
-            json!({"op": "insert", "table": "Port", "uuid-name": "port",
-                   "row": {"name": port.device, "interfaces": ["named-uuid", "interface"], "qos": noop}}),
-            json!({"op": "mutate", "table": "Bridge", "where": [["name", "==", port.bridge]],
-                   "mutations": [["ports", "insert", ["named-uuid", "port"]]]}),
-        ]);
+        operations.extend(insert(port, &ids, &noop));
         self.db.transact(&doing, operations).map(drop)
+    }
+
+    /// Puts a link on a bridge in one transaction, if it is on none, and the bridge and that row of QoS are there.
+    fn add_new(&self, doing: &str, port: &SwitchPort<'_>, ids: &[(&str, &str)], noop: &str) -> Result<bool, Error> {
+        let nowhere = json!({"op": "wait", "timeout": 0, "table": "Port", "where": [["name", "==", port.device]],
+                             "columns": ["name"], "until": "==", "rows": []});
+        let operations = [vec![nowhere], insert(port, ids, &uuid(noop))].concat();
+        match self.db.transact(doing, operations) {
+            // A port on no bridge vanishes by itself.
+            Ok(results) => Ok(results.get(3).is_some_and(|mutated| mutated["count"] == 1)),
+            Err(Error::Refused { .. }) => {
+                *self.noop() = None;
+                Ok(false)
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    fn noop(&self) -> MutexGuard<'_, Option<String>> {
+        self.noop.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_on(&self, doing: &str, bridge: &str, port: &str) -> Result<bool, Error> {
@@ -268,6 +293,18 @@ impl Switch {
             },
         })
     }
+}
+
+/// Makes a port and puts it on its bridge.
+fn insert(port: &SwitchPort<'_>, ids: &[(&str, &str)], noop: &Value) -> Vec<Value> {
+    vec![
+        json!({"op": "insert", "table": "Interface", "uuid-name": "interface",
+               "row": {"name": port.device, "external_ids": map(ids.iter().copied())}}),
+        json!({"op": "insert", "table": "Port", "uuid-name": "port",
+               "row": {"name": port.device, "interfaces": ["named-uuid", "interface"], "qos": noop}}),
+        json!({"op": "mutate", "table": "Bridge", "where": [["name", "==", port.bridge]],
+               "mutations": [["ports", "insert", ["named-uuid", "port"]]]}),
+    ]
 }
 
 /// Takes a port off every bridge.

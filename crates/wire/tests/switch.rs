@@ -62,6 +62,35 @@ fn ports_come_move_and_go() {
     assert_eq!(row("_uuid"), "", "interface and port are gone");
 }
 
+/// What is remembered of the switch may not hold any more.
+#[test]
+fn ports_come_whatever_has_become_of_what_the_first_ones_referred_to() {
+    let vswitch = Vswitch::database();
+    let switch = vswitch.switch();
+    vswitch.control(&["--no-wait", "add-br", "br-a"]);
+    vswitch.control(&["--no-wait", "add-br", "br-b"]);
+    let qos = || vswitch.control(&["--bare", "--columns=_uuid", "find", "QoS", "type=linux-noop"]);
+    let qos_of =
+        |device: &str| vswitch.control(&["--bare", "--columns=qos", "find", "Port", &format!("name={device}")]);
+    for device in ["sy1", "sy2", "sy3"] {
+        switch.add(&port("br-a", device, A)).unwrap();
+        assert_eq!(qos_of(device), qos(), "{device}: one row for all");
+    }
+    assert!(matches!(switch.add(&port("br-c", "sy4", A)), Err(Error::NoBridge { .. })));
+    assert!(!switch.has("sy4").unwrap());
+    switch.add(&port("br-b", "sy3", B)).unwrap();
+    assert_eq!(vswitch.control(&["--no-wait", "list-ports", "br-b"]), "sy3", "one that is elsewhere moves");
+    for device in ["sy1", "sy2", "sy3"] {
+        vswitch.control(&["--no-wait", "clear", "Port", device, "qos"]);
+    }
+    vswitch.control(&["--no-wait", "--all", "destroy", "QoS"]);
+    assert_eq!(qos(), "");
+    for device in ["sy5", "sy6"] {
+        switch.add(&port("br-a", device, A)).unwrap();
+        assert!(!qos().is_empty() && qos_of(device) == qos(), "{device}: a new one for all");
+    }
+}
+
 #[test]
 fn ready_is_what_the_local_controller_says() {
     let vswitch = Vswitch::database();
@@ -168,6 +197,7 @@ fn tcp_and_packets_of_full_size_flow_between_plugged_ports() {
         assert!(binding::find(Some(&vswitch.switch()), "docker:test", Naming::Stackyard).unwrap().contains(&found));
         driver.settle((&early, &early_end), &plug).unwrap();
         assert_eq!(link::get(&host).unwrap().unwrap().index, prepared.index);
+        assert!(vswitch.switch().has(&host).unwrap() && link::get(&host).unwrap().unwrap().up);
         assert!(driver.settle((&early, &early_end), &plug).is_err(), "it is gone");
         driver.plug(&plug).unwrap();
         driver.plug(&plug).unwrap();

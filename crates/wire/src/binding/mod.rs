@@ -121,15 +121,13 @@ pub trait Driver: Send + Sync {
         Ok(false)
     }
 
-    /// Gives what was prepared under these names of the host's end and the container's those of its port. What is still to
-    /// be done is [`Driver::plug`]'s.
+    /// Makes a port of what was prepared under these names of the host's end and the container's.
     ///
     /// # Errors
-    /// Those of the kernel, as when it is not there any more.
-    fn settle(&self, (host, container): (&str, &str), plug: &Plug<'_>) -> Result<(), Error> {
-        link::call(host, plug.host)?;
-        // In the container it has its name.
-        if plug.home.is_none() { link::call(container, plug.container) } else { Ok(()) }
+    /// Those of [`Driver::plug`], which is the way to go on: as when it is not there any more.
+    fn settle(&self, (host, _): (&str, &str), plug: &Plug<'_>) -> Result<(), Error> {
+        link::delete(host)?;
+        self.plug(plug)
     }
 
     /// Puts the host's end on the switch again, for a container that has its end; whether there is one. Where Neutron's

@@ -44,6 +44,13 @@ impl Driver for Ovs {
         Ok(true)
     }
 
+    fn settle(&self, (host, container): (&str, &str), plug: &Plug<'_>) -> Result<(), Error> {
+        // In the container it has its name.
+        let container = plug.home.is_none().then_some((container, plug.container));
+        link::settle_veth((host, plug.host), container)?;
+        self.add(plug)
+    }
+
     fn rewire(&self, plug: &Plug<'_>) -> Result<bool, Error> {
         if link::get(plug.host)?.is_none() {
             return Ok(false);
