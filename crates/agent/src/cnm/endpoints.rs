@@ -25,6 +25,7 @@ impl Plugin {
         };
         // One of a pool is plugged already; Join looks.
         if !endpoint.unnamed
+            && !self.is_plugged(&endpoint.port).await
             && let Err(e) = self.plug(&asked.endpoint, &mut endpoint, network.mtu).await
         {
             return Err(self.undo(&asked.endpoint, &endpoint, e).await);
@@ -107,6 +108,7 @@ impl Plugin {
         network: &Network,
         options: EndpointOptions,
     ) -> Result<Endpoint, Error> {
+        let _own;
         let mac = Some(asked.interface.mac_address.as_str()).filter(|m| !m.is_empty());
         let v4 = one_of("ip", &asked.interface.address, options.ip)?;
         let v6 = one_of("ip6", &asked.interface.address_v6, options.ip6)?;
@@ -140,6 +142,7 @@ impl Plugin {
                     true => self.take_spare(&asked.network, network, Some(&asked.endpoint), &options).await?,
                     false => None,
                 };
+                _own = ready.is_none().then(|| self.ahead.make_own(&asked.network));
                 match (&options.port, &self.source, ready) {
                     (_, _, Some(ready)) => ready,
                     (Some(port), Source::Cloud(_), None) => self.adopt_port(&wanted, port).await?,
@@ -180,7 +183,7 @@ impl Plugin {
         let network = self.network(&endpoint.network).await?;
         match self.wiring.ready(&endpoint).await {
             Err(_) if endpoint.unnamed => {
-                self.wiring.plug(&endpoint, network.mtu, None).await?;
+                self.wiring.plug(&endpoint, network.mtu, None, None).await?;
                 self.wiring.ready(&endpoint).await?;
             }
             done => done?,
@@ -236,6 +239,10 @@ impl Plugin {
     /// Unplugs an endpoint and gives back what it had; goes on after a failure, so that as little as possible
     /// is left to the reconciler.
     pub(crate) async fn detach(&self, id: &str, endpoint: &Endpoint) -> Result<(), Error> {
+        self.is_plugged(&endpoint.port).await;
+        if let Some(prepared) = self.take_prepared(&endpoint.port) {
+            self.discard(prepared).await;
+        }
         // The port before its link: Neutron otherwise takes note of a port that is down, and is slower to remove it.
         let done = [
             // First: nobody is to be sent where nobody is.

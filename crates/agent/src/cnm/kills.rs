@@ -4,6 +4,7 @@ use super::reconcile::{Suspects, View};
 use super::tests::{Ground, view};
 use serde_json::{Value, json};
 use stackyard_fake::Fault;
+use std::time::Duration;
 
 const NET: &str = "n1";
 const END: &str = "e1";
@@ -13,6 +14,7 @@ const END: &str = "e1";
 enum Mode {
     Plain,
     Pool,
+    Ahead,
     Kuryr,
 }
 
@@ -85,6 +87,12 @@ impl Docker {
             // What the plugin does by itself meanwhile.
             ground.plugin.tend().await.map_err(|e| e.to_string())?;
         }
+        if mode == Mode::Ahead && number == 4 {
+            ground.plugin.make_some(NET, 2).await.map_err(|e| e.to_string())?;
+        }
+        if mode == Mode::Ahead && number == 9 {
+            ground.plugin.give_back_ahead(Duration::ZERO).await;
+        }
         Ok(())
     }
 
@@ -142,7 +150,7 @@ async fn nothing_is_left(ground: &Ground, when: &str) {
 
 #[tokio::test]
 async fn killed_between_any_two_calls_and_docker_gives_up() {
-    for mode in [Mode::Plain, Mode::Pool, Mode::Kuryr] {
+    for mode in [Mode::Plain, Mode::Pool, Mode::Ahead, Mode::Kuryr] {
         for last in 0..CALLS {
             let (mut ground, mut docker) = (ground(mode).await, Docker::default());
             for number in 0..=last {
@@ -156,7 +164,7 @@ async fn killed_between_any_two_calls_and_docker_gives_up() {
 
 #[tokio::test]
 async fn killed_between_any_two_calls_and_docker_goes_on() {
-    for mode in [Mode::Plain, Mode::Pool, Mode::Kuryr] {
+    for mode in [Mode::Plain, Mode::Pool, Mode::Ahead, Mode::Kuryr] {
         for last in 0..CALLS - 1 {
             let (mut ground, mut docker) = (ground(mode).await, Docker::default());
             for number in 0..CALLS {
@@ -181,7 +189,7 @@ async fn killed_between_any_two_calls_and_docker_goes_on() {
 /// The cloud does what it is asked, and the plugin is killed before it hears so.
 #[tokio::test]
 async fn killed_at_any_request() {
-    for mode in [Mode::Plain, Mode::Pool, Mode::Kuryr] {
+    for mode in [Mode::Plain, Mode::Pool, Mode::Ahead, Mode::Kuryr] {
         for request in 0.. {
             let (mut ground, mut docker) = (ground(mode).await, Docker::default());
             ground.fake.fail(move |number, _| (number >= request).then_some(Fault::AnswerLost));

@@ -165,8 +165,11 @@ pub(crate) enum Stage {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Spare {
     pub(crate) endpoint: Endpoint,
-    /// Whether it can be taken: Docker's are plugged and wired then.
+    /// Whether it can be taken: Docker's are plugged and wired then, but for those made ahead.
     pub(crate) ready: bool,
+    /// Whether it was made for a container that was about to start, and is no pool's.
+    #[serde(default)]
+    pub(crate) ahead: bool,
 }
 
 impl Endpoint {

@@ -6,11 +6,12 @@
 //! ```text
 //!  docker run ──> dockerd ──(Unix socket, `plugin`)──┐
 //!                                                    v
-//!   RequestAddress   `pools`       an address; without `--ip` the port is made here (POST)
+//!   RequestAddress   `pools`       an address; without `--ip` the port is made here (POST), and begun to be plugged
 //!   CreateEndpoint   `endpoints`   the port, if it is not made yet (POST); plugged
 //!   Join             `endpoints`   wait until the local controller has wired it; gateway, routes
 //!   DeleteEndpoint   `endpoints`   unplugged; the port goes (DELETE)
 //!
+//!   `ahead`          ports for containers that are about to start, when several start together
 //!   `pool`           ports that are ready before they are asked for: then none of the above asks Neutron
 //!   `load_balancer`  members of load balancers' pools, made and removed beside the above
 //!   `reconcile`      at the start and from then on: ports <-> containers <-> switch
@@ -36,6 +37,7 @@
 //! Stand-alone means that this process has credentials of the cloud. Hosts of a yard have none: there the server
 //! asks Neutron, and containers are macvlans on the host's own NIC (`yard`).
 
+pub(crate) mod ahead;
 mod balancers;
 #[cfg(test)]
 mod edges;
@@ -79,6 +81,7 @@ use names::Names;
 use pools::Wanted;
 use stackyard_core::progress::Onlooker;
 use stackyard_openstack::Cloud;
+use stackyard_platform::docker::Docker;
 use stackyard_wire::binding::{Naming, Vif};
 use stackyard_wire::{Ovsdb, Remote, Switch};
 use std::collections::HashMap;
@@ -160,11 +163,18 @@ pub(crate) struct Plugin {
     pub(crate) wiring: Box<dyn Wiring>,
     /// How Neutron has bound the last port of each network: links for the next one are made while it is asked for it.
     pub(crate) bound: std::sync::Mutex<HashMap<String, Vif>>,
+    /// Links of ports that are not plugged yet.
+    pub(crate) prepared: std::sync::Mutex<HashMap<String, wiring::Prepared>>,
+    /// Ports that are being plugged before there is an endpoint.
+    pub(crate) plugging: std::sync::Mutex<HashMap<String, tokio::task::JoinHandle<Result<(), Error>>>>,
     pub(crate) ledger: Ledger,
     pub(crate) names: Names,
     pub(crate) wanted: Wanted,
     pub(crate) pool: PoolSize,
     pub(crate) pools: pool::Pools,
+    pub(crate) ahead: ahead::Ahead,
+    /// Docker Engine, once it was asked something.
+    pub(crate) engine: tokio::sync::OnceCell<Docker>,
     pub(crate) members: load_balancer::Members,
     pub(crate) started: tokio::time::Instant,
     pub(crate) turns: Turns,
@@ -191,11 +201,15 @@ impl Plugin {
             qos: std::sync::Mutex::default(),
             wiring,
             bound: std::sync::Mutex::default(),
+            prepared: std::sync::Mutex::default(),
+            plugging: std::sync::Mutex::default(),
             ledger: Ledger::open(state)?,
             names: Names::default(),
             wanted: Wanted::default(),
             pool: PoolSize::default(),
             pools: pool::Pools::new(),
+            ahead: ahead::Ahead::default(),
+            engine: tokio::sync::OnceCell::new(),
             members: load_balancer::Members::default(),
             started: tokio::time::Instant::now(),
             turns: Turns::default(),
@@ -298,6 +312,7 @@ pub async fn run(options: Options, onlooker: Arc<dyn Onlooker>) -> Result<(), Er
         () = reconcile::keep(&cni, options.reconcile) => Ok(()),
         () = pool::keep(&docker) => Ok(()),
         () = pool::keep(&cni) => Ok(()),
+        () = ahead::keep(&docker) => Ok(()),
         () = load_balancer::keep(&docker) => Ok(()),
         () = load_balancer::keep(&cni) => Ok(()),
     }

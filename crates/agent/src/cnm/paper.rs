@@ -44,7 +44,16 @@ impl Paper {
 }
 
 impl Wiring for Paper {
-    fn plug(&self, endpoint: &Endpoint, _: u32, home: Option<&Arc<Home>>) -> BoxFuture<'_, Result<(), Error>> {
+    fn plug(
+        &self,
+        endpoint: &Endpoint,
+        _: u32,
+        home: Option<&Arc<Home>>,
+        prepared: Option<Prepared>,
+    ) -> BoxFuture<'static, Result<(), Error>> {
+        if let Some(prepared) = prepared {
+            assert_eq!(self.0.lock().unwrap().remove(&prepared.link).as_deref(), Some(""));
+        }
         self.2.lock().unwrap().extend(home.map(|h| h.name.clone()));
         let done = self.set(endpoint);
         async { done }.boxed()
@@ -53,11 +62,6 @@ impl Wiring for Paper {
         let prepared = Prepared::new(vif, home);
         self.0.lock().unwrap().insert(prepared.link.clone(), String::new());
         async { Ok(Some(prepared)) }.boxed()
-    }
-    fn settle(&self, prepared: Prepared, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>> {
-        assert_eq!(self.0.lock().unwrap().remove(&prepared.link).as_deref(), Some(""));
-        let done = self.set(endpoint);
-        async { done }.boxed()
     }
     fn discard(&self, prepared: Prepared) -> BoxFuture<'_, Result<(), Error>> {
         assert_eq!(self.0.lock().unwrap().remove(&prepared.link).as_deref(), Some(""));

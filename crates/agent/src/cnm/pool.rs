@@ -108,14 +108,43 @@ impl Plugin {
         // A yard's server gives floating IPs to ports that it makes.
         let is_asked = matches!(self.source, Source::Server(_)) && options.floating_ip.is_some();
         let has_pool = self.pool_of(network).most > 0 && !is_asked;
-        let Some(shape) = options.shape().filter(|_| has_pool) else { return Ok(None) };
+        let has_any = has_pool || self.looks_ahead();
+        let Some(shape) = options.shape().filter(|_| has_any) else { return Ok(None) };
+        loop {
+            let next = self.ahead.next(network_id);
+            if let Some(taken) = self.take_ready(network_id, &shape, has_pool, key, options).await? {
+                return Ok(Some(taken));
+            }
+            if !next.await {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Takes one of those that are ready now.
+    async fn take_ready(
+        &self,
+        network_id: &str,
+        shape: &Shape,
+        has_pool: bool,
+        key: Option<&str>,
+        options: &EndpointOptions,
+    ) -> Result<Option<Endpoint>, Error> {
         let _turn = self.turns.take(&taking(network_id)).await;
-        let asked = (network_id.to_owned(), shape.clone());
-        self.pools.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(asked, Instant::now());
-        self.pools.changed.notify_one();
-        let fits = |s: &Spare| s.ready && s.endpoint.network == network_id && s.endpoint.options == shape;
-        let Some((port, spare)) = self.ledger.spares.all().into_iter().find(|(_, s)| fits(s)) else { return Ok(None) };
-        let endpoint = Endpoint { options: options.clone(), unnamed: true, ..spare.endpoint };
+        if has_pool {
+            let asked = (network_id.to_owned(), shape.clone());
+            self.pools.asked.lock().unwrap_or_else(PoisonError::into_inner).insert(asked, Instant::now());
+            self.pools.changed.notify_one();
+        }
+        let fits = |s: &Spare| s.ready && s.endpoint.network == network_id && s.endpoint.options == *shape;
+        let mut fitting = self.ledger.spares.all();
+        fitting.retain(|_, s| fits(s));
+        // A pool's is wired already.
+        let Some((port, spare)) = fitting.into_iter().min_by_key(|(_, s)| s.ahead) else { return Ok(None) };
+        if spare.ahead {
+            self.ahead.ask(network_id);
+        }
+        let endpoint = Endpoint { options: options.clone(), unnamed: !spare.ahead, ..spare.endpoint };
         // In this order: killed in between, it is an endpoint's.
         self.ledger.endpoints.put(key.unwrap_or(&endpoint.mac), &endpoint)?;
         self.ledger.spares.remove(&port)?;
@@ -125,6 +154,7 @@ impl Plugin {
     /// Gives back all ports that a network keeps ready; until what is returned is dropped, no others are made.
     pub(crate) async fn drain(&self, network_id: &str) -> Result<OwnedMutexGuard<()>, Error> {
         let turn = self.turns.take(&filling(network_id)).await;
+        self.ahead.end(network_id).await;
         for (port, spare) in self.ledger.spares.all() {
             if spare.endpoint.network == network_id {
                 self.give_back(&port).await?;
@@ -169,7 +199,7 @@ impl Plugin {
         let asked = self.pools.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let own = network.defaults.shape().unwrap_or_default();
         let mut shapes: Vec<(Shape, Duration)> = vec![(own.clone(), self.started.elapsed())];
-        for spare in self.ledger.spares.all().into_values().filter(|s| s.endpoint.network == id) {
+        for spare in self.ledger.spares.all().into_values().filter(|s| s.endpoint.network == id && !s.ahead) {
             if shapes.iter().all(|(s, _)| *s != spare.endpoint.options) {
                 shapes.push((spare.endpoint.options, self.started.elapsed()));
             }
@@ -202,7 +232,7 @@ impl Plugin {
                 return Ok(());
             }
             let mut spares = self.ledger.spares.all();
-            spares.retain(|_, s| s.endpoint.network == id && s.endpoint.options == *shape);
+            spares.retain(|_, s| s.endpoint.network == id && s.endpoint.options == *shape && !s.ahead);
             for spare in spares.values().filter(|s| !s.ready) {
                 self.ready_spare(spare, network).await?;
             }
@@ -226,7 +256,7 @@ impl Plugin {
             };
             let mut made = Vec::new();
             for endpoint in self.make_ports(&new, missing).await? {
-                let spare = Spare { endpoint, ready: false };
+                let spare = Spare { endpoint, ready: false, ahead: false };
                 self.ledger.spares.put(&spare.endpoint.port, &spare)?;
                 made.push(spare);
             }
@@ -239,7 +269,7 @@ impl Plugin {
     /// Plugs a port that is made, and waits until it is wired; but for one of CNI's.
     async fn ready_spare(&self, spare: &Spare, network: &Network) -> Result<(), Error> {
         if self.front == Front::Docker {
-            let plugged = self.wiring.plug(&spare.endpoint, network.mtu, None).await;
+            let plugged = self.wiring.plug(&spare.endpoint, network.mtu, None, None).await;
             if plugged.as_ref().is_err_and(|e| e.vlan_taken().is_some()) {
                 // Another one will have another VLAN.
                 self.give_back(&spare.endpoint.port).await?;

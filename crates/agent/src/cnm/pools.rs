@@ -200,10 +200,15 @@ impl Plugin {
                     true => self.take_spare(network_id, &network, None, &network.defaults).await?,
                     false => None,
                 };
-                match spare {
+                let endpoint = match spare {
                     Some(ready) => ready,
                     None => self.port_for_address(network_id, &network, subnet, mac, &half.chosen).await?,
+                };
+                // A pool's is plugged already.
+                if !endpoint.unnamed {
+                    self.begin_to_plug(&endpoint, network.mtu);
                 }
+                endpoint
             }
         };
         self.wanted.hand_out(who, &endpoint.mac, &subnet.id);
@@ -237,6 +242,7 @@ impl Plugin {
         let key = mac.unwrap_or(network_id);
         let wanted =
             ports::Wanted { network_id, network, key, mac, ips, options: &network.defaults, before: None, home: None };
+        let _own = self.ahead.make_own(network_id);
         let made = self.port_for(&wanted).await?;
         self.ledger.endpoints.put(&made.mac, &made)?;
         Ok(made)

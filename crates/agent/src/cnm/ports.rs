@@ -12,6 +12,7 @@ use stackyard_wire::binding::Vif;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, MutexGuard, PoisonError};
+use tokio::task::JoinHandle;
 
 /// An endpoint whose port is to be made.
 #[derive(Clone)]
@@ -67,17 +68,10 @@ impl Plugin {
         let (made, prepared) = tokio::join!(self.ask_for(wanted), self.prepare(wanted));
         match (&made, prepared) {
             (_, None) => {}
-            // What is not settled well is made when it is plugged.
             (Ok(endpoint), Some(prepared)) if prepared.fits(&endpoint.vif) => {
-                if let Err(e) = self.wiring.settle(prepared, endpoint).await {
-                    self.complain("links are made anew", &e);
-                }
+                self.prepared().insert(endpoint.port.clone(), prepared);
             }
-            (_, Some(prepared)) => {
-                if let Err(e) = self.wiring.discard(prepared).await {
-                    self.complain("a link stays for the reconciler", &e);
-                }
-            }
+            (_, Some(prepared)) => self.discard(prepared).await,
         }
         if let Ok(endpoint) = &made {
             self.bound().insert(wanted.network.neutron.clone(), endpoint.vif.clone());
@@ -90,6 +84,42 @@ impl Plugin {
         let vif = self.bound().get(&wanted.network.neutron).cloned().filter(|_| wanted.before.is_none())?;
         // What is wrong is said when the port is plugged.
         self.wiring.prepare(&vif, wanted.network.mtu, wanted.home).await.ok().flatten()
+    }
+
+    /// Takes the links that were made for a port while Neutron made that.
+    pub(crate) fn take_prepared(&self, port: &str) -> Option<Prepared> {
+        self.prepared().remove(port)
+    }
+
+    /// Begins to plug a port of which Docker has only asked the address: it comes back for the rest at once.
+    pub(crate) fn begin_to_plug(&self, endpoint: &Endpoint, mtu: u32) {
+        let prepared = self.take_prepared(&endpoint.port);
+        let work = tokio::spawn(self.wiring.plug(endpoint, mtu, None, prepared));
+        self.plugging().insert(endpoint.port.clone(), work);
+    }
+
+    /// Waits until that has ended, if it was begun; whether the port is plugged by it.
+    pub(crate) async fn is_plugged(&self, port: &str) -> bool {
+        let work = self.plugging().remove(port);
+        match work {
+            Some(work) => matches!(work.await, Ok(Ok(()))),
+            None => false,
+        }
+    }
+
+    fn plugging(&self) -> MutexGuard<'_, HashMap<String, JoinHandle<Result<(), Error>>>> {
+        self.plugging.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes links that nothing is made of.
+    pub(crate) async fn discard(&self, prepared: Prepared) {
+        if let Err(e) = self.wiring.discard(prepared).await {
+            self.complain("a link stays for the reconciler", &e);
+        }
+    }
+
+    fn prepared(&self) -> MutexGuard<'_, HashMap<String, Prepared>> {
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn bound(&self) -> MutexGuard<'_, HashMap<String, Vif>> {

@@ -82,7 +82,7 @@ impl Ground {
     }
 
     /// One with this plugin's IPAM and both IP versions; ids of the pools.
-    async fn dual_network(&self) -> (String, String) {
+    pub(super) async fn dual_network(&self) -> (String, String) {
         let mut ids = Vec::new();
         for (pool, v6) in [("10.6.0.0/24", false), ("fd00:6::/64", true)] {
             let answer = self.call("IpamDriver.RequestPool", json!({"Pool": pool, "V6": v6, "Options": {}})).await;
@@ -437,7 +437,7 @@ async fn a_network_that_cannot_be_made_wholly_is_taken_back() {
 }
 
 /// Docker's calls for a container on the network with both IP versions, until it runs; its MAC address.
-async fn run_container(ground: &Ground, pools: &(String, String), endpoint: &str) -> String {
+pub(super) async fn run_container(ground: &Ground, pools: &(String, String), endpoint: &str) -> String {
     let ask = |pool: &str| json!({"PoolID": pool, "Address": "", "Options": {}});
     let v4 = ground.call("IpamDriver.RequestAddress", ask(&pools.0)).await["Address"].clone();
     let v6 = ground.call("IpamDriver.RequestAddress", ask(&pools.1)).await["Address"].clone();

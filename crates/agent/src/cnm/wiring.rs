@@ -22,12 +22,17 @@ const KURYRS: [(&str, &str); 1] = [("owner", "kuryr")];
 
 /// Plugs ports on this host.
 pub(crate) trait Wiring: Send + Sync {
-    /// Makes an endpoint's links and puts them on the switch; the container's end where it is to be, if that is known.
-    fn plug(&self, endpoint: &Endpoint, mtu: u32, home: Option<&Arc<Home>>) -> BoxFuture<'_, Result<(), Error>>;
+    /// Makes an endpoint's links, if not of what was prepared for it, and puts them on the switch; the container's end
+    /// where it is to be, if that is known.
+    fn plug(
+        &self,
+        endpoint: &Endpoint,
+        mtu: u32,
+        home: Option<&Arc<Home>>,
+        prepared: Option<Prepared>,
+    ) -> BoxFuture<'static, Result<(), Error>>;
     /// Makes what it can of a port on a network that is still to be made; what that is called, if anything was made.
     fn prepare(&self, vif: &Vif, mtu: u32, home: Option<&Arc<Home>>) -> BoxFuture<'_, Result<Option<Prepared>, Error>>;
-    /// Makes an endpoint's of what was prepared.
-    fn settle(&self, prepared: Prepared, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>>;
     /// Removes what was prepared.
     fn discard(&self, prepared: Prepared) -> BoxFuture<'_, Result<(), Error>>;
     /// Puts the host's end on the switch again, for a container that runs; whether there is one.
@@ -126,7 +131,7 @@ impl Local {
         mtu: u32,
         home: Option<&Arc<Home>>,
         work: impl FnOnce(&dyn binding::Driver, &Plug<'_>) -> Result<T, stackyard_wire::Error> + Send + 'static,
-    ) -> BoxFuture<'_, Result<T, Error>> {
+    ) -> BoxFuture<'static, Result<T, Error>> {
         let (switch, owner, endpoint) = (self.switch.clone(), self.owner.clone(), endpoint.clone());
         let home = home.cloned();
         let (host, container) = self.naming.devices(&endpoint.vif, &endpoint.link);
@@ -142,10 +147,24 @@ impl Local {
 }
 
 impl Wiring for Local {
-    fn plug(&self, endpoint: &Endpoint, mtu: u32, home: Option<&Arc<Home>>) -> BoxFuture<'_, Result<(), Error>> {
+    fn plug(
+        &self,
+        endpoint: &Endpoint,
+        mtu: u32,
+        home: Option<&Arc<Home>>,
+        prepared: Option<Prepared>,
+    ) -> BoxFuture<'static, Result<(), Error>> {
         let limit = endpoint.limits.ingress;
+        let ends = prepared.map(|p| self.naming.devices(&p.vif, &p.link));
         self.with("plug", endpoint, mtu, home, move |driver, plug| {
-            driver.plug(plug)?;
+            match &ends {
+                Some((host, container)) if driver.settle((host, container), plug).is_ok() => {}
+                Some((host, _)) => {
+                    link::delete(host)?;
+                    driver.plug(plug)?;
+                }
+                None => driver.plug(plug)?,
+            }
             limit.map_or(Ok(()), |rate| stackyard_wire::limit(plug.host, &rate))
         })
     }
@@ -161,13 +180,6 @@ impl Wiring for Local {
                 Plug { host: &host, container: &container, port: "", mac: "", mtu, owner: &owner, ids: &[], home };
             let is_made = driver.prepare(&plug).inspect_err(|_| drop(driver.unplug(&host, &container)))?;
             Ok(is_made.then_some(prepared))
-        })
-    }
-
-    fn settle(&self, prepared: Prepared, endpoint: &Endpoint) -> BoxFuture<'_, Result<(), Error>> {
-        let ends = self.naming.devices(&prepared.vif, &prepared.link);
-        self.with("plug", endpoint, 0, prepared.home.as_ref(), move |driver, plug| {
-            driver.settle((&ends.0, &ends.1), plug).inspect_err(|_| drop(link::delete(&ends.0)))
         })
     }
 
