@@ -265,6 +265,10 @@ for p in c.network.subnet_pools(name="kuryrPool-10.99.0.0/22"): c.network.delete
 """
 
 
+# How much later Neutron answers in the burst that shows what waiting for it costs, in seconds.
+AWAY = 1
+
+
 def guest(work):
     os.makedirs(f"{work}/image/bin")
     shutil.copy("/bin/busybox", f"{work}/image/bin/busybox")
@@ -298,6 +302,9 @@ def rows(bench, bursts):
     neutron, driver = f"{bench.work}/neutron.log", f"{bench.work}/driver.log"
     tap = [f"{bench.root}/bench/tap"]
 
+    # Neutron has nothing else to do yet.
+    alone = {count: json.loads(bench.sdk(ALONE.replace("COUNT", str(count)))) for count in bursts}
+
     # With taps: requests and own time.
     of = {}
     proxy = bench.start(*tap, NEUTRON_TAP, "proxy", neutron)
@@ -317,14 +324,31 @@ def rows(bench, bursts):
         ready = (lambda: bench.filled("sybenchtap", 3)) if name == "pool" else (lambda: None)
         of[name] = bench.tapped(side, driver, neutron, before=ready)
         bench.forget(side)
+    for child in (ours, proxy):
+        bench.end(child)
+
+    # A Neutron that is farther away.
+    proxy = bench.start(*tap, NEUTRON_TAP, endpoint, neutron, str(AWAY))
+    ours = bench.stackyard("sybenchtap", tapped=True)
+    side = bench.create("sybenchtap", "bench-away")
+    away = []
+    for n in range(4):
+        away.append(side.run("bench-one"))
+        side.remove("bench-one")
+    away = statistics.median(away[1:]), bench.burst(side, bursts[0])
+    bench.forget(side)
     for child in (ours, front, proxy):
         bench.end(child)
 
     # Without: how long containers take.
     theirs, ours = bench.kuryr(), bench.stackyard("sybench")
-    docker("network", "create", "bench-bridge")
-    bench.networks.append("bench-bridge")
-    sides = {"none": Side("none", "none"), "bridge": Side("bridge", "bench-bridge"), "kuryr": bench.create("kuryrbench", "bench-kuryr"),
+    bench.start(f"{bench.root}/bench/nothing", f"{PLUGINS}/sybenchnothing.sock")
+    until("the driver that does nothing", lambda: os.path.exists(f"{PLUGINS}/sybenchnothing.sock"))
+    for name, driver in (("bridge", ("-d", "bridge")), ("nothing", ("-d", "sybenchnothing", "--ipam-driver", "null"))):
+        docker("network", "create", *driver, f"bench-{name}")
+        bench.networks.append(f"bench-{name}")
+    sides = {"none": Side("none", "none"), "bridge": Side("bridge", "bench-bridge"),
+             "nothing": Side("nothing", "bench-nothing"), "kuryr": bench.create("kuryrbench", "bench-kuryr"),
              "cold": bench.create("sybench", "bench-cold"), "pool": bench.create("sybench", "bench-pool", "-o", f"pool={bench.pool}")}
     ran, removed = {s: [] for s in sides}, {s: [] for s in sides}
     for n in range(bench.samples + 1):
@@ -342,7 +366,6 @@ def rows(bench, bursts):
             bench.filled("sybench")
             at_once[name, count] = bench.burst(side, count)
             print(f"= {count} at once, {name}: {at_once[name, count]}", flush=True)
-    alone = {count: json.loads(bench.sdk(ALONE.replace("COUNT", str(count)))) for count in bursts}
     memory = rss(theirs.pid), rss(ours.pid)
     for name in ("kuryr", "cold", "pool"):
         bench.forget(sides[name])
@@ -362,25 +385,27 @@ def rows(bench, bursts):
         ("... ours, from the pool", f"{of['pool']['own']:.1f} ms, {of['pool']['own'] / of['kuryr']['own']:.2f} of kuryr's", "<= 5 ms, <= 0.1"),
         ("... ours, cold, but for Join, which waits for OVN to wire the port", f"{of['cold']['own'] - of['cold']['join']:.1f} ms "
          f"(Join {of['cold']['join']:.0f} ms)", "<= 5 ms"),
-        (f"`docker run` until it runs (median of {bench.samples}): network `none`, a bridge network of Docker's own, kuryr, ours, "
-         "ours from the pool",
+        (f"`docker run` until it runs (median of {bench.samples}): network `none`, a bridge network of Docker's own, a driver that "
+         "does nothing, kuryr, ours, ours from the pool",
          ", ".join(f"{median[s]:.0f} ms" for s in sides), ""),
         ("kuryr's extra time by ours", f"{extra['kuryr'] / extra['cold']:.1f}", ">= 3.5"),
         ("... by what Neutron alone takes to make a port, without any driver", f"{extra['kuryr'] / post / 1000:.1f} ({post * 1000:.0f} ms)", ""),
         ("kuryr's extra time by ours from the pool", f"{extra['kuryr'] / extra['pool']:.1f}", ">= 20"),
-        ("... by that of Docker's own bridge network", f"{extra['kuryr'] / extra['bridge']:.1f}", ""),
-        ("`docker rm -f`, the same five", ", ".join(f"{rm[s]:.0f} ms" for s in sides), ""),
+        ("... by that of a driver that does nothing", f"{extra['kuryr'] / extra['nothing']:.1f}", ""),
+        ("`docker rm -f`, the same six", ", ".join(f"{rm[s]:.0f} ms" for s in sides), ""),
     ]
     for count in bursts:
         result += [
-            (f"{count} containers at once: network `none`, a bridge network of Docker's own",
-             f"{at_once['none', count][0]:.1f} s, {at_once['bridge', count][0]:.1f} s", ""),
+            (f"{count} containers at once: network `none`, a bridge network of Docker's own, a driver that does nothing",
+             ", ".join(f"{at_once[s, count][0]:.1f} s" for s in ("none", "bridge", "nothing")), ""),
             ("... kuryr", burst("kuryr", count), ""),
             ("... ours", f"{burst('cold', count)}; {ratio('cold', count):.2f} of kuryr's time", "<= 0.33"),
             ("... ours from the pool", f"{burst('pool', count)}; {ratio('pool', count):.2f} of kuryr's time", "<= 0.1"),
-            ("... Docker's own bridge network", f"{ratio('bridge', count):.2f} of kuryr's time", ""),
+            ("... a driver that does nothing", f"{ratio('nothing', count):.2f} of kuryr's time", ""),
             ("... Neutron alone, which makes that many ports one after another; in requests of eight",
              f"{alone[count][1]:.1f} s, {alone[count][2]:.1f} s", ""),
         ]
+    result.append((f"with a Neutron that answers {AWAY} s later, ours: a container, {bursts[0]} at once",
+                   f"{away[0]:.1f} s, {away[1][0]:.1f} s, {away[1][1]} failed, {away[1][2]} left", ""))
     result.append(("memory of the driver afterwards, resident: kuryr, ours", f"{memory[0]:.0f} MiB, {memory[1]:.0f} MiB", ""))
     return result
