@@ -345,10 +345,10 @@ def rows(bench, bursts):
     bench.start(f"{bench.root}/bench/nothing", f"{PLUGINS}/sybenchnothing.sock")
     until("the driver that does nothing", lambda: os.path.exists(f"{PLUGINS}/sybenchnothing.sock"))
     for name, driver in (("bridge", ("-d", "bridge")), ("nothing", ("-d", "sybenchnothing", "--ipam-driver", "null"))):
-        docker("network", "create", *driver, f"bench-{name}")
-        bench.networks.append(f"bench-{name}")
-    sides = {"none": Side("none", "none"), "bridge": Side("bridge", "bench-bridge"),
-             "nothing": Side("nothing", "bench-nothing"), "kuryr": bench.create("kuryrbench", "bench-kuryr"),
+        docker("network", "create", *driver, f"bench-of-{name}")
+        bench.networks.append(f"bench-of-{name}")
+    sides = {"none": Side("none", "none"), "bridge": Side("bridge", "bench-of-bridge"),
+             "nothing": Side("nothing", "bench-of-nothing"), "kuryr": bench.create("kuryrbench", "bench-kuryr"),
              "cold": bench.create("sybench", "bench-cold"), "pool": bench.create("sybench", "bench-pool", "-o", f"pool={bench.pool}")}
     ran, removed = {s: [] for s in sides}, {s: [] for s in sides}
     for n in range(bench.samples + 1):
