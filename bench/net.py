@@ -209,7 +209,8 @@ class Bench:
     def close(self):
         quiet("sh", "-c", "docker ps -aq --filter label=stackyard-bench | xargs -r docker rm -f")
         for network in self.networks:
-            quiet("docker", "network", "rm", network)
+            if quiet("docker", "network", "rm", network).returncode:
+                print(f"bench: network {network} stays until Docker Engine is started again", flush=True)
         for child in list(self.children):
             self.end(child)
         for path in glob.glob(f"{PLUGINS}/sybench*.sock") + glob.glob(f"{SPECS}/kuryrbench*.spec"):
@@ -345,11 +346,13 @@ def rows(bench, bursts):
     bench.start(f"{bench.root}/bench/nothing", f"{PLUGINS}/sybenchnothing.sock")
     until("the driver that does nothing", lambda: os.path.exists(f"{PLUGINS}/sybenchnothing.sock"))
     for name, driver in (("bridge", ("-d", "bridge")), ("nothing", ("-d", "sybenchnothing", "--ipam-driver", "null"))):
-        docker("network", "create", *driver, f"bench-of-{name}")
-        bench.networks.append(f"bench-of-{name}")
-    sides = {"none": Side("none", "none"), "bridge": Side("bridge", "bench-of-bridge"),
-             "nothing": Side("nothing", "bench-of-nothing"), "kuryr": bench.create("kuryrbench", "bench-kuryr"),
-             "cold": bench.create("sybench", "bench-cold"), "pool": bench.create("sybench", "bench-pool", "-o", f"pool={bench.pool}")}
+        # Docker may count endpoints that are gone, and then keeps the network until it is started again.
+        network = f"bench-{name}-{os.getpid()}"
+        docker("network", "create", *driver, network)
+        bench.networks.append(network)
+    bridge, nothing = bench.networks[-2:]
+    sides = {"none": Side("none", "none"), "bridge": Side("bridge", bridge), "nothing": Side("nothing", nothing),
+             "kuryr": bench.create("kuryrbench", "bench-kuryr"), "cold": bench.create("sybench", "bench-cold"), "pool": bench.create("sybench", "bench-pool", "-o", f"pool={bench.pool}")}
     ran, removed = {s: [] for s in sides}, {s: [] for s in sides}
     for n in range(bench.samples + 1):
         for name, side in sides.items():
