@@ -332,11 +332,11 @@ def rows(bench, bursts):
     proxy = bench.start(*tap, NEUTRON_TAP, endpoint, neutron, str(AWAY))
     ours = bench.stackyard("sybenchtap", tapped=True)
     side = bench.create("sybenchtap", "bench-away")
-    away = []
-    for n in range(4):
-        away.append(side.run("bench-one"))
+    took = []
+    for _ in range(4):
+        took.append(side.run("bench-one"))
         side.remove("bench-one")
-    away = statistics.median(away[1:]), bench.burst(side, bursts[0])
+    away_one, away_all = statistics.median(took[1:]), bench.burst(side, bursts[0])
     bench.forget(side)
     for child in (ours, front, proxy):
         bench.end(child)
@@ -352,7 +352,8 @@ def rows(bench, bursts):
         bench.networks.append(network)
     bridge, nothing = bench.networks[-2:]
     sides = {"none": Side("none", "none"), "bridge": Side("bridge", bridge), "nothing": Side("nothing", nothing),
-             "kuryr": bench.create("kuryrbench", "bench-kuryr"), "cold": bench.create("sybench", "bench-cold"), "pool": bench.create("sybench", "bench-pool", "-o", f"pool={bench.pool}")}
+             "kuryr": bench.create("kuryrbench", "bench-kuryr"), "cold": bench.create("sybench", "bench-cold"),
+             "pool": bench.create("sybench", "bench-pool", "-o", f"pool={bench.pool}")}
     ran, removed = {s: [] for s in sides}, {s: [] for s in sides}
     for n in range(bench.samples + 1):
         for name, side in sides.items():
@@ -409,6 +410,6 @@ def rows(bench, bursts):
              f"{alone[count][1]:.1f} s, {alone[count][2]:.1f} s", ""),
         ]
     result.append((f"with a Neutron that answers {AWAY} s later, ours: a container, {bursts[0]} at once",
-                   f"{away[0]:.1f} s, {away[1][0]:.1f} s, {away[1][1]} failed, {away[1][2]} left", ""))
+                   f"{away_one:.1f} s, {away_all[0]:.1f} s, {away_all[1]} failed, {away_all[2]} left", ""))
     result.append(("memory of the driver afterwards, resident: kuryr, ours", f"{memory[0]:.0f} MiB, {memory[1]:.0f} MiB", ""))
     return result

@@ -173,23 +173,15 @@ pub(crate) fn bring_up(mut change: LinkMessage, name: &str) -> Result<(), Error>
 /// # Errors
 /// [`Error::Kernel`], also when there is no such link.
 pub(crate) fn rename(from: &str, to: &str) -> Result<(), Error> {
+    let mut socket = Netlink::open(NETLINK_ROUTE).map_err(Error::kernel("open a netlink socket"))?;
     let mut down = named(from);
     down.header.change_mask = LinkFlags::Up;
-    request(RTM_NEWLINK, 0, &down).map_err(|f| Error::kernel(format!("bring link {from} down"))(f.error))?;
-    call(from, to)?;
-    bring_up(named(to), to)
+    let done = request_on(&mut socket, RTM_NEWLINK, 0, &down);
+    done.map_err(|f| Error::kernel(format!("bring link {from} down"))(f.error))?;
+    call_on(&mut socket, (from, to), LinkFlags::Up)
 }
 
-/// Gives a link that is down another name.
-///
-/// # Errors
-/// [`Error::Kernel`], also when there is no such link.
-pub(crate) fn call(from: &str, to: &str) -> Result<(), Error> {
-    let mut socket = Netlink::open(NETLINK_ROUTE).map_err(Error::kernel("open a netlink socket"))?;
-    call_on(&mut socket, (from, to), LinkFlags::empty())
-}
-
-/// The same over a socket that is open; then sets `flags`.
+/// Gives a link that is down another name, over a socket that is open; then sets `flags`.
 fn call_on(socket: &mut Netlink, (from, to): (&str, &str), flags: LinkFlags) -> Result<(), Error> {
     let doing = format!("rename link {from} to {to}");
     let failed = |source| Error::Kernel { doing: doing.clone(), source };

@@ -65,7 +65,7 @@ pub(crate) async fn add(
     let plugged = async {
         plugin.ledger.endpoints.put(&key, &endpoint)?;
         plugin.give_edges(&key, &mut endpoint).await?;
-        plugin.wiring.plug(&endpoint, network.mtu, home.as_ref(), plugin.take_prepared(&endpoint.port)).await
+        plugin.plug_links(&endpoint, network.mtu, home.as_ref()).await
     };
     if let Err(e) = plugged.await {
         return Err(plugin.undo(&key, &endpoint, e).await.into());

@@ -14,9 +14,8 @@
 //! records are a pool's ([`super::pool`]): whoever finds none while some are being made waits for them. What nobody has
 //! taken for a while is given back, as when a container was created and never started.
 
-use super::ledger::Spare;
 use super::pool::filling;
-use super::ports::{Wanted, short};
+use super::ports::short;
 use super::{Error, Front, Plugin, Source};
 use crate::error::chain;
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
@@ -28,7 +27,7 @@ use stackyard_platform::docker::Docker;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OnceCell};
 use tokio::time::Instant;
 
 #[cfg(test)]
@@ -127,7 +126,7 @@ impl Ahead {
     pub(super) fn next(&self, network: &str) -> impl Future<Output = bool> {
         let mut made = Box::pin(self.made.notified());
         made.as_mut().enable();
-        if self.with(network, |demand| demand.ahead == 0) {
+        if self.lock().get(network).is_none_or(|demand| demand.ahead == 0) {
             return Either::Left(std::future::ready(false));
         }
         Either::Right(async move {
@@ -149,40 +148,17 @@ impl Ahead {
 
 impl Plugin {
     /// How many ports a network lacks for containers that are about to start.
-    async fn lacking(&self, names: &mut HashMap<String, String>, id: &str) -> Result<usize, String> {
+    async fn lacking(&self, engine: &mut Engine, id: &str) -> Result<usize, String> {
         if self.ledger.networks.get(id).is_none_or(|network| network.defaults.shape().is_none()) {
             return Ok(0);
         }
-        let asked = tokio::time::timeout(DOCKER_WITHIN, self.ask_docker(names, id)).await;
+        let asked = tokio::time::timeout(DOCKER_WITHIN, engine.containers(id)).await;
         let (name, containers) = asked.map_err(|_| format!("Docker has not answered in {DOCKER_WITHIN:?}"))??;
         let held = self.ledger.endpoints.all();
         let held = held.iter().filter(|(_, e)| e.network == id).map(|(key, e)| (key.as_str(), e.mac.as_str()));
         let (expected, starting) = look(&containers, &[id, &name], held, super::pools::now());
         let spares = self.ledger.spares.all().into_values().filter(|s| s.endpoint.network == id && s.ready).count();
         Ok(self.ahead.with(id, |demand| demand.lacks(expected, starting + spares)))
-    }
-
-    /// The name of a network, and the containers that are or will be on it.
-    async fn ask_docker(
-        &self,
-        names: &mut HashMap<String, String>,
-        id: &str,
-    ) -> Result<(String, Vec<ContainerSummary>), String> {
-        let engine = self.engine.get_or_try_init(Docker::connect).await.map_err(|e| chain(&e))?;
-        let name = match names.get(id) {
-            Some(name) => name.clone(),
-            None => {
-                let inspected = engine.api().inspect_network(id, None::<InspectNetworkOptions>).await;
-                let name = inspected.map_err(|e| chain(&e))?.name.unwrap_or_default();
-                names.insert(id.to_owned(), name.clone());
-                name
-            }
-        };
-        // Of a container that has not started yet, Docker tells the network as its user has named it.
-        let filter = HashMap::from([("network".to_owned(), vec![id.to_owned(), name.clone()])]);
-        let options = ListContainersOptionsBuilder::new().all(true).filters(&filter).build();
-        let containers = engine.api().list_containers(Some(options)).await.map_err(|e| chain(&e))?;
-        Ok((name, containers))
     }
 
     /// Makes ports ahead; those that wait for some are told.
@@ -203,23 +179,8 @@ impl Plugin {
     pub(super) async fn make_some(&self, id: &str, count: usize) -> Result<(), Error> {
         let Some(network) = self.ledger.networks.get(id) else { return Ok(()) };
         // Ports that are alike.
-        let Some(options) = network.defaults.shape() else { return Ok(()) };
-        let ips = network.addresses(None, None)?;
-        let new = Wanted {
-            network_id: id,
-            network: &network,
-            key: id,
-            mac: None,
-            ips,
-            options: &options,
-            before: None,
-            home: None,
-        };
-        for endpoint in self.make_ports(&new, count).await? {
-            let port = endpoint.port.clone();
-            self.ledger.spares.put(&port, &Spare { endpoint, ready: true, ahead: true })?;
-        }
-        Ok(())
+        let Some(shape) = network.defaults.shape() else { return Ok(()) };
+        self.make_spares(id, &network, &shape, count, true).await.map(drop)
     }
 
     /// Gives back what nobody takes.
@@ -242,6 +203,34 @@ impl Plugin {
     /// Whether ports are made ahead: not where Docker gives MAC addresses, and not where nothing waits for another.
     pub(super) fn looks_ahead(&self) -> bool {
         self.front == Front::Docker && !self.kuryr && matches!(self.source, Source::Cloud(_))
+    }
+}
+
+/// Docker Engine, once it was asked something, and the names of its networks by id.
+#[derive(Default)]
+struct Engine {
+    docker: OnceCell<Docker>,
+    names: HashMap<String, String>,
+}
+
+impl Engine {
+    /// The name of a network, and the containers that are or will be on it.
+    async fn containers(&mut self, id: &str) -> Result<(String, Vec<ContainerSummary>), String> {
+        let docker = self.docker.get_or_try_init(Docker::connect).await.map_err(|e| chain(&e))?.api();
+        let name = match self.names.get(id) {
+            Some(name) => name.clone(),
+            None => {
+                let inspected = docker.inspect_network(id, None::<InspectNetworkOptions>).await;
+                let name = inspected.map_err(|e| chain(&e))?.name.unwrap_or_default();
+                self.names.insert(id.to_owned(), name.clone());
+                name
+            }
+        };
+        // Of a container that has not started yet, Docker tells the network as its user has named it.
+        let filter = HashMap::from([("network".to_owned(), vec![id.to_owned(), name.clone()])]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filter).build();
+        let containers = docker.list_containers(Some(options)).await.map_err(|e| chain(&e))?;
+        Ok((name, containers))
     }
 }
 
@@ -291,21 +280,15 @@ async fn give_back(plugin: &Plugin) {
 }
 
 async fn make(plugin: &Plugin) {
-    let (mut names, mut requests) = (HashMap::new(), FuturesUnordered::new());
+    let (mut engine, mut requests) = (Engine::default(), FuturesUnordered::new());
     let mut due = None;
     loop {
-        let aside = async {
-            match due {
-                Some(at) => tokio::time::sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             () = plugin.ahead.asked.notified() => {
                 due.get_or_insert_with(|| Instant::now() + ASIDE);
                 continue;
             }
-            () = aside => due = None,
+            () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => due = None,
             Some(()) = requests.next(), if !requests.is_empty() => {}
         }
         for id in plugin.ahead.networks_to_look_at() {
@@ -314,7 +297,7 @@ async fn make(plugin: &Plugin) {
             }
             // Before Docker is asked: who comes meanwhile is not forgotten.
             plugin.ahead.with(&id, |demand| demand.look = false);
-            let mut lacking = plugin.lacking(&mut names, &id).await.unwrap_or_else(|e| {
+            let mut lacking = plugin.lacking(&mut engine, &id).await.unwrap_or_else(|e| {
                 plugin.say(format!("who is about to start on network {} is not known: {e}", short(&id)));
                 0
             });

@@ -25,7 +25,7 @@ impl Plugin {
         };
         // One of a pool is plugged already; Join looks.
         if !endpoint.unnamed
-            && !self.is_plugged(&endpoint.port).await
+            && !self.end_plugging(&endpoint.port).await
             && let Err(e) = self.plug(&asked.endpoint, &mut endpoint, network.mtu).await
         {
             return Err(self.undo(&asked.endpoint, &endpoint, e).await);
@@ -183,7 +183,7 @@ impl Plugin {
         let network = self.network(&endpoint.network).await?;
         match self.wiring.ready(&endpoint).await {
             Err(_) if endpoint.unnamed => {
-                self.wiring.plug(&endpoint, network.mtu, None, None).await?;
+                self.plug_links(&endpoint, network.mtu, None).await?;
                 self.wiring.ready(&endpoint).await?;
             }
             done => done?,
@@ -239,10 +239,7 @@ impl Plugin {
     /// Unplugs an endpoint and gives back what it had; goes on after a failure, so that as little as possible
     /// is left to the reconciler.
     pub(crate) async fn detach(&self, id: &str, endpoint: &Endpoint) -> Result<(), Error> {
-        self.is_plugged(&endpoint.port).await;
-        if let Some(prepared) = self.take_prepared(&endpoint.port) {
-            self.discard(prepared).await;
-        }
+        self.end_preparing(&endpoint.port).await;
         // The port before its link: Neutron otherwise takes note of a port that is down, and is slower to remove it.
         let done = [
             // First: nobody is to be sent where nobody is.

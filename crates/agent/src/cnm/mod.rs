@@ -37,7 +37,7 @@
 //! Stand-alone means that this process has credentials of the cloud. Hosts of a yard have none: there the server
 //! asks Neutron, and containers are macvlans on the host's own NIC (`yard`).
 
-pub(crate) mod ahead;
+mod ahead;
 mod balancers;
 #[cfg(test)]
 mod edges;
@@ -81,7 +81,6 @@ use names::Names;
 use pools::Wanted;
 use stackyard_core::progress::Onlooker;
 use stackyard_openstack::Cloud;
-use stackyard_platform::docker::Docker;
 use stackyard_wire::binding::{Naming, Vif};
 use stackyard_wire::{Ovsdb, Remote, Switch};
 use std::collections::HashMap;
@@ -173,8 +172,6 @@ pub(crate) struct Plugin {
     pub(crate) pool: PoolSize,
     pub(crate) pools: pool::Pools,
     pub(crate) ahead: ahead::Ahead,
-    /// Docker Engine, once it was asked something.
-    pub(crate) engine: tokio::sync::OnceCell<Docker>,
     pub(crate) members: load_balancer::Members,
     pub(crate) started: tokio::time::Instant,
     pub(crate) turns: Turns,
@@ -209,7 +206,6 @@ impl Plugin {
             pool: PoolSize::default(),
             pools: pool::Pools::new(),
             ahead: ahead::Ahead::default(),
-            engine: tokio::sync::OnceCell::new(),
             members: load_balancer::Members::default(),
             started: tokio::time::Instant::now(),
             turns: Turns::default(),

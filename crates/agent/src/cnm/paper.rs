@@ -58,8 +58,8 @@ impl Wiring for Paper {
         let done = self.set(endpoint);
         async { done }.boxed()
     }
-    fn prepare(&self, vif: &Vif, _: u32, home: Option<&Arc<Home>>) -> BoxFuture<'_, Result<Option<Prepared>, Error>> {
-        let prepared = Prepared::new(vif, home);
+    fn prepare(&self, vif: &Vif, _: u32, _: Option<&Arc<Home>>) -> BoxFuture<'_, Result<Option<Prepared>, Error>> {
+        let prepared = Prepared::new(vif);
         self.0.lock().unwrap().insert(prepared.link.clone(), String::new());
         async { Ok(Some(prepared)) }.boxed()
     }

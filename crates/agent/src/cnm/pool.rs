@@ -137,10 +137,9 @@ impl Plugin {
             self.pools.changed.notify_one();
         }
         let fits = |s: &Spare| s.ready && s.endpoint.network == network_id && s.endpoint.options == *shape;
-        let mut fitting = self.ledger.spares.all();
-        fitting.retain(|_, s| fits(s));
+        let fitting = self.ledger.spares.all().into_iter().filter(|(_, s)| fits(s));
         // A pool's is wired already.
-        let Some((port, spare)) = fitting.into_iter().min_by_key(|(_, s)| s.ahead) else { return Ok(None) };
+        let Some((port, spare)) = fitting.min_by_key(|(_, s)| s.ahead) else { return Ok(None) };
         if spare.ahead {
             self.ahead.ask(network_id);
         }
@@ -243,33 +242,37 @@ impl Plugin {
             if missing == 0 || (!spares.is_empty() && !self.pools.is_settled()) {
                 return Ok(());
             }
-            let ips = network.addresses(None, None)?;
-            let new = Wanted {
-                network_id: id,
-                network,
-                key: SPARE,
-                mac: None,
-                ips,
-                options: shape,
-                before: None,
-                home: None,
-            };
-            let mut made = Vec::new();
-            for endpoint in self.make_ports(&new, missing).await? {
-                let spare = Spare { endpoint, ready: false, ahead: false };
-                self.ledger.spares.put(&spare.endpoint.port, &spare)?;
-                made.push(spare);
-            }
-            for spare in made {
+            for spare in self.make_spares(id, network, shape, missing, false).await? {
                 self.ready_spare(&spare, network).await?;
             }
         }
     }
 
+    /// Makes ports that no endpoint has yet, and writes them down: a pool's, which are still to be plugged, or `ahead` of
+    /// containers, such as Docker gets when it asks for an address.
+    pub(super) async fn make_spares(
+        &self,
+        id: &str,
+        network: &Network,
+        shape: &Shape,
+        count: usize,
+        ahead: bool,
+    ) -> Result<Vec<Spare>, Error> {
+        let (key, ips) = (if ahead { id } else { SPARE }, network.addresses(None, None)?);
+        let new = Wanted { network_id: id, network, key, mac: None, ips, options: shape, before: None, home: None };
+        let mut made = Vec::new();
+        for endpoint in self.make_ports(&new, count).await? {
+            let spare = Spare { endpoint, ready: ahead, ahead };
+            self.ledger.spares.put(&spare.endpoint.port, &spare)?;
+            made.push(spare);
+        }
+        Ok(made)
+    }
+
     /// Plugs a port that is made, and waits until it is wired; but for one of CNI's.
     async fn ready_spare(&self, spare: &Spare, network: &Network) -> Result<(), Error> {
         if self.front == Front::Docker {
-            let plugged = self.wiring.plug(&spare.endpoint, network.mtu, None, None).await;
+            let plugged = self.plug_links(&spare.endpoint, network.mtu, None).await;
             if plugged.as_ref().is_err_and(|e| e.vlan_taken().is_some()) {
                 // Another one will have another VLAN.
                 self.give_back(&spare.endpoint.port).await?;

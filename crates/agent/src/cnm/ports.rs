@@ -6,6 +6,7 @@ use super::names::Whose;
 use super::options::EndpointOptions;
 use super::wiring::{Home, Prepared};
 use super::{Error, Front, Plugin, Source, mark};
+use futures_util::future::BoxFuture;
 use serde_json::json;
 use stackyard_openstack::{AddressPair, FixedIp, NewPort, Port, PortChange, QosPolicy, SecurityGroup};
 use stackyard_wire::binding::Vif;
@@ -86,24 +87,38 @@ impl Plugin {
         self.wiring.prepare(&vif, wanted.network.mtu, wanted.home).await.ok().flatten()
     }
 
-    /// Takes the links that were made for a port while Neutron made that.
-    pub(crate) fn take_prepared(&self, port: &str) -> Option<Prepared> {
-        self.prepared().remove(port)
+    /// Plugs an endpoint, with the links that were made while Neutron made its port, if any were.
+    pub(crate) fn plug_links(
+        &self,
+        endpoint: &Endpoint,
+        mtu: u32,
+        home: Option<&Arc<Home>>,
+    ) -> BoxFuture<'static, Result<(), Error>> {
+        let prepared = self.prepared().remove(&endpoint.port);
+        self.wiring.plug(endpoint, mtu, home, prepared)
     }
 
     /// Begins to plug a port of which Docker has only asked the address: it comes back for the rest at once.
     pub(crate) fn begin_to_plug(&self, endpoint: &Endpoint, mtu: u32) {
-        let prepared = self.take_prepared(&endpoint.port);
-        let work = tokio::spawn(self.wiring.plug(endpoint, mtu, None, prepared));
+        let work = tokio::spawn(self.plug_links(endpoint, mtu, None));
         self.plugging().insert(endpoint.port.clone(), work);
     }
 
-    /// Waits until that has ended, if it was begun; whether the port is plugged by it.
-    pub(crate) async fn is_plugged(&self, port: &str) -> bool {
+    /// Waits for the end of that, if it was begun; whether the port is plugged by it.
+    pub(crate) async fn end_plugging(&self, port: &str) -> bool {
         let work = self.plugging().remove(port);
         match work {
             Some(work) => matches!(work.await, Ok(Ok(()))),
             None => false,
+        }
+    }
+
+    /// Leaves nothing of a port's links but what is plugged.
+    pub(crate) async fn end_preparing(&self, port: &str) {
+        self.end_plugging(port).await;
+        let prepared = self.prepared().remove(port);
+        if let Some(prepared) = prepared {
+            self.discard(prepared).await;
         }
     }
 
@@ -112,7 +127,7 @@ impl Plugin {
     }
 
     /// Removes links that nothing is made of.
-    pub(crate) async fn discard(&self, prepared: Prepared) {
+    async fn discard(&self, prepared: Prepared) {
         if let Err(e) = self.wiring.discard(prepared).await {
             self.complain("a link stays for the reconciler", &e);
         }

@@ -77,14 +77,13 @@ pub(crate) struct Prepared {
     /// What they are named after.
     pub(crate) link: String,
     vif: Vif,
-    home: Option<Arc<Home>>,
 }
 
 impl Prepared {
-    pub(crate) fn new(vif: &Vif, home: Option<&Arc<Home>>) -> Self {
+    pub(crate) fn new(vif: &Vif) -> Self {
         // As much of an id as a name has: chance keeps it apart from ports' ids.
         let link = format!("{:011x}", rand::random::<u64>() >> 20);
-        Self { link, vif: vif.clone(), home: home.cloned() }
+        Self { link, vif: vif.clone() }
     }
 
     /// Whether a port that Neutron has bound so can have them.
@@ -157,25 +156,28 @@ impl Wiring for Local {
         let limit = endpoint.limits.ingress;
         let ends = prepared.map(|p| self.naming.devices(&p.vif, &p.link));
         self.with("plug", endpoint, mtu, home, move |driver, plug| {
-            match &ends {
-                Some((host, container)) if driver.settle((host, container), plug).is_ok() => {}
-                Some((host, _)) => {
+            let is_settled = match &ends {
+                Some((host, container)) if driver.settle((host, container), plug).is_err() => {
+                    // Then it is made anew.
                     link::delete(host)?;
-                    driver.plug(plug)?;
+                    false
                 }
-                None => driver.plug(plug)?,
+                ends => ends.is_some(),
+            };
+            if !is_settled {
+                driver.plug(plug)?;
             }
             limit.map_or(Ok(()), |rate| stackyard_wire::limit(plug.host, &rate))
         })
     }
 
     fn prepare(&self, vif: &Vif, mtu: u32, home: Option<&Arc<Home>>) -> BoxFuture<'_, Result<Option<Prepared>, Error>> {
-        let prepared = Prepared::new(vif, home);
+        let (prepared, home) = (Prepared::new(vif), home.cloned());
         let (switch, owner) = (self.switch.clone(), self.owner.clone());
         let (host, container) = self.naming.devices(vif, &prepared.link);
         blocking("prepare a port".to_owned(), move || {
             let driver = binding::driver(&prepared.vif, switch.as_ref())?;
-            let home = prepared.home.as_deref().map(Home::as_link);
+            let home = home.as_deref().map(Home::as_link);
             let plug =
                 Plug { host: &host, container: &container, port: "", mac: "", mtu, owner: &owner, ids: &[], home };
             let is_made = driver.prepare(&plug).inspect_err(|_| drop(driver.unplug(&host, &container)))?;

@@ -218,7 +218,7 @@ impl Plugin {
     pub(super) async fn plug(&self, key: &str, endpoint: &mut Endpoint, mtu: u32) -> Result<(), Error> {
         let mut taken = Vec::new();
         loop {
-            let failed = match self.wiring.plug(endpoint, mtu, None, self.take_prepared(&endpoint.port)).await {
+            let failed = match self.plug_links(endpoint, mtu, None).await {
                 Ok(()) => return Ok(()),
                 Err(e) => e,
             };

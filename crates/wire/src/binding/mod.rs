@@ -9,7 +9,7 @@ mod ovs;
 
 pub use found::{Found, find, remove};
 
-use crate::link::{self, Home, OnLink, Veth};
+use crate::link::{Home, OnLink, Veth};
 use crate::{Datapath, Error, Switch, disable_checksum_offload};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -125,8 +125,8 @@ pub trait Driver: Send + Sync {
     ///
     /// # Errors
     /// Those of [`Driver::plug`], which is the way to go on: as when it is not there any more.
-    fn settle(&self, (host, _): (&str, &str), plug: &Plug<'_>) -> Result<(), Error> {
-        link::delete(host)?;
+    fn settle(&self, _: (&str, &str), plug: &Plug<'_>) -> Result<(), Error> {
+        // Nothing was prepared.
         self.plug(plug)
     }
 
