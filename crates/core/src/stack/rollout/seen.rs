@@ -68,7 +68,12 @@ pub fn look(slot: &Slot, service: &Service, job: bool, report: Option<&HostRepor
         ContainerState::Exited(0) if job => Seen::Ended,
         ContainerState::Exited(status) => failed(format!("ended with status {status}"), container),
         ContainerState::Restarting if container.restarts >= RESTARTS => restarts(container),
-        ContainerState::Created | ContainerState::Restarting | ContainerState::Paused => Seen::Working,
+        // Docker keeps one that it could not start.
+        ContainerState::Created => match error.and_then(|e| error_of(e, &slot.replica)) {
+            Some(error) => Seen::Failed(error.to_owned()),
+            None => Seen::Working,
+        },
+        ContainerState::Restarting | ContainerState::Paused => Seen::Working,
         ContainerState::Running if job => Seen::Working,
         ContainerState::Running => match container.healthy {
             _ if slot.ready.is_none() && container.restarts >= RESTARTS => restarts(container),
@@ -113,11 +118,62 @@ fn patience(service: &Service) -> i64 {
     i64::try_from(all.max(least).as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The part of a host's error that is about a replica.
+/// The part of a host's error that is about a replica (`container web-1: ...`). There is none where something else
+/// failed, and the replica is among what was not begun because of that.
 fn error_of<'a>(error: &'a str, replica: &Replica) -> Option<&'a str> {
     let name = replica.to_string();
     error.split("\n\n").find(|text| {
-        let mut words = text.lines().next().unwrap_or("").split([' ', ':', ',']);
-        words.any(|word| word == name)
+        let subject = text.split([':', '\n']).next().unwrap_or("");
+        subject.split([' ', ',']).any(|word| word == name)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn an_error_is_that_of_the_replica_or_what_kept_it_from_being_begun() {
+        let of = |error, index| error_of(error, &Replica { service: "web".into(), index });
+        let both = "network front: no such network\n\ncontainer web-1: exec failed\n  its log:\n    x\n\nnot begun because of this: container web-2";
+        assert_eq!(of(both, 1), Some("container web-1: exec failed\n  its log:\n    x"));
+        assert_eq!(of(both, 2), None, "the cause is elsewhere");
+        assert_eq!(of("image shop:2 of web-1: not here", 2), None);
+    }
+
+    #[test]
+    fn one_that_could_not_be_started_has_failed() {
+        let replica = Replica { service: "web".into(), index: 1 };
+        let slot = Slot {
+            replica: replica.clone(),
+            host: "h".into(),
+            generation: 1,
+            since: 0,
+            held: false,
+            ready: None,
+            settled: false,
+            names: BTreeMap::new(),
+        };
+        let container = ContainerReport {
+            replica,
+            generation: 1,
+            id: "c".into(),
+            state: ContainerState::Created,
+            healthy: None,
+            restarts: 0,
+            started: None,
+            last_lines: Vec::new(),
+            ended: None,
+        };
+        let seen = |error: Option<&str>, settled| {
+            let part = PartReport { error: error.map(str::to_owned), containers: vec![container.clone()] };
+            look(&slot, &Service::default(), false, Some(&HostReport { part: Some(&part), settled }), 0)
+        };
+        let error = "container web-1: cannot start container shop-web-1-1: the address is taken";
+        assert_eq!(seen(Some(error), true), Seen::Failed(error.to_owned()));
+        assert_eq!(seen(Some(error), false), Seen::Working, "of the attempt before");
+        assert_eq!(seen(Some("container db-1: exec failed"), true), Seen::Working);
+        assert_eq!(seen(None, true), Seen::Working);
+    }
 }
