@@ -64,6 +64,9 @@ impl World {
                     400,
                     "Virtual MAC address in allowed address pair does not belong to the RFC 5798 VRRP virtual MAC ranges",
                 ),
+                Some(item) if has_pairs_without_security(item, &request.body[one]) => {
+                    refuse(409, "Port Security must be enabled in order to have allowed address pairs on a port.")
+                }
                 Some(item) if is_another(item, request) => refuse(412, "the revision number is another one"),
                 Some(item) => {
                     item["revision_number"] = (item["revision_number"].as_i64().unwrap_or_default() + 1).into();
@@ -448,6 +451,12 @@ impl World {
 fn has_foreign_mac(port: &Value, change: &Value) -> bool {
     let mut pairs = change["allowed_address_pairs"].as_array().into_iter().flatten();
     pairs.any(|p| p["mac_address"].is_string() && p["mac_address"] != port["mac_address"])
+}
+
+/// Whether a change would leave a port with pairs and without port security (`AddressPairAndPortSecurityRequired`).
+fn has_pairs_without_security(port: &Value, change: &Value) -> bool {
+    let then = |field: &str| change.get(field).unwrap_or(&port[field]).clone();
+    then("port_security_enabled") == false && then("allowed_address_pairs").as_array().is_some_and(|p| !p.is_empty())
 }
 
 /// Whether a request is for another revision of a resource (`If-Match: revision_number=N`).

@@ -108,6 +108,8 @@ request! {
         allowed_address_pairs: Vec<AddressPair>,
         /// Whether addresses and groups are enforced.
         port_security_enabled: Option<bool>,
+        /// Whether it may send and receive; Neutron's default is yes.
+        admin_state_up: Option<bool>,
         /// What uses it.
         device_id: String,
         /// By what it is used.

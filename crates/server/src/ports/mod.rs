@@ -321,7 +321,12 @@ impl Ports {
         if kinds.is_empty() {
             return Err(format!("there is no trunk to be had for it: {without}"));
         }
-        let nic = self.nic(cloud, host, &new.network).await?;
+        let mut nic = self.nic(cloud, host, &new.network).await?;
+        if nic.as_ref().is_some_and(|nic| nic.port_security_enabled == Some(false)) {
+            // Without address pairs, nothing else would tell that it is not so any more.
+            lock(&self.0.nics).remove(&host.id);
+            nic = self.nic(cloud, host, &new.network).await?;
+        }
         let nic = nic.ok_or_else(|| {
             let why = self.no_server(cloud, host);
             let why = if why.is_empty() { format!(", and by no trunk: {without}") } else { why };
@@ -342,6 +347,9 @@ impl Ports {
             // Those that hold for its packets.
             security_groups: Some(nic.security_groups.clone()).filter(|_| !is_open),
             port_security_enabled: is_open.then_some(false),
+            // The container's MAC address is another one, which a router of OVN asks for only where no port that is up
+            // has the IP address.
+            admin_state_up: is_open.then_some(false),
             device_id: format!("{}/{}/{}", host.id, new.docker_network, new.endpoint),
             device_owner: DEVICE_OWNER.to_owned(),
             ..NewPort::default()

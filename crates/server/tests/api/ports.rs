@@ -286,6 +286,36 @@ async fn where_a_nic_may_use_its_own_mac_address_alone_it_is_an_ipvlan() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_nic_without_port_security_lets_all_through() {
+    let ground = Ground::new().await;
+    ground.fake.world().own_mac_alone();
+    let mut agent = ground.agent(0).await;
+    let secured = made(&mut agent, ground.new_port("e1")).await;
+    assert_eq!(ask(&mut agent, removal(&secured)).await, Answer::Removed);
+    let set = async |on: bool| {
+        let wanted = json!({"port_security_enabled": on});
+        ground.cloud.update::<Port>(&ground.nics[0], &wanted).await.unwrap()
+    };
+    set(false).await;
+    // What the server knows of the NIC is of before.
+    let why = refused(&mut agent, ground.new_port("e2")).await;
+    assert!(why.contains("Port Security must be enabled"), "{why}");
+    let open = made(&mut agent, ground.new_port("e3")).await;
+    assert_eq!(open.link, PortLink::Macvlan);
+    assert!(ground.through(0).await.is_empty());
+    let kept = ground.fake.world().show("ports", &open.id).unwrap();
+    assert_eq!((&kept["admin_state_up"], &kept["port_security_enabled"]), (&json!(false), &json!(false)));
+    assert_ne!(kept["mac_address"], open.mac);
+    let Answer::Ports { ports } = ask(&mut agent, Ask::Ports).await else { panic!() };
+    assert!(ports.contains(&open), "{ports:?}");
+
+    set(true).await;
+    let secured = made(&mut agent, ground.new_port("e4")).await;
+    assert_eq!((secured.link, ground.through(0).await), (PortLink::Ipvlan, vec![address(&secured)]));
+    ground.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_fails_half_way_is_taken_back() {
     let ground = Ground::new().await;
     let mut agent = ground.agent(0).await;
