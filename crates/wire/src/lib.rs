@@ -4,7 +4,8 @@
 //! `binding:vif_details`). [`binding::driver`] finds the driver for that; the driver makes a veth
 //! pair ([`link`]), puts one end on the bridge that Neutron names ([`Switch`]), and can wait until
 //! the local controller has wired it. The other end is for whoever runs the container: Docker, or a CNI
-//! plugin with [`namespace`].
+//! plugin with [`namespace`]; once that has its addresses, its neighbours are told
+//! ([`namespace::Namespace::announce`]).
 //!
 //! ```text
 //!   container ── sc…  veth  sy… ── br-int          Open vSwitch (OVSDB, RFC 7047)
@@ -26,6 +27,7 @@
 //! - All calls block, for a few milliseconds but for the waits, which take a limit. There is no
 //!   async runtime in here: a CNI plugin lives for milliseconds.
 
+mod announce;
 pub mod binding;
 mod bridge;
 mod error;

@@ -4,12 +4,13 @@
 
 mod common;
 
-use common::{Container, own_namespace, run};
+use common::{Container, own_namespace, run, until};
 use serde_json::json;
 use stackyard_wire::Error;
 use stackyard_wire::binding::{self, Driver, IPVLAN, MACVLAN, PARENT_MAC, Plug, VLAN, VLAN_ID, Vif};
 use stackyard_wire::link::{self, Home, OnLink};
 use stackyard_wire::namespace::Namespace;
+use std::net::IpAddr;
 use std::path::Path;
 
 const NIC: &str = "fa:16:3e:00:00:01";
@@ -63,6 +64,37 @@ fn containers_reach_a_machine_and_each_other() {
     // One that a container has is not this namespace's to remove.
     driver.unplug("", "sc1").unwrap();
     ping(&machine, "10.20.0.10");
+}
+
+#[test]
+fn an_address_that_another_container_has_now_is_announced() {
+    let machine = host_and_machine();
+    machine.ip(&["address", "add", "fd20::2/64", "dev", "eth0", "nodad"]);
+    let known = |to: &str| machine.ip(&["neighbour", "show", "to", to]);
+    let [old, new] = ["02:59:00:00:00:0a", "02:59:00:00:00:0b"].map(|mac| {
+        let container = Container::new();
+        on(NIC).plug(&plug("sc1", mac)).unwrap();
+        container.take("sc1", mac, "10.20.0.10/24");
+        container.ip(&["address", "add", "fd20::10/64", "dev", "eth0", "nodad"]);
+        if mac.ends_with("0a") {
+            for to in ["10.20.0.10", "fd20::10"] {
+                machine.run(&["ping", "-c1", "-W5", to]);
+            }
+            container.ip(&["link", "delete", "eth0"]);
+        }
+        for to in ["10.20.0.10", "fd20::10"] {
+            assert!(known(to).contains("02:59:00:00:00:0a"), "{}", known(to));
+        }
+        container
+    });
+    let namespace = |of: &Container| Namespace::open(Path::new(&of.namespace())).unwrap();
+    let addresses: Vec<IpAddr> = ["10.20.0.10", "fd20::10", "10.20.0.99"].map(|a| a.parse().unwrap()).into();
+    assert_eq!(namespace(&old).announce(&addresses).unwrap(), 0, "it has none of them any more");
+    assert_eq!(namespace(&new).announce(&addresses).unwrap(), 2);
+    for to in ["10.20.0.10", "fd20::10"] {
+        until("the machine knows", || known(to).contains("02:59:00:00:00:0b"));
+        machine.run(&["ping", "-c1", "-W5", to]);
+    }
 }
 
 #[test]

@@ -103,12 +103,18 @@ async fn carry_out(
     match request.command {
         Command::Add => {
             let _turn = plugin.turns.take(&verbs::key(request)).await;
-            let (endpoint, attached) = verbs::add(plugin, request, namespace).await?;
+            let home = verbs::home(request, namespace);
+            let (endpoint, attached) = verbs::add(plugin, request, home.as_ref()).await?;
             caller.send(&Answer::Attached(attached)).await;
             let (wired, said) = tokio::join!(plugin.wiring.ready(&endpoint), caller.line());
             let whole = match (wired, said.as_deref()) {
                 (Ok(()), Some(CONFIGURED)) => match verbs::finish(plugin, request) {
-                    Ok(()) => return Ok(()),
+                    Ok(()) => {
+                        if let Some(home) = home {
+                            plugin.announce(&endpoint, move |addresses| home.namespace.announce(addresses));
+                        }
+                        return Ok(());
+                    }
                     Err(e) => e.into(),
                 },
                 (Ok(()), _) => Failure::new(code::HOST, "the plugin has gone away before all was configured"),

@@ -26,12 +26,18 @@ pub(crate) fn key(request: &Request) -> String {
     format!("{}@{}", request.container, request.ifname)
 }
 
+/// Where the container's end of a link goes, if its namespace is given.
+pub(crate) fn home(request: &Request, namespace: Option<OwnedFd>) -> Option<Arc<Home>> {
+    let namespace = Namespace::of(namespace?, Path::new(&request.netns));
+    Some(Arc::new(Home { namespace, name: request.ifname.clone() }))
+}
+
 /// ADD: a port, plugged; with its end in the container's namespace, if that is given. The caller waits until it is
 /// wired, and says so with [`finish`], or has it taken back.
 pub(crate) async fn add(
     plugin: &Plugin,
     request: &Request,
-    namespace: Option<OwnedFd>,
+    home: Option<&Arc<Home>>,
 ) -> Result<(Endpoint, Attached), Failure> {
     let wish = Wish::read(request)?;
     let key = key(request);
@@ -40,18 +46,14 @@ pub(crate) async fn add(
         plugin.detach(&key, &stale).await?;
     }
     plugin.check_edges(&wish.options).await?;
-    let home = namespace.map(|file| {
-        let namespace = Namespace::of(file, Path::new(&request.netns));
-        Arc::new(Home { namespace, name: request.ifname.clone() })
-    });
-    let made = match make(plugin, &wish, &key, home.as_ref()).await {
+    let made = match make(plugin, &wish, &key, home).await {
         // What is remembered of network and names may not hold any more.
         Err(Error::Cloud { source, .. }) if source.is_not_found() => {
             plugin.names.forget();
             bandwidth::forget(plugin, &wish)?;
             let (id, _) = network(plugin, &wish.network).await?;
             plugin.ledger.networks.remove(&id)?;
-            make(plugin, &wish, &key, home.as_ref()).await
+            make(plugin, &wish, &key, home).await
         }
         other => other,
     };
@@ -65,7 +67,7 @@ pub(crate) async fn add(
     let plugged = async {
         plugin.ledger.endpoints.put(&key, &endpoint)?;
         plugin.give_edges(&key, &mut endpoint).await?;
-        plugin.plug_links(&endpoint, network.mtu, home.as_ref()).await
+        plugin.plug_links(&endpoint, network.mtu, home).await
     };
     if let Err(e) = plugged.await {
         return Err(plugin.undo(&key, &endpoint, e).await.into());

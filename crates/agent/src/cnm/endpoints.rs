@@ -9,7 +9,9 @@ use crate::error::chain;
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 use stackyard_wire::binding::IPVLAN;
+use stackyard_wire::namespace::Namespace;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// Route type of Docker's that means: over a next hop.
 const NEXT_HOP: u32 = 0;
@@ -205,6 +207,12 @@ impl Plugin {
         if endpoint.options.on_host {
             self.publish_by_docker(&mut answer).await?;
         }
+        let sandbox = PathBuf::from(&asked.sandbox_key);
+        self.announce(&endpoint, move |addresses| match Namespace::open(&sandbox) {
+            Ok(namespace) => namespace.announce(addresses),
+            // Docker makes it later, or its container has ended.
+            Err(_) => Ok(0),
+        });
         Ok(answer)
     }
 
@@ -267,10 +275,13 @@ impl Plugin {
 }
 
 impl Endpoint {
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.ips.iter().filter_map(|ip| ip.ip_address.as_deref()?.parse().ok())
+    }
+
     /// Whether that is one of its addresses.
     pub(crate) fn has(&self, address: IpAddr) -> bool {
-        let parsed = self.ips.iter().filter_map(|ip| ip.ip_address.as_deref()?.parse::<IpAddr>().ok());
-        parsed.into_iter().any(|a| a == address)
+        self.addresses().any(|a| a == address)
     }
 }
 

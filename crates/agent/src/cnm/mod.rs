@@ -8,7 +8,8 @@
 //!                                                    v
 //!   RequestAddress   `pools`       an address; without `--ip` the port is made here (POST), and begun to be plugged
 //!   CreateEndpoint   `endpoints`   the port, if it is not made yet (POST); plugged
-//!   Join             `endpoints`   wait until the local controller has wired it; gateway, routes
+//!   Join             `endpoints`   wait until the local controller has wired it; gateway, routes; addresses are
+//!                                  announced soon after (`announce`)
 //!   DeleteEndpoint   `endpoints`   unplugged; the port goes (DELETE)
 //!
 //!   `ahead`          ports for containers that are about to start, when several start together
@@ -38,6 +39,7 @@
 //! asks Neutron, and containers are macvlans on the host's own NIC (`yard`).
 
 mod ahead;
+mod announce;
 mod balancers;
 #[cfg(test)]
 mod edges;

@@ -79,6 +79,9 @@ pub(crate) struct OfEndpoint {
     pub(crate) network: String,
     #[serde(rename = "EndpointID")]
     pub(crate) endpoint: String,
+    /// A file that is the container's network namespace, as soon as there is one; said by `Join` alone.
+    #[serde(deserialize_with = "null")]
+    pub(crate) sandbox_key: String,
     #[serde(deserialize_with = "null")]
     pub(crate) options: Map<String, Value>,
 }

@@ -240,7 +240,7 @@ impl Plugin {
     /// Has the server remove a port.
     pub(super) async fn ask_to_remove(&self, server: &dyn Server, endpoint: &Endpoint) -> Result<(), Error> {
         let doing = format!("giving back port {}", endpoint.port);
-        let addresses = endpoint.ips.iter().filter_map(|ip| ip.ip_address.as_deref()?.parse().ok()).collect();
+        let addresses = endpoint.addresses().collect();
         let network = self.ledger.networks.get(&endpoint.network).map(|n| n.neutron).unwrap_or_default();
         // Of one that nothing is known of it may have been asked for.
         let is_known = self.ledger.endpoints.all().values().any(|e| e.port == endpoint.port)

@@ -1,0 +1,45 @@
+//! Containers' neighbours are told of their addresses, which others may have had before: once the container's end of
+//! the link is in its namespace and has them, which no call tells, and again after that, since what Neutron lets through
+//! is known to its switches some moments later.
+
+use super::Plugin;
+use super::ledger::Endpoint;
+use crate::error::chain;
+use crate::join::note;
+use stackyard_wire::Error;
+use std::net::IpAddr;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// Pauses before each time. RFC 5227 has two announcements, two seconds apart (`ANNOUNCE_NUM`, `ANNOUNCE_INTERVAL`).
+const PAUSES: [Duration; 4] =
+    [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+
+impl Plugin {
+    /// Has an endpoint's addresses announced by `announce`, which answers how many there were and may block. Nobody
+    /// waits for that.
+    pub(crate) fn announce(
+        &self,
+        endpoint: &Endpoint,
+        announce: impl Fn(&[IpAddr]) -> Result<usize, Error> + Clone + Send + 'static,
+    ) {
+        let addresses: Vec<IpAddr> = endpoint.addresses().collect();
+        let (port, onlooker) = (endpoint.port.clone(), self.onlooker.clone());
+        tokio::spawn(async move {
+            let mut failed = None;
+            for pause in PAUSES {
+                sleep(pause).await;
+                let (announce, addresses) = (announce.clone(), addresses.clone());
+                match tokio::task::spawn_blocking(move || announce(&addresses)).await {
+                    Ok(Ok(count)) if count > 0 => failed = None,
+                    Ok(Err(e)) => failed = Some(e),
+                    // It has none yet, or none any more; or this process ends.
+                    Ok(Ok(_)) | Err(_) => {}
+                }
+            }
+            if let Some(e) = failed {
+                onlooker.see(note(format!("the addresses of port {port} were not announced: {}", chain(&e))));
+            }
+        });
+    }
+}
