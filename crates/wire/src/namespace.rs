@@ -15,6 +15,7 @@ use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use netlink_sys::protocols::NETLINK_ROUTE;
+use rustix::fs::{FsWord, fstatfs};
 use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::File;
@@ -23,6 +24,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+/// The file system of namespaces (`NSFS_MAGIC`, linux/magic.h).
+const NSFS: FsWord = 0x6e73_6673;
 
 const RTM_NEWADDR: u16 = 20;
 const RTM_GETADDR: u16 = 22;
@@ -57,6 +61,14 @@ impl Namespace {
     pub fn is_current(&self) -> io::Result<bool> {
         let (it, own) = (self.file.metadata()?, std::fs::metadata("/proc/thread-self/ns/net")?);
         Ok((it.dev(), it.ino()) == (own.dev(), own.ino()))
+    }
+
+    /// Whether it is one: where one was, its file stays for a while, as an empty one.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn is_there(&self) -> io::Result<bool> {
+        Ok(fstatfs(&self.file)?.f_type == NSFS)
     }
 
     /// Moves this thread there, for good.

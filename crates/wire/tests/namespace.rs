@@ -69,6 +69,8 @@ fn what_is_no_namespace_is_said() {
     let file = dir.path().join("x");
     assert_eq!(Namespace::open(&file).unwrap_err().kind(), std::io::ErrorKind::NotFound);
     std::fs::write(&file, "").unwrap();
+    assert!(!Namespace::open(&file).unwrap().is_there().unwrap());
+    assert!(Namespace::open(Path::new("/proc/self/ns/net")).unwrap().is_there().unwrap());
     let error = Namespace::open(&file).unwrap().enter().unwrap_err();
     assert!(error.to_string().contains("enter network namespace"), "{error}");
 }

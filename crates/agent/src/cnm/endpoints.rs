@@ -209,9 +209,9 @@ impl Plugin {
         }
         let sandbox = PathBuf::from(&asked.sandbox_key);
         self.announce(&endpoint, move |addresses| match Namespace::open(&sandbox) {
-            Ok(namespace) => namespace.announce(addresses),
+            Ok(namespace) if namespace.is_there().unwrap_or(false) => namespace.announce(addresses),
             // Docker makes it later, or its container has ended.
-            Err(_) => Ok(0),
+            _ => Ok(0),
         });
         Ok(answer)
     }

@@ -196,8 +196,11 @@ impl Plugin {
         let is_taken = |p: &Port| self.kuryr && p.tags.iter().any(|t| t == EXISTING_PORT);
         ports.retain(|p| mark::network(&place, &p.description).is_some() || known.contains(&p.id) || is_taken(p));
         let project = self.cloud()?.project_id().await.map_err(failed())?;
-        let mut floating_ips: Vec<FloatingIp> =
-            self.cloud()?.list(&[("project_id", &project)]).await.map_err(failed())?;
+        let mut floating_ips: Vec<FloatingIp> = match self.cloud()?.list(&[("project_id", &project)]).await {
+            // A cloud without routers (Neutron's extension `router`) has none.
+            Err(e) if e.is_not_found() => Vec::new(),
+            all => all.map_err(failed())?,
+        };
         floating_ips.retain(|f| mark::endpoint(&place, &f.description).is_some());
         // By CNI none are made.
         let mut networks: Vec<Network> = match self.front {
