@@ -308,6 +308,15 @@ async fn mistakes_reach_the_user() {
     assert_eq!(ground.ports(), 1, "the router's");
 }
 
+#[tokio::test]
+async fn a_cloud_without_routers_is_looked_at_too() {
+    let ground = Ground::new().await;
+    ground.network().await;
+    ground.attach("e1", json!({})).await;
+    ground.fake.fail(|_, seen| seen.path.ends_with("/floatingips").then_some(Fault::Status(404)));
+    assert_eq!(ground.plugin.look_at_cloud().await.unwrap().ports.len(), 1);
+}
+
 /// The plugin is killed after each call of an attach in turn, and Docker does not come back to it.
 #[tokio::test]
 async fn killed_after_any_call_nothing_is_left_after_the_next_pass() {
