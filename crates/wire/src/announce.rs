@@ -32,7 +32,8 @@ impl Namespace {
     }
 }
 
-/// The same, in this thread's namespace.
+/// The same, in this thread's namespace. Only getifaddrs(3) gives the address of a link as a socket takes it without
+/// `unsafe`, and it gives those of IP, too.
 fn announce(addresses: &[IpAddr]) -> Result<usize, Error> {
     let all: Vec<_> = getifaddrs().map_err(|e| Error::kernel("list addresses")(e.into()))?.collect();
     let links: HashMap<&str, &LinkAddr> = all
@@ -86,16 +87,30 @@ fn neighbor_advertisement(mac: Mac, ip: Ipv6Addr) -> Vec<u8> {
     let length = [0, u8::try_from(message.len()).unwrap_or(u8::MAX)];
     // The pseudo-header (RFC 8200, section 8.1).
     let sum = checksum(&[&from[..], &to, &[0, 0], &length, &[0, 0, 0, ICMPV6], &message].concat());
-    message[2..4].copy_from_slice(&sum);
+    message[2..4].copy_from_slice(&sum.to_be_bytes());
     // Version 6; hop limit 255, without which it is not believed.
     let header = [&[0x60, 0, 0, 0][..], &length, &[ICMPV6, 255], &from, &to].concat();
     [&ALL_NODES[..], &mac, &ETHERTYPE_IPV6, &header, &message].concat()
 }
 
-/// The internet checksum of an even number of bytes (RFC 1071).
-fn checksum(data: &[u8]) -> [u8; 2] {
-    let sum: u32 = data.chunks_exact(2).map(|two| u32::from(u16::from_be_bytes([two[0], two[1]]))).sum();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    let folded = (folded & 0xffff) + (folded >> 16);
-    (!u16::try_from(folded).unwrap_or(u16::MAX)).to_be_bytes()
+/// The Internet checksum (RFC 1071).
+pub fn checksum(data: &[u8]) -> u16 {
+    let word = |pair: &[u8]| u32::from(pair[0]) << 8 | u32::from(*pair.get(1).unwrap_or(&0));
+    let mut sum: u32 = data.chunks(2).map(word).sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !u16::try_from(sum).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checksums() {
+        // The example of RFC 1071, section 3.
+        assert_eq!(checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), !0xddf2);
+        assert_eq!(checksum(&[1]), !0x0100);
+    }
 }

@@ -39,6 +39,7 @@ mod offload;
 mod ovsdb;
 mod switch;
 
+pub use announce::checksum;
 pub use error::Error;
 pub use limit::{Rate, limit};
 pub use offload::disable_checksum_offload;

@@ -275,6 +275,7 @@ impl Plugin {
 }
 
 impl Endpoint {
+    /// Its addresses.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         self.ips.iter().filter_map(|ip| ip.ip_address.as_deref()?.parse().ok())
     }

@@ -44,6 +44,7 @@ use crate::error::chain;
 use crate::inventory::metadata_mark;
 use crate::pools::POOL;
 use beside::Beside;
+use on_trunk::is_open;
 use options::Memory;
 use pairs::{Turns, is_ours, is_pair_of, mac_of, take_off};
 use serde_json::json;
@@ -321,12 +322,13 @@ impl Ports {
         if kinds.is_empty() {
             return Err(format!("there is no trunk to be had for it: {without}"));
         }
-        let mut nic = self.nic(cloud, host, &new.network).await?;
-        if nic.as_ref().is_some_and(|nic| nic.port_security_enabled == Some(false)) {
+        let nic = match self.nic(cloud, host, &new.network).await? {
             // Without address pairs, nothing else would tell that it is not so any more.
-            lock(&self.0.nics).remove(&host.id);
-            nic = self.nic(cloud, host, &new.network).await?;
-        }
+            Some(nic) if is_open(&nic, new) => {
+                self.nics(cloud, host).await?.into_iter().find(|p| p.network_id == new.network)
+            }
+            known => known,
+        };
         let nic = nic.ok_or_else(|| {
             let why = self.no_server(cloud, host);
             let why = if why.is_empty() { format!(", and by no trunk: {without}") } else { why };
@@ -334,7 +336,7 @@ impl Ports {
         })?;
         // One that it had before, as a macvlan.
         let mac = new.mac.as_deref().filter(|mac| is_ours(mac));
-        let is_open = nic.port_security_enabled == Some(false);
+        let is_open = is_open(&nic, new);
         let wanted = new
             .addresses
             .iter()

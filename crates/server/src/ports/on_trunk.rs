@@ -297,7 +297,7 @@ impl Ports {
 }
 
 /// Whether a container's port has no port security, as the host's NIC: all is let in, and it has no groups.
-fn is_open(nic: &Port, new: &NewContainerPort) -> bool {
+pub(super) fn is_open(nic: &Port, new: &NewContainerPort) -> bool {
     nic.port_security_enabled == Some(false) && new.options.security_groups.is_none()
 }
 
