@@ -291,6 +291,24 @@ async fn ports_published_on_the_host_are_dockers_and_the_way_out_is_neutrons() {
     assert!(error.contains("docker_gwbridge has the addresses 172.18.0.0/16"), "{error}");
 }
 
+/// Docker takes a gateway of IPv6 for a way out, too, and then publishes nothing.
+#[tokio::test]
+async fn with_ipv6_too_docker_publishes_and_the_way_out_is_neutrons() {
+    let ground = Ground::new().await;
+    ground.dual_network().await;
+    let ports = json!({"com.docker.network.portmap": [{"Proto": 6, "Port": 80, "HostPort": 8080}]});
+    let of = json!({"NetworkID": "n2", "EndpointID": END, "Interface": {}, "SandboxKey": "/x", "Options": ports});
+    ground.call("NetworkDriver.CreateEndpoint", of.clone()).await;
+    let joined = ground.call("NetworkDriver.Join", of).await;
+    assert_eq!((&joined["Gateway"], &joined["GatewayIPv6"]), (&Value::Null, &Value::Null));
+    let over = |hop: &str| -> Vec<&Value> {
+        let routes = joined["StaticRoutes"].as_array().unwrap().iter();
+        routes.filter(|r| r["NextHop"] == hop).map(|r| &r["Destination"]).collect()
+    };
+    assert_eq!(over("fd00:6::1"), ["::/1", "8000::/1"]);
+    assert!(over("10.6.0.1").len() > 10);
+}
+
 fn exposing() -> Value {
     let port = |proto: u8, port: u16| json!({"Proto": proto, "Port": port});
     let exposed = json!([port(6, 80), port(6, 81), port(17, 53)]);

@@ -8,8 +8,8 @@
 //! Two things are left to do here:
 //!
 //! - The way out stays Neutron's. Docker makes the bridge the default route; what is more specific wins, so the
-//!   container gets routes to all else over its network's gateway ([`all_but`]). Docker refuses routes that have the
-//!   bridge's own addresses in them.
+//!   container gets routes to all else over its network's gateways ([`all_but`], [`ALL_V6`]). Docker refuses routes that
+//!   have the bridge's own addresses in them.
 //! - Answers come back. Packets keep their sender through DNAT, whom the container would answer over Neutron, from an
 //!   address that is none there. A rule of this host's makes the bridge's address the sender of what it has translated.
 
@@ -37,6 +37,10 @@ const OPTIONS: [(&str, &str); 3] = [
 const NEXT_HOP: u32 = 0;
 const ON_LINK: u32 = 1;
 
+/// All of IPv6 in two parts, as routes that win over a default route. The bridge has no IPv6; Docker from 28 on takes a
+/// gateway of either version for one, and adds no bridge then.
+const ALL_V6: [&str; 2] = ["::/1", "8000::/1"];
+
 impl Plugin {
     /// Whether an endpoint can be published on this host.
     pub(super) async fn check_publishing(&self, network: &Network) -> Result<(), Error> {
@@ -58,18 +62,21 @@ impl Plugin {
     pub(super) async fn publish_by_docker(&self, answer: &mut Value) -> Result<(), Error> {
         let taken = self.wiring.publisher().await?;
         answer["DisableGatewayService"] = false.into();
-        let gateway = answer.as_object_mut().and_then(|a| a.remove("Gateway"));
+        let mut take = |field| answer.as_object_mut().and_then(|a| a.remove(field));
+        let (gateway, gateway_v6) = (take("Gateway"), take("GatewayIPv6"));
         let mut routes = answer["StaticRoutes"].as_array().cloned().unwrap_or_default();
-        for to in all_but(&taken) {
-            let to_text = to.to_string();
-            if routes.iter().any(|r| r["Destination"] == to_text.as_str()) {
-                continue;
+        let v4 = all_but(&taken).into_iter().map(|to| match &gateway {
+            Some(gateway) => json!({"Destination": to.to_string(), "RouteType": NEXT_HOP, "NextHop": gateway}),
+            // A network without a way out gets none by this host either.
+            None => json!({"Destination": to.to_string(), "RouteType": ON_LINK}),
+        });
+        let v6 = gateway_v6
+            .iter()
+            .flat_map(|gateway| ALL_V6.map(|to| json!({"Destination": to, "RouteType": NEXT_HOP, "NextHop": gateway})));
+        for route in v4.chain(v6) {
+            if routes.iter().all(|r| r["Destination"] != route["Destination"]) {
+                routes.push(route);
             }
-            routes.push(match &gateway {
-                Some(gateway) => json!({"Destination": to_text, "RouteType": NEXT_HOP, "NextHop": gateway}),
-                // A network without a way out gets none by this host either.
-                None => json!({"Destination": to_text, "RouteType": ON_LINK}),
-            });
         }
         answer["StaticRoutes"] = routes.into();
         Ok(())

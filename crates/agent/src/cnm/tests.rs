@@ -224,6 +224,23 @@ async fn a_chosen_address_waits_for_what_the_endpoint_says() {
     assert!(ground.try_call("IpamDriver.RequestAddress", wrong).await.unwrap_err().contains("not in 10.6.0.0/24"));
 }
 
+/// `--ip --ip6 --mac-address`: Docker tells the MAC address of its user's when it has the addresses.
+#[tokio::test]
+async fn what_is_chosen_for_one_is_not_for_the_next() {
+    let ground = Ground::new().await;
+    let (v4, v6) = ground.dual_network().await;
+    for (pool, address) in [(&v4, "10.6.0.9"), (&v6, "fd00:6::9")] {
+        ground.call("IpamDriver.RequestAddress", json!({"PoolID": pool, "Address": address})).await;
+    }
+    let interface = json!({"Address": "10.6.0.9/24", "AddressIPv6": "fd00:6::9/64", "MacAddress": MAC});
+    let body = json!({"NetworkID": "n2", "EndpointID": "e1", "Interface": interface, "Options": {}});
+    ground.call("NetworkDriver.CreateEndpoint", body).await;
+    for pool in [&v4, &v6] {
+        let next = ground.call("IpamDriver.RequestAddress", json!({"PoolID": pool, "Address": ""})).await;
+        assert!(!["10.6.0.9/24", "fd00:6::9/64"].contains(&next["Address"].as_str().unwrap()), "{next}");
+    }
+}
+
 #[tokio::test]
 async fn an_address_that_no_endpoint_came_of_is_given_back() {
     let ground = Ground::new().await;
