@@ -3,6 +3,7 @@
 use super::failure::{Failure, code};
 use super::protocol::{Answer, CONFIGURED, Command, LONGEST, Request};
 use super::verbs;
+use crate::cnm::announce::PAUSES;
 use crate::cnm::{Error, Plugin};
 use crate::error::chain;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
@@ -111,7 +112,9 @@ async fn carry_out(
                 (Ok(()), Some(CONFIGURED)) => match verbs::finish(plugin, request) {
                     Ok(()) => {
                         if let Some(home) = home {
-                            plugin.announce(&endpoint, move |addresses| home.namespace.announce(addresses));
+                            // Seven seconds: as long as it is open, the namespace stays, also without its container.
+                            plugin
+                                .announce(&endpoint, &PAUSES[..4], move |addresses| home.namespace.announce(addresses));
                         }
                         return Ok(());
                     }

@@ -12,23 +12,32 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 /// Pauses before each time. RFC 5227 has two announcements, two seconds apart (`ANNOUNCE_NUM`, `ANNOUNCE_INTERVAL`).
-const PAUSES: [Duration; 4] =
-    [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+/// They go on until even a host and a cloud that are slow have done their part.
+pub(crate) const PAUSES: &[Duration] = &[
+    Duration::from_millis(250),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+    Duration::from_secs(16),
+    Duration::from_secs(32),
+];
 
 impl Plugin {
-    /// Has an endpoint's addresses announced by `announce`, which answers how many there were and may block. Nobody
-    /// waits for that.
+    /// Has an endpoint's addresses announced by `announce`, which answers how many there were and may block, after each
+    /// of `pauses`. Nobody waits for that.
     pub(crate) fn announce(
         &self,
         endpoint: &Endpoint,
+        pauses: &'static [Duration],
         announce: impl Fn(&[IpAddr]) -> Result<usize, Error> + Clone + Send + 'static,
     ) {
         let addresses: Vec<IpAddr> = endpoint.addresses().collect();
         let (port, onlooker) = (endpoint.port.clone(), self.onlooker.clone());
         tokio::spawn(async move {
             let mut failed = None;
-            for pause in PAUSES {
-                sleep(pause).await;
+            for pause in pauses {
+                sleep(*pause).await;
                 let (announce, addresses) = (announce.clone(), addresses.clone());
                 match tokio::task::spawn_blocking(move || announce(&addresses)).await {
                     Ok(Ok(count)) if count > 0 => failed = None,

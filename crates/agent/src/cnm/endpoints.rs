@@ -1,5 +1,6 @@
 //! Endpoints: a container's link to a network.
 
+use super::announce::PAUSES;
 use super::ledger::{Endpoint, Network, Subnet};
 use super::options::{EndpointOptions, exposed, published};
 use super::ports::{Wanted, short};
@@ -114,7 +115,8 @@ impl Plugin {
         let mac = Some(asked.interface.mac_address.as_str()).filter(|m| !m.is_empty());
         let v4 = one_of("ip", &asked.interface.address, options.ip)?;
         let v6 = one_of("ip6", &asked.interface.address_v6, options.ip6)?;
-        self.wanted.forget(mac.unwrap_or(&asked.network));
+        // With `--mac-address`, Docker has not told it when it asked for addresses, but for kuryr.
+        mac.into_iter().chain([asked.network.as_str()]).for_each(|who| self.wanted.forget(who));
         let before = self.made_for_address(&asked.network, mac, [v4, v6]);
         let before_key = before.as_ref().map(|(key, _)| key.clone());
         let endpoint = match before.map(|(_, made)| made) {
@@ -208,7 +210,7 @@ impl Plugin {
             self.publish_by_docker(&mut answer).await?;
         }
         let sandbox = PathBuf::from(&asked.sandbox_key);
-        self.announce(&endpoint, move |addresses| match Namespace::open(&sandbox) {
+        self.announce(&endpoint, PAUSES, move |addresses| match Namespace::open(&sandbox) {
             Ok(namespace) if namespace.is_there().unwrap_or(false) => namespace.announce(addresses),
             // Docker makes it later, or its container has ended.
             _ => Ok(0),

@@ -39,7 +39,7 @@
 //! asks Neutron, and containers are macvlans on the host's own NIC (`yard`).
 
 mod ahead;
-mod announce;
+pub(crate) mod announce;
 mod balancers;
 #[cfg(test)]
 mod edges;
