@@ -10,7 +10,7 @@ use stackyard_core::agent::{Facts, Report};
 use stackyard_core::mtu::{Basis, Place, Verdict};
 use stackyard_core::yard::intend::Intended;
 use stackyard_fake::Fake;
-use stackyard_openstack::{FixedIp, NewPort, Port, Resource};
+use stackyard_openstack::{AddressPair, FixedIp, NewPort, Port, Resource};
 use stackyard_server::api::HostView;
 use stackyard_server::net::{PortKind, PortView, mtu_paths, ports, reach};
 use stackyard_server::{Graph, Inventory, Sight};
@@ -124,6 +124,37 @@ async fn ports_of_all_kinds() {
     // Of another yard there is nothing.
     let other = Graph::of("lab", Sight { intended: None, hosts: &[], ..sight });
     assert!(ports(&other, &inventory).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_on_its_hosts_nic_has_the_links_mac_address() {
+    let (mut inventory, intended) = there().await;
+    let run = inventory.servers.iter().find(|s| s.name == "run-1").unwrap().id.clone();
+    let hosts =
+        [HostView { facts: Facts { server_id: Some(run.clone()), ..Facts::default() }, ..host("run-1", "", 0, None) }];
+    // As the server makes it, bound to nothing.
+    let place = inventory.ports.iter_mut().find(|p| p.device_id == "e1").unwrap();
+    (place.device_owner, place.device_id) = ("stackyard:container".into(), "id-run-1/n1/e1".into());
+    place.description = "stackyard:shop/port/run-1.e1".into();
+    let (own, address) = (place.mac_address.clone(), place.fixed_ips[0].ip_address.clone().unwrap());
+    let mut seen = |mac: Option<&str>| {
+        let nic = inventory.ports.iter_mut().find(|p| p.device_id == run).unwrap();
+        nic.allowed_address_pairs = mac
+            .map(|mac| AddressPair { ip_address: address.clone(), mac_address: Some(mac.to_owned()) })
+            .into_iter()
+            .collect();
+        let nic = nic.mac_address.clone();
+        let sight = Sight { inventory: Some(&inventory), intended: Some(&intended), hosts: &hosts, stacks: &[] };
+        let all = ports(&Graph::of("shop", sight), &inventory);
+        let [container] = find(&all, PortKind::Container, "run-1")[..] else { panic!("{all:#?}") };
+        assert_eq!(container.addresses, std::slice::from_ref(&address));
+        (container.mac.clone(), nic)
+    };
+    assert_eq!(seen(Some("02:59:00:00:00:07")).0, "02:59:00:00:00:07", "a macvlan");
+    let (_, nic) = seen(None);
+    assert_eq!(seen(Some(&nic)).0, nic, "an ipvlan");
+    let (open, _) = seen(None);
+    assert!(open.starts_with("02:59:") && open != own, "a macvlan on a NIC that lets all through: {open}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

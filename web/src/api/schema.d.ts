@@ -2607,7 +2607,7 @@ export interface components {
             id: string;
             /** @description What it is of. */
             kind: components["schemas"]["PortKind"];
-            /** @description Its MAC address. */
+            /** @description Its MAC address; of a macvlan or an ipvlan, the link's. */
             mac: string;
             /**
              * Format: int32

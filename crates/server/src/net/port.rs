@@ -3,7 +3,7 @@
 use super::{by_id, is_machine};
 use crate::graph::{Graph, GraphKind, GraphNode, GraphState};
 use crate::inventory::Inventory;
-use crate::ports::{DEVICE_OWNER, whose};
+use crate::ports::{DEVICE_OWNER, mac_on, whose};
 use serde::{Deserialize, Serialize};
 use stackyard_core::yard::Mark;
 use stackyard_openstack::{Network, Port, SecurityGroup};
@@ -31,7 +31,7 @@ pub struct PortView {
     pub network_id: String,
     /// Its addresses.
     pub addresses: Vec<String>,
-    /// Its MAC address.
+    /// Its MAC address; of a macvlan or an ipvlan, the link's.
     pub mac: String,
     /// Greatest packet of its network, in bytes.
     pub mtu: Option<u32>,
@@ -144,7 +144,10 @@ pub fn ports(graph: &Graph, inventory: &Inventory) -> Vec<PortView> {
             network: network.map_or_else(|| port.network_id.clone(), |n| n.name.clone()),
             network_id: port.network_id.clone(),
             addresses: port.fixed_ips.iter().filter_map(|f| f.ip_address.clone()).collect(),
-            mac: port.mac_address.clone(),
+            mac: match port.device_owner.as_str() {
+                DEVICE_OWNER => mac_on(nic(graph, inventory, port), port),
+                _ => port.mac_address.clone(),
+            },
             mtu: network.and_then(|n| n.mtu),
             port_security: port.port_security_enabled.unwrap_or(true),
             security_groups: port.security_groups.iter().map(name).collect(),
@@ -183,6 +186,14 @@ fn kind(port: &Port, owner: Option<&GraphNode>, is_vip: bool) -> PortKind {
         _ if used.is_empty() && port.device_id.is_empty() => PortKind::Unused,
         _ => PortKind::Other,
     }
+}
+
+/// The NIC that the link of a container is on whose port only keeps its addresses.
+fn nic<'a>(graph: &Graph, inventory: &'a Inventory, port: &Port) -> Option<&'a Port> {
+    let (host, ..) = whose(port)?;
+    let machine = graph.nodes.iter().find(|n| is_machine(n) && n.host.as_deref() == Some(host))?;
+    let server = machine.details.get("id")?;
+    inventory.ports.iter().find(|p| p.device_id == *server && p.network_id == port.network_id)
 }
 
 /// Whose a container's port is, as far as the port says: its name, and the machine that it is bound to.

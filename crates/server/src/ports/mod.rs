@@ -31,6 +31,7 @@ mod beside;
 mod exposed;
 mod floating;
 mod network;
+mod on_nic;
 mod on_trunk;
 mod options;
 mod pairs;
@@ -39,19 +40,19 @@ mod trunks;
 
 pub(crate) use balancers::is_container;
 pub(crate) use beside::is_containers;
+pub(crate) use on_nic::mac_on;
 
 use crate::error::chain;
 use crate::inventory::metadata_mark;
 use crate::pools::POOL;
 use beside::Beside;
-use on_trunk::is_open;
 use options::Memory;
-use pairs::{Turns, is_ours, is_pair_of, mac_of, take_off};
+use pairs::{Turns, is_ours};
 use serde_json::json;
 use stackyard_catalog::manifest;
 use stackyard_core::agent::{Answer, Ask, ContainerPort, NewContainerPort, PortAddress, PortLink};
 use stackyard_core::yard::{Key, Kind, Mark};
-use stackyard_openstack::{AddressPair, Cloud, CloudConfig, FixedIp, NewPort, Options, Port, Server, Sources};
+use stackyard_openstack::{Cloud, CloudConfig, FixedIp, Options, Port, Server, Sources};
 use stackyard_store::{Host, Store};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -68,9 +69,6 @@ const SUBPORT: &str = "trunk:subport";
 
 /// What the links of older agents can be.
 const OLDER_LINKS: [PortLink; 2] = [PortLink::Macvlan, PortLink::Ipvlan];
-
-/// What stands in OVN's refusal of a MAC address that is not the port's own.
-const VRRP: &str = "VRRP";
 
 /// Ports of containers. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -322,86 +320,7 @@ impl Ports {
         if kinds.is_empty() {
             return Err(format!("there is no trunk to be had for it: {without}"));
         }
-        let nic = match self.nic(cloud, host, &new.network).await? {
-            // Without address pairs, nothing else would tell that it is not so any more.
-            Some(nic) if is_open(&nic, new) => {
-                self.nics(cloud, host).await?.into_iter().find(|p| p.network_id == new.network)
-            }
-            known => known,
-        };
-        let nic = nic.ok_or_else(|| {
-            let why = self.no_server(cloud, host);
-            let why = if why.is_empty() { format!(", and by no trunk: {without}") } else { why };
-            format!("no NIC of host {} is in network {}{why}", host.name, new.network)
-        })?;
-        // One that it had before, as a macvlan.
-        let mac = new.mac.as_deref().filter(|mac| is_ours(mac));
-        let is_open = is_open(&nic, new);
-        let wanted = new
-            .addresses
-            .iter()
-            .map(|a| FixedIp { subnet_id: a.subnet.clone(), ip_address: a.address.map(|a| a.to_string()) });
-        let body = NewPort {
-            network_id: new.network.clone(),
-            name: format!("{}-{}", host.name, short(&new.endpoint)),
-            description: mark_of(host, &new.endpoint),
-            fixed_ips: wanted.collect(),
-            // Those that hold for its packets.
-            security_groups: Some(nic.security_groups.clone()).filter(|_| !is_open),
-            port_security_enabled: is_open.then_some(false),
-            // The container's MAC address is another one, which a router of OVN asks for only where no port that is up
-            // has the IP address.
-            admin_state_up: is_open.then_some(false),
-            device_id: format!("{}/{}/{}", host.id, new.docker_network, new.endpoint),
-            device_owner: DEVICE_OWNER.to_owned(),
-            ..NewPort::default()
-        };
-        let port: Port = cloud.create(&body).await.map_err(said("making the port"))?;
-        let mac = mac.map_or_else(|| mac_of(&port.id), str::to_owned);
-        if is_open {
-            let (link, mac) = match kinds.contains(&PortLink::Macvlan) {
-                true => (PortLink::Macvlan, mac),
-                false => (PortLink::Ipvlan, nic.mac_address.clone()),
-            };
-            return Ok(container_port(&port, link, mac, nic.mac_address));
-        }
-        match self.open(cloud, host, &nic, &port, mac, &kinds).await {
-            Ok(made) => Ok(made),
-            Err(why) => {
-                let removed = cloud.delete::<Port>(&port.id).await.map_err(said("removing the port again"));
-                Err(and_left(why, removed.map(drop)))
-            }
-        }
-    }
-
-    /// Lets a host's NIC use a container's addresses, with a MAC address of the container's if the cloud allows and it
-    /// may be a macvlan.
-    async fn open(
-        &self,
-        cloud: &Cloud,
-        host: &Host,
-        nic: &Port,
-        port: &Port,
-        mac: String,
-        kinds: &[PortLink],
-    ) -> Result<ContainerPort, String> {
-        let name = &cloud.config().name;
-        let known = lock(&self.0.own_mac_alone).contains(name);
-        if !known && kinds.contains(&PortLink::Macvlan) {
-            let tried = self.change_pairs(cloud, host, nic.clone(), |all| add(all, port, &mac)).await;
-            match tried {
-                Ok(()) => return Ok(container_port(port, PortLink::Macvlan, mac, nic.mac_address.clone())),
-                Err(why) if why.contains(VRRP) => drop(lock(&self.0.own_mac_alone).insert(name.clone())),
-                Err(why) => return Err(why),
-            }
-        }
-        if !kinds.contains(&PortLink::Ipvlan) {
-            return Err(format!(
-                "a macvlan needs a MAC address of its own, and cloud {name} lets a port use its own alone"
-            ));
-        }
-        self.change_pairs(cloud, host, nic.clone(), |all| add(all, port, &nic.mac_address)).await?;
-        Ok(container_port(port, PortLink::Ipvlan, nic.mac_address.clone(), nic.mac_address.clone()))
+        self.make_on_nic(cloud, host, new, &kinds, &without).await
     }
 
     /// Gives a port of a host's containers to another endpoint of the same network.
@@ -444,32 +363,6 @@ impl Ports {
         cloud.delete::<Port>(id).await.map(drop).map_err(doing())
     }
 
-    /// Takes addresses off a host's NIC whose ports somebody else has removed.
-    async fn close_what_is_free(
-        &self,
-        cloud: &Cloud,
-        host: &Host,
-        network: &str,
-        addresses: &[IpAddr],
-    ) -> Result<(), String> {
-        if network.is_empty() || addresses.is_empty() {
-            return Ok(());
-        }
-        let query = [("device_owner", DEVICE_OWNER), ("network_id", network)];
-        let taken: Vec<Port> = cloud.list(&query).await.map_err(said("listing the ports of containers"))?;
-        let taken: Vec<String> = taken.iter().flat_map(ips).collect();
-        let free: Vec<String> = addresses.iter().map(IpAddr::to_string).filter(|a| !taken.contains(a)).collect();
-        self.close(cloud, host, network, &free).await
-    }
-
-    /// Takes containers' addresses off their host's NIC.
-    async fn close(&self, cloud: &Cloud, host: &Host, network: &str, addresses: &[String]) -> Result<(), String> {
-        // A host whose server is gone has no NIC.
-        let Some(nic) = self.nic(cloud, host, network).await? else { return Ok(()) };
-        let change = take_off(nic.mac_address.clone(), addresses);
-        self.change_pairs(cloud, host, nic, change).await
-    }
-
     async fn list(&self, cloud: &Cloud, host: &Host) -> Result<Vec<ContainerPort>, String> {
         let all = containers(cloud).await?;
         let own: Vec<&Port> = all.iter().filter(|p| is_of(p, host)).collect();
@@ -489,9 +382,7 @@ impl Ports {
             }
             let nic = nics.iter().find(|n| n.network_id == port.network_id);
             let parent = nic.map(|n| n.mac_address.clone()).unwrap_or_default();
-            let (its, pairs) = (ips(port), nic.map(|n| n.allowed_address_pairs.as_slice()).unwrap_or_default());
-            let pair = pairs.iter().find(|p| is_pair_of(p, &parent, &its));
-            let mac = pair.and_then(|p| p.mac_address.clone()).unwrap_or_else(|| mac_of(&port.id));
+            let mac = mac_on(nic, port);
             let link = if is_ours(&mac) { PortLink::Macvlan } else { PortLink::Ipvlan };
             listed.push(container_port(port, link, mac, parent));
         }
@@ -502,13 +393,6 @@ impl Ports {
 /// The addresses of a port.
 fn ips(port: &Port) -> Vec<String> {
     port.fixed_ips.iter().filter_map(|ip| ip.ip_address.clone()).collect()
-}
-
-/// Adds a container's addresses to a NIC's pairs.
-fn add(all: &mut Vec<AddressPair>, port: &Port, mac: &str) {
-    let ips = ips(port);
-    all.retain(|p| !(ips.contains(&p.ip_address) && p.mac_address.as_deref() == Some(mac)));
-    all.extend(ips.into_iter().map(|ip_address| AddressPair { ip_address, mac_address: Some(mac.to_owned()) }));
 }
 
 fn container_port(port: &Port, link: PortLink, mac: String, parent_mac: String) -> ContainerPort {

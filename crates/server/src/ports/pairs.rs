@@ -1,6 +1,6 @@
 //! The address pairs of a NIC's port: one list, which several containers, and others beside this server, change.
 
-use super::{Ports, VRRP, lock, said};
+use super::{Ports, lock, said};
 use rand::RngExt as _;
 use stackyard_openstack::{AddressPair, Cloud, Port};
 use stackyard_store::Host;
@@ -11,6 +11,9 @@ use tokio::sync::OwnedMutexGuard;
 
 /// How MAC addresses of containers' links begin: locally administered, and no other's here.
 pub(super) const OURS: &str = "02:59:";
+
+/// What stands in OVN's refusal of a MAC address that is not the port's own.
+pub(super) const VRRP: &str = "VRRP";
 
 /// How often a list is tried to be changed that others change at the same time.
 const TRIES: u32 = 30;
