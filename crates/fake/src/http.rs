@@ -26,6 +26,8 @@ pub enum Fault {
     Silent,
     /// It is done, and the answer comes after a while.
     Late(Duration),
+    /// It is done after a while, whether who asked still waits or not.
+    DoneLate(Duration),
 }
 
 /// A request that came.
@@ -161,6 +163,7 @@ impl Fake {
             }
             Some(Fault::Unavailable) => return write(&mut stream, 503, &Value::Null, "Retry-After: 0\r\n").await,
             Some(Fault::Dropped) => return None,
+            Some(Fault::DoneLate(by)) => tokio::time::sleep(by).await,
             _ => {}
         }
         let (status, answer, said) = self.answer(&method, path, query, headers, &body);

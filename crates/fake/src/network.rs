@@ -203,6 +203,10 @@ impl World {
         self.all("security-group-rules").filter(|r| r["security_group_id"] == group).cloned().collect()
     }
 
+    fn has(&self, collection: &str, id: &Value) -> bool {
+        id.as_str().is_some_and(|id| self.get(collection, id).is_some())
+    }
+
     fn create_network_part(&mut self, collection: &'static str, one: &str, mut item: Value) -> Answer {
         let id = self.new_id();
         item["id"] = id.clone().into();
@@ -211,6 +215,9 @@ impl World {
         item["revision_number"] = 1.into();
         match collection {
             "subnets" => {
+                if !self.has("networks", &item["network_id"]) {
+                    return refuse(404, "no such network");
+                }
                 item["enable_dhcp"] = true.into();
                 if !item["gateway_ip"].is_string() {
                     let base = item["cidr"].as_str().unwrap_or_default().split('/').next().unwrap_or_default();
@@ -227,7 +234,7 @@ impl World {
                 item["ip_version"] = if v6 { 6 } else { 4 }.into();
             }
             "ports" => {
-                if self.get("networks", item["network_id"].as_str().unwrap_or_default()).is_none() {
+                if !self.has("networks", &item["network_id"]) {
                     return refuse(404, "no such network");
                 }
                 if item["qos_policy_id"].as_str().is_some_and(|id| self.get("policies", id).is_none()) {
@@ -258,6 +265,9 @@ impl World {
                 }
             }
             "security-group-rules" => {
+                if !self.has("security-groups", &item["security_group_id"]) {
+                    return refuse(404, "no such security group");
+                }
                 let bare = |r: &Value| {
                     let mut r = r.clone();
                     for field in ["id", "created_at", "project_id"] {

@@ -203,8 +203,13 @@ impl World {
         for id in ready {
             self.due.remove(&id);
             if let Some(server) = self.get_mut("servers", &id) {
-                if server["OS-EXT-STS:task_state"] == "deleting" {
+                if server["status"] == "DELETED" {
                     self.take("servers", &id);
+                } else if server["OS-EXT-STS:task_state"] == "deleting" {
+                    // As Nova shows it while it tidies up after it.
+                    server["status"] = "DELETED".into();
+                    server["OS-EXT-STS:task_state"] = Value::Null;
+                    self.set_due(&id);
                     for port in self.all_mut("ports").filter(|p| p["device_id"] == id.as_str()) {
                         port["device_id"] = "".into();
                         port["device_owner"] = "".into();

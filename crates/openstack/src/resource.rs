@@ -118,6 +118,10 @@ macro_rules! request {
 }
 pub(crate) use request;
 
+/// How long a removed one may still be shown. Nova lists a server as `DELETED` while it deletes its
+/// allocation in Placement, and for good if that fails (`ComputeManager._delete_instance`).
+const DELETED: Duration = Duration::from_secs(10);
+
 /// First and longest pause between two looks at a resource that is waited for.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
 
@@ -335,6 +339,7 @@ impl Cloud {
     /// As of [`Cloud::wait_for`]: an error state ends the wait, too.
     pub async fn wait_gone<T: Resource>(&self, id: &str, limit: Duration) -> Result<()> {
         let started = Instant::now();
+        let mut deleted = None;
         let mut pause = PAUSES.0;
         loop {
             let now: T = match self.get(id).await {
@@ -344,8 +349,12 @@ impl Cloud {
             };
             let label = if now.name().is_empty() { id } else { now.name() }.to_owned();
             match now.status() {
-                // Nova and Octavia show a removed one for a while.
-                s if s.eq_ignore_ascii_case("deleted") || s.eq_ignore_ascii_case("delete_complete") => return Ok(()),
+                s if is_deleted(s) => {
+                    let since = deleted.get_or_insert_with(Instant::now);
+                    if since.elapsed() > DELETED {
+                        return Ok(());
+                    }
+                }
                 // What is removed may be in error before; a removal that failed says so.
                 s if s.to_ascii_lowercase().contains("error_deleting") || s.eq_ignore_ascii_case("delete_failed") => {
                     return Err(Error::Failed {
@@ -367,6 +376,11 @@ impl Cloud {
 fn late<T: Resource>(name: String, state: &str, wanted: &str, limit: Duration) -> Error {
     let state = if state.is_empty() { "there".to_owned() } else { state.to_owned() };
     Error::Late { noun: T::KIND.noun, name, state, wanted: wanted.to_owned(), seconds: limit.as_secs() }
+}
+
+/// Whether a service says that nothing but a record is left.
+fn is_deleted(status: &str) -> bool {
+    status.eq_ignore_ascii_case("deleted") || status.eq_ignore_ascii_case("delete_complete")
 }
 
 /// Error states of all services: `ERROR`, `error_deleting`, `CREATE_FAILED`, `killed`.

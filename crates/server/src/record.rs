@@ -4,7 +4,7 @@
 use crate::error::Error;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The directory with the records.
@@ -13,10 +13,40 @@ pub struct Records {
     dir: PathBuf,
 }
 
-/// Held while a yard is changed; the kernel frees it when the process ends.
+/// What a lock's file says from the first resource that is made until all is well.
+const MAKING: &[u8] = b"making\n";
+
+/// Held while a yard is changed; the kernel frees it when the process ends. Its file tells who takes
+/// it next whether a run was broken off.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+    path: PathBuf,
+    unsettled: bool,
+}
+
+impl Lock {
+    /// Whether an earlier run began to make resources and did not end well: the cloud may have
+    /// been at work on what it had asked for when this lock was taken.
+    pub fn is_unsettled(&self) -> bool {
+        self.unsettled
+    }
+
+    /// Notes that resources will be made.
+    ///
+    /// # Errors
+    /// [`Error::File`]
+    pub fn making(&self) -> Result<(), Error> {
+        self.file.write_all_at(MAKING, 0).map_err(trouble("writing", &self.path))
+    }
+
+    /// Notes that nothing is open any more.
+    ///
+    /// # Errors
+    /// [`Error::File`]
+    pub fn settled(&self) -> Result<(), Error> {
+        self.file.set_len(0).map_err(trouble("emptying", &self.path))
+    }
 }
 
 fn trouble(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
@@ -53,10 +83,12 @@ impl Records {
             .open(&path)
             .map_err(trouble("opening", &path))?;
         match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
-            Err(fs::TryLockError::WouldBlock) => Err(Error::Locked { path }),
-            Err(fs::TryLockError::Error(e)) => Err(trouble("locking", &path)(e)),
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => return Err(Error::Locked { path }),
+            Err(fs::TryLockError::Error(e)) => return Err(trouble("locking", &path)(e)),
         }
+        let unsettled = file.metadata().map_err(trouble("reading", &path))?.len() > 0;
+        Ok(Lock { file, path, unsettled })
     }
 
     /// Keeps a manifest; a crash leaves the old or the new one.
@@ -140,5 +172,19 @@ mod tests {
         records.forget("shop").unwrap();
         records.forget("shop").unwrap();
         assert!(records.yards().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_lock_remembers_what_was_broken_off_until_it_is_settled() {
+        let home = tempfile::tempdir().unwrap();
+        let records = Records::new(home.path());
+        assert!(!records.lock("shop").unwrap().is_unsettled());
+        records.lock("shop").unwrap().making().unwrap();
+        for _ in 0..2 {
+            assert!(records.lock("shop").unwrap().is_unsettled());
+        }
+        assert!(!records.lock("lab").unwrap().is_unsettled());
+        records.lock("shop").unwrap().settled().unwrap();
+        assert!(!records.lock("shop").unwrap().is_unsettled());
     }
 }

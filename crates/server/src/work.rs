@@ -13,7 +13,7 @@ use crate::client::{Client, ClientError, Patience, WaitError};
 use crate::declared::{DeclaredStacks, forget_secrets};
 use crate::error::{Error, WorkError};
 use crate::preflight::{Choices, Found};
-use crate::{HostService, Session, YardStacks};
+use crate::{HostService, Lock, Session, YardStacks};
 use stackyard_catalog::manifest::Yard;
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::stack::rollout::Status;
@@ -21,10 +21,20 @@ use stackyard_core::yard::plan::Plan;
 use stackyard_openstack::{Cloud, CloudConfig, Options, RequestEvent, Sources};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long stacks may take to go before their hosts do.
 const LEAVE: Patience = Patience { most: Duration::from_secs(180), failing: Duration::from_secs(180) };
+
+/// How long a cloud may take to make what a run asked for that was broken off.
+const LATE: Duration = Duration::from_secs(5);
+
+/// Waits until nothing more can come of a run that was broken off before `looked`.
+async fn let_settle(looked: Instant, onlooker: &dyn Onlooker) {
+    let text = "the last run did not end well: looking for what the cloud has made of it since".to_owned();
+    onlooker.see(Event::Note { step: None, text });
+    tokio::time::sleep(LATE.saturating_sub(looked.elapsed())).await;
+}
 
 /// Connects to the cloud with this name in `sources`, else to the one that they point to; `onlooker`
 /// hears of requests that are sent again.
@@ -68,6 +78,7 @@ pub struct Bringing<'a> {
     /// All that is to be done: in the cloud, and about stacks.
     pub plan: Plan,
     stacks: Option<DeclaredStacks>,
+    looked: Instant,
 }
 
 impl<'a> Bringing<'a> {
@@ -82,9 +93,10 @@ impl<'a> Bringing<'a> {
         service: Option<&'a Client>,
         stacks: Option<DeclaredStacks>,
     ) -> Result<Self, Error> {
+        let looked = Instant::now();
         let session = Session::begin_with(cloud, &yard.intended, as_service(service)).await?;
         let plan = with_stacks(&session.plan, stacks.as_ref().map(|s| &s.at_server));
-        Ok(Self { session, plan, stacks })
+        Ok(Self { session, plan, stacks, looked })
     }
 
     /// What stands in the way, and what [`Self::carry_out`] needs to know.
@@ -100,13 +112,15 @@ impl<'a> Bringing<'a> {
         self.stacks.as_ref().map(|s| &s.at_server)
     }
 
-    /// Carries the plan out; how the stacks stand that were waited for, by name. `choices` are of
-    /// [`Self::preflight`], and needed unless the plan for the cloud is empty.
+    /// Carries the plan out; how the stacks stand that were waited for, by name. `lock` is the yard's,
+    /// and says whether a look after it is due; `choices` are of [`Self::preflight`], and needed unless
+    /// the plan for the cloud is empty.
     ///
     /// # Errors
     /// [`WorkError`]; what does not need what failed was done.
     pub async fn carry_out(
         &self,
+        lock: &Lock,
         choices: &Choices,
         onlooker: &dyn Onlooker,
     ) -> Result<BTreeMap<String, Status>, WorkError> {
@@ -116,12 +130,18 @@ impl<'a> Bringing<'a> {
         }
         let hosts_change = !self.session.plan.is_noop();
         if hosts_change {
+            lock.making()?;
             self.session.apply(choices, onlooker).await?;
         }
+        if lock.is_unsettled() {
+            let_settle(self.looked, onlooker).await;
+            self.session.again(onlooker).await?;
+        }
+        lock.settled()?;
         self.session.tidy().await?;
         let Some(stacks) = &self.stacks else { return Ok(BTreeMap::new()) };
         stacks.keep_secrets().await?;
-        Ok(stacks.at_server.apply(hosts_change, Patience::default(), onlooker).await?)
+        Ok(stacks.at_server.apply(hosts_change || lock.is_unsettled(), Patience::default(), onlooker).await?)
     }
 }
 
@@ -133,6 +153,7 @@ pub struct Removal<'a> {
     yard: &'a str,
     service: Option<&'a Client>,
     stacks: Option<YardStacks>,
+    looked: Instant,
 }
 
 impl<'a> Removal<'a> {
@@ -147,6 +168,7 @@ impl<'a> Removal<'a> {
         service: Option<&'a Client>,
         say: crate::declared::Say<'_>,
     ) -> Result<Self, WorkError> {
+        let looked = Instant::now();
         let plan = Session::plan_removal(cloud, yard).await?;
         let stacks = match service {
             Some(client) => match YardStacks::removal(client.clone(), yard).await {
@@ -160,16 +182,17 @@ impl<'a> Removal<'a> {
             None => None,
         };
         let plan = with_stacks(&plan, stacks.as_ref());
-        Ok(Self { plan, cloud, yard, service, stacks })
+        Ok(Self { plan, cloud, yard, service, stacks, looked })
     }
 
-    /// Removes all that the cloud and the server have of the yard; `has_pools` says whether it has, or
-    /// had, pools of hosts.
+    /// Removes all that the cloud and the server have of the yard. `lock` is the yard's, and says
+    /// whether a look after it is due; `has_pools` says whether it has, or had, pools of hosts.
     ///
     /// # Errors
     /// [`WorkError`]
     pub async fn carry_out(
         &self,
+        lock: &Lock,
         has_pools: bool,
         onlooker: &dyn Onlooker,
         say: crate::declared::Say<'_>,
@@ -188,6 +211,11 @@ impl<'a> Removal<'a> {
             }
             Session::remove(self.cloud, self.yard, onlooker).await?;
         }
+        if lock.is_unsettled() {
+            let_settle(self.looked, onlooker).await;
+            Session::remove(self.cloud, self.yard, onlooker).await?;
+        }
+        lock.settled()?;
         let (Some(service), Some(_)) = (self.service, &self.stacks) else { return Ok(()) };
         if has_pools && let Err(e) = Session::forget_hosts(self.cloud, self.yard, service).await {
             say(format!("The server still lists the yard's hosts (`stackyard host remove`): {e}"));

@@ -96,18 +96,35 @@ impl<'a> Session<'a> {
     /// removes doubles.
     ///
     /// # Errors
-    /// [`Error::Steps`] and [`Error::Cloud`]; another run goes on.
+    /// [`Error::Steps`], [`Error::Refused`] and [`Error::Cloud`]; another run goes on.
     pub async fn apply(&self, choices: &Choices, onlooker: &dyn Onlooker) -> Result<(), Error> {
-        let run = Run::new(self.cloud, &self.inventory, self.intended, &self.plan, choices, onlooker);
-        let run = run.with_service(self.service);
-        if !run.apply().await? {
+        if !self.run(choices, onlooker).await? {
             return Ok(());
         }
         onlooker.see(Event::Note { step: None, text: "an answer got lost: looking for doubles".to_owned() });
-        let again = Self::begin_with(self.cloud, self.intended, self.service).await?;
-        let run = Run::new(self.cloud, &again.inventory, self.intended, &again.plan, choices, onlooker);
-        run.with_service(self.service).apply().await?;
-        Ok(())
+        self.again(onlooker).await
+    }
+
+    /// Looks once more, and does what there is to do now.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub async fn again(&self, onlooker: &dyn Onlooker) -> Result<(), Error> {
+        let now = Self::begin_with(self.cloud, self.intended, self.service).await?;
+        if now.plan.is_noop() {
+            return Ok(());
+        }
+        let found = now.preflight().await?;
+        if !found.blockers.is_empty() {
+            return Err(Error::Refused(found.blockers));
+        }
+        now.run(&found.choices, onlooker).await.map(drop)
+    }
+
+    /// Carries the plan out once; whether there may be doubles.
+    async fn run(&self, choices: &Choices, onlooker: &dyn Onlooker) -> Result<bool, Error> {
+        let run = Run::new(self.cloud, &self.inventory, self.intended, &self.plan, choices, onlooker);
+        Ok(run.with_service(self.service).apply().await?)
     }
 }
 

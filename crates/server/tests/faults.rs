@@ -45,6 +45,23 @@ async fn up_again_down() {
     vanishes(&fake).await.unwrap();
 }
 
+/// Nova lists a removed one as `DELETED` while it tidies up after it.
+#[tokio::test]
+async fn after_fewer_servers_nothing_is_to_do() {
+    let yard = |count: u32| {
+        shop(json!({
+            "networks": [{"name": "front", "cidr": "10.20.0.0/24"}],
+            "servers": [{"name": "web", "count": count, "flavor": "m1.nano", "image": "tiny"}],
+        }))
+    };
+    let fake = Fake::start(DELAY).await.unwrap();
+    let cloud = connect(&fake).await;
+    assert!(up(&cloud, &yard(2)).await.unwrap());
+    fake.world().take_time(Duration::from_millis(400));
+    assert!(up(&cloud, &yard(1)).await.unwrap());
+    assert!(!up(&cloud, &yard(1)).await.unwrap());
+}
+
 /// The ports of a server and of a killed run's that came late are the same.
 #[tokio::test]
 async fn a_killed_run_s_server_that_comes_late_stays_if_it_has_the_ports() {

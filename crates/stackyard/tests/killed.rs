@@ -1,12 +1,15 @@
 //! The binary against a fake cloud on this machine: killed with SIGKILL at a hundred moments of
-//! `up`, of scaling and of `down`. The next run converges, and a sweep finds nothing.
+//! `up`, of scaling and of `down`, and while each kind of creation is under way. The next run converges,
+//! and a sweep finds nothing.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use futures_util::{StreamExt, stream};
 use serde_json::Value;
-use stackyard_fake::Fake;
+use stackyard_fake::{Fake, Fault};
+use std::collections::BTreeSet;
 use std::process::{Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -14,11 +17,13 @@ use tokio::process::Command;
 /// Yards, each of which is killed three times.
 const YARDS: u64 = 34;
 /// Yards at once.
-const PARALLEL: usize = 6;
+const PARALLEL: usize = 12;
 /// How long the cloud takes to answer.
 const ANSWER: Duration = Duration::from_millis(8);
 /// How long its servers take to boot.
 const BOOT: Duration = Duration::from_millis(200);
+/// How long it takes over a request whose caller is killed.
+const LATE: Duration = Duration::from_millis(1500);
 
 /// A fake cloud with a home, a clouds.yaml and a manifest of its own.
 struct Ground {
@@ -78,6 +83,24 @@ impl Ground {
         serde_json::from_str(last).map_err(|e| format!("{verb} printed {last:?}: {e}"))
     }
 
+    /// Nothing is left to do, and there are so many servers.
+    async fn is_up(&self, servers: usize) -> Result<(), String> {
+        self.run("plan", 0).await?;
+        let there = self.fake.world().count("servers");
+        // With the database.
+        if there == servers + 1 { Ok(()) } else { Err(format!("there are {there} servers")) }
+    }
+
+    /// Nothing is left, and a sweep finds nothing.
+    async fn is_down(&self) -> Result<(), String> {
+        let left = self.fake.world().left();
+        if !left.is_empty() {
+            return Err(format!("left behind: {left:?}"));
+        }
+        let swept = self.run("sweep", 0).await?;
+        if swept["found"].as_array().is_some_and(Vec::is_empty) { Ok(()) } else { Err(format!("sweep: {swept}")) }
+    }
+
     /// Runs a verb and kills it after a while.
     async fn kill(&self, verb: &str, after: Duration) {
         let mut child = self.command(verb).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -124,28 +147,59 @@ async fn killed(n: u64, took: [Duration; 3]) -> Result<(), String> {
     ground.kill("down", moment(n, 2, took[2])).await;
 
     ground.run("up", 0).await?;
-    ground.run("plan", 0).await?;
-    let servers = ground.fake.world().count("servers");
-    if servers != many + 1 {
-        return Err(format!("there are {servers} servers"));
-    }
+    ground.is_up(many).await?;
     ground.run("down", 0).await?;
-    let left = ground.fake.world().left();
-    if !left.is_empty() {
-        return Err(format!("left behind: {left:?}"));
+    ground.is_down().await
+}
+
+/// Kills `up` while the cloud has a request that it will carry out after the next run has looked.
+async fn killed_during(path: &str, next: &str) -> Result<(), String> {
+    let ground = Ground::new().await;
+    ground.manifest(2);
+    let (slow, held) = (path.to_owned(), AtomicBool::new(false));
+    ground.fake.fail(move |_, seen| {
+        let meant = seen.method == "POST" && seen.path == slow && !held.swap(true, Ordering::Relaxed);
+        meant.then_some(Fault::DoneLate(LATE))
+    });
+    let mut up = ground.command("up").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let asked = async {
+        while !ground.fake.seen().iter().any(|s| s.method == "POST" && s.path == path) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), asked).await.map_err(|_| "was not asked for")?;
+    up.kill().await.unwrap();
+    let carried_out = Instant::now() + LATE + ANSWER * 10;
+    ground.run(next, 0).await?;
+    tokio::time::sleep_until(carried_out.into()).await;
+    if next == "up" {
+        ground.is_up(2).await?;
+        ground.run("down", 0).await?;
     }
-    let swept = ground.run("sweep", 0).await?;
-    if swept["found"].as_array().is_some_and(Vec::is_empty) { Ok(()) } else { Err(format!("sweep: {swept}")) }
+    ground.is_down().await
+}
+
+async fn all_well(runs: impl Iterator<Item = (String, impl Future<Output = Result<(), String>>)>) {
+    let runs = runs.map(|(name, run)| async move { run.await.err().map(|e| format!("{name}: {e}")) });
+    let wrong = stream::iter(runs).buffer_unordered(PARALLEL).filter_map(std::future::ready);
+    let wrong: Vec<String> = wrong.collect().await;
+    assert!(wrong.is_empty(), "{} went wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_a_hundred_moments() {
     let took = unharmed().await;
-    let wrong: Vec<String> = stream::iter(0..YARDS)
-        .map(|n| async move { killed(n, took).await.err().map(|e| format!("yard {n}: {e}")) })
-        .buffer_unordered(PARALLEL)
-        .filter_map(std::future::ready)
-        .collect()
-        .await;
-    assert!(wrong.is_empty(), "{} of {YARDS} went wrong:\n{}", wrong.len(), wrong.join("\n"));
+    all_well((0..YARDS).map(|n| (format!("yard {n}"), killed(n, took)))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_the_cloud_makes_something() {
+    let ground = Ground::new().await;
+    ground.manifest(2);
+    ground.run("up", 0).await.unwrap();
+    let posts = ground.fake.seen().into_iter().filter(|s| s.method == "POST");
+    let paths: BTreeSet<String> = posts.map(|s| s.path).collect();
+    assert!(paths.len() > 10, "{paths:?}");
+    let cases = paths.iter().flat_map(|path| ["up", "down"].map(|next| (path, next)));
+    all_well(cases.map(|(path, next)| (format!("{path}, then {next}"), killed_during(path, next)))).await;
 }

@@ -379,7 +379,7 @@ impl Claim {
             let stacks = DeclaredStacks::look(yard, Some(&ground.client), &say).await?;
             Ok::<_, Problem>((lock, ground, stacks))
         };
-        let (_lock, ground, stacks) = match looked.await {
+        let (lock, ground, stacks) = match looked.await {
             Ok(looked) => looked,
             Err(problem) => return drop(start.told.send(Err(problem))),
         };
@@ -402,7 +402,7 @@ impl Claim {
         };
         let ear = Ear(self.going.clone());
         start.told.send(Ok(self.going.run())).ok();
-        let work = async { ended(bringing.carry_out(&choices, &ear).await.map(drop)) };
+        let work = async { ended(bringing.carry_out(&lock, &choices, &ear).await.map(drop)) };
         let result = self.going.follow(self.store(), work).await;
         self.going.end(self.store(), result).await;
     }
@@ -415,7 +415,7 @@ impl Claim {
             let ground = self.runs.ground(cloud, Arc::new(Ear(self.going.clone()))).await?;
             Ok::<_, Problem>((lock, ground))
         };
-        let (_lock, ground) = match looked.await {
+        let (lock, ground) = match looked.await {
             Ok(looked) => looked,
             Err(problem) => return drop(start.told.send(Err(problem))),
         };
@@ -439,7 +439,7 @@ impl Claim {
         let ear = Ear(self.going.clone());
         start.told.send(Ok(self.going.run())).ok();
         let work = async {
-            removal.carry_out(has_pools, &ear, &say).await?;
+            removal.carry_out(&lock, has_pools, &ear, &say).await?;
             records.forget(&self.yard).map_err(WorkError::from)
         };
         let mut result = self.going.follow(self.store(), async { ended(work.await) }).await;

@@ -26,7 +26,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let yard = args.yard.load()?;
     let name = &yard.intended.yard;
     let records = records(context);
-    let _lock = records.lock(name)?;
+    let lock = records.lock(name)?;
     let cloud = args.yard.connect(&yard, context).await?;
     let service = args.yard.service(context)?;
     let say = |text: String| printer.say(text);
@@ -41,7 +41,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
             return Ok(End::Failed);
         }
     }
-    removal.carry_out(!yard.intended.pools.is_empty(), &*printer.onlooker(), &say).await?;
+    removal.carry_out(&lock, !yard.intended.pools.is_empty(), &*printer.onlooker(), &say).await?;
     records.forget(name)?;
     if let Some(service) = &service
         && let Err(error) = service.yard_is_gone(name).await

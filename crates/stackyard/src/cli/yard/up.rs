@@ -34,7 +34,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let name = &yard.intended.yard;
     let service = args.yard.service(context)?;
     let records = records(context);
-    let _lock = records.lock(name)?;
+    let lock = records.lock(name)?;
     // Before the cloud is asked, so that a server that is missing and a file that it would not take
     // are found first.
     let stacks = look(&yard, service.as_ref(), context).await?;
@@ -62,7 +62,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     if !elsewhere {
         note(&yard, &args.yard.file, service.as_ref(), context).await;
     }
-    let statuses = bringing.carry_out(&choices, &*onlooker).await?;
+    let statuses = bringing.carry_out(&lock, &choices, &*onlooker).await?;
     let counts = cloud.counts();
     let result = json!({
         "event": "result", "yard": name, "changed": changed, "took_s": began.elapsed().as_secs_f64(),
