@@ -16,7 +16,7 @@ mod stack;
 mod token;
 mod yard;
 
-use crate::printer::Printer;
+use crate::printer::{self, Printer};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -115,6 +115,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Ok(End::Done) => ExitCode::SUCCESS,
         Ok(End::Failed) => ExitCode::FAILURE,
         Ok(End::Pending) => ExitCode::from(3),
+        // `stackyard ... | head` ends quietly.
+        Err(error) if printer::is_unread(&error) => ExitCode::SUCCESS,
         Err(error) => {
             printer.error(&error);
             ExitCode::FAILURE

@@ -107,6 +107,16 @@ impl Printer {
     }
 }
 
+/// Whether that is nothing but that nobody reads standard output any more: errors of other pipes say what was tried.
+pub fn is_unread(error: &anyhow::Error) -> bool {
+    let Some(first) = error.chain().next() else { return false };
+    let kind = match first.downcast_ref::<std::io::Error>() {
+        Some(io) => Some(io.kind()),
+        None => first.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind),
+    };
+    kind == Some(std::io::ErrorKind::BrokenPipe)
+}
+
 /// The chain of an error without links that only repeat what the one above says.
 fn causes(error: &anyhow::Error) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
@@ -185,5 +195,13 @@ mod tests {
     fn a_cause_is_not_said_twice() {
         let e = anyhow::anyhow!("refused").context("connecting to the engine: refused").context("cloud up");
         assert_eq!(causes(&e), ["cloud up", "connecting to the engine: refused"]);
+    }
+
+    #[test]
+    fn nobody_reads_any_more() {
+        let broken = || std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        assert!(is_unread(&broken().into()) && is_unread(&anyhow::Error::new(serde_json::Error::io(broken()))));
+        let others = [anyhow::Error::new(broken()).context("asking the server"), anyhow::anyhow!("Broken pipe")];
+        assert!(others.iter().all(|e| !is_unread(e)));
     }
 }
