@@ -32,7 +32,7 @@ impl Bars {
     pub fn line(&self, text: &str) {
         // Without bars `println` would write nothing.
         if self.multi.println(text).is_err() {
-            eprintln!("{text}");
+            super::to_stderr(&format!("{text}\n"));
         }
     }
 

@@ -1,6 +1,6 @@
 //! Plain lines for pipes and logs.
 
-use super::{bytes, duration, line};
+use super::{bytes, duration, line, to_stderr};
 use stackyard_core::progress::{Amount, Event, Onlooker, Unit};
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -94,7 +94,7 @@ impl Onlooker for Lines {
                 None => return,
             },
         };
-        eprintln!("[{:6.1}] {text}", self.start.elapsed().as_secs_f64());
+        to_stderr(&format!("[{:6.1}] {text}\n", self.start.elapsed().as_secs_f64()));
     }
 }
 

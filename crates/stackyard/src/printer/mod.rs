@@ -10,6 +10,7 @@ mod json;
 mod lines;
 pub mod table;
 
+use anyhow::bail;
 use serde::Serialize;
 use stackyard_core::progress::{Event, Onlooker};
 use std::io::{IsTerminal, Write};
@@ -54,7 +55,7 @@ impl Printer {
         }
         match &self.bars {
             Some(bars) => bars.line(line.as_ref()),
-            None => eprintln!("{}", line.as_ref()),
+            None => to_stderr(&format!("{}\n", line.as_ref())),
         }
     }
 
@@ -67,6 +68,17 @@ impl Printer {
             self.say(plan.to_string().trim_end());
         }
         Ok(())
+    }
+
+    /// Something that happened during the work, as a JSON object on standard output.
+    pub fn event(&self, event: &impl Serialize) {
+        json::print(event);
+    }
+
+    /// A part of the result that is known before the work ends, for people.
+    pub fn partial_result(&self, line: &str) {
+        // The work goes on without a reader.
+        let _ = writeln!(std::io::stdout(), "{line}");
     }
 
     /// The result of a verb: `text` for people, `value` with `--json`.
@@ -84,6 +96,28 @@ impl Printer {
         Ok(out.flush()?)
     }
 
+    /// Asks on the terminal and gives the answer without white space around it. `risk` says what happens with `--yes`.
+    ///
+    /// # Errors
+    /// If there is no terminal to ask on.
+    pub fn ask(&self, question: &str, risk: &str) -> anyhow::Result<String> {
+        if self.json || !std::io::stdin().is_terminal() {
+            bail!("{risk}; say --yes, since there is no terminal to ask on");
+        }
+        to_stderr(&format!("{question} "));
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        Ok(answer.trim().to_owned())
+    }
+
+    /// Whether the user agrees, asked as by [`Self::ask`].
+    ///
+    /// # Errors
+    /// If there is no terminal to ask on.
+    pub fn confirmed(&self, risk: &str) -> anyhow::Result<bool> {
+        Ok(matches!(self.ask("Do this? [y/N]", risk)?.as_str(), "y" | "Y" | "yes"))
+    }
+
     /// Clears bars that are still drawn.
     pub fn finish(&self) {
         if let Some(bars) = &self.bars {
@@ -97,17 +131,23 @@ impl Printer {
         let causes: Vec<String> = causes(error);
         if self.json {
             let (first, rest) = causes.split_first().map_or(("", &[][..]), |(f, r)| (f.as_str(), r));
-            println!("{}", serde_json::json!({"event": "error", "error": first, "causes": rest}));
+            self.event(&serde_json::json!({"event": "error", "error": first, "causes": rest}));
         } else {
             for (depth, cause) in causes.iter().enumerate() {
                 let head = if depth == 0 { "error: " } else { "  caused by: " };
-                eprintln!("{head}{}", cause.trim_end().replace('\n', "\n  "));
+                to_stderr(&format!("{head}{}\n", cause.trim_end().replace('\n', "\n  ")));
             }
         }
     }
 }
 
-/// Whether that is nothing but that nobody reads standard output any more: errors of other pipes say what was tried.
+/// Writes to standard error. A reader that went away (`2>&1 | head`) does not stop the work, as the panic of `eprintln!`
+/// would.
+pub fn to_stderr(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// Whether the only fault is that standard output has no reader any more: errors of other pipes say what was tried.
 pub fn is_unread(error: &anyhow::Error) -> bool {
     let Some(first) = error.chain().next() else { return false };
     let kind = match first.downcast_ref::<std::io::Error>() {

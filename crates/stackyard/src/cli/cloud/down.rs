@@ -2,11 +2,9 @@
 
 use super::super::{Context, End};
 use super::local;
-use anyhow::bail;
 use serde_json::json;
 use stackyard_cloud::down;
 use stackyard_platform::docker::Docker;
-use std::io::{IsTerminal, Write};
 
 /// Arguments of `stackyard cloud down`.
 #[derive(clap::Args)]
@@ -26,16 +24,10 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let local = local(context)?;
     let _lock = local.home().lock("stackyard cloud down")?;
     if args.purge && !args.yes {
-        if printer.is_json() || !std::io::stdin().is_terminal() {
-            bail!(
-                "--purge removes all servers, volumes, objects and images of the cloud; say --yes, since there is no terminal to ask on"
-            );
-        }
-        eprint!("This removes all servers, volumes, objects and images of the cloud for good. Type `purge` to go on: ");
-        std::io::stderr().flush()?;
-        let mut answer = String::new();
-        std::io::stdin().read_line(&mut answer)?;
-        if answer.trim() != "purge" {
+        let question =
+            "This removes all servers, volumes, objects and images of the cloud for good. Type `purge` to go on:";
+        let risk = "--purge removes all servers, volumes, objects and images of the cloud";
+        if printer.ask(question, risk)? != "purge" {
             return Ok(End::Failed);
         }
     }

@@ -26,7 +26,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
 pub fn say_problems(report: &Report, printer: &Printer) {
     if printer.is_json() {
         let rows: Vec<&Check> = report.at_least(Outcome::Warn).collect();
-        println!("{}", json!({"event": "preflight", "blocked": report.blocked(), "problems": rows}));
+        printer.event(&json!({"event": "preflight", "blocked": report.blocked(), "problems": rows}));
         return;
     }
     for check in report.at_least(Outcome::Warn) {

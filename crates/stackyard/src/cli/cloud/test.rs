@@ -34,22 +34,20 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let hear = |event: Event| match event {
         Event::Started(name) => {
             if printer.is_json() {
-                println!("{}", json!({"event": "started", "check": name}));
+                printer.event(&json!({"event": "started", "check": name}));
             }
         }
         Event::Note(text) => printer.say(text),
-        Event::Finished(check) if printer.is_json() => println!(
-            "{}",
-            json!({
-                "event": "check",
-                "check": check.name,
-                "outcome": word(check.outcome),
-                "took_ms": u64::try_from(check.took.as_millis()).unwrap_or(u64::MAX),
-                "detail": check.detail,
-            })
-        ),
+        Event::Finished(check) if printer.is_json() => printer.event(&json!({
+            "event": "check",
+            "check": check.name,
+            "outcome": word(check.outcome),
+            "took_ms": u64::try_from(check.took.as_millis()).unwrap_or(u64::MAX),
+            "detail": check.detail,
+        })),
         Event::Finished(check) => {
-            println!("{} {} ({}) {}", word(check.outcome), check.name, duration(check.took), check.detail);
+            let took = duration(check.took);
+            printer.partial_result(&format!("{} {} ({took}) {}", word(check.outcome), check.name, check.detail));
         }
     };
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

@@ -2,11 +2,9 @@
 
 use super::super::{Context, End};
 use super::{GivenArgs, local, preflight};
-use anyhow::bail;
 use serde::Serialize;
 use stackyard_cloud::{CLOUD, assets, ready, up};
 use stackyard_platform::docker::Docker;
-use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -58,7 +56,10 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let changed = !prepared.plan.is_noop();
     if changed {
         printer.plan(&prepared.plan)?;
-        if prepared.plan.disturbs() && !args.yes && !confirmed(context)? {
+        if prepared.plan.disturbs()
+            && !args.yes
+            && !context.printer.confirmed("this recreates or removes running services")?
+        {
             return Ok(End::Failed);
         }
     }
@@ -77,15 +78,4 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
         )
     })?;
     Ok(End::Done)
-}
-
-fn confirmed(context: &Context) -> anyhow::Result<bool> {
-    if context.printer.is_json() || !std::io::stdin().is_terminal() {
-        bail!("this recreates or removes running services; say --yes, since there is no terminal to ask on");
-    }
-    eprint!("Do this? [y/N] ");
-    std::io::stderr().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

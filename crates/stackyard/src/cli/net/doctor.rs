@@ -1,7 +1,6 @@
 //! `stackyard net doctor`
 
 use super::super::remote::ServerArgs;
-use super::super::yard::confirmed;
 use super::super::{Context, End};
 use crate::printer::table;
 use anyhow::{Context as _, bail};
@@ -82,7 +81,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
             context.printer.say(format!("  {step}{lasts}"));
         }
     }
-    if !args.yes && !confirmed(context, "this sets MTUs of what is running")? {
+    if !args.yes && !context.printer.confirmed("this sets MTUs of what is running")? {
         return Ok(End::Failed);
     }
     let mut failed = Vec::new();

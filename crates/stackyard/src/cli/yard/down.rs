@@ -1,7 +1,7 @@
 //! `stackyard down`
 
 use super::super::{Context, End};
-use super::{YardArgs, confirmed, records};
+use super::{YardArgs, records};
 use crate::printer::duration;
 use serde_json::json;
 use stackyard_server::Removal;
@@ -37,7 +37,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
         if !removal.plan.refusals.is_empty() {
             anyhow::bail!("nothing was removed:\n- {}", removal.plan.refusals.join("\n- "));
         }
-        if !args.yes && !confirmed(context, "this removes servers and volumes with their data")? {
+        if !args.yes && !printer.confirmed("this removes servers and volumes with their data")? {
             return Ok(End::Failed);
         }
     }

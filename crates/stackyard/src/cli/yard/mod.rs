@@ -11,14 +11,12 @@ pub mod up;
 
 use super::Context;
 use super::remote::ServerArgs;
-use anyhow::bail;
 use stackyard_catalog::manifest::{self, Yard};
 use stackyard_core::progress::Onlooker;
 use stackyard_openstack::{Cloud, Sources};
 use stackyard_server::api::{HostView, StackView};
 use stackyard_server::client::{Client, ClientError};
 use stackyard_server::{DeclaredStacks, Graph, GraphCloud, HostService, Inventory, Records, Sight, connect};
-use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -101,18 +99,6 @@ impl Seen {
         graph.cloud = Some(GraphCloud { name: cloud.config().name.clone(), looked: None, error: None });
         Ok(Self { graph, inventory, hosts })
     }
-}
-
-/// Asks on the terminal; `risk` says what happens otherwise.
-pub(super) fn confirmed(context: &Context, risk: &str) -> anyhow::Result<bool> {
-    if context.printer.is_json() || !std::io::stdin().is_terminal() {
-        bail!("{risk}; say --yes, since there is no terminal to ask on");
-    }
-    eprint!("Do this? [y/N] ");
-    std::io::stderr().flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// A client as what hosts join.

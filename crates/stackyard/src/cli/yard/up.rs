@@ -1,7 +1,7 @@
 //! `stackyard up`
 
 use super::super::{Context, End};
-use super::{YardArgs, confirmed, look, records};
+use super::{YardArgs, look, records};
 use crate::printer::duration;
 use serde_json::json;
 use stackyard_catalog::manifest::{Yard, companions};
@@ -52,7 +52,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
         }
         choices = found.choices;
     }
-    if changed && !args.yes && !confirmed(context, "this changes the yard")? {
+    if changed && !args.yes && !printer.confirmed("this changes the yard")? {
         return Ok(End::Failed);
     }
     // First, so that a sweep takes nothing from a yard that is just coming up.
