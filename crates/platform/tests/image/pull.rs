@@ -64,7 +64,8 @@ impl Drop for Registry {
 #[tokio::test]
 async fn layers_are_seen_and_errors_are_told_apart() {
     let yard = Yard::new("pull").await;
-    yard.recipe("  - {name: big, from: ground, context: big}\n");
+    // A root that no other test has: the engine would not pull a layer that is there.
+    yard.recipe_with("busybox-static, netbase", "  - {name: big, from: ground, context: big}\n");
     yard.write("big/Dockerfile", "ARG FROM\nFROM ${FROM}\nRUN head -c 20000000 /dev/urandom >/noise\n");
     yard.build().await.unwrap();
     let registry = Registry::start(yard.folder.path()).await;

@@ -36,10 +36,16 @@ impl Yard {
 
     /// A root, an image of busybox, and what `more` says.
     pub fn recipe(&self, more: &str) {
+        self.recipe_with("busybox-static", more);
+    }
+
+    /// As [`Self::recipe`], with these packages in the root. Roots of the same packages may be made in the same second,
+    /// and are one layer to the engine then.
+    pub fn recipe_with(&self, packages: &str, more: &str) {
         self.write(
             "image.yaml",
             &format!(
-                "name: test\nrelease: \"1\"\nbase: {{suite: bookworm, variant: extract, include: [busybox-static]}}\n\
+                "name: test\nrelease: \"1\"\nbase: {{suite: bookworm, variant: extract, include: [{packages}]}}\n\
                  images:\n  - {{name: ground, from: rootfs, context: ground}}\n{more}"
             ),
         );
