@@ -1,6 +1,7 @@
 //! Why a call of Docker's failed. Docker shows the text to whoever called it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A failure of the plugin or of one of its calls.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,18 @@ pub enum Error {
         doing: &'static str,
         /// What it said.
         said: String,
+    },
+    /// A call takes longer than Docker is to wait.
+    #[error(
+        "cannot finish {method} within {} s: the cloud or Open vSwitch is slow; the agent continues, and removes what no \
+         container uses",
+        after.as_secs()
+    )]
+    Late {
+        /// Docker's name of it.
+        method: String,
+        /// When Docker got this answer.
+        after: Duration,
     },
     /// A program of the system failed.
     #[error(transparent)]

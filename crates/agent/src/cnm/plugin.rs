@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::UnixListener;
 
 /// What Docker calls the media type of its plugins.
@@ -51,9 +52,25 @@ pub(crate) async fn serve(listener: UnixListener, plugin: Arc<Plugin>) -> Result
     axum::serve(listener, router).await.map_err(|source| Error::Socket { path, source })
 }
 
-/// One call. It is carried out also when Docker has gone away: what is half done would have to be found
-/// again.
+/// How long Docker waits for the answer to a call. Docker sets no limit, and answers no requests while it starts.
+fn patience(method: &str) -> Duration {
+    match method {
+        // Docker forgets the endpoint whatever the answer is, and the reconciler removes what is left of it.
+        "NetworkDriver.DeleteEndpoint" | "IpamDriver.ReleaseAddress" => Duration::from_secs(10),
+        _ => Duration::from_secs(60),
+    }
+}
+
+/// One call. It is carried out also when Docker has gone away or got an answer before its end: what is half done would
+/// have to be found again.
 async fn answer(State(plugin): State<Arc<Plugin>>, Route(method): Route<String>, body: Bytes) -> Response {
+    let within = patience(&method);
+    answer_within(within, plugin, method, body).await
+}
+
+pub(crate) async fn answer_within(within: Duration, plugin: Arc<Plugin>, method: String, body: Bytes) -> Response {
+    let late = Error::Late { method: method.clone(), after: within };
+    let caller = plugin.clone();
     let work = tokio::spawn(async move {
         let result = call(&plugin, &method, &body).await;
         if let Err(e) = &result {
@@ -61,7 +78,11 @@ async fn answer(State(plugin): State<Arc<Plugin>>, Route(method): Route<String>,
         }
         result
     });
-    let (status, answer) = match work.await {
+    let done = tokio::time::timeout(within, work).await.unwrap_or_else(|_| {
+        caller.say(chain(&late));
+        Ok(Err(late))
+    });
+    let (status, answer) = match done {
         Ok(Ok(Some(value))) => (StatusCode::OK, value),
         // Docker takes that for a method that this plugin does not have.
         Ok(Ok(None)) => return StatusCode::NOT_FOUND.into_response(),

@@ -252,6 +252,31 @@ async fn an_address_that_no_endpoint_came_of_is_given_back() {
     assert_eq!(ground.ports(), 0);
 }
 
+/// Neutron takes the request and says nothing.
+#[tokio::test]
+async fn docker_gets_an_answer_in_time_and_the_call_is_finished_later() {
+    let ground = Ground::new().await;
+    ground.network().await;
+    ground.attach("e1", json!({})).await;
+    ground.fake.fail(|_, seen| (seen.method == "DELETE").then_some(Fault::DoneLate(Duration::from_millis(500))));
+    let (fake, plugin) = (ground.fake, Arc::new(ground.plugin));
+    let body = json!({"NetworkID": "n1", "EndpointID": "e1"}).to_string().into();
+    let method = "NetworkDriver.DeleteEndpoint".to_owned();
+    let answer = plugin::answer_within(Duration::from_millis(50), plugin.clone(), method, body).await;
+    assert_eq!(answer.status(), 500);
+    let text = axum::body::to_bytes(answer.into_body(), 1 << 16).await.unwrap();
+    assert!(String::from_utf8_lossy(&text).contains("cannot finish"), "{text:?}");
+    let ports = || fake.world().left().iter().filter(|l| l.starts_with("ports/")).count();
+    assert_eq!(ports(), 2, "the router has one");
+    for _ in 0..100 {
+        if plugin.ledger.endpoints.get("e1").is_none() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!((ports(), plugin.ledger.endpoints.get("e1")), (1, None));
+}
+
 #[tokio::test]
 async fn what_fails_half_way_is_taken_back() {
     let ground = Ground::on_host("nowhere").await;
