@@ -38,6 +38,7 @@ mod netlink;
 mod offload;
 mod ovsdb;
 mod switch;
+mod way_out;
 
 pub use announce::checksum;
 pub use error::Error;
@@ -45,3 +46,4 @@ pub use limit::{Rate, limit};
 pub use offload::disable_checksum_offload;
 pub use ovsdb::{Ovsdb, Remote};
 pub use switch::{Controller, Datapath, Plugged, Switch, SwitchPort};
+pub use way_out::{RANKS, WayOut};

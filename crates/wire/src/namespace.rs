@@ -30,7 +30,7 @@ const NSFS: FsWord = 0x6e73_6673;
 
 const RTM_NEWADDR: u16 = 20;
 const RTM_GETADDR: u16 = 22;
-const RTM_NEWROUTE: u16 = 24;
+pub(crate) const RTM_NEWROUTE: u16 = 24;
 const RTM_GETROUTE: u16 = 26;
 
 /// A network namespace, by a file of it: `/run/netns/NAME`, `/proc/PID/ns/net`.
@@ -118,6 +118,15 @@ pub struct Route {
     pub via: Option<IpAddr>,
 }
 
+/// An address of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LinkAddress {
+    /// The link's number.
+    pub(crate) link: u32,
+    pub(crate) address: IpAddr,
+    pub(crate) prefix_len: u8,
+}
+
 /// The kernel's network as the thread saw it that opened this, wherever the thread has gone since.
 pub struct Kernel(Netlink);
 
@@ -187,11 +196,16 @@ impl Kernel {
 
     /// Addresses of a link, with their prefix lengths.
     pub fn addresses(&mut self, link: &Link) -> Result<Vec<(IpAddr, u8)>, Error> {
+        let all = self.all_addresses()?.into_iter();
+        Ok(all.filter(|a| a.link == link.index).map(|a| (a.address, a.prefix_len)).collect())
+    }
+
+    /// Addresses of all links.
+    pub(crate) fn all_addresses(&mut self) -> Result<Vec<LinkAddress>, Error> {
         let answers = self
             .request(RTM_GETADDR, NLM_F_DUMP, &AddressMessage::default())
             .map_err(|f| Error::kernel("list addresses")(f.error))?;
         let read = answers.iter().filter_map(|a| AddressMessage::parse(a).ok());
-        let of_link = read.filter(|m| m.header.index == link.index);
         let address = |m: AddressMessage| {
             // IPv4 has both; that of a point-to-point link's other end is not meant.
             let local = m.attributes.iter().find_map(|a| match a {
@@ -202,9 +216,9 @@ impl Kernel {
                 AddressAttribute::Address(ip) => Some(*ip),
                 _ => None,
             });
-            Some((local.or(any)?, m.header.prefix_len))
+            Some(LinkAddress { link: m.header.index, address: local.or(any)?, prefix_len: m.header.prefix_len })
         };
-        Ok(of_link.filter_map(address).collect())
+        Ok(read.filter_map(address).collect())
     }
 
     /// Adds a route over a link; whether there was none to that destination before.
@@ -244,7 +258,20 @@ impl Kernel {
         Ok(read.filter_map(|m| route_over(link.index, &m)).collect())
     }
 
-    fn request(&mut self, kind: u16, flags: u16, message: &impl Emitable) -> Result<Vec<Vec<u8>>, Failure> {
+    /// Whether the main table has a default route of IPv4.
+    pub(crate) fn has_default_route(&mut self) -> Result<bool, Error> {
+        let answers = self
+            .request(RTM_GETROUTE, NLM_F_DUMP, &RouteMessage::default())
+            .map_err(|f| Error::kernel("list routes")(f.error))?;
+        let mut headers = answers.iter().filter_map(|a| RouteMessage::parse(a).ok()).map(|m| m.header);
+        Ok(headers.any(|h| {
+            h.address_family == AddressFamily::Inet
+                && h.table == RouteHeader::RT_TABLE_MAIN
+                && h.destination_prefix_length == 0
+        }))
+    }
+
+    pub(crate) fn request(&mut self, kind: u16, flags: u16, message: &impl Emitable) -> Result<Vec<Vec<u8>>, Failure> {
         let mut payload = vec![0; message.buffer_len()];
         message.emit(&mut payload);
         self.0.exchange(kind, flags, &payload)
@@ -299,6 +326,6 @@ fn ip(address: &RouteAddress) -> Option<IpAddr> {
     }
 }
 
-fn family(address: IpAddr) -> AddressFamily {
+pub(crate) fn family(address: IpAddr) -> AddressFamily {
     if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 }
 }

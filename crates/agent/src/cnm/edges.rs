@@ -9,6 +9,7 @@ use stackyard_openstack::{
     FirewallGroup, LoadBalancer, LoadBalancerPool, Member, NewFirewallGroup, NewListener, NewLoadBalancer, NewMember,
     NewPool, Port, SecurityGroup,
 };
+use stackyard_wire::WayOut;
 use std::time::Duration;
 
 const END: &str = "e1";
@@ -272,11 +273,8 @@ async fn ports_published_on_the_host_are_dockers_and_the_way_out_is_neutrons() {
         "Options": {"com.docker.network.portmap": ports}});
     let joined = ground.call("NetworkDriver.Join", of.clone()).await;
     assert_eq!((&joined["DisableGatewayService"], &joined["Gateway"]), (&json!(false), &Value::Null));
-    let routes = joined["StaticRoutes"].as_array().unwrap();
-    assert!(routes.iter().all(|r| r["NextHop"] == "10.5.0.1" && r["RouteType"] == 0));
-    let to = |route: &Value| route["Destination"].as_str().unwrap().parse::<ipnet::Ipv4Net>().unwrap();
-    let bridge: ipnet::Ipv4Net = "172.18.0.0/16".parse().unwrap();
-    assert!(routes.iter().all(|r| !to(r).contains(&bridge) && !bridge.contains(&to(r))));
+    assert_eq!(joined["StaticRoutes"], json!([]), "Docker refuses later networks whose addresses are in such a route");
+    assert_eq!(ground.plugin.ways_out("/x"), [way_out(0, "10.5.0.50", "10.5.0.1")]);
     ground.call("NetworkDriver.ProgramExternalConnectivity", of).await;
     detach(&ground).await.unwrap();
 
@@ -301,12 +299,72 @@ async fn with_ipv6_too_docker_publishes_and_the_way_out_is_neutrons() {
     ground.call("NetworkDriver.CreateEndpoint", of.clone()).await;
     let joined = ground.call("NetworkDriver.Join", of).await;
     assert_eq!((&joined["Gateway"], &joined["GatewayIPv6"]), (&Value::Null, &Value::Null));
-    let over = |hop: &str| -> Vec<&Value> {
-        let routes = joined["StaticRoutes"].as_array().unwrap().iter();
-        routes.filter(|r| r["NextHop"] == hop).map(|r| &r["Destination"]).collect()
-    };
-    assert_eq!(over("fd00:6::1"), ["::/1", "8000::/1"]);
-    assert!(over("10.6.0.1").len() > 10);
+    let ways = [way_out(0, "10.6.0.50", "10.6.0.1"), way_out(0, "fd00:6::32", "fd00:6::1")];
+    assert_eq!(ground.plugin.ways_out("/x"), ways);
+}
+
+fn way_out(rank: u32, address: &str, gateway: &str) -> WayOut {
+    WayOut { rank, address: address.parse().unwrap(), gateway: gateway.parse().ok() }
+}
+
+/// Joins the container with the namespace `/x`.
+async fn join(ground: &Ground, network: &str, endpoint: &str, ports: &Value) -> Value {
+    let of = json!({"NetworkID": network, "EndpointID": endpoint, "SandboxKey": "/x",
+        "Options": {"com.docker.network.portmap": ports}});
+    let joined = ground.call("NetworkDriver.Join", of.clone()).await;
+    ground.call("NetworkDriver.ProgramExternalConnectivity", of).await;
+    joined
+}
+
+fn has_no_gateway(joined: &Value) -> bool {
+    joined["Gateway"].is_null() && joined["GatewayIPv6"].is_null() && joined["DisableGatewayService"] == false
+}
+
+/// Docker tells what is published with the first network alone.
+#[tokio::test]
+async fn no_network_of_a_container_takes_the_published_ports_from_the_first() {
+    let ports = json!([{"Proto": 6, "Port": 80, "HostPort": 8080}]);
+    let map = json!({"com.docker.network.portmap": ports});
+    for first_is_here in [true, false] {
+        let ground = Ground::new().await;
+        ground.network().await;
+        ground.dual_network().await;
+        if first_is_here {
+            ground.attach("e1", map.clone()).await;
+            assert!(has_no_gateway(&join(&ground, "n1", "e1", &ports).await));
+        }
+        let second = json!({"NetworkID": "n2", "EndpointID": "e2", "Interface": {}, "Options": {}});
+        ground.call("NetworkDriver.CreateEndpoint", second.clone()).await;
+        assert!(has_no_gateway(&join(&ground, "n2", "e2", &ports).await));
+        let mut ways: Vec<_> =
+            ground.plugin.ways_out("/x").into_iter().map(|w| (w.rank, w.address.is_ipv6())).collect();
+        ways.sort_unstable();
+        let both = [(0, false), (1, false), (1, true)];
+        assert_eq!(ways, if first_is_here { &both[..] } else { &[(0, false), (0, true)] });
+        // Asked again, and after a kill: the same.
+        let mut ground = ground;
+        ground.restart().await;
+        assert!(has_no_gateway(&join(&ground, "n2", "e2", &ports).await));
+        assert_eq!(ground.plugin.ways_out("/x").len(), ways.len());
+        for (network, end) in [("n1", "e1"), ("n2", "e2")] {
+            ground.call("NetworkDriver.DeleteEndpoint", json!({"NetworkID": network, "EndpointID": end})).await;
+        }
+        assert_eq!(ground.plugin.ways_out("/x"), []);
+    }
+}
+
+#[tokio::test]
+async fn what_a_floating_ip_publishes_leaves_a_container_its_gateways() {
+    let ground = Ground::new().await;
+    ground.network().await;
+    ground.dual_network().await;
+    let ports = json!([{"Proto": 6, "Port": 80, "HostPort": 8080}]);
+    ground.attach("e1", json!({"com.docker.network.portmap": ports, "floating-ip": "public"})).await;
+    assert_eq!(join(&ground, "n1", "e1", &ports).await["Gateway"], "10.5.0.1");
+    let second = json!({"NetworkID": "n2", "EndpointID": "e2", "Interface": {}, "Options": {}});
+    ground.call("NetworkDriver.CreateEndpoint", second).await;
+    assert_eq!(join(&ground, "n2", "e2", &ports).await["Gateway"], "10.6.0.1");
+    assert_eq!(ground.plugin.ways_out("/x"), []);
 }
 
 fn exposing() -> Value {

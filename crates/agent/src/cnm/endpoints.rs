@@ -183,7 +183,7 @@ impl Plugin {
     /// `Join`: how the container's end is called, and where its routes lead.
     pub(crate) async fn join(&self, asked: &OfEndpoint) -> Result<Value, Error> {
         let endpoint = self.endpoint_of(&asked.network, &asked.endpoint).await?;
-        let endpoint = endpoint.map_or_else(|| self.ledger.endpoints.need(&asked.endpoint), Ok)?;
+        let mut endpoint = endpoint.map_or_else(|| self.ledger.endpoints.need(&asked.endpoint), Ok)?;
         let network = self.network(&endpoint.network).await?;
         match self.wiring.ready(&endpoint).await {
             Err(_) if endpoint.unnamed => {
@@ -206,8 +206,9 @@ impl Plugin {
         answer["StaticRoutes"] = routes
             .map(|(to, via)| json!({"Destination": to.to_string(), "RouteType": NEXT_HOP, "NextHop": via.to_string()}))
             .collect();
-        if endpoint.options.on_host {
+        if self.publishes_on_host(asked, &mut endpoint).await? {
             self.publish_by_docker(&mut answer).await?;
+            self.make_ways_out(&asked.sandbox_key);
         }
         let sandbox = PathBuf::from(&asked.sandbox_key);
         self.announce(&endpoint, PAUSES, move |addresses| match Namespace::open(&sandbox) {
@@ -222,19 +223,6 @@ impl Plugin {
     pub(crate) fn describe_endpoint(&self, asked: &OfEndpoint) -> Value {
         let port = self.ledger.endpoints.get(&asked.endpoint).map(|e| e.port);
         json!({"Value": port.map(|p| json!({"dev.stackyard.port": p})).unwrap_or_else(|| json!({}))})
-    }
-
-    /// `ProgramExternalConnectivity`: what is published leads here since CreateEndpoint.
-    pub(crate) fn publish(&self, asked: &OfEndpoint) -> Result<Value, Error> {
-        let endpoint = self.ledger.endpoints.need(&asked.endpoint)?;
-        if self.kuryr || endpoint.options.on_host {
-            return Ok(json!({}));
-        }
-        let wanted = published(&asked.options)?;
-        if wanted.iter().all(|port| endpoint.options.publish.contains(port)) {
-            return Ok(json!({}));
-        }
-        Err(no_publishing())
     }
 
     /// `DeleteEndpoint`.
@@ -322,8 +310,4 @@ fn one_of(option: &str, known: &str, wanted: Option<IpAddr>) -> Result<Option<Ip
         ))),
         _ => Ok(Some(net.addr())),
     }
-}
-
-fn no_publishing() -> Error {
-    Error::request("ports are published (-p) when a container is connected to its network, and not afterwards")
 }

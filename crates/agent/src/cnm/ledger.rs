@@ -117,6 +117,12 @@ pub(crate) struct Endpoint {
     /// What it is to CNI, if it came so.
     #[serde(default)]
     pub(crate) attachment: Option<Attachment>,
+    /// The file of its container's namespace; empty unless the container publishes ports.
+    #[serde(default)]
+    pub(crate) sandbox: String,
+    /// Its place among the endpoints there: the container leaves by the network of the lowest one.
+    #[serde(default)]
+    pub(crate) rank: u32,
 }
 
 /// An endpoint as CNI knows it.

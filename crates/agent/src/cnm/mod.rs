@@ -69,6 +69,7 @@ pub(crate) mod reconcile;
 #[cfg(test)]
 pub(crate) mod tests;
 pub(crate) mod turns;
+mod way_out;
 pub(crate) mod wiring;
 pub(crate) mod yard;
 

@@ -238,7 +238,7 @@ impl EndpointOptions {
             options.set(key, text(key, value)?)?;
         }
         // Unless it gets a floating IP to publish them by.
-        options.on_host = sent.get(PORT_MAP).and_then(Value::as_array).is_some_and(|ports| !ports.is_empty());
+        options.on_host = publishes(sent);
         Ok(options)
     }
 
@@ -287,6 +287,11 @@ impl EndpointOptions {
             ..self
         }
     }
+}
+
+/// Whether a user wants ports of a container published.
+pub(crate) fn publishes(sent: &Map<String, Value>) -> bool {
+    sent.get(PORT_MAP).and_then(Value::as_array).is_some_and(|ports| !ports.is_empty())
 }
 
 /// The ports that a container listens on, those next to each other together.

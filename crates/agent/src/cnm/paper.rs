@@ -2,7 +2,7 @@
 
 use super::Error;
 use super::ledger::Endpoint;
-use super::wiring::{Home, Prepared, Wiring};
+use super::wiring::{Home, KeepWaysOut, Prepared, Setup, Wiring};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use ipnet::Ipv4Net;
@@ -111,6 +111,9 @@ impl Wiring for Paper {
     }
     fn keep_publisher(&self, _: bool) -> BoxFuture<'_, Result<(), Error>> {
         async { Ok(()) }.boxed()
+    }
+    fn keep_ways_out(&self) -> KeepWaysOut {
+        Arc::new(|_, _| async { Ok(Setup::Whole) }.boxed())
     }
 }
 

@@ -102,9 +102,11 @@ pub(crate) async fn call(plugin: &Plugin, method: &str, body: &[u8]) -> Result<O
         "NetworkDriver.CreateEndpoint" => plugin.create_endpoint(read(body)?).await?,
         "NetworkDriver.EndpointOperInfo" => plugin.describe_endpoint(&read(body)?),
         "NetworkDriver.Join" => plugin.join(&read(body)?).await?,
-        "NetworkDriver.ProgramExternalConnectivity" => plugin.publish(&read(body)?)?,
+        // A floating IP's ports lead here since CreateEndpoint, and Docker publishes those of this host by its bridge.
+        // It also asks for endpoints that another network publishes for.
+        "NetworkDriver.ProgramExternalConnectivity" | "NetworkDriver.RevokeExternalConnectivity" => json!({}),
         // The links go with the endpoint, wherever the container's end is by then.
-        "NetworkDriver.Leave" | "NetworkDriver.RevokeExternalConnectivity" => json!({}),
+        "NetworkDriver.Leave" => json!({}),
         "NetworkDriver.DeleteEndpoint" => plugin.delete_endpoint(&read(body)?).await?,
         // Other hosts have a plugin of their own.
         "NetworkDriver.DiscoverNew" | "NetworkDriver.DiscoverDelete" => json!({}),

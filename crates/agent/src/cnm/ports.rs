@@ -318,6 +318,8 @@ impl Plugin {
             adopted,
             limits: Default::default(),
             attachment: None,
+            sandbox: String::new(),
+            rank: 0,
         }
     }
 }

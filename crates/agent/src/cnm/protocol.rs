@@ -86,6 +86,13 @@ pub(crate) struct OfEndpoint {
     pub(crate) options: Map<String, Value>,
 }
 
+impl OfEndpoint {
+    /// Whether the container publishes ports. Docker says so with `Join`, whichever endpoint of the container it is.
+    pub(crate) fn publishes(&self) -> bool {
+        super::options::publishes(&self.options)
+    }
+}
+
 /// `IpamDriver.RequestPool`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

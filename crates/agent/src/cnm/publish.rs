@@ -5,42 +5,27 @@
 //! Join without a gateway has Docker add it (moby `libnetwork/default_gateway.go`). Then Docker publishes itself: with
 //! its checks, its DNAT rules, and all of it in `docker inspect`; it works on without this plugin. ADR 8 says why.
 //!
-//! Two things are left to do here:
+//! Three things are left to do here:
 //!
-//! - The way out stays Neutron's. Docker makes the bridge the default route; what is more specific wins, so the
-//!   container gets routes to all else over its network's gateways ([`all_but`], [`ALL_V6`]). Docker refuses routes that
-//!   have the bridge's own addresses in them.
+//! - The way out stays Neutron's. Docker makes the bridge the default route; rules of this plugin's lead to Neutron's
+//!   gateway instead ([`super::way_out`]).
+//! - No endpoint of such a container may have a gateway in Docker's eyes. Docker would take it for the container's way
+//!   out, and publish by it and no longer by the bridge. So all of a container's endpoints here have none, also those
+//!   of networks that do not publish, and those of a container whose ports another network of Docker's publishes.
 //! - Answers come back. Packets keep their sender through DNAT, whom the container would answer over Neutron, from an
 //!   address that is none there. A rule of this host's makes the bridge's address the sender of what it has translated.
 
 use super::ledger::Network;
-use super::{Error, Plugin};
+use super::{Error, Plugin, Source};
 use crate::prepare::{self, tool};
-use bollard::models::NetworkCreateRequest;
-use bollard::query_parameters::InspectNetworkOptions;
 use ipnet::{IpNet, Ipv4Net};
-use serde_json::{Value, json};
-use stackyard_platform::docker::Docker;
-use std::collections::HashMap;
+use serde_json::Value;
+use stackyard_wire::namespace::Kernel;
 use std::ffi::OsStr;
+use std::net::IpAddr;
 
-/// The bridge and its network (moby `libnetwork/default_gateway.go`, `libnGWNetwork`).
+/// The bridge, and Docker's network of that name (moby `libnetwork/default_gateway.go`, `libnGWNetwork`).
 const BRIDGE: &str = "docker_gwbridge";
-/// How Docker makes it.
-const OPTIONS: [(&str, &str); 3] = [
-    ("com.docker.network.bridge.name", BRIDGE),
-    ("com.docker.network.bridge.enable_icc", "false"),
-    ("com.docker.network.bridge.enable_ip_masquerade", "true"),
-];
-
-/// Route types of Docker's: over a next hop, on the link itself.
-const NEXT_HOP: u32 = 0;
-const ON_LINK: u32 = 1;
-
-/// All of IPv6 in two parts, as routes that win over a default route. The bridge has no IPv6; Docker from 28 on takes a
-/// gateway of either version for one, and adds no bridge then.
-const ALL_V6: [&str; 2] = ["::/1", "8000::/1"];
-
 impl Plugin {
     /// Whether an endpoint can be published on this host.
     pub(super) async fn check_publishing(&self, network: &Network) -> Result<(), Error> {
@@ -50,7 +35,7 @@ impl Plugin {
             if let Some(bridge) = taken.iter().find(|b| overlap(b, cidr)) {
                 return Err(Error::request(format!(
                     "ports cannot be published (-p) on this host: Docker's network {BRIDGE} has the addresses {bridge}, \
-                     the container's network, or a route of its, {cidr}; make {BRIDGE} anew with others, or name a floating \
+                     the container's network, or a route of its, {cidr}; recreate {BRIDGE} with others, or name a floating \
                      IP (driver option `floating-ip`)"
                 )));
             }
@@ -60,50 +45,22 @@ impl Plugin {
 
     /// Has Docker publish a container's ports: changes what Join answers.
     pub(super) async fn publish_by_docker(&self, answer: &mut Value) -> Result<(), Error> {
-        let taken = self.wiring.publisher().await?;
-        answer["DisableGatewayService"] = false.into();
-        let mut take = |field| answer.as_object_mut().and_then(|a| a.remove(field));
-        let (gateway, gateway_v6) = (take("Gateway"), take("GatewayIPv6"));
-        let mut routes = answer["StaticRoutes"].as_array().cloned().unwrap_or_default();
-        let v4 = all_but(&taken).into_iter().map(|to| match &gateway {
-            Some(gateway) => json!({"Destination": to.to_string(), "RouteType": NEXT_HOP, "NextHop": gateway}),
-            // A network without a way out gets none by this host either.
-            None => json!({"Destination": to.to_string(), "RouteType": ON_LINK}),
-        });
-        let v6 = gateway_v6
-            .iter()
-            .flat_map(|gateway| ALL_V6.map(|to| json!({"Destination": to, "RouteType": NEXT_HOP, "NextHop": gateway})));
-        for route in v4.chain(v6) {
-            if routes.iter().all(|r| r["Destination"] != route["Destination"]) {
-                routes.push(route);
-            }
+        // On a host of a yard nothing is published by the bridge, but maybe by another network of Docker's.
+        if let Source::Cloud(_) = self.source {
+            self.wiring.publisher().await?;
+            answer["DisableGatewayService"] = false.into();
         }
-        answer["StaticRoutes"] = routes.into();
+        if let Some(answer) = answer.as_object_mut() {
+            answer.remove("Gateway");
+            answer.remove("GatewayIPv6");
+        }
+        // A default route counts as a gateway, too.
+        let is_default = |route: &Value| route["Destination"].as_str().is_some_and(|to| to.ends_with("/0"));
+        if let Some(routes) = answer["StaticRoutes"].as_array_mut() {
+            routes.retain(|route| !is_default(route));
+        }
         Ok(())
     }
-}
-
-/// All of IPv4 that is in none of these, in as few parts as there can be.
-fn all_but(taken: &[Ipv4Net]) -> Vec<Ipv4Net> {
-    let mut parts = vec![Ipv4Net::default()];
-    for hole in taken {
-        let split = |part: Ipv4Net| {
-            if hole.contains(&part) {
-                return Vec::new();
-            }
-            let mut left = Vec::new();
-            let mut rest = part;
-            while rest.contains(hole) && rest != *hole {
-                let Ok(halves) = rest.subnets(rest.prefix_len() + 1) else { break };
-                for half in halves {
-                    if half.contains(hole) { rest = half } else { left.push(half) }
-                }
-            }
-            if rest != *hole { vec![part] } else { left }
-        };
-        parts = parts.into_iter().flat_map(split).collect();
-    }
-    parts
 }
 
 fn overlap(bridge: &Ipv4Net, other: &IpNet) -> bool {
@@ -111,37 +68,18 @@ fn overlap(bridge: &Ipv4Net, other: &IpNet) -> bool {
     bridge.contains(other) || other.contains(&bridge)
 }
 
-/// Makes Docker's bridge if it is not there yet; its addresses.
-pub(super) async fn bridge() -> Result<Vec<Ipv4Net>, Error> {
-    let failed = |e: &dyn std::error::Error| Error::Docker {
-        doing: "its network docker_gwbridge",
-        said: crate::error::chain(e),
+/// The bridge's IPv4 networks as the kernel has them; none before Docker makes the bridge for the first container that
+/// needs it.
+///
+/// Docker itself is not asked: at boot it answers no requests while it waits for this plugin.
+pub(super) fn bridge_networks() -> Result<Vec<Ipv4Net>, stackyard_wire::Error> {
+    let mut kernel = Kernel::open()?;
+    let Some(bridge) = kernel.link(BRIDGE)? else { return Ok(Vec::new()) };
+    let network = |(address, length)| match address {
+        IpAddr::V4(address) => Ipv4Net::new(address, length).ok().map(|net| net.trunc()),
+        IpAddr::V6(_) => None,
     };
-    let docker = Docker::connect().await.map_err(|e| failed(&e))?;
-    for _ in 0..2 {
-        match docker.api().inspect_network(BRIDGE, None::<InspectNetworkOptions>).await {
-            Ok(found) => {
-                let config = found.ipam.and_then(|i| i.config).unwrap_or_default();
-                return Ok(config.iter().filter_map(|c| c.subnet.as_deref()?.parse().ok()).collect());
-            }
-            Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => {}
-            Err(e) => return Err(failed(&e)),
-        }
-        let options: HashMap<String, String> =
-            OPTIONS.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        let new = NetworkCreateRequest {
-            name: BRIDGE.to_owned(),
-            driver: Some("bridge".to_owned()),
-            options: Some(options),
-            ..NetworkCreateRequest::default()
-        };
-        match docker.api().create_network(new).await {
-            // Somebody, as Docker itself, was quicker.
-            Err(bollard::errors::Error::DockerResponseServerError { status_code: 409 | 403, .. }) | Ok(_) => {}
-            Err(e) => return Err(failed(&e)),
-        }
-    }
-    Err(Error::request(format!("Docker's network {BRIDGE} is not there, although it was made just now")))
+    Ok(kernel.addresses(&bridge)?.into_iter().filter_map(network).collect())
 }
 
 /// Makes or removes the rule by which answers come back. Blocks for a few milliseconds.
@@ -171,27 +109,6 @@ pub(super) fn set_rule(owner: &str, wanted: bool) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::Ipv4Addr;
-
-    #[test]
-    fn all_but_the_bridge_is_routed() {
-        let net = |text: &str| text.parse::<Ipv4Net>().unwrap();
-        let parts = all_but(&[net("172.18.0.0/16")]);
-        assert_eq!(parts.len(), 16);
-        let holds = |address: &str| parts.iter().filter(|p| p.contains(&address.parse::<Ipv4Addr>().unwrap())).count();
-        for (address, times) in
-            [("172.18.0.2", 0), ("172.17.255.255", 1), ("172.19.0.0", 1), ("1.1.1.1", 1), ("255.255.255.255", 1)]
-        {
-            assert_eq!(holds(address), times, "{address}");
-        }
-        assert_eq!(all_but(&[]), [Ipv4Net::default()]);
-        let two = all_but(&[net("10.0.0.0/8"), net("10.1.0.0/16"), net("192.168.1.0/24")]);
-        assert!(
-            two.iter()
-                .all(|p| !p.contains(&net("10.1.0.0/16")) && !p.contains(&"192.168.1.9".parse::<Ipv4Addr>().unwrap()))
-        );
-        assert!(two.iter().any(|p| p.contains(&"192.168.2.9".parse::<Ipv4Addr>().unwrap())));
-    }
 
     #[test]
     fn overlaps_go_both_ways() {

@@ -13,6 +13,7 @@
 //! | a link on the switch, or a veth, of no port | removed |
 //! | a container whose port is gone from the cloud | gets one with the same addresses, plugged in its place |
 //! | a container whose link is on no bridge any more | is plugged again |
+//! | a container that publishes ports and has no route to Neutron's gateway | gets it again |
 //!
 //! What is being made at this moment looks like what nobody needs. So all of this is done only to what was
 //! seen so in every pass for as long as Docker could still come back to it.
@@ -259,6 +260,7 @@ impl Plugin {
                 self.complain("published ports may not answer", &e);
             }
         }
+        self.restore_ways_out(view).await;
         bandwidth::remove_unused(self, cloud, suspects, grace).await;
         suspects.end();
     }
@@ -449,6 +451,8 @@ impl Plugin {
             floating_ip: endpoint.floating_ip.clone(),
             limits: endpoint.limits,
             attachment: endpoint.attachment.clone(),
+            sandbox: endpoint.sandbox.clone(),
+            rank: endpoint.rank,
             ..made
         };
         self.ledger.endpoints.put(key, endpoint)?;

@@ -3,13 +3,15 @@
 use super::ledger::Endpoint;
 use super::{Error, publish};
 use futures_util::future::BoxFuture;
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use stackyard_core::agent::PortLink;
 use stackyard_wire::binding::{self, Found, Naming, Plug, Vif};
 use stackyard_wire::link::OnLink;
 use stackyard_wire::namespace::Namespace;
-use stackyard_wire::{Switch, link};
+use stackyard_wire::{Switch, WayOut, link};
 use std::collections::HashSet;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -51,10 +53,27 @@ pub(crate) trait Wiring: Send + Sync {
     fn kinds(&self) -> BoxFuture<'_, Result<Vec<PortLink>, Error>>;
     /// Removes such a thing, of which nothing else is known any more.
     fn remove(&self, found: &Found) -> BoxFuture<'_, Result<(), Error>>;
-    /// Makes what Docker needs to publish ports here; the addresses that it takes.
+    /// Makes the rule that Docker's published ports need here. Returns the networks of Docker's bridge, none before Docker
+    /// has made it.
     fn publisher(&self) -> BoxFuture<'_, Result<Vec<Ipv4Net>, Error>>;
     /// Looks whether that is still there, or ends it.
     fn keep_publisher(&self, wanted: bool) -> BoxFuture<'_, Result<(), Error>>;
+    /// Makes the ways out of the container with this namespace, or those that are missing.
+    fn keep_ways_out(&self) -> KeepWaysOut;
+}
+
+/// By the file of a container's namespace, and what its ways out are to be.
+pub(crate) type KeepWaysOut =
+    Arc<dyn Fn(PathBuf, Vec<WayOut>) -> BoxFuture<'static, Result<Setup, Error>> + Send + Sync>;
+
+/// How far Docker is with a container's network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Setup {
+    /// There is no namespace, not yet or no longer.
+    Absent,
+    /// Some links are missing.
+    Partial,
+    Whole,
 }
 
 /// Where a container's end of a link goes.
@@ -259,7 +278,7 @@ impl Wiring for Local {
 
     fn publisher(&self) -> BoxFuture<'_, Result<Vec<Ipv4Net>, Error>> {
         Box::pin(async {
-            let bridge = publish::bridge().await?;
+            let bridge = blocking("look up Docker's bridge".to_owned(), publish::bridge_networks).await?;
             let is_set = *self.publishes() == Some(true);
             if !is_set {
                 self.set_publishing(true).await?;
@@ -275,6 +294,23 @@ impl Wiring for Local {
             if wanted || !is_gone { self.set_publishing(wanted).await } else { Ok(()) }
         })
     }
+
+    fn keep_ways_out(&self) -> KeepWaysOut {
+        Arc::new(|sandbox, ways| {
+            blocking(format!("set the routes in {}", sandbox.display()), move || ways_out_in(&sandbox, &ways))
+        })
+    }
+}
+
+fn ways_out_in(sandbox: &Path, ways: &[WayOut]) -> Result<Setup, stackyard_wire::Error> {
+    let Ok(namespace) = Namespace::open(sandbox) else { return Ok(Setup::Absent) };
+    // Where Docker is to put it, or has had it, lies an empty file.
+    if !namespace.is_there().unwrap_or(false) {
+        return Ok(Setup::Absent);
+    }
+    let bridge = publish::bridge_networks()?;
+    let is_bridges = |address: IpAddr| bridge.iter().any(|net| IpNet::V4(*net).contains(&address));
+    Ok(if namespace.keep_ways_out(ways, &is_bridges)? { Setup::Whole } else { Setup::Partial })
 }
 
 /// This host's name in Neutron.
