@@ -46,6 +46,19 @@ pub enum Error {
         /// What it said.
         said: String,
     },
+    /// Others use a network that was made for Docker, or its router.
+    #[error(
+        "cannot remove network {name:?}: {ports} ports that are not this driver's use it or its router, the first one is \
+         {first}; network and router stay until these ports are gone"
+    )]
+    NetworkInUse {
+        /// The Neutron network's name.
+        name: String,
+        /// How many ports.
+        ports: usize,
+        /// The id of one of them.
+        first: String,
+    },
     /// A call takes longer than Docker is to wait.
     #[error(
         "cannot finish {method} within {} s: the cloud or Open vSwitch is slow; the agent continues, and removes what no \

@@ -86,7 +86,7 @@ use stackyard_core::progress::Onlooker;
 use stackyard_openstack::Cloud;
 use stackyard_wire::binding::{Naming, Vif};
 use stackyard_wire::{Ovsdb, Remote, Switch};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -177,6 +177,8 @@ pub(crate) struct Plugin {
     pub(crate) ahead: ahead::Ahead,
     pub(crate) members: load_balancer::Members,
     pub(crate) started: tokio::time::Instant,
+    /// Docker networks that are gone, and whose Neutron networks others use: so much was said.
+    pub(crate) left_in_use: std::sync::Mutex<HashSet<String>>,
     pub(crate) turns: Turns,
     pub(crate) onlooker: Arc<dyn Onlooker>,
 }
@@ -211,6 +213,7 @@ impl Plugin {
             ahead: ahead::Ahead::default(),
             members: load_balancer::Members::default(),
             started: tokio::time::Instant::now(),
+            left_in_use: std::sync::Mutex::default(),
             turns: Turns::default(),
             onlooker,
         })

@@ -14,7 +14,9 @@ use stackyard_core::agent::PortLink;
 use stackyard_openstack::{
     ExternalGateway, Gateway, NewNetwork, NewRouter, NewSubnet, Port, Router, Subnet, SubnetPool,
 };
+use std::collections::HashSet;
 use std::net::IpAddr;
+use std::sync::{MutexGuard, PoisonError};
 
 /// What IPv6 hosts get told where they are given addresses, as containers are.
 const STATEFUL: &str = "dhcpv6-stateful";
@@ -317,36 +319,78 @@ impl Plugin {
         if self.kuryr {
             self.release_network(&asked.network, &network).await?;
         } else if network.made {
-            self.remove_parts(&asked.network).await?;
+            let removed = self.remove_parts(&asked.network).await;
+            if let Err(Error::NetworkInUse { .. }) = &removed {
+                // Docker forgets its network whatever the answer is. The reconciler knows the rest by its mark.
+                self.ledger.networks.remove(&asked.network)?;
+            }
+            removed?;
         }
         self.ledger.networks.remove(&asked.network)?;
         Ok(json!({}))
     }
 
-    /// Removes all that was made for a Docker network, by its mark.
+    /// Removes all that was made for a Docker network, by its mark. While others use any of it, all of it stays.
     pub(crate) async fn remove_parts(&self, id: &str) -> Result<(), Error> {
         let doing = || Error::cloud(format!("removing what was made for Docker network {}", short(id)));
         let mark = mark::of_network(&self.place(), id);
-        let networks: Vec<stackyard_openstack::Network> =
+        let mut networks: Vec<stackyard_openstack::Network> =
             self.cloud()?.list(&[("description", &mark)]).await.map_err(doing())?;
-        for network in networks.iter().filter(|n| n.description == mark) {
-            let feet: Vec<Port> = self.cloud()?.list(&[("network_id", &network.id)]).await.map_err(doing())?;
-            for foot in feet.iter().filter(|p| p.device_owner.starts_with("network:router_interface")) {
-                for ip in &foot.fixed_ips {
-                    self.cloud()?.remove_router_subnet(&foot.device_id, &ip.subnet_id).await.map_err(doing())?;
-                }
+        networks.retain(|n| n.description == mark);
+        let mut routers: Vec<Router> = self.cloud()?.list(&[("description", &mark)]).await.map_err(doing())?;
+        routers.retain(|r| r.description == mark);
+        let mut ports: Vec<Port> = Vec::new();
+        for network in &networks {
+            ports.extend(self.cloud()?.list::<Port>(&[("network_id", &network.id)]).await.map_err(doing())?);
+        }
+        let mut used_by: Vec<String> =
+            ports.iter().filter(|p| !is_neutrons(p) && !self.is_port_of(p, id)).map(|p| p.id.clone()).collect();
+        for router in &routers {
+            let feet: Vec<Port> = self.cloud()?.list(&[("device_id", &router.id)]).await.map_err(doing())?;
+            let is_elsewhere = |p: &&Port| is_foot(p) && networks.iter().all(|n| n.id != p.network_id);
+            used_by.extend(feet.iter().filter(is_elsewhere).map(|p| p.id.clone()));
+        }
+        if let Some(first) = used_by.first().cloned() {
+            self.left_in_use().insert(id.to_owned());
+            let name = networks.first().map_or_else(|| short(id).to_owned(), |n| n.name.clone());
+            return Err(Error::NetworkInUse { name, ports: used_by.len(), first });
+        }
+        for foot in ports.iter().filter(|p| is_foot(p)) {
+            for ip in &foot.fixed_ips {
+                self.cloud()?.remove_router_subnet(&foot.device_id, &ip.subnet_id).await.map_err(doing())?;
             }
         }
-        let routers: Vec<Router> = self.cloud()?.list(&[("description", &mark)]).await.map_err(doing())?;
-        for router in routers.iter().filter(|r| r.description == mark) {
+        for router in &routers {
             self.cloud()?.delete::<Router>(&router.id).await.map_err(doing())?;
         }
         // Their subnets go with them.
-        for network in networks.iter().filter(|n| n.description == mark) {
+        for network in &networks {
             self.cloud()?.delete::<stackyard_openstack::Network>(&network.id).await.map_err(doing())?;
         }
+        self.left_in_use().remove(id);
         Ok(())
     }
+
+    /// Whether a port was made for a Docker network, or has been taken by an endpoint of it.
+    fn is_port_of(&self, port: &Port, id: &str) -> bool {
+        let is_taken = || self.ledger.endpoints.all().values().any(|e| e.port == port.id && e.network == id);
+        mark::network(&self.place(), &port.description) == Some(id) || is_taken()
+    }
+
+    /// Docker networks that are gone, and whose Neutron networks others use.
+    pub(crate) fn left_in_use(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.left_in_use.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a port is a router's on one of its networks.
+fn is_foot(port: &Port) -> bool {
+    port.device_owner.starts_with("network:router_interface")
+}
+
+/// Whether a port is of Neutron's own services, as routers and DHCP.
+fn is_neutrons(port: &Port) -> bool {
+    port.device_owner.starts_with("network:")
 }
 
 /// The subnets that a network is to have: what IPAM gave out, and with IPAM `null`, which gives nothing, what

@@ -6,7 +6,7 @@
 //! | a floating IP or security group that was made for an endpoint that is gone | removed |
 //! | a member of a load balancer's pool that is no endpoint's, or that an endpoint lacks | removed, made |
 //! | a firewall group that has lost an endpoint's port, or a router's | gets it again |
-//! | a network that was made for a Docker network that is gone | removed, with its router |
+//! | a network that was made for a Docker network that is gone | removed, with its router, once nobody else uses them |
 //! | a port of a pool whose Docker network is gone, or that is gone itself | given back |
 //! | a QoS policy that was made for containers' bandwidth and is none's | removed |
 //! | a subnet pool that was made in kuryr's place and is no network's | removed |
@@ -348,7 +348,12 @@ impl Plugin {
                 continue;
             }
             let Some(_turn) = self.turns.try_take(docker) else { continue };
+            // Said once, and not in each pass.
+            let was_in_use = self.left_in_use().contains(docker);
             let removed = self.remove_parts(docker).await;
+            if was_in_use && matches!(&removed, Err(Error::NetworkInUse { .. })) {
+                continue;
+            }
             let removed = removed.and_then(|()| self.ledger.networks.remove(docker));
             self.tell(format!("network {:?} is no network of Docker's any more", network.name), removed);
         }

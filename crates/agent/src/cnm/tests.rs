@@ -5,9 +5,11 @@ use super::reconcile::{Suspects, View};
 use super::{Front, PLUGIN, Plugin, Source, plugin};
 use crate::state::StateDir;
 use serde_json::{Value, json};
+use stackyard_core::progress::Event;
 use stackyard_fake::{Fake, Fault};
 use stackyard_openstack::{Cloud, CloudConfig, CloudEntry, Options, RetryPolicy};
-use std::sync::Arc;
+use stackyard_openstack::{Network, NewNetwork, NewPort, NewSubnet, Port, Router, Subnet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// A cloud, a host, and a plugin that can be killed.
@@ -485,6 +487,64 @@ async fn a_network_that_cannot_be_made_wholly_is_taken_back() {
     assert_eq!(ground.fake.world().left(), Vec::<String>::new());
     let none = json!({"NetworkID": "n1", "Options": {}, "IPv4Data": [{"Pool": "0.0.0.0/0"}]});
     assert!(ground.try_call("NetworkDriver.CreateNetwork", none).await.unwrap_err().contains("-o network=NAME"));
+}
+
+/// `docker network rm`, while a server is on the network or another network on its router.
+#[tokio::test]
+async fn a_network_that_others_use_stays_whole() {
+    for by_router in [false, true] {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let mut ground = Ground::new().await;
+        let heard = lines.clone();
+        ground.plugin.onlooker = Arc::new(move |event: Event| heard.lock().unwrap().push(format!("{event:?}")));
+        ground.plugin.pool = "1".parse().unwrap();
+        ground.network().await;
+        let neutron = ground.plugin.ledger.networks.get("n1").unwrap().neutron;
+        let cloud = ground.plugin.cloud().unwrap().clone();
+        let router = cloud.list::<Router>(&[]).await.unwrap().remove(0).id;
+        let (mut subnet, mut other, mut port) = (None, None, None);
+        if by_router {
+            let new = NewNetwork { name: "other".into(), ..NewNetwork::default() };
+            let network: Network = cloud.create(&new).await.unwrap();
+            let cidr = "10.77.0.0/24".into();
+            let (name, network_id) = ("other".into(), network.id.clone());
+            let new = NewSubnet { name, network_id, cidr, ip_version: 4, ..NewSubnet::default() };
+            let made: Subnet = cloud.create(&new).await.unwrap();
+            cloud.add_router_subnet(&router, &made.id).await.unwrap();
+            (subnet, other) = (Some(made.id), Some(network.id));
+        } else {
+            let new = NewPort { network_id: neutron, name: "vm".into(), ..NewPort::default() };
+            port = Some(cloud.create::<Port>(&new).await.unwrap().id);
+        }
+        let before = ground.fake.world().left();
+        ground.plugin.tend().await.unwrap();
+        let error = ground.try_call("NetworkDriver.DeleteNetwork", json!({"NetworkID": "n1"})).await.unwrap_err();
+        assert!(error.contains("cannot remove network \"docker-n1\": 1 ports"), "{error}");
+        let mut gone = view(&[]);
+        gone.networks.clear();
+        let mut suspects = Suspects::default();
+        for _ in 0..3 {
+            ground.pass(&gone, &mut suspects).await;
+            ground.plugin.tend().await.unwrap();
+        }
+        assert_eq!(ground.fake.world().left(), before, "and no port of the pool is made again");
+        let said = || lines.lock().unwrap().iter().filter(|l| l.contains("cannot remove network")).count();
+        assert_eq!(said(), 0, "what answers Docker has said it");
+        ground.plugin.left_in_use().clear();
+        for _ in 0..3 {
+            ground.pass(&gone, &mut suspects).await;
+        }
+        assert_eq!(said(), 1, "once after a start");
+        match (subnet, other, port) {
+            (Some(subnet), Some(other), _) => {
+                cloud.remove_router_subnet(&router, &subnet).await.unwrap();
+                cloud.delete::<Network>(&other).await.unwrap();
+            }
+            (_, _, port) => drop(cloud.delete::<Port>(&port.unwrap()).await.unwrap()),
+        }
+        ground.pass(&gone, &mut suspects).await;
+        assert_eq!(ground.fake.world().left(), Vec::<String>::new());
+    }
 }
 
 /// Docker's calls for a container on the network with both IP versions, until it runs; its MAC address.
