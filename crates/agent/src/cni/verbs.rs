@@ -199,7 +199,7 @@ async fn look_up(plugin: &Plugin, id: &str) -> Result<Network, Error> {
     let mtu = mtu_of(&found);
     let (defaults, port_security) = (Default::default(), found.port_security_enabled);
     let (id, made) = (found.id, false);
-    Ok(Network { neutron: id, mtu, subnets, made, defaults, pool: None, port_security, guarded: None })
+    Ok(Network { neutron: id, mtu, subnets, made, defaults, pool: None, port_security, guarded: None, internal: false })
 }
 
 /// Notes down how many ports a network is to keep ready, and what for, if the configuration says so.

@@ -2,7 +2,7 @@
 
 use super::announce::PAUSES;
 use super::ledger::{Endpoint, Network, Subnet};
-use super::options::{EndpointOptions, exposed, published};
+use super::options::{EndpointOptions, exposed, internal, published};
 use super::ports::{Wanted, short};
 use super::protocol::{CreateEndpoint, OfEndpoint};
 use super::{Error, Plugin, Source};
@@ -44,6 +44,9 @@ impl Plugin {
             options.check_for_yard()?;
         }
         if options.floating_ip.is_some() {
+            if network.internal {
+                return Err(internal("floating-ip"));
+            }
             options.publish = published(&asked.options)?;
             options.on_host = false;
         }

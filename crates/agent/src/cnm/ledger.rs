@@ -44,6 +44,9 @@ pub(crate) struct Network {
     /// Its router's ports that are in a firewall group.
     #[serde(default)]
     pub(crate) guarded: Option<Guarded>,
+    /// Whether its containers get no way out; then its subnets here have no gateway and no default route.
+    #[serde(default)]
+    pub(crate) internal: bool,
 }
 
 /// Ports in a firewall group.

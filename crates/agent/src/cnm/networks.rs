@@ -50,6 +50,7 @@ impl Plugin {
             ));
         }
         self.check_link(&options.defaults)?;
+        self.check_ipam(&asked)?;
         let wishes = wishes(&asked, &options)?;
         let existing = options.network.clone().or_else(|| self.neutron_of_pools(&wishes));
         let mut network = match (&existing, &self.source) {
@@ -60,6 +61,12 @@ impl Plugin {
             (Some(existing), _) => self.use_network(Some(existing), &options, &wishes).await?,
             (None, _) => self.make_network(&asked.network, &options, &wishes).await?,
         };
+        if network.internal {
+            for subnet in &mut network.subnets {
+                subnet.gateway = None;
+                subnet.routes.retain(|(to, _)| to.prefix_len() > 0);
+            }
+        }
         self.claim_pools(&asked.network, &mut network).await?;
         if self.kuryr
             && let Err(e) = self.tag_network(&asked.network, &network).await
@@ -130,6 +137,7 @@ impl Plugin {
             pool: options.pool,
             port_security: found.port_security_enabled,
             guarded: None,
+            internal: options.internal,
         })
     }
 
@@ -205,6 +213,7 @@ impl Plugin {
             pool: options.pool,
             port_security: found.port_security_enabled,
             guarded,
+            internal: options.internal,
         })
     }
 
@@ -233,7 +242,11 @@ impl Plugin {
             cidr: wish.subnet.clone().unwrap_or_default(),
             subnetpool_id: from,
             ip_version: wish.version,
-            gateway_ip: wish.gateway.map(|g| Gateway::Address(g.to_string())).unwrap_or_default(),
+            gateway_ip: match wish.gateway {
+                _ if options.internal => Gateway::None,
+                Some(gateway) => Gateway::Address(gateway.to_string()),
+                None => Gateway::default(),
+            },
             dns_nameservers: servers.cloned().collect(),
             ipv6_ra_mode: stateful.clone(),
             ipv6_address_mode: stateful,
@@ -278,6 +291,31 @@ impl Plugin {
             }
         }
         Ok(())
+    }
+
+    /// Whether this driver has given out the address pools of a network. Docker's own IPAM driver gives out addresses
+    /// that Neutron has given to others.
+    fn check_ipam(&self, asked: &CreateNetwork) -> Result<(), Error> {
+        if self.kuryr {
+            return Ok(());
+        }
+        let own = self.ledger.pools.all();
+        let is_own = |data: &&IpamData| own.values().any(|p| p.network.is_none() && p.cidr.to_string() == data.pool);
+        let given = asked.ipv4.iter().chain(&asked.ipv6).filter(|d| is_given(d));
+        match given.into_iter().find(|data| !is_own(data)) {
+            None => Ok(()),
+            Some(foreign) => {
+                let driver = match self.source {
+                    Source::Cloud(_) => format!("--ipam-driver {} (in Compose `ipam: driver:`), or ", self.name),
+                    Source::Server(_) => String::new(),
+                };
+                Err(Error::request(format!(
+                    "cannot use addresses of Docker's own IPAM driver ({}): Neutron gives them out; add \
+                     {driver}--ipam-driver null",
+                    foreign.pool
+                )))
+            }
+        }
     }
 
     /// The Neutron network that Docker's IPAM options named, if they did (`--ipam-opt network=`).
@@ -396,7 +434,6 @@ fn is_neutrons(port: &Port) -> bool {
 /// The subnets that a network is to have: what IPAM gave out, and with IPAM `null`, which gives nothing, what
 /// the options say.
 fn wishes(asked: &CreateNetwork, options: &NetworkOptions) -> Result<Vec<Wish>, Error> {
-    let is_given = |data: &IpamData| !data.pool.is_empty() && !data.pool.ends_with("/0");
     // Docker has to know of an address pool, or to know of none at all.
     let nothing_given = !asked.ipv4.iter().chain(&asked.ipv6).any(is_given);
     let mut wishes = Vec::new();
@@ -420,6 +457,11 @@ fn wishes(asked: &CreateNetwork, options: &NetworkOptions) -> Result<Vec<Wish>, 
         }
     }
     Ok(wishes)
+}
+
+/// Whether IPAM gave out a pool. With `--ipam-driver null` it is all addresses.
+fn is_given(data: &IpamData) -> bool {
+    !data.pool.is_empty() && !data.pool.ends_with("/0")
 }
 
 pub(crate) fn record(subnet: &Subnet) -> Result<ledger::Subnet, Error> {

@@ -13,6 +13,8 @@ use std::str::FromStr;
 const DOCKER: &str = "com.docker.";
 /// Where Docker puts the options that a user gave to a network.
 pub(crate) const GENERIC: &str = "com.docker.network.generic";
+/// Whether a network is `--internal`.
+const INTERNAL: &str = "com.docker.network.internal";
 /// What other drivers call `mtu`.
 const MTU: &str = "com.docker.network.driver.mtu";
 /// Ports that a user wants published (`-p`).
@@ -78,6 +80,8 @@ pub(crate) struct NetworkOptions {
     pub(crate) firewall_group: Option<String>,
     /// What endpoints have unless they say otherwise.
     pub(crate) defaults: EndpointOptions,
+    /// Whether its containers get no way out (`--internal`).
+    pub(crate) internal: bool,
 }
 
 /// What an endpoint's port is to have. Names are still names.
@@ -180,7 +184,11 @@ impl NetworkOptions {
                 options.set(key, text(key, value)?)?;
             }
         }
+        options.internal = sent.get(INTERNAL).is_some_and(|value| *value == true || value == "true");
         match &options {
+            Self { internal: true, router: Some(_), .. } => Err(internal("router")),
+            Self { internal: true, external: Some(_), .. } => Err(internal("external")),
+            Self { internal: true, defaults, .. } if defaults.floating_ip.is_some() => Err(internal("floating-ip")),
             Self { network: Some(_), subnet_pool: Some(_), .. }
             | Self { network: Some(_), subnet_pool6: Some(_), .. } => Err(clash("network", "a subnet pool")),
             Self { network: Some(_), router: Some(_), .. } | Self { network: Some(_), external: Some(_), .. } => {
@@ -356,6 +364,11 @@ fn clash(one: &str, other: &str) -> Error {
     Error::request(format!("the options name `{one}` and {other}: they exclude each other"))
 }
 
+/// What an internal network cannot have.
+pub(crate) fn internal(option: &str) -> Error {
+    Error::request(format!("cannot use option `{option}` on an internal network: its containers have no way out"))
+}
+
 fn text<'a>(key: &str, value: &'a Value) -> Result<&'a str, Error> {
     value.as_str().map(str::trim).ok_or_else(|| Error::request(format!("option `{key}` must be text, not {value}")))
 }
@@ -424,6 +437,20 @@ mod tests {
             let error = network(options).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
         }
+    }
+
+    #[test]
+    fn an_internal_network_has_no_way_out() {
+        let read = |options: Value| {
+            let sent = json!({GENERIC: options, INTERNAL: true});
+            NetworkOptions::read(sent.as_object().unwrap())
+        };
+        assert!(read(json!({"network": "front"})).unwrap().internal);
+        for option in ["router", "external", "floating-ip"] {
+            let error = read(json!({option: "public"})).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{option}` on an internal network")), "{error}");
+        }
+        assert!(!network(json!({"network": "front"})).unwrap().internal);
     }
 
     #[test]

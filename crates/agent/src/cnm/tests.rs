@@ -547,6 +547,47 @@ async fn a_network_that_others_use_stays_whole() {
     }
 }
 
+#[tokio::test]
+async fn an_internal_network_has_no_gateway() {
+    let ground = Ground::new().await;
+    let generic = json!({"subnet": "10.5.0.0/24"});
+    let options = json!({"com.docker.network.generic": generic, "com.docker.network.internal": true});
+    let body = json!({"NetworkID": "n1", "Options": options, "IPv4Data": [{"Pool": "0.0.0.0/0"}]});
+    ground.call("NetworkDriver.CreateNetwork", body).await;
+    ground.attach("e1", json!({})).await;
+    let of = json!({"NetworkID": "n1", "EndpointID": "e1", "SandboxKey": "/x", "Options": {}});
+    let joined = ground.call("NetworkDriver.Join", of).await;
+    assert!(joined["Gateway"].is_null() && joined["DisableGatewayService"] == true, "{joined}");
+    let floating =
+        json!({"NetworkID": "n1", "EndpointID": "e2", "Interface": {}, "Options": {"floating-ip": "public"}});
+    let error = ground.try_call("NetworkDriver.CreateEndpoint", floating).await.unwrap_err();
+    assert!(error.contains("`floating-ip` on an internal network"), "{error}");
+
+    // A network that has a gateway: the containers of this Docker network do not use it.
+    ground.dual_network().await;
+    let neutron = ground.plugin.ledger.networks.get("n2").unwrap().neutron;
+    let options = json!({"com.docker.network.generic": {"network": neutron}, "com.docker.network.internal": true});
+    let body = json!({"NetworkID": "n3", "Options": options, "IPv4Data": [{"Pool": "0.0.0.0/0"}]});
+    ground.call("NetworkDriver.CreateNetwork", body).await;
+    let subnets = ground.plugin.ledger.networks.get("n3").unwrap().subnets;
+    assert!(subnets.len() == 2 && subnets.iter().all(|s| s.gateway.is_none()));
+}
+
+/// Without `--ipam-driver` Docker gives out addresses itself.
+#[tokio::test]
+async fn addresses_of_dockers_own_are_refused() {
+    let ground = Ground::new().await;
+    ground.network().await;
+    let neutron = ground.plugin.ledger.networks.get("n1").unwrap().neutron;
+    for pool in ["172.18.0.0/16", "10.5.0.0/24"] {
+        let options = json!({"com.docker.network.generic": {"network": neutron}});
+        let data = json!([{"AddressSpace": "LocalDefault", "Pool": pool, "Gateway": ""}]);
+        let body = json!({"NetworkID": "n3", "Options": options, "IPv4Data": data});
+        let error = ground.try_call("NetworkDriver.CreateNetwork", body).await.unwrap_err();
+        assert!(error.contains("add --ipam-driver stackyard") && error.contains(pool), "{error}");
+    }
+}
+
 /// Docker's calls for a container on the network with both IP versions, until it runs; its MAC address.
 pub(super) async fn run_container(ground: &Ground, pools: &(String, String), endpoint: &str) -> String {
     let ask = |pool: &str| json!({"PoolID": pool, "Address": "", "Options": {}});

@@ -47,6 +47,7 @@ impl Plugin {
             pool: None,
             port_security: found.port_security_enabled,
             guarded: None,
+            internal: false,
         };
         self.ledger.networks.put(id, &network)?;
         self.say(format!("network {id} is taken over from kuryr's tags"));
