@@ -12,6 +12,9 @@
 //!
 //! Filters besides minijinja's own: `b64encode`, and for addresses and networks
 //! `network`, `netmask`, `prefix`, `address`, `broadcast`, `host(n)`, `ip_version`.
+//!
+//! A package may be a stranger's, and a server renders it for everybody: minijinja counts
+//! instructions and bytes as fuel, and a template that uses up its own stops with an error.
 
 use crate::answers::Resolved;
 use crate::diag::did_you_mean;
@@ -26,9 +29,17 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior};
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+
+/// Fuel of one file: an instruction costs 1, and so do 64 bytes of text that it makes or reads
+/// ([`Environment::set_fuel`]). Of the package of OpenStack, the greediest file takes 1,000.
+const FILE_FUEL: u64 = 500_000;
+
+/// Fuel of all files of a package together. The package of OpenStack takes 18,000.
+const PACKAGE_FUEL: u64 = 4 * FILE_FUEL;
 
 /// Suffix of files that are rendered; it is dropped from their names.
 pub(crate) const SUFFIX: &str = ".j2";
@@ -65,6 +76,8 @@ pub(crate) struct Templates {
     /// Values that no message may show.
     hidden: Vec<String>,
     names: BTreeMap<&'static str, Vec<String>>,
+    /// Fuel that the files rendered so far took.
+    burnt: Cell<u64>,
 }
 
 impl Templates {
@@ -106,14 +119,21 @@ impl Templates {
         // Very short ones would blank out harmless text.
         let hidden = hidden.filter(|v| v.len() > 3).collect();
         let environment = environment(source.clone());
-        Self { environment, context, source, hidden, names }
+        Self { environment, context, source, hidden, names, burnt: Cell::new(0) }
     }
 
     /// Renders one template; `path` is relative to the package, `config/x/y.conf.j2`.
     pub(crate) fn render(&self, path: &str) -> Result<Vec<u8>, TemplateError> {
         let name = path.strip_prefix(CONFIG_DIR).map_or(path, |p| p.trim_start_matches('/'));
         let template = self.environment.get_template(name).map_err(|e| self.explain(name, &e))?;
-        template.render(self.context.clone()).map(String::into_bytes).map_err(|e| self.explain(name, &e))
+        let rendered = template.render_captured(self.context.clone()).map_err(|e| self.explain(name, &e))?;
+        let (burnt, _) = rendered.state().fuel_levels().unwrap_or_default();
+        self.burnt.set(self.burnt.get() + burnt);
+        if self.burnt.get() > PACKAGE_FUEL {
+            let whole = minijinja::Error::new(ErrorKind::OutOfFuel, "the package's files together");
+            return Err(self.explain(name, &whole));
+        }
+        Ok(rendered.into_output().into_bytes())
     }
 
     fn explain(&self, name: &str, error: &minijinja::Error) -> TemplateError {
@@ -126,7 +146,10 @@ impl Templates {
         let text = self.source.read(&format!("{CONFIG_DIR}/{name}")).ok();
         let text = text.and_then(|t| String::from_utf8(t).ok()).unwrap_or_default();
         let expression = error.range().and_then(|r| text.get(r)).map(|e| crate::yaml::shorten(e.trim()));
-        let mut message = error.kind().to_string();
+        let mut message = match error.kind() {
+            ErrorKind::OutOfFuel => "rendering it takes too much".to_owned(),
+            kind => kind.to_string(),
+        };
         if let Some(detail) = error.detail() {
             message = format!("{message}: {detail}");
         }
@@ -139,6 +162,11 @@ impl Templates {
             ErrorKind::UndefinedError => {
                 self.hint(expression.as_deref().unwrap_or_default()).or_else(|| self.hint(whole_line))
             }
+            ErrorKind::OutOfFuel => Some(format!(
+                "a file may take {FILE_FUEL} instructions or {} MB of text, a package four times as much: \
+                 is there a loop too many, or a text that grows in one?",
+                FILE_FUEL * 64 / 1_000_000
+            )),
             _ => None,
         };
         TemplateError {
@@ -168,6 +196,7 @@ impl Templates {
 fn environment(source: Arc<dyn Source>) -> Environment<'static> {
     let mut env = Environment::new();
     env.set_debug(true);
+    env.set_fuel(Some(FILE_FUEL));
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     env.set_auto_escape_callback(|_| AutoEscape::None);
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();

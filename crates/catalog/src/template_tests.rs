@@ -119,3 +119,43 @@ fn includes() {
     assert_eq!((error.file.as_str(), error.line), ("config/_common/log.j2", 2));
     assert!(render(&[("config/a.j2", "{% include 'a.j2' %}")]).is_err());
 }
+
+/// Each of these would take gigabytes or hours.
+#[test]
+fn what_takes_too_much_is_stopped() {
+    for attack in [
+        "{% set n = namespace(x='aaaaaaaaaaaaaaaa') %}{% for a in range(40) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
+        "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
+        "{{ 'a' * 10000000000 }}",
+        "{{ ('a' * 1000000) * 1000000 }}",
+        "{{ ([1] * 10000000000)|list }}",
+        "{% set n = namespace(x='a') %}{% for a in range(40) %}{% set n.x %}{{ n.x }}{{ n.x }}{% endset %}{% endfor %}",
+        "{% set n = namespace(x='a') %}{% for a in range(80) %}{% set n.x = (n.x ~ n.x)|b64encode %}{% endfor %}",
+        "{% set n = namespace(x='a') %}{% for a in range(40) %}{% set n.x = n.x|replace('a', 'aa') %}{% endfor %}",
+        "{% set n = namespace(x='\"') %}{% for a in range(80) %}{% set n.x = n.x|tojson %}{% endfor %}",
+        "{{ '%10000000000d'|format(1) }}",
+        "{{ 'a\nb'|indent(10000000000) }}",
+        "{{ range(100000)|map('string')|join('a' * 100000) }}",
+        "{% macro twice(x, n) %}{% if n %}{{ twice(x, n - 1) }}{{ twice(x, n - 1) }}{% endif %}{{ x }}{% endmacro %}{{ twice('a', 40) }}",
+    ] {
+        let begun = std::time::Instant::now();
+        let error = render(&[("config/a.conf.j2", attack)]).expect_err(attack);
+        // A busy machine in mind; without a limit none would end.
+        assert!(begun.elapsed().as_secs() < 60, "{attack}");
+        assert!(error.message.len() < 1000, "{attack}");
+    }
+    let error = go("a\n{% for a in range(100000) %}{% for b in range(1000) %}{{ b }}{% endfor %}{% endfor %}");
+    assert!(error.starts_with("config/a.conf.j2:2: rendering it takes too much"), "{error}");
+    assert!(error.contains("500000 instructions or 32 MB"), "{error}");
+}
+
+#[test]
+fn the_files_of_a_package_share_a_limit() {
+    let text = "{% for a in range(50000) %}{{ a }}{% endfor %}";
+    let source: Arc<dyn Source> = Arc::new(Memory::new("").with("package.yaml", PACKAGE).with("config/a.j2", text));
+    let package = Package::load(source.clone()).expect("a package");
+    let answers = Answers::default().resolve(&package.questions).expect("resolved");
+    let templates = Templates::new(source, &answers, &Secrets::default(), None);
+    let rendered = (0..10).take_while(|_| templates.render("config/a.j2").is_ok()).count();
+    assert!((2..9).contains(&rendered), "{rendered}");
+}
