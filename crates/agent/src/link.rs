@@ -231,13 +231,13 @@ async fn read(
                 }
             }
             Ok(ToAgent::Open { stream, open }) => streams.open(stream, open),
-            Ok(ToAgent::Input { stream, data }) => streams.input(stream, data.0).await,
-            Ok(ToAgent::Resize { stream, rows, columns }) => streams.resize(stream, rows, columns).await,
+            Ok(ToAgent::Input { stream, data }) => streams.input(stream, data.0),
+            Ok(ToAgent::Resize { stream, rows, columns }) => streams.resize(stream, rows, columns),
+            Ok(ToAgent::Credit { stream, bytes }) => streams.credit(stream, bytes),
             Ok(ToAgent::Close { stream }) => streams.close(stream),
             Ok(ToAgent::Answer { number, answer }) => host.asking.answer(number, answer),
             Err(e) => host.complain("the server said what this agent does not understand", &e),
         }
-        heard.send_replace(Instant::now());
     }
 }
 

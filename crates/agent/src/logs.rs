@@ -6,16 +6,16 @@
 
 use crate::error::chain;
 use crate::parts::Parts;
+use crate::streams::Out;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
-use stackyard_core::agent::{Bytes, Replica, Stream, ToServer};
+use stackyard_core::agent::{Replica, Stream};
 use stackyard_platform::stack::{Engine, LogLine, LogOptions, Source};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
-use tokio::sync::mpsc;
 
 /// How often a follower looks for a new container.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -60,10 +60,9 @@ type Follower<'a> = Pin<Box<dyn Future<Output = Result<Replica, String>> + Send 
 pub(crate) async fn show(
     engine: &Engine,
     parts: &Parts,
-    stream: u64,
     wanted: &Wanted,
     whose: Whose,
-    out: &mpsc::Sender<ToServer>,
+    out: &Out,
 ) -> Result<(), String> {
     let mut running: FuturesUnordered<Follower<'_>> = FuturesUnordered::new();
     let mut known = BTreeSet::new();
@@ -72,7 +71,7 @@ pub(crate) async fn show(
         let asked = |r: &&Replica| whose.named.as_ref().is_none_or(|named| named.contains(r));
         for replica in there.iter().filter(asked) {
             if known.insert(replica.clone()) {
-                running.push(Box::pin(one(engine, stream, wanted, replica.clone(), out)));
+                running.push(Box::pin(one(engine, wanted, replica.clone(), out)));
             }
         }
         if wanted.follow {
@@ -96,13 +95,7 @@ pub(crate) async fn show(
 }
 
 /// Shows one replica's log; a follower ends when there is no container any more.
-async fn one(
-    engine: &Engine,
-    stream: u64,
-    wanted: &Wanted,
-    replica: Replica,
-    out: &mpsc::Sender<ToServer>,
-) -> Result<Replica, String> {
+async fn one(engine: &Engine, wanted: &Wanted, replica: Replica, out: &Out) -> Result<Replica, String> {
     let service = replica.to_string();
     let mut options = LogOptions {
         follow: wanted.follow,
@@ -133,8 +126,7 @@ async fn one(
             }
             last = time.or(last);
             let from = if line.source == Source::Stderr { Stream::Stderr } else { Stream::Stdout };
-            let data = Bytes(format!("{text}\n").into_bytes());
-            if out.send(ToServer::Chunk { stream, replica: Some(replica.clone()), from, data }).await.is_err() {
+            if !out.send(Some(&replica), from, format!("{text}\n").into_bytes()).await {
                 return Ok(replica);
             }
         }

@@ -1,30 +1,30 @@
 //! Streams that people at the server look at: logs, programs in containers, and what gets through.
 //!
-//! All output goes through one bounded queue: a program that writes faster than the connection
-//! takes it waits. Input that a program does not read waits too, for a while; then the program is
-//! given up, so that it does not hold up what else the server says.
+//! All share one connection, and each has a window of its own in both directions
+//! ([`stackyard_core::agent::WINDOW`]): a program whose output is not read waits, and so does input
+//! that a program does not read. Neither holds up what else the server and this host say.
+
+mod flow;
+
+pub(crate) use flow::{Inputs, Out};
 
 use crate::error::chain;
 use crate::host::Host;
 use crate::logs;
 use crate::parts::Parts;
 use crate::probe;
+use flow::Feed;
 use futures_util::StreamExt;
-use stackyard_core::agent::{Bytes, Open, Replica, Stream, ToServer};
+use stackyard_core::agent::{Open, Replica, Stream, ToServer};
 use stackyard_platform::stack::{Session, SessionControl, SessionOptions, Source};
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
 
-/// Pieces of input that wait for their program.
-const QUEUE: usize = 16;
-
-/// How long input may wait for a program that does not read.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Largest piece of a program's output that is sent at once, in bytes.
+const PIECE: usize = 32 << 10;
 
 /// The open streams of a connection; all end with it.
 pub(crate) struct Streams {
@@ -36,7 +36,7 @@ pub(crate) struct Streams {
 
 /// Dropping it ends the stream.
 struct Handle {
-    input: mpsc::Sender<Input>,
+    feed: Feed,
     _closed: oneshot::Sender<()>,
 }
 
@@ -52,27 +52,35 @@ impl Streams {
     }
 
     pub(crate) fn open(&mut self, stream: u64, open: Open) {
-        self.open.retain(|_, handle| !handle.input.is_closed());
-        let (input, inputs) = mpsc::channel(QUEUE);
+        self.open.retain(|_, handle| !handle.feed.is_closed());
+        let (feed, out, inputs) = flow::stream(stream, &self.out);
         let (closed, mut closing) = oneshot::channel();
-        let (host, parts, out) = (self.host.clone(), self.parts.clone(), self.out.clone());
+        let (host, parts) = (self.host.clone(), self.parts.clone());
         tokio::spawn(async move {
-            let ended = show(&host, &parts, stream, open, &out, inputs, &mut closing).await;
+            let ended = show(&host, &parts, open, &out, inputs, &mut closing).await;
             let (status, error) = match ended {
                 Ok(status) => (status, None),
                 Err(error) => (None, Some(error)),
             };
-            let _ = out.send(ToServer::End { stream, status, error }).await;
+            out.end(status, error).await;
         });
-        self.open.insert(stream, Handle { input, _closed: closed });
+        self.open.insert(stream, Handle { feed, _closed: closed });
     }
 
-    pub(crate) async fn input(&mut self, stream: u64, data: Vec<u8>) {
-        self.send(stream, if data.is_empty() { Input::End } else { Input::Data(data) }).await;
+    /// Input of a stream; none ends it.
+    pub(crate) fn input(&mut self, stream: u64, data: Vec<u8>) {
+        self.feed(stream, if data.is_empty() { Input::End } else { Input::Data(data) });
     }
 
-    pub(crate) async fn resize(&mut self, stream: u64, rows: u16, columns: u16) {
-        self.send(stream, Input::Size(rows, columns)).await;
+    pub(crate) fn resize(&mut self, stream: u64, rows: u16, columns: u16) {
+        self.feed(stream, Input::Size(rows, columns));
+    }
+
+    /// The reader at the server has taken so many bytes.
+    pub(crate) fn credit(&mut self, stream: u64, bytes: u32) {
+        if let Some(handle) = self.open.get(&stream) {
+            handle.feed.credit(bytes);
+        }
     }
 
     pub(crate) fn close(&mut self, stream: u64) {
@@ -80,11 +88,11 @@ impl Streams {
     }
 
     /// What comes for a stream that has ended is nobody's.
-    async fn send(&mut self, stream: u64, input: Input) {
-        let Some(handle) = self.open.get(&stream) else { return };
-        if timeout(PATIENCE, handle.input.send(input)).await.is_err() {
+    fn feed(&mut self, stream: u64, input: Input) {
+        if self.open.get(&stream).is_some_and(|handle| !handle.feed.put(input)) {
             self.open.remove(&stream);
-            self.host.say(format!("stream {stream} is closed: its program does not read its input"));
+            self.host
+                .say(format!("stream {stream} is closed: the server sent more input than it was given credit for"));
         }
     }
 }
@@ -93,24 +101,20 @@ impl Streams {
 async fn show(
     host: &Host,
     parts: &Parts,
-    stream: u64,
     open: Open,
-    out: &mpsc::Sender<ToServer>,
-    inputs: mpsc::Receiver<Input>,
+    out: &Out,
+    inputs: Inputs,
     closing: &mut oneshot::Receiver<()>,
 ) -> Result<Option<i64>, String> {
     match open {
-        Open::Measure { measure } => {
-            let said = probe::Said { stream, out: out.clone() };
-            probe::run(host, measure, &said, inputs, closing).await.map(|()| None)
-        }
+        Open::Measure { measure } => probe::run(host, measure, out, inputs, closing).await.map(|()| None),
         Open::Logs { stack, replicas, follow, tail, since } => {
             let engine = host.engine()?;
             let wanted = logs::Wanted { stack, follow, tail, since };
             let replicas = logs::replicas(&engine, parts, &wanted, replicas).await?;
             tokio::select! {
                 _ = closing => Ok(None),
-                ended = logs::show(&engine, parts, stream, &wanted, replicas, out) => ended.map(|()| None),
+                ended = logs::show(&engine, parts, &wanted, replicas, out) => ended.map(|()| None),
             }
         }
         Open::Exec { stack, replica, command, tty, stdin, user } => {
@@ -120,7 +124,7 @@ async fn show(
             let control = session.control.clone();
             let ended = tokio::select! {
                 _ = closing => None,
-                ended = run(session, stream, &replica, out, inputs, stdin) => Some(ended),
+                ended = run(session, &replica, out, inputs, stdin) => Some(ended),
             };
             match ended {
                 Some(Ok(())) => control.status().await.map(Some).map_err(|e| chain(&e)),
@@ -136,22 +140,16 @@ async fn show(
 }
 
 /// Carries input and output until the output ends.
-async fn run(
-    session: Session,
-    stream: u64,
-    replica: &Replica,
-    out: &mpsc::Sender<ToServer>,
-    mut inputs: mpsc::Receiver<Input>,
-    stdin: bool,
-) -> Result<(), String> {
+async fn run(session: Session, replica: &Replica, out: &Out, mut inputs: Inputs, stdin: bool) -> Result<(), String> {
     let Session { mut output, input, control } = session;
     let output = async {
         while let Some(piece) = output.next().await {
             let (source, data) = piece.map_err(|e| chain(&e))?;
             let from = if source == Source::Stderr { Stream::Stderr } else { Stream::Stdout };
-            let chunk = ToServer::Chunk { stream, replica: Some(replica.clone()), from, data: Bytes(data) };
-            if out.send(chunk).await.is_err() {
-                return Ok(());
+            for piece in data.chunks(PIECE) {
+                if !out.send(Some(replica), from, piece.to_vec()).await {
+                    return Ok(());
+                }
             }
         }
         Ok(())

@@ -21,9 +21,9 @@ mod survey;
 
 use crate::error::chain;
 use crate::host::Host;
-use crate::streams::Input;
+use crate::streams::{Input, Inputs, Out};
 use serde::Serialize;
-use stackyard_core::agent::{Bytes, Heard, Measure, Stream, ToServer};
+use stackyard_core::agent::{Heard, Measure, Stream};
 use stackyard_core::mtu::search::Found;
 use stackyard_wire::namespace::Namespace;
 use std::net::IpAddr;
@@ -55,34 +55,27 @@ pub fn largest(to: IpAddr, most: u32) -> std::io::Result<Found> {
     search::largest(to, rand::random(), most, None, &AtomicBool::new(false))
 }
 
-/// The stream that work is done for.
-pub(crate) struct Said {
-    pub(crate) stream: u64,
-    pub(crate) out: mpsc::Sender<ToServer>,
-}
-
-impl Said {
-    async fn say(&self, what: &impl Serialize) -> Result<(), String> {
-        let data = Bytes(serde_json::to_vec(what).map_err(|e| chain(&e))?);
-        let chunk = ToServer::Chunk { stream: self.stream, replica: None, from: Stream::Stdout, data };
-        self.out.send(chunk).await.map_err(|_| "the connection to the server was lost".to_owned())
-    }
+/// Tells the one who asked.
+async fn say(out: &Out, what: &impl Serialize) -> Result<(), String> {
+    let data = serde_json::to_vec(what).map_err(|e| chain(&e))?;
+    let told = out.send(None, Stream::Stdout, data).await;
+    told.then_some(()).ok_or_else(|| "the connection to the server was lost".to_owned())
 }
 
 /// Does what the server asked for, until it is done or the stream is closed.
 pub(crate) async fn run(
     host: &Host,
     measure: Measure,
-    said: &Said,
-    mut inputs: mpsc::Receiver<Input>,
+    out: &Out,
+    mut inputs: Inputs,
     closing: &mut oneshot::Receiver<()>,
 ) -> Result<(), String> {
     match measure {
-        Measure::Survey => said.say(&survey::survey(host).await?).await,
+        Measure::Survey => say(out, &survey::survey(host).await?).await,
         Measure::Set(setting) => {
             for changed in set::set(host, setting).await? {
                 host.say(format!("the MTU of {} is {} now, for it was {}", changed.what, changed.to, changed.from));
-                said.say(&changed).await?;
+                say(out, &changed).await?;
             }
             Ok(())
         }
@@ -100,7 +93,7 @@ pub(crate) async fn run(
             loop {
                 tokio::select! {
                     _ = &mut *closing => return Ok(()),
-                    found = &mut work => return said.say(&found?).await,
+                    found = &mut work => return say(out, &found?).await,
                     Some(input) = inputs.recv() => {
                         if let Input::Data(data) = input
                             && let Ok(Heard { sequence, .. }) = serde_json::from_slice(&data)
@@ -125,7 +118,7 @@ pub(crate) async fn run(
                 tokio::select! {
                     _ = &mut *closing => return Ok(()),
                     ended = &mut work => return ended,
-                    Some(ear) = tells.recv() => said.say(&ear).await?,
+                    Some(ear) = tells.recv() => say(out, &ear).await?,
                 }
             }
         }

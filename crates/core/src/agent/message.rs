@@ -120,6 +120,13 @@ pub enum ToAgent {
         /// Columns.
         columns: u16,
     },
+    /// The reader of a stream has taken so much of its output.
+    Credit {
+        /// Which one.
+        stream: u64,
+        /// In bytes, see [`super::cost`].
+        bytes: u32,
+    },
     /// Nobody looks at a stream any more.
     Close {
         /// Which one.
@@ -198,6 +205,13 @@ pub enum ToServer {
         from: Stream,
         /// The bytes.
         data: Bytes,
+    },
+    /// So much of a stream's input was taken.
+    Credit {
+        /// Which stream.
+        stream: u64,
+        /// In bytes, see [`super::cost`].
+        bytes: u32,
     },
     /// Asks for something about ports of containers.
     Ask {

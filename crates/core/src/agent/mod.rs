@@ -9,6 +9,7 @@
 //!   │ ── Report ──────────────────────────────────────>│   what runs there, each time it changes
 //!   │<──────────────────────── Open (logs, exec ...) ──│   streams, numbered by the server
 //!   │ ── Chunk ... End ───────────────────────────────>│
+//!   │<───────────────────────────────────────> Credit ─│   as far as a stream's reader takes it
 //!   │ ── Ask (a container's port) ────────────────────>│   numbered by the agent; the server asks Neutron
 //!   │<──────────────────────────────────────── Answer ─│
 //!   │ GET  /api/v1/images?...  agent token             │   an image that exists only at the server, as `docker save`
@@ -21,12 +22,14 @@
 //! cloud: there is no credential of OpenStack in them.
 
 mod config;
+mod flow;
 mod measure;
 mod message;
 mod part;
 mod port;
 
 pub use config::{AgentConfig, CONFIG_PATH, DataVolume, Filesystem};
+pub use flow::{Room, Taken, WINDOW, cost};
 pub use measure::{Ear, Heard, Measure, MtuChanged, MtuContainer, MtuLink, MtuNetwork, MtuSetting, MtuSurvey};
 pub use message::{
     Bytes, ContainerReport, ContainerState, Desired, Ended, Facts, JoinRequest, Joined, Open, PartReport, Report,
@@ -39,4 +42,4 @@ pub use port::{
 };
 
 /// Version of this protocol. A server refuses an agent with another one, and says so.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;

@@ -9,6 +9,10 @@ use serde::Serialize;
 use stackyard_core::stack::plan::container_name;
 use std::collections::VecDeque;
 
+/// Longest line, in bytes. What a program writes without a line's end is cut into lines of this length, and not
+/// gathered.
+const LONGEST: usize = 64 << 10;
+
 /// Where a line was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -142,9 +146,11 @@ impl Cutter {
     fn feed(&mut self, piece: &LogOutput) {
         let source = if matches!(piece, LogOutput::StdErr { .. }) { Source::Stderr } else { Source::Stdout };
         for part in piece.as_ref().split_inclusive(|b| *b == b'\n') {
-            self.begun[source as usize].extend_from_slice(part);
-            if part.ends_with(b"\n") {
-                self.flush(source);
+            for part in part.chunks(LONGEST) {
+                self.begun[source as usize].extend_from_slice(part);
+                if part.ends_with(b"\n") || self.begun[source as usize].len() >= LONGEST {
+                    self.flush(source);
+                }
             }
         }
     }
@@ -161,5 +167,23 @@ impl Cutter {
         let line = std::mem::take(&mut self.begun[source as usize]);
         let text = String::from_utf8_lossy(&line);
         self.ready.push_back((source, text.trim_end_matches(['\n', '\r']).to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_cut_and_long_ones_not_gathered() {
+        let mut cutter = Cutter::default();
+        let mut feed = |text: &str| cutter.feed(&LogOutput::StdOut { message: text.to_owned().into() });
+        feed("one\ntw");
+        feed("o\n");
+        (0..3).for_each(|_| feed(&"x".repeat(LONGEST)));
+        feed("end\n");
+        assert!(cutter.begun.iter().all(Vec::is_empty));
+        let lengths: Vec<usize> = cutter.ready.iter().map(|(_, text)| text.len()).collect();
+        assert_eq!(lengths, [3, 3, LONGEST, LONGEST, LONGEST, 3]);
     }
 }

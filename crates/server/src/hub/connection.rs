@@ -1,7 +1,7 @@
 //! One agent's connection.
 
 use super::Hub;
-use super::stream::{AgentStream, Output, Streams};
+use super::stream::{AgentStream, Streams};
 use crate::api::now;
 use crate::ports::Ports;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
@@ -183,8 +183,6 @@ impl Connection<'_> {
                         self.heard = Instant::now();
                         if let Message::Text(text) = message {
                             self.take(&text).await?;
-                            // What took long here (a slow reader of a stream) is not the agent's silence.
-                            self.heard = Instant::now();
                         }
                     }
                 },
@@ -241,25 +239,12 @@ impl Connection<'_> {
             ToServer::Report(report) => self.hub.report(self.host, self.number, *report),
             ToServer::Ask { number, ask } => self.asked.take(number, ask)?,
             ToServer::Chunk { stream, replica, from, data } => {
-                let output = Output::Chunk { replica, from, data: data.0 };
-                let patience = self.hub.timing().patience;
-                let taken = match self.streams.get(stream) {
-                    Some(reader) => reader.send_timeout(output, patience).await.is_ok(),
-                    None => false,
-                };
-                if !taken {
-                    if let Some(reader) = self.streams.remove(stream) {
-                        let error = "the output was not taken in time".to_owned();
-                        let _ = reader.try_send(Output::End { status: None, error: Some(error) });
-                    }
+                if !self.streams.deliver(stream, replica, from, data.0) {
                     self.send(&ToAgent::Close { stream }).await?;
                 }
             }
-            ToServer::End { stream, status, error } => {
-                if let Some(reader) = self.streams.remove(stream) {
-                    let _ = reader.send_timeout(Output::End { status, error }, self.hub.timing().patience).await;
-                }
-            }
+            ToServer::Credit { stream, bytes } => self.streams.credit(stream, bytes),
+            ToServer::End { stream, status, error } => self.streams.end(stream, status, error),
         }
         Ok(())
     }

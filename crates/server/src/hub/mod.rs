@@ -38,7 +38,7 @@ pub struct Timing {
     pub ping: Duration,
     /// A connection from which nothing came for so long is given up.
     pub silence: Duration,
-    /// Time for a stream's reader to take the next piece, and for an agent to take a message.
+    /// Time for an agent to take a message, and to say the first one.
     pub patience: Duration,
     /// Stacks are looked after. Without it nobody but the caller says what hosts should run.
     pub stacks: bool,

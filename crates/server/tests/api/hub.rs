@@ -2,7 +2,9 @@
 
 use super::support::{Agent, Running, facts};
 use reqwest::StatusCode;
-use stackyard_core::agent::{Bytes, Facts, Open, PROTOCOL, Part, Replica, Report, Stream, ToAgent, ToServer};
+use stackyard_core::agent::{
+    Bytes, Facts, Open, PROTOCOL, Part, Replica, Report, Stream, ToAgent, ToServer, WINDOW, cost,
+};
 use stackyard_core::stack::Stack;
 use stackyard_server::hub::{HubError, Output, Timing};
 use std::collections::BTreeMap;
@@ -167,28 +169,97 @@ async fn streams_go_both_ways_and_end() {
     running.stop().await;
 }
 
+/// Sends pieces of `size` bytes while there is room for them; how many.
+async fn fill(agent: &mut Agent, stream: u64, size: usize, mut room: u32) -> u32 {
+    let mut sent = 0;
+    while let Some(less) = room.checked_sub(cost(size)) {
+        agent.send(&chunk(stream, &vec![b'x'; size])).await;
+        (room, sent) = (less, sent + 1);
+    }
+    sent
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_reader_holds_up_its_own_stream_alone() {
-    let timing = Timing { patience: Duration::from_millis(300), ..alone() };
-    let running = Running::start_in(tempfile::tempdir().unwrap(), timing).await;
+    let running = Running::start_in(tempfile::tempdir().unwrap(), alone()).await;
     let host = running.host("shop", "web-1").await;
     let hub = running.server.app().hub().clone();
     let mut agent = running.agent(&host.token, None).await;
     running.until("the agent", || hub.connected() == 1).await;
     let mut slow = hub.open_stream(&host.host, logs()).unwrap();
     let Some(ToAgent::Open { stream, .. }) = agent.next().await else { panic!("no stream") };
-    for n in 0..100_u8 {
-        agent.send(&chunk(stream, &[n])).await;
-    }
-    assert_eq!(agent.next().await, Some(ToAgent::Close { stream }));
+    let mut pieces = fill(&mut agent, stream, 1000, WINDOW).await;
+    // All else goes its way.
+    let mut other = hub.open_stream(&host.host, logs()).unwrap();
+    let Some(ToAgent::Open { stream: second, .. }) = agent.next().await else { panic!("no stream") };
+    agent.send(&chunk(second, b"seen")).await;
+    assert!(matches!(other.next().await, Some(Output::Chunk { data, .. }) if data == b"seen"));
     agent.send(&ToServer::Report(Box::default())).await;
     running.until("the report", || hub.seen(&host.host).is_some_and(|s| s.report.is_some())).await;
-    let mut pieces = 0;
-    while let Some(Output::Chunk { data, .. }) = slow.next().await {
-        assert_eq!(data, [pieces]);
-        pieces += 1;
+    // Nothing was lost, and what was read gives room for more.
+    let read = pieces / 2 + 2;
+    for _ in 0..read {
+        assert!(matches!(slow.next().await, Some(Output::Chunk { .. })));
     }
-    assert!(pieces >= 64, "{pieces}");
+    let Some(ToAgent::Credit { stream: credited, bytes }) = agent.next().await else { panic!("no credit") };
+    assert!(credited == stream && bytes >= WINDOW / 2);
+    pieces = pieces - read + fill(&mut agent, stream, 1000, bytes).await;
+    agent.send(&ToServer::End { stream, status: Some(0), error: None }).await;
+    while let Some(Output::Chunk { .. }) = slow.next().await {
+        pieces -= 1;
+    }
+    assert_eq!(pieces, 0);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_sends_more_than_it_may_loses_the_stream() {
+    let running = Running::start_in(tempfile::tempdir().unwrap(), alone()).await;
+    let host = running.host("shop", "web-1").await;
+    let hub = running.server.app().hub().clone();
+    let mut agent = running.agent(&host.token, None).await;
+    running.until("the agent", || hub.connected() == 1).await;
+    let mut unread = hub.open_stream(&host.host, logs()).unwrap();
+    let Some(ToAgent::Open { stream, .. }) = agent.next().await else { panic!("no stream") };
+    fill(&mut agent, stream, 1000, WINDOW).await;
+    agent.send(&chunk(stream, &[0; 1000])).await;
+    assert_eq!(agent.next().await, Some(ToAgent::Close { stream }));
+    let last = loop {
+        match unread.next().await {
+            Some(Output::Chunk { .. }) => {}
+            other => break other,
+        }
+    };
+    let Some(Output::End { error: Some(error), .. }) = last else { panic!("{last:?}") };
+    assert!(error.contains("more than was asked for"), "{error}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn input_waits_for_the_program_that_is_to_read_it() {
+    let running = Running::start_in(tempfile::tempdir().unwrap(), alone()).await;
+    let host = running.host("shop", "web-1").await;
+    let hub = running.server.app().hub().clone();
+    let mut agent = running.agent(&host.token, None).await;
+    running.until("the agent", || hub.connected() == 1).await;
+    let stream = hub.open_stream(&host.host, logs()).unwrap();
+    let Some(ToAgent::Open { stream: number, .. }) = agent.next().await else { panic!("no stream") };
+    let input = stream.input();
+    let sending = tokio::spawn(async move { input.send(vec![b'x'; 1 << 20]).await });
+    let (mut come, mut room) = (0, i64::from(WINDOW));
+    while come < 1 << 20 {
+        while let Some(message) = agent.soon().await {
+            let ToAgent::Input { data, .. } = message else { panic!("{message:?}") };
+            room -= i64::from(cost(data.0.len()));
+            come += data.0.len();
+            assert!(room >= 0, "more than there was room for");
+        }
+        // Nothing more comes until the program reads.
+        let bytes = u32::try_from(i64::from(WINDOW) - room).unwrap();
+        agent.send(&ToServer::Credit { stream: number, bytes }).await;
+        room = i64::from(WINDOW);
+    }
+    sending.await.unwrap();
     running.stop().await;
 }
 
@@ -200,7 +271,7 @@ async fn what_speaks_otherwise_is_told_so() {
 
     let mut agent = running.dial(&host.token).await.unwrap();
     agent.send(&hello(PROTOCOL + 1)).await;
-    assert!(agent.closed().await.contains("speaks protocol 2"));
+    assert!(agent.closed().await.contains("speaks protocol 3"));
     let mut agent = running.dial(&host.token).await.unwrap();
     agent.send(&ToServer::Report(Box::default())).await;
     assert!(agent.closed().await.contains("must be Hello"));
