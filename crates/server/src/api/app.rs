@@ -1,6 +1,6 @@
 //! What all handlers share.
 
-use crate::auth::{Keystones, Limiter};
+use crate::auth::{Keystones, Limiter, Places};
 use crate::hub::Hub;
 use crate::local::LocalCloud;
 use crate::looks::Looks;
@@ -28,6 +28,10 @@ pub(crate) struct Inner {
     pub local: LocalCloud,
     pub looks: Looks,
     pub limiter: Limiter,
+    /// Answers without an end.
+    pub endless: Places,
+    /// Large bodies that are being read.
+    pub bodies: Places,
     pub keystones: Keystones,
     /// State directory of the server.
     pub dir: PathBuf,

@@ -3,16 +3,17 @@
 //! Numbers of events grow also over restarts of the server, so whoever was away says which one it saw last and is
 //! told those since. What came before the server started is not kept.
 
+use super::endless::until_ended;
 use super::page::{Listed, Page, Pager};
 use super::{App, Path, Problem, Query, host};
-use crate::auth::{Caller, Viewer, ended};
+use crate::auth::{Caller, Viewer};
 use crate::hub::{ContainerEvent, EventFilter, Happening};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 use futures_util::stream::{iter, unfold};
-use futures_util::{FutureExt, StreamExt};
 use serde::Deserialize;
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -104,7 +105,13 @@ impl Following {
 }
 
 /// What is kept and fits, then what comes, until `caller` may read no more.
-fn stream(app: App, caller: Caller, headers: &HeaderMap, before: &Before, filter: EventFilter) -> Response {
+fn stream(
+    app: &App,
+    caller: Caller,
+    headers: &HeaderMap,
+    before: &Before,
+    filter: EventFilter,
+) -> Result<Response, Problem> {
     let last: Option<u64> = headers.get("last-event-id").and_then(|v| v.to_str().ok()?.trim().parse().ok());
     let (changes, stopping) = (app.hub().changes(), app.inner().stopping.subscribe());
     // A number that is greater than all was told by a server whose clock was wrong.
@@ -123,8 +130,8 @@ fn stream(app: App, caller: Caller, headers: &HeaderMap, before: &Before, filter
         let data = serde_json::to_string(&event).unwrap_or_default();
         Some((Event::default().event("container").id(event.seq.to_string()).data(data), f))
     });
-    let events = iter([begin]).chain(events).map(Ok::<_, Infallible>).take_until(ended(app, caller).boxed());
-    Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE)).into_response()
+    let events = until_ended(app, caller, iter([begin]).chain(events).map(Ok::<_, Infallible>))?;
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE)).into_response())
 }
 
 /// What happened to a stack's containers lately, the newest first
@@ -161,7 +168,7 @@ async fn stack_events_stream(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     app.stacks().get(&yard, &stack).await?;
-    Ok(stream(app, caller, &headers, &before, which.of_stack(yard, stack)))
+    stream(&app, caller, &headers, &before, which.of_stack(yard, stack))
 }
 
 /// What happened to a host's containers lately, the newest first
@@ -196,7 +203,7 @@ async fn host_events_stream(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let host = host::find(&app, &id).await?;
-    Ok(stream(app, caller, &headers, &before, which.of_host(host.id)))
+    stream(&app, caller, &headers, &before, which.of_host(host.id))
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {

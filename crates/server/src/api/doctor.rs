@@ -1,8 +1,9 @@
 //! Measuring what gets through a yard's networks, and putting it right.
 
+use super::endless::until_ended;
 use super::graph::{Looked, look, look_anew};
 use super::{App, Body, HostView, Path, Problem};
-use crate::auth::Operator;
+use crate::auth::{Caller, Operator};
 use crate::doctor::{AT_ONCE, Known, MtuPair, MtuReport, MtuStep, PAIRS, advise, ends, fix, measure, pairs, survey};
 use crate::net::{by_id, layer, mtu_paths};
 use axum::extract::State;
@@ -84,7 +85,12 @@ pub enum MtuEvent {
 }
 
 /// Tells events as they come, one JSON object a line; the work ends when the caller goes away.
-fn told(work: impl Future<Output = ()> + Send + 'static, events: mpsc::Receiver<MtuEvent>) -> Response {
+fn told(
+    app: &App,
+    caller: Caller,
+    work: impl Future<Output = ()> + Send + 'static,
+    events: mpsc::Receiver<MtuEvent>,
+) -> Result<Response, Problem> {
     let state = Some((Box::pin(work), events));
     let lines = stream::unfold(state, |state| async {
         let (mut work, mut events) = state?;
@@ -100,7 +106,8 @@ fn told(work: impl Future<Output = ()> + Send + 'static, events: mpsc::Receiver<
         let line = |e: &MtuEvent| serde_json::to_string(e).unwrap_or_default() + "\n";
         Some((Ok::<_, Infallible>(told.iter().map(line).collect::<String>()), state))
     });
-    ([(header::CONTENT_TYPE, "application/x-ndjson")], axum::body::Body::from_stream(lines)).into_response()
+    let lines = until_ended(app, caller, lines)?;
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], axum::body::Body::from_stream(lines)).into_response())
 }
 
 /// Measures what gets through between a yard's hosts, servers and containers, and says what to do
@@ -112,7 +119,7 @@ fn told(work: impl Future<Output = ()> + Send + 'static, events: mpsc::Receiver<
     request_body = MtuWish,
     responses((status = 200, body = MtuEvent, content_type = "application/x-ndjson"), (status = "4XX", body = Problem)))]
 async fn mtu_measure(
-    _: Operator,
+    Operator(caller): Operator,
     State(app): State<App>,
     Path(yard): Path<String>,
     Body(wish): Body<MtuWish>,
@@ -123,7 +130,8 @@ async fn mtu_measure(
     }
     let looked = look_anew(&app, &yard).await?;
     let (tell, events) = mpsc::channel(16);
-    Ok(told(async move { examine(&app, looked, most, &tell).await }, events))
+    let measuring = app.clone();
+    told(&app, caller, async move { examine(&measuring, looked, most, &tell).await }, events)
 }
 
 /// What hosts' agents say of how they are set, by the hosts' ids, and what could not be asked.
@@ -211,7 +219,7 @@ async fn examine(app: &App, mut looked: Looked, most: usize, tell: &mpsc::Sender
     request_body = MtuFix,
     responses((status = 200, body = MtuEvent, content_type = "application/x-ndjson"), (status = "4XX", body = Problem)))]
 async fn mtu_fix(
-    _: Operator,
+    Operator(caller): Operator,
     State(app): State<App>,
     Path(yard): Path<String>,
     Body(MtuFix { mut steps }): Body<MtuFix>,
@@ -228,16 +236,17 @@ async fn mtu_fix(
         MtuStep::Containers { .. } => 2,
     });
     let (tell, events) = mpsc::channel(16);
+    let hub = app.hub().clone();
     let work = async move {
         for step in steps {
-            let (changed, error) = match fix(app.hub(), cloud.as_ref(), &step).await {
+            let (changed, error) = match fix(&hub, cloud.as_ref(), &step).await {
                 Ok(changed) => (changed, None),
                 Err(error) => (Vec::new(), Some(error)),
             };
             let _ = tell.send(MtuEvent::Step { step, changed, error }).await;
         }
     };
-    Ok(told(work, events))
+    told(&app, caller, work, events)
 }
 
 /// Whether a step is about something of the yard's.

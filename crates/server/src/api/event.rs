@@ -4,13 +4,14 @@
 //! comes at once. A reader that keeps the numbers it saw last knows after any loss of the
 //! connection what to read again, so no event needs to be kept and none can be missed.
 
+use super::endless::until_ended;
 use super::{App, Problem};
-use crate::auth::{Viewer, ended};
+use crate::auth::Viewer;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
 use futures_util::stream::unfold;
-use futures_util::{FutureExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::time::Duration;
@@ -103,14 +104,14 @@ impl Watched {
 /// The data of each event `revisions` is a JSON object of `Revisions`. The first comes at once.
 #[utoipa::path(get, path = "/api/v1/events", tag = "event", security(("token" = [])),
     responses((status = 200, body = Revisions, content_type = "text/event-stream"), (status = "4XX", body = Problem)))]
-async fn event_stream(Viewer(caller): Viewer, State(app): State<App>) -> Response {
+async fn event_stream(Viewer(caller): Viewer, State(app): State<App>) -> Result<Response, Problem> {
     let revisions = unfold(Watched::new(&app), |mut watched| async move { Some((watched.next().await?, watched)) });
     let events = revisions.map(|revisions| {
         let data = serde_json::to_string(&revisions).unwrap_or_default();
         Ok::<_, Infallible>(Event::default().event("revisions").data(data))
     });
-    let events = events.take_until(ended(app, caller).boxed());
-    Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE)).into_response()
+    let events = until_ended(&app, caller, events)?;
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE)).into_response())
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {

@@ -3,14 +3,14 @@
 //! All steps come first, then those that change; who was away says which change it saw last, and is told
 //! those since. Nothing is kept for readers.
 
+use super::endless::until_ended;
 use super::{App, Problem};
-use crate::auth::{Caller, ended};
+use crate::auth::Caller;
 use crate::runs::{Going, RunStep};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
-use futures_util::{FutureExt, StreamExt};
 use serde::Serialize;
 use stackyard_store::Run;
 use std::collections::VecDeque;
@@ -134,7 +134,16 @@ impl<T: Told> Followed<T> {
 }
 
 /// The events of a run, until it ends or `caller` may read no more.
-pub(super) fn follow<T: Told>(app: App, caller: Caller, yard: String, id: String, headers: &HeaderMap) -> Response {
+///
+/// # Errors
+/// 429
+pub(super) fn follow<T: Told>(
+    app: &App,
+    caller: Caller,
+    yard: String,
+    id: String,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()?.trim().parse().ok());
     let followed = Followed::<T> {
         stopping: app.inner().stopping.subscribe(),
@@ -148,8 +157,8 @@ pub(super) fn follow<T: Told>(app: App, caller: Caller, yard: String, id: String
         over: false,
     };
     let events = unfold(followed, |mut f| async move { Some((Ok::<_, Infallible>(f.next().await?), f)) });
-    let events = events.take_until(ended(app, caller).boxed());
-    Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE)).into_response()
+    let events = until_ended(app, caller, events)?;
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE)).into_response())
 }
 
 /// A run that is kept under `key`, as it is now: the store knows it as it was a moment ago.

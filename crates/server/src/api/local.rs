@@ -450,7 +450,7 @@ async fn local_run_events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     follow::find::<LocalDetail>(&app, KEY, &run).await?;
-    Ok(follow::follow::<LocalDetail>(app, caller, KEY.to_owned(), run, &headers))
+    follow::follow::<LocalDetail>(&app, caller, KEY.to_owned(), run, &headers)
 }
 
 /// Which logs.
@@ -501,7 +501,7 @@ async fn local_logs(
         Ok(read) => line(Some(read.service), "stdout", read.text),
         Err(error) => line(None, "error", chain(&error)),
     });
-    Ok(streamed(lines, app, caller))
+    streamed(lines, &app, caller)
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {

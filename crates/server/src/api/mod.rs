@@ -1,7 +1,7 @@
 //! The HTTP API, `/api/v1`.
 //!
 //! ```text
-//! connection ─> identify (who calls) ─> record (audit log) ─> guard (whose it is) ─> handler (needs a role) ─> store, hub
+//! connection ─> identify (who calls) ─> record (audit log) ─> guard (whose it is) ─> limit (its body) ─> handler (needs a role)
 //! ```
 //!
 //! One file a noun, each with its `routes()`. What the handlers' annotations say is the OpenAPI
@@ -11,9 +11,11 @@
 mod agent;
 mod app;
 mod audit;
+mod body;
 mod cloud;
 mod container_event;
 mod doctor;
+mod endless;
 mod event;
 mod follow;
 mod graph;
@@ -66,11 +68,12 @@ pub use yard_plan::{ManifestChecked, YardPlan, YardWish};
 pub use yard_run::{RunCounts, RunDetail, RunEvent, RunView};
 pub use yard_status::{QuotaUse, YardState, YardStatus};
 
+pub(crate) use body::GREAT_AT_ONCE;
+pub(crate) use endless::ENDLESS;
 pub(crate) use problem::{Body, Path, Query};
 pub(crate) use yard::{keep_manifest, manifest_of, records};
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use utoipa::OpenApi;
@@ -79,9 +82,6 @@ use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, Object, PathItem, RefOr, Required};
 use utoipa_axum::router::OpenApiRouter;
-
-/// Greatest body of a request, in bytes: a stack with its configs and secrets.
-const BODY: usize = 16 << 20;
 
 /// Milliseconds since 1970.
 pub(crate) fn now() -> i64 {
@@ -141,7 +141,7 @@ pub(crate) fn router(app: &App) -> Router {
     router
         .fallback(crate::console::serve)
         .method_not_allowed_fallback(not_so)
-        .layer(DefaultBodyLimit::max(BODY))
+        .layer(from_fn_with_state(app.clone(), body::limit))
         .layer(from_fn_with_state(app.clone(), crate::auth::guard))
         .layer(from_fn_with_state(app.clone(), audit::record))
         .layer(from_fn_with_state(app.clone(), crate::auth::identify))

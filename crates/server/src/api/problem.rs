@@ -1,6 +1,7 @@
 //! Errors as the API tells them: problem details (RFC 9457).
 
 use super::Mistake;
+use super::body::TooSlow;
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection, StringRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -81,6 +82,14 @@ impl Problem {
         Self { retry_after: Some(wait), ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail) }
     }
 
+    /// What is wrong with a body; 408 if it took too long to come.
+    fn of_body(error: &(dyn std::error::Error + 'static), status: StatusCode, text: String) -> Self {
+        match TooSlow::behind(error) {
+            Some(slow) => Self::new(StatusCode::REQUEST_TIMEOUT, slow.to_string()),
+            None => Self::new(status, text),
+        }
+    }
+
     /// 500: the server's fault, which its log tells.
     pub fn internal(why: impl std::fmt::Display) -> Self {
         tracing::error!("{why}");
@@ -122,13 +131,13 @@ impl From<stackyard_store::Error> for Problem {
 
 impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Self {
-        Self::new(rejection.status(), rejection.body_text())
+        Self::of_body(&rejection, rejection.status(), rejection.body_text())
     }
 }
 
 impl From<StringRejection> for Problem {
     fn from(rejection: StringRejection) -> Self {
-        Self::new(rejection.status(), rejection.body_text())
+        Self::of_body(&rejection, rejection.status(), rejection.body_text())
     }
 }
 

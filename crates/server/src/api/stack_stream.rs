@@ -1,7 +1,8 @@
 //! What comes out of a stack's containers: logs, and programs run in them.
 
+use super::endless::until_ended;
 use super::{App, Path, Problem, Query};
-use crate::auth::{Caller, Operator, Viewer, ended};
+use crate::auth::{Caller, Operator, Place, Viewer, ended};
 use crate::hub::{AgentStream, Output, StreamInput};
 use crate::stack::StackNow;
 use axum::body::Body;
@@ -11,19 +12,26 @@ use axum::extract::{State, WebSocketUpgrade};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{SplitStream, select_all, unfold};
-use futures_util::{FutureExt, SinkExt, Stream, StreamExt};
+use futures_util::{SinkExt, Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use stackyard_core::agent::{Bytes, Open, Replica, Stream as From};
 use stackyard_core::stack::rollout::ReplicaStatus;
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::time::Duration;
+use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// Time without a line after which an empty one is sent.
 const ALIVE: Duration = Duration::from_secs(10);
+
+/// Largest piece of input for a program, in bytes of its message.
+const MESSAGE: usize = 1 << 20;
+
+/// Time for the other side of a program that ends to take its last output.
+const FAREWELL: Duration = Duration::from_secs(10);
 
 /// Which logs.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -113,22 +121,25 @@ async fn stack_logs(
             }
         });
     }
-    Ok(streamed(select_all(streams), app, caller))
+    streamed(select_all(streams), &app, caller)
 }
 
 /// Lines as JSON, one an object, until they end or `caller` may read no more.
+///
+/// # Errors
+/// 429
 pub(super) fn streamed(
     lines: impl Stream<Item = StackLine> + Send + Unpin + 'static,
-    app: App,
+    app: &App,
     caller: Caller,
-) -> Response {
+) -> Result<Response, Problem> {
     let json = lines.map(|line| {
         let mut text = serde_json::to_vec(&line).unwrap_or_default();
         text.push(b'\n');
         Ok::<_, std::io::Error>(text)
     });
-    let json = alive(json.take_until(ended(app, caller).boxed()));
-    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(json)).into_response()
+    let json = until_ended(app, caller, alive(json))?;
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(json)).into_response())
 }
 
 /// Adds an empty line where nothing is said for some time, so that neither side gives up.
@@ -265,35 +276,37 @@ async fn stack_exec(
         stdin: exec.stdin,
         user: exec.user,
     };
+    let place = app.inner().endless.take(&caller, "streams")?;
     let stream = app.hub().open_stream(&replica.host, open).map_err(|e| Problem::conflict(e.to_string()))?;
-    Ok(upgrade.on_upgrade(move |socket| carry(socket, stream, app, caller)))
+    let upgrade = upgrade.max_message_size(MESSAGE).max_frame_size(MESSAGE);
+    Ok(upgrade.on_upgrade(move |socket| carry(socket, stream, app, caller, place)))
 }
 
-/// Carries input to a program and its output back, until one of them ends.
-async fn carry(socket: WebSocket, mut stream: AgentStream, app: App, caller: Caller) {
+/// Carries input to a program and its output back, until one of them ends. All is polled all the time: who does not
+/// read the output holds nothing but this program's stream.
+async fn carry(socket: WebSocket, mut stream: AgentStream, app: App, caller: Caller, _place: Place) {
     let (mut out, incoming) = socket.split();
     // Ends when the other side goes, so that nobody runs a program for nobody.
     let input = take_input(incoming, stream.input());
-    let ended = ended(app, caller);
-    tokio::pin!(input, ended);
-    loop {
-        let output = tokio::select! {
-            () = &mut input => break,
-            () = &mut ended => break,
-            output = stream.next() => output,
-        };
-        let output = match output {
-            None => break,
-            Some(Output::Chunk { from: From::Stdout, data, .. }) => ExecOutput::Stdout(Bytes(data)),
-            Some(Output::Chunk { from: From::Stderr, data, .. }) => ExecOutput::Stderr(Bytes(data)),
-            Some(Output::End { status, error }) => ExecOutput::End { status, error },
-        };
-        let text = serde_json::to_string(&output).unwrap_or_default();
-        if out.send(Message::Text(text.into())).await.is_err() {
-            break;
+    let output = async {
+        while let Some(output) = stream.next().await {
+            let output = match output {
+                Output::Chunk { from: From::Stdout, data, .. } => ExecOutput::Stdout(Bytes(data)),
+                Output::Chunk { from: From::Stderr, data, .. } => ExecOutput::Stderr(Bytes(data)),
+                Output::End { status, error } => ExecOutput::End { status, error },
+            };
+            let text = serde_json::to_string(&output).unwrap_or_default();
+            if out.send(Message::Text(text.into())).await.is_err() {
+                return;
+            }
         }
+    };
+    tokio::select! {
+        () = input => {}
+        () = output => {}
+        () = ended(app, caller) => {}
     }
-    let _ = out.close().await;
+    let _ = timeout(FAREWELL, out.close()).await;
 }
 
 /// Takes input until the other side goes.

@@ -241,7 +241,7 @@ async fn run_events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     find(&app, &yard, &run).await?;
-    Ok(follow::follow::<RunDetail>(app, caller, yard, run, &headers))
+    follow::follow::<RunDetail>(&app, caller, yard, run, &headers)
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {

@@ -23,7 +23,7 @@ pub(crate) struct Limiter {
 }
 
 /// One network is one caller: IPv6 gives everybody 2^64 addresses.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(a) => match a.to_ipv4_mapped() {

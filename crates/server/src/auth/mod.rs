@@ -6,15 +6,19 @@
 //! [`Operator`], [`Admin`], [`Agent`]); a handler that names none is open to everybody.
 //! How far somebody reaches who signed in with Keystone, [`Reach`] knows.
 
+mod connections;
 mod keystone;
 mod limit;
+mod places;
 mod reach;
 mod session;
 mod token;
 
+pub(crate) use connections::{Connection, Connections};
 pub use keystone::SignIn;
 pub(crate) use keystone::{Keystones, Login};
-pub(crate) use limit::Limiter;
+pub(crate) use limit::{Limiter, network};
+pub(crate) use places::{Place, Places};
 pub(crate) use reach::{Reach, Whose, guard};
 pub(crate) use session::{COOKIE, cookie, ended, same_origin};
 pub(crate) use token::{Kind, digest, hex, mint};
@@ -28,6 +32,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use stackyard_store::{Person, Token};
 use std::net::IpAddr;
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// A use of a token is written down again after so many milliseconds.
@@ -131,6 +136,16 @@ impl Caller {
         }
     }
 
+    /// What tells callers apart whose requests are counted; none for those who are not known, and for the socket.
+    pub(crate) fn key(&self) -> Option<String> {
+        match self {
+            Self::Token { id, .. } => Some(format!("token {id}")),
+            Self::Person { person, .. } => Some(shown(person)),
+            Self::Agent { host, .. } => Some(format!("agent {host}")),
+            Self::Socket | Self::Joiner { .. } | Self::Nobody => None,
+        }
+    }
+
     /// The caller, for the audit log. Nothing for those who are not known.
     pub(crate) fn who(&self) -> Option<String> {
         match self {
@@ -167,6 +182,9 @@ pub(crate) async fn identify(State(app): State<App>, mut request: Request, next:
     };
     match caller {
         Ok(caller) => {
+            if let Some(connection) = request.extensions().get::<Arc<Connection>>() {
+                connection.is_of(&caller);
+            }
             request.extensions_mut().insert(caller);
             next.run(request).await
         }

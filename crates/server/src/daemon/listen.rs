@@ -1,6 +1,6 @@
 //! Connections: HTTPS and the Unix socket, the same router on both.
 
-use crate::auth::Peer;
+use crate::auth::{Connections, Peer};
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -10,15 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 /// Time for a caller's TLS handshake, and for the head of a request.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Handshakes at once: they cost, and a thousand agents may come back together.
-const HANDSHAKES: usize = 64;
 
 /// Buffer of a connection, in bytes; heads of requests must fit in.
 const BUFFER: usize = 16 << 10;
@@ -29,11 +26,12 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// After an error of `accept` (no file descriptors left), the next try.
 const PAUSE: Duration = Duration::from_millis(100);
 
-async fn http<I>(io: I, peer: Peer, router: Router, mut stop: watch::Receiver<bool>)
+/// Serves a connection; `router` knows where it comes from.
+async fn http<I>(io: I, router: Router, mut stop: watch::Receiver<bool>)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = TowerToHyperService::new(router.layer(Extension(peer)));
+    let service = TowerToHyperService::new(router);
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(BUFFER);
     let connection = builder.serve_connection(TokioIo::new(io), service).with_upgrades();
@@ -57,11 +55,11 @@ async fn stopping(stop: &mut watch::Receiver<bool>) {
 pub(super) async fn https(
     listener: TcpListener,
     tls: Arc<rustls::ServerConfig>,
+    connections: Connections,
     router: Router,
     mut stop: watch::Receiver<bool>,
 ) {
     let acceptor = TlsAcceptor::from(tls);
-    let handshakes = Arc::new(Semaphore::new(HANDSHAKES));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -69,17 +67,20 @@ pub(super) async fn https(
         };
         let Some((stream, address)) = taken(accepted).await else { continue };
         let (acceptor, router, stop) = (acceptor.clone(), router.clone(), stop.clone());
-        let handshakes = handshakes.clone();
+        let connection = Arc::new(connections.enter(address.ip()));
         tokio::spawn(async move {
-            let stream = {
-                let Ok(_permit) = handshakes.acquire().await else { return };
-                match timeout(PATIENCE, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => stream,
-                    // Port scanners, and clients that do not know the CA.
-                    Ok(Err(_)) | Err(_) => return,
+            let serving = async {
+                // Port scanners, and clients that do not know the CA, get no further.
+                if let Ok(Ok(stream)) = timeout(PATIENCE, acceptor.accept(stream)).await {
+                    let router =
+                        router.layer(Extension(Peer::Remote(address.ip()))).layer(Extension(connection.clone()));
+                    http(stream, router, stop).await;
                 }
             };
-            http(stream, Peer::Remote(address.ip()), router, stop).await;
+            tokio::select! {
+                () = serving => {}
+                () = connection.ended() => {}
+            }
         });
     }
 }
@@ -106,7 +107,10 @@ pub(super) async fn unix(listener: UnixListener, router: Router, mut stop: watch
             () = stopping(&mut stop) => return,
         };
         match accepted {
-            Ok((stream, _)) => drop(tokio::spawn(http(stream, Peer::Socket, router.clone(), stop.clone()))),
+            Ok((stream, _)) => {
+                let router = router.clone().layer(Extension(Peer::Socket));
+                drop(tokio::spawn(http(stream, router, stop.clone())));
+            }
             Err(error) => {
                 tracing::warn!("accepting a connection: {error}");
                 tokio::time::sleep(PAUSE).await;

@@ -22,7 +22,7 @@ pub use detach::{Detached, detach, stop};
 pub use settings::{DEFAULT_LISTEN, DEFAULT_LOST_AFTER, Settings};
 
 use crate::api::{self, App};
-use crate::auth::{Keystones, Limiter};
+use crate::auth::{Connections, Keystones, Limiter, Places};
 use crate::ca::{Ca, CaError};
 use crate::files;
 use crate::hub::{Hub, Timing};
@@ -31,6 +31,7 @@ use crate::looks::Looks;
 use crate::ports::Ports;
 use crate::runs::Runs;
 use crate::stack::Stacks;
+use rustix::process::{Resource, getrlimit};
 use settings::{names, url};
 use stackyard_openstack::Sources;
 use stackyard_store::{Database, Store};
@@ -221,6 +222,8 @@ impl Server {
             local,
             looks,
             limiter: Limiter::default(),
+            endless: Places::new(api::ENDLESS.0, api::ENDLESS.1),
+            bodies: Places::new(api::GREAT_AT_ONCE.0, api::GREAT_AT_ONCE.1),
             keystones: Keystones::new(sources.clone(), settings.sign_in()),
             dir: dir.clone(),
             url: url(&settings, &listening),
@@ -235,9 +238,12 @@ impl Server {
         });
         let (stop, stopping) = watch::channel(false);
         let router = api::router(&app);
+        let files = getrlimit(Resource::Nofile).current.and_then(|n| usize::try_from(n).ok());
+        let connections = Connections::new(files.unwrap_or(usize::MAX));
         let mut tasks = JoinSet::new();
         for listener in listeners {
-            tasks.spawn(listen::https(listener, ca.tls(), router.clone(), stopping.clone()));
+            let connections = connections.clone();
+            tasks.spawn(listen::https(listener, ca.tls(), connections, router.clone(), stopping.clone()));
         }
         let socket = socket(home);
         tasks.spawn(listen::unix(bind(&socket)?, router, stopping.clone()));

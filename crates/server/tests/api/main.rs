@@ -23,3 +23,4 @@ mod runs;
 mod stacks;
 mod support;
 mod trunks;
+mod withstand;

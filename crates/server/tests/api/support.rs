@@ -154,8 +154,8 @@ impl Running {
         agent
     }
 
-    /// A WebSocket without a hello.
-    pub async fn dial(&self, token: &str) -> Result<Agent, Error> {
+    /// A connection over which nothing was sent yet.
+    pub async fn connection(&self) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.ca.as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -163,7 +163,12 @@ impl Running {
         let config = config.unwrap().with_root_certificates(roots).with_no_client_auth();
         let stream = TcpStream::connect(self.server.listening()[0]).await?;
         let name = ServerName::try_from("127.0.0.1").unwrap();
-        let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    }
+
+    /// A WebSocket without a hello.
+    pub async fn dial(&self, token: &str) -> Result<Agent, Error> {
+        let stream = self.connection().await?;
         let mut request = format!("{}/api/v1/agent", self.url.replace("https", "wss")).into_client_request()?;
         request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
         let (socket, _) = tokio_tungstenite::client_async(request, stream).await?;
@@ -216,17 +221,14 @@ impl Agent {
         }
     }
 
+    /// The next message, if it comes within a moment.
+    pub async fn soon(&mut self) -> Option<ToAgent> {
+        tokio::time::timeout(Duration::from_millis(300), self.next()).await.ok().flatten()
+    }
+
     /// Whether nothing comes for a moment.
     pub async fn is_quiet(&mut self) -> bool {
-        let text = async {
-            loop {
-                match self.0.next().await {
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                    other => return other,
-                }
-            }
-        };
-        tokio::time::timeout(Duration::from_millis(300), text).await.is_err()
+        tokio::time::timeout(Duration::from_millis(300), self.next()).await.is_err()
     }
 }
 

@@ -1,0 +1,199 @@
+//! Who is connected.
+//!
+//! A connection counts for its address until a good token has come over it, and from then on for the
+//! token's owner. Where there are too many of one, its oldest ends, and where there are too many in all,
+//! the oldest of who has most: a new one is never refused. So an address that opens more than it may, and
+//! sends nothing, takes from itself alone, and hosts behind one address (a router's) still come back
+//! together. Once upgraded (agents, programs in containers), a connection is counted no more: there is one
+//! to a host, and programs have places of their own.
+
+use super::{Caller, network};
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// Connections of one address over which no good token has come.
+const OF_ADDRESS: usize = 1024;
+
+/// Connections of one caller who is known.
+const OF_CALLER: usize = 512;
+
+/// All connections.
+const ALL: usize = 8192;
+
+/// Whose a connection is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Owner {
+    Address(IpAddr),
+    Caller(String),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Most {
+    of_address: usize,
+    of_caller: usize,
+    all: usize,
+}
+
+#[derive(Debug)]
+struct Table {
+    most: Most,
+    next: u64,
+    all: usize,
+    /// By owner: the ends of its connections, by number, the oldest first.
+    owners: HashMap<Owner, BTreeMap<u64, Arc<Notify>>>,
+}
+
+impl Table {
+    fn put(&mut self, owner: &Owner, number: u64, end: &Arc<Notify>) {
+        self.owners.entry(owner.clone()).or_default().insert(number, end.clone());
+        self.all += 1;
+        let most = match owner {
+            Owner::Address(_) => self.most.of_address,
+            Owner::Caller(_) => self.most.of_caller,
+        };
+        if self.owners.get(owner).is_some_and(|own| own.len() > most) {
+            self.end_oldest(owner);
+        }
+        if self.all > self.most.all
+            && let Some(largest) = self.owners.iter().max_by_key(|(_, own)| own.len()).map(|(owner, _)| owner.clone())
+        {
+            self.end_oldest(&largest);
+        }
+    }
+
+    fn end_oldest(&mut self, owner: &Owner) {
+        let oldest = self.owners.get(owner).and_then(|own| own.first_key_value());
+        if let Some((number, end)) = oldest.map(|(number, end)| (*number, end.clone())) {
+            end.notify_one();
+            self.remove(owner, number);
+        }
+    }
+
+    /// Removes a connection, unless it was told to end and removed before.
+    fn remove(&mut self, owner: &Owner, number: u64) {
+        let Some(own) = self.owners.get_mut(owner) else { return };
+        if own.remove(&number).is_some() {
+            self.all -= 1;
+        }
+        if own.is_empty() {
+            self.owners.remove(owner);
+        }
+    }
+}
+
+/// All that are connected. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Connections(Arc<Mutex<Table>>);
+
+impl Connections {
+    /// None yet, of at most `files` open files.
+    pub fn new(files: usize) -> Self {
+        // Half of the files are for what the server opens itself.
+        Self::with(Most { of_address: OF_ADDRESS, of_caller: OF_CALLER, all: ALL.min(files / 2).max(1) })
+    }
+
+    fn with(most: Most) -> Self {
+        Self(Arc::new(Mutex::new(Table { most, next: 0, all: 0, owners: HashMap::new() })))
+    }
+
+    /// One that was just accepted.
+    pub fn enter(&self, address: IpAddr) -> Connection {
+        let owner = Owner::Address(network(address));
+        let end = Arc::new(Notify::new());
+        let mut table = lock(&self.0);
+        table.next += 1;
+        let number = table.next;
+        table.put(&owner, number, &end);
+        Connection { table: self.0.clone(), number, owner: Mutex::new(owner), end }
+    }
+}
+
+fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    table: Arc<Mutex<Table>>,
+    number: u64,
+    owner: Mutex<Owner>,
+    end: Arc<Notify>,
+}
+
+impl Connection {
+    /// Ends when it is to make room.
+    pub async fn ended(&self) {
+        self.end.notified().await;
+    }
+
+    /// A good token has come over it. The first one says whose it is.
+    pub fn is_of(&self, caller: &Caller) {
+        let Some(key) = caller.key() else { return };
+        let mut owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Owner::Address(_) = &*owner {
+            let mut table = lock(&self.table);
+            table.remove(&owner, self.number);
+            *owner = Owner::Caller(key);
+            table.put(&owner, self.number, &self.end);
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        lock(&self.table).remove(&owner, self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    const MOST: Most = Most { of_address: 3, of_caller: 2, all: 6 };
+
+    fn caller(id: &str) -> Caller {
+        Caller::Agent { host: id.to_owned(), name: format!("shop/{id}") }
+    }
+
+    /// Which are still there.
+    fn open(connections: &[Connection]) -> Vec<bool> {
+        connections.iter().map(|c| c.ended().now_or_never().is_none()).collect()
+    }
+
+    #[test]
+    fn who_opens_too_many_loses_the_oldest() {
+        let table = Connections::with(MOST);
+        let enter = |address: &str| table.enter(address.parse().unwrap());
+        let many: Vec<Connection> = (0..5).map(|_| enter("192.0.2.1")).collect();
+        let other = [enter("192.0.2.2")];
+        assert_eq!(open(&many), [false, false, true, true, true]);
+        assert_eq!(open(&other), [true]);
+        drop((many, other));
+        let table = lock(&table.0);
+        assert_eq!((table.all, table.owners.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_good_token_takes_a_connection_from_its_address() {
+        let table = Connections::with(MOST);
+        let enter = |address: &str| table.enter(address.parse().unwrap());
+        let host = [enter("192.0.2.1")];
+        host[0].is_of(&caller("a"));
+        let _many: Vec<Connection> = (0..5).map(|_| enter("192.0.2.1")).collect();
+        assert_eq!(open(&host), [true]);
+        // Another address: all of one network of IPv6 is one.
+        let many: Vec<Connection> = (0..4).map(|n| enter(&format!("2001:db8::{n}"))).collect();
+        // Six in all: those of the first address, which has as many, made room.
+        assert_eq!(open(&many), [false, true, true, true]);
+        assert_eq!(open(&host), [true]);
+        let own: Vec<Connection> = (0..3).map(|_| enter("192.0.2.3")).collect();
+        own.iter().for_each(|c| c.is_of(&caller("b")));
+        assert_eq!(open(&own), [false, true, true]);
+        assert_eq!(open(&host), [true]);
+    }
+}
