@@ -1,9 +1,9 @@
 //! Facts about the machine that a stack is rendered for.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What templates see as `host.*` and Compose files as `host_*`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct HostFacts {
     /// Host name.
     pub name: String,

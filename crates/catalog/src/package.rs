@@ -149,7 +149,11 @@ pub(crate) fn is_stack_name(name: &str) -> bool {
 
 /// A path of a source as messages show it.
 pub(crate) fn shown(source: &dyn Source, path: &str) -> String {
-    let name = source.name();
+    shown_in(&source.name(), path)
+}
+
+/// A path in messages, of a tree whose root is called `name` there.
+pub(crate) fn shown_in(name: &str, path: &str) -> String {
     if name.is_empty() || path.starts_with('/') { path.to_owned() } else { format!("{name}/{path}") }
 }
 

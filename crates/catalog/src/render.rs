@@ -9,10 +9,10 @@ use crate::interpolate::{Variables, expand_node};
 use crate::package::{CONFIG_DIR, Package, is_stack_name};
 use crate::secrets::Secrets;
 use crate::source::{Source, normalise};
-use crate::template::{SUFFIX, TemplateError, Templates};
+use crate::template::{RenderedTemplates, SUFFIX, TemplateError, TemplateJob, Templates};
 use crate::yaml::Reading;
 use stackyard_core::stack::Stack;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 
 /// A package made concrete.
@@ -46,11 +46,16 @@ pub fn render(
     secrets: &Secrets,
     host: &HostFacts,
 ) -> Result<Rendered, Error> {
-    render_to(package, stack, answers, secrets, Some(host))
+    render_to(package, stack, answers, secrets, Some(host), None)
 }
 
+/// Renders all templates of a package somewhere else, for example in a process of its own. An error
+/// says in words what went wrong there.
+pub type Elsewhere<'a> = &'a dyn Fn(&TemplateJob) -> Result<RenderedTemplates, String>;
+
 /// Renders a package for the hosts of a yard. As [`render`], but there is no machine that facts
-/// could be about: a package that asks for them is refused.
+/// could be about: a package that asks for them is refused. Templates are rendered in this process
+/// unless `elsewhere` says otherwise.
 ///
 /// # Errors
 ///
@@ -60,8 +65,9 @@ pub fn render_for_hosts(
     stack: &str,
     answers: &Answers,
     secrets: &Secrets,
+    elsewhere: Option<Elsewhere<'_>>,
 ) -> Result<Rendered, Error> {
-    render_to(package, Some(stack), answers, secrets, None)
+    render_to(package, Some(stack), answers, secrets, None, elsewhere)
 }
 
 fn render_to(
@@ -70,6 +76,7 @@ fn render_to(
     answers: &Answers,
     secrets: &Secrets,
     host: Option<&HostFacts>,
+    elsewhere: Option<Elsewhere<'_>>,
 ) -> Result<Rendered, Error> {
     let answers = answers.resolve(&package.questions)?;
     let names = package.secrets.iter().map(|s| s.name.clone());
@@ -94,8 +101,16 @@ fn render_to(
     }
     log.finish()?;
 
+    let job = TemplateJob::new(package.source.as_ref(), &answers, secrets, host);
+    let job = job.map_err(|source| {
+        let package = package.name.clone();
+        Error::Read { package, path: CONFIG_DIR.to_owned(), source }
+    })?;
     let files = PackageFiles {
-        templates: Templates::new(package.source.clone(), &answers, secrets, host),
+        templates: match elsewhere {
+            Some(render) => Rendering::Elsewhere { job: &job, render, rendered: OnceCell::new() },
+            None => Rendering::Here(Templates::new(&job)),
+        },
         source: package.source.as_ref(),
         failure: RefCell::new(None),
     };
@@ -142,9 +157,35 @@ fn variables(package: &Package, answers: &Resolved, host: Option<&HostFacts>) ->
     variables
 }
 
+/// Where templates are rendered.
+enum Rendering<'p> {
+    Here(Templates<'p>),
+    /// All at once, when the first is needed.
+    Elsewhere {
+        job: &'p TemplateJob,
+        render: Elsewhere<'p>,
+        rendered: OnceCell<Result<RenderedTemplates, TemplateError>>,
+    },
+}
+
+impl Rendering<'_> {
+    fn render(&self, path: &str) -> Result<Vec<u8>, TemplateError> {
+        let text = match self {
+            Self::Here(templates) => templates.render(path)?,
+            Self::Elsewhere { job, render, rendered } => {
+                let all =
+                    rendered.get_or_init(|| render(job).map_err(|e| job.failed(e))).as_ref().map_err(Clone::clone)?;
+                let missing = || Err(job.failed(format!("{path} was not rendered")));
+                all.get(path).cloned().unwrap_or_else(missing)?
+            }
+        };
+        Ok(text.into_bytes())
+    }
+}
+
 /// Files of a package as containers see them: those under `config/` rendered.
 struct PackageFiles<'p> {
-    templates: Templates,
+    templates: Rendering<'p>,
     source: &'p dyn Source,
     failure: RefCell<Option<TemplateError>>,
 }

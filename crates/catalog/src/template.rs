@@ -15,24 +15,26 @@
 //!
 //! A package may be a stranger's, and a server renders it for everybody: minijinja counts
 //! instructions and bytes as fuel, and a template that uses up its own stops with an error.
+//! It does not count all: lists that are added grow uncounted. So a server hands templates to a
+//! process of its own ([`TemplateJob`]), which the kernel ends.
 
 use crate::answers::Resolved;
 use crate::diag::did_you_mean;
 use crate::facts::HostFacts;
-use crate::package::{CONFIG_DIR, shown};
-use crate::question::Value as Answer;
+use crate::package::{CONFIG_DIR, shown_in};
 use crate::secrets::Secrets;
 use crate::source::Source;
 use base64::Engine;
 use ipnet::IpNet;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Value;
+use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior};
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 /// Fuel of one file: an instruction costs 1, and so do 64 bytes of text that it makes or reads
 /// ([`Environment::set_fuel`]). Of the package of OpenStack, the greediest file takes 1,000.
@@ -45,8 +47,8 @@ const PACKAGE_FUEL: u64 = 4 * FILE_FUEL;
 pub(crate) const SUFFIX: &str = ".j2";
 
 /// A template that cannot be rendered.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}: {message}{}{}", show_expression(.expression), show_hint(.hint))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{file}{}: {message}{}{}", show_line(*.line), show_expression(.expression), show_hint(.hint))]
 pub struct TemplateError {
     /// The template.
     pub file: String,
@@ -60,6 +62,10 @@ pub struct TemplateError {
     pub hint: Option<String>,
 }
 
+fn show_line(line: usize) -> String {
+    if line == 0 { String::new() } else { format!(":{line}") }
+}
+
 fn show_expression(expression: &Option<String>) -> String {
     expression.as_ref().map(|e| format!(" in `{e}`")).unwrap_or_default()
 }
@@ -68,62 +74,103 @@ fn show_hint(hint: &Option<String>) -> String {
     hint.as_ref().map(|h| format!("; {h}")).unwrap_or_default()
 }
 
-/// The templates of a package with everything that they may show.
-pub(crate) struct Templates {
-    environment: Environment<'static>,
-    context: Value,
-    source: Arc<dyn Source>,
+/// All that the templates of a package are rendered from. It holds secrets in clear.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct TemplateJob {
+    /// Name of the package's root in messages.
+    root: String,
+    /// Text of the files under `config/`, by their paths in the package.
+    files: BTreeMap<String, String>,
+    /// The other files there.
+    not_text: BTreeSet<String>,
+    answers: BTreeMap<String, serde_json::Value>,
+    secrets: BTreeMap<String, String>,
+    /// Absent where there is no one machine.
+    host: Option<HostFacts>,
     /// Values that no message may show.
     hidden: Vec<String>,
+}
+
+/// Shows no secret.
+impl fmt::Debug for TemplateJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TemplateJob").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
+/// Texts of a package's templates, by their paths in the package, or why there is none.
+pub type RenderedTemplates = BTreeMap<String, Result<String, TemplateError>>;
+
+impl TemplateJob {
+    pub(crate) fn new(
+        source: &dyn Source,
+        answers: &Resolved,
+        secrets: &Secrets,
+        host: Option<&HostFacts>,
+    ) -> Result<Self, std::io::Error> {
+        let passwords = answers.iter().filter(|a| a.secret).map(|a| a.value.to_string());
+        let hidden = secrets.iter().map(|(_, v)| v.to_owned()).chain(passwords);
+        let (mut files, mut not_text) = (BTreeMap::new(), BTreeSet::new());
+        for path in source.list(CONFIG_DIR)? {
+            match String::from_utf8(source.read(&path)?) {
+                Ok(text) => drop(files.insert(path, text)),
+                Err(_) => drop(not_text.insert(path)),
+            }
+        }
+        Ok(Self {
+            root: source.name(),
+            files,
+            not_text,
+            answers: answers.iter().map(|a| (a.name.clone(), serde_json::json!(a.value))).collect(),
+            secrets: secrets.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+            host: host.cloned(),
+            // Very short ones would blank out harmless text.
+            hidden: hidden.filter(|v| v.len() > 3).collect(),
+        })
+    }
+
+    /// Renders all templates. May take memory and time without limit: see the module.
+    pub fn render(&self) -> RenderedTemplates {
+        let templates = Templates::new(self);
+        let paths = self.files.keys().chain(&self.not_text).filter(|path| path.ends_with(SUFFIX));
+        paths.map(|path| (path.clone(), templates.render(path))).collect()
+    }
+
+    /// An error of the whole, which no template is to blame for alone.
+    pub(crate) fn failed(&self, message: String) -> TemplateError {
+        TemplateError { file: shown_in(&self.root, CONFIG_DIR), line: 0, expression: None, message, hint: None }
+    }
+}
+
+/// The templates of a package with everything that they may show.
+pub(crate) struct Templates<'j> {
+    environment: Environment<'static>,
+    context: Value,
+    job: &'j TemplateJob,
     names: BTreeMap<&'static str, Vec<String>>,
     /// Fuel that the files rendered so far took.
     burnt: Cell<u64>,
 }
 
-impl Templates {
-    pub(crate) fn new(
-        source: Arc<dyn Source>,
-        answers: &Resolved,
-        secrets: &Secrets,
-        host: Option<&HostFacts>,
-    ) -> Self {
-        let answer = |a: &Answer| match a {
-            Answer::None => Value::from(()),
-            Answer::Bool(b) => Value::from(*b),
-            Answer::Int(i) => Value::from(*i),
-            Answer::Text(t) => Value::from(t.as_str()),
-        };
-        let answer_values: BTreeMap<String, Value> =
-            answers.iter().map(|a| (a.name.clone(), answer(&a.value))).collect();
-        let secret_values: BTreeMap<String, Value> =
-            secrets.iter().map(|(k, v)| (k.to_owned(), Value::from(v))).collect();
+impl<'j> Templates<'j> {
+    pub(crate) fn new(job: &'j TemplateJob) -> Self {
         let names = BTreeMap::from([
-            ("answers", answer_values.keys().cloned().collect()),
-            ("secrets", secret_values.keys().cloned().collect()),
-            ("host", HostFacts::NAMES.iter().filter(|_| host.is_some()).map(|s| (*s).to_owned()).collect()),
+            ("answers", job.answers.keys().cloned().collect()),
+            ("secrets", job.secrets.keys().cloned().collect()),
+            ("host", HostFacts::NAMES.iter().filter(|_| job.host.is_some()).map(|s| (*s).to_owned()).collect()),
         ]);
         let context = minijinja::context! {
-            answers => answer_values,
-            secrets => secret_values,
+            answers => Value::from(Serde(&job.answers)),
+            secrets => Value::from(Serde(&job.secrets)),
             // Without one machine there is nothing that it could have.
-            host => host.map_or(Value::UNDEFINED, |host| minijinja::context! {
-                name => host.name.as_str(),
-                kvm => host.kvm,
-                ovs_kernel => host.ovs_kernel,
-                cpus => host.cpus,
-                memory_mib => host.memory_mib,
-            }),
+            host => job.host.as_ref().map_or(Value::UNDEFINED, |host| Value::from(Serde(host))),
         };
-        let passwords = answers.iter().filter(|a| a.secret).map(|a| a.value.to_string());
-        let hidden = secrets.iter().map(|(_, v)| v.to_owned()).chain(passwords);
-        // Very short ones would blank out harmless text.
-        let hidden = hidden.filter(|v| v.len() > 3).collect();
-        let environment = environment(source.clone());
-        Self { environment, context, source, hidden, names, burnt: Cell::new(0) }
+        let environment = environment(job.files.clone(), job.not_text.clone());
+        Self { environment, context, job, names, burnt: Cell::new(0) }
     }
 
     /// Renders one template; `path` is relative to the package, `config/x/y.conf.j2`.
-    pub(crate) fn render(&self, path: &str) -> Result<Vec<u8>, TemplateError> {
+    pub(crate) fn render(&self, path: &str) -> Result<String, TemplateError> {
         let name = path.strip_prefix(CONFIG_DIR).map_or(path, |p| p.trim_start_matches('/'));
         let template = self.environment.get_template(name).map_err(|e| self.explain(name, &e))?;
         let rendered = template.render_captured(self.context.clone()).map_err(|e| self.explain(name, &e))?;
@@ -133,7 +180,7 @@ impl Templates {
             let whole = minijinja::Error::new(ErrorKind::OutOfFuel, "the package's files together");
             return Err(self.explain(name, &whole));
         }
-        Ok(rendered.into_output().into_bytes())
+        Ok(rendered.into_output())
     }
 
     fn explain(&self, name: &str, error: &minijinja::Error) -> TemplateError {
@@ -143,8 +190,7 @@ impl Templates {
             error = inner;
         }
         let name = error.name().unwrap_or(name);
-        let text = self.source.read(&format!("{CONFIG_DIR}/{name}")).ok();
-        let text = text.and_then(|t| String::from_utf8(t).ok()).unwrap_or_default();
+        let text = self.job.files.get(&format!("{CONFIG_DIR}/{name}")).map_or("", String::as_str);
         let expression = error.range().and_then(|r| text.get(r)).map(|e| crate::yaml::shorten(e.trim()));
         let mut message = match error.kind() {
             ErrorKind::OutOfFuel => "rendering it takes too much".to_owned(),
@@ -153,7 +199,7 @@ impl Templates {
         if let Some(detail) = error.detail() {
             message = format!("{message}: {detail}");
         }
-        for value in &self.hidden {
+        for value in &self.job.hidden {
             message = message.replace(value.as_str(), "******");
         }
         let line = error.line().unwrap_or(0);
@@ -170,7 +216,7 @@ impl Templates {
             _ => None,
         };
         TemplateError {
-            file: shown(self.source.as_ref(), &format!("{CONFIG_DIR}/{name}")),
+            file: shown_in(&self.job.root, &format!("{CONFIG_DIR}/{name}")),
             line,
             expression,
             message,
@@ -193,7 +239,7 @@ impl Templates {
     }
 }
 
-fn environment(source: Arc<dyn Source>) -> Environment<'static> {
+fn environment(files: BTreeMap<String, String>, not_text: BTreeSet<String>) -> Environment<'static> {
     let mut env = Environment::new();
     env.set_debug(true);
     env.set_fuel(Some(FILE_FUEL));
@@ -214,13 +260,9 @@ fn environment(source: Arc<dyn Source>) -> Environment<'static> {
     });
     env.set_loader(move |name| {
         let path = format!("{CONFIG_DIR}/{name}");
-        match source.read(&path) {
-            Ok(bytes) => match String::from_utf8(bytes) {
-                Ok(text) => Ok(Some(text)),
-                Err(_) => Err(invalid(format!("{path} is not UTF-8"))),
-            },
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(invalid(format!("cannot read {path}: {e}"))),
+        match files.get(&path) {
+            None if not_text.contains(&path) => Err(invalid(format!("{path} is not UTF-8"))),
+            text => Ok(text.cloned()),
         }
     });
     env.add_filter("b64encode", |text: String| base64::engine::general_purpose::STANDARD.encode(text));

@@ -4,6 +4,7 @@ use super::*;
 use crate::answers::Answers;
 use crate::package::Package;
 use crate::source::Memory;
+use std::sync::Arc;
 
 const PACKAGE: &str = r#"
 apiVersion: stackyard.dev/v1
@@ -25,8 +26,10 @@ fn render(files: &[(&str, &str)]) -> Result<String, TemplateError> {
     let answers = Answers::default().resolve(&package.questions).expect("resolved");
     let secrets = Secrets::from_yaml("s", "database_password: hunter2hunter2\n").expect("read");
     let host = HostFacts { name: "yard".into(), cpus: 2, memory_mib: 4096, ..HostFacts::default() };
-    let templates = Templates::new(source, &answers, &secrets, Some(&host));
-    templates.render(files[0].0).map(|b| String::from_utf8(b).expect("text"))
+    let job = TemplateJob::new(source.as_ref(), &answers, &secrets, Some(&host)).expect("a job");
+    // Over the wire and back, as another process gets it.
+    let job: TemplateJob = serde_json::from_str(&serde_json::to_string(&job).expect("JSON")).expect("a job");
+    Templates::new(&job).render(files[0].0)
 }
 
 fn go(text: &str) -> String {
@@ -155,7 +158,8 @@ fn the_files_of_a_package_share_a_limit() {
     let source: Arc<dyn Source> = Arc::new(Memory::new("").with("package.yaml", PACKAGE).with("config/a.j2", text));
     let package = Package::load(source.clone()).expect("a package");
     let answers = Answers::default().resolve(&package.questions).expect("resolved");
-    let templates = Templates::new(source, &answers, &Secrets::default(), None);
+    let job = TemplateJob::new(source.as_ref(), &answers, &Secrets::default(), None).expect("a job");
+    let templates = Templates::new(&job);
     let rendered = (0..10).take_while(|_| templates.render("config/a.j2").is_ok()).count();
     assert!((2..9).contains(&rendered), "{rendered}");
 }

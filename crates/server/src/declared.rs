@@ -3,10 +3,11 @@
 use crate::api::StackDeploy;
 use crate::client::{Client, ClientError};
 use crate::error::WorkError;
+use crate::templates::TemplateRenderer;
 use crate::{Session, YardStacks};
 use stackyard_catalog::compose::open::{Wanted, open, open_in};
 use stackyard_catalog::manifest::{StackSource, Yard, YardStack};
-use stackyard_catalog::{Answers, Dir, Memory, Package, Secrets, Source, render_for_hosts};
+use stackyard_catalog::{Answers, Dir, Elsewhere, Memory, Package, Secrets, Source, TemplateJob, render_for_hosts};
 use stackyard_core::stack::Stack;
 use stackyard_core::stack::rollout::Packed;
 use stackyard_core::yard::plan::Action;
@@ -38,11 +39,17 @@ pub struct DeclaredStacks {
 
 impl DeclaredStacks {
     /// Looks at the stacks of a manifest; none where no server runs and none is needed. Changes nothing.
+    /// Templates of packages are rendered by `renderer`.
     ///
     /// # Errors
     /// [`WorkError::NoServer`] although hosts of pools or stacks need one; [`WorkError::Stack`] for
     /// mistakes in Compose files and packages; [`WorkError::Client`].
-    pub async fn look(yard: &Yard, client: Option<&Client>, say: Say<'_>) -> Result<Option<Self>, WorkError> {
+    pub async fn look(
+        yard: &Yard,
+        client: Option<&Client>,
+        renderer: &TemplateRenderer,
+        say: Say<'_>,
+    ) -> Result<Option<Self>, WorkError> {
         let name = &yard.intended.yard;
         let needs = match (yard.stacks.first(), Session::has_agents(&yard.intended)) {
             (Some(_), _) => Some("stacks, which a Stackyard server deploys"),
@@ -54,7 +61,7 @@ impl DeclaredStacks {
             needs.map_or(Ok(None), |needs| Err(WorkError::NoServer { needs, start: START, source }))
         };
         let Some(client) = client else { return none(None) };
-        match Self::at(yard, client, say).await {
+        match Self::at(yard, client, renderer, say).await {
             // A socket that a killed server left behind: whether it had stacks of this yard matters
             // to whoever starts it again.
             Err(WorkError::Client(error @ ClientError::Unreachable { .. })) => none(Some(error)),
@@ -62,7 +69,7 @@ impl DeclaredStacks {
         }
     }
 
-    async fn at(yard: &Yard, client: &Client, say: Say<'_>) -> Result<Self, WorkError> {
+    async fn at(yard: &Yard, client: &Client, renderer: &TemplateRenderer, say: Say<'_>) -> Result<Self, WorkError> {
         let name = &yard.intended.yard;
         let mut new_secrets = BTreeMap::new();
         let mut wanted = BTreeMap::new();
@@ -73,7 +80,8 @@ impl DeclaredStacks {
                 StackSource::Package { dir, answers } => {
                     let package = package(dir, files).map_err(of(stack))?;
                     let secrets = secrets(&package, stack, name, client, &mut new_secrets).await?;
-                    rendered(&package, &stack.name, answers, &secrets, say)
+                    let _place = renderer.place().await;
+                    rendered(&package, &stack.name, answers, &secrets, renderer, say)
                 }
             };
             let made = made.map_err(of(stack))?;
@@ -157,9 +165,12 @@ fn rendered(
     stack: &str,
     answers: &Answers,
     secrets: &Secrets,
+    renderer: &TemplateRenderer,
     say: Say<'_>,
 ) -> Result<Stack, Trouble> {
-    let rendered = render_for_hosts(package, stack, answers, secrets)?;
+    let render = |job: &TemplateJob| renderer.render(job);
+    let elsewhere: Option<Elsewhere<'_>> = if renderer.is_apart() { Some(&render) } else { None };
+    let rendered = render_for_hosts(package, stack, answers, secrets, elsewhere)?;
     rendered.warnings.iter().for_each(|warning| say(format!("warning: {warning}")));
     Ok(rendered.stack)
 }

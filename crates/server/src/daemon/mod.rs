@@ -31,6 +31,7 @@ use crate::looks::Looks;
 use crate::ports::Ports;
 use crate::runs::Runs;
 use crate::stack::Stacks;
+use crate::templates::TemplateRenderer;
 use rustix::process::{Resource, getrlimit};
 use settings::{names, url};
 use stackyard_openstack::Sources;
@@ -44,6 +45,9 @@ use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+
+/// The program that this process runs, also after another one has taken its place on disk.
+const PROGRAM: &str = "/proc/self/exe";
 
 /// How often the store is asked whether it is still there and ours.
 const STORE_EVERY: Duration = Duration::from_secs(15);
@@ -166,19 +170,31 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server on state directory `home`. What `settings` do not say is as last time.
+    /// Starts a server on state directory `home`. What `settings` do not say is as last time. The process must call
+    /// [`crate::render_templates`] when it is started with [`crate::RENDER_TEMPLATES`].
     ///
     /// # Errors
     /// [`DaemonError`]
     pub async fn start(home: &Path, settings: Settings) -> Result<Self, DaemonError> {
-        Self::start_with(home, settings, Timing::default()).await
+        let renderer = TemplateRenderer::apart(PathBuf::from(PROGRAM));
+        Self::start_as(home, settings, Timing::default(), renderer).await
     }
 
-    /// As [`Self::start`], with other times of connections, or without looking after stacks.
+    /// As [`Self::start`], with other times of connections, or without looking after stacks. Templates of packages are
+    /// rendered in this process.
     ///
     /// # Errors
     /// [`DaemonError`]
     pub async fn start_with(home: &Path, settings: Settings, timing: Timing) -> Result<Self, DaemonError> {
+        Self::start_as(home, settings, timing, TemplateRenderer::here()).await
+    }
+
+    async fn start_as(
+        home: &Path,
+        settings: Settings,
+        timing: Timing,
+        renderer: TemplateRenderer,
+    ) -> Result<Self, DaemonError> {
         let dir = dir(home);
         files::make_dir(&dir).map_err(file("making", &dir))?;
         let lock = Lock::take(&dir)?;
@@ -211,7 +227,7 @@ impl Server {
         let (life, alive) = watch::channel(());
         let looks = Looks::new(sources.clone());
         let ports = Ports::new(store.clone(), sources.clone());
-        let runs = Runs::open(store.clone(), home, sources.clone(), alive.clone()).await?;
+        let runs = Runs::open(store.clone(), home, sources.clone(), renderer, alive.clone()).await?;
         let local = LocalCloud::new(store.clone(), home, settings.clouds.clone(), alive);
         let app = App::new(api::Inner {
             store,

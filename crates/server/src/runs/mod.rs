@@ -25,6 +25,7 @@ use crate::apart::thread;
 use crate::api::{Problem, keep_manifest, now};
 use crate::client::Client;
 use crate::error::{WorkError, chain};
+use crate::templates::TemplateRenderer;
 use crate::work::connect;
 use crate::{Bringing, DeclaredStacks, Error, Records, Removal, daemon};
 use serde::{Deserialize, Serialize};
@@ -125,6 +126,7 @@ struct Inner {
     store: Store,
     home: PathBuf,
     sources: Sources,
+    renderer: TemplateRenderer,
     going: Mutex<HashMap<String, Arc<Going>>>,
     /// Grows when a run begins or ends.
     changes: watch::Sender<u64>,
@@ -160,8 +162,8 @@ impl Ground {
 }
 
 impl Runs {
-    /// The runs of the server of state directory `home`, which finds its clouds in `sources`. Runs
-    /// that its predecessor did not end are interrupted. They go without a word when the sender of
+    /// The runs of the server of state directory `home`, which finds its clouds in `sources` and has
+    /// templates of packages rendered by `renderer`. Runs that its predecessor did not end are interrupted. They go without a word when the sender of
     /// `alive` does.
     ///
     /// # Errors
@@ -170,11 +172,12 @@ impl Runs {
         store: Store,
         home: &Path,
         sources: Sources,
+        renderer: TemplateRenderer,
         alive: watch::Receiver<()>,
     ) -> Result<Self, stackyard_store::Error> {
         store.end_runs(RunState::Interrupted.word(), now()).await?;
         let (going, changes) = (Mutex::default(), watch::Sender::new(0));
-        Ok(Self(Arc::new(Inner { store, home: home.to_owned(), sources, going, changes, alive })))
+        Ok(Self(Arc::new(Inner { store, home: home.to_owned(), sources, renderer, going, changes, alive })))
     }
 
     /// Where clouds are found.
@@ -240,7 +243,7 @@ impl Runs {
         let name = ground.cloud.config().name.clone();
         let (plan, blockers) = match wish {
             Wish::Up { yard, .. } => {
-                let stacks = DeclaredStacks::look(yard, Some(&ground.client), &say).await?;
+                let stacks = DeclaredStacks::look(yard, Some(&ground.client), &self.0.renderer, &say).await?;
                 let bringing = Bringing::look(yard, &ground.cloud, Some(&ground.client), stacks).await?;
                 let blockers = bringing.preflight().await?.blockers;
                 (bringing.plan, blockers)
@@ -376,7 +379,8 @@ impl Claim {
             let lock = records.lock(&self.yard)?;
             let ground = self.runs.ground(yard.intended.cloud.as_deref(), Arc::new(Ear(self.going.clone()))).await?;
             let say = |text: String| self.note(text);
-            let stacks = DeclaredStacks::look(yard, Some(&ground.client), &say).await?;
+            let renderer = &self.runs.0.renderer;
+            let stacks = DeclaredStacks::look(yard, Some(&ground.client), renderer, &say).await?;
             Ok::<_, Problem>((lock, ground, stacks))
         };
         let (lock, ground, stacks) = match looked.await {

@@ -16,7 +16,9 @@ use stackyard_core::progress::Onlooker;
 use stackyard_openstack::{Cloud, Sources};
 use stackyard_server::api::{HostView, StackView};
 use stackyard_server::client::{Client, ClientError};
-use stackyard_server::{DeclaredStacks, Graph, GraphCloud, HostService, Inventory, Records, Sight, connect};
+use stackyard_server::{
+    DeclaredStacks, Graph, GraphCloud, HostService, Inventory, Records, Sight, TemplateRenderer, connect,
+};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -109,7 +111,7 @@ fn as_service(client: Option<&Client>) -> Option<&dyn HostService> {
 /// Looks at the stacks of a manifest; what in their files has no effect is said.
 async fn look(yard: &Yard, client: Option<&Client>, context: &Context) -> anyhow::Result<Option<DeclaredStacks>> {
     let printer = context.printer.clone();
-    Ok(DeclaredStacks::look(yard, client, &move |text: String| printer.say(text)).await?)
+    Ok(DeclaredStacks::look(yard, client, &TemplateRenderer::here(), &move |text: String| printer.say(text)).await?)
 }
 
 /// The stacks of a yard; none where no server answers.
