@@ -109,7 +109,7 @@ fn render_to(
     let files = PackageFiles {
         templates: match elsewhere {
             Some(render) => Rendering::Elsewhere { job: &job, render, rendered: OnceCell::new() },
-            None => Rendering::Here(Templates::new(&job)),
+            None => Rendering::Here(Box::new(Templates::new(&job))),
         },
         source: package.source.as_ref(),
         failure: RefCell::new(None),
@@ -159,7 +159,7 @@ fn variables(package: &Package, answers: &Resolved, host: Option<&HostFacts>) ->
 
 /// Where templates are rendered.
 enum Rendering<'p> {
-    Here(Templates<'p>),
+    Here(Box<Templates<'p>>),
     /// All at once, when the first is needed.
     Elsewhere {
         job: &'p TemplateJob,

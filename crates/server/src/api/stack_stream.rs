@@ -28,7 +28,7 @@ use utoipa_axum::routes;
 const ALIVE: Duration = Duration::from_secs(10);
 
 /// Largest piece of input for a program, in bytes of its message.
-const MESSAGE: usize = 1 << 20;
+const MESSAGE: usize = 4 << 20;
 
 /// Time for the other side of a program that ends to take its last output.
 const FAREWELL: Duration = Duration::from_secs(10);

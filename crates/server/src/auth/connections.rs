@@ -13,8 +13,12 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// Connections of one address over which no good token has come.
+/// Connections of one address over which no good token has come: that many hosts behind one router may come back at
+/// the same time.
 const OF_ADDRESS: usize = 1024;
+
+/// Those of all addresses.
+const OF_ADDRESSES: usize = 2048;
 
 /// Connections of one caller who is known.
 const OF_CALLER: usize = 512;
@@ -29,9 +33,16 @@ enum Owner {
     Caller(String),
 }
 
+impl Owner {
+    fn is_address(&self) -> bool {
+        matches!(self, Self::Address(_))
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Most {
     of_address: usize,
+    of_addresses: usize,
     of_caller: usize,
     all: usize,
 }
@@ -41,6 +52,8 @@ struct Table {
     most: Most,
     next: u64,
     all: usize,
+    /// Of them, those of addresses.
+    unknown: usize,
     /// By owner: the ends of its connections, by number, the oldest first.
     owners: HashMap<Owner, BTreeMap<u64, Arc<Notify>>>,
 }
@@ -49,16 +62,22 @@ impl Table {
     fn put(&mut self, owner: &Owner, number: u64, end: &Arc<Notify>) {
         self.owners.entry(owner.clone()).or_default().insert(number, end.clone());
         self.all += 1;
-        let most = match owner {
-            Owner::Address(_) => self.most.of_address,
-            Owner::Caller(_) => self.most.of_caller,
-        };
+        self.unknown += usize::from(owner.is_address());
+        let most = if owner.is_address() { self.most.of_address } else { self.most.of_caller };
         if self.owners.get(owner).is_some_and(|own| own.len() > most) {
             self.end_oldest(owner);
         }
-        if self.all > self.most.all
-            && let Some(largest) = self.owners.iter().max_by_key(|(_, own)| own.len()).map(|(owner, _)| owner.clone())
-        {
+        if self.unknown > self.most.of_addresses {
+            self.end_oldest_of_largest(Owner::is_address);
+        }
+        if self.all > self.most.all {
+            self.end_oldest_of_largest(|_| true);
+        }
+    }
+
+    fn end_oldest_of_largest(&mut self, among: impl Fn(&Owner) -> bool) {
+        let those = self.owners.iter().filter(|(owner, _)| among(owner));
+        if let Some(largest) = those.max_by_key(|(_, own)| own.len()).map(|(owner, _)| owner.clone()) {
             self.end_oldest(&largest);
         }
     }
@@ -76,6 +95,7 @@ impl Table {
         let Some(own) = self.owners.get_mut(owner) else { return };
         if own.remove(&number).is_some() {
             self.all -= 1;
+            self.unknown -= usize::from(owner.is_address());
         }
         if own.is_empty() {
             self.owners.remove(owner);
@@ -91,11 +111,13 @@ impl Connections {
     /// None yet, of at most `files` open files.
     pub fn new(files: usize) -> Self {
         // Half of the files are for what the server opens itself.
-        Self::with(Most { of_address: OF_ADDRESS, of_caller: OF_CALLER, all: ALL.min(files / 2).max(1) })
+        let all = ALL.min(files / 2).max(1);
+        let of_addresses = OF_ADDRESSES.min(all);
+        Self::with(Most { of_address: OF_ADDRESS.min(of_addresses), of_addresses, of_caller: OF_CALLER, all })
     }
 
     fn with(most: Most) -> Self {
-        Self(Arc::new(Mutex::new(Table { most, next: 0, all: 0, owners: HashMap::new() })))
+        Self(Arc::new(Mutex::new(Table { most, next: 0, all: 0, unknown: 0, owners: HashMap::new() })))
     }
 
     /// One that was just accepted.
@@ -154,7 +176,7 @@ mod tests {
     use super::*;
     use futures_util::FutureExt;
 
-    const MOST: Most = Most { of_address: 3, of_caller: 2, all: 6 };
+    const MOST: Most = Most { of_address: 3, of_addresses: 6, of_caller: 2, all: 8 };
 
     fn caller(id: &str) -> Caller {
         Caller::Agent { host: id.to_owned(), name: format!("shop/{id}") }
@@ -175,7 +197,17 @@ mod tests {
         assert_eq!(open(&other), [true]);
         drop((many, other));
         let table = lock(&table.0);
-        assert_eq!((table.all, table.owners.len()), (0, 0));
+        assert_eq!((table.all, table.unknown, table.owners.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn many_addresses_together_lose_the_oldest_of_the_greediest() {
+        let table = Connections::with(MOST);
+        let enter = |address: &str| table.enter(address.parse().unwrap());
+        let greedy: Vec<Connection> = (0..3).map(|_| enter("192.0.2.1")).collect();
+        let others: Vec<Connection> = (2..6).map(|n| enter(&format!("192.0.2.{n}"))).collect();
+        assert_eq!(open(&greedy), [false, true, true]);
+        assert_eq!(open(&others), [true; 4]);
     }
 
     #[test]
@@ -184,13 +216,13 @@ mod tests {
         let enter = |address: &str| table.enter(address.parse().unwrap());
         let host = [enter("192.0.2.1")];
         host[0].is_of(&caller("a"));
-        let _many: Vec<Connection> = (0..5).map(|_| enter("192.0.2.1")).collect();
+        let first: Vec<Connection> = (0..5).map(|_| enter("192.0.2.1")).collect();
         assert_eq!(open(&host), [true]);
         // Another address: all of one network of IPv6 is one.
         let many: Vec<Connection> = (0..4).map(|n| enter(&format!("2001:db8::{n}"))).collect();
-        // Six in all: those of the first address, which has as many, made room.
         assert_eq!(open(&many), [false, true, true, true]);
         assert_eq!(open(&host), [true]);
+        drop((first, many));
         let own: Vec<Connection> = (0..3).map(|_| enter("192.0.2.3")).collect();
         own.iter().for_each(|c| c.is_of(&caller("b")));
         assert_eq!(open(&own), [false, true, true]);

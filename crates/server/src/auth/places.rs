@@ -8,10 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Seconds after which a caller that was refused may try again.
 const WAIT: u64 = 5;
 
+/// What each caller has, by [`Caller::key`].
+type Taken = Mutex<HashMap<String, usize>>;
+
 /// Counts what each caller has. Over the Unix socket there is no limit.
 #[derive(Debug)]
 pub(crate) struct Places {
-    taken: Arc<Mutex<HashMap<String, usize>>>,
+    taken: Arc<Taken>,
     of_one: usize,
     of_all: usize,
 }
@@ -41,13 +44,13 @@ impl Places {
     }
 }
 
-fn lock(taken: &Mutex<HashMap<String, usize>>) -> MutexGuard<'_, HashMap<String, usize>> {
+fn lock(taken: &Taken) -> MutexGuard<'_, HashMap<String, usize>> {
     taken.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A place that is taken until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Place(Option<(Arc<Mutex<HashMap<String, usize>>>, String)>);
+pub(crate) struct Place(Option<(Arc<Taken>, String)>);
 
 impl Drop for Place {
     fn drop(&mut self) {
