@@ -36,7 +36,7 @@ pub use facts::HostFacts;
 pub use interpolate::Variables;
 pub use package::{API_VERSION, Package};
 pub use question::{Question, QuestionType, Value};
-pub use render::{Elsewhere, Rendered, render, render_for_hosts};
+pub use render::{RenderTemplates, Rendered, render, render_for_hosts};
 pub use secrets::{RandomError, SecretKind, SecretSpec, Secrets};
 pub use source::{Dir, Memory, Source};
 pub use template::{RenderedTemplates, TemplateError, TemplateJob};

@@ -9,7 +9,7 @@ use crate::interpolate::{Variables, expand_node};
 use crate::package::{CONFIG_DIR, Package, is_stack_name};
 use crate::secrets::Secrets;
 use crate::source::{Source, normalise};
-use crate::template::{RenderedTemplates, SUFFIX, TemplateError, TemplateJob, Templates};
+use crate::template::{RenderedTemplates, SUFFIX, TemplateError, TemplateJob};
 use crate::yaml::Reading;
 use stackyard_core::stack::Stack;
 use std::cell::{OnceCell, RefCell};
@@ -46,16 +46,15 @@ pub fn render(
     secrets: &Secrets,
     host: &HostFacts,
 ) -> Result<Rendered, Error> {
-    render_to(package, stack, answers, secrets, Some(host), None)
+    render_to(package, stack, answers, secrets, Some(host), &|job| Ok(job.render()))
 }
 
-/// Renders all templates of a package somewhere else, for example in a process of its own. An error
-/// says in words what went wrong there.
-pub type Elsewhere<'a> = &'a dyn Fn(&TemplateJob) -> Result<RenderedTemplates, String>;
+/// Renders all templates of a package, here ([`TemplateJob::render`]) or in another process. An error
+/// says in words why there is none.
+pub type RenderTemplates<'a> = &'a dyn Fn(&TemplateJob) -> Result<RenderedTemplates, String>;
 
 /// Renders a package for the hosts of a yard. As [`render`], but there is no machine that facts
-/// could be about: a package that asks for them is refused. Templates are rendered in this process
-/// unless `elsewhere` says otherwise.
+/// could be about: a package that asks for them is refused. `render_templates` renders its templates.
 ///
 /// # Errors
 ///
@@ -65,9 +64,9 @@ pub fn render_for_hosts(
     stack: &str,
     answers: &Answers,
     secrets: &Secrets,
-    elsewhere: Option<Elsewhere<'_>>,
+    render_templates: RenderTemplates<'_>,
 ) -> Result<Rendered, Error> {
-    render_to(package, Some(stack), answers, secrets, None, elsewhere)
+    render_to(package, Some(stack), answers, secrets, None, render_templates)
 }
 
 fn render_to(
@@ -76,7 +75,7 @@ fn render_to(
     answers: &Answers,
     secrets: &Secrets,
     host: Option<&HostFacts>,
-    elsewhere: Option<Elsewhere<'_>>,
+    render_templates: RenderTemplates<'_>,
 ) -> Result<Rendered, Error> {
     let answers = answers.resolve(&package.questions)?;
     let names = package.secrets.iter().map(|s| s.name.clone());
@@ -107,10 +106,9 @@ fn render_to(
         Error::Read { package, path: CONFIG_DIR.to_owned(), source }
     })?;
     let files = PackageFiles {
-        templates: match elsewhere {
-            Some(render) => Rendering::Elsewhere { job: &job, render, rendered: OnceCell::new() },
-            None => Rendering::Here(Box::new(Templates::new(&job))),
-        },
+        job,
+        render_templates,
+        rendered: OnceCell::new(),
         source: package.source.as_ref(),
         failure: RefCell::new(None),
     };
@@ -157,43 +155,26 @@ fn variables(package: &Package, answers: &Resolved, host: Option<&HostFacts>) ->
     variables
 }
 
-/// Where templates are rendered.
-enum Rendering<'p> {
-    Here(Box<Templates<'p>>),
-    /// All at once, when the first is needed.
-    Elsewhere {
-        job: &'p TemplateJob,
-        render: Elsewhere<'p>,
-        rendered: OnceCell<Result<RenderedTemplates, TemplateError>>,
-    },
-}
-
-impl Rendering<'_> {
-    fn render(&self, path: &str) -> Result<Vec<u8>, TemplateError> {
-        let text = match self {
-            Self::Here(templates) => templates.render(path)?,
-            Self::Elsewhere { job, render, rendered } => {
-                let all =
-                    rendered.get_or_init(|| render(job).map_err(|e| job.failed(e))).as_ref().map_err(Clone::clone)?;
-                let missing = || Err(job.failed(format!("{path} was not rendered")));
-                all.get(path).cloned().unwrap_or_else(missing)?
-            }
-        };
-        Ok(text.into_bytes())
-    }
-}
-
 /// Files of a package as containers see them: those under `config/` rendered.
 struct PackageFiles<'p> {
-    templates: Rendering<'p>,
+    job: TemplateJob,
+    render_templates: RenderTemplates<'p>,
+    /// All at once, when the first is needed.
+    rendered: OnceCell<Result<RenderedTemplates, TemplateError>>,
     source: &'p dyn Source,
     failure: RefCell<Option<TemplateError>>,
 }
 
 impl PackageFiles<'_> {
+    fn rendered(&self, path: &str) -> Result<Vec<u8>, TemplateError> {
+        let all = self.rendered.get_or_init(|| (self.render_templates)(&self.job).map_err(|e| self.job.failed(e)));
+        let missing = || Err(self.job.failed(format!("{path} was not rendered")));
+        all.as_ref().map_err(Clone::clone)?.get(path).cloned().unwrap_or_else(missing).map(String::into_bytes)
+    }
+
     fn content(&self, path: &str) -> Result<Vec<u8>, FileError> {
         if path.ends_with(SUFFIX) {
-            return self.templates.render(path).map_err(|e| {
+            return self.rendered(path).map_err(|e| {
                 let message = e.to_string();
                 self.failure.borrow_mut().get_or_insert(e);
                 FileError::new(message)

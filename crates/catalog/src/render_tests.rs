@@ -49,12 +49,7 @@ fn for_hosts_there_is_no_machine_to_ask_about() {
         let source = source().with("compose.yaml", compose).with("config/one.conf.j2", conf);
         let package = Package::load(Arc::new(source))?;
         let secrets = Secrets::from_yaml("s", "db: hunter2\n")?;
-        let here = render_for_hosts(&package, "site", &Answers::default(), &secrets, None);
-        let elsewhere =
-            render_for_hosts(&package, "site", &Answers::default(), &secrets, Some(&|job| Ok(job.render())));
-        let told = |r: &Result<Rendered, Error>| r.as_ref().map(|r| r.stack.clone()).map_err(ToString::to_string);
-        assert_eq!(told(&here), told(&elsewhere));
-        here
+        render_for_hosts(&package, "site", &Answers::default(), &secrets, &|job| Ok(job.render()))
     };
     let good = "services: {web: {image: 'web:${tag}', configs: [one], deploy: {replicas: 3}}}\n\
                 configs: {one: {file: config/one.conf}}\n";

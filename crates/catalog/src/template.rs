@@ -143,7 +143,7 @@ impl TemplateJob {
 }
 
 /// The templates of a package with everything that they may show.
-pub(crate) struct Templates<'j> {
+struct Templates<'j> {
     environment: Environment<'static>,
     context: Value,
     job: &'j TemplateJob,
@@ -153,7 +153,7 @@ pub(crate) struct Templates<'j> {
 }
 
 impl<'j> Templates<'j> {
-    pub(crate) fn new(job: &'j TemplateJob) -> Self {
+    fn new(job: &'j TemplateJob) -> Self {
         let names = BTreeMap::from([
             ("answers", job.answers.keys().cloned().collect()),
             ("secrets", job.secrets.keys().cloned().collect()),
@@ -170,7 +170,7 @@ impl<'j> Templates<'j> {
     }
 
     /// Renders one template; `path` is relative to the package, `config/x/y.conf.j2`.
-    pub(crate) fn render(&self, path: &str) -> Result<String, TemplateError> {
+    fn render(&self, path: &str) -> Result<String, TemplateError> {
         let name = path.strip_prefix(CONFIG_DIR).map_or(path, |p| p.trim_start_matches('/'));
         let template = self.environment.get_template(name).map_err(|e| self.explain(name, &e))?;
         let rendered = template.render_captured(self.context.clone()).map_err(|e| self.explain(name, &e))?;

@@ -7,7 +7,7 @@ use crate::templates::TemplateRenderer;
 use crate::{Session, YardStacks};
 use stackyard_catalog::compose::open::{Wanted, open, open_in};
 use stackyard_catalog::manifest::{StackSource, Yard, YardStack};
-use stackyard_catalog::{Answers, Dir, Elsewhere, Memory, Package, Secrets, Source, TemplateJob, render_for_hosts};
+use stackyard_catalog::{Answers, Dir, Memory, Package, Secrets, Source, render_for_hosts};
 use stackyard_core::stack::Stack;
 use stackyard_core::stack::rollout::Packed;
 use stackyard_core::yard::plan::Action;
@@ -168,9 +168,7 @@ fn rendered(
     renderer: &TemplateRenderer,
     say: Say<'_>,
 ) -> Result<Stack, Trouble> {
-    let render = |job: &TemplateJob| renderer.render(job);
-    let elsewhere: Option<Elsewhere<'_>> = if renderer.is_apart() { Some(&render) } else { None };
-    let rendered = render_for_hosts(package, stack, answers, secrets, elsewhere)?;
+    let rendered = render_for_hosts(package, stack, answers, secrets, &|job| renderer.render(job))?;
     rendered.warnings.iter().for_each(|warning| say(format!("warning: {warning}")));
     Ok(rendered.stack)
 }

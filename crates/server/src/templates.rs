@@ -52,12 +52,7 @@ impl TemplateRenderer {
         }
     }
 
-    /// Whether [`Self::render`] is to be called.
-    pub(crate) fn is_apart(&self) -> bool {
-        self.0.is_some()
-    }
-
-    /// Renders all templates in a process of its own. Blocks.
+    /// Renders all templates. Blocks.
     ///
     /// # Errors
     /// In words: the process took too much, or there is none.
