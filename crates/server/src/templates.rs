@@ -1,8 +1,8 @@
 //! Templates of packages that others send, rendered in a process of its own.
 //!
 //! A template can double a text or a list with each line that it has. The catalog counts most of what that takes, and
-//! not all; the kernel counts the rest. So who sends a package that takes too much gets an error, and the server,
-//! with all agents on it, goes on.
+//! not all; the kernel counts the rest. So the sender of a package that takes too much gets an error, and the
+//! server keeps running.
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 use stackyard_catalog::{RenderedTemplates, TemplateJob};

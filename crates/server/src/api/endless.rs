@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 /// Such answers that one caller, and all callers, may have at once: a browser has four at most for each tab.
 pub(crate) const ENDLESS: (usize, usize) = (100, 2000);
 
-/// `items` as the body of an answer, until `caller` may read no more. The first is on its way when this returns.
+/// Sends `items` as the body of an answer, until they end or `caller` may not read any longer.
 ///
 /// A body is polled only as far as its reader reads. So what makes the items, and asks the store whether the caller's
 /// token is still good, is a task of its own: nothing of the server's is held by who does not read.

@@ -4,8 +4,8 @@
 //! token's owner. Where there are too many of one, its oldest ends, and where there are too many in all,
 //! the oldest of who has most: a new one is never refused. So an address that opens more than it may, and
 //! sends nothing, takes from itself alone, and hosts behind one address (a router's) still come back
-//! together. Once upgraded (agents, programs in containers), a connection is counted no more: there is one
-//! to a host, and programs have places of their own.
+//! together. A connection that was upgraded (agents, programs in containers) is not counted: there is one to a
+//! host, and programs have places of their own.
 
 use super::{Caller, network};
 use std::collections::{BTreeMap, HashMap};

@@ -138,7 +138,7 @@ impl AgentStream {
         if self.ended {
             return None;
         }
-        // Whoever drops this future loses nothing: credit is given once there is a place for it.
+        // Dropped before its end, this loses nothing: credit is given once there is a place for it.
         if let Some(bytes) = self.taken.due()
             && let Ok(place) = self.to_agent.reserve().await
         {
