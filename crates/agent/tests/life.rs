@@ -7,7 +7,7 @@ mod common;
 
 use common::{Host, all_run, containers, eventually, mode, part, platform, service, speaker};
 use futures_util::TryStreamExt;
-use stackyard_core::agent::{Bytes, ContainerState, Open, Replica, ToAgent, ToServer};
+use stackyard_core::agent::{Bytes, ContainerState, Open, Replica, ToAgent, ToServer, WINDOW};
 use stackyard_core::stack::{HealthTest, Healthcheck};
 use stackyard_platform::image::id_of;
 use std::time::Duration;
@@ -295,8 +295,16 @@ async fn logs_and_programs() {
     host.hub.order(ToAgent::Open { stream: 7, open: nobody }).await;
     let (_, last) = host.hub.stream(7, |_, e| e.is_some()).await;
     assert!(end(last.as_ref()).unwrap().1.unwrap().contains("no container of service db-4"), "{last:?}");
-    // Much output, slowly taken: all of it comes, in order.
+    // Much output that nobody reads: it waits, and nothing else does. Read, all of it comes, in order.
+    host.hub.leave_unread(8);
     host.hub.order(ToAgent::Open { stream: 8, open: exec("seq 1 50000", false, false) }).await;
+    let window = WINDOW as usize;
+    host.hub.stream(8, |text, _| text.len() > window * 3 / 4).await;
+    host.hub.order(ToAgent::Open { stream: 9, open: exec("echo still here", false, false) }).await;
+    host.hub.stream(9, |text, e| text == "still here\n" && e.is_some()).await;
+    let (text, _) = host.hub.stream(8, |_, _| true).await;
+    assert!(text.len() <= window, "{}", text.len());
+    host.hub.read(8).await;
     let (text, _) = host.hub.stream(8, |_, e| e.is_some()).await;
     assert_eq!(text.lines().count(), 50000);
     assert!(text.ends_with("49999\n50000\n"));

@@ -4,8 +4,8 @@
 use futures_util::{SinkExt, StreamExt};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use stackyard_core::agent::{Desired, Facts, JoinRequest, Joined, Report, ToAgent, ToServer};
-use std::collections::HashMap;
+use stackyard_core::agent::{Desired, Facts, JoinRequest, Joined, Report, ToAgent, ToServer, cost};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -46,6 +46,8 @@ pub struct Inner {
     orders: Mutex<Option<mpsc::Sender<ToAgent>>>,
     /// What streams said.
     pub said: Mutex<Vec<ToServer>>,
+    /// Streams that nobody reads: what they say is seen here, and not taken.
+    unread: Mutex<HashSet<u64>>,
 }
 
 impl Hub {
@@ -79,6 +81,7 @@ impl Hub {
             fetched: Mutex::default(),
             orders: Mutex::default(),
             said: Mutex::default(),
+            unread: Mutex::default(),
         };
         let mut hub = Self {
             ca: ca_cert.pem(),
@@ -139,6 +142,32 @@ impl Hub {
     pub async fn order(&self, order: ToAgent) {
         let orders = self.inner.orders.lock().unwrap().clone();
         orders.expect("an agent is connected").send(order).await.unwrap();
+    }
+
+    /// Nobody reads a stream that will be opened.
+    pub fn leave_unread(&self, stream: u64) {
+        self.inner.unread.lock().unwrap().insert(stream);
+    }
+
+    /// Somebody reads a stream from now on.
+    pub async fn read(&self, stream: u64) {
+        let bytes = {
+            // What comes from now on finds that it is read.
+            let said = self.inner.said.lock().unwrap();
+            self.inner.unread.lock().unwrap().remove(&stream);
+            said.iter()
+                .map(|m| {
+                    if let ToServer::Chunk { stream: s, data, .. } = m
+                        && *s == stream
+                    {
+                        cost(data.0.len())
+                    } else {
+                        0
+                    }
+                })
+                .sum()
+        };
+        self.order(ToAgent::Credit { stream, bytes }).await;
     }
 
     /// Waits until what a stream said is as `wanted` likes; gives its bytes, and its end.
@@ -240,6 +269,19 @@ impl Inner {
         Some(Joined { host: "host-1".into(), token: fresh })
     }
 
+    /// Keeps what a stream says; the credit for it, if somebody reads it.
+    fn hear(&self, message: ToServer) -> Option<ToAgent> {
+        let mut said = self.said.lock().unwrap();
+        let credit = match &message {
+            ToServer::Chunk { stream, data, .. } if !self.unread.lock().unwrap().contains(stream) => {
+                Some(ToAgent::Credit { stream: *stream, bytes: cost(data.0.len()) })
+            }
+            _ => None,
+        };
+        said.push(message);
+        credit
+    }
+
     async fn talk(&self, socket: WebSocketStream<TlsStream<TcpStream>>) {
         let (mut sink, mut source) = socket.split();
         let (orders, mut queue) = mpsc::channel(16);
@@ -254,7 +296,11 @@ impl Inner {
                     match serde_json::from_str(&text).unwrap() {
                         ToServer::Hello { facts, revision, .. } => drop(self.hello.send_replace(Some((facts, revision)))),
                         ToServer::Report(report) => drop(self.report.send_replace(Some(*report))),
-                        other => self.said.lock().unwrap().push(other),
+                        other => {
+                            if let Some(credit) = self.hear(other) {
+                                sink.send(Message::text(serde_json::to_string(&credit).unwrap())).await.ok();
+                            }
+                        }
                     }
                     continue;
                 }
