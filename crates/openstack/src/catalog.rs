@@ -130,15 +130,24 @@ struct Endpoint {
 }
 
 impl Catalog {
+    fn endpoint(&self, service: Service, interface: Interface, region: Option<&str>) -> Option<&Endpoint> {
+        let here =
+            |e: &Endpoint| region.is_none_or(|r| [&e.region_id, &e.region].into_iter().flatten().any(|x| x == r));
+        service.types().iter().find_map(|wanted| {
+            let endpoints = self.0.iter().filter(|e| e.r#type == *wanted).flat_map(|e| &e.endpoints);
+            endpoints.into_iter().find(|e| here(e) && e.interface == interface.word())
+        })
+    }
+
     /// The address of `service`, as the catalog has it.
     pub fn find(&self, service: Service, interface: Interface, region: Option<&str>) -> Option<&str> {
-        service.types().iter().find_map(|wanted| {
-            self.0.iter().filter(|e| e.r#type == *wanted).flat_map(|e| &e.endpoints).find_map(|endpoint| {
-                let here = region
-                    .is_none_or(|r| [&endpoint.region_id, &endpoint.region].into_iter().flatten().any(|x| x == r));
-                (here && endpoint.interface == interface.word()).then_some(endpoint.url.as_str())
-            })
-        })
+        self.endpoint(service, interface, region).map(|e| e.url.as_str())
+    }
+
+    /// Id of the region of the endpoint that [`Self::find`] finds, if the catalog says.
+    pub fn region_of(&self, service: Service, interface: Interface, region: Option<&str>) -> Option<&str> {
+        let found = self.endpoint(service, interface, region)?;
+        found.region_id.as_deref().or(found.region.as_deref())
     }
 
     /// For an error: which services are there.
@@ -208,6 +217,8 @@ mod tests {
         assert_eq!(find(Interface::Internal, Some("one")), Some("http://i"));
         assert_eq!(find(Interface::Public, Some("two")), Some("http://b"));
         assert_eq!(find(Interface::Admin, None), None);
+        let region = |region| catalog.region_of(Service::Volume, Interface::Public, region);
+        assert_eq!((region(None), region(Some("two")), region(Some("six"))), (Some("one"), Some("two"), None));
         assert_eq!(catalog.known(), "block-storage, volumev2");
     }
 }

@@ -92,6 +92,17 @@ impl Cloud {
         })
     }
 
+    /// Id of the region that is used: that of Nova's endpoint in the catalog, else the configured one; empty where
+    /// neither says.
+    ///
+    /// # Errors
+    /// As of [`Cloud::connect`], when the token had to be renewed.
+    pub async fn region_id(&self) -> Result<String> {
+        let (token, config) = (self.token().await?, &self.inner.config);
+        let found = token.catalog.region_of(Service::Compute, config.interface, config.region.as_deref());
+        Ok(found.or(config.region.as_deref()).unwrap_or_default().to_owned())
+    }
+
     /// Whether the catalog has `service`, or the configuration overrides its address.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ mod server;
 use super::manifest::{self, Ipv6Mode, Manifest};
 use super::observed::Fields;
 use super::words::{PortRange, Size, is_resource_name, is_yard_name};
-use super::{Key, Kind};
+use super::{Key, Kind, Mark, Scope};
 pub use floating_ip::floating_target;
 pub use host::{HostDisk, HostJoin, HostSpec, Pool};
 pub use load_balancer::{
@@ -22,6 +22,9 @@ pub use server::{digest, key_of};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+
+/// Longest mark, in bytes: Nova's metadata, Neutron's `description` and names hold 255 characters.
+const MARK_MAX: usize = 255;
 
 /// What there should be.
 #[derive(Debug, Clone, Default)]
@@ -272,6 +275,7 @@ pub struct Trouble {
 /// be meant, addresses outside of their network.
 pub fn intend(manifest: &Manifest) -> Result<Intended, Vec<Trouble>> {
     let mut made = Maker {
+        yard: &manifest.metadata.name,
         spec: &manifest.spec,
         resources: Vec::new(),
         pools: Vec::new(),
@@ -312,6 +316,7 @@ impl Intended {
 
 /// Works on one manifest.
 struct Maker<'m> {
+    yard: &'m str,
     spec: &'m manifest::Spec,
     resources: Vec<Resource>,
     pools: Vec<Pool>,
@@ -344,6 +349,11 @@ impl Maker<'_> {
         if self.index.contains_key(&key) {
             self.trouble(path, format!("there are two of `{}`", key), Some("names are unique within their kind"));
             return;
+        }
+        let mark = Mark::new(self.yard, &Scope::of("", ""), &key);
+        if key.kind.has_mark() && mark.to_string().len().max(mark.as_name().len()) > MARK_MAX {
+            let hint = Some("shorten the names of the yard and of the resources that it is made of");
+            self.trouble(path, format!("`{key}` has too long a name: its mark has more than {MARK_MAX} bytes"), hint);
         }
         self.index.insert(key.clone(), self.resources.len());
         self.resources.push(Resource { key, spec, fields, needs });

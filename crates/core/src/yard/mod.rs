@@ -17,8 +17,11 @@ pub mod manifest;
 pub mod observed;
 pub mod picture;
 pub mod plan;
+mod scope;
 mod short;
 pub mod words;
+
+pub use scope::Scope;
 
 #[cfg(test)]
 mod tests;
@@ -104,6 +107,16 @@ impl Kind {
         }
     }
 
+    /// Whether resources of this kind carry a mark; others are found by what they belong to.
+    pub fn has_mark(self) -> bool {
+        !matches!(self, Self::Interface | Self::Rule | Self::Attachment)
+    }
+
+    /// Whether the mark is in the name, where it cannot be written again; see [`Mark::as_name`].
+    pub fn has_mark_in_name(self) -> bool {
+        matches!(self, Self::Keypair | Self::ServerGroup | Self::ObjectContainer)
+    }
+
     /// In marks.
     pub fn word(self) -> &'static str {
         match self {
@@ -142,45 +155,93 @@ impl fmt::Display for Key {
 }
 
 /// What a resource carries so that its yard finds it again.
+///
+/// Older versions wrote marks without a scope. Such a mark belongs to the yard of its name in the project
+/// that has the resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Mark {
     /// The yard.
     pub yard: String,
+    /// Project and region of the yard; none in marks of older versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
     /// Which of its resources.
     pub key: Key,
 }
 
 impl Mark {
     /// A mark.
-    pub fn new(yard: &str, key: &Key) -> Self {
-        Self { yard: yard.to_owned(), key: key.clone() }
+    pub fn new(yard: &str, scope: &Scope, key: &Key) -> Self {
+        Self { yard: yard.to_owned(), scope: Some(scope.clone()), key: key.clone() }
     }
 
-    /// Reads `stackyard:<yard>/<kind>/<name>`.
+    /// Reads `stackyard:<yard>@<scope>/<kind>/<name>`, and `stackyard:<yard>/<kind>/<name>` of older versions.
     pub fn parse(text: &str) -> Option<Self> {
-        let (yard, rest) = text.strip_prefix("stackyard:")?.split_once('/')?;
+        let (owner, rest) = text.strip_prefix("stackyard:")?.split_once('/')?;
+        let (yard, scope) = match owner.split_once('@') {
+            Some((yard, scope)) => (yard, Some(Scope::parse(scope)?)),
+            None => (owner, None),
+        };
         let (kind, name) = rest.split_once('/')?;
         let kind = Kind::ALL.into_iter().find(|k| k.word() == kind)?;
-        (!yard.is_empty() && !name.is_empty()).then(|| Self { yard: yard.to_owned(), key: Key::new(kind, name) })
+        let there = !yard.is_empty() && !name.is_empty();
+        there.then(|| Self { yard: yard.to_owned(), scope, key: Key::new(kind, name) })
     }
 
     /// The mark as a name, for what has nothing but a name, or shows nothing else when it is
     /// listed (keypairs, server groups, object containers):
-    /// `stackyard_<yard>_<name>`. Names of yards have no underscore.
+    /// `stackyard_<yard>__<scope>_<name>`. Names of yards have no underscore, and those of resources begin
+    /// with none, so that this is no name of an older version: `stackyard_<yard>_<name>`.
     pub fn as_name(&self) -> String {
-        format!("stackyard_{}_{}", self.yard, self.key.name)
+        let Self { yard, scope, key } = self;
+        match scope {
+            Some(scope) => format!("stackyard_{yard}__{scope}_{}", key.name),
+            None => format!("stackyard_{yard}_{}", key.name),
+        }
     }
 
     /// Reads such a name.
     pub fn parse_name(kind: Kind, text: &str) -> Option<Self> {
         let (yard, name) = text.strip_prefix("stackyard_")?.split_once('_')?;
+        let (scope, name) = match name.strip_prefix('_') {
+            Some(rest) => {
+                let (scope, name) = rest.split_once('_')?;
+                (Some(Scope::parse(scope)?), name)
+            }
+            None => (None, name),
+        };
         let there = !yard.is_empty() && !name.is_empty();
-        there.then(|| Self { yard: yard.to_owned(), key: Key::new(kind, name) })
+        there.then(|| Self { yard: yard.to_owned(), scope, key: Key::new(kind, name) })
+    }
+
+    /// Whether this may mark something of the project and region `scope`: it names that one, or is of an
+    /// older version. The caller sees to it that the project has the resource.
+    pub fn is_in(&self, scope: &Scope) -> bool {
+        self.scope.as_ref().is_none_or(|own| own == scope)
+    }
+
+    /// Whether this marks the resource `key` of yard `yard` in `scope`; see [`Self::is_in`].
+    pub fn is_of(&self, yard: &str, scope: &Scope, key: &Key) -> bool {
+        self.yard == yard && self.key == *key && self.is_in(scope)
+    }
+
+    /// The yard as marks name it: `shop@1f0c8ab2d91e`, or `shop` in marks of older versions.
+    pub fn owner(&self) -> String {
+        match &self.scope {
+            Some(scope) => format!("{}@{scope}", self.yard),
+            None => self.yard.clone(),
+        }
+    }
+
+    /// The same mark as older versions wrote it.
+    #[must_use]
+    pub fn older(&self) -> Self {
+        Self { scope: None, ..self.clone() }
     }
 }
 
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "stackyard:{}/{}/{}", self.yard, self.key.kind.word(), self.key.name)
+        write!(f, "stackyard:{}/{}/{}", self.owner(), self.key.kind.word(), self.key.name)
     }
 }

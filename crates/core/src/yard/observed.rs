@@ -67,7 +67,13 @@ pub enum State {
     Marked(String),
     /// Of no use any more: why.
     Broken(String),
+    /// It is not this user's: what was made with it works, and nothing new can be made with it. So it is with the
+    /// keypair of another user of the project.
+    Elsewhere,
 }
+
+/// The field of a resource whose mark an older version wrote: the yard as that mark names it.
+pub const OLDER_MARK: &str = "mark";
 
 /// A resource of a yard that the cloud has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -101,6 +107,8 @@ impl Seen {
 pub struct Observed {
     /// In no particular order.
     pub resources: Vec<Seen>,
+    /// What marks of the yard begin with, see [`super::Mark::owner`]; empty where no cloud was asked.
+    pub owner: String,
 }
 
 impl Observed {

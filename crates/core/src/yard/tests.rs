@@ -5,9 +5,9 @@ mod stacks;
 
 use super::intend::{Intended, Resource, intend};
 use super::manifest::{Manifest, schema};
-use super::observed::{Observed, Seen, State};
+use super::observed::{OLDER_MARK, Observed, Seen, State};
 use super::plan::{Action, Plan, plan, removal};
-use super::{Key, Kind, Mark, picture};
+use super::{Key, Kind, Mark, Scope, picture};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -249,16 +249,83 @@ fn states_and_what_becomes_of_them() {
 #[test]
 fn marks_are_read_back() {
     for kind in Kind::ALL {
-        let mark = Mark::new("shop-2", &Key::new(kind, "a/b_c:d"));
-        assert_eq!(Mark::parse(&mark.to_string()), Some(mark.clone()));
-        let named = Mark::new("shop-2", &Key::new(kind, "a_b-c"));
-        assert_eq!(Mark::parse_name(kind, &named.as_name()), Some(named));
+        let scope = Scope::of("0123456789abcdef", "RegionOne");
+        let mark = Mark::new("shop-2", &scope, &Key::new(kind, "a/b_c:d"));
+        let named = Mark::new("shop-2", &scope, &Key::new(kind, "a_b-c"));
+        for mark in [mark.clone(), mark.older()] {
+            assert_eq!(Mark::parse(&mark.to_string()), Some(mark));
+        }
+        for named in [named.clone(), named.older()] {
+            assert_eq!(Mark::parse_name(kind, &named.as_name()), Some(named));
+        }
     }
-    for other in
-        ["", "stackyard:", "stackyard:a", "stackyard:a/b", "stackyard:a/network/", "made by stackyard:a/network/b"]
-    {
-        assert_eq!(Mark::parse(other), None);
+    for other in [
+        "",
+        "stackyard:",
+        "stackyard:a",
+        "stackyard:a/b",
+        "stackyard:a/network/",
+        "stackyard:a@/network/b",
+        "stackyard:a@012345678/network/b",
+        "stackyard:@0123456789ab/network/b",
+        "made by stackyard:a/network/b",
+    ] {
+        assert_eq!(Mark::parse(other), None, "{other}");
     }
+    for other in ["stackyard_a", "stackyard_a__0123456789ab", "stackyard_a__0123456789ab_", "stackyard_a__xyz_b"] {
+        assert_eq!(Mark::parse_name(Kind::Keypair, other), None, "{other}");
+    }
+}
+
+#[test]
+fn a_mark_is_of_one_project_and_region() {
+    let key = Key::new(Kind::Network, "front");
+    let [one, two, there] =
+        [("p1", "RegionOne"), ("p2", "RegionOne"), ("p1", "RegionTwo")].map(|(p, r)| Scope::of(p, r));
+    let mark = Mark::new("shop", &one, &key);
+    assert!(mark.is_of("shop", &one, &key) && mark.older().is_of("shop", &one, &key));
+    for other in [&two, &there] {
+        assert!(!mark.is_of("shop", other, &key), "{other}");
+    }
+    assert!(!mark.is_of("lab", &one, &key) && !mark.is_of("shop", &one, &Key::new(Kind::Network, "back")));
+}
+
+#[test]
+fn a_mark_of_an_older_version_is_written_again() {
+    let intended = yard(shop());
+    let mut toy = Toy::up(&intended);
+    toy.observed.owner = "shop@0123456789ab".into();
+    let key = Key::new(Kind::Network, "front");
+    let front = toy.observed.resources.iter_mut().find(|s| s.key == key).unwrap();
+    front.fields.insert(OLDER_MARK, "shop".into());
+    let plan = plan(&intended, &toy.observed);
+    let said = "~ change   network front: mark shop -> shop@0123456789ab\n1 to change, 20 unchanged\n";
+    assert_eq!(plan.to_string(), said);
+    toy.apply(&intended, &plan);
+    assert_eq!(text(&intended, &toy.observed), "nothing to do, 21 unchanged\n");
+    // It is no reason to keep what nobody wants.
+    toy.observed.resources.iter_mut().for_each(|s| drop(s.fields.insert(OLDER_MARK, "shop".into())));
+    assert_eq!(removal("shop", &toy.observed).summary().change, 0);
+}
+
+#[test]
+fn a_keypair_of_another_user_is_made_again_for_a_new_server_alone() {
+    let intended = yard(shop());
+    let mut toy = Toy::up(&intended);
+    let key = Key::new(Kind::Keypair, "me");
+    toy.observed.resources.iter_mut().find(|s| s.key == key).unwrap().state = State::Elsewhere;
+    assert!(plan(&intended, &toy.observed).is_noop());
+    // `web` has no keypair.
+    let mut spec = shop();
+    spec["servers"][1]["image"] = json!("tiny2");
+    assert_eq!(plan(&yard(spec), &toy.observed).of(Kind::Keypair).next().unwrap().action, Action::Keep);
+    let mut spec = shop();
+    spec["servers"][0]["image"] = json!("tiny2");
+    let plan = plan(&yard(spec), &toy.observed);
+    let [keypair, server] = [Kind::Keypair, Kind::Server]
+        .map(|kind| plan.steps.iter().position(|s| s.key.kind == kind && s.action != Action::Discard).unwrap());
+    assert_eq!((plan.steps[keypair].action, plan.steps[server].action), (Action::Create, Action::Recreate));
+    assert!(plan.steps[server].after.contains(&keypair));
 }
 
 #[test]
@@ -375,7 +442,7 @@ fn ten_thousand_resources_in_a_second() {
     let begun = Instant::now();
     let first = plan(&intended, &Observed::default());
     let resources = intended.resources.iter().enumerate().map(|(i, r)| seen(r, format!("id{i}"))).collect();
-    let second = plan(&intended, &Observed { resources });
+    let second = plan(&intended, &Observed { resources, ..Observed::default() });
     let took = begun.elapsed() / 2;
     assert!(!first.is_noop() && second.is_noop());
     let limit = if cfg!(debug_assertions) { 5 } else { 1 };
@@ -393,7 +460,7 @@ fn a_plan_grows_no_faster_than_its_yard() {
         let intended = yard(spec);
         let up = plan(&intended, &Observed::default());
         let resources = intended.resources.iter().enumerate().map(|(i, r)| seen(r, format!("id{i}"))).collect();
-        let down = removal("shop", &Observed { resources });
+        let down = removal("shop", &Observed { resources, ..Observed::default() });
         let count = |plan: &super::plan::Plan| plan.steps.iter().map(|s| s.after.len()).sum::<usize>();
         [count(&up), count(&down)]
     };

@@ -136,8 +136,7 @@ pub fn is_yard_name(name: &str) -> bool {
     (1..=40).contains(&name.len()) && name.chars().all(inner) && !name.starts_with('-') && !name.ends_with('-')
 }
 
-/// Whether a text can name a resource: letters, digits, `.`, `_`, `-`; at most 100 bytes, so that
-/// a mark fits into every field (Nova's metadata: 255).
+/// Whether a text can name a resource: letters, digits, `.`, `_`, `-`; at most 100 bytes.
 pub fn is_resource_name(name: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     (1..=100).contains(&name.len()) && name.chars().all(inner) && name.starts_with(|c: char| c.is_ascii_alphanumeric())

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 
 part! {
-    /// A container of objects. In the cloud it is called `stackyard_<yard>_<name>`.
+    /// A container of objects. In the cloud it is called `stackyard_<yard>__<scope>_<name>`.
     ObjectContainer {
         /// Name.
         name: String,

@@ -1,7 +1,7 @@
 //! What becomes of each resource.
 
-use super::super::intend::{Intended, Resource, Spec};
-use super::super::observed::{Observed, Seen, State, Value};
+use super::super::intend::{Intended, Ref, Resource, Spec};
+use super::super::observed::{OLDER_MARK, Observed, Seen, State, Value};
 use super::super::words::Size;
 use super::super::{Key, Kind};
 use super::{Action, Change, Plan, Step};
@@ -82,6 +82,17 @@ impl<'a> Planner<'a> {
                 disk.reasons.push(format!("{} is replaced", resource.key));
             }
         }
+        // A new server cannot have the keypair of another user.
+        for resource in &self.intended.resources {
+            if let Spec::Server(server) = &resource.spec
+                && let Some(Ref::Own(pair)) = &server.key
+                && matches!(decisions[&resource.key].action, Action::Create | Action::Recreate)
+                && self.keeper.get(pair).is_some_and(|i| self.observed.resources[*i].state == State::Elsewhere)
+                && let Some(keypair) = decisions.get_mut(pair)
+            {
+                keypair.action = Action::Create;
+            }
+        }
         self.removals(&decisions);
         for resource in &self.intended.resources {
             let Some(decision) = decisions.remove(&resource.key) else { continue };
@@ -120,6 +131,10 @@ impl<'a> Planner<'a> {
             }
             decision.changes.push(Change { field, from: from.clone(), to: to.clone(), replace });
         }
+        if let Some(from) = seen.fields.get(OLDER_MARK) {
+            let (from, to) = (from.clone(), (&self.observed.owner).into());
+            decision.changes.push(Change { field: OLDER_MARK, from, to, replace: false });
+        }
         let anew = |key: &Key| before.get(key).is_some_and(|d| d.action == Action::Recreate);
         if let State::Broken(why) | State::Marked(why) = &seen.state {
             decision.reasons.push(why.clone());
@@ -141,7 +156,7 @@ impl<'a> Planner<'a> {
         match &seen.state {
             State::Stopped(word) => decision.reasons.push(format!("it is {word}")),
             State::SetApart => decision.reasons.push("it was drained, and stays".to_owned()),
-            State::Ready | State::Pending(_) | State::Marked(_) | State::Broken(_) => {}
+            State::Ready | State::Pending(_) | State::Marked(_) | State::Broken(_) | State::Elsewhere => {}
         }
         decision.action = match &seen.state {
             _ if !decision.changes.is_empty() || !decision.reasons.is_empty() => Action::Change,
