@@ -56,19 +56,22 @@ impl World {
             }
             ("DELETE", ["servers", _, "os-volume_attachments", volume]) => self.detach(volume),
             ("GET", ["os-keypairs"]) => {
-                let all: Vec<Value> = self.all("os-keypairs").map(|k| json!({"keypair": k})).collect();
+                // A user's, whatever the project.
+                let own = self.all("os-keypairs").filter(|k| k["user_id"] == self.caller.user.as_str());
+                let all: Vec<Value> = own.map(|k| json!({"keypair": k})).collect();
                 (200, json!({"keypairs": all}))
             }
             ("POST", ["os-keypairs"]) => {
                 let mut pair = body["keypair"].clone();
-                pair["id"] = pair["name"].clone();
-                if self.get("os-keypairs", pair["name"].as_str().unwrap_or_default()).is_some() {
+                let id = self.keypair_id(pair["name"].as_str().unwrap_or_default());
+                (pair["id"], pair["user_id"]) = (id.clone().into(), self.caller.user.clone().into());
+                if self.get("os-keypairs", &id).is_some() {
                     return refuse(409, "that key is there");
                 }
                 self.put("os-keypairs", pair.clone());
                 (200, json!({"keypair": pair}))
             }
-            ("GET", ["os-keypairs", name]) => match self.get("os-keypairs", name) {
+            ("GET", ["os-keypairs", name]) => match self.get("os-keypairs", &self.keypair_id(name)) {
                 Some(pair) => (200, json!({"keypair": pair})),
                 None => refuse(404, "no such key"),
             },
@@ -77,15 +80,25 @@ impl World {
                 let mut group = body["server_group"].clone();
                 group["id"] = self.new_id().into();
                 group["members"] = json!([]);
+                group["project_id"] = self.caller.project.clone().into();
                 self.put("os-server-groups", group.clone());
                 (200, json!({"server_group": group}))
             }
-            ("DELETE", [collection @ ("os-keypairs" | "os-server-groups"), id]) => match self.take(collection, id) {
+            ("DELETE", ["os-keypairs", name]) => match self.take("os-keypairs", &self.keypair_id(name)) {
+                Some(_) => (204, Value::Null),
+                None => refuse(404, "not found"),
+            },
+            ("DELETE", ["os-server-groups", id]) => match self.take("os-server-groups", id) {
                 Some(_) => (204, Value::Null),
                 None => refuse(404, "not found"),
             },
             _ => refuse(404, "no such call"),
         }
+    }
+
+    /// Keypairs of two users may have one name.
+    fn keypair_id(&self, name: &str) -> String {
+        if self.caller.user == "u" { name.to_owned() } else { format!("{}:{name}", self.caller.user) }
     }
 
     fn create_server(&mut self, new: &Value, hints: &Value) -> Answer {
@@ -118,7 +131,7 @@ impl World {
             "id": id, "name": new["name"], "status": "BUILD", "metadata": new["metadata"], "created": self.now(),
             "tags": new.get("tags").cloned().unwrap_or(json!([])), "key_name": new["key_name"],
             "flavor": {"original_name": flavor.unwrap_or_default()["name"]}, "OS-EXT-AZ:availability_zone": "nova",
-            "config_drive": "", "user_data": new["user_data"], "os-extended-volumes:volumes_attached": volumes, "OS-EXT-STS:task_state": null,
+            "project_id": self.caller.project, "config_drive": "", "user_data": new["user_data"], "os-extended-volumes:volumes_attached": volumes, "OS-EXT-STS:task_state": null,
         });
         // Nova tells a server's group only of single servers, but a group's servers always.
         if let Some(group) = hints["group"].as_str().and_then(|g| self.get_mut("os-server-groups", g))

@@ -1,6 +1,6 @@
 //! The fake cloud's HTTP side: one connection a request, delays, faults.
 
-use crate::identity::{Identity, LoggedIn};
+use crate::identity::{Caller, Identity, LoggedIn};
 use crate::world::{Answer, Request, World};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -141,7 +141,10 @@ impl Fake {
                 identity.log_in(&serde_json::from_slice(&body).unwrap_or_default())
             };
             return match logged_in {
-                Some(who) => write(&mut stream, 201, &self.token(&who), "X-Subject-Token: secret\r\n").await,
+                Some(who) => {
+                    let said = format!("X-Subject-Token: {}\r\n", Caller::of(&who).token());
+                    write(&mut stream, 201, &self.token(&who), &said).await
+                }
                 None => {
                     let said = json!({"error": {"message": "The request you have made requires authentication.", "code": 401}});
                     write(&mut stream, 401, &said, "").await
@@ -200,6 +203,7 @@ impl Fake {
             body: serde_json::from_slice(body).unwrap_or_default(),
         };
         let mut world = self.world();
+        world.caller = Caller::parse(request.headers.get("x-auth-token").map_or("", String::as_str));
         let (status, answer): Answer = match service {
             "network" => world.network(&request),
             "compute" => world.compute(&request),
@@ -217,14 +221,19 @@ impl Fake {
     }
 
     fn token(&self, who: &LoggedIn) -> Value {
-        let service = |kind: &str, path: &str| json!({"type": kind, "endpoints": [{"interface": "public", "url": format!("{}/{path}", self.0.address), "region": "R"}]});
+        // The same services in both regions: what is told apart here is so everywhere.
+        let service = |kind: &str, path: &str| {
+            let url = format!("{}/{path}", self.0.address);
+            let endpoints = ["R", "S"].map(|region| json!({"interface": "public", "url": url, "region": region}));
+            json!({"type": kind, "endpoints": endpoints})
+        };
         let mut catalog = vec![
             service("network", "network/v2.0"),
             service("compute", "compute/v2.1"),
             service("volumev3", "volume/v3/p1"),
             service("image", "image/v2"),
             service("load-balancer", "load-balancer/v2.0"),
-            service("object-store", "object/v1/AUTH_p1"),
+            service("object-store", &format!("object/v1/AUTH_{}", Caller::of(who).project)),
         ];
         let without = lock(&self.0.without);
         catalog.retain(|s| !without.iter().any(|w| s["type"] == w.as_str()));

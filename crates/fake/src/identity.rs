@@ -40,6 +40,30 @@ pub(crate) struct LoggedIn {
     pub lasts: Duration,
 }
 
+/// Who a request is from, by its token.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Caller {
+    pub user: String,
+    /// Id of the project.
+    pub project: String,
+}
+
+impl Caller {
+    pub fn of(who: &LoggedIn) -> Self {
+        Self { user: who.user.clone(), project: who.project.as_deref().map(project_id).unwrap_or_default() }
+    }
+
+    pub fn token(&self) -> String {
+        format!("secret/{}/{}", self.user, self.project)
+    }
+
+    /// Reads such a token; any other one is of `u` in project `p`.
+    pub fn parse(token: &str) -> Self {
+        let (user, project) = token.strip_prefix("secret/").and_then(|t| t.split_once('/')).unwrap_or(("u", "p1"));
+        Self { user: user.to_owned(), project: project.to_owned() }
+    }
+}
+
 /// Id of the project with a name.
 pub(crate) fn project_id(name: &str) -> String {
     format!("{name}1")

@@ -19,6 +19,13 @@ impl World {
                 None => refuse(404, "no such load balancer"),
             },
             ("POST", ["loadbalancers"]) => self.create_balancer(&request.body["loadbalancer"]),
+            ("PUT", ["loadbalancers", id]) => match self.get_mut("loadbalancers", id) {
+                Some(balancer) => {
+                    balancer["description"] = request.body["loadbalancer"]["description"].clone();
+                    (200, json!({"loadbalancer": balancer}))
+                }
+                None => refuse(404, "no such load balancer"),
+            },
             ("DELETE", ["loadbalancers", id]) => self.delete_balancer(id),
             ("GET", ["pools", pool, "members"]) => match self.get("pools", pool) {
                 Some(pool) => (200, json!({"members": pool["members"]})),
@@ -105,7 +112,7 @@ impl World {
         let (id, port, now) = (self.new_id(), self.new_id(), self.now());
         self.put(
             "ports",
-            json!({"id": port, "network_id": network, "project_id": "p1", "created_at": now,
+            json!({"id": port, "network_id": network, "project_id": self.caller.project, "created_at": now,
             "device_id": format!("lb-{id}"), "device_owner": "Octavia", "security_groups": [],
             "fixed_ips": [{"subnet_id": subnet["id"], "ip_address": address}]}),
         );
@@ -120,7 +127,7 @@ impl World {
                 "default_pool_id": pool, "provisioning_status": "ACTIVE"});
             self.put("listeners", made);
         }
-        let balancer = json!({"id": id, "name": new["name"], "description": new["description"], "project_id": "p1",
+        let balancer = json!({"id": id, "name": new["name"], "description": new["description"], "project_id": self.caller.project,
             "provisioning_status": "PENDING_CREATE", "operating_status": "ONLINE", "provider": "ovn",
             "vip_address": address, "vip_port_id": port, "vip_network_id": network, "vip_subnet_id": subnet["id"],
             "created_at": now});

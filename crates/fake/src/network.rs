@@ -104,7 +104,8 @@ impl World {
             ("POST", [_]) => {
                 let mut group = body.clone();
                 let id = self.new_id();
-                (group["id"], group["project_id"], group["revision_number"]) = (id.into(), "p1".into(), 0.into());
+                (group["id"], group["project_id"], group["revision_number"]) =
+                    (id.into(), self.caller.project.clone().into(), 0.into());
                 if !group["ports"].is_array() {
                     group["ports"] = json!([]);
                 }
@@ -132,7 +133,8 @@ impl World {
             ("GET", [POLICIES]) => self.list(POLICIES, request),
             ("POST", [POLICIES]) => {
                 let mut policy = request.body["policy"].clone();
-                (policy["id"], policy["project_id"], policy["rules"]) = (self.new_id().into(), "p1".into(), json!([]));
+                (policy["id"], policy["project_id"], policy["rules"]) =
+                    (self.new_id().into(), self.caller.project.clone().into(), json!([]));
                 self.put(POLICIES, policy.clone());
                 (201, json!({"policy": policy}))
             }
@@ -210,7 +212,7 @@ impl World {
     fn create_network_part(&mut self, collection: &'static str, one: &str, mut item: Value) -> Answer {
         let id = self.new_id();
         item["id"] = id.clone().into();
-        item["project_id"] = "p1".into();
+        item["project_id"] = self.caller.project.clone().into();
         item["created_at"] = self.now().into();
         item["revision_number"] = 1.into();
         match collection {
@@ -387,7 +389,7 @@ impl World {
                 let subnet_item = self.get("subnets", &subnet).cloned().unwrap_or_default();
                 self.put(
                     "ports",
-                    json!({"id": id, "network_id": subnet_item["network_id"], "project_id": "p1", "created_at": now,
+                    json!({"id": id, "network_id": subnet_item["network_id"], "project_id": self.caller.project, "created_at": now,
                     "device_id": router, "device_owner": "network:router_interface", "security_groups": [],
                     "fixed_ips": [{"subnet_id": subnet, "ip_address": subnet_item["gateway_ip"]}]}),
                 );

@@ -11,19 +11,25 @@ const META: &str = "x-container-meta-";
 impl World {
     pub(crate) fn object_store(&mut self, request: &Request<'_>) -> HeaderedAnswer {
         let plain = |status| (status, Value::Null, Vec::new());
-        match (request.method, &request.path[1..]) {
+        // Each project has an account: containers of two accounts may have one name.
+        let account = request.path[0];
+        let own = |name: &str| if account == "AUTH_p1" { name.to_owned() } else { format!("{account}:{name}") };
+        let place: Vec<String> =
+            request.path[1..].iter().enumerate().map(|(i, n)| if i == 0 { own(n) } else { (*n).to_owned() }).collect();
+        match (request.method, place.iter().map(String::as_str).collect::<Vec<_>>().as_slice()) {
             ("GET", []) => {
                 let prefix = request.query("prefix");
                 let after = request.query("marker");
                 let listed = self.all("containers").filter_map(|c| {
                     let name = c["name"].as_str()?;
-                    let fits = name.starts_with(&prefix) && name > after.as_str();
-                    fits.then(|| json!({"name": name, "count": self.objects_in(name), "bytes": 0}))
+                    let fits = c["id"] == own(name).as_str() && name.starts_with(&prefix) && name > after.as_str();
+                    fits.then(|| json!({"name": name, "count": self.objects_in(&own(name)), "bytes": 0}))
                 });
                 (200, listed.collect(), Vec::new())
             }
             ("PUT", [name]) => {
-                let mut container = self.get("containers", name).cloned().unwrap_or(json!({"id": name, "name": name}));
+                let mut container =
+                    self.get("containers", name).cloned().unwrap_or(json!({"id": name, "name": request.path[1]}));
                 describe(&mut container, request);
                 self.put("containers", container);
                 plain(201)

@@ -17,6 +17,7 @@ impl World {
                 volume["status"] = "creating".into();
                 volume["created_at"] = self.now().into();
                 volume["attachments"] = json!([]);
+                volume["project_id"] = self.caller.project.clone().into();
                 self.put("volumes", volume.clone());
                 self.set_due(&id);
                 (202, json!({"volume": volume}))
@@ -40,6 +41,15 @@ impl World {
                     volume["size"] = request.body["os-extend"]["new_size"].clone();
                     (202, Value::Null)
                 }
+            },
+            ("POST", ["volumes", id, "metadata"]) => match self.get_mut("volumes", id) {
+                Some(volume) => {
+                    for (key, value) in request.body["metadata"].as_object().into_iter().flatten() {
+                        volume["metadata"][key] = value.clone();
+                    }
+                    (200, json!({"metadata": volume["metadata"]}))
+                }
+                None => refuse(404, "no such volume"),
             },
             _ => refuse(404, "no such call"),
         }

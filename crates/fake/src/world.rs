@@ -1,5 +1,6 @@
 //! What the fake cloud has.
 
+use crate::identity::Caller;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -32,6 +33,8 @@ pub struct World {
     /// When something is ready or gone.
     due: BTreeMap<String, Instant>,
     last: u64,
+    /// Who the request is from that is answered.
+    pub(crate) caller: Caller,
     /// How long servers take to boot.
     boot: Duration,
     /// How long volumes and load balancers take.
@@ -151,6 +154,21 @@ impl World {
         self.all(collection).cloned().collect()
     }
 
+    /// All resources with their collections, to be changed behind everybody's back.
+    pub fn everything(&mut self) -> Vec<(&'static str, &mut Value)> {
+        self.collections.iter_mut().flat_map(|(c, items)| items.values_mut().map(move |item| (*c, item))).collect()
+    }
+
+    /// Finds keypairs and object containers, whose ids are names, by those that they have now.
+    pub fn by_name_again(&mut self) {
+        for collection in ["os-keypairs", "containers"] {
+            for (_, mut item) in self.collections.remove(collection).into_iter().flatten() {
+                item["id"] = item["name"].clone();
+                self.put(collection, item);
+            }
+        }
+    }
+
     /// How many there are in a collection.
     pub fn count(&self, collection: &str) -> usize {
         self.collections.get(collection).map_or(0, BTreeMap::len)
@@ -255,13 +273,17 @@ impl World {
 
     /// Lists a collection, filtered by what the query names.
     pub(crate) fn list(&self, collection: &str, request: &Request<'_>) -> Answer {
+        // Nova and Cinder list a project's own, also for administrators; Neutron lists to these what all have.
+        let is_projects = matches!(collection, "servers" | "volumes" | "os-server-groups");
         let fits = |item: &&Value| {
-            request.query.iter().all(|(k, any)| match item.get(k) {
-                // Nova's names are regular expressions.
-                Some(Value::String(has)) if k == "name" => any.iter().any(|v| *has == v.trim_matches(['^', '$'])),
-                Some(Value::String(has)) => any.contains(has),
-                _ => true,
-            })
+            let others = is_projects && item.get("project_id").is_some_and(|p| *p != self.caller.project.as_str());
+            !others
+                && request.query.iter().all(|(k, any)| match item.get(k) {
+                    // Nova's names are regular expressions.
+                    Some(Value::String(has)) if k == "name" => any.iter().any(|v| *has == v.trim_matches(['^', '$'])),
+                    Some(Value::String(has)) => any.contains(has),
+                    _ => true,
+                })
         };
         (
             200,
