@@ -155,6 +155,27 @@ impl Store {
         row.as_ref().map(read).transpose()
     }
 
+    /// Project and region of the yard of this name, if one was taken down.
+    ///
+    /// # Errors
+    /// [`Error::Query`]
+    pub async fn scope_of(&self, yard: &str) -> Result<Option<String>, Error> {
+        let query = sqlx::query_scalar("SELECT scope FROM scopes WHERE yard = $1").bind(yard);
+        query.fetch_optional(&self.pool).await.map_err(Error::query(READ))
+    }
+
+    /// Takes down the project and region of a yard, unless it has others already; those that it has now.
+    ///
+    /// # Errors
+    /// [`Error::Query`]
+    pub async fn take_scope(&self, yard: &str, scope: &str) -> Result<String, Error> {
+        // The update changes nothing: it is there so that the row is returned.
+        let query = "INSERT INTO scopes (yard, scope) VALUES ($1, $2)
+             ON CONFLICT (yard) DO UPDATE SET scope = scopes.scope RETURNING scope";
+        let query = sqlx::query_scalar(query).bind(yard).bind(scope);
+        query.fetch_one(&self.pool).await.map_err(Error::query("taking down the project of a yard"))
+    }
+
     /// Forgets that a yard is there, since it was removed; whether it was known. Its secrets stay, and what
     /// it was like stays known.
     ///
@@ -162,7 +183,20 @@ impl Store {
     /// [`Error::Query`]
     pub async fn yard_is_gone(&self, name: &str, at: Option<i64>) -> Result<bool, Error> {
         let query = sqlx::query("DELETE FROM yards WHERE name = $1 AND ($2 IS NULL OR revision = $2)");
-        self.change("forgetting a yard", query.bind(name).bind(at)).await
+        let known = self.change("forgetting a yard", query.bind(name).bind(at)).await?;
+        self.free_name(name).await?;
+        Ok(known)
+    }
+
+    /// Lets another project have a yard of this name once nothing is kept of this one: neither manifest, hosts,
+    /// stacks nor secrets.
+    async fn free_name(&self, yard: &str) -> Result<(), Error> {
+        let query = "DELETE FROM scopes WHERE yard = $1
+             AND NOT EXISTS (SELECT 1 FROM yards WHERE name = $1)
+             AND NOT EXISTS (SELECT 1 FROM hosts WHERE yard = $1 AND removed IS NULL)
+             AND NOT EXISTS (SELECT 1 FROM stacks WHERE yard = $1)
+             AND NOT EXISTS (SELECT 1 FROM secrets WHERE yard = $1)";
+        self.change("forgetting the project of a yard", sqlx::query(query).bind(yard)).await.map(drop)
     }
 
     /// Forgets a yard with its secrets, if its revision is `at` or `at` is absent. Whether there
@@ -185,6 +219,7 @@ impl Store {
         let secrets = sqlx::query("DELETE FROM secrets WHERE yard = $1").bind(name).execute(&mut *work).await;
         secrets.map_err(Error::query(doing))?;
         work.commit().await.map_err(Error::query(doing))?;
+        self.free_name(name).await?;
         Ok(true)
     }
 }
