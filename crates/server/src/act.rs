@@ -71,9 +71,9 @@ impl Run<'_> {
         let id = self.id(&step.key)?;
         match step.key.kind {
             Kind::Server => self.change_server(step, &id).await,
-            Kind::Volume => self.change_volume(&step.key, &id).await,
+            Kind::Volume => self.change_volume(step, &id).await,
             // It is changed while it settles.
-            Kind::LoadBalancer => Ok(()),
+            Kind::LoadBalancer => self.mark_load_balancer(step, &id).await,
             Kind::ObjectContainer => self.change_container(&step.key, &id).await,
             _ => self.change_network_part(step, &id).await,
         }

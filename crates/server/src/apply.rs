@@ -215,7 +215,7 @@ impl<'a> Run<'a> {
     }
 
     pub(crate) fn mark(&self, key: &Key) -> Mark {
-        Mark::new(self.yard, key)
+        Mark::new(self.yard, &self.inventory.scope, key)
     }
 
     /// Hears of retries of a step.

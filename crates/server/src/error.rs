@@ -50,6 +50,15 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The Stackyard server has a yard of this name in another project or region.
+    #[error(
+        "the Stackyard server has a yard {yard} of another project or region; give this yard another name, \
+        remove that one (`stackyard down`), or use another server (--server)"
+    )]
+    OtherScope {
+        /// The yard.
+        yard: String,
+    },
     /// Another process works on the yard.
     #[error("another stackyard process works on this yard; wait for it, or stop it ({})", .path.display())]
     Locked {

@@ -11,7 +11,7 @@ use crate::steady::steady;
 use futures_util::future::try_join;
 use futures_util::try_join;
 use stackyard_core::yard::intend::{Intended, Spec};
-use stackyard_core::yard::{Key, Kind, Mark};
+use stackyard_core::yard::{Key, Kind, Mark, Scope};
 use stackyard_openstack::{
     Cloud, FloatingIp, Keypair, Network, Port, Resource, Router, SecurityGroup, Server, ServerGroup, Subnet, Volume,
 };
@@ -22,6 +22,8 @@ use std::collections::BTreeMap;
 pub struct Inventory {
     /// The project's id.
     pub project: String,
+    /// The project in its region, as marks name it.
+    pub scope: Scope,
     /// Networks: the project's, shared and external ones.
     pub networks: Vec<Network>,
     /// Subnets of these.
@@ -97,6 +99,7 @@ impl Inventory {
     pub async fn take(cloud: &Cloud) -> Result<Self, Error> {
         let doing = || format!("listing what is in cloud {}", cloud.config().name);
         let project = steady(|_| {}, async || cloud.project_id().await).await.map_err(Error::cloud(doing()))?;
+        let scope = scope_of(cloud).await.map_err(Error::cloud(doing()))?;
         let mine = [("project_id", project.as_str())];
         let neutron = async {
             try_join!(
@@ -116,13 +119,14 @@ impl Inventory {
                 }
             },)
         };
-        let further = try_join(Box::pin(Balancing::take(cloud, &project)), Box::pin(Stored::take(cloud)));
+        let further = try_join(Box::pin(Balancing::take(cloud, &project)), Box::pin(Stored::take(cloud, &scope)));
         let listed = try_join!(neutron, others, further);
         let (neutron, others, (balancing, containers)) = listed.map_err(Error::cloud(doing()))?;
         let (networks, subnets, routers, ports, security_groups, floating_ips) = neutron;
         let (servers, keypairs, server_groups, volumes) = others;
         Ok(Self {
             project,
+            scope,
             networks,
             subnets,
             routers,
@@ -138,10 +142,16 @@ impl Inventory {
         })
     }
 
-    /// Everything of the project that carries a mark.
+    /// Everything of the project that carries a mark of a yard in this project and region.
+    ///
+    /// Keypairs are a user's and not a project's. The name of one that an older version made says nothing of the
+    /// project, so that it counts only where a server of its yard has it.
     pub fn owned(&self) -> Vec<Owned> {
         let mut all = Vec::new();
-        let mut note = |mark: Option<Mark>, id: &str| all.extend(mark.map(|mark| Owned { mark, id: id.to_owned() }));
+        let mut note = |mark: Option<Mark>, id: &str| {
+            let here = mark.filter(|mark| mark.is_in(&self.scope));
+            all.extend(here.map(|mark| Owned { mark, id: id.to_owned() }));
+        };
         let ours = |project: &str| project.is_empty() || project == self.project;
         for n in self.networks.iter().filter(|n| ours(&n.project_id)) {
             note(Mark::parse(&n.description), &n.id);
@@ -155,7 +165,6 @@ impl Inventory {
         self.floating_ips.iter().for_each(|f| note(Mark::parse(&f.description), &f.id));
         self.servers.iter().for_each(|s| note(metadata_mark(&s.metadata), &s.id));
         self.volumes.iter().for_each(|v| note(metadata_mark(&v.metadata), &v.id));
-        self.keypairs.iter().for_each(|k| note(Mark::parse_name(Kind::Keypair, &k.name), &k.name));
         self.server_groups.iter().for_each(|g| note(Mark::parse_name(Kind::ServerGroup, &g.name), &g.id));
         for b in self.balancing.there().iter().flat_map(|b| &b.balancers) {
             note(Mark::parse(&b.description), &b.id);
@@ -163,16 +172,32 @@ impl Inventory {
         for c in self.containers.there().into_iter().flatten() {
             note(Mark::parse_name(Kind::ObjectContainer, &c.name), &c.name);
         }
+        let pairs = self.keypairs.iter().filter_map(|k| Some((Mark::parse_name(Kind::Keypair, &k.name)?, &k.name)));
+        let pairs = pairs.filter(|(mark, name)| match &mark.scope {
+            Some(scope) => *scope == self.scope,
+            None => self.servers_of(&mark.yard).any(|s| s.key_name.as_ref() == Some(*name)),
+        });
+        all.extend(pairs.map(|(mark, name)| Owned { mark, id: name.clone() }));
         all
+    }
+
+    /// Servers of a yard.
+    pub(crate) fn servers_of(&self, yard: &str) -> impl Iterator<Item = &Server> {
+        let is_its = move |s: &&Server| {
+            metadata_mark(&s.metadata).is_some_and(|mark| mark.yard == yard && mark.is_in(&self.scope))
+        };
+        self.servers.iter().filter(is_its)
     }
 
     /// Pools whose SSH key is in the cloud already.
     pub(crate) fn pools_with_keys<'i>(&self, intended: &'i Intended) -> Vec<&'i str> {
         let pools = intended.resources.iter().filter_map(|r| match &r.spec {
-            Spec::PoolKeypair { pool } => Some((Mark::new(&intended.yard, &r.key).as_name(), pool.as_str())),
+            Spec::PoolKeypair { pool } => Some((&r.key, pool.as_str())),
             _ => None,
         });
-        pools.filter(|(name, _)| self.keypairs.iter().any(|k| k.name == *name)).map(|(_, pool)| pool).collect()
+        let owned = self.owned();
+        let there = |key: &Key| key_in(&owned, &intended.yard).any(|(_, own)| own == key);
+        pools.filter(|(key, _)| there(key)).map(|(_, pool)| pool).collect()
     }
 
     /// Names of the yards that have something here, and how much.
@@ -223,6 +248,12 @@ impl Inventory {
 
 pub(crate) async fn all<T: Resource>(cloud: &Cloud, query: &[(&str, &str)]) -> stackyard_openstack::Result<Vec<T>> {
     Box::pin(steady(|_| {}, async || cloud.list::<T>(query).await)).await
+}
+
+/// The scope of the project and region that a cloud's requests are for.
+pub(crate) async fn scope_of(cloud: &Cloud) -> stackyard_openstack::Result<Scope> {
+    let (project, region) = (cloud.project_id().await?, cloud.region_id().await?);
+    Ok(Scope::of(&project, &region))
 }
 
 /// The mark in metadata of Nova and Cinder.

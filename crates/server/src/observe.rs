@@ -10,7 +10,7 @@ use crate::inventory::{Inventory, Owned, key_in};
 use crate::pools::DATA;
 use crate::ports::{is_containers, whose};
 use stackyard_core::yard::intend::{Intended, Peer, Ref, Spec, floating_target, key_of, rule_key};
-use stackyard_core::yard::observed::{Fields, Observed, Seen, State, Value};
+use stackyard_core::yard::observed::{Fields, OLDER_MARK, Observed, Seen, State, Value};
 use stackyard_core::yard::words::Size;
 use stackyard_core::yard::{Key, Kind, Mark};
 use stackyard_openstack::{Port, SecurityGroupRule, Server};
@@ -53,8 +53,36 @@ impl Inventory {
                 parts.entry(server).or_default().push(key);
             }
         }
-        let looker = Looker { all: self, yard, keys, said, wanted, everything: intended.is_none(), bound, parts };
-        looker.look(&owned)
+        let is_older = |o: &&Owned| o.mark.scope.is_none() && !o.mark.key.kind.has_mark_in_name();
+        let older = owned.iter().filter(is_older).map(|o| o.id.as_str()).collect();
+        let looker =
+            Looker { all: self, yard, keys, older, said, wanted, everything: intended.is_none(), bound, parts };
+        let mut observed = looker.look(&owned);
+        if let Some(intended) = intended {
+            self.keypairs_elsewhere(intended, &mut observed);
+        }
+        observed
+    }
+
+    /// Adds keypairs that servers of the yard have and this user has not: they are another user's of the project.
+    fn keypairs_elsewhere(&self, intended: &Intended, observed: &mut Observed) {
+        for resource in intended.resources.iter().filter(|r| r.key.kind == Kind::Keypair) {
+            let is_it = |name: &str| {
+                Mark::parse_name(Kind::Keypair, name)
+                    .is_some_and(|m| m.is_of(&intended.yard, &self.scope, &resource.key))
+            };
+            let name = self.servers_of(&intended.yard).filter_map(|s| s.key_name.as_deref()).find(|name| is_it(name));
+            let Some(name) = name.filter(|_| observed.get(&resource.key).is_none()) else { continue };
+            observed.resources.push(Seen {
+                key: resource.key.clone(),
+                id: name.to_owned(),
+                created: String::new(),
+                held: false,
+                state: State::Elsewhere,
+                fields: resource.fields.clone(),
+                uses: Vec::new(),
+            });
+        }
     }
 
     /// What a manifest calls resources outside of its yard, by kind and id.
@@ -102,6 +130,8 @@ struct Looker<'a> {
     yard: &'a str,
     /// The yard's own, by id.
     keys: HashMap<&'a str, &'a Key>,
+    /// Ids of those whose mark is of an older version, and can be written again.
+    older: HashSet<&'a str>,
     said: HashMap<(Kind, String), String>,
     wanted: HashMap<&'a Key, &'a Fields>,
     everything: bool,
@@ -167,12 +197,16 @@ impl<'a> Looker<'a> {
         self.object_containers(&mut resources);
         self.floating_ips(&mut resources);
         debug_assert!(owned.len() >= self.keys.len());
-        Observed { resources }
+        Observed { resources, owner: Mark::new(self.yard, &self.all.scope, &Key::new(Kind::Network, "")).owner() }
     }
 
     /// A resource of the yard, if it is one.
     fn seen(&self, id: &str, created: &str, held: bool, state: State, fields: Fields, uses: Vec<Key>) -> Option<Seen> {
         let key = (*self.keys.get(id)?).clone();
+        let mut fields = fields;
+        if self.older.contains(id) {
+            fields.insert(OLDER_MARK, self.yard.into());
+        }
         Some(Seen { key, id: id.to_owned(), created: created.to_owned(), held, state, fields, uses })
     }
 
@@ -343,7 +377,7 @@ impl<'a> Looker<'a> {
         };
         let boot = s.volumes.iter().filter_map(|v| self.keys.get(v.id.as_str())).find(|k| k.name.ends_with("/boot"));
         let keypair = s.key_name.as_deref().map(|name| match Mark::parse_name(Kind::Keypair, name) {
-            Some(mark) if mark.yard == self.yard => mark.key.name,
+            Some(mark) if mark.yard == self.yard && mark.is_in(&self.all.scope) => mark.key.name,
             _ => name.to_owned(),
         });
         let own_metadata = s.metadata.iter().filter(|(k, _)| *k != "stackyard" && !k.starts_with("stackyard."));

@@ -84,7 +84,10 @@ impl Session<'_> {
                 (_, Action::Change | Action::Recreate) => (ResourceState::Differs, None),
                 _ => (ResourceState::Ok, None),
             };
-            let detail = notes.get(&step.key).cloned().unwrap_or_default();
+            let detail = match seen.map(|s| &s.state) {
+                Some(State::Elsewhere) => "another user's".to_owned(),
+                _ => notes.get(&step.key).cloned().unwrap_or_default(),
+            };
             ResourceNow { kind: step.key.kind, name: step.key.name.clone(), state, why, detail, id: step.id.clone() }
         };
         steps.map(now).collect()

@@ -1,7 +1,7 @@
 //! What a server of a yard says on its console.
 
-use crate::inventory::{all, metadata_mark};
-use stackyard_core::yard::{Key, Kind, Mark};
+use crate::inventory::{all, metadata_mark, scope_of};
+use stackyard_core::yard::{Key, Kind};
 use stackyard_openstack::{Cloud, Server};
 
 /// Id of the server `name` of a yard, by its mark, and the last `lines` lines of its console log, all
@@ -15,9 +15,10 @@ pub async fn server_log(
     name: &str,
     lines: Option<u32>,
 ) -> Result<Option<(String, String)>, stackyard_openstack::Error> {
-    let mark = Mark::new(yard, &Key::new(Kind::Server, name));
+    let (scope, key) = (scope_of(cloud).await?, Key::new(Kind::Server, name));
+    let is_it = |s: &Server| metadata_mark(&s.metadata).is_some_and(|m| m.is_of(yard, &scope, &key));
     let servers = all::<Server>(cloud, &[]).await?;
-    let Some(server) = servers.into_iter().find(|s| metadata_mark(&s.metadata).as_ref() == Some(&mark)) else {
+    let Some(server) = servers.into_iter().find(is_it) else {
         return Ok(None);
     };
     let text = cloud.console(&server.id, lines).await?;

@@ -12,11 +12,13 @@
 use crate::client::{Client, ClientError, Patience, WaitError};
 use crate::declared::{DeclaredStacks, forget_secrets};
 use crate::error::{Error, WorkError};
+use crate::inventory::scope_of;
 use crate::preflight::{Choices, Found};
 use crate::{HostService, Lock, Session, YardStacks};
 use stackyard_catalog::manifest::Yard;
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::stack::rollout::Status;
+use stackyard_core::yard::Scope;
 use stackyard_core::yard::plan::Plan;
 use stackyard_openstack::{Cloud, CloudConfig, Options, RequestEvent, Sources};
 use std::collections::BTreeMap;
@@ -66,6 +68,23 @@ fn as_service(client: Option<&Client>) -> Option<&dyn HostService> {
     client.map(|c| c as &dyn HostService)
 }
 
+/// The project and region that a cloud's requests are for, as marks, records and locks name it.
+///
+/// # Errors
+/// [`Error::Cloud`]
+pub async fn scope(cloud: &Cloud) -> Result<Scope, Error> {
+    let doing = || format!("asking cloud {} for project and region", cloud.config().name);
+    scope_of(cloud).await.map_err(Error::cloud(doing()))
+}
+
+/// Whether a server's yard of this name is the one in this project and region, or none yet.
+///
+/// # Errors
+/// [`ClientError`]
+pub async fn is_its_yard(client: &Client, yard: &str, scope: &Scope) -> Result<bool, ClientError> {
+    Ok(client.yard_scope(yard).await?.is_none_or(|known| known == *scope))
+}
+
 /// A plan for the cloud with what is done about stacks.
 fn with_stacks(plan: &Plan, stacks: Option<&YardStacks>) -> Plan {
     Plan { stacks: stacks.map(|s| s.steps.clone()).unwrap_or_default(), ..plan.clone() }
@@ -77,26 +96,69 @@ pub struct Bringing<'a> {
     pub session: Session<'a>,
     /// All that is to be done: in the cloud, and about stacks.
     pub plan: Plan,
+    name: &'a str,
+    /// The server, unless its yard of this name is another one.
+    service: Option<&'a Client>,
     stacks: Option<DeclaredStacks>,
     looked: Instant,
 }
 
 impl<'a> Bringing<'a> {
     /// Looks at the cloud. `stacks` were looked at before: that a server is missing and a file that it
-    /// would not take are found first.
+    /// would not take are found first. A server whose yard of this name is in another project or region is left
+    /// alone, if the yard needs none; `say` hears of it.
     ///
     /// # Errors
-    /// [`Error::Cloud`], [`Error::Service`].
+    /// [`Error::Cloud`], [`Error::Service`], [`Error::OtherScope`].
     pub async fn look(
         yard: &'a Yard,
         cloud: &'a Cloud,
         service: Option<&'a Client>,
         stacks: Option<DeclaredStacks>,
-    ) -> Result<Self, Error> {
+        say: crate::declared::Say<'_>,
+    ) -> Result<Self, WorkError> {
         let looked = Instant::now();
+        let name = &yard.intended.yard;
+        let (mut service, mut stacks) = (service, stacks);
+        if let Some(client) = service {
+            match is_its_yard(client, name, &scope(cloud).await?).await {
+                Ok(true) => {}
+                // A socket that a stopped server left behind: whether one is needed is known by now.
+                Err(ClientError::Unreachable { .. }) if stacks.is_none() => service = None,
+                Err(other) => return Err(other.into()),
+                Ok(false) if !yard.stacks.is_empty() || Session::has_agents(&yard.intended) => {
+                    return Err(Error::OtherScope { yard: name.clone() }.into());
+                }
+                Ok(false) => {
+                    say(format!("note: the server's yard {name} is of another project or region, and is left alone"));
+                    (service, stacks) = (None, None);
+                }
+            }
+        }
         let session = Session::begin_with(cloud, &yard.intended, as_service(service)).await?;
         let plan = with_stacks(&session.plan, stacks.as_ref().map(|s| &s.at_server));
-        Ok(Self { session, plan, stacks, looked })
+        Ok(Self { session, plan, name, service, stacks, looked })
+    }
+
+    /// The server, unless its yard of this name is another one.
+    pub fn service(&self) -> Option<&'a Client> {
+        self.service
+    }
+
+    /// Has the server take down whose the yard's name is, before anything is done or kept there.
+    ///
+    /// # Errors
+    /// [`Error::OtherScope`] if another project was quicker, [`ClientError`].
+    pub async fn take_name(&self) -> Result<(), WorkError> {
+        let (Some(client), scope) = (self.service, &self.session.inventory.scope) else { return Ok(()) };
+        // Said once, so that the audit log has it once.
+        if client.yard_scope(self.name).await?.as_ref() == Some(scope) {
+            return Ok(());
+        }
+        match client.take_yard_scope(self.name, scope).await {
+            Err(error) if error.status() == Some(409) => Err(Error::OtherScope { yard: self.name.to_owned() }.into()),
+            other => Ok(other?),
+        }
     }
 
     /// What stands in the way, and what [`Self::carry_out`] needs to know.
@@ -124,6 +186,7 @@ impl<'a> Bringing<'a> {
         choices: &Choices,
         onlooker: &dyn Onlooker,
     ) -> Result<BTreeMap<String, Status>, WorkError> {
+        self.take_name().await?;
         // What runs on hosts that go need not move elsewhere if it goes, too.
         if let Some(stacks) = &self.stacks {
             stacks.at_server.begin_removals().await?;
@@ -170,6 +233,13 @@ impl<'a> Removal<'a> {
     ) -> Result<Self, WorkError> {
         let looked = Instant::now();
         let plan = Session::plan_removal(cloud, yard).await?;
+        let mut service = service;
+        if let Some(client) = service
+            && matches!(is_its_yard(client, yard, &scope(cloud).await?).await, Ok(false))
+        {
+            say(format!("note: the server's yard {yard} is of another project or region, and is left alone"));
+            service = None;
+        }
         let stacks = match service {
             Some(client) => match YardStacks::removal(client.clone(), yard).await {
                 Ok(stacks) => Some(stacks),
@@ -183,6 +253,11 @@ impl<'a> Removal<'a> {
         };
         let plan = with_stacks(&plan, stacks.as_ref());
         Ok(Self { plan, cloud, yard, service, stacks, looked })
+    }
+
+    /// The server, unless its yard of this name is another one.
+    pub fn service(&self) -> Option<&'a Client> {
+        self.service
     }
 
     /// Removes all that the cloud and the server have of the yard. `lock` is the yard's, and says

@@ -2,9 +2,10 @@
 
 use crate::apply::Run;
 use crate::error::Error;
-use crate::inventory::{Inventory, Owned};
+use crate::inventory::{Inventory, Owned, scope_of};
 use crate::pools::{HostService, Known, Member, judge, stale};
 use crate::preflight::{Choices, Found, preflight};
+use crate::record::KnownYards;
 use futures_util::future::try_join;
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::yard::intend::{Intended, ServerSpec, Spec};
@@ -12,7 +13,7 @@ use stackyard_core::yard::observed::Observed;
 use stackyard_core::yard::plan::{Plan, plan, removal};
 use stackyard_core::yard::{Key, Kind};
 use stackyard_openstack::Cloud;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
 /// Looks at a removed yard before it is said that something is left: listings of some services
@@ -60,6 +61,9 @@ impl<'a> Session<'a> {
         service: Option<&'a dyn HostService>,
     ) -> Result<Self, Error> {
         let service = service.filter(|_| Self::has_agents(intended));
+        if let Some(service) = service {
+            check_scope(cloud, &intended.yard, service).await?;
+        }
         let members = async {
             let Some(service) = service else { return Ok(None) };
             let asked = service.hosts(&intended.yard).await;
@@ -125,6 +129,18 @@ impl<'a> Session<'a> {
     async fn run(&self, choices: &Choices, onlooker: &dyn Onlooker) -> Result<bool, Error> {
         let run = Run::new(self.cloud, &self.inventory, self.intended, &self.plan, choices, onlooker);
         Ok(run.with_service(self.service).apply().await?)
+    }
+}
+
+/// Refuses a server whose yard of this name is in another project or region: it would hand out that one's hosts.
+async fn check_scope(cloud: &Cloud, yard: &str, service: &dyn HostService) -> Result<(), Error> {
+    let doing = || format!("asking cloud {} for project and region", cloud.config().name);
+    let scope = scope_of(cloud).await.map_err(Error::cloud(doing()))?;
+    let known = service.scope(yard).await;
+    let known = known.map_err(|said| Error::Service { doing: "asking the server whose yard this is", said })?;
+    match known {
+        Some(known) if known != scope => Err(Error::OtherScope { yard: yard.to_owned() }),
+        _ => Ok(()),
     }
 }
 
@@ -214,13 +230,13 @@ impl Session<'_> {
         remove(cloud, yard, onlooker).await
     }
 
-    /// Marked resources of the project whose yard is none of `known`.
+    /// Marked resources of the project and region whose yard is none of `known`.
     ///
     /// # Errors
     /// [`Error::Cloud`]
-    pub async fn sweep(cloud: &Cloud, known: &BTreeSet<String>) -> Result<Swept, Error> {
+    pub async fn sweep(cloud: &Cloud, known: &KnownYards) -> Result<Swept, Error> {
         let mut orphans = Inventory::take(cloud).await?.owned();
-        orphans.retain(|o| !known.contains(&o.mark.yard));
+        orphans.retain(|o| !known.has(&o.mark));
         orphans.sort();
         Ok(Swept { orphans })
     }

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{DELAY, connect, down, shop, up, vanishes};
+use common::{DELAY, begins, connect, down, shop, up, vanishes};
 use serde_json::{Value, json};
 use stackyard_core::yard::Kind;
 use stackyard_core::yard::intend::Intended;
@@ -49,7 +49,7 @@ async fn a_balancer_is_made_by_one_request_and_changed_in_place() {
         fake.seen().into_iter().filter(|s| s.path.starts_with("/load-balancer") && s.method != "GET").collect();
     assert_eq!(made.len(), 1, "{made:?}");
     let balancers: Vec<LoadBalancer> = cloud.list(&[]).await.unwrap();
-    assert_eq!(balancers[0].description, "stackyard:shop/load-balancer/all");
+    assert_eq!(balancers[0].description, format!("{}/load-balancer/all", begins().0));
     let ips: Vec<stackyard_openstack::FloatingIp> = cloud.list(&[]).await.unwrap();
     assert_eq!(ips[0].port_id.as_deref(), Some(balancers[0].vip_port_id.as_str()));
     assert_eq!(members(&cloud).await.len(), 1);
@@ -217,11 +217,11 @@ async fn a_container_keeps_what_it_holds_unless_it_says_otherwise() {
         shop(json!({"objectContainers": [container]}))
     };
     up(&cloud, &container(json!({}))).await.unwrap();
-    let name = "stackyard_shop_files";
+    let name = &format!("{}_files", begins().1);
     let there = cloud.container(name).await.unwrap().unwrap();
     assert_eq!(there.read, ".r:*,.rlistings");
     assert_eq!(there.metadata["owner"], "me");
-    assert_eq!(there.metadata["stackyard"], "stackyard:shop/object-container/files");
+    assert_eq!(there.metadata["stackyard"], format!("{}/object-container/files", begins().0));
     for i in 0..30 {
         cloud.put_object(name, &format!("{i:02}"), vec![1]).await.unwrap();
     }

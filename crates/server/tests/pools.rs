@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use stackyard_core::agent::AgentConfig;
 use stackyard_core::yard::intend::{Intended, intend};
 use stackyard_core::yard::plan::Action;
-use stackyard_core::yard::{Key, Kind};
+use stackyard_core::yard::{Key, Kind, Scope};
 use stackyard_fake::{Booted, Fake};
 use stackyard_openstack::Cloud;
 use stackyard_server::{Error, HostService, Member, Newcomer, Session, SshTarget, Ticket};
@@ -49,13 +49,16 @@ struct Joins {
     marked: Mutex<BTreeSet<String>>,
     /// Containers stay where they are: draining takes for ever.
     stuck: AtomicBool,
+    /// Project and region of the yard that it knows.
+    scope: Mutex<Option<Scope>>,
 }
 
 impl Joins {
     fn new(fake: &Fake) -> Self {
         let (minted, containers, did) = (Mutex::default(), Mutex::default(), Mutex::default());
         let (leaving, marked, stuck) = (Mutex::default(), Mutex::default(), AtomicBool::default());
-        Self { fake: fake.clone(), minted, containers, did, leaving, marked, stuck }
+        let scope = Mutex::default();
+        Self { fake: fake.clone(), minted, containers, did, leaving, marked, stuck, scope }
     }
 
     /// Somebody wants hosts made anew.
@@ -99,6 +102,10 @@ fn config(user_data: &str) -> Option<AgentConfig> {
 }
 
 impl HostService for Joins {
+    fn scope<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Scope>, String>> {
+        async move { Ok(self.scope.lock().unwrap().clone()) }.boxed()
+    }
+
     fn hosts<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Vec<Member>, String>> {
         let booted = self.fake.world().booted();
         async move { Ok(booted.iter().filter_map(|s| self.member(s)).collect()) }.boxed()

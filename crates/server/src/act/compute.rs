@@ -7,6 +7,7 @@ use crate::pools::JOINED;
 use crate::steady::{once, removed, steady};
 use serde_json::{Value, json};
 use stackyard_core::yard::intend::{Ref, ServerSpec, Spec, key_of};
+use stackyard_core::yard::observed::OLDER_MARK;
 use stackyard_core::yard::plan::Step;
 use stackyard_core::yard::{Key, Kind};
 use stackyard_openstack::{
@@ -95,7 +96,8 @@ impl Run<'_> {
         let boot = server.boot.as_ref().map(|b| self.id(b)).transpose()?;
         let flavor = self.choices.flavors.get(&server.flavor).cloned();
         let key_name = match &server.key {
-            Some(Ref::Own(pair)) => Some(self.mark(pair).as_name()),
+            // One of an older version has another name.
+            Some(Ref::Own(pair)) => Some(self.id(pair)?),
             Some(Ref::Cloud(_, name)) => Some(name.clone()),
             None => None,
         };
@@ -208,7 +210,7 @@ impl Run<'_> {
             };
             self.steadily(key, action).await
         };
-        if step.changes.iter().any(|c| c.field == "metadata") {
+        if step.changes.iter().any(|c| matches!(c.field, "metadata" | OLDER_MARK)) {
             let mut metadata = self.metadata(key, server);
             // How it joined is not in the manifest.
             let now = self.inventory.servers.iter().find(|s| s.id == id);
@@ -229,8 +231,20 @@ impl Run<'_> {
         Ok(())
     }
 
-    pub(super) async fn change_volume(&self, key: &Key, id: &str) -> Result<(), Trouble> {
+    pub(super) async fn change_volume(&self, step: &Step, id: &str) -> Result<(), Trouble> {
+        let key = &step.key;
         let Spec::Volume { size, .. } = self.spec(key)? else { return Err(format!("{key} is no volume").into()) };
+        if step.changes.iter().any(|c| c.field == OLDER_MARK) {
+            let body = json!({"metadata": {MARK: self.mark(key).to_string()}});
+            let action = async || {
+                let call = self.cloud.call(Method::POST, Service::Volume, format!("/volumes/{id}/metadata"));
+                call.on("volume", &key.name).json(&body).done().await
+            };
+            self.steadily(key, action).await?;
+        }
+        if step.changes.iter().all(|c| c.field == OLDER_MARK) {
+            return Ok(());
+        }
         let grown = async || self.cloud.get::<Volume>(id).await.map(|v| v.size >= size.0);
         let extend = async || {
             if grown().await? { Ok(()) } else { self.cloud.extend_volume(id, size.0).await }

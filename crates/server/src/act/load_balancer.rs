@@ -12,6 +12,8 @@ use crate::ports::is_container;
 use crate::steady::is_transient;
 use serde_json::json;
 use stackyard_core::yard::intend::{HealthSpec, ListenerSpec, LoadBalancerSpec, Spec};
+use stackyard_core::yard::observed::OLDER_MARK;
+use stackyard_core::yard::plan::Step;
 use stackyard_core::yard::{Key, Kind};
 use stackyard_openstack::{
     Cloud, FixedIp, HealthMonitor, Listener, LoadBalancer, LoadBalancerPool, Member, NewHealthMonitor, NewListener,
@@ -64,6 +66,17 @@ impl Run<'_> {
     }
 
     /// Waits until a balancer is ready, and mends what differs.
+    /// Writes the mark again where an older version wrote it.
+    pub(super) async fn mark_load_balancer(&self, step: &Step, id: &str) -> Result<(), Trouble> {
+        if step.changes.iter().all(|c| c.field != OLDER_MARK) {
+            return Ok(());
+        }
+        let wait = async || self.cloud.wait_for::<LoadBalancer>(id, &["ACTIVE"], READY).await;
+        self.steadily(&step.key, wait).await?;
+        let body = json!({"description": self.mark(&step.key).to_string()});
+        self.steadily(&step.key, async || self.cloud.update::<LoadBalancer>(id, &body).await.map(drop)).await
+    }
+
     pub(super) async fn settle_load_balancer(&self, key: &Key, id: &str) -> Result<(), Trouble> {
         let Spec::LoadBalancer(of) = self.spec(key)? else { return Err(format!("{key} is no load balancer").into()) };
         let wait = async || self.cloud.wait_for::<LoadBalancer>(id, &["ACTIVE"], READY).await;

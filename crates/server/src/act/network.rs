@@ -4,6 +4,7 @@ use crate::apply::{Run, Trouble};
 use crate::steady::{once, removed};
 use serde_json::{Value, json};
 use stackyard_core::yard::intend::{Peer, Ref, Spec, rule_key};
+use stackyard_core::yard::observed::OLDER_MARK;
 use stackyard_core::yard::plan::{Action, Step};
 use stackyard_core::yard::{Key, Kind};
 use stackyard_openstack::{
@@ -206,6 +207,9 @@ impl Run<'_> {
         let mut body = serde_json::Map::new();
         let mut set = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
         let changed = |field: &str| step.changes.iter().any(|c| c.field == field);
+        if changed(OLDER_MARK) {
+            set("description", json!(self.mark(key).to_string()));
+        }
         match self.spec(key)? {
             Spec::Network { mtu, port_security } => {
                 if changed("mtu") {
@@ -229,7 +233,7 @@ impl Run<'_> {
                     set("allocation_pools", json!(self::pools(pools)));
                 }
             }
-            Spec::Router { external } => {
+            Spec::Router { external } if changed("external") => {
                 let network_id = self.inventory.external(external.as_deref())?;
                 set("external_gateway_info", json!({"network_id": network_id}));
             }
@@ -250,6 +254,7 @@ impl Run<'_> {
                 Some(to) => set("port_id", json!(self.floating_port(key, to).await?)),
                 None => set("port_id", Value::Null),
             },
+            Spec::Router { .. } | Spec::SecurityGroup { .. } => {}
             _ => return Err(format!("{key} cannot be changed in place").into()),
         }
         let body = Value::Object(body);
@@ -257,6 +262,9 @@ impl Run<'_> {
             Kind::Network => self.steadily(key, async || self.cloud.update::<Network>(id, &body).await.map(drop)).await,
             Kind::Subnet => self.steadily(key, async || self.cloud.update::<Subnet>(id, &body).await.map(drop)).await,
             Kind::Router => self.steadily(key, async || self.cloud.update::<Router>(id, &body).await.map(drop)).await,
+            Kind::SecurityGroup => {
+                self.steadily(key, async || self.cloud.update::<SecurityGroup>(id, &body).await.map(drop)).await
+            }
             Kind::Port => self.steadily(key, async || self.cloud.update::<Port>(id, &body).await.map(drop)).await,
             _ => self.steadily(key, async || self.cloud.update::<FloatingIp>(id, &body).await.map(drop)).await,
         }

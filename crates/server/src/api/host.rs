@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use stackyard_catalog::manifest;
 use stackyard_core::agent::{Facts, Report};
 use stackyard_core::yard::intend::Spec;
-use stackyard_core::yard::{Key, Kind};
+use stackyard_core::yard::{Key, Kind, Scope};
 use stackyard_store::{self as store, Host};
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
@@ -270,7 +270,8 @@ async fn host_replace_cancel(
     let _turn = app.inner().turns.hosts.lock().await;
     let host = as_it_was(&app, &id, &unchanged).await?;
     // What a run has read, it carries out.
-    let _lock = super::records(&app).lock(&host.yard).map_err(|e| match e {
+    let scope = app.store().scope_of(&host.yard).await?.as_deref().and_then(Scope::parse).unwrap_or_default();
+    let _lock = super::records(&app).lock(&host.yard, &scope).map_err(|e| match e {
         Error::Locked { .. } => Problem::conflict(format!(
             "a run of yard {} goes on, and may be replacing the host; wait for it, or cancel it, and try again",
             host.yard

@@ -74,7 +74,7 @@ impl From<Error> for Problem {
                 let told = Self::from(&**source);
                 Self { detail: format!("{doing}: {}", told.detail), ..told }
             }
-            Error::Locked { .. } => Self::conflict(error.to_string()),
+            Error::Locked { .. } | Error::OtherScope { .. } => Self::conflict(error.to_string()),
             Error::Refused(_) => Self::unprocessable(error.to_string()),
             _ => Self::internal(chain(&error)),
         }

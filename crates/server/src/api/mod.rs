@@ -40,6 +40,7 @@ mod token;
 mod yard;
 mod yard_plan;
 mod yard_run;
+mod yard_scope;
 mod yard_status;
 
 pub use app::App;
@@ -66,6 +67,7 @@ pub use token::{MintedToken, NewToken, TokenView};
 pub use yard::{ManifestText, ManifestView, YardView, manifest_digest};
 pub use yard_plan::{ManifestChecked, YardPlan, YardWish};
 pub use yard_run::{RunCounts, RunDetail, RunEvent, RunView};
+pub use yard_scope::YardScope;
 pub use yard_status::{QuotaUse, YardState, YardStatus};
 
 pub(crate) use body::GREAT_AT_ONCE;
@@ -120,6 +122,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(yard::routes())
         .merge(yard_plan::routes())
         .merge(yard_run::routes())
+        .merge(yard_scope::routes())
         .merge(yard_status::routes())
         .merge(graph::routes())
         .merge(net::routes())

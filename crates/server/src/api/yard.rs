@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use stackyard_catalog::manifest;
+use stackyard_core::yard::Scope;
 use stackyard_store::{Manifest, ManifestName, Store, Yard};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -121,7 +122,8 @@ pub(crate) async fn manifest_of(app: &App, yard: &str) -> Result<Option<String>,
     if let Some(kept) = app.store().yard(yard).await? {
         return Ok(Some(kept.manifest));
     }
-    records(app).read(yard).map_err(Problem::internal)
+    let scope = app.store().scope_of(yard).await?.as_deref().and_then(Scope::parse);
+    records(app).read(yard, scope.as_ref()).map_err(Problem::internal)
 }
 
 /// The records of the yards of this machine.

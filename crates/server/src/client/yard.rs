@@ -2,9 +2,10 @@
 
 use super::{Client, ClientError, segment};
 use crate::Graph;
-use crate::api::{ManifestText, SecretValue, SecretView, YardView, YardWish};
+use crate::api::{ManifestText, SecretValue, SecretView, YardScope, YardView, YardWish};
 use reqwest::Method;
 use reqwest::header::{IF_MATCH, IF_NONE_MATCH};
+use stackyard_core::yard::Scope;
 use std::collections::BTreeMap;
 
 impl Client {
@@ -44,6 +45,26 @@ impl Client {
     /// [`ClientError`]; its status is 404 if nothing is known of the yard.
     pub async fn graph(&self, yard: &str) -> Result<Graph, ClientError> {
         self.get(&format!("/api/v1/yards/{}/graph", segment(yard)), &format!("looking at yard {yard}")).await
+    }
+
+    /// Project and region of the yard of this name, if the server knows them.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn yard_scope(&self, yard: &str) -> Result<Option<Scope>, ClientError> {
+        let path = format!("/api/v1/yards/{}/scope", segment(yard));
+        let known: YardScope = self.get(&path, &format!("asking whose yard {yard} is")).await?;
+        Ok(known.scope.as_deref().and_then(Scope::parse))
+    }
+
+    /// Says which project and region a yard is in; the server takes it down if it knows none.
+    ///
+    /// # Errors
+    /// [`ClientError`]; its status is 409 if the yard of this name is in another.
+    pub async fn take_yard_scope(&self, yard: &str, scope: &Scope) -> Result<(), ClientError> {
+        let body = YardScope { scope: Some(scope.to_string()) };
+        let request = self.request(Method::PUT, &format!("/api/v1/yards/{}/scope", segment(yard))).json(&body);
+        self.send(request, &format!("saying whose yard {yard} is")).await.map(drop)
     }
 
     /// Keeps the manifest of a yard, whose revision must be `at` if that is given (0: there must be

@@ -74,7 +74,7 @@ impl Look<'_, '_> {
     fn node(&mut self, seen: &Seen) {
         let Some(kind) = kind(seen.key.kind) else { return };
         let (state, why) = match &seen.state {
-            State::Ready => (GraphState::Ok, None),
+            State::Ready | State::Elsewhere => (GraphState::Ok, None),
             State::Pending(word) => (GraphState::Working, Some(word.clone())),
             State::Stopped(word) => (GraphState::Stopped, Some(word.clone())),
             State::SetApart => (GraphState::Drained, None),

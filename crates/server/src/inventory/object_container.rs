@@ -3,7 +3,7 @@
 use super::Reach;
 use crate::steady::steady;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use stackyard_core::yard::{Kind, Mark};
+use stackyard_core::yard::{Kind, Mark, Scope};
 use stackyard_openstack::{Cloud, ContainerDetail, Error, Result};
 
 /// A container whose name is a mark.
@@ -19,8 +19,8 @@ pub struct Stored {
 const PARALLEL: usize = 8;
 
 impl Stored {
-    /// One request for the names, one for each container with a mark: listings show no metadata.
-    pub(super) async fn take(cloud: &Cloud) -> Result<Reach<Vec<Self>>> {
+    /// One request for the names, one for each container with a mark of `scope`: listings show no metadata.
+    pub(super) async fn take(cloud: &Cloud, scope: &Scope) -> Result<Reach<Vec<Self>>> {
         Reach::of(async {
             let named = steady(
                 |_| {},
@@ -31,7 +31,7 @@ impl Stored {
                 },
             );
             let names = named.await?.into_iter().map(|c| c.name);
-            let names = names.filter(|n| Mark::parse_name(Kind::ObjectContainer, n).is_some());
+            let names = names.filter(|n| Mark::parse_name(Kind::ObjectContainer, n).is_some_and(|m| m.is_in(scope)));
             let looked = stream::iter(names).map(|name| async {
                 let detail = steady(|_| {}, async || cloud.container(&name).await).await?;
                 Ok::<_, Error>(detail.map(|detail| Self { name, detail }))

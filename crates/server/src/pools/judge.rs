@@ -162,7 +162,7 @@ mod tests {
             fields: Fields::new(),
             uses: Vec::new(),
         };
-        let mut observed = Observed { resources: vec![seen] };
+        let mut observed = Observed { resources: vec![seen], ..Observed::default() };
         let now = at(minutes);
         judge(&mut observed, &inventory, &intended, &Known { members, keys: &HashMap::new(), now });
         observed.resources.remove(0).state

@@ -30,6 +30,7 @@ pub(crate) use judge::{Known, judge, stale};
 pub(crate) use life::Roster;
 
 use futures_util::future::BoxFuture;
+use stackyard_core::yard::Scope;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
@@ -122,6 +123,8 @@ pub struct SshTarget<'a> {
 
 /// The Stackyard server that hosts of pools join. Errors are sentences that say what was tried.
 pub trait HostService: Send + Sync {
+    /// The scope of the yard of this name that it knows, if it knows one.
+    fn scope<'a>(&'a self, yard: &'a str) -> BoxFuture<'a, Result<Option<Scope>, String>>;
     /// Hosts of a yard.
     fn hosts<'a>(&'a self, yard: &'a str) -> BoxFuture<'a, Result<Vec<Member>, String>>;
     /// Makes a token that lets one host join.

@@ -6,10 +6,15 @@ use crate::client::{Client, ClientError};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use stackyard_core::agent::ContainerState;
+use stackyard_core::yard::Scope;
 use std::error::Error as _;
 use std::time::{Duration, SystemTime};
 
 impl HostService for Client {
+    fn scope<'a>(&'a self, yard: &'a str) -> BoxFuture<'a, Result<Option<Scope>, String>> {
+        async move { self.yard_scope(yard).await.map_err(told) }.boxed()
+    }
+
     fn hosts<'a>(&'a self, yard: &'a str) -> BoxFuture<'a, Result<Vec<Member>, String>> {
         async move {
             let hosts = Client::hosts(self, Some(yard), None).await.map_err(told)?;

@@ -4,10 +4,11 @@
 //! containers of its own, at addresses that their ports have. Members bear whose they are in their name,
 //! `stackyard-host:HOST/NETWORK/ENDPOINT`. A yard's manifest names nothing so, and `up` leaves them alone.
 
+use super::here::Here;
 use super::on_trunk::tag;
 use super::{Ports, containers, device, is_id, is_of, said};
 use stackyard_core::agent::{NewPoolMember, PoolMember};
-use stackyard_core::yard::{Kind, Mark};
+use stackyard_core::yard::Kind;
 use stackyard_openstack::{Cloud, LoadBalancer, LoadBalancerPool, Member, NewMember, Port, Service};
 use stackyard_store::Host;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -53,9 +54,9 @@ impl Pools {
     }
 
     async fn of_host(cloud: &Cloud, host: &Host) -> Result<Self, String> {
-        let tag = tag(host);
+        let (tag, here) = (tag(host), Here::of(cloud).await?);
         let is_for = |balancer: &LoadBalancer, pool: &LoadBalancerPool| {
-            is_of_yard(balancer, |yard| yard == host.yard) || pool.tags.contains(&tag)
+            is_of_yard(balancer, &here, |yard| yard == host.yard) || pool.tags.contains(&tag)
         };
         Self::of(cloud, is_for).await.map_err(said("looking up load balancers"))
     }
@@ -82,8 +83,9 @@ impl Pools {
     }
 }
 
-fn is_of_yard(balancer: &LoadBalancer, is_it: impl Fn(&str) -> bool) -> bool {
-    Mark::parse(&balancer.description).is_some_and(|m| m.key.kind == Kind::LoadBalancer && is_it(&m.yard))
+/// Whether a load balancer, which the project has, is a yard's.
+fn is_of_yard(balancer: &LoadBalancer, here: &Here, is_it: impl Fn(&str) -> bool) -> bool {
+    here.read("", &balancer.description).is_some_and(|m| m.key.kind == Kind::LoadBalancer && is_it(&m.yard))
 }
 
 /// Members of a pool; none if there is no such pool.
@@ -170,9 +172,10 @@ impl Ports {
         yards: &BTreeSet<String>,
         hosts: &HashMap<&str, &Host>,
     ) -> Result<(), String> {
+        let here = Here::of(cloud).await?;
         let tags: Vec<String> = yards.iter().map(|yard| format!("stackyard:{yard}")).collect();
         let is_for = |balancer: &LoadBalancer, pool: &LoadBalancerPool| {
-            is_of_yard(balancer, |yard| yards.contains(yard)) || pool.tags.iter().any(|t| tags.contains(t))
+            is_of_yard(balancer, &here, |yard| yards.contains(yard)) || pool.tags.iter().any(|t| tags.contains(t))
         };
         let pools = match Pools::of(cloud, is_for).await {
             // Who may not look has made no members.

@@ -3,9 +3,10 @@
 //! What is made for it carries the mark `HOST:ENDPOINT` from the beginning. Manifests name nothing so, and what a killed
 //! server leaves is found by it ([`super::tidy`]).
 
+use super::here::Here;
 use super::{said, short};
 use stackyard_core::agent::PortOptions;
-use stackyard_core::yard::{Key, Kind, Mark};
+use stackyard_core::yard::{Kind, Mark};
 use stackyard_openstack::{Cloud, Resource};
 use stackyard_store::Host;
 
@@ -36,8 +37,8 @@ pub(super) fn host_of(name: &str) -> &str {
 }
 
 /// The mark of what is made for a container.
-pub(super) fn mark(kind: Kind, host: &Host, endpoint: &str) -> String {
-    Mark::new(&host.yard, &Key::new(kind, name(&host.name, endpoint))).to_string()
+pub(super) async fn mark(cloud: &Cloud, kind: Kind, host: &Host, endpoint: &str) -> Result<Mark, String> {
+    Ok(Here::of(cloud).await?.mark(kind, host, name(&host.name, endpoint)))
 }
 
 /// Whether a floating IP or a security group with that description was made for a container.
@@ -47,20 +48,24 @@ pub(crate) fn is_containers(description: &str) -> bool {
     })
 }
 
-/// Ids of what carries a mark.
+/// Ids of what carries a mark, also as older versions wrote it.
 pub(super) async fn marked<T: Resource>(
     cloud: &Cloud,
-    mark: &str,
+    mark: &Mark,
     description: impl Fn(&T) -> &str,
 ) -> stackyard_openstack::Result<Vec<String>> {
-    let all: Vec<T> = cloud.list(&[("description", mark)]).await?;
-    Ok(all.iter().filter(|made| description(made) == mark).map(|made| made.id().to_owned()).collect())
+    let (project, marks) = (cloud.project_id().await?, [mark.to_string(), mark.older().to_string()]);
+    let mut query = vec![("project_id", project.as_str())];
+    query.extend(marks.iter().map(|mark| ("description", mark.as_str())));
+    let mut all: Vec<T> = cloud.list(&query).await?;
+    all.retain(|made| marks.iter().any(|mark| mark == description(made)));
+    Ok(all.iter().map(|made| made.id().to_owned()).collect())
 }
 
 /// Removes what carries a mark.
 pub(super) async fn remove<T: Resource>(
     cloud: &Cloud,
-    mark: &str,
+    mark: &Mark,
     description: impl Fn(&T) -> &str,
 ) -> Result<(), String> {
     let doing = || said(format!("removing the container's {}", T::KIND.noun));

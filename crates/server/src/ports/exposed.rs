@@ -27,7 +27,7 @@ impl Ports {
         let doing = || said("letting in what the container exposes");
         let group = NewSecurityGroup {
             name: format!("{}-{}", host.name, short(&new.endpoint)),
-            description: mark(Kind::SecurityGroup, host, &new.endpoint),
+            description: mark(cloud, Kind::SecurityGroup, host, &new.endpoint).await?.to_string(),
         };
         let group: SecurityGroup = cloud.create(&group).await.map_err(doing())?;
         let rules = ["IPv4", "IPv6"].iter().flat_map(|version| {
@@ -47,6 +47,7 @@ impl Ports {
 
     /// Removes the group of a container whose port is gone.
     pub(super) async fn close_exposed(&self, cloud: &Cloud, host: &Host, endpoint: &str) -> Result<(), String> {
-        remove(cloud, &mark(Kind::SecurityGroup, host, endpoint), |group: &SecurityGroup| &group.description).await
+        let mark = mark(cloud, Kind::SecurityGroup, host, endpoint).await?;
+        remove(cloud, &mark, |group: &SecurityGroup| &group.description).await
     }
 }

@@ -88,7 +88,7 @@ impl Ports {
         port: &Port,
         new: &NewContainerPort,
     ) -> Result<Option<String>, String> {
-        let mark = mark(Kind::FloatingIp, host, &new.endpoint);
+        let mark = mark(cloud, Kind::FloatingIp, host, &new.endpoint).await?;
         if new.mac.is_some() {
             let doing = said("looking up the container's floating IP");
             let before = marked(cloud, &mark, |ip: &FloatingIp| &ip.description).await.map_err(doing)?;
@@ -104,7 +104,7 @@ impl Ports {
         let wanted = NewFloatingIp {
             floating_network_id: network.id,
             port_id: (!publishes).then(|| port.id.clone()),
-            description: mark,
+            description: mark.to_string(),
             ..NewFloatingIp::default()
         };
         let made: FloatingIp =
@@ -114,6 +114,7 @@ impl Ports {
 
     /// Removes what was made for a container whose port is gone.
     pub(super) async fn remove_floating_ip(&self, cloud: &Cloud, host: &Host, endpoint: &str) -> Result<(), String> {
-        remove(cloud, &mark(Kind::FloatingIp, host, endpoint), |ip: &FloatingIp| &ip.description).await
+        let mark = mark(cloud, Kind::FloatingIp, host, endpoint).await?;
+        remove(cloud, &mark, |ip: &FloatingIp| &ip.description).await
     }
 }

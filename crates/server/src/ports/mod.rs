@@ -30,6 +30,7 @@ mod balancers;
 mod beside;
 mod exposed;
 mod floating;
+mod here;
 mod network;
 mod on_nic;
 mod on_trunk;
@@ -46,6 +47,7 @@ use crate::error::chain;
 use crate::inventory::metadata_mark;
 use crate::pools::POOL;
 use beside::Beside;
+use here::Here;
 use options::Memory;
 use pairs::{Turns, is_ours};
 use serde_json::json;
@@ -140,8 +142,10 @@ fn is_for_trunk(port: &Port) -> bool {
 
 /// The ports of all hosts' containers.
 async fn containers(cloud: &Cloud) -> Result<Vec<Port>, String> {
-    let owners = [DEVICE_OWNER, SUBPORT, ""].map(|owner| ("device_owner", owner));
-    let mut all: Vec<Port> = cloud.list(&owners).await.map_err(said("listing the ports of containers"))?;
+    let project = Here::of(cloud).await?.project;
+    let mut query = vec![("project_id", project.as_str())];
+    query.extend([DEVICE_OWNER, SUBPORT, ""].map(|owner| ("device_owner", owner)));
+    let mut all: Vec<Port> = cloud.list(&query).await.map_err(said("listing the ports of containers"))?;
     all.retain(|p| whose(p).is_some());
     Ok(all)
 }
@@ -154,11 +158,6 @@ fn short(id: &str) -> String {
 /// Whether that can be one of Docker's ids.
 fn is_id(id: &str) -> bool {
     !id.is_empty() && id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric())
-}
-
-/// The mark of a container's port.
-fn mark_of(host: &Host, endpoint: &str) -> String {
-    Mark::new(&host.yard, &Key::new(Kind::Port, format!("{}.{}", host.name, short(endpoint)))).to_string()
 }
 
 fn addresses(port: &Port) -> Vec<PortAddress> {
@@ -259,9 +258,10 @@ impl Ports {
         let doing = || said(format!("looking up the server that host {} is", host.name));
         // Nova's names are regular expressions; those of hosts have no signs in them.
         let servers: Vec<Server> = cloud.list(&[("name", &format!("^{}$", host.name))]).await.map_err(doing())?;
-        let mark = Mark::new(&host.yard, &Key::new(Kind::Server, &host.name));
+        let (scope, key) = (Here::of(cloud).await?.scope, Key::new(Kind::Server, &host.name));
         let is_its = |s: &&Server| {
-            metadata_mark(&s.metadata).is_some_and(|m| m == mark) && s.metadata.get(POOL) == Some(&host.pool)
+            let is_marked = metadata_mark(&s.metadata).is_some_and(|m| m.is_of(&host.yard, &scope, &key));
+            is_marked && s.metadata.get(POOL) == Some(&host.pool)
         };
         // After a run that was broken off there may be doubles.
         let is_said = |s: &&Server| host.facts.server_id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(&s.id));
@@ -335,7 +335,7 @@ impl Ports {
         };
         let place = if port.device_id.is_empty() { "name" } else { "device_id" };
         let whose = format!("{}/{network}/{endpoint}", host.id);
-        let names = json!({place: whose, "description": mark_of(host, endpoint)});
+        let names = json!({place: whose, "description": Here::of(cloud).await?.of_port(host, endpoint)});
         cloud.update::<Port>(id, &names).await.map(drop).map_err(doing())
     }
 

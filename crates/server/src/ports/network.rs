@@ -1,5 +1,6 @@
 //! Networks that a host's containers may be in.
 
+use super::here::Here;
 use super::options::is_network_of;
 use super::{OLDER_LINKS, Ports, said};
 use stackyard_core::agent::{HostNetwork, HostSubnet, PortLink};
@@ -69,7 +70,9 @@ impl Ports {
         let is = |n: &Network| {
             n.id == wanted || n.name == wanted || Mark::parse(&n.description).is_some_and(|m| m.key.name == wanted)
         };
-        let mut found: Vec<Network> = all.into_iter().filter(|n| is_network_of(n, &host.yard) && is(n)).collect();
+        let here = Here::of(cloud).await?;
+        let mut found: Vec<Network> =
+            all.into_iter().filter(|n| is_network_of(n, &host.yard, &here) && is(n)).collect();
         Ok(match (found.pop(), found.len()) {
             (Some(one), 0) => Ok(one),
             (None, _) => Err(format!("yard {} has none of that name", host.yard)),

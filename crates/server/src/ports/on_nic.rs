@@ -1,8 +1,9 @@
 //! Ports of containers whose links are on their host's NIC: a macvlan or an ipvlan, whose packets are the NIC's to Neutron.
 
+use super::here::Here;
 use super::on_trunk::is_open;
 use super::pairs::{VRRP, is_ours, is_pair_of, mac_of, take_off};
-use super::{DEVICE_OWNER, Ports, and_left, container_port, ips, lock, mark_of, said, short};
+use super::{DEVICE_OWNER, Ports, and_left, container_port, ips, lock, said, short};
 use stackyard_core::agent::{ContainerPort, NewContainerPort, PortLink};
 use stackyard_openstack::{AddressPair, Cloud, FixedIp, NewPort, Port};
 use stackyard_store::Host;
@@ -60,7 +61,7 @@ impl Ports {
         let body = NewPort {
             network_id: new.network.clone(),
             name: format!("{}-{}", host.name, short(&new.endpoint)),
-            description: mark_of(host, &new.endpoint),
+            description: Here::of(cloud).await?.of_port(host, &new.endpoint),
             fixed_ips: wanted.collect(),
             // Those that hold for its packets.
             security_groups: Some(nic.security_groups.clone()).filter(|_| !is_open),

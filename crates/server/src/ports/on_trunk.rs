@@ -1,12 +1,13 @@
 //! Ports of containers behind trunks: each a port of its own, with all that a port can have.
 
 use super::beside::Beside;
+use super::here::Here;
 use super::options::Wishes;
 use super::trunks::{Lane, No};
-use super::{DEVICE_OWNER, Ports, SUBPORT, and_left, container_port, is_of, lock, mark_of, said, whose};
+use super::{DEVICE_OWNER, Ports, SUBPORT, and_left, container_port, is_of, lock, said, whose};
 use serde_json::json;
 use stackyard_core::agent::{ContainerPort, NewContainerPort, PortLink};
-use stackyard_core::yard::{Key, Kind, Mark};
+use stackyard_core::yard::{Kind, Mark};
 use stackyard_openstack::{Cloud, FixedIp, NewPort, Port, PortChange, Trunk};
 use stackyard_store::Host;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ impl Ports {
                     .ok_or_else(|| No::Trunk(format!("host {} has no NIC{}", host.name, self.no_server(cloud, host))))?
             }
         };
-        let lane = self.lane(host, &nic);
+        let lane = self.lane(cloud, host, &nic).await.map_err(No::Answer)?;
         match lane.ready(cloud).await {
             Ok(()) => Ok((lane, nic)),
             Err(no) => {
@@ -58,9 +59,9 @@ impl Ports {
         all.get(&host.id)?.iter().min_by(|a, b| (&a.created_at, &a.id).cmp(&(&b.created_at, &b.id))).cloned()
     }
 
-    fn lane(&self, host: &Host, nic: &Port) -> Arc<Lane> {
-        let mark = Mark::new(&host.yard, &Key::new(Kind::Port, format!("{}/trunk", host.name))).to_string();
-        self.0.trunks.lane(nic, &mark)
+    async fn lane(&self, cloud: &Cloud, host: &Host, nic: &Port) -> Result<Arc<Lane>, String> {
+        let mark = Here::of(cloud).await?.mark(Kind::Port, host, format!("{}/trunk", host.name));
+        Ok(self.0.trunks.lane(nic, &mark.to_string()))
     }
 
     /// Makes a container's port and puts it behind a trunk.
@@ -115,7 +116,7 @@ impl Ports {
             let body = NewPort {
                 network_id: new.network.clone(),
                 name: format!("{}/{}/{}", host.id, new.docker_network, new.endpoint),
-                description: mark_of(host, &new.endpoint),
+                description: Here::of(cloud).await?.of_port(host, &new.endpoint),
                 fixed_ips: new.addresses.iter().map(ip).collect(),
                 mac_address: new.mac.clone(),
                 security_groups: security_groups
@@ -228,7 +229,7 @@ impl Ports {
     ) -> Result<(), String> {
         let nic = self.nic_in(cloud, host, &port.network_id).await?.or_else(|| self.first_nic(host));
         if let Some(nic) = nic {
-            self.lane(host, &nic).remove(cloud, &port.id).await?;
+            self.lane(cloud, host, &nic).await?.remove(cloud, &port.id).await?;
         }
         free_or_delete(cloud, port).await?;
         if beside.exposed {

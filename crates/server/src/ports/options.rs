@@ -1,6 +1,7 @@
 //! What a container's port is to have, by names; and what a host may name, which somebody may have stolen: groups of
 //! its yard and of its own NIC, and no address or name of anybody else in the network.
 
+use super::here::Here;
 use super::{Ports, is_containers, lock, said};
 use ipnet::IpNet;
 use stackyard_core::agent::NewContainerPort;
@@ -34,8 +35,9 @@ pub(super) struct Wishes {
 }
 
 /// Whether a network is a yard's.
-pub(super) fn is_network_of(network: &Network, yard: &str) -> bool {
-    Mark::parse(&network.description).is_some_and(|m| m.yard == yard && m.key.kind == Kind::Network)
+pub(super) fn is_network_of(network: &Network, yard: &str, here: &Here) -> bool {
+    let mark = here.read(&network.project_id, &network.description);
+    mark.is_some_and(|m| m.yard == yard && m.key.kind == Kind::Network)
 }
 
 impl Ports {
@@ -71,8 +73,9 @@ impl Ports {
         }
         let refused =
             || format!("no NIC of host {} is in network {network}, and it is none of yard {}", host.name, host.yard);
+        let here = Here::of(cloud).await?;
         match cloud.get::<Network>(network).await {
-            Ok(found) if is_network_of(&found, &host.yard) => {
+            Ok(found) if is_network_of(&found, &host.yard, &here) => {
                 lock(&self.0.memory.networks).insert((host.id.clone(), network.to_owned()));
                 Ok(())
             }
@@ -130,8 +133,8 @@ impl Ports {
     /// Ids of groups, by id, name, or the name that the yard's manifest gives them.
     async fn groups(&self, cloud: &Cloud, host: &Host, nic: &Port, names: &[String]) -> Result<Vec<String>, String> {
         let known = lock(&self.0.memory.groups).get(&cloud.config().name).cloned();
-        let is_known = known.is_some();
-        if let Some(found) = known.map(|all| find_groups(&all, host, nic, names))
+        let (here, is_known) = (Here::of(cloud).await?, known.is_some());
+        if let Some(found) = known.map(|all| find_groups(&all, host, &here, nic, names))
             && found.is_ok()
         {
             return found;
@@ -140,16 +143,22 @@ impl Ports {
             lock(&self.0.memory.groups).remove(&cloud.config().name);
         }
         let all: Vec<SecurityGroup> = cloud.list(&[]).await.map_err(said("looking up security groups"))?;
-        let found = find_groups(&all, host, nic, names);
+        let found = find_groups(&all, host, &here, nic, names);
         lock(&self.0.memory.groups).insert(cloud.config().name.clone(), all);
         found
     }
 }
 
-fn find_groups(all: &[SecurityGroup], host: &Host, nic: &Port, names: &[String]) -> Result<Vec<String>, String> {
+fn find_groups(
+    all: &[SecurityGroup],
+    host: &Host,
+    here: &Here,
+    nic: &Port,
+    names: &[String],
+) -> Result<Vec<String>, String> {
     let in_yard = |g: &SecurityGroup| {
         let is_its = |m: &Mark| m.yard == host.yard && m.key.kind == Kind::SecurityGroup;
-        Mark::parse(&g.description).filter(is_its).filter(|_| !is_containers(&g.description))
+        here.read(&g.project_id, &g.description).filter(is_its).filter(|_| !is_containers(&g.description))
     };
     let may = |g: &&SecurityGroup| in_yard(g).is_some() || nic.security_groups.contains(&g.id);
     let is = |g: &SecurityGroup, name: &str| {

@@ -3,6 +3,7 @@
 //!
 //! An agent removes what its own host has too much. What is left is found here, by its marks.
 
+use super::here::Here;
 use super::on_trunk::free_or_delete;
 use super::pairs::{change_pairs, take_off};
 use super::{Ports, beside, containers, ips, is_containers, is_for_trunk, lock, said, whose};
@@ -57,8 +58,11 @@ impl Ports {
 
     async fn tidy_cloud(&self, cloud: &Cloud, yards: &BTreeSet<String>) -> Result<(), String> {
         // Before the ports: a floating IP is made for one that is there. A group is made before, and has its time.
-        let floating_ips: Vec<FloatingIp> = cloud.list(&[]).await.map_err(said("listing floating IPs"))?;
-        let brief = ["id", "name", "description"].map(|field| ("fields", field));
+        let here = Here::of(cloud).await?;
+        let mine = [("project_id", here.project.as_str())];
+        let floating_ips: Vec<FloatingIp> = cloud.list(&mine).await.map_err(said("listing floating IPs"))?;
+        let fields = ["id", "name", "description"].map(|field| ("fields", field));
+        let brief: Vec<(&str, &str)> = mine.into_iter().chain(fields).collect();
         let groups: Vec<SecurityGroup> = cloud.list(&brief).await.map_err(said("listing security groups"))?;
         let ports = containers(cloud).await?;
         // After the ports: a host is known before it asks for one.
@@ -69,7 +73,8 @@ impl Ports {
         let members = self.tidy_members(cloud, yards, &hosts).await;
         let is_yards = |p: &Port| {
             let tagged = || p.tags.iter().any(|t| t.strip_prefix("stackyard:").is_some_and(|y| yards.contains(y)));
-            Mark::parse(&p.description).map_or_else(tagged, |m| yards.contains(&m.yard))
+            let marked = |m: Mark| yards.contains(&m.yard) && m.is_in(&here.scope);
+            Mark::parse(&p.description).map_or_else(tagged, marked)
         };
         let host_of = |p: &Port| whose(p).and_then(|(host, ..)| hosts.get(host).copied());
         for port in ports.iter().filter(|p| is_yards(p) && host_of(p).is_none()) {
@@ -95,7 +100,7 @@ impl Ports {
         let strays: Vec<(&String, Mark)> = ips
             .chain(groups.iter().map(|g| (&g.id, &g.description)))
             .filter(|(_, text)| is_containers(text))
-            .filter_map(|(id, text)| Some((id, Mark::parse(text)?)))
+            .filter_map(|(id, text)| Some((id, here.read("", text)?)))
             .filter(|(_, m)| yards.contains(&m.yard) && !containers.contains(&(m.key.name.clone(), m.yard.as_str())))
             .collect();
         lock(&self.0.strays).retain(|id, _| strays.iter().any(|(stray, _)| *stray == id));

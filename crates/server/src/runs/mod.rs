@@ -26,7 +26,7 @@ use crate::api::{Problem, keep_manifest, now};
 use crate::client::Client;
 use crate::error::{WorkError, chain};
 use crate::templates::TemplateRenderer;
-use crate::work::connect;
+use crate::work::{connect, scope};
 use crate::{Bringing, DeclaredStacks, Error, Records, Removal, daemon};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -244,12 +244,14 @@ impl Runs {
         let (plan, blockers) = match wish {
             Wish::Up { yard, .. } => {
                 let stacks = DeclaredStacks::look(yard, Some(&ground.client), &self.0.renderer, &say).await?;
-                let bringing = Bringing::look(yard, &ground.cloud, Some(&ground.client), stacks).await?;
+                let bringing = Bringing::look(yard, &ground.cloud, Some(&ground.client), stacks, &say).await?;
+                known_here(&yard.intended.yard, bringing.service())?;
                 let blockers = bringing.preflight().await?.blockers;
                 (bringing.plan, blockers)
             }
             Wish::Down { .. } => {
                 let removal = Removal::look(yard, &ground.cloud, Some(&ground.client), &say).await?;
+                known_here(yard, removal.service())?;
                 let blockers = removal.plan.refusals.clone();
                 (removal.plan, blockers)
             }
@@ -359,6 +361,11 @@ impl Start {
     }
 }
 
+/// Refuses a yard whose name is another project's at this server, which keeps manifests and runs by name.
+fn known_here(yard: &str, service: Option<&Client>) -> Result<(), Problem> {
+    service.map(drop).ok_or_else(|| Error::OtherScope { yard: yard.to_owned() }.into())
+}
+
 fn say(warnings: &Arc<Mutex<Vec<String>>>) -> impl Fn(String) + Send + Sync + use<> {
     let warnings = warnings.clone();
     move |text| warnings.lock().unwrap_or_else(PoisonError::into_inner).push(text)
@@ -375,10 +382,10 @@ impl Claim {
 
     async fn up(self, yard: &Yard, files: &BTreeMap<String, String>, start: Start) {
         let records = Records::new(&self.runs.0.home);
+        let say = |text: String| self.note(text);
         let looked = async {
-            let lock = records.lock(&self.yard)?;
             let ground = self.runs.ground(yard.intended.cloud.as_deref(), Arc::new(Ear(self.going.clone()))).await?;
-            let say = |text: String| self.note(text);
+            let lock = records.lock(&self.yard, &scope(&ground.cloud).await?)?;
             let renderer = &self.runs.0.renderer;
             let stacks = DeclaredStacks::look(yard, Some(&ground.client), renderer, &say).await?;
             Ok::<_, Problem>((lock, ground, stacks))
@@ -388,15 +395,17 @@ impl Claim {
             Err(problem) => return drop(start.told.send(Err(problem))),
         };
         let looked = async {
-            let bringing = Bringing::look(yard, &ground.cloud, Some(&ground.client), stacks).await?;
+            let bringing = Bringing::look(yard, &ground.cloud, Some(&ground.client), stacks, &say).await?;
+            known_here(&self.yard, bringing.service())?;
             start.check(&bringing.plan)?;
             let found = bringing.preflight().await?;
             if !found.blockers.is_empty() {
                 return Err(Error::Refused(found.blockers).into());
             }
+            bringing.take_name().await?;
             let revision = self.keep(yard, files, start.at).await?;
             // First, so that a sweep takes nothing from a yard that is just coming up.
-            records.keep(&self.yard, &yard.text)?;
+            records.keep(&self.yard, &bringing.session.inventory.scope, &yard.text)?;
             self.begin(&bringing.plan, Some(revision)).await?;
             Ok::<_, Problem>((bringing, found.choices))
         };
@@ -415,16 +424,18 @@ impl Claim {
         let records = Records::new(&self.runs.0.home);
         let say = |text: String| self.note(text);
         let looked = async {
-            let lock = records.lock(&self.yard)?;
             let ground = self.runs.ground(cloud, Arc::new(Ear(self.going.clone()))).await?;
-            Ok::<_, Problem>((lock, ground))
+            let scope = scope(&ground.cloud).await?;
+            let lock = records.lock(&self.yard, &scope)?;
+            Ok::<_, Problem>((lock, scope, ground))
         };
-        let (lock, ground) = match looked.await {
+        let (lock, scope, ground) = match looked.await {
             Ok(looked) => looked,
             Err(problem) => return drop(start.told.send(Err(problem))),
         };
         let looked = async {
             let removal = Removal::look(&self.yard, &ground.cloud, Some(&ground.client), &say).await?;
+            known_here(&self.yard, removal.service())?;
             start.check(&removal.plan)?;
             if !removal.plan.refusals.is_empty() {
                 return Err(Error::Refused(removal.plan.refusals).into());
@@ -444,7 +455,7 @@ impl Claim {
         start.told.send(Ok(self.going.run())).ok();
         let work = async {
             removal.carry_out(&lock, has_pools, &ear, &say).await?;
-            records.forget(&self.yard).map_err(WorkError::from)
+            records.forget(&self.yard, &scope).map_err(WorkError::from)
         };
         let mut result = self.going.follow(self.store(), async { ended(work.await) }).await;
         if matches!(result, Ended::Well)

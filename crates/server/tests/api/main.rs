@@ -9,6 +9,7 @@ mod doctor;
 mod document;
 mod graph;
 mod hub;
+mod identity;
 mod join;
 mod keystone;
 mod life;

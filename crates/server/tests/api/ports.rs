@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use stackyard_core::agent::{
     Answer, Ask, ContainerPort, Joined, NewContainerPort, PortAddress, PortLink, ToAgent, ToServer,
 };
+use stackyard_core::yard::Scope;
 use stackyard_core::yard::intend::intend;
 use stackyard_core::yard::manifest::Manifest;
 use stackyard_fake::{Fake, Fault};
@@ -14,6 +15,11 @@ use stackyard_openstack::{
 };
 use stackyard_server::{Inventory, Session};
 use std::time::Duration;
+
+/// A mark of the yard `shop` in the cloud's project and region, from the kind on.
+pub fn mark(rest: &str) -> String {
+    format!("stackyard:shop@{}/{rest}", Scope::of("p1", "R"))
+}
 
 const MANIFEST: &str = "apiVersion: stackyard.dev/v1\nkind: Yard\nmetadata: {name: shop}\nspec:\n  cloud: fake\n  \
     networks:\n    - {name: front, cidr: 10.20.0.0/24}\n  hosts:\n    \
@@ -177,7 +183,7 @@ async fn a_container_gets_a_port_and_its_address_is_let_through() {
     let kept: Port = ground.cloud.get(&port.id).await.unwrap();
     assert_ne!(kept.mac_address, port.mac, "a cloud would look for that port's machine");
     assert_eq!(kept.security_groups, nic.security_groups);
-    assert!(kept.description.starts_with("stackyard:shop/port/web-1."), "{}", kept.description);
+    assert!(kept.description.starts_with(&mark("port/web-1.")), "{}", kept.description);
     let Answer::Ports { ports } = ask(&mut agent, Ask::Ports).await else { panic!() };
     assert_eq!(ports, std::slice::from_ref(&port));
 

@@ -1,6 +1,6 @@
 //! Ports of containers behind trunks of their hosts' NICs, against a fake cloud.
 
-use super::ports::{Ground, address, answer, ask, made, refused, removal};
+use super::ports::{Ground, address, answer, ask, made, mark, refused, removal};
 use super::support::Agent;
 use serde_json::json;
 use stackyard_core::agent::{
@@ -71,10 +71,10 @@ async fn a_container_has_a_port_of_its_own_behind_the_nics_trunk() {
     assert_eq!((first.link, first.vlan, &first.parent_mac), (PortLink::Vlan, Some(1), &nic.mac_address));
     let port: Port = ground.cloud.get(&first.id).await.unwrap();
     assert_eq!((&port.mac_address, &port.security_groups), (&first.mac, &nic.security_groups));
-    assert_eq!(port.description, "stackyard:shop/port/web-1.e1");
+    assert_eq!(port.description, mark("port/web-1.e1"));
     assert!(nic.allowed_address_pairs.is_empty());
     let trunk = ground.trunks().await.remove(0);
-    assert_eq!((&trunk.port_id, trunk.description.as_str()), (&nic.id, "stackyard:shop/port/web-1/trunk"));
+    assert_eq!((&trunk.port_id, &trunk.description), (&nic.id, &mark("port/web-1/trunk")));
 
     ground.requests();
     let second = made(&mut agent, ground.behind("e2")).await;
@@ -97,7 +97,7 @@ async fn a_container_has_a_port_of_its_own_behind_the_nics_trunk() {
     let first = ContainerPort { endpoint: "e9".into(), ..first };
     assert_eq!(listed(&mut agent).await[0], first);
     let port: Port = ground.cloud.get(&first.id).await.unwrap();
-    assert_eq!(port.description, "stackyard:shop/port/web-1.e9");
+    assert_eq!(port.description, mark("port/web-1.e9"));
 
     ground.requests();
     assert_eq!(ask(&mut agent, removal(&first)).await, Answer::Removed);
@@ -180,7 +180,7 @@ async fn its_port_has_what_it_asks_for_of_what_the_yard_has() {
     assert_eq!(shown["allowed_address_pairs"].as_array().unwrap().len(), 2);
     let ips = ground.floating_ips().await;
     assert_eq!((ips.len(), ips[0].port_id.as_ref()), (1, Some(&port.id)));
-    assert_eq!(ips[0].description, "stackyard:shop/floating-ip/web-1:e1");
+    assert_eq!(ips[0].description, mark("floating-ip/web-1:e1"));
 
     let mut other = ground.agent(1).await;
     let is_of_e1 = format!("{}/32", address(&port));
@@ -239,11 +239,11 @@ async fn what_a_container_exposes_is_let_in_by_a_group_of_its_own() {
     };
     let groups = || async {
         let all: Vec<SecurityGroup> = ground.cloud.list(&[]).await.unwrap();
-        all.into_iter().filter(|g| g.description.starts_with("stackyard:shop/")).collect::<Vec<_>>()
+        all.into_iter().filter(|g| g.description.starts_with(&mark(""))).collect::<Vec<_>>()
     };
     let port = made(&mut agent, exposing("e1")).await;
     let own = groups().await.remove(0);
-    assert_eq!(own.description, "stackyard:shop/security-group/web-1:e1");
+    assert_eq!(own.description, mark("security-group/web-1:e1"));
     let ingress = own.rules.iter().filter(|r| r.direction == "ingress");
     let rules: BTreeSet<_> =
         ingress.map(|r| (r.ethertype.as_str(), r.protocol.as_deref().unwrap(), r.port_range_max)).collect();

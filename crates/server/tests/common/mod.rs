@@ -4,12 +4,12 @@
 
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
+use stackyard_core::yard::Scope;
 use stackyard_core::yard::intend::{Intended, intend};
 use stackyard_core::yard::manifest::Manifest;
 use stackyard_fake::Fake;
 use stackyard_openstack::{Cloud, CloudConfig, CloudEntry, Options, RetryPolicy};
-use stackyard_server::{Error, Session};
-use std::collections::BTreeSet;
+use stackyard_server::{Error, KnownYards, Session};
 use std::time::Duration;
 
 /// How long the fake takes to answer.
@@ -30,19 +30,31 @@ pub async fn connect(fake: &Fake) -> Cloud {
 }
 
 pub async fn connect_for(fake: &Fake, patience: Duration) -> Cloud {
+    connect_as(fake, patience, "u", "p", "R").await
+}
+
+/// Connects as `user`, whose password is `p`, to a project in a region.
+pub async fn connect_as(fake: &Fake, patience: Duration, user: &str, project: &str, region: &str) -> Cloud {
     let entry = CloudEntry {
         auth_url: fake.auth_url(),
-        username: "u".into(),
+        username: user.into(),
         password: "p".into(),
-        project_name: "p".into(),
+        project_name: project.into(),
         domain_name: "Default".into(),
-        region_name: "R".into(),
+        region_name: region.into(),
         cacert: None,
     };
     let mut config = CloudConfig::from_entry("fake", &entry);
     config.timeout = Some(patience);
     let retry = RetryPolicy { first_wait: Duration::from_millis(20), ..RetryPolicy::default() };
     Cloud::connect(config, Options { retry, ..Options::default() }).await.unwrap()
+}
+
+/// How marks and names of the yard `shop` begin that [`connect`]'s project and region have: before the kind, before
+/// the name.
+pub fn begins() -> (String, String) {
+    let scope = Scope::of("p1", "R");
+    (format!("stackyard:shop@{scope}"), format!("stackyard_shop__{scope}"))
 }
 
 pub async fn up(cloud: &Cloud, yard: &Intended) -> Result<bool, Error> {
@@ -77,7 +89,7 @@ pub async fn vanishes(fake: &Fake) -> Result<(), String> {
     if !left.is_empty() {
         return Err(format!("left behind: {left:?}"));
     }
-    let swept = Session::sweep(&cloud, &BTreeSet::new()).await.map_err(|e| e.to_string())?;
+    let swept = Session::sweep(&cloud, &KnownYards::default()).await.map_err(|e| e.to_string())?;
     if swept.orphans.is_empty() { Ok(()) } else { Err(format!("a sweep finds {:?}", swept.orphans)) }
 }
 

@@ -4,8 +4,8 @@ use super::super::{Context, End};
 use super::{YardArgs, records};
 use crate::printer::duration;
 use serde_json::json;
-use stackyard_server::Removal;
 use stackyard_server::client::ClientError;
+use stackyard_server::{Removal, scope};
 use std::time::Instant;
 
 /// Arguments of `stackyard down`.
@@ -26,8 +26,9 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let yard = args.yard.load()?;
     let name = &yard.intended.yard;
     let records = records(context);
-    let lock = records.lock(name)?;
     let cloud = args.yard.connect(&yard, context).await?;
+    let scope = scope(&cloud).await?;
+    let lock = records.lock(name, &scope)?;
     let service = args.yard.service(context)?;
     let say = |text: String| printer.say(text);
     let removal = Removal::look(name, &cloud, service.as_ref(), &say).await?;
@@ -42,8 +43,8 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
         }
     }
     removal.carry_out(&lock, !yard.intended.pools.is_empty(), &*printer.onlooker(), &say).await?;
-    records.forget(name)?;
-    if let Some(service) = &service
+    records.forget(name, &scope)?;
+    if let Some(service) = removal.service()
         && let Err(error) = service.yard_is_gone(name).await
         && !matches!(error, ClientError::Unreachable { .. })
         && error.status() != Some(404)

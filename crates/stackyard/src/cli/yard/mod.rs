@@ -17,7 +17,7 @@ use stackyard_openstack::{Cloud, Sources};
 use stackyard_server::api::{HostView, StackView};
 use stackyard_server::client::{Client, ClientError};
 use stackyard_server::{
-    DeclaredStacks, Graph, GraphCloud, HostService, Inventory, Records, Sight, TemplateRenderer, connect,
+    DeclaredStacks, Graph, GraphCloud, HostService, Inventory, Records, Sight, TemplateRenderer, connect, is_its_yard,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -89,6 +89,14 @@ impl Seen {
         let cloud = args.connect(&yard, context).await?;
         let service = args.service(context)?;
         let inventory = Inventory::take(&cloud).await?;
+        let service = match service {
+            Some(client) if matches!(is_its_yard(&client, name, &inventory.scope).await, Ok(false)) => {
+                let text = "note: hosts and stacks are not shown: the server's yard of this name is another project's";
+                context.printer.say(text);
+                None
+            }
+            other => other,
+        };
         let views = there(name, service.as_ref()).await?;
         let hosts = match &service {
             Some(client) if views.is_some() => client.hosts(Some(name), None).await?,

@@ -18,7 +18,8 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let cloud = args.yard.connect(&yard, context).await?;
     let service = args.yard.service(context)?;
     let stacks = look(&yard, service.as_ref(), context).await?;
-    let bringing = Bringing::look(&yard, &cloud, service.as_ref(), stacks).await?;
+    let say = |text: String| context.printer.say(text);
+    let bringing = Bringing::look(&yard, &cloud, service.as_ref(), stacks, &say).await?;
     let found = bringing.preflight().await?;
     let plan = bringing.plan;
     let result = json!({"event": "result", "plan": plan, "summary": plan.summary(), "blockers": found.blockers});

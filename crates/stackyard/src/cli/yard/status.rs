@@ -1,14 +1,14 @@
 //! `stackyard status`
 
 use super::super::{Context, End};
-use super::{YardArgs, as_service, look};
+use super::{YardArgs, look};
 use crate::printer::table;
 use serde::Serialize;
 use stackyard_catalog::manifest::Yard;
 use stackyard_core::stack::rollout::{Phase, ServiceStatus, Standing};
 use stackyard_core::yard::Kind;
 use stackyard_core::yard::plan::{Action, StackStep};
-use stackyard_server::{ResourceNow, Session, YardStacks};
+use stackyard_server::{Bringing, ResourceNow, Session, YardStacks};
 use std::collections::BTreeMap;
 
 /// Arguments of `stackyard status`.
@@ -60,16 +60,17 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let yard = args.yard.load()?;
     let cloud = args.yard.connect(&yard, context).await?;
     let service = args.yard.service(context)?;
-    let session = Session::begin_with(&cloud, &yard.intended, as_service(service.as_ref())).await?;
     let stacks = match &service {
         Some(_) => look(&yard, service.as_ref(), context).await?,
         None => None,
     };
-    let stacks = stack_rows(&yard, stacks.as_ref().map(|s| &s.at_server));
+    let say = |text: String| context.printer.say(text);
+    let bringing = Bringing::look(&yard, &cloud, service.as_ref(), stacks, &say).await?;
+    let (session, stacks) = (&bringing.session, stack_rows(&yard, bringing.stacks()));
     let status = Status {
         yard: yard.intended.yard.clone(),
         as_intended: session.plan.is_noop() && stacks.iter().all(|s| s.state == "ok"),
-        resources: resources(&session),
+        resources: resources(session),
         stacks,
     };
     context.printer.result(&status, || text(&status))?;

@@ -27,7 +27,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let printer = &context.printer;
     let onlooker = printer.onlooker();
     let cloud = args.cloud.connect(None, &onlooker).await?;
-    let known: BTreeSet<String> = records(context).yards()?.into_iter().collect();
+    let known = records(context).known()?;
     let mut orphans = Session::sweep(&cloud, &known).await?.orphans;
     orphans.retain(|o| args.yard.is_empty() || args.yard.contains(&o.mark.yard));
     let yards: BTreeSet<&str> = orphans.iter().map(|o| o.mark.yard.as_str()).collect();

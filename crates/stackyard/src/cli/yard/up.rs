@@ -9,7 +9,7 @@ use stackyard_core::stack::rollout::Status;
 use stackyard_core::yard::plan::Action;
 use stackyard_server::api::manifest_digest;
 use stackyard_server::client::{Client, ClientError};
-use stackyard_server::{Bringing, Choices, YardStacks};
+use stackyard_server::{Bringing, Choices, YardStacks, scope};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
@@ -34,12 +34,14 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let name = &yard.intended.yard;
     let service = args.yard.service(context)?;
     let records = records(context);
-    let lock = records.lock(name)?;
-    // Before the cloud is asked, so that a server that is missing and a file that it would not take
+    let cloud = args.yard.connect(&yard, context).await?;
+    let scope = scope(&cloud).await?;
+    let lock = records.lock(name, &scope)?;
+    // Before the cloud is looked at, so that a server that is missing and a file that it would not take
     // are found first.
     let stacks = look(&yard, service.as_ref(), context).await?;
-    let cloud = args.yard.connect(&yard, context).await?;
-    let bringing = Bringing::look(&yard, &cloud, service.as_ref(), stacks).await?;
+    let say = |text: String| printer.say(text);
+    let bringing = Bringing::look(&yard, &cloud, service.as_ref(), stacks, &say).await?;
     let changed = !bringing.plan.is_noop();
     let mut choices = Choices::default();
     if changed {
@@ -56,11 +58,12 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
         return Ok(End::Failed);
     }
     // First, so that a sweep takes nothing from a yard that is just coming up.
-    records.keep(name, &yard.text)?;
+    records.keep(name, &scope, &yard.text)?;
     // On another cloud than the manifest says, the server would look for it in vain.
     let elsewhere = args.yard.cloud.cloud.is_some() && args.yard.cloud.cloud != yard.intended.cloud;
     if !elsewhere {
-        note(&yard, &args.yard.file, service.as_ref(), context).await;
+        bringing.take_name().await?;
+        note(&yard, &args.yard.file, bringing.service(), context).await;
     }
     let statuses = bringing.carry_out(&lock, &choices, &*onlooker).await?;
     let counts = cloud.counts();
