@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         fields: r.fields.clone(),
         uses: r.needs.iter().filter(|n| n.baked).map(|n| n.key.clone()).collect(),
     });
-    let observed = Observed { resources: there.collect() };
+    let observed = Observed { resources: there.collect(), ..Observed::default() };
     let begun = Instant::now();
     let second = plan(&intended, &observed);
     let unchanged = begun.elapsed();
