@@ -51,6 +51,14 @@ impl fmt::Display for Value {
 /// Fields by name.
 pub type Fields = BTreeMap<&'static str, Value>;
 
+/// Field that observation sets to `true` on a volume that holds no data: it is still being made,
+/// or is being removed already. No manifest has it, so it is never compared.
+pub const NO_DATA: &str = "no data";
+
+/// Field that observation sets to `true` on a server that never ran, and so has written nothing to
+/// its boot volume.
+pub const NEVER_RAN: &str = "never ran";
+
 /// How a resource is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "state", content = "detail")]
@@ -96,6 +104,11 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Whether observation says so of the resource, with [`NO_DATA`] or [`NEVER_RAN`].
+    pub(crate) fn has(&self, field: &str) -> bool {
+        matches!(self.fields.get(field), Some(Value::Text(text)) if text == "true")
+    }
+
     /// Of doubles the least stays: what is used, then the oldest.
     pub(crate) fn rank(&self) -> (bool, &str, &str) {
         (!self.held, &self.created, &self.id)

@@ -13,6 +13,11 @@
 //! | a double: the one that is used stays, else the oldest | resource | remove |
 //! | resource | nothing | remove |
 //!
+//! A step that removes what holds data says so ([`Step::loses_data`]): a volume, or an object
+//! container with objects. It is carried out only with a word of its own for it, so what holds no
+//! data must not ask for one: what is being removed already, a double that nothing uses, and what
+//! observation says is empty ([`NO_DATA`](super::observed::NO_DATA)).
+//!
 //! Steps form a graph without cycles. What is made waits for what it needs; what is removed waits
 //! for the removal of all that use it. From removing to making lead two kinds of edges (a security
 //! group goes after its ports have left it, a router's foot after the floating IPs); what is made
@@ -65,6 +70,9 @@ pub struct Step {
     /// Why, beside the fields.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
+    /// Whether data is lost: of the volume that is removed or replaced, or the container's objects.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub loses_data: bool,
     /// Indexes of the steps that must have ended well before.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<usize>,
@@ -121,6 +129,8 @@ pub struct Summary {
     pub wait: usize,
     /// Unchanged.
     pub keep: usize,
+    /// Those of the replaced and removed whose data is lost.
+    pub lose_data: usize,
 }
 
 /// Works out what must be done so that the cloud has the yard as intended. What cannot be done
@@ -161,7 +171,14 @@ impl Plan {
                 Action::Remove => sum.remove += 1,
             }
         }
+        sum.lose_data = self.losses().count();
         sum
+    }
+
+    /// The steps that take data away, each resource once.
+    pub fn losses(&self) -> impl Iterator<Item = &Step> {
+        let takes = |s: &&Step| s.loses_data && matches!(s.action, Action::Remove | Action::Discard);
+        self.steps.iter().filter(takes)
     }
 
     /// Whether something that exists is removed or replaced.

@@ -1,5 +1,6 @@
 //! Plans as golden texts, and the laws that hold for every yard.
 
+mod losses;
 mod pools;
 mod stacks;
 

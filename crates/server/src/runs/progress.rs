@@ -302,6 +302,7 @@ mod tests {
             id: None,
             changes: Vec::new(),
             reasons: Vec::new(),
+            loses_data: false,
             after: Vec::new(),
         };
         Plan {

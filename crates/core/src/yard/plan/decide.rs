@@ -1,11 +1,11 @@
 //! What becomes of each resource.
 
 use super::super::intend::{Intended, Ref, Resource, Spec};
-use super::super::observed::{OLDER_MARK, Observed, Seen, State, Value};
+use super::super::observed::{NEVER_RAN, NO_DATA, OLDER_MARK, Observed, Seen, State, Value};
 use super::super::words::Size;
 use super::super::{Key, Kind};
 use super::{Action, Change, Plan, Step};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Works on one plan.
 pub(super) struct Planner<'a> {
@@ -70,11 +70,14 @@ impl<'a> Planner<'a> {
             let decision = self.resource(resource, &decisions);
             decisions.insert(&resource.key, decision);
         }
-        // A server that is made anew gets a fresh disk.
+        // A server that is replaced gets a fresh disk, unless it never ran: the disk is as it was made,
+        // or as the server before it left it.
+        let never_ran = |key: &Key| self.keeper.get(key).is_some_and(|i| self.observed.resources[*i].has(NEVER_RAN));
         for resource in &self.intended.resources {
             if let Spec::Server(server) = &resource.spec
                 && let Some(boot) = &server.boot
                 && decisions[&resource.key].action == Action::Recreate
+                && !never_ran(&resource.key)
                 && let Some(disk) = decisions.get_mut(boot)
                 && !matches!(disk.action, Action::Create | Action::Recreate)
             {
@@ -104,6 +107,7 @@ impl<'a> Planner<'a> {
                 id: seen.map(|s| s.id.clone()),
                 changes: decision.changes,
                 reasons: decision.reasons,
+                loses_data: decision.action == Action::Recreate && seen.is_some_and(holds_data),
                 after: Vec::new(),
             });
         }
@@ -208,6 +212,9 @@ impl<'a> Planner<'a> {
             if action == Action::Remove && self.wanted.contains_key(&seen.key) {
                 reasons.push("it is a double".to_owned());
             }
+            // The keeper is the one in use or the oldest: the yard never used another one that is idle.
+            let keeper = self.keeper[&seen.key];
+            let double = keeper != i && !self.observed.resources[keeper].has(NO_DATA);
             self.removing.insert(i, self.steps.len());
             self.steps.push(Step {
                 key: seen.key.clone(),
@@ -215,8 +222,28 @@ impl<'a> Planner<'a> {
                 id: Some(seen.id.clone()),
                 changes: Vec::new(),
                 reasons,
+                loses_data: holds_data(seen) && (seen.held || !double),
                 after: Vec::new(),
             });
+        }
+        self.explain_renamed_pools();
+    }
+
+    /// Where a pool goes and another one is new, somebody may mean to rename it: the first resource
+    /// of each pool that goes and loses data says what that does.
+    fn explain_renamed_pools(&mut self) {
+        let is_new = |hosts: &[Key]| !hosts.is_empty() && !hosts.iter().any(|h| self.keeper.contains_key(h));
+        let mut new = self.intended.pools.iter().filter(|p| is_new(&p.hosts)).map(|p| p.name.as_str());
+        let Some(new) = new.next() else { return };
+        let known: HashSet<&str> = self.intended.resources.iter().filter_map(|r| stem(&r.key)).collect();
+        let mut told = HashSet::new();
+        for step in self.steps.iter_mut().filter(|s| s.action == Action::Remove && s.loses_data) {
+            let Some(old) = stem(&step.key).filter(|old| !known.contains(old)) else { continue };
+            if told.insert(old.to_owned()) {
+                step.reasons.push(format!(
+                    "`{old}` is not in the manifest and `{new}` is new: to rename a pool is to remove it and create another"
+                ));
+            }
         }
     }
 
@@ -229,6 +256,27 @@ impl<'a> Planner<'a> {
 /// Whether the removal of the first that it uses takes it along.
 pub(super) fn goes_along(seen: &Seen) -> bool {
     matches!(seen.key.kind, Kind::Rule | Kind::Attachment)
+}
+
+/// Whether data is lost when the resource is removed.
+fn holds_data(seen: &Seen) -> bool {
+    match seen.key.kind {
+        Kind::Volume => !seen.has(NO_DATA),
+        // Without `purge` it is not removed at all.
+        Kind::ObjectContainer => has_objects(seen) && objects_that_stay(seen).is_none(),
+        _ => false,
+    }
+}
+
+/// What a volume of a numbered server or host is named after: `web` for `web-2/data`.
+fn stem(key: &Key) -> Option<&str> {
+    let (server, _) = key.name.split_once('/').filter(|_| key.kind == Kind::Volume)?;
+    let (stem, number) = server.rsplit_once('-')?;
+    number.bytes().all(|b| b.is_ascii_digit()).then_some(stem)
+}
+
+fn has_objects(seen: &Seen) -> bool {
+    matches!(seen.fields.get("objects"), Some(Value::Text(count)) if count != "0")
 }
 
 /// How many objects keep a container from being removed, if any do.

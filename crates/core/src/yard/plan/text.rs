@@ -1,5 +1,6 @@
 //! A plan as people read it.
 
+use super::super::Kind;
 use super::{Action, Change, Plan, Step, Summary};
 use std::fmt::{self, Display, Formatter};
 
@@ -35,13 +36,24 @@ pub(super) fn words(action: Action) -> Option<(char, &'static str)> {
 }
 
 fn write_why(step: &Step, f: &mut Formatter<'_>) -> fmt::Result {
-    if !step.reasons.is_empty() {
-        write!(f, ": {}", step.reasons.join("; "))?;
+    let reasons: Vec<&str> = step.reasons.iter().map(String::as_str).chain(step.lost()).collect();
+    if !reasons.is_empty() {
+        write!(f, ": {}", reasons.join("; "))?;
     }
     match step.changes.as_slice() {
         [] => Ok(()),
-        [only] if step.reasons.is_empty() => write!(f, ": {only}"),
+        [only] if reasons.is_empty() => write!(f, ": {only}"),
         many => many.iter().try_for_each(|change| write!(f, "\n             {change}")),
+    }
+}
+
+impl Step {
+    /// Which data is lost, in words.
+    fn lost(&self) -> Option<&'static str> {
+        self.loses_data.then_some(match self.key.kind {
+            Kind::ObjectContainer => "its objects are lost",
+            _ => "its data is lost",
+        })
     }
 }
 
@@ -69,6 +81,11 @@ impl Display for Summary {
         if self.keep > 0 {
             said.push(format!("{} unchanged", self.keep));
         }
-        f.write_str(&said.join(", "))
+        f.write_str(&said.join(", "))?;
+        match self.lose_data {
+            0 => Ok(()),
+            1 => f.write_str("; the data of 1 resource is lost"),
+            n => write!(f, "; the data of {n} resources is lost"),
+        }
     }
 }

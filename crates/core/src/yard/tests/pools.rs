@@ -66,10 +66,10 @@ fn a_pool_grows_and_shrinks() {
     - remove   server web-3
     - remove   port web-2/front
     - remove   port web-3/front
-    - remove   volume web-2/data
-    - remove   volume web-3/data
+    - remove   volume web-2/data: its data is lost
+    - remove   volume web-3/data: its data is lost
     ~ change   volume web-1/data: size 20Gi -> 30Gi
-    1 to change, 6 to remove, 7 unchanged
+    1 to change, 6 to remove, 7 unchanged; the data of 2 resources is lost
     ");
 }
 
@@ -154,14 +154,14 @@ fn marked_hosts_are_replaced_in_turns_and_no_other() {
             insta::assert_snapshot!(text(&of(4), &toy.observed), @r"
             - remove   server web-5
             - remove   port web-5/front
-            - remove   volume web-5/data
+            - remove   volume web-5/data: its data is lost
             ! replace  server web-1: it is in ERROR
             ! replace  server web-2: asked for by token ann
             ! replace  server web-4: asked for by token ann
             ! replace  attachment web-1:web-1/data: server web-1 is replaced
             ! replace  attachment web-2:web-2/data: server web-2 is replaced
             ! replace  attachment web-4:web-4/data: server web-4 is replaced
-            6 to replace, 3 to remove, 14 unchanged
+            6 to replace, 3 to remove, 14 unchanged; the data of 1 resource is lost
             ");
         }
         // They work until their turn: it comes when what is broken is back, to no more at once than may be away.
