@@ -132,6 +132,7 @@ impl World {
             "tags": new.get("tags").cloned().unwrap_or(json!([])), "key_name": new["key_name"],
             "flavor": {"original_name": flavor.unwrap_or_default()["name"]}, "OS-EXT-AZ:availability_zone": "nova",
             "project_id": self.caller.project, "config_drive": "", "user_data": new["user_data"], "os-extended-volumes:volumes_attached": volumes, "OS-EXT-STS:task_state": null,
+            "OS-SRV-USG:launched_at": null,
         });
         // Nova tells a server's group only of single servers, but a group's servers always.
         if let Some(group) = hints["group"].as_str().and_then(|g| self.get_mut("os-server-groups", g))

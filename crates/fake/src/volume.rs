@@ -18,6 +18,9 @@ impl World {
                 volume["created_at"] = self.now().into();
                 volume["attachments"] = json!([]);
                 volume["project_id"] = self.caller.project.clone().into();
+                if let Some(zone) = &self.volume_zone {
+                    volume["availability_zone"] = zone.clone().into();
+                }
                 self.put("volumes", volume.clone());
                 self.set_due(&id);
                 (202, json!({"volume": volume}))

@@ -49,6 +49,10 @@ pub struct World {
     pub(crate) trunks: bool,
     /// Whether ports that are bound can carry none.
     pub(crate) refuses_bound_parents: bool,
+    /// Where Cinder makes volumes, wherever they are asked for.
+    pub(crate) volume_zone: Option<String>,
+    /// How many of the next volumes come to nothing.
+    failing_volumes: usize,
     /// Octavia's quota.
     pub(crate) balancing_limits: BTreeMap<String, Option<i64>>,
 }
@@ -127,6 +131,45 @@ impl World {
     /// Sets a limit of Octavia's quota, under one of its names; -1 is no limit.
     pub fn limit_balancing(&mut self, name: &str, limit: i64) {
         self.balancing_limits.insert(name.to_owned(), Some(limit));
+    }
+
+    /// Has Cinder make volumes in this zone from now on, wherever they are asked for.
+    pub fn make_volumes_in(&mut self, zone: &str) {
+        self.volume_zone = Some(zone.to_owned());
+    }
+
+    /// Renames a volume type, as an operator does.
+    pub fn rename_volume_type(&mut self, from: &str, to: &str) {
+        for volume in self.all_mut("volumes").filter(|v| v["volume_type"] == from) {
+            volume["volume_type"] = to.into();
+        }
+    }
+
+    /// Removes a key from the metadata of all of a collection.
+    pub fn forget_metadata(&mut self, collection: &str, key: &str) {
+        for item in self.all_mut(collection) {
+            item["metadata"].as_object_mut().map(|m| m.remove(key));
+        }
+    }
+
+    /// Sets a field of a resource.
+    pub fn set(&mut self, collection: &str, id: &str, field: &str, value: &str) {
+        if let Some(item) = self.get_mut(collection, id) {
+            item[field] = value.into();
+        }
+    }
+
+    /// Has so many of the next volumes end in `error`.
+    pub fn fail_volumes(&mut self, count: usize) {
+        self.failing_volumes = count;
+    }
+
+    /// Has a server end in `ERROR`; `ran` says whether it ran before.
+    pub fn break_server(&mut self, name: &str, ran: bool) {
+        for server in self.all_mut("servers").filter(|s| s["name"] == name) {
+            server["status"] = "ERROR".into();
+            server["OS-SRV-USG:launched_at"] = if ran { "2026-01-01T00:00:00".into() } else { Value::Null };
+        }
     }
 
     /// Has ports use no MAC address but their own from now on, as with OVN.
@@ -220,6 +263,7 @@ impl World {
         let ready: Vec<String> = self.due.iter().filter(|(_, t)| **t <= now).map(|(id, _)| id.clone()).collect();
         for id in ready {
             self.due.remove(&id);
+            let fails = self.failing_volumes > 0;
             if let Some(server) = self.get_mut("servers", &id) {
                 if server["status"] == "DELETED" {
                     self.take("servers", &id);
@@ -240,6 +284,7 @@ impl World {
                     }
                 } else if server["status"] == "BUILD" {
                     server["status"] = "ACTIVE".into();
+                    server["OS-SRV-USG:launched_at"] = "2026-01-01T00:00:00".into();
                 }
             } else if let Some(balancer) = self.get_mut("loadbalancers", &id) {
                 match balancer["provisioning_status"].as_str() {
@@ -249,6 +294,10 @@ impl World {
             } else if let Some(volume) = self.get_mut("volumes", &id) {
                 match volume["status"].as_str() {
                     Some("deleting") => drop(self.take("volumes", &id)),
+                    Some("creating") if fails => {
+                        volume["status"] = "error".into();
+                        self.failing_volumes -= 1;
+                    }
                     Some("creating") => volume["status"] = "available".into(),
                     Some("attaching") => volume["status"] = "in-use".into(),
                     _ => {}

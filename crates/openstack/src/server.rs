@@ -58,9 +58,17 @@ pub struct Server {
     /// The host it runs on; shown to administrators.
     #[serde(rename = "OS-EXT-SRV-ATTR:host")]
     pub host: Option<String>,
+    /// When it ran first; `None` if it never did. Empty where the cloud does not tell.
+    #[serde(rename = "OS-SRV-USG:launched_at", default = "untold")]
+    pub launched_at: Option<String>,
     /// Its volumes.
     #[serde(rename = "os-extended-volumes:volumes_attached", default)]
     pub volumes: Vec<AttachedVolume>,
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "serde wants the field's type")]
+fn untold() -> Option<String> {
+    Some(String::new())
 }
 
 /// An address of a server.

@@ -1,6 +1,7 @@
 //! Walking a plan's graph in parallel.
 
-use crate::error::{Failure, Failures};
+use crate::data_loss::DataLoss;
+use crate::error::{Error, Failure, Failures};
 use crate::inventory::Inventory;
 use crate::pools::{HostService, Roster};
 use crate::preflight::Choices;
@@ -106,11 +107,13 @@ impl<'a> Run<'a> {
     }
 
     /// Carries the plan out. When a step fails, those that need it are not begun; all others go
-    /// on. Returns whether there may be doubles, so that another look is due.
+    /// on. Returns whether there may be doubles, so that another look is due. `loss` says which data
+    /// may be lost.
     ///
     /// # Errors
-    /// Every step that failed.
-    pub async fn apply(&self) -> Result<bool, Failures> {
+    /// [`Error::DataLoss`] before anything is done; [`Error::Steps`] with every step that failed.
+    pub async fn apply(&self, loss: &DataLoss) -> Result<bool, Error> {
+        loss.check(self.plan)?;
         let ends: Vec<watch::Sender<End>> = self.plan.steps.iter().map(|_| watch::Sender::new(End::Open)).collect();
         let failures = Mutex::new(Failures::default());
         join_all(self.plan.steps.iter().enumerate().map(|(i, step)| {
@@ -131,7 +134,7 @@ impl<'a> Run<'a> {
         }))
         .await;
         let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if failures.failed.is_empty() { Ok(self.unsure.load(Ordering::Relaxed)) } else { Err(failures) }
+        if failures.failed.is_empty() { Ok(self.unsure.load(Ordering::Relaxed)) } else { Err(failures.into()) }
     }
 
     async fn wait(&self, step: &Step, ends: &[watch::Sender<End>]) -> bool {

@@ -1,6 +1,7 @@
 //! What can go wrong with a yard.
 
 use crate::client::{ClientError, WaitError};
+use crate::data_loss::LostData;
 use stackyard_core::yard::Key;
 use std::fmt;
 use std::path::PathBuf;
@@ -33,6 +34,16 @@ pub enum Error {
     Refused(
         /// Why.
         Vec<String>,
+    ),
+    /// Data would be lost, and the caller did not allow that; nothing was done by this plan.
+    #[error(
+        "data would be lost, and nothing allows it:\n- {}\nto lose it, say `--allow-data-loss` (`allow_data_loss: true` \
+         in the API)",
+        .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n- ")
+    )]
+    DataLoss(
+        /// Whose.
+        Vec<LostData>,
     ),
     /// Something is still there after all was removed.
     #[error("still there: {}", list(.0))]

@@ -29,6 +29,7 @@ pub mod ca;
 pub mod client;
 mod console;
 pub mod daemon;
+mod data_loss;
 mod declared;
 pub mod doctor;
 mod draft;
@@ -59,6 +60,7 @@ mod yard;
 mod yard_stacks;
 
 pub use apply::Run;
+pub use data_loss::{DataLoss, LostData};
 pub use declared::DeclaredStacks;
 pub use draft::{DraftFault, DraftJoin, YardDraft};
 pub use error::{Error, Failure, Failures, WorkError};

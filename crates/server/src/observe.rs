@@ -1,8 +1,10 @@
 //! From what a project has to what a yard has, in the words of `core::yard`.
 
+mod asked;
 mod load_balancer;
 mod object_container;
 
+pub(crate) use asked::{ASKED, CONFIG_DRIVE, FLAVOR, IMAGE, TYPE, USER_DATA, ZONE, record};
 pub(crate) use load_balancer::health;
 pub(crate) use object_container::{CONTAINER_MARK, PUBLIC, PURGE};
 
@@ -10,18 +12,11 @@ use crate::inventory::{Inventory, Owned, key_in};
 use crate::pools::DATA;
 use crate::ports::{is_containers, whose};
 use stackyard_core::yard::intend::{Intended, Peer, Ref, Spec, floating_target, key_of, rule_key};
-use stackyard_core::yard::observed::{Fields, OLDER_MARK, Observed, Seen, State, Value};
+use stackyard_core::yard::observed::{Fields, NEVER_RAN, NO_DATA, OLDER_MARK, Observed, Seen, State, Value};
 use stackyard_core::yard::words::Size;
 use stackyard_core::yard::{Key, Kind, Mark};
 use stackyard_openstack::{Port, SecurityGroupRule, Server};
 use std::collections::{HashMap, HashSet};
-
-/// Metadata in which a server or volume keeps what its manifest said and Nova does not tell.
-pub(crate) const IMAGE: &str = "stackyard.image";
-/// The same for the flavor.
-pub(crate) const FLAVOR: &str = "stackyard.flavor";
-/// The same for the digest of the user data.
-pub(crate) const USER_DATA: &str = "stackyard.user_data";
 
 impl Inventory {
     /// What the project has of a yard. With `intended`, names that a manifest uses for what is
@@ -210,6 +205,11 @@ impl<'a> Looker<'a> {
         Some(Seen { key, id: id.to_owned(), created: created.to_owned(), held, state, fields, uses })
     }
 
+    /// What the manifest says of a field of the resource with this id.
+    fn wanted(&self, id: &str, field: &str) -> Option<&'a Value> {
+        self.wanted.get(*self.keys.get(id)?)?.get(field)
+    }
+
     /// Keys of those ids that are the yard's.
     fn own(&self, ids: &[&str]) -> Vec<Key> {
         ids.iter().filter_map(|id| self.keys.get(id)).map(|k| (*k).clone()).collect()
@@ -299,9 +299,17 @@ impl<'a> Looker<'a> {
     fn volumes(&self, resources: &mut Vec<Seen>) {
         for v in &self.all.volumes {
             let mut fields = Fields::from([("size", Size(v.size).into())]);
-            fields.extend(v.volume_type.as_ref().map(|t| ("type", t.into())));
-            fields.extend(v.metadata.get(IMAGE).map(|i| ("image", i.into())));
-            fields.extend(v.availability_zone.as_ref().map(|z| ("availability zone", z.into())));
+            for (field, asked, has) in [
+                ("type", TYPE, v.volume_type.as_ref()),
+                ("image", IMAGE, None),
+                ("availability zone", ZONE, v.availability_zone.as_ref()),
+            ] {
+                let wanted = self.wanted(&v.id, field);
+                fields.extend(asked::field(wanted, v.metadata.get(asked), has.map(Value::from)).map(|v| (field, v)));
+            }
+            if matches!(v.status.as_str(), "creating" | "downloading" | "deleting" | "error_deleting") {
+                fields.insert(NO_DATA, true.into());
+            }
             let state = match v.status.as_str() {
                 "error" | "error_deleting" | "error_restoring" => State::Broken(format!("it is in state {}", v.status)),
                 "deleting" => State::Broken("it is being removed".to_owned()),
@@ -369,12 +377,9 @@ impl<'a> Looker<'a> {
         {
             ports = value.clone();
         }
-        let name = s.flavor.get("original_name").and_then(serde_json::Value::as_str).unwrap_or_default();
-        let flavor = match s.metadata.get(FLAVOR) {
-            // Said by id: Nova tells only the name.
-            Some(said) if said != name && is_id(said) => said.as_str(),
-            _ => name,
-        };
+        // Nova tells a flavor's name, also of one that was asked for by its id.
+        let flavor = s.flavor.get("original_name").and_then(serde_json::Value::as_str).unwrap_or_default();
+        let asked = |field, key: &str, has| asked::field(wanted.and_then(|f| f.get(field)), s.metadata.get(key), has);
         let boot = s.volumes.iter().filter_map(|v| self.keys.get(v.id.as_str())).find(|k| k.name.ends_with("/boot"));
         let keypair = s.key_name.as_deref().map(|name| match Mark::parse_name(Kind::Keypair, name) {
             Some(mark) if mark.yard == self.yard && mark.is_in(&self.all.scope) => mark.key.name,
@@ -382,9 +387,9 @@ impl<'a> Looker<'a> {
         });
         let own_metadata = s.metadata.iter().filter(|(k, _)| *k != "stackyard" && !k.starts_with("stackyard."));
         let mut fields = Fields::from([
-            ("flavor", flavor.into()),
+            ("flavor", asked("flavor", FLAVOR, Some(flavor.into())).unwrap_or_else(|| flavor.into())),
             ("ports", ports),
-            ("user data", s.metadata.get(USER_DATA).cloned().unwrap_or_default().into()),
+            ("user data", asked("user data", USER_DATA, None).unwrap_or_else(|| "".into())),
             ("metadata", Value::set(own_metadata.map(|(k, v)| format!("{k}={v}")))),
             ("tags", Value::set(&s.tags)),
             ("key", keypair.unwrap_or_default().into()),
@@ -398,15 +403,18 @@ impl<'a> Looker<'a> {
                     .unwrap_or_default()
                     .into(),
             ),
-            ("config drive", s.config_drive.eq_ignore_ascii_case("true").into()),
             ("server group", group.map(|g| self.text(Kind::ServerGroup, g)).unwrap_or_default().into()),
         ]);
-        fields.extend(s.metadata.get(IMAGE).map(|i| ("image", i.into())));
-        match (&s.availability_zone, wanted.and_then(|f| f.get("availability zone"))) {
-            // It has none before it is placed.
-            (Some(zone), _) if !zone.is_empty() => drop(fields.insert("availability zone", zone.into())),
-            (_, Some(wanted)) => drop(fields.insert("availability zone", wanted.clone())),
-            _ => {}
+        fields.extend(asked("image", IMAGE, None).map(|i| ("image", i)));
+        let drive = s.config_drive.eq_ignore_ascii_case("true");
+        fields.extend(asked("config drive", CONFIG_DRIVE, Some(drive.into())).map(|d| ("config drive", d)));
+        // It has none before it is placed.
+        let placed = s.availability_zone.as_ref().filter(|z| !z.is_empty());
+        let zone = asked("availability zone", ZONE, placed.map(Value::from));
+        let zone = zone.or_else(|| wanted?.get("availability zone").cloned());
+        fields.extend(zone.map(|z| ("availability zone", z)));
+        if s.status == "ERROR" && s.launched_at.is_none() {
+            fields.insert(NEVER_RAN, true.into());
         }
         let mut uses: Vec<Key> = Vec::new();
         uses.extend(self.parts.get(key.name.as_str()).into_iter().flatten().map(|k| (*k).clone()));
@@ -464,9 +472,4 @@ fn state(s: &Server) -> State {
         "SHUTOFF" => State::Pending(task.to_owned()),
         _ => State::Ready,
     }
-}
-
-/// Whether a text is rather a flavor's id than its name.
-fn is_id(text: &str) -> bool {
-    text.bytes().all(|b| b.is_ascii_digit()) || (text.len() == 36 && text.matches('-').count() == 4)
 }

@@ -10,6 +10,7 @@
 //! goes on.
 
 use crate::client::{Client, ClientError, Patience, WaitError};
+use crate::data_loss::DataLoss;
 use crate::declared::{DeclaredStacks, forget_secrets};
 use crate::error::{Error, WorkError};
 use crate::inventory::scope_of;
@@ -176,16 +177,19 @@ impl<'a> Bringing<'a> {
 
     /// Carries the plan out; how the stacks stand that were waited for, by name. `lock` is the yard's,
     /// and says whether a look after it is due; `choices` are of [`Self::preflight`], and needed unless
-    /// the plan for the cloud is empty.
+    /// the plan for the cloud is empty; `loss` says which data may be lost.
     ///
     /// # Errors
-    /// [`WorkError`]; what does not need what failed was done.
+    /// [`WorkError`]: before anything is done where data would be lost that may not; later, what does
+    /// not need what failed was done.
     pub async fn carry_out(
         &self,
         lock: &Lock,
         choices: &Choices,
+        loss: &DataLoss,
         onlooker: &dyn Onlooker,
     ) -> Result<BTreeMap<String, Status>, WorkError> {
+        loss.check(&self.plan)?;
         self.take_name().await?;
         // What runs on hosts that go need not move elsewhere if it goes, too.
         if let Some(stacks) = &self.stacks {
@@ -194,11 +198,11 @@ impl<'a> Bringing<'a> {
         let hosts_change = !self.session.plan.is_noop();
         if hosts_change {
             lock.making()?;
-            self.session.apply(choices, onlooker).await?;
+            self.session.apply(choices, loss, onlooker).await?;
         }
         if lock.is_unsettled() {
             let_settle(self.looked, onlooker).await;
-            self.session.again(onlooker).await?;
+            self.session.again(loss, onlooker).await?;
         }
         lock.settled()?;
         self.session.tidy().await?;
@@ -261,20 +265,23 @@ impl<'a> Removal<'a> {
     }
 
     /// Removes all that the cloud and the server have of the yard. `lock` is the yard's, and says
-    /// whether a look after it is due; `has_pools` says whether it has, or had, pools of hosts.
+    /// whether a look after it is due; `has_pools` says whether it has, or had, pools of hosts; `loss`
+    /// says which data may be lost.
     ///
     /// # Errors
-    /// [`WorkError`]
+    /// [`WorkError`]: before anything is done where data would be lost that may not.
     pub async fn carry_out(
         &self,
         lock: &Lock,
         has_pools: bool,
+        loss: &DataLoss,
         onlooker: &dyn Onlooker,
         say: crate::declared::Say<'_>,
     ) -> Result<(), WorkError> {
         if !self.plan.refusals.is_empty() {
             return Err(Error::Refused(self.plan.refusals.clone()).into());
         }
+        loss.check(&self.plan)?;
         if self.plan.summary().remove > 0 {
             if let Some(stacks) = &self.stacks {
                 match stacks.apply(false, LEAVE, onlooker).await {
@@ -284,11 +291,11 @@ impl<'a> Removal<'a> {
                     Ok(_) => {}
                 }
             }
-            Session::remove(self.cloud, self.yard, onlooker).await?;
+            Session::remove(self.cloud, self.yard, loss, onlooker).await?;
         }
         if lock.is_unsettled() {
             let_settle(self.looked, onlooker).await;
-            Session::remove(self.cloud, self.yard, onlooker).await?;
+            Session::remove(self.cloud, self.yard, loss, onlooker).await?;
         }
         lock.settled()?;
         let (Some(service), Some(_)) = (self.service, &self.stacks) else { return Ok(()) };

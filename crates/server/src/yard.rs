@@ -1,6 +1,7 @@
 //! What the verbs do: look, plan, bring up, take down, sweep.
 
 use crate::apply::Run;
+use crate::data_loss::DataLoss;
 use crate::error::Error;
 use crate::inventory::{Inventory, Owned, scope_of};
 use crate::pools::{HostService, Known, Member, judge, stale};
@@ -96,24 +97,24 @@ impl<'a> Session<'a> {
         preflight(self.cloud, &self.inventory, self.intended, &self.plan, self.service.is_some()).await
     }
 
-    /// Carries the plan out. Where a creation's outcome was open for a while, looks again and
-    /// removes doubles.
+    /// Carries the plan out, and loses no data but what `loss` says. Where a creation's outcome was
+    /// open for a while, looks again and removes doubles.
     ///
     /// # Errors
-    /// [`Error::Steps`], [`Error::Refused`] and [`Error::Cloud`]; another run goes on.
-    pub async fn apply(&self, choices: &Choices, onlooker: &dyn Onlooker) -> Result<(), Error> {
-        if !self.run(choices, onlooker).await? {
+    /// [`Error::DataLoss`], [`Error::Steps`], [`Error::Refused`] and [`Error::Cloud`]; another run goes on.
+    pub async fn apply(&self, choices: &Choices, loss: &DataLoss, onlooker: &dyn Onlooker) -> Result<(), Error> {
+        if !self.run(choices, loss, onlooker).await? {
             return Ok(());
         }
         onlooker.see(Event::Note { step: None, text: "an answer got lost: looking for doubles".to_owned() });
-        self.again(onlooker).await
+        self.again(loss, onlooker).await
     }
 
     /// Looks once more, and does what there is to do now.
     ///
     /// # Errors
     /// As [`Self::apply`].
-    pub async fn again(&self, onlooker: &dyn Onlooker) -> Result<(), Error> {
+    pub async fn again(&self, loss: &DataLoss, onlooker: &dyn Onlooker) -> Result<(), Error> {
         let now = Self::begin_with(self.cloud, self.intended, self.service).await?;
         if now.plan.is_noop() {
             return Ok(());
@@ -122,13 +123,13 @@ impl<'a> Session<'a> {
         if !found.blockers.is_empty() {
             return Err(Error::Refused(found.blockers));
         }
-        now.run(&found.choices, onlooker).await.map(drop)
+        now.run(&found.choices, loss, onlooker).await.map(drop)
     }
 
     /// Carries the plan out once; whether there may be doubles.
-    async fn run(&self, choices: &Choices, onlooker: &dyn Onlooker) -> Result<bool, Error> {
+    async fn run(&self, choices: &Choices, loss: &DataLoss, onlooker: &dyn Onlooker) -> Result<bool, Error> {
         let run = Run::new(self.cloud, &self.inventory, self.intended, &self.plan, choices, onlooker);
-        Ok(run.with_service(self.service).apply().await?)
+        run.with_service(self.service).apply(loss).await
     }
 }
 
@@ -153,11 +154,12 @@ async fn forget_stale(service: &dyn HostService, members: &[Member], inventory: 
     Ok(())
 }
 
-/// Removes all that the cloud has of a yard, and looks again until nothing is left.
+/// Removes all that the cloud has of a yard, and looks again until nothing is left; loses no data but
+/// what `loss` says.
 ///
 /// # Errors
-/// [`Error::Steps`], [`Error::Cloud`], [`Error::Left`].
-pub(crate) async fn remove(cloud: &Cloud, yard: &str, onlooker: &dyn Onlooker) -> Result<(), Error> {
+/// [`Error::DataLoss`], [`Error::Steps`], [`Error::Cloud`], [`Error::Left`].
+pub(crate) async fn remove(cloud: &Cloud, yard: &str, loss: &DataLoss, onlooker: &dyn Onlooker) -> Result<(), Error> {
     let nothing = Intended { yard: yard.to_owned(), ..Intended::default() };
     let choices = Choices::default();
     for look in 1..=LOOKS {
@@ -175,7 +177,7 @@ pub(crate) async fn remove(cloud: &Cloud, yard: &str, onlooker: &dyn Onlooker) -
         if look > 1 {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        Run::new(cloud, &inventory, &nothing, &plan, &choices, onlooker).apply().await?;
+        Run::new(cloud, &inventory, &nothing, &plan, &choices, onlooker).apply(loss).await?;
     }
     Ok(())
 }
@@ -222,12 +224,13 @@ impl Session<'_> {
         Ok(removal(yard, &Inventory::take(cloud).await?.observe(yard, None)))
     }
 
-    /// Removes all that the cloud has of a yard, and looks again until nothing is left.
+    /// Removes all that the cloud has of a yard, and looks again until nothing is left; loses no data
+    /// but what `loss` says.
     ///
     /// # Errors
-    /// [`Error::Steps`], [`Error::Cloud`], [`Error::Left`].
-    pub async fn remove(cloud: &Cloud, yard: &str, onlooker: &dyn Onlooker) -> Result<(), Error> {
-        remove(cloud, yard, onlooker).await
+    /// [`Error::DataLoss`], [`Error::Steps`], [`Error::Cloud`], [`Error::Left`].
+    pub async fn remove(cloud: &Cloud, yard: &str, loss: &DataLoss, onlooker: &dyn Onlooker) -> Result<(), Error> {
+        remove(cloud, yard, loss, onlooker).await
     }
 
     /// Marked resources of the project and region whose yard is none of `known`.

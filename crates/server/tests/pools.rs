@@ -16,7 +16,7 @@ use stackyard_core::yard::plan::Action;
 use stackyard_core::yard::{Key, Kind, Scope};
 use stackyard_fake::{Booted, Fake};
 use stackyard_openstack::Cloud;
-use stackyard_server::{Error, HostService, Member, Newcomer, Session, SshTarget, Ticket};
+use stackyard_server::{DataLoss, Error, HostService, Member, Newcomer, Session, SshTarget, Ticket};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -163,12 +163,12 @@ async fn up(cloud: &Cloud, yard: &Intended, joins: &Joins) -> Result<bool, Error
     let session = Session::begin_with(cloud, yard, Some(joins)).await?;
     let found = session.preflight().await?;
     assert!(found.blockers.is_empty(), "{:?}", found.blockers);
-    session.apply(&found.choices, &()).await?;
+    session.apply(&found.choices, &DataLoss::Allowed, &()).await?;
     Ok(!session.plan.is_noop())
 }
 
 async fn vanishes(fake: &Fake) -> Result<(), String> {
-    Session::remove(&connect(fake).await, "shop", &()).await.map_err(|e| format!("down: {e}"))?;
+    Session::remove(&connect(fake).await, "shop", &DataLoss::Allowed, &()).await.map_err(|e| format!("down: {e}"))?;
     let left = fake.world().left();
     if left.is_empty() { Ok(()) } else { Err(format!("left behind: {left:?}")) }
 }
@@ -395,7 +395,7 @@ async fn commands_are_fetched_fresh_and_their_end_is_kept() {
     let up = async |yard: &Intended| {
         let session = Session::begin(&cloud, yard).await?;
         let found = session.preflight().await?;
-        session.apply(&found.choices, &()).await.map(|()| session.plan.is_noop())
+        session.apply(&found.choices, &DataLoss::Allowed, &()).await.map(|()| session.plan.is_noop())
     };
     // What cannot be fetched stops the rest before there is a server.
     let error = up(&pool("echo out of tokens >&2; exit 1")).await.unwrap_err().to_string();

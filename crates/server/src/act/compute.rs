@@ -2,7 +2,7 @@
 
 use crate::apply::{Run, Trouble};
 use crate::inventory::{MARK, metadata_mark};
-use crate::observe::{FLAVOR, IMAGE, USER_DATA};
+use crate::observe::{ASKED, CONFIG_DRIVE, FLAVOR, IMAGE, TYPE, USER_DATA, ZONE, record};
 use crate::pools::JOINED;
 use crate::steady::{once, removed, steady};
 use serde_json::{Value, json};
@@ -68,6 +68,7 @@ impl Run<'_> {
         };
         let mut metadata = BTreeMap::from([(MARK.to_owned(), self.mark(key).to_string())]);
         metadata.extend(image.as_ref().map(|i| (IMAGE.to_owned(), i.clone())));
+        metadata.extend(self.asked(key, &[("type", TYPE), ("availability zone", ZONE)]));
         let new = NewVolume {
             name: name.clone(),
             size: size.0,
@@ -196,8 +197,14 @@ impl Run<'_> {
         if !server.digest.is_empty() {
             metadata.insert(USER_DATA.to_owned(), server.digest.clone());
         }
+        metadata.extend(self.asked(key, &[("availability zone", ZONE), ("config drive", CONFIG_DRIVE)]));
         metadata.extend(server.host.iter().flat_map(|host| self.host_metadata(host)));
         metadata
+    }
+
+    /// Metadata that keeps what the manifest asks of these fields.
+    fn asked(&self, key: &Key, of: &[(&'static str, &'static str)]) -> BTreeMap<String, String> {
+        self.intended.get(key).map(|r| record(&r.fields, of).collect()).unwrap_or_default()
     }
 
     pub(super) async fn change_server(&self, step: &Step, id: &str) -> Result<(), Trouble> {
@@ -212,9 +219,11 @@ impl Run<'_> {
         };
         if step.changes.iter().any(|c| matches!(c.field, "metadata" | OLDER_MARK)) {
             let mut metadata = self.metadata(key, server);
-            // How it joined is not in the manifest.
+            // How it joined is not in the manifest, and what was asked when it was made may be there no more.
             let now = self.inventory.servers.iter().find(|s| s.id == id);
-            metadata.extend(now.and_then(|s| s.metadata.get_key_value(JOINED)).map(|(k, v)| (k.clone(), v.clone())));
+            let kept =
+                now.into_iter().flat_map(|s| &s.metadata).filter(|(k, _)| *k == JOINED || ASKED.contains(&k.as_str()));
+            metadata.extend(kept.map(|(k, v)| (k.clone(), v.clone())));
             put("metadata", json!({"metadata": metadata})).await?;
         }
         if step.changes.iter().any(|c| c.field == "tags") {
@@ -313,11 +322,36 @@ impl Run<'_> {
             Kind::Volume => {
                 let id = self.id(key)?;
                 let ready = ["available", "in-use", "attaching", "detaching"];
-                self.steadily(key, async || self.cloud.wait_for::<Volume>(&id, &ready, FILL).await.map(drop)).await
+                let wait = async || self.cloud.wait_for::<Volume>(&id, &ready, FILL).await.map(drop);
+                match self.steadily(key, wait).await {
+                    Ok(()) => Ok(()),
+                    Err(trouble) => Err(self.take_back(key, &id, trouble).await),
+                }
             }
             Kind::LoadBalancer => self.settle_load_balancer(key, &self.id(key)?).await,
             _ => Ok(()),
         }
+    }
+
+    /// Removes a volume of this run that came to nothing: there is no data on it yet, which the next run
+    /// could not know.
+    async fn take_back(&self, key: &Key, id: &str, trouble: Trouble) -> Trouble {
+        let failed = async || Ok(self.cloud.get::<Volume>(id).await?.status == "error");
+        let ours = self.inventory.volumes.iter().all(|v| v.id != id);
+        if !ours || !self.steadily(key, failed).await.unwrap_or(false) {
+            return trouble;
+        }
+        let Trouble { mut message, hint } = trouble;
+        message += match self.volume_leaves(key, id).await {
+            Some(()) => "; it is removed again, and the next `up` creates it",
+            None => "; it could not be removed again",
+        };
+        Trouble { message, hint }
+    }
+
+    async fn volume_leaves(&self, key: &Key, id: &str) -> Option<()> {
+        removed(self.told(key), async || self.cloud.delete::<Volume>(id).await).await.ok()?;
+        self.steadily(key, async || self.cloud.wait_gone::<Volume>(id, LEAVE).await).await.ok()
     }
 
     /// Whether a volume is a host's own.

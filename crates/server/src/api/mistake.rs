@@ -75,7 +75,7 @@ impl From<Error> for Problem {
                 Self { detail: format!("{doing}: {}", told.detail), ..told }
             }
             Error::Locked { .. } | Error::OtherScope { .. } => Self::conflict(error.to_string()),
-            Error::Refused(_) => Self::unprocessable(error.to_string()),
+            Error::Refused(_) | Error::DataLoss(_) => Self::unprocessable(error.to_string()),
             _ => Self::internal(chain(&error)),
         }
     }

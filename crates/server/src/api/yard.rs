@@ -270,7 +270,9 @@ async fn yard_put(
     Wished(wish): Wished,
 ) -> Result<Response, Problem> {
     check_name("yard", &yard)?;
-    let YardWish { manifest: Some(manifest), files, revision: None, remove: false, plan: None } = wish else {
+    let YardWish { manifest: Some(manifest), files, revision: None, remove: false, plan: None, allow_data_loss: false } =
+        wish
+    else {
         return Err(Problem::bad("give a `manifest`, with `files` if it names some, and nothing else"));
     };
     check_files(&files)?;

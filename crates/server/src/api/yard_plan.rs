@@ -43,6 +43,11 @@ pub struct YardWish {
     /// is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
+    /// Lose the data that the plan marks (`loses_data`). Without it, a run whose plan loses data is
+    /// refused (422). With `plan`, a run that changes the yard loses what that plan marks and nothing
+    /// else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_data_loss: bool,
 }
 
 /// What would be done.
@@ -115,7 +120,7 @@ pub(super) async fn read(store: &Store, reach: &Reach, yard: &str, wish: YardWis
 
 async fn read_any(store: &Store, reach: &Reach, yard: &str, wish: YardWish) -> Result<Wish, Problem> {
     check_name("yard", yard)?;
-    let YardWish { manifest, mut files, revision, remove, plan: _ } = wish;
+    let YardWish { manifest, mut files, revision, remove, plan: _, allow_data_loss: _ } = wish;
     check_files(&files)?;
     if remove {
         if manifest.is_some() || revision.is_some() || !files.is_empty() {

@@ -6,7 +6,7 @@ use super::yard::{at, check_name};
 use super::yard_plan::{Wished, YardWish, read};
 use super::{App, Path, Problem, Query, now, time};
 use crate::auth::{Operator, Reach, Viewer};
-use crate::runs::{Going, RunKind, RunState, RunStep, Snapshot, StepState};
+use crate::runs::{Going, RunKind, RunState, RunStep, Snapshot, StepState, Terms};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -174,7 +174,8 @@ async fn find(app: &App, yard: &str, id: &str) -> Result<RunDetail, Problem> {
 ///
 /// Answers when it is under way, with where it can be followed. Nothing was done if the answer is a
 /// problem: 409 while another run of the yard goes on (also `stackyard up` on the server's machine) or
-/// if `plan` names another plan, 422 with the mistakes of the manifest, or with what stands in the way.
+/// if `plan` names another plan, 422 with the mistakes of the manifest, with what stands in the way, or
+/// with what would lose its data without `allow_data_loss`.
 #[utoipa::path(post, path = "/api/v1/yards/{yard}/runs", tag = "run", security(("token" = [])),
     params(("If-Match" = Option<String>, Header, description = "revision of the yard's manifest that is to be changed"),
         ("If-None-Match" = Option<String>, Header, description = "`*`: there must be no such yard")),
@@ -190,9 +191,10 @@ async fn run_begin(
     Wished(wish): Wished,
 ) -> Result<Response, Problem> {
     let at = at(&reach, &yard, &headers).await?;
-    let plan = wish.plan.clone();
+    let (plan, allow_data_loss) = (wish.plan.clone(), wish.allow_data_loss);
+    let terms = Terms { plan, allow_data_loss, at };
     let wish = read(app.store(), &reach, &yard, wish).await?;
-    let run = app.runs().begin(&yard, wish, &caller.who().unwrap_or_default(), plan, at).await?;
+    let run = app.runs().begin(&yard, wish, &caller.who().unwrap_or_default(), terms).await?;
     super::Changes::note(&app.inner().changes.yards);
     let place = format!("/api/v1/yards/{yard}/runs/{}", run.new.id);
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(RunView::from(run))).into_response())

@@ -27,7 +27,7 @@ use crate::client::Client;
 use crate::error::{WorkError, chain};
 use crate::templates::TemplateRenderer;
 use crate::work::{connect, scope};
-use crate::{Bringing, DeclaredStacks, Error, Records, Removal, daemon};
+use crate::{Bringing, DataLoss, DeclaredStacks, Error, Records, Removal, daemon};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use stackyard_catalog::manifest::Yard;
@@ -280,25 +280,16 @@ impl Runs {
         Ok(Ground { client: self.client()?, cloud, warnings: Arc::default() })
     }
 
-    /// Begins a run; answers when it is under way. `plan` is the digest of the plan that somebody said
-    /// yes to, if anybody did; `at` the revision of the yard's manifest that is to be changed (0: there
-    /// must be none).
+    /// Begins a run on the caller's terms; answers when it is under way.
     ///
     /// # Errors
-    /// As of [`Self::plan`]; 409 while another run goes on, or if the plan is not that one; 412 if the
-    /// revision is another.
-    pub async fn begin(
-        &self,
-        yard: &str,
-        wish: Wish,
-        who: &str,
-        plan: Option<String>,
-        at: Option<i64>,
-    ) -> Result<Run, Problem> {
+    /// As of [`Self::plan`]; 409 while another run goes on, or if the plan is not the one of the terms;
+    /// 412 if the revision is another; 422 if data would be lost that may not.
+    pub async fn begin(&self, yard: &str, wish: Wish, who: &str, terms: Terms) -> Result<Run, Problem> {
         let kind = if matches!(wish, Wish::Up { .. }) { RunKind::Up } else { RunKind::Down };
         let claim = self.claim(yard, kind, who)?;
         let (told, hears) = oneshot::channel();
-        let start = Start { plan, at, told };
+        let start = Start { terms, told };
         let mut alive = self.0.alive.clone();
         // It goes on when whoever asked goes away.
         thread("yard", async move || {
@@ -342,17 +333,37 @@ impl Runs {
     }
 }
 
+/// What a caller has said about a run in addition to what the yard is to be.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    /// Digest of the plan that somebody said yes to, if anybody did.
+    pub plan: Option<String>,
+    /// Whether the data that the plan marks may be lost.
+    pub allow_data_loss: bool,
+    /// Revision of the yard's manifest that is to be changed (0: there must be none).
+    pub at: Option<i64>,
+}
+
+impl Terms {
+    /// Which data a run with this plan may lose: what was confirmed if a plan was, else what it takes.
+    fn loss(&self, plan: &Plan) -> DataLoss {
+        match (self.allow_data_loss, &self.plan) {
+            (true, Some(_)) => DataLoss::confirmed(plan),
+            (allowed, _) => DataLoss::allowed_if(allowed),
+        }
+    }
+}
+
 /// How a run begins.
 struct Start {
-    plan: Option<String>,
-    at: Option<i64>,
+    terms: Terms,
     told: oneshot::Sender<Result<Run, Problem>>,
 }
 
 impl Start {
     /// Whether a plan is the one that somebody said yes to.
     fn check(&self, plan: &Plan) -> Result<(), Problem> {
-        match &self.plan {
+        match &self.terms.plan {
             Some(expected) if *expected != digest(plan) => Err(Problem::conflict(
                 "what would be done is not what the plan says any more; plan again, and look at it",
             )),
@@ -402,20 +413,22 @@ impl Claim {
             if !found.blockers.is_empty() {
                 return Err(Error::Refused(found.blockers).into());
             }
+            let loss = start.terms.loss(&bringing.plan);
+            loss.check(&bringing.plan)?;
             bringing.take_name().await?;
-            let revision = self.keep(yard, files, start.at).await?;
+            let revision = self.keep(yard, files, start.terms.at).await?;
             // First, so that a sweep takes nothing from a yard that is just coming up.
             records.keep(&self.yard, &bringing.session.inventory.scope, &yard.text)?;
             self.begin(&bringing.plan, Some(revision)).await?;
-            Ok::<_, Problem>((bringing, found.choices))
+            Ok::<_, Problem>((bringing, found.choices, loss))
         };
-        let (bringing, choices) = match looked.await {
+        let (bringing, choices, loss) = match looked.await {
             Ok(looked) => looked,
             Err(problem) => return drop(start.told.send(Err(problem))),
         };
         let ear = Ear(self.going.clone());
         start.told.send(Ok(self.going.run())).ok();
-        let work = async { ended(bringing.carry_out(&lock, &choices, &ear).await.map(drop)) };
+        let work = async { ended(bringing.carry_out(&lock, &choices, &loss, &ear).await.map(drop)) };
         let result = self.going.follow(self.store(), work).await;
         self.going.end(self.store(), result).await;
     }
@@ -433,6 +446,8 @@ impl Claim {
             Ok(looked) => looked,
             Err(problem) => return drop(start.told.send(Err(problem))),
         };
+        // All goes, also what the cloud makes late of a run that was killed.
+        let loss = DataLoss::allowed_if(start.terms.allow_data_loss);
         let looked = async {
             let removal = Removal::look(&self.yard, &ground.cloud, Some(&ground.client), &say).await?;
             known_here(&self.yard, removal.service())?;
@@ -440,8 +455,9 @@ impl Claim {
             if !removal.plan.refusals.is_empty() {
                 return Err(Error::Refused(removal.plan.refusals).into());
             }
+            loss.check(&removal.plan)?;
             let there = self.store().yard(&self.yard).await?.map_or(0, |y| y.revision);
-            if start.at.is_some_and(|at| at != there) {
+            if start.terms.at.is_some_and(|at| at != there) {
                 return Err(Problem::changed(&format!("yard {}", self.yard)));
             }
             self.begin(&removal.plan, None).await?;
@@ -454,7 +470,7 @@ impl Claim {
         let ear = Ear(self.going.clone());
         start.told.send(Ok(self.going.run())).ok();
         let work = async {
-            removal.carry_out(&lock, has_pools, &ear, &say).await?;
+            removal.carry_out(&lock, has_pools, &loss, &ear, &say).await?;
             records.forget(&self.yard, &scope).map_err(WorkError::from)
         };
         let mut result = self.going.follow(self.store(), async { ended(work.await) }).await;

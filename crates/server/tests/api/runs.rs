@@ -134,7 +134,7 @@ async fn up_changed_taken_back_and_gone() {
     assert_eq!(ground.good("GET", &format!("{SHOP}/manifests"), None).await.as_array().unwrap().len(), 3);
 
     let plan = ground.good("POST", &format!("{SHOP}/plan"), Some(&json!({"remove": true}))).await;
-    let gone = ground.run(&json!({"remove": true, "plan": plan["digest"]})).await;
+    let gone = ground.run(&json!({"remove": true, "plan": plan["digest"], "allow_data_loss": true})).await;
     assert_eq!((gone["run"]["state"].as_str(), gone["run"]["kind"].as_str()), (Some("done"), Some("down")), "{gone}");
     assert_eq!(ground.fake.world().left(), Vec::<String>::new());
     assert_eq!(ground.good("GET", "/api/v1/yards", None).await, json!([]));
@@ -143,6 +143,36 @@ async fn up_changed_taken_back_and_gone() {
     assert_eq!((runs.as_array().unwrap().len(), &runs[0]["id"]), (2, &gone["run"]["id"]));
     let older = ground.good("GET", &format!("{SHOP}/runs?marker={}", runs[1]["id"].as_str().unwrap()), None).await;
     assert_eq!(older.as_array().unwrap().last().unwrap()["id"], up["run"]["id"]);
+    ground.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn data_is_lost_only_with_a_word_for_it() {
+    let ground = Ground::new().await;
+    assert_eq!(ground.run(&wish(1)).await["run"]["state"], "done");
+    let runs = format!("{SHOP}/runs");
+    let without = json!({"manifest": manifest(1, "").replace("- {name: data, size: 1Gi}", "[]").replace("volumes:\n    []", "volumes: []")});
+    let plan = ground.good("POST", &format!("{SHOP}/plan"), Some(&without)).await;
+    assert_eq!(plan["summary"]["lose_data"], 1, "{plan}");
+    let steps = plan["plan"]["steps"].as_array().unwrap();
+    let marked: Vec<&Value> = steps.iter().filter(|s| s["loses_data"] == true).map(|s| &s["key"]["name"]).collect();
+    assert_eq!(marked, ["data"]);
+    for wish in [without.clone(), json!({"remove": true})] {
+        let (status, said) = ground.ask("POST", &runs, Some(&wish)).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{said}");
+        let detail = said["detail"].as_str().unwrap();
+        assert!(detail.contains("- volume data") && detail.contains("allow_data_loss"), "{said}");
+    }
+    assert_eq!(ground.fake.world().count("volumes"), 1);
+    // What was refused is no run, and no manifest of the yard.
+    assert_eq!(ground.good("GET", &runs, None).await.as_array().unwrap().len(), 1);
+    assert_eq!(ground.good("GET", &format!("{SHOP}/manifests"), None).await.as_array().unwrap().len(), 1);
+    let mut allowed = without;
+    (allowed["allow_data_loss"], allowed["plan"]) = (true.into(), plan["digest"].clone());
+    assert_eq!(ground.run(&allowed).await["run"]["state"], "done");
+    assert_eq!(ground.fake.world().count("volumes"), 0);
+    // Nothing is left that holds data, so that there is nothing to allow.
+    assert_eq!(ground.run(&json!({"remove": true})).await["run"]["state"], "done");
     ground.running.stop().await;
 }
 
@@ -235,7 +265,7 @@ async fn one_run_at_a_time_which_can_be_cancelled() {
 
     ground.fake.world().boots_in(Duration::from_millis(10));
     // The two that were being made have to be waited for, the fake's time for them is set.
-    let next = json!({"remove": true});
+    let next = json!({"remove": true, "allow_data_loss": true});
     assert_eq!(ground.run(&next).await["run"]["state"], "done");
     assert_eq!(ground.fake.world().left(), Vec::<String>::new());
     ground.running.stop().await;

@@ -9,7 +9,7 @@ use stackyard_core::yard::intend::{Intended, intend};
 use stackyard_core::yard::manifest::Manifest;
 use stackyard_fake::Fake;
 use stackyard_openstack::{Cloud, CloudConfig, CloudEntry, Options, RetryPolicy};
-use stackyard_server::{Error, KnownYards, Session};
+use stackyard_server::{DataLoss, Error, KnownYards, Session};
 use std::time::Duration;
 
 /// How long the fake takes to answer.
@@ -57,16 +57,21 @@ pub fn begins() -> (String, String) {
     (format!("stackyard:shop@{scope}"), format!("stackyard_shop__{scope}"))
 }
 
+/// Brings the yard up, whatever data that loses.
 pub async fn up(cloud: &Cloud, yard: &Intended) -> Result<bool, Error> {
+    up_with(cloud, yard, &DataLoss::Allowed).await
+}
+
+pub async fn up_with(cloud: &Cloud, yard: &Intended, loss: &DataLoss) -> Result<bool, Error> {
     let session = Session::begin(cloud, yard).await?;
     let found = session.preflight().await?;
     assert!(found.blockers.is_empty(), "{:?}", found.blockers);
-    session.apply(&found.choices, &()).await?;
+    session.apply(&found.choices, loss, &()).await?;
     Ok(!session.plan.is_noop())
 }
 
 pub async fn down(cloud: &Cloud) -> Result<(), Error> {
-    Session::remove(cloud, "shop", &()).await
+    Session::remove(cloud, "shop", &DataLoss::Allowed, &()).await
 }
 
 /// Brings the yard up and down without faults; says what is wrong.

@@ -1,7 +1,7 @@
 //! `stackyard host`
 
 use super::remote::ServerArgs;
-use super::yard::{CloudArgs, YardArgs, up};
+use super::yard::{CloudArgs, LossArgs, YardArgs, up};
 use super::{Context, End, events};
 use crate::printer::{bytes, table};
 use anyhow::bail;
@@ -114,6 +114,9 @@ pub struct ReplaceArgs {
     /// Do not ask: carry the yard's run out
     #[arg(short, long, conflicts_with = "cancel")]
     yes: bool,
+
+    #[command(flatten)]
+    loss: LossArgs,
 
     /// Take the mark back, before a run has begun
     #[arg(long)]
@@ -231,7 +234,7 @@ async fn replace(args: ReplaceArgs, context: &Context) -> anyhow::Result<End> {
         return Ok(End::Done);
     }
     printer.say(format!("{name} is to be replaced by this run:"));
-    match up::run(up::Args { yard, yes: args.yes }, context).await {
+    match up::run(up::Args { yard, yes: args.yes, loss: args.loss }, context).await {
         Ok(End::Done) => {}
         other => {
             printer.say(format!("{name} keeps its mark until it is replaced; {taken_back}."));

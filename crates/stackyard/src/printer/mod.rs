@@ -118,6 +118,14 @@ impl Printer {
         Ok(matches!(self.ask("Do this? [y/N]", risk)?.as_str(), "y" | "Y" | "yes"))
     }
 
+    /// Whether the user types `expected`, asked as by [`Self::ask`].
+    ///
+    /// # Errors
+    /// If there is no terminal to ask on.
+    pub fn typed(&self, question: &str, expected: &str) -> anyhow::Result<bool> {
+        Ok(self.ask(question, "this loses data")? == expected)
+    }
+
     /// Clears bars that are still drawn.
     pub fn finish(&self) {
         if let Some(bars) = &self.bars {

@@ -1,11 +1,11 @@
 //! `stackyard down`
 
 use super::super::{Context, End};
-use super::{YardArgs, records};
+use super::{LossArgs, YardArgs, can_ask, records};
 use crate::printer::duration;
 use serde_json::json;
 use stackyard_server::client::ClientError;
-use stackyard_server::{Removal, scope};
+use stackyard_server::{DataLoss, Removal, scope};
 use std::time::Instant;
 
 /// Arguments of `stackyard down`.
@@ -17,6 +17,9 @@ pub struct Args {
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
+
+    #[command(flatten)]
+    loss: LossArgs,
 }
 
 /// Removes all that the cloud has of a yard.
@@ -33,16 +36,25 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let say = |text: String| printer.say(text);
     let removal = Removal::look(name, &cloud, service.as_ref(), &say).await?;
     let removed = removal.plan.summary().remove;
+    let mut loss = args.loss.word();
     if removed > 0 {
         printer.plan(&removal.plan)?;
         if !removal.plan.refusals.is_empty() {
             anyhow::bail!("nothing was removed:\n- {}", removal.plan.refusals.join("\n- "));
         }
-        if !args.yes && !printer.confirmed("this removes servers and volumes with their data")? {
+        let confirmed = match loss.check(&removal.plan) {
+            Ok(()) => args.yes || printer.confirmed("this removes all that the yard has")?,
+            Err(refused) if !can_ask(args.yes, printer) => return Err(refused.into()),
+            Err(_) => {
+                loss = DataLoss::Allowed;
+                printer.typed(&format!("All of this goes, with its data. Type the yard's name, `{name}`:"), name)?
+            }
+        };
+        if !confirmed {
             return Ok(End::Failed);
         }
     }
-    removal.carry_out(&lock, !yard.intended.pools.is_empty(), &*printer.onlooker(), &say).await?;
+    removal.carry_out(&lock, !yard.intended.pools.is_empty(), &loss, &*printer.onlooker(), &say).await?;
     records.forget(name, &scope)?;
     if let Some(service) = removal.service()
         && let Err(error) = service.yard_is_gone(name).await

@@ -11,14 +11,18 @@ pub mod up;
 
 use super::Context;
 use super::remote::ServerArgs;
+use crate::printer::Printer;
 use stackyard_catalog::manifest::{self, Yard};
 use stackyard_core::progress::Onlooker;
+use stackyard_core::yard::plan::Plan;
 use stackyard_openstack::{Cloud, Sources};
 use stackyard_server::api::{HostView, StackView};
 use stackyard_server::client::{Client, ClientError};
 use stackyard_server::{
-    DeclaredStacks, Graph, GraphCloud, HostService, Inventory, Records, Sight, TemplateRenderer, connect, is_its_yard,
+    DataLoss, DeclaredStacks, Graph, GraphCloud, HostService, Inventory, Records, Sight, TemplateRenderer, connect,
+    is_its_yard,
 };
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -42,6 +46,46 @@ pub struct CloudArgs {
     /// The cloud, an entry of clouds.yaml [default: the manifest's, OS_CLOUD, the OS_* variables, the only entry]
     #[arg(long, value_name = "NAME")]
     cloud: Option<String>,
+}
+
+/// Whether data may be lost.
+#[derive(clap::Args)]
+pub struct LossArgs {
+    /// Remove and replace what holds data, too
+    #[arg(long)]
+    pub(in crate::cli) allow_data_loss: bool,
+}
+
+impl LossArgs {
+    /// What the command line allows.
+    fn word(&self) -> DataLoss {
+        DataLoss::allowed_if(self.allow_data_loss)
+    }
+
+    /// What may be lost when this plan is carried out: as the command line says, else what the user
+    /// confirms by typing the name of each resource; none if the user types something else.
+    ///
+    /// # Errors
+    /// If data would be lost, nothing allows it, and there is no one to ask.
+    fn settle(&self, plan: &Plan, yes: bool, printer: &Printer) -> anyhow::Result<Option<DataLoss>> {
+        let word = self.word();
+        let Err(refused) = word.check(plan) else { return Ok(Some(word)) };
+        if !can_ask(yes, printer) {
+            return Err(refused.into());
+        }
+        for step in plan.losses() {
+            let name = &step.key.name;
+            if !printer.typed(&format!("The data of {} is lost. Type its name, `{name}`:", step.key), name)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(DataLoss::confirmed(plan)))
+    }
+}
+
+/// Whether the user can be asked.
+fn can_ask(yes: bool, printer: &Printer) -> bool {
+    !yes && !printer.is_json() && std::io::stdin().is_terminal()
 }
 
 impl CloudArgs {

@@ -1,10 +1,11 @@
 //! `stackyard sweep`
 
 use super::super::{Context, End};
-use super::{CloudArgs, records};
+use super::{CloudArgs, LossArgs, records};
 use crate::printer::table;
 use serde_json::json;
-use stackyard_server::Session;
+use stackyard_core::yard::plan::removal;
+use stackyard_server::{Inventory, Session};
 use std::collections::BTreeSet;
 
 /// Arguments of `stackyard sweep`.
@@ -20,6 +21,9 @@ pub struct Args {
     /// Remove what was found
     #[arg(short, long)]
     yes: bool,
+
+    #[command(flatten)]
+    loss: LossArgs,
 }
 
 /// Lists, and with --yes removes, what carries our mark and belongs to no yard known here.
@@ -32,8 +36,14 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     orphans.retain(|o| args.yard.is_empty() || args.yard.contains(&o.mark.yard));
     let yards: BTreeSet<&str> = orphans.iter().map(|o| o.mark.yard.as_str()).collect();
     if args.yes {
+        let loss = args.loss.word();
+        // All of them first, so that nothing is removed where one is refused.
+        let inventory = Inventory::take(&cloud).await?;
         for yard in &yards {
-            Session::remove(&cloud, yard, &*onlooker).await?;
+            loss.check(&removal(yard, &inventory.observe(yard, None)))?;
+        }
+        for yard in &yards {
+            Session::remove(&cloud, yard, &loss, &*onlooker).await?;
         }
     }
     let found: Vec<_> = orphans.iter().map(|o| json!({"yard": o.mark.yard, "key": o.mark.key, "id": o.id})).collect();

@@ -1,7 +1,7 @@
 //! `stackyard up`
 
 use super::super::{Context, End};
-use super::{YardArgs, look, records};
+use super::{LossArgs, YardArgs, look, records};
 use crate::printer::duration;
 use serde_json::json;
 use stackyard_catalog::manifest::{Yard, companions};
@@ -9,7 +9,7 @@ use stackyard_core::stack::rollout::Status;
 use stackyard_core::yard::plan::Action;
 use stackyard_server::api::manifest_digest;
 use stackyard_server::client::{Client, ClientError};
-use stackyard_server::{Bringing, Choices, YardStacks, scope};
+use stackyard_server::{Bringing, Choices, DataLoss, YardStacks, scope};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
@@ -23,6 +23,9 @@ pub struct Args {
     /// Do not ask
     #[arg(short, long)]
     pub(in crate::cli) yes: bool,
+
+    #[command(flatten)]
+    pub(in crate::cli) loss: LossArgs,
 }
 
 /// Brings the cloud to what the manifest says.
@@ -54,7 +57,9 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
         }
         choices = found.choices;
     }
-    if changed && !args.yes && !printer.confirmed("this changes the yard")? {
+    let Some(loss) = args.loss.settle(&bringing.plan, args.yes, printer)? else { return Ok(End::Failed) };
+    let asked = matches!(loss, DataLoss::Confirmed(_));
+    if changed && !args.yes && !asked && !printer.confirmed("this changes the yard")? {
         return Ok(End::Failed);
     }
     // First, so that a sweep takes nothing from a yard that is just coming up.
@@ -65,7 +70,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
         bringing.take_name().await?;
         note(&yard, &args.yard.file, bringing.service(), context).await;
     }
-    let statuses = bringing.carry_out(&lock, &choices, &*onlooker).await?;
+    let statuses = bringing.carry_out(&lock, &choices, &loss, &*onlooker).await?;
     let counts = cloud.counts();
     let result = json!({
         "event": "result", "yard": name, "changed": changed, "took_s": began.elapsed().as_secs_f64(),

@@ -1,0 +1,118 @@
+//! The word that it takes to lose data.
+//!
+//! A plan marks the steps that take data away (`core::yard::plan::Step::loses_data`). Whoever has a
+//! plan carried out says which of that may happen, and [`DataLoss`] is how: an argument that nobody
+//! can leave out. It is checked before anything is done, and again for every plan of the same run
+//! that comes after another look at the cloud, since that one may lose what nobody was asked about.
+
+use crate::error::Error;
+use stackyard_core::yard::Key;
+use stackyard_core::yard::plan::{Action, Plan, Step};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// Which data a run may lose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DataLoss {
+    /// None.
+    Refused,
+    /// That of these resources, by key and id, which somebody saw and confirmed.
+    Confirmed(BTreeSet<(Key, Option<String>)>),
+    /// That of all that its plans remove.
+    Allowed,
+}
+
+impl DataLoss {
+    /// Allows what this plan loses, and nothing else.
+    pub fn confirmed(plan: &Plan) -> Self {
+        Self::Confirmed(plan.losses().map(|s| (s.key.clone(), s.id.clone())).collect())
+    }
+
+    /// Everything, if `allowed`, else nothing.
+    pub fn allowed_if(allowed: bool) -> Self {
+        if allowed { Self::Allowed } else { Self::Refused }
+    }
+
+    /// Whether a plan may be carried out.
+    ///
+    /// # Errors
+    /// [`Error::DataLoss`], with all that it would lose and may not.
+    pub fn check(&self, plan: &Plan) -> Result<(), Error> {
+        let may = |step: &Step| match self {
+            Self::Refused => false,
+            Self::Confirmed(known) => known.contains(&(step.key.clone(), step.id.clone())),
+            Self::Allowed => true,
+        };
+        let lost: Vec<LostData> = plan.losses().filter(|s| !may(s)).map(|s| LostData::of(s, plan)).collect();
+        if lost.is_empty() { Ok(()) } else { Err(Error::DataLoss(lost)) }
+    }
+}
+
+/// A resource whose data would be lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostData {
+    /// The resource.
+    pub key: Key,
+    /// How to keep it, where the manifest can.
+    pub hint: Option<String>,
+}
+
+impl LostData {
+    fn of(step: &Step, plan: &Plan) -> Self {
+        let again = plan.steps.iter().find(|s| s.action == Action::Recreate && s.key == step.key);
+        let changes = again.into_iter().filter(|_| step.action == Action::Discard).flat_map(|s| &s.changes);
+        let placed = |field: &str| matches!(field, "type" | "availability zone");
+        let has: Vec<String> = changes.filter(|c| placed(c.field)).map(|c| format!("{} {}", c.field, c.from)).collect();
+        let hint = (!has.is_empty())
+            .then(|| format!("to keep it, write what the cloud has in the manifest: {}", has.join(", ")));
+        Self { key: step.key.clone(), hint }
+    }
+}
+
+impl fmt::Display for LostData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.key)?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " ({hint})"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stackyard_core::yard::Kind;
+    use stackyard_core::yard::plan::Change;
+
+    fn step(action: Action, name: &str, changes: Vec<Change>) -> Step {
+        Step {
+            key: Key::new(Kind::Volume, name),
+            action,
+            id: Some(format!("id of {name}")),
+            changes,
+            reasons: Vec::new(),
+            loses_data: true,
+            after: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_was_not_confirmed_is_refused() {
+        let zone = Change { field: "availability zone", from: "a".into(), to: "b".into(), replace: true };
+        let mut plan = Plan {
+            steps: vec![step(Action::Discard, "data", vec![]), step(Action::Recreate, "data", vec![zone])],
+            ..Plan::default()
+        };
+        let confirmed = DataLoss::confirmed(&plan);
+        assert!(confirmed.check(&plan).is_ok() && DataLoss::Allowed.check(&plan).is_ok());
+        assert_eq!(
+            DataLoss::Refused.check(&plan).unwrap_err().to_string(),
+            "data would be lost, and nothing allows it:\n- volume data (to keep it, write what the cloud has in the \
+             manifest: availability zone a)\nto lose it, say `--allow-data-loss` (`allow_data_loss: true` in the API)"
+        );
+        plan.steps.push(step(Action::Remove, "more", vec![]));
+        let Err(Error::DataLoss(lost)) = confirmed.check(&plan) else { panic!("it may lose what nobody confirmed") };
+        assert_eq!(lost.iter().map(|l| l.key.name.as_str()).collect::<Vec<_>>(), ["more"]);
+        // Another resource of the same name is another resource.
+        plan.steps[0].id = Some("other".to_owned());
+        assert!(confirmed.check(&plan).is_err());
+    }
+}
