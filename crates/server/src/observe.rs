@@ -12,7 +12,7 @@ use crate::inventory::{Inventory, Owned, key_in};
 use crate::pools::DATA;
 use crate::ports::{is_containers, whose};
 use stackyard_core::yard::intend::{Intended, Peer, Ref, Spec, floating_target, key_of, rule_key};
-use stackyard_core::yard::observed::{Fields, NEVER_RAN, NO_DATA, OLDER_MARK, Observed, Seen, State, Value};
+use stackyard_core::yard::observed::{DISK_STAYS, Fields, NO_DATA, OLDER_MARK, Observed, Seen, State, Value};
 use stackyard_core::yard::words::Size;
 use stackyard_core::yard::{Key, Kind, Mark};
 use stackyard_openstack::{Port, SecurityGroupRule, Server};
@@ -413,8 +413,8 @@ impl<'a> Looker<'a> {
         let zone = asked("availability zone", ZONE, placed.map(Value::from));
         let zone = zone.or_else(|| wanted?.get("availability zone").cloned());
         fields.extend(zone.map(|z| ("availability zone", z)));
-        if s.status == "ERROR" && s.launched_at.is_none() {
-            fields.insert(NEVER_RAN, true.into());
+        if is_going(s) || (s.status == "ERROR" && s.launched_at.is_none()) {
+            fields.insert(DISK_STAYS, true.into());
         }
         let mut uses: Vec<Key> = Vec::new();
         uses.extend(self.parts.get(key.name.as_str()).into_iter().flatten().map(|k| (*k).clone()));
@@ -455,9 +455,15 @@ impl<'a> Looker<'a> {
     }
 }
 
+/// Whether it is being removed already.
+fn is_going(s: &Server) -> bool {
+    matches!(s.task_state.as_deref(), Some("deleting" | "soft-deleting"))
+        || matches!(s.status.as_str(), "DELETED" | "SOFT_DELETED")
+}
+
 fn state(s: &Server) -> State {
     let task = s.task_state.as_deref().unwrap_or_default();
-    if matches!(task, "deleting" | "soft-deleting") || matches!(s.status.as_str(), "DELETED" | "SOFT_DELETED") {
+    if is_going(s) {
         return State::Broken("it is being removed".to_owned());
     }
     match s.status.as_str() {

@@ -29,6 +29,8 @@ const LATE: Duration = Duration::from_millis(1500);
 struct Ground {
     fake: Fake,
     dir: TempDir,
+    /// Whether `up` may lose data: what a kill leaves must not need that.
+    loses: AtomicBool,
 }
 
 impl Ground {
@@ -38,7 +40,7 @@ impl Ground {
         let dir = tempfile::tempdir().unwrap();
         let clouds = fake.clouds_yaml(&[("fake", "p")]);
         std::fs::write(dir.path().join("clouds.yaml"), clouds).unwrap();
-        Self { fake, dir }
+        Self { fake, dir, loses: AtomicBool::new(false) }
     }
 
     /// Writes the manifest: so many servers behind a balancer.
@@ -63,6 +65,9 @@ impl Ground {
             "plan" => command.args(["-f", "yard.yaml"]),
             _ => command.args(["-f", "yard.yaml", "--yes"]),
         };
+        if verb == "down" || verb == "up" && self.loses.load(Ordering::Relaxed) {
+            command.arg("--allow-data-loss");
+        }
         command.current_dir(self.dir.path()).env_clear();
         command.env("STACKYARD_HOME", self.dir.path().join("home"));
         command.env("OS_CLIENT_CONFIG_FILE", self.dir.path().join("clouds.yaml"));
@@ -140,6 +145,8 @@ async fn killed(n: u64, took: [Duration; 3]) -> Result<(), String> {
         ground.run("up", 0).await?;
     }
     ground.manifest(many);
+    // Fewer servers are fewer boot volumes.
+    ground.loses.store(many < few, Ordering::Relaxed);
     ground.kill("up", moment(n, 1, took[1])).await;
     if n % 3 == 1 {
         ground.run("up", 0).await?;

@@ -938,7 +938,8 @@ export interface paths {
          * Begins a run: the yard becomes what the wish says
          * @description Answers when it is under way, with where it can be followed. Nothing was done if the answer is a
          *     problem: 409 while another run of the yard goes on (also `stackyard up` on the server's machine) or
-         *     if `plan` names another plan, 422 with the mistakes of the manifest, or with what stands in the way.
+         *     if `plan` names another plan, 422 with the mistakes of the manifest, with what stands in the way, or
+         *     with what would lose its data without `allow_data_loss`.
          */
         post: operations["run_begin"];
         delete?: never;
@@ -2552,6 +2553,8 @@ export interface components {
             id?: string | null;
             /** @description About what. */
             key: components["schemas"]["ResourceKey"];
+            /** @description Whether data is lost: of the volume that is removed or replaced, or the container's objects. */
+            loses_data?: boolean;
             /** @description Why, beside the fields. */
             reasons?: string[];
         };
@@ -2563,6 +2566,8 @@ export interface components {
             create: number;
             /** @description Unchanged. */
             keep: number;
+            /** @description Those of the replaced and removed whose data is lost. */
+            lose_data: number;
             /** @description To remove. */
             remove: number;
             /** @description To replace. */
@@ -3561,6 +3566,12 @@ export interface components {
          *     relative to it. Nothing else is read: no file, no variable and no program of the server's machine.
          */
         YardWish: {
+            /**
+             * @description Lose the data that the plan marks (`loses_data`). Without it, a run whose plan loses data is
+             *     refused (422). With `plan`, a run that changes the yard loses what that plan marks and nothing
+             *     else.
+             */
+            allow_data_loss?: boolean;
             /** @description Files that it names: text by path. */
             files?: {
                 [key: string]: string;

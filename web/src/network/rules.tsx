@@ -122,8 +122,8 @@ function Form({ yard, group, names, revision, before }: OpenedProps & { before: 
   const body = { manifest: rewritten.text ?? before, revision };
   const plan = useMutation({ mutationFn: () => get(api.POST("/api/v1/yards/{yard}/plan", { params, body })) });
   const run = useMutation({
-    mutationFn: (digest: string) =>
-      get(api.POST("/api/v1/yards/{yard}/runs", { params: { ...params, header: { "If-Match": `"${revision}"` } }, body: { ...body, plan: digest } })),
+    mutationFn: (agreed: Pick<Schemas["YardWish"], "plan" | "allow_data_loss">) =>
+      get(api.POST("/api/v1/yards/{yard}/runs", { params: { ...params, header: { "If-Match": `"${revision}"` } }, body: { ...body, ...agreed } })),
     onSuccess: (begun) => navigate({ to: "/yards/$yard/runs/$run", params: { yard: begun.yard, run: begun.id } }),
   });
   const change = (next: Row[]) => {
@@ -150,7 +150,7 @@ function Form({ yard, group, names, revision, before }: OpenedProps & { before: 
         </div>
       )}
       {plan.error && <Problem error={plan.error} />}
-      {plan.data && <Planned plan={plan.data} apply={() => run.mutate(plan.data.digest)} busy={run.isPending} error={run.error} yard={yard} again={() => { run.reset(); plan.mutate(); }} />}
+      {plan.data && <Planned plan={plan.data} apply={(allowDataLoss) => run.mutate({ plan: plan.data.digest, allow_data_loss: allowDataLoss })} busy={run.isPending} error={run.error} yard={yard} again={() => { run.reset(); plan.mutate(); }} />}
       <CommandLine text={`stackyard ${plan.data ? "up" : "plan"} -f ${shell(`${yard}.yaml`)}`} />
     </>
   );

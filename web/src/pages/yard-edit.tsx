@@ -83,11 +83,11 @@ export function Edit({ title, text: before, clouds, yard: fixed, was, current, r
   const check = useChecked(yard, body);
   const plan = useMutation({ mutationFn: () => get(api.POST("/api/v1/yards/{yard}/plan", { params, body })) });
   const run = useMutation({
-    mutationFn: (digest: string) =>
+    mutationFn: (agreed: Pick<Schemas["YardWish"], "plan" | "allow_data_loss">) =>
       get(
         api.POST("/api/v1/yards/{yard}/runs", {
           params: { ...params, header: current === undefined ? { "If-None-Match": "*" } : { "If-Match": `"${current}"` } },
-          body: { ...body, plan: digest },
+          body: { ...body, ...agreed },
         }),
       ),
     onSuccess: (begun) => navigate({ to: "/yards/$yard/runs/$run", params: { yard: begun.yard, run: begun.id } }),
@@ -134,7 +134,7 @@ export function Edit({ title, text: before, clouds, yard: fixed, was, current, r
         <Button variant={plan.data ? "default" : "filled"} loading={plan.isPending} disabled={check.mistakes.length > 0} onClick={() => plan.mutate()}>{t("edit.plan")}</Button>
       </div>
       {refused && refused.mistakes.length === 0 && <Problem error={refused} />}
-      {plan.data && <Planned plan={plan.data} apply={() => run.mutate(plan.data.digest)} busy={run.isPending} error={run.error} yard={yard} again={() => { run.reset(); plan.mutate(); }} />}
+      {plan.data && <Planned plan={plan.data} apply={(allowDataLoss) => run.mutate({ plan: plan.data.digest, allow_data_loss: allowDataLoss })} busy={run.isPending} error={run.error} yard={yard} again={() => { run.reset(); plan.mutate(); }} />}
       <CommandLine text={`stackyard ${plan.data ? "up" : "plan"} -f ${shell(`${yard}.yaml`)}`} />
     </div>
   );

@@ -31,6 +31,7 @@ export function PlanView({ plan }: { plan: Plan }) {
         {plan.noop && plan.blockers.length === 0
           ? <StateMark state="ok" text={t("plan.noop")} />
           : sums.map((name) => <span key={name} className={`sum ${name}`}>{t(`plan.sum.${name}`, { n: plan.summary[name] })}</span>)}
+        {plan.summary.lose_data > 0 && <span className="sum remove">{t("plan.sum.lost", { n: plan.summary.lose_data })}</span>}
       </p>
       {plan.blockers.length > 0 && (
         <div className="problem" role="alert">
@@ -42,7 +43,7 @@ export function PlanView({ plan }: { plan: Plan }) {
       {steps.length + stacks.length > 0 && (
         <ul className="steps" aria-label={t("plan.title")}>
           {steps.map((step) => (
-            <Row key={`${step.action} ${step.key.kind} ${step.key.name} ${step.id ?? ""}`} action={step.action} kind={noun(step.key.kind)} name={step.key.name} reasons={step.reasons ?? []}>
+            <Row key={`${step.action} ${step.key.kind} ${step.key.name} ${step.id ?? ""}`} action={step.action} kind={noun(step.key.kind)} name={step.key.name} reasons={step.reasons ?? []} lost={step.loses_data === true}>
               {(step.changes ?? []).map((change) => <Change key={change.field} change={change} />)}
             </Row>
           ))}
@@ -67,10 +68,12 @@ interface RowProps {
   kind: string;
   name: string;
   reasons: string[];
+  /** Its data is lost. */
+  lost?: boolean;
   children: React.ReactNode;
 }
 
-function Row({ action, kind, name, reasons, children }: RowProps) {
+function Row({ action, kind, name, reasons, lost, children }: RowProps) {
   const { t } = useTexts();
   const shown = SIGNS[action];
   if (!shown) return null;
@@ -80,6 +83,7 @@ function Row({ action, kind, name, reasons, children }: RowProps) {
       <div>
         <span className="verb">{t(shown.word)}</span> <span className="quiet">{kind}</span> <b>{name}</b>
         {reasons.length > 0 && <span className="quiet">: {reasons.join("; ")}</span>}
+        {lost && <>{" "}<StateMark state="failed" text={t("plan.lost")} /></>}
         {children}
       </div>
     </li>

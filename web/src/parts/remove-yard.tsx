@@ -5,6 +5,7 @@ import { useState } from "react";
 import { api, get } from "../api/client";
 import { shell } from "../format";
 import { useTexts } from "../i18n";
+import { AllowLoss, useLoss } from "./allow-loss";
 import { CommandLine } from "./command";
 import { Dialog } from "./dialog";
 import { PlanView } from "./plan";
@@ -30,11 +31,12 @@ function Form({ yard, close }: { yard: string; close: () => void }) {
     gcTime: 0,
     queryFn: () => get(api.POST("/api/v1/yards/{yard}/plan", { params, body: { remove: true } })),
   });
+  const loss = useLoss(plan.data);
   const run = useMutation({
-    mutationFn: () => get(api.POST("/api/v1/yards/{yard}/runs", { params, body: { remove: true, plan: plan.data?.digest } })),
+    mutationFn: () => get(api.POST("/api/v1/yards/{yard}/runs", { params, body: { remove: true, plan: plan.data?.digest, allow_data_loss: loss.loses } })),
     onSuccess: (begun) => navigate({ to: "/yards/$yard/runs/$run", params: { yard, run: begun.id } }),
   });
-  const ready = plan.data && plan.data.blockers.length === 0 && typed === yard;
+  const ready = plan.data && plan.data.blockers.length === 0 && typed === yard && loss.ready;
   return (
     <form
       className="form"
@@ -49,6 +51,7 @@ function Form({ yard, close }: { yard: string; close: () => void }) {
         // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
         <div className="scrolls" role="region" aria-label={t("plan.title")} tabIndex={0}><PlanView plan={found} /></div>
       )}</Loaded>
+      {plan.data && <AllowLoss plan={plan.data} loss={loss} />}
       <TextInput label={t("yard.removeConfirm")} placeholder={yard} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} autoComplete="off" data-autofocus />
       {run.error && <Problem error={run.error} />}
       <CommandLine text={`stackyard down -f ${shell(`${yard}.yaml`)}`} />

@@ -5,6 +5,7 @@ import { api, get, type Host } from "../api/client";
 import { yards } from "../api/queries";
 import { shell } from "../format";
 import { useTexts } from "../i18n";
+import { AllowLoss, useLoss } from "./allow-loss";
 import { CommandLine } from "./command";
 import { Dialog } from "./dialog";
 import { PlanView } from "./plan";
@@ -58,18 +59,19 @@ function Marked({ host, close }: { host: Host; close: () => void }) {
     enabled: revision !== undefined,
     queryFn: () => get(api.POST("/api/v1/yards/{yard}/plan", { params, body: { revision } })),
   });
+  const loss = useLoss(plan.data);
   const run = useMutation({
     mutationFn: () =>
       get(
         api.POST("/api/v1/yards/{yard}/runs", {
           params: { ...params, header: { "If-Match": `"${revision}"` } },
-          body: { revision, plan: plan.data?.digest },
+          body: { revision, plan: plan.data?.digest, allow_data_loss: loss.loses },
         }),
       ),
     onSuccess: (begun) => navigate({ to: "/yards/$yard/runs/$run", params: { yard, run: begun.id } }),
   });
   const keep = useMutation({ mutationFn: () => get(api.DELETE("/api/v1/hosts/{id}/replace", path(host))), onSuccess: close });
-  const ready = plan.data && plan.data.blockers.length === 0 && !plan.data.noop;
+  const ready = plan.data && plan.data.blockers.length === 0 && !plan.data.noop && loss.ready;
   return (
     <>
       <p>{t("hosts.markedBy", { who: host.replace?.who ?? "" })} <span className="quiet"><Ago at={host.replace?.at} /></span></p>
@@ -81,6 +83,7 @@ function Marked({ host, close }: { host: Host; close: () => void }) {
           // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
           <div className="scrolls" role="region" aria-label={t("plan.title")} tabIndex={0}><PlanView plan={found} /></div>
         )}</Loaded>}
+      {plan.data && <AllowLoss plan={plan.data} loss={loss} />}
       {run.error && <Problem error={run.error} />}
       {keep.error && <Problem error={keep.error} />}
       <CommandLine text={command(host)} />

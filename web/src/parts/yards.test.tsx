@@ -2,8 +2,9 @@ import { CompletionContext } from "@codemirror/autocomplete";
 import { EditorState, Text } from "@codemirror/state";
 import { MantineProvider } from "@mantine/core";
 import { cleanup, render, screen } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
 import type { ReactNode } from "react";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import type { Plan } from "../api/client";
 import type { ContainerEvent } from "../api/happened";
 import { NOTHING, withStep, type Run, type RunStep } from "../api/run";
@@ -11,6 +12,7 @@ import { LanguageProvider, type Language } from "../i18n";
 import { complete, diagnostic } from "./editor";
 import { EventTable } from "./happened";
 import { PlanView } from "./plan";
+import { Planned } from "./planned";
 import { amount, Quotas } from "./quotas";
 import { RunView } from "./run";
 
@@ -20,7 +22,7 @@ function show(node: ReactNode, language: Language = "en") {
   return render(<MantineProvider env="test"><LanguageProvider initial={language}>{node}</LanguageProvider></MantineProvider>);
 }
 
-const SUMMARY = { create: 0, change: 0, replace: 0, remove: 0, wait: 0, keep: 0 };
+const SUMMARY = { create: 0, change: 0, replace: 0, remove: 0, wait: 0, keep: 0, lose_data: 0 };
 
 function plan(more: Partial<Plan>): Plan {
   return { cloud: "lab", plan: { yard: "shop", steps: [] }, summary: SUMMARY, noop: false, blockers: [], warnings: [], digest: "d", ...more };
@@ -46,6 +48,43 @@ test("a plan says what is made, changed field by field, replaced and removed", (
     "~change stack site~service web: image",
   ]);
   expect(screen.getByRole("status").textContent).toBe("1 to create1 unchanged");
+});
+
+const LOSING: Plan = plan({
+  plan: {
+    yard: "shop",
+    steps: [
+      { key: { kind: "volume", name: "web-1/data" }, action: "remove", id: "1", loses_data: true },
+      { key: { kind: "volume", name: "db" }, action: "discard", id: "2", loses_data: true },
+      { key: { kind: "server", name: "web-1" }, action: "remove", id: "3" },
+      { key: { kind: "volume", name: "db" }, action: "recreate", id: "2", loses_data: true },
+    ],
+  },
+  summary: { ...SUMMARY, replace: 1, remove: 2, lose_data: 2 },
+});
+
+test("a plan marks what loses its data, and is applied only when the user agrees to that", async () => {
+  const user = userEvent.setup();
+  const apply = vi.fn();
+  const planned = (of: Plan) => <MantineProvider env="test"><LanguageProvider initial="en"><Planned plan={of} apply={apply} busy={false} error={null} yard="shop" again={vi.fn()} /></LanguageProvider></MantineProvider>;
+  const { container, rerender } = render(planned(LOSING));
+  const rows = [...container.querySelectorAll(".steps > li")].map((row) => row.textContent);
+  expect(rows.map((row) => row.endsWith("its data is lost"))).toEqual([true, false, true]);
+  expect(screen.getByRole("status").textContent).toContain("data lost: 2");
+  const button = screen.getByRole<HTMLButtonElement>("button", { name: "Apply, with what it removes" });
+  expect(button.disabled).toBe(true);
+  await user.click(screen.getByLabelText("Lose the data of volume web-1/data, volume db"));
+  await user.click(button);
+  expect(apply).toHaveBeenCalledExactlyOnceWith(true);
+  // Another plan asks again.
+  rerender(planned({ ...LOSING, digest: "other" }));
+  expect(screen.getByRole<HTMLInputElement>("checkbox").checked).toBe(false);
+  expect(button.disabled).toBe(true);
+  // One that loses nothing does not ask.
+  rerender(planned(plan({ summary: { ...SUMMARY, create: 1 } })));
+  expect(screen.queryByRole("checkbox")).toBeNull();
+  await user.click(screen.getByRole("button", { name: "Apply" }));
+  expect(apply).toHaveBeenLastCalledWith(false);
 });
 
 test("a plan that cannot be carried out says why; an empty one that nothing is to be done", () => {

@@ -55,9 +55,10 @@ pub type Fields = BTreeMap<&'static str, Value>;
 /// or is being removed already. No manifest has it, so it is never compared.
 pub const NO_DATA: &str = "no data";
 
-/// Field that observation sets to `true` on a server that never ran, and so has written nothing to
-/// its boot volume.
-pub const NEVER_RAN: &str = "never ran";
+/// Field that observation sets to `true` on a server whose boot volume stays when it is replaced: it
+/// never ran, and so has written nothing there; or it is being removed already, as by somebody else,
+/// and one that is gone leaves its boot volume to the next one.
+pub const DISK_STAYS: &str = "disk stays";
 
 /// How a resource is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -104,7 +105,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Whether observation says so of the resource, with [`NO_DATA`] or [`NEVER_RAN`].
+    /// Whether observation says so of the resource, with [`NO_DATA`] or [`DISK_STAYS`].
     pub(crate) fn has(&self, field: &str) -> bool {
         matches!(self.fields.get(field), Some(Value::Text(text)) if text == "true")
     }

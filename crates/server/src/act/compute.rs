@@ -107,6 +107,10 @@ impl Run<'_> {
             Some(host) => self.free_disk(key, host).await?,
             None => None,
         };
+        // The server before may have let go of it just now.
+        if let Some(key_boot) = &server.boot {
+            self.free(key, key_boot).await?;
+        }
         let mut devices: Vec<BlockDevice> = boot.into_iter().map(boot_device).collect();
         // Where there is any, Nova wants to hear of the disk from the image, too.
         devices.extend(image.clone().filter(|_| disk.is_some()).map(image_device));

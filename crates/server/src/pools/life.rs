@@ -141,10 +141,18 @@ impl Run<'_> {
     /// Waits until a host's volume is free, and tells its id.
     pub(crate) async fn free_disk(&self, key: &Key, host: &HostSpec) -> Result<Option<String>, Trouble> {
         let Some(disk) = &host.disk else { return Ok(None) };
-        let id = self.id(&disk.volume)?;
+        self.free(key, &disk.volume).await?;
+        Ok(Some(self.id(&disk.volume)?))
+    }
+
+    /// Waits until a volume is free, for the server `key`. One that this run made is.
+    pub(crate) async fn free(&self, key: &Key, volume: &Key) -> Result<(), Trouble> {
+        let id = self.id(volume)?;
+        if self.inventory.volumes.iter().all(|v| v.id != id) {
+            return Ok(());
+        }
         let free = async || self.cloud.wait_for::<Volume>(&id, &["available"], FREE).await.map(drop);
-        self.steadily(key, free).await?;
-        Ok(Some(id))
+        self.steadily(key, free).await
     }
 
     /// Waits until a server that runs has become a host.

@@ -1,7 +1,7 @@
 //! What becomes of each resource.
 
 use super::super::intend::{Intended, Ref, Resource, Spec};
-use super::super::observed::{NEVER_RAN, NO_DATA, OLDER_MARK, Observed, Seen, State, Value};
+use super::super::observed::{DISK_STAYS, NO_DATA, OLDER_MARK, Observed, Seen, State, Value};
 use super::super::words::Size;
 use super::super::{Key, Kind};
 use super::{Action, Change, Plan, Step};
@@ -70,14 +70,13 @@ impl<'a> Planner<'a> {
             let decision = self.resource(resource, &decisions);
             decisions.insert(&resource.key, decision);
         }
-        // A server that is replaced gets a fresh disk, unless it never ran: the disk is as it was made,
-        // or as the server before it left it.
-        let never_ran = |key: &Key| self.keeper.get(key).is_some_and(|i| self.observed.resources[*i].has(NEVER_RAN));
+        // A server that is replaced gets a fresh disk, unless the disk is as another server left it.
+        let disk_stays = |key: &Key| self.keeper.get(key).is_some_and(|i| self.observed.resources[*i].has(DISK_STAYS));
         for resource in &self.intended.resources {
             if let Spec::Server(server) = &resource.spec
                 && let Some(boot) = &server.boot
                 && decisions[&resource.key].action == Action::Recreate
-                && !never_ran(&resource.key)
+                && !disk_stays(&resource.key)
                 && let Some(disk) = decisions.get_mut(boot)
                 && !matches!(disk.action, Action::Create | Action::Recreate)
             {

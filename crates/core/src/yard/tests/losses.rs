@@ -1,7 +1,7 @@
 //! Which steps lose data: one golden plan for each way.
 
 use super::*;
-use crate::yard::observed::{NEVER_RAN, NO_DATA};
+use crate::yard::observed::{DISK_STAYS, NO_DATA};
 
 /// A yard with a data volume, a server that boots from a volume, a pool and a container.
 fn ground(pool: &str, count: u32) -> Value {
@@ -67,7 +67,7 @@ fn a_server_that_never_ran_hands_its_boot_volume_on() {
     let mut toy = Toy::up(&intended);
     change(&mut toy, "server db", |s| {
         s.state = State::Broken("it is in ERROR".into());
-        s.fields.insert(NEVER_RAN, true.into());
+        s.fields.insert(DISK_STAYS, true.into());
     });
     let plan = plan(&intended, &toy.observed);
     insta::assert_snapshot!(plan.to_string(), @r"
