@@ -1,9 +1,9 @@
 //! The word that it takes to lose data.
 //!
-//! A plan marks the steps that take data away (`core::yard::plan::Step::loses_data`). Whoever has a
-//! plan carried out says which of that may happen, and [`DataLoss`] is how: an argument that nobody
-//! can leave out. It is checked before anything is done, and again for every plan of the same run
-//! that comes after another look at the cloud, since that one may lose what nobody was asked about.
+//! A plan marks the steps that take data away (`core::yard::plan::Step::loses_data`). A caller that has a
+//! plan carried out passes a [`DataLoss`], which says what of that may happen; there is no default. It is
+//! checked before anything is done, and again for every plan of the same run that comes after another
+//! look at the cloud, since that one may lose more than the user has seen.
 
 use crate::error::Error;
 use stackyard_core::yard::Key;
@@ -16,7 +16,7 @@ use std::fmt;
 pub enum DataLoss {
     /// None.
     Refused,
-    /// That of these resources, by key and id, which somebody saw and confirmed.
+    /// That of these resources, by key and id, which the user saw and confirmed.
     Confirmed(BTreeSet<(Key, Option<String>)>),
     /// That of all that its plans remove.
     Allowed,
@@ -105,11 +105,11 @@ mod tests {
         assert!(confirmed.check(&plan).is_ok() && DataLoss::Allowed.check(&plan).is_ok());
         assert_eq!(
             DataLoss::Refused.check(&plan).unwrap_err().to_string(),
-            "data would be lost, and nothing allows it:\n- volume data (to keep it, write what the cloud has in the \
-             manifest: availability zone a)\nto lose it, say `--allow-data-loss` (`allow_data_loss: true` in the API)"
+            "cannot carry out the plan: data would be lost:\n- volume data (to keep it, write what the cloud has in the \
+             manifest: availability zone a)\nhint: to lose it, pass `--allow-data-loss` (`allow_data_loss: true` in the API)"
         );
         plan.steps.push(step(Action::Remove, "more", vec![]));
-        let Err(Error::DataLoss(lost)) = confirmed.check(&plan) else { panic!("it may lose what nobody confirmed") };
+        let Err(Error::DataLoss(lost)) = confirmed.check(&plan) else { panic!("it may lose more than was confirmed") };
         assert_eq!(lost.iter().map(|l| l.key.name.as_str()).collect::<Vec<_>>(), ["more"]);
         // Another resource of the same name is another resource.
         plan.steps[0].id = Some("other".to_owned());

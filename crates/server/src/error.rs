@@ -37,8 +37,8 @@ pub enum Error {
     ),
     /// Data would be lost, and the caller did not allow that; nothing was done by this plan.
     #[error(
-        "data would be lost, and nothing allows it:\n- {}\nto lose it, say `--allow-data-loss` (`allow_data_loss: true` \
-         in the API)",
+        "cannot carry out the plan: data would be lost:\n- {}\nhint: to lose it, pass `--allow-data-loss` \
+         (`allow_data_loss: true` in the API)",
         .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n- ")
     )]
     DataLoss(

@@ -162,7 +162,7 @@ async fn a_server_that_never_ran_is_replaced_with_its_boot_volume_kept() {
 /// The way of the command line and of the server: refused before anything is done, carried out with
 /// the word, and nothing more than what was confirmed.
 #[tokio::test]
-async fn work_refuses_what_nobody_allowed() {
+async fn work_refuses_what_was_not_allowed() {
     let (fake, cloud) = start().await;
     let home = tempfile::tempdir().unwrap();
     let records = Records::new(home.path());

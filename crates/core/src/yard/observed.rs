@@ -56,7 +56,7 @@ pub type Fields = BTreeMap<&'static str, Value>;
 pub const NO_DATA: &str = "no data";
 
 /// Field that observation sets to `true` on a server whose boot volume stays when it is replaced: it
-/// never ran, and so has written nothing there; or it is being removed already, as by somebody else,
+/// never ran, and so has written nothing there; or it is being removed already, as by another client,
 /// and one that is gone leaves its boot volume to the next one.
 pub const DISK_STAYS: &str = "disk stays";
 

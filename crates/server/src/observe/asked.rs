@@ -69,7 +69,7 @@ mod tests {
             let found = field(Some(&wanted), asked, has.map(Value::from));
             assert_eq!(found.as_ref() != Some(&wanted), differs, "{wanted} wanted, {asked:?} asked, {has:?} there");
         }
-        // What nobody wants to compare is what there is.
+        // A field that the manifest leaves out is what the cloud has.
         assert_eq!(field(None, Some(&a), Some(Value::from(&b))), Some(Value::from(&b)));
     }
 }

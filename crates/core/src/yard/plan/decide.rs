@@ -228,8 +228,8 @@ impl<'a> Planner<'a> {
         self.explain_renamed_pools();
     }
 
-    /// Where a pool goes and another one is new, somebody may mean to rename it: the first resource
-    /// of each pool that goes and loses data says what that does.
+    /// Where a pool goes and another one is new, a rename may be meant: the first resource of each pool
+    /// that goes and loses data says what that does.
     fn explain_renamed_pools(&mut self) {
         let is_new = |hosts: &[Key]| !hosts.is_empty() && !hosts.iter().any(|h| self.keeper.contains_key(h));
         let mut new = self.intended.pools.iter().filter(|p| is_new(&p.hosts)).map(|p| p.name.as_str());
