@@ -159,6 +159,15 @@ impl World {
         }
     }
 
+    /// Makes another volume with the metadata of this one, as a restored backup has; its id.
+    pub fn copy_volume(&mut self, id: &str) -> String {
+        let mut copy = self.get("volumes", id).cloned().unwrap_or_default();
+        let id = self.new_id();
+        (copy["id"], copy["created_at"]) = (id.clone().into(), self.now().into());
+        self.put("volumes", copy);
+        id
+    }
+
     /// Has so many of the next volumes end in `error`.
     pub fn fail_volumes(&mut self, count: usize) {
         self.failing_volumes = count;

@@ -11,12 +11,17 @@ pub(crate) use object_container::{CONTAINER_MARK, PUBLIC, PURGE};
 use crate::inventory::{Inventory, Owned, key_in};
 use crate::pools::DATA;
 use crate::ports::{is_containers, whose};
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
 use stackyard_core::yard::intend::{Intended, Peer, Ref, Spec, floating_target, key_of, rule_key};
-use stackyard_core::yard::observed::{DISK_STAYS, Fields, NO_DATA, OLDER_MARK, Observed, Seen, State, Value};
+use stackyard_core::yard::observed::{COPY, DISK_STAYS, Fields, NO_DATA, OLDER_MARK, Observed, Seen, State, Value};
 use stackyard_core::yard::words::Size;
 use stackyard_core::yard::{Key, Kind, Mark};
-use stackyard_openstack::{Port, SecurityGroupRule, Server};
+use stackyard_openstack::{Port, SecurityGroupRule, Server, Volume};
 use std::collections::{HashMap, HashSet};
+
+/// How long after the first one a request whose answer got lost may make a double.
+const DOUBLE: SignedDuration = SignedDuration::from_hours(1);
 
 impl Inventory {
     /// What the project has of a yard. With `intended`, names that a manifest uses for what is
@@ -297,6 +302,14 @@ impl<'a> Looker<'a> {
     }
 
     fn volumes(&self, resources: &mut Vec<Seen>) {
+        let created = |v: &Volume| v.created_at.trim_end_matches('Z').parse::<DateTime>().ok();
+        let mut first: HashMap<&Key, DateTime> = HashMap::new();
+        for v in &self.all.volumes {
+            if let (Some(key), Some(at)) = (self.keys.get(v.id.as_str()), created(v)) {
+                let oldest = first.entry(key).or_insert(at);
+                *oldest = at.min(*oldest);
+            }
+        }
         for v in &self.all.volumes {
             let mut fields = Fields::from([("size", Size(v.size).into())]);
             for (field, asked, has) in [
@@ -309,6 +322,12 @@ impl<'a> Looker<'a> {
             }
             if matches!(v.status.as_str(), "creating" | "downloading" | "deleting" | "error_deleting") {
                 fields.insert(NO_DATA, true.into());
+            }
+            let oldest = self.keys.get(v.id.as_str()).and_then(|key| first.get(key));
+            if let (Some(oldest), Some(at)) = (oldest, created(v))
+                && at.duration_since(*oldest) > DOUBLE
+            {
+                fields.insert(COPY, true.into());
             }
             let state = match v.status.as_str() {
                 "error" | "error_deleting" | "error_restoring" => State::Broken(format!("it is in state {}", v.status)),

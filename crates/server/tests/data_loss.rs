@@ -122,6 +122,24 @@ async fn resources_without_a_record_are_compared_with_what_the_cloud_has() {
 }
 
 #[tokio::test]
+async fn a_restored_backup_is_no_double() {
+    let (fake, cloud) = start().await;
+    let yard = with_volume(json!({"name": "data", "size": 1}));
+    up(&cloud, &yard).await.unwrap();
+    let made = volumes(&fake).remove(0);
+    // Cinder restores the metadata, too.
+    let copy = fake.world().copy_volume(&made);
+    assert!(up_with(&cloud, &yard, &DataLoss::Refused).await.unwrap());
+    assert_eq!(volumes(&fake), std::slice::from_ref(&made), "a double of the same moment goes");
+    let later = fake.world().copy_volume(&made);
+    assert_ne!(copy, later);
+    fake.world().set("volumes", &made, "created_at", "2026-01-01T00:00:00.000000");
+    let error = up_with(&cloud, &yard, &DataLoss::Refused).await.unwrap_err();
+    assert_eq!(lost(&error), ["volume data"]);
+    assert_eq!(volumes(&fake), [made, later]);
+}
+
+#[tokio::test]
 async fn a_volume_whose_creation_fails_is_taken_back() {
     let (fake, cloud) = start().await;
     let yard = shop(json!({

@@ -55,6 +55,10 @@ pub type Fields = BTreeMap<&'static str, Value>;
 /// or is being removed already. No manifest has it, so it is never compared.
 pub const NO_DATA: &str = "no data";
 
+/// Field that observation sets to `true` on a volume that has another one's mark and is no double of a
+/// request whose answer got lost: Cinder gives a restored backup the metadata of its volume.
+pub const COPY: &str = "copy";
+
 /// Field that observation sets to `true` on a server whose boot volume stays when it is replaced: it
 /// never ran, and so has written nothing there; or it is being removed already, as by another client,
 /// and one that is gone leaves its boot volume to the next one.
@@ -105,7 +109,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Whether observation says so of the resource, with [`NO_DATA`] or [`DISK_STAYS`].
+    /// Whether observation says so of the resource, with [`NO_DATA`], [`COPY`] or [`DISK_STAYS`].
     pub(crate) fn has(&self, field: &str) -> bool {
         matches!(self.fields.get(field), Some(Value::Text(text)) if text == "true")
     }

@@ -1,7 +1,7 @@
 //! What becomes of each resource.
 
 use super::super::intend::{Intended, Ref, Resource, Spec};
-use super::super::observed::{DISK_STAYS, NO_DATA, OLDER_MARK, Observed, Seen, State, Value};
+use super::super::observed::{COPY, DISK_STAYS, NO_DATA, OLDER_MARK, Observed, Seen, State, Value};
 use super::super::words::Size;
 use super::super::{Key, Kind};
 use super::{Action, Change, Plan, Step};
@@ -209,11 +209,12 @@ impl<'a> Planner<'a> {
             }
             let mut reasons = Vec::new();
             if action == Action::Remove && self.wanted.contains_key(&seen.key) {
-                reasons.push("it is a double".to_owned());
+                let copy = "it has another volume's mark, as a restored backup has";
+                reasons.push(if seen.has(COPY) { copy } else { "it is a double" }.to_owned());
             }
             // The keeper is the one in use or the oldest: the yard never used another one that is idle.
             let keeper = self.keeper[&seen.key];
-            let double = keeper != i && !self.observed.resources[keeper].has(NO_DATA);
+            let double = keeper != i && !seen.has(COPY) && !self.observed.resources[keeper].has(NO_DATA);
             self.removing.insert(i, self.steps.len());
             self.steps.push(Step {
                 key: seen.key.clone(),

@@ -1,7 +1,7 @@
 //! Which steps lose data: one golden plan for each way.
 
 use super::*;
-use crate::yard::observed::{DISK_STAYS, NO_DATA};
+use crate::yard::observed::{COPY, DISK_STAYS, NO_DATA};
 
 /// A yard with a data volume, a server that boots from a volume, a pool and a container.
 fn ground(pool: &str, count: u32) -> Value {
@@ -144,6 +144,13 @@ fn doubles_hold_data_only_in_use() {
     insta::assert_snapshot!(text(&intended, &toy.observed), @r"
     - remove   volume data: it is a double
     1 to remove, 11 unchanged
+    ");
+    // A backup that was restored is none.
+    let mut copied = toy.observed.clone();
+    copied.resources.last_mut().unwrap().fields.insert(COPY, true.into());
+    insta::assert_snapshot!(text(&intended, &copied), @r"
+    - remove   volume data: it has another volume's mark, as a restored backup has; its data is lost
+    1 to remove, 11 unchanged; the data of 1 resource is lost
     ");
     // All goes: one of the two has the data.
     assert_eq!(lost(&removal("shop", &toy.observed)), ["volume app-1/data", "volume data", "volume db/boot"]);
