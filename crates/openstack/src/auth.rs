@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::catalog::Catalog;
 use crate::config::{Auth, CloudConfig, CredentialRef, Domain, Ref, Scope};
+use crate::json;
 use crate::secret::Secret;
 
 /// A token and what came with it.
@@ -66,7 +67,7 @@ impl Token {
             #[serde(default)]
             catalog: Catalog,
         }
-        let Answer { token } = serde_json::from_slice(body).map_err(|e| e.to_string())?;
+        let Answer { token } = json::read(body).map_err(|e| e.to_string())?;
         Ok(Self {
             secret: secret.into(),
             expires: token.expires_at,

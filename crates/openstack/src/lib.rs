@@ -24,6 +24,7 @@ mod floating_ip;
 mod http;
 mod identity;
 mod image;
+mod json;
 mod keypair;
 mod load_balancer;
 mod network;

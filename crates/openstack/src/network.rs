@@ -11,6 +11,7 @@ pub struct Network {
     /// Id.
     pub id: String,
     /// Name.
+    #[serde(default)]
     pub name: String,
     /// `ACTIVE`, `DOWN`, `BUILD` or `ERROR`.
     #[serde(default)]

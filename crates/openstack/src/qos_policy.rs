@@ -16,6 +16,7 @@ pub struct QosPolicy {
     /// Id.
     pub id: String,
     /// Name.
+    #[serde(default)]
     pub name: String,
     /// Free text.
     #[serde(default)]

@@ -13,6 +13,7 @@ use crate::call::segment;
 use crate::catalog::Service;
 use crate::cloud::Cloud;
 use crate::error::{Error, Result};
+use crate::json;
 
 /// How a service names one kind of resource.
 #[derive(Debug)]
@@ -404,8 +405,13 @@ fn inner(mut value: Value, key: &str) -> Value {
 
 fn decode<T: Resource>(value: Value, method: &str) -> Result<T> {
     let kind = T::KIND;
-    serde_json::from_value(value)
-        .map_err(|e| Error::Decode { what: format!("{method} {} {}", kind.service, kind.noun), message: e.to_string() })
+    let text = |field: &str| value.get(field).and_then(Value::as_str).filter(|t| !t.is_empty());
+    // Among thousands in a listing, people look for one.
+    let which = text("id").or_else(|| text("name")).map(|which| format!(" {which:?}")).unwrap_or_default();
+    json::read_value(value).map_err(|e| Error::Decode {
+        what: format!("{method} {} {}{which}", kind.service, kind.noun),
+        message: e.to_string(),
+    })
 }
 
 /// The link to the next page: Nova, Cinder, Neutron and Octavia `<many>_links`, Glance `next`,

@@ -15,6 +15,7 @@ pub struct Router {
     /// Id.
     pub id: String,
     /// Name.
+    #[serde(default)]
     pub name: String,
     /// `ACTIVE`, `DOWN`, `ERROR` ...
     #[serde(default)]

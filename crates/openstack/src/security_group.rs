@@ -11,6 +11,7 @@ pub struct SecurityGroup {
     /// Id.
     pub id: String,
     /// Name.
+    #[serde(default)]
     pub name: String,
     /// Free text.
     #[serde(default)]
@@ -47,6 +48,8 @@ pub struct SecurityGroupRule {
     pub remote_ip_prefix: Option<String>,
     /// The other side's group.
     pub remote_group_id: Option<String>,
+    /// The other side's address group; only newer clouds have any.
+    pub remote_address_group_id: Option<String>,
     /// Free text.
     pub description: Option<String>,
 }

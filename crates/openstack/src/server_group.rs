@@ -12,6 +12,7 @@ pub struct ServerGroup {
     /// Id.
     pub id: String,
     /// Name.
+    #[serde(default)]
     pub name: String,
     /// `anti-affinity`, `affinity`, `soft-anti-affinity`, `soft-affinity`.
     #[serde(default)]

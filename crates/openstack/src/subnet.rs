@@ -11,6 +11,7 @@ pub struct Subnet {
     /// Id.
     pub id: String,
     /// Name.
+    #[serde(default)]
     pub name: String,
     /// Its network's id.
     pub network_id: String,

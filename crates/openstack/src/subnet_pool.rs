@@ -11,6 +11,7 @@ pub struct SubnetPool {
     /// Id.
     pub id: String,
     /// Name.
+    #[serde(default)]
     pub name: String,
     /// The project's id.
     #[serde(default)]
