@@ -11,6 +11,7 @@ mod identity;
 mod load_balancer;
 mod network;
 mod object;
+mod rule;
 mod trunk;
 mod volume;
 mod world;

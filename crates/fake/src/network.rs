@@ -201,10 +201,6 @@ impl World {
         (status, body)
     }
 
-    fn rules_of(&self, group: &str) -> Value {
-        self.all("security-group-rules").filter(|r| r["security_group_id"] == group).cloned().collect()
-    }
-
     fn has(&self, collection: &str, id: &Value) -> bool {
         id.as_str().is_some_and(|id| self.get(collection, id).is_some())
     }
@@ -270,15 +266,8 @@ impl World {
                 if !self.has("security-groups", &item["security_group_id"]) {
                     return refuse(404, "no such security group");
                 }
-                let bare = |r: &Value| {
-                    let mut r = r.clone();
-                    for field in ["id", "created_at", "project_id"] {
-                        r[field] = Value::Null;
-                    }
-                    r
-                };
-                if self.all(collection).any(|r| bare(r) == bare(&item)) {
-                    return refuse(409, "that rule is there");
+                if let Err(refused) = self.check_rule(&mut item) {
+                    return refused;
                 }
             }
             "trunks" => {
@@ -301,13 +290,7 @@ impl World {
         }
         self.put(collection, item);
         if collection == "security-groups" {
-            for ethertype in ["IPv4", "IPv6"] {
-                let rule = self.new_id();
-                self.put(
-                    "security-group-rules",
-                    json!({"id": rule, "security_group_id": id, "direction": "egress", "ethertype": ethertype}),
-                );
-            }
+            self.add_default_rules(&id);
             let rules = self.rules_of(&id);
             let mut group = self.get(collection, &id).cloned().unwrap_or_default();
             group["security_group_rules"] = rules;

@@ -53,6 +53,8 @@ pub struct World {
     pub(crate) volume_zone: Option<String>,
     /// How many of the next volumes come to nothing.
     failing_volumes: usize,
+    /// The rules that a new security group comes with, if not Neutron's usual ones.
+    pub(crate) default_rules: Option<Vec<Value>>,
     /// Octavia's quota.
     pub(crate) balancing_limits: BTreeMap<String, Option<i64>>,
 }
@@ -189,6 +191,11 @@ impl World {
     /// Has firewall groups take ports of servers from now on, as with ML2/OVS.
     pub fn guards_servers(&mut self) {
         self.guards_servers = true;
+    }
+
+    /// Puts something there that nobody asked for, as another client or an administrator may.
+    pub fn add(&mut self, collection: &'static str, item: Value) {
+        self.put(collection, item);
     }
 
     /// Makes a QoS policy.

@@ -4,7 +4,7 @@
 //! |---|---|---|---|
 //! | network, subnet, router, port, security group, floating IP | POST | `description` | description |
 //! | router interface | PUT add_router_interface | | the router's ports |
-//! | rule | POST | | its content: 409 says that it is there |
+//! | rule | POST | | its content |
 //! | keypair | POST | its name | name: 409 |
 //! | server group | POST | its name | name |
 //! | server, volume | POST | metadata | name, then metadata |
@@ -51,7 +51,7 @@ impl Run<'_> {
             Spec::Subnet { .. } => self.create_subnet(key).await,
             Spec::Router { external } => self.create_router(key, external.as_deref()).await,
             Spec::Interface { router, subnet } => self.create_interface(key, router, subnet).await,
-            Spec::SecurityGroup { .. } => self.create_group(key).await,
+            Spec::SecurityGroup => self.create_group(key).await,
             Spec::Rule { .. } => self.create_rule(key).await,
             Spec::Port { .. } => self.create_port(key).await,
             Spec::FloatingIp { external, to } => self.create_floating_ip(key, external.as_deref(), to.as_ref()).await,

@@ -13,7 +13,7 @@ use crate::pools::DATA;
 use crate::ports::{is_containers, whose};
 use jiff::SignedDuration;
 use jiff::civil::DateTime;
-use stackyard_core::yard::intend::{Intended, Peer, Ref, Spec, floating_target, key_of, rule_key};
+use stackyard_core::yard::intend::{Intended, Peer, Ref, Spec, floating_target, key_of, remote_prefix, rule_key};
 use stackyard_core::yard::observed::{COPY, DISK_STAYS, Fields, NO_DATA, OLDER_MARK, Observed, Seen, State, Value};
 use stackyard_core::yard::words::Size;
 use stackyard_core::yard::{Key, Kind, Mark};
@@ -285,20 +285,7 @@ impl<'a> Looker<'a> {
     }
 
     fn rule(&self, group: &str, rule: &SecurityGroupRule) -> Key {
-        let other = match (&rule.remote_group_id, &rule.remote_ip_prefix) {
-            (Some(id), _) => Some(self.text(Kind::SecurityGroup, id)),
-            (None, Some(net)) if net.ends_with("/0") => None,
-            (None, Some(net)) => Some(net.clone()),
-            (None, None) => None,
-        };
-        let port = match (rule.port_range_min, rule.port_range_max) {
-            (Some(min), Some(max)) if min == max => Some(min.to_string()),
-            (Some(min), Some(max)) => Some(format!("{min}-{max}")),
-            (Some(min), None) => Some(format!("type {min}")),
-            _ => None,
-        };
-        let ingress = rule.direction == "ingress";
-        rule_key(group, ingress, rule.ethertype == "IPv6", rule.protocol.as_deref(), port, other.as_deref())
+        rule_seen(group, rule, |id| self.text(Kind::SecurityGroup, id))
     }
 
     fn volumes(&self, resources: &mut Vec<Seen>) {
@@ -478,6 +465,23 @@ impl<'a> Looker<'a> {
 fn is_going(s: &Server) -> bool {
     matches!(s.task_state.as_deref(), Some("deleting" | "soft-deleting"))
         || matches!(s.status.as_str(), "DELETED" | "SOFT_DELETED")
+}
+
+/// The key of a rule that a cloud has in a group; `name` says what a manifest calls the group with an id.
+pub(crate) fn rule_seen(group: &str, rule: &SecurityGroupRule, name: impl Fn(&str) -> String) -> Key {
+    let other = match (&rule.remote_group_id, &rule.remote_address_group_id, &rule.remote_ip_prefix) {
+        (Some(id), ..) => Some(name(id)),
+        // No manifest can say that, so that it equals no rule of one.
+        (None, Some(id), _) => Some(format!("address group {id}")),
+        (None, None, Some(text)) => match remote_prefix(text) {
+            Ok(net) => net.map(|net| net.to_string()),
+            Err(text) => Some(text.to_owned()),
+        },
+        (None, None, None) => None,
+    };
+    let (ingress, ipv6) = (rule.direction == "ingress", rule.ethertype == "IPv6");
+    let ports = (rule.port_range_min, rule.port_range_max);
+    rule_key(group, ingress, ipv6, rule.protocol.as_deref(), ports, other.as_deref())
 }
 
 fn state(s: &Server) -> State {

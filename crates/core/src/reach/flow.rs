@@ -1,6 +1,7 @@
 //! What goes through: a protocol and its ports.
 
 use super::{Grant, Rule, Why};
+use crate::yard::intend::protocol;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -91,22 +92,6 @@ impl fmt::Display for Flow {
             Some((min, _)) => write!(f, " {min}"),
         }
     }
-}
-
-/// A protocol by the name that is used here, whatever a rule calls it; none for all.
-fn protocol(text: &str, ipv6: bool) -> Option<String> {
-    let name = match text {
-        "any" | "all" | "0" => return None,
-        "1" => "icmp",
-        "6" => "tcp",
-        "17" => "udp",
-        "132" => "sctp",
-        // Neutron has three names for it, and takes `icmp` in rules of IPv6 for it, too.
-        "58" | "ipv6-icmp" | "icmp6" => "icmpv6",
-        "icmp" if ipv6 => "icmpv6",
-        other => other,
-    };
-    Some(name.to_owned())
 }
 
 /// Flows as grants: those that differ by IP version alone are one, and what a wider one says as well, for the

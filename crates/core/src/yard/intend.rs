@@ -5,6 +5,7 @@ mod host;
 mod load_balancer;
 mod network;
 mod object_container;
+mod rule;
 mod server;
 
 use super::manifest::{self, Ipv6Mode, Manifest};
@@ -16,11 +17,11 @@ pub use host::{HostDisk, HostJoin, HostSpec, Pool};
 pub use load_balancer::{
     HealthSpec, ListenerSpec, LoadBalancerSpec, MemberSpec, algorithm_label, health_label, listener_label, member_label,
 };
-pub use network::rule_key;
+pub use rule::{protocol, remote_prefix, rule_key};
 pub use server::{digest, key_of};
 
 use ipnet::IpNet;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 /// Longest mark, in bytes: Nova's metadata, Neutron's `description` and names hold 255 characters.
@@ -134,10 +135,7 @@ pub enum Spec {
         subnet: Key,
     },
     /// Security group.
-    SecurityGroup {
-        /// Whether the rules that Neutron makes for a new group (everything may go out) stay.
-        default_egress: bool,
-    },
+    SecurityGroup,
     /// Rule.
     Rule {
         /// Its group.
@@ -146,7 +144,7 @@ pub enum Spec {
         ingress: bool,
         /// IPv6 or IPv4.
         ipv6: bool,
-        /// Protocol.
+        /// Protocol by its name here (see [`protocol`]); all if absent.
         proto: Option<String>,
         /// Ports.
         port: Option<PortRange>,
@@ -308,6 +306,17 @@ pub fn intend(manifest: &Manifest) -> Result<Intended, Vec<Trouble>> {
 }
 
 impl Intended {
+    /// Kinds of its resources, and of those outside of the yard that it refers to.
+    pub fn kinds(&self) -> BTreeSet<Kind> {
+        let mut kinds: BTreeSet<Kind> = self.resources.iter().map(|r| r.key.kind).collect();
+        let servers = self.resources.iter().filter_map(|r| if let Spec::Server(s) = &r.spec { Some(s) } else { None });
+        for server in servers {
+            kinds.extend(server.key.iter().map(|_| Kind::Keypair));
+            kinds.extend(server.group.iter().map(|_| Kind::ServerGroup));
+        }
+        kinds
+    }
+
     /// The resource with this key.
     pub fn get(&self, key: &Key) -> Option<&Resource> {
         self.resources.iter().find(|r| r.key == *key)

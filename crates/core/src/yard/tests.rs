@@ -329,10 +329,32 @@ fn a_keypair_of_another_user_is_made_again_for_a_new_server_alone() {
     assert!(plan.steps[server].after.contains(&keypair));
 }
 
+/// The mistakes of a manifest with a group of these rules.
+fn rules_with_mistakes(rules: Value) -> Vec<super::intend::Trouble> {
+    let spec = json!({"securityGroups": [{"name": "web", "rules": rules}]});
+    let manifest =
+        json!({"apiVersion": "stackyard.dev/v1", "kind": "Yard", "metadata": {"name": "shop"}, "spec": spec});
+    intend(&serde_json::from_value(manifest).unwrap()).unwrap_err()
+}
+
 #[test]
-fn a_protocol_with_several_names_is_one() {
-    let key = |proto| super::intend::rule_key("web", true, true, Some(proto), None, None);
-    assert_eq!(key("ipv6-icmp"), key("icmpv6"));
+fn a_rule_in_two_spellings_is_said_twice() {
+    for (first, second, place) in [
+        (json!({"proto": "icmp", "ipv6": true}), json!({"proto": "icmpv6"}), "icmpv6 from everybody"),
+        (json!({"proto": "icmp", "from": "::/0"}), json!({"proto": "58"}), "icmpv6 from everybody"),
+        (json!({"proto": "tcp", "port": 80}), json!({"proto": "6", "port": "80-80"}), "tcp 80 from everybody"),
+        (json!({"proto": "vrrp"}), json!({"proto": "112"}), "vrrp from everybody"),
+        (json!({"from": "10.1.2.3/8"}), json!({"from": "10.0.0.0/8"}), "everything from 10.0.0.0/8"),
+        (json!({"from": "2001:DB8:0::/32"}), json!({"from": "2001:db8::/32"}), "everything (IPv6) from 2001:db8::/32"),
+        (json!({"proto": "any"}), json!({"from": "0.0.0.0/0"}), "everything from everybody"),
+    ] {
+        let found = rules_with_mistakes(json!([first, second]));
+        let [one] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!(one.path, "spec.securityGroups[0].rules[1]");
+        assert_eq!(one.message, format!("there are two of `rule web: {place}`"));
+    }
+    let found = rules_with_mistakes(json!([{"proto": "58", "ipv6": false}]));
+    assert_eq!(found[0].path, "spec.securityGroups[0].rules[0].proto");
 }
 
 #[test]

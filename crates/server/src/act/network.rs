@@ -1,9 +1,10 @@
 //! Neutron's resources.
 
 use crate::apply::{Run, Trouble};
+use crate::observe::rule_seen;
 use crate::steady::{once, removed};
 use serde_json::{Value, json};
-use stackyard_core::yard::intend::{Peer, Ref, Spec, rule_key};
+use stackyard_core::yard::intend::{Peer, Ref, Spec};
 use stackyard_core::yard::observed::OLDER_MARK;
 use stackyard_core::yard::plan::{Action, Step};
 use stackyard_core::yard::{Key, Kind};
@@ -12,6 +13,15 @@ use stackyard_openstack::{
     NewSecurityGroup, NewSecurityGroupRule, NewSubnet, Pool, Port, Router, SecurityGroup, SecurityGroupRule, Subnet,
 };
 use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+/// What came of a request for a rule.
+enum Made {
+    /// The rule with this id.
+    Rule(String),
+    /// The rule with this id keeps it from being made.
+    InTheWay(String),
+}
 
 fn wrong(key: &Key) -> Trouble {
     format!("{key} is something else in the manifest").into()
@@ -90,18 +100,19 @@ impl Run<'_> {
         }
     }
 
+    /// Neutron makes rules with every group; which ones is up to the cloud's template, which may have others than
+    /// "everything may go out", or none.
     pub(super) async fn create_group(&self, key: &Key) -> Result<String, Trouble> {
-        let Spec::SecurityGroup { default_egress } = self.spec(key)? else { return Err(wrong(key)) };
         let new = NewSecurityGroup { name: key.name.clone(), description: self.mark(key).to_string() };
         let known = self.inventory.security_groups.iter().map(|g| g.id.as_str()).collect();
         let group = self.marked::<SecurityGroup>(key, &new, known, |g| &g.description).await?;
-        if !default_egress {
-            for rule in &group.rules {
-                let meant =
-                    rule_key(&key.name, rule.direction == "ingress", rule.ethertype == "IPv6", None, None, None);
-                if !self.intended.contains_key(&meant) {
-                    removed(self.told(key), async || self.cloud.delete::<SecurityGroupRule>(&rule.id).await).await?;
-                }
+        let name = |id: &str| if id == group.id { key.name.clone() } else { id.to_owned() };
+        for rule in &group.rules {
+            let rule_key = rule_seen(&key.name, rule, name);
+            if self.intended.contains_key(&rule_key) && self.id(&rule_key).is_err() {
+                self.note_id(&rule_key, rule.id.clone());
+            } else {
+                removed(self.told(key), async || self.cloud.delete::<SecurityGroupRule>(&rule.id).await).await?;
             }
         }
         Ok(group.id)
@@ -109,13 +120,15 @@ impl Run<'_> {
 
     pub(super) async fn create_rule(&self, key: &Key) -> Result<String, Trouble> {
         let Spec::Rule { group, ingress, ipv6, proto, port, peer } = self.spec(key)? else { return Err(wrong(key)) };
-        let open = !ingress && proto.is_none() && port.is_none() && *peer == Peer::Any;
-        if open && self.actions.get(group) == Some(&Action::Create) {
-            // Neutron makes these two with every group.
-            return Ok(String::new());
+        if self.actions.get(group) == Some(&Action::Create)
+            && let Ok(id) = self.id(key)
+        {
+            // It came with the group.
+            return Ok(id);
         }
+        let group_id = self.id(group)?;
         let new = NewSecurityGroupRule {
-            security_group_id: self.id(group)?,
+            security_group_id: group_id.clone(),
             direction: if *ingress { "ingress" } else { "egress" }.to_owned(),
             ethertype: if *ipv6 { "IPv6" } else { "IPv4" }.to_owned(),
             protocol: proto.clone(),
@@ -131,12 +144,51 @@ impl Run<'_> {
             },
             description: String::new(),
         };
-        let made = async || match self.cloud.create::<SecurityGroupRule>(&new).await {
-            Err(e) if e.is_conflict() && !e.is_quota() => Ok(String::new()),
-            other => other.map(|r| r.id),
+        // Two names of one group are one to Neutron.
+        let same = |rule: &SecurityGroupRule| {
+            let name = |id: &str| match peer {
+                Peer::Group(other) if new.remote_group_id.as_deref() == Some(id) => other.text().to_owned(),
+                _ => id.to_owned(),
+            };
+            rule_seen(&group.name, rule, name) == *key
         };
-        // Its content is its identity, so that it cannot be made twice.
-        self.steadily(key, made).await
+        let refusal: Mutex<String> = Mutex::default();
+        let make = async || {
+            let made = self.cloud.create::<SecurityGroupRule>(&new).await;
+            if let Err(e) = &made {
+                *refusal.lock().unwrap_or_else(PoisonError::into_inner) = e.to_string();
+            }
+            made.map(|rule| Made::Rule(rule.id))
+        };
+        // Neutron takes a rule for one that is there, or its answer got lost.
+        let find = async || {
+            let there: Vec<SecurityGroupRule> = self.cloud.list(&[("security_group_id", &group_id)]).await?;
+            let refusal = refusal.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            for rule in there.iter().filter(|r| same(r) || refusal.contains(&r.id)) {
+                if !self.removes(Kind::Rule, &rule.id) {
+                    let id = rule.id.clone();
+                    return Ok(Some(if same(rule) { Made::Rule(id) } else { Made::InTheWay(id) }));
+                }
+                // The plan removes it in any case; here that comes first. That its own step finds it gone is fine.
+                removed(self.told(key), async || self.cloud.delete::<SecurityGroupRule>(&rule.id).await).await?;
+            }
+            Ok(None)
+        };
+        match once(self.told(key), || {}, make, find).await? {
+            Made::Rule(id) => Ok(id),
+            Made::InTheWay(id) => {
+                let message = format!("Neutron takes it for rule {id} of the same group, which is another one");
+                let hint =
+                    format!("`openstack security group rule show {id}`; delete that rule, or change the manifest");
+                Err(Trouble { message, hint: Some(hint) })
+            }
+        }
+    }
+
+    /// Whether the plan removes what has this id.
+    fn removes(&self, kind: Kind, id: &str) -> bool {
+        let goes = |s: &&Step| matches!(s.action, Action::Remove | Action::Discard) && s.key.kind == kind;
+        self.plan.steps.iter().filter(goes).any(|s| s.id.as_deref() == Some(id))
     }
 
     pub(super) async fn create_port(&self, key: &Key) -> Result<String, Trouble> {

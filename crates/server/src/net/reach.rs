@@ -3,8 +3,9 @@
 use super::{PortKind, PortView, by_id, is_machine};
 use crate::graph::{Graph, GraphKind, GraphNode};
 use crate::inventory::Inventory;
+use crate::observe::rule_seen;
 use stackyard_core::reach::{Group, Listener, Member, Party, PartyKind, Peer, Rule, Scene};
-use stackyard_core::yard::intend::rule_key;
+use stackyard_core::yard::intend::remote_prefix;
 use stackyard_openstack::{Port, SecurityGroup, SecurityGroupRule};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
@@ -183,34 +184,14 @@ fn zones(inventory: &Inventory) -> HashMap<&str, usize> {
 
 fn rule(group: &str, rule: &SecurityGroupRule, names: &HashMap<&str, &str>) -> Rule {
     let (ingress, ipv6) = (rule.direction == "ingress", rule.ethertype == "IPv6");
-    let proto = rule.protocol.as_deref().filter(|p| !p.is_empty() && *p != "any");
-    let ports = match (rule.port_range_min, rule.port_range_max) {
-        (Some(min), max) if proto.is_some_and(|p| p.contains("icmp")) => {
-            let code = max.map(|code| format!(" code {code}")).unwrap_or_default();
-            Some(format!("type {min}{code}"))
-        }
-        (Some(min), Some(max)) if min != max => Some(format!("{min}-{max}")),
-        (Some(min), _) => Some(min.to_string()),
-        (None, _) => None,
+    // Whose addresses an address group has is not known here: it is a group that nobody is in.
+    let peer = match rule.remote_group_id.as_ref().or(rule.remote_address_group_id.as_ref()) {
+        Some(id) => Peer::Group(id.clone()),
+        None => match rule.remote_ip_prefix.as_deref().map(remote_prefix) {
+            Some(Ok(Some(net))) => Peer::Net(net),
+            _ => Peer::Any,
+        },
     };
-    let net = rule.remote_ip_prefix.as_deref().and_then(|text| text.parse().ok());
-    let peer = match (&rule.remote_group_id, net) {
-        (Some(id), _) => Peer::Group(id.clone()),
-        (None, Some(net)) if ipnet::IpNet::prefix_len(&net) > 0 => Peer::Net(net),
-        _ => Peer::Any,
-    };
-    let other = match &peer {
-        Peer::Any => None,
-        Peer::Net(net) => Some(net.to_string()),
-        Peer::Group(id) => Some(names.get(id.as_str()).copied().unwrap_or(id).to_owned()),
-    };
-    let name = rule_key(group, ingress, ipv6, proto, ports, other.as_deref()).name;
-    Rule {
-        name,
-        ingress,
-        ipv6,
-        proto: proto.map(str::to_owned),
-        ports: (rule.port_range_min, rule.port_range_max),
-        peer,
-    }
+    let name = rule_seen(group, rule, |id| names.get(id).copied().unwrap_or(id).to_owned()).name;
+    Rule { name, ingress, ipv6, proto: rule.protocol.clone(), ports: (rule.port_range_min, rule.port_range_max), peer }
 }

@@ -2,8 +2,8 @@
 
 use super::super::manifest::{Direction, NetworkRouter, Rule, Subnet};
 use super::super::observed::{Fields, Value};
+use super::rule::{has_ports, is_of_ipv6, protocol, remote_prefix, rule_key};
 use super::{Key, Kind, Maker, Need, Peer, Ref, Spec};
-use ipnet::IpNet;
 use std::net::IpAddr;
 
 impl Maker<'_> {
@@ -188,8 +188,8 @@ impl Maker<'_> {
         for (i, group) in spec.security_groups.iter().enumerate() {
             let path = format!("spec.securityGroups[{i}]");
             self.name(&path, &group.name);
-            let make = Spec::SecurityGroup { default_egress: !group.rules.iter().any(outgoing) };
-            self.add(&path, Key::new(Kind::SecurityGroup, &group.name), make, Fields::new(), Vec::new());
+            let key = Key::new(Kind::SecurityGroup, &group.name);
+            self.add(&path, key, Spec::SecurityGroup, Fields::new(), Vec::new());
         }
         for (i, group) in spec.security_groups.iter().enumerate() {
             let path = format!("spec.securityGroups[{i}]");
@@ -219,19 +219,16 @@ impl Maker<'_> {
             let way = if ingress { "ingress" } else { "egress" };
             self.trouble(format!("{path}.{word}"), format!("`{word}` does not go with {way}"), None);
         }
-        let proto = rule.proto.as_deref().map(|p| p.to_ascii_lowercase()).filter(|p| p != "any" && p != "all");
-        if rule.port.is_some()
-            && !proto.as_deref().is_some_and(|p| matches!(p, "tcp" | "udp" | "sctp" | "dccp" | "udplite" | "6" | "17"))
-        {
+        let mut proto = rule.proto.as_deref().and_then(|p| protocol(p, false));
+        if rule.port.is_some() && !proto.as_deref().is_some_and(has_ports) {
             let message =
                 format!("a port goes with tcp or udp, not with {}", proto.as_deref().unwrap_or("every protocol"));
             self.trouble(format!("{path}.port"), message, Some("add `proto: tcp`"));
         }
         let peer = match there.as_deref() {
             None => Peer::Any,
-            Some(text) => match text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
-                Ok(net) if net.prefix_len() == 0 => Peer::Any,
-                Ok(net) => Peer::Net(net.trunc()),
+            Some(text) => match remote_prefix(text) {
+                Ok(net) => net.map_or(Peer::Any, Peer::Net),
                 Err(_) if text.contains('/') => {
                     self.trouble(
                         format!("{path}.{}", if ingress { "from" } else { "to" }),
@@ -248,13 +245,19 @@ impl Maker<'_> {
             (Peer::Any, Some(text)) => Some(text.contains(':')),
             _ => None,
         };
-        let icmpv6 = matches!(proto.as_deref(), Some("icmpv6" | "ipv6-icmp"));
+        let of_ipv6 = proto.as_deref().is_some_and(is_of_ipv6);
         if let (Some(said), Some(is)) = (rule.ipv6, by_cidr)
             && said != is
         {
             self.trouble(format!("{path}.ipv6"), "it contradicts the CIDR", None);
         }
-        let ipv6 = by_cidr.or(rule.ipv6).unwrap_or(icmpv6);
+        let ipv6 = by_cidr.or(rule.ipv6).unwrap_or(of_ipv6);
+        if of_ipv6 && !ipv6 {
+            let message = format!("`{}` is a protocol of IPv6, and the rule is one of IPv4", proto.unwrap_or_default());
+            self.trouble(format!("{path}.proto"), message, None);
+            return;
+        }
+        proto = proto.and_then(|p| protocol(&p, ipv6));
         let make = Spec::Rule { group: group.clone(), ingress, ipv6, proto, port: rule.port, peer };
         self.add_rule(path, group, make);
     }
@@ -271,8 +274,8 @@ impl Maker<'_> {
             }
         };
         needs.dedup();
-        let key =
-            rule_key(&group.name, *ingress, *ipv6, proto.as_deref(), port.map(|p| p.to_string()), other.as_deref());
+        let ports = (port.map(|p| p.min.into()), port.map(|p| p.max.into()));
+        let key = rule_key(&group.name, *ingress, *ipv6, proto.as_deref(), ports, other.as_deref());
         self.add(path, key, make, Fields::new(), needs);
     }
 
@@ -288,30 +291,6 @@ impl Maker<'_> {
             }
         }
     }
-}
-
-/// A rule's key: its group and all that makes it different from others.
-pub fn rule_key(
-    group: &str,
-    ingress: bool,
-    ipv6: bool,
-    proto: Option<&str>,
-    port: Option<String>,
-    other: Option<&str>,
-) -> Key {
-    let mut name = format!("{group}: ");
-    // Neutron has three names for it and gives back another than it got.
-    let proto = proto.map(|p| if matches!(p, "ipv6-icmp" | "icmp6") { "icmpv6" } else { p });
-    name += proto.unwrap_or("everything");
-    if let Some(port) = port {
-        name += &format!(" {port}");
-    }
-    if ipv6 && !proto.is_some_and(|p| p.contains("v6")) {
-        name += " (IPv6)";
-    }
-    name += if ingress { " from " } else { " to " };
-    name += other.unwrap_or("everybody");
-    Key::new(Kind::Rule, name)
 }
 
 /// A subnet's name within its network.
