@@ -14,6 +14,7 @@ use crate::catalog::Service;
 use crate::cloud::{Cloud, url};
 use crate::error::{Error, Result};
 use crate::http::{Answer, Payload, Prepared};
+use crate::json;
 
 /// A request that is not sent yet.
 #[must_use = "a call does nothing until it is sent"]
@@ -146,6 +147,7 @@ impl<'a> Call<'a> {
             what,
             idempotent: self.idempotent,
             timeout: self.timeout,
+            attempts: None,
             streamed: self.streamed,
         })
     }
@@ -168,7 +170,7 @@ impl<'a> Call<'a> {
     /// As of [`Call::done`], and [`Error::Decode`].
     pub async fn read<T: DeserializeOwned>(self) -> Result<T> {
         let (request, answer) = self.answer().await?;
-        serde_json::from_slice(&answer.body).map_err(|e| Error::Decode { what: request.what, message: e.to_string() })
+        json::read(&answer.body).map_err(|e| Error::Decode { what: request.what, message: e.to_string() })
     }
 
     /// Sends it and hands back headers and body.

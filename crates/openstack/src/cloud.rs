@@ -23,6 +23,8 @@ use crate::http::{self, Answer, Counts, Http, Options, Payload, Prepared};
 #[derive(Clone)]
 pub struct Cloud {
     inner: Arc<Inner>,
+    /// Exchanges for one request at most, if fewer than usual.
+    attempts: Option<u32>,
 }
 
 struct Inner {
@@ -55,9 +57,20 @@ impl Cloud {
             renewing: tokio::sync::Mutex::new(()),
             ceilings: Mutex::new(HashMap::new()),
         };
-        let cloud = Self { inner: Arc::new(inner) };
+        let cloud = Self { inner: Arc::new(inner), attempts: None };
         cloud.token().await?;
         Ok(cloud)
+    }
+
+    /// The same cloud, with requests that are sent once: for what can be done without.
+    #[must_use]
+    pub fn without_retries(&self) -> Self {
+        Self { inner: self.inner.clone(), attempts: Some(1) }
+    }
+
+    /// Whether requests are sent once, as of [`Cloud::without_retries`].
+    pub fn is_without_retries(&self) -> bool {
+        self.attempts == Some(1)
     }
 
     /// The configuration it was made from.
@@ -151,13 +164,27 @@ impl Cloud {
     async fn authenticate(&self) -> Result<Token> {
         let config = &self.inner.config;
         let base = catalog::normal(Service::Identity, &config.auth_url, None);
-        match self.authenticate_at(&base).await {
+        let token = match self.authenticate_at(&base).await {
             Err(Error::Api(e)) if e.status == 404 => match self.discover_identity().await {
                 Some(found) if found != base => self.authenticate_at(&found).await,
                 _ => Err(Error::Api(e)),
             },
             other => other,
-        }
+        };
+        token.map_err(|error| match error {
+            // Keystone says 401 or 404 of a token that it does not know (any more), as it does of much else.
+            Error::Api(mut e)
+                if matches!(config.auth, Auth::Token(_))
+                    && (e.status == 401 || e.status == 404 && e.message.to_lowercase().contains("token")) =>
+            {
+                e.hint = Some(
+                    "the token has expired or is not of this cloud: get another one (`openstack token issue`)"
+                        .to_owned(),
+                );
+                Error::Api(e)
+            }
+            other => other,
+        })
     }
 
     async fn authenticate_at(&self, base: &str) -> Result<Token> {
@@ -190,6 +217,7 @@ impl Cloud {
             idempotent: true,
             mutating: false,
             timeout: None,
+            attempts: None,
             streamed: false,
         };
         let answer = self.inner.http.send(&request, given).await?;
@@ -233,6 +261,7 @@ impl Cloud {
             idempotent: true,
             mutating: false,
             timeout: None,
+            attempts: None,
             streamed: false,
         };
         let token = self.current();
@@ -266,6 +295,7 @@ impl Cloud {
         let (mut renewed, mut lowered) = (false, false);
         loop {
             let mut request = call.prepare(&self.address(call.service, &token)?)?;
+            request.attempts = self.attempts;
             if let Some(version) = call.microversion {
                 let ceiling = self.ceiling(call.service);
                 let version = ceiling.as_deref().map_or(version, |c| lower(version, c));

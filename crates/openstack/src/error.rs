@@ -124,6 +124,8 @@ pub struct ApiError {
     pub request_id: Option<String>,
     /// How many times it was tried.
     pub attempts: u32,
+    /// What to do, where the caller knew more than the status tells.
+    pub hint: Option<String>,
 }
 
 /// No answer from a service.
@@ -218,6 +220,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Self::Config { hint, .. } => return hint.clone(),
+            Self::Api(e) if e.hint.is_some() => return e.hint.clone(),
             Self::Api(_) if self.is_quota() => {
                 "remove what is no longer needed, or ask the cloud's administrator for more quota"
             }

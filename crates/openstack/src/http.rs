@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Body, Method, StatusCode, Url};
 
 use crate::config::CloudConfig;
@@ -123,6 +123,8 @@ pub(crate) struct Prepared {
     pub idempotent: bool,
     pub mutating: bool,
     pub timeout: Option<Duration>,
+    /// Exchanges at most, if fewer than the policy says.
+    pub attempts: Option<u32>,
     /// Whether a good answer's body is handed on unread.
     pub streamed: bool,
 }
@@ -160,12 +162,12 @@ impl Http {
 
     /// Sends until there is an answer that is not transient. Error statuses are answers, too.
     pub async fn send(&self, request: &Prepared, token: Option<&str>) -> Result<Answer> {
-        let policy = &self.options.retry;
+        let most = request.attempts.unwrap_or(u32::MAX).min(self.options.retry.attempts);
         let mut attempt = 1;
         loop {
             let started = Instant::now();
             let outcome = self.once(request, token).await;
-            let retry = self.judge(request, &outcome, attempt).filter(|_| attempt < policy.attempts);
+            let retry = self.judge(request, &outcome, attempt).filter(|_| attempt < most);
             self.tell(request, &outcome, attempt, started.elapsed(), retry.clone());
             let Some((reason, wait)) = retry else {
                 return match outcome {
@@ -261,7 +263,18 @@ pub(crate) fn refused(request: &Prepared, answer: &Answer) -> Error {
     let request_id = ["x-openstack-request-id", "x-compute-request-id", "x-trans-id", "x-amz-request-id"]
         .iter()
         .find_map(|name| answer.headers.get(*name)?.to_str().ok().map(str::to_owned));
-    let said = error_body::read(&answer.body);
+    let mut said = error_body::read(&answer.body);
+    // Not followed where it leads to another origin: the token, or a password, must not.
+    let elsewhere = answer.headers.get(LOCATION).and_then(|l| l.to_str().ok());
+    let elsewhere = elsewhere.filter(|_| answer.status.is_redirection());
+    if let Some(address) = elsewhere {
+        said.message = format!("it is at {address}");
+    }
+    let place = if request.service == "identity" { "auth_url" } else { "the service's endpoint_override" };
+    let hint = elsewhere.map(|address| {
+        let address = address.split_once("/auth/tokens").map_or(address, |(base, _)| base);
+        format!("set {place} to the new address in clouds.yaml ({address})")
+    });
     Error::Api(Box::new(ApiError {
         what: request.what.clone(),
         service: request.service,
@@ -270,6 +283,7 @@ pub(crate) fn refused(request: &Prepared, answer: &Answer) -> Error {
         kind: said.kind,
         request_id,
         attempts: answer.attempts,
+        hint,
     }))
 }
 

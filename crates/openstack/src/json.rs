@@ -127,7 +127,8 @@ mod tests {
             "fixed_ips": [{"subnet_id": "3", "ip_address": null}]});
         let port: Port = read(port.to_string().as_bytes()).expect("port");
         assert_eq!((port.name.as_str(), port.security_groups.len(), port.fixed_ips.len()), ("", 0, 1));
-        let volume: Volume = read_value(json!({"id": "1", "size": 1, "metadata": {"a": null, "b": "c"}})).expect("volume");
+        let volume: Volume =
+            read_value(json!({"id": "1", "size": 1, "metadata": {"a": null, "b": "c"}})).expect("volume");
         assert_eq!(volume.metadata.len(), 1);
     }
 

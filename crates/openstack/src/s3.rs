@@ -95,6 +95,7 @@ impl S3Bucket<'_> {
             payload,
             service: "s3",
             timeout: None,
+            attempts: None,
             streamed: false,
         };
         let answer = self.cloud.http().send(&request, None).await?;

@@ -2,6 +2,7 @@
 
 use crate::client::{ClientError, WaitError};
 use crate::data_loss::LostData;
+use crate::inventory::Unseen;
 use stackyard_core::yard::Key;
 use std::fmt;
 use std::path::PathBuf;
@@ -51,6 +52,14 @@ pub enum Error {
         /// What is left.
         Vec<Key>,
     ),
+    /// What the cloud has of some kinds could not be looked at; all else was removed.
+    #[error("what yard {yard} has of {} may still be there: {}", whats(.unseen), reasons(.unseen))]
+    Unseen {
+        /// The yard.
+        yard: String,
+        /// What could not be looked at.
+        unseen: Vec<Unseen>,
+    },
     /// A file of the state directory.
     #[error("{doing} {}", .path.display())]
     File {
@@ -116,6 +125,27 @@ pub enum WorkError {
     /// Stacks do not come up, or do not go.
     #[error(transparent)]
     Wait(#[from] WaitError),
+}
+
+impl Error {
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Cloud { source, .. } => source.hint(),
+            Self::Unseen { .. } => {
+                Some("run the same again once the service answers: it removes what is left".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+fn whats(unseen: &[Unseen]) -> String {
+    unseen.iter().map(|u| u.what.to_string()).collect::<Vec<_>>().join(" and of ")
+}
+
+fn reasons(unseen: &[Unseen]) -> String {
+    unseen.iter().map(|u| u.error.to_string()).collect::<Vec<_>>().join("; ")
 }
 
 fn list(keys: &[Key]) -> String {

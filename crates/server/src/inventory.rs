@@ -2,20 +2,21 @@
 
 mod load_balancer;
 mod object_container;
+mod optional;
 
 pub use load_balancer::Balancing;
 pub use object_container::Stored;
+pub use optional::{Optional, Unseen};
 
 use crate::error::Error;
-use crate::steady::steady;
-use futures_util::future::try_join;
-use futures_util::try_join;
+use crate::steady::{asked, steady};
+use futures_util::{join, try_join};
 use stackyard_core::yard::intend::{Intended, Spec};
 use stackyard_core::yard::{Key, Kind, Mark, Scope};
 use stackyard_openstack::{
     Cloud, FloatingIp, Keypair, Network, Port, Resource, Router, SecurityGroup, Server, ServerGroup, Subnet, Volume,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a project has of the kinds that yards are made of, and the networks that it may use.
 #[derive(Debug, Default)]
@@ -38,16 +39,18 @@ pub struct Inventory {
     pub floating_ips: Vec<FloatingIp>,
     /// Servers.
     pub servers: Vec<Server>,
-    /// The user's keypairs.
+    /// The user's keypairs; none where they cannot be listed.
     pub keypairs: Vec<Keypair>,
-    /// Server groups.
+    /// Server groups; none where they cannot be listed.
     pub server_groups: Vec<ServerGroup>,
-    /// Volumes; none on a cloud without Cinder.
+    /// Volumes; none on a cloud without Cinder, nor where they cannot be listed.
     pub volumes: Vec<Volume>,
     /// Load balancers.
     pub balancing: Reach<Balancing>,
     /// Object containers with marks.
     pub containers: Reach<Vec<Stored>>,
+    /// What of the above is not known.
+    pub unseen: Vec<Unseen>,
 }
 
 /// What a service has that not every cloud has and not every user may ask.
@@ -60,23 +63,39 @@ pub enum Reach<T> {
     Missing,
     /// The user may not use it.
     Forbidden,
+    /// It answered something else, or nothing.
+    Failed(
+        /// What happened.
+        String,
+    ),
 }
 
 impl<T> Reach<T> {
-    async fn of(asking: impl Future<Output = stackyard_openstack::Result<T>>) -> stackyard_openstack::Result<Self> {
-        match asking.await {
-            Ok(there) => Ok(Self::There(there)),
-            Err(stackyard_openstack::Error::NoEndpoint { .. }) => Ok(Self::Missing),
-            Err(e) if e.status() == Some(403) => Ok(Self::Forbidden),
-            Err(e) => Err(e),
-        }
+    /// What an answer means; one that leaves open what there is goes to `unseen`, too.
+    fn of(what: Optional, answer: stackyard_openstack::Result<T>, unseen: &mut Vec<Unseen>) -> Self {
+        let error = match answer {
+            Ok(there) => return Self::There(there),
+            Err(stackyard_openstack::Error::NoEndpoint { .. }) => return Self::Missing,
+            Err(error) => error,
+        };
+        let reach = if error.status() == Some(403) { Self::Forbidden } else { Self::Failed(error.to_string()) };
+        unseen.push(Unseen { what, error });
+        reach
     }
 
     /// What it has, if it answered.
     pub fn there(&self) -> Option<&T> {
         match self {
             Self::There(there) => Some(there),
-            Self::Missing | Self::Forbidden => None,
+            Self::Missing | Self::Forbidden | Self::Failed(_) => None,
+        }
+    }
+
+    /// The same, to keep.
+    fn into_there(self) -> Option<T> {
+        match self {
+            Self::There(there) => Some(there),
+            Self::Missing | Self::Forbidden | Self::Failed(_) => None,
         }
     }
 }
@@ -92,11 +111,20 @@ pub struct Owned {
 
 impl Inventory {
     /// Lists everything, all kinds at once: twelve requests beside the login, and a few for the
-    /// parts of load balancers and for each object container.
+    /// parts of load balancers and for each object container. What of the optional kinds does not answer is
+    /// [`Self::unseen`].
     ///
     /// # Errors
     /// [`Error::Cloud`]
     pub async fn take(cloud: &Cloud) -> Result<Self, Error> {
+        Self::take_for(cloud, |_| true).await
+    }
+
+    /// The same with patience only for those optional kinds that are `needed`.
+    ///
+    /// # Errors
+    /// [`Error::Cloud`]
+    pub async fn take_for(cloud: &Cloud, needed: impl Fn(Optional) -> bool) -> Result<Self, Error> {
         let doing = || format!("listing what is in cloud {}", cloud.config().name);
         let project = steady(|_| {}, async || cloud.project_id().await).await.map_err(Error::cloud(doing()))?;
         let scope = scope_of(cloud).await.map_err(Error::cloud(doing()))?;
@@ -107,23 +135,30 @@ impl Inventory {
                 all::<Subnet>(cloud, &[]),
                 all::<Router>(cloud, &mine),
                 all::<Port>(cloud, &mine),
-                all::<SecurityGroup>(cloud, &mine),
+                // Those that other projects share are listed without a project only.
+                all::<SecurityGroup>(cloud, &[]),
                 all::<FloatingIp>(cloud, &mine),
             )
         };
-        let others = async {
-            try_join!(all::<Server>(cloud, &[]), all::<Keypair>(cloud, &[]), all::<ServerGroup>(cloud, &[]), async {
-                match all::<Volume>(cloud, &[]).await {
-                    Err(stackyard_openstack::Error::NoEndpoint { .. }) => Ok(Vec::new()),
-                    other => other,
-                }
-            },)
+        let known = async { try_join!(neutron, all::<Server>(cloud, &[])) };
+        let optional = async {
+            join!(
+                optional::ask(cloud, needed(Optional::Keypairs), async |c| all::<Keypair>(c, &[]).await),
+                optional::ask(cloud, needed(Optional::ServerGroups), async |c| all::<ServerGroup>(c, &[]).await),
+                optional::ask(cloud, needed(Optional::Volumes), async |c| all::<Volume>(c, &[]).await),
+                optional::ask(cloud, needed(Optional::LoadBalancers), async |c| Box::pin(Balancing::take(c, &project))
+                    .await),
+                optional::ask(cloud, needed(Optional::ObjectContainers), async |c| Box::pin(Stored::take(c, &scope)).await),
+            )
         };
-        let further = try_join(Box::pin(Balancing::take(cloud, &project)), Box::pin(Stored::take(cloud, &scope)));
-        let listed = try_join!(neutron, others, further);
-        let (neutron, others, (balancing, containers)) = listed.map_err(Error::cloud(doing()))?;
+        let (known, optional) = join!(known, optional);
+        let (neutron, servers) = known.map_err(Error::cloud(doing()))?;
         let (networks, subnets, routers, ports, security_groups, floating_ips) = neutron;
-        let (servers, keypairs, server_groups, volumes) = others;
+        let (keypairs, server_groups, volumes, balancing, containers) = optional;
+        let mut unseen = Vec::new();
+        let keypairs = Reach::of(Optional::Keypairs, keypairs, &mut unseen);
+        let server_groups = Reach::of(Optional::ServerGroups, server_groups, &mut unseen);
+        let volumes = Reach::of(Optional::Volumes, volumes, &mut unseen);
         Ok(Self {
             project,
             scope,
@@ -134,11 +169,13 @@ impl Inventory {
             security_groups,
             floating_ips,
             servers,
-            keypairs,
-            server_groups,
-            volumes,
-            balancing,
-            containers,
+            keypairs: keypairs.into_there().unwrap_or_default(),
+            server_groups: server_groups.into_there().unwrap_or_default(),
+            volumes: volumes.into_there().unwrap_or_default(),
+            balancing: Reach::of(Optional::LoadBalancers, balancing, &mut unseen),
+            containers: Reach::of(Optional::ObjectContainers, containers, &mut unseen),
+            unseen,
+            project,
         })
     }
 
@@ -161,7 +198,9 @@ impl Inventory {
         }
         self.routers.iter().for_each(|r| note(Mark::parse(&r.description), &r.id));
         self.ports.iter().for_each(|p| note(Mark::parse(&p.description), &p.id));
-        self.security_groups.iter().for_each(|g| note(Mark::parse(&g.description), &g.id));
+        for g in self.security_groups.iter().filter(|g| ours(&g.project_id)) {
+            note(Mark::parse(&g.description), &g.id);
+        }
         self.floating_ips.iter().for_each(|f| note(Mark::parse(&f.description), &f.id));
         self.servers.iter().for_each(|s| note(metadata_mark(&s.metadata), &s.id));
         self.volumes.iter().for_each(|v| note(metadata_mark(&v.metadata), &v.id));
@@ -209,19 +248,25 @@ impl Inventory {
         yards
     }
 
-    /// The id of the only resource of a kind with this name or id.
+    /// The id of the only resource of a kind with this name or id. Among several of one name the project's own comes
+    /// first: an administrator sees those of all projects.
     ///
     /// # Errors
     /// A sentence that says that there is none, or more than one.
     pub fn resolve(&self, kind: Kind, text: &str) -> Result<String, String> {
-        let names: Vec<(&str, &str)> = match kind {
-            Kind::Network => self.networks.iter().map(|n| (n.id.as_str(), n.name.as_str())).collect(),
-            Kind::Subnet => self.subnets.iter().map(|s| (s.id.as_str(), s.name.as_str())).collect(),
-            Kind::Router => self.routers.iter().map(|r| (r.id.as_str(), r.name.as_str())).collect(),
-            Kind::SecurityGroup => self.security_groups.iter().map(|g| (g.id.as_str(), g.name.as_str())).collect(),
-            Kind::Keypair => self.keypairs.iter().map(|k| (k.name.as_str(), k.name.as_str())).collect(),
-            Kind::Volume => self.volumes.iter().map(|v| (v.id.as_str(), v.name())).collect(),
-            Kind::ServerGroup => self.server_groups.iter().map(|g| (g.id.as_str(), g.name.as_str())).collect(),
+        let own = |project: &str| project.is_empty() || project == self.project;
+        let names: Vec<Choice<'_>> = match kind {
+            Kind::Network => {
+                self.networks.iter().map(|n| (n.id.as_str(), n.name.as_str(), own(&n.project_id))).collect()
+            }
+            Kind::Subnet => self.subnets.iter().map(|s| (s.id.as_str(), s.name.as_str(), own(&s.project_id))).collect(),
+            Kind::Router => self.routers.iter().map(|r| (r.id.as_str(), r.name.as_str(), true)).collect(),
+            Kind::SecurityGroup => {
+                self.security_groups.iter().map(|g| (g.id.as_str(), g.name.as_str(), own(&g.project_id))).collect()
+            }
+            Kind::Keypair => self.keypairs.iter().map(|k| (k.name.as_str(), k.name.as_str(), true)).collect(),
+            Kind::Volume => self.volumes.iter().map(|v| (v.id.as_str(), v.name(), true)).collect(),
+            Kind::ServerGroup => self.server_groups.iter().map(|g| (g.id.as_str(), g.name.as_str(), true)).collect(),
             _ => Vec::new(),
         };
         only(kind.noun(), text, &names)
@@ -232,22 +277,23 @@ impl Inventory {
     /// # Errors
     /// A sentence.
     pub fn external(&self, text: Option<&str>) -> Result<String, String> {
-        let names: Vec<(&str, &str)> =
-            self.networks.iter().filter(|n| n.external).map(|n| (n.id.as_str(), n.name.as_str())).collect();
+        let own = |n: &Network| n.project_id == self.project;
+        let external = self.networks.iter().filter(|n| n.external);
+        let names: Vec<Choice<'_>> = external.map(|n| (n.id.as_str(), n.name.as_str(), own(n))).collect();
         match (text, names.as_slice()) {
             (Some(text), names) => only("external network", text, names),
-            (None, [(id, _)]) => Ok((*id).to_owned()),
+            (None, [(id, ..)]) => Ok((*id).to_owned()),
             (None, []) => Err("the cloud has no external network".to_owned()),
             (None, many) => Err(format!(
                 "the cloud has several external networks ({}): name one with `external`",
-                many.iter().map(|(_, n)| *n).collect::<Vec<_>>().join(", ")
+                many.iter().map(|(_, n, _)| *n).collect::<Vec<_>>().join(", ")
             )),
         }
     }
 }
 
 pub(crate) async fn all<T: Resource>(cloud: &Cloud, query: &[(&str, &str)]) -> stackyard_openstack::Result<Vec<T>> {
-    Box::pin(steady(|_| {}, async || cloud.list::<T>(query).await)).await
+    Box::pin(asked(cloud, async || cloud.list::<T>(query).await)).await
 }
 
 /// The scope of the project and region that a cloud's requests are for.
@@ -264,19 +310,25 @@ pub(crate) fn metadata_mark(metadata: &BTreeMap<String, String>) -> Option<Mark>
 /// Key of the mark in metadata.
 pub(crate) const MARK: &str = "stackyard";
 
-fn only(noun: &str, text: &str, names: &[(&str, &str)]) -> Result<String, String> {
-    if let Some((id, _)) = names.iter().find(|(id, _)| *id == text) {
+/// Something that may be meant: its id, its name, and whether it is the project's own.
+type Choice<'a> = (&'a str, &'a str, bool);
+
+fn only(noun: &str, text: &str, names: &[Choice<'_>]) -> Result<String, String> {
+    if let Some((id, ..)) = names.iter().find(|(id, ..)| *id == text) {
         return Ok((*id).to_owned());
     }
-    let found: Vec<&str> = names.iter().filter(|(_, name)| *name == text).map(|(id, _)| *id).collect();
-    match found.as_slice() {
-        [id] => Ok((*id).to_owned()),
+    let named: Vec<&Choice<'_>> = names.iter().filter(|(_, name, _)| *name == text).collect();
+    let own: Vec<&Choice<'_>> = named.iter().filter(|(.., own)| *own).copied().collect();
+    match if own.is_empty() { named } else { own }.as_slice() {
+        [(id, ..)] => Ok((*id).to_owned()),
         [] => {
-            let mut known: Vec<&str> = names.iter().map(|(_, n)| *n).filter(|n| !n.is_empty()).collect();
+            // Own ones first: the list may be long.
+            let mut known: Vec<(bool, &str)> =
+                names.iter().filter(|(_, n, _)| !n.is_empty()).map(|(_, n, own)| (!own, *n)).collect();
             known.sort_unstable();
-            known.dedup();
-            known.truncate(8);
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let known: BTreeSet<&str> = known.into_iter().take(8).map(|(_, n)| n).collect();
+            let known = known.into_iter().collect::<Vec<_>>().join(", ");
+            let known = if known.is_empty() { "none".to_owned() } else { known };
             Err(format!("neither the yard nor the cloud has a {noun} `{text}`; the cloud has {known}"))
         }
         many => Err(format!("{} {noun}s of the cloud are named `{text}`; use the id of one of them", many.len())),

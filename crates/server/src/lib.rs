@@ -65,7 +65,7 @@ pub use declared::DeclaredStacks;
 pub use draft::{DraftFault, DraftJoin, YardDraft};
 pub use error::{Error, Failure, Failures, WorkError};
 pub use graph::{Graph, GraphCloud, GraphEdge, GraphJoint, GraphKind, GraphNode, GraphState, Sight};
-pub use inventory::{Balancing, Inventory, Owned, Reach, Stored};
+pub use inventory::{Balancing, Inventory, Optional, Owned, Reach, Stored, Unseen};
 pub use offer::{Offer, Offered};
 pub use pools::{HostService, Member, Newcomer, SshTarget, Ticket};
 pub use preflight::{Choices, Found, preflight};

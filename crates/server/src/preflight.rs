@@ -133,7 +133,7 @@ fn hosts(specs: &[(&Key, &Spec)], has_service: bool, found: &mut Found) {
 fn services(inventory: &Inventory, touched: &HashSet<&Key>) -> Vec<String> {
     let wants = |kind| touched.iter().any(|k| k.kind == kind);
     let mut said = Vec::new();
-    let mut check = |lack: Option<&str>, wanted: bool, service: &str, key: &str| {
+    let mut check = |lack: Option<String>, wanted: bool, service: &str, key: &str| {
         if let Some(lack) = lack.filter(|_| wanted) {
             said.push(format!("{lack} {service}, which `{key}` needs"));
         }
@@ -143,11 +143,12 @@ fn services(inventory: &Inventory, touched: &HashSet<&Key>) -> Vec<String> {
     said
 }
 
-fn lack<T>(service: &Reach<T>) -> Option<&'static str> {
+fn lack<T>(service: &Reach<T>) -> Option<String> {
     match service {
         Reach::There(_) => None,
-        Reach::Missing => Some("the cloud has no"),
-        Reach::Forbidden => Some("the user may not use"),
+        Reach::Missing => Some("the cloud has no".to_owned()),
+        Reach::Forbidden => Some("the user may not use".to_owned()),
+        Reach::Failed(why) => Some(format!("it is not known ({why}) what there is of the")),
     }
 }
 

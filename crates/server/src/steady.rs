@@ -1,6 +1,6 @@
 //! Doing a thing until it is done: which failures pass by themselves, and how long to wait.
 
-use stackyard_openstack::{Error, Result};
+use stackyard_openstack::{Cloud, Error, Result};
 use std::time::{Duration, Instant};
 
 /// Attempts at most, the first included. The client below has tried several times already where
@@ -40,10 +40,19 @@ fn pause(attempt: u32) -> Duration {
 
 /// Does what may be done twice, until no transient failure comes. `told` hears of each retry.
 pub(crate) async fn steady<T>(told: impl Fn(String), action: impl AsyncFn() -> Result<T>) -> Result<T> {
+    steady_for(ATTEMPTS, told, action).await
+}
+
+/// The same for questions to a cloud; where it is asked without retries, each is put twice at most.
+pub(crate) async fn asked<T>(cloud: &Cloud, question: impl AsyncFn() -> Result<T>) -> Result<T> {
+    steady_for(if cloud.is_without_retries() { 2 } else { ATTEMPTS }, |_| {}, question).await
+}
+
+async fn steady_for<T>(most: u32, told: impl Fn(String), action: impl AsyncFn() -> Result<T>) -> Result<T> {
     let mut attempt = 1;
     loop {
         match action().await {
-            Err(e) if is_transient(&e) && attempt < if tried(&e) > 1 { 2 } else { ATTEMPTS } => {
+            Err(e) if is_transient(&e) && attempt < if tried(&e) > 1 { 2 } else { most } => {
                 told(format!("trying again: {e}"));
                 tokio::time::sleep(pause(attempt)).await;
                 attempt += 1;

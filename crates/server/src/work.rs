@@ -13,16 +13,16 @@ use crate::client::{Client, ClientError, Patience, WaitError};
 use crate::data_loss::DataLoss;
 use crate::declared::{DeclaredStacks, forget_secrets};
 use crate::error::{Error, WorkError};
-use crate::inventory::scope_of;
+use crate::inventory::{Unseen, scope_of};
 use crate::preflight::{Choices, Found};
 use crate::{HostService, Lock, Session, YardStacks};
 use stackyard_catalog::manifest::Yard;
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::stack::rollout::Status;
-use stackyard_core::yard::Scope;
 use stackyard_core::yard::plan::Plan;
+use stackyard_core::yard::{Kind, Scope};
 use stackyard_openstack::{Cloud, CloudConfig, Options, RequestEvent, Sources};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -220,26 +220,37 @@ pub struct Removal<'a> {
     yard: &'a str,
     service: Option<&'a Client>,
     stacks: Option<YardStacks>,
+    kinds: BTreeSet<Kind>,
+    /// What could not be looked at.
+    unseen: Vec<Unseen>,
     looked: Instant,
 }
 
 impl<'a> Removal<'a> {
-    /// Looks at the cloud and at the server. A server that does not answer keeps nothing from being
-    /// removed; `say` hears of it.
+    /// Looks at the cloud and at the server. A server that does not answer keeps nothing from being removed, nor does
+    /// a service of the cloud that the yard can do without; `say` hears of it. `kinds` are those of the manifest.
     ///
     /// # Errors
     /// [`WorkError::Yard`], [`WorkError::Client`].
     pub async fn look(
         yard: &'a str,
+        kinds: BTreeSet<Kind>,
         cloud: &'a Cloud,
         service: Option<&'a Client>,
         say: crate::declared::Say<'_>,
     ) -> Result<Self, WorkError> {
         let looked = Instant::now();
-        let plan = Session::plan_removal(cloud, yard).await?;
+        let (plan, inventory) = Session::plan_removal(cloud, yard, &kinds).await?;
+        for unseen in &inventory.unseen {
+            if unseen.what.is_needed(&kinds) {
+                say(format!("note: {unseen}; what the yard has of them stays for now"));
+            } else if !unseen.is_forbidden() {
+                say(format!("note: {unseen}; the manifest has none"));
+            }
+        }
         let mut service = service;
         if let Some(client) = service
-            && matches!(is_its_yard(client, yard, &scope(cloud).await?).await, Ok(false))
+            && matches!(is_its_yard(client, yard, &inventory.scope).await, Ok(false))
         {
             say(format!("note: the server's yard {yard} is of another project or region, and is left alone"));
             service = None;
@@ -256,7 +267,7 @@ impl<'a> Removal<'a> {
             None => None,
         };
         let plan = with_stacks(&plan, stacks.as_ref());
-        Ok(Self { plan, cloud, yard, service, stacks, looked })
+        Ok(Self { plan, cloud, yard, service, stacks, kinds, unseen: inventory.unseen, looked })
     }
 
     /// The server, unless its yard of this name is another one.
@@ -282,6 +293,7 @@ impl<'a> Removal<'a> {
             return Err(Error::Refused(self.plan.refusals.clone()).into());
         }
         loss.check(&self.plan)?;
+        let mut seen = Ok(());
         if self.plan.summary().remove > 0 {
             if let Some(stacks) = &self.stacks {
                 match stacks.apply(false, LEAVE, onlooker).await {
@@ -291,20 +303,32 @@ impl<'a> Removal<'a> {
                     Ok(_) => {}
                 }
             }
-            Session::remove(self.cloud, self.yard, loss, onlooker).await?;
+        }
+        if self.plan.summary().remove > 0 || self.unseen.iter().any(|u| u.what.is_needed(&self.kinds)) {
+            seen = self.remove(loss, onlooker).await?;
         }
         if lock.is_unsettled() {
             let_settle(self.looked, onlooker).await;
-            Session::remove(self.cloud, self.yard, loss, onlooker).await?;
+            seen = self.remove(loss, onlooker).await?;
         }
         lock.settled()?;
-        let (Some(service), Some(_)) = (self.service, &self.stacks) else { return Ok(()) };
+        let (Some(service), Some(_)) = (self.service, &self.stacks) else { return Ok(seen?) };
         if has_pools && let Err(e) = Session::forget_hosts(self.cloud, self.yard, service).await {
             say(format!("The server still lists the yard's hosts (`stackyard host remove`): {e}"));
         }
+        // What stays may need them.
+        seen?;
         if let Err(e) = forget_secrets(self.yard, service).await {
             say(format!("note: the server keeps secrets of packages of the yard: {e}"));
         }
         Ok(())
+    }
+
+    /// Removes what the cloud has; the inner error says what could not be looked at.
+    async fn remove(&self, loss: &DataLoss, onlooker: &dyn Onlooker) -> Result<Result<(), Error>, Error> {
+        match Session::remove_of(self.cloud, self.yard, &self.kinds, loss, onlooker).await {
+            Err(unseen @ Error::Unseen { .. }) => Ok(Err(unseen)),
+            other => other.map(Ok),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use crate::apply::Run;
 use crate::data_loss::DataLoss;
 use crate::error::Error;
-use crate::inventory::{Inventory, Owned, scope_of};
+use crate::inventory::{Inventory, Optional, Owned, Unseen, scope_of};
 use crate::pools::{HostService, Known, Member, judge, stale};
 use crate::preflight::{Choices, Found, preflight};
 use crate::record::KnownYards;
@@ -40,6 +40,8 @@ pub struct Session<'a> {
 pub struct Swept {
     /// Marked resources of yards without a record.
     pub orphans: Vec<Owned>,
+    /// What could not be looked at.
+    pub unseen: Vec<Unseen>,
 }
 
 impl<'a> Session<'a> {
@@ -70,7 +72,10 @@ impl<'a> Session<'a> {
             let asked = service.hosts(&intended.yard).await;
             asked.map(Some).map_err(|said| Error::Service { doing: "asking the server for its hosts", said })
         };
-        let (inventory, members) = try_join(Box::pin(Inventory::take(cloud)), members).await?;
+        let kinds = intended.kinds();
+        let taking = Box::pin(Inventory::take_for(cloud, |what| what.is_needed(&kinds)));
+        let (mut inventory, members) = try_join(taking, members).await?;
+        inventory.needs(&kinds, cloud)?;
         let mut keys = HashMap::new();
         if let Some(service) = service {
             for pool in inventory.pools_with_keys(intended) {
@@ -154,19 +159,26 @@ async fn forget_stale(service: &dyn HostService, members: &[Member], inventory: 
     Ok(())
 }
 
-/// Removes all that the cloud has of a yard, and looks again until nothing is left; loses no data but
-/// what `loss` says.
+/// Removes all that the cloud has of a yard, and looks again until nothing is left; gives what could not be looked at
+/// of the optional kinds. Those of `kinds` are asked for with patience. Loses no data but what `loss` says.
 ///
 /// # Errors
 /// [`Error::DataLoss`], [`Error::Steps`], [`Error::Cloud`], [`Error::Left`].
-pub(crate) async fn remove(cloud: &Cloud, yard: &str, loss: &DataLoss, onlooker: &dyn Onlooker) -> Result<(), Error> {
+pub(crate) async fn remove(
+    cloud: &Cloud,
+    yard: &str,
+    kinds: Option<&BTreeSet<Kind>>,
+    loss: &DataLoss,
+    onlooker: &dyn Onlooker,
+) -> Result<Vec<Unseen>, Error> {
     let nothing = Intended { yard: yard.to_owned(), ..Intended::default() };
     let choices = Choices::default();
     for look in 1..=LOOKS {
-        let inventory = Box::pin(Inventory::take(cloud)).await?;
+        let needed = |what: Optional| kinds.is_none_or(|kinds| what.is_needed(kinds));
+        let inventory = Box::pin(Inventory::take_for(cloud, needed)).await?;
         let plan = removal(yard, &inventory.observe(yard, None));
         if plan.steps.is_empty() {
-            return Ok(());
+            return Ok(inventory.unseen);
         }
         if !plan.refusals.is_empty() {
             return Err(Error::Refused(plan.refusals));
@@ -179,7 +191,13 @@ pub(crate) async fn remove(cloud: &Cloud, yard: &str, loss: &DataLoss, onlooker:
         }
         Run::new(cloud, &inventory, &nothing, &plan, &choices, onlooker).apply(loss).await?;
     }
-    Ok(())
+    Ok(Vec::new())
+}
+
+/// Fails if any of what the yard may have could not be looked at.
+fn all_seen(yard: &str, mut unseen: Vec<Unseen>, kinds: Option<&BTreeSet<Kind>>) -> Result<(), Error> {
+    unseen.retain(|u| kinds.is_none_or(|kinds| u.what.is_needed(kinds)));
+    if unseen.is_empty() { Ok(()) } else { Err(Error::Unseen { yard: yard.to_owned(), unseen }) }
 }
 
 impl Session<'_> {
@@ -216,21 +234,41 @@ impl Session<'_> {
         forget_stale(service, &members, &Inventory::take(cloud).await?).await
     }
 
-    /// What would be removed so that nothing is left of a yard.
+    /// What would be removed so that nothing is left of a yard, and what could not be looked at.
     ///
     /// # Errors
     /// [`Error::Cloud`]
-    pub async fn plan_removal(cloud: &Cloud, yard: &str) -> Result<Plan, Error> {
-        Ok(removal(yard, &Inventory::take(cloud).await?.observe(yard, None)))
+    pub(crate) async fn plan_removal(
+        cloud: &Cloud,
+        yard: &str,
+        kinds: &BTreeSet<Kind>,
+    ) -> Result<(Plan, Inventory), Error> {
+        let inventory = Inventory::take_for(cloud, |what| what.is_needed(kinds)).await?;
+        Ok((removal(yard, &inventory.observe(yard, None)), inventory))
     }
 
     /// Removes all that the cloud has of a yard, and looks again until nothing is left; loses no data
     /// but what `loss` says.
     ///
     /// # Errors
-    /// [`Error::DataLoss`], [`Error::Steps`], [`Error::Cloud`], [`Error::Left`].
+    /// [`Error::DataLoss`], [`Error::Steps`], [`Error::Cloud`], [`Error::Left`], and [`Error::Unseen`] once all else is
+    /// removed.
     pub async fn remove(cloud: &Cloud, yard: &str, loss: &DataLoss, onlooker: &dyn Onlooker) -> Result<(), Error> {
-        remove(cloud, yard, loss, onlooker).await
+        all_seen(yard, remove(cloud, yard, None, loss, onlooker).await?, None)
+    }
+
+    /// The same of a yard whose manifest has resources of these kinds: what else could not be looked at is no failure.
+    ///
+    /// # Errors
+    /// As [`Self::remove`].
+    pub async fn remove_of(
+        cloud: &Cloud,
+        yard: &str,
+        kinds: &BTreeSet<Kind>,
+        loss: &DataLoss,
+        onlooker: &dyn Onlooker,
+    ) -> Result<(), Error> {
+        all_seen(yard, remove(cloud, yard, Some(kinds), loss, onlooker).await?, Some(kinds))
     }
 
     /// Marked resources of the project and region whose yard is none of `known`.
@@ -238,10 +276,11 @@ impl Session<'_> {
     /// # Errors
     /// [`Error::Cloud`]
     pub async fn sweep(cloud: &Cloud, known: &KnownYards) -> Result<Swept, Error> {
-        let mut orphans = Inventory::take(cloud).await?.owned();
+        let inventory = Inventory::take(cloud).await?;
+        let mut orphans = inventory.owned();
         orphans.retain(|o| !known.has(&o.mark));
         orphans.sort();
-        Ok(Swept { orphans })
+        Ok(Swept { orphans, unseen: inventory.unseen })
     }
 }
 

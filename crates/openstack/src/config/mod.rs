@@ -171,7 +171,7 @@ impl CloudConfig {
                 }
                 [] => Err(files.missing("")),
                 many => Err(Error::config(files.file(), "there are several clouds and none is chosen")
-                    .with_hint(format!("choose with --cloud or OS_CLOUD: {}", many.join(", ")))),
+                    .with_hint(format!("choose one with --cloud or OS_CLOUD: {}", many.join(", ")))),
             },
         }
     }

@@ -1,7 +1,7 @@
 //! Load balancers with their parts.
 
-use super::{Reach, all};
-use crate::steady::steady;
+use super::all;
+use crate::steady::asked;
 use futures_util::future::try_join_all;
 use futures_util::try_join;
 use stackyard_core::yard::Mark;
@@ -26,16 +26,13 @@ pub struct Balancing {
 impl Balancing {
     /// One request; where a balancer has a mark four, and one more for each of its pools, since
     /// Octavia lists members only by pool.
-    pub(super) async fn take(cloud: &Cloud, project: &str) -> Result<Reach<Self>> {
+    pub(super) async fn take(cloud: &Cloud, project: &str) -> Result<Self> {
         let mine = [("project_id", project)];
-        Reach::of(async {
-            let balancers = all::<LoadBalancer>(cloud, &mine).await?;
-            if !balancers.iter().any(|b| Mark::parse(&b.description).is_some()) {
-                return Ok(Self { balancers, ..Self::default() });
-            }
-            Self::with_parts(cloud, project, balancers, |b| Mark::parse(&b.description).is_some()).await
-        })
-        .await
+        let balancers = all::<LoadBalancer>(cloud, &mine).await?;
+        if !balancers.iter().any(|b| Mark::parse(&b.description).is_some()) {
+            return Ok(Self { balancers, ..Self::default() });
+        }
+        Self::with_parts(cloud, project, balancers, |b| Mark::parse(&b.description).is_some()).await
     }
 
     /// A balancer of the project with its parts.
@@ -63,13 +60,13 @@ impl Balancing {
         );
         let (listeners, pools, monitors) = parts?;
         let mut of = Self { balancers, listeners, pools, monitors, members: HashMap::new() };
-        let asked = of
+        let wanted = of
             .pools
             .iter()
             .filter(|pool| of.balancers.iter().any(|b| wanted(b) && pool.loadbalancers.iter().any(|of| of.id == b.id)));
-        let members = asked.map(|pool| async {
+        let members = wanted.map(|pool| async {
             // It may go while it is looked at.
-            let mut members = steady(|_| {}, async || cloud.find_members(&pool.id).await).await?.unwrap_or_default();
+            let mut members = asked(cloud, async || cloud.find_members(&pool.id).await).await?.unwrap_or_default();
             // Octavia lists them until its provider has taken them out.
             members.retain(|m| m.provisioning_status != "PENDING_DELETE");
             Ok::<_, stackyard_openstack::Error>((pool.id.clone(), members))

@@ -1,7 +1,6 @@
 //! Containers of objects that carry a mark.
 
-use super::Reach;
-use crate::steady::steady;
+use crate::steady::asked;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use stackyard_core::yard::{Kind, Mark, Scope};
 use stackyard_openstack::{Cloud, ContainerDetail, Error, Result};
@@ -20,25 +19,19 @@ const PARALLEL: usize = 8;
 
 impl Stored {
     /// One request for the names, one for each container with a mark of `scope`: listings show no metadata.
-    pub(super) async fn take(cloud: &Cloud, scope: &Scope) -> Result<Reach<Vec<Self>>> {
-        Reach::of(async {
-            let named = steady(
-                |_| {},
-                async || match cloud.containers("stackyard_").await {
-                    // An account that was never used.
-                    Err(e) if e.is_not_found() => Ok(Vec::new()),
-                    other => other,
-                },
-            );
-            let names = named.await?.into_iter().map(|c| c.name);
-            let names = names.filter(|n| Mark::parse_name(Kind::ObjectContainer, n).is_some_and(|m| m.is_in(scope)));
-            let looked = stream::iter(names).map(|name| async {
-                let detail = steady(|_| {}, async || cloud.container(&name).await).await?;
-                Ok::<_, Error>(detail.map(|detail| Self { name, detail }))
-            });
-            let looked: Vec<Option<Self>> = looked.buffered(PARALLEL).try_collect().await?;
-            Ok(looked.into_iter().flatten().collect())
-        })
-        .await
+    pub(super) async fn take(cloud: &Cloud, scope: &Scope) -> Result<Vec<Self>> {
+        let named = asked(cloud, async || match cloud.containers("stackyard_").await {
+            // An account that was never used.
+            Err(e) if e.is_not_found() => Ok(Vec::new()),
+            other => other,
+        });
+        let names = named.await?.into_iter().map(|c| c.name);
+        let names = names.filter(|n| Mark::parse_name(Kind::ObjectContainer, n).is_some_and(|m| m.is_in(scope)));
+        let looked = stream::iter(names).map(|name| async {
+            let detail = asked(cloud, async || cloud.container(&name).await).await?;
+            Ok::<_, Error>(detail.map(|detail| Self { name, detail }))
+        });
+        let looked: Vec<Option<Self>> = looked.buffered(PARALLEL).try_collect().await?;
+        Ok(looked.into_iter().flatten().collect())
     }
 }

@@ -32,10 +32,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use stackyard_catalog::manifest::Yard;
 use stackyard_core::progress::{Event, Onlooker};
+use stackyard_core::yard::Kind;
 use stackyard_core::yard::plan::Plan;
 use stackyard_openstack::{Cloud, Sources};
 use stackyard_store::{NewRun, Run, Store};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -246,11 +247,12 @@ impl Runs {
                 let stacks = DeclaredStacks::look(yard, Some(&ground.client), &self.0.renderer, &say).await?;
                 let bringing = Bringing::look(yard, &ground.cloud, Some(&ground.client), stacks, &say).await?;
                 known_here(&yard.intended.yard, bringing.service())?;
+                bringing.session.inventory.warnings().for_each(&say);
                 let blockers = bringing.preflight().await?.blockers;
                 (bringing.plan, blockers)
             }
-            Wish::Down { .. } => {
-                let removal = Removal::look(yard, &ground.cloud, Some(&ground.client), &say).await?;
+            Wish::Down { kinds, .. } => {
+                let removal = Removal::look(yard, kinds.clone(), &ground.cloud, Some(&ground.client), &say).await?;
                 known_here(yard, removal.service())?;
                 let blockers = removal.plan.refusals.clone();
                 (removal.plan, blockers)
@@ -297,7 +299,9 @@ impl Runs {
             let work = async {
                 match wish {
                     Wish::Up { yard, files } => claim.up(&yard, &files, start).await,
-                    Wish::Down { cloud, has_pools } => claim.down(cloud.as_deref(), has_pools, start).await,
+                    Wish::Down { cloud, has_pools, kinds } => {
+                        claim.down(cloud.as_deref(), has_pools, kinds, start).await
+                    }
                 }
             };
             tokio::select! {
@@ -408,6 +412,7 @@ impl Claim {
         let looked = async {
             let bringing = Bringing::look(yard, &ground.cloud, Some(&ground.client), stacks, &say).await?;
             known_here(&self.yard, bringing.service())?;
+            bringing.session.inventory.warnings().for_each(|text| self.note(text));
             start.check(&bringing.plan)?;
             let found = bringing.preflight().await?;
             if !found.blockers.is_empty() {
@@ -433,7 +438,7 @@ impl Claim {
         self.going.end(self.store(), result).await;
     }
 
-    async fn down(self, cloud: Option<&str>, has_pools: bool, start: Start) {
+    async fn down(self, cloud: Option<&str>, has_pools: bool, kinds: BTreeSet<Kind>, start: Start) {
         let records = Records::new(&self.runs.0.home);
         let say = |text: String| self.note(text);
         let looked = async {
@@ -449,7 +454,7 @@ impl Claim {
         // All goes, also what the cloud makes late of a run that was killed.
         let loss = DataLoss::allowed_if(start.terms.allow_data_loss);
         let looked = async {
-            let removal = Removal::look(&self.yard, &ground.cloud, Some(&ground.client), &say).await?;
+            let removal = Removal::look(&self.yard, kinds, &ground.cloud, Some(&ground.client), &say).await?;
             known_here(&self.yard, removal.service())?;
             start.check(&removal.plan)?;
             if !removal.plan.refusals.is_empty() {

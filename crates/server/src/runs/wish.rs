@@ -2,7 +2,8 @@
 
 use stackyard_catalog::manifest::{self, Yard};
 use stackyard_catalog::{Memory, Problems};
-use std::collections::BTreeMap;
+use stackyard_core::yard::Kind;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What the manifest of a caller is called in messages.
@@ -24,6 +25,8 @@ pub enum Wish {
         cloud: Option<String>,
         /// Whether it has pools of hosts.
         has_pools: bool,
+        /// Kinds of resources that its manifest has; all that can fail to be listed, if it has mistakes by now.
+        kinds: BTreeSet<Kind>,
     },
 }
 
@@ -45,7 +48,9 @@ impl Wish {
     /// If the manifest is no YAML.
     pub fn down(text: &str) -> Result<Self, Problems> {
         let gist = manifest::gist(FILE, text)?;
-        Ok(Self::Down { cloud: gist.cloud, has_pools: gist.has_pools })
+        let optional = [Kind::Keypair, Kind::ServerGroup, Kind::Volume, Kind::LoadBalancer, Kind::ObjectContainer];
+        let kinds = manifest::outline(FILE, text).map_or_else(|_| optional.into(), |intended| intended.kinds());
+        Ok(Self::Down { cloud: gist.cloud, has_pools: gist.has_pools, kinds })
     }
 
     /// Its cloud, if the manifest says.

@@ -13,6 +13,8 @@ pub mod table;
 use anyhow::bail;
 use serde::Serialize;
 use stackyard_core::progress::{Event, Onlooker};
+use stackyard_openstack::Error as CloudError;
+use stackyard_server::{Error as YardError, WorkError};
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -133,17 +135,25 @@ impl Printer {
         }
     }
 
-    /// An error with all its causes, one a line.
+    /// An error with all its causes, one a line, and what to do about it.
     pub fn error(&self, error: &anyhow::Error) {
         self.finish();
         let causes: Vec<String> = causes(error);
+        let hint = hint(error).filter(|hint| !causes.iter().any(|cause| cause.contains(hint)));
         if self.json {
             let (first, rest) = causes.split_first().map_or(("", &[][..]), |(f, r)| (f.as_str(), r));
-            self.event(&serde_json::json!({"event": "error", "error": first, "causes": rest}));
+            let mut event = serde_json::json!({"event": "error", "error": first, "causes": rest});
+            if let Some(hint) = hint {
+                event["hint"] = hint.into();
+            }
+            self.event(&event);
         } else {
             for (depth, cause) in causes.iter().enumerate() {
                 let head = if depth == 0 { "error: " } else { "  caused by: " };
                 to_stderr(&format!("{head}{}\n", cause.trim_end().replace('\n', "\n  ")));
+            }
+            if let Some(hint) = hint {
+                to_stderr(&format!("hint: {hint}\n"));
             }
         }
     }
@@ -175,6 +185,20 @@ fn causes(error: &anyhow::Error) -> Vec<String> {
         }
     }
     out
+}
+
+/// What to do about an error: what the innermost of those that know says, since that one knows most.
+fn hint(error: &anyhow::Error) -> Option<String> {
+    let says = |cause: &(dyn std::error::Error + 'static)| {
+        let of_cloud = cause.downcast_ref::<CloudError>();
+        let of_cloud = of_cloud.or_else(|| cause.downcast_ref::<Box<CloudError>>().map(|boxed| &**boxed));
+        let of_yard = match cause.downcast_ref() {
+            Some(WorkError::Yard(error)) => Some(error),
+            _ => cause.downcast_ref::<YardError>(),
+        };
+        of_cloud.and_then(CloudError::hint).or_else(|| of_yard.and_then(YardError::hint))
+    };
+    error.chain().filter_map(says).last()
 }
 
 /// A time as people read it: `0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`.

@@ -34,7 +34,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let lock = records.lock(name, &scope)?;
     let service = args.yard.service(context)?;
     let say = |text: String| printer.say(text);
-    let removal = Removal::look(name, &cloud, service.as_ref(), &say).await?;
+    let removal = Removal::look(name, yard.intended.kinds(), &cloud, service.as_ref(), &say).await?;
     let removed = removal.plan.summary().remove;
     let mut loss = args.loss.word();
     if removed > 0 {

@@ -133,6 +133,7 @@ impl Seen {
         let cloud = args.connect(&yard, context).await?;
         let service = args.service(context)?;
         let inventory = Inventory::take(&cloud).await?;
+        inventory.warn(&*context.printer.onlooker());
         let service = match service {
             Some(client) if matches!(is_its_yard(&client, name, &inventory.scope).await, Ok(false)) => {
                 let text = "note: hosts and stacks are not shown: the server's yard of this name is another project's";

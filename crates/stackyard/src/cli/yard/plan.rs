@@ -20,6 +20,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let stacks = look(&yard, service.as_ref(), context).await?;
     let say = |text: String| context.printer.say(text);
     let bringing = Bringing::look(&yard, &cloud, service.as_ref(), stacks, &say).await?;
+    bringing.session.inventory.warn(&*context.printer.onlooker());
     let found = bringing.preflight().await?;
     let plan = bringing.plan;
     let result = json!({"event": "result", "plan": plan, "summary": plan.summary(), "blockers": found.blockers});

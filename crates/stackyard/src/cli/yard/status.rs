@@ -66,6 +66,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     };
     let say = |text: String| context.printer.say(text);
     let bringing = Bringing::look(&yard, &cloud, service.as_ref(), stacks, &say).await?;
+    bringing.session.inventory.warn(&*context.printer.onlooker());
     let (session, stacks) = (&bringing.session, stack_rows(&yard, bringing.stacks()));
     let status = Status {
         yard: yard.intended.yard.clone(),

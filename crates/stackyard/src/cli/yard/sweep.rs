@@ -4,8 +4,9 @@ use super::super::{Context, End};
 use super::{CloudArgs, LossArgs, records};
 use crate::printer::table;
 use serde_json::json;
+use stackyard_core::progress::Event;
 use stackyard_core::yard::plan::removal;
-use stackyard_server::{Inventory, Session};
+use stackyard_server::{Error, Inventory, Session, Swept};
 use std::collections::BTreeSet;
 
 /// Arguments of `stackyard sweep`.
@@ -32,7 +33,11 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let onlooker = printer.onlooker();
     let cloud = args.cloud.connect(None, &onlooker).await?;
     let known = records(context).known()?;
-    let mut orphans = Session::sweep(&cloud, &known).await?.orphans;
+    let Swept { mut orphans, unseen } = Session::sweep(&cloud, &known).await?;
+    for unseen in &unseen {
+        let text = format!("note: {unseen}; what yards have of them is not found");
+        onlooker.see(Event::Note { step: None, text });
+    }
     orphans.retain(|o| args.yard.is_empty() || args.yard.contains(&o.mark.yard));
     let yards: BTreeSet<&str> = orphans.iter().map(|o| o.mark.yard.as_str()).collect();
     if args.yes {
@@ -43,7 +48,11 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
             loss.check(&removal(yard, &inventory.observe(yard, None)))?;
         }
         for yard in &yards {
-            Session::remove(&cloud, yard, &loss, &*onlooker).await?;
+            match Session::remove(&cloud, yard, &loss, &*onlooker).await {
+                // It was said above.
+                Err(Error::Unseen { .. }) => {}
+                other => other?,
+            }
         }
     }
     let found: Vec<_> = orphans.iter().map(|o| json!({"yard": o.mark.yard, "key": o.mark.key, "id": o.id})).collect();

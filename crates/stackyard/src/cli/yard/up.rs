@@ -45,6 +45,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let stacks = look(&yard, service.as_ref(), context).await?;
     let say = |text: String| printer.say(text);
     let bringing = Bringing::look(&yard, &cloud, service.as_ref(), stacks, &say).await?;
+    bringing.session.inventory.warn(&*onlooker);
     let changed = !bringing.plan.is_noop();
     let mut choices = Choices::default();
     if changed {
