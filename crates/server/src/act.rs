@@ -20,7 +20,7 @@ mod object_container;
 pub(crate) use load_balancer::is_ovn;
 
 use crate::apply::{Run, Trouble};
-use crate::steady::{once, removed, steady};
+use crate::steady::{once, removed, removed_within, steady};
 use stackyard_core::yard::intend::{Ref, Spec};
 use stackyard_core::yard::plan::Step;
 use stackyard_core::yard::{Key, Kind};
@@ -94,7 +94,7 @@ impl Run<'_> {
             Kind::ServerGroup => self.delete::<ServerGroup>(step, id).await,
             Kind::Port => {
                 // A host's may carry a trunk, and a container's be behind one.
-                removed(self.told(&step.key), async || self.cloud.delete_port(id).await).await?;
+                removed_within(self.release, self.told(&step.key), async || self.cloud.delete_port(id).await).await?;
                 Ok(())
             }
             Kind::Server => self.delete::<Server>(step, id).await,
@@ -109,7 +109,7 @@ impl Run<'_> {
     }
 
     async fn delete<T: Resource>(&self, step: &Step, id: &str) -> Result<(), Trouble> {
-        removed(self.told(&step.key), async || self.cloud.delete::<T>(id).await).await?;
+        removed_within(self.release, self.told(&step.key), async || self.cloud.delete::<T>(id).await).await?;
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use crate::error::{Error, Failure, Failures};
 use crate::inventory::Inventory;
 use crate::pools::{HostService, Roster};
 use crate::preflight::Choices;
+use crate::steady::{RELEASE, SHORT_RELEASE};
 use futures_util::future::join_all;
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::yard::intend::{Intended, Pool, Resource};
@@ -14,7 +15,7 @@ use stackyard_openstack::Cloud;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 
 /// Requests at once; waiting for servers and volumes does not count.
@@ -40,6 +41,8 @@ pub struct Run<'a> {
     /// Whether a creation's outcome was open at any time, so that there may be doubles.
     unsure: AtomicBool,
     work: Semaphore,
+    /// How long something that is removed may be in use.
+    pub(crate) release: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +99,15 @@ impl<'a> Run<'a> {
             actions: plan.steps.iter().filter(stays).map(|s| (&s.key, s.action)).collect(),
             unsure: AtomicBool::new(false),
             work: Semaphore::new(PARALLEL),
+            release: RELEASE,
         }
+    }
+
+    /// Does not wait for long for what uses something that is removed: it may be what was not seen.
+    #[must_use]
+    pub(crate) fn in_the_dark(mut self) -> Self {
+        self.release = SHORT_RELEASE;
+        self
     }
 
     /// Says which server hosts of pools join.

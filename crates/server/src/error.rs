@@ -52,13 +52,15 @@ pub enum Error {
         /// What is left.
         Vec<Key>,
     ),
-    /// What the cloud has of some kinds could not be looked at; all else was removed.
-    #[error("what yard {yard} has of {} may still be there: {}", whats(.unseen), reasons(.unseen))]
+    /// What the cloud has of some kinds could not be looked at; what does not belong to it was removed.
+    #[error("{} of yard {yard} may still be there: {}{}", whats(.unseen), reasons(.unseen), and_so(.steps))]
     Unseen {
         /// The yard.
         yard: String,
         /// What could not be looked at.
         unseen: Vec<Unseen>,
+        /// What failed, maybe because of that.
+        steps: Option<Failures>,
     },
     /// A file of the state directory.
     #[error("{doing} {}", .path.display())]
@@ -133,7 +135,7 @@ impl Error {
         match self {
             Self::Cloud { source, .. } => source.hint(),
             Self::Unseen { .. } => {
-                Some("run the same again once the service answers: it removes what is left".to_owned())
+                Some("run `stackyard down` again once the service answers: it removes what is left".to_owned())
             }
             _ => None,
         }
@@ -141,11 +143,15 @@ impl Error {
 }
 
 fn whats(unseen: &[Unseen]) -> String {
-    unseen.iter().map(|u| u.what.to_string()).collect::<Vec<_>>().join(" and of ")
+    unseen.iter().map(|u| u.what.to_string()).collect::<Vec<_>>().join(" and ")
 }
 
 fn reasons(unseen: &[Unseen]) -> String {
     unseen.iter().map(|u| u.error.to_string()).collect::<Vec<_>>().join("; ")
+}
+
+fn and_so(steps: &Option<Failures>) -> String {
+    steps.as_ref().map(|failures| format!("\n{failures}")).unwrap_or_default()
 }
 
 fn list(keys: &[Key]) -> String {

@@ -221,7 +221,7 @@ impl Looks {
                 cloud
             }
         };
-        let taken = Box::pin(Inventory::take_for(&cloud, |_| false)).await.map_err(|e| chain(&e))?;
+        let taken = Box::pin(Inventory::take(&cloud)).await.map_err(|e| chain(&e))?;
         // What was seen before is nearer to the truth than a picture without the volumes.
         if let Some(unseen) = taken.unseen.iter().find(|u| !u.is_forbidden()) {
             return Err(unseen.to_string());

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// that was safe.
 const ATTEMPTS: u32 = 6;
 /// How long a resource may be in use by something that is going.
-const RELEASE: Duration = Duration::from_secs(120);
+pub(crate) const RELEASE: Duration = Duration::from_secs(120);
 
 /// Whether a failure passes by itself.
 pub(crate) fn is_transient(error: &Error) -> bool {
@@ -98,14 +98,26 @@ pub(crate) async fn once<T>(
     }
 }
 
+/// How long it may be in use by something that may not go, since it was not seen.
+pub(crate) const SHORT_RELEASE: Duration = Duration::from_secs(10);
+
 /// Removes a thing; that something else still uses it passes, since that goes, too.
 pub(crate) async fn removed(told: impl Fn(String), action: impl AsyncFn() -> Result<bool>) -> Result<bool> {
+    removed_within(RELEASE, told, action).await
+}
+
+/// The same with another time until what uses it must be gone.
+pub(crate) async fn removed_within(
+    release: Duration,
+    told: impl Fn(String),
+    action: impl AsyncFn() -> Result<bool>,
+) -> Result<bool> {
     let started = Instant::now();
     let mut attempt = 1;
     loop {
         match steady(&told, &action).await {
             // Cinder says 400 for a volume that is still attached.
-            Err(e) if matches!(e.status(), Some(400 | 409)) && started.elapsed() < RELEASE => {
+            Err(e) if matches!(e.status(), Some(400 | 409)) && started.elapsed() < release => {
                 if attempt == 4 {
                     told(format!("still in use: {e}"));
                 }

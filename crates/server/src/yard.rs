@@ -72,10 +72,7 @@ impl<'a> Session<'a> {
             let asked = service.hosts(&intended.yard).await;
             asked.map(Some).map_err(|said| Error::Service { doing: "asking the server for its hosts", said })
         };
-        let kinds = intended.kinds();
-        let taking = Box::pin(Inventory::take_for(cloud, |what| what.is_needed(&kinds)));
-        let (mut inventory, members) = try_join(taking, members).await?;
-        inventory.needs(&kinds, cloud)?;
+        let (inventory, members) = try_join(Box::pin(Inventory::take_of(cloud, intended)), members).await?;
         let mut keys = HashMap::new();
         if let Some(service) = service {
             for pool in inventory.pools_with_keys(intended) {
@@ -189,15 +186,33 @@ pub(crate) async fn remove(
         if look > 1 {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        Run::new(cloud, &inventory, &nothing, &plan, &choices, onlooker).apply(loss).await?;
+        let mut run = Run::new(cloud, &inventory, &nothing, &plan, &choices, onlooker);
+        if inventory.unseen.iter().any(|u| needed(u.what)) {
+            run = run.in_the_dark();
+        }
+        if let Err(error) = run.apply(loss).await {
+            let unseen = unseen_of(inventory.unseen, kinds);
+            return Err(match error {
+                Error::Steps(steps) if !unseen.is_empty() => {
+                    Error::Unseen { yard: yard.to_owned(), unseen, steps: Some(steps) }
+                }
+                other => other,
+            });
+        }
     }
     Ok(Vec::new())
 }
 
-/// Fails if any of what the yard may have could not be looked at.
-fn all_seen(yard: &str, mut unseen: Vec<Unseen>, kinds: Option<&BTreeSet<Kind>>) -> Result<(), Error> {
+/// Those that a yard with these kinds may have something of.
+fn unseen_of(mut unseen: Vec<Unseen>, kinds: Option<&BTreeSet<Kind>>) -> Vec<Unseen> {
     unseen.retain(|u| kinds.is_none_or(|kinds| u.what.is_needed(kinds)));
-    if unseen.is_empty() { Ok(()) } else { Err(Error::Unseen { yard: yard.to_owned(), unseen }) }
+    unseen
+}
+
+/// Fails if any of what the yard may have could not be looked at.
+fn all_seen(yard: &str, unseen: Vec<Unseen>, kinds: Option<&BTreeSet<Kind>>) -> Result<(), Error> {
+    let unseen = unseen_of(unseen, kinds);
+    if unseen.is_empty() { Ok(()) } else { Err(Error::Unseen { yard: yard.to_owned(), unseen, steps: None }) }
 }
 
 impl Session<'_> {

@@ -248,6 +248,26 @@ async fn all_else_is_removed_where_something_cannot_be_seen() {
 }
 
 #[tokio::test]
+async fn what_belongs_to_something_unseen_is_not_waited_for() {
+    let yard = shop(json!({
+        "networks": [{"name": "front", "cidr": "10.20.0.0/24"}],
+        "servers": [{"name": "db", "flavor": "m1.nano", "image": "tiny"}],
+        "loadBalancers": [{"name": "all", "network": "front", "listeners": [{"port": 80, "servers": ["db"]}]}],
+    }));
+    let fake = Fake::start(DELAY).await.unwrap();
+    let cloud = connect(&fake).await;
+    up(&cloud, &yard).await.unwrap();
+    fake.fail(|_, seen| seen.path.contains("/load-balancer/").then_some(Fault::Status(401)));
+    let began = Instant::now();
+    let Err(error) = Session::remove_of(&cloud, "shop", &yard.kinds(), &()).await else { panic!("it must fail") };
+    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
+    let text = error.to_string();
+    assert!(text.contains("load balancers (Octavia)") && text.contains("subnet front/main"), "{text}");
+    assert_eq!(fake.world().count("servers"), 0);
+    vanishes(&fake).await.unwrap();
+}
+
+#[tokio::test]
 async fn groups_of_other_projects_are_found_and_left_alone() {
     let yard = |group: &str| {
         shop(json!({

@@ -2,7 +2,7 @@
 
 use crate::apply::{Run, Trouble};
 use crate::observe::rule_seen;
-use crate::steady::{once, removed};
+use crate::steady::{once, removed, removed_within};
 use serde_json::{Value, json};
 use stackyard_core::yard::intend::{Peer, Ref, Spec};
 use stackyard_core::yard::observed::OLDER_MARK;
@@ -93,7 +93,8 @@ impl Run<'_> {
 
     pub(super) async fn remove_interface(&self, step: &Step, id: &str) -> Result<(), Trouble> {
         let Some((router, subnet)) = id.split_once('/') else { return Ok(()) };
-        match removed(self.told(&step.key), async || self.cloud.remove_router_subnet(router, subnet).await).await {
+        let remove = async || self.cloud.remove_router_subnet(router, subnet).await;
+        match removed_within(self.release, self.told(&step.key), remove).await {
             // Gone by an earlier try whose answer got lost: Neutron says 404 or 409 for that.
             Err(e) if matches!(e.status(), Some(404)) => Ok(()),
             other => other.map(|_| ()).map_err(Into::into),

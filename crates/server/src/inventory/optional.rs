@@ -2,12 +2,13 @@
 //!
 //! A listing that fails must not look like one without resources: a plan made of that would make a second volume
 //! beside the first. So [`Inventory::unseen`] says what is not known, and who plans for a yard that has such
-//! resources stops there ([`Inventory::needs`]). For all others the failure is worth one line.
+//! resources stops there ([`Inventory::take_of`]). For all others the failure is worth one line.
 
 use super::Inventory;
 use crate::error::Error;
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::yard::Kind;
+use stackyard_core::yard::intend::Intended;
 use stackyard_openstack::{Cloud, Error as CloudError, Result, TransportError};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -103,11 +104,22 @@ pub(super) async fn ask<T>(cloud: &Cloud, needed: bool, question: impl AsyncFn(&
 }
 
 impl Inventory {
+    /// Lists everything that a yard is made of; what else cannot be listed is [`Self::unseen`].
+    ///
+    /// # Errors
+    /// [`Error::Cloud`]
+    pub async fn take_of(cloud: &Cloud, yard: &Intended) -> std::result::Result<Self, Error> {
+        let kinds = yard.kinds();
+        let mut inventory = Self::take_for(cloud, |what| what.is_needed(&kinds)).await?;
+        inventory.needs(&kinds, cloud)?;
+        Ok(inventory)
+    }
+
     /// Fails if something is not known that a plan for a yard with these kinds is made of.
     ///
     /// # Errors
     /// [`Error::Cloud`]
-    pub(crate) fn needs(&mut self, kinds: &BTreeSet<Kind>, cloud: &Cloud) -> std::result::Result<(), Error> {
+    fn needs(&mut self, kinds: &BTreeSet<Kind>, cloud: &Cloud) -> std::result::Result<(), Error> {
         // What the user may not use at all stands in the way of single steps only: preflight says so.
         let told_later =
             |u: &Unseen| u.is_forbidden() && matches!(u.what, Optional::LoadBalancers | Optional::ObjectContainers);
@@ -115,7 +127,8 @@ impl Inventory {
             None => Ok(()),
             Some(at) => {
                 let Unseen { what, error } = self.unseen.swap_remove(at);
-                Err(Error::cloud(format!("listing {what} of cloud {}, which the yard has", cloud.config().name))(error))
+                let cloud = &cloud.config().name;
+                Err(Error::cloud(format!("cannot list {what}, which the yard has, in cloud {cloud}"))(error))
             }
         }
     }
@@ -123,7 +136,7 @@ impl Inventory {
     /// Lines about what is not known and not needed.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
         let failed = self.unseen.iter().filter(|u| !u.is_forbidden());
-        failed.map(|u| format!("note: {u}; the yard has none, so that the work goes on"))
+        failed.map(|u| format!("note: {u}; the yard goes on without, since it has none"))
     }
 
     /// Tells of them.

@@ -514,5 +514,9 @@ fn ended(result: Result<(), WorkError>) -> Ended {
         }
         _ => Vec::new(),
     };
-    Ended::Badly(chain(&error), hints)
+    let hint = match &error {
+        WorkError::Yard(error) => error.hint().map(|hint| format!("; {hint}")),
+        _ => None,
+    };
+    Ended::Badly(chain(&error) + &hint.unwrap_or_default(), hints)
 }

@@ -132,7 +132,7 @@ impl Seen {
         let name = &yard.intended.yard;
         let cloud = args.connect(&yard, context).await?;
         let service = args.service(context)?;
-        let inventory = Inventory::take(&cloud).await?;
+        let inventory = Inventory::take_of(&cloud, &yard.intended).await?;
         inventory.warn(&*context.printer.onlooker());
         let service = match service {
             Some(client) if matches!(is_its_yard(&client, name, &inventory.scope).await, Ok(false)) => {

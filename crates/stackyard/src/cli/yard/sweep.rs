@@ -50,7 +50,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
         for yard in &yards {
             match Session::remove(&cloud, yard, &loss, &*onlooker).await {
                 // It was said above.
-                Err(Error::Unseen { .. }) => {}
+                Err(Error::Unseen { steps: None, .. }) => {}
                 other => other?,
             }
         }

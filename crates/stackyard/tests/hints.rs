@@ -1,0 +1,171 @@
+//! What the binary says when a cloud is not as it should be: each error with its hint, once, and one line about what a
+//! yard can do without.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use serde_json::{Value, json};
+use stackyard_fake::{Fake, Fault};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::process::Command;
+
+const NETWORK: &str = "networks: [{name: front, cidr: 10.20.0.0/24}]";
+
+/// A directory with a manifest and a clouds.yaml.
+struct Ground(TempDir);
+
+/// What a verb said.
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Said {
+    fn hints(&self) -> Vec<&str> {
+        self.err.lines().filter_map(|l| l.strip_prefix("hint: ")).collect()
+    }
+}
+
+impl Ground {
+    fn new(clouds: &str, spec: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("clouds.yaml"), clouds).unwrap();
+        let ground = Self(dir);
+        ground.manifest(spec);
+        ground
+    }
+
+    fn manifest(&self, spec: &str) {
+        let text = format!("apiVersion: stackyard.dev/v1\nkind: Yard\nmetadata: {{name: shop}}\nspec:\n  {spec}\n");
+        std::fs::write(self.0.path().join("yard.yaml"), text).unwrap();
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Said {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stackyard"));
+        command.args(arguments).current_dir(self.0.path()).env_clear();
+        command.env("STACKYARD_HOME", self.0.path().join("home")).env("HOME", self.0.path());
+        command.env("OS_CLIENT_CONFIG_FILE", self.0.path().join("clouds.yaml"));
+        let output = command.output().await.unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    /// The only hint of `plan`, which must be the same with `--json`.
+    async fn hint(&self) -> String {
+        let said = self.run(&["plan"]).await;
+        assert_eq!(said.code, Some(1), "{}", said.err);
+        let [hint] = said.hints()[..] else { panic!("{}", said.err) };
+        let said = self.run(&["plan", "--json"]).await;
+        let error: Value = serde_json::from_str(said.out.lines().last().unwrap()).unwrap();
+        assert_eq!(error["hint"], hint, "{error}");
+        assert_eq!(said.err, "");
+        hint.to_owned()
+    }
+}
+
+fn clouds(entries: &[(&str, Value)]) -> String {
+    let entries: serde_json::Map<String, Value> = entries.iter().map(|(n, e)| ((*n).to_owned(), e.clone())).collect();
+    json!({"clouds": entries}).to_string()
+}
+
+fn entry(auth_url: &str) -> Value {
+    json!({"auth": {"auth_url": auth_url, "username": "u", "password": "p", "project_name": "p"}, "region_name": "R"})
+}
+
+#[tokio::test]
+async fn a_configuration_that_cannot_be_says_what_to_write() {
+    let address = "http://127.0.0.1:9/v3";
+    let mut by_saml = entry(address);
+    by_saml["auth_type"] = "v3oidcpassword".into();
+    for (clouds, said) in [
+        (clouds(&[("here", entry(address)), ("there", entry(address))]), ["--cloud or OS_CLOUD", "here, there"]),
+        (clouds(&[("here", json!({"profile": "ovh"}))]), ["auth_url", "region_name"]),
+        (clouds(&[("here", by_saml)]), ["v3applicationcredential", "openstack token issue"]),
+        (clouds(&[("here", entry(address))]), ["address", "firewall"]),
+    ] {
+        let hint = Ground::new(&clouds, NETWORK).hint().await;
+        assert!(said.iter().all(|s| hint.contains(s)), "{hint}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_known_is_to_be_got_again() {
+    for (status, message) in [(404, "Could not recognize Fernet token."), (401, "The request requires authentication.")]
+    {
+        let body = json!({"error": {"code": status, "message": message}}).to_string();
+        let address = answers(format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n", body.len()), body).await;
+        let entry = json!({"auth_type": "v3token", "auth": {"auth_url": address, "token": "gAAAA"}});
+        let hint = Ground::new(&clouds(&[("here", entry)]), NETWORK).hint().await;
+        assert!(hint.contains("get another one"), "{hint}");
+    }
+}
+
+#[tokio::test]
+async fn a_keystone_that_moved_says_where_to() {
+    let head = "HTTP/1.1 301 X\r\nLocation: https://cloud.example:5000/v3/auth/tokens\r\nContent-Length: 0\r\n";
+    let address = answers(head.to_owned(), String::new()).await;
+    let ground = Ground::new(&clouds(&[("here", entry(&address))]), NETWORK);
+    assert!(ground.run(&["plan"]).await.err.contains("it is at https://cloud.example:5000/v3/auth/tokens"));
+    let hint = ground.hint().await;
+    assert!(hint.contains("auth_url") && hint.contains("(https://cloud.example:5000/v3)"), "{hint}");
+}
+
+/// The address of a Keystone that says nothing else.
+async fn answers(head: String, body: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/v3", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(format!("{head}Connection: close\r\n\r\n{body}").as_bytes()).await;
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_service_that_a_yard_does_not_use_is_worth_one_line() {
+    let fake = Fake::start(Duration::ZERO).await.unwrap();
+    let ground = Ground::new(&fake.clouds_yaml(&[("fake", "p")]), NETWORK);
+    fake.fail(|_, seen| seen.path.contains("/object/").then_some(Fault::Status(401)));
+    let is_note = |line: &&str| line.contains("object containers (Swift) cannot be listed") && line.contains("401");
+    for (verb, code) in
+        [(&["plan"][..], 3), (&["up", "--yes"], 0), (&["plan"], 0), (&["status"], 0), (&["down", "--yes"], 0)]
+    {
+        let said = ground.run(verb).await;
+        assert_eq!(said.code, Some(code), "{verb:?}: {}{}", said.out, said.err);
+        assert_eq!(said.err.lines().filter(is_note).count(), 1, "{verb:?}: {}", said.err);
+        assert!(said.hints().is_empty());
+    }
+    assert!(fake.world().left().is_empty());
+    let said = ground.run(&["plan", "--json"]).await;
+    assert_eq!(said.out.lines().filter(|l| l.contains("\"note\"")).filter(is_note).count(), 1, "{}", said.out);
+}
+
+#[tokio::test]
+async fn a_service_that_a_yard_uses_is_needed() {
+    let fake = Fake::start(Duration::ZERO).await.unwrap();
+    let spec = format!("{NETWORK}\n  volumes: [{{name: data, size: 1Gi}}]");
+    let ground = Ground::new(&fake.clouds_yaml(&[("fake", "p")]), &spec);
+    let said = ground.run(&["up", "--yes"]).await;
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    fake.fail(|_, seen| seen.path.contains("/volumes/detail").then_some(Fault::Status(403)));
+    let hint = ground.hint().await;
+    assert!(hint.contains("role"), "{hint}");
+    let said = ground.run(&["down", "--yes"]).await;
+    assert_eq!(said.code, Some(1));
+    assert!(
+        said.err.contains("volumes (Cinder) of yard shop may still be there") && said.hints().len() == 1,
+        "{}",
+        said.err
+    );
+    let left = fake.world().left();
+    assert!(left.len() == 1 && left[0].starts_with("volumes/"), "{left:?}");
+    fake.fail(|_, _| None);
+    assert_eq!(ground.run(&["down", "--yes"]).await.code, Some(0));
+    assert!(fake.world().left().is_empty());
+}
