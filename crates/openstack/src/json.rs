@@ -4,7 +4,7 @@
 //! does not keep, where another cloud tells an empty text. The types of this crate give such fields a default, and
 //! no answer is read in another way than by this module, so that none of them needs to say it.
 
-use serde::de::DeserializeOwned;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
 use serde_json::Value;
 
 /// Reads a body.
@@ -16,6 +16,16 @@ pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
 pub(crate) fn read_value<T: DeserializeOwned>(mut value: Value) -> serde_json::Result<T> {
     drop_nulls(&mut value);
     serde_json::from_value(value)
+}
+
+/// Reads a text that some releases tell as a number, such as a rule's protocol.
+pub(crate) fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text)),
+        Value::Number(number) => Ok(Some(number.to_string())),
+        other => Err(D::Error::custom(format!("{other} is neither text nor a number"))),
+    }
 }
 
 fn drop_nulls(value: &mut Value) {
@@ -33,8 +43,8 @@ fn drop_nulls(value: &mut Value) {
 mod tests {
     use super::*;
     use crate::*;
+    use serde::de::Visitor;
     use serde::de::value::Error as Refused;
-    use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
     use serde_json::json;
     use std::cell::Cell;
 
@@ -130,6 +140,19 @@ mod tests {
         let volume: Volume =
             read_value(json!({"id": "1", "size": 1, "metadata": {"a": null, "b": "c"}})).expect("volume");
         assert_eq!(volume.metadata.len(), 1);
+    }
+
+    #[test]
+    fn a_protocol_may_be_a_number() {
+        let rule = |protocol: Value| {
+            let rule = json!({"id": "1", "security_group_id": "2", "direction": "ingress", "ethertype": "IPv4",
+                "protocol": protocol});
+            read_value::<SecurityGroupRule>(rule).map(|rule| rule.protocol)
+        };
+        assert_eq!(rule(json!(58)).expect("number"), Some("58".to_owned()));
+        assert_eq!(rule(json!("tcp")).expect("text"), Some("tcp".to_owned()));
+        assert_eq!(rule(Value::Null).expect("null"), None);
+        assert!(rule(json!(["tcp"])).is_err());
     }
 
     #[test]

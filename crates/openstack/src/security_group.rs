@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::catalog::Service;
+use crate::json::text_or_number;
 use crate::resource::{ByName, Kind, Resource, request};
 
 /// A security group.
@@ -38,7 +39,8 @@ pub struct SecurityGroupRule {
     pub direction: String,
     /// `IPv4` or `IPv6`.
     pub ethertype: String,
-    /// `tcp`, `udp`, `icmp` ...; all if absent.
+    /// `tcp`, `udp`, `icmp`, a number ...; all if absent.
+    #[serde(default, deserialize_with = "text_or_number")]
     pub protocol: Option<String>,
     /// First port (ICMP: type).
     pub port_range_min: Option<u32>,

@@ -53,6 +53,30 @@ async fn logs_in_and_follows_pages_by_their_query_only() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_is_named() {
+    let server = Server::start(DAY, |r, _| match r.line().as_str() {
+        "GET /network/v2.0/subnets" => ok(json!({"subnets": [
+            {"id": "s1", "name": null, "description": null, "network_id": "1", "cidr": "10.0.0.0/24", "ip_version": 4},
+            {"id": "s2", "network_id": "1", "cidr": 7, "ip_version": 4},
+        ]})),
+        _ => status(404, json!({})),
+    })
+    .await;
+    let error = server.cloud().await.list::<Subnet>(&[]).await.expect_err("a CIDR is no number");
+    let text = error.to_string();
+    assert!(text.starts_with("GET network subnet \"s2\": the answer cannot be read: "), "{text}");
+}
+
+#[tokio::test]
+async fn a_cloud_without_retries_is_asked_once() {
+    let server = Server::start(DAY, |_, _| status(503, json!({}))).await;
+    let cloud = server.cloud().await;
+    let before = cloud.counts().total;
+    assert!(cloud.without_retries().list::<Network>(&[]).await.is_err());
+    assert_eq!(cloud.counts().total, before + 1);
+}
+
+#[tokio::test]
 async fn transient_answers_are_retried_where_that_is_safe() {
     let server = Server::start(DAY, |r, _| match (r.line().as_str(), r.before) {
         // The service says that it did nothing: even a POST is sent again.
