@@ -26,7 +26,7 @@ impl World {
         self.default_rules = Some(rules);
     }
 
-    /// Has a rule as an elder Neutron or another client left it: nothing is checked or rewritten. Its id.
+    /// Has a rule as an older Neutron or another client left it: nothing is checked or rewritten. Its id.
     pub fn add_rule(&mut self, mut rule: Value) -> String {
         let id = self.new_id();
         rule["id"] = id.clone().into();

@@ -142,17 +142,16 @@ impl Inventory {
         };
         let known = async { try_join!(neutron, all::<Server>(cloud, &[])) };
         let optional = async {
-            join!(
+            Ok(join!(
                 optional::ask(cloud, needed(Optional::Keypairs), async |c| all::<Keypair>(c, &[]).await),
                 optional::ask(cloud, needed(Optional::ServerGroups), async |c| all::<ServerGroup>(c, &[]).await),
                 optional::ask(cloud, needed(Optional::Volumes), async |c| all::<Volume>(c, &[]).await),
                 optional::ask(cloud, needed(Optional::LoadBalancers), async |c| Box::pin(Balancing::take(c, &project))
                     .await),
                 optional::ask(cloud, needed(Optional::ObjectContainers), async |c| Box::pin(Stored::take(c, &scope)).await),
-            )
+            ))
         };
-        let (known, optional) = join!(known, optional);
-        let (neutron, servers) = known.map_err(Error::cloud(doing()))?;
+        let ((neutron, servers), optional) = try_join!(known, optional).map_err(Error::cloud(doing()))?;
         let (networks, subnets, routers, ports, security_groups, floating_ips) = neutron;
         let (keypairs, server_groups, volumes, balancing, containers) = optional;
         let mut unseen = Vec::new();

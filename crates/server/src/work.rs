@@ -294,17 +294,16 @@ impl<'a> Removal<'a> {
         }
         loss.check(&self.plan)?;
         let mut seen = Ok(());
-        if self.plan.summary().remove > 0 {
-            if let Some(stacks) = &self.stacks {
-                match stacks.apply(false, LEAVE, onlooker).await {
-                    Err(WaitError::Client(error)) => return Err(error.into()),
-                    // The hosts go all the same, and machines that stay let go of it when they are back.
-                    Err(error) => say(format!("note: {error}")),
-                    Ok(_) => {}
-                }
+        let removes = self.plan.summary().remove > 0;
+        if removes && let Some(stacks) = &self.stacks {
+            match stacks.apply(false, LEAVE, onlooker).await {
+                Err(WaitError::Client(error)) => return Err(error.into()),
+                // The hosts go all the same, and machines that stay let go of it when they are back.
+                Err(error) => say(format!("note: {error}")),
+                Ok(_) => {}
             }
         }
-        if self.plan.summary().remove > 0 || self.unseen.iter().any(|u| u.what.is_needed(&self.kinds)) {
+        if removes || self.unseen.iter().any(|u| u.what.is_needed(&self.kinds)) {
             seen = self.remove(loss, onlooker).await?;
         }
         if lock.is_unsettled() {

@@ -73,7 +73,7 @@ async fn rules_converge_however_they_are_written() {
 }
 
 #[tokio::test]
-async fn rules_that_an_elder_neutron_keeps_in_other_words_stay() {
+async fn rules_that_an_older_neutron_keeps_in_other_words_stay() {
     let ingress = |mut rule: Value| {
         rule["direction"] = "ingress".into();
         rule

@@ -1,7 +1,7 @@
 //! Services that not every cloud has, that not every user may ask, and that a yard can do without.
 //!
 //! A listing that fails must not look like one without resources: a plan made of that would make a second volume
-//! beside the first. So [`Inventory::unseen`] says what is not known, and who plans for a yard that has such
+//! next to the first. So [`Inventory::unseen`] says what is not known, and who plans for a yard that has such
 //! resources stops there ([`Inventory::take_of`]). For all others the failure is worth one line.
 
 use super::Inventory;
