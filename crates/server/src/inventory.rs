@@ -148,7 +148,8 @@ impl Inventory {
                 optional::ask(cloud, needed(Optional::Volumes), async |c| all::<Volume>(c, &[]).await),
                 optional::ask(cloud, needed(Optional::LoadBalancers), async |c| Box::pin(Balancing::take(c, &project))
                     .await),
-                optional::ask(cloud, needed(Optional::ObjectContainers), async |c| Box::pin(Stored::take(c, &scope)).await),
+                optional::ask(cloud, needed(Optional::ObjectContainers), async |c| Box::pin(Stored::take(c, &scope))
+                    .await),
             ))
         };
         let ((neutron, servers), optional) = try_join!(known, optional).map_err(Error::cloud(doing()))?;
@@ -159,7 +160,6 @@ impl Inventory {
         let server_groups = Reach::of(Optional::ServerGroups, server_groups, &mut unseen);
         let volumes = Reach::of(Optional::Volumes, volumes, &mut unseen);
         Ok(Self {
-            project,
             scope,
             networks,
             subnets,

@@ -14,7 +14,7 @@ use stackyard_core::yard::observed::Observed;
 use stackyard_core::yard::plan::{Plan, plan, removal};
 use stackyard_core::yard::{Key, Kind};
 use stackyard_openstack::Cloud;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, SystemTime};
 
 /// Looks at a removed yard before it is said that something is left: listings of some services

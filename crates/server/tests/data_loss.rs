@@ -7,11 +7,12 @@ mod common;
 
 use common::{connect, converges, down, shop, up, up_with};
 use serde_json::{Value, json};
+use stackyard_core::yard::Kind;
 use stackyard_core::yard::intend::Intended;
 use stackyard_core::yard::plan::Plan;
 use stackyard_fake::Fake;
 use stackyard_server::runs::Wish;
-use stackyard_server::{Bringing, DataLoss, Error, Records, Removal, Session, WorkError};
+use stackyard_server::{Bringing, DataLoss, Error, Records, Removal, Session, WorkError, scope};
 use std::time::Duration;
 
 async fn start() -> (Fake, stackyard_openstack::Cloud) {
@@ -184,7 +185,7 @@ async fn work_refuses_what_was_not_allowed() {
     let (fake, cloud) = start().await;
     let home = tempfile::tempdir().unwrap();
     let records = Records::new(home.path());
-    let lock = records.lock("shop").unwrap();
+    let lock = records.lock("shop", &scope(&cloud).await.unwrap()).unwrap();
     let read = |volumes: &str| {
         let text = format!(
             "apiVersion: stackyard.dev/v1\nkind: Yard\nmetadata: {{name: shop}}\nspec:\n  networks:\n    - {{name: front}}\n  \
@@ -197,7 +198,7 @@ async fn work_refuses_what_was_not_allowed() {
     };
     let carry_out = async |volumes: &str, loss: &dyn Fn(&Bringing<'_>) -> DataLoss| {
         let yard = read(volumes);
-        let bringing = Bringing::look(&yard, &cloud, None, None).await.unwrap();
+        let bringing = Bringing::look(&yard, &cloud, None, None, &|_| {}).await.unwrap();
         let choices = bringing.preflight().await.unwrap().choices;
         bringing.carry_out(&lock, &choices, &loss(&bringing), &()).await.map(drop)
     };
@@ -208,14 +209,14 @@ async fn work_refuses_what_was_not_allowed() {
     assert_eq!(lost(&error), ["volume data", "volume more"]);
     assert!(fake.seen().iter().all(|s| s.method == "GET"), "{:?}", fake.seen());
     // What was confirmed before is not what is lost now.
-    let old = Bringing::look(&read("{name: data, size: 1}"), &cloud, None, None).await.unwrap().plan;
+    let old = Bringing::look(&read("{name: data, size: 1}"), &cloud, None, None, &|_| {}).await.unwrap().plan;
     let confirmed = DataLoss::confirmed(&old);
     let Err(WorkError::Yard(error)) = carry_out("", &|_| confirmed.clone()).await else { panic!("it is done") };
     assert_eq!(lost(&error), ["volume data"]);
     carry_out("{name: data, size: 1}", &|b| DataLoss::confirmed(&b.plan)).await.unwrap();
     assert_eq!(fake.world().count("volumes"), 1);
 
-    let removal = Removal::look("shop", &cloud, None, &|_| {}).await.unwrap();
+    let removal = Removal::look("shop", [Kind::Volume].into(), &cloud, None, &|_| {}).await.unwrap();
     let refused = removal.carry_out(&lock, false, &DataLoss::Refused, &(), &|_| {}).await;
     let Err(WorkError::Yard(error)) = refused else { panic!("it is gone") };
     assert_eq!(lost(&error), ["volume data"]);

@@ -14,7 +14,7 @@ use stackyard_core::yard::plan::Action;
 use stackyard_core::yard::{Kind, Mark};
 use stackyard_fake::Fake;
 use stackyard_openstack::{Cloud, Server};
-use stackyard_server::{Inventory, KnownYards, Records, Session, scope};
+use stackyard_server::{DataLoss, Inventory, KnownYards, Records, Session, scope};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ async fn yards_of_one_name_in_two_projects_and_regions_have_nothing_in_common() 
     assert_eq!(orphans, [0, all[1].len(), all[2].len()]);
 
     for (i, cloud) in clouds.iter().enumerate() {
-        Session::remove(cloud, "shop", &()).await.unwrap();
+        Session::remove(cloud, "shop", &DataLoss::Allowed, &()).await.unwrap();
         assert_eq!(ids(cloud).await, BTreeSet::new());
         for (other, before) in clouds.iter().zip(&all).skip(i + 1) {
             assert_eq!(ids(other).await, *before);
@@ -144,7 +144,7 @@ async fn marks_of_older_versions_are_understood_and_written_again() {
     }
     up(&cloud, &yard).await.unwrap();
     assert_eq!(fake.world().count("os-keypairs"), 1);
-    Session::remove(&cloud, "shop", &()).await.unwrap();
+    Session::remove(&cloud, "shop", &DataLoss::Allowed, &()).await.unwrap();
     assert_eq!(fake.world().left(), Vec::<String>::new());
 }
 
@@ -157,11 +157,11 @@ async fn what_an_older_version_made_goes_without_another_up() {
     // Another project's yard has nothing of it, not even the keypair, which is the user's in both.
     assert_eq!(ids(&clouds[1]).await, BTreeSet::new());
     up(&clouds[1], &yard).await.unwrap();
-    Session::remove(&clouds[1], "shop", &()).await.unwrap();
+    Session::remove(&clouds[1], "shop", &DataLoss::Allowed, &()).await.unwrap();
     // It stays the yard's that has servers with it.
     let swept = Session::sweep(&clouds[0], &KnownYards::default()).await.unwrap();
     assert!(swept.orphans.iter().any(|o| o.mark.key.kind == Kind::Keypair), "{:?}", swept.orphans);
-    Session::remove(&clouds[0], "shop", &()).await.unwrap();
+    Session::remove(&clouds[0], "shop", &DataLoss::Allowed, &()).await.unwrap();
     assert_eq!(fake.world().left(), Vec::<String>::new());
 }
 
@@ -187,7 +187,7 @@ async fn a_second_user_of_the_project_makes_the_keypair_for_new_servers_alone() 
     up(&theirs, &more).await.unwrap();
     assert!(Session::begin(&theirs, &more).await.unwrap().plan.is_noop());
     // Each removes their own.
-    Session::remove(&theirs, "shop", &()).await.unwrap();
-    Session::remove(&ours, "shop", &()).await.unwrap();
+    Session::remove(&theirs, "shop", &DataLoss::Allowed, &()).await.unwrap();
+    Session::remove(&ours, "shop", &DataLoss::Allowed, &()).await.unwrap();
     assert_eq!(fake.world().left(), Vec::<String>::new());
 }

@@ -8,9 +8,9 @@ mod common;
 use common::{DELAY, connect, converges, down, each, shop, up, vanishes};
 use serde_json::{Value, json};
 use stackyard_core::yard::intend::Intended;
-use stackyard_core::yard::{Key, Kind, Mark};
+use stackyard_core::yard::{Key, Kind, Mark, Scope};
 use stackyard_fake::{Fake, Fault};
-use stackyard_server::{Error, Session};
+use stackyard_server::{DataLoss, Error, Session};
 use std::time::{Duration, Instant};
 
 const RULES: &str = "security-group-rules";
@@ -22,7 +22,7 @@ fn group(rules: Value) -> Intended {
 
 /// The group `web` of yard `shop`, as an earlier run left it, with Neutron's two egress rules and these.
 fn left(fake: &Fake, rules: &[Value]) {
-    let mark = Mark::new("shop", &Key::new(Kind::SecurityGroup, "web")).to_string();
+    let mark = Mark::new("shop", &Scope::of("p1", "R"), &Key::new(Kind::SecurityGroup, "web")).to_string();
     let mut world = fake.world();
     world.add("security-groups", json!({"id": "g", "name": "web", "description": mark, "project_id": "p1"}));
     let egress = ["IPv4", "IPv6"].map(|e| json!({"direction": "egress", "ethertype": e}));
@@ -122,7 +122,9 @@ async fn a_rule_in_the_way_that_stays_is_named() {
     let mut other = of_address_group();
     other["security_group_id"] = "g".into();
     let id = fake.world().add_rule(other);
-    let Err(Error::Steps(failures)) = session.apply(&found.choices, &()).await else { panic!("it must fail") };
+    let Err(Error::Steps(failures)) = session.apply(&found.choices, &DataLoss::Refused, &()).await else {
+        panic!("it must fail")
+    };
     let [failure] = failures.failed.as_slice() else { panic!("{failures}") };
     assert!(failure.message.contains(&id) && failure.hint.as_ref().is_some_and(|h| h.contains(&id)), "{failure}");
 }
@@ -191,7 +193,7 @@ async fn does_without(service: &'static str, fault: Fault) -> Result<(), String>
     let asked = fake.seen().iter().filter(|s| s.path.contains(service)).count();
     let session = Session::begin(&cloud, &yard).await.map_err(|e| e.to_string())?;
     let warnings: Vec<String> = session.inventory.warnings().collect();
-    Session::remove_of(&cloud, "shop", &yard.kinds(), &()).await.map_err(|e| e.to_string())?;
+    Session::remove_of(&cloud, "shop", &yard.kinds(), &DataLoss::Allowed, &()).await.map_err(|e| e.to_string())?;
     // An account of Swift's that was never used has nothing in it.
     let quiet = fault == Fault::Status(403) || (service == "/object/" && fault == Fault::Status(404));
     let took = began.elapsed();
@@ -238,7 +240,9 @@ async fn all_else_is_removed_where_something_cannot_be_seen() {
     let cloud = connect(&fake).await;
     up(&cloud, &yard).await.unwrap();
     fake.fail(|_, seen| seen.path.contains("/volumes/detail").then_some(Fault::Status(403)));
-    let Err(error) = Session::remove_of(&cloud, "shop", &yard.kinds(), &()).await else { panic!("it must fail") };
+    let Err(error) = Session::remove_of(&cloud, "shop", &yard.kinds(), &DataLoss::Allowed, &()).await else {
+        panic!("it must fail")
+    };
     assert!(matches!(&error, Error::Unseen { .. }) && error.to_string().contains("volumes (Cinder)"), "{error}");
     let left = fake.world().left();
     assert!(left.len() == 1 && left[0].starts_with("volumes/"), "{left:?}");
@@ -259,7 +263,9 @@ async fn what_belongs_to_something_unseen_is_not_waited_for() {
     up(&cloud, &yard).await.unwrap();
     fake.fail(|_, seen| seen.path.contains("/load-balancer/").then_some(Fault::Status(401)));
     let began = Instant::now();
-    let Err(error) = Session::remove_of(&cloud, "shop", &yard.kinds(), &()).await else { panic!("it must fail") };
+    let Err(error) = Session::remove_of(&cloud, "shop", &yard.kinds(), &DataLoss::Allowed, &()).await else {
+        panic!("it must fail")
+    };
     assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
     let text = error.to_string();
     assert!(text.contains("load balancers (Octavia)") && text.contains("subnet front/main"), "{text}");
@@ -275,7 +281,7 @@ async fn groups_of_other_projects_are_found_and_left_alone() {
             "servers": [{"name": "db", "flavor": "m1.nano", "image": "tiny", "securityGroups": [group]}],
         }))
     };
-    let mark = Mark::new("shop", &Key::new(Kind::SecurityGroup, "old")).to_string();
+    let mark = Mark::new("shop", &Scope::of("p1", "R"), &Key::new(Kind::SecurityGroup, "old")).to_string();
     for (name, id) in [("shared", "theirs"), ("theirs", "theirs"), ("both", "ours")] {
         let fake = Fake::start(DELAY).await.unwrap();
         for (id, name, project, description) in [

@@ -307,7 +307,7 @@ impl Run<'_> {
                 Some(to) => set("port_id", json!(self.floating_port(key, to).await?)),
                 None => set("port_id", Value::Null),
             },
-            Spec::Router { .. } | Spec::SecurityGroup { .. } => {}
+            Spec::Router { .. } | Spec::SecurityGroup => {}
             _ => return Err(format!("{key} cannot be changed in place").into()),
         }
         let body = Value::Object(body);
