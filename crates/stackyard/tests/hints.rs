@@ -166,6 +166,6 @@ async fn a_service_that_a_yard_uses_is_needed() {
     let left = fake.world().left();
     assert!(left.len() == 1 && left[0].starts_with("volumes/"), "{left:?}");
     fake.fail(|_, _| None);
-    assert_eq!(ground.run(&["down", "--yes"]).await.code, Some(0));
+    assert_eq!(ground.run(&["down", "--yes", "--allow-data-loss"]).await.code, Some(0));
     assert!(fake.world().left().is_empty());
 }

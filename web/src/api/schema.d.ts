@@ -1007,6 +1007,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/yards/{yard}/scope": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Project and region of a yard */
+        get: operations["scope_show"];
+        /**
+         * Says which project and region a yard is in
+         * @description The first who says it has the name on this server, until the yard is gone. 409 if the yard of this name is in
+         *     another project or region.
+         */
+        put: operations["scope_take"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/yards/{yard}/secrets": {
         parameters: {
             query?: never;
@@ -3522,6 +3544,14 @@ export interface components {
             /** @description What in the files has no effect. */
             warnings: string[];
         };
+        /** @description Project and region of a yard. */
+        YardScope: {
+            /**
+             * @description 12 hexadecimal digits that stand for them, as in the marks of the yard's resources; none while the server
+             *     knows none.
+             */
+            scope?: string | null;
+        };
         /**
          * @description How a yard stands, in a word.
          * @enum {string}
@@ -5763,6 +5793,66 @@ export interface operations {
                 content: {
                     "text/event-stream": components["schemas"]["RunMessage"];
                 };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    scope_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                yard: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["YardScope"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    scope_take: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                yard: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["YardScope"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             "4XX": {
                 headers: {
