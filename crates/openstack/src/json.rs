@@ -7,6 +7,10 @@
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error as _};
 use serde_json::Value;
 
+/// Fields whose `null` says something that their absence does not: a server that never ran has no such time, and a
+/// cloud without the extension tells of none.
+const NULL_SAYS: [&str; 1] = ["OS-SRV-USG:launched_at"];
+
 /// Reads a body.
 pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
     serde_json::from_slice(body).and_then(read_value)
@@ -31,7 +35,7 @@ pub(crate) fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
 fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            fields.retain(|_, field| !field.is_null());
+            fields.retain(|name, field| !field.is_null() || NULL_SAYS.contains(&name.as_str()));
             fields.values_mut().for_each(drop_nulls);
         }
         Value::Array(items) => items.iter_mut().for_each(drop_nulls),
@@ -129,6 +133,18 @@ mod tests {
             Volume: {"id": "1", "size": 1},
             Attachment: {"server_id": "1"},
         }
+    }
+
+    #[test]
+    fn a_server_that_never_ran_is_told_apart_from_one_of_which_nothing_is_told() {
+        let read = |more: Value| {
+            let mut server = json!({"id": "1", "name": "a", "status": "ERROR"});
+            server.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+            read_value::<Server>(server).unwrap().launched_at
+        };
+        assert_eq!(read(json!({"OS-SRV-USG:launched_at": null})), None);
+        assert_eq!(read(json!({})), Some(String::new()));
+        assert_eq!(read(json!({"OS-SRV-USG:launched_at": "2026-11-28"})), Some("2026-11-28".to_owned()));
     }
 
     #[test]

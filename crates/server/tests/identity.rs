@@ -13,7 +13,7 @@ use stackyard_core::yard::observed::OLDER_MARK;
 use stackyard_core::yard::plan::Action;
 use stackyard_core::yard::{Kind, Mark};
 use stackyard_fake::Fake;
-use stackyard_openstack::{Cloud, Server};
+use stackyard_openstack::Cloud;
 use stackyard_server::{DataLoss, Inventory, KnownYards, Records, Session, scope};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,7 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One of each kind that has a mark.
 fn yard() -> Intended {
-    shop(json!({
+    shop(spec())
+}
+
+fn spec() -> Value {
+    json!({
         "networks": [{"name": "front", "cidr": "10.20.0.0/24", "router": {"external": "public"}}],
         "securityGroups": [{"name": "web", "rules": [{"proto": "tcp", "port": 80}]}],
         "keypairs": [{"name": "me", "publicKey": "ssh-ed25519 AAAA me"}],
@@ -33,7 +37,7 @@ fn yard() -> Intended {
         "loadBalancers": [{"name": "all", "network": "front", "listeners": [{"port": 80, "proto": "tcp", "servers": ["db"]}]}],
         "objectContainers": [{"name": "files"}],
         "floatingIPs": [{"server": "db"}],
-    }))
+    })
 }
 
 /// Three places where a yard of one name can be.
@@ -138,11 +142,12 @@ async fn marks_of_older_versions_are_understood_and_written_again() {
     assert!(Session::begin(&cloud, &yard).await.unwrap().plan.is_noop());
     assert_eq!(ids(&cloud).await.len(), before);
     // A new server gets the keypair that is there, under its old name.
-    for server in Inventory::take(&cloud).await.unwrap().servers {
-        cloud.delete::<Server>(&server.id).await.unwrap();
-        cloud.wait_gone::<Server>(&server.id, PATIENCE).await.unwrap();
-    }
-    up(&cloud, &yard).await.unwrap();
+    let mut more = spec();
+    more["servers"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"name": "web", "flavor": "m1.nano", "image": "tiny", "key": "me"}));
+    up(&cloud, &shop(more)).await.unwrap();
     assert_eq!(fake.world().count("os-keypairs"), 1);
     Session::remove(&cloud, "shop", &DataLoss::Allowed, &()).await.unwrap();
     assert_eq!(fake.world().left(), Vec::<String>::new());
