@@ -64,7 +64,7 @@ mod tests {
             (r#"{"server": "https://a", "ca": "x", "name": "h", "tokne": "geheim"}"#, "tokne"),
         ] {
             std::fs::write(&path, text).unwrap();
-            let error = crate::error::chain(&read(&path).unwrap_err());
+            let error = error_chain(&read(&path).unwrap_err());
             assert!(error.contains(said) && !error.contains("geheim"), "{error}");
         }
     }

@@ -1,10 +1,10 @@
 //! Watching Docker Engine.
 
 use crate::backoff::Backoff;
-use crate::error::chain;
 use crate::host::{Docker, Host};
 use crate::parts::Parts;
 use futures_util::TryStreamExt;
+use stackyard_core::text::error_chain;
 use stackyard_platform::docker;
 use stackyard_platform::stack::{Engine, changes};
 use std::path::PathBuf;
@@ -28,7 +28,7 @@ pub(crate) async fn watch(host: &Host, parts: &Parts) {
                 lose(host, problem);
             }
             Err(e) => {
-                let problem = chain(&e);
+                let problem = error_chain(&e);
                 if host.docker.borrow().problem != problem {
                     host.say(problem.clone());
                 }
@@ -63,7 +63,7 @@ async fn follow(docker: &docker::Docker, host: &Host, parts: &Parts, backoff: &m
                 host.changed.notify_one();
             }
             Ok(None) => return "it closed the stream of its events".into(),
-            Err(e) => return chain(&e),
+            Err(e) => return error_chain(&e),
         }
     }
 }

@@ -88,22 +88,3 @@ impl Error {
         move |source| Self::File { doing, path, source }
     }
 }
-
-/// An error with its causes on one line; a cause that only repeats is left out.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    if let Some(end) = text.find(": https://docs.rs/") {
-        text.truncate(end);
-    }
-    let mut next = error.source();
-    while let Some(cause) = next {
-        // rustls adds an address for programmers.
-        let cause_text = cause.to_string();
-        let cause_text = cause_text.split(": https://docs.rs/").next().unwrap_or_default();
-        if !text.contains(cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        next = cause.source();
-    }
-    text
-}

@@ -10,6 +10,7 @@ use crate::parts::Parts;
 use crate::state::{Durable, StateDir};
 use serde::{Deserialize, Serialize};
 use stackyard_core::agent::Part;
+use stackyard_core::text::error_chain;
 use stackyard_platform::docker::Docker;
 use stackyard_platform::image::remove;
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,10 +111,10 @@ pub(crate) async fn tidy(host: &Host, parts: &Parts) {
 
 async fn forget(host: &Host, docker: &Docker, id: &str, names: &BTreeSet<String>) -> Result<(), String> {
     // One that a container still has is tried again when work ends the next time.
-    if remove(docker, id, names).await.map_err(|e| crate::error::chain(&e))? {
+    if remove(docker, id, names).await.map_err(|e| error_chain(&e))? {
         let names = names.iter().cloned().collect::<Vec<_>>().join(", ");
         host.say(format!("image {names}: removed, nothing uses it any more"));
-        host.handed.change(|known| drop(known.handed.remove(id))).map_err(|e| crate::error::chain(&e))?;
+        host.handed.change(|known| drop(known.handed.remove(id))).map_err(|e| error_chain(&e))?;
     }
     Ok(())
 }

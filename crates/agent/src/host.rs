@@ -2,12 +2,12 @@
 
 use crate::ask::Asking;
 use crate::ends::Ends;
-use crate::error::chain;
 use crate::handed::Handed;
 use crate::http::Client;
 use crate::join::{Identity, note};
 use crate::state::StateDir;
 use stackyard_core::progress::{Event, Onlooker};
+use stackyard_core::text::error_chain;
 use stackyard_platform::stack::Engine;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -81,7 +81,7 @@ impl Host {
 
     /// Writes a line about what went wrong to the log.
     pub(crate) fn complain(&self, what: &str, error: &dyn std::error::Error) {
-        self.say(format!("{what}: {}", chain(error)));
+        self.say(format!("{what}: {}", error_chain(error)));
     }
 
     /// The engine, when it answers.

@@ -1,11 +1,11 @@
 //! Talking to the server: TLS that trusts one CA, and plain requests.
 
 use crate::Error;
-use crate::error::chain;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use stackyard_core::text::error_chain;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ impl Client {
             .pool_max_idle_per_host(0)
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map_err(|e| chain(&e))?;
+            .map_err(|e| error_chain(&e))?;
         Ok(Self { http, tls: Arc::new(tls) })
     }
 
@@ -126,7 +126,7 @@ pub(crate) const JOIN: &str = "join";
 
 fn failed(server: &str, doing: &'static str, error: &reqwest::Error) -> Error {
     // The address is in our own words already.
-    let mut problem = chain(error);
+    let mut problem = error_chain(error);
     if let Some(url) = error.url() {
         problem = problem.replace(&format!(" for url ({url})"), "");
     }

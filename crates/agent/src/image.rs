@@ -1,11 +1,10 @@
 //! Images of a stack: from registries, and from the server where only it has them.
-
-use crate::error::chain;
 use crate::host::Host;
 use futures_util::TryStreamExt;
 use stackyard_core::agent::Part;
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::stack::Stack;
+use stackyard_core::text::error_chain;
 use stackyard_platform::docker::{Docker, EngineError};
 use stackyard_platform::image::{id_of, load, pull, tag};
 use std::collections::BTreeSet;
@@ -34,7 +33,7 @@ pub(crate) async fn ensure(
             continue;
         }
         match wanted {
-            None => drop(pull(docker, reference, onlooker).await.map_err(|e| chain(&e))?),
+            None => drop(pull(docker, reference, onlooker).await.map_err(|e| error_chain(&e))?),
             Some(id) => hand_over(host, docker, reference, id, onlooker).await?,
         }
     }
@@ -43,7 +42,7 @@ pub(crate) async fn ensure(
 
 async fn is_there(docker: &Docker, reference: &str, wanted: Option<&String>) -> Result<bool, String> {
     let there =
-        id_of(docker, reference).await.map_err(|e| format!("cannot inspect image {reference}: {}", chain(&e)))?;
+        id_of(docker, reference).await.map_err(|e| format!("cannot inspect image {reference}: {}", error_chain(&e)))?;
     Ok(match wanted {
         None => there.is_some(),
         Some(id) => there.as_ref() == Some(id),
@@ -59,11 +58,11 @@ async fn hand_over(
     onlooker: &dyn Onlooker,
 ) -> Result<(), String> {
     let failed = |what: String| format!("cannot get image {reference} from the server: {what}");
-    let engine = |e: EngineError| failed(chain(&e));
+    let engine = |e: EngineError| failed(error_chain(&e));
     if id_of(docker, id).await.map_err(engine)?.is_none() {
         let step = format!("image {reference}");
         let begun = Instant::now();
-        host.handed.note(id, reference).map_err(|e| failed(chain(&e)))?;
+        host.handed.note(id, reference).map_err(|e| failed(error_chain(&e)))?;
         onlooker.see(Event::Started { step: step.clone(), doing: "fetching from the server".into() });
         let fetched = fetch(host, docker, reference, id).await.map_err(failed);
         onlooker.see(match &fetched {
@@ -90,9 +89,9 @@ async fn fetch(host: &Host, docker: &Docker, reference: &str, id: &str) -> Resul
         match access.client.get(server, "/api/v1/images", &query, token, "get an image").await {
             Ok(answer) => {
                 let bytes = answer.bytes_stream().map_err(std::io::Error::other);
-                return load(docker, bytes).await.map_err(|e| chain(&e));
+                return load(docker, bytes).await.map_err(|e| error_chain(&e));
             }
-            Err(e) => last = chain(&e),
+            Err(e) => last = error_chain(&e),
         }
     }
     Err(last)

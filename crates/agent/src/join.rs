@@ -3,8 +3,6 @@
 //! A join token is single use. So that an agent that is killed after the server answered and
 //! before it wrote the answer down is not locked out, a nonce is on disk before the first request:
 //! the server answers the same token with the same nonce again (see [`JoinRequest`]).
-
-use crate::error::chain;
 use crate::http::{Client, JOIN};
 use crate::state::{Durable, StateDir};
 use crate::{Error, config, facts};
@@ -12,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use stackyard_core::agent::{AgentConfig, JoinRequest, Joined};
 use stackyard_core::progress::{Event, Onlooker};
+use stackyard_core::text::error_chain;
+use stackyard_core::text::hex;
 use std::fmt;
 use std::path::Path;
 
@@ -98,7 +98,7 @@ pub async fn join(path: &Path, state: &StateDir, onlooker: &dyn Onlooker) -> Res
 fn forget_token(path: &Path, mut config: AgentConfig, onlooker: &dyn Onlooker) {
     config.token = None;
     if let Err(e) = config::write(path, &config) {
-        onlooker.see(note(format!("the used join token stays in {}: {}", path.display(), chain(&e))));
+        onlooker.see(note(format!("the used join token stays in {}: {}", path.display(), error_chain(&e))));
     }
 }
 
@@ -114,14 +114,6 @@ fn nonce(state: &StateDir, join: &str) -> Result<String, Error> {
 
 fn hash(token: &str) -> String {
     hex(&Sha256::digest(token.as_bytes()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut s, b| {
-        let _ = write!(s, "{b:02x}");
-        s
-    })
 }
 
 /// A line about the agent itself.

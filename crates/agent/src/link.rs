@@ -2,7 +2,6 @@
 
 use crate::Error;
 use crate::backoff::Backoff;
-use crate::error::chain;
 use crate::facts;
 use crate::host::{Access, Host, LONGEST};
 use crate::http::{CONNECT, refused, said};
@@ -12,6 +11,7 @@ use crate::streams::Streams;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use rustls::pki_types::ServerName;
 use stackyard_core::agent::{PROTOCOL, Report, ToAgent, ToServer};
+use stackyard_core::text::error_chain;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -65,7 +65,7 @@ pub(crate) async fn keep(
             let begun = Instant::now();
             let problem = match connect(server, access).await {
                 Err(refused @ Error::Refused { .. }) => return refused,
-                Err(e) => chain(&e),
+                Err(e) => error_chain(&e),
                 Ok(socket) => {
                     host.say(format!("connected to {server}"));
                     board.connected(server);
@@ -90,12 +90,12 @@ pub(crate) async fn keep(
 async fn connect(server: &str, access: &Access) -> Result<Socket, Error> {
     let failed = |problem: String| Error::Server { doing: CALL, server: server.to_owned(), problem };
     let (host, port) = host_and_port(server).ok_or_else(|| failed("an address is https://host:port".into()))?;
-    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(|e| failed(chain(&e)))?;
+    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(|e| failed(error_chain(&e)))?;
     let stream = timeout(CONNECT, TcpStream::connect(format!("{host}:{port}"))).await;
-    let stream = stream.map_err(|_| failed("no answer".into()))?.map_err(|e| failed(chain(&e)))?;
+    let stream = stream.map_err(|_| failed("no answer".into()))?.map_err(|e| failed(error_chain(&e)))?;
     let _ = stream.set_nodelay(true);
     let mut request =
-        format!("wss://{host}:{port}/api/v1/agent").into_client_request().map_err(|e| failed(chain(&e)))?;
+        format!("wss://{host}:{port}/api/v1/agent").into_client_request().map_err(|e| failed(error_chain(&e)))?;
     let bearer = format!("Bearer {}", access.identity.token);
     let mut bearer: tungstenite::http::HeaderValue =
         bearer.parse().map_err(|_| failed("this host's token is no token".into()))?;
@@ -108,14 +108,14 @@ async fn connect(server: &str, access: &Access) -> Result<Socket, Error> {
         .max_frame_size(Some(LARGEST));
     let handshake = async {
         let stream = TlsConnector::from(access.client.tls.clone()).connect(name, stream).await;
-        let stream = stream.map_err(|e| failed(chain(&e)))?;
+        let stream = stream.map_err(|e| failed(error_chain(&e)))?;
         match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
             Ok((socket, _)) => Ok(socket),
             Err(tungstenite::Error::Http(answer)) => {
                 let words = said(answer.body().as_deref().unwrap_or_default());
                 Err(refused(server, CALL, answer.status().as_u16(), words))
             }
-            Err(e) => Err(failed(chain(&e))),
+            Err(e) => Err(failed(error_chain(&e))),
         }
     };
     timeout(HANDSHAKE, handshake).await.map_err(|_| failed("no answer to the handshake".into()))?
@@ -191,7 +191,7 @@ async fn write(
             },
         };
         if let Err(e) = sink.send(message).await {
-            return chain(&e);
+            return error_chain(&e);
         }
     }
 }
@@ -211,7 +211,7 @@ async fn read(
     loop {
         let message = match source.next().await {
             Some(Ok(message)) => message,
-            Some(Err(e)) => return chain(&e),
+            Some(Err(e)) => return error_chain(&e),
             None => return "the server closed it".into(),
         };
         heard.send_replace(Instant::now());
@@ -227,7 +227,7 @@ async fn read(
             Ok(ToAgent::Desired(desired)) => {
                 // What cannot be kept is not begun: it would be forgotten by the next start.
                 if let Err(e) = parts.set(*desired) {
-                    return chain(&e);
+                    return error_chain(&e);
                 }
             }
             Ok(ToAgent::Open { stream, open }) => streams.open(stream, open),

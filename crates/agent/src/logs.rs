@@ -3,14 +3,13 @@
 //! Docker ends a followed log with the container. Whoever follows a service wants to see its next
 //! container too, and a replica that comes meanwhile: so a follower looks again, and goes on after
 //! the last line that it has shown, by the time that Docker has put to it.
-
-use crate::error::chain;
 use crate::parts::Parts;
 use crate::streams::Out;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use stackyard_core::agent::{Replica, Stream};
+use stackyard_core::text::error_chain;
 use stackyard_platform::stack::{Engine, LogLine, LogOptions, Source};
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -50,7 +49,7 @@ pub(crate) async fn replicas(
 
 /// Replicas of a stack that have a container here.
 async fn present(engine: &Engine, parts: &Parts, stack: &str) -> Result<BTreeSet<Replica>, String> {
-    let seen = engine.look_at(stack).await.map_err(|e| chain(&e))?;
+    let seen = engine.look_at(stack).await.map_err(|e| error_chain(&e))?;
     Ok(seen.iter().filter_map(|s| parts.replica(stack, &s.service)).collect())
 }
 
@@ -109,14 +108,14 @@ async fn one(engine: &Engine, wanted: &Wanted, replica: Replica, out: &Out) -> R
         let mut lines = match lines {
             Ok(lines) => lines,
             Err(stackyard_platform::stack::Error::NoContainer { .. }) => return Ok(replica),
-            Err(e) => return Err(chain(&e)),
+            Err(e) => return Err(error_chain(&e)),
         };
         while let Some(line) = lines.next().await {
             let line = match line {
                 Ok(line) => line,
                 // Removed while it was read.
                 Err(_) if wanted.follow => break,
-                Err(e) => return Err(chain(&e)),
+                Err(e) => return Err(error_chain(&e)),
             };
             let (time, text) = split(&line);
             if let (Some(time), Some(last)) = (time, last)

@@ -2,12 +2,12 @@
 
 use crate::backoff::Backoff;
 use crate::cnm::yard;
-use crate::error::chain;
 use crate::host::{Host, LONGEST, Named};
 use crate::{image, mtu};
 use stackyard_core::agent::Part;
 use stackyard_core::stack::plan::{Action, Plan, Resource};
 use stackyard_core::stack::{RestartPolicy, Stack};
+use stackyard_core::text::error_chain;
 use stackyard_platform::stack::{ApplyOptions, Engine};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -184,13 +184,13 @@ impl Work {
         let engine = self.engine().await?;
         let onlooker = Named { stack: &self.name, onlooker: &*self.host.onlooker };
         match wish {
-            Wish::Remove => engine.remove(&self.name, false, &onlooker).await.map_err(|e| chain(&e)),
+            Wish::Remove => engine.remove(&self.name, false, &onlooker).await.map_err(|e| error_chain(&e)),
             Wish::Run(part) => {
                 let stack = self.stack(part);
                 image::ensure(&self.host, engine.docker(), part, &stack, &onlooker).await?;
-                let plan = engine.plan(&stack).await.map_err(|e| chain(&e))?;
+                let plan = engine.plan(&stack).await.map_err(|e| error_chain(&e))?;
                 lock(&self.progress).specs = specs(&plan);
-                engine.apply(&stack, &plan, &ApplyOptions::default(), &onlooker).await.map_err(|e| chain(&e))
+                engine.apply(&stack, &plan, &ApplyOptions::default(), &onlooker).await.map_err(|e| error_chain(&e))
             }
         }
     }

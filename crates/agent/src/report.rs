@@ -1,12 +1,11 @@
 //! What runs here, for the server.
-
-use crate::error::chain;
 use crate::facts;
 use crate::host::Host;
 use crate::parts::{Parts, Snapshot, parse};
 use futures_util::future::join_all;
 use stackyard_core::agent::{ContainerReport, ContainerState, PartReport, Report};
 use stackyard_core::stack::observed::State;
+use stackyard_core::text::error_chain;
 use stackyard_platform::stack::{Engine, Health, Seen, Tested};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -70,7 +69,7 @@ async fn part(host: &Host, engine: Result<&Engine, &String>, snapshot: &Snapshot
         Ok(engine) => match engine.look_at(&snapshot.name).await {
             Ok(seen) => join_all(seen.into_iter().map(|s| freshly_tested(engine, snapshot, s))).await,
             Err(e) => {
-                error.get_or_insert_with(|| chain(&e));
+                error.get_or_insert_with(|| error_chain(&e));
                 Vec::new()
             }
         },

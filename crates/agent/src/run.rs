@@ -2,7 +2,6 @@
 
 use crate::backoff::Backoff;
 use crate::cnm::yard;
-use crate::error::chain;
 use crate::host::{Access, Host, LONGEST};
 use crate::http::Client;
 use crate::parts::Parts;
@@ -12,6 +11,7 @@ use crate::status::Board;
 use crate::{Error, config, docker, handed, join, link, mtu, report};
 use stackyard_core::agent::{AgentConfig, Report};
 use stackyard_core::progress::Onlooker;
+use stackyard_core::text::error_chain;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,7 +83,7 @@ async fn serve(
             }
             Err(e) => e,
         };
-        let text = chain(&error);
+        let text = error_chain(&error);
         board.cut_off(&text);
         if text != before {
             host.say(text.clone());
@@ -127,7 +127,7 @@ async fn grow(host: &Arc<Host>, config: &AgentConfig) {
         let Ok((grown, now)) = work.await else { continue };
         tried = now;
         if let Err(e) = grown {
-            let text = chain(&e);
+            let text = error_chain(&e);
             if text != before {
                 host.say(text.clone());
                 before = text;

@@ -6,16 +6,15 @@
 
 mod flow;
 
-pub(crate) use flow::{Inputs, Out};
-
-use crate::error::chain;
 use crate::host::Host;
 use crate::logs;
 use crate::parts::Parts;
 use crate::probe;
 use flow::Feed;
+pub(crate) use flow::{Inputs, Out};
 use futures_util::StreamExt;
 use stackyard_core::agent::{Open, Replica, Stream, ToServer};
+use stackyard_core::text::error_chain;
 use stackyard_platform::stack::{Session, SessionControl, SessionOptions, Source};
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -120,14 +119,14 @@ async fn show(
         Open::Exec { stack, replica, command, tty, stdin, user } => {
             let engine = host.engine()?;
             let options = SessionOptions { command, tty, stdin, user };
-            let session = engine.session(&stack, &replica.to_string(), options).await.map_err(|e| chain(&e))?;
+            let session = engine.session(&stack, &replica.to_string(), options).await.map_err(|e| error_chain(&e))?;
             let control = session.control.clone();
             let ended = tokio::select! {
                 _ = closing => None,
                 ended = run(session, &replica, out, inputs, stdin) => Some(ended),
             };
             match ended {
-                Some(Ok(())) => control.status().await.map(Some).map_err(|e| chain(&e)),
+                Some(Ok(())) => control.status().await.map(Some).map_err(|e| error_chain(&e)),
                 Some(Err(error)) => Err(error),
                 None => {
                     // Nobody would ever see it end.
@@ -144,7 +143,7 @@ async fn run(session: Session, replica: &Replica, out: &Out, mut inputs: Inputs,
     let Session { mut output, input, control } = session;
     let output = async {
         while let Some(piece) = output.next().await {
-            let (source, data) = piece.map_err(|e| chain(&e))?;
+            let (source, data) = piece.map_err(|e| error_chain(&e))?;
             let from = if source == Source::Stderr { Stream::Stderr } else { Stream::Stdout };
             for piece in data.chunks(PIECE) {
                 if !out.send(Some(replica), from, piece.to_vec()).await {

@@ -8,4 +8,5 @@ pub mod mtu;
 pub mod progress;
 pub mod reach;
 pub mod stack;
+pub mod text;
 pub mod yard;

@@ -107,7 +107,7 @@ impl Ca {
     fn open_at(dir: &Path, names: BTreeSet<String>, now: i64) -> Result<Self, CaError> {
         files::make_dir(dir).map_err(file("making", dir))?;
         let (pem, key) = ca(dir, now)?;
-        let sha256 = crate::auth::hex(&Sha256::digest(pem.as_bytes()));
+        let sha256 = stackyard_core::text::hex(&Sha256::digest(pem.as_bytes()));
         let path = dir.join("certificate.json");
         let kept = files::read(&path).map_err(file("reading", &path))?;
         let kept = kept.and_then(|text| serde_json::from_str::<Leaf>(&text).ok());

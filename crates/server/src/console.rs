@@ -9,13 +9,13 @@
 //! A build without `make web` has no console and says so.
 
 use crate::api::Problem;
-use crate::auth::hex;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use rust_embed::RustEmbed;
+use stackyard_core::text::hex;
 use std::borrow::Cow;
 
 #[derive(RustEmbed)]

@@ -197,18 +197,3 @@ impl fmt::Display for Failures {
 }
 
 impl std::error::Error for Failures {}
-
-/// An error with its causes, in one sentence.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        // Some say their cause themselves.
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text += &format!(": {cause_text}");
-        }
-        next = cause.source();
-    }
-    text
-}

@@ -14,8 +14,8 @@
 //! while a cloud is being watched gets what was seen last, at once.
 
 use crate::apart::apart;
-use crate::error::chain;
 use crate::inventory::Inventory;
+use stackyard_core::text::error_chain;
 use stackyard_openstack::{Cloud, CloudConfig, Options, Sources};
 use std::collections::HashMap;
 use std::fmt;
@@ -210,18 +210,18 @@ impl Looks {
     async fn inventory(self, name: String, watched: Arc<Watched>) -> Result<(String, Inventory), String> {
         // Read for each look, since `cloud up` and people change it.
         let wanted = (!name.is_empty()).then_some(name.as_str());
-        let config = CloudConfig::load_from(wanted, &self.0.sources).map_err(|e| chain(&e))?;
+        let config = CloudConfig::load_from(wanted, &self.0.sources).map_err(|e| error_chain(&e))?;
         let of = format!("{config:?}");
         let known = watched.state().cloud.clone().filter(|(from, _)| *from == of);
         let cloud = match known {
             Some((_, cloud)) => cloud,
             None => {
-                let cloud = Cloud::connect(config, Options::default()).await.map_err(|e| chain(&e))?;
+                let cloud = Cloud::connect(config, Options::default()).await.map_err(|e| error_chain(&e))?;
                 watched.state().cloud = Some((of, cloud.clone()));
                 cloud
             }
         };
-        let taken = Box::pin(Inventory::take(&cloud)).await.map_err(|e| chain(&e))?;
+        let taken = Box::pin(Inventory::take(&cloud)).await.map_err(|e| error_chain(&e))?;
         // What was seen before is nearer to the truth than a picture without the volumes.
         if let Some(unseen) = taken.unseen.iter().find(|u| !u.is_forbidden()) {
             return Err(unseen.to_string());

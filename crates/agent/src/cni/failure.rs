@@ -1,9 +1,9 @@
 //! Errors as CNI wants them: a number, and words.
 
 use crate::cnm;
-use crate::error::chain;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use stackyard_core::text::error_chain;
 
 /// Why an operation failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,13 +57,13 @@ impl From<cnm::Error> for Failure {
             } => code::TRY_LATER,
             _ => code::HOST,
         };
-        Self::new(code, chain(&error))
+        Self::new(code, error_chain(&error))
     }
 }
 
 impl From<stackyard_wire::Error> for Failure {
     fn from(error: stackyard_wire::Error) -> Self {
-        Self::new(code::HOST, chain(&error))
+        Self::new(code::HOST, error_chain(&error))
     }
 }
 

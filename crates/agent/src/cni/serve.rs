@@ -5,8 +5,8 @@ use super::protocol::{Answer, CONFIGURED, Command, LONGEST, Request};
 use super::verbs;
 use crate::cnm::announce::PAUSES;
 use crate::cnm::{Error, Plugin};
-use crate::error::chain;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use stackyard_core::text::error_chain;
 use std::io::{self, Cursor, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -125,7 +125,7 @@ async fn carry_out(
             };
             match plugin.detach(&verbs::key(request), &endpoint).await {
                 Ok(()) => Err(whole),
-                Err(e) => Err(Failure::new(whole.code, format!("{}; then, {}", whole.msg, chain(&e)))),
+                Err(e) => Err(Failure::new(whole.code, format!("{}; then, {}", whole.msg, error_chain(&e)))),
             }
         }
         Command::Check => {

@@ -5,9 +5,9 @@ use super::protocol::{Answer, Attached, CONFIGURED, Command, LONGEST, Request};
 use super::result::{self, Said};
 use super::spec::{self, Variables, Version, is_name};
 use super::{PLUGIN, SOCKET};
-use crate::error::chain;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde_json::{Map, Value};
+use stackyard_core::text::error_chain;
 use stackyard_wire::Rate;
 use stackyard_wire::link::Link;
 use stackyard_wire::namespace::{Inside, Kernel, Namespace, Route, prepare_ipv6};
@@ -288,7 +288,7 @@ impl Agent {
     }
 
     fn gone(&self, error: &dyn std::error::Error) -> Failure {
-        let msg = format!("the agent at {} has not ended its answer: {}; try again", self.socket, chain(error));
+        let msg = format!("the agent at {} has not ended its answer: {}; try again", self.socket, error_chain(error));
         Failure::new(code::TRY_LATER, msg)
     }
 

@@ -10,9 +10,9 @@ use crate::cnm::networks::{mtu_of, record};
 use crate::cnm::ports::Wanted;
 use crate::cnm::wiring::Home;
 use crate::cnm::{Error, Plugin, PoolSize};
-use crate::error::chain;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde_json::{Map, Value, json};
+use stackyard_core::text::error_chain;
 use stackyard_openstack::{FixedIp, Subnet};
 use stackyard_wire::namespace::Namespace;
 use std::collections::HashSet;
@@ -158,7 +158,7 @@ pub(crate) async fn gc(plugin: &Plugin, request: &Request) -> Result<(), Failure
         // One that is being made is the runtime's, which just did not know of it yet.
         let Some(_turn) = plugin.turns.try_take(&key) else { continue };
         if let Err(e) = plugin.detach(&key, &endpoint).await {
-            failed.push(chain(&e));
+            failed.push(error_chain(&e));
         }
     }
     if failed.is_empty() {
@@ -170,8 +170,8 @@ pub(crate) async fn gc(plugin: &Plugin, request: &Request) -> Result<(), Failure
 /// STATUS: whether an ADD could succeed.
 pub(crate) async fn status(plugin: &Plugin, request: &Request) -> Result<(), Failure> {
     let wish = Wish::read(request)?;
-    plugin.wiring.answers().await.map_err(|e| Failure::new(code::LIMITED, chain(&e)))?;
-    let unavailable = |e: Error| Failure::new(code::UNAVAILABLE, chain(&e));
+    plugin.wiring.answers().await.map_err(|e| Failure::new(code::LIMITED, error_chain(&e)))?;
+    let unavailable = |e: Error| Failure::new(code::UNAVAILABLE, error_chain(&e));
     let id = plugin.id_of::<stackyard_openstack::Network>(&wish.network, Whose::Anybodys).await.map_err(unavailable)?;
     let asked = plugin.cloud()?.get::<stackyard_openstack::Network>(&id).await;
     asked.map(drop).map_err(|e| unavailable(Error::cloud(format!("looking up network {:?}", wish.network))(e)))

@@ -17,12 +17,12 @@
 use super::pool::filling;
 use super::ports::short;
 use super::{Error, Front, Plugin, Source};
-use crate::error::chain;
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
 use bollard::query_parameters::{InspectNetworkOptions, ListContainersOptionsBuilder};
 use futures_util::StreamExt;
 use futures_util::future::Either;
 use futures_util::stream::FuturesUnordered;
+use stackyard_core::text::error_chain;
 use stackyard_platform::docker::Docker;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -216,12 +216,12 @@ struct Engine {
 impl Engine {
     /// The name of a network, and the containers that are or will be on it.
     async fn containers(&mut self, id: &str) -> Result<(String, Vec<ContainerSummary>), String> {
-        let docker = self.docker.get_or_try_init(Docker::connect).await.map_err(|e| chain(&e))?.api();
+        let docker = self.docker.get_or_try_init(Docker::connect).await.map_err(|e| error_chain(&e))?.api();
         let name = match self.names.get(id) {
             Some(name) => name.clone(),
             None => {
                 let inspected = docker.inspect_network(id, None::<InspectNetworkOptions>).await;
-                let name = inspected.map_err(|e| chain(&e))?.name.unwrap_or_default();
+                let name = inspected.map_err(|e| error_chain(&e))?.name.unwrap_or_default();
                 self.names.insert(id.to_owned(), name.clone());
                 name
             }
@@ -229,7 +229,7 @@ impl Engine {
         // Of a container that has not started yet, Docker tells the network as its user has named it.
         let filter = HashMap::from([("network".to_owned(), vec![id.to_owned(), name.clone()])]);
         let options = ListContainersOptionsBuilder::new().all(true).filters(&filter).build();
-        let containers = docker.list_containers(Some(options)).await.map_err(|e| chain(&e))?;
+        let containers = docker.list_containers(Some(options)).await.map_err(|e| error_chain(&e))?;
         Ok((name, containers))
     }
 }

@@ -4,8 +4,8 @@
 
 use super::Plugin;
 use super::ledger::Endpoint;
-use crate::error::chain;
 use crate::join::note;
+use stackyard_core::text::error_chain;
 use stackyard_wire::Error;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -47,7 +47,7 @@ impl Plugin {
                 }
             }
             if let Some(e) = failed {
-                onlooker.see(note(format!("the addresses of port {port} were not announced: {}", chain(&e))));
+                onlooker.see(note(format!("the addresses of port {port} were not announced: {}", error_chain(&e))));
             }
         });
     }

@@ -6,9 +6,9 @@ use super::options::{EndpointOptions, exposed, internal, published};
 use super::ports::{Wanted, short};
 use super::protocol::{CreateEndpoint, OfEndpoint};
 use super::{Error, Plugin, Source};
-use crate::error::chain;
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
+use stackyard_core::text::error_chain;
 use stackyard_wire::binding::IPVLAN;
 use stackyard_wire::namespace::Namespace;
 use std::net::IpAddr;
@@ -250,7 +250,7 @@ impl Plugin {
             self.close_exposed(&endpoint.options).await,
             self.wiring.unplug(endpoint).await,
         ];
-        let failed: Vec<String> = done.into_iter().filter_map(Result::err).map(|e| chain(&e)).collect();
+        let failed: Vec<String> = done.into_iter().filter_map(Result::err).map(|e| error_chain(&e)).collect();
         if failed.is_empty() {
             // Last: what is not done yet is done again by it.
             return self.ledger.endpoints.remove(id);
@@ -262,7 +262,7 @@ impl Plugin {
     pub(crate) async fn undo(&self, id: &str, endpoint: &Endpoint, why: Error) -> Error {
         match self.detach(id, endpoint).await {
             Ok(()) => why,
-            Err(e) => Error::request(format!("{}; then, {}", chain(&why), chain(&e))),
+            Err(e) => Error::request(format!("{}; then, {}", error_chain(&why), error_chain(&e))),
         }
     }
 }

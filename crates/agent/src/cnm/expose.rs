@@ -10,6 +10,7 @@ use super::options::EndpointOptions;
 use super::ports::short;
 use super::{Error, Plugin, mark};
 use stackyard_core::agent::ExposedPorts;
+use stackyard_core::text::error_chain;
 use stackyard_openstack::{NewSecurityGroup, NewSecurityGroupRule, SecurityGroup, SecurityGroupRule};
 
 impl Plugin {
@@ -65,7 +66,7 @@ impl Plugin {
     pub(super) async fn and_close(&self, options: &EndpointOptions, why: Error) -> Error {
         match self.close_exposed(options).await {
             Ok(()) => why,
-            Err(left) => Error::request(format!("{}; then, {}", crate::error::chain(&why), crate::error::chain(&left))),
+            Err(left) => Error::request(format!("{}; then, {}", error_chain(&why), error_chain(&left))),
         }
     }
 }

@@ -20,7 +20,7 @@ use super::ledger::{Endpoint, Membership, Stage};
 use super::options::EndpointOptions;
 use super::reconcile::{InCloud, Suspects, View};
 use super::{Error, Plugin, mark};
-use crate::error::chain;
+use stackyard_core::text::error_chain;
 use stackyard_openstack::Member;
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
@@ -173,7 +173,7 @@ impl Plugin {
         let mut failed = Vec::new();
         for pool in pools {
             for done in [self.remove_members(&pool).await, self.add_members(&pool).await] {
-                failed.extend(done.err().map(|e| chain(&e)));
+                failed.extend(done.err().map(|e| error_chain(&e)));
             }
         }
         if failed.is_empty() { Ok(()) } else { Err(Error::request(failed.join("; "))) }
@@ -263,7 +263,7 @@ pub(crate) async fn keep(plugin: &Plugin) {
             plugin.members.changed.notified().await;
             continue;
         };
-        let problem = chain(&error);
+        let problem = error_chain(&error);
         // One that only changes is well in a moment.
         if problem != before && (pause >= PAUSES.1 || !problem.contains("409")) {
             plugin.say(format!("load balancers have not all of their members yet: {problem}"));

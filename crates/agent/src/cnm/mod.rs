@@ -73,16 +73,15 @@ mod way_out;
 pub(crate) mod wiring;
 pub(crate) mod yard;
 
-pub use error::Error;
-pub use options::PoolSize;
-
-use crate::error::chain;
 use crate::join::note;
 use crate::state::StateDir;
+pub use error::Error;
 use ledger::{Endpoint, Ledger};
 use names::Names;
+pub use options::PoolSize;
 use pools::Wanted;
 use stackyard_core::progress::Onlooker;
+use stackyard_core::text::error_chain;
 use stackyard_openstack::Cloud;
 use stackyard_wire::binding::{Naming, Vif};
 use stackyard_wire::{Ovsdb, Remote, Switch};
@@ -264,7 +263,7 @@ impl Plugin {
 
     /// Writes a line about what went wrong to the log.
     pub(crate) fn complain(&self, what: &str, error: &dyn std::error::Error) {
-        self.say(format!("{what}: {}", chain(error)));
+        self.say(format!("{what}: {}", error_chain(error)));
     }
 }
 

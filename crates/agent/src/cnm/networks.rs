@@ -8,9 +8,9 @@ use super::pools::{choose, cidr, gateway, no_subnet};
 use super::ports::short;
 use super::protocol::{CreateNetwork, DeleteNetwork, IpamData};
 use super::{Error, Plugin, Source, mark};
-use crate::error::chain;
 use serde_json::{Value, json};
 use stackyard_core::agent::PortLink;
+use stackyard_core::text::error_chain;
 use stackyard_openstack::{
     ExternalGateway, Gateway, NewNetwork, NewRouter, NewSubnet, Port, Router, Subnet, SubnetPool,
 };
@@ -156,7 +156,7 @@ impl Plugin {
             Ok(network) => Ok(network),
             Err(e) => match self.remove_parts(id).await {
                 Ok(()) => Err(e),
-                Err(left) => Err(Error::request(format!("{}; then, {}", chain(&e), chain(&left)))),
+                Err(left) => Err(Error::request(format!("{}; then, {}", error_chain(&e), error_chain(&left)))),
             },
         }
     }

@@ -1,7 +1,6 @@
 //! The socket: Docker's plugin protocol, POST with JSON, one path a method.
 
 use super::{Error, Plugin};
-use crate::error::chain;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path as Route, State};
@@ -10,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use stackyard_core::text::error_chain;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -79,14 +79,14 @@ pub(crate) async fn answer_within(within: Duration, plugin: Arc<Plugin>, method:
         result
     });
     let done = tokio::time::timeout(within, work).await.unwrap_or_else(|_| {
-        caller.say(chain(&late));
+        caller.say(error_chain(&late));
         Ok(Err(late))
     });
     let (status, answer) = match done {
         Ok(Ok(Some(value))) => (StatusCode::OK, value),
         // Docker takes that for a method that this plugin does not have.
         Ok(Ok(None)) => return StatusCode::NOT_FOUND.into_response(),
-        Ok(Err(e)) => (StatusCode::INTERNAL_SERVER_ERROR, json!({"Err": chain(&e)})),
+        Ok(Err(e)) => (StatusCode::INTERNAL_SERVER_ERROR, json!({"Err": error_chain(&e)})),
         Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, json!({"Err": e.to_string()})),
     };
     (status, [(header::CONTENT_TYPE, MEDIA_TYPE)], answer.to_string()).into_response()

@@ -23,8 +23,8 @@ use super::ledger::{Endpoint, Network, Spare};
 use super::options::{EndpointOptions, PoolSize};
 use super::ports::Wanted;
 use super::{Error, Front, Plugin, Source};
-use crate::error::chain;
 use serde_json::json;
+use stackyard_core::text::error_chain;
 use stackyard_openstack::Port;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -319,7 +319,7 @@ pub(crate) async fn keep(plugin: &Plugin) {
     let mut before = String::new();
     loop {
         plugin.learn_default_group().await;
-        let problem = plugin.tend().await.err().map(|e| chain(&e)).unwrap_or_default();
+        let problem = plugin.tend().await.err().map(|e| error_chain(&e)).unwrap_or_default();
         if problem != before && !problem.is_empty() {
             plugin.say(format!("pools of ports are not filled: {problem}"));
         }

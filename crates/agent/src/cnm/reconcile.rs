@@ -26,8 +26,8 @@ use super::ports::{Wanted, short};
 use super::protocol::DeleteNetwork;
 use super::{Error, Front, Plugin, Source, mark};
 use crate::cni::bandwidth;
-use crate::error::chain;
 use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
+use stackyard_core::text::error_chain;
 use stackyard_openstack::{FixedIp, FloatingIp, Member, Network, Port, QosPolicy, SecurityGroup, SubnetPool};
 use stackyard_platform::docker::Docker;
 use stackyard_wire::binding::Found;
@@ -48,7 +48,7 @@ pub(crate) struct View {
 }
 
 fn unanswered(error: &dyn std::error::Error) -> Error {
-    Error::Docker { doing: "its networks", said: chain(error) }
+    Error::Docker { doing: "its networks", said: error_chain(error) }
 }
 
 impl View {
@@ -124,7 +124,7 @@ pub(crate) async fn keep(plugin: &Plugin, every: Duration) {
         }
         let problem = match plugin.look_and_mend(&mut suspects, every).await {
             Ok(()) => String::new(),
-            Err(e) => chain(&e),
+            Err(e) => error_chain(&e),
         };
         if problem != before && !problem.is_empty() {
             plugin.say(format!("what is left over is not looked for: {problem}"));

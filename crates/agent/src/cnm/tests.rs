@@ -6,6 +6,7 @@ use super::{Front, PLUGIN, Plugin, Source, plugin};
 use crate::state::StateDir;
 use serde_json::{Value, json};
 use stackyard_core::progress::Event;
+use stackyard_core::text::error_chain;
 use stackyard_fake::{Fake, Fault};
 use stackyard_openstack::{Cloud, CloudConfig, CloudEntry, Options, RetryPolicy};
 use stackyard_openstack::{Network, NewNetwork, NewPort, NewSubnet, Port, Router, Subnet};
@@ -64,7 +65,7 @@ impl Ground {
 
     pub(super) async fn try_call(&self, method: &str, body: Value) -> Result<Value, String> {
         let answer = plugin::call(&self.plugin, method, body.to_string().as_bytes()).await;
-        answer.map(|a| a.expect("a method that there is")).map_err(|e| crate::error::chain(&e))
+        answer.map(|a| a.expect("a method that there is")).map_err(|e| error_chain(&e))
     }
 
     pub(super) async fn call(&self, method: &str, body: Value) -> Value {

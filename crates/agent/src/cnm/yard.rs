@@ -12,7 +12,6 @@ use super::pool::{self, SPARE};
 use super::ports::{Wanted, short};
 use super::wiring::Local;
 use super::{Error, Front, PLUGIN, Plugin, Source, load_balancer, mark, plugin, reconcile};
-use crate::error::chain;
 use crate::host::Host;
 use crate::state::StateDir;
 use futures_util::future::BoxFuture;
@@ -22,6 +21,7 @@ use stackyard_core::agent::{
     Answer, Ask, ContainerPort, HostNetwork, NewContainerPort, PortAddress, PortLink, PortOptions,
 };
 use stackyard_core::stack::Stack;
+use stackyard_core::text::error_chain;
 use stackyard_openstack::{Network, Port, Subnet};
 use stackyard_wire::binding::{IPVLAN, MACVLAN, Naming, PARENT_MAC, VLAN, VLAN_ID, Vif};
 use std::path::Path;
@@ -51,7 +51,7 @@ pub(crate) async fn run(host: &Arc<Host>, plugins: &Path, every: Duration) {
     let mut before = String::new();
     loop {
         let Err(e) = serve(host, plugins, every).await else { return };
-        let text = format!("containers get no ports of their own: {}", chain(&e));
+        let text = format!("containers get no ports of their own: {}", error_chain(&e));
         if text != before {
             host.say(text.clone());
             before = text;
@@ -172,7 +172,7 @@ impl Plugin {
             None => Ok(endpoint),
             Some(why) => match self.ask_to_remove(server, &endpoint).await {
                 Ok(()) => Err(Error::request(format!("{doing}: {why}"))),
-                Err(left) => Err(Error::request(format!("{doing}: {why}; then, {}", chain(&left)))),
+                Err(left) => Err(Error::request(format!("{doing}: {why}; then, {}", error_chain(&left)))),
             },
         }
     }

@@ -4,6 +4,7 @@
 //! lies at byte 1024, little endian); XFS Algorithms & Data Structures, "Superblocks" (byte 0, big
 //! endian).
 
+use stackyard_core::text::hex;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -61,8 +62,4 @@ fn be(bytes: &[u8]) -> u64 {
 
 fn le(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

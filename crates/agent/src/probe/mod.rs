@@ -18,13 +18,12 @@ mod icmp;
 mod search;
 mod set;
 mod survey;
-
-use crate::error::chain;
 use crate::host::Host;
 use crate::streams::{Input, Inputs, Out};
 use serde::Serialize;
 use stackyard_core::agent::{Heard, Measure, Stream};
 use stackyard_core::mtu::search::Found;
+use stackyard_core::text::error_chain;
 use stackyard_wire::namespace::Namespace;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -57,7 +56,7 @@ pub fn largest(to: IpAddr, most: u32) -> std::io::Result<Found> {
 
 /// Tells the one who asked.
 async fn say(out: &Out, what: &impl Serialize) -> Result<(), String> {
-    let data = serde_json::to_vec(what).map_err(|e| chain(&e))?;
+    let data = serde_json::to_vec(what).map_err(|e| error_chain(&e))?;
     let told = out.send(None, Stream::Stdout, data).await;
     told.then_some(()).ok_or_else(|| "the connection to the server was lost".to_owned())
 }
@@ -130,7 +129,7 @@ async fn namespace(host: &Host, container: Option<&str>) -> Result<Option<PathBu
     let Some(container) = container else { return Ok(None) };
     let engine = host.engine()?;
     let inspected = engine.docker().api().inspect_container(container, None).await;
-    let inspected = inspected.map_err(|e| format!("looking up container {container}: {}", chain(&e)))?;
+    let inspected = inspected.map_err(|e| format!("looking up container {container}: {}", error_chain(&e)))?;
     namespace_of(inspected.state.and_then(|s| s.pid))
         .map(Some)
         .ok_or_else(|| format!("container {container} does not run"))
@@ -151,7 +150,7 @@ async fn within<T: Send + 'static>(
         let enter = |path: PathBuf| {
             let namespace =
                 Namespace::open(&path).map_err(|e| format!("opening network namespace {}: {e}", path.display()))?;
-            namespace.enter().map_err(|e| chain(&e))
+            namespace.enter().map_err(|e| error_chain(&e))
         };
         let entered = namespace.map_or(Ok(()), enter);
         let _ = done.send(entered.and_then(|()| work()));

@@ -2,11 +2,11 @@
 
 use super::survey::{bridge, inside, links_here};
 use super::within;
-use crate::error::chain;
 use crate::host::Host;
 use bollard::query_parameters::InspectNetworkOptions;
 use stackyard_core::agent::{MtuChanged, MtuSetting};
 use stackyard_core::mtu::MIN_IPV4;
+use stackyard_core::text::error_chain;
 use stackyard_wire::link::{self, Link};
 
 /// Sets it; what had another.
@@ -18,7 +18,7 @@ pub(super) async fn set(host: &Host, setting: MtuSetting) -> Result<Vec<MtuChang
     match setting {
         MtuSetting::Link { name, mtu } => {
             within(None, move || {
-                let there = link::get(&name).map_err(|e| chain(&e))?;
+                let there = link::get(&name).map_err(|e| error_chain(&e))?;
                 let link = there.ok_or_else(|| format!("this host has no interface {name}"))?;
                 let what = format!("interface {name}");
                 Ok(change(&link, mtu, what)?.into_iter().collect())
@@ -34,14 +34,14 @@ async fn of_network(host: &Host, id: &str, mtu: u32) -> Result<Vec<MtuChanged>, 
     let engine = host.engine()?;
     let docker = engine.docker().api();
     let network = docker.inspect_network(id, None::<InspectNetworkOptions>).await;
-    let network = network.map_err(|e| format!("looking up Docker network {id}: {}", chain(&e)))?;
+    let network = network.map_err(|e| format!("looking up Docker network {id}: {}", error_chain(&e)))?;
     let name = network.name.unwrap_or_default();
     let bridge = bridge(id, network.driver.as_deref().unwrap_or_default(), &network.options.unwrap_or_default());
     // The bridge first: the kernel then leaves it as it is when its ports change.
     let of_bridge = bridge.clone();
     let on_bridge = format!("the bridge of network {name}");
     let mut changed: Vec<MtuChanged> = within(None, move || {
-        let there = of_bridge.map(|b| link::get(&b).map_err(|e| chain(&e))).transpose()?.flatten();
+        let there = of_bridge.map(|b| link::get(&b).map_err(|e| error_chain(&e))).transpose()?.flatten();
         Ok(there.map(|link| change(&link, mtu, on_bridge)).transpose()?.flatten().into_iter().collect())
     })
     .await?;
@@ -67,7 +67,7 @@ async fn of_network(host: &Host, id: &str, mtu: u32) -> Result<Vec<MtuChanged>, 
         }
         let what = format!("the host's end of container {container} in network {name}");
         let on_host = within(None, move || {
-            let links = link::list().map_err(|e| chain(&e))?;
+            let links = link::list().map_err(|e| error_chain(&e))?;
             let mut changed = Vec::new();
             for link in links.iter().filter(|l| peers.contains(&l.index) && l.veth) {
                 changed.extend(change(link, mtu, what.clone())?);
@@ -85,6 +85,6 @@ fn change(link: &Link, mtu: u32, what: String) -> Result<Option<MtuChanged>, Str
     if link.mtu == mtu {
         return Ok(None);
     }
-    link::set_mtu(&link.name, mtu).map_err(|e| format!("{what}: {}", chain(&e)))?;
+    link::set_mtu(&link.name, mtu).map_err(|e| format!("{what}: {}", error_chain(&e)))?;
     Ok(Some(MtuChanged { what, from: link.mtu, to: mtu }))
 }

@@ -1,12 +1,12 @@
 //! How MTUs are set on this host.
 
 use super::{namespace_of, within};
-use crate::error::chain;
 use crate::host::Host;
 use crate::mtu::OPTION;
 use crate::route;
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptions, ListNetworksOptions};
 use stackyard_core::agent::{MtuContainer, MtuLink, MtuNetwork, MtuSurvey};
+use stackyard_core::text::error_chain;
 use stackyard_platform::stack::labels::STACK;
 use stackyard_wire::link::{self, Link};
 use std::collections::HashMap;
@@ -40,8 +40,9 @@ pub(super) async fn survey(host: &Host) -> Result<MtuSurvey, String> {
 async fn of_docker(host: &Host, survey: &mut MtuSurvey) -> Result<(), String> {
     let engine = host.engine()?;
     let docker = engine.docker().api();
-    let failed =
-        |e: bollard::errors::Error| format!("asking Docker Engine for its networks and containers: {}", chain(&e));
+    let failed = |e: bollard::errors::Error| {
+        format!("asking Docker Engine for its networks and containers: {}", error_chain(&e))
+    };
     for network in docker.list_networks(None::<ListNetworksOptions>).await.map_err(failed)? {
         let (id, driver) = (network.id.unwrap_or_default(), network.driver.unwrap_or_default());
         let options = network.options.unwrap_or_default();
@@ -129,7 +130,7 @@ pub(super) async fn inside(docker: &bollard::Docker, id: &str) -> Option<Inside>
 /// The links of this thread's network namespace, with their addresses.
 pub(super) fn links_here() -> Result<Vec<(Link, MtuLink)>, String> {
     let addresses = addresses_here()?;
-    let links = link::list().map_err(|e| chain(&e))?;
+    let links = link::list().map_err(|e| error_chain(&e))?;
     let seen = |link: Link| {
         let addresses = addresses.iter().filter(|(name, _)| *name == link.name).map(|(_, ip)| *ip).collect();
         let seen = MtuLink { name: link.name.clone(), mtu: link.mtu, addresses, ..MtuLink::default() };

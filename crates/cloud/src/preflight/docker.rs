@@ -2,6 +2,7 @@
 
 use super::{Check, Input, Scene};
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptions, ListVolumesOptions};
+use stackyard_core::text::error_chain;
 use stackyard_platform::docker::Docker;
 use stackyard_platform::stack::labels;
 use std::collections::HashMap;
@@ -108,7 +109,7 @@ pub async fn look(input: &Input) -> Engine {
 }
 
 async fn ask(input: &Input, engine: &mut Engine) -> Result<(), String> {
-    let docker = Docker::connect_to(&input.docker).await.map_err(|e| chain(&e))?;
+    let docker = Docker::connect_to(&input.docker).await.map_err(|e| error_chain(&e))?;
     let api = docker.api();
     let (info, containers, volumes, networks) = tokio::join!(
         api.info(),
@@ -116,9 +117,9 @@ async fn ask(input: &Input, engine: &mut Engine) -> Result<(), String> {
         api.list_volumes(None::<ListVolumesOptions>),
         api.list_networks(None::<ListNetworksOptions>),
     );
-    engine.info = Some(info.map_err(|e| chain(&e))?);
+    engine.info = Some(info.map_err(|e| error_chain(&e))?);
     engine.containers = containers
-        .map_err(|e| chain(&e))?
+        .map_err(|e| error_chain(&e))?
         .into_iter()
         .map(|c| Container {
             id: c.id.unwrap_or_default(),
@@ -129,29 +130,15 @@ async fn ask(input: &Input, engine: &mut Engine) -> Result<(), String> {
             binds: c.mounts.into_iter().flatten().filter_map(|m| m.source.map(PathBuf::from)).collect(),
         })
         .collect();
-    let volumes = volumes.map_err(|e| chain(&e))?.volumes.unwrap_or_default();
+    let volumes = volumes.map_err(|e| error_chain(&e))?.volumes.unwrap_or_default();
     engine.volumes = volumes.into_iter().map(|v| (v.name, v.labels)).collect();
-    let networks = networks.map_err(|e| chain(&e))?;
+    let networks = networks.map_err(|e| error_chain(&e))?;
     engine.networks = networks.into_iter().filter_map(|n| Some((n.name?, n.labels.unwrap_or_default()))).collect();
     if let Some(image) = &input.qemu_image {
         engine.has_images = docker.api().inspect_image(image).await.is_ok();
     }
     engine.docker = Some(docker);
     Ok(())
-}
-
-/// An error with its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 pub(super) fn checks(scene: &Scene) -> Vec<Check> {

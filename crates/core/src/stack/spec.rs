@@ -6,6 +6,7 @@
 //! leave this module, only their digests do, so that the comparison needs no secrets.
 
 use super::{Config, FileMount, MountKind, NetworkMode, Service, Stack};
+use crate::text::hex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -187,14 +188,6 @@ fn digest(bytes: &[u8]) -> String {
     let mut text = hex(&Sha256::digest(bytes));
     text.truncate(DIGITS);
     text
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut s, b| {
-        let _ = write!(s, "{b:02x}");
-        s
-    })
 }
 
 #[cfg(test)]

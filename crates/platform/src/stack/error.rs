@@ -1,6 +1,7 @@
 //! What can go wrong with a stack.
 
 use stackyard_core::stack::plan::{PlanError, Resource};
+use stackyard_core::text::error_chain;
 use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -187,7 +188,7 @@ pub struct Failure {
 
 impl Display for Failure {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.resource, chain(&*self.error))?;
+        write!(f, "{}: {}", self.resource, error_chain(&*self.error))?;
         if !self.log.is_empty() {
             f.write_str("\n  the last lines of its log:")?;
             for line in &self.log {
@@ -199,19 +200,4 @@ impl Display for Failure {
         }
         Ok(())
     }
-}
-
-/// An error with its causes in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text += ": ";
-            text += &cause_text;
-        }
-        next = cause.source();
-    }
-    text
 }

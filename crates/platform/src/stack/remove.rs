@@ -1,7 +1,7 @@
 //! Stopping and removing stacks, dependents first.
 
 use super::apply::blocking;
-use super::error::{Failure, Failures, chain};
+use super::error::{Failure, Failures};
 use super::{Engine, Error, files, labels, observe};
 use crate::docker::is_not_found;
 use bollard::models::ContainerInspectResponse;
@@ -9,6 +9,7 @@ use bollard::query_parameters::RemoveVolumeOptionsBuilder;
 use futures_util::future::join_all;
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::stack::plan::Resource;
+use stackyard_core::text::error_chain;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 use tokio::sync::watch;
@@ -144,7 +145,7 @@ async fn tell(
 fn report(onlooker: &dyn Onlooker, step: String, did: &str, begun: Instant, result: &Result<(), Error>) {
     onlooker.see(match result {
         Ok(()) => Event::Done { step, did: did.to_owned(), took: begun.elapsed() },
-        Err(e) => Event::Failed { step, error: chain(e) },
+        Err(e) => Event::Failed { step, error: error_chain(e) },
     });
 }
 

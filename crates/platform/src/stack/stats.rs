@@ -122,7 +122,7 @@ impl Engine {
         match self.run_test(id, &test).await {
             Ok(result) if result.healthy => Health::Healthy,
             Ok(result) => Health::Unhealthy { output: result.output },
-            Err(e) => Health::Unhealthy { output: super::error::chain(&e) },
+            Err(e) => Health::Unhealthy { output: stackyard_core::text::error_chain(&e) },
         }
     }
 

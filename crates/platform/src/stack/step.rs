@@ -355,7 +355,7 @@ fn will_do(there: &ContainerInspectResponse, making: &Making<'_>) -> bool {
 
 /// What to do about what the engine said, where its words do not tell.
 pub(super) fn hint(error: &Error) -> Option<String> {
-    let text = super::error::chain(error);
+    let text = stackyard_core::text::error_chain(error);
     let path = || text.split("path ").nth(1).and_then(|t| t.split_whitespace().next()).unwrap_or("PATH").to_owned();
     if text.contains("is not a shared mount") || text.contains("is not a shared or slave mount") {
         let path = path();

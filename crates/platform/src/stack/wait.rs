@@ -75,7 +75,7 @@ impl Run<'_> {
                     Ok(result) => said = result.output,
                     // It ended while it was tested; the next look tells.
                     Err(e) => {
-                        tracing::debug!(container = id, error = %super::error::chain(&e), "health test did not run")
+                        tracing::debug!(container = id, error = %stackyard_core::text::error_chain(&e), "health test did not run")
                     }
                 }
             }

@@ -8,7 +8,6 @@ use super::stack_stream::{StackLine, streamed};
 use super::yard_run::RunCounts;
 use super::{App, Body, Path, Problem, Query, time};
 use crate::auth::Admin;
-use crate::error::chain;
 use crate::local::{KEY, Outlook, Wish, examine};
 use crate::runs::{Going, RunState, RunStep, Snapshot};
 use axum::Json;
@@ -20,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use stackyard_catalog::{Origin, QuestionType};
 use stackyard_cloud::preflight::{self, Report};
 use stackyard_cloud::{Given, STACK, up};
+use stackyard_core::text::error_chain;
 use stackyard_platform::docker::Docker;
 use stackyard_platform::stack::{Error as EngineError, Health, LogOptions, ServiceStatus, Source};
 use stackyard_store::Run;
@@ -315,7 +315,7 @@ pub struct LocalQuestion {
     responses((status = 200, body = Vec<LocalQuestion>), (status = "4XX", body = Problem)))]
 async fn local_questions(_: Admin, State(app): State<App>) -> Result<Json<Vec<LocalQuestion>>, Problem> {
     let local = app.local().local()?;
-    let answers = local.answers(&Given::default()).map_err(|e| Problem::conflict(chain(&e)))?;
+    let answers = local.answers(&Given::default()).map_err(|e| Problem::conflict(error_chain(&e)))?;
     let questions = local.asked(&answers).into_iter().map(|asked| {
         let q = asked.question;
         LocalQuestion {
@@ -477,7 +477,7 @@ async fn local_logs(
     State(app): State<App>,
     Query(logs): Query<Logs>,
 ) -> Result<Response, Problem> {
-    let docker = Docker::connect().await.map_err(|e| Problem::conflict(chain(&e)))?;
+    let docker = Docker::connect().await.map_err(|e| Problem::conflict(error_chain(&e)))?;
     let only: Vec<String> = logs.only.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
     let options = LogOptions {
         follow: logs.follow,
@@ -487,8 +487,8 @@ async fn local_logs(
     };
     let engine = up::engine(&app.local().local()?, &docker);
     let lines = engine.logs(STACK, &only, options).await.map_err(|e| match e {
-        EngineError::NoContainer { .. } => Problem::not_found(chain(&e)),
-        other => Problem::conflict(chain(&other)),
+        EngineError::NoContainer { .. } => Problem::not_found(error_chain(&e)),
+        other => Problem::conflict(error_chain(&other)),
     })?;
     let line = |replica: Option<String>, stream: &str, text: String| StackLine {
         replica,
@@ -499,7 +499,7 @@ async fn local_logs(
     let lines = lines.map(move |read| match read {
         Ok(read) if read.source == Source::Stderr => line(Some(read.service), "stderr", read.text),
         Ok(read) => line(Some(read.service), "stdout", read.text),
-        Err(error) => line(None, "error", chain(&error)),
+        Err(error) => line(None, "error", error_chain(&error)),
     });
     streamed(lines, &app, caller)
 }

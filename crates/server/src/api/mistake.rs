@@ -1,11 +1,12 @@
 //! Mistakes of a manifest and its files, and what else keeps a yard from being worked on, as problems.
 
 use super::Problem;
-use crate::error::{Error, WorkError, chain};
+use crate::error::{Error, WorkError};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use stackyard_catalog::Problems;
 use stackyard_catalog::compose::open::OpenError;
+use stackyard_core::text::error_chain;
 use utoipa::ToSchema;
 
 /// A mistake in a file that was sent.
@@ -59,7 +60,7 @@ impl From<stackyard_openstack::Error> for Problem {
 impl From<&stackyard_openstack::Error> for Problem {
     fn from(error: &stackyard_openstack::Error) -> Self {
         let hint = error.hint().map(|h| format!("; {h}")).unwrap_or_default();
-        let text = chain(error) + &hint;
+        let text = error_chain(error) + &hint;
         match error {
             stackyard_openstack::Error::Config { .. } => Self::unprocessable(text),
             _ => Self::new(StatusCode::BAD_GATEWAY, text),
@@ -76,7 +77,7 @@ impl From<Error> for Problem {
             }
             Error::Locked { .. } | Error::OtherScope { .. } => Self::conflict(error.to_string()),
             Error::Refused(_) | Error::DataLoss(_) => Self::unprocessable(error.to_string()),
-            _ => Self::internal(chain(&error)),
+            _ => Self::internal(error_chain(&error)),
         }
     }
 }
@@ -91,12 +92,12 @@ impl From<WorkError> for Problem {
                     _ => source.downcast_ref::<Problems>(),
                 };
                 let mistakes = mistakes.map(|p| Self::from(p).mistakes).unwrap_or_default();
-                Self { mistakes, ..Self::unprocessable(chain(&error)) }
+                Self { mistakes, ..Self::unprocessable(error_chain(&error)) }
             }
             WorkError::Client(ref e) if e.status().is_some_and(|s| s == 400 || s == 422) => {
-                Self::unprocessable(chain(&error))
+                Self::unprocessable(error_chain(&error))
             }
-            other => Self::internal(chain(&other)),
+            other => Self::internal(error_chain(&other)),
         }
     }
 }

@@ -3,11 +3,11 @@
 use super::{App, Path, Problem, Query, manifest_of};
 use crate::apart::apart;
 use crate::auth::Viewer;
-use crate::error::chain;
 use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use stackyard_catalog::manifest::gist;
+use stackyard_core::text::error_chain;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -52,7 +52,7 @@ async fn server_console(
         match crate::server_log(&cloud, &yard, &server, Some(lines)).await {
             Ok(Some((id, text))) => Ok(ServerConsole { server, id, text }),
             // It is being made, or was never started.
-            Err(error) if error.is_conflict() => Err(Problem::conflict(chain(&error))),
+            Err(error) if error.is_conflict() => Err(Problem::conflict(error_chain(&error))),
             Err(error) => Err(error.into()),
             Ok(None) => Err(Problem::not_found(format!("the cloud has no server {server} of yard {yard}"))),
         }

@@ -1,12 +1,12 @@
 //! Entity tags: changes that are made only if nobody was quicker (RFC 9110, section 13.1).
 
 use super::Problem;
-use crate::auth::hex;
 use axum::extract::FromRequestParts;
 use axum::http::header::{ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
+use stackyard_core::text::hex;
 
 /// An entity tag: of what callers can change of a thing. How it stands is not in it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,9 +5,9 @@
 
 use super::{Caller, Limiter, Role};
 use crate::api::Problem;
-use crate::error::chain;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use stackyard_core::text::error_chain;
 use stackyard_openstack::{Auth, Cloud, CloudConfig, Error, Options, Ref, RetryPolicy, Scope, Sources, Token};
 use stackyard_store::Person;
 use std::collections::{BTreeMap, HashMap};
@@ -105,7 +105,7 @@ fn refusal(login: &Login, cloud: &str, error: &Error) -> Problem {
             60,
         ),
         other => {
-            tracing::error!("signing {} in at cloud {cloud}: {}", login.shown, chain(other));
+            tracing::error!("signing {} in at cloud {cloud}: {}", login.shown, error_chain(other));
             silent(cloud)
         }
     }
@@ -150,7 +150,7 @@ impl Keystones {
         check()?;
         let cloud = self.offered(login.cloud.as_deref())?.to_owned();
         let entry = CloudConfig::load_from(Some(&cloud), &self.sources).map_err(|e| {
-            tracing::error!("signing {} in: {}", login.shown, chain(&e));
+            tracing::error!("signing {} in: {}", login.shown, error_chain(&e));
             let detail = format!("the server's clouds.yaml does not say where cloud {cloud} is; its log says more");
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
         })?;
@@ -241,11 +241,11 @@ impl Keystones {
                 Ok(Some(id))
             }
             Err(error @ (Error::Api(_) | Error::Config { .. })) => {
-                tracing::warn!("whose cloud {name} is, is not known: {}", chain(&error));
+                tracing::warn!("whose cloud {name} is, is not known: {}", error_chain(&error));
                 Ok(None)
             }
             Err(error) => {
-                tracing::error!("whose cloud {name} is, is not known: {}", chain(&error));
+                tracing::error!("whose cloud {name} is, is not known: {}", error_chain(&error));
                 Err(silent(&name))
             }
         }

@@ -21,7 +21,7 @@ pub(crate) use limit::{Limiter, network};
 pub(crate) use places::{Place, Places};
 pub(crate) use reach::{Reach, Whose, guard};
 pub(crate) use session::{COOKIE, cookie, ended, same_origin};
-pub(crate) use token::{Kind, digest, hex, mint};
+pub(crate) use token::{Kind, digest, mint};
 
 use crate::api::{App, Problem, now};
 use axum::extract::{FromRequestParts, Request, State};

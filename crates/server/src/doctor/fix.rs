@@ -2,10 +2,10 @@
 
 use super::MtuStep;
 use super::measure::{open, value};
-use crate::error::chain;
 use crate::hub::Hub;
 use serde_json::json;
 use stackyard_core::agent::{Measure, MtuChanged, MtuSetting};
+use stackyard_core::text::error_chain;
 use stackyard_openstack::{Cloud, Network};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -38,7 +38,7 @@ async fn network(cloud: Option<&Cloud>, id: &str, name: &str, to: u32) -> Result
     let cloud = cloud.ok_or("the server has no manifest of the yard, and so knows no cloud of it")?;
     let said = |e: stackyard_openstack::Error| {
         let hint = e.hint().map(|h| format!("; {h}")).unwrap_or_default();
-        format!("setting the MTU of network {name}: {}{hint}", chain(&e))
+        format!("setting the MTU of network {name}: {}{hint}", error_chain(&e))
     };
     let now: Network = cloud.get(id).await.map_err(said)?;
     if now.mtu == Some(to) {

@@ -283,5 +283,5 @@ fn digest(parts: &[Part]) -> String {
         // Parts are maps of strings and numbers: they always have a JSON form.
         hash.update(serde_json::to_vec(part).unwrap_or_default());
     }
-    crate::auth::hex(&hash.finalize())
+    stackyard_core::text::hex(&hash.finalize())
 }

@@ -20,7 +20,6 @@ pub use sight::Sighting;
 
 use crate::apart::thread;
 use crate::api::{Problem, now};
-use crate::error::chain;
 use crate::runs::{Ear, Ended, Going};
 use serde::{Deserialize, Serialize};
 use sight::Sights;
@@ -31,6 +30,7 @@ use stackyard_cloud::up::{self, Prepared};
 use stackyard_cloud::{Given, Local, assets, down, ready};
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::stack::plan::{Action, Plan};
+use stackyard_core::text::error_chain;
 use stackyard_platform::docker::{ConnectError, Docker};
 use stackyard_store::{NewRun, Run, Store};
 use std::collections::BTreeMap;
@@ -208,12 +208,12 @@ impl Drop for Claim {
 fn refused(error: &stackyard_cloud::Error) -> Problem {
     use stackyard_cloud::Error;
     match error {
-        Error::NoCloud(_) | Error::Home(HomeError::Locked { .. }) => Problem::conflict(chain(error)),
+        Error::NoCloud(_) | Error::Home(HomeError::Locked { .. }) => Problem::conflict(error_chain(error)),
         Error::Package(stackyard_catalog::Error::Answers(_))
         | Error::Answers(_)
         | Error::Pair(_)
-        | Error::Unset { .. } => Problem::unprocessable(chain(error)),
-        _ => Problem::internal(chain(error)),
+        | Error::Unset { .. } => Problem::unprocessable(error_chain(error)),
+        _ => Problem::internal(error_chain(error)),
     }
 }
 
@@ -224,7 +224,7 @@ fn refused(error: &stackyard_cloud::Error) -> Problem {
 pub(crate) fn examine(local: &Local, given: &Given) -> Result<Input, Problem> {
     up::examine(local, given).map_err(|e| match e {
         up::UpError::Local(e) => refused(&e),
-        other => Problem::internal(chain(&other)),
+        other => Problem::internal(error_chain(&other)),
     })
 }
 
@@ -381,7 +381,7 @@ impl Claim {
             };
             let doing = format!("stackyard server, `{}` for {}", wish.word(), self.going.row().who);
             let lock = local.home().lock(&doing).map_err(|e| refused(&e.into()))?;
-            let docker = Docker::connect().await.map_err(|e| Problem::conflict(chain(&e)))?;
+            let docker = Docker::connect().await.map_err(|e| Problem::conflict(error_chain(&e)))?;
             self.going.begin(store, None).await?;
             Ok::<_, Problem>((local, input, docker, lock))
         };
@@ -414,7 +414,7 @@ impl Claim {
     ) -> Result<(), String> {
         let ear = Ear(self.going.clone());
         let (given, force, yes) = match wish {
-            Wish::Down { purge } => return down::run(local, docker, *purge, &ear).await.map_err(|e| chain(&e)),
+            Wish::Down { purge } => return down::run(local, docker, *purge, &ear).await.map_err(|e| error_chain(&e)),
             Wish::Plan { given, force } => (given, *force, None),
             Wish::Up { given, force, plan } => (given, *force, Some(plan)),
         };
@@ -424,8 +424,8 @@ impl Claim {
         if outlook.blocked && !force {
             return Err("preflight found what stands in the way; nothing was done".to_owned());
         }
-        let recipes = assets::recipes().map_err(|e| chain(&e))?;
-        let prepared = up::prepare(local, docker, &recipes, given, input, &ear).await.map_err(|e| chain(&e))?;
+        let recipes = assets::recipes().map_err(|e| error_chain(&e))?;
+        let prepared = up::prepare(local, docker, &recipes, given, input, &ear).await.map_err(|e| error_chain(&e))?;
         outlook.warnings = prepared.intended.rendered.warnings.iter().map(ToString::to_string).collect();
         let plan = Steps::of(&prepared);
         let (digest, expected) = (plan.digest.clone(), plan.steps.clone());
@@ -436,8 +436,8 @@ impl Claim {
             return Err("what would be done is not what the plan says any more; plan again, and look at it".to_owned());
         }
         self.going.progress().expect_steps(expected.into_iter().map(|s| (s.step, s.action)));
-        prepared.carry_out(&ear).await.map_err(|e| chain(&e))?;
-        ready::run(local, &prepared.intended, docker, &recipes.tiny, &ear).await.map_err(|e| chain(&e))
+        prepared.carry_out(&ear).await.map_err(|e| error_chain(&e))?;
+        ready::run(local, &prepared.intended, docker, &recipes.tiny, &ear).await.map_err(|e| error_chain(&e))
     }
 
     /// Looks at the machine; what is wrong with it is kept with the run.
@@ -470,7 +470,9 @@ async fn no_engine(connecting: impl Future<Output = Result<Docker, ConnectError>
             "the server's Docker Engine is at {}, and the cloud needs the one of its own machine: unset DOCKER_HOST",
             docker.host()
         )),
-        Ok(Err(error)) => Some(format!("the cloud needs Docker Engine on the server's machine: {}", chain(&error))),
+        Ok(Err(error)) => {
+            Some(format!("the cloud needs Docker Engine on the server's machine: {}", error_chain(&error)))
+        }
         Err(_) => Some(format!(
             "the cloud needs Docker Engine on the server's machine, which takes connections but did not answer within \
              {} seconds: see what keeps it (`docker version`, `journalctl -u docker`), or start it anew",

@@ -7,10 +7,10 @@
 use super::LocalCloud;
 use crate::apart::apart;
 use crate::api::now;
-use crate::error::chain;
 use futures_util::StreamExt;
 use stackyard_cloud::STACK;
 use stackyard_cloud::status::{self, Status};
+use stackyard_core::text::error_chain;
 use stackyard_platform::docker::Docker;
 use stackyard_platform::stack::changes;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -120,9 +120,9 @@ impl LocalCloud {
     async fn look(&self) -> bool {
         let cloud = self.clone();
         let looked = apart("services", move || async move {
-            let docker = Docker::connect().await.map_err(|e| chain(&e))?;
+            let docker = Docker::connect().await.map_err(|e| error_chain(&e))?;
             let local = cloud.local().map_err(|p| p.detail)?;
-            status::look(&local, &docker).await.map_err(|e| chain(&e))
+            status::look(&local, &docker).await.map_err(|e| error_chain(&e))
         });
         let looked = looked.await.flatten();
         let mut state = self.0.sights.state();

@@ -39,20 +39,19 @@ mod pairs;
 mod tidy;
 mod trunks;
 
-pub(crate) use balancers::is_container;
-pub(crate) use beside::is_containers;
-pub(crate) use on_nic::mac_on;
-
-use crate::error::chain;
 use crate::inventory::metadata_mark;
 use crate::pools::POOL;
+pub(crate) use balancers::is_container;
 use beside::Beside;
+pub(crate) use beside::is_containers;
 use here::Here;
+pub(crate) use on_nic::mac_on;
 use options::Memory;
 use pairs::{Turns, is_ours};
 use serde_json::json;
 use stackyard_catalog::manifest;
 use stackyard_core::agent::{Answer, Ask, ContainerPort, NewContainerPort, PortAddress, PortLink};
+use stackyard_core::text::error_chain;
 use stackyard_core::yard::{Key, Kind, Mark};
 use stackyard_openstack::{Cloud, CloudConfig, FixedIp, Options, Port, Server, Sources};
 use stackyard_store::{Host, Store};
@@ -101,7 +100,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// What a cloud said, for people.
 fn said(doing: impl Into<String>) -> impl FnOnce(stackyard_openstack::Error) -> String {
     let doing = doing.into();
-    move |e| format!("{doing}: {}{}", chain(&e), e.hint().map(|h| format!("; {h}")).unwrap_or_default())
+    move |e| format!("{doing}: {}{}", error_chain(&e), e.hint().map(|h| format!("; {h}")).unwrap_or_default())
 }
 
 /// Why something failed, and what could not be taken back of it.
@@ -235,20 +234,20 @@ impl Ports {
 
     /// The cloud of a yard, if the server has a manifest of it.
     pub(crate) async fn cloud(&self, yard: &str) -> Result<Option<Cloud>, String> {
-        let row = self.0.store.yard(yard).await.map_err(|e| chain(&e))?;
+        let row = self.0.store.yard(yard).await.map_err(|e| error_chain(&e))?;
         let Some(row) = row else { return Ok(None) };
-        let gist = manifest::gist("the yard's manifest", &row.manifest).map_err(|e| chain(&e))?;
+        let gist = manifest::gist("the yard's manifest", &row.manifest).map_err(|e| error_chain(&e))?;
         self.connect(gist.cloud.as_deref()).await.map(Some)
     }
 
     /// Read for each call, since `cloud up` and people change it.
     async fn connect(&self, name: Option<&str>) -> Result<Cloud, String> {
-        let config = CloudConfig::load_from(name, &self.0.sources).map_err(|e| chain(&e))?;
+        let config = CloudConfig::load_from(name, &self.0.sources).map_err(|e| error_chain(&e))?;
         let of = format!("{config:?}");
         if let Some(known) = lock(&self.0.clouds).get(&of) {
             return Ok(known.clone());
         }
-        let cloud = Cloud::connect(config, Options::default()).await.map_err(|e| chain(&e))?;
+        let cloud = Cloud::connect(config, Options::default()).await.map_err(|e| error_chain(&e))?;
         lock(&self.0.clouds).insert(of, cloud.clone());
         Ok(cloud)
     }

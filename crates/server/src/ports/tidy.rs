@@ -7,8 +7,8 @@ use super::here::Here;
 use super::on_trunk::free_or_delete;
 use super::pairs::{change_pairs, take_off};
 use super::{Ports, beside, containers, ips, is_containers, is_for_trunk, lock, said, whose};
-use crate::error::chain;
 use stackyard_catalog::manifest;
+use stackyard_core::text::error_chain;
 use stackyard_core::yard::{Kind, Mark};
 use stackyard_openstack::{Cloud, FloatingIp, Port, SecurityGroup};
 use stackyard_store::Host;
@@ -41,7 +41,7 @@ impl Ports {
         self.forget();
         self.0.trunks.forget();
         let mut clouds: BTreeMap<Option<String>, BTreeSet<String>> = BTreeMap::new();
-        for yard in self.0.store.yards().await.map_err(|e| chain(&e))? {
+        for yard in self.0.store.yards().await.map_err(|e| error_chain(&e))? {
             if let Ok(gist) = manifest::gist("a yard's manifest", &yard.manifest)
                 && gist.has_pools
             {
@@ -66,7 +66,7 @@ impl Ports {
         let groups: Vec<SecurityGroup> = cloud.list(&brief).await.map_err(said("listing security groups"))?;
         let ports = containers(cloud).await?;
         // After the ports: a host is known before it asks for one.
-        let hosts = self.0.store.hosts(None, None).await.map_err(|e| chain(&e))?;
+        let hosts = self.0.store.hosts(None, None).await.map_err(|e| error_chain(&e))?;
         let hosts: HashMap<&str, &Host> = hosts.iter().map(|h| (h.id.as_str(), h)).collect();
         lock(&self.0.nics).retain(|host, _| hosts.contains_key(host.as_str()));
         // One that is just changing refuses, until next time.

@@ -24,7 +24,7 @@ pub use wish::{FILE, Wish};
 use crate::apart::thread;
 use crate::api::{Problem, keep_manifest, now};
 use crate::client::Client;
-use crate::error::{WorkError, chain};
+use crate::error::WorkError;
 use crate::templates::TemplateRenderer;
 use crate::work::{connect, scope};
 use crate::{Bringing, DataLoss, DeclaredStacks, Error, Records, Removal, daemon};
@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use stackyard_catalog::manifest::Yard;
 use stackyard_core::progress::{Event, Onlooker};
+use stackyard_core::text::error_chain;
 use stackyard_core::yard::Kind;
 use stackyard_core::yard::plan::Plan;
 use stackyard_openstack::{Cloud, Sources};
@@ -115,7 +116,7 @@ impl Outlook {
 }
 
 fn digest(plan: &Plan) -> String {
-    crate::auth::hex(&Sha256::digest(serde_json::to_vec(plan).unwrap_or_default()))
+    stackyard_core::text::hex(&Sha256::digest(serde_json::to_vec(plan).unwrap_or_default()))
 }
 
 /// The runs of all yards. Cheap to clone.
@@ -518,5 +519,5 @@ fn ended(result: Result<(), WorkError>) -> Ended {
         WorkError::Yard(error) => error.hint().map(|hint| format!("; {hint}")),
         _ => None,
     };
-    Ended::Badly(chain(&error) + &hint.unwrap_or_default(), hints)
+    Ended::Badly(error_chain(&error) + &hint.unwrap_or_default(), hints)
 }

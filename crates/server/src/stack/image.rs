@@ -1,8 +1,8 @@
 //! Images that hosts can get from this server alone.
 
 use super::StackError;
-use crate::error::chain;
 use stackyard_core::stack::Stack;
+use stackyard_core::text::error_chain;
 use stackyard_platform::docker::Docker;
 use stackyard_platform::image::id_of;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ pub(super) async fn local(stack: &Stack) -> Result<BTreeMap<String, String>, Sta
         // Without an engine, there are no images beside the server.
         Err(_) if said.is_empty() => return Ok(images),
         Err(e) => {
-            return Err(StackError::Refused(format!("looking for the image {}: {}", first(&said), chain(&e))));
+            return Err(StackError::Refused(format!("looking for the image {}: {}", first(&said), error_chain(&e))));
         }
     };
     for reference in all.union(&said) {
@@ -32,7 +32,7 @@ pub(super) async fn local(stack: &Stack) -> Result<BTreeMap<String, String>, Sta
             }
             Ok(None) => {}
             Err(e) => {
-                return Err(StackError::Refused(format!("looking for the image {reference}: {}", chain(&e))));
+                return Err(StackError::Refused(format!("looking for the image {reference}: {}", error_chain(&e))));
             }
         }
     }

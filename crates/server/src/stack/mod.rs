@@ -21,19 +21,18 @@ mod kept;
 mod look;
 mod update;
 
-pub use update::ServiceUpdate;
-
-use crate::error::chain;
 use crate::hub::Hub;
 use kept::Kept;
 use stackyard_core::agent::Part;
 use stackyard_core::stack::Stack;
 use stackyard_core::stack::rollout::{self, Standing, Status, Version};
+use stackyard_core::text::error_chain;
 use stackyard_store::Store;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, Notify, watch};
+pub use update::ServiceUpdate;
 
 /// A look at least so often while something is on its way.
 const SOON: Duration = Duration::from_secs(1);
@@ -200,7 +199,7 @@ impl Stacks {
             let busy = match self.look().await {
                 Ok(busy) => busy,
                 Err(error) => {
-                    tracing::error!("stacks: {}", chain(&error));
+                    tracing::error!("stacks: {}", error_chain(&error));
                     true
                 }
             };

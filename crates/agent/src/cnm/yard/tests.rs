@@ -7,6 +7,7 @@ use super::*;
 use futures_util::FutureExt;
 use serde_json::Value;
 use stackyard_core::agent::{ExposedPorts, HostSubnet, PoolMember};
+use stackyard_core::text::error_chain;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -162,7 +163,7 @@ impl Ground {
     async fn call(&self, method: &str, body: Value) -> Result<Value, String> {
         let method = format!("NetworkDriver.{method}");
         let answer = plugin::call(&self.plugin, &method, body.to_string().as_bytes()).await;
-        answer.map(|a| a.unwrap()).map_err(|e| chain(&e))
+        answer.map(|a| a.unwrap()).map_err(|e| error_chain(&e))
     }
 
     async fn network(&self, generic: Value) -> Result<Value, String> {

@@ -1,0 +1,76 @@
+//! Texts that several crates write the same way.
+
+use std::error::Error;
+use std::fmt::Write;
+
+/// Rustls ends some texts with the address of its documentation, which helps programmers alone.
+const LIBRARY_HELP: &str = ": https://docs.rs/";
+
+/// An error with its causes on one line: `listing servers: 503 Service Unavailable: no database`.
+///
+/// A cause whose text the line already has is left out, since some libraries repeat it.
+pub fn error_chain(error: &(dyn Error + '_)) -> String {
+    let own = |error: &(dyn Error + '_)| {
+        let text = error.to_string();
+        text.split(LIBRARY_HELP).next().unwrap_or_default().to_owned()
+    };
+    let mut line = own(error);
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = own(cause);
+        if !line.contains(&text) {
+            line = format!("{line}: {text}");
+        }
+        next = cause.source();
+    }
+    line
+}
+
+/// Bytes in lowercase hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt;
+
+    #[derive(Debug)]
+    struct Failed(&'static str, Option<Box<Failed>>);
+
+    impl fmt::Display for Failed {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl Error for Failed {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            self.1.as_deref().map(|cause| cause as &dyn Error)
+        }
+    }
+
+    fn failed(texts: &[&'static str]) -> Option<Box<Failed>> {
+        let (first, rest) = texts.split_first()?;
+        Some(Box::new(Failed(first, failed(rest))))
+    }
+
+    #[test]
+    fn a_cause_is_not_repeated() {
+        let chain = |texts: &[&'static str]| error_chain(&*failed(texts).unwrap());
+        assert_eq!(chain(&["reading x"]), "reading x");
+        assert_eq!(chain(&["reading x", "no such file"]), "reading x: no such file");
+        assert_eq!(chain(&["reading x: no such file", "no such file"]), "reading x: no such file");
+        assert_eq!(chain(&["a", "b: https://docs.rs/rustls/latest", "c"]), "a: b: c");
+    }
+
+    #[test]
+    fn hexadecimal_digits_are_lowercase_and_padded() {
+        assert_eq!(hex(&[0, 10, 255]), "000aff");
+    }
+}
