@@ -1,4 +1,4 @@
-//! Embedded files count as source: a new or changed one makes the binary anew.
+//! Rebuilds the binary when an embedded file changes.
 
 fn main() {
     println!("cargo::rerun-if-changed=../../catalog");

@@ -1,6 +1,6 @@
-//! The one binary of Stackyard: it reads the command line, calls the crates and prints.
+//! The binary of Stackyard: it parses the command line, calls the crates and prints their results.
 
-#![deny(clippy::print_stdout, clippy::print_stderr, reason = "these panic where a reader goes away; use the printer")]
+#![deny(clippy::print_stdout, clippy::print_stderr, reason = "these panic if the reader goes away; use the printer")]
 
 mod cli;
 mod printer;
@@ -11,7 +11,7 @@ use stackyard_server::{RENDER_TEMPLATES, render_templates};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Before all else: container runtimes start it for each container, and wait.
+    // First, because container runtimes start the CNI plugin for each container and wait for it.
     if std::env::args_os().next().is_some_and(|program| shim::is_called(&program)) {
         return shim::main();
     }

@@ -1,5 +1,5 @@
-//! The real agent against the real server, both as processes: joining, what should run, reports, and
-//! coming back with back-off. There is no Docker Engine in it: what cannot run is reported.
+//! The real agent against the real server, both as processes: joining, what should run, reports,
+//! and coming back with back-off. There is no Docker Engine in it: what cannot run is reported.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -113,7 +113,7 @@ async fn on_a_terminal_each_name_is_typed() {
     ground.ends(0, &["up", "--yes"]).await;
     ground.manifest("");
     let said = ground.types(1, "up", "data\ny\n").await;
-    assert!(said.contains("The data of volume data is lost. Type its name, `data`:"), "{said}");
+    assert!(said.contains("This deletes the data of volume data. Type its name, `data`:"), "{said}");
     assert_eq!(ground.volumes(), 2);
     let said = ground.types(0, "up", "data\nmore\n").await;
     assert!(!said.contains("[y/N]"), "{said}");

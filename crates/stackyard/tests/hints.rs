@@ -1,5 +1,5 @@
-//! What the binary says when a cloud is not as it should be: each error with its hint, once, and one line about what a
-//! yard can do without.
+//! What the binary says when a cloud is not as it should be: each error with its hint, once, and
+//! one line about what a yard can do without.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,6 +1,6 @@
 //! The binary against a fake cloud on this machine: killed with SIGKILL at a hundred moments of
-//! `up`, of scaling and of `down`, and while each kind of creation is under way. The next run converges,
-//! and a sweep finds nothing.
+//! `up`, of scaling and of `down`, and while each kind of creation is under way. The next run
+//! converges, and a sweep finds nothing.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -62,13 +62,13 @@ const DETACH: [&str; 4] = ["server", "--detach", "--listen", "127.0.0.1:0"];
 fn a_server_in_the_background() {
     let home = Home::new();
     assert_eq!(home.run(&["server", "status"]).status.code(), Some(1));
-    assert!(home.ok(&["server", "stop"]).contains("No server ran"));
+    assert!(home.ok(&["server", "stop"]).contains("No server was running"));
     assert!(home.fails(&["host", "list"]).contains("does not answer"));
 
-    assert!(home.ok(&DETACH).contains("The server runs: https://127.0.0.1:"));
+    assert!(home.ok(&DETACH).contains("The server is running: https://127.0.0.1:"));
     let pid = home.pid();
-    assert!(home.ok(&DETACH).contains("runs already"));
-    assert!(home.ok(&["server", "--detach"]).contains("runs already"));
+    assert!(home.ok(&DETACH).contains("is already running"));
+    assert!(home.ok(&["server", "--detach"]).contains("is already running"));
     assert_eq!(home.pid(), pid);
     let error = home.fails(&["server", "--detach", "--listen", "127.0.0.1:1", "--name", "x.example"]);
     assert!(error.contains("--listen 127.0.0.1:0") && error.contains("no --name"), "{error}");
@@ -76,7 +76,7 @@ fn a_server_in_the_background() {
     assert!(error.contains(&format!("process {pid}")), "{error}");
 
     let start = Instant::now();
-    assert!(home.ok(&["server", "stop"]).contains("has stopped"));
+    assert!(home.ok(&["server", "stop"]).contains("is stopped"));
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     assert!(!home.0.path().join("server/socket").exists());
 }

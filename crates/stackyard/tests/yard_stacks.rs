@@ -1,5 +1,5 @@
-//! A manifest with stacks, by the binary: against a fake cloud, with a real server, a real agent and
-//! Docker Engine.
+//! A manifest with stacks, by the binary: against a fake cloud, with a real server, a real agent
+//! and Docker Engine.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

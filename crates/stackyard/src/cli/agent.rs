@@ -2,7 +2,8 @@
 
 mod standalone;
 
-use super::{Context, End};
+use super::host::parse_label;
+use super::{Context, ExitStatus};
 use crate::printer::{duration, table};
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -18,29 +19,33 @@ use std::time::Duration;
 /// Verbs of `stackyard agent`.
 #[derive(Subcommand)]
 pub enum Verb {
-    /// Run what the server says, for ever
+    /// Run the agent in the foreground
+    ///
+    /// The agent runs the containers that the server assigns to this host, until it is stopped.
     Run(RunArgs),
-    /// Mount the data volume and set Docker's MTU; runs before Docker starts
-    Prepare(Place),
+    /// Mount the data volume and set Docker's MTU before Docker starts
+    Prepare(AgentPaths),
     /// Join this machine to a server
     Join(JoinArgs),
-    /// Show how the agent of this machine is doing
-    Status(Place),
-    /// Give containers of this machine ports of Neutron networks, without a server: Docker's network driver
+    /// Show the state of this machine's agent
+    Status(AgentPaths),
+    /// Connect containers to Neutron networks, without a Stackyard server
+    ///
+    /// Serves a network driver to Docker, and a socket to CNI plugins.
     Standalone(standalone::Args),
 }
 
 impl Verb {
-    /// Whether this is the plugin of Docker's, which has much to wait for at once.
+    /// Whether this is Docker's network driver, which waits for many requests at once.
     pub fn is_standalone(&self) -> bool {
         matches!(self, Self::Standalone(_))
     }
 }
 
-/// Where an agent has its files.
+/// Options that locate the files of an agent.
 #[derive(clap::Args)]
-pub struct Place {
-    /// Configuration
+pub struct AgentPaths {
+    /// Configuration file
     #[arg(long, value_name = "FILE", default_value = CONFIG_PATH)]
     config: PathBuf,
 
@@ -53,13 +58,15 @@ pub struct Place {
 #[derive(clap::Args)]
 pub struct RunArgs {
     #[command(flatten)]
-    place: Place,
+    paths: AgentPaths,
 
-    /// Where Docker looks for plugins
+    /// Directory where Docker looks for plugins
     #[arg(long, value_name = "DIR", default_value = PLUGINS)]
     plugins: PathBuf,
 
-    /// How often to look for ports of containers that are left over, and how long one must be so before it is removed
+    /// Interval of the check for orphaned container ports, in seconds
+    ///
+    /// The agent deletes a port that has been orphaned for at least this long.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(5..))]
     reconcile: u64,
 }
@@ -67,75 +74,71 @@ pub struct RunArgs {
 /// Arguments of `stackyard agent join`.
 #[derive(clap::Args)]
 pub struct JoinArgs {
-    /// Address of the server, https://host:port; may be given several times
+    /// Server address, https://HOST:PORT; repeat it for several addresses
     #[arg(long, value_name = "URL", required = true)]
     server: Vec<String>,
 
-    /// File with the certificate of the server's CA (PEM)
+    /// CA certificate of the server, a PEM file
     #[arg(long, value_name = "FILE")]
     ca: PathBuf,
 
-    /// File with the join token; `-` reads it from standard input [default: the token in
-    /// STACKYARD_JOIN_TOKEN, else standard input]
+    /// File with the join token; `-` reads standard input
+    ///
+    /// [default: the token in STACKYARD_JOIN_TOKEN, else standard input]
     #[arg(long, value_name = "FILE")]
     token: Option<PathBuf>,
 
-    /// Name of this host [default: its host name]
+    /// Name of this host [default: its hostname]
     #[arg(long)]
     name: Option<String>,
 
-    /// Label for placement constraints; may be given several times
-    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    /// Label for placement constraints; repeat it for several labels
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_label)]
     label: Vec<(String, String)>,
 
     #[command(flatten)]
-    place: Place,
-}
-
-fn label(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("a label is KEY=VALUE")?;
-    Ok((key.to_owned(), value.to_owned()))
+    paths: AgentPaths,
 }
 
 /// Runs one of them.
-pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<End> {
+pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<ExitStatus> {
     match verb {
-        Verb::Run(args) => keep(args, context).await,
-        Verb::Prepare(place) => {
-            let state = StateDir::open(place.state)?;
-            prepare::prepare(&place.config, &state, &*context.printer.onlooker())?;
-            Ok(End::Done)
+        Verb::Run(args) => run_agent(args, context).await,
+        Verb::Prepare(paths) => {
+            let state = StateDir::open(paths.state)?;
+            prepare::prepare(&paths.config, &state, &*context.printer.onlooker())?;
+            Ok(ExitStatus::Done)
         }
         Verb::Join(args) => join(args, context).await,
-        Verb::Status(place) => show(&place, context),
+        Verb::Status(paths) => show_status(&paths, context),
         Verb::Standalone(args) => standalone::run(args, context).await,
     }
 }
 
-async fn keep(args: RunArgs, context: &Context) -> anyhow::Result<End> {
+async fn run_agent(args: RunArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    let Place { config, state } = args.place;
+    let AgentPaths { config, state } = args.paths;
     let options = run::Options { config, state, plugins: args.plugins, reconcile: Duration::from_secs(args.reconcile) };
     tokio::select! {
         ended = run::run(options, context.printer.onlooker()) => ended?,
-        // Containers go on; there is nothing that a kill would leave half done.
+        // Containers keep running, and the agent has no state that an interruption could break.
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
     }
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }
 
-async fn join(args: JoinArgs, context: &Context) -> anyhow::Result<End> {
+async fn join(args: JoinArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let ca = std::fs::read_to_string(&args.ca).with_context(|| format!("cannot read {}", args.ca.display()))?;
-    let token = token(args.token.as_deref())?;
+    let token = read_token(args.token.as_deref())?;
     let name = match args.name {
         Some(name) => name,
         None => {
             std::fs::read_to_string("/proc/sys/kernel/hostname").context("cannot read the host name")?.trim().into()
         }
     };
-    // What else is configured (a data volume) stays.
-    let before = match config::read(&args.place.config) {
+    // Keep the settings that `join` does not change: data volume and MTU.
+    let before = match config::read(&args.paths.config) {
         Err(stackyard_agent::Error::NoConfig { .. }) => None,
         other => Some(other?),
     };
@@ -151,17 +154,17 @@ async fn join(args: JoinArgs, context: &Context) -> anyhow::Result<End> {
     if let Some(before) = before {
         (config.data_volume, config.mtu) = (before.data_volume, before.mtu);
     }
-    let state = StateDir::open(args.place.state)?;
-    config::write(&args.place.config, &config)?;
-    let identity = join::join(&args.place.config, &state, &*context.printer.onlooker()).await?;
+    let state = StateDir::open(args.paths.state)?;
+    config::write(&args.paths.config, &config)?;
+    let identity = join::join(&args.paths.config, &state, &*context.printer.onlooker()).await?;
     context.printer.result(&serde_json::json!({"host": identity.host}), || {
-        format!("Joined as host {}. `stackyard agent run` runs what the server says.", identity.host)
+        format!("Joined as host {}. Run `stackyard agent run` to start the agent.", identity.host)
     })?;
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }
 
-/// The join token; never an argument, which every user of this machine could read.
-fn token(file: Option<&Path>) -> anyhow::Result<String> {
+/// Reads the join token. It is never an argument, which every user of this machine could read.
+fn read_token(file: Option<&Path>) -> anyhow::Result<String> {
     let text = match (file, std::env::var("STACKYARD_JOIN_TOKEN")) {
         (None, Ok(token)) => token,
         (Some(file), _) if file.as_os_str() != "-" => std::fs::read_to_string(file)
@@ -169,28 +172,28 @@ fn token(file: Option<&Path>) -> anyhow::Result<String> {
         _ => std::io::read_to_string(std::io::stdin()).context("cannot read the join token from standard input")?,
     };
     let token = text.trim();
-    anyhow::ensure!(!token.is_empty(), "the join token is empty");
+    anyhow::ensure!(!token.is_empty(), "cannot join: the join token is empty");
     Ok(token.to_owned())
 }
 
-fn show(place: &Place, context: &Context) -> anyhow::Result<End> {
-    let status = status(&place.config, &StateDir::open(&place.state)?)?;
+fn show_status(paths: &AgentPaths, context: &Context) -> anyhow::Result<ExitStatus> {
+    let status = status(&paths.config, &StateDir::open(&paths.state)?)?;
     context.printer.result(&status, || text(&status))?;
-    Ok(if status.last.connected.is_some() { End::Done } else { End::Failed })
+    Ok(if status.last.connected.is_some() { ExitStatus::Done } else { ExitStatus::Failed })
 }
 
 fn text(status: &Status) -> String {
-    let host = status.host.as_deref().unwrap_or("has not joined");
+    let host = status.host.as_deref().unwrap_or("not joined");
     let mut text = format!("{} ({host}), server {}\n", status.name, status.servers.join(", "));
     let since = status.last.since.as_deref().map(|s| format!(" since {s}")).unwrap_or_default();
     text += &match (&status.last.connected, status.runs, &status.last.problem) {
         (Some(server), ..) => format!("connected to {server}{since}\n"),
-        (None, false, _) => "no agent runs here; containers go on without it\n".to_owned(),
-        (None, true, Some(problem)) => format!("cut off{since}: {problem}\n"),
+        (None, false, _) => "no agent is running; containers keep running without it\n".to_owned(),
+        (None, true, Some(problem)) => format!("disconnected{since}: {problem}\n"),
         (None, true, None) => "not connected yet\n".to_owned(),
     };
     let Some(report) = &status.last.report else { return text };
-    let settled = if report.settled { "" } else { ", at work" };
+    let settled = if report.settled { "" } else { ", changes in progress" };
     text += &format!("revision {}{settled}\n", report.revision);
     let rows = report.parts.iter().flat_map(|(stack, part)| part.containers.iter().map(move |c| row(stack, c)));
     let rows: Vec<[String; 4]> = rows.collect();
@@ -208,7 +211,7 @@ fn text(status: &Status) -> String {
 fn row(stack: &str, container: &ContainerReport) -> [String; 4] {
     let state = match (container.state, container.healthy) {
         (ContainerState::Running, Some(true)) => "healthy".to_owned(),
-        (ContainerState::Running, Some(false)) => "not healthy".to_owned(),
+        (ContainerState::Running, Some(false)) => "unhealthy".to_owned(),
         (ContainerState::Running, None) => "running".to_owned(),
         (ContainerState::Created, _) => "created".to_owned(),
         (ContainerState::Restarting, _) => "restarting".to_owned(),

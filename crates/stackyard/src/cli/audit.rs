@@ -1,17 +1,17 @@
 //! `stackyard audit`
 
 use super::remote::ServerArgs;
-use super::{Context, End};
+use super::{Context, ExitStatus};
 use crate::printer::table;
 
 /// Arguments of `stackyard audit`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// So many entries at most
+    /// Show at most this many entries
     #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=1000))]
     last: u32,
 
-    /// Only entries of this caller, as the list names it
+    /// Show only entries of this caller
     #[arg(long, value_name = "CALLER")]
     who: Option<String>,
 
@@ -20,7 +20,7 @@ pub struct Args {
 }
 
 /// Shows the audit log, the newest entries first.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let entries = args.server.client(context)?.audit(args.who.as_deref(), None, args.last).await?;
     context.printer.result(&entries, || {
         let rows = entries.iter().map(|e| {
@@ -28,7 +28,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
             let result = e.result.clone().unwrap_or_else(|| "unfinished".to_owned());
             [e.at.clone(), e.who.clone(), format!("{verb} {}", e.target), result]
         });
-        table::table(["WHEN", "WHO", "WHAT", "RESULT"], rows)
+        table::table(["TIME", "CALLER", "ACTION", "RESULT"], rows)
     })?;
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }

@@ -1,19 +1,21 @@
 //! `stackyard completions`
 
-use super::{Cli, End};
+use super::{Cli, Context, ExitStatus};
 use clap::CommandFactory;
 use clap_complete::Shell;
 
 /// Arguments of `stackyard completions`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The shell
+    /// Shell to complete for
     shell: Shell,
 }
 
 /// Prints the completion script.
-#[allow(clippy::unnecessary_wraps, reason = "all verbs have one form")]
-pub fn run(args: &Args) -> anyhow::Result<End> {
-    clap_complete::generate(args.shell, &mut Cli::command(), "stackyard", &mut std::io::stdout());
-    Ok(End::Done)
+pub fn run(args: &Args, context: &Context) -> anyhow::Result<ExitStatus> {
+    // Into memory first: `generate` panics if its writer fails.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "stackyard", &mut script);
+    context.printer.bytes(&script)?;
+    Ok(ExitStatus::Done)
 }

@@ -1,35 +1,43 @@
-//! What happens to containers, told on the command line.
+//! Events of containers, for `host events` and `stack events`.
 
-use super::{Context, End};
+use super::{Context, ExitStatus};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use stackyard_server::client::{Client, EventQuery, EventsOf};
 use stackyard_server::hub::{ContainerEvent, Happening};
-use std::io::Write;
 
-/// Which events.
+/// Kinds of events, as the API spells them.
+const KINDS: [&str; 8] = ["created", "recreated", "started", "restarted", "died", "healthy", "unhealthy", "removed"];
+
+/// Options that select events.
 #[derive(clap::Args)]
-pub struct Which {
-    /// Services or containers (`web`, `web-2`), also those of one host (`web@host-1`); all when none is given
+pub struct EventFilterArgs {
+    /// Services or containers, such as `web`, `web-2` or `web@host-1` [default: all]
     service: Vec<String>,
 
-    /// Only what is of this kind: created, recreated, started, restarted, died, healthy, unhealthy or removed
-    #[arg(long, value_name = "KIND", value_parser = kind)]
+    /// Print only events of this kind
+    #[arg(long, value_name = "KIND", value_parser = PossibleValuesParser::new(KINDS).try_map(parse_kind))]
     what: Option<Happening>,
 
-    /// Go on printing what happens from now on
+    /// Keep printing new events
     #[arg(short, long)]
     follow: bool,
 
-    /// Only the last events of before
+    /// Print only this many past events
     #[arg(short = 'n', long, value_name = "EVENTS")]
     tail: Option<u32>,
 }
 
-fn kind(text: &str) -> Result<Happening, String> {
-    serde_json::from_value(text.into()).map_err(|e| e.to_string())
+fn parse_kind(text: String) -> Result<Happening, serde_json::Error> {
+    serde_json::from_value(text.into())
 }
 
-/// Prints what happened, the oldest first, and with `--follow` what happens.
-pub async fn tell(client: &Client, of: EventsOf<'_>, args: Which, context: &Context) -> anyhow::Result<End> {
+/// Prints past events, the oldest first, and with `--follow` also new ones.
+pub async fn print_events(
+    client: &Client,
+    of: EventsOf<'_>,
+    args: EventFilterArgs,
+    context: &Context,
+) -> anyhow::Result<ExitStatus> {
     let query = EventQuery { only: args.service, what: args.what };
     if args.follow {
         let mut events = client.follow_events(of, &query, args.tail).await?;
@@ -42,30 +50,29 @@ pub async fn tell(client: &Client, of: EventsOf<'_>, args: Which, context: &Cont
     for event in events.iter().rev() {
         print(event, of, context)?;
     }
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }
 
 fn print(event: &ContainerEvent, of: EventsOf<'_>, context: &Context) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    if context.printer.is_json() {
-        writeln!(out, "{}", serde_json::to_string(event)?)?;
+    let line = if context.printer.is_json() {
+        serde_json::to_string(event)?
     } else {
         let place = match of {
             EventsOf::Stack { .. } => format!("{}@{}", event.replica, event.host_name),
             EventsOf::Host(_) => format!("{}/{}", event.stack, event.replica),
         };
-        writeln!(out, "{}  {place}  {}", event.at, words(event))?;
-    }
-    Ok(())
+        format!("{}  {place}  {}", event.at, describe(event))
+    };
+    context.printer.line(&line)
 }
 
-fn words(event: &ContainerEvent) -> String {
+fn describe(event: &ContainerEvent) -> String {
     let mut text = match event.what {
         Happening::Created => "created",
-        Happening::Recreated => "made anew",
+        Happening::Recreated => "recreated",
         Happening::Started => "started",
-        Happening::Restarted => "ended, and was started again",
-        Happening::Died => "ended",
+        Happening::Restarted => "exited, restarted",
+        Happening::Died => "exited",
         Happening::Healthy => "healthy",
         Happening::Unhealthy => "UNHEALTHY",
         Happening::Removed => "removed",

@@ -1,9 +1,9 @@
 //! `stackyard image`
 
 use super::yard::CloudArgs;
-use super::{Context, End};
-use crate::printer::{bytes, table};
-use anyhow::{Context as _, anyhow};
+use super::{Context, ExitStatus};
+use crate::printer::{UserError, bytes, table};
+use anyhow::Context as _;
 use clap::Subcommand;
 use serde::Serialize;
 use stackyard_cloud::assets;
@@ -23,30 +23,32 @@ const GUESTS: [&str; 2] = ["tiny", "docker-host"];
 /// Verbs of `stackyard image`.
 #[derive(Subcommand)]
 pub enum Verb {
-    /// Build the images that are missing or whose recipe changed
+    /// Build images that are missing or whose recipe changed
     Build(BuildArgs),
-    /// Show the images, what they take on disk, and whether the recipe changed
+    /// List images with their state and disk usage
     List,
-    /// Pull images from a registry, with the progress of each layer
+    /// Pull images from a registry
     Pull(PullArgs),
-    /// Write the disk of a guest to a file
+    /// Write the disk image of a guest to a file
     Export(ExportArgs),
-    /// Upload the disk of a guest to a cloud, once per content
+    /// Upload the disk image of a guest to a cloud
+    ///
+    /// An image that the cloud already has with the same content is not uploaded again.
     Push(PushArgs),
 }
 
 /// Arguments of `stackyard image build`.
 #[derive(clap::Args)]
 pub struct BuildArgs {
-    /// Which recipes
+    /// Recipes to build
     #[arg(value_name = "RECIPE", value_parser = BUILT_IN, required_unless_present = "recipe")]
     recipes: Vec<String>,
 
-    /// Build a recipe of your own: a folder with an image.yaml
+    /// Build your own recipe, a directory with an image.yaml
     #[arg(long, value_name = "DIR", conflicts_with = "recipes")]
     recipe: Option<PathBuf>,
 
-    /// Build everything again, to get Debian's security updates
+    /// Rebuild everything to get Debian's security updates
     #[arg(long)]
     refresh: bool,
 }
@@ -54,7 +56,7 @@ pub struct BuildArgs {
 /// Arguments of `stackyard image pull`.
 #[derive(clap::Args)]
 pub struct PullArgs {
-    /// Names of images: registry/repository:tag
+    /// Images to pull: registry/repository:tag
     #[arg(value_name = "REFERENCE", required = true)]
     references: Vec<String>,
 }
@@ -62,11 +64,11 @@ pub struct PullArgs {
 /// Arguments of `stackyard image export`.
 #[derive(clap::Args)]
 pub struct ExportArgs {
-    /// Which guest; it is built first if need be
+    /// Guest to export; built first if necessary
     #[arg(value_name = "RECIPE", value_parser = GUESTS)]
     recipe: String,
 
-    /// The file to write
+    /// File to write
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
@@ -74,7 +76,7 @@ pub struct ExportArgs {
 /// Arguments of `stackyard image push`.
 #[derive(clap::Args)]
 pub struct PushArgs {
-    /// Which guest; it is built first if need be
+    /// Guest to upload; built first if necessary
     #[arg(value_name = "RECIPE", value_parser = GUESTS, required_unless_present = "file")]
     recipe: Option<String>,
 
@@ -82,11 +84,13 @@ pub struct PushArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "recipe")]
     file: Option<PathBuf>,
 
-    /// Name of the image in the cloud [default: the recipe's, the file's without its ending]
+    /// Name of the image in the cloud
+    ///
+    /// [default: the name of the recipe, or of the file without its extension]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
 
-    /// Let all projects use it (for administrators)
+    /// Share the image with all projects (administrators only)
     #[arg(long)]
     public: bool,
 
@@ -95,7 +99,7 @@ pub struct PushArgs {
 }
 
 /// Runs one of them.
-pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<End> {
+pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<ExitStatus> {
     match verb {
         Verb::Build(args) => build(args, context).await,
         Verb::List => list(context).await,
@@ -106,12 +110,12 @@ pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<End> {
 }
 
 #[derive(Serialize)]
-struct Built {
+struct BuildResult {
     made: Vec<String>,
     kept: usize,
 }
 
-async fn build(args: BuildArgs, context: &Context) -> anyhow::Result<End> {
+async fn build(args: BuildArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let recipes: Vec<Recipe> = match args.recipe {
         Some(folder) => {
             let recipe = Recipe::read(&Folder(folder.clone())).and_then(assets::with_program);
@@ -127,7 +131,7 @@ async fn build(args: BuildArgs, context: &Context) -> anyhow::Result<End> {
     let mut options = options(&Home::new(&context.home));
     options.refresh = args.refresh;
     let onlooker = context.printer.onlooker();
-    let mut result = Built { made: Vec::new(), kept: 0 };
+    let mut result = BuildResult { made: Vec::new(), kept: 0 };
     for recipe in &recipes {
         let built = image::build(&docker, recipe, &options, &*onlooker).await?;
         result.made.extend(built.made);
@@ -138,17 +142,17 @@ async fn build(args: BuildArgs, context: &Context) -> anyhow::Result<End> {
         (made, 0) => format!("{made} images built."),
         (made, kept) => format!("{made} images built, {kept} were up to date."),
     })?;
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }
 
-async fn list(context: &Context) -> anyhow::Result<End> {
+async fn list(context: &Context) -> anyhow::Result<ExitStatus> {
     let recipes = BUILT_IN.into_iter().map(assets::recipe).collect::<Result<Vec<_>, _>>()?;
     let docker = Docker::connect().await?;
     let listing = image::list(&docker, &recipes.iter().collect::<Vec<_>>(), PREFIX)
         .await
         .with_context(|| format!("cannot list the images of {}", docker.host()))?;
     context.printer.result(&listing, || text(&listing))?;
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }
 
 fn text(listing: &Listing) -> String {
@@ -165,8 +169,8 @@ fn text(listing: &Listing) -> String {
         ]
     });
     let stale = listing.images.iter().filter(|image| image.state != State::UpToDate).count();
-    let advice = if stale == 0 { String::new() } else { "; `stackyard image build` makes what is not".to_owned() };
-    let head = ["IMAGE", "STATE", "SIZE", "ALONE", "CONTENT"];
+    let advice = if stale == 0 { String::new() } else { "; run `stackyard image build` for the others".to_owned() };
+    let head = ["IMAGE", "STATE", "SIZE", "UNIQUE", "CONTENT"];
     table::table(head, rows)
         + &format!(
             "\n{} of {} images are up to date{advice}; {} on disk, shared layers counted once",
@@ -180,78 +184,80 @@ fn state(state: State) -> &'static str {
     match state {
         State::UpToDate => "up to date",
         State::Stale => "stale",
-        State::Foreign => "not ours",
+        State::Foreign => "foreign",
         State::Missing => "missing",
     }
 }
 
 #[derive(Serialize)]
-struct Pulled {
+struct PulledImage {
     reference: String,
     id: String,
 }
 
-async fn pull(args: PullArgs, context: &Context) -> anyhow::Result<End> {
+async fn pull(args: PullArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let docker = Docker::connect().await?;
     let ids = image::pull_all(&docker, &args.references, &*context.printer.onlooker()).await?;
-    let pulled: Vec<_> = args.references.into_iter().zip(ids).map(|(reference, id)| Pulled { reference, id }).collect();
+    let images = args.references.into_iter().zip(ids);
+    let pulled: Vec<_> = images.map(|(reference, id)| PulledImage { reference, id }).collect();
     context
         .printer
         .result(&pulled, || pulled.iter().map(|p| format!("{}  {}\n", p.reference, p.id)).collect::<String>())?;
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }
 
-/// The recipe of a guest, built.
-async fn guest(name: &str, docker: &Docker, context: &Context) -> anyhow::Result<Recipe> {
+/// Builds a guest if necessary, and returns its recipe.
+async fn build_guest(name: &str, docker: &Docker, context: &Context) -> anyhow::Result<Recipe> {
     let recipe = assets::recipe(name)?;
     image::build(docker, &recipe, &options(&Home::new(&context.home)), &*context.printer.onlooker()).await?;
     Ok(recipe)
 }
 
 #[derive(Serialize)]
-struct Exported {
+struct ExportResult {
     file: PathBuf,
     bytes: u64,
 }
 
-async fn export(args: ExportArgs, context: &Context) -> anyhow::Result<End> {
+async fn export(args: ExportArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let docker = Docker::connect().await?;
-    let recipe = guest(&args.recipe, &docker, context).await?;
-    let (reference, guest) = recipe.disk(PREFIX).with_context(|| format!("the recipe {} has no disk", args.recipe))?;
+    let recipe = build_guest(&args.recipe, &docker, context).await?;
+    let no_disk = || format!("cannot export {}: its recipe has no disk", args.recipe);
+    let (reference, guest) = recipe.disk(PREFIX).with_context(no_disk)?;
     let size = image::extract(&docker, &reference, &guest.file, &args.file).await?;
-    let exported = Exported { file: args.file, bytes: size };
+    let exported = ExportResult { file: args.file, bytes: size };
     context.printer.result(&exported, || format!("{}: {}", exported.file.display(), bytes(size)))?;
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }
 
-async fn push(args: PushArgs, context: &Context) -> anyhow::Result<End> {
+async fn push(args: PushArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let onlooker = context.printer.onlooker();
-    // a wrong password is told before anything is built
+    // Connect first: a wrong password is an error before the long build.
     let cloud = args.cloud.connect(None, &onlooker).await?;
     let home = Home::new(&context.home);
     let own = args.file.as_deref().and_then(|file| file.file_stem()?.to_str());
     let name = args.name.as_deref().or(args.recipe.as_deref()).or(own);
-    let name = name.ok_or_else(|| anyhow!("the file's name cannot be an image's; give one with --name"))?;
+    let name = name.ok_or_else(|| UserError::new("cannot name the image after the file", "pass --name"))?;
     let target = Target { cloud: &cloud, home: &home, name, public: args.public };
     let pushed = match (&args.file, &args.recipe) {
         (Some(file), _) => push::file(file, &target, &*onlooker).await?,
         (None, recipe) => {
             let docker = Docker::connect().await?;
-            let recipe = guest(recipe.as_deref().unwrap_or(name), &docker, context).await?;
+            let recipe = build_guest(recipe.as_deref().unwrap_or(name), &docker, context).await?;
             push::recipe(&docker, &recipe, &target, &*onlooker).await?
         }
     };
-    context.printer.result(&pushed, || said(name, &pushed))?;
-    Ok(End::Done)
+    context.printer.result(&pushed, || push_text(name, &pushed))?;
+    Ok(ExitStatus::Done)
 }
 
-fn said(name: &str, pushed: &Pushed) -> String {
+fn push_text(name: &str, pushed: &Pushed) -> String {
     let mut text = match pushed.uploaded {
-        Some(size) => format!("Image {name} uploaded: {}, id {}.", bytes(size), pushed.id),
-        None => format!("Image {name} is there with this content: id {}.", pushed.id),
+        Some(size) => format!("Uploaded image {name}: {}, ID {}.", bytes(size), pushed.id),
+        None => format!("Image {name} already has this content: ID {}.", pushed.id),
     };
     if !pushed.kept.is_empty() {
-        text += &format!("\nServers are made from former images, which stay: {}", pushed.kept.join(", "));
+        text += &format!("\nKept earlier images that servers still use: {}", pushed.kept.join(", "));
     }
     text
 }

@@ -1,4 +1,4 @@
-//! The command line: one file a verb, no logic of its own.
+//! The command line: one file per verb, without logic of its own.
 
 mod agent;
 mod audit;
@@ -16,21 +16,21 @@ mod stack;
 mod token;
 mod yard;
 
-use crate::printer::{self, Printer};
+use crate::printer::{Printer, ReaderGone};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// OpenStack and Rancher as one platform: servers and containers on one network, from one binary.
+/// OpenStack and Rancher as one platform, in one binary
 #[derive(Parser)]
 #[command(name = "stackyard", version, max_term_width = 100, propagate_version = true)]
 pub struct Cli {
-    /// Print JSON: events and results, one object a line
-    #[arg(long, global = true)]
+    /// Print JSON, one event or result per line
+    #[arg(long, global = true, help_heading = "Global options")]
     json: bool,
 
-    /// Where Stackyard keeps its state [default: /var/lib/stackyard as root, else the XDG data directory]
-    #[arg(long, global = true, env = "STACKYARD_HOME", value_name = "DIR")]
+    /// State directory [default: /var/lib/stackyard as root, else the XDG data directory]
+    #[arg(long, global = true, help_heading = "Global options", env = "STACKYARD_HOME", value_name = "DIR")]
     home: Option<PathBuf>,
 
     #[command(subcommand)]
@@ -39,45 +39,47 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Write a first manifest, with names that a cloud really has
+    /// Write a starter manifest with names from your cloud
     Init(yard::init::Args),
-    /// Bring a cloud to what a manifest says: networks, servers and what belongs to them
+    /// Create, change and remove resources until a yard matches its manifest
+    ///
+    /// Shows a plan and asks before it applies the plan. After a failure, run it again to resume.
     Up(yard::up::Args),
-    /// Show what `up` would do; exit code 3 if changes are pending
+    /// Show what `up` would change; exit code 3 means pending changes
     Plan(yard::plan::Args),
-    /// Remove all that a cloud has of a yard
+    /// Remove everything that a yard has in the cloud
     Down(yard::down::Args),
-    /// Show what a cloud has of a yard
+    /// Show the state of a yard's resources and stacks
     Status(yard::status::Args),
-    /// Print the end of the console log of a yard's server
+    /// Print the end of a server's console log
     Console(yard::console::Args),
-    /// Draw a yard with what the cloud has of it
+    /// Draw a yard and its resources as a tree or a picture
     Graph(yard::graph::Args),
-    /// Find what carries our mark and belongs to no yard known here
+    /// Find resources created by Stackyard that belong to no known yard
     Sweep(yard::sweep::Args),
-    /// What fits through a network
+    /// Inspect a yard's networks: MTU, paths, ports and reachability
     #[command(subcommand)]
     Net(net::Verb),
-    /// The server that hosts join
+    /// Run and manage the server that hosts join
     Server(server::Args),
-    /// Machines that run containers
+    /// Manage machines that run containers
     #[command(subcommand)]
     Host(host::Verb),
-    /// Compose files over the hosts of a yard
+    /// Deploy Compose files across the hosts of a yard
     #[command(subcommand)]
     Stack(stack::Verb),
-    /// Tokens for the server's API
+    /// Manage tokens for the server's API
     #[command(subcommand)]
     Token(token::Verb),
-    /// Who changed what at the server
+    /// Show who changed what on the server
     Audit(audit::Args),
-    /// OpenStack on this machine, in containers
+    /// Run OpenStack on this machine, in containers
     #[command(subcommand)]
     Cloud(cloud::Verb),
-    /// Service and guest images
+    /// Build and upload service and guest images
     #[command(subcommand)]
     Image(image::Verb),
-    /// The process on a container host that runs there what its server says
+    /// Run the agent on a container host
     #[command(subcommand)]
     Agent(agent::Verb),
     /// Print the completion script for a shell
@@ -86,37 +88,37 @@ enum Verb {
     Man(man::Args),
 }
 
-/// What every verb gets.
+/// Arguments that every verb gets.
 pub struct Context {
-    /// Where to print.
+    /// Printer for results, progress and errors.
     pub printer: Printer,
     /// The state directory.
     pub home: PathBuf,
 }
 
-/// How a verb ended, apart from errors.
+/// Result of a verb that ended without an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum ExitStatus {
     /// Done: exit code 0.
     Done,
-    /// What was asked for does not hold (a blocker, a failed check): exit code 1.
+    /// A check failed or a blocker was found: exit code 1.
     Failed,
     /// Changes are pending (`plan`): exit code 3.
     Pending,
 }
 
-/// Runs the verb that the user gave and turns its end into an exit code:
-/// 0 done, 1 failed, 2 bad usage (by the parser), 3 changes pending.
+/// Runs a verb and returns its exit code: 0 done, 1 failed, 3 changes pending. The parser exits
+/// with 2 on bad usage.
 pub fn run(cli: Cli) -> ExitCode {
     let printer = Printer::new(cli.json);
-    let end = start(cli, &printer);
+    let status = start(cli, &printer);
     printer.finish();
-    match end {
-        Ok(End::Done) => ExitCode::SUCCESS,
-        Ok(End::Failed) => ExitCode::FAILURE,
-        Ok(End::Pending) => ExitCode::from(3),
+    match status {
+        Ok(ExitStatus::Done) => ExitCode::SUCCESS,
+        Ok(ExitStatus::Failed) => ExitCode::FAILURE,
+        Ok(ExitStatus::Pending) => ExitCode::from(3),
         // `stackyard ... | head` ends quietly.
-        Err(error) if printer::is_unread(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<ReaderGone>() => ExitCode::SUCCESS,
         Err(error) => {
             printer.error(&error);
             ExitCode::FAILURE
@@ -124,7 +126,7 @@ pub fn run(cli: Cli) -> ExitCode {
     }
 }
 
-fn start(cli: Cli, printer: &Printer) -> anyhow::Result<End> {
+fn start(cli: Cli, printer: &Printer) -> anyhow::Result<ExitStatus> {
     let home = match cli.home {
         Some(dir) => std::path::absolute(dir)?,
         None => stackyard_cloud::home::default_dir()?,
@@ -137,7 +139,7 @@ fn start(cli: Cli, printer: &Printer) -> anyhow::Result<End> {
             .worker_threads(2)
             .max_blocking_threads(64)
             .build()?,
-        // An agent shares its machine with what it runs there: one thread will do.
+        // An agent shares its machine with the containers it runs: one thread is enough.
         Verb::Agent(_) => tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?,
         // A server stays, mostly idle.
         Verb::Server(args) if args.serves() => tokio::runtime::Builder::new_multi_thread()
@@ -166,7 +168,7 @@ fn start(cli: Cli, printer: &Printer) -> anyhow::Result<End> {
             Verb::Cloud(verb) => cloud::run(verb, &context).await,
             Verb::Image(verb) => image::run(verb, &context).await,
             Verb::Agent(verb) => agent::run(verb, &context).await,
-            Verb::Completions(args) => completions::run(&args),
+            Verb::Completions(args) => completions::run(&args, &context),
             Verb::Man(args) => man::run(&args),
         }
     })

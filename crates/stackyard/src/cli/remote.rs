@@ -1,4 +1,4 @@
-//! Which server a verb talks to.
+//! The server that a verb talks to.
 
 use super::Context;
 use anyhow::Context as _;
@@ -6,25 +6,25 @@ use stackyard_server::client::{Address, Client};
 use stackyard_server::daemon;
 use std::path::PathBuf;
 
-/// Which server.
+/// Options that select a server.
 #[derive(clap::Args)]
 pub struct ServerArgs {
-    /// URL of the server [default: the one of this machine, by its socket]
+    /// URL of the server [default: the socket of this machine's server]
     #[arg(long, env = "STACKYARD_SERVER", value_name = "URL", requires = "token")]
     server: Option<String>,
 
-    /// Token for the server; better given in the environment, which other users cannot read
+    /// Token for the server; use the environment variable to hide it
     #[arg(long = "server-token", env = "STACKYARD_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     token: Option<String>,
 
-    /// File with the certificate of the server's CA (PEM)
+    /// CA certificate of the server, a PEM file
     #[arg(long = "server-ca", env = "STACKYARD_CA", value_name = "FILE")]
     ca: Option<PathBuf>,
 }
 
-/// A CA's certificate, PEM.
+/// Reads a CA certificate (PEM).
 pub fn read_ca(path: &std::path::Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("cannot read the CA's certificate {}", path.display()))
+    std::fs::read_to_string(path).with_context(|| format!("cannot read the CA certificate {}", path.display()))
 }
 
 impl ServerArgs {

@@ -1,6 +1,6 @@
 //! `stackyard server`
 
-use super::{Context, End};
+use super::{Context, ExitStatus};
 use crate::printer::table;
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -21,76 +21,89 @@ pub struct Args {
     #[command(subcommand)]
     verb: Option<Verb>,
 
-    /// Address to listen on; may be given several times [default: as last time, else 127.0.0.1:7440]
+    /// Address to listen on; repeat it for several addresses
+    ///
+    /// [default: as last time, else 127.0.0.1:7440]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Vec<SocketAddr>,
 
-    /// Name or address that the server's certificate is to be good for, besides those it listens on;
-    /// the first is the one that hosts are told; may be given several times [default: as last time]
+    /// Name or address for the server's certificate; repeat it for several
+    ///
+    /// The certificate also covers the addresses that the server listens on. Hosts use the first
+    /// name. [default: as last time]
     #[arg(long, value_name = "HOST")]
     name: Vec<String>,
 
-    /// PostgreSQL database, postgres://USER:PASSWORD@HOST/DATABASE [default: as last time, else SQLite]
+    /// PostgreSQL database: postgres://USER:PASSWORD@HOST/DATABASE
+    ///
+    /// [default: as last time, else SQLite]
     #[arg(long, env = "STACKYARD_DATABASE", hide_env_values = true, value_name = "URL")]
     database: Option<String>,
 
-    /// Seconds after which a host whose agent is not connected is lost, so that its containers come up
-    /// elsewhere [default: as last time, else 60]
+    /// Seconds until a host without a connected agent counts as lost
+    ///
+    /// The containers of a lost host start on other hosts. [default: as last time, else 60]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(5..=86_400))]
     lost_after: Option<u32>,
 
-    /// The clouds.yaml with the clouds of yards that the server brings up [default: as last time, else
-    /// OS_CLIENT_CONFIG_FILE, then clouds.yaml in the directory that it is started in, in the user's and in
-    /// the system's openstack folder]
+    /// Read the clouds of yards from this clouds.yaml
+    ///
+    /// [default: as last time, else OS_CLIENT_CONFIG_FILE, else clouds.yaml in the current
+    /// directory, the user's openstack directory or the system's openstack directory]
     #[arg(long, value_name = "FILE")]
     clouds: Option<PathBuf>,
 
-    /// Cloud of clouds.yaml whose Keystone lets people sign in to the console: they see the yards of their
-    /// project; may be given several times, and '' ends it [default: as last time, else none]
+    /// Let users of this cloud sign in; repeat it for several clouds
+    ///
+    /// The name is an entry of clouds.yaml. Users sign in to the console with Keystone and see the
+    /// yards of their project. Pass '' to turn sign-in off. [default: as last time, else none]
     #[arg(long, value_name = "NAME")]
     sign_in_cloud: Option<Vec<String>>,
 
-    /// What a role of Keystone's may do: viewer, operator or admin; may be given several times, and those not
-    /// given may do nothing [default: as last time, else admin=admin member=operator reader=viewer]
+    /// Map a Keystone role to viewer, operator or admin; repeat for several
+    ///
+    /// Keystone roles that you omit have no access.
+    /// [default: as last time, else admin=admin member=operator reader=viewer]
     #[arg(long, value_name = "KEYSTONE=ROLE", value_parser = sign_in_role)]
     sign_in_role: Option<Vec<(String, Role)>>,
 
-    /// Start it in the background, and return when it answers
+    /// Start in the background, and return when the server answers
     #[arg(long)]
     detach: bool,
 }
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Stop the server of this machine
+    /// Stop the server on this machine
     Stop,
-    /// Show the server of this machine; exit code 1 if none runs
+    /// Show the server on this machine; exit code 1 if none runs
     Status,
 }
 
 impl Args {
-    /// Whether this process becomes the server. It gets a small runtime then.
+    /// Whether this process becomes the server, which gets a small runtime.
     pub fn serves(&self) -> bool {
         self.verb.is_none() && !self.detach
     }
 }
 
+/// Parses `KEYSTONE=ROLE`.
 fn sign_in_role(text: &str) -> Result<(String, Role), String> {
-    let told = text.split_once('=').and_then(|(name, role)| Some((name.trim(), Role::from_name(role.trim())?)));
-    match told {
+    let pair = text.split_once('=').and_then(|(name, role)| Some((name.trim(), Role::from_name(role.trim())?)));
+    match pair {
         Some((name, role)) if !name.is_empty() => Ok((name.to_owned(), role)),
-        _ => Err("it must be as `member=operator`, with one of viewer, operator, admin".to_owned()),
+        _ => Err("expected KEYSTONE=ROLE, such as `member=operator`; roles are viewer, operator and admin".to_owned()),
     }
 }
 
 /// Runs, starts, stops or shows the server.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     match args.verb {
         Some(Verb::Stop) => {
             let ran = daemon::stop(&context.home).await?;
-            let text = if ran { "The server has stopped." } else { "No server ran." };
+            let text = if ran { "The server is stopped." } else { "No server was running." };
             context.printer.result(&serde_json::json!({"stopped": ran}), || text.to_owned())?;
-            Ok(End::Done)
+            Ok(ExitStatus::Done)
         }
         Some(Verb::Status) => status(context).await,
         None => {
@@ -112,7 +125,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     }
 }
 
-async fn serve(settings: Settings, context: &Context) -> anyhow::Result<End> {
+async fn serve(settings: Settings, context: &Context) -> anyhow::Result<ExitStatus> {
     let level = std::env::var("STACKYARD_LOG").ok().and_then(|l| l.parse::<LevelFilter>().ok());
     tracing_subscriber::fmt()
         .with_max_level(level.unwrap_or(LevelFilter::INFO))
@@ -133,23 +146,23 @@ async fn serve(settings: Settings, context: &Context) -> anyhow::Result<End> {
             _ = hangup.recv() => {}
             () = server.lost() => {
                 server.stop().await;
-                anyhow::bail!("another server has taken the database over; see above");
+                anyhow::bail!("cannot continue: another server has taken over the database");
             }
         }
     }
     server.stop().await;
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }
 
 /// Each agent's connection is an open file. A service has 1,024 unless it asks for more.
 fn allow_open_files() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
-        tracing::warn!("raising the limit of open files from {:?} to {:?}: {error}", limit.current, limit.maximum);
+        tracing::warn!("cannot raise the limit of open files from {:?} to {:?}: {error}", limit.current, limit.maximum);
     }
 }
 
-async fn detach(settings: Settings, context: &Context) -> anyhow::Result<End> {
+async fn detach(settings: Settings, context: &Context) -> anyhow::Result<ExitStatus> {
     let program = std::env::current_exe().context("cannot find this program's file")?;
     let mut command = Command::new(program);
     command.arg("--home").arg(&context.home).arg("server");
@@ -174,34 +187,34 @@ async fn detach(settings: Settings, context: &Context) -> anyhow::Result<End> {
     for (name, role) in settings.sign_in_roles.iter().flatten() {
         command.args(["--sign-in-role", &format!("{name}={}", role.name())]);
     }
-    // Not as an argument: those can be read by every user.
+    // In the environment, because every user can read arguments.
     match &settings.database {
         Some(url) => command.env("STACKYARD_DATABASE", url),
         None => command.env_remove("STACKYARD_DATABASE"),
     };
-    let (view, what) = match daemon::detach(&context.home, &settings, command).await? {
-        Detached::Started(view) => (view, "runs"),
-        Detached::Runs(view) => (view, "runs already"),
+    let (view, state) = match daemon::detach(&context.home, &settings, command).await? {
+        Detached::Started(view) => (view, "is running"),
+        Detached::Runs(view) => (view, "is already running"),
     };
     context.printer.result(&view, || {
         format!(
-            "The server {what}: {} (process {})\n\
-             The console is there too; sign in with a token: stackyard token create NAME --role admin",
+            "The server {state}: {} (process {})\n\
+             The console has the same address. Create a token to sign in: stackyard token create NAME --role admin",
             view.url, view.pid
         )
     })?;
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }
 
-async fn status(context: &Context) -> anyhow::Result<End> {
+async fn status(context: &Context) -> anyhow::Result<ExitStatus> {
     let client = Client::socket(&daemon::socket(&context.home))?;
     let view = match client.server().await {
         Ok(view) => view,
         Err(stackyard_server::client::ClientError::Unreachable { .. }) => {
             context.printer.result(&serde_json::json!({"running": false}), || {
-                format!("No server runs here. `stackyard server --detach` starts one, on {DEFAULT_LISTEN} unless told otherwise.")
+                format!("No server is running. Run `stackyard server --detach` to start one on {DEFAULT_LISTEN}.")
             })?;
-            return Ok(End::Failed);
+            return Ok(ExitStatus::Failed);
         }
         Err(other) => return Err(other.into()),
     };
@@ -219,5 +232,5 @@ async fn status(context: &Context) -> anyhow::Result<End> {
         ];
         table::table(["SERVER", ""], rows.map(|(key, value)| [key.to_owned(), value]))
     })?;
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }

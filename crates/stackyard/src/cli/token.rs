@@ -1,7 +1,7 @@
 //! `stackyard token`
 
 use super::remote::ServerArgs;
-use super::{Context, End, sign_in};
+use super::{Context, ExitStatus, sign_in};
 use crate::printer::table;
 use clap::{Subcommand, ValueEnum};
 use stackyard_server::api::NewToken;
@@ -10,39 +10,40 @@ use stackyard_server::auth::Role;
 /// Verbs of `stackyard token`.
 #[derive(Subcommand)]
 pub enum Verb {
-    /// Make a token for the server's API; it is printed this once
+    /// Create a token for the server's API and print it once
     Create(CreateArgs),
-    /// List tokens, without the tokens
+    /// List tokens without their secrets
     List(ListArgs),
     /// Revoke a token
     Revoke(RevokeArgs),
-    /// Trade an account on a cloud for a token that lasts some hours, where the server was started with
-    /// --sign-in-cloud; it is printed this once
+    /// Exchange a cloud account for a temporary token
+    ///
+    /// The token is printed once and lasts some hours. The server must run with --sign-in-cloud.
     SignIn(sign_in::Args),
 }
 
-/// What a token may do.
+/// Role of a token.
 #[derive(Clone, Copy, ValueEnum)]
 enum RoleArg {
-    /// Read all but secrets, tokens and the audit log
+    /// Read everything except secrets, tokens and the audit log
     Viewer,
-    /// Change yards, hosts and stacks, too
+    /// Also change yards, hosts and stacks
     Operator,
-    /// Make and revoke tokens and read the audit log, too
+    /// Also create and revoke tokens and read the audit log
     Admin,
 }
 
 /// Arguments of `stackyard token create`.
 #[derive(clap::Args)]
 pub struct CreateArgs {
-    /// Whose it is
+    /// Name of the token, such as its owner
     name: String,
 
-    /// What it may do
+    /// Role of the token
     #[arg(long, default_value = "viewer")]
     role: RoleArg,
 
-    /// Days that it lasts [default: for ever]
+    /// Expire after this many days [default: never]
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=40_000))]
     days: Option<u32>,
 
@@ -60,7 +61,7 @@ pub struct ListArgs {
 /// Arguments of `stackyard token revoke`.
 #[derive(clap::Args)]
 pub struct RevokeArgs {
-    /// Its name or id
+    /// Name or ID of the token
     name: String,
 
     #[command(flatten)]
@@ -68,7 +69,7 @@ pub struct RevokeArgs {
 }
 
 /// Runs one of them.
-pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<End> {
+pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<ExitStatus> {
     match verb {
         Verb::Create(args) => {
             let role = match args.role {
@@ -95,15 +96,13 @@ pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<End> {
                         t.id.clone(),
                     ]
                 });
-                table::table(["NAME", "ROLE", "CREATED", "ENDS", "LAST USED", "ID"], rows)
+                table::table(["NAME", "ROLE", "CREATED", "EXPIRES", "LAST USED", "ID"], rows)
             })?;
         }
         Verb::Revoke(args) => {
             args.server.client(context)?.revoke_token(&args.name).await?;
-            context
-                .printer
-                .result(&serde_json::json!({"revoked": args.name}), || format!("{} is revoked.", args.name))?;
+            context.printer.result(&serde_json::json!({"revoked": args.name}), || format!("Revoked {}.", args.name))?;
         }
     }
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }

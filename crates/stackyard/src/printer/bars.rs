@@ -1,5 +1,6 @@
-//! A live line for every running step, finished steps above.
+//! Progress on a terminal: a live line for each running step, with finished steps above.
 
+use super::streams::to_stderr;
 use super::{duration, line};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use stackyard_core::progress::{Amount, Event, Onlooker, Unit};
@@ -7,42 +8,43 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// A step that does not say how far it is.
+/// Template for a step without an amount.
 const UNCOUNTED: &str = "{spinner:.cyan} {prefix}  {wide_msg} {elapsed:>5}";
 
 /// Progress bars on a terminal.
 #[derive(Clone)]
-pub struct Bars {
+pub struct ProgressBars {
     multi: MultiProgress,
-    running: Arc<Mutex<HashMap<String, Bar>>>,
+    running: Arc<Mutex<HashMap<String, StepBar>>>,
 }
 
-struct Bar {
+/// The bar of a running step. `unit` is the unit of the current template, and whether it shows a total.
+struct StepBar {
     bar: ProgressBar,
     unit: Option<(Unit, bool)>,
 }
 
-impl Bars {
-    /// Draws on standard error.
+impl ProgressBars {
+    /// Bars on standard error.
     pub fn new() -> Self {
         Self { multi: MultiProgress::new(), running: Arc::default() }
     }
 
-    /// A line above the bars.
+    /// Prints a line above the bars.
     pub fn line(&self, text: &str) {
         // Without bars `println` would write nothing.
         if self.multi.println(text).is_err() {
-            super::to_stderr(&format!("{text}\n"));
+            to_stderr(&format!("{text}\n"));
         }
     }
 
-    /// Takes all bars away.
+    /// Removes all bars.
     pub fn clear(&self) {
         self.lock().clear();
         let _ = self.multi.clear();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Bar>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, StepBar>> {
         self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
@@ -52,7 +54,7 @@ impl Bars {
         bar.set_prefix(step.to_owned());
         bar.set_message(doing.to_owned());
         bar.enable_steady_tick(Duration::from_millis(120));
-        if let Some(old) = self.lock().insert(step.to_owned(), Bar { bar, unit: None }) {
+        if let Some(old) = self.lock().insert(step.to_owned(), StepBar { bar, unit: None }) {
             old.bar.finish_and_clear();
         }
     }
@@ -65,7 +67,7 @@ impl Bars {
             b.bar.set_message(doing);
         }
         let Some(a) = amount else {
-            // What was counted is over: a bar that stands still would promise weeks.
+            // A new activity without an amount. The old bar would stand still and estimate weeks.
             if other && b.unit.take().is_some() {
                 b.bar.set_style(style(UNCOUNTED));
             }
@@ -76,7 +78,8 @@ impl Bars {
             b.unit = Some(form);
             b.bar.set_style(style(match form {
                 (Unit::Bytes, true) => {
-                    "{spinner:.cyan} {prefix}  {bar:24.cyan/dim} {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left  {wide_msg:.dim}"
+                    "{spinner:.cyan} {prefix}  {bar:24.cyan/dim} {bytes} of {total_bytes}  {bytes_per_sec}  \
+                     {eta} left  {wide_msg:.dim}"
                 }
                 (Unit::Bytes, false) => "{spinner:.cyan} {prefix}  {bytes}  {bytes_per_sec}  {wide_msg:.dim}",
                 (Unit::Items, true) => "{spinner:.cyan} {prefix}  {bar:24.cyan/dim} {pos} of {len}  {wide_msg:.dim}",
@@ -100,7 +103,7 @@ impl Bars {
     }
 }
 
-impl Onlooker for Bars {
+impl Onlooker for ProgressBars {
     fn see(&self, event: Event) {
         match event {
             Event::Started { step, doing } => self.start(&step, &doing),
@@ -118,7 +121,7 @@ impl Onlooker for Bars {
     }
 }
 
-/// A style from a template of this file; a wrong one shows as the default style.
+/// The style of a template; the default style if the template is invalid.
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }

@@ -1,13 +1,13 @@
-//! One JSON object a line.
+//! One JSON object per line.
 
+use super::streams::to_stdout;
 use serde::Serialize;
 use stackyard_core::progress::{Event, Onlooker};
-use std::io::Write;
 
 /// Writes every event to standard output.
-pub struct Json;
+pub struct JsonEvents;
 
-impl Onlooker for Json {
+impl Onlooker for JsonEvents {
     fn see(&self, event: Event) {
         print(&event);
     }
@@ -16,7 +16,7 @@ impl Onlooker for Json {
 /// Writes one object to standard output.
 pub fn print(event: &impl Serialize) {
     if let Ok(text) = serde_json::to_string(event) {
-        // A reader that went away must not stop the work.
-        let _ = writeln!(std::io::stdout(), "{text}");
+        // The work continues if the reader has gone away.
+        let _ = to_stdout(format!("{text}\n").as_bytes());
     }
 }

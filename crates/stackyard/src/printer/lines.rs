@@ -1,60 +1,61 @@
-//! Plain lines for pipes and logs.
+//! Progress as plain lines, for pipes and logs.
 
-use super::{bytes, duration, line, to_stderr};
+use super::streams::to_stderr;
+use super::{bytes, duration, line};
 use stackyard_core::progress::{Amount, Event, Onlooker, Unit};
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// A running step says at most so often how far it got.
+/// Shortest time between two lines of a running step.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// A running step that has nothing new to say repeats itself so often.
+/// Time after which a running step repeats an unchanged line.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// Writes a line when a step starts and ends, and now and then in between.
-pub struct Lines {
+/// Prints a line when a step starts and ends, and at intervals in between.
+pub struct ProgressLines {
     start: Instant,
-    steps: Mutex<HashMap<String, Spoken>>,
+    steps: Mutex<HashMap<String, LastLine>>,
 }
 
-/// What was last said of a running step.
-struct Spoken {
+/// The last line of a running step.
+struct LastLine {
     at: Instant,
     text: String,
-    /// When and where the amount that is counted now was first seen.
+    /// Time and value of the first amount in the present count, from which the rate is calculated.
     from: Option<(Instant, Amount)>,
 }
 
-impl Lines {
-    /// Lines are stamped with the seconds since now.
+impl ProgressLines {
+    /// A printer whose lines show the seconds since now.
     pub fn new() -> Self {
         Self { start: Instant::now(), steps: Mutex::default() }
     }
 
-    /// How a running step is doing, when it is time to say so.
+    /// The next line of a running step; `None` if it is too early for one.
     fn progress(&self, step: &str, doing: Option<&str>, amount: Option<Amount>, now: Instant) -> Option<String> {
         let mut steps = self.steps.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let fresh = !steps.contains_key(step);
-        let spoken =
-            steps.entry(step.to_owned()).or_insert_with(|| Spoken { at: now, text: String::new(), from: None });
+        let last =
+            steps.entry(step.to_owned()).or_insert_with(|| LastLine { at: now, text: String::new(), from: None });
         if let Some(a) = amount {
-            // Another unit, or less than before: something else is counted now.
-            match spoken.from {
+            // Another unit, or less than before: this is a new count.
+            match last.from {
                 Some((_, f)) if f.unit == a.unit && f.total == a.total && f.done <= a.done => {}
-                _ => spoken.from = Some((now, a)),
+                _ => last.from = Some((now, a)),
             }
         }
-        if fresh || now.duration_since(spoken.at) < EVERY {
+        if fresh || now.duration_since(last.at) < EVERY {
             return None;
         }
         let doing = doing.map(|d| format!(": {d}")).unwrap_or_default();
-        let amount = amount.map(|a| counted(a, spoken.from, now)).unwrap_or_default();
+        let amount = amount.map(|a| counted(a, last.from, now)).unwrap_or_default();
         let text = format!("{step}{doing}{amount}");
-        if text == spoken.text && now.duration_since(spoken.at) < AGAIN {
+        if text == last.text && now.duration_since(last.at) < AGAIN {
             return None;
         }
-        (spoken.at, spoken.text) = (now, text.clone());
+        (last.at, last.text) = (now, text.clone());
         Some(text)
     }
 }
@@ -80,7 +81,7 @@ fn counted(a: Amount, from: Option<(Instant, Amount)>, now: Instant) -> String {
     text
 }
 
-impl Onlooker for Lines {
+impl Onlooker for ProgressLines {
     fn see(&self, event: Event) {
         let text = match &event {
             Event::Progress { step, doing, amount } => {
@@ -103,17 +104,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_step_that_waits_says_so_once_a_minute() {
-        let lines = Lines::new();
-        let says =
+    fn a_waiting_step_prints_one_line_a_minute() {
+        let lines = ProgressLines::new();
+        let next =
             |doing, seconds| lines.progress("web", Some(doing), None, lines.start + Duration::from_secs(seconds));
-        assert_eq!(says("waits", 0), None);
-        assert_eq!(says("waits", 9), None);
-        assert_eq!(says("waits", 10).as_deref(), Some("web: waits"));
-        assert_eq!(says("waits", 69), None);
-        assert_eq!(says("waits", 70).as_deref(), Some("web: waits"));
-        assert_eq!(says("starts", 79), None);
-        assert_eq!(says("starts", 80).as_deref(), Some("web: starts"));
+        assert_eq!(next("waits", 0), None);
+        assert_eq!(next("waits", 9), None);
+        assert_eq!(next("waits", 10).as_deref(), Some("web: waits"));
+        assert_eq!(next("waits", 69), None);
+        assert_eq!(next("waits", 70).as_deref(), Some("web: waits"));
+        assert_eq!(next("starts", 79), None);
+        assert_eq!(next("starts", 80).as_deref(), Some("web: starts"));
     }
 
     #[test]

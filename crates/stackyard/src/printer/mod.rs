@@ -1,43 +1,48 @@
-//! What the user sees: one printer for every verb.
+//! One printer for all verbs.
 //!
-//! On a terminal, long operations show a line per running step with a bar, a rate and the
-//! time left; in a pipe they print plain lines; with `--json` standard output carries one
-//! JSON object a line and nothing else. Results go to standard output, progress and errors
-//! to standard error.
+//! Results go to standard output. Progress, notes, questions and errors go to standard error.
+//!
+//! - On a terminal, each running step of a long operation has a line with a bar, a rate and the time left.
+//! - In a pipe, steps print plain lines.
+//! - With `--json`, standard output has one JSON object per line, for results, events and errors.
 
 mod bars;
+mod error;
 mod json;
 mod lines;
+mod streams;
 pub mod table;
 
-use anyhow::bail;
+pub use error::UserError;
+pub use streams::ReaderGone;
+
 use serde::Serialize;
 use stackyard_core::progress::{Event, Onlooker};
-use stackyard_openstack::Error as CloudError;
-use stackyard_server::{Error as YardError, WorkError};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
+use streams::{to_stderr, to_stdout};
 
-/// Prints results, progress and errors in the form that the user's side can take.
+/// Prints results, progress and errors in a form that suits the terminal, pipe or program that
+/// reads them.
 #[derive(Clone)]
 pub struct Printer {
     json: bool,
     onlooker: Arc<dyn Onlooker>,
-    bars: Option<bars::Bars>,
+    bars: Option<bars::ProgressBars>,
 }
 
 impl Printer {
     /// A printer for this process's streams; `json` is the user's `--json`.
     pub fn new(json: bool) -> Self {
         if json {
-            return Self { json, onlooker: Arc::new(json::Json), bars: None };
+            return Self { json, onlooker: Arc::new(json::JsonEvents), bars: None };
         }
         if std::io::stderr().is_terminal() && std::env::var_os("NO_PROGRESS").is_none() {
-            let bars = bars::Bars::new();
+            let bars = bars::ProgressBars::new();
             return Self { json, onlooker: Arc::new(bars.clone()), bars: Some(bars) };
         }
-        Self { json, onlooker: Arc::new(lines::Lines::new()), bars: None }
+        Self { json, onlooker: Arc::new(lines::ProgressLines::new()), bars: None }
     }
 
     /// Whether `--json` was given.
@@ -45,13 +50,13 @@ impl Printer {
         self.json
     }
 
-    /// The listener for long operations.
+    /// The receiver of the progress events of long operations.
     pub fn onlooker(&self) -> Arc<dyn Onlooker> {
         self.onlooker.clone()
     }
 
-    /// A line about what goes on, for people; nothing with `--json`.
-    pub fn say(&self, line: impl AsRef<str>) {
+    /// Prints a line for people to standard error. With `--json`, prints nothing.
+    pub fn note(&self, line: impl AsRef<str>) {
         if self.json {
             return;
         }
@@ -61,50 +66,82 @@ impl Printer {
         }
     }
 
-    /// A plan, before it is carried out: to standard error for people, an event with `--json`.
+    /// Prints a plan before it is applied: to standard error for people, as an event with `--json`.
     pub fn plan(&self, plan: &(impl Serialize + std::fmt::Display)) -> anyhow::Result<()> {
         if self.json {
-            let text = serde_json::to_string(&serde_json::json!({"event": "plan", "plan": plan}))?;
-            writeln!(std::io::stdout(), "{text}")?;
-        } else {
-            self.say(plan.to_string().trim_end());
+            return self.line(&serde_json::to_string(&serde_json::json!({"event": "plan", "plan": plan}))?);
         }
+        self.note(plan.to_string().trim_end());
         Ok(())
     }
 
-    /// Something that happened during the work, as a JSON object on standard output.
+    /// Prints an event of the work as a JSON object to standard output.
     pub fn event(&self, event: &impl Serialize) {
         json::print(event);
     }
 
-    /// A part of the result that is known before the work ends, for people.
+    /// Prints a part of the result, for people, while the work continues.
     pub fn partial_result(&self, line: &str) {
-        // The work goes on without a reader.
-        let _ = writeln!(std::io::stdout(), "{line}");
+        // The work continues if the reader has gone away.
+        let _ = self.line(line);
     }
 
-    /// The result of a verb: `text` for people, `value` with `--json`.
-    pub fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
-        let mut out = std::io::stdout().lock();
-        if self.json {
-            serde_json::to_writer(&mut out, value)?;
-            writeln!(out)?;
-        } else {
-            let text = text();
-            if !text.is_empty() {
-                writeln!(out, "{}", text.trim_end_matches('\n'))?;
-            }
-        }
-        Ok(out.flush()?)
-    }
-
-    /// Asks on the terminal and gives the answer without white space around it. `risk` says what happens with `--yes`.
+    /// Prints the result of a verb to standard output: `text` for people, `value` with `--json`.
     ///
     /// # Errors
-    /// If there is no terminal to ask on.
-    pub fn ask(&self, question: &str, risk: &str) -> anyhow::Result<String> {
-        if self.json || !std::io::stdin().is_terminal() {
-            bail!("{risk}; say --yes, since there is no terminal to ask on");
+    /// As of [`to_stdout`].
+    pub fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+        if self.json {
+            return self.line(&serde_json::to_string(value)?);
+        }
+        match text().trim_end_matches('\n') {
+            "" => Ok(()),
+            text => self.line(text),
+        }
+    }
+
+    /// Prints a line of a result, such as a line of a log, to standard output.
+    ///
+    /// # Errors
+    /// As of [`to_stdout`].
+    pub fn line(&self, text: &str) -> anyhow::Result<()> {
+        to_stdout(format!("{text}\n").as_bytes())
+    }
+
+    /// Writes bytes, such as the output of another program, to standard output.
+    ///
+    /// # Errors
+    /// As of [`to_stdout`].
+    pub fn bytes(&self, bytes: &[u8]) -> anyhow::Result<()> {
+        to_stdout(bytes)
+    }
+
+    /// Whether the printer can ask: standard input is a terminal, and `--json` was not given.
+    pub fn can_ask(&self) -> bool {
+        !self.json && std::io::stdin().is_terminal()
+    }
+
+    /// Asks the user to confirm an action, such as "remove the yard", and returns the decision.
+    ///
+    /// # Errors
+    /// If the printer cannot ask.
+    pub fn confirm(&self, action: &str) -> anyhow::Result<bool> {
+        Ok(matches!(self.ask(action, "Continue? [y/N]")?.as_str(), "y" | "Y" | "yes"))
+    }
+
+    /// Asks the user to confirm an action by typing `expected`, and returns the decision.
+    ///
+    /// # Errors
+    /// If the printer cannot ask.
+    pub fn confirm_by_name(&self, action: &str, question: &str, expected: &str) -> anyhow::Result<bool> {
+        Ok(self.ask(action, question)? == expected)
+    }
+
+    /// Prints the question on the terminal, and returns the answer without white space around it.
+    fn ask(&self, action: &str, question: &str) -> anyhow::Result<String> {
+        if !self.can_ask() {
+            let message = format!("cannot {action}: there is no terminal to confirm on");
+            return Err(UserError::new(message, "pass --yes").into());
         }
         to_stderr(&format!("{question} "));
         let mut answer = String::new();
@@ -112,34 +149,18 @@ impl Printer {
         Ok(answer.trim().to_owned())
     }
 
-    /// Whether the user agrees, asked as by [`Self::ask`].
-    ///
-    /// # Errors
-    /// If there is no terminal to ask on.
-    pub fn confirmed(&self, risk: &str) -> anyhow::Result<bool> {
-        Ok(matches!(self.ask("Do this? [y/N]", risk)?.as_str(), "y" | "Y" | "yes"))
-    }
-
-    /// Whether the user types `expected`, asked as by [`Self::ask`].
-    ///
-    /// # Errors
-    /// If there is no terminal to ask on.
-    pub fn typed(&self, question: &str, expected: &str) -> anyhow::Result<bool> {
-        Ok(self.ask(question, "this loses data")? == expected)
-    }
-
-    /// Clears bars that are still drawn.
+    /// Clears the progress bars.
     pub fn finish(&self) {
         if let Some(bars) = &self.bars {
             bars.clear();
         }
     }
 
-    /// An error with all its causes, one a line, and what to do about it.
+    /// Prints an error with its causes, one per line, and its hint.
     pub fn error(&self, error: &anyhow::Error) {
         self.finish();
-        let causes: Vec<String> = causes(error);
-        let hint = hint(error).filter(|hint| !causes.iter().any(|cause| cause.contains(hint)));
+        let causes: Vec<String> = error::causes(error);
+        let hint = error::hint(error).filter(|hint| !causes.iter().any(|cause| cause.contains(hint)));
         if self.json {
             let (first, rest) = causes.split_first().map_or(("", &[][..]), |(f, r)| (f.as_str(), r));
             let mut event = serde_json::json!({"event": "error", "error": first, "causes": rest});
@@ -159,49 +180,7 @@ impl Printer {
     }
 }
 
-/// Writes to standard error. A reader that went away (`2>&1 | head`) does not stop the work, as the panic of `eprintln!`
-/// would.
-pub fn to_stderr(text: &str) {
-    let _ = std::io::stderr().write_all(text.as_bytes());
-}
-
-/// Whether the only fault is that standard output has no reader any more: errors of other pipes say what was tried.
-pub fn is_unread(error: &anyhow::Error) -> bool {
-    let Some(first) = error.chain().next() else { return false };
-    let kind = match first.downcast_ref::<std::io::Error>() {
-        Some(io) => Some(io.kind()),
-        None => first.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind),
-    };
-    kind == Some(std::io::ErrorKind::BrokenPipe)
-}
-
-/// The chain of an error without links that only repeat what the one above says.
-fn causes(error: &anyhow::Error) -> Vec<String> {
-    let mut out: Vec<String> = Vec::new();
-    for cause in error.chain() {
-        let text = cause.to_string();
-        if out.last().is_none_or(|above| !above.contains(text.as_str())) {
-            out.push(text);
-        }
-    }
-    out
-}
-
-/// What to do about an error: what the innermost of those that know says, since that one knows most.
-fn hint(error: &anyhow::Error) -> Option<String> {
-    let says = |cause: &(dyn std::error::Error + 'static)| {
-        let of_cloud = cause.downcast_ref::<CloudError>();
-        let of_cloud = of_cloud.or_else(|| cause.downcast_ref::<Box<CloudError>>().map(|boxed| &**boxed));
-        let of_yard = match cause.downcast_ref() {
-            Some(WorkError::Yard(error)) => Some(error),
-            _ => cause.downcast_ref::<YardError>(),
-        };
-        of_cloud.and_then(CloudError::hint).or_else(|| of_yard.and_then(YardError::hint))
-    };
-    error.chain().filter_map(says).last()
-}
-
-/// A time as people read it: `0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`.
+/// A time in short form: `0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`.
 pub fn duration(d: Duration) -> String {
     let s = d.as_secs();
     match s {
@@ -213,7 +192,7 @@ pub fn duration(d: Duration) -> String {
     }
 }
 
-/// A size as people read it, in powers of 1024: `512 B`, `1.5 MiB`.
+/// A size in short form, in powers of 1024: `512 B`, `1.5 MiB`.
 pub fn bytes(n: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
     let mut unit = 0;
@@ -226,7 +205,7 @@ pub fn bytes(n: u64) -> String {
     if unit == 0 || x >= 100.0 { format!("{x:.0} {}", UNITS[unit]) } else { format!("{x:.1} {}", UNITS[unit]) }
 }
 
-/// An event as one plain line; `None` for those that a plain line does not serve.
+/// An event as one plain line; `None` for progress, which [`lines`] prints less often.
 fn line(event: &Event) -> Option<String> {
     Some(match event {
         Event::Started { step, doing } => format!("{step}: {doing}"),
@@ -261,19 +240,5 @@ mod tests {
         {
             assert_eq!(bytes(n), text);
         }
-    }
-
-    #[test]
-    fn a_cause_is_not_said_twice() {
-        let e = anyhow::anyhow!("refused").context("connecting to the engine: refused").context("cloud up");
-        assert_eq!(causes(&e), ["cloud up", "connecting to the engine: refused"]);
-    }
-
-    #[test]
-    fn nobody_reads_any_more() {
-        let broken = || std::io::Error::from(std::io::ErrorKind::BrokenPipe);
-        assert!(is_unread(&broken().into()) && is_unread(&anyhow::Error::new(serde_json::Error::io(broken()))));
-        let others = [anyhow::Error::new(broken()).context("asking the server"), anyhow::anyhow!("Broken pipe")];
-        assert!(others.iter().all(|e| !is_unread(e)));
     }
 }

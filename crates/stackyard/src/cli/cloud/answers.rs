@@ -1,7 +1,7 @@
 //! `stackyard cloud answers`
 
-use super::super::{Context, End};
-use super::{GivenArgs, local};
+use super::super::{Context, ExitStatus};
+use super::{AnswerArgs, local};
 use crate::printer::table;
 use serde::Serialize;
 use stackyard_cloud::Asked;
@@ -10,11 +10,11 @@ use stackyard_cloud::Asked;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    given: GivenArgs,
+    given: AnswerArgs,
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct AnswerRow<'a> {
     name: &'a str,
     label: &'a str,
     description: &'a str,
@@ -23,14 +23,14 @@ struct Row<'a> {
     allowed: String,
 }
 
-/// Shows the questions; with answers given, what they would make of it (nothing is kept).
-pub fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+/// Shows the questions and their answers, with those of the command line. Keeps no answer.
+pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let local = local(context)?;
     let answers = local.answers(&args.given.into())?;
     let asked = local.asked(&answers);
-    let rows: Vec<Row> = asked
+    let rows: Vec<AnswerRow> = asked
         .into_iter()
-        .map(|Asked { question, shown, origin }| Row {
+        .map(|Asked { question, shown, origin }| AnswerRow {
             name: &question.name,
             label: &question.label,
             description: &question.description,
@@ -41,7 +41,7 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<End> {
         .collect();
     context.printer.result(&rows, || {
         table::table(
-            ["QUESTION", "ANSWER", "", "MEANING"],
+            ["QUESTION", "ANSWER", "SOURCE", "MEANING"],
             rows.iter().map(|row| {
                 let origin = if row.origin == stackyard_catalog::Origin::Given { "given" } else { "default" };
                 let meaning = format!("{} ({})", row.description.trim_end(), row.allowed);
@@ -49,5 +49,5 @@ pub fn run(args: Args, context: &Context) -> anyhow::Result<End> {
             }),
         )
     })?;
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }

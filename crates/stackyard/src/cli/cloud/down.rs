@@ -1,6 +1,6 @@
 //! `stackyard cloud down`
 
-use super::super::{Context, End};
+use super::super::{Context, ExitStatus};
 use super::local;
 use serde_json::json;
 use stackyard_cloud::down;
@@ -9,35 +9,34 @@ use stackyard_platform::docker::Docker;
 /// Arguments of `stackyard cloud down`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Remove the data, the secrets and the entry in clouds.yaml too
+    /// Also remove the data, the secrets and the clouds.yaml entry
     #[arg(long)]
     purge: bool,
 
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     yes: bool,
 }
 
-/// Removes the cloud.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+/// Stops the cloud, or removes it with its data.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let printer = &context.printer;
     let local = local(context)?;
     let _lock = local.home().lock("stackyard cloud down")?;
     if args.purge && !args.yes {
-        let question =
-            "This removes all servers, volumes, objects and images of the cloud for good. Type `purge` to go on:";
-        let risk = "--purge removes all servers, volumes, objects and images of the cloud";
-        if printer.ask(question, risk)? != "purge" {
-            return Ok(End::Failed);
+        let question = "This permanently removes all servers, volumes, objects and images of the cloud. Type `purge` \
+                        to continue:";
+        if !printer.confirm_by_name("remove the cloud and its data", question, "purge")? {
+            return Ok(ExitStatus::Failed);
         }
     }
     down::run(&local, &Docker::connect().await?, args.purge, &*printer.onlooker()).await?;
     printer.result(&json!({"event": "result", "purged": args.purge}), || {
         if args.purge {
-            "The cloud is gone, with its data.".to_owned()
+            "The cloud and its data are removed.".to_owned()
         } else {
-            "The cloud is down; its data is kept. `stackyard cloud up` brings it back.".to_owned()
+            "The cloud is down; its data is kept. `stackyard cloud up` starts it again.".to_owned()
         }
     })?;
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }

@@ -1,49 +1,47 @@
 //! `stackyard cloud logs`
 
-use super::super::{Context, End};
+use super::super::{Context, ExitStatus};
 use super::local;
 use futures_util::StreamExt;
 use stackyard_cloud::{STACK, up};
 use stackyard_platform::docker::Docker;
 use stackyard_platform::stack::LogOptions;
-use std::io::Write;
 
 /// Arguments of `stackyard cloud logs`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Services; all when none is given
+    /// Services to print [default: all]
     service: Vec<String>,
 
-    /// Go on printing what is written from now on
+    /// Keep printing new lines
     #[arg(short, long)]
     follow: bool,
 
-    /// Only the last lines
+    /// Print only this many lines from the end
     #[arg(short = 'n', long, value_name = "LINES")]
     tail: Option<usize>,
 
-    /// Put the time before each line
+    /// Print the time before each line
     #[arg(short, long)]
     timestamps: bool,
 }
 
-/// Prints the logs, mixed as they come; each line is led by its service when there are several.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+/// Prints log lines as they arrive, each with its service before it unless there is only one.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let engine = up::engine(&local(context)?, &Docker::connect().await?);
     let options =
         LogOptions { follow: args.follow, tail: args.tail, timestamps: args.timestamps, ..LogOptions::default() };
     let mut lines = engine.logs(STACK, &args.service, options).await?;
     let alone = args.service.len() == 1;
-    let mut out = std::io::stdout().lock();
     while let Some(line) = lines.next().await {
         let line = line?;
         if context.printer.is_json() {
-            writeln!(out, "{}", serde_json::to_string(&line)?)?;
+            context.printer.line(&serde_json::to_string(&line)?)?;
         } else if alone {
-            writeln!(out, "{}", line.text)?;
+            context.printer.line(&line.text)?;
         } else {
-            writeln!(out, "{}  {}", line.service, line.text)?;
+            context.printer.line(&format!("{}  {}", line.service, line.text))?;
         }
     }
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }

@@ -8,7 +8,7 @@ mod status;
 mod test;
 mod up;
 
-use super::{Context, End};
+use super::{Context, ExitStatus};
 use clap::Subcommand;
 use stackyard_cloud::home::Home;
 use stackyard_cloud::{Given, Local};
@@ -17,46 +17,48 @@ use std::path::PathBuf;
 /// Verbs of `stackyard cloud`.
 #[derive(Subcommand)]
 pub enum Verb {
-    /// Check whether this machine can carry the cloud, and how well
+    /// Check whether this machine can run the cloud
     Preflight(preflight::Args),
-    /// Bring the cloud up, or to what the answers say now
+    /// Start the cloud, or apply changed answers to it
     Up(up::Args),
-    /// Show the package's questions with the answers that count
+    /// Show the questions and the answers in effect
     Answers(answers::Args),
-    /// Show every service: health by a real request, restarts, uptime, memory
+    /// Show every service: health, restarts, uptime and memory
+    ///
+    /// Health comes from a real request to the service.
     Status,
-    /// Print a service's log
+    /// Print the logs of services
     Logs(logs::Args),
-    /// Use the cloud as a user would, and tell what works
+    /// Use the cloud as a user would and report what works
     Test(test::Args),
-    /// Remove the containers and keep the data; with --purge remove everything
+    /// Stop the cloud and keep its data, or remove both
     Down(down::Args),
 }
 
 /// Answers given on the command line.
 #[derive(clap::Args)]
-pub struct GivenArgs {
-    /// Answer a question; kept for later runs
+pub struct AnswerArgs {
+    /// Answer a question, and keep the answer for later runs
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
 
-    /// Let a question's default count again
+    /// Restore the default answer of a question
     #[arg(long, value_name = "NAME")]
     unset: Vec<String>,
 
-    /// Take all answers from a YAML file; replaces those kept
+    /// Replace all kept answers with those of a YAML file
     #[arg(long, value_name = "FILE")]
     answers: Option<PathBuf>,
 }
 
-impl From<GivenArgs> for Given {
-    fn from(args: GivenArgs) -> Self {
+impl From<AnswerArgs> for Given {
+    fn from(args: AnswerArgs) -> Self {
         Self { file: args.answers, set: args.set, unset: args.unset }
     }
 }
 
 /// Runs one of them.
-pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<End> {
+pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<ExitStatus> {
     match verb {
         Verb::Preflight(args) => preflight::run(args, context).await,
         Verb::Up(args) => up::run(args, context).await,

@@ -1,7 +1,7 @@
 //! `stackyard cloud preflight`
 
-use super::super::{Context, End};
-use super::{GivenArgs, local};
+use super::super::{Context, ExitStatus};
+use super::{AnswerArgs, local};
 use crate::printer::{Printer, table};
 use serde_json::json;
 use stackyard_cloud::preflight::{self, Check, Outcome, Report};
@@ -11,19 +11,19 @@ use stackyard_cloud::up;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    given: GivenArgs,
+    given: AnswerArgs,
 }
 
-/// Prints the table; exit code 1 on a blocker.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+/// Prints the table of checks; exit code 1 if there is a blocker.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let input = up::examine(&local(context)?, &args.given.into())?;
     let report = preflight::run(&input).await;
     context.printer.result(&report, || text(&report))?;
-    Ok(if report.blocked() { End::Failed } else { End::Done })
+    Ok(if report.blocked() { ExitStatus::Failed } else { ExitStatus::Done })
 }
 
-/// Says what `cloud up` should be known to run into: warnings in a line each, blockers in full.
-pub fn say_problems(report: &Report, printer: &Printer) {
+/// Prints the problems that `cloud up` will meet: a warning on one line, a blocker with its fix.
+pub fn print_problems(report: &Report, printer: &Printer) {
     if printer.is_json() {
         let rows: Vec<&Check> = report.at_least(Outcome::Warn).collect();
         printer.event(&json!({"event": "preflight", "blocked": report.blocked(), "problems": rows}));
@@ -31,17 +31,16 @@ pub fn say_problems(report: &Report, printer: &Printer) {
     }
     for check in report.at_least(Outcome::Warn) {
         let means = check.means.as_deref().map_or_else(String::new, |m| format!("; {m}"));
-        printer.say(format!("preflight {}: {}: {}{means}", check.result, check.title, check.seen));
+        printer.note(format!("preflight {}: {}: {}{means}", check.result, check.title, check.seen));
         if check.result == Outcome::Fail
             && let Some(mend) = &check.mend
         {
-            printer.say(format!("    to mend it: {mend}"));
+            printer.note(format!("    fix: {mend}"));
         }
     }
     if report.blocked() {
-        printer.say(
-            "Nothing was changed. `stackyard cloud preflight` shows all checks; `--force` goes on in spite of them.",
-        );
+        printer.note("Nothing was changed. Run `stackyard cloud preflight` to see all checks.");
+        printer.note("To ignore the blockers, pass --force to `stackyard cloud up`.");
     }
 }
 
@@ -58,8 +57,8 @@ fn text(report: &Report) -> String {
     });
     let count = |outcome| report.count(outcome);
     format!(
-        "{}\n{} passed, {} to know, {} warnings, {} blockers",
-        table::table(["RESULT", "CHECK", "SEEN"], rows),
+        "{}\n{} passed, {} notes, {} warnings, {} blockers",
+        table::table(["RESULT", "CHECK", "FINDING"], rows),
         count(Outcome::Pass),
         count(Outcome::Info),
         count(Outcome::Warn),

@@ -1,6 +1,6 @@
 //! `stackyard cloud status`
 
-use super::super::{Context, End};
+use super::super::{Context, ExitStatus};
 use super::local;
 use crate::printer::{bytes, duration, table};
 use stackyard_cloud::status::{self, Status};
@@ -8,16 +8,16 @@ use stackyard_platform::docker::Docker;
 use stackyard_platform::stack::Health;
 use std::time::Duration;
 
-/// Shows every service; exit code 1 when something is not well.
-pub async fn run(context: &Context) -> anyhow::Result<End> {
+/// Shows every service; exit code 1 if one is not healthy.
+pub async fn run(context: &Context) -> anyhow::Result<ExitStatus> {
     let status = status::look(&local(context)?, &Docker::connect().await?).await?;
     context.printer.result(&status, || text(&status))?;
-    Ok(if status.healthy { End::Done } else { End::Failed })
+    Ok(if status.healthy { ExitStatus::Done } else { ExitStatus::Failed })
 }
 
 fn text(status: &Status) -> String {
     if status.services.is_empty() {
-        return "There is no cloud on this machine; `stackyard cloud up` makes one.".to_owned();
+        return "No cloud runs on this machine. Run `stackyard cloud up` to create one.".to_owned();
     }
     let long_running = status.services.iter().filter(|s| !s.job);
     let rows = long_running.clone().map(|s| {
@@ -34,14 +34,15 @@ fn text(status: &Status) -> String {
         text += &format!("job {}: {}\n", job.service, health(&job.health));
     }
     let well = long_running.clone().filter(|s| s.is_well()).count();
-    text + &format!("\n{well} of {} services are well; {} of memory (PSS)", long_running.count(), bytes(status.memory))
+    let (all, memory) = (long_running.count(), bytes(status.memory));
+    text + &format!("\n{well} of {all} services are healthy; they use {memory} of memory (PSS)")
 }
 
 fn health(health: &Health) -> String {
     match health {
         Health::Healthy => "healthy".to_owned(),
-        Health::Untested => "runs".to_owned(),
-        Health::Completed => "done".to_owned(),
+        Health::Untested => "running".to_owned(),
+        Health::Completed => "completed".to_owned(),
         Health::Down => "down".to_owned(),
         Health::Unhealthy { output } => format!("UNHEALTHY: {}", output.trim()),
     }

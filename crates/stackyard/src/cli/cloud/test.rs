@@ -1,6 +1,6 @@
 //! `stackyard cloud test`
 
-use super::super::{Context, End};
+use super::super::{Context, ExitStatus};
 use super::local;
 use crate::printer::duration;
 use serde_json::json;
@@ -11,33 +11,33 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Arguments of `stackyard cloud test`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Only remove what an earlier, killed test left
+    /// Only remove leftovers of an earlier, interrupted test
     #[arg(long)]
     clean: bool,
 }
 
-/// Tests the cloud; exit code 1 when something does not work.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+/// Tests the cloud; exit code 1 if a check fails.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let printer = &context.printer;
     let local = local(context)?;
     let cloud = client::connect(&local.entry()?).await?;
     if args.clean {
         let removed = test::clean(&cloud).await.map_err(anyhow::Error::msg)?;
         printer.result(&json!({"event": "result", "removed": removed}), || removed.clone())?;
-        return Ok(End::Done);
+        return Ok(ExitStatus::Done);
     }
     let profile = match local.answers(&Given::default())?.text("profile").as_str() {
         "full" => Profile::Full,
         _ => Profile::Core,
     };
     let options = Options { profile, ..Options::default() };
-    let hear = |event: Event| match event {
+    let report_event = |event: Event| match event {
         Event::Started(name) => {
             if printer.is_json() {
                 printer.event(&json!({"event": "started", "check": name}));
             }
         }
-        Event::Note(text) => printer.say(text),
+        Event::Note(text) => printer.note(text),
         Event::Finished(check) if printer.is_json() => printer.event(&json!({
             "event": "check",
             "check": check.name,
@@ -54,15 +54,18 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let cancel = async {
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
     };
-    let report = test::run(&cloud, &options, &hear, cancel).await;
+    let report = test::run(&cloud, &options, &report_event, cancel).await;
     let (passed, failed) = (report.count(Outcome::Pass), report.count(Outcome::Fail));
     let skipped = report.count(Outcome::Skip);
-    let result = json!({"event": "result", "passed": passed, "failed": failed, "skipped": skipped, "cancelled": report.cancelled});
+    let result = json!({
+        "event": "result", "passed": passed, "failed": failed, "skipped": skipped,
+        "cancelled": report.cancelled,
+    });
     printer.result(&result, || {
         let skipped = if skipped > 0 { format!(", {skipped} not in this profile") } else { String::new() };
         format!("{passed} passed, {failed} failed{skipped} ({})", duration(report.took))
     })?;
-    Ok(if report.passed() { End::Done } else { End::Failed })
+    Ok(if report.passed() { ExitStatus::Done } else { ExitStatus::Failed })
 }
 
 fn word(outcome: Outcome) -> &'static str {

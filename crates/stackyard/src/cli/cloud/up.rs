@@ -1,7 +1,7 @@
 //! `stackyard cloud up`
 
-use super::super::{Context, End};
-use super::{GivenArgs, local, preflight};
+use super::super::{Context, ExitStatus};
+use super::{AnswerArgs, local, preflight};
 use serde::Serialize;
 use stackyard_cloud::{CLOUD, assets, ready, up};
 use stackyard_platform::docker::Docker;
@@ -12,19 +12,19 @@ use std::time::Instant;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    given: GivenArgs,
+    given: AnswerArgs,
 
-    /// Do not ask before running services are recreated or removed
+    /// Do not ask before recreating or removing running services
     #[arg(short, long)]
     yes: bool,
 
-    /// Go on although preflight found a blocker
+    /// Continue despite preflight blockers
     #[arg(long)]
     force: bool,
 }
 
 #[derive(Serialize)]
-struct Result<'a> {
+struct UpResult<'a> {
     event: &'static str,
     changed: bool,
     cloud: &'a str,
@@ -33,7 +33,7 @@ struct Result<'a> {
 }
 
 /// Brings the cloud up.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let began = Instant::now();
     let printer = &context.printer;
     let onlooker = printer.onlooker();
@@ -43,39 +43,36 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let _lock = local.home().lock("stackyard cloud up")?;
 
     let report = stackyard_cloud::preflight::run(&input).await;
-    preflight::say_problems(&report, printer);
+    preflight::print_problems(&report, printer);
     if report.blocked() && !args.force {
-        return Ok(End::Failed);
+        return Ok(ExitStatus::Failed);
     }
     let docker = Docker::connect().await?;
     let recipes = assets::recipes()?;
     let prepared = up::prepare(&local, &docker, &recipes, &given, &input, &*onlooker).await?;
     for warning in &prepared.intended.rendered.warnings {
-        printer.say(format!("warning: {warning}"));
+        printer.note(format!("warning: {warning}"));
     }
     let changed = !prepared.plan.is_noop();
     if changed {
         printer.plan(&prepared.plan)?;
-        if prepared.plan.disturbs()
-            && !args.yes
-            && !context.printer.confirmed("this recreates or removes running services")?
-        {
-            return Ok(End::Failed);
+        if prepared.plan.disturbs() && !args.yes && !printer.confirm("recreate or remove running services")? {
+            return Ok(ExitStatus::Failed);
         }
     }
     prepared.carry_out(&*onlooker).await?;
     ready::run(&local, &prepared.intended, &docker, &recipes.tiny, &*onlooker).await?;
 
     let clouds_yaml = local.clouds_yaml().map(Path::to_owned);
-    let result = Result { event: "result", changed, cloud: CLOUD, clouds_yaml, took_s: began.elapsed().as_secs() };
+    let result = UpResult { event: "result", changed, cloud: CLOUD, clouds_yaml, took_s: began.elapsed().as_secs() };
     printer.result(&result, || {
-        let state = if changed { "is up" } else { "is as it should be" };
+        let state = if changed { "is up" } else { "is up to date" };
         format!(
-            "The cloud `{CLOUD}` {state} ({}). Its entry is in {}; try\n  stackyard cloud status\n  stackyard cloud test\n  \
-             openstack --os-cloud {CLOUD} server list",
+            "The cloud `{CLOUD}` {state} ({}). Its entry is in {}. Try:\n  stackyard cloud status\n  \
+             stackyard cloud test\n  openstack --os-cloud {CLOUD} server list",
             crate::printer::duration(began.elapsed()),
-            result.clouds_yaml.as_deref().unwrap_or(Path::new("no file, since HOME is not set")).display()
+            result.clouds_yaml.as_deref().unwrap_or(Path::new("no file, because HOME is not set")).display()
         )
     })?;
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }

@@ -6,26 +6,30 @@ pub mod path;
 pub mod ports;
 pub mod reach;
 
-use super::{Context, End};
+use super::{Context, ExitStatus};
 use clap::Subcommand;
 
 /// Verbs of `stackyard net`.
 #[derive(Subcommand)]
 pub enum Verb {
-    /// Work out the MTU inside nested encapsulations, layer by layer
+    /// Calculate the MTU inside nested encapsulations, layer by layer
     Mtu(mtu::Args),
-    /// Show what fits through a yard's networks, from the underlay to the containers, and where it breaks
+    /// Show the MTU along a yard's networks and where it breaks
+    ///
+    /// The paths lead from the underlay to the containers.
     Path(path::Args),
-    /// Measure what really gets through between a yard's hosts, servers and containers, say what is wrong, put it right
+    /// Measure which packet sizes get through, and fix wrong MTUs
     Doctor(doctor::Args),
     /// List the ports of a yard's networks
     Ports(ports::Args),
-    /// Show who of a yard can reach whom, by which rule of which security group
+    /// Show which members of a yard can reach each other
+    ///
+    /// For each connection it shows the security group and the rule that allow it.
     Reach(reach::Args),
 }
 
 /// Runs one of them.
-pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<End> {
+pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<ExitStatus> {
     match verb {
         Verb::Mtu(args) => mtu::run(args, context).await,
         Verb::Path(args) => path::run(args, context).await,

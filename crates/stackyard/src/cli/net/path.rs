@@ -1,7 +1,7 @@
 //! `stackyard net path`
 
-use super::super::yard::{Seen, YardArgs};
-use super::super::{Context, End};
+use super::super::yard::{ObservedYard, YardArgs};
+use super::super::{Context, ExitStatus};
 use serde_json::json;
 use stackyard_server::net::{MtuPath, PortKind, mtu_paths, ports};
 
@@ -11,25 +11,25 @@ pub struct Args {
     #[command(flatten)]
     yard: YardArgs,
 
-    /// What the cloud's own network carries, in bytes [default: what Neutron was told, if it says]
+    /// MTU of the cloud's physical network, in bytes [default: as Neutron reports]
     #[arg(short, long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(68..=65_535))]
     underlay: Option<u32>,
 }
 
-/// Prints the paths; fails where one breaks.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
-    let seen = Seen::look(&args.yard, context).await?;
-    let ports = ports(&seen.graph, &seen.inventory);
-    let paths = mtu_paths(&seen.graph, Some(&seen.inventory), &ports, &seen.hosts, args.underlay);
+/// Prints the paths; exit code 1 if one breaks.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+    let observed = ObservedYard::observe(&args.yard, context).await?;
+    let ports = ports(&observed.graph, &observed.inventory);
+    let paths = mtu_paths(&observed.graph, Some(&observed.inventory), &ports, &observed.hosts, args.underlay);
     let breaks = paths.iter().any(|p| p.chain.breaks);
-    let result = json!({"event": "result", "yard": seen.graph.yard, "breaks": breaks, "paths": paths});
+    let result = json!({"event": "result", "yard": observed.graph.yard, "breaks": breaks, "paths": paths});
     context.printer.result(&result, || text(&paths))?;
-    Ok(if breaks { End::Failed } else { End::Done })
+    Ok(if breaks { ExitStatus::Failed } else { ExitStatus::Done })
 }
 
 fn text(paths: &[MtuPath]) -> String {
     if paths.is_empty() {
-        return "The yard has nothing in a network yet.".to_owned();
+        return "The yard has no ports in a network yet.".to_owned();
     }
     let part = |path: &MtuPath| {
         let names: Vec<&str> = path.of.iter().map(|o| o.name.as_str()).collect();
@@ -42,8 +42,8 @@ fn text(paths: &[MtuPath]) -> String {
     };
     let mut text = paths.iter().map(part).collect::<Vec<_>>().join("\n");
     text += match paths.iter().filter(|p| p.chain.breaks).count() {
-        0 => "\nNothing is set larger than what carries it.",
-        _ => "\nSmall packets pass there and large ones vanish: make the MTU smaller where it is too large.",
+        0 => "\nNo MTU is larger than the layer below it allows.",
+        _ => "\nSmall packets pass there and large ones vanish. Lower each MTU that is too large.",
     };
     text
 }

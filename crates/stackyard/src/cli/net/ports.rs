@@ -1,7 +1,7 @@
 //! `stackyard net ports`
 
-use super::super::yard::{Seen, YardArgs};
-use super::super::{Context, End};
+use super::super::yard::{ObservedYard, YardArgs};
+use super::super::{Context, ExitStatus};
 use crate::printer::table;
 use serde_json::json;
 use stackyard_server::net::{PortView, ports};
@@ -12,26 +12,26 @@ pub struct Args {
     #[command(flatten)]
     yard: YardArgs,
 
-    /// Only ports of this network
+    /// Show only ports of this network
     #[arg(short, long, value_name = "NETWORK")]
     network: Option<String>,
 }
 
 /// Lists the ports.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
-    let seen = Seen::look(&args.yard, context).await?;
-    let mut ports = ports(&seen.graph, &seen.inventory);
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+    let observed = ObservedYard::observe(&args.yard, context).await?;
+    let mut ports = ports(&observed.graph, &observed.inventory);
     if let Some(network) = &args.network {
         ports.retain(|p| p.network == *network || p.network_id == *network);
     }
-    let result = json!({"event": "result", "yard": seen.graph.yard, "ports": ports});
+    let result = json!({"event": "result", "yard": observed.graph.yard, "ports": ports});
     context.printer.result(&result, || text(&ports))?;
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }
 
 fn text(ports: &[PortView]) -> String {
     if ports.is_empty() {
-        return "There is no port.".to_owned();
+        return "No ports.".to_owned();
     }
     let row = |p: &PortView| {
         let groups = if p.port_security { p.security_groups.join(", ") } else { "not enforced".to_owned() };
@@ -47,6 +47,6 @@ fn text(ports: &[PortView]) -> String {
             p.status.clone(),
         ]
     };
-    let head = ["KIND", "OF", "NETWORK", "ADDRESSES", "MAC", "MTU", "SECURITY GROUPS", "FLOATING IP", "STATUS"];
+    let head = ["KIND", "OWNER", "NETWORK", "ADDRESSES", "MAC", "MTU", "SECURITY GROUPS", "FLOATING IP", "STATUS"];
     table::table(head, ports.iter().map(row))
 }

@@ -1,7 +1,7 @@
 //! `stackyard net reach`
 
-use super::super::yard::{Seen, YardArgs};
-use super::super::{Context, End};
+use super::super::yard::{ObservedYard, YardArgs};
+use super::super::{Context, ExitStatus};
 use serde_json::json;
 use stackyard_server::net::{ports, reach};
 
@@ -12,15 +12,15 @@ pub struct Args {
     yard: YardArgs,
 }
 
-/// Prints who can reach whom.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
-    let seen = Seen::look(&args.yard, context).await?;
-    let ports = ports(&seen.graph, &seen.inventory);
-    let table = reach(&seen.graph, &seen.inventory, &ports).table();
-    let result = json!({"event": "result", "yard": seen.graph.yard, "table": table});
+/// Prints which members of the yard can reach each other.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+    let observed = ObservedYard::observe(&args.yard, context).await?;
+    let ports = ports(&observed.graph, &observed.inventory);
+    let table = reach(&observed.graph, &observed.inventory, &ports).table();
+    let result = json!({"event": "result", "yard": observed.graph.yard, "table": table});
     context.printer.result(&result, || match table.targets.as_slice() {
-        [] => "The yard has nobody that could be reached.".to_owned(),
+        [] => "The yard has no members to reach yet.".to_owned(),
         _ => table.text(),
     })?;
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }

@@ -1,8 +1,8 @@
 //! `stackyard stack deploy`
 
-use super::YardName;
+use super::YardNameArgs;
 use super::wait::WaitArgs;
-use crate::cli::{Context, End};
+use crate::cli::{Context, ExitStatus};
 use crate::printer::duration;
 use serde_json::json;
 use stackyard_catalog::compose::open::{Wanted, open};
@@ -16,13 +16,13 @@ use std::time::Instant;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    yard: YardName,
+    yard: YardNameArgs,
 
     /// Compose files; later ones override earlier ones
     #[arg(short, long, value_name = "FILE", default_value = "compose.yaml")]
     file: Vec<PathBuf>,
 
-    /// Name of the stack [default: the file's `name`, else the directory's]
+    /// Name of the stack [default: the file's `name`, else its directory]
     #[arg(short, long)]
     name: Option<String>,
 
@@ -30,11 +30,13 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     profile: Vec<String>,
 
-    /// Files of variables [default: .env beside the first Compose file]
+    /// Read variables from this file
+    ///
+    /// [default: .env next to the first Compose file]
     #[arg(long, value_name = "FILE")]
     env_file: Vec<PathBuf>,
 
-    /// Set a variable
+    /// Set a variable of the Compose files
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
     variables: Vec<(String, String)>,
 
@@ -47,12 +49,12 @@ pub struct Args {
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("NAME=VALUE is expected")?;
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
-/// Deploys, and waits until all of it works.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+/// Deploys a stack, and waits until all of its containers work.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let begun = Instant::now();
     let wanted = Wanted {
         files: args.file,
@@ -67,29 +69,32 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let deploy = StackDeploy { stack: Packed::pack(stack), pool: args.pool, declared: false };
     let changes = client.deploy_stack(&yard, &name, &deploy).await?;
     for change in changes.iter().filter(|c| c.what != "same") {
-        context.printer.say(text(change));
+        context.printer.note(text(change));
     }
     if !args.wait.waits() {
         let result = json!({"event": "result", "stack": name, "changes": changes});
-        context.printer.result(&result, || format!("The stack `{name}` is on its way."))?;
-        return Ok(End::Done);
+        context.printer.result(&result, || format!("The server is deploying the stack `{name}`."))?;
+        return Ok(ExitStatus::Done);
     }
     let stack = client.converged(&yard, &name, args.wait.patience(), &*context.printer.onlooker()).await?;
     let took = begun.elapsed();
-    let result = json!({"event": "result", "stack": name, "changes": changes, "status": stack.status, "took_s": took.as_secs_f64()});
+    let result = json!({
+        "event": "result", "stack": name, "changes": changes, "status": stack.status,
+        "took_s": took.as_secs_f64(),
+    });
     context.printer.result(&result, || {
         let containers: usize = stack.status.services.iter().map(|s| s.ready).sum();
         let notes: String = stack.status.notes.iter().map(|n| format!("note: {n}\n")).collect();
         format!("{notes}The stack `{name}` works: {containers} containers ({}).", duration(took))
     })?;
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }
 
-/// Reads Compose files, and says what in them has no effect.
+/// Reads Compose files, and warns of lines in them that have no effect.
 pub fn read(wanted: &Wanted, context: &Context) -> anyhow::Result<Stack> {
     let loaded = open(wanted)?;
     for warning in &loaded.warnings {
-        context.printer.say(format!("warning: {warning}"));
+        context.printer.note(format!("warning: {warning}"));
     }
     Ok(loaded.stack)
 }

@@ -1,24 +1,24 @@
 //! `stackyard stack events`
 
-use super::YardName;
-use crate::cli::{Context, End, events};
+use super::YardNameArgs;
+use crate::cli::{Context, ExitStatus, events};
 use stackyard_server::client::EventsOf;
 
 /// Arguments of `stackyard stack events`.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    yard: YardName,
+    yard: YardNameArgs,
 
-    /// The stack
+    /// Name of the stack
     stack: String,
 
     #[command(flatten)]
-    which: events::Which,
+    filter: events::EventFilterArgs,
 }
 
-/// Prints what happens to the containers of a stack.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+/// Prints the events of a stack's containers.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let of = EventsOf::Stack { yard: &args.yard.yard, stack: &args.stack };
-    events::tell(&args.yard.client(context)?, of, args.which, context).await
+    events::print_events(&args.yard.client(context)?, of, args.filter, context).await
 }

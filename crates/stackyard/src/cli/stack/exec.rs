@@ -1,7 +1,7 @@
 //! `stackyard stack exec`
 
-use super::YardName;
-use crate::cli::{Context, End};
+use super::YardNameArgs;
+use crate::cli::{Context, ExitStatus};
 use anyhow::{Context as _, bail};
 use futures_util::StreamExt;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
@@ -16,32 +16,34 @@ use tokio::sync::mpsc;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    yard: YardName,
+    yard: YardNameArgs,
 
-    /// User in the container
+    /// Run as this user of the container
     #[arg(short, long)]
     user: Option<String>,
 
-    /// No terminal, even if there is one here
+    /// Do not allocate a terminal
     #[arg(short = 'T', long)]
     no_tty: bool,
 
-    /// The stack
+    /// Name of the stack
     stack: String,
 
-    /// A service (its first container that runs) or a container (`web-2`), also of one host (`web@host-1`)
+    /// Service or container, such as `web`, `web-2` or `web@host-1`
+    ///
+    /// The name of a service selects its first running container. Append `@HOST` to select a host.
     service: String,
 
-    /// Program and arguments
+    /// Program and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
 }
 
-/// The terminal as it was, given back when dropped.
-struct Raw(Termios);
+/// A terminal in raw mode. Dropping it restores the previous mode.
+struct RawTerminal(Termios);
 
-impl Raw {
-    fn take() -> anyhow::Result<Self> {
+impl RawTerminal {
+    fn enter() -> anyhow::Result<Self> {
         let before = tcgetattr(std::io::stdin())?;
         let mut raw = before.clone();
         raw.make_raw();
@@ -50,26 +52,28 @@ impl Raw {
     }
 }
 
-impl Drop for Raw {
+impl Drop for RawTerminal {
     fn drop(&mut self) {
         let _ = tcsetattr(std::io::stdin(), OptionalActions::Flush, &self.0);
     }
 }
 
-/// Runs a program; its exit status is ours if it is one that we can have.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+/// Runs a program, and exits with its exit status.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let client = args.yard.client(context)?;
     let tty = !args.no_tty && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let query = ExecQuery { replica: args.service, command: args.command, tty, stdin: true, user: args.user };
     let session = client.stack_exec(&args.yard.yard, &args.stack, &query).await?;
     let (sink, mut output) = session.split();
-    let raw = if tty { Some(Raw::take()?) } else { None };
+    let raw = if tty { Some(RawTerminal::enter()?) } else { None };
     let input = tokio::spawn(feed(sink, tty));
     let mut end = None;
     while let Some(piece) = output.next().await {
         match piece {
-            ExecOutput::Stdout(Bytes(data)) => put(std::io::stdout(), &data)?,
-            ExecOutput::Stderr(Bytes(data)) => put(std::io::stderr(), &data)?,
+            ExecOutput::Stdout(Bytes(data)) => context.printer.bytes(&data)?,
+            ExecOutput::Stderr(Bytes(data)) => {
+                std::io::stderr().write_all(&data).context("cannot write to standard error")?;
+            }
             ExecOutput::End { status, error } => end = Some((status, error)),
         }
     }
@@ -77,21 +81,17 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     drop(raw);
     match end {
         Some((_, Some(error))) => bail!("{error}"),
-        Some((Some(0), None)) => Ok(End::Done),
+        Some((Some(0), None)) => Ok(ExitStatus::Done),
         Some((Some(status), None)) => {
             context.printer.finish();
-            // The reader of standard input cannot be stopped, so nothing is waited for.
+            // The thread that reads standard input cannot be stopped, so do not wait for it.
             std::process::exit(i32::try_from(status).unwrap_or(1));
         }
-        _ => bail!("the connection to the server was lost while the program ran"),
+        _ => bail!("cannot follow the program: lost the connection to the server"),
     }
 }
 
-fn put(mut to: impl Write, data: &[u8]) -> anyhow::Result<()> {
-    to.write_all(data).and_then(|()| to.flush()).context("writing what the program wrote")
-}
-
-/// Sends standard input and sizes of the terminal.
+/// Sends standard input and the size of the terminal to the program.
 async fn feed(mut sink: ExecSink, tty: bool) {
     let mut pieces = read_input();
     let mut resized = signal(SignalKind::window_change()).ok().filter(|_| tty);
@@ -110,7 +110,7 @@ async fn feed(mut sink: ExecSink, tty: bool) {
                 Some(data) => sink.send(&ExecInput::Input(Bytes(data))).await,
                 None => {
                     sink.send(&ExecInput::Eof).await;
-                    // The sink stays open: what the program writes is still to come.
+                    // The sink stays open: the program still has output to send.
                     return std::future::pending().await;
                 }
             },
@@ -129,7 +129,7 @@ async fn resize(sink: &mut ExecSink) -> bool {
     }
 }
 
-/// Standard input, read by a thread of its own since that cannot be interrupted.
+/// Standard input, read by a thread of its own, because the read cannot be interrupted.
 fn read_input() -> mpsc::Receiver<Vec<u8>> {
     let (sender, receiver) = mpsc::channel(4);
     std::thread::spawn(move || {

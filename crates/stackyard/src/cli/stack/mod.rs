@@ -10,14 +10,14 @@ mod update;
 pub mod wait;
 
 use super::remote::ServerArgs;
-use super::{Context, End};
+use super::{Context, ExitStatus};
 use clap::Subcommand;
 use stackyard_server::client::Client;
 
-/// Which yard, at which server.
+/// Options that select a yard on a server.
 #[derive(clap::Args)]
-pub struct YardName {
-    /// The yard
+pub struct YardNameArgs {
+    /// Name of the yard
     #[arg(short = 'y', long, value_name = "YARD", env = "STACKYARD_YARD")]
     yard: String,
 
@@ -25,7 +25,7 @@ pub struct YardName {
     server: ServerArgs,
 }
 
-impl YardName {
+impl YardNameArgs {
     fn client(&self, context: &Context) -> anyhow::Result<Client> {
         self.server.client(context)
     }
@@ -34,25 +34,27 @@ impl YardName {
 /// Verbs about stacks.
 #[derive(Subcommand)]
 pub enum Verb {
-    /// Deploy a Compose file over the hosts of a yard, and wait until all of it works
+    /// Deploy Compose files to a yard and wait until they run
     Deploy(deploy::Args),
     /// List the stacks of a yard
     #[command(visible_alias = "ls")]
     List(show::ListArgs),
-    /// Show a stack's services and containers, and what is not as it should be
+    /// Show a stack's services, containers and problems
     #[command(visible_alias = "ps")]
     Show(show::Args),
-    /// Print what a stack's containers write
+    /// Print the logs of a stack's containers
     Logs(logs::Args),
-    /// Tell what happened to a stack's containers: started, ended and why, healthy or not
+    /// Print the events of a stack's containers
+    ///
+    /// Events are starts, exits with their reason, and changes of health.
     Events(events::Args),
     /// Run a program in a container
     Exec(exec::Args),
-    /// Change how many containers services have
+    /// Change the number of containers of services
     Scale(manage::ScaleArgs),
-    /// Change a service's image or environment, by a rolling update
+    /// Change a service's image or environment with a rolling update
     Update(update::Args),
-    /// Go back to what was deployed before
+    /// Restore an earlier version of a stack
     Rollback(manage::RollbackArgs),
     /// Remove a stack; its volumes stay on their hosts
     #[command(visible_alias = "rm")]
@@ -60,7 +62,7 @@ pub enum Verb {
 }
 
 /// Runs a verb.
-pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<End> {
+pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<ExitStatus> {
     match verb {
         Verb::Deploy(args) => deploy::run(args, context).await,
         Verb::List(args) => show::list(args, context).await,

@@ -1,7 +1,7 @@
 //! `stackyard stack list` and `stackyard stack show`
 
-use super::YardName;
-use crate::cli::{Context, End};
+use super::YardNameArgs;
+use crate::cli::{Context, ExitStatus};
 use crate::printer::table;
 use stackyard_core::stack::rollout::{ReplicaStatus, Standing};
 use stackyard_server::api::StackView;
@@ -10,21 +10,21 @@ use stackyard_server::api::StackView;
 #[derive(clap::Args)]
 pub struct ListArgs {
     #[command(flatten)]
-    yard: YardName,
+    yard: YardNameArgs,
 }
 
 /// Arguments of `stackyard stack show`.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    yard: YardName,
+    yard: YardNameArgs,
 
-    /// The stack
+    /// Name of the stack
     stack: String,
 }
 
 /// Lists the stacks of a yard.
-pub async fn list(args: ListArgs, context: &Context) -> anyhow::Result<End> {
+pub async fn list(args: ListArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let stacks = args.yard.client(context)?.stacks(&args.yard.yard).await?;
     context.printer.result(&stacks, || {
         if stacks.is_empty() {
@@ -36,18 +36,18 @@ pub async fn list(args: ListArgs, context: &Context) -> anyhow::Result<End> {
         });
         table::table(["STACK", "STATE", "CONTAINERS", "DEPLOYED"], rows)
     })?;
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }
 
-/// Shows a stack; exit code 1 when it is not as it should be.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+/// Shows a stack; exit code 1 if not all of it works.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let stack = args.yard.client(context)?.stack(&args.yard.yard, &args.stack, false).await?;
     context.printer.result(&stack, || text(&stack))?;
     let well = !stack.removing && stack.status.standing == Standing::Converged;
-    Ok(if well { End::Done } else { End::Failed })
+    Ok(if well { ExitStatus::Done } else { ExitStatus::Failed })
 }
 
-/// How a stack stands, in a word or two.
+/// The state of a stack in a word or two.
 pub fn standing(stack: &StackView) -> String {
     let word = match stack.status.standing {
         _ if stack.removing => "being removed",
@@ -65,24 +65,24 @@ fn text(stack: &StackView) -> String {
         let why = s.why.as_deref().and_then(|w| w.lines().next()).unwrap_or_default().to_owned();
         [s.name.clone(), s.mode.clone(), format!("{}/{}", s.ready, s.desired), s.image.clone(), why]
     });
-    let mut text = table::table(["SERVICE", "MODE", "WORK", "IMAGE", ""], rows);
+    let mut text = table::table(["SERVICE", "MODE", "READY", "IMAGE", "PROBLEM"], rows);
     let replicas = status.services.iter().flat_map(|s| &s.replicas).map(|r| {
         let error = r.error.as_deref().and_then(|e| e.lines().next()).unwrap_or_default().to_owned();
         let container = r.container.as_deref().map(|c| c.chars().take(12).collect()).unwrap_or_default();
         [r.name.clone(), r.host_name.clone(), state(r), container, error]
     });
     text += "\n";
-    text += &table::table(["CONTAINER", "HOST", "STATE", "ID", ""], replicas);
+    text += &table::table(["CONTAINER", "HOST", "STATE", "ID", "PROBLEM"], replicas);
     for note in &status.notes {
         text += &format!("\nnote: {note}");
     }
     if stack.versions.len() > 1 {
         let versions = stack.versions.iter().map(|v| match (v.worked, Some(v.number) == stack.before) {
-            (true, true) => format!("{} (a rollback goes to it)", v.number),
+            (true, true) => format!("{} (rollback target)", v.number),
             (true, false) => v.number.to_string(),
             (false, _) => format!("{} (never worked)", v.number),
         });
-        text += &format!("\nVersions that are kept: {}.", versions.collect::<Vec<_>>().join(", "));
+        text += &format!("\nKept versions: {}.", versions.collect::<Vec<_>>().join(", "));
     }
     let pool = stack.pool.as_ref().map(|p| format!(" on hosts of pool {p}")).unwrap_or_default();
     text + &format!("\nStack `{}`, version {}{pool}: {}.", stack.name, status.version, standing(stack))
@@ -93,11 +93,11 @@ fn state(replica: &ReplicaStatus) -> String {
     match (replica.status, replica.healthy) {
         (Some(status), _) => text += &format!(" ({status})"),
         (None, Some(true)) => text += ", healthy",
-        (None, Some(false)) => text += ", not healthy",
+        (None, Some(false)) => text += ", unhealthy",
         (None, None) => {}
     }
     if replica.restarts > 0 {
-        text += &format!(", started again {} times", replica.restarts);
+        text += &format!(", restarted {} times", replica.restarts);
     }
     text
 }

@@ -1,9 +1,10 @@
 //! `stackyard stack update`
 
-use super::YardName;
+use super::YardNameArgs;
 use super::deploy::text;
 use super::wait::WaitArgs;
-use crate::cli::{Context, End};
+use crate::cli::{Context, ExitStatus};
+use crate::printer::UserError;
 use anyhow::bail;
 use serde_json::json;
 use stackyard_server::api::StackUpdate;
@@ -14,27 +15,30 @@ use std::collections::BTreeMap;
 #[derive(clap::Args)]
 pub struct Args {
     #[command(flatten)]
-    yard: YardName,
+    yard: YardNameArgs,
 
-    /// The stack
+    /// Name of the stack
     stack: String,
 
-    /// The service
+    /// Name of the service
     service: String,
 
-    /// Another image, `name:tag`
+    /// Use this image, such as `name:tag`
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
 
-    /// Set a variable of its environment; NAME alone takes the value from here, where nobody else sees it
+    /// Set an environment variable of the service
+    ///
+    /// NAME alone copies the variable from this environment, so that its value is not on the
+    /// command line.
     #[arg(long, value_name = "NAME[=VALUE]", value_parser = variable)]
     env: Vec<(String, String)>,
 
-    /// Remove a variable of its environment
+    /// Remove an environment variable of the service
     #[arg(long, value_name = "NAME")]
     env_rm: Vec<String>,
 
-    /// Show what would change, and change nothing; exit code 3 if there is anything
+    /// Show changes without applying them; exit code 3 means pending changes
     #[arg(long)]
     plan: bool,
 
@@ -43,19 +47,24 @@ pub struct Args {
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
-    let set = |name: &str| std::env::var(name).map_err(|_| format!("{name} is not set here; write {name}=VALUE"));
+    let set = |name: &str| {
+        std::env::var(name).map_err(|_| format!("{name} is not set in this environment; pass {name}=VALUE"))
+    };
     match text.split_once('=') {
         Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
         None => Ok((text.to_owned(), set(text)?)),
     }
 }
 
-/// Changes a service, and waits until all of the stack works.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+/// Changes a service, and waits until all of its stack works.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let set = args.env.into_iter().map(|(name, value)| (name, Some(value)));
     let environment: BTreeMap<_, _> = set.chain(args.env_rm.into_iter().map(|name| (name, None))).collect();
     if args.image.is_none() && environment.is_empty() {
-        bail!("nothing is to be changed; say --image, --env or --env-rm");
+        bail!(UserError::new(
+            format!("cannot update service {}: no change is given", args.service),
+            "pass --image, --env or --env-rm",
+        ));
     }
     let update = ServiceUpdate { image: args.image, environment };
     let update = StackUpdate { services: [(args.service, update)].into() };
@@ -66,13 +75,13 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
         let lines: Vec<String> = changes.iter().filter(|c| c.what != "same").map(text).collect();
         let result = json!({"event": "result", "stack": name, "changes": changes});
         context.printer.result(&result, || match lines.is_empty() {
-            true => "Nothing would change.".to_owned(),
+            true => "No changes.".to_owned(),
             false => lines.join("\n"),
         })?;
-        return Ok(if lines.is_empty() { End::Done } else { End::Pending });
+        return Ok(if lines.is_empty() { ExitStatus::Done } else { ExitStatus::Pending });
     }
     for change in client.update_stack(yard, name, &update).await?.iter().filter(|c| c.what != "same") {
-        context.printer.say(text(change));
+        context.printer.note(text(change));
     }
     super::manage::finish(&client, yard, name, &args.wait, context, "is updated").await
 }

@@ -1,31 +1,31 @@
-//! How long the verbs about stacks wait.
+//! How long the verbs of `stackyard stack` wait.
 
 use stackyard_server::client::Patience;
 use std::time::Duration;
 
-/// How long is waited.
+/// Options that limit a wait.
 #[derive(clap::Args, Clone)]
 pub struct WaitArgs {
-    /// Do not wait until all of it works
+    /// Do not wait until the stack works
     #[arg(short, long)]
     detach: bool,
 
-    /// Give up after so many seconds
+    /// Give up after this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     timeout: u64,
 
-    /// Something that does not work is given so many seconds to come right
+    /// Give up when a service has failed for this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     patience: u64,
 }
 
 impl WaitArgs {
-    /// Whether is waited at all.
+    /// Whether to wait at all.
     pub fn waits(&self) -> bool {
         !self.detach
     }
 
-    /// How long.
+    /// The limits of the wait.
     pub fn patience(&self) -> Patience {
         Patience { most: Duration::from_secs(self.timeout), failing: Duration::from_secs(self.patience) }
     }

@@ -1,7 +1,7 @@
 //! `stackyard down`
 
-use super::super::{Context, End};
-use super::{LossArgs, YardArgs, can_ask, records};
+use super::super::{Context, ExitStatus};
+use super::{LossArgs, YardArgs, records};
 use crate::printer::duration;
 use serde_json::json;
 use stackyard_server::client::ClientError;
@@ -14,7 +14,7 @@ pub struct Args {
     #[command(flatten)]
     yard: YardArgs,
 
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     yes: bool,
 
@@ -22,8 +22,8 @@ pub struct Args {
     loss: LossArgs,
 }
 
-/// Removes all that the cloud has of a yard.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+/// Removes everything that the yard has in the cloud.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let began = Instant::now();
     let printer = &context.printer;
     let yard = args.yard.load()?;
@@ -33,40 +33,42 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let scope = scope(&cloud).await?;
     let lock = records.lock(name, &scope)?;
     let service = args.yard.service(context)?;
-    let say = |text: String| printer.say(text);
-    let removal = Removal::look(name, yard.intended.kinds(), &cloud, service.as_ref(), &say).await?;
+    let note = |text: String| printer.note(text);
+    let removal = Removal::look(name, yard.intended.kinds(), &cloud, service.as_ref(), &note).await?;
     let removed = removal.plan.summary().remove;
-    let mut loss = args.loss.word();
+    let mut loss = args.loss.data_loss();
     if removed > 0 {
         printer.plan(&removal.plan)?;
         if !removal.plan.refusals.is_empty() {
-            anyhow::bail!("nothing was removed:\n- {}", removal.plan.refusals.join("\n- "));
+            anyhow::bail!("cannot remove the yard `{name}`:\n- {}", removal.plan.refusals.join("\n- "));
         }
+        let action = format!("remove the yard `{name}`");
         let confirmed = match loss.check(&removal.plan) {
-            Ok(()) => args.yes || printer.confirmed("this removes all that the yard has")?,
-            Err(refused) if !can_ask(args.yes, printer) => return Err(refused.into()),
+            Ok(()) => args.yes || printer.confirm(&action)?,
+            Err(refused) if args.yes || !printer.can_ask() => return Err(refused.into()),
             Err(_) => {
                 loss = DataLoss::Allowed;
-                printer.typed(&format!("All of this goes, with its data. Type the yard's name, `{name}`:"), name)?
+                let question = format!("This removes the yard and its data. Type its name, `{name}`:");
+                printer.confirm_by_name(&action, &question, name)?
             }
         };
         if !confirmed {
-            return Ok(End::Failed);
+            return Ok(ExitStatus::Failed);
         }
     }
-    removal.carry_out(&lock, !yard.intended.pools.is_empty(), &loss, &*printer.onlooker(), &say).await?;
+    removal.carry_out(&lock, !yard.intended.pools.is_empty(), &loss, &*printer.onlooker(), &note).await?;
     records.forget(name, &scope)?;
     if let Some(service) = removal.service()
         && let Err(error) = service.yard_is_gone(name).await
         && !matches!(error, ClientError::Unreachable { .. })
         && error.status() != Some(404)
     {
-        printer.say(format!("note: the server still lists the yard: {error}"));
+        printer.note(format!("note: the server still lists the yard: {error}"));
     }
     let result = json!({"event": "result", "yard": name, "removed": removed, "took_s": began.elapsed().as_secs_f64()});
     printer.result(&result, || {
         let took = duration(began.elapsed());
-        format!("The yard `{name}` is gone: {removed} resources removed, nothing is left in the cloud ({took}).")
+        format!("Removed the yard `{name}`: {removed} resources removed, none left in the cloud ({took}).")
     })?;
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }

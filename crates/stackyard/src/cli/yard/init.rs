@@ -1,7 +1,8 @@
 //! `stackyard init`
 
-use super::super::{Context, End};
+use super::super::{Context, ExitStatus};
 use super::CloudArgs;
+use crate::printer::UserError;
 use anyhow::{Context as _, bail};
 use dialoguer::Select;
 use serde_json::json;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 /// Arguments of `stackyard init`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The manifest to write; it must not exist
+    /// Write the manifest to this new file
     #[arg(short, long, value_name = "FILE", default_value = "yard.yaml")]
     file: PathBuf,
 
@@ -21,90 +22,97 @@ pub struct Args {
     cloud: CloudArgs,
 
     #[command(flatten)]
-    wanted: Wanted,
+    draft: DraftArgs,
 }
 
-/// What the manifest is to have; on a terminal the rest is asked for.
+/// Contents of the manifest. On a terminal, the user picks the rest.
 #[derive(Default, clap::Args)]
-struct Wanted {
-    /// The yard's name [default: my-yard]
+struct DraftArgs {
+    /// Name of the yard [default: my-yard]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
     /// Name of the servers [default: first]
     #[arg(long, value_name = "NAME", conflicts_with = "pool")]
     server: Option<String>,
-    /// Container hosts in place of servers: a pool of this name
+    /// Create a pool of container hosts with this name, not servers
     #[arg(long, value_name = "NAME")]
     pool: Option<String>,
-    /// How many servers or hosts [default: 1]
+    /// Number of servers or hosts [default: 1]
     #[arg(long, value_name = "N")]
     count: Option<u32>,
-    /// Their image
+    /// Image of the servers or hosts
     #[arg(long, value_name = "NAME")]
     image: Option<String>,
-    /// Their flavor
+    /// Flavor of the servers or hosts
     #[arg(long, value_name = "NAME")]
     flavor: Option<String>,
-    /// A network that is there, in place of a new one
+    /// Use this existing network, not a new one
     #[arg(long, value_name = "NAME")]
     network: Option<String>,
-    /// Addresses of a new network [default: 10.20.0.0/24]
+    /// Address range of the new network [default: 10.20.0.0/24]
     #[arg(long, value_name = "CIDR", conflicts_with = "network")]
     cidr: Option<String>,
-    /// The external network that a new network leads to, and that floating IPs are from
+    /// External network for the router and for floating IPs
     #[arg(long, value_name = "NAME")]
     external: Option<String>,
-    /// No external network
+    /// Use no external network
     #[arg(long, conflicts_with = "external")]
     no_external: bool,
-    /// Their keypair
+    /// Keypair of the servers or hosts
     #[arg(long, value_name = "NAME")]
     key: Option<String>,
-    /// No keypair
+    /// Use no keypair
     #[arg(long, conflicts_with = "key")]
     no_key: bool,
-    /// A floating IP for each [default: if a new network leads to an external one]
+    /// Give each server or host a floating IP
+    ///
+    /// [default: if the new network has a router to an external one]
     #[arg(long)]
     floating_ip: bool,
-    /// No floating IPs
+    /// Use no floating IPs
     #[arg(long, conflicts_with = "floating_ip")]
     no_floating_ip: bool,
-    /// A data volume of this size: for the only server, or for each host
+    /// Attach a data volume of this size to each host
+    ///
+    /// A server gets one only if it is the only server.
     #[arg(long, value_name = "SIZE")]
     data_volume: Option<String>,
-    /// How hosts join
-    #[arg(long, value_name = "WAY", requires = "pool", value_parser = ["docker", "ssh"])]
+    /// Choose how hosts join the server
+    #[arg(long, value_name = "METHOD", requires = "pool", value_parser = ["docker", "ssh"])]
     join: Option<String>,
-    /// The command by which hosts join somebody else's cluster
+    /// Run this command on hosts to join another cluster
     #[arg(long, value_name = "COMMAND", requires = "pool", conflicts_with = "join")]
     join_command: Option<String>,
 }
 
-/// Writes a commented manifest with names that the cloud really has.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+/// Writes a commented manifest with names that exist in the cloud.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     if args.file.exists() {
-        bail!("{} exists; give another name with -f", args.file.display());
+        bail!(UserError::new(
+            format!("cannot write {}: the file exists", args.file.display()),
+            "choose another file with --file",
+        ));
     }
     let cloud = args.cloud.connect(None, &context.printer.onlooker()).await?;
     let offer = Offer::of(&cloud).await?;
-    let ask = !context.printer.is_json() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    let draft = args.wanted.draft(&offer, ask)?;
-    let text = draft.manifest(&cloud.config().name, &offer).map_err(|faults| anyhow::anyhow!(told(&faults)))?;
-    let writing = || format!("writing {}", args.file.display());
+    let ask = context.printer.can_ask() && std::io::stderr().is_terminal();
+    let draft = args.draft.draft(&offer, ask)?;
+    let text = draft.manifest(&cloud.config().name, &offer).map_err(|faults| anyhow::anyhow!(fault_text(&faults)))?;
+    let writing = || format!("cannot write {}", args.file.display());
     let mut file = OpenOptions::new().write(true).create_new(true).open(&args.file).with_context(writing)?;
     file.write_all(text.as_bytes()).with_context(writing)?;
     context.printer.result(&json!({"event": "result", "file": args.file}), || {
-        format!("{0} is written. Edit it, then see `stackyard plan -f {0}`.", args.file.display())
+        format!("Wrote {0}. Edit it, then run `stackyard plan -f {0}`.", args.file.display())
     })?;
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }
 
-/// Mistakes by the options that they are in.
-fn told(faults: &[DraftFault]) -> String {
+/// Faults of a draft, one per line, each with the option that it is in.
+fn fault_text(faults: &[DraftFault]) -> String {
     let line = |f: &DraftFault| {
         let option = match f.field.as_str() {
             "" => String::new(),
-            "machine" => "the name of the machines: ".to_owned(),
+            "machine" => "--server or --pool: ".to_owned(),
             "command" => "--join-command: ".to_owned(),
             field => format!("--{}: ", field.replace('_', "-")),
         };
@@ -114,12 +122,12 @@ fn told(faults: &[DraftFault]) -> String {
     faults.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-impl Wanted {
-    /// What was said, and the first of everything else; with `ask`, what the user picks on the terminal. Where
-    /// there is nothing to choose, nothing is asked.
+impl DraftArgs {
+    /// The draft: given options, and for the others the first choice of the cloud. With `ask`, the
+    /// user picks the others on the terminal, except those with a single choice.
     fn draft(self, offer: &Offer, ask: bool) -> anyhow::Result<YardDraft> {
-        let pick = |prompt: &str, said: Option<String>, from: &[Offered], other: Option<&str>| match said {
-            Some(said) => Ok(Some(said)),
+        let pick = |prompt: &str, given: Option<String>, from: &[Offered], other: Option<&str>| match given {
+            Some(given) => Ok(Some(given)),
             None if ask => pick(prompt, from, other),
             None if other.is_some() => Ok(None),
             None => Ok(from.first().map(|o| o.name.clone())),
@@ -129,7 +137,7 @@ impl Wanted {
         let flavor = pick("Flavor", self.flavor, &offer.flavors_for(image.as_deref()), None)?;
         let network = match self.cidr {
             Some(_) => None,
-            None => pick("Network", self.network, &offer.networks, Some("a new one of the yard's own"))?,
+            None => pick("Network", self.network, &offer.networks, Some("a new network for this yard"))?,
         };
         let external = match (&network, self.no_external) {
             (_, true) => None,
@@ -140,7 +148,7 @@ impl Wanted {
         let own_key = self.join.as_deref() == Some("ssh");
         let key = match self.key {
             None if own_key || self.no_key => None,
-            said => pick("SSH key", said, &offer.keypairs, Some("none"))?,
+            given => pick("SSH key", given, &offer.keypairs, Some("none"))?,
         };
         let leads_out = network.is_none() && external.is_some();
         let join = match (&self.join_command, own_key) {
@@ -179,7 +187,7 @@ fn pick(prompt: &str, from: &[Offered], other: Option<&str>) -> anyhow::Result<O
             .default(0)
             .max_length(12)
             .interact_opt()?
-            .context("nothing was chosen, and nothing was written")?,
+            .context("cannot write the manifest: the selection was cancelled")?,
     };
     Ok(index.checked_sub(before).and_then(|i| from.get(i)).map(|o| o.name.clone()))
 }
@@ -203,7 +211,7 @@ mod tests {
 
     fn draft(offer: &Offer, words: &[&str]) -> YardDraft {
         let line = Line::try_parse_from(["init"].iter().chain(words)).expect("parsed");
-        line.args.wanted.draft(offer, false).expect("nothing is asked")
+        line.args.draft.draft(offer, false).expect("nothing is asked")
     }
 
     #[test]
@@ -224,7 +232,7 @@ mod tests {
         let all = "--name shop --pool web --count 3 --image tiny --flavor large --cidr 10.9.0.0/24 --external other \
                    --no-key --no-floating-ip --data-volume 4Gi --join ssh";
         let words: Vec<&str> = all.split_whitespace().collect();
-        let said = YardDraft {
+        let expected = YardDraft {
             name: "shop".into(),
             hosts: true,
             machine: "web".into(),
@@ -237,7 +245,7 @@ mod tests {
             join: DraftJoin::Ssh,
             ..YardDraft::default()
         };
-        assert_eq!(draft(&offer, &words), said);
+        assert_eq!(draft(&offer, &words), expected);
         let there = draft(&offer, &["--network", "office", "--key", "me", "--server", "web"]);
         assert_eq!(
             (there.network.as_deref(), there.external.as_deref(), there.floating_ip),
@@ -250,7 +258,7 @@ mod tests {
         assert_eq!((joined.join, joined.command.as_deref()), (DraftJoin::Command, Some("curl x | sh")));
         let faults = draft(&offer, &["--image", "no", "--data-volume", "x"]).manifest("c", &offer).unwrap_err();
         assert_eq!(
-            told(&faults),
+            fault_text(&faults),
             "--image: the cloud has no image `no` to choose; it has debian, tiny\n\
              --data-volume: `x`: a size in GiB is expected, as 20Gi or 1Ti"
         );

@@ -22,14 +22,13 @@ use stackyard_server::{
     DataLoss, DeclaredStacks, Graph, GraphCloud, HostService, Inventory, Records, Sight, TemplateRenderer, connect,
     is_its_yard,
 };
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Which yard on which cloud.
 #[derive(clap::Args)]
 pub struct YardArgs {
-    /// The manifest
+    /// Manifest of the yard
     #[arg(short, long, value_name = "FILE", default_value = "yard.yaml")]
     pub(super) file: PathBuf,
 
@@ -43,7 +42,7 @@ pub struct YardArgs {
 /// Which cloud.
 #[derive(clap::Args)]
 pub struct CloudArgs {
-    /// The cloud, an entry of clouds.yaml [default: the manifest's, OS_CLOUD, the OS_* variables, the only entry]
+    /// Entry of clouds.yaml [default: the manifest's, OS_CLOUD, the OS_* variables, the only entry]
     #[arg(long, value_name = "NAME")]
     cloud: Option<String>,
 }
@@ -51,41 +50,37 @@ pub struct CloudArgs {
 /// Whether data may be lost.
 #[derive(clap::Args)]
 pub struct LossArgs {
-    /// Remove and replace what holds data, too
+    /// Allow removing and replacing resources that hold data
     #[arg(long)]
     pub(in crate::cli) allow_data_loss: bool,
 }
 
 impl LossArgs {
-    /// What the command line allows.
-    fn word(&self) -> DataLoss {
+    /// The data loss that the command line allows.
+    fn data_loss(&self) -> DataLoss {
         DataLoss::allowed_if(self.allow_data_loss)
     }
 
-    /// What may be lost when this plan is carried out: as the command line says, else what the user
-    /// confirms by typing the name of each resource; none if the user types something else.
+    /// The data loss that is allowed for this plan: by the command line, else by the user, who
+    /// types the name of each resource. `None` if the user types something else.
     ///
     /// # Errors
-    /// If data would be lost, nothing allows it, and there is no one to ask.
-    fn settle(&self, plan: &Plan, yes: bool, printer: &Printer) -> anyhow::Result<Option<DataLoss>> {
-        let word = self.word();
-        let Err(refused) = word.check(plan) else { return Ok(Some(word)) };
-        if !can_ask(yes, printer) {
+    /// If the plan loses data without permission, and there is no terminal to ask on.
+    fn confirm(&self, plan: &Plan, yes: bool, printer: &Printer) -> anyhow::Result<Option<DataLoss>> {
+        let allowed = self.data_loss();
+        let Err(refused) = allowed.check(plan) else { return Ok(Some(allowed)) };
+        if yes || !printer.can_ask() {
             return Err(refused.into());
         }
         for step in plan.losses() {
             let name = &step.key.name;
-            if !printer.typed(&format!("The data of {} is lost. Type its name, `{name}`:", step.key), name)? {
+            let question = format!("This deletes the data of {}. Type its name, `{name}`:", step.key);
+            if !printer.confirm_by_name("delete data", &question, name)? {
                 return Ok(None);
             }
         }
         Ok(Some(DataLoss::confirmed(plan)))
     }
-}
-
-/// Whether the user can be asked.
-fn can_ask(yes: bool, printer: &Printer) -> bool {
-    !yes && !printer.is_json() && std::io::stdin().is_terminal()
 }
 
 impl CloudArgs {
@@ -115,19 +110,19 @@ fn records(context: &Context) -> Records {
     Records::new(&context.home)
 }
 
-/// A yard as it is.
-pub struct Seen {
-    /// What joins what.
+/// A yard as the cloud and the server report it now.
+pub struct ObservedYard {
+    /// Resources, hosts and containers, and their connections.
     pub graph: Graph,
-    /// What its project has.
+    /// Resources in the yard's project.
     pub inventory: Inventory,
-    /// Its hosts; none where no server answers.
+    /// Hosts of the yard; empty if no server answers.
     pub hosts: Vec<HostView>,
 }
 
-impl Seen {
-    /// Looks at the yard's cloud, and asks the server for its hosts and stacks.
-    pub async fn look(args: &YardArgs, context: &Context) -> anyhow::Result<Self> {
+impl ObservedYard {
+    /// Reads the yard's resources from the cloud, and its hosts and stacks from the server.
+    pub async fn observe(args: &YardArgs, context: &Context) -> anyhow::Result<Self> {
         let yard = args.load()?;
         let name = &yard.intended.yard;
         let cloud = args.connect(&yard, context).await?;
@@ -136,13 +131,14 @@ impl Seen {
         inventory.warn(&*context.printer.onlooker());
         let service = match service {
             Some(client) if matches!(is_its_yard(&client, name, &inventory.scope).await, Ok(false)) => {
-                let text = "note: hosts and stacks are not shown: the server's yard of this name is another project's";
-                context.printer.say(text);
+                context.printer.note(format!(
+                    "note: hosts and stacks are hidden: on the server, another project has the yard `{name}`"
+                ));
                 None
             }
             other => other,
         };
-        let views = there(name, service.as_ref()).await?;
+        let views = list_stacks(name, service.as_ref()).await?;
         let hosts = match &service {
             Some(client) if views.is_some() => client.hosts(Some(name), None).await?,
             _ => Vec::new(),
@@ -156,19 +152,24 @@ impl Seen {
     }
 }
 
-/// A client as what hosts join.
-fn as_service(client: Option<&Client>) -> Option<&dyn HostService> {
+/// A client as the service that hosts join.
+fn as_host_service(client: Option<&Client>) -> Option<&dyn HostService> {
     client.map(|c| c as &dyn HostService)
 }
 
-/// Looks at the stacks of a manifest; what in their files has no effect is said.
-async fn look(yard: &Yard, client: Option<&Client>, context: &Context) -> anyhow::Result<Option<DeclaredStacks>> {
+/// Reads the stacks of a manifest, and prints which lines of their files have no effect.
+async fn load_stacks(
+    yard: &Yard,
+    client: Option<&Client>,
+    context: &Context,
+) -> anyhow::Result<Option<DeclaredStacks>> {
     let printer = context.printer.clone();
-    Ok(DeclaredStacks::look(yard, client, &TemplateRenderer::here(), &move |text: String| printer.say(text)).await?)
+    let note = move |text: String| printer.note(text);
+    Ok(DeclaredStacks::look(yard, client, &TemplateRenderer::here(), &note).await?)
 }
 
-/// The stacks of a yard; none where no server answers.
-async fn there(name: &str, client: Option<&Client>) -> anyhow::Result<Option<Vec<StackView>>> {
+/// The stacks of a yard on the server; `None` if no server answers.
+async fn list_stacks(name: &str, client: Option<&Client>) -> anyhow::Result<Option<Vec<StackView>>> {
     let Some(client) = client else { return Ok(None) };
     match client.stacks(name).await {
         Ok(stacks) => Ok(Some(stacks)),

@@ -1,7 +1,7 @@
 //! `stackyard plan`
 
-use super::super::{Context, End};
-use super::{YardArgs, look};
+use super::super::{Context, ExitStatus};
+use super::{YardArgs, load_stacks};
 use serde_json::json;
 use stackyard_server::Bringing;
 
@@ -12,30 +12,26 @@ pub struct Args {
     yard: YardArgs,
 }
 
-/// Shows what `up` would do, and what stands in its way.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+/// Shows what `up` would do, and what blocks it.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let yard = args.yard.load()?;
     let cloud = args.yard.connect(&yard, context).await?;
     let service = args.yard.service(context)?;
-    let stacks = look(&yard, service.as_ref(), context).await?;
-    let say = |text: String| context.printer.say(text);
-    let bringing = Bringing::look(&yard, &cloud, service.as_ref(), stacks, &say).await?;
+    let stacks = load_stacks(&yard, service.as_ref(), context).await?;
+    let note = |text: String| context.printer.note(text);
+    let bringing = Bringing::look(&yard, &cloud, service.as_ref(), stacks, &note).await?;
     bringing.session.inventory.warn(&*context.printer.onlooker());
     let found = bringing.preflight().await?;
     let plan = bringing.plan;
     let result = json!({"event": "result", "plan": plan, "summary": plan.summary(), "blockers": found.blockers});
     context.printer.result(&result, || {
         let mut text = plan.to_string();
-        found
-            .blockers
-            .iter()
-            .filter(|b| !plan.refusals.contains(b))
-            .for_each(|b| text += &format!("in the way: {b}\n"));
+        found.blockers.iter().filter(|b| !plan.refusals.contains(b)).for_each(|b| text += &format!("blocker: {b}\n"));
         text
     })?;
     Ok(match (found.blockers.is_empty(), plan.is_noop()) {
-        (false, _) => End::Failed,
-        (true, true) => End::Done,
-        (true, false) => End::Pending,
+        (false, _) => ExitStatus::Failed,
+        (true, true) => ExitStatus::Done,
+        (true, false) => ExitStatus::Pending,
     })
 }

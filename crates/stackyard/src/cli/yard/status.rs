@@ -1,7 +1,7 @@
 //! `stackyard status`
 
-use super::super::{Context, End};
-use super::{YardArgs, look};
+use super::super::{Context, ExitStatus};
+use super::{YardArgs, load_stacks};
 use crate::printer::table;
 use serde::Serialize;
 use stackyard_catalog::manifest::Yard;
@@ -19,16 +19,16 @@ pub struct Args {
 }
 
 #[derive(Serialize)]
-struct Status {
+struct YardStatus {
     yard: String,
-    /// Whether all is as intended.
+    /// Whether the yard matches its manifest.
     as_intended: bool,
-    resources: Vec<Row>,
+    resources: Vec<ResourceRow>,
     stacks: Vec<StackRow>,
 }
 
 #[derive(Serialize)]
-struct Row {
+struct ResourceRow {
     kind: Kind,
     name: String,
     state: String,
@@ -51,35 +51,36 @@ struct ServiceRow {
     desired: usize,
     /// Containers by host.
     hosts: BTreeMap<String, usize>,
-    /// What is not as it should be.
+    /// Why the service is not healthy.
     why: Option<String>,
 }
 
-/// Shows what there is of a yard; exit code 1 when it is not as intended.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+/// Shows the state of a yard; exit code 1 if it differs from its manifest.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let yard = args.yard.load()?;
     let cloud = args.yard.connect(&yard, context).await?;
     let service = args.yard.service(context)?;
     let stacks = match &service {
-        Some(_) => look(&yard, service.as_ref(), context).await?,
+        Some(_) => load_stacks(&yard, service.as_ref(), context).await?,
         None => None,
     };
-    let say = |text: String| context.printer.say(text);
-    let bringing = Bringing::look(&yard, &cloud, service.as_ref(), stacks, &say).await?;
+    let note = |text: String| context.printer.note(text);
+    let bringing = Bringing::look(&yard, &cloud, service.as_ref(), stacks, &note).await?;
     bringing.session.inventory.warn(&*context.printer.onlooker());
     let (session, stacks) = (&bringing.session, stack_rows(&yard, bringing.stacks()));
-    let status = Status {
+    let status = YardStatus {
         yard: yard.intended.yard.clone(),
         as_intended: session.plan.is_noop() && stacks.iter().all(|s| s.state == "ok"),
         resources: resources(session),
         stacks,
     };
     context.printer.result(&status, || text(&status))?;
-    Ok(if status.as_intended { End::Done } else { End::Failed })
+    Ok(if status.as_intended { ExitStatus::Done } else { ExitStatus::Failed })
 }
 
-fn resources(session: &Session<'_>) -> Vec<Row> {
-    let row = |r: ResourceNow| Row { kind: r.kind, state: r.state_text(), name: r.name, detail: r.detail, id: r.id };
+fn resources(session: &Session<'_>) -> Vec<ResourceRow> {
+    let row =
+        |r: ResourceNow| ResourceRow { kind: r.kind, state: r.state_text(), name: r.name, detail: r.detail, id: r.id };
     session.resources().into_iter().map(row).collect()
 }
 
@@ -125,10 +126,10 @@ fn service(service: &ServiceStatus) -> ServiceRow {
     ServiceRow { name, state, ready: service.ready, desired: service.desired, hosts, why }
 }
 
-fn text(status: &Status) -> String {
+fn text(status: &YardStatus) -> String {
     let rows = status.resources.iter();
     let rows = rows.map(|r| [r.kind.noun().to_owned(), r.name.clone(), r.state.clone(), r.detail.clone()]);
-    let mut text = table::table(["KIND", "NAME", "STATE", ""], rows);
+    let mut text = table::table(["KIND", "NAME", "STATE", "DETAIL"], rows);
     let mut rows = Vec::new();
     for stack in &status.stacks {
         let none = String::new;
@@ -145,12 +146,12 @@ fn text(status: &Status) -> String {
         }
     }
     if !rows.is_empty() {
-        text += &format!("\n{}", table::table(["STACK", "SERVICE", "STATE", "WORK", "HOSTS", ""], rows));
+        text += &format!("\n{}", table::table(["STACK", "SERVICE", "STATE", "READY", "HOSTS", "PROBLEM"], rows));
     }
     let end = if status.as_intended {
-        "All is as the manifest says."
+        "The yard matches its manifest."
     } else {
-        "`stackyard plan` shows what differs from the manifest."
+        "The yard differs from its manifest. Run `stackyard plan` to see how."
     };
     format!("{text}\n{end}")
 }

@@ -1,6 +1,6 @@
 //! `stackyard sweep`
 
-use super::super::{Context, End};
+use super::super::{Context, ExitStatus};
 use super::{CloudArgs, LossArgs, records};
 use crate::printer::table;
 use serde_json::json;
@@ -15,11 +15,11 @@ pub struct Args {
     #[command(flatten)]
     cloud: CloudArgs,
 
-    /// Look only at what carries the mark of this yard
+    /// Look only for resources of this yard
     #[arg(long, value_name = "NAME")]
     yard: Vec<String>,
 
-    /// Remove what was found
+    /// Remove the resources found
     #[arg(short, long)]
     yes: bool,
 
@@ -27,29 +27,29 @@ pub struct Args {
     loss: LossArgs,
 }
 
-/// Lists, and with --yes removes, what carries our mark and belongs to no yard known here.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+/// Lists resources with our mark that belong to no known yard, and removes them with `--yes`.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let printer = &context.printer;
     let onlooker = printer.onlooker();
     let cloud = args.cloud.connect(None, &onlooker).await?;
     let known = records(context).known()?;
     let Swept { mut orphans, unseen } = Session::sweep(&cloud, &known).await?;
     for unseen in &unseen {
-        let text = format!("note: {unseen}; what yards have of them is not found");
+        let text = format!("note: {unseen}; the sweep skips them");
         onlooker.see(Event::Note { step: None, text });
     }
     orphans.retain(|o| args.yard.is_empty() || args.yard.contains(&o.mark.yard));
     let yards: BTreeSet<&str> = orphans.iter().map(|o| o.mark.yard.as_str()).collect();
     if args.yes {
-        let loss = args.loss.word();
-        // All of them first, so that nothing is removed where one is refused.
+        let loss = args.loss.data_loss();
+        // Check all yards first: one refusal must leave all of them untouched.
         let inventory = Inventory::take(&cloud).await?;
         for yard in &yards {
             loss.check(&removal(yard, &inventory.observe(yard, None)))?;
         }
         for yard in &yards {
             match Session::remove(&cloud, yard, &loss, &*onlooker).await {
-                // It was said above.
+                // A note above has reported it.
                 Err(Error::Unseen { steps: None, .. }) => {}
                 other => other?,
             }
@@ -59,16 +59,16 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let result = json!({"event": "result", "found": found, "removed": args.yes});
     printer.result(&result, || {
         if orphans.is_empty() {
-            return "Nothing in this project carries a mark of a yard that is not known here.".to_owned();
+            return "This project has no resources of unknown yards.".to_owned();
         }
         let row = |o: &stackyard_server::Owned| [o.mark.yard.clone(), o.mark.key.to_string(), o.id.clone()];
         let text = table::table(["YARD", "RESOURCE", "ID"], orphans.iter().map(row));
         let end = if args.yes {
             "Removed."
         } else {
-            "These yards are not known on this machine. If they are nobody's, `stackyard sweep --yes` removes them."
+            "This machine does not know these yards. To remove them, run `stackyard sweep --yes`."
         };
         format!("{text}\n{end}")
     })?;
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }

@@ -1,7 +1,7 @@
 //! `stackyard up`
 
-use super::super::{Context, End};
-use super::{LossArgs, YardArgs, look, records};
+use super::super::{Context, ExitStatus};
+use super::{LossArgs, YardArgs, load_stacks, records};
 use crate::printer::duration;
 use serde_json::json;
 use stackyard_catalog::manifest::{Yard, companions};
@@ -20,7 +20,7 @@ pub struct Args {
     #[command(flatten)]
     pub(in crate::cli) yard: YardArgs,
 
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub(in crate::cli) yes: bool,
 
@@ -28,8 +28,8 @@ pub struct Args {
     pub(in crate::cli) loss: LossArgs,
 }
 
-/// Brings the cloud to what the manifest says.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
+/// Brings the yard to the state that its manifest describes.
+pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let began = Instant::now();
     let printer = &context.printer;
     let onlooker = printer.onlooker();
@@ -40,11 +40,10 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     let cloud = args.yard.connect(&yard, context).await?;
     let scope = scope(&cloud).await?;
     let lock = records.lock(name, &scope)?;
-    // Before the cloud is looked at, so that a server that is missing and a file that it would not take
-    // are found first.
-    let stacks = look(&yard, service.as_ref(), context).await?;
-    let say = |text: String| printer.say(text);
-    let bringing = Bringing::look(&yard, &cloud, service.as_ref(), stacks, &say).await?;
+    // Before the cloud, so that a missing server or an invalid Compose file is the first error.
+    let stacks = load_stacks(&yard, service.as_ref(), context).await?;
+    let note = |text: String| printer.note(text);
+    let bringing = Bringing::look(&yard, &cloud, service.as_ref(), stacks, &note).await?;
     bringing.session.inventory.warn(&*onlooker);
     let changed = !bringing.plan.is_noop();
     let mut choices = Choices::default();
@@ -54,40 +53,41 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<End> {
     if !bringing.session.plan.is_noop() {
         let found = bringing.preflight().await?;
         if !found.blockers.is_empty() {
-            anyhow::bail!("this cannot be carried out:\n- {}", found.blockers.join("\n- "));
+            anyhow::bail!("cannot bring up the yard `{name}`:\n- {}", found.blockers.join("\n- "));
         }
         choices = found.choices;
     }
-    let Some(loss) = args.loss.settle(&bringing.plan, args.yes, printer)? else { return Ok(End::Failed) };
+    let Some(loss) = args.loss.confirm(&bringing.plan, args.yes, printer)? else { return Ok(ExitStatus::Failed) };
     let asked = matches!(loss, DataLoss::Confirmed(_));
-    if changed && !args.yes && !asked && !printer.confirmed("this changes the yard")? {
-        return Ok(End::Failed);
+    if changed && !args.yes && !asked && !printer.confirm(&format!("change the yard `{name}`"))? {
+        return Ok(ExitStatus::Failed);
     }
     // First, so that a sweep takes nothing from a yard that is just coming up.
     records.keep(name, &scope, &yard.text)?;
-    // On another cloud than the manifest says, the server would look for it in vain.
+    // On another cloud than the manifest names, the server could not find the yard.
     let elsewhere = args.yard.cloud.cloud.is_some() && args.yard.cloud.cloud != yard.intended.cloud;
     if !elsewhere {
         bringing.take_name().await?;
-        note(&yard, &args.yard.file, bringing.service(), context).await;
+        record_manifest(&yard, &args.yard.file, bringing.service(), context).await;
     }
     let statuses = bringing.carry_out(&lock, &choices, &loss, &*onlooker).await?;
     let counts = cloud.counts();
     let result = json!({
-        "event": "result", "yard": name, "changed": changed, "took_s": began.elapsed().as_secs_f64(),
+        "event": "result", "yard": name, "changed": changed,
+        "took_s": began.elapsed().as_secs_f64(),
         "requests": counts.total, "mutating_requests": counts.mutating, "stacks": statuses,
     });
     printer.result(&result, || {
-        let state = if changed { "is up" } else { "is as it should be" };
-        let notes = notes(&statuses, bringing.stacks());
-        format!("{notes}The yard `{name}` {state} ({}, {} requests).", duration(began.elapsed()), counts.total)
+        let state = if changed { "is up" } else { "is up to date" };
+        let stacks = stack_text(&statuses, bringing.stacks());
+        format!("{stacks}The yard `{name}` {state} ({}, {} requests).", duration(began.elapsed()), counts.total)
     })?;
-    Ok(End::Done)
+    Ok(ExitStatus::Done)
 }
 
-/// Has the server know the manifest and the files that it names, for its pages and its history. The yard does
-/// not need it.
-async fn note(yard: &Yard, path: &Path, service: Option<&Client>, context: &Context) {
+/// Sends the manifest and the files that it names to the server, for the console and the history. A
+/// yard works without this, so a failure is only a note.
+async fn record_manifest(yard: &Yard, path: &Path, service: Option<&Client>, context: &Context) {
     let Some(service) = service else { return };
     let (name, files) = (&yard.intended.yard, companions(yard, path));
     let kept = async {
@@ -106,12 +106,12 @@ async fn note(yard: &Yard, path: &Path, service: Option<&Client>, context: &Cont
     match kept.await {
         // A socket that a stopped server left behind.
         Ok(()) | Err(ClientError::Unreachable { .. }) => {}
-        Err(error) => context.printer.say(format!("note: the server's history lacks this manifest: {error}")),
+        Err(error) => context.printer.note(format!("note: cannot add the manifest to the server's history: {error}")),
     }
 }
 
-/// What should be known of the stacks that were waited for, and how many containers of them work.
-fn notes(statuses: &BTreeMap<String, Status>, stacks: Option<&YardStacks>) -> String {
+/// Notes, deployed containers and removed stacks, one per line.
+fn stack_text(statuses: &BTreeMap<String, Status>, stacks: Option<&YardStacks>) -> String {
     let mut text = String::new();
     for (name, status) in statuses {
         status.notes.iter().for_each(|note| text += &format!("note: stack {name}: {note}\n"));
@@ -119,6 +119,6 @@ fn notes(statuses: &BTreeMap<String, Status>, stacks: Option<&YardStacks>) -> St
         text += &format!("The stack `{name}` works: {containers} containers.\n");
     }
     let gone = stacks.iter().flat_map(|s| &s.steps).filter(|s| s.action == Action::Remove);
-    gone.for_each(|s| text += &format!("The stack `{}` is gone; its volumes stay on their hosts.\n", s.name));
+    gone.for_each(|s| text += &format!("The stack `{}` is removed; its volumes stay on their hosts.\n", s.name));
     text
 }
