@@ -175,11 +175,5 @@ fn start(cli: Cli, printer: &Printer) -> anyhow::Result<ExitStatus> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    #[test]
-    fn no_verb_has_two_arguments_of_one_name() {
-        super::Cli::command().debug_assert();
-    }
-}
+#[path = "help_tests.rs"]
+mod help_tests;
