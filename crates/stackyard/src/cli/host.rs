@@ -21,7 +21,7 @@ pub enum Verb {
     Events(EventsArgs),
     /// Print a command that joins a machine to a yard
     ///
-    /// Run the command as root on the machine. It works for one machine, for 15 minutes.
+    /// Run the command as root on the machine. It works for one machine, until it expires.
     Join(JoinArgs),
     /// Drain a host so that nothing runs on it; `--off` undoes it
     Drain(DrainArgs),
@@ -52,7 +52,7 @@ pub struct ListArgs {
 /// Arguments of `stackyard host events`.
 #[derive(clap::Args)]
 pub struct EventsArgs {
-    /// Host: ID or YARD/NAME
+    /// Host ID or YARD/NAME
     host: String,
 
     #[command(flatten)]
@@ -102,7 +102,7 @@ pub struct JoinArgs {
 /// Arguments of `stackyard host drain`.
 #[derive(clap::Args)]
 pub struct DrainArgs {
-    /// Host: ID or YARD/NAME
+    /// Host ID or YARD/NAME
     host: String,
 
     /// Stop draining, so that the host accepts containers again
@@ -116,7 +116,7 @@ pub struct DrainArgs {
 /// Arguments of `stackyard host replace`.
 #[derive(clap::Args)]
 pub struct ReplaceArgs {
-    /// Host: ID or YARD/NAME
+    /// Host ID or YARD/NAME
     host: String,
 
     /// Do not ask for confirmation
@@ -144,7 +144,7 @@ pub struct ReplaceArgs {
 /// Arguments of `stackyard host remove`.
 #[derive(clap::Args)]
 pub struct RemoveArgs {
-    /// Host: ID or YARD/NAME
+    /// Host ID or YARD/NAME
     host: String,
 
     #[command(flatten)]

@@ -6,19 +6,28 @@ use stackyard_server::client::{Address, Client};
 use stackyard_server::daemon;
 use std::path::PathBuf;
 
+/// Heading of the options that select a server.
+const SERVER: &str = "Server options";
+
 /// Options that select a server.
 #[derive(clap::Args)]
 pub struct ServerArgs {
     /// URL of the server [default: the socket of this machine's server]
-    #[arg(long, env = "STACKYARD_SERVER", value_name = "URL", requires = "token")]
+    #[arg(long, help_heading = SERVER, env = "STACKYARD_SERVER", value_name = "URL", requires = "token")]
     server: Option<String>,
 
     /// Token for the server; use the environment variable to hide it
-    #[arg(long = "server-token", env = "STACKYARD_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    #[arg(
+        long = "server-token",
+        help_heading = SERVER,
+        env = "STACKYARD_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
     token: Option<String>,
 
     /// CA certificate of the server, a PEM file
-    #[arg(long = "server-ca", env = "STACKYARD_CA", value_name = "FILE")]
+    #[arg(long = "server-ca", help_heading = SERVER, env = "STACKYARD_CA", value_name = "FILE")]
     ca: Option<PathBuf>,
 }
 

@@ -38,7 +38,7 @@ pub enum Verb {
 /// Answers given on the command line.
 #[derive(clap::Args)]
 pub struct AnswerArgs {
-    /// Answer a question, and keep the answer for later runs
+    /// Answer a question; `up` keeps the answer for later runs
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
 

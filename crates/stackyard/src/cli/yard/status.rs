@@ -117,7 +117,7 @@ fn service(service: &ServiceStatus) -> ServiceRow {
     let state = match service.phase {
         Phase::Paused => "UPDATE PAUSED",
         Phase::RolledBack => "ROLLED BACK",
-        Phase::RollingBack => "ROLLS BACK",
+        Phase::RollingBack => "ROLLING BACK",
         _ if service.why.is_some() => "UNHEALTHY",
         phase if phase.is_busy() || !well => "on its way",
         _ => "ok",
