@@ -1,5 +1,5 @@
-//! The real agent against the real server, both as processes: joining, what should run, reports,
-//! and coming back with back-off. There is no Docker Engine in it: what cannot run is reported.
+//! The real agent against the real server, both as processes: joining, deployments, reports, and
+//! reconnecting with back-off. There is no Docker Engine: the agent reports what it cannot run.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -11,10 +11,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Longer than anything that is waited for may take.
+/// Longest time that the test waits for anything.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// A process that ends with its test.
+/// A process that is killed at the end of its test.
 struct Process(Child);
 
 impl Process {
@@ -32,14 +32,14 @@ impl Drop for Process {
 }
 
 /// A server's home and a host's files, on one port.
-struct Ground {
+struct Fixture {
     dir: TempDir,
     port: u16,
 }
 
-impl Ground {
+impl Fixture {
     fn new() -> Self {
-        // Free a moment ago; a server that is started again listens where it did.
+        // A free port. A restarted server must listen on the same one.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         Self { dir: tempfile::tempdir().unwrap(), port }
     }
@@ -80,14 +80,14 @@ impl Ground {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Options that say where the host's files are.
+    /// Options for the paths of the agent's files.
     fn place(&self) -> [String; 4] {
         let text = |name| self.path(name).display().to_string();
         ["--config".to_owned(), text("agent.json"), "--state".to_owned(), text("state")]
     }
 
     fn agent(&self) -> Process {
-        // Docker asks whoever listened where it looks for plugins.
+        // Not Docker's own directory: Docker keeps asking a plugin that it found there.
         let plugins = self.path("plugins");
         Process(self.command(&["agent", "run", "--plugins"]).arg(plugins).args(self.place()).spawn().unwrap())
     }
@@ -122,81 +122,81 @@ impl Ground {
     }
 }
 
-/// Times at which somebody comes to `port`, where nobody answers any more: so many.
+/// Times of the next `count` connections to `port`, which get no answer.
 fn callers(port: u16, count: usize) -> Vec<Instant> {
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
     (0..count).map(|_| listener.accept().map(|_| Instant::now()).unwrap()).collect()
 }
 
 #[test]
-fn an_agent_joins_is_told_reports_and_comes_back() {
-    let ground = Ground::new();
-    let mut server = ground.serve();
-    let line = ground.ok(&["host", "join", "--yard", "shop", "--name", "web-1", "--label", "disk=ssd"]);
+fn an_agent_joins_deploys_reports_and_reconnects() {
+    let fixture = Fixture::new();
+    let mut server = fixture.serve();
+    let line = fixture.ok(&["host", "join", "--yard", "shop", "--name", "web-1", "--label", "disk=ssd"]);
     let token = line.split_whitespace().find_map(|w| w.strip_prefix("STACKYARD_JOIN_TOKEN=")).unwrap();
-    std::fs::write(ground.path("token"), token).unwrap();
-    let url = format!("https://{}", ground.address());
-    let (ca, file) = (ground.path("home/server/ca.pem"), ground.path("token"));
-    let mut join = ground.command(&["agent", "join", "--server", &url]);
-    join.arg("--ca").arg(&ca).arg("--token").arg(&file).args(ground.place());
+    std::fs::write(fixture.path("token"), token).unwrap();
+    let url = format!("https://{}", fixture.address());
+    let (ca, file) = (fixture.path("home/server/ca.pem"), fixture.path("token"));
+    let mut join = fixture.command(&["agent", "join", "--server", &url]);
+    join.arg("--ca").arg(&ca).arg("--token").arg(&file).args(fixture.place());
     assert!(join.status().unwrap().success());
-    // The token is good for one machine, and it is gone from this one.
-    assert!(!std::fs::read_to_string(ground.path("agent.json")).unwrap().contains(token));
-    let elsewhere = ground.path("elsewhere");
-    let mut thief = ground.command(&["agent", "join", "--server", &url]);
+    // The token works for one machine, which does not keep it.
+    assert!(!std::fs::read_to_string(fixture.path("agent.json")).unwrap().contains(token));
+    let elsewhere = fixture.path("elsewhere");
+    let mut thief = fixture.command(&["agent", "join", "--server", &url]);
     thief.arg("--ca").arg(&ca).arg("--token").arg(&file);
     thief.arg("--config").arg(elsewhere.join("agent.json")).arg("--state").arg(elsewhere.join("state"));
     std::fs::create_dir(&elsewhere).unwrap();
     assert!(!thief.status().unwrap().success());
 
-    let mut agent = ground.agent();
-    ground.until("the agent connects", || ground.host()["connected"] == true);
-    let host = ground.host();
+    let mut agent = fixture.agent();
+    fixture.until("the agent connects", || fixture.host()["connected"] == true);
+    let host = fixture.host();
     assert_eq!((&host["name"], &host["labels"]["disk"]), (&"web-1".into(), &"ssd".into()), "{host}");
     assert_eq!(host["facts"]["agent"], env!("CARGO_PKG_VERSION"));
 
-    // What should run there comes to its disk, and what keeps it from running to the server.
+    // The agent stores the desired state, and reports why it cannot run it.
     let compose = "name: site\nservices: {app: {image: registry.example/app:1, environment: {KEY: geheim}}}\n";
-    std::fs::write(ground.path("compose.yaml"), compose).unwrap();
-    let file = ground.path("compose.yaml").display().to_string();
-    ground.ok(&["stack", "deploy", "--yard", "shop", "-f", &file, "--detach"]);
-    ground.until("the desired state is on disk", || ground.desired()["parts"][0]["replicas"]["app-1"].is_object());
-    let mode = std::fs::metadata(ground.path("state/desired.json")).unwrap().permissions().mode();
+    std::fs::write(fixture.path("compose.yaml"), compose).unwrap();
+    let file = fixture.path("compose.yaml").display().to_string();
+    fixture.ok(&["stack", "deploy", "--yard", "shop", "-f", &file, "--detach"]);
+    fixture.until("the desired state is on disk", || fixture.desired()["parts"][0]["replicas"]["app-1"].is_object());
+    let mode = std::fs::metadata(fixture.path("state/desired.json")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    ground.until("the report", || {
-        let report = &ground.host()["report"];
-        report["revision"] == ground.desired()["revision"] && report["parts"]["site"]["error"].is_string()
+    fixture.until("the report", || {
+        let report = &fixture.host()["report"];
+        report["revision"] == fixture.desired()["revision"] && report["parts"]["site"]["error"].is_string()
     });
 
-    // Cut off, it stays, keeps what it was told, and calls less and less often.
-    let before = ground.desired();
+    // Without a server, the agent keeps its state and retries at growing intervals.
+    let before = fixture.desired();
     server.kill();
-    let calls = callers(ground.port, 4);
+    let calls = callers(fixture.port, 4);
     let pauses: Vec<Duration> = calls.windows(2).map(|pair| pair[1] - pair[0]).collect();
     // Between half and all of 2, 4 and 8 seconds, or of 1, 2 and 4 if the first call came at once.
     for (n, pause) in pauses.iter().enumerate() {
         let (least, most) = (500 << n, (2000 << n) + 1000);
         assert!((least..most).contains(&pause.as_millis()), "pause {n}: {pauses:?}");
     }
-    let (code, known) = ground.agent_knows();
+    let (code, known) = fixture.agent_knows();
     assert!(code == Some(1) && known["runs"] == true && known["problem"].is_string(), "{known}");
-    let server = ground.serve();
-    ground.until("it comes back", || ground.host()["connected"] == true);
-    // The server remembers what it told, and the agent what it was told.
-    ground.until("it reports again", || ground.host()["report"]["parts"]["site"]["error"].is_string());
-    assert_eq!(ground.desired(), before);
-    assert_eq!(ground.host()["id"], host["id"]);
+    let server = fixture.serve();
+    fixture.until("it comes back", || fixture.host()["connected"] == true);
+    // Server and agent agree on the desired state after the restart.
+    fixture.until("it reports again", || fixture.host()["report"]["parts"]["site"]["error"].is_string());
+    assert_eq!(fixture.desired(), before);
+    assert_eq!(fixture.host()["id"], host["id"]);
 
-    // Killed and started again it is the same host; removed, it is let in no more.
+    // A restarted agent is the same host. The server refuses the agent of a removed host.
     agent.kill();
-    ground.until("it is away", || ground.host()["connected"] == false);
-    let _agent = ground.agent();
-    ground.until("it is there again", || ground.host()["connected"] == true);
-    ground.ok(&["host", "remove", "shop/web-1"]);
-    ground.until("it is refused", || {
-        let (code, known) = ground.agent_knows();
+    fixture.until("it is away", || fixture.host()["connected"] == false);
+    let _agent = fixture.agent();
+    fixture.until("it is there again", || fixture.host()["connected"] == true);
+    fixture.ok(&["host", "remove", "shop/web-1"]);
+    fixture.until("it is refused", || {
+        let (code, known) = fixture.agent_knows();
         code == Some(1) && known["problem"].as_str().is_some_and(|p| p.contains("removed or replaced"))
     });
-    assert_eq!(ground.json(&["--json", "host", "list"]), Value::Array(Vec::new()));
+    assert_eq!(fixture.json(&["--json", "host", "list"]), Value::Array(Vec::new()));
     drop(server);
 }

@@ -26,14 +26,14 @@ const BOOT: Duration = Duration::from_millis(200);
 const LATE: Duration = Duration::from_millis(1500);
 
 /// A fake cloud with a home, a clouds.yaml and a manifest of its own.
-struct Ground {
+struct Fixture {
     fake: Fake,
     dir: TempDir,
-    /// Whether `up` may lose data: what a kill leaves must not need that.
+    /// Whether `up` may lose data. Recovering from a kill must not need this.
     loses: AtomicBool,
 }
 
-impl Ground {
+impl Fixture {
     async fn new() -> Self {
         let fake = Fake::start(ANSWER).await.unwrap();
         fake.world().take_time(BOOT);
@@ -75,16 +75,16 @@ impl Ground {
         command
     }
 
-    /// Runs a verb to its end; says what it printed when the exit code is another.
+    /// Runs a verb to its end. The error has its output, if the exit code is another.
     async fn run(&self, verb: &str, code: i32) -> Result<Value, String> {
         let limit = Duration::from_secs(90);
         let ended = tokio::time::timeout(limit, self.command(verb).output()).await;
         let Output { status, stdout, stderr } = ended.map_err(|_| format!("{verb} hangs"))?.unwrap();
-        let (said, wrong) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+        let (printed, wrong) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
         if status.code() != Some(code) {
-            return Err(format!("{verb} ended with {status}\n{said}{wrong}"));
+            return Err(format!("{verb} ended with {status}\n{printed}{wrong}"));
         }
-        let last = said.lines().last().unwrap_or_default();
+        let last = printed.lines().last().unwrap_or_default();
         serde_json::from_str(last).map_err(|e| format!("{verb} printed {last:?}: {e}"))
     }
 
@@ -124,66 +124,66 @@ fn moment(n: u64, salt: u64, most: Duration) -> Duration {
 
 /// How long an up, a scaling and a down take when they are left alone.
 async fn unharmed() -> [Duration; 3] {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     let mut took = [Duration::ZERO; 3];
     for (i, (verb, servers)) in [("up", 2), ("up", 4), ("down", 4)].into_iter().enumerate() {
-        ground.manifest(servers);
+        fixture.manifest(servers);
         let begun = Instant::now();
-        ground.run(verb, 0).await.unwrap();
+        fixture.run(verb, 0).await.unwrap();
         took[i] = begun.elapsed();
     }
-    assert_eq!(ground.fake.world().left(), Vec::<String>::new());
+    assert_eq!(fixture.fake.world().left(), Vec::<String>::new());
     took
 }
 
 async fn killed(n: u64, took: [Duration; 3]) -> Result<(), String> {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     let (few, many) = if n.is_multiple_of(2) { (2, 4) } else { (4, 2) };
-    ground.manifest(few);
-    ground.kill("up", moment(n, 0, took[0])).await;
+    fixture.manifest(few);
+    fixture.kill("up", moment(n, 0, took[0])).await;
     if n.is_multiple_of(3) {
-        ground.run("up", 0).await?;
+        fixture.run("up", 0).await?;
     }
-    ground.manifest(many);
+    fixture.manifest(many);
     // Fewer servers are fewer boot volumes.
-    ground.loses.store(many < few, Ordering::Relaxed);
-    ground.kill("up", moment(n, 1, took[1])).await;
+    fixture.loses.store(many < few, Ordering::Relaxed);
+    fixture.kill("up", moment(n, 1, took[1])).await;
     if n % 3 == 1 {
-        ground.run("up", 0).await?;
+        fixture.run("up", 0).await?;
     }
-    ground.kill("down", moment(n, 2, took[2])).await;
+    fixture.kill("down", moment(n, 2, took[2])).await;
 
-    ground.run("up", 0).await?;
-    ground.is_up(many).await?;
-    ground.run("down", 0).await?;
-    ground.is_down().await
+    fixture.run("up", 0).await?;
+    fixture.is_up(many).await?;
+    fixture.run("down", 0).await?;
+    fixture.is_down().await
 }
 
 /// Kills `up` while the cloud has a request that it will carry out after the next run has looked.
 async fn killed_during(path: &str, next: &str) -> Result<(), String> {
-    let ground = Ground::new().await;
-    ground.manifest(2);
+    let fixture = Fixture::new().await;
+    fixture.manifest(2);
     let (slow, held) = (path.to_owned(), AtomicBool::new(false));
-    ground.fake.fail(move |_, seen| {
+    fixture.fake.fail(move |_, seen| {
         let meant = seen.method == "POST" && seen.path == slow && !held.swap(true, Ordering::Relaxed);
         meant.then_some(Fault::DoneLate(LATE))
     });
-    let mut up = ground.command("up").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut up = fixture.command("up").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let asked = async {
-        while !ground.fake.seen().iter().any(|s| s.method == "POST" && s.path == path) {
+        while !fixture.fake.seen().iter().any(|s| s.method == "POST" && s.path == path) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(30), asked).await.map_err(|_| "was not asked for")?;
     up.kill().await.unwrap();
     let carried_out = Instant::now() + LATE + ANSWER * 10;
-    ground.run(next, 0).await?;
+    fixture.run(next, 0).await?;
     tokio::time::sleep_until(carried_out.into()).await;
     if next == "up" {
-        ground.is_up(2).await?;
-        ground.run("down", 0).await?;
+        fixture.is_up(2).await?;
+        fixture.run("down", 0).await?;
     }
-    ground.is_down().await
+    fixture.is_down().await
 }
 
 async fn all_well(runs: impl Iterator<Item = (String, impl Future<Output = Result<(), String>>)>) {
@@ -201,10 +201,10 @@ async fn killed_at_a_hundred_moments() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_while_the_cloud_makes_something() {
-    let ground = Ground::new().await;
-    ground.manifest(2);
-    ground.run("up", 0).await.unwrap();
-    let posts = ground.fake.seen().into_iter().filter(|s| s.method == "POST");
+    let fixture = Fixture::new().await;
+    fixture.manifest(2);
+    fixture.run("up", 0).await.unwrap();
+    let posts = fixture.fake.seen().into_iter().filter(|s| s.method == "POST");
     let paths: BTreeSet<String> = posts.map(|s| s.path).collect();
     assert!(paths.len() > 10, "{paths:?}");
     let cases = paths.iter().flat_map(|path| ["up", "down"].map(|next| (path, next)));

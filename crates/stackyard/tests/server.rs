@@ -147,16 +147,16 @@ fn kill(pid: i64) {
 }
 
 #[test]
-fn killed_in_the_middle_of_writes_it_keeps_what_it_said() {
+fn killed_in_the_middle_of_writes_it_keeps_acknowledged_ones() {
     let home = Home::new();
-    let mut said = 0_usize;
+    let mut acknowledged = 0_usize;
     for round in 0..8_u64 {
         home.ok(&DETACH);
         let pid = home.pid();
         let url = home.json(&["--json", "server", "status"])["url"].as_str().unwrap().to_owned();
         let ca = home.0.path().join("server/ca.pem");
         let token = home.ok(&["token", "create", &format!("t{round}"), "--role", "admin"]).trim().to_owned();
-        // Somebody who writes as fast as the server answers.
+        // A client that writes as fast as the server answers.
         let script = format!(
             "n=0; while curl -fsS -o /dev/null --cacert {} -X PUT -H 'Authorization: Bearer {token}' \
              -H 'Content-Type: application/json' -d '{{\"value\":\"x\"}}' {url}/api/v1/yards/shop/secrets/r{round}-$n; \
@@ -167,7 +167,7 @@ fn killed_in_the_middle_of_writes_it_keeps_what_it_said() {
         std::thread::sleep(Duration::from_millis(300 + round * 41));
         kill(pid);
         let output = writer.wait_with_output().unwrap();
-        said += String::from_utf8_lossy(&output.stdout).trim().parse::<usize>().unwrap();
+        acknowledged += String::from_utf8_lossy(&output.stdout).trim().parse::<usize>().unwrap();
         home.ok(&DETACH);
         let tokens = home.json(&["--json", "token", "list"]);
         assert_eq!(tokens.as_array().unwrap().len(), usize::try_from(round).unwrap() + 1);
@@ -183,7 +183,7 @@ fn killed_in_the_middle_of_writes_it_keeps_what_it_said() {
             .unwrap();
         let secrets: Value = serde_json::from_slice(&list.stdout).unwrap();
         let kept = secrets.as_array().unwrap().len();
-        assert!(kept >= said, "{said} were said to be kept, {kept} are");
+        assert!(kept >= acknowledged, "{acknowledged} writes were acknowledged, {kept} are kept");
     }
-    assert!(said > 8, "the writer did not get to write: {said}");
+    assert!(acknowledged > 8, "the writer did not get to write: {acknowledged}");
 }

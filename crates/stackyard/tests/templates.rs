@@ -1,4 +1,4 @@
-//! Packages that members of a project send to the server: what takes too much ends alone.
+//! Packages that members of a project send to the server: an expensive template ends alone.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -16,12 +16,12 @@ const PACKAGE: &str = "apiVersion: stackyard.dev/v1\nkind: Package\nmetadata: {n
 const COMPOSE: &str = "services: {web: {image: 'registry.example/web:1', configs: [{source: page, target: /page}]}}\n\
                        configs: {page: {file: config/page}}\n";
 
-/// A wish for a yard with a stack of a package with this template, planned by the server.
+/// A request for a yard with a stack of a package with this template, planned by the server.
 async fn plan(home: &Path, template: &str) -> Value {
     let files = json!({"site/package.yaml": PACKAGE, "site/compose.yaml": COMPOSE, "site/config/page.j2": template});
-    let wish = json!({"manifest": MANIFEST, "files": files}).to_string();
+    let request = json!({"manifest": MANIFEST, "files": files}).to_string();
     let output = Command::new("curl")
-        .args(["-sS", "-m", "120", "-H", "Content-Type: application/json", "-d", &wish, "--unix-socket"])
+        .args(["-sS", "-m", "120", "-H", "Content-Type: application/json", "-d", &request, "--unix-socket"])
         .arg(home.join("server/socket"))
         .arg("http://server/api/v1/yards/shop/plan")
         .output()

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 /// A fake cloud, a state directory, and a host that joined by hand.
-struct Ground {
+struct Fixture {
     fake: Fake,
     dir: TempDir,
     agent: Option<Child>,
@@ -24,14 +24,14 @@ struct Ground {
     tag: String,
 }
 
-/// What a verb said.
-struct Said {
+/// Exit code and output of a verb.
+struct CommandOutput {
     code: Option<i32>,
     out: String,
     err: String,
 }
 
-impl Said {
+impl CommandOutput {
     fn last(&self) -> Value {
         let line = self.out.lines().last().unwrap_or_default();
         serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {}{}", self.out, self.err))
@@ -43,16 +43,16 @@ async fn docker(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-impl Ground {
+impl Fixture {
     async fn new(name: &str) -> Self {
         let fake = Fake::start(Duration::ZERO).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         let clouds = fake.clouds_yaml(&[("fake", "p")]);
         std::fs::write(dir.path().join("clouds.yaml"), clouds).unwrap();
         let tag = format!("sy{name}{}", std::process::id());
-        let ground = Self { fake, dir, agent: None, image: format!("stackyard-test/{tag}:1"), tag };
-        ground.build().await;
-        ground
+        let fixture = Self { fake, dir, agent: None, image: format!("stackyard-test/{tag}:1"), tag };
+        fixture.build().await;
+        fixture
     }
 
     /// An image of nothing but busybox, which no registry has.
@@ -83,18 +83,18 @@ impl Ground {
         command
     }
 
-    async fn run(&self, arguments: &[&str]) -> Said {
+    async fn run(&self, arguments: &[&str]) -> CommandOutput {
         let output = tokio::time::timeout(Duration::from_secs(120), self.command(arguments).output()).await;
         let output = output.unwrap_or_else(|_| panic!("{arguments:?} hangs")).unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Said { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+        CommandOutput { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 
     /// Runs a verb, whose exit code must be this one.
-    async fn ends(&self, code: i32, arguments: &[&str]) -> Said {
-        let said = self.run(arguments).await;
-        assert_eq!(said.code, Some(code), "{arguments:?}: {}{}", said.out, said.err);
-        said
+    async fn ends(&self, code: i32, arguments: &[&str]) -> CommandOutput {
+        let output = self.run(arguments).await;
+        assert_eq!(output.code, Some(code), "{arguments:?}: {}{}", output.out, output.err);
+        output
     }
 
     /// A server, and this machine as a host of the yard.
@@ -156,7 +156,7 @@ impl Ground {
     }
 }
 
-impl Drop for Ground {
+impl Drop for Fixture {
     fn drop(&mut self) {
         // The agent would bring back what is removed.
         if let Some(agent) = self.agent.as_mut() {
@@ -176,51 +176,55 @@ impl Drop for Ground {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_yard_with_stacks() {
-    let mut ground = Ground::new("site").await;
-    ground.with_stack("echo up; exec sleep 1000");
+    let mut fixture = Fixture::new("site").await;
+    fixture.with_stack("echo up; exec sleep 1000");
     // Without a server nothing is begun.
     for verb in [&["plan"][..], &["up", "--yes"]] {
-        let said = ground.ends(1, verb).await;
-        assert!(said.err.contains("has stacks") && said.err.contains("stackyard server --detach"), "{}", said.err);
+        let output = fixture.ends(1, verb).await;
+        assert!(
+            output.err.contains("has stacks") && output.err.contains("stackyard server --detach"),
+            "{}",
+            output.err
+        );
     }
-    assert_eq!(ground.fake.world().left(), Vec::<String>::new());
-    ground.begin().await;
+    assert_eq!(fixture.fake.world().left(), Vec::<String>::new());
+    fixture.begin().await;
 
-    let said = ground.ends(3, &["plan"]).await;
+    let output = fixture.ends(3, &["plan"]).await;
     assert!(
-        said.out.contains(&format!("+ create   stack {}\n             + service web\n", ground.stack())),
+        output.out.contains(&format!("+ create   stack {}\n             + service web\n", fixture.stack())),
         "{}",
-        said.out
+        output.out
     );
-    assert!(said.out.contains("3 to create"), "{}", said.out);
-    let plan = ground.ends(3, &["--json", "plan"]).await.last();
+    assert!(output.out.contains("3 to create"), "{}", output.out);
+    let plan = fixture.ends(3, &["--json", "plan"]).await.last();
     assert_eq!((&plan["summary"]["create"], &plan["plan"]["stacks"][0]["action"]), (&json!(3), &json!("create")));
-    let up = ground.ends(0, &["--json", "up", "--yes"]).await;
-    assert!(up.out.contains(&format!("\"step\":\"service {}/web\"", ground.stack())), "{}", up.out);
-    assert_eq!(up.last()["stacks"][ground.stack()]["standing"], "converged");
-    assert_eq!(ground.containers().await, 1);
+    let up = fixture.ends(0, &["--json", "up", "--yes"]).await;
+    assert!(up.out.contains(&format!("\"step\":\"service {}/web\"", fixture.stack())), "{}", up.out);
+    assert_eq!(up.last()["stacks"][fixture.stack()]["standing"], "converged");
+    assert_eq!(fixture.containers().await, 1);
 
     // Again: no change anywhere, and quick.
-    ground.fake.fail(|_, _| None);
-    let before = ground.changes().await;
-    ground.ends(0, &["plan"]).await;
-    let up = ground.ends(0, &["--json", "up", "--yes"]).await.last();
+    fixture.fake.fail(|_, _| None);
+    let before = fixture.changes().await;
+    fixture.ends(0, &["plan"]).await;
+    let up = fixture.ends(0, &["--json", "up", "--yes"]).await.last();
     assert_eq!((&up["changed"], &up["mutating_requests"]), (&json!(false), &json!(0)));
     assert!(up["took_s"].as_f64().unwrap() < 3.0, "{up}");
-    assert_eq!(ground.changes().await, before);
+    assert_eq!(fixture.changes().await, before);
 
-    let status = ground.ends(0, &["status"]).await.out;
+    let status = fixture.ends(0, &["status"]).await.out;
     assert!(status.contains("web") && status.contains("1/1") && status.contains("here"), "{status}");
-    let status = ground.ends(0, &["--json", "status"]).await.last();
+    let status = fixture.ends(0, &["--json", "status"]).await.last();
     assert_eq!(status["stacks"][0]["services"][0]["hosts"], json!({"here": 1}));
-    let tree = ground.ends(0, &["graph"]).await.out;
-    assert!(tree.contains("host here") && tree.contains(&format!("service {}/web  works", ground.stack())), "{tree}");
-    let svg = ground.ends(0, &["graph", "--svg"]).await.out;
-    assert!(svg.contains(&format!("stack {}: 1 of 1 work", ground.stack())), "{svg}");
+    let tree = fixture.ends(0, &["graph"]).await.out;
+    assert!(tree.contains("host here") && tree.contains(&format!("service {}/web  works", fixture.stack())), "{tree}");
+    let svg = fixture.ends(0, &["graph", "--svg"]).await.out;
+    assert!(svg.contains(&format!("stack {}: 1 of 1 work", fixture.stack())), "{svg}");
 
     // The same graph from the command line, which looks itself, and from the server.
-    let own = ground.ends(0, &["--json", "graph"]).await.last();
-    let mut asked = ground.client().graph(&ground.tag).await.unwrap();
+    let own = fixture.ends(0, &["--json", "graph"]).await.last();
+    let mut asked = fixture.client().graph(&fixture.tag).await.unwrap();
     let cloud = asked.cloud.as_mut().unwrap();
     assert!(cloud.looked.take().is_some(), "{cloud:?}");
     assert_eq!(own, serde_json::to_value(&asked).unwrap());
@@ -228,35 +232,35 @@ async fn a_yard_with_stacks() {
     assert_eq!((&container["state"], &container["parent"]), (&json!("ok"), &json!("host/here")));
 
     // A rollout that fails says why, and with which words.
-    ground.with_stack("echo the reason is this; exit 7");
-    let said = ground.ends(3, &["plan"]).await;
-    assert!(said.out.contains("~ service web: command") && said.out.contains("1 to change"), "{}", said.out);
-    let said = ground.ends(1, &["up", "--yes"]).await;
-    assert!(said.err.contains("given up") && said.err.contains("the reason is this"), "{}", said.err);
-    let status = ground.ends(1, &["status"]).await.out;
+    fixture.with_stack("echo the reason is this; exit 7");
+    let output = fixture.ends(3, &["plan"]).await;
+    assert!(output.out.contains("~ service web: command") && output.out.contains("1 to change"), "{}", output.out);
+    let output = fixture.ends(1, &["up", "--yes"]).await;
+    assert!(output.err.contains("given up") && output.err.contains("the reason is this"), "{}", output.err);
+    let status = fixture.ends(1, &["status"]).await.out;
     assert!(status.contains("GIVEN UP"), "{status}");
     // The same again is tried again.
-    let said = ground.ends(3, &["plan"]).await;
-    assert!(said.out.contains("it was given up, and is tried again"), "{}", said.out);
-    ground.with_stack("echo better; exec sleep 1000");
-    ground.ends(0, &["up", "--yes"]).await;
-    ground.ends(0, &["status"]).await;
+    let output = fixture.ends(3, &["plan"]).await;
+    assert!(output.out.contains("it was given up, and is tried again"), "{}", output.out);
+    fixture.with_stack("echo better; exec sleep 1000");
+    fixture.ends(0, &["up", "--yes"]).await;
+    fixture.ends(0, &["status"]).await;
 
     // Taken out of the manifest, it goes.
-    ground.manifest("");
-    let said = ground.ends(3, &["plan"]).await;
-    assert!(said.out.contains(&format!("- remove   stack {}", ground.stack())), "{}", said.out);
-    ground.ends(0, &["up", "--yes"]).await;
-    assert_eq!(ground.containers().await, 0);
-    ground.ends(0, &["plan"]).await;
-    ground.ends(0, &["down", "--yes"]).await;
+    fixture.manifest("");
+    let output = fixture.ends(3, &["plan"]).await;
+    assert!(output.out.contains(&format!("- remove   stack {}", fixture.stack())), "{}", output.out);
+    fixture.ends(0, &["up", "--yes"]).await;
+    assert_eq!(fixture.containers().await, 0);
+    fixture.ends(0, &["plan"]).await;
+    fixture.ends(0, &["down", "--yes"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_package_over_hosts() {
-    let mut ground = Ground::new("pack").await;
-    ground.begin().await;
-    let package = ground.dir.path().join("shop");
+    let mut fixture = Fixture::new("pack").await;
+    fixture.begin().await;
+    let package = fixture.dir.path().join("shop");
     std::fs::create_dir_all(package.join("config")).unwrap();
     let write = |name: &str, text: &str| std::fs::write(package.join(name), text).unwrap();
     write(
@@ -271,42 +275,42 @@ async fn a_package_over_hosts() {
             "services:\n  web:\n    image: {}\n    command: [sh, -c, 'exec sleep 1000']\n    stop_grace_period: 0s\n    \
              healthcheck: {{test: [CMD, 'true'], interval: 1s}}\n    secrets: [conf]\n    deploy: {{replicas: $replicas}}\n\
              secrets: {{conf: {{file: ./config/conf}}}}\n",
-            ground.image
+            fixture.image
         ),
     );
     write("config/conf.j2", "{{ answers.title }} {{ secrets.db }}\n");
     let stacks = |answers: &str| {
-        format!("  stacks:\n    - {{name: {}, package: ./shop, answers: {{{answers}}}}}\n", ground.stack())
+        format!("  stacks:\n    - {{name: {}, package: ./shop, answers: {{{answers}}}}}\n", fixture.stack())
     };
-    ground.manifest(&stacks("replicas: 1"));
-    let said = ground.ends(1, &["plan"]).await;
-    assert!(said.err.contains("title"), "{}", said.err);
+    fixture.manifest(&stacks("replicas: 1"));
+    let output = fixture.ends(1, &["plan"]).await;
+    assert!(output.err.contains("title"), "{}", output.err);
 
-    ground.manifest(&stacks("title: Ours"));
-    let key = format!("package.{}", ground.stack());
-    let plan = ground.ends(3, &["plan"]).await;
-    assert!(ground.client().secrets(&ground.tag).await.unwrap().is_empty(), "a plan keeps nothing");
-    let up = ground.ends(0, &["up", "--yes"]).await;
-    let kept = ground.client().secret(&ground.tag, &key).await.unwrap();
+    fixture.manifest(&stacks("title: Ours"));
+    let key = format!("package.{}", fixture.stack());
+    let plan = fixture.ends(3, &["plan"]).await;
+    assert!(fixture.client().secrets(&fixture.tag).await.unwrap().is_empty(), "a plan keeps nothing");
+    let up = fixture.ends(0, &["up", "--yes"]).await;
+    let kept = fixture.client().secret(&fixture.tag, &key).await.unwrap();
     let password = kept.trim().strip_prefix("db: ").unwrap().trim_matches('"').to_owned();
     assert_eq!(password.len(), 32);
-    let container = docker(&["ps", "-q", "--filter", &format!("name=^{}", ground.tag)]).await;
+    let container = docker(&["ps", "-q", "--filter", &format!("name=^{}", fixture.tag)]).await;
     let there = docker(&["exec", container.trim(), "cat", "/run/secrets/conf"]).await;
     assert_eq!(there, format!("Ours {password}\n"));
 
     // The secret is made once.
-    let before = ground.changes().await;
-    let again = ground.ends(0, &["up", "--yes"]).await;
-    assert_eq!(ground.changes().await, before);
-    ground.manifest(&stacks("title: Ours, replicas: 2"));
-    let more = ground.ends(0, &["up", "--yes"]).await;
-    assert_eq!(ground.containers().await, 2);
-    assert_eq!(ground.client().secret(&ground.tag, &key).await.unwrap(), kept);
-    for said in [plan, up, again, more] {
-        assert!(!said.out.contains(&password) && !said.err.contains(&password));
+    let before = fixture.changes().await;
+    let again = fixture.ends(0, &["up", "--yes"]).await;
+    assert_eq!(fixture.changes().await, before);
+    fixture.manifest(&stacks("title: Ours, replicas: 2"));
+    let more = fixture.ends(0, &["up", "--yes"]).await;
+    assert_eq!(fixture.containers().await, 2);
+    assert_eq!(fixture.client().secret(&fixture.tag, &key).await.unwrap(), kept);
+    for output in [plan, up, again, more] {
+        assert!(!output.out.contains(&password) && !output.err.contains(&password));
     }
 
-    ground.ends(0, &["down", "--yes"]).await;
-    assert_eq!(ground.containers().await, 0);
-    assert!(ground.client().secrets(&ground.tag).await.unwrap().is_empty());
+    fixture.ends(0, &["down", "--yes"]).await;
+    assert_eq!(fixture.containers().await, 0);
+    assert!(fixture.client().secrets(&fixture.tag).await.unwrap().is_empty());
 }
