@@ -4,6 +4,7 @@
 
 use std::io::PipeWriter;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A pipe without a reader.
 fn unread() -> PipeWriter {
@@ -45,6 +46,24 @@ fn a_reader_that_stops_early_gets_its_lines() {
 fn an_error_without_a_reader_keeps_its_exit_code() {
     let mut down = stackyard(&["cloud", "down", "--purge"]);
     assert_eq!(down.stdout(unread()).stderr(unread()).status().unwrap().code(), Some(1));
+}
+
+#[test]
+fn a_server_runs_without_a_reader_of_its_log() {
+    let home = tempfile::tempdir().unwrap();
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stackyard"));
+        command.arg("--home").arg(home.path()).args(arguments).stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    };
+    let mut server = command(&["server", "--listen", "127.0.0.1:0"]).stderr(unread()).spawn().unwrap();
+    let until = Instant::now() + Duration::from_secs(20);
+    while !command(&["server", "status"]).status().unwrap().success() {
+        assert!(server.try_wait().unwrap().is_none() && Instant::now() < until, "the server does not run");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(command(&["server", "stop"]).status().unwrap().success());
+    assert!(server.wait().unwrap().success());
 }
 
 #[test]

@@ -132,6 +132,8 @@ async fn serve(settings: Settings, context: &Context) -> anyhow::Result<ExitStat
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .with_target(false)
+        // It would use `eprintln!`, which panics when the reader of standard error goes away.
+        .log_internal_errors(false)
         .init();
     allow_open_files();
     let mut terminate = signal(SignalKind::terminate())?;
