@@ -100,7 +100,7 @@ pub struct JoinArgs {
     paths: AgentPaths,
 }
 
-/// Runs one of them.
+/// Runs a verb of `stackyard agent`.
 pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<ExitStatus> {
     match verb {
         Verb::Run(args) => run_agent(args, context).await,

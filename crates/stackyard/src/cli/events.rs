@@ -85,3 +85,16 @@ fn describe(event: &ContainerEvent) -> String {
     event.lines.last().iter().for_each(|line| text += &format!(": {line}"));
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_one_of_the_api() {
+        for kind in KINDS {
+            let parsed = parse_kind(kind.to_owned()).expect("a kind of the API");
+            assert_eq!(serde_json::to_value(parsed).expect("serialized"), kind);
+        }
+    }
+}

@@ -157,7 +157,7 @@ pub(super) fn parse_label(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-/// Runs one of them.
+/// Runs a verb of `stackyard host`.
 pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<ExitStatus> {
     match verb {
         Verb::List(args) => {

@@ -14,10 +14,10 @@ use stackyard_platform::docker::Docker;
 use stackyard_platform::image::{self, Folder, Listing, Recipe, State};
 use std::path::PathBuf;
 
-/// Recipes that come with the program, in build order: the tiny guest is made from a service image.
+/// Recipes that come with the program, in build order: the tiny guest needs a service image.
 const BUILT_IN: [&str; 3] = ["services", "tiny", "docker-host"];
 
-/// Those of them that make the disk of a virtual machine.
+/// Recipes whose result is the disk of a virtual machine.
 const GUESTS: [&str; 2] = ["tiny", "docker-host"];
 
 /// Verbs of `stackyard image`.
@@ -98,7 +98,7 @@ pub struct PushArgs {
     cloud: CloudArgs,
 }
 
-/// Runs one of them.
+/// Runs a verb of `stackyard image`.
 pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<ExitStatus> {
     match verb {
         Verb::Build(args) => build(args, context).await,

@@ -68,7 +68,7 @@ pub struct RevokeArgs {
     server: ServerArgs,
 }
 
-/// Runs one of them.
+/// Runs a verb of `stackyard token`.
 pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<ExitStatus> {
     match verb {
         Verb::Create(args) => {

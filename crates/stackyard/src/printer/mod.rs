@@ -140,7 +140,7 @@ impl Printer {
     /// Prints the question on the terminal, and returns the answer without white space around it.
     fn ask(&self, action: &str, question: &str) -> anyhow::Result<String> {
         if !self.can_ask() {
-            let message = format!("cannot {action}: there is no terminal to confirm on");
+            let message = format!("cannot {action}: no terminal to confirm on");
             return Err(UserError::new(message, "pass --yes").into());
         }
         to_stderr(&format!("{question} "));

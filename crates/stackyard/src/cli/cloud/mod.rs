@@ -57,7 +57,7 @@ impl From<AnswerArgs> for Given {
     }
 }
 
-/// Runs one of them.
+/// Runs a verb of `stackyard cloud`.
 pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<ExitStatus> {
     match verb {
         Verb::Preflight(args) => preflight::run(args, context).await,

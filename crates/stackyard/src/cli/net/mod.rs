@@ -28,7 +28,7 @@ pub enum Verb {
     Reach(reach::Args),
 }
 
-/// Runs one of them.
+/// Runs a verb of `stackyard net`.
 pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<ExitStatus> {
     match verb {
         Verb::Mtu(args) => mtu::run(args, context).await,

@@ -31,7 +31,7 @@ impl YardNameArgs {
     }
 }
 
-/// Verbs about stacks.
+/// Verbs of `stackyard stack`.
 #[derive(Subcommand)]
 pub enum Verb {
     /// Deploy Compose files to a yard and wait until they run
@@ -61,7 +61,7 @@ pub enum Verb {
     Remove(manage::RemoveArgs),
 }
 
-/// Runs a verb.
+/// Runs a verb of `stackyard stack`.
 pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<ExitStatus> {
     match verb {
         Verb::Deploy(args) => deploy::run(args, context).await,

@@ -25,7 +25,7 @@ use stackyard_server::{
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Which yard on which cloud.
+/// Options that select a yard and its cloud.
 #[derive(clap::Args)]
 pub struct YardArgs {
     /// Manifest of the yard
@@ -39,7 +39,7 @@ pub struct YardArgs {
     pub(super) server: ServerArgs,
 }
 
-/// Which cloud.
+/// Options that select a cloud.
 #[derive(clap::Args)]
 pub struct CloudArgs {
     /// Entry of clouds.yaml [default: the manifest's, OS_CLOUD, the OS_* variables, the only entry]
@@ -47,7 +47,7 @@ pub struct CloudArgs {
     cloud: Option<String>,
 }
 
-/// Whether data may be lost.
+/// Options that allow the loss of data.
 #[derive(clap::Args)]
 pub struct LossArgs {
     /// Allow removing and replacing resources that hold data
