@@ -40,6 +40,7 @@ pub fn write(path: &Path, config: &AgentConfig) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stackyard_core::text::error_chain;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]

@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use stackyard_core::agent::{AgentConfig, JoinRequest, Joined};
 use stackyard_core::progress::{Event, Onlooker};
-use stackyard_core::text::error_chain;
-use stackyard_core::text::hex;
+use stackyard_core::text::{error_chain, hex};
 use std::fmt;
 use std::path::Path;
 

@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod mtu;
+pub mod preflight;
 pub mod progress;
 pub mod reach;
 pub mod stack;

@@ -6,6 +6,7 @@ mod common;
 
 use common::{Yard, check, sh, sleeper};
 use futures_util::{StreamExt, TryStreamExt};
+use stackyard_core::stack::status::ServiceState;
 use stackyard_core::stack::{Stack, plan::Plan};
 use stackyard_platform::stack::{ApplyOptions, Engine, Error, Health, LogLine, LogOptions, Source};
 use std::time::Duration;
@@ -108,7 +109,7 @@ async fn status_tells_memory_health_and_time() {
     assert!((15_000_000..150_000_000).contains(&memory), "{memory}");
     assert!(of("good").memory.unwrap() < 5_000_000);
     assert!((3..60).contains(&of("good").uptime_s.unwrap()));
-    assert_eq!((of("good").restarts, of("good").state), (0, "running"));
+    assert_eq!((of("good").restarts, of("good").state), (0, ServiceState::Running));
     assert!(all.iter().filter(|s| !s.is_well()).count() == 1);
     yard.end().await;
 }

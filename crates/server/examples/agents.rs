@@ -16,15 +16,14 @@ use futures_util::{SinkExt, StreamExt, stream};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde_json::json;
+use stackyard_api::{NewJoin, NewToken, Role, StackDeploy};
+use stackyard_client::Client;
 use stackyard_core::agent::{
     ContainerReport, ContainerState, Facts, JoinRequest, Joined, PROTOCOL, PartReport, Report, ToAgent, ToServer, Usage,
 };
 use stackyard_core::stack::deploy::Mode;
 use stackyard_core::stack::rollout::{Packed, Standing};
 use stackyard_core::stack::{Service, Stack};
-use stackyard_server::api::{NewJoin, NewToken, StackDeploy};
-use stackyard_server::auth::Role;
-use stackyard_server::client::Client;
 use stackyard_server::daemon;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

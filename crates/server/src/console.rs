@@ -8,7 +8,7 @@
 //!
 //! A build without `make web` has no console and says so.
 
-use crate::api::Problem;
+use crate::api_error::ApiError;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -35,11 +35,11 @@ const ABSENT: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>St
 pub(crate) async fn serve(request: Request) -> Response {
     let path = request.uri().path();
     if path.starts_with("/api/") {
-        return Problem::not_found(format!("there is no {path} in this API")).into_response();
+        return ApiError::not_found(format!("there is no {path} in this API")).into_response();
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let detail = format!("{} cannot be done with {path}", request.method());
-        return Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).into_response();
+        return ApiError::new(StatusCode::METHOD_NOT_ALLOWED, detail).into_response();
     }
     let mut response = match path.strip_prefix('/').filter(|p| p.contains('.')) {
         Some(name) => file(name, request.headers()),
@@ -63,7 +63,7 @@ fn file(name: &str, headers: &HeaderMap) -> Response {
     // Compressed files lie beside the plain ones and are asked for by the plain names.
     let plain = Files::get(name).filter(|_| !name.ends_with(".br") && name != "index.html");
     let Some(plain) = plain else {
-        return Problem::not_found(format!("the console has no file {name}")).into_response();
+        return ApiError::not_found(format!("the console has no file {name}")).into_response();
     };
     let kind = match name.rsplit_once('.').map(|(_, kind)| kind) {
         Some("js") => "text/javascript; charset=utf-8",
@@ -106,7 +106,7 @@ fn accepts_brotli(headers: &HeaderMap) -> bool {
 fn page() -> Response {
     let mut nonce = [0; 16];
     if let Err(error) = SysRng.try_fill_bytes(&mut nonce) {
-        return Problem::internal(error).into_response();
+        return ApiError::internal(error).into_response();
     }
     let nonce = hex(&nonce);
     let html = match Files::get("index.html") {

@@ -1,8 +1,10 @@
 //! What joining means: how long, who, once.
 
-use crate::api::{App, NewJoin, Problem, host, now};
+use crate::api::{App, host};
+use crate::api_error::ApiError;
 use crate::auth::{Joiner, Kind, digest, mint};
 use axum::http::StatusCode;
+use stackyard_api::{NewJoin, now};
 use stackyard_core::agent;
 use stackyard_store::{Join, NewHost, Redeemed};
 use std::collections::BTreeMap;
@@ -17,17 +19,17 @@ const GREATEST_TTL: u32 = 7 * 24 * 3600;
 const REMEMBERED: i64 = 7 * 24 * 3_600_000;
 
 /// Makes a join token: its text, its end, and the URL of the server.
-pub(crate) async fn create(app: &App, request: NewJoin) -> Result<(String, i64, String), Problem> {
+pub(crate) async fn create(app: &App, request: NewJoin) -> Result<(String, i64, String), ApiError> {
     let ttl = request.ttl_s.unwrap_or(TTL);
     if ttl == 0 || ttl > GREATEST_TTL {
-        return Err(Problem::bad(format!("`ttl_s` must be 1 to {GREATEST_TTL} seconds")));
+        return Err(ApiError::bad(format!("`ttl_s` must be 1 to {GREATEST_TTL} seconds")));
     }
     let server = server(app, request.server.as_deref())?;
     let replaces = match &request.replaces {
         Some(id) => {
             let old = host::find(app, id).await?;
             if old.yard != request.yard {
-                return Err(Problem::bad(format!("host {id} is one of yard {}, not of {}", old.yard, request.yard)));
+                return Err(ApiError::bad(format!("host {id} is one of yard {}, not of {}", old.yard, request.yard)));
             }
             Some(old)
         }
@@ -36,13 +38,13 @@ pub(crate) async fn create(app: &App, request: NewJoin) -> Result<(String, i64, 
     if let Some(name) = &request.name {
         let taken = app.store().host_named(&request.yard, name).await?;
         if let Some(taken) = taken.filter(|t| replaces.as_ref().is_none_or(|old| old.id != t.id)) {
-            return Err(Problem::conflict(format!(
+            return Err(ApiError::conflict(format!(
                 "yard {} has a host {name} already ({}); remove it, or say that the new one replaces it",
                 taken.yard, taken.id
             )));
         }
     }
-    let (token, hash) = mint(Kind::Join).map_err(Problem::internal)?;
+    let (token, hash) = mint(Kind::Join).map_err(ApiError::internal)?;
     let now = now();
     let join = Join {
         id: uuid::Uuid::now_v7().to_string(),
@@ -63,7 +65,7 @@ pub(crate) async fn create(app: &App, request: NewJoin) -> Result<(String, i64, 
 }
 
 /// URL of the server for a machine that reaches it as `wanted`.
-fn server(app: &App, wanted: Option<&str>) -> Result<String, Problem> {
+fn server(app: &App, wanted: Option<&str>) -> Result<String, ApiError> {
     let inner = app.inner();
     let Some(wanted) = wanted else { return Ok(inner.url.clone()) };
     let wanted = wanted.trim_start_matches("https://").trim_end_matches('/');
@@ -73,12 +75,12 @@ fn server(app: &App, wanted: Option<&str>) -> Result<String, Problem> {
         _ => (wanted, port),
     };
     if port.parse::<u16>().is_err() {
-        return Err(Problem::bad(format!("`server`: {port:?} is no port")));
+        return Err(ApiError::bad(format!("`server`: {port:?} is no port")));
     }
     let host = host.trim_matches(['[', ']']);
     if !inner.names.contains(host) {
         let names = inner.names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-        return Err(Problem::bad(format!(
+        return Err(ApiError::bad(format!(
             "the server's certificate is not good for {host}, but for {names}; start the server with `--name {host}` too"
         )));
     }
@@ -87,13 +89,13 @@ fn server(app: &App, wanted: Option<&str>) -> Result<String, Problem> {
 }
 
 /// Labels go into constraints, so they are words.
-pub(crate) fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Problem> {
+pub(crate) fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), ApiError> {
     let word = |text: &str| text.len() <= 200 && !text.chars().any(|c| c.is_control() || c.is_whitespace());
     match labels.iter().find(|(k, v)| k.is_empty() || !word(k) || !word(v)) {
         Some((key, value)) => {
-            Err(Problem::bad(format!("label {key}={value:?}: at most 200 characters without spaces")))
+            Err(ApiError::bad(format!("label {key}={value:?}: at most 200 characters without spaces")))
         }
-        None if labels.len() > 100 => Err(Problem::bad("at most 100 labels")),
+        None if labels.len() > 100 => Err(ApiError::bad("at most 100 labels")),
         None => Ok(()),
     }
 }
@@ -119,9 +121,9 @@ fn host_name(name: &str) -> String {
 }
 
 /// Uses a join token.
-pub(crate) async fn redeem(app: &App, joiner: &Joiner, request: agent::JoinRequest) -> Result<agent::Joined, Problem> {
+pub(crate) async fn redeem(app: &App, joiner: &Joiner, request: agent::JoinRequest) -> Result<agent::Joined, ApiError> {
     if request.nonce.len() < 32 || request.nonce.len() > 256 {
-        return Err(Problem::bad("`nonce` must be 32 random bytes in hexadecimal digits"));
+        return Err(ApiError::bad("`nonce` must be 32 random bytes in hexadecimal digits"));
     }
     check_labels(&request.labels)?;
     let Some(join) = app.store().join(&joiner.hash).await? else {
@@ -132,9 +134,9 @@ pub(crate) async fn redeem(app: &App, joiner: &Joiner, request: agent::JoinReque
         if own.is_empty() { host_name(&request.facts.hostname) } else { own }
     });
     if name.is_empty() {
-        return Err(Problem::bad("the host needs a name, and neither the join token nor the machine has one"));
+        return Err(ApiError::bad("the host needs a name, and neither the join token nor the machine has one"));
     }
-    let (token, token_hash) = mint(Kind::Agent).map_err(Problem::internal)?;
+    let (token, token_hash) = mint(Kind::Agent).map_err(ApiError::internal)?;
     let nonce = digest(&request.nonce);
     let mut labels = request.labels;
     labels.extend(join.labels.clone());
@@ -158,7 +160,7 @@ pub(crate) async fn redeem(app: &App, joiner: &Joiner, request: agent::JoinReque
         }),
         Ok(Redeemed::Unknown) => Err(refuse(app, joiner, "this join token is unknown")),
         Err(stackyard_store::Error::Exists { what }) => {
-            Err(Problem::conflict(format!("{what} exists already; remove it, or make a join token that replaces it")))
+            Err(ApiError::conflict(format!("{what} exists already; remove it, or make a join token that replaces it")))
         }
         Err(error) => Err(error.into()),
     };
@@ -175,7 +177,7 @@ async fn again(
     nonce: &str,
     token_hash: &str,
     now: i64,
-) -> Result<String, Problem> {
+) -> Result<String, ApiError> {
     let advice = "make another with `stackyard host join`";
     if spent.expires <= now {
         return Err(refuse(app, joiner, &format!("this join token has ended: {advice}")));
@@ -192,11 +194,11 @@ async fn again(
     }
 }
 
-fn refuse(app: &App, joiner: &Joiner, why: &str) -> Problem {
+fn refuse(app: &App, joiner: &Joiner, why: &str) -> ApiError {
     if let Some(address) = joiner.address {
         app.limiter().failed(address);
     }
-    Problem::new(StatusCode::FORBIDDEN, why)
+    ApiError::new(StatusCode::FORBIDDEN, why)
 }
 
 #[cfg(test)]

@@ -14,9 +14,9 @@
 //! while a cloud is being watched gets what was seen last, at once.
 
 use crate::apart::apart;
-use crate::inventory::Inventory;
 use stackyard_core::text::error_chain;
 use stackyard_openstack::{Cloud, CloudConfig, Options, Sources};
+use stackyard_yard::Inventory;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -190,7 +190,7 @@ impl Looks {
             Ok((name, inventory)) => {
                 let last = state.sighting.inventory.as_deref();
                 let same = state.sighting.error.is_none() && last.is_some_and(|last| is_same(last, &inventory));
-                let looked = Some(crate::api::now());
+                let looked = Some(stackyard_api::now());
                 state.sighting =
                     Sighting { name: Some(name), inventory: Some(Arc::new(inventory)), looked, error: None };
                 !same

@@ -6,12 +6,14 @@
 //! (cloud-init prints fingerprints there); where it shows none, the first key that is seen is
 //! trusted, told, and the only one that is taken from then on.
 
-use crate::api::{App, Problem, SshJoin, now};
-use crate::{join, pools};
+use crate::api::App;
+use crate::api_error::ApiError;
+use crate::join;
 use russh::client::{self, Handle, Handler};
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh::{ChannelMsg, Disconnect};
+use stackyard_api::{SshJoin, now};
 use stackyard_core::agent::{AgentConfig, DataVolume, Filesystem};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -31,39 +33,39 @@ fn key_name(pool: &str) -> String {
 }
 
 /// The pool's private key, if there is one.
-async fn known_key(app: &App, yard: &str, pool: &str) -> Result<Option<PrivateKey>, Problem> {
+async fn known_key(app: &App, yard: &str, pool: &str) -> Result<Option<PrivateKey>, ApiError> {
     let text = app.store().secret(yard, &key_name(pool)).await?;
-    text.map(|t| PrivateKey::from_openssh(t.as_bytes()).map_err(Problem::internal)).transpose()
+    text.map(|t| PrivateKey::from_openssh(t.as_bytes()).map_err(ApiError::internal)).transpose()
 }
 
 /// The pool's private key, which is made if there is none.
-async fn private_key(app: &App, yard: &str, pool: &str) -> Result<PrivateKey, Problem> {
+async fn private_key(app: &App, yard: &str, pool: &str) -> Result<PrivateKey, ApiError> {
     /// Of two that come at once, the second finds what the first made.
     static MAKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
     let _turn = MAKING.lock().await;
     if let Some(key) = known_key(app, yard, pool).await? {
         return Ok(key);
     }
-    let key = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).map_err(Problem::internal)?;
-    let text = key.to_openssh(LineEnding::LF).map_err(Problem::internal)?;
+    let key = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519).map_err(ApiError::internal)?;
+    let text = key.to_openssh(LineEnding::LF).map_err(ApiError::internal)?;
     app.store().set_secret(yard, &key_name(pool), &text, now()).await?;
     Ok(key)
 }
 
 /// The public half of a pool's key, as in authorized_keys.
-pub(crate) async fn public_key(app: &App, yard: &str, pool: &str) -> Result<String, Problem> {
+pub(crate) async fn public_key(app: &App, yard: &str, pool: &str) -> Result<String, ApiError> {
     public(&private_key(app, yard, pool).await?, yard, pool)
 }
 
 /// The same if there is a key already.
-pub(crate) async fn known_public_key(app: &App, yard: &str, pool: &str) -> Result<Option<String>, Problem> {
+pub(crate) async fn known_public_key(app: &App, yard: &str, pool: &str) -> Result<Option<String>, ApiError> {
     known_key(app, yard, pool).await?.map(|key| public(&key, yard, pool)).transpose()
 }
 
-fn public(key: &PrivateKey, yard: &str, pool: &str) -> Result<String, Problem> {
+fn public(key: &PrivateKey, yard: &str, pool: &str) -> Result<String, ApiError> {
     let mut key = key.public_key().clone();
     key.set_comment(format!("stackyard {yard}/{pool}"));
-    key.to_openssh().map_err(Problem::internal)
+    key.to_openssh().map_err(ApiError::internal)
 }
 
 /// Decides on a machine's key.
@@ -92,7 +94,7 @@ impl Handler for Known {
 pub(crate) async fn run(app: &App, request: SshJoin, lines: &Sender<String>) -> Result<(), String> {
     let pool = request.join.pool.clone().unwrap_or_default();
     let yard = request.join.yard.clone();
-    let key = private_key(app, &yard, &pool).await.map_err(|p| p.detail)?;
+    let key = private_key(app, &yard, &pool).await.map_err(ApiError::into_detail)?;
     let pin = format!(".ssh-host-{}", request.server_id);
     let pinned = app.store().secret(&yard, &pin).await.map_err(|e| e.to_string())?;
     let good = if request.fingerprints.is_empty() {
@@ -115,9 +117,9 @@ pub(crate) async fn run(app: &App, request: SshJoin, lines: &Sender<String>) -> 
 
     let name = request.join.name.clone().unwrap_or_default();
     let labels = request.join.labels.clone();
-    let (token, _, server) = join::create(app, request.join).await.map_err(|p| p.detail)?;
-    let volume = |d: crate::api::SshDisk| DataVolume { id: d.id, mount: d.mount, filesystem: Filesystem::default() };
-    let script = pools::install_script(&AgentConfig {
+    let (token, _, server) = join::create(app, request.join).await.map_err(ApiError::into_detail)?;
+    let volume = |d: stackyard_api::SshDisk| DataVolume { id: d.id, mount: d.mount, filesystem: Filesystem::default() };
+    let script = stackyard_yard::install_script(&AgentConfig {
         server: vec![server],
         ca: app.inner().ca_pem.clone(),
         token: Some(token),

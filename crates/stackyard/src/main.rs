@@ -7,7 +7,7 @@ mod printer;
 
 use clap::Parser;
 use stackyard_agent::cni::shim;
-use stackyard_server::{RENDER_TEMPLATES, render_templates};
+use stackyard_yard::{RENDER_TEMPLATES, render_templates};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use serde_json::{Value, json};
+use stackyard_client::Client;
 use stackyard_fake::Fake;
-use stackyard_server::client::Client;
 use stackyard_server::daemon;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;

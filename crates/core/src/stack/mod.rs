@@ -14,6 +14,7 @@ pub mod plan;
 pub mod rollout;
 mod service;
 pub mod spec;
+pub mod status;
 
 pub use service::{
     Attachment, Bind, CgroupMode, Config, Dependency, DependencyCondition, Device, FileAccess, FileMount, HealthTest,

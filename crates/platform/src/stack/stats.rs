@@ -8,6 +8,7 @@ use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use stackyard_core::stack::observed::State;
 use stackyard_core::stack::plan::container_name;
+use stackyard_core::stack::status::ServiceState;
 use std::collections::{HashMap, HashSet};
 
 /// Containers looked into at once.
@@ -26,8 +27,8 @@ pub struct ServiceStatus {
     pub job: bool,
     /// Image reference that it was made from.
     pub image: String,
-    /// `created`, `running`, `restarting`, `paused`, `exited` or `dead`.
-    pub state: &'static str,
+    /// What Docker Engine says of the container.
+    pub state: ServiceState,
     /// Exit status, once it has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_status: Option<i64>,
@@ -101,7 +102,7 @@ impl Engine {
             container: observe::name(c).to_owned(),
             job: observe::label(c, labels::JOB) == Some("true"),
             image: c.config.as_ref().and_then(|c| c.image.clone()).unwrap_or_default(),
-            state: state_name(state),
+            state: service_state(state),
             exit_status: if let State::Exited(status) = state { Some(status) } else { None },
             health,
             restarts: c.restart_count.unwrap_or_default(),
@@ -170,13 +171,13 @@ fn seconds_since(time: &str) -> Option<u64> {
     u64::try_from(jiff::Timestamp::now().as_second() - then.as_second()).ok()
 }
 
-fn state_name(state: State) -> &'static str {
+fn service_state(state: State) -> ServiceState {
     match state {
-        State::Created => "created",
-        State::Running => "running",
-        State::Restarting => "restarting",
-        State::Paused => "paused",
-        State::Exited(_) => "exited",
-        State::Dead => "dead",
+        State::Created => ServiceState::Created,
+        State::Running => ServiceState::Running,
+        State::Restarting => ServiceState::Restarting,
+        State::Paused => ServiceState::Paused,
+        State::Exited(_) => ServiceState::Exited,
+        State::Dead => ServiceState::Dead,
     }
 }

@@ -1,6 +1,7 @@
 //! What agents call.
 
-use super::{App, Problem, Query};
+use super::{App, Query};
+use crate::api_error::ApiError;
 use crate::auth::Agent;
 use crate::hub;
 use axum::body::Body;
@@ -9,6 +10,7 @@ use axum::extract::{State, WebSocketUpgrade};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use stackyard_api::Problem;
 use stackyard_platform::docker::{Docker, is_not_found};
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -27,10 +29,10 @@ async fn agent_connect(
     Agent(host): Agent,
     State(app): State<App>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Result<Response, Problem> {
-    let upgrade = upgrade.map_err(|r| Problem::new(r.status(), r.body_text()))?;
+) -> Result<Response, ApiError> {
+    let upgrade = upgrade.map_err(|r| ApiError::new(r.status(), r.body_text()))?;
     let Some(host) = app.store().host(&host).await? else {
-        return Err(Problem::unauthorized("the host was removed"));
+        return Err(ApiError::unauthorized("the host was removed"));
     };
     let (hub, ports) = (app.hub().clone(), app.ports().clone());
     let upgrade =
@@ -55,29 +57,29 @@ async fn image_fetch(
     Agent(host): Agent,
     State(app): State<App>,
     Query(image): Query<Image>,
-) -> Result<Response, Problem> {
+) -> Result<Response, ApiError> {
     let desired = app.hub().desired(&host);
     let id = desired.iter().flat_map(|d| &d.parts).find_map(|p| p.images.get(&image.reference));
     let Some(id) = id else {
-        return Err(Problem::forbidden(format!(
+        return Err(ApiError::forbidden(format!(
             "no stack on this host uses the image {} of the server",
             image.reference
         )));
     };
-    let engine = Docker::connect().await.map_err(|e| Problem::internal(format!("{e}: {}", e.source)))?;
+    let engine = Docker::connect().await.map_err(|e| ApiError::internal(format!("{e}: {}", e.source)))?;
     let gone =
-        || Problem::not_found(format!("the server's Docker Engine has no image {id} ({}) any more", image.reference));
+        || ApiError::not_found(format!("the server's Docker Engine has no image {id} ({}) any more", image.reference));
     let inspect = engine.api().inspect_image(&image.reference).await;
     let same = match inspect {
         Ok(found) => found.id.as_deref() == Some(id),
         Err(error) if is_not_found(&error) => false,
-        Err(error) => return Err(Problem::internal(error)),
+        Err(error) => return Err(ApiError::internal(error)),
     };
     if !same {
         match engine.api().inspect_image(id).await {
             Ok(_) => {}
             Err(error) if is_not_found(&error) => return Err(gone()),
-            Err(error) => return Err(Problem::internal(error)),
+            Err(error) => return Err(ApiError::internal(error)),
         }
     }
     // By its name, so that what is loaded has it; by its id if the name is another image's now.

@@ -1,15 +1,17 @@
 //! The audit log: who changed what.
 
 use super::page::{Listed, Page, Pager};
-use super::{App, Changes, Problem, Query, now, time};
+use super::{App, Changes, Query};
+use crate::api_error::ApiError;
 use crate::auth::{Admin, Caller};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use stackyard_api::{AuditEntry, Problem, now, time};
 use stackyard_store::Entry;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -25,7 +27,7 @@ pub(crate) async fn record(State(app): State<App>, request: Request, next: Next)
     let (Some(who), Some(path), false) = (who, path, reads) else { return next.run(request).await };
     let verb = format!("{} {path}", request.method());
     match app.store().audit_begin(now(), &who, &verb, request.uri().path()).await {
-        Err(error) => axum::response::IntoResponse::into_response(Problem::from(error)),
+        Err(error) => axum::response::IntoResponse::into_response(ApiError::from(error)),
         Ok(id) => {
             Changes::note(&app.inner().changes.audit);
             let response = next.run(request).await;
@@ -36,25 +38,6 @@ pub(crate) async fn record(State(app): State<App>, request: Request, next: Next)
             response
         }
     }
-}
-
-/// An entry of the audit log.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct AuditEntry {
-    /// Its id; ids grow with time.
-    pub id: String,
-    /// When it began (RFC 3339).
-    pub at: String,
-    /// Who: `socket`, `token NAME`, `user NAME@DOMAIN of CLOUD/PROJECT`, `agent YARD/HOST` or
-    /// `join YARD/HOST`.
-    pub who: String,
-    /// Method and pattern of the path.
-    pub verb: String,
-    /// The path.
-    pub target: String,
-    /// Status of the answer. Absent while it lasts, and for ever if the server was killed during it
-    /// or the caller did not wait.
-    pub result: Option<String>,
 }
 
 /// Which entries.
@@ -74,7 +57,7 @@ async fn audit_list(
     State(app): State<App>,
     Query(which): Query<Which>,
     page: Pager,
-) -> Result<Listed<AuditEntry>, Problem> {
+) -> Result<Listed<AuditEntry>, ApiError> {
     let entries = app.store().audit(which.who.as_deref(), page.marker(), page.reads()).await?;
     let entry = |e: Entry| AuditEntry {
         id: e.id,

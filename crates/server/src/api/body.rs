@@ -3,7 +3,8 @@
 //! Who is not known sends little and at once. A body is read when its handler asks for it, which it does once it
 //! knows that the caller may; the limits stand before that, whatever the handler.
 
-use super::{App, Problem};
+use super::App;
+use crate::api_error::ApiError;
 use crate::auth::{Caller, Place};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{DefaultBodyLimit, Request, State};
@@ -47,7 +48,7 @@ pub(super) async fn limit(State(app): State<App>, mut request: Request, next: Ne
     if length > greatest {
         let who = if known { "" } else { " of a caller who has not signed in" };
         let detail = format!("the body{who} has {length} bytes, and may have {greatest}");
-        return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response();
+        return ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response();
     }
     let (place, time) = if length > OF_NOBODY {
         match app.inner().bodies.take(&caller, "requests with more than 64 KiB") {

@@ -1,59 +1,43 @@
 //! Clouds: entries of the server's own clouds.yaml.
 
 use super::page::{Listed, Page, Pager};
-use super::{App, Body, Path, Problem};
+use super::{App, Body, Path};
 use crate::apart::apart;
+use crate::api_error::ApiError;
 use crate::auth::{Operator, Reach, Viewer};
-use crate::{DraftFault, Offer, YardDraft};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
+use stackyard_api::{CloudView, DraftText, Offer, Problem, YardDraft};
 use stackyard_openstack::CloudConfig;
-use utoipa::ToSchema;
+use stackyard_yard::{offer_of, write_manifest};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// A cloud that the server knows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct CloudView {
-    /// Its name, for `spec.cloud` of a manifest.
-    pub name: String,
-}
-
-/// A first manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct DraftText {
-    /// Its text; absent if there are mistakes in what was chosen.
-    pub manifest: Option<String>,
-    /// Mistakes.
-    pub faults: Vec<DraftFault>,
-}
-
 /// Names of the clouds that the server knows.
-fn names(app: &App) -> Result<Vec<String>, Problem> {
+fn names(app: &App) -> Result<Vec<String>, ApiError> {
     let names = CloudConfig::names(app.runs().sources());
     let (names, _) = names.map_err(|e| {
         tracing::error!("{e}");
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server's clouds.yaml cannot be read; its log says more")
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the server's clouds.yaml cannot be read; its log says more")
     })?;
     Ok(names)
 }
 
 /// What a cloud has to choose from.
-async fn offer(app: &App, reach: &Reach, cloud: &str) -> Result<Offer, Problem> {
+async fn offer(app: &App, reach: &Reach, cloud: &str) -> Result<Offer, ApiError> {
     reach.need_cloud(Some(cloud)).await?;
     if !names(app)?.iter().any(|n| n == cloud) {
         let detail =
             format!("the server's clouds.yaml has no cloud {cloud}; `GET /api/v1/clouds` tells those that it has");
-        return Err(Problem::not_found(detail));
+        return Err(ApiError::not_found(detail));
     }
     let (runs, name) = (app.runs().clone(), cloud.to_owned());
     let asked = apart("offer", move || async move {
         let cloud = runs.cloud(Some(&name)).await?;
-        Ok(Offer::of(&cloud).await?)
+        Ok(offer_of(&cloud).await?)
     });
-    asked.await.map_err(Problem::internal)?
+    asked.await.map_err(ApiError::internal)?
 }
 
 /// The clouds of the server's clouds.yaml that the caller may use; their names, and nothing of what is in it
@@ -68,7 +52,7 @@ async fn cloud_list(
     reach: Reach,
     State(app): State<App>,
     page: Pager,
-) -> Result<Listed<CloudView>, Problem> {
+) -> Result<Listed<CloudView>, ApiError> {
     let mut clouds = Vec::new();
     for name in names(&app)? {
         if reach.has_cloud(Some(&name)).await? {
@@ -90,7 +74,7 @@ async fn cloud_offer(
     reach: Reach,
     State(app): State<App>,
     Path(cloud): Path<String>,
-) -> Result<Json<Offer>, Problem> {
+) -> Result<Json<Offer>, ApiError> {
     Ok(Json(offer(&app, &reach, &cloud).await?))
 }
 
@@ -109,9 +93,9 @@ async fn cloud_draft(
     State(app): State<App>,
     Path(cloud): Path<String>,
     Body(draft): Body<YardDraft>,
-) -> Result<Json<DraftText>, Problem> {
+) -> Result<Json<DraftText>, ApiError> {
     let offer = offer(&app, &reach, &cloud).await?;
-    Ok(Json(match draft.manifest(&cloud, &offer) {
+    Ok(Json(match write_manifest(&draft, &cloud, &offer) {
         Ok(text) => DraftText { manifest: Some(text), faults: Vec::new() },
         Err(faults) => DraftText { manifest: None, faults },
     }))

@@ -5,9 +5,10 @@
 
 use super::endless::until_ended;
 use super::page::{Listed, Page, Pager};
-use super::{App, Path, Problem, Query, host};
+use super::{App, Path, Query, host};
+use crate::api_error::ApiError;
 use crate::auth::{Caller, Viewer};
-use crate::hub::{ContainerEvent, EventFilter, Happening};
+use crate::hub::EventFilter;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -15,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use futures_util::stream::{iter, unfold};
 use serde::Deserialize;
+use stackyard_api::{ContainerEvent, Happening, Problem};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -62,10 +64,10 @@ impl Which {
 }
 
 /// A page of what is kept.
-fn list(app: &App, page: &Pager, filter: &EventFilter) -> Result<Listed<ContainerEvent>, Problem> {
+fn list(app: &App, page: &Pager, filter: &EventFilter) -> Result<Listed<ContainerEvent>, ApiError> {
     let before = page.marker().map(str::parse).transpose();
     let before =
-        before.map_err(|_| Problem::bad("`marker` is the number of an event: `Link` of the page before has it"))?;
+        before.map_err(|_| ApiError::bad("`marker` is the number of an event: `Link` of the page before has it"))?;
     let most = usize::try_from(page.reads()).unwrap_or(usize::MAX);
     Ok(page.of(app.hub().events_before(before, most, filter), |e| e.seq.to_string()))
 }
@@ -111,7 +113,7 @@ fn stream(
     headers: &HeaderMap,
     before: &Before,
     filter: EventFilter,
-) -> Result<Response, Problem> {
+) -> Result<Response, ApiError> {
     let last: Option<u64> = headers.get("last-event-id").and_then(|v| v.to_str().ok()?.trim().parse().ok());
     let (changes, stopping) = (app.hub().changes(), app.inner().stopping.subscribe());
     // A number that is greater than all was told by a server whose clock was wrong.
@@ -146,7 +148,7 @@ async fn stack_events(
     Path((yard, stack)): Path<(String, String)>,
     Query(which): Query<Which>,
     page: Pager,
-) -> Result<Listed<ContainerEvent>, Problem> {
+) -> Result<Listed<ContainerEvent>, ApiError> {
     app.stacks().get(&yard, &stack).await?;
     list(&app, &page, &which.of_stack(yard, stack))
 }
@@ -166,7 +168,7 @@ async fn stack_events_stream(
     Query(which): Query<Which>,
     Query(before): Query<Before>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, ApiError> {
     app.stacks().get(&yard, &stack).await?;
     stream(&app, caller, &headers, &before, which.of_stack(yard, stack))
 }
@@ -182,7 +184,7 @@ async fn host_events(
     Path(id): Path<String>,
     Query(which): Query<Which>,
     page: Pager,
-) -> Result<Listed<ContainerEvent>, Problem> {
+) -> Result<Listed<ContainerEvent>, ApiError> {
     let host = host::find(&app, &id).await?;
     list(&app, &page, &which.of_host(host.id))
 }
@@ -201,7 +203,7 @@ async fn host_events_stream(
     Query(which): Query<Which>,
     Query(before): Query<Before>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, ApiError> {
     let host = host::find(&app, &id).await?;
     stream(&app, caller, &headers, &before, which.of_host(host.id))
 }

@@ -2,24 +2,24 @@
 
 use super::endless::until_ended;
 use super::graph::{Looked, look, look_anew};
-use super::{App, Body, HostView, Path, Problem};
+use super::{App, Body, Path};
+use crate::api_error::ApiError;
 use crate::auth::{Caller, Operator};
-use crate::doctor::{AT_ONCE, Known, MtuPair, MtuReport, MtuStep, PAIRS, advise, ends, fix, measure, pairs, survey};
-use crate::net::{by_id, layer, mtu_paths};
+use crate::doctor::{AT_ONCE, Known, PAIRS, advise, ends, fix, measure, pairs, survey};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt};
-use serde::{Deserialize, Serialize};
+use stackyard_api::{HostView, MtuEvent, MtuFix, MtuPair, MtuReport, MtuStep, MtuWish, Problem};
 use stackyard_core::agent::MtuSurvey;
 use stackyard_core::mtu::search::Passage;
 use stackyard_core::mtu::{Layer, MIN_IPV4};
+use stackyard_yard::net::{by_id, layer, mtu_paths};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -32,65 +32,13 @@ const SURVEYS: usize = 16;
 /// Pairs in one measurement, at most.
 const MOST: usize = 1000;
 
-/// What to measure.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct MtuWish {
-    /// At most so many pairs; 64 unless told otherwise.
-    #[serde(default)]
-    #[schema(minimum = 1, maximum = 1000)]
-    pub pairs: Option<usize>,
-}
-
-/// What to set.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct MtuFix {
-    /// Steps of a measurement's advice.
-    pub steps: Vec<MtuStep>,
-}
-
-/// One line of the answer.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case", tag = "event")]
-pub enum MtuEvent {
-    /// Nothing new.
-    Pulse,
-    /// A measurement begins.
-    Begun {
-        /// Pairs that are measured.
-        pairs: usize,
-    },
-    /// A pair is measured.
-    Pair {
-        /// What was found.
-        pair: Box<MtuPair>,
-    },
-    /// All is measured.
-    Report {
-        /// What was found, and what follows from it.
-        report: Box<MtuReport>,
-    },
-    /// A step was tried.
-    Step {
-        /// Which.
-        step: MtuStep,
-        /// What was changed, for people; nothing if it was so already.
-        changed: Vec<String>,
-        /// What went wrong.
-        error: Option<String>,
-    },
-    /// Nothing more comes.
-    End,
-}
-
 /// Tells events as they come, one JSON object a line; the work ends when the caller goes away.
 fn told(
     app: &App,
     caller: Caller,
     work: impl Future<Output = ()> + Send + 'static,
     events: mpsc::Receiver<MtuEvent>,
-) -> Result<Response, Problem> {
+) -> Result<Response, ApiError> {
     let state = Some((Box::pin(work), events));
     let lines = stream::unfold(state, |state| async {
         let (mut work, mut events) = state?;
@@ -123,10 +71,10 @@ async fn mtu_measure(
     State(app): State<App>,
     Path(yard): Path<String>,
     Body(wish): Body<MtuWish>,
-) -> Result<Response, Problem> {
+) -> Result<Response, ApiError> {
     let most = wish.pairs.unwrap_or(PAIRS);
     if !(1..=MOST).contains(&most) {
-        return Err(Problem::unprocessable(format!("`pairs` is 1 to {MOST}")));
+        return Err(ApiError::unprocessable(format!("`pairs` is 1 to {MOST}")));
     }
     let looked = look_anew(&app, &yard).await?;
     let (tell, events) = mpsc::channel(16);
@@ -223,13 +171,13 @@ async fn mtu_fix(
     State(app): State<App>,
     Path(yard): Path<String>,
     Body(MtuFix { mut steps }): Body<MtuFix>,
-) -> Result<Response, Problem> {
+) -> Result<Response, ApiError> {
     let looked = look(&app, &yard).await?;
     for step in &steps {
         check(&looked, &yard, step)?;
     }
     let needs_cloud = steps.iter().any(|s| matches!(s, MtuStep::Network { .. }));
-    let cloud = if needs_cloud { app.ports().cloud(&yard).await.map_err(Problem::unprocessable)? } else { None };
+    let cloud = if needs_cloud { app.ports().cloud(&yard).await.map_err(ApiError::unprocessable)? } else { None };
     steps.sort_by_key(|s| match s {
         MtuStep::Network { .. } => 0,
         MtuStep::Link { .. } => 1,
@@ -250,16 +198,16 @@ async fn mtu_fix(
 }
 
 /// Whether a step is about something of the yard's.
-fn check(looked: &Looked, yard: &str, step: &MtuStep) -> Result<(), Problem> {
+fn check(looked: &Looked, yard: &str, step: &MtuStep) -> Result<(), ApiError> {
     let (MtuStep::Network { to, .. } | MtuStep::Link { to, .. } | MtuStep::Containers { to, .. }) = step;
     if !(MIN_IPV4..=65_535).contains(to) {
-        return Err(Problem::unprocessable(format!("{step}: an MTU is {MIN_IPV4} to 65535 bytes")));
+        return Err(ApiError::unprocessable(format!("{step}: an MTU is {MIN_IPV4} to 65535 bytes")));
     }
     let known = match step {
         MtuStep::Network { id, .. } => by_id(&looked.graph).get(id.as_str()).is_some_and(|n| !n.outside),
         MtuStep::Link { host, .. } | MtuStep::Containers { host, .. } => looked.hosts.iter().any(|h| h.id == *host),
     };
-    if known { Ok(()) } else { Err(Problem::not_found(format!("{step}: yard {yard} has nothing of that id"))) }
+    if known { Ok(()) } else { Err(ApiError::not_found(format!("{step}: yard {yard} has nothing of that id"))) }
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {

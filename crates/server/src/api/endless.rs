@@ -1,6 +1,7 @@
 //! Answers without an end: logs, events, programs in containers.
 
-use super::{App, Problem};
+use super::App;
+use crate::api_error::ApiError;
 use crate::auth::{Caller, ended};
 use futures_util::stream::unfold;
 use futures_util::{Stream, StreamExt};
@@ -21,7 +22,7 @@ pub(super) fn until_ended<S>(
     app: &App,
     caller: Caller,
     items: S,
-) -> Result<impl Stream<Item = S::Item> + use<S>, Problem>
+) -> Result<impl Stream<Item = S::Item> + use<S>, ApiError>
 where
     S: Stream + Send + 'static,
     S::Item: Send,

@@ -4,19 +4,19 @@
 //! comes at once. A reader that keeps the numbers it saw last knows after any loss of the
 //! connection what to read again, so no event needs to be kept and none can be missed.
 
+use super::App;
 use super::endless::until_ended;
-use super::{App, Problem};
+use crate::api_error::ApiError;
 use crate::auth::Viewer;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use futures_util::stream::unfold;
-use serde::{Deserialize, Serialize};
+use stackyard_api::{Problem, Revisions};
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::sync::watch;
-use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -26,29 +26,6 @@ const GATHER: Duration = Duration::from_millis(500);
 
 /// Time without an event after which a comment is sent.
 const ALIVE: Duration = Duration::from_secs(15);
-
-/// How often each noun changed since the server started.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Revisions {
-    /// Which start of the server: numbers of different ones cannot be compared.
-    pub server: i64,
-    /// Hosts: joins, connections, reports, drains, removals.
-    pub hosts: u64,
-    /// Stacks: deployments, and how they stand.
-    pub stacks: u64,
-    /// Manifests of yards.
-    pub yards: u64,
-    /// Runs of yards: they begin and end.
-    pub runs: u64,
-    /// Tokens.
-    pub tokens: u64,
-    /// The audit log.
-    pub audit: u64,
-    /// Clouds, as far as somebody asked for a yard on them lately: what they have.
-    pub clouds: u64,
-    /// The cloud of the server's machine: its runs begin and end, and while somebody watches its services.
-    pub local: u64,
-}
 
 /// What is watched, in the order of [`Revisions`].
 struct Watched {
@@ -104,7 +81,7 @@ impl Watched {
 /// The data of each event `revisions` is a JSON object of `Revisions`. The first comes at once.
 #[utoipa::path(get, path = "/api/v1/events", tag = "event", security(("token" = [])),
     responses((status = 200, body = Revisions, content_type = "text/event-stream"), (status = "4XX", body = Problem)))]
-async fn event_stream(Viewer(caller): Viewer, State(app): State<App>) -> Result<Response, Problem> {
+async fn event_stream(Viewer(caller): Viewer, State(app): State<App>) -> Result<Response, ApiError> {
     let revisions = unfold(Watched::new(&app), |mut watched| async move { Some((watched.next().await?, watched)) });
     let events = revisions.map(|revisions| {
         let data = serde_json::to_string(&revisions).unwrap_or_default();

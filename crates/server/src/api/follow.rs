@@ -3,15 +3,17 @@
 //! All steps come first, then those that change; who was away says which change it saw last, and is told
 //! those since. Nothing is kept for readers.
 
+use super::App;
 use super::endless::until_ended;
-use super::{App, Problem};
+use crate::api_error::ApiError;
 use crate::auth::Caller;
-use crate::runs::{Going, RunStep};
+use crate::runs::Going;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
 use serde::Serialize;
+use stackyard_api::RunStep;
 use stackyard_store::Run;
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -26,7 +28,10 @@ const GATHER: Duration = Duration::from_millis(200);
 const ALIVE: Duration = Duration::from_secs(15);
 
 /// A run as it is told.
-pub(super) trait Told: From<Run> + Clone + PartialEq + Serialize + Send + 'static {
+pub(super) trait Told: Clone + PartialEq + Serialize + Send + 'static {
+    /// A run as it is kept.
+    fn of(run: Run) -> Self;
+
     /// The run that goes on, of a yard or of what else has one at a time.
     fn going(app: &App, yard: &str) -> Option<Arc<Going>>;
     /// A number that grows when one begins or ends.
@@ -101,10 +106,10 @@ impl<T: Told> Followed<T> {
             Some(going) => {
                 // Before the run is: what changes in between is told twice rather than never.
                 let seq = *going.progress().seq().borrow();
-                Some((going.run().into(), seq))
+                Some((T::of(going.run()), seq))
             }
             None => {
-                let run = T::from(self.app.store().run(&self.yard, &self.id).await.ok()??);
+                let run = T::of(self.app.store().run(&self.yard, &self.id).await.ok()??);
                 let seq = run.clone().take_steps().iter().map(|s| s.seq).max().unwrap_or(0);
                 Some((run, seq))
             }
@@ -143,7 +148,7 @@ pub(super) fn follow<T: Told>(
     yard: String,
     id: String,
     headers: &HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, ApiError> {
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()?.trim().parse().ok());
     let followed = Followed::<T> {
         stopping: app.inner().stopping.subscribe(),
@@ -165,11 +170,11 @@ pub(super) fn follow<T: Told>(
 ///
 /// # Errors
 /// 404
-pub(super) async fn find<T: Told>(app: &App, key: &str, id: &str) -> Result<T, Problem> {
+pub(super) async fn find<T: Told>(app: &App, key: &str, id: &str) -> Result<T, ApiError> {
     let Some(run) = app.store().run(key, id).await? else {
-        return Err(Problem::not_found(format!("there is no run {id}")));
+        return Err(ApiError::not_found(format!("there is no run {id}")));
     };
-    Ok(current::<T>(app, run).into())
+    Ok(T::of(current::<T>(app, run)))
 }
 
 /// A run as it is now.

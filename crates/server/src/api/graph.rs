@@ -1,17 +1,18 @@
 //! A yard as it is.
 
-use super::host::HostView;
 use super::tag::digest;
-use super::{App, Path, Problem, host, manifest_of, stack, time};
+use super::{App, Path, host, manifest_of, stack};
+use crate::api_error::ApiError;
 use crate::auth::Viewer;
-use crate::graph::{Graph, GraphCloud, Sight};
 use crate::looks::Sighting;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use stackyard_api::{Graph, GraphCloud, HostView, Problem, time};
 use stackyard_catalog::manifest::outline;
+use stackyard_yard::{GraphInput, draw_graph};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -26,21 +27,21 @@ pub(super) struct Looked {
 }
 
 /// Looks at a yard; its cloud is looked at at most as often as `Looks` says.
-pub(super) async fn look(app: &App, yard: &str) -> Result<Looked, Problem> {
+pub(super) async fn look(app: &App, yard: &str) -> Result<Looked, ApiError> {
     look_at(app, yard, false).await
 }
 
 /// The same with a look at its cloud that is not older than the question.
-pub(super) async fn look_anew(app: &App, yard: &str) -> Result<Looked, Problem> {
+pub(super) async fn look_anew(app: &App, yard: &str) -> Result<Looked, ApiError> {
     look_at(app, yard, true).await
 }
 
-async fn look_at(app: &App, yard: &str, anew: bool) -> Result<Looked, Problem> {
+async fn look_at(app: &App, yard: &str, anew: bool) -> Result<Looked, ApiError> {
     super::yard::check_name("yard", yard)?;
     let manifest = manifest_of(app, yard).await?;
     let (hosts, stacks) = (host::list(app, Some(yard), None).await?, stack::list(app, Some(yard)).await?);
     if manifest.is_none() && hosts.is_empty() && stacks.is_empty() {
-        return Err(Problem::not_found(format!("there is no yard {yard}, and no host or stack of one")));
+        return Err(ApiError::not_found(format!("there is no yard {yard}, and no host or stack of one")));
     }
     // Files that the manifest names are where it was applied.
     let intended = manifest.as_ref().map(|text| outline(&format!("the manifest of {yard}"), text));
@@ -61,8 +62,8 @@ async fn look_at(app: &App, yard: &str, anew: bool) -> Result<Looked, Problem> {
         None => (None, None, Sighting::default()),
     };
     let inventory = sighting.inventory.as_deref();
-    let sight = Sight { inventory, intended: intended.as_ref(), hosts: &hosts, stacks: &stacks };
-    let mut graph = Graph::of(yard, sight);
+    let sight = GraphInput { inventory, intended: intended.as_ref(), hosts: &hosts, stacks: &stacks };
+    let mut graph = draw_graph(yard, sight);
     graph.cloud = cloud.map(|name| GraphCloud { name, looked: None, error: sighting.error.clone() });
     Ok(Looked { manifest, sighting, hosts, graph })
 }
@@ -103,7 +104,7 @@ async fn yard_graph(
     State(app): State<App>,
     Path(yard): Path<String>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, ApiError> {
     let Looked { graph, sighting, .. } = look(&app, &yard).await?;
     Ok(tagged(&headers, graph, None, sighting.looked, |graph| graph.cloud.as_mut()))
 }

@@ -2,88 +2,43 @@
 
 use super::page::{Listed, Page, Pager};
 use super::tag::{Tag, Unchanged};
-use super::{App, Body, Path, Problem, Query, now, time};
+use super::{App, Body, Path, Query};
+use crate::api_error::ApiError;
 use crate::auth::{Operator, Reach, Viewer};
-use crate::error::Error;
 use crate::hub::Seen;
 use crate::runs::FILE;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use stackyard_api::{Drain, HostView, Problem, Replacement, now, time};
 use stackyard_catalog::manifest;
-use stackyard_core::agent::{Facts, Report};
 use stackyard_core::yard::intend::Spec;
 use stackyard_core::yard::{Key, Kind, Scope};
 use stackyard_store::{self as store, Host};
-use std::collections::BTreeMap;
-use utoipa::{IntoParams, ToSchema};
+use stackyard_yard::Error;
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// A host.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct HostView {
-    /// Its id.
-    pub id: String,
-    /// The yard.
-    pub yard: String,
-    /// The pool; empty for a machine that belongs to none.
-    pub pool: String,
-    /// Its name, one host's in the yard.
-    pub name: String,
-    /// Labels for placement.
-    pub labels: BTreeMap<String, String>,
-    /// Whether its agent is connected.
-    pub connected: bool,
-    /// Whether nothing new is put on it and what runs there goes elsewhere.
-    pub drain: bool,
-    /// It is set apart because its machine was about to go.
-    pub leaving: bool,
-    /// Its server is to be made anew by the yard's next run; absent unless somebody asked for that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replace: Option<Replacement>,
-    /// When it joined (RFC 3339).
-    pub joined: String,
-    /// When its agent was last connected, to some minutes; absent before the first time.
-    pub last_seen: Option<String>,
-    /// What the agent says of the machine.
-    pub facts: Facts,
-    /// Revision of what should run there; 0 before anything should.
-    pub revision: u64,
-    /// What runs there, as the agent said last. Absent if it said nothing since the server started.
-    pub report: Option<Report>,
-}
-
-/// That a host's server is to be made anew.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Replacement {
-    /// Who asked for it, as in the audit log.
-    pub who: String,
-    /// When (RFC 3339).
-    pub at: String,
-}
-
-impl HostView {
-    fn new(host: Host, seen: Option<Seen>) -> Self {
-        let seen = seen.unwrap_or_default();
-        Self {
-            id: host.id,
-            yard: host.yard,
-            pool: host.pool,
-            name: host.name,
-            labels: host.labels,
-            connected: seen.connected,
-            drain: host.drain.is_on(),
-            leaving: host.drain == store::Drain::Leaving,
-            replace: host.replace.map(|r| Replacement { who: r.who, at: time(r.at) }),
-            joined: time(host.joined),
-            last_seen: host.last_seen.map(|at| time(if seen.connected { now() } else { at })),
-            facts: host.facts,
-            revision: host.revision,
-            report: seen.report.map(|r| (*r).clone()),
-        }
+fn host_view(host: Host, seen: Option<Seen>) -> HostView {
+    let seen = seen.unwrap_or_default();
+    HostView {
+        id: host.id,
+        yard: host.yard,
+        pool: host.pool,
+        name: host.name,
+        labels: host.labels,
+        connected: seen.connected,
+        drain: host.drain.is_on(),
+        leaving: host.drain == store::Drain::Leaving,
+        replace: host.replace.map(|r| Replacement { who: r.who, at: time(r.at) }),
+        joined: time(host.joined),
+        last_seen: host.last_seen.map(|at| time(if seen.connected { now() } else { at })),
+        facts: host.facts,
+        revision: host.revision,
+        report: seen.report.map(|r| (*r).clone()),
     }
 }
 
@@ -101,17 +56,6 @@ struct Which {
     drain: Option<bool>,
 }
 
-/// Whether to drain.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Drain {
-    /// Begin, or end.
-    pub on: bool,
-    /// Begin: its machine is about to go. End: only if it was begun for that.
-    #[serde(default)]
-    pub leaving: bool,
-}
-
 /// Of what callers can change of a host.
 fn tag(host: &Host) -> Tag {
     let drain = (host.drain.is_on(), host.drain == store::Drain::Leaving);
@@ -120,7 +64,7 @@ fn tag(host: &Host) -> Tag {
 }
 
 /// The host with an id, or `yard/name`.
-pub(crate) async fn find(app: &App, id: &str) -> Result<Host, Problem> {
+pub(crate) async fn find(app: &App, id: &str) -> Result<Host, ApiError> {
     let found = match id.split_once('/') {
         Some((yard, name)) => app.store().host_named(yard, name).await?,
         None => app.store().host(id).await?.filter(|h| h.removed.is_none()),
@@ -129,7 +73,7 @@ pub(crate) async fn find(app: &App, id: &str) -> Result<Host, Problem> {
 }
 
 /// The same, if it is as the caller knows it.
-async fn as_it_was(app: &App, id: &str, unchanged: &Unchanged) -> Result<Host, Problem> {
+async fn as_it_was(app: &App, id: &str, unchanged: &Unchanged) -> Result<Host, ApiError> {
     let host = find(app, id).await?;
     unchanged.check(&format!("host {id}"), Some(&tag(&host)))?;
     Ok(host)
@@ -138,16 +82,16 @@ async fn as_it_was(app: &App, id: &str, unchanged: &Unchanged) -> Result<Host, P
 /// A host as callers see it.
 fn view(app: &App, host: Host) -> HostView {
     let seen = app.hub().seen(&host.id);
-    HostView::new(host, seen)
+    host_view(host, seen)
 }
 
 /// There is no such host.
-pub(crate) fn missing(id: &str) -> Problem {
-    Problem::not_found(format!("there is no host {id}; name one by its id or as YARD/NAME"))
+pub(crate) fn missing(id: &str) -> ApiError {
+    ApiError::not_found(format!("there is no host {id}; name one by its id or as YARD/NAME"))
 }
 
 /// Hosts that joined, of a yard or of all, of a pool or of all.
-pub(super) async fn list(app: &App, yard: Option<&str>, pool: Option<&str>) -> Result<Vec<HostView>, Problem> {
+pub(super) async fn list(app: &App, yard: Option<&str>, pool: Option<&str>) -> Result<Vec<HostView>, ApiError> {
     let hosts = app.store().hosts(yard, pool).await?;
     Ok(hosts.into_iter().map(|host| view(app, host)).collect())
 }
@@ -162,7 +106,7 @@ async fn host_list(
     State(app): State<App>,
     Query(which): Query<Which>,
     page: Pager,
-) -> Result<Listed<HostView>, Problem> {
+) -> Result<Listed<HostView>, ApiError> {
     let mut all = list(&app, which.yard.as_deref(), which.pool.as_deref()).await?;
     all.retain(|h| which.connected.is_none_or(|is| h.connected == is) && which.drain.is_none_or(|is| h.drain == is));
     Ok(page.cut(reach.only(all, |h| &h.yard).await?, |h| format!("{}/{}", h.yard, h.name)))
@@ -173,7 +117,7 @@ async fn host_list(
     params(("id" = String, Path, description = "id, or yard and name as `yard%2Fname`")),
     responses((status = 200, body = HostView,
         headers(("ETag" = String, description = "of what can be changed of it"))), (status = "4XX", body = Problem)))]
-async fn host_show(_: Viewer, State(app): State<App>, Path(id): Path<String>) -> Result<impl IntoResponse, Problem> {
+async fn host_show(_: Viewer, State(app): State<App>, Path(id): Path<String>) -> Result<impl IntoResponse, ApiError> {
     let host = find(&app, &id).await?;
     Ok((tag(&host).header(), Json(view(&app, host))))
 }
@@ -189,7 +133,7 @@ async fn host_drain(
     State(app): State<App>,
     Path(id): Path<String>,
     Body(drain): Body<Drain>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<impl IntoResponse, ApiError> {
     let _turn = app.inner().turns.hosts.lock().await;
     let host = as_it_was(&app, &id, &unchanged).await?;
     match (drain.on, drain.leaving) {
@@ -203,10 +147,10 @@ async fn host_drain(
 }
 
 /// Refuses a host that no run of its yard would make anew.
-async fn need_pool(app: &App, host: &Host) -> Result<(), Problem> {
+async fn need_pool(app: &App, host: &Host) -> Result<(), ApiError> {
     let Host { yard, name, .. } = host;
     let refused = |why: String| {
-        Err(Problem::conflict(format!(
+        Err(ApiError::conflict(format!(
             "{yard}/{name} is made anew by no run: {why}. Replace the machine yourself: drain the host, remove it, and \
              join another one (`stackyard host drain`, `remove`, `join`)"
         )))
@@ -243,7 +187,7 @@ async fn host_replace(
     unchanged: Unchanged,
     State(app): State<App>,
     Path(id): Path<String>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<impl IntoResponse, ApiError> {
     let _turn = app.inner().turns.hosts.lock().await;
     let host = as_it_was(&app, &id, &unchanged).await?;
     need_pool(&app, &host).await?;
@@ -266,13 +210,13 @@ async fn host_replace_cancel(
     unchanged: Unchanged,
     State(app): State<App>,
     Path(id): Path<String>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<impl IntoResponse, ApiError> {
     let _turn = app.inner().turns.hosts.lock().await;
     let host = as_it_was(&app, &id, &unchanged).await?;
     // What a run has read, it carries out.
     let scope = app.store().scope_of(&host.yard).await?.as_deref().and_then(Scope::parse).unwrap_or_default();
     let _lock = super::records(&app).lock(&host.yard, &scope).map_err(|e| match e {
-        Error::Locked { .. } => Problem::conflict(format!(
+        Error::Locked { .. } => ApiError::conflict(format!(
             "a run of yard {} goes on, and may be replacing the host; wait for it, or cancel it, and try again",
             host.yard
         )),
@@ -293,7 +237,7 @@ async fn host_remove(
     unchanged: Unchanged,
     State(app): State<App>,
     Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
+) -> Result<StatusCode, ApiError> {
     let _turn = app.inner().turns.hosts.lock().await;
     let host = as_it_was(&app, &id, &unchanged).await?;
     app.store().remove_host(&host.id, now()).await?;

@@ -1,10 +1,12 @@
 //! What a machine needs before it knows the server: open to everybody, and nothing secret.
 
-use super::{App, Path, Problem};
+use super::{App, Path};
+use crate::api_error::ApiError;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use stackyard_api::Problem;
 use tokio_util::io::ReaderStream;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -44,7 +46,7 @@ async fn join_script() -> Response {
 /// The server's own is there always, others if they lie in `agents/ARCH` of its directory.
 #[utoipa::path(get, path = "/agent/{arch}", tag = "install",
     responses((status = 200, content_type = "application/octet-stream"), (status = 404, body = Problem)))]
-async fn agent_binary(State(app): State<App>, Path(arch): Path<String>) -> Result<Response, Problem> {
+async fn agent_binary(State(app): State<App>, Path(arch): Path<String>) -> Result<Response, ApiError> {
     let own = debian(std::env::consts::ARCH);
     let path = if arch == own {
         // Also after the file was replaced: this is what runs.
@@ -52,15 +54,15 @@ async fn agent_binary(State(app): State<App>, Path(arch): Path<String>) -> Resul
     } else if arch.chars().all(|c| c.is_ascii_alphanumeric()) {
         app.inner().dir.join("agents").join(&arch)
     } else {
-        return Err(Problem::not_found(format!("{arch:?} is no processor architecture")));
+        return Err(ApiError::not_found(format!("{arch:?} is no processor architecture")));
     };
     let file = tokio::fs::File::open(&path).await.map_err(|_| {
-        Problem::not_found(format!(
+        ApiError::not_found(format!(
             "this server has the agent for {own} alone; for {arch}, put one at {}",
             path.display()
         ))
     })?;
-    let size = file.metadata().await.map_err(Problem::internal)?.len();
+    let size = file.metadata().await.map_err(ApiError::internal)?.len();
     let headers =
         [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_LENGTH, size.to_string())];
     Ok((headers, Body::from_stream(ReaderStream::with_capacity(file, PIECE))).into_response())

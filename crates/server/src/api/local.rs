@@ -4,19 +4,23 @@
 
 use super::follow::{self, Told, current};
 use super::page::{Listed, Page, Pager};
-use super::stack_stream::{StackLine, streamed};
-use super::yard_run::RunCounts;
-use super::{App, Body, Path, Problem, Query, time};
+use super::stack_stream::streamed;
+use super::{App, Body, Path, Query};
+use crate::api_error::ApiError;
 use crate::auth::Admin;
-use crate::local::{KEY, Outlook, Wish, examine};
-use crate::runs::{Going, RunState, RunStep, Snapshot};
+use crate::local::{KEY, Wish, examine, preview_of};
+use crate::runs::{Going, Snapshot};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use serde::{Deserialize, Serialize};
-use stackyard_catalog::{Origin, QuestionType};
+use serde::Deserialize;
+use stackyard_api::{
+    AnswerOrigin, LocalAnswers, LocalDetail, LocalQuestion, LocalRun, LocalService, LocalServices, LocalView,
+    LocalWish, Problem, QuestionType, RunCounts, RunState, RunStep, ServiceHealth, StackLine, time,
+};
+use stackyard_catalog::Origin;
 use stackyard_cloud::preflight::{self, Report};
 use stackyard_cloud::{Given, STACK, up};
 use stackyard_core::text::error_chain;
@@ -26,60 +30,13 @@ use stackyard_store::Run;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::watch;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// The cloud of the server's machine, and whether the server can change it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct LocalView {
-    /// Why this server cannot bring a cloud up, and what would be needed; empty if it can.
-    pub obstacles: Vec<String>,
-    /// The server's state directory, which is the cloud's.
-    pub home: String,
-    /// Whether a cloud was brought up from it, and not purged.
-    pub there: bool,
-    /// The newest run.
-    pub run: Option<LocalRun>,
-}
-
-/// A run that changes the cloud, or plans to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct LocalRun {
-    /// Its id; ids grow with time.
-    pub id: String,
-    /// What it does: `plan`, `up` or `down`.
-    pub kind: String,
-    /// Who began it, as in the audit log.
-    pub who: String,
-    /// When (RFC 3339).
-    pub began: String,
-    /// When it ended (RFC 3339).
-    pub ended: Option<String>,
-    /// How it stands, or ended.
-    pub state: RunState,
-    /// Why it did not end well.
-    pub error: Option<String>,
-    /// Steps, and how many of them were done and failed.
-    pub steps: RunCounts,
-}
-
-/// A run with its steps.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct LocalDetail {
-    /// The run.
-    pub run: LocalRun,
-    /// Its steps.
-    pub steps: Vec<RunStep>,
-    /// What was said that is of no step.
-    pub notes: Vec<String>,
-    /// What preflight saw, and the plan once it is known.
-    pub outlook: Option<Outlook>,
-}
-
-impl From<Run> for LocalDetail {
-    fn from(run: Run) -> Self {
-        let outlook = Outlook::of(&run);
+impl Told for LocalDetail {
+    fn of(run: Run) -> Self {
+        let outlook = preview_of(&run);
         let Snapshot { steps, notes } = serde_json::from_value(run.content).unwrap_or_default();
         let view = LocalRun {
             id: run.new.id,
@@ -93,9 +50,7 @@ impl From<Run> for LocalDetail {
         };
         Self { run: view, steps, notes, outlook }
     }
-}
 
-impl Told for LocalDetail {
     fn going(app: &App, _: &str) -> Option<Arc<Going>> {
         app.local().running()
     }
@@ -113,52 +68,14 @@ impl Told for LocalDetail {
     }
 }
 
-/// What the cloud is to be. What is not answered stays as it was answered last.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum LocalWish {
-    /// To know what bringing it up would do: images are made, nothing else.
-    Plan {
-        /// Answers by question.
-        #[serde(default)]
-        set: BTreeMap<String, String>,
-        /// Questions whose default is to count again.
-        #[serde(default)]
-        unset: Vec<String>,
-        /// Go on in spite of what preflight says.
-        #[serde(default)]
-        force: bool,
-    },
-    /// Up, as a plan says.
-    Up {
-        /// Answers by question, as for the plan.
-        #[serde(default)]
-        set: BTreeMap<String, String>,
-        /// Questions whose default is to count again, as for the plan.
-        #[serde(default)]
-        unset: Vec<String>,
-        /// Go on in spite of what preflight says.
-        #[serde(default)]
-        force: bool,
-        /// Digest of the plan that somebody said yes to: if something else would be done by now, nothing is.
-        plan: String,
-    },
-    /// Down. Its data stays, unless `purge` says otherwise.
-    Down {
-        /// `purge`: remove the data, too, with the secrets and the entry in clouds.yaml.
-        #[serde(default)]
-        purge: Option<String>,
-    },
-}
-
 fn given(set: BTreeMap<String, String>, unset: Vec<String>) -> Given {
     Given { file: None, set: set.into_iter().map(|(name, value)| format!("{name}={value}")).collect(), unset }
 }
 
 impl TryFrom<LocalWish> for Wish {
-    type Error = Problem;
+    type Error = ApiError;
 
-    fn try_from(wish: LocalWish) -> Result<Self, Problem> {
+    fn try_from(wish: LocalWish) -> Result<Self, ApiError> {
         Ok(match wish {
             LocalWish::Plan { set, unset, force } => Self::Plan { given: given(set, unset), force },
             LocalWish::Up { set, unset, force, plan } => Self::Up { given: given(set, unset), force, plan },
@@ -168,7 +85,7 @@ impl TryFrom<LocalWish> for Wish {
                 Some(_) => {
                     let why =
                         "`purge` must be the word \"purge\": all servers, volumes, objects and images of the cloud go";
-                    return Err(Problem::unprocessable(why));
+                    return Err(ApiError::unprocessable(why));
                 }
             },
         })
@@ -178,84 +95,61 @@ impl TryFrom<LocalWish> for Wish {
 /// The cloud of the server's machine
 #[utoipa::path(get, path = "/api/v1/local", tag = "local", security(("token" = [])),
     responses((status = 200, body = LocalView), (status = "4XX", body = Problem)))]
-async fn local_show(_: Admin, State(app): State<App>) -> Result<Json<LocalView>, Problem> {
+async fn local_show(_: Admin, State(app): State<App>) -> Result<Json<LocalView>, ApiError> {
     let newest = app.store().runs(KEY, None, None, 1).await?.into_iter().next();
     let local = app.local();
     Ok(Json(LocalView {
         obstacles: local.obstacles().await,
         home: local.home().display().to_string(),
         there: local.is_there(),
-        run: newest.map(|run| LocalDetail::from(current::<LocalDetail>(&app, run)).run),
+        run: newest.map(|run| LocalDetail::of(current::<LocalDetail>(&app, run)).run),
     }))
 }
 
-/// The services of the cloud.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct LocalServices {
-    /// Whether there are any, and every one is well.
-    pub healthy: bool,
-    /// PSS of all, in bytes.
-    pub memory: u64,
-    /// They, by name.
-    pub services: Vec<LocalService>,
-    /// When they were looked at (RFC 3339); absent if they never were.
-    pub looked: Option<String>,
-    /// Why they cannot be looked at now.
-    pub error: Option<String>,
+fn service_view(of: &ServiceStatus) -> LocalService {
+    let (health, said) = match &of.health {
+        Health::Healthy => (ServiceHealth::Healthy, None),
+        Health::Unhealthy { output } => (ServiceHealth::Unhealthy, Some(output.trim().to_owned())),
+        Health::Untested => (ServiceHealth::Untested, None),
+        Health::Completed => (ServiceHealth::Completed, None),
+        Health::Down => (ServiceHealth::Down, None),
+    };
+    LocalService {
+        service: of.service.clone(),
+        container: of.id.clone(),
+        job: of.job,
+        image: of.image.clone(),
+        state: of.state,
+        exit_status: of.exit_status,
+        health,
+        well: of.is_well(),
+        said,
+        restarts: of.restarts,
+        started: of.started_at.clone(),
+        memory: of.memory,
+    }
 }
 
-/// A service of the cloud, or a job that prepares one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct LocalService {
-    /// The service.
-    pub service: String,
-    /// Id of its container.
-    pub container: String,
-    /// It is a one-shot job.
-    pub job: bool,
-    /// Image that it was made from.
-    pub image: String,
-    /// `created`, `running`, `restarting`, `paused`, `exited` or `dead`.
-    pub state: String,
-    /// Exit status, once it has ended.
-    pub exit_status: Option<i64>,
-    /// By a real request: `healthy`, `unhealthy`, `untested` (it runs, and has no test), `completed` or `down`.
-    pub health: String,
-    /// Whether that is as it should be.
-    pub well: bool,
-    /// What the health test said, if it failed.
-    pub said: Option<String>,
-    /// Times that the engine started it again by itself.
-    pub restarts: i64,
-    /// When it was last started (RFC 3339).
-    pub started: Option<String>,
-    /// Memory of its processes in bytes (PSS: shared pages counted in shares); absent if it does not run.
-    pub memory: Option<u64>,
+fn question_type(of: stackyard_catalog::QuestionType) -> QuestionType {
+    use stackyard_catalog::QuestionType as Type;
+    match of {
+        Type::String => QuestionType::String,
+        Type::Int => QuestionType::Int,
+        Type::Bool => QuestionType::Bool,
+        Type::Enum => QuestionType::Enum,
+        Type::Ip => QuestionType::Ip,
+        Type::Cidr => QuestionType::Cidr,
+        Type::Hostname => QuestionType::Hostname,
+        Type::Interface => QuestionType::Interface,
+        Type::Password => QuestionType::Password,
+    }
 }
 
-impl From<&ServiceStatus> for LocalService {
-    fn from(of: &ServiceStatus) -> Self {
-        let (health, said) = match &of.health {
-            Health::Healthy => ("healthy", None),
-            Health::Unhealthy { output } => ("unhealthy", Some(output.trim().to_owned())),
-            Health::Untested => ("untested", None),
-            Health::Completed => ("completed", None),
-            Health::Down => ("down", None),
-        };
-        Self {
-            service: of.service.clone(),
-            container: of.id.clone(),
-            job: of.job,
-            image: of.image.clone(),
-            state: of.state.to_owned(),
-            exit_status: of.exit_status,
-            health: health.to_owned(),
-            well: of.is_well(),
-            said,
-            restarts: of.restarts,
-            started: of.started_at.clone(),
-            memory: of.memory,
-        }
+fn answer_origin(of: Origin) -> AnswerOrigin {
+    match of {
+        Origin::Given => AnswerOrigin::Given,
+        Origin::Default => AnswerOrigin::Default,
+        Origin::Unanswered => AnswerOrigin::Unanswered,
     }
 }
 
@@ -271,58 +165,25 @@ async fn local_services(_: Admin, State(app): State<App>) -> Json<LocalServices>
     Json(LocalServices {
         healthy: status.is_some_and(|s| s.healthy),
         memory: status.map_or(0, |s| s.memory),
-        services: status.map(|s| s.services.iter().map(LocalService::from).collect()).unwrap_or_default(),
+        services: status.map(|s| s.services.iter().map(service_view).collect()).unwrap_or_default(),
         looked: seen.looked.map(time),
         error: seen.error,
     })
 }
 
-/// A question of the cloud's package, with the answer that counts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct LocalQuestion {
-    /// Its name, for `set`.
-    pub name: String,
-    /// A few words for a form.
-    pub label: String,
-    /// What the answer does.
-    pub description: String,
-    /// Type of the answer: `string`, `int`, `bool`, `enum`, `ip`, `cidr`, `hostname`, `interface`, `password`.
-    #[schema(value_type = String)]
-    pub kind: QuestionType,
-    /// Values of an `enum`.
-    pub options: Vec<String>,
-    /// Least value of an `int`.
-    pub min: Option<i64>,
-    /// Greatest value of an `int`.
-    pub max: Option<i64>,
-    /// What is allowed, in words.
-    pub allowed: String,
-    /// An answer is needed.
-    pub required: bool,
-    /// Asked only when all these answers have these values.
-    pub show_if: BTreeMap<String, String>,
-    /// Heading in a form.
-    pub group: Option<String>,
-    /// The answer; one that must not be shown is hidden.
-    pub answer: String,
-    /// Where the answer comes from: `given`, `default`, `unanswered`.
-    #[schema(value_type = String)]
-    pub origin: Origin,
-}
-
 /// Questions of the cloud's package, with the answers that count
 #[utoipa::path(get, path = "/api/v1/local/questions", tag = "local", security(("token" = [])),
     responses((status = 200, body = Vec<LocalQuestion>), (status = "4XX", body = Problem)))]
-async fn local_questions(_: Admin, State(app): State<App>) -> Result<Json<Vec<LocalQuestion>>, Problem> {
+async fn local_questions(_: Admin, State(app): State<App>) -> Result<Json<Vec<LocalQuestion>>, ApiError> {
     let local = app.local().local()?;
-    let answers = local.answers(&Given::default()).map_err(|e| Problem::conflict(error_chain(&e)))?;
+    let answers = local.answers(&Given::default()).map_err(|e| ApiError::conflict(error_chain(&e)))?;
     let questions = local.asked(&answers).into_iter().map(|asked| {
         let q = asked.question;
         LocalQuestion {
             name: q.name.clone(),
             label: q.label.clone(),
             description: q.description.clone(),
-            kind: q.kind,
+            kind: question_type(q.kind),
             options: q.options.clone(),
             min: q.min,
             max: q.max,
@@ -331,22 +192,10 @@ async fn local_questions(_: Admin, State(app): State<App>) -> Result<Json<Vec<Lo
             show_if: q.show_if.clone(),
             group: q.group.clone(),
             answer: asked.shown,
-            origin: asked.origin,
+            origin: answer_origin(asked.origin),
         }
     });
     Ok(Json(questions.collect()))
-}
-
-/// Answers to try.
-#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct LocalAnswers {
-    /// Answers by question; those that were kept count otherwise.
-    #[serde(default)]
-    set: BTreeMap<String, String>,
-    /// Questions whose default is to count again.
-    #[serde(default)]
-    unset: Vec<String>,
 }
 
 /// Checks what the machine is like for the cloud
@@ -358,7 +207,7 @@ async fn local_preflight(
     _: Admin,
     State(app): State<App>,
     Body(answers): Body<LocalAnswers>,
-) -> Result<Json<Report>, Problem> {
+) -> Result<Json<Report>, ApiError> {
     let local = app.local().local()?;
     let given = given(answers.set, answers.unset);
     let input = examine(&local, &given)?;
@@ -382,9 +231,9 @@ async fn local_run_list(
     State(app): State<App>,
     Query(which): Query<WhichRuns>,
     page: Pager,
-) -> Result<Listed<LocalRun>, Problem> {
+) -> Result<Listed<LocalRun>, ApiError> {
     let runs = app.store().runs(KEY, which.state.map(RunState::word), page.marker(), page.reads()).await?;
-    let now = |run: Run| LocalDetail::from(current::<LocalDetail>(&app, run)).run;
+    let now = |run: Run| LocalDetail::of(current::<LocalDetail>(&app, run)).run;
     Ok(page.of(runs, |run| run.new.id.clone()).map(now))
 }
 
@@ -400,10 +249,10 @@ async fn local_run_begin(
     Admin(caller): Admin,
     State(app): State<App>,
     Body(wish): Body<LocalWish>,
-) -> Result<Response, Problem> {
+) -> Result<Response, ApiError> {
     let run = app.local().begin(wish.try_into()?, &caller.who().unwrap_or_default()).await?;
     let place = format!("/api/v1/local/runs/{}", run.new.id);
-    let run = LocalDetail::from(run).run;
+    let run = LocalDetail::of(run).run;
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(run)).into_response())
 }
 
@@ -414,7 +263,7 @@ async fn local_run_show(
     _: Admin,
     State(app): State<App>,
     Path(run): Path<String>,
-) -> Result<Json<LocalDetail>, Problem> {
+) -> Result<Json<LocalDetail>, ApiError> {
     Ok(Json(follow::find(&app, KEY, &run).await?))
 }
 
@@ -427,12 +276,12 @@ async fn local_run_cancel(
     Admin(caller): Admin,
     State(app): State<App>,
     Path(run): Path<String>,
-) -> Result<StatusCode, Problem> {
+) -> Result<StatusCode, ApiError> {
     if app.local().cancel(&run, &caller.who().unwrap_or_default()) {
         return Ok(StatusCode::ACCEPTED);
     }
     let LocalDetail { run, .. } = follow::find(&app, KEY, &run).await?;
-    Err(Problem::conflict(format!("run {} has ended at {}", run.id, run.ended.unwrap_or_default())))
+    Err(ApiError::conflict(format!("run {} has ended at {}", run.id, run.ended.unwrap_or_default())))
 }
 
 /// A run of the cloud as it goes, as server-sent events
@@ -448,7 +297,7 @@ async fn local_run_events(
     State(app): State<App>,
     Path(run): Path<String>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, ApiError> {
     follow::find::<LocalDetail>(&app, KEY, &run).await?;
     follow::follow::<LocalDetail>(&app, caller, KEY.to_owned(), run, &headers)
 }
@@ -476,8 +325,8 @@ async fn local_logs(
     Admin(caller): Admin,
     State(app): State<App>,
     Query(logs): Query<Logs>,
-) -> Result<Response, Problem> {
-    let docker = Docker::connect().await.map_err(|e| Problem::conflict(error_chain(&e)))?;
+) -> Result<Response, ApiError> {
+    let docker = Docker::connect().await.map_err(|e| ApiError::conflict(error_chain(&e)))?;
     let only: Vec<String> = logs.only.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
     let options = LogOptions {
         follow: logs.follow,
@@ -487,8 +336,8 @@ async fn local_logs(
     };
     let engine = up::engine(&app.local().local()?, &docker);
     let lines = engine.logs(STACK, &only, options).await.map_err(|e| match e {
-        EngineError::NoContainer { .. } => Problem::not_found(error_chain(&e)),
-        other => Problem::conflict(error_chain(&other)),
+        EngineError::NoContainer { .. } => ApiError::not_found(error_chain(&e)),
+        other => ApiError::conflict(error_chain(&other)),
     })?;
     let line = |replica: Option<String>, stream: &str, text: String| StackLine {
         replica,

@@ -17,16 +17,15 @@ mod container_event;
 mod doctor;
 mod endless;
 mod event;
+mod extract;
 mod follow;
 mod graph;
 pub(crate) mod host;
 pub(crate) mod install;
 pub(crate) mod join;
 mod local;
-mod mistake;
 mod net;
 mod page;
-mod problem;
 mod secret;
 mod server;
 mod server_console;
@@ -45,55 +44,23 @@ mod yard_status;
 
 pub use app::App;
 pub(crate) use app::{Changes, Inner, Turns};
-pub use audit::AuditEntry;
-pub use cloud::{CloudView, DraftText};
-pub use doctor::{MtuEvent, MtuFix, MtuWish};
-pub use event::Revisions;
-pub use host::{Drain, HostView, Replacement};
-pub use join::{JoinTicket, NewJoin};
-pub use local::{LocalDetail, LocalQuestion, LocalRun, LocalService, LocalServices, LocalView, LocalWish};
-pub use mistake::Mistake;
-pub use net::{MtuPaths, PortList, ReachView, RuleFault, RuleView, RuleWish, RulesText, RulesWish, SecurityGroupView};
-pub use problem::Problem;
-pub use secret::{SecretValue, SecretView};
-pub use server::{Health, ServerView, Version};
-pub use server_console::ServerConsole;
-pub use session::{ByCredential, ByPassword, NewSession, SessionToken, SessionView, SignInView};
-pub use ssh::{PoolKey, SshDisk, SshEvent, SshJoin};
-pub use stack::{StackChange, StackDeploy, StackScale, StackVersion, StackView};
-pub use stack_stream::{ExecInput, ExecOutput, StackLine};
-pub use stack_update::{ServiceDefinition, StackDefinition, StackUpdate};
-pub use token::{MintedToken, NewToken, TokenView};
-pub use yard::{ManifestText, ManifestView, YardView, manifest_digest};
-pub use yard_plan::{ManifestChecked, YardPlan, YardWish};
-pub use yard_run::{RunCounts, RunDetail, RunEvent, RunView};
-pub use yard_scope::YardScope;
-pub use yard_status::{QuotaUse, YardState, YardStatus};
 
 pub(crate) use body::GREAT_AT_ONCE;
 pub(crate) use endless::ENDLESS;
-pub(crate) use problem::{Body, Path, Query};
+pub(crate) use extract::{Body, Path, Query};
 pub(crate) use yard::{keep_manifest, manifest_of, records};
 
+use crate::api_error::ApiError;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
+use stackyard_api::ExecInput;
 use utoipa::OpenApi;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::Type;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Content, Object, PathItem, RefOr, Required};
 use utoipa_axum::router::OpenApiRouter;
-
-/// Milliseconds since 1970.
-pub(crate) fn now() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
-}
-
-/// A time as the API tells it (RFC 3339, UTC, whole seconds).
-pub(crate) fn time(at: i64) -> String {
-    jiff::Timestamp::from_second(at.div_euclid(1000)).map(|t| t.to_string()).unwrap_or_default()
-}
 
 #[derive(OpenApi)]
 #[openapi(
@@ -152,9 +119,9 @@ pub(crate) fn router(app: &App) -> Router {
         .with_state(app.clone())
 }
 
-async fn not_so(request: axum::extract::Request) -> Problem {
+async fn not_so(request: axum::extract::Request) -> ApiError {
     let detail = format!("{} cannot be done with {}", request.method(), request.uri().path());
-    Problem::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, detail)
+    ApiError::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, detail)
 }
 
 /// Answers hold tokens and states: nobody on the way is to keep them.

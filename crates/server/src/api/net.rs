@@ -2,19 +2,22 @@
 
 use super::graph::{Looked, look, tagged};
 use super::page::{Page, Pager};
-use super::{App, Body, Path, Problem, Query};
+use super::{App, Body, Path, Query};
+use crate::api_error::ApiError;
 use crate::auth::{Operator, Viewer};
-use crate::graph::GraphCloud;
-use crate::net::{MtuPath, PortKind, PortView, mtu_paths, ports, reach};
 use crate::runs::FILE;
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use stackyard_api::{
+    MtuPaths, PortKind, PortList, PortView, Problem, ReachView, RuleFault, RuleView, RulesText, RulesWish,
+    SecurityGroupView,
+};
 use stackyard_catalog::rules::{self, RuleText, Wanted};
-use stackyard_core::reach::Table;
-use utoipa::{IntoParams, ToSchema};
+use stackyard_yard::net::{mtu_paths, ports, reach};
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -32,122 +35,13 @@ struct Which {
     q: Option<String>,
 }
 
-/// A page of the ports of a yard.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct PortList {
-    /// The look at the cloud; absent where the yard has none.
-    pub cloud: Option<GraphCloud>,
-    /// Ports: by network, kind, owner.
-    pub ports: Vec<PortView>,
+fn rule_view(RuleText { proto, port, egress, peer, ipv6 }: RuleText) -> RuleView {
+    RuleView { proto, port, egress, peer, ipv6 }
 }
 
-/// What fits through a yard's networks.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct MtuPaths {
-    /// The look at the cloud; absent where the yard has none.
-    pub cloud: Option<GraphCloud>,
-    /// The ways; those that break first.
-    pub paths: Vec<MtuPath>,
-}
-
-/// Who can reach whom.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct ReachView {
-    /// The look at the cloud; absent where the yard has none.
-    pub cloud: Option<GraphCloud>,
-    /// The table, by what the cloud has.
-    pub table: Table,
-    /// The groups that the manifest declares.
-    pub groups: Vec<SecurityGroupView>,
-    /// Names of the cloud's groups that the manifest does not declare, for rules to speak of.
-    pub other_groups: Vec<String>,
-}
-
-/// A security group that a manifest declares.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct SecurityGroupView {
-    /// Its name.
-    pub name: String,
-    /// Its rules, as they are written.
-    pub rules: Vec<RuleView>,
-}
-
-/// A rule as a manifest has it; what it does not say is empty.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RuleView {
-    /// Protocol; all if empty.
-    #[serde(default)]
-    pub proto: String,
-    /// Port or range, as `80` or `8000-8100`; all if empty.
-    #[serde(default)]
-    pub port: String,
-    /// For what goes out, not for what comes in.
-    #[serde(default)]
-    pub egress: bool,
-    /// The other side: a CIDR or a group; everybody if empty.
-    #[serde(default)]
-    pub peer: String,
-    /// Whether it is for IPv6, where the other side does not say.
-    #[serde(default)]
-    pub ipv6: Option<bool>,
-}
-
-/// Rules that a group is to have.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RulesWish {
-    /// The manifest to change; the one that the yard has if absent.
-    #[serde(default)]
-    pub manifest: Option<String>,
-    /// The rules, in their order.
-    pub rules: Vec<RuleWish>,
-}
-
-/// A rule that is wanted.
-#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RuleWish {
-    /// Which of the group's rules it is so far, from 0; absent if it is new.
-    #[serde(default)]
-    pub was: Option<usize>,
-    /// What it is to say.
-    pub rule: RuleView,
-}
-
-/// A manifest with other rules.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct RulesText {
-    /// Its text; absent if the rules have mistakes.
-    pub manifest: Option<String>,
-    /// Mistakes.
-    pub faults: Vec<RuleFault>,
-}
-
-/// A mistake in a rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct RuleFault {
-    /// Which of the wanted rules, from 0.
-    pub rule: usize,
-    /// Which of its fields: `proto`, `port`, `peer`, `ipv6`; empty for all of it.
-    pub field: String,
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
-
-impl From<RuleText> for RuleView {
-    fn from(RuleText { proto, port, egress, peer, ipv6 }: RuleText) -> Self {
-        Self { proto, port, egress, peer, ipv6 }
-    }
-}
-
-impl From<RuleView> for RuleText {
-    fn from(RuleView { proto, port, egress, peer, ipv6 }: RuleView) -> Self {
-        let trim = |text: String| text.trim().to_owned();
-        Self { proto: trim(proto), port: trim(port), egress, peer: trim(peer), ipv6 }
-    }
+fn rule_text(RuleView { proto, port, egress, peer, ipv6 }: RuleView) -> RuleText {
+    let trim = |text: String| text.trim().to_owned();
+    RuleText { proto: trim(proto), port: trim(port), egress, peer: trim(peer), ipv6 }
 }
 
 impl Looked {
@@ -186,7 +80,7 @@ async fn port_list(
     Query(which): Query<Which>,
     page: Pager,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, ApiError> {
     let looked = look(&app, &yard).await?;
     let mut ports = looked.ports();
     ports.retain(|p| which.fits(p));
@@ -224,9 +118,9 @@ async fn mtu_show(
     Path(yard): Path<String>,
     Query(beneath): Query<Beneath>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, ApiError> {
     if beneath.underlay.is_some_and(|mtu| !(68..=65_535).contains(&mtu)) {
-        return Err(Problem::bad("`underlay` is 68 to 65535 bytes"));
+        return Err(ApiError::bad("`underlay` is 68 to 65535 bytes"));
     }
     let looked = look(&app, &yard).await?;
     let inventory = looked.sighting.inventory.as_deref();
@@ -245,16 +139,14 @@ async fn reach_show(
     State(app): State<App>,
     Path(yard): Path<String>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, ApiError> {
     let looked = look(&app, &yard).await?;
     let inventory = looked.sighting.inventory.as_deref();
     let table = inventory.map(|all| reach(&looked.graph, all, &looked.ports()).table()).unwrap_or_default();
     // One with mistakes is told of by `cloud`.
     let groups = looked.manifest.as_ref().and_then(|text| rules::groups(FILE, text).ok()).unwrap_or_default();
-    let view = |g: rules::GroupText| SecurityGroupView {
-        name: g.name,
-        rules: g.rules.into_iter().map(RuleView::from).collect(),
-    };
+    let view =
+        |g: rules::GroupText| SecurityGroupView { name: g.name, rules: g.rules.into_iter().map(rule_view).collect() };
     let groups: Vec<SecurityGroupView> = groups.into_iter().map(view).collect();
     let others = inventory.into_iter().flat_map(|all| &all.security_groups).map(|g| g.name.clone());
     let mut other_groups: Vec<String> = others.filter(|n| !groups.iter().any(|g| g.name == *n)).collect();
@@ -275,16 +167,16 @@ async fn rules_rewrite(
     State(app): State<App>,
     Path((yard, group)): Path<(String, String)>,
     Body(wish): Body<RulesWish>,
-) -> Result<Json<RulesText>, Problem> {
+) -> Result<Json<RulesText>, ApiError> {
     super::yard::check_name("yard", &yard)?;
     let text = match wish.manifest {
         Some(text) => text,
         None => match app.store().yard(&yard).await? {
             Some(kept) => kept.manifest,
-            None => return Err(Problem::not_found(format!("there is no yard {yard}; give a `manifest`"))),
+            None => return Err(ApiError::not_found(format!("there is no yard {yard}; give a `manifest`"))),
         },
     };
-    let wanted: Vec<Wanted> = wish.rules.into_iter().map(|w| Wanted { was: w.was, rule: w.rule.into() }).collect();
+    let wanted: Vec<Wanted> = wish.rules.into_iter().map(|w| Wanted { was: w.was, rule: rule_text(w.rule) }).collect();
     match rules::rewrite(FILE, &text, &group, &wanted) {
         Ok(manifest) => Ok(Json(RulesText { manifest: Some(manifest), faults: Vec::new() })),
         Err(rules::Error::Faults(faults)) => {
@@ -297,9 +189,9 @@ async fn rules_rewrite(
             Ok(Json(RulesText { manifest: None, faults: faults.into_iter().map(fault).collect() }))
         }
         Err(rules::Error::Mistakes(mistakes)) => Err(mistakes.into()),
-        Err(error @ rules::Error::NoGroup(_)) => Err(Problem::not_found(error.to_string())),
-        Err(error @ rules::Error::NoRule(_)) => Err(Problem::bad(error.to_string())),
-        Err(error @ rules::Error::Elsewhere { .. }) => Err(Problem::unprocessable(error.to_string())),
+        Err(error @ rules::Error::NoGroup(_)) => Err(ApiError::not_found(error.to_string())),
+        Err(error @ rules::Error::NoRule(_)) => Err(ApiError::bad(error.to_string())),
+        Err(error @ rules::Error::Elsewhere { .. }) => Err(ApiError::unprocessable(error.to_string())),
     }
 }
 

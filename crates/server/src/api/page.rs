@@ -1,13 +1,14 @@
 //! Lists come in pages, all in one way: `limit` and `marker`, and where the next page is in `Link` (RFC 8288).
 
-use super::{Problem, Query};
-use crate::client::segment;
+use super::Query;
+use crate::api_error::ApiError;
 use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::header::{HeaderName, LINK};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use stackyard_api::segment;
 use utoipa::IntoParams;
 
 /// Greatest page.
@@ -35,18 +36,18 @@ pub(super) struct Pager {
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Pager {
-    type Rejection = Problem;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let Query(Page { marker, limit }) = Query::from_request_parts(parts, state).await?;
         let Query::<Vec<(String, String)>>(mut rest) = Query::from_request_parts(parts, state).await?;
         let limit = limit.unwrap_or(100);
         if !(1..=MOST).contains(&limit) {
-            return Err(Problem::bad(format!("`limit` must be 1 to {MOST}")));
+            return Err(ApiError::bad(format!("`limit` must be 1 to {MOST}")));
         }
         // PostgreSQL takes none.
         if rest.iter().any(|(_, value)| value.contains('\0')) {
-            return Err(Problem::bad("a query has no NUL"));
+            return Err(ApiError::bad("a query has no NUL"));
         }
         rest.retain(|(key, _)| key != "marker");
         Ok(Self { marker: marker.filter(|m| !m.is_empty()), limit, path: parts.uri.path().to_owned(), rest })

@@ -3,49 +3,23 @@
 use super::page::{Listed, Page, Pager};
 use super::tag::{Tag, Unchanged};
 use super::yard::check_name;
-use super::{App, Body, Path, Problem, now, time};
+use super::{App, Body, Path};
+use crate::api_error::ApiError;
 use crate::auth::{Admin, Caller, Operator, Viewer};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use serde::{Deserialize, Serialize};
+use stackyard_api::{Problem, SecretValue, SecretView, now, time};
 use stackyard_store::SecretName;
-use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// Greatest secret, in bytes.
 const GREATEST: usize = 512 << 10;
 
-/// A secret without its value.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct SecretView {
-    /// Its name.
-    pub name: String,
-    /// When it was last set (RFC 3339).
-    pub updated: String,
-    /// Grows each time that it is set; also the entity tag.
-    pub revision: i64,
-}
-
-/// The value of a secret.
-#[derive(Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SecretValue {
-    /// The value.
-    pub value: String,
-}
-
-/// Shows no value.
-impl std::fmt::Debug for SecretValue {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SecretValue").finish_non_exhaustive()
-    }
-}
-
 /// The tag of a secret, if there is one.
-async fn tag(app: &App, yard: &str, name: &str) -> Result<Option<Tag>, Problem> {
+async fn tag(app: &App, yard: &str, name: &str) -> Result<Option<Tag>, ApiError> {
     let all = app.store().secrets(yard).await?;
     Ok(all.into_iter().find(|s| s.name == name).map(|s| Tag::revision(s.updated)))
 }
@@ -59,7 +33,7 @@ async fn secret_list(
     State(app): State<App>,
     Path(yard): Path<String>,
     page: Pager,
-) -> Result<Listed<SecretView>, Problem> {
+) -> Result<Listed<SecretView>, ApiError> {
     let view = |s: SecretName| SecretView { name: s.name, updated: time(s.updated), revision: s.updated };
     Ok(page.cut(app.store().secrets(&yard).await?, |s| s.name.clone()).map(view))
 }
@@ -76,11 +50,11 @@ async fn secret_put(
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
     Body(secret): Body<SecretValue>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<impl IntoResponse, ApiError> {
     check_name("yard", &yard)?;
     check_name("secret", &name)?;
     if secret.value.len() > GREATEST || secret.value.contains('\0') {
-        return Err(Problem::bad(format!("a secret must be text of at most {GREATEST} bytes without NUL")));
+        return Err(ApiError::bad(format!("a secret must be text of at most {GREATEST} bytes without NUL")));
     }
     let _turn = app.inner().turns.secrets.lock().await;
     unchanged.check(&format!("secret {name}"), tag(&app, &yard, &name).await?.as_ref())?;
@@ -95,14 +69,14 @@ async fn secret_show(
     Admin(caller): Admin,
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
-) -> Result<Json<SecretValue>, Problem> {
+) -> Result<Json<SecretValue>, ApiError> {
     if caller != Caller::Socket {
-        return Err(Problem::forbidden("secrets are read over the server's Unix socket alone"));
+        return Err(ApiError::forbidden("secrets are read over the server's Unix socket alone"));
     }
     check_name("secret", &name)?;
     match app.store().secret(&yard, &name).await? {
         Some(value) => Ok(Json(SecretValue { value })),
-        None => Err(Problem::not_found(format!("yard {yard} has no secret {name}"))),
+        None => Err(ApiError::not_found(format!("yard {yard} has no secret {name}"))),
     }
 }
 
@@ -115,7 +89,7 @@ async fn secret_delete(
     unchanged: Unchanged,
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
-) -> Result<StatusCode, Problem> {
+) -> Result<StatusCode, ApiError> {
     let _turn = app.inner().turns.secrets.lock().await;
     if let Some(is) = tag(&app, &yard, &name).await? {
         unchanged.check(&format!("secret {name}"), Some(&is))?;
@@ -123,7 +97,7 @@ async fn secret_delete(
     if app.store().remove_secret(&yard, &name).await? {
         return Ok(StatusCode::NO_CONTENT);
     }
-    Err(Problem::not_found(format!("yard {yard} has no secret {name}")))
+    Err(ApiError::not_found(format!("yard {yard} has no secret {name}")))
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {

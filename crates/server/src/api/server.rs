@@ -1,63 +1,22 @@
 //! The server itself.
 
-use super::{App, Problem, time};
+use super::App;
+use crate::api_error::ApiError;
 use crate::auth::Viewer;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use stackyard_api::{Health, Problem, ServerView, Version, time};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-/// That the server works.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Health {
-    /// Always `ok`; a server that does not work answers with a problem.
-    pub status: String,
-}
-
-/// What the server speaks.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Version {
-    /// Version of Stackyard.
-    pub version: String,
-    /// Version of the protocol between server and agents.
-    pub protocol: u32,
-}
-
-/// The server.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct ServerView {
-    /// Version of Stackyard.
-    pub version: String,
-    /// Its process.
-    pub pid: u32,
-    /// When it was started (RFC 3339).
-    pub started: String,
-    /// Where it listens, `address:port`.
-    pub listen: Vec<String>,
-    /// Names and addresses that its certificate is good for.
-    pub names: Vec<String>,
-    /// URL that hosts use unless told otherwise.
-    pub url: String,
-    /// Where it keeps what it knows, without a password.
-    pub database: String,
-    /// SHA-256 of the certificate of its CA (`GET /ca.pem`).
-    pub ca_sha256: String,
-    /// Clouds with whose Keystone people sign in.
-    pub sign_in: Vec<String>,
-    /// Agents that are connected.
-    pub connected: usize,
-}
 
 /// Whether the server works: it answers, and its store does
 #[utoipa::path(get, path = "/api/v1/health", tag = "server",
     responses((status = 200, body = Health), (status = 503, body = Problem)))]
-async fn health(State(app): State<App>) -> Result<Json<Health>, Problem> {
+async fn health(State(app): State<App>) -> Result<Json<Health>, ApiError> {
     app.store().ping().await.map_err(|e| {
         tracing::error!("{e}");
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server's store does not answer; its log says more")
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the server's store does not answer; its log says more")
     })?;
     Ok(Json(Health { status: "ok".to_owned() }))
 }

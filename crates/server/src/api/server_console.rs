@@ -1,14 +1,16 @@
 //! The console log of a yard's servers: what they say while they boot.
 
-use super::{App, Path, Problem, Query, manifest_of};
+use super::{App, Path, Query, manifest_of};
 use crate::apart::apart;
+use crate::api_error::ApiError;
 use crate::auth::Viewer;
 use axum::Json;
 use axum::extract::State;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use stackyard_api::{Problem, ServerConsole};
 use stackyard_catalog::manifest::gist;
 use stackyard_core::text::error_chain;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -21,17 +23,6 @@ struct Which {
     lines: Option<u32>,
 }
 
-/// The end of a server's console log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ServerConsole {
-    /// The server, as the manifest calls it.
-    pub server: String,
-    /// Its id in the cloud.
-    pub id: String,
-    /// The lines.
-    pub text: String,
-}
-
 /// The end of the console log of a server or host of a yard, as its cloud has it
 #[utoipa::path(get, path = "/api/v1/yards/{yard}/servers/{server}/console", tag = "yard", params(Which),
     security(("token" = [])), responses((status = 200, body = ServerConsole), (status = "4XX", body = Problem),
@@ -41,23 +32,23 @@ async fn server_console(
     State(app): State<App>,
     Path((yard, server)): Path<(String, String)>,
     Query(which): Query<Which>,
-) -> Result<Json<ServerConsole>, Problem> {
+) -> Result<Json<ServerConsole>, ApiError> {
     let Some(text) = manifest_of(&app, &yard).await? else {
-        return Err(Problem::not_found(format!("there is no yard {yard} with a manifest")));
+        return Err(ApiError::not_found(format!("there is no yard {yard} with a manifest")));
     };
     let cloud = gist(&format!("the manifest of {yard}"), &text)?.cloud;
     let lines = which.lines.unwrap_or(200).clamp(1, 10_000);
     let read = apart("console", move || async move {
         let cloud = app.runs().cloud(cloud.as_deref()).await?;
-        match crate::server_log(&cloud, &yard, &server, Some(lines)).await {
+        match stackyard_yard::server_log(&cloud, &yard, &server, Some(lines)).await {
             Ok(Some((id, text))) => Ok(ServerConsole { server, id, text }),
             // It is being made, or was never started.
-            Err(error) if error.is_conflict() => Err(Problem::conflict(error_chain(&error))),
+            Err(error) if error.is_conflict() => Err(ApiError::conflict(error_chain(&error))),
             Err(error) => Err(error.into()),
-            Ok(None) => Err(Problem::not_found(format!("the cloud has no server {server} of yard {yard}"))),
+            Ok(None) => Err(ApiError::not_found(format!("the cloud has no server {server} of yard {yard}"))),
         }
     });
-    read.await.map_err(Problem::internal)?.map(Json)
+    read.await.map_err(ApiError::internal)?.map(Json)
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {

@@ -1,7 +1,8 @@
 //! Joining over SSH.
 
 use super::yard::check_name;
-use super::{App, Body, NewJoin, Path, Problem};
+use super::{App, Body, Path};
+use crate::api_error::ApiError;
 use crate::auth::{Operator, Reach, Viewer};
 use crate::ssh;
 use axum::Json;
@@ -9,66 +10,15 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use serde::{Deserialize, Serialize};
+use stackyard_api::{PoolKey, Problem, SshEvent, SshJoin};
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// How often something is sent, so that nobody takes the connection for dead.
 const PULSE: Duration = Duration::from_secs(10);
-
-/// The public half of a pool's key.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct PoolKey {
-    /// As in authorized_keys.
-    pub public_key: String,
-}
-
-/// A volume for Docker's data.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SshDisk {
-    /// Cinder's id.
-    pub id: String,
-    /// Where it is mounted.
-    pub mount: String,
-}
-
-/// A machine that is to become a host.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SshJoin {
-    /// What it joins. The pool says which key is used.
-    pub join: NewJoin,
-    /// Nova's id of the server, by which its host key is remembered.
-    pub server_id: String,
-    /// Its address.
-    pub address: String,
-    /// Who logs in: root, or somebody with sudo without a password.
-    pub user: String,
-    /// Fingerprints (`SHA256:...`) of its host keys, one of which it must have; without, the first
-    /// one that is seen is trusted.
-    #[serde(default)]
-    pub fingerprints: Vec<String>,
-    /// Volume for Docker's data.
-    #[serde(default)]
-    pub disk: Option<SshDisk>,
-}
-
-/// One line of the answer.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SshEvent {
-    /// Nothing new.
-    Pulse,
-    /// What goes on.
-    Line(String),
-    /// It has ended, with what went wrong, if anything did.
-    End(Option<String>),
-}
 
 /// The public half of a pool's SSH key; the key is made if there is none
 #[utoipa::path(post, path = "/api/v1/yards/{yard}/pools/{pool}/ssh-key", tag = "ssh", security(("token" = [])),
@@ -77,7 +27,7 @@ async fn ssh_key(
     _: Operator,
     State(app): State<App>,
     Path((yard, pool)): Path<(String, String)>,
-) -> Result<Json<PoolKey>, Problem> {
+) -> Result<Json<PoolKey>, ApiError> {
     check_name("yard", &yard)?;
     check_name("pool", &pool)?;
     Ok(Json(PoolKey { public_key: ssh::public_key(&app, &yard, &pool).await? }))
@@ -90,10 +40,10 @@ async fn ssh_key_show(
     _: Viewer,
     State(app): State<App>,
     Path((yard, pool)): Path<(String, String)>,
-) -> Result<Json<PoolKey>, Problem> {
+) -> Result<Json<PoolKey>, ApiError> {
     match ssh::known_public_key(&app, &yard, &pool).await? {
         Some(public_key) => Ok(Json(PoolKey { public_key })),
-        None => Err(Problem::not_found(format!("pool {pool} of yard {yard} has no SSH key yet"))),
+        None => Err(ApiError::not_found(format!("pool {pool} of yard {yard} has no SSH key yet"))),
     }
 }
 
@@ -107,7 +57,7 @@ async fn ssh_join(
     reach: Reach,
     State(app): State<App>,
     Body(request): Body<SshJoin>,
-) -> Result<Response, Problem> {
+) -> Result<Response, ApiError> {
     check_name("yard", &request.join.yard)?;
     check_name("pool", request.join.pool.as_deref().unwrap_or_default())?;
     reach.need_yard(&request.join.yard).await?;

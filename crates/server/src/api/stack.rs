@@ -2,118 +2,49 @@
 
 use super::page::{Listed, Page, Pager};
 use super::tag::{Tag, Unchanged};
-use super::{App, Body, Path, Problem, Query, time};
+use super::{App, Body, Path, Query};
+use crate::api_error::ApiError;
 use crate::auth::{Operator, Reach, Viewer};
 use crate::stack::{Deployment, ServiceChange, StackError, StackNow};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode};
 use axum::response::IntoResponse;
-use serde::{Deserialize, Serialize};
-use stackyard_core::stack::rollout::{Packed, Standing, Status};
+use serde::Deserialize;
+use stackyard_api::{Problem, StackChange, StackChangeKind, StackDeploy, StackScale, StackVersion, StackView, time};
+use stackyard_core::stack::rollout::Standing;
 use std::collections::BTreeMap;
-use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// A stack to deploy.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct StackDeploy {
-    /// The stack, with the content of its configs and secrets, as the command line packs it.
-    #[schema(value_type = Object)]
-    pub stack: Packed,
-    /// Only hosts of this pool are used.
-    #[serde(default)]
-    pub pool: Option<String>,
-    /// It is in the yard's manifest: when it is not any more, it goes. A stack stays so whoever
-    /// deploys it next.
-    #[serde(default)]
-    pub declared: bool,
-}
-
-/// A stack.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct StackView {
-    /// Its yard.
-    pub yard: String,
-    /// Its name.
-    pub name: String,
-    /// It is being removed.
-    pub removing: bool,
-    /// Only hosts of this pool are used.
-    pub pool: Option<String>,
-    /// It came from the yard's manifest.
-    pub declared: bool,
-    /// Its versions that are kept, the newest first.
-    pub versions: Vec<StackVersion>,
-    /// Number of the version that a roll back goes to unless told otherwise: the last one that
-    /// worked. Absent if there is none.
-    pub before: Option<u64>,
-    /// When it was last deployed (RFC 3339).
-    pub deployed: String,
-    /// How it stands: services with their containers, what is not as it should be.
-    pub status: Status,
-}
-
-/// A version of a stack: what was deployed once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct StackVersion {
-    /// Its number.
-    pub number: u64,
-    /// All of it worked once.
-    pub worked: bool,
-}
-
-impl StackView {
-    fn new(now: StackNow) -> Self {
-        Self {
-            yard: now.yard,
-            name: now.name,
-            removing: now.removing,
-            pool: now.pool,
-            declared: now.declared,
-            versions: now.versions.into_iter().map(|v| StackVersion { number: v.number, worked: v.worked }).collect(),
-            before: now.before,
-            deployed: time(now.deployed),
-            status: now.status,
-        }
+fn view(now: StackNow) -> StackView {
+    StackView {
+        yard: now.yard,
+        name: now.name,
+        removing: now.removing,
+        pool: now.pool,
+        declared: now.declared,
+        versions: now.versions.into_iter().map(|v| StackVersion { number: v.number, worked: v.worked }).collect(),
+        before: now.before,
+        deployed: time(now.deployed),
+        status: now.status,
     }
-}
-
-/// What happens to a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct StackChange {
-    /// The service.
-    pub service: String,
-    /// `new`, `changed`, `removed` or `same`.
-    pub what: String,
-    /// The parts of it that differ.
-    pub why: Vec<String>,
 }
 
 pub(super) fn changes(all: BTreeMap<String, ServiceChange>) -> Json<Vec<StackChange>> {
     let change = |(service, change)| {
         let (what, why) = match change {
-            ServiceChange::New => ("new", Vec::new()),
-            ServiceChange::Changed(parts) => ("changed", parts),
-            ServiceChange::Removed => ("removed", Vec::new()),
-            ServiceChange::Same => ("same", Vec::new()),
+            ServiceChange::New => (StackChangeKind::New, Vec::new()),
+            ServiceChange::Changed(parts) => (StackChangeKind::Changed, parts),
+            ServiceChange::Removed => (StackChangeKind::Removed, Vec::new()),
+            ServiceChange::Same => (StackChangeKind::Same, Vec::new()),
         };
-        StackChange { service, what: what.to_owned(), why }
+        StackChange { service, what, why }
     };
     Json(all.into_iter().map(change).collect())
 }
 
-/// How many containers services are to have.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct StackScale {
-    /// Number by service.
-    pub services: BTreeMap<String, u32>,
-}
-
-impl From<StackError> for Problem {
+impl From<StackError> for ApiError {
     fn from(error: StackError) -> Self {
         let text = error.to_string();
         match error {
@@ -143,7 +74,7 @@ pub(super) fn tag(now: &StackNow) -> Tag {
 }
 
 /// Refuses a change of a stack that is not as the caller says.
-pub(super) async fn check(app: &App, unchanged: &Unchanged, yard: &str, name: &str) -> Result<(), Problem> {
+pub(super) async fn check(app: &App, unchanged: &Unchanged, yard: &str, name: &str) -> Result<(), ApiError> {
     let is = match app.stacks().get(yard, name).await {
         Ok(now) => Some(tag(&now)),
         Err(StackError::Missing { .. }) => None,
@@ -152,7 +83,7 @@ pub(super) async fn check(app: &App, unchanged: &Unchanged, yard: &str, name: &s
     unchanged.check(&format!("stack {name}"), is.as_ref())
 }
 
-pub(super) async fn new_tag(app: &App, yard: &str, name: &str) -> Result<[(HeaderName, String); 1], Problem> {
+pub(super) async fn new_tag(app: &App, yard: &str, name: &str) -> Result<[(HeaderName, String); 1], ApiError> {
     Ok(tag(&app.stacks().get(yard, name).await?).header())
 }
 
@@ -166,8 +97,8 @@ struct Look {
 }
 
 /// Stacks of a yard, or of all.
-pub(super) async fn list(app: &App, yard: Option<&str>) -> Result<Vec<StackView>, Problem> {
-    Ok(app.stacks().list(yard).await?.into_iter().map(StackView::new).collect())
+pub(super) async fn list(app: &App, yard: Option<&str>) -> Result<Vec<StackView>, ApiError> {
+    Ok(app.stacks().list(yard).await?.into_iter().map(view).collect())
 }
 
 /// Stacks of all yards
@@ -180,7 +111,7 @@ async fn stack_list_all(
     State(app): State<App>,
     Query(which): Query<Which>,
     page: Pager,
-) -> Result<Listed<StackView>, Problem> {
+) -> Result<Listed<StackView>, ApiError> {
     let mut all = list(&app, which.yard.as_deref()).await?;
     all.retain(|s| which.standing.is_none_or(|is| s.status.standing == is));
     Ok(page.cut(reach.only(all, |s| &s.yard).await?, |s| format!("{}/{}", s.yard, s.name)))
@@ -195,7 +126,7 @@ async fn stack_list(
     State(app): State<App>,
     Path(yard): Path<String>,
     page: Pager,
-) -> Result<Listed<StackView>, Problem> {
+) -> Result<Listed<StackView>, ApiError> {
     Ok(page.cut(list(&app, Some(&yard)).await?, |s| s.name.clone()))
 }
 
@@ -208,7 +139,7 @@ async fn stack_show(
     State(app): State<App>,
     Path((yard, stack)): Path<(String, String)>,
     Query(look): Query<Look>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<impl IntoResponse, ApiError> {
     if look.wait {
         let mut looked = app.stacks().looked();
         looked.mark_unchanged();
@@ -219,18 +150,18 @@ async fn stack_show(
         let _ = tokio::time::timeout(std::time::Duration::from_secs(5), looked.changed()).await;
     }
     let now = app.stacks().get(&yard, &stack).await?;
-    Ok((tag(&now).header(), Json(StackView::new(now))))
+    Ok((tag(&now).header(), Json(view(now))))
 }
 
-fn named(deploy: StackDeploy, yard: &str, name: &str) -> Result<Deployment, Problem> {
+fn named(deploy: StackDeploy, yard: &str, name: &str) -> Result<Deployment, ApiError> {
     super::yard::check_name("yard", yard)?;
     let stack = deploy.stack.unpack();
     if stack.name != name {
-        return Err(Problem::bad(format!("the stack is named {:?}, not {name:?}", stack.name)));
+        return Err(ApiError::bad(format!("the stack is named {:?}, not {name:?}", stack.name)));
     }
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
     if name.len() > 40 || !name.chars().all(good) || !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        return Err(Problem::bad(format!("`{name}` cannot name a stack: only [a-z0-9][a-z0-9_-]*, at most 40, can")));
+        return Err(ApiError::bad(format!("`{name}` cannot name a stack: only [a-z0-9][a-z0-9_-]*, at most 40, can")));
     }
     Ok(Deployment { stack, pool: deploy.pool, declared: deploy.declared })
 }
@@ -249,7 +180,7 @@ async fn stack_put(
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
     Body(deploy): Body<StackDeploy>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<impl IntoResponse, ApiError> {
     let deployment = named(deploy, &yard, &name)?;
     let _turn = app.inner().turns.stacks.lock().await;
     check(&app, &unchanged, &yard, &name).await?;
@@ -265,7 +196,7 @@ async fn stack_plan(
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
     Body(deploy): Body<StackDeploy>,
-) -> Result<Json<Vec<StackChange>>, Problem> {
+) -> Result<Json<Vec<StackChange>>, ApiError> {
     let deployment = named(deploy, &yard, &name)?;
     Ok(changes(app.stacks().changes(&yard, deployment).await?))
 }
@@ -281,7 +212,7 @@ async fn stack_delete(
     unchanged: Unchanged,
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
-) -> Result<StatusCode, Problem> {
+) -> Result<StatusCode, ApiError> {
     let _turn = app.inner().turns.stacks.lock().await;
     check(&app, &unchanged, &yard, &name).await?;
     app.stacks().remove(&yard, &name).await?;
@@ -299,7 +230,7 @@ async fn stack_scale(
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
     Body(scale): Body<StackScale>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<impl IntoResponse, ApiError> {
     let _turn = app.inner().turns.stacks.lock().await;
     check(&app, &unchanged, &yard, &name).await?;
     app.stacks().scale(&yard, &name, &scale.services).await?;
@@ -327,7 +258,7 @@ async fn stack_rollback(
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
     Query(back): Query<Back>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<impl IntoResponse, ApiError> {
     let _turn = app.inner().turns.stacks.lock().await;
     check(&app, &unchanged, &yard, &name).await?;
     let number = app.stacks().roll_back(&yard, &name, back.to).await?;

@@ -1,7 +1,8 @@
 //! What comes out of a stack's containers: logs, and programs run in them.
 
 use super::endless::until_ended;
-use super::{App, Path, Problem, Query};
+use super::{App, Path, Query};
+use crate::api_error::ApiError;
 use crate::auth::{Caller, Operator, Place, Viewer, ended};
 use crate::hub::{AgentStream, Output, StreamInput};
 use crate::stack::StackNow;
@@ -13,14 +14,15 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{SplitStream, select_all, unfold};
 use futures_util::{SinkExt, Stream, StreamExt};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use stackyard_api::{ExecInput, ExecOutput, Problem, StackLine};
 use stackyard_core::agent::{Bytes, Open, Replica, Stream as From};
 use stackyard_core::stack::rollout::ReplicaStatus;
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::timeout;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -50,19 +52,6 @@ struct Logs {
     since: Option<i64>,
 }
 
-/// A line of a log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct StackLine {
-    /// The replica that wrote it, `web-2`; absent where something is said of a host.
-    pub replica: Option<String>,
-    /// Name of its host.
-    pub host: String,
-    /// `stdout` or `stderr`; `error` for what went wrong with the log itself.
-    pub stream: String,
-    /// The line, without its end. Bytes that are not UTF-8 are replaced.
-    pub text: String,
-}
-
 /// What a replica can be asked for by. Of a service with one replica on each host, all are number one: the host
 /// tells them apart.
 fn called(service: &str, replica: &ReplicaStatus) -> [String; 4] {
@@ -70,7 +59,7 @@ fn called(service: &str, replica: &ReplicaStatus) -> [String; 4] {
 }
 
 /// Hosts with containers of a stack, and the replicas on each that were asked for.
-fn wanted(now: &StackNow, only: &str) -> Result<BTreeMap<(String, String), Vec<Replica>>, Problem> {
+fn wanted(now: &StackNow, only: &str) -> Result<BTreeMap<(String, String), Vec<Replica>>, ApiError> {
     let names: BTreeSet<String> = only.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
     let mut found = BTreeSet::new();
     let mut hosts: BTreeMap<(String, String), Vec<Replica>> = BTreeMap::new();
@@ -88,7 +77,7 @@ fn wanted(now: &StackNow, only: &str) -> Result<BTreeMap<(String, String), Vec<R
     if let Some(missing) = names.difference(&found).next() {
         let known: Vec<&str> = now.status.services.iter().map(|s| s.name.as_str()).collect();
         let detail = format!("stack {} has no container of {missing}; its services: {}", now.name, known.join(", "));
-        return Err(Problem::not_found(detail));
+        return Err(ApiError::not_found(detail));
     }
     Ok(hosts)
 }
@@ -104,7 +93,7 @@ async fn stack_logs(
     State(app): State<App>,
     Path((yard, stack)): Path<(String, String)>,
     Query(logs): Query<Logs>,
-) -> Result<Response, Problem> {
+) -> Result<Response, ApiError> {
     let now = app.stacks().get(&yard, &stack).await?;
     let mut streams: Vec<Lines> = Vec::new();
     for ((host, host_name), replicas) in wanted(&now, &logs.only)? {
@@ -132,7 +121,7 @@ pub(super) fn streamed(
     lines: impl Stream<Item = StackLine> + Send + Unpin + 'static,
     app: &App,
     caller: Caller,
-) -> Result<Response, Problem> {
+) -> Result<Response, ApiError> {
     let json = lines.map(|line| {
         let mut text = serde_json::to_vec(&line).unwrap_or_default();
         text.push(b'\n');
@@ -203,38 +192,6 @@ struct Exec {
     user: Option<String>,
 }
 
-/// From the one who runs a program.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ExecInput {
-    /// Input, in Base64.
-    #[schema(value_type = String)]
-    Input(Bytes),
-    /// No more input.
-    Eof,
-    /// Lines and columns of the terminal.
-    Resize(u16, u16),
-}
-
-/// To the one who runs a program.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ExecOutput {
-    /// Standard output, in Base64.
-    #[schema(value_type = String)]
-    Stdout(Bytes),
-    /// Standard error, in Base64.
-    #[schema(value_type = String)]
-    Stderr(Bytes),
-    /// The end: exit status, or what went wrong.
-    End {
-        /// Exit status.
-        status: Option<i64>,
-        /// What went wrong.
-        error: Option<String>,
-    },
-}
-
 /// Runs a program in a container: a WebSocket of `ExecInput` to it and `ExecOutput` from it
 ///
 /// One JSON object to a text frame.
@@ -247,12 +204,12 @@ async fn stack_exec(
     Path((yard, stack)): Path<(String, String)>,
     Query(exec): Query<Exec>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Result<Response, Problem> {
-    let upgrade = upgrade.map_err(|r| Problem::new(r.status(), r.body_text()))?;
+) -> Result<Response, ApiError> {
+    let upgrade = upgrade.map_err(|r| ApiError::new(r.status(), r.body_text()))?;
     let command: Vec<String> = serde_json::from_str(&exec.command)
-        .map_err(|e| Problem::bad(format!("`command` must be a JSON list of texts: {e}")))?;
+        .map_err(|e| ApiError::bad(format!("`command` must be a JSON list of texts: {e}")))?;
     if command.is_empty() {
-        return Err(Problem::bad("`command` names no program"));
+        return Err(ApiError::bad("`command` names no program"));
     }
     let now = app.stacks().get(&yard, &stack).await?;
     wanted(&now, &exec.replica)?;
@@ -260,10 +217,10 @@ async fn stack_exec(
     let asked = all.filter(|(s, r)| called(&s.name, r).contains(&exec.replica));
     let Some((service, replica)) = asked.clone().find(|(_, r)| r.state == "running").or_else(|| asked.clone().next())
     else {
-        return Err(Problem::not_found(format!("stack {stack} has no container of {}", exec.replica)));
+        return Err(ApiError::not_found(format!("stack {stack} has no container of {}", exec.replica)));
     };
     if replica.state != "running" {
-        return Err(Problem::conflict(format!(
+        return Err(ApiError::conflict(format!(
             "the container of {} does not run: it is {}",
             replica.name, replica.state
         )));
@@ -277,7 +234,7 @@ async fn stack_exec(
         user: exec.user,
     };
     let place = app.inner().endless.take(&caller, "streams")?;
-    let stream = app.hub().open_stream(&replica.host, open).map_err(|e| Problem::conflict(e.to_string()))?;
+    let stream = app.hub().open_stream(&replica.host, open).map_err(|e| ApiError::conflict(e.to_string()))?;
     let upgrade = upgrade.max_message_size(MESSAGE).max_frame_size(MESSAGE);
     Ok(upgrade.on_upgrade(move |socket| carry(socket, stream, app, caller, place)))
 }

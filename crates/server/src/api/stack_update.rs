@@ -1,51 +1,16 @@
 //! Updates of a stack's services.
 
-use super::stack::{StackChange, changes, check, new_tag, tag};
+use super::stack::{changes, check, new_tag, tag};
 use super::tag::Unchanged;
-use super::{App, Body, Path, Problem};
+use super::{App, Body, Path};
+use crate::api_error::ApiError;
 use crate::auth::Operator;
-use crate::stack::ServiceUpdate;
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::fmt;
-use utoipa::ToSchema;
+use stackyard_api::{Problem, ServiceDefinition, StackChange, StackDefinition, StackUpdate};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-/// What of a stack an update can change, as it was deployed last.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct StackDefinition {
-    /// Its services by name.
-    pub services: BTreeMap<String, ServiceDefinition>,
-}
-
-/// What of a service an update can change.
-#[derive(Clone, Serialize, Deserialize, ToSchema)]
-pub struct ServiceDefinition {
-    /// Its image.
-    pub image: String,
-    /// Its environment: values by name.
-    pub environment: BTreeMap<String, String>,
-}
-
-impl fmt::Debug for ServiceDefinition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Values may be secret.
-        let names: Vec<&String> = self.environment.keys().collect();
-        f.debug_struct("ServiceDefinition").field("image", &self.image).field("environment", &names).finish()
-    }
-}
-
-/// Changes of a stack's services.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct StackUpdate {
-    /// What is to be changed, by service.
-    pub services: BTreeMap<String, ServiceUpdate>,
-}
 
 /// What of a stack an update can change: images and environments, as they were deployed last
 ///
@@ -57,7 +22,7 @@ async fn stack_definition(
     _: Operator,
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<impl IntoResponse, ApiError> {
     let now = app.stacks().get(&yard, &name).await?;
     let header = tag(&now).header();
     let services = now.stack.services.into_iter();
@@ -74,7 +39,7 @@ async fn stack_update_plan(
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
     Body(update): Body<StackUpdate>,
-) -> Result<Json<Vec<StackChange>>, Problem> {
+) -> Result<Json<Vec<StackChange>>, ApiError> {
     Ok(changes(app.stacks().plan_update(&yard, &name, &update.services).await?))
 }
 
@@ -93,7 +58,7 @@ async fn stack_update(
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
     Body(update): Body<StackUpdate>,
-) -> Result<impl IntoResponse, Problem> {
+) -> Result<impl IntoResponse, ApiError> {
     let _turn = app.inner().turns.stacks.lock().await;
     check(&app, &unchanged, &yard, &name).await?;
     let changes = changes(app.stacks().update(&yard, &name, &update.services).await?);

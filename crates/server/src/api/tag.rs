@@ -1,6 +1,6 @@
 //! Entity tags: changes that are made only if nobody was quicker (RFC 9110, section 13.1).
 
-use super::Problem;
+use crate::api_error::ApiError;
 use axum::extract::FromRequestParts;
 use axum::http::header::{ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
@@ -46,9 +46,9 @@ pub(super) struct Unchanged {
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Unchanged {
-    type Rejection = Problem;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         let all = |name: HeaderName| {
             let values = parts.headers.get_all(name).iter().map(|v| v.to_str().unwrap_or_default());
             let tags: Vec<String> = values.flat_map(|v| v.split(',')).map(|t| t.trim().to_owned()).collect();
@@ -60,10 +60,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Unchanged {
             bare.len() >= 2 && bare.starts_with('"') && bare.ends_with('"')
         };
         if tags.as_ref().is_some_and(|all| all.as_slice() != ["*"] && !all.iter().all(is_tag)) {
-            return Err(Problem::bad("`If-Match` must be `*` or entity tags, as `\"7\"`"));
+            return Err(ApiError::bad("`If-Match` must be `*` or entity tags, as `\"7\"`"));
         }
         if none.as_ref().is_some_and(|all| all.as_slice() != ["*"]) {
-            return Err(Problem::bad("of a change, `If-None-Match` must be `*`"));
+            return Err(ApiError::bad("of a change, `If-None-Match` must be `*`"));
         }
         Ok(Self { tags, none: none.is_some() })
     }
@@ -74,14 +74,14 @@ impl Unchanged {
     ///
     /// # Errors
     /// 412.
-    pub fn check(&self, what: &str, is: Option<&Tag>) -> Result<(), Problem> {
+    pub fn check(&self, what: &str, is: Option<&Tag>) -> Result<(), ApiError> {
         match (&self.tags, is) {
-            (_, Some(_)) if self.none => Err(Problem::failed_precondition(format!("there is {what} already"))),
+            (_, Some(_)) if self.none => Err(ApiError::failed_precondition(format!("there is {what} already"))),
             (None, _) => Ok(()),
-            (Some(_), None) => Err(Problem::failed_precondition(format!("there is no {what}"))),
+            (Some(_), None) => Err(ApiError::failed_precondition(format!("there is no {what}"))),
             // Weak tags never match (RFC 9110, section 13.1.1).
             (Some(tags), Some(Tag(is))) if tags.iter().any(|t| t == "*" || t == is) => Ok(()),
-            (Some(_), Some(_)) => Err(Problem::changed(what)),
+            (Some(_), Some(_)) => Err(ApiError::changed(what)),
         }
     }
 }

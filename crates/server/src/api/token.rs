@@ -2,63 +2,19 @@
 
 use super::page::{Listed, Page, Pager};
 use super::tag::{Tag, Unchanged};
-use super::{App, Body, Changes, Path, Problem, Query, now, time};
-use crate::auth::{Admin, Kind, Role, mint};
+use super::{App, Body, Changes, Path, Query};
+use crate::api_error::ApiError;
+use crate::auth::{Admin, Kind, mint};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use stackyard_api::{MintedToken, NewToken, Problem, Role, TokenView, now, time};
 use stackyard_store::Token;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-/// A token that is to be made.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewToken {
-    /// Whose it is, for people; no two have the same.
-    pub name: String,
-    /// What it may do.
-    pub role: Role,
-    /// Seconds that it lasts; for ever if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ttl_s: Option<u32>,
-}
-
-/// A token, without the token.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct TokenView {
-    /// Its id.
-    pub id: String,
-    /// Whose it is.
-    pub name: String,
-    /// What it may do.
-    pub role: String,
-    /// When it was made (RFC 3339).
-    pub created: String,
-    /// When it ends.
-    pub expires: Option<String>,
-    /// When it was last used, to some minutes.
-    pub last_used: Option<String>,
-}
-
-/// A token that was just made.
-#[derive(Clone, Serialize, Deserialize, ToSchema)]
-pub struct MintedToken {
-    /// Its id.
-    pub id: String,
-    /// The token. It is shown this once.
-    pub token: String,
-}
-
-/// Shows no token.
-impl std::fmt::Debug for MintedToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MintedToken").field("id", &self.id).finish_non_exhaustive()
-    }
-}
 
 /// Which tokens.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -68,25 +24,23 @@ struct Which {
     role: Option<Role>,
 }
 
-impl From<Token> for TokenView {
-    fn from(token: Token) -> Self {
-        Self {
-            id: token.id,
-            name: token.name,
-            role: token.role,
-            created: time(token.created),
-            expires: token.expires.map(time),
-            last_used: token.last_used.map(time),
-        }
+fn view(token: Token) -> TokenView {
+    TokenView {
+        id: token.id,
+        name: token.name,
+        role: token.role,
+        created: time(token.created),
+        expires: token.expires.map(time),
+        last_used: token.last_used.map(time),
     }
 }
 
-fn missing(id: &str) -> Problem {
-    Problem::not_found(format!("there is no token {id}"))
+fn missing(id: &str) -> ApiError {
+    ApiError::not_found(format!("there is no token {id}"))
 }
 
 /// The token with an id or a name.
-async fn find(app: &App, id: &str) -> Result<Token, Problem> {
+async fn find(app: &App, id: &str) -> Result<Token, ApiError> {
     let all = app.store().tokens().await?;
     all.into_iter().find(|t| t.id == id || t.name == id).ok_or_else(|| missing(id))
 }
@@ -103,11 +57,11 @@ async fn token_create(
     _: Admin,
     State(app): State<App>,
     Body(new): Body<NewToken>,
-) -> Result<(StatusCode, Json<MintedToken>), Problem> {
+) -> Result<(StatusCode, Json<MintedToken>), ApiError> {
     if new.name.is_empty() || new.name.len() > 100 || new.name.chars().any(char::is_control) {
-        return Err(Problem::bad("`name` must be 1 to 100 characters without control characters"));
+        return Err(ApiError::bad("`name` must be 1 to 100 characters without control characters"));
     }
-    let (token, hash) = mint(Kind::Api).map_err(Problem::internal)?;
+    let (token, hash) = mint(Kind::Api).map_err(ApiError::internal)?;
     let id = uuid::Uuid::now_v7().to_string();
     let row = Token {
         id: id.clone(),
@@ -132,10 +86,10 @@ async fn token_list(
     State(app): State<App>,
     Query(which): Query<Which>,
     page: Pager,
-) -> Result<Listed<TokenView>, Problem> {
+) -> Result<Listed<TokenView>, ApiError> {
     let mut all = app.store().tokens().await?;
     all.retain(|t| which.role.is_none_or(|role| t.role == role.name()));
-    Ok(page.cut(all, |t| t.name.clone()).map(TokenView::from))
+    Ok(page.cut(all, |t| t.name.clone()).map(view))
 }
 
 /// A token, by its id or name, without the token
@@ -143,9 +97,9 @@ async fn token_list(
     params(("id" = String, Path, description = "id or name")),
     responses((status = 200, body = TokenView, headers(("ETag" = String, description = "names this token"))),
         (status = "4XX", body = Problem)))]
-async fn token_show(_: Admin, State(app): State<App>, Path(id): Path<String>) -> Result<impl IntoResponse, Problem> {
+async fn token_show(_: Admin, State(app): State<App>, Path(id): Path<String>) -> Result<impl IntoResponse, ApiError> {
     let token = find(&app, &id).await?;
-    Ok((tag(&token).header(), Json(TokenView::from(token))))
+    Ok((tag(&token).header(), Json(view(token))))
 }
 
 /// Revokes a token, by its id or name
@@ -158,7 +112,7 @@ async fn token_revoke(
     unchanged: Unchanged,
     State(app): State<App>,
     Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
+) -> Result<StatusCode, ApiError> {
     let _turn = app.inner().turns.tokens.lock().await;
     unchanged.check(&format!("token {id}"), Some(&tag(&find(&app, &id).await?)))?;
     if app.store().remove_token(&id).await? {

@@ -3,82 +3,27 @@
 use super::follow::current;
 use super::page::{Listed, Page, Pager};
 use super::tag::Tag;
-use super::yard_plan::{Wished, YardWish, check_files};
-use super::yard_run::{RunDetail, RunView};
-use super::{App, Changes, Path, Problem, Query, now, time};
+use super::yard_plan::{Wished, check_files};
+use super::yard_run::run_view;
+use super::{App, Changes, Path, Query};
+use crate::api_error::ApiError;
 use crate::auth::{Operator, Reach, Viewer, Whose};
-use crate::record::Records;
 use crate::runs::FILE;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use serde::Deserialize;
+use stackyard_api::{
+    ManifestText, ManifestView, Problem, RunDetail, RunView, YardView, YardWish, manifest_digest, now, time,
+};
 use stackyard_catalog::manifest;
-use stackyard_core::text::hex;
 use stackyard_core::yard::Scope;
 use stackyard_store::{Manifest, ManifestName, Store, Yard};
+use stackyard_yard::Records;
 use std::collections::BTreeMap;
-use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-/// A yard.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct YardView {
-    /// Its name.
-    pub name: String,
-    /// Grows with each change of the manifest; also the entity tag.
-    pub revision: i64,
-    /// When it was last changed (RFC 3339).
-    pub updated: String,
-    /// Its cloud, if the manifest says.
-    #[serde(default)]
-    pub cloud: Option<String>,
-    /// Its newest run, if the server has carried any out.
-    #[serde(default)]
-    pub run: Option<RunView>,
-}
-
-/// A manifest that a yard has or had.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct ManifestView {
-    /// Its revision.
-    pub revision: i64,
-    /// Who kept it, as in the audit log; empty if that was not written down.
-    pub who: String,
-    /// When (RFC 3339).
-    pub kept: String,
-}
-
-/// A manifest with its text.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct ManifestText {
-    /// Its revision.
-    pub revision: i64,
-    /// Who kept it, as in the audit log; empty if that was not written down.
-    pub who: String,
-    /// When (RFC 3339).
-    pub kept: String,
-    /// The text, YAML.
-    pub manifest: String,
-    /// Paths of the files that came with it. What is in them is not told, since it may be secret.
-    pub files: Vec<String>,
-    /// Stands for the text and the files' contents: SHA-256, hexadecimal.
-    pub digest: String,
-}
-
-/// What [`ManifestText::digest`] says of a manifest and its files.
-pub fn manifest_digest(text: &str, files: &BTreeMap<String, String>) -> String {
-    let mut hash = Sha256::new();
-    for part in [text].into_iter().chain(files.iter().flat_map(|(path, text)| [path.as_str(), text])) {
-        // Lengths, so that no two others make the same.
-        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
-        hash.update(part);
-    }
-    hex(&hash.finalize())
-}
 
 /// Which yards.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -90,7 +35,7 @@ struct Which {
 
 /// Revision that a caller wants to change: `If-Match: "7"`, or `If-None-Match: *` for one that
 /// must not be there yet (RFC 9110, section 13.1).
-pub(super) fn expected(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+pub(super) fn expected(headers: &HeaderMap) -> Result<Option<i64>, ApiError> {
     let text = |name| headers.get(name).map(|v| v.to_str().unwrap_or_default().trim());
     match (text(header::IF_MATCH), text(header::IF_NONE_MATCH)) {
         (None | Some("*"), None) => Ok(None),
@@ -100,14 +45,14 @@ pub(super) fn expected(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
             number
                 .filter(|n| *n > 0)
                 .map(Some)
-                .ok_or_else(|| Problem::bad("`If-Match` must be one entity tag of a yard, as `\"7\"`"))
+                .ok_or_else(|| ApiError::bad("`If-Match` must be one entity tag of a yard, as `\"7\"`"))
         }
-        _ => Err(Problem::bad("give `If-Match: \"REVISION\"` or `If-None-Match: *`")),
+        _ => Err(ApiError::bad("give `If-Match: \"REVISION\"` or `If-None-Match: *`")),
     }
 }
 
 /// The same of a yard that a caller may make only if nobody has been quicker.
-pub(super) async fn at(reach: &Reach, yard: &str, headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+pub(super) async fn at(reach: &Reach, yard: &str, headers: &HeaderMap) -> Result<Option<i64>, ApiError> {
     match expected(headers)? {
         None if reach.whose(yard).await? == Whose::Nobodys => Ok(Some(0)),
         at => Ok(at),
@@ -119,12 +64,12 @@ pub(super) async fn at(reach: &Reach, yard: &str, headers: &HeaderMap) -> Result
 ///
 /// # Errors
 /// 500.
-pub(crate) async fn manifest_of(app: &App, yard: &str) -> Result<Option<String>, Problem> {
+pub(crate) async fn manifest_of(app: &App, yard: &str) -> Result<Option<String>, ApiError> {
     if let Some(kept) = app.store().yard(yard).await? {
         return Ok(Some(kept.manifest));
     }
     let scope = app.store().scope_of(yard).await?.as_deref().and_then(Scope::parse);
-    records(app).read(yard, scope.as_ref()).map_err(Problem::internal)
+    records(app).read(yard, scope.as_ref()).map_err(ApiError::internal)
 }
 
 /// The records of the yards of this machine.
@@ -133,27 +78,24 @@ pub(crate) fn records(app: &App) -> Records {
 }
 
 /// Whether a text can name a yard or one of its things.
-pub(super) fn check_name(what: &str, name: &str) -> Result<(), Problem> {
+pub(super) fn check_name(what: &str, name: &str) -> Result<(), ApiError> {
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.len() > 63 || !name.chars().all(good) || name.starts_with(['-', '.']) {
-        return Err(Problem::bad(format!(
+        return Err(ApiError::bad(format!(
             "{what} {name:?} must be 1 to 63 letters, digits, `-`, `_`, `.`, and begin with a letter, digit or `_`"
         )));
     }
     Ok(())
 }
 
-impl From<Yard> for YardView {
-    fn from(yard: Yard) -> Self {
-        let cloud = manifest::gist(FILE, &yard.manifest).ok().and_then(|g| g.cloud);
-        Self { name: yard.name, revision: yard.revision, updated: time(yard.updated), cloud, run: None }
-    }
+/// A yard without its newest run.
+pub(super) fn yard_view(yard: Yard) -> YardView {
+    let cloud = manifest::gist(FILE, &yard.manifest).ok().and_then(|g| g.cloud);
+    YardView { name: yard.name, revision: yard.revision, updated: time(yard.updated), cloud, run: None }
 }
 
-impl From<ManifestName> for ManifestView {
-    fn from(name: ManifestName) -> Self {
-        Self { revision: name.revision, who: name.who, kept: time(name.kept) }
-    }
+fn manifest_view(name: ManifestName) -> ManifestView {
+    ManifestView { revision: name.revision, who: name.who, kept: time(name.kept) }
 }
 
 /// All yards, each with its newest run
@@ -166,14 +108,14 @@ async fn yard_list(
     State(app): State<App>,
     Query(which): Query<Which>,
     page: Pager,
-) -> Result<Listed<YardView>, Problem> {
+) -> Result<Listed<YardView>, ApiError> {
     let (yards, runs) = (app.store().yards().await?, app.store().last_runs().await?);
     let yards = reach.only(yards, |y| &y.name).await?;
     let mut runs: BTreeMap<String, RunView> =
-        runs.into_iter().map(|r| (r.new.yard.clone(), current::<RunDetail>(&app, r).into())).collect();
+        runs.into_iter().map(|r| (r.new.yard.clone(), run_view(current::<RunDetail>(&app, r)))).collect();
     let view = |yard: Yard| {
         let run = runs.remove(&yard.name);
-        YardView { run, ..YardView::from(yard) }
+        YardView { run, ..yard_view(yard) }
     };
     let mut views: Vec<YardView> = yards.into_iter().map(view).collect();
     views.retain(|v| which.cloud.is_none() || v.cloud == which.cloud);
@@ -186,9 +128,9 @@ async fn yard_list(
 #[utoipa::path(get, path = "/api/v1/yards/{yard}", tag = "yard", security(("token" = [])),
     responses((status = 200, body = serde_json::Value, content_type = "application/yaml",
         headers(("ETag" = String, description = "revision"))), (status = "4XX", body = Problem)))]
-async fn yard_show(_: Viewer, State(app): State<App>, Path(yard): Path<String>) -> Result<Response, Problem> {
+async fn yard_show(_: Viewer, State(app): State<App>, Path(yard): Path<String>) -> Result<Response, ApiError> {
     let Some(found) = app.store().yard(&yard).await? else {
-        return Err(Problem::not_found(format!("there is no yard {yard}")));
+        return Err(ApiError::not_found(format!("there is no yard {yard}")));
     };
     let kind = [(header::CONTENT_TYPE, "application/yaml")];
     Ok((Tag::revision(found.revision).header(), kind, found.manifest).into_response())
@@ -203,11 +145,11 @@ async fn manifest_list(
     State(app): State<App>,
     Path(yard): Path<String>,
     page: Pager,
-) -> Result<Listed<ManifestView>, Problem> {
+) -> Result<Listed<ManifestView>, ApiError> {
     let before = page.marker().map(str::parse).transpose();
-    let before = before.map_err(|_| Problem::bad("`marker` of manifests must be a revision"))?;
+    let before = before.map_err(|_| ApiError::bad("`marker` of manifests must be a revision"))?;
     let all = app.store().manifests(&yard, before, page.reads()).await?;
-    Ok(page.of(all, |m| m.revision.to_string()).map(ManifestView::from))
+    Ok(page.of(all, |m| m.revision.to_string()).map(manifest_view))
 }
 
 /// A manifest that a yard has or had
@@ -219,16 +161,16 @@ async fn manifest_show(
     reach: Reach,
     State(app): State<App>,
     Path((yard, revision)): Path<(String, i64)>,
-) -> Result<Json<ManifestText>, Problem> {
+) -> Result<Json<ManifestText>, ApiError> {
     match app.store().manifest(&yard, revision).await? {
         // It may be of another project's yard that had the name before.
         Some(Manifest { name, text, files }) if reach.has_manifest(&text).await? => {
-            let ManifestView { revision, who, kept } = name.into();
+            let ManifestView { revision, who, kept } = manifest_view(name);
             let digest = manifest_digest(&text, &files);
             let files = files.into_keys().collect();
             Ok(Json(ManifestText { revision, who, kept, manifest: text, files, digest }))
         }
-        _ => Err(Problem::not_found(format!("yard {yard} has no manifest of revision {revision}"))),
+        _ => Err(ApiError::not_found(format!("yard {yard} has no manifest of revision {revision}"))),
     }
 }
 
@@ -241,10 +183,10 @@ pub(crate) async fn keep_manifest(
     files: &BTreeMap<String, String>,
     who: &str,
     at: Option<i64>,
-) -> Result<i64, Problem> {
+) -> Result<i64, ApiError> {
     if let Some(there) = store.yard(yard).await? {
         if at.is_some_and(|at| at != there.revision) {
-            return Err(Problem::changed(&format!("yard {yard}")));
+            return Err(ApiError::changed(&format!("yard {yard}")));
         }
         let last = store.manifest(yard, there.revision).await?;
         if last.is_some_and(|m| m.text == text && m.files == *files) {
@@ -252,7 +194,7 @@ pub(crate) async fn keep_manifest(
         }
     }
     let revision = store.keep_yard(yard, text, files, who, at, now()).await?;
-    revision.ok_or_else(|| Problem::changed(&format!("yard {yard}")))
+    revision.ok_or_else(|| ApiError::changed(&format!("yard {yard}")))
 }
 
 /// Keeps the manifest of a yard, as the command line does when it has brought it up; nothing is done
@@ -269,16 +211,16 @@ async fn yard_put(
     Path(yard): Path<String>,
     headers: HeaderMap,
     Wished(wish): Wished,
-) -> Result<Response, Problem> {
+) -> Result<Response, ApiError> {
     check_name("yard", &yard)?;
     let YardWish { manifest: Some(manifest), files, revision: None, remove: false, plan: None, allow_data_loss: false } =
         wish
     else {
-        return Err(Problem::bad("give a `manifest`, with `files` if it names some, and nothing else"));
+        return Err(ApiError::bad("give a `manifest`, with `files` if it names some, and nothing else"));
     };
     check_files(&files)?;
     if manifest.contains('\0') {
-        return Err(Problem::bad("a manifest is text without NUL"));
+        return Err(ApiError::bad("a manifest is text without NUL"));
     }
     if !reach.has_manifest(&manifest).await? {
         reach.need_cloud(manifest::gist(FILE, &manifest)?.cloud.as_deref()).await?;
@@ -287,8 +229,8 @@ async fn yard_put(
     let who = caller.who().unwrap_or_default();
     let revision = keep_manifest(app.store(), &yard, &manifest, &files, &who, at).await?;
     Changes::note(&app.inner().changes.yards);
-    let kept = app.store().yard(&yard).await?.ok_or_else(|| Problem::changed(&format!("yard {yard}")))?;
-    Ok((Tag::revision(revision).header(), Json(YardView::from(kept))).into_response())
+    let kept = app.store().yard(&yard).await?.ok_or_else(|| ApiError::changed(&format!("yard {yard}")))?;
+    Ok((Tag::revision(revision).header(), Json(yard_view(kept))).into_response())
 }
 
 /// What is forgotten.
@@ -313,9 +255,9 @@ async fn yard_delete(
     Path(yard): Path<String>,
     Query(forget): Query<Forget>,
     headers: HeaderMap,
-) -> Result<StatusCode, Problem> {
+) -> Result<StatusCode, ApiError> {
     if app.runs().of(&yard).is_some() {
-        return Err(Problem::conflict(format!("a run of yard {yard} goes on; wait for it, or cancel it")));
+        return Err(ApiError::conflict(format!("a run of yard {yard} goes on; wait for it, or cancel it")));
     }
     let (store, at) = (app.store(), expected(&headers)?);
     if forget.record && store.yard_is_gone(&yard, at).await? {
@@ -327,15 +269,15 @@ async fn yard_delete(
     if !forget.record && !bare {
         let names = hosts.iter().map(|h| format!("host {}", h.name));
         let names: Vec<String> = names.chain(stacks.iter().map(|s| format!("stack {}", s.name))).collect();
-        return Err(Problem::conflict(format!("yard {yard} still has {}; remove them first", names.join(", "))));
+        return Err(ApiError::conflict(format!("yard {yard} still has {}; remove them first", names.join(", "))));
     }
     if !forget.record && store.forget_yard(&yard, at).await? {
         Changes::note(&app.inner().changes.yards);
         return Ok(StatusCode::NO_CONTENT);
     }
     match store.yard(&yard).await? {
-        Some(_) => Err(Problem::changed(&format!("yard {yard}"))),
-        None => Err(Problem::not_found(format!("there is no yard {yard}"))),
+        Some(_) => Err(ApiError::changed(&format!("yard {yard}"))),
+        None => Err(ApiError::not_found(format!("there is no yard {yard}"))),
     }
 }
 

@@ -1,73 +1,22 @@
 //! What a yard is to be, and what that would do.
 
 use super::yard::check_name;
-use super::{App, Body, Mistake, Path, Problem};
+use super::{App, Body, Path};
 use crate::apart::apart;
+use crate::api_error::ApiError;
 use crate::auth::{Operator, Reach};
 use crate::runs::{FILE, Outlook, Wish};
 use axum::Json;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::header;
-use serde::{Deserialize, Serialize};
-use stackyard_core::yard::plan::{Plan, Summary};
+use stackyard_api::{ManifestChecked, Mistake, Problem, YardPlan, YardWish};
 use stackyard_store::Store;
 use std::collections::BTreeMap;
-use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// Files that may come with a manifest.
 const FILES: usize = 500;
-
-/// What a yard is to be: as `manifest` says, or as it was at `revision`, or gone (`remove`).
-///
-/// Files that the manifest names (`compose: ./site/compose.yaml`) come along in `files`, by their paths
-/// relative to it. Nothing else is read: no file, no variable and no program of the server's machine.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct YardWish {
-    /// The manifest, YAML.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub manifest: Option<String>,
-    /// Files that it names: text by path.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub files: BTreeMap<String, String>,
-    /// A revision that the yard had. Beside `manifest`, only the files of it are meant, where `files`
-    /// has no other.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revision: Option<i64>,
-    /// Remove the yard.
-    #[serde(default)]
-    pub remove: bool,
-    /// Digest of the plan that somebody said yes to: if something else would be done by now, nothing
-    /// is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<String>,
-    /// Lose the data that the plan marks (`loses_data`). Without it, a run whose plan loses data is
-    /// refused (422). With `plan`, a run that changes the yard loses what that plan marks and nothing
-    /// else.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub allow_data_loss: bool,
-}
-
-/// What would be done.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct YardPlan {
-    /// The cloud.
-    pub cloud: String,
-    /// The plan, with the steps that keep what is there.
-    pub plan: Plan,
-    /// Counts of its steps.
-    pub summary: Summary,
-    /// There is nothing to do.
-    pub noop: bool,
-    /// Why it cannot be carried out.
-    pub blockers: Vec<String>,
-    /// What in the files has no effect.
-    pub warnings: Vec<String>,
-    /// Names this plan, for the run that is to carry out no other.
-    pub digest: String,
-}
 
 impl From<Outlook> for YardPlan {
     fn from(outlook: Outlook) -> Self {
@@ -77,23 +26,14 @@ impl From<Outlook> for YardPlan {
     }
 }
 
-/// That a manifest has no mistakes.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct ManifestChecked {
-    /// The yard's name.
-    pub yard: String,
-    /// Its cloud, if it says.
-    pub cloud: Option<String>,
-}
-
 /// A wish as JSON, or a manifest alone as YAML.
 #[derive(Debug)]
 pub(super) struct Wished(pub YardWish);
 
 impl<S: Send + Sync> FromRequest<S> for Wished {
-    type Rejection = Problem;
+    type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if ["application/yaml", "application/x-yaml", "text/yaml"].contains(&kind) {
@@ -106,29 +46,29 @@ impl<S: Send + Sync> FromRequest<S> for Wished {
 }
 
 /// A mistake that is none of YAML's.
-fn mistake(message: String, hint: Option<String>) -> Problem {
+fn mistake(message: String, hint: Option<String>) -> ApiError {
     let mistake = Mistake { file: FILE.to_owned(), line: None, column: None, message: message.clone(), hint };
-    Problem { mistakes: vec![mistake], ..Problem::unprocessable(message) }
+    ApiError::unprocessable(message).with_mistakes(vec![mistake])
 }
 
 /// Reads what somebody wants.
-pub(super) async fn read(store: &Store, reach: &Reach, yard: &str, wish: YardWish) -> Result<Wish, Problem> {
+pub(super) async fn read(store: &Store, reach: &Reach, yard: &str, wish: YardWish) -> Result<Wish, ApiError> {
     let wish = read_any(store, reach, yard, wish).await?;
     reach.need_cloud(wish.cloud()).await?;
     Ok(wish)
 }
 
-async fn read_any(store: &Store, reach: &Reach, yard: &str, wish: YardWish) -> Result<Wish, Problem> {
+async fn read_any(store: &Store, reach: &Reach, yard: &str, wish: YardWish) -> Result<Wish, ApiError> {
     check_name("yard", yard)?;
     let YardWish { manifest, mut files, revision, remove, plan: _, allow_data_loss: _ } = wish;
     check_files(&files)?;
     if remove {
         if manifest.is_some() || revision.is_some() || !files.is_empty() {
-            return Err(Problem::bad("`remove` goes with nothing else"));
+            return Err(ApiError::bad("`remove` goes with nothing else"));
         }
         return match store.yard(yard).await? {
             Some(found) => Ok(Wish::down(&found.manifest)?),
-            None => Err(Problem::not_found(format!("there is no yard {yard}"))),
+            None => Err(ApiError::not_found(format!("there is no yard {yard}"))),
         };
     }
     let past = match revision {
@@ -140,7 +80,7 @@ async fn read_any(store: &Store, reach: &Reach, yard: &str, wish: YardWish) -> R
             {
                 past = None;
             }
-            let none = || Problem::not_found(format!("yard {yard} has no manifest of revision {revision}"));
+            let none = || ApiError::not_found(format!("yard {yard} has no manifest of revision {revision}"));
             Some(past.ok_or_else(none)?)
         }
         None => None,
@@ -152,12 +92,12 @@ async fn read_any(store: &Store, reach: &Reach, yard: &str, wish: YardWish) -> R
             }
             text
         }
-        (None, Some(_)) if !files.is_empty() => return Err(Problem::bad("`files` need a `manifest`")),
+        (None, Some(_)) if !files.is_empty() => return Err(ApiError::bad("`files` need a `manifest`")),
         (None, Some(past)) => {
             files = past.files;
             past.text
         }
-        (None, None) => return Err(Problem::bad("give a `manifest`, a `revision`, or `remove: true`")),
+        (None, None) => return Err(ApiError::bad("give a `manifest`, a `revision`, or `remove: true`")),
     };
     let wish = Wish::up(text, files)?;
     match &wish {
@@ -170,16 +110,16 @@ async fn read_any(store: &Store, reach: &Reach, yard: &str, wish: YardWish) -> R
     }
 }
 
-pub(super) fn check_files(files: &BTreeMap<String, String>) -> Result<(), Problem> {
+pub(super) fn check_files(files: &BTreeMap<String, String>) -> Result<(), ApiError> {
     if files.len() > FILES {
-        return Err(Problem::bad(format!("a manifest comes with {FILES} files at most")));
+        return Err(ApiError::bad(format!("a manifest comes with {FILES} files at most")));
     }
     let outside = |path: &&String| path.starts_with('/') || path.split('/').any(|p| p == "..") || path.contains('\0');
     if let Some(path) = files.keys().find(outside) {
-        return Err(Problem::bad(format!("{path:?} is no path below the manifest")));
+        return Err(ApiError::bad(format!("{path:?} is no path below the manifest")));
     }
     match files.iter().find(|(_, text)| text.contains('\0')) {
-        Some((path, _)) => Err(Problem::bad(format!("{path:?} is not text: it has a NUL"))),
+        Some((path, _)) => Err(ApiError::bad(format!("{path:?} is not text: it has a NUL"))),
         None => Ok(()),
     }
 }
@@ -197,11 +137,11 @@ async fn yard_plan(
     State(app): State<App>,
     Path(yard): Path<String>,
     Wished(wish): Wished,
-) -> Result<Json<YardPlan>, Problem> {
+) -> Result<Json<YardPlan>, ApiError> {
     let wish = read(app.store(), &reach, &yard, wish).await?;
     let runs = app.runs().clone();
     let planned = apart("yard", move || async move { runs.plan(&yard, &wish).await }).await;
-    Ok(Json(planned.map_err(Problem::internal)??.into()))
+    Ok(Json(planned.map_err(ApiError::internal)??.into()))
 }
 
 /// Whether a manifest has mistakes; no cloud is asked
@@ -214,7 +154,7 @@ async fn yard_check(
     State(app): State<App>,
     Path(yard): Path<String>,
     Wished(wish): Wished,
-) -> Result<Json<ManifestChecked>, Problem> {
+) -> Result<Json<ManifestChecked>, ApiError> {
     let wish = read(app.store(), &reach, &yard, wish).await?;
     Ok(Json(ManifestChecked { yard, cloud: wish.cloud().map(str::to_owned) }))
 }

@@ -3,76 +3,23 @@
 use super::follow::{self, Told, current};
 use super::page::{Listed, Page, Pager};
 use super::yard::{at, check_name};
-use super::yard_plan::{Wished, YardWish, read};
-use super::{App, Path, Problem, Query, now, time};
+use super::yard_plan::{Wished, read};
+use super::{App, Path, Query};
+use crate::api_error::ApiError;
 use crate::auth::{Operator, Reach, Viewer};
-use crate::runs::{Going, RunKind, RunState, RunStep, Snapshot, StepState, Terms};
+use crate::runs::{Going, Snapshot, Terms};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use stackyard_api::{Problem, RunCounts, RunDetail, RunKind, RunState, RunStep, RunView, YardWish, now, time};
 use stackyard_store::Run;
 use std::sync::Arc;
 use tokio::sync::watch;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-/// A run of a yard.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct RunView {
-    /// Its id; ids grow with time.
-    pub id: String,
-    /// The yard.
-    pub yard: String,
-    /// What it does.
-    pub kind: RunKind,
-    /// Revision of the manifest; none for a removal.
-    pub revision: Option<i64>,
-    /// Who began it, as in the audit log.
-    pub who: String,
-    /// When (RFC 3339).
-    pub began: String,
-    /// When it ended (RFC 3339).
-    pub ended: Option<String>,
-    /// How it stands, or ended.
-    pub state: RunState,
-    /// Why it did not end well.
-    pub error: Option<String>,
-    /// Steps, and how many of them were done and failed.
-    pub steps: RunCounts,
-}
-
-/// Steps of a run, counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct RunCounts {
-    /// All.
-    pub all: usize,
-    /// Those that were done.
-    pub done: usize,
-    /// Those that failed.
-    pub failed: usize,
-}
-
-impl RunCounts {
-    /// Of these steps.
-    pub(crate) fn of(steps: &[RunStep]) -> Self {
-        let count = |state| steps.iter().filter(|s| s.state == state).count();
-        Self { all: steps.len(), done: count(StepState::Done), failed: count(StepState::Failed) }
-    }
-}
-
-/// A run with its steps.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct RunDetail {
-    /// The run.
-    pub run: RunView,
-    /// Its steps.
-    pub steps: Vec<RunStep>,
-    /// What was said that is of no step.
-    pub notes: Vec<String>,
-}
 
 /// An event of a run as it comes over the wire: the fields of a server-sent event (HTML standard, 9.2).
 #[derive(Debug, ToSchema)]
@@ -86,18 +33,8 @@ struct RunMessage {
     data: String,
 }
 
-/// What an event of a run tells.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(untagged)]
-pub enum RunEvent {
-    /// A step that is new, or has changed.
-    Step(RunStep),
-    /// The run, without its steps.
-    Run(RunDetail),
-}
-
-impl From<Run> for RunDetail {
-    fn from(run: Run) -> Self {
+impl Told for RunDetail {
+    fn of(run: Run) -> Self {
         let Snapshot { steps, notes } = serde_json::from_value(run.content).unwrap_or_default();
         let counts = RunCounts::of(&steps);
         let view = RunView {
@@ -114,9 +51,7 @@ impl From<Run> for RunDetail {
         };
         Self { run: view, steps, notes }
     }
-}
 
-impl Told for RunDetail {
     fn going(app: &App, yard: &str) -> Option<Arc<Going>> {
         app.runs().of(yard)
     }
@@ -134,10 +69,9 @@ impl Told for RunDetail {
     }
 }
 
-impl From<Run> for RunView {
-    fn from(run: Run) -> Self {
-        RunDetail::from(run).run
-    }
+/// A run without its steps.
+pub(super) fn run_view(run: Run) -> RunView {
+    RunDetail::of(run).run
 }
 
 /// Which runs.
@@ -158,14 +92,14 @@ async fn run_list(
     Path(yard): Path<String>,
     Query(which): Query<Which>,
     page: Pager,
-) -> Result<Listed<RunView>, Problem> {
+) -> Result<Listed<RunView>, ApiError> {
     check_name("yard", &yard)?;
     let state = which.state.map(RunState::word);
     let runs = app.store().runs(&yard, state, page.marker(), page.reads()).await?;
-    Ok(page.of(runs, |run| run.new.id.clone()).map(|run| current::<RunDetail>(&app, run).into()))
+    Ok(page.of(runs, |run| run.new.id.clone()).map(|run| run_view(current::<RunDetail>(&app, run))))
 }
 
-async fn find(app: &App, yard: &str, id: &str) -> Result<RunDetail, Problem> {
+async fn find(app: &App, yard: &str, id: &str) -> Result<RunDetail, ApiError> {
     check_name("yard", yard)?;
     follow::find(app, yard, id).await
 }
@@ -189,7 +123,7 @@ async fn run_begin(
     Path(yard): Path<String>,
     headers: HeaderMap,
     Wished(wish): Wished,
-) -> Result<Response, Problem> {
+) -> Result<Response, ApiError> {
     let at = at(&reach, &yard, &headers).await?;
     let (plan, allow_data_loss) = (wish.plan.clone(), wish.allow_data_loss);
     let terms = Terms { plan, allow_data_loss, at };
@@ -197,7 +131,7 @@ async fn run_begin(
     let run = app.runs().begin(&yard, wish, &caller.who().unwrap_or_default(), terms).await?;
     super::Changes::note(&app.inner().changes.yards);
     let place = format!("/api/v1/yards/{yard}/runs/{}", run.new.id);
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(RunView::from(run))).into_response())
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(run_view(run))).into_response())
 }
 
 /// A run with its steps
@@ -207,7 +141,7 @@ async fn run_show(
     _: Viewer,
     State(app): State<App>,
     Path((yard, run)): Path<(String, String)>,
-) -> Result<Json<RunDetail>, Problem> {
+) -> Result<Json<RunDetail>, ApiError> {
     Ok(Json(find(&app, &yard, &run).await?))
 }
 
@@ -220,12 +154,12 @@ async fn run_cancel(
     Operator(caller): Operator,
     State(app): State<App>,
     Path((yard, run)): Path<(String, String)>,
-) -> Result<StatusCode, Problem> {
+) -> Result<StatusCode, ApiError> {
     if app.runs().cancel(&yard, &run, &caller.who().unwrap_or_default()) {
         return Ok(StatusCode::ACCEPTED);
     }
     let RunDetail { run, .. } = find(&app, &yard, &run).await?;
-    Err(Problem::conflict(format!("run {} has ended at {}", run.id, run.ended.unwrap_or_else(|| time(now())))))
+    Err(ApiError::conflict(format!("run {} has ended at {}", run.id, run.ended.unwrap_or_else(|| time(now())))))
 }
 
 /// A run as it goes, as server-sent events
@@ -241,7 +175,7 @@ async fn run_events(
     State(app): State<App>,
     Path((yard, run)): Path<(String, String)>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<Response, ApiError> {
     find(&app, &yard, &run).await?;
     follow::follow::<RunDetail>(&app, caller, yard, run, &headers)
 }

@@ -1,30 +1,21 @@
 //! Whose a yard's name is on this server: that of one project in one region.
 
 use super::yard::check_name;
-use super::{App, Body, Path, Problem};
+use super::{App, Body, Path};
+use crate::api_error::ApiError;
 use crate::auth::{Operator, Viewer};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
+use stackyard_api::{Problem, YardScope};
 use stackyard_core::yard::Scope;
-use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-/// Project and region of a yard.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct YardScope {
-    /// 12 hexadecimal digits that stand for them, as in the marks of the yard's resources; none while the server
-    /// knows none.
-    pub scope: Option<String>,
-}
 
 /// Project and region of a yard
 #[utoipa::path(get, path = "/api/v1/yards/{yard}/scope", tag = "yard", security(("token" = [])),
     responses((status = 200, body = YardScope), (status = "4XX", body = Problem)))]
-async fn scope_show(_: Viewer, State(app): State<App>, Path(yard): Path<String>) -> Result<Json<YardScope>, Problem> {
+async fn scope_show(_: Viewer, State(app): State<App>, Path(yard): Path<String>) -> Result<Json<YardScope>, ApiError> {
     check_name("yard", &yard)?;
     Ok(Json(YardScope { scope: app.store().scope_of(&yard).await? }))
 }
@@ -40,15 +31,15 @@ async fn scope_take(
     State(app): State<App>,
     Path(yard): Path<String>,
     Body(wanted): Body<YardScope>,
-) -> Result<StatusCode, Problem> {
+) -> Result<StatusCode, ApiError> {
     check_name("yard", &yard)?;
     let Some(scope) = wanted.scope.as_deref().and_then(Scope::parse) else {
-        return Err(Problem::bad("`scope` must be 12 hexadecimal digits"));
+        return Err(ApiError::bad("`scope` must be 12 hexadecimal digits"));
     };
     if app.store().take_scope(&yard, scope.as_str()).await? == scope.as_str() {
         return Ok(StatusCode::NO_CONTENT);
     }
-    Err(Problem::conflict(format!("the yard {yard} that this server knows is in another project or region")))
+    Err(ApiError::conflict(format!("the yard {yard} that this server knows is in another project or region")))
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {

@@ -1,23 +1,22 @@
 //! How a yard stands: what its cloud has of it, against its manifest and the project's quota.
 
-use super::yard_plan::{YardWish, read};
-use super::{App, Path, Problem, now, time};
+use super::yard_plan::read;
+use super::{App, Path};
 use crate::apart::apart;
+use crate::api_error::ApiError;
 use crate::auth::{Reach, Viewer};
 use crate::runs::{FILE, Wish};
-use crate::{HostService, Session};
-use crate::{ResourceNow, ResourceState};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
+use stackyard_api::{Problem, QuotaUse, ResourceNow, ResourceState, YardState, YardStatus, YardWish, now, time};
 use stackyard_catalog::manifest::outline;
 use stackyard_core::yard::Kind;
 use stackyard_core::yard::intend::Intended;
 use stackyard_openstack::{Cloud, Quota};
+use stackyard_yard::{HostService, YardSnapshot};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -38,54 +37,6 @@ const QUOTAS: [(&str, Option<Kind>); 10] = [
     ("floatingip", Some(Kind::FloatingIp)),
 ];
 
-/// How a yard stands, in a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum YardState {
-    /// All is as the manifest says.
-    Ok,
-    /// Something is on its way.
-    Working,
-    /// Something differs from the manifest.
-    Differs,
-    /// Something is broken.
-    Failing,
-    /// The cloud could not be asked.
-    Unknown,
-}
-
-/// What of a quota is in use. Memory is in MiB, `gigabytes` are GiB.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct QuotaUse {
-    /// Which quota, as the cloud names it.
-    pub name: String,
-    /// What the yard uses of it; absent where the cloud does not tell.
-    pub yard: Option<i64>,
-    /// What the project uses of it.
-    pub used: i64,
-    /// What there may be; absent without a limit.
-    pub limit: Option<i64>,
-}
-
-/// How a yard stands.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct YardStatus {
-    /// The yard.
-    pub yard: String,
-    /// Its cloud.
-    pub cloud: Option<String>,
-    /// When the cloud was asked (RFC 3339).
-    pub looked: String,
-    /// How it stands, in a word.
-    pub state: YardState,
-    /// Why nothing is known.
-    pub error: Option<String>,
-    /// Its resources; without rules of security groups.
-    pub resources: Vec<ResourceNow>,
-    /// The project's quotas, as far as the cloud tells them.
-    pub quotas: Vec<QuotaUse>,
-}
-
 fn state(resources: &[ResourceNow]) -> YardState {
     let of = |r: &ResourceNow| match r.state {
         ResourceState::Ok => YardState::Ok,
@@ -97,7 +48,7 @@ fn state(resources: &[ResourceNow]) -> YardState {
 }
 
 /// What the yard uses of what is not counted by kind: processors, MiB, GiB.
-fn sizes(session: &Session<'_>) -> BTreeMap<&'static str, Option<i64>> {
+fn sizes(session: &YardSnapshot<'_>) -> BTreeMap<&'static str, Option<i64>> {
     let ids = |kind| session.observed.resources.iter().filter(move |s| s.key.kind == kind).map(|s| s.id.as_str());
     let servers: Vec<&str> = ids(Kind::Server).collect();
     let servers = session.inventory.servers.iter().filter(|s| servers.contains(&s.id.as_str()));
@@ -109,7 +60,7 @@ fn sizes(session: &Session<'_>) -> BTreeMap<&'static str, Option<i64>> {
 }
 
 /// Each service that does not tell is left out: not every cloud lets its users see all of it.
-async fn quotas(cloud: &Cloud, session: &Session<'_>) -> Vec<QuotaUse> {
+async fn quotas(cloud: &Cloud, session: &YardSnapshot<'_>) -> Vec<QuotaUse> {
     let (compute, volume, network) = tokio::join!(cloud.compute_quota(), cloud.volume_quota(), cloud.network_quota());
     let told = [compute, volume, network].into_iter().flatten();
     let told: BTreeMap<String, Quota> = told.flatten().collect();
@@ -138,12 +89,12 @@ async fn yard_status(
     reach: Reach,
     State(app): State<App>,
     Path(yard): Path<String>,
-) -> Result<Json<YardStatus>, Problem> {
+) -> Result<Json<YardStatus>, ApiError> {
     let Some(found) = app.store().yard(&yard).await? else {
-        return Err(Problem::not_found(format!("there is no yard {yard}")));
+        return Err(ApiError::not_found(format!("there is no yard {yard}")));
     };
     let mut status = YardStatus {
-        cloud: super::YardView::from(found.clone()).cloud,
+        cloud: super::yard::yard_view(found.clone()).cloud,
         yard,
         looked: time(now()),
         state: YardState::Unknown,
@@ -153,29 +104,29 @@ async fn yard_status(
     };
     let (name, app) = (status.yard.clone(), app.clone());
     let looked = apart("yard", move || async move { look(&app, &reach, &name, found.revision).await });
-    let looked = async { looked.await.map_err(Problem::internal)? };
+    let looked = async { looked.await.map_err(ApiError::internal)? };
     let looked = tokio::time::timeout(PATIENCE, looked).await;
     let late = || {
         let detail = format!("the cloud did not answer within {} s", PATIENCE.as_secs());
-        Problem::new(StatusCode::GATEWAY_TIMEOUT, detail)
+        ApiError::new(StatusCode::GATEWAY_TIMEOUT, detail)
     };
     match looked.unwrap_or_else(|_| Err(late())) {
         Ok((cloud, resources, quotas)) => {
             status.state = state(&resources);
             (status.cloud, status.resources, status.quotas) = (Some(cloud), resources, quotas);
         }
-        Err(problem) => status.error = Some(problem.detail),
+        Err(problem) => status.error = Some(problem.into_detail()),
     }
     Ok(Json(status))
 }
 
 /// What the manifest means. One that the command line brought up may need files and programs of its machine:
 /// those make no difference then.
-async fn intended(app: &App, reach: &Reach, yard: &str, revision: i64) -> Result<Intended, Problem> {
+async fn intended(app: &App, reach: &Reach, yard: &str, revision: i64) -> Result<Intended, ApiError> {
     let wish = YardWish { revision: Some(revision), ..YardWish::default() };
     match read(app.store(), reach, yard, wish).await {
         Ok(Wish::Up { yard, .. }) => Ok(yard.intended),
-        Ok(Wish::Down { .. }) => Err(Problem::internal("a revision is no removal")),
+        Ok(Wish::Down { .. }) => Err(ApiError::internal("a revision is no removal")),
         Err(problem) => {
             let kept = app.store().manifest(yard, revision).await?;
             kept.and_then(|kept| outline(FILE, &kept.text).ok()).ok_or(problem)
@@ -188,11 +139,11 @@ async fn look(
     reach: &Reach,
     yard: &str,
     revision: i64,
-) -> Result<(String, Vec<ResourceNow>, Vec<QuotaUse>), Problem> {
+) -> Result<(String, Vec<ResourceNow>, Vec<QuotaUse>), ApiError> {
     let intended = intended(app, reach, yard, revision).await?;
     let cloud = app.runs().cloud(intended.cloud.as_deref()).await?;
     let client = app.runs().client()?;
-    let session = Session::begin_with(&cloud, &intended, Some(&client as &dyn HostService)).await?;
+    let session = YardSnapshot::take_with(&cloud, &intended, Some(&client as &dyn HostService)).await?;
     let quotas = quotas(&cloud, &session).await;
     Ok((cloud.config().name.clone(), session.resources(), quotas))
 }

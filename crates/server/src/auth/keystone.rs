@@ -3,10 +3,11 @@
 //! Keystone is asked once, for a token for the project that somebody signs in to. What it says of them is kept
 //! until that token's end at most; password, secret and token are dropped with the answer.
 
-use super::{Caller, Limiter, Role};
-use crate::api::Problem;
+use super::{Caller, Limiter};
+use crate::api_error::ApiError;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use stackyard_api::Role;
 use stackyard_core::text::error_chain;
 use stackyard_openstack::{Auth, Cloud, CloudConfig, Error, Options, Ref, RetryPolicy, Scope, Sources, Token};
 use stackyard_store::Person;
@@ -84,7 +85,7 @@ async fn connect(mut config: CloudConfig) -> Result<Cloud, Error> {
 }
 
 /// Why Keystone does not let somebody in. It does not tell strangers more, nor do we.
-fn refusal(login: &Login, cloud: &str, error: &Error) -> Problem {
+fn refusal(login: &Login, cloud: &str, error: &Error) -> ApiError {
     match error {
         Error::Api(said) if matches!(said.status, 401 | 403 | 404) => {
             let why = match &login.auth {
@@ -94,13 +95,13 @@ fn refusal(login: &Login, cloud: &str, error: &Error) -> Problem {
                 _ => "the application credential or its secret is wrong, or it has ended",
             };
             let detail = format!("Keystone of cloud {cloud} does not let {} in: {why} ({})", login.shown, said.message);
-            Problem::unauthorized(detail)
+            ApiError::unauthorized(detail)
         }
-        Error::Api(said) if said.status == 400 => Problem::unprocessable(format!(
+        Error::Api(said) if said.status == 400 => ApiError::unprocessable(format!(
             "Keystone of cloud {cloud} cannot use what it was sent for {}: {}",
             login.shown, said.message
         )),
-        Error::Api(said) if said.status == 429 => Problem::too_many(
+        Error::Api(said) if said.status == 429 => ApiError::too_many(
             format!("Keystone of cloud {cloud} limits the rate of requests: {}; try again later", said.message),
             60,
         ),
@@ -111,9 +112,9 @@ fn refusal(login: &Login, cloud: &str, error: &Error) -> Problem {
     }
 }
 
-fn silent(cloud: &str) -> Problem {
+fn silent(cloud: &str) -> ApiError {
     let detail = format!("Keystone of cloud {cloud} does not answer as it should; the server's log says more");
-    Problem::new(StatusCode::BAD_GATEWAY, detail)
+    ApiError::new(StatusCode::BAD_GATEWAY, detail)
 }
 
 impl Keystones {
@@ -127,16 +128,16 @@ impl Keystones {
         &self.rules.clouds
     }
 
-    fn offered(&self, cloud: Option<&str>) -> Result<&str, Problem> {
+    fn offered(&self, cloud: Option<&str>) -> Result<&str, ApiError> {
         let all = &self.rules.clouds;
         match (cloud, all.as_slice()) {
-            (_, []) => Err(Problem::conflict(
+            (_, []) => Err(ApiError::conflict(
                 "nobody signs in with Keystone here: the server was not started with --sign-in-cloud",
             )),
             (None, [only]) => Ok(only),
-            (None, _) => Err(Problem::unprocessable(format!("say with which `cloud`: {}", all.join(", ")))),
+            (None, _) => Err(ApiError::unprocessable(format!("say with which `cloud`: {}", all.join(", ")))),
             (Some(name), _) => all.iter().find(|c| *c == name).map(String::as_str).ok_or_else(|| {
-                Problem::unprocessable(format!("nobody signs in with cloud {name} here, but with {}", all.join(", ")))
+                ApiError::unprocessable(format!("nobody signs in with cloud {name} here, but with {}", all.join(", ")))
             }),
         }
     }
@@ -145,19 +146,19 @@ impl Keystones {
     ///
     /// # Errors
     /// 401, 403, 409, 422, 429, 502, 503.
-    pub async fn sign_in(&self, login: Login, limiter: &Limiter, now: i64) -> Result<(Person, Role), Problem> {
+    pub async fn sign_in(&self, login: Login, limiter: &Limiter, now: i64) -> Result<(Person, Role), ApiError> {
         let check = || login.address.map_or(Ok(()), |a| limiter.check(a));
         check()?;
         let cloud = self.offered(login.cloud.as_deref())?.to_owned();
         let entry = CloudConfig::load_from(Some(&cloud), &self.sources).map_err(|e| {
             tracing::error!("signing {} in: {}", login.shown, error_chain(&e));
             let detail = format!("the server's clouds.yaml does not say where cloud {cloud} is; its log says more");
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, detail)
         })?;
         let keystone = address(&entry.auth_url);
         let config = CloudConfig { auth: login.auth.clone(), scope: login.scope.clone(), ..entry };
         // It goes with the server, not before.
-        let _turn = self.turns.acquire().await.map_err(Problem::internal)?;
+        let _turn = self.turns.acquire().await.map_err(ApiError::internal)?;
         // Whoever waited may have failed meanwhile.
         check()?;
         let asked = async { connect(config).await?.token().await };
@@ -179,13 +180,13 @@ impl Keystones {
         keystone: String,
         token: &Token,
         now: i64,
-    ) -> Result<(Person, Role), Problem> {
+    ) -> Result<(Person, Role), ApiError> {
         let name = format!("{}@{}", token.user.name, token.user_domain);
         let Some(project) = &token.project else {
-            return Err(Problem::unprocessable(format!("{name} signs in to no project; say which")));
+            return Err(ApiError::unprocessable(format!("{name} signs in to no project; say which")));
         };
         let Some(role) = token.roles.iter().filter_map(|r| self.rules.roles.get(r)).max() else {
-            return Err(Problem::forbidden(format!(
+            return Err(ApiError::forbidden(format!(
                 "{name} has the roles {} on project {}, and none of them may do anything here; those that may: {}",
                 token.roles.join(", "),
                 project.name,
@@ -215,7 +216,7 @@ impl Keystones {
     ///
     /// # Errors
     /// 502 if that cannot be told, since Keystone does not answer.
-    pub async fn reaches(&self, person: &Person, cloud: Option<&str>) -> Result<bool, Problem> {
+    pub async fn reaches(&self, person: &Person, cloud: Option<&str>) -> Result<bool, ApiError> {
         // What is not in clouds.yaml is nobody's.
         let Ok(config) = CloudConfig::load_from(cloud, &self.sources) else { return Ok(false) };
         if address(&config.auth_url) != person.keystone {
@@ -225,7 +226,7 @@ impl Keystones {
     }
 
     /// Id of the project of an entry of clouds.yaml; nothing if its credentials are not good.
-    async fn project(&self, config: CloudConfig) -> Result<Option<String>, Problem> {
+    async fn project(&self, config: CloudConfig) -> Result<Option<String>, ApiError> {
         if let Scope::Project(Ref::Id(id)) = &config.scope {
             return Ok(Some(id.clone()));
         }
@@ -257,7 +258,7 @@ impl Caller {
     ///
     /// # Errors
     /// 500.
-    pub(super) fn person(person: Person, session: String) -> Result<Self, Problem> {
+    pub(super) fn person(person: Person, session: String) -> Result<Self, ApiError> {
         Ok(Self::Person { role: super::role(&person.role)?, person, session })
     }
 }

@@ -3,7 +3,7 @@
 //! Tokens cannot be guessed; this keeps somebody who tries from costing anything. Successes are
 //! not counted: a hundred hosts behind one address may join at once.
 
-use crate::api::Problem;
+use crate::api_error::ApiError;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -35,12 +35,12 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
 
 impl Limiter {
     /// Refuses an address with too many failures.
-    pub fn check(&self, address: IpAddr) -> Result<(), Problem> {
+    pub fn check(&self, address: IpAddr) -> Result<(), ApiError> {
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         match failures.get(&network(address)) {
             Some((start, count)) if *count >= FAILURES && start.elapsed() < PERIOD => {
                 let wait = PERIOD.saturating_sub(start.elapsed()).as_secs() + 1;
-                Err(Problem::too_many(format!("too many failed attempts from {address}"), wait))
+                Err(ApiError::too_many(format!("too many failed attempts from {address}"), wait))
             }
             _ => Ok(()),
         }

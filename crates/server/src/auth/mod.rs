@@ -23,48 +23,20 @@ pub(crate) use reach::{Reach, Whose, guard};
 pub(crate) use session::{COOKIE, cookie, ended, same_origin};
 pub(crate) use token::{Kind, digest, mint};
 
-use crate::api::{App, Problem, now};
+use crate::api::App;
+use crate::api_error::ApiError;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use stackyard_api::{Role, now};
 use stackyard_store::{Person, Token};
 use std::net::IpAddr;
 use std::sync::Arc;
-use utoipa::ToSchema;
 
 /// A use of a token is written down again after so many milliseconds.
 const NOTE_EVERY: i64 = 5 * 60_000;
-
-/// What a token for the API is good for. Each role may do what the ones before it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Reads everything but secrets, variables of services, tokens and the audit log.
-    Viewer,
-    /// Changes yards, hosts, stacks; sets secrets.
-    Operator,
-    /// Makes and revokes tokens, reads the audit log.
-    Admin,
-}
-
-impl Role {
-    /// The role as it is written.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-            Self::Admin => "admin",
-        }
-    }
-
-    /// The role that is written so.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Viewer, Self::Operator, Self::Admin].into_iter().find(|r| r.name() == name)
-    }
-}
 
 /// Where a connection comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,7 +150,7 @@ pub(crate) async fn identify(State(app): State<App>, mut request: Request, next:
             let token = header.to_str().ok().and_then(|h| h.strip_prefix("Bearer ")).map(str::trim);
             bearer(&app, address, token.unwrap_or_default()).await
         }
-        (None, Some(_)) => Err(Problem::internal("a connection without a peer")),
+        (None, Some(_)) => Err(ApiError::internal("a connection without a peer")),
     };
     match caller {
         Ok(caller) => {
@@ -192,7 +164,7 @@ pub(crate) async fn identify(State(app): State<App>, mut request: Request, next:
     }
 }
 
-async fn bearer(app: &App, address: IpAddr, token: &str) -> Result<Caller, Problem> {
+async fn bearer(app: &App, address: IpAddr, token: &str) -> Result<Caller, ApiError> {
     match Kind::of(token) {
         Some(Kind::Join) => {
             app.limiter().check(address)?;
@@ -205,7 +177,7 @@ async fn bearer(app: &App, address: IpAddr, token: &str) -> Result<Caller, Probl
                 None => {
                     app.limiter().failed(address);
                     let why = "this agent's token is not, or no longer, good: was its host removed or replaced?";
-                    Err(Problem::unauthorized(why))
+                    Err(ApiError::unauthorized(why))
                 }
             }
         }
@@ -216,7 +188,7 @@ async fn bearer(app: &App, address: IpAddr, token: &str) -> Result<Caller, Probl
                 Some(person) => Caller::person(person, hash),
                 None => {
                     app.limiter().failed(address);
-                    Err(Problem::unauthorized("this token has ended; `stackyard token sign-in` gets another"))
+                    Err(ApiError::unauthorized("this token has ended; `stackyard token sign-in` gets another"))
                 }
             }
         }
@@ -231,7 +203,7 @@ async fn bearer(app: &App, address: IpAddr, token: &str) -> Result<Caller, Probl
 ///
 /// # Errors
 /// 401, 429.
-pub(crate) async fn api_token(app: &App, address: Option<IpAddr>, token: &str) -> Result<Token, Problem> {
+pub(crate) async fn api_token(app: &App, address: Option<IpAddr>, token: &str) -> Result<Token, ApiError> {
     address.map_or(Ok(()), |a| app.limiter().check(a))?;
     let refused = match Kind::of(token) {
         Some(Kind::Api) => match app.store().token(&digest(token)).await? {
@@ -250,15 +222,15 @@ pub(crate) async fn api_token(app: &App, address: Option<IpAddr>, token: &str) -
     if let Some(address) = address {
         app.limiter().failed(address);
     }
-    Err(Problem::unauthorized(refused))
+    Err(ApiError::unauthorized(refused))
 }
 
 /// The role that a token's row names.
 ///
 /// # Errors
 /// 500.
-pub(crate) fn role(name: &str) -> Result<Role, Problem> {
-    Role::from_name(name).ok_or_else(|| Problem::internal(format!("a token has the unknown role {name}")))
+pub(crate) fn role(name: &str) -> Result<Role, ApiError> {
+    Role::from_name(name).ok_or_else(|| ApiError::internal(format!("a token has the unknown role {name}")))
 }
 
 /// What `identify` found out.
@@ -266,17 +238,17 @@ fn caller(parts: &Parts) -> Caller {
     parts.extensions.get::<Caller>().cloned().unwrap_or(Caller::Nobody)
 }
 
-fn need(parts: &Parts, role: Role) -> Result<Caller, Problem> {
+fn need(parts: &Parts, role: Role) -> Result<Caller, ApiError> {
     let caller = caller(parts);
     match (&caller, caller.role()) {
         (_, Some(has)) if has >= role => Ok(caller),
-        (_, Some(has)) => Err(Problem::forbidden(format!(
+        (_, Some(has)) => Err(ApiError::forbidden(format!(
             "this needs the role {}, and the caller has the role {}",
             role.name(),
             has.name()
         ))),
-        (Caller::Nobody, None) => Err(Problem::unauthorized("this needs a token: send `Authorization: Bearer TOKEN`")),
-        (_, None) => Err(Problem::forbidden("a host's token is good for that host alone")),
+        (Caller::Nobody, None) => Err(ApiError::unauthorized("this needs a token: send `Authorization: Bearer TOKEN`")),
+        (_, None) => Err(ApiError::forbidden("a host's token is good for that host alone")),
     }
 }
 
@@ -288,9 +260,9 @@ macro_rules! role {
         pub(crate) struct $name(pub Caller);
 
         impl FromRequestParts<App> for $name {
-            type Rejection = Problem;
+            type Rejection = ApiError;
 
-            async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+            async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
                 need(parts, Role::$name).map(Self)
             }
         }
@@ -306,13 +278,13 @@ role!(Admin, "A caller who may do everything.");
 pub(crate) struct Agent(pub String);
 
 impl FromRequestParts<App> for Agent {
-    type Rejection = Problem;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
         match caller(parts) {
             Caller::Agent { host, .. } => Ok(Self(host)),
-            Caller::Nobody => Err(Problem::unauthorized("this needs an agent's token")),
-            _ => Err(Problem::forbidden("this is for agents of hosts")),
+            Caller::Nobody => Err(ApiError::unauthorized("this needs an agent's token")),
+            _ => Err(ApiError::forbidden("this is for agents of hosts")),
         }
     }
 }
@@ -325,9 +297,9 @@ pub(crate) struct Joiner {
 }
 
 impl FromRequestParts<App> for Joiner {
-    type Rejection = Problem;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
         let address = match parts.extensions.get::<Peer>() {
             Some(Peer::Remote(address)) => Some(*address),
             _ => None,
@@ -339,7 +311,7 @@ impl FromRequestParts<App> for Joiner {
         let token = parts.headers.get(AUTHORIZATION).and_then(|h| h.to_str().ok()?.strip_prefix("Bearer "));
         match token.map(str::trim).filter(|t| Kind::of(t) == Some(Kind::Join)) {
             Some(token) => Ok(Self { hash: digest(token), address }),
-            None => Err(Problem::unauthorized("this needs a join token: make one with `stackyard host join`")),
+            None => Err(ApiError::unauthorized("this needs a join token: make one with `stackyard host join`")),
         }
     }
 }

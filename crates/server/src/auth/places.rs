@@ -1,7 +1,7 @@
 //! How much of something one caller may have at once.
 
 use super::Caller;
-use crate::api::Problem;
+use crate::api_error::ApiError;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -29,7 +29,7 @@ impl Places {
     ///
     /// # Errors
     /// 429: the caller has as many as it may, or all callers have.
-    pub fn take(&self, caller: &Caller, what: &str) -> Result<Place, Problem> {
+    pub fn take(&self, caller: &Caller, what: &str) -> Result<Place, ApiError> {
         let Some(who) = caller.key() else { return Ok(Place(None)) };
         let mut taken = lock(&self.taken);
         let all: usize = taken.values().sum();
@@ -37,7 +37,7 @@ impl Places {
         let (most, whose) = if own >= self.of_one { (self.of_one, "one caller") } else { (self.of_all, "the server") };
         if own >= self.of_one || all >= self.of_all {
             let detail = format!("{whose} may have {most} {what} at once, and has them; end some, or try again later");
-            return Err(Problem::too_many(detail, WAIT));
+            return Err(ApiError::too_many(detail, WAIT));
         }
         taken.insert(who.clone(), own + 1);
         Ok(Place(Some((self.taken.clone(), who))))

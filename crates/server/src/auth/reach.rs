@@ -5,8 +5,9 @@
 //! stacks and secrets of those; an admin reaches everything. [`guard`] refuses all else before any handler
 //! runs: an endpoint that is about no yard is theirs only if it is listed here.
 
-use super::{Caller, Role, caller};
-use crate::api::{App, Problem};
+use super::{Caller, caller};
+use crate::api::App;
+use crate::api_error::ApiError;
 use crate::runs::FILE;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
@@ -14,6 +15,7 @@ use axum::http::Method;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use stackyard_api::Role;
 use stackyard_catalog::manifest;
 use stackyard_store::Person;
 use std::collections::HashMap;
@@ -70,7 +72,7 @@ impl Reach {
     ///
     /// # Errors
     /// 502 if that cannot be told.
-    pub async fn has_cloud(&self, cloud: Option<&str>) -> Result<bool, Problem> {
+    pub async fn has_cloud(&self, cloud: Option<&str>) -> Result<bool, ApiError> {
         match &self.person {
             Some(person) => self.app.keystones().reaches(person, cloud).await,
             None => Ok(true),
@@ -81,9 +83,9 @@ impl Reach {
     ///
     /// # Errors
     /// 403, 502.
-    pub async fn need_cloud(&self, cloud: Option<&str>) -> Result<(), Problem> {
+    pub async fn need_cloud(&self, cloud: Option<&str>) -> Result<(), ApiError> {
         match &self.person {
-            Some(person) if !self.has_cloud(cloud).await? => Err(Problem::forbidden(format!(
+            Some(person) if !self.has_cloud(cloud).await? => Err(ApiError::forbidden(format!(
                 "{} is not in project {}, which you signed in to; `GET /api/v1/clouds` tells those that are",
                 cloud.map_or_else(
                     || "the cloud that a manifest without `cloud` means".to_owned(),
@@ -99,7 +101,7 @@ impl Reach {
     ///
     /// # Errors
     /// 502.
-    pub async fn has_manifest(&self, text: &str) -> Result<bool, Problem> {
+    pub async fn has_manifest(&self, text: &str) -> Result<bool, ApiError> {
         match manifest::gist(FILE, text) {
             _ if self.person.is_none() => Ok(true),
             Ok(gist) => self.has_cloud(gist.cloud.as_deref()).await,
@@ -111,7 +113,7 @@ impl Reach {
     ///
     /// # Errors
     /// 500, 502.
-    pub async fn whose(&self, yard: &str) -> Result<Whose, Problem> {
+    pub async fn whose(&self, yard: &str) -> Result<Whose, ApiError> {
         if self.person.is_none() {
             return Ok(Whose::Theirs);
         }
@@ -134,23 +136,23 @@ impl Reach {
     ///
     /// # Errors
     /// 403, 500, 502.
-    pub async fn need_yard(&self, yard: &str) -> Result<(), Problem> {
+    pub async fn need_yard(&self, yard: &str) -> Result<(), ApiError> {
         match self.whose(yard).await? {
             Whose::Theirs => Ok(()),
             _ => Err(self.not_theirs(yard)),
         }
     }
 
-    fn not_theirs(&self, yard: &str) -> Problem {
+    fn not_theirs(&self, yard: &str) -> ApiError {
         let project = self.person.as_ref().map(|p| p.project_name.as_str()).unwrap_or_default();
-        Problem::forbidden(format!("yard {yard} is none of project {project}, which you signed in to"))
+        ApiError::forbidden(format!("yard {yard} is none of project {project}, which you signed in to"))
     }
 
     /// Leaves out what is of yards that are not theirs.
     ///
     /// # Errors
     /// 500, 502.
-    pub async fn only<T>(&self, all: Vec<T>, yard: impl Fn(&T) -> &str) -> Result<Vec<T>, Problem> {
+    pub async fn only<T>(&self, all: Vec<T>, yard: impl Fn(&T) -> &str) -> Result<Vec<T>, ApiError> {
         if self.person.is_none() {
             return Ok(all);
         }
@@ -165,7 +167,7 @@ impl Reach {
     }
 
     /// Whether a request may go on to its handler.
-    async fn allows(&self, method: &Method, path: &str, parameters: &HashMap<String, String>) -> Result<(), Problem> {
+    async fn allows(&self, method: &Method, path: &str, parameters: &HashMap<String, String>) -> Result<(), ApiError> {
         if self.person.is_none() {
             return Ok(());
         }
@@ -177,7 +179,7 @@ impl Reach {
                 Whose::Theirs => Ok(()),
                 Whose::Nobodys if makes && !reads => Ok(()),
                 Whose::Others if !reads => Err(self.not_theirs(yard)),
-                _ => Err(Problem::not_found(format!("there is no yard {yard} in the project that you signed in to"))),
+                _ => Err(ApiError::not_found(format!("there is no yard {yard} in the project that you signed in to"))),
             };
         }
         if let (true, Some(id)) = (path.starts_with("/api/v1/hosts/"), parameters.get("id")) {
@@ -191,14 +193,14 @@ impl Reach {
         if EVERYBODYS.contains(&path) || !path.starts_with("/api/") {
             return Ok(());
         }
-        Err(Problem::forbidden(format!("{path} is about the whole server: this needs the role admin")))
+        Err(ApiError::forbidden(format!("{path} is about the whole server: this needs the role admin")))
     }
 }
 
 impl FromRequestParts<App> for Reach {
-    type Rejection = Problem;
+    type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
         Ok(Self::of(app, &caller(parts)))
     }
 }

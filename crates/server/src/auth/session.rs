@@ -7,8 +7,10 @@
 //! without TLS, can set it (RFC 6265bis, section 4.1.3).
 
 use super::{Caller, Kind, NOTE_EVERY, digest, role};
-use crate::api::{App, Problem, now};
+use crate::api::App;
+use crate::api_error::ApiError;
 use axum::http::{HeaderMap, Method, header};
+use stackyard_api::now;
 use stackyard_store::Token;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -35,7 +37,7 @@ pub(super) fn secret(headers: &HeaderMap) -> Option<&str> {
 ///
 /// # Errors
 /// 403.
-pub(crate) fn same_origin(headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn same_origin(headers: &HeaderMap) -> Result<(), ApiError> {
     let text = |name: &str| headers.get(name).map(|v| v.to_str().unwrap_or_default());
     let site = text("sec-fetch-site").is_none_or(|site| matches!(site, "same-origin" | "none"));
     let host = text("host").unwrap_or_default();
@@ -43,7 +45,7 @@ pub(crate) fn same_origin(headers: &HeaderMap) -> Result<(), Problem> {
     if site && text("origin").is_none_or(own) {
         return Ok(());
     }
-    Err(Problem::forbidden("a page of another site may not use this server's sessions"))
+    Err(ApiError::forbidden("a page of another site may not use this server's sessions"))
 }
 
 /// Who calls with a session; nobody if it is none or has ended.
@@ -52,12 +54,12 @@ pub(super) async fn caller(
     address: IpAddr,
     method: &Method,
     headers: &HeaderMap,
-) -> Result<Caller, Problem> {
+) -> Result<Caller, ApiError> {
     let Some(secret) = secret(headers) else { return Ok(Caller::Nobody) };
     same_origin(headers)?;
     let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     if (!reads || headers.contains_key(header::UPGRADE)) && !headers.contains_key(header::ORIGIN) {
-        return Err(Problem::forbidden("with a session, a change needs the header `Origin`, as browsers send it"));
+        return Err(ApiError::forbidden("with a session, a change needs the header `Origin`, as browsers send it"));
     }
     app.limiter().check(address)?;
     if Kind::of(secret) != Some(Kind::Session) {

@@ -1,9 +1,9 @@
 //! A server in the background.
 
 use super::{DEFAULT_LOST_AFTER, DaemonError, Lock, Settings, dir, file, socket};
-use crate::api::ServerView;
-use crate::client::Client;
 use crate::files;
+use stackyard_api::ServerView;
+use stackyard_client::Client;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;

@@ -31,11 +31,11 @@ use crate::looks::Looks;
 use crate::ports::Ports;
 use crate::runs::Runs;
 use crate::stack::Stacks;
-use crate::templates::TemplateRenderer;
 use rustix::process::{Resource, getrlimit};
 use settings::{names, url};
 use stackyard_openstack::Sources;
 use stackyard_store::{Database, Store};
+use stackyard_yard::TemplateRenderer;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -114,7 +114,7 @@ pub enum DaemonError {
     },
     /// The running server does not say what it should.
     #[error("asking the running server")]
-    Client(#[from] crate::client::ClientError),
+    Client(#[from] stackyard_client::ClientError),
 }
 
 fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DaemonError {
@@ -247,7 +247,7 @@ impl Server {
             ca_sha256: ca.sha256.clone(),
             names: ca.names.clone(),
             listen: listening.iter().map(ToString::to_string).collect(),
-            started: api::now(),
+            started: stackyard_api::now(),
             changes: api::Changes::default(),
             turns: api::Turns::default(),
             stopping: watch::Sender::new(false),

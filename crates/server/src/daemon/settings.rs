@@ -1,8 +1,9 @@
 //! How a server is run. What is not said is as last time.
 
-use crate::auth::{Role, SignIn};
+use crate::auth::SignIn;
 use crate::files;
 use serde::{Deserialize, Serialize};
+use stackyard_api::Role;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};

@@ -5,8 +5,7 @@
 //! is told to the sender is no mistake there: path MTU discovery lives on it. Containers get no more than their host's
 //! interface has.
 
-use super::{MtuAdvice, MtuEnd, MtuPair, MtuStep, MtuWay};
-use crate::net::PortKind;
+use stackyard_api::{MtuAdvice, MtuEnd, MtuPair, MtuStep, MtuWay, PortKind};
 use stackyard_core::agent::{MtuNetwork, MtuSurvey};
 use stackyard_core::mtu::search::Passage;
 use stackyard_core::mtu::{Layer, MIN_IPV6, Place};

@@ -1,8 +1,6 @@
 //! Who is measured, and with whom.
 
-use super::{MtuEnd, MtuSet};
-use crate::api::HostView;
-use crate::net::{PortKind, PortView};
+use stackyard_api::{HostView, MtuEnd, MtuSet, PortKind, PortView};
 use stackyard_core::agent::MtuSurvey;
 use stackyard_core::mtu::Place;
 use std::collections::BTreeMap;

@@ -1,9 +1,9 @@
 //! Sets what a measurement advises.
 
-use super::MtuStep;
 use super::measure::{open, value};
 use crate::hub::Hub;
 use serde_json::json;
+use stackyard_api::MtuStep;
 use stackyard_core::agent::{Measure, MtuChanged, MtuSetting};
 use stackyard_core::text::error_chain;
 use stackyard_openstack::{Cloud, Network};

@@ -1,8 +1,8 @@
 //! Asks agents.
 
-use super::{MtuEnd, MtuPair, MtuWay};
 use crate::hub::{AgentStream, Hub, Output, StreamInput};
 use serde::de::DeserializeOwned;
+use stackyard_api::{MtuEnd, MtuPair, MtuWay};
 use stackyard_core::agent::{Ear, Measure, MtuSurvey, Open};
 use stackyard_core::mtu::search::Found;
 use std::net::IpAddr;

@@ -2,9 +2,9 @@
 
 use super::Hub;
 use super::stream::{AgentStream, Streams};
-use crate::api::now;
 use crate::ports::Ports;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
+use stackyard_api::now;
 use stackyard_core::agent::{Ask, Desired, Facts, Open, PROTOCOL, ToAgent, ToServer};
 use stackyard_store::Host;
 use std::sync::Arc;

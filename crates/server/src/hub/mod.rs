@@ -18,12 +18,13 @@ mod happened;
 mod stream;
 
 pub(crate) use connection::serve;
-pub use happened::{ContainerEvent, EventFilter, Happening};
+pub use happened::EventFilter;
 pub use stream::{AgentStream, Output, StreamInput};
 
 use connection::Link;
 use happened::Events;
 use sha2::{Digest, Sha256};
+use stackyard_api::ContainerEvent;
 use stackyard_core::agent::{Desired, Open, Part, Report};
 use stackyard_store::{Host, Store};
 use std::collections::HashMap;
@@ -141,7 +142,7 @@ impl Hub {
             last
         } else {
             // More than any before, also where an older store was put back.
-            let now = crate::api::now().unsigned_abs();
+            let now = stackyard_api::now().unsigned_abs();
             let revision = now.max(last + 1);
             self.0.store.keep_revision(host, revision, &digest).await?;
             revision
@@ -263,7 +264,7 @@ impl Hub {
             && entry.link.as_ref().is_some_and(|l| l.number() == number)
         {
             let before = entry.report.take();
-            self.events().take(host, before.as_deref(), &report, crate::api::now());
+            self.events().take(host, before.as_deref(), &report, stackyard_api::now());
             entry.report = Some(Arc::new(report));
         }
         self.changed();

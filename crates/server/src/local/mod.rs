@@ -19,13 +19,13 @@ mod sight;
 pub use sight::Sighting;
 
 use crate::apart::thread;
-use crate::api::{Problem, now};
+use crate::api_error::ApiError;
 use crate::runs::{Ear, Ended, Going};
-use serde::{Deserialize, Serialize};
 use sight::Sights;
+use stackyard_api::{LocalPlan, LocalPreview, LocalStep, now};
 use stackyard_catalog::Question;
 use stackyard_cloud::home::{Home, HomeError};
-use stackyard_cloud::preflight::{self, Check, Input, Outcome};
+use stackyard_cloud::preflight::{self, Input, Outcome};
 use stackyard_cloud::up::{self, Prepared};
 use stackyard_cloud::{Given, Local, assets, down, ready};
 use stackyard_core::progress::{Event, Onlooker};
@@ -33,17 +33,15 @@ use stackyard_core::stack::plan::{Action, Plan};
 use stackyard_core::text::error_chain;
 use stackyard_platform::docker::{ConnectError, Docker};
 use stackyard_store::{NewRun, Run, Store};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
-use utoipa::ToSchema;
 
 /// What the store keeps runs of the cloud under; no yard can be called so.
 pub const KEY: &str = "@local";
 
-/// Name under which a run keeps its [`Outlook`].
+/// Name under which a run keeps its [`LocalPreview`].
 const OUTLOOK: &str = "outlook";
 
 /// How long a server that stops waits until its run is written down.
@@ -88,58 +86,10 @@ impl Wish {
     }
 }
 
-/// What bringing the cloud up would do, and what this machine is like for it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = LocalOutlook)]
-pub struct Outlook {
-    /// Answers that were given for it, by question; those that must not be shown are left out.
-    pub set: BTreeMap<String, String>,
-    /// Questions whose default was to count again.
-    pub unset: Vec<String>,
-    /// Whether it was to go on in spite of what preflight says.
-    pub force: bool,
-    /// What preflight warns of, or is stopped by.
-    pub problems: Vec<Check>,
-    /// Whether preflight found what stands in the way.
-    pub blocked: bool,
-    /// What in the package has no effect.
-    pub warnings: Vec<String>,
-    /// What would be done; absent until it is known.
-    pub plan: Option<Steps>,
-}
-
-/// A plan for the containers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = LocalPlan)]
-pub struct Steps {
-    /// What is done, in the order of dependencies; what stays as it is is left out.
-    pub steps: Vec<Step>,
-    /// The counts, in words.
-    pub summary: String,
-    /// There is nothing to do.
-    pub noop: bool,
-    /// It touches what already runs.
-    pub disturbs: bool,
-    /// SHA-256 of it and of the answers, in hexadecimal digits: for `plan` of the run that carries it out.
-    pub digest: String,
-}
-
-/// A step of a plan for the containers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[schema(as = LocalStep)]
-pub struct Step {
-    /// About what, as `container keystone`; the run's step has the same name.
-    pub step: String,
-    /// What is done: `create`, `recreate`, `start`, `restart`, `await` or `remove`.
-    pub action: String,
-    /// Why; empty for what is simply missing.
-    pub reasons: Vec<String>,
-}
-
-fn steps(plan: &Plan) -> Vec<Step> {
+fn steps(plan: &Plan) -> Vec<LocalStep> {
     let changes = plan.steps.iter().filter(|s| s.action != Action::Keep);
     let word = |action| serde_json::to_value(action).ok().and_then(|v| Some(v.as_str()?.to_owned()));
-    let step = |s: &stackyard_core::stack::plan::Step| Step {
+    let step = |s: &stackyard_core::stack::plan::Step| LocalStep {
         step: s.resource.to_string(),
         action: word(s.action).unwrap_or_default(),
         reasons: s.reasons.clone(),
@@ -147,30 +97,26 @@ fn steps(plan: &Plan) -> Vec<Step> {
     changes.map(step).collect()
 }
 
-impl Steps {
-    fn of(prepared: &Prepared<'_>) -> Self {
-        Self {
-            steps: steps(&prepared.plan),
-            summary: prepared.plan.summary().to_string(),
-            noop: prepared.plan.is_noop(),
-            disturbs: prepared.plan.disturbs(),
-            digest: prepared.digest(),
-        }
+fn local_plan(prepared: &Prepared<'_>) -> LocalPlan {
+    LocalPlan {
+        steps: steps(&prepared.plan),
+        summary: prepared.plan.summary().to_string(),
+        noop: prepared.plan.is_noop(),
+        disturbs: prepared.plan.disturbs(),
+        digest: prepared.digest(),
     }
 }
 
-impl Outlook {
-    fn begun(local: &Local, given: &Given, force: bool) -> Self {
-        let pairs = given.set.iter().filter_map(|pair| pair.split_once('='));
-        let shown = pairs.filter(|(name, _)| !local.package().question(name).is_some_and(Question::is_secret));
-        let set = shown.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Self { set, unset: given.unset.clone(), force, ..Self::default() }
-    }
+fn begin_preview(local: &Local, given: &Given, force: bool) -> LocalPreview {
+    let pairs = given.set.iter().filter_map(|pair| pair.split_once('='));
+    let shown = pairs.filter(|(name, _)| !local.package().question(name).is_some_and(Question::is_secret));
+    let set = shown.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    LocalPreview { set, unset: given.unset.clone(), force, ..LocalPreview::default() }
+}
 
-    /// Of a run, if it has one.
-    pub fn of(run: &Run) -> Option<Self> {
-        serde_json::from_value(run.content.get(OUTLOOK)?.clone()).ok()
-    }
+/// The preview that a run keeps, if it has one.
+pub fn preview_of(run: &Run) -> Option<LocalPreview> {
+    serde_json::from_value(run.content.get(OUTLOOK)?.clone()).ok()
 }
 
 /// The cloud of this machine. Cheap to clone.
@@ -205,15 +151,15 @@ impl Drop for Claim {
 }
 
 /// Why answers, the package or the state directory cannot be used.
-fn refused(error: &stackyard_cloud::Error) -> Problem {
+fn refused(error: &stackyard_cloud::Error) -> ApiError {
     use stackyard_cloud::Error;
     match error {
-        Error::NoCloud(_) | Error::Home(HomeError::Locked { .. }) => Problem::conflict(error_chain(error)),
+        Error::NoCloud(_) | Error::Home(HomeError::Locked { .. }) => ApiError::conflict(error_chain(error)),
         Error::Package(stackyard_catalog::Error::Answers(_))
         | Error::Answers(_)
         | Error::Pair(_)
-        | Error::Unset { .. } => Problem::unprocessable(error_chain(error)),
-        _ => Problem::internal(error_chain(error)),
+        | Error::Unset { .. } => ApiError::unprocessable(error_chain(error)),
+        _ => ApiError::internal(error_chain(error)),
     }
 }
 
@@ -221,10 +167,10 @@ fn refused(error: &stackyard_cloud::Error) -> Problem {
 ///
 /// # Errors
 /// 422 for bad answers.
-pub(crate) fn examine(local: &Local, given: &Given) -> Result<Input, Problem> {
+pub(crate) fn examine(local: &Local, given: &Given) -> Result<Input, ApiError> {
     up::examine(local, given).map_err(|e| match e {
         up::UpError::Local(e) => refused(&e),
-        other => Problem::internal(error_chain(&other)),
+        other => ApiError::internal(error_chain(&other)),
     })
 }
 
@@ -266,7 +212,7 @@ impl LocalCloud {
     ///
     /// # Errors
     /// 500
-    pub fn local(&self) -> Result<Local, Problem> {
+    pub fn local(&self) -> Result<Local, ApiError> {
         let local = Local::embedded(Home::new(&self.0.home)).map_err(|e| refused(&e))?;
         Ok(local.with_clouds_yaml(self.0.clouds_yaml.clone()))
     }
@@ -294,7 +240,7 @@ impl LocalCloud {
         self.going().clone().filter(|g| g.has_begun())
     }
 
-    fn claim(&self, word: &str, who: &str) -> Result<Claim, Problem> {
+    fn claim(&self, word: &str, who: &str) -> Result<Claim, ApiError> {
         let new = NewRun {
             id: uuid::Uuid::now_v7().to_string(),
             yard: KEY.to_owned(),
@@ -307,8 +253,8 @@ impl LocalCloud {
         let mut slot = self.going();
         if let Some(other) = &*slot {
             let other = other.row();
-            let since = crate::api::time(other.began);
-            return Err(Problem::conflict(format!(
+            let since = stackyard_api::time(other.began);
+            return Err(ApiError::conflict(format!(
                 "{} is at work on the cloud: `{}`, since {since}, run {}; wait for it, or cancel it",
                 other.who, other.kind, other.id
             )));
@@ -323,10 +269,10 @@ impl LocalCloud {
     /// # Errors
     /// 409 where it cannot be, while another goes on, or when there is nothing to bring down; 422 for
     /// bad answers.
-    pub async fn begin(&self, wish: Wish, who: &str) -> Result<Run, Problem> {
+    pub async fn begin(&self, wish: Wish, who: &str) -> Result<Run, ApiError> {
         let obstacles = self.obstacles().await;
         if !obstacles.is_empty() {
-            return Err(Problem::conflict(obstacles.join("; ")));
+            return Err(ApiError::conflict(obstacles.join("; ")));
         }
         let claim = self.claim(wish.word(), who)?;
         let (told, hears) = oneshot::channel();
@@ -339,8 +285,8 @@ impl LocalCloud {
                 () = gone => {}
             }
         })
-        .map_err(Problem::internal)?;
-        hears.await.unwrap_or_else(|_| Err(Problem::internal("a run ended before it began")))
+        .map_err(ApiError::internal)?;
+        hears.await.unwrap_or_else(|_| Err(ApiError::internal("a run ended before it began")))
     }
 
     /// Cancels a run; whether it went on.
@@ -368,7 +314,7 @@ impl LocalCloud {
 }
 
 impl Claim {
-    async fn work(self, wish: Wish, told: oneshot::Sender<Result<Run, Problem>>) {
+    async fn work(self, wish: Wish, told: oneshot::Sender<Result<Run, ApiError>>) {
         let store = &self.cloud.0.store;
         let begun = async {
             let local = self.cloud.local()?;
@@ -381,9 +327,9 @@ impl Claim {
             };
             let doing = format!("stackyard server, `{}` for {}", wish.word(), self.going.row().who);
             let lock = local.home().lock(&doing).map_err(|e| refused(&e.into()))?;
-            let docker = Docker::connect().await.map_err(|e| Problem::conflict(error_chain(&e)))?;
+            let docker = Docker::connect().await.map_err(|e| ApiError::conflict(error_chain(&e)))?;
             self.going.begin(store, None).await?;
-            Ok::<_, Problem>((local, input, docker, lock))
+            Ok::<_, ApiError>((local, input, docker, lock))
         };
         let (local, input, docker, _lock) = match begun.await {
             Ok(begun) => begun,
@@ -419,7 +365,7 @@ impl Claim {
             Wish::Up { given, force, plan } => (given, *force, Some(plan)),
         };
         let Some(input) = input else { return Ok(()) };
-        let mut outlook = Outlook::begun(local, given, force);
+        let mut outlook = begin_preview(local, given, force);
         self.preflight(&mut outlook, input, &ear).await;
         if outlook.blocked && !force {
             return Err("preflight found what stands in the way; nothing was done".to_owned());
@@ -427,7 +373,7 @@ impl Claim {
         let recipes = assets::recipes().map_err(|e| error_chain(&e))?;
         let prepared = up::prepare(local, docker, &recipes, given, input, &ear).await.map_err(|e| error_chain(&e))?;
         outlook.warnings = prepared.intended.rendered.warnings.iter().map(ToString::to_string).collect();
-        let plan = Steps::of(&prepared);
+        let plan = local_plan(&prepared);
         let (digest, expected) = (plan.digest.clone(), plan.steps.clone());
         outlook.plan = Some(plan);
         self.attach(&outlook);
@@ -441,7 +387,7 @@ impl Claim {
     }
 
     /// Looks at the machine; what is wrong with it is kept with the run.
-    async fn preflight(&self, outlook: &mut Outlook, input: &Input, ear: &Ear) {
+    async fn preflight(&self, outlook: &mut LocalPreview, input: &Input, ear: &Ear) {
         const STEP: &str = "preflight";
         let begun = Instant::now();
         ear.see(Event::Started { step: STEP.to_owned(), doing: "looking at this machine".to_owned() });
@@ -457,7 +403,7 @@ impl Claim {
         ear.see(Event::Done { step: STEP.to_owned(), did, took: begun.elapsed() });
     }
 
-    fn attach(&self, outlook: &Outlook) {
+    fn attach(&self, outlook: &LocalPreview) {
         self.going.attach(OUTLOOK, serde_json::to_value(outlook).unwrap_or_default());
     }
 }

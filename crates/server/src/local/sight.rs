@@ -6,8 +6,8 @@
 
 use super::LocalCloud;
 use crate::apart::apart;
-use crate::api::now;
 use futures_util::StreamExt;
+use stackyard_api::now;
 use stackyard_cloud::STACK;
 use stackyard_cloud::status::{self, Status};
 use stackyard_core::text::error_chain;
@@ -121,7 +121,7 @@ impl LocalCloud {
         let cloud = self.clone();
         let looked = apart("services", move || async move {
             let docker = Docker::connect().await.map_err(|e| error_chain(&e))?;
-            let local = cloud.local().map_err(|p| p.detail)?;
+            let local = cloud.local().map_err(crate::api_error::ApiError::into_detail)?;
             status::look(&local, &docker).await.map_err(|e| error_chain(&e))
         });
         let looked = looked.await.flatten();

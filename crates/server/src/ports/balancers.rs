@@ -6,24 +6,14 @@
 
 use super::here::Here;
 use super::on_trunk::tag;
-use super::{Ports, containers, device, is_id, is_of, said};
+use super::{Ports, containers, is_id, is_of, said};
 use stackyard_core::agent::{NewPoolMember, PoolMember};
 use stackyard_core::yard::Kind;
 use stackyard_openstack::{Cloud, LoadBalancer, LoadBalancerPool, Member, NewMember, Port, Service};
 use stackyard_store::Host;
+use stackyard_yard::container_port::{PLACE, device};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
-
-/// How the name of a member begins that is a container on a host of a yard.
-const PLACE: &str = "stackyard-host:";
-
-/// The same of containers of agents that stand alone; see `stackyard_agent`'s `cnm::mark`.
-const STANDALONE: [&str; 2] = ["stackyard-docker:", "stackyard-cni:"];
-
-/// Whether a member of a pool is a container, whose agent takes care of it.
-pub(crate) fn is_container(member: &Member) -> bool {
-    member.name.starts_with(PLACE) || STANDALONE.iter().any(|place| member.name.starts_with(place))
-}
 
 /// The host's id, Docker's network and endpoint that a member is.
 fn whose(member: &Member) -> Option<(&str, &str, &str)> {

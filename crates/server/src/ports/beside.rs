@@ -9,9 +9,7 @@ use stackyard_core::agent::PortOptions;
 use stackyard_core::yard::{Kind, Mark};
 use stackyard_openstack::{Cloud, Resource};
 use stackyard_store::Host;
-
-/// Stands in the name of what is a container's, and in no name of a manifest.
-const OF: char = ':';
+use stackyard_yard::container_port::SEPARATOR;
 
 /// What may have been made for a container.
 #[derive(Debug, Clone, Copy)]
@@ -28,24 +26,17 @@ impl Beside {
 
 /// The name, in a mark, of what is made for a container.
 pub(super) fn name(host: &str, endpoint: &str) -> String {
-    format!("{host}{OF}{}", short(endpoint))
+    format!("{host}{SEPARATOR}{}", short(endpoint))
 }
 
 /// The host in such a name.
 pub(super) fn host_of(name: &str) -> &str {
-    name.split(OF).next().unwrap_or_default()
+    name.split(SEPARATOR).next().unwrap_or_default()
 }
 
 /// The mark of what is made for a container.
 pub(super) async fn mark(cloud: &Cloud, kind: Kind, host: &Host, endpoint: &str) -> Result<Mark, String> {
     Ok(Here::of(cloud).await?.mark(kind, host, name(&host.name, endpoint)))
-}
-
-/// Whether a floating IP or a security group with that description was made for a container.
-pub(crate) fn is_containers(description: &str) -> bool {
-    Mark::parse(description).is_some_and(|Mark { key, .. }| {
-        matches!(key.kind, Kind::FloatingIp | Kind::SecurityGroup) && key.name.contains(OF)
-    })
 }
 
 /// Ids of what carries a mark, also as older versions wrote it.

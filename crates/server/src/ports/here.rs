@@ -1,10 +1,10 @@
 //! Whose the resources are that marks speak of: those of one project in one region.
 
 use super::{said, short};
-use crate::inventory::scope_of;
 use stackyard_core::yard::{Key, Kind, Mark, Scope};
 use stackyard_openstack::Cloud;
 use stackyard_store::Host;
+use stackyard_yard::scope_of;
 
 /// The project and region of a cloud. An administrator's requests see other projects' resources, too.
 pub(super) struct Here {

@@ -39,34 +39,25 @@ mod pairs;
 mod tidy;
 mod trunks;
 
-use crate::inventory::metadata_mark;
-use crate::pools::POOL;
-pub(crate) use balancers::is_container;
 use beside::Beside;
-pub(crate) use beside::is_containers;
 use here::Here;
-pub(crate) use on_nic::mac_on;
 use options::Memory;
-use pairs::{Turns, is_ours};
+use pairs::Turns;
 use serde_json::json;
 use stackyard_catalog::manifest;
 use stackyard_core::agent::{Answer, Ask, ContainerPort, NewContainerPort, PortAddress, PortLink};
 use stackyard_core::text::error_chain;
-use stackyard_core::yard::{Key, Kind, Mark};
+use stackyard_core::yard::{Key, Kind};
 use stackyard_openstack::{Cloud, CloudConfig, FixedIp, Options, Port, Server, Sources};
 use stackyard_store::{Host, Store};
+use stackyard_yard::container_port::{DEVICE_OWNER, SUBPORT, ips, is_ours, mac_on, whose};
+use stackyard_yard::{POOL, metadata_mark};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::Notify;
 use trunks::{No, Trunks};
-
-/// By what such ports are used.
-pub const DEVICE_OWNER: &str = "stackyard:container";
-
-/// The same of one behind a trunk: OVN's driver and ML2/OVS's put it there, and nothing once it is there no more.
-const SUBPORT: &str = "trunk:subport";
 
 /// What the links of older agents can be.
 const OLDER_LINKS: [PortLink; 2] = [PortLink::Macvlan, PortLink::Ipvlan];
@@ -108,24 +99,6 @@ fn and_left(why: String, taken_back: Result<(), String>) -> String {
     match taken_back {
         Ok(()) => why,
         Err(left) => format!("{why}; then, {left}"),
-    }
-}
-
-/// `HOST/NETWORK/ENDPOINT` taken apart.
-pub(crate) fn device(id: &str) -> Option<(&str, &str, &str)> {
-    let (host, rest) = id.split_once('/')?;
-    let (network, endpoint) = rest.split_once('/')?;
-    Some((host, network, endpoint))
-}
-
-/// Whose a container's port is: the host's id, Docker's network and endpoint. None of other ports.
-pub(crate) fn whose(port: &Port) -> Option<(&str, &str, &str)> {
-    let is_marked = || Mark::parse(&port.description).is_some_and(|m| m.key.kind == Kind::Port);
-    match port.device_owner.as_str() {
-        DEVICE_OWNER | SUBPORT | "" => {
-            device(&port.device_id).or_else(|| device(&port.name).filter(|_| port.device_id.is_empty() && is_marked()))
-        }
-        _ => None,
     }
 }
 
@@ -387,11 +360,6 @@ impl Ports {
         }
         Ok(listed)
     }
-}
-
-/// The addresses of a port.
-fn ips(port: &Port) -> Vec<String> {
-    port.fixed_ips.iter().filter_map(|ip| ip.ip_address.clone()).collect()
 }
 
 fn container_port(port: &Port, link: PortLink, mac: String, parent_mac: String) -> ContainerPort {

@@ -2,11 +2,12 @@
 
 use super::here::Here;
 use super::on_trunk::is_open;
-use super::pairs::{VRRP, is_ours, is_pair_of, mac_of, take_off};
-use super::{DEVICE_OWNER, Ports, and_left, container_port, ips, lock, said, short};
+use super::pairs::{VRRP, take_off};
+use super::{Ports, and_left, container_port, lock, said, short};
 use stackyard_core::agent::{ContainerPort, NewContainerPort, PortLink};
 use stackyard_openstack::{AddressPair, Cloud, FixedIp, NewPort, Port};
 use stackyard_store::Host;
+use stackyard_yard::container_port::{DEVICE_OWNER, ips, is_ours, mac_of};
 use std::net::IpAddr;
 
 impl Ports {
@@ -152,13 +153,6 @@ impl Ports {
         let change = take_off(nic.mac_address.clone(), addresses);
         self.change_pairs(cloud, host, nic, change).await
     }
-}
-
-/// The MAC address of the link of a container whose port keeps its addresses on its host's NIC.
-pub(crate) fn mac_on(nic: Option<&Port>, port: &Port) -> String {
-    let (nic, its) = (nic.into_iter(), ips(port));
-    let pair = nic.flat_map(|n| n.allowed_address_pairs.iter().filter(|p| is_pair_of(p, &n.mac_address, &its))).next();
-    pair.and_then(|p| p.mac_address.clone()).unwrap_or_else(|| mac_of(&port.id))
 }
 
 /// Adds a container's addresses to a NIC's pairs.

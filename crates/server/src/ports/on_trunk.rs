@@ -4,12 +4,13 @@ use super::beside::Beside;
 use super::here::Here;
 use super::options::Wishes;
 use super::trunks::{Lane, No};
-use super::{DEVICE_OWNER, Ports, SUBPORT, and_left, container_port, is_of, lock, said, whose};
+use super::{Ports, and_left, container_port, is_of, lock, said};
 use serde_json::json;
 use stackyard_core::agent::{ContainerPort, NewContainerPort, PortLink};
 use stackyard_core::yard::{Kind, Mark};
 use stackyard_openstack::{Cloud, FixedIp, NewPort, Port, PortChange, Trunk};
 use stackyard_store::Host;
+use stackyard_yard::container_port::{DEVICE_OWNER, SUBPORT, whose};
 use std::sync::Arc;
 
 /// The tag by which somebody says that a yard's containers may use a port or a floating IP that is there.

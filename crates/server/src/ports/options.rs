@@ -2,12 +2,13 @@
 //! its yard and of its own NIC, and no address or name of anybody else in the network.
 
 use super::here::Here;
-use super::{Ports, is_containers, lock, said};
+use super::{Ports, lock, said};
 use ipnet::IpNet;
 use stackyard_core::agent::NewContainerPort;
 use stackyard_core::yard::{Kind, Mark};
 use stackyard_openstack::{AddressPair, Cloud, Network, Port, QosPolicy, SecurityGroup, Subnet};
 use stackyard_store::Host;
+use stackyard_yard::container_port::is_containers;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Mutex;

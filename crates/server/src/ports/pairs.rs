@@ -4,13 +4,11 @@ use super::{Ports, lock, said};
 use rand::RngExt as _;
 use stackyard_openstack::{AddressPair, Cloud, Port};
 use stackyard_store::Host;
+use stackyard_yard::container_port::is_pair_of;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
-
-/// How MAC addresses of containers' links begin: locally administered, and no other's here.
-pub(super) const OURS: &str = "02:59:";
 
 /// What stands in OVN's refusal of a MAC address that is not the port's own.
 pub(super) const VRRP: &str = "VRRP";
@@ -21,27 +19,9 @@ const TRIES: u32 = 30;
 /// Longest pause before the next, in milliseconds.
 const PAUSE: u64 = 100;
 
-/// Whether that is a MAC address of a container's link.
-pub(super) fn is_ours(mac: &str) -> bool {
-    mac.len() == 17 && mac.get(..OURS.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(OURS))
-}
-
-/// Whether that pair of a NIC with the MAC address `own` was made for one of these addresses.
-pub(super) fn is_pair_of(pair: &AddressPair, own: &str, addresses: &[String]) -> bool {
-    let is_its = |mac: &str| is_ours(mac) || mac.eq_ignore_ascii_case(own);
-    addresses.contains(&pair.ip_address) && pair.mac_address.as_deref().is_none_or(is_its)
-}
-
 /// Takes the pairs of a NIC with the MAC address `own` off that were made for these addresses.
 pub(super) fn take_off(own: String, addresses: &[String]) -> impl Fn(&mut Vec<AddressPair>) {
     move |all| all.retain(|pair| !is_pair_of(pair, &own, addresses))
-}
-
-/// The MAC address of the link of a container whose port has this id: [`OURS`] and the id's first eight digits.
-pub(super) fn mac_of(port: &str) -> String {
-    let digits: Vec<char> = port.chars().filter(char::is_ascii_hexdigit).chain("00000000".chars()).take(8).collect();
-    let bytes: Vec<String> = digits.chunks(2).map(|b| b.iter().collect::<String>().to_ascii_lowercase()).collect();
-    format!("{OURS}{}", bytes.join(":"))
 }
 
 /// Held, by a port's id, while its pairs are changed.
@@ -122,22 +102,4 @@ pub(super) async fn change_pairs(
         }
     }
     Err(format!("{doing}: somebody else was quicker {TRIES} times"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn links_have_mac_addresses_of_their_own() {
-        let mac = mac_of("0a1B2c3d-4e5f-6071-8293-a4b5c6d7e8f9");
-        assert_eq!(mac, "02:59:0a:1b:2c:3d");
-        assert!(is_ours(&mac) && is_ours("02:59:FF:00:00:01"));
-        assert!(!is_ours("fa:16:3e:00:00:01") && !is_ours("02:59:") && !is_ours("02:59:0a:1b:2c:3d:00"));
-        let pair = |mac: &str| AddressPair { ip_address: "10.0.0.1".into(), mac_address: Some(mac.into()) };
-        let (own, its) = ("fa:16:3e:00:00:01", ["10.0.0.1".to_owned()]);
-        assert!(is_pair_of(&pair(&mac), own, &its) && is_pair_of(&pair(own), own, &its));
-        assert!(!is_pair_of(&pair("00:00:5e:00:01:07"), own, &its), "somebody's VRRP");
-        assert!(!is_pair_of(&pair(own), own, &["10.0.0.2".to_owned()]));
-    }
 }

@@ -6,12 +6,13 @@
 use super::here::Here;
 use super::on_trunk::free_or_delete;
 use super::pairs::{change_pairs, take_off};
-use super::{Ports, beside, containers, ips, is_containers, is_for_trunk, lock, said, whose};
+use super::{Ports, beside, containers, is_for_trunk, lock, said};
 use stackyard_catalog::manifest;
 use stackyard_core::text::error_chain;
 use stackyard_core::yard::{Kind, Mark};
 use stackyard_openstack::{Cloud, FloatingIp, Port, SecurityGroup};
 use stackyard_store::Host;
+use stackyard_yard::container_port::{ips, is_containers, whose};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 

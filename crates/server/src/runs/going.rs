@@ -1,8 +1,8 @@
 //! One run: what the store knows of it, how far it is, how it is stopped and how it ends.
 
-use super::{Progress, RunState};
-use crate::api::now;
+use super::Progress;
 use serde_json::{Map, Value};
+use stackyard_api::{RunState, now};
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_store::{NewRun, Run, Store};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -7,7 +7,7 @@
 //!                                                                     └─> killed with its server
 //! ```
 //!
-//! What is done is [`Bringing`] and [`Removal`], as on the command line, with the lock and the record
+//! What is done is [`UpOperation`] and [`DownOperation`], as on the command line, with the lock and the record
 //! of the same state directory: a `stackyard up` there and a run here never meet. To cancel is to drop
 //! what is under way, which to the engine is the same as being killed, so that the next run goes on.
 //! A run without an end in the store is of a server that was killed; the next start says so.
@@ -18,82 +18,37 @@ mod wish;
 
 pub use going::Going;
 pub(crate) use going::{Ear, Ended};
-pub use progress::{Progress, RunStep, Snapshot, StepState, Usual};
+pub use progress::{Progress, Snapshot, Usual};
 pub use wish::{FILE, Wish};
 
 use crate::apart::thread;
-use crate::api::{Problem, keep_manifest, now};
-use crate::client::Client;
-use crate::error::WorkError;
-use crate::templates::TemplateRenderer;
-use crate::work::{connect, scope};
-use crate::{Bringing, DataLoss, DeclaredStacks, Error, Records, Removal, daemon};
-use serde::{Deserialize, Serialize};
+use crate::api::keep_manifest;
+use crate::api_error::ApiError;
+use crate::daemon;
 use sha2::{Digest, Sha256};
+use stackyard_api::{RunKind, RunState, now};
 use stackyard_catalog::manifest::Yard;
+use stackyard_client::Client;
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::text::error_chain;
 use stackyard_core::yard::Kind;
 use stackyard_core::yard::plan::Plan;
 use stackyard_openstack::{Cloud, Sources};
 use stackyard_store::{NewRun, Run, Store};
+use stackyard_yard::{
+    DataLoss, DeclaredStacks, DownOperation, Error, Records, TemplateRenderer, UpOperation, WorkError, connect, scope,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
-use utoipa::ToSchema;
 
 /// How long a server that stops waits until its runs are written down.
 const STOP: Duration = Duration::from_secs(5);
 
 /// Runs of a yard that say how long steps usually take.
 const HISTORY: u32 = 20;
-
-/// What a run does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RunKind {
-    /// It brings the yard to what its manifest says.
-    Up,
-    /// It removes the yard.
-    Down,
-}
-
-/// How a run stands, or ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RunState {
-    /// It goes on.
-    Running,
-    /// All was done.
-    Done,
-    /// Something failed.
-    Failed,
-    /// Somebody stopped it.
-    Cancelled,
-    /// Its server stopped, or was killed.
-    Interrupted,
-}
-
-impl RunState {
-    /// The word that the store has.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Interrupted => "interrupted",
-        }
-    }
-
-    /// The state that is written so.
-    pub(crate) fn of(word: &str) -> Self {
-        let all = [Self::Running, Self::Done, Self::Failed, Self::Cancelled];
-        all.into_iter().find(|s| s.word() == word).unwrap_or(Self::Interrupted)
-    }
-}
 
 /// What is to be done, before anybody says yes.
 #[derive(Debug)]
@@ -205,7 +160,7 @@ impl Runs {
         self.going().get(yard).filter(|g| g.has_begun()).cloned()
     }
 
-    fn claim(&self, yard: &str, kind: RunKind, who: &str) -> Result<Claim, Problem> {
+    fn claim(&self, yard: &str, kind: RunKind, who: &str) -> Result<Claim, ApiError> {
         let id = uuid::Uuid::now_v7().to_string();
         let kind = match kind {
             RunKind::Up => "up",
@@ -224,8 +179,8 @@ impl Runs {
         let mut all = self.going();
         if let Some(other) = all.get(&yard) {
             let other = other.row();
-            let since = crate::api::time(other.began);
-            return Err(Problem::conflict(format!(
+            let since = stackyard_api::time(other.began);
+            return Err(ApiError::conflict(format!(
                 "{} is at work on yard {yard}: `{}`, since {since}, run {}; wait for it, or cancel it",
                 other.who, other.kind, other.id
             )));
@@ -239,21 +194,22 @@ impl Runs {
     ///
     /// # Errors
     /// 422 with the mistakes of the manifest or its files, 502 if the cloud does not answer.
-    pub async fn plan(&self, yard: &str, wish: &Wish) -> Result<Outlook, Problem> {
+    pub async fn plan(&self, yard: &str, wish: &Wish) -> Result<Outlook, ApiError> {
         let ground = self.ground(wish.cloud(), Arc::new(())).await?;
         let say = say(&ground.warnings);
         let name = ground.cloud.config().name.clone();
         let (plan, blockers) = match wish {
             Wish::Up { yard, .. } => {
                 let stacks = DeclaredStacks::look(yard, Some(&ground.client), &self.0.renderer, &say).await?;
-                let bringing = Bringing::look(yard, &ground.cloud, Some(&ground.client), stacks, &say).await?;
-                known_here(&yard.intended.yard, bringing.service())?;
-                bringing.session.inventory.warnings().for_each(&say);
-                let blockers = bringing.preflight().await?.blockers;
-                (bringing.plan, blockers)
+                let operation = UpOperation::look(yard, &ground.cloud, Some(&ground.client), stacks, &say).await?;
+                known_here(&yard.intended.yard, operation.service())?;
+                operation.snapshot.inventory.warnings().for_each(&say);
+                let blockers = operation.preflight().await?.blockers;
+                (operation.plan, blockers)
             }
             Wish::Down { kinds, .. } => {
-                let removal = Removal::look(yard, kinds.clone(), &ground.cloud, Some(&ground.client), &say).await?;
+                let removal =
+                    DownOperation::look(yard, kinds.clone(), &ground.cloud, Some(&ground.client), &say).await?;
                 known_here(yard, removal.service())?;
                 let blockers = removal.plan.refusals.clone();
                 (removal.plan, blockers)
@@ -266,7 +222,7 @@ impl Runs {
     ///
     /// # Errors
     /// 422 if there is no such cloud, 502 if it does not answer.
-    pub async fn cloud(&self, name: Option<&str>) -> Result<Cloud, Problem> {
+    pub async fn cloud(&self, name: Option<&str>) -> Result<Cloud, ApiError> {
         Ok(connect(name, &self.0.sources, Arc::new(())).await?)
     }
 
@@ -274,11 +230,11 @@ impl Runs {
     ///
     /// # Errors
     /// 500
-    pub fn client(&self) -> Result<Client, Problem> {
-        Client::socket(&daemon::socket(&self.0.home)).map_err(Problem::internal)
+    pub fn client(&self) -> Result<Client, ApiError> {
+        Client::socket(&daemon::socket(&self.0.home)).map_err(ApiError::internal)
     }
 
-    async fn ground(&self, cloud: Option<&str>, onlooker: Arc<dyn Onlooker>) -> Result<Ground, Problem> {
+    async fn ground(&self, cloud: Option<&str>, onlooker: Arc<dyn Onlooker>) -> Result<Ground, ApiError> {
         let cloud = connect(cloud, &self.0.sources, onlooker).await?;
         Ok(Ground { client: self.client()?, cloud, warnings: Arc::default() })
     }
@@ -288,7 +244,7 @@ impl Runs {
     /// # Errors
     /// As of [`Self::plan`]; 409 while another run goes on, or if the plan is not the one of the terms;
     /// 412 if the revision is another; 422 if data would be lost that may not.
-    pub async fn begin(&self, yard: &str, wish: Wish, who: &str, terms: Terms) -> Result<Run, Problem> {
+    pub async fn begin(&self, yard: &str, wish: Wish, who: &str, terms: Terms) -> Result<Run, ApiError> {
         let kind = if matches!(wish, Wish::Up { .. }) { RunKind::Up } else { RunKind::Down };
         let claim = self.claim(yard, kind, who)?;
         let (told, hears) = oneshot::channel();
@@ -310,8 +266,8 @@ impl Runs {
                 () = gone => {}
             }
         })
-        .map_err(Problem::internal)?;
-        hears.await.unwrap_or_else(|_| Err(Problem::internal("a run ended before it began")))
+        .map_err(ApiError::internal)?;
+        hears.await.unwrap_or_else(|_| Err(ApiError::internal("a run ended before it began")))
     }
 
     /// Cancels a run; whether it went on.
@@ -362,14 +318,14 @@ impl Terms {
 /// How a run begins.
 struct Start {
     terms: Terms,
-    told: oneshot::Sender<Result<Run, Problem>>,
+    told: oneshot::Sender<Result<Run, ApiError>>,
 }
 
 impl Start {
     /// Whether a plan is the one that somebody said yes to.
-    fn check(&self, plan: &Plan) -> Result<(), Problem> {
+    fn check(&self, plan: &Plan) -> Result<(), ApiError> {
         match &self.terms.plan {
-            Some(expected) if *expected != digest(plan) => Err(Problem::conflict(
+            Some(expected) if *expected != digest(plan) => Err(ApiError::conflict(
                 "what would be done is not what the plan says any more; plan again, and look at it",
             )),
             _ => Ok(()),
@@ -378,7 +334,7 @@ impl Start {
 }
 
 /// Refuses a yard whose name is another project's at this server, which keeps manifests and runs by name.
-fn known_here(yard: &str, service: Option<&Client>) -> Result<(), Problem> {
+fn known_here(yard: &str, service: Option<&Client>) -> Result<(), ApiError> {
     service.map(drop).ok_or_else(|| Error::OtherScope { yard: yard.to_owned() }.into())
 }
 
@@ -404,37 +360,37 @@ impl Claim {
             let lock = records.lock(&self.yard, &scope(&ground.cloud).await?)?;
             let renderer = &self.runs.0.renderer;
             let stacks = DeclaredStacks::look(yard, Some(&ground.client), renderer, &say).await?;
-            Ok::<_, Problem>((lock, ground, stacks))
+            Ok::<_, ApiError>((lock, ground, stacks))
         };
         let (lock, ground, stacks) = match looked.await {
             Ok(looked) => looked,
             Err(problem) => return drop(start.told.send(Err(problem))),
         };
         let looked = async {
-            let bringing = Bringing::look(yard, &ground.cloud, Some(&ground.client), stacks, &say).await?;
-            known_here(&self.yard, bringing.service())?;
-            bringing.session.inventory.warnings().for_each(|text| self.note(text));
-            start.check(&bringing.plan)?;
-            let found = bringing.preflight().await?;
+            let operation = UpOperation::look(yard, &ground.cloud, Some(&ground.client), stacks, &say).await?;
+            known_here(&self.yard, operation.service())?;
+            operation.snapshot.inventory.warnings().for_each(|text| self.note(text));
+            start.check(&operation.plan)?;
+            let found = operation.preflight().await?;
             if !found.blockers.is_empty() {
                 return Err(Error::Refused(found.blockers).into());
             }
-            let loss = start.terms.loss(&bringing.plan);
-            loss.check(&bringing.plan)?;
-            bringing.take_name().await?;
+            let loss = start.terms.loss(&operation.plan);
+            loss.check(&operation.plan)?;
+            operation.take_name().await?;
             let revision = self.keep(yard, files, start.terms.at).await?;
             // First, so that a sweep takes nothing from a yard that is just coming up.
-            records.keep(&self.yard, &bringing.session.inventory.scope, &yard.text)?;
-            self.begin(&bringing.plan, Some(revision)).await?;
-            Ok::<_, Problem>((bringing, found.choices, loss))
+            records.keep(&self.yard, &operation.snapshot.inventory.scope, &yard.text)?;
+            self.begin(&operation.plan, Some(revision)).await?;
+            Ok::<_, ApiError>((operation, found.choices, loss))
         };
-        let (bringing, choices, loss) = match looked.await {
+        let (operation, choices, loss) = match looked.await {
             Ok(looked) => looked,
             Err(problem) => return drop(start.told.send(Err(problem))),
         };
         let ear = Ear(self.going.clone());
         start.told.send(Ok(self.going.run())).ok();
-        let work = async { ended(bringing.carry_out(&lock, &choices, &loss, &ear).await.map(drop)) };
+        let work = async { ended(operation.carry_out(&lock, &choices, &loss, &ear).await.map(drop)) };
         let result = self.going.follow(self.store(), work).await;
         self.going.end(self.store(), result).await;
     }
@@ -446,7 +402,7 @@ impl Claim {
             let ground = self.runs.ground(cloud, Arc::new(Ear(self.going.clone()))).await?;
             let scope = scope(&ground.cloud).await?;
             let lock = records.lock(&self.yard, &scope)?;
-            Ok::<_, Problem>((lock, scope, ground))
+            Ok::<_, ApiError>((lock, scope, ground))
         };
         let (lock, scope, ground) = match looked.await {
             Ok(looked) => looked,
@@ -455,7 +411,7 @@ impl Claim {
         // All goes, also what the cloud makes late of a run that was killed.
         let loss = DataLoss::allowed_if(start.terms.allow_data_loss);
         let looked = async {
-            let removal = Removal::look(&self.yard, kinds, &ground.cloud, Some(&ground.client), &say).await?;
+            let removal = DownOperation::look(&self.yard, kinds, &ground.cloud, Some(&ground.client), &say).await?;
             known_here(&self.yard, removal.service())?;
             start.check(&removal.plan)?;
             if !removal.plan.refusals.is_empty() {
@@ -464,10 +420,10 @@ impl Claim {
             loss.check(&removal.plan)?;
             let there = self.store().yard(&self.yard).await?.map_or(0, |y| y.revision);
             if start.terms.at.is_some_and(|at| at != there) {
-                return Err(Problem::changed(&format!("yard {}", self.yard)));
+                return Err(ApiError::changed(&format!("yard {}", self.yard)));
             }
             self.begin(&removal.plan, None).await?;
-            Ok::<_, Problem>(removal)
+            Ok::<_, ApiError>(removal)
         };
         let removal = match looked.await {
             Ok(removal) => removal,
@@ -489,13 +445,13 @@ impl Claim {
     }
 
     /// Keeps the manifest; its revision.
-    async fn keep(&self, yard: &Yard, files: &BTreeMap<String, String>, at: Option<i64>) -> Result<i64, Problem> {
+    async fn keep(&self, yard: &Yard, files: &BTreeMap<String, String>, at: Option<i64>) -> Result<i64, ApiError> {
         let who = self.going.row().who.clone();
         keep_manifest(self.store(), &self.yard, &yard.text, files, &who, at).await
     }
 
     /// Writes down that the run begins.
-    async fn begin(&self, plan: &Plan, revision: Option<i64>) -> Result<(), Problem> {
+    async fn begin(&self, plan: &Plan, revision: Option<i64>) -> Result<(), ApiError> {
         self.going.progress().expect(plan);
         let before = self.store().runs(&self.yard, None, None, HISTORY).await?;
         let before = before.into_iter().filter_map(|run| serde_json::from_value(run.content).ok());

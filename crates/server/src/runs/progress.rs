@@ -5,69 +5,15 @@
 //! slowly it reads.
 
 use serde::{Deserialize, Serialize};
-use stackyard_core::progress::{Amount, Event, Onlooker};
+use stackyard_api::{RunStep, StepState};
+use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::yard::plan::{Action, Plan};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
-use utoipa::ToSchema;
 
 /// Notes of a step, or of the run, that are kept; the oldest go first.
 const NOTES: usize = 20;
-
-/// How a step of a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum StepState {
-    /// It waits for others.
-    Waiting,
-    /// It is being done.
-    Running,
-    /// It was done.
-    Done,
-    /// It failed.
-    Failed,
-    /// It was not begun, since it needs what failed, or the run ended before.
-    Skipped,
-}
-
-/// A step of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct RunStep {
-    /// About what, as `server web-1`.
-    pub step: String,
-    /// What is done about it, in a word of the plan; absent for what a plan does not name.
-    pub action: Option<String>,
-    /// How it stands.
-    pub state: StepState,
-    /// What is being done, or was done.
-    pub doing: String,
-    /// How far it is.
-    pub amount: Option<Amount>,
-    /// What was said meanwhile: requests that were sent again, what is waited for.
-    pub notes: Vec<String>,
-    /// Why it failed: what was tried, what the cloud said, and the end of a server's console.
-    pub error: Option<String>,
-    /// What to do.
-    pub hint: Option<String>,
-    /// Time that it took, in milliseconds.
-    pub took_ms: Option<u64>,
-    /// When it was begun, in milliseconds since 1970.
-    #[serde(default)]
-    pub began_ms: Option<i64>,
-    /// Time that this step, else steps of its kind, took in this yard lately, in milliseconds; absent where
-    /// none is known.
-    #[serde(default)]
-    pub usual_ms: Option<u64>,
-    /// Steps of the run that must have ended before it begins.
-    #[serde(default)]
-    pub after: Vec<String>,
-    /// Number of the last change; later changes of any step of the run have greater ones.
-    pub seq: u64,
-    /// Parts that are still to be done: a replacement is removed, then made anew.
-    #[serde(skip)]
-    parts: u8,
-}
 
 /// All that is known of how far a run is.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -114,6 +60,8 @@ fn kind(step: &str) -> &str {
 struct Inner {
     now: Snapshot,
     by_name: HashMap<String, usize>,
+    /// Parts of planned steps that are still to be done: a replacement is removed, then created.
+    parts: HashMap<String, u8>,
 }
 
 /// How far a run is; by default nothing is known.
@@ -146,7 +94,6 @@ impl Inner {
                 usual_ms: None,
                 after: Vec::new(),
                 seq: 0,
-                parts: 1,
             });
         }
         &mut self.now.steps[index]
@@ -165,8 +112,9 @@ impl Progress {
     pub fn expect(&self, plan: &Plan) {
         let mut inner = self.lock();
         for step in plan.steps.iter().filter(|s| s.action != Action::Keep) {
-            let of = inner.step(&step.key.to_string());
-            of.parts = if of.action.is_some() { of.parts + 1 } else { 1 };
+            let name = step.key.to_string();
+            *inner.parts.entry(name.clone()).or_default() += 1;
+            let of = inner.step(&name);
             of.action = Some(word(step.action));
             let others = step.after.iter().filter_map(|i| plan.steps.get(*i)).filter(|s| s.key != step.key);
             for other in others.map(|s| s.key.to_string()) {
@@ -246,6 +194,14 @@ impl Progress {
         result
     }
 
+    /// Counts a part of a step as done; whether it was the last one.
+    fn part_done(&self, name: &str) -> bool {
+        self.lock().parts.get_mut(name).is_none_or(|left| {
+            *left = left.saturating_sub(1);
+            *left == 0
+        })
+    }
+
     fn change(&self, name: &str, change: impl FnOnce(&mut RunStep)) {
         let mut inner = self.lock();
         let seq = *self.seq.borrow() + 1;
@@ -261,7 +217,7 @@ impl Onlooker for Progress {
         match event {
             Event::Started { step, doing } => self.change(&step, |s| {
                 (s.state, s.doing) = (StepState::Running, doing);
-                s.began_ms.get_or_insert_with(crate::api::now);
+                s.began_ms.get_or_insert_with(stackyard_api::now);
             }),
             Event::Progress { step, doing, amount } => self.change(&step, |s| {
                 if let Some(doing) = doing {
@@ -274,13 +230,15 @@ impl Onlooker for Progress {
                 let mut inner = self.lock();
                 self.changed(&mut inner, |inner| add(&mut inner.now.notes, text));
             }
-            Event::Done { step, did, took } => self.change(&step, |s| {
-                s.parts = s.parts.saturating_sub(1);
-                s.state = if s.parts == 0 { StepState::Done } else { StepState::Waiting };
-                let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-                s.took_ms = Some(s.took_ms.unwrap_or(0).saturating_add(took));
-                (s.doing, s.amount) = (did, None);
-            }),
+            Event::Done { step, did, took } => {
+                let state = if self.part_done(&step) { StepState::Done } else { StepState::Waiting };
+                self.change(&step, |s| {
+                    s.state = state;
+                    let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+                    s.took_ms = Some(s.took_ms.unwrap_or(0).saturating_add(took));
+                    (s.doing, s.amount) = (did, None);
+                })
+            }
             Event::Failed { step, error } => self.change(&step, |s| {
                 (s.state, s.error, s.amount) = (StepState::Failed, Some(error), None);
             }),

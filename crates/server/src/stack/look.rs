@@ -108,7 +108,7 @@ impl Stacks {
         if entry.kept.removing {
             return self.leave(known, key, hosts, &heard).await;
         }
-        let now = crate::api::now();
+        let now = stackyard_api::now();
         let input = Input { history: &entry.kept.history, hosts, reports: &heard, now };
         let output = rollout::step(input, entry.kept.state.clone());
         let works = output.status.standing == Standing::Converged

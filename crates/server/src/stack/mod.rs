@@ -32,7 +32,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, Notify, watch};
-pub use update::ServiceUpdate;
 
 /// A look at least so often while something is on its way.
 const SOON: Duration = Duration::from_secs(1);
@@ -295,7 +294,7 @@ impl Stacks {
         kept.history.insert(0, next);
         kept.declared |= declared;
         kept.history = rollout::needed(kept.history, &kept.state);
-        kept.deployed = crate::api::now();
+        kept.deployed = stackyard_api::now();
         self.keep(&mut known, key, kept).await?;
         drop(known);
         self.0.wake.notify_one();
@@ -328,7 +327,7 @@ impl Stacks {
         // What was the newest stays behind it, so that going back again comes here again if it worked.
         kept.history.insert(0, Version { number, ..found });
         kept.history = rollout::needed(kept.history, &kept.state);
-        kept.deployed = crate::api::now();
+        kept.deployed = stackyard_api::now();
         self.keep(&mut known, (yard.to_owned(), name.to_owned()), kept).await?;
         drop(known);
         self.0.wake.notify_one();

@@ -1,56 +1,34 @@
 //! Changes of a stack's services: other images, other environments.
 
 use super::{Deployment, ServiceChange, StackError, Stacks};
-use serde::{Deserialize, Serialize};
+use stackyard_api::ServiceUpdate;
 use stackyard_core::stack::Service;
 use std::collections::BTreeMap;
-use std::fmt;
-use utoipa::ToSchema;
 
 /// Longest reference of an image, in bytes: a name of 255, a tag of 128, a digest.
 const REFERENCE: usize = 512;
 
-/// What is to be changed of a service.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct ServiceUpdate {
-    /// Its image, `name[:tag][@digest]`; as it is if absent.
-    pub image: Option<String>,
-    /// Variables of its environment that get another value, or with `null` go; all others stay.
-    pub environment: BTreeMap<String, Option<String>>,
-}
-
-impl fmt::Debug for ServiceUpdate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Values may be secret.
-        let names: Vec<&String> = self.environment.keys().collect();
-        f.debug_struct("ServiceUpdate").field("image", &self.image).field("environment", &names).finish()
-    }
-}
-
-impl ServiceUpdate {
-    /// Changes a service.
-    fn apply(&self, name: &str, service: &mut Service) -> Result<(), StackError> {
-        let refused = |what: String| Err(StackError::Refused(format!("service {name}: {what}")));
-        if let Some(image) = &self.image {
-            let strange = |c: char| c.is_whitespace() || c.is_control();
-            if image.is_empty() || image.len() > REFERENCE || image.contains(strange) {
-                return refused(format!("{image:?} is no image; give one as `name:tag`"));
-            }
-            image.clone_into(&mut service.image);
+/// Changes a service.
+fn apply(update: &ServiceUpdate, name: &str, service: &mut Service) -> Result<(), StackError> {
+    let refused = |what: String| Err(StackError::Refused(format!("service {name}: {what}")));
+    if let Some(image) = &update.image {
+        let strange = |c: char| c.is_whitespace() || c.is_control();
+        if image.is_empty() || image.len() > REFERENCE || image.contains(strange) {
+            return refused(format!("{image:?} is no image; give one as `name:tag`"));
         }
-        for (variable, value) in &self.environment {
-            if variable.is_empty() || variable.contains(['=', '\0']) {
-                return refused(format!("{variable:?} cannot name a variable"));
-            }
-            match value {
-                Some(value) if value.contains('\0') => return refused(format!("the value of {variable} has a NUL")),
-                Some(value) => drop(service.environment.insert(variable.clone(), value.clone())),
-                None => drop(service.environment.remove(variable)),
-            }
-        }
-        Ok(())
+        image.clone_into(&mut service.image);
     }
+    for (variable, value) in &update.environment {
+        if variable.is_empty() || variable.contains(['=', '\0']) {
+            return refused(format!("{variable:?} cannot name a variable"));
+        }
+        match value {
+            Some(value) if value.contains('\0') => return refused(format!("the value of {variable} has a NUL")),
+            Some(value) => drop(service.environment.insert(variable.clone(), value.clone())),
+            None => drop(service.environment.remove(variable)),
+        }
+    }
+    Ok(())
 }
 
 impl Stacks {
@@ -100,7 +78,7 @@ impl Stacks {
             let Some(found) = stack.services.get_mut(service) else {
                 return Err(StackError::NoService { stack: name.to_owned(), service: service.clone(), known });
             };
-            update.apply(service, found)?;
+            apply(update, service, found)?;
         }
         Ok(Deployment { stack, pool: now.pool, declared: now.declared })
     }

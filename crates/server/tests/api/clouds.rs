@@ -3,8 +3,8 @@
 use super::support::Running;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use stackyard_api::Role;
 use stackyard_fake::Fake;
-use stackyard_server::auth::Role;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

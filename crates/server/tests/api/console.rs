@@ -5,8 +5,7 @@ use futures_util::StreamExt;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_SECURITY_POLICY, COOKIE, ORIGIN};
 use serde_json::{Value, json};
-use stackyard_server::api::Revisions;
-use stackyard_server::auth::Role;
+use stackyard_api::{Revisions, Role};
 use stackyard_server::stack::Deployment;
 use std::time::Duration;
 

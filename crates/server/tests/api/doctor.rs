@@ -4,13 +4,11 @@ use super::support::{Agent, Running};
 use reqwest::StatusCode;
 use serde::Serialize;
 use serde_json::json;
+use stackyard_api::{MtuEvent, MtuFix, MtuStep, MtuWish, Role};
 use stackyard_core::agent::{
     Bytes, Ear, Heard, Measure, MtuChanged, MtuLink, MtuSetting, MtuSurvey, Open, Stream, ToAgent, ToServer,
 };
 use stackyard_core::mtu::search::{Beyond, Found, Passage};
-use stackyard_server::api::{MtuEvent, MtuFix, MtuWish};
-use stackyard_server::auth::Role;
-use stackyard_server::doctor::MtuStep;
 use std::net::IpAddr;
 
 async fn say(agent: &mut Agent, stream: u64, what: &impl Serialize) {
@@ -80,7 +78,7 @@ async fn both_ways_are_measured_and_put_right() {
     };
     let back = pair.back.as_ref().unwrap();
     assert!(pair.there.heard && back.heard);
-    let largest = |way: &stackyard_server::doctor::MtuWay| way.found.as_ref().unwrap().largest;
+    let largest = |way: &stackyard_api::MtuWay| way.found.as_ref().unwrap().largest;
     assert_eq!((pair.from.name.as_str(), pair.to.name.as_str()), ("web-1", "web-2"));
     assert_eq!((largest(&pair.there), largest(back), back.passage), (Some(1400), Some(1380), Passage::BlackHole));
     assert!(

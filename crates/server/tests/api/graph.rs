@@ -4,8 +4,8 @@ use super::support::Running;
 use reqwest::StatusCode;
 use reqwest::header::{ETAG, IF_NONE_MATCH};
 use serde_json::{Value, json};
+use stackyard_api::Role;
 use stackyard_fake::{Fake, Fault};
-use stackyard_server::auth::Role;
 use std::time::Duration;
 
 const GRAPH: &str = "/api/v1/yards/shop/graph";

@@ -3,12 +3,12 @@
 use super::support::Running;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use stackyard_api::Role;
 use stackyard_catalog::manifest::Yard;
 use stackyard_fake::Fake;
 use stackyard_openstack::{Cloud, CloudConfig, Options, Sources};
-use stackyard_server::auth::Role;
 use stackyard_server::daemon::Settings;
-use stackyard_server::{Bringing, is_its_yard, scope};
+use stackyard_yard::{UpOperation, is_its_yard, scope};
 use std::time::Duration;
 
 const SHOP: &str = "/api/v1/yards/shop";
@@ -100,12 +100,12 @@ async fn the_command_line_leaves_a_server_alone_whose_yard_is_another_one() {
     let bare = read(manifest("two", ""));
     let said = std::sync::Mutex::new(Vec::new());
     let say = |text: String| said.lock().unwrap().push(text);
-    let bringing = Bringing::look(&bare, &two, Some(client), None, &say).await.unwrap();
+    let bringing = UpOperation::look(&bare, &two, Some(client), None, &say).await.unwrap();
     assert!(bringing.service().is_none());
     assert!(said.lock().unwrap()[0].contains("left alone"), "{said:?}");
     let pool = "  hosts:\n    - {pool: web, flavor: m1.host, image: host-a, network: front}\n";
     let hosts = read(manifest("two", pool));
-    let error = Bringing::look(&hosts, &two, Some(client), None, &say).await.err().unwrap();
+    let error = UpOperation::look(&hosts, &two, Some(client), None, &say).await.err().unwrap();
     assert!(error.to_string().contains("another project or region"), "{error}");
     running.stop().await;
 }

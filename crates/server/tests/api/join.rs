@@ -2,8 +2,8 @@
 
 use super::support::{Running, request};
 use reqwest::StatusCode;
+use stackyard_api::NewJoin;
 use stackyard_core::agent::Joined;
-use stackyard_server::api::NewJoin;
 use std::process::Command;
 use std::time::Duration;
 

@@ -234,7 +234,7 @@ async fn a_token_for_some_hours_is_as_good_as_a_session() {
     // It is no cookie, and a token for the API needs no other.
     let cookie = format!("__Host-stackyard={token}");
     assert_eq!(Browser { running: &running, cookie }.get("/api/v1/yards").await.status(), UNAUTHORIZED);
-    let api = json!({"token": running.token("v", stackyard_server::auth::Role::Viewer).await});
+    let api = json!({"token": running.token("v", stackyard_api::Role::Viewer).await});
     assert_eq!(running.call("POST", path, None, Some(&api)).await.0, StatusCode::UNPROCESSABLE_ENTITY);
     let (status, _) = running.call("DELETE", "/api/v1/session", Some(token), None).await;
     assert_eq!(status, StatusCode::NO_CONTENT);

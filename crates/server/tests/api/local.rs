@@ -4,8 +4,8 @@
 use super::support::Running;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use stackyard_api::Role;
 use stackyard_cloud::home::Home;
-use stackyard_server::auth::Role;
 use stackyard_store::NewRun;
 use std::time::Duration;
 

@@ -4,8 +4,8 @@ use super::support::Running;
 use reqwest::StatusCode;
 use reqwest::header::{ETAG, IF_NONE_MATCH, LINK};
 use serde_json::{Value, json};
+use stackyard_api::Role;
 use stackyard_fake::Fake;
-use stackyard_server::auth::Role;
 use std::time::Duration;
 
 const MANIFEST: &str = "apiVersion: stackyard.dev/v1\nkind: Yard\nmetadata: {name: shop}\nspec:\n  cloud: fake\n  \

@@ -3,7 +3,7 @@
 use super::support::Running;
 use reqwest::StatusCode;
 use serde_json::json;
-use stackyard_server::auth::Role;
+use stackyard_api::Role;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_people_do_not_write_over_each_other() {

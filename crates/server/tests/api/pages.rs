@@ -4,7 +4,7 @@ use super::support::Running;
 use reqwest::header::{ETAG, HeaderMap, IF_MATCH, IF_NONE_MATCH, LINK};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use stackyard_server::auth::Role;
+use stackyard_api::Role;
 use stackyard_server::stack::Deployment;
 
 const NO_CONTENT: StatusCode = StatusCode::NO_CONTENT;

@@ -13,7 +13,7 @@ use stackyard_openstack::{
     AddressPair, Cloud, CloudConfig, Network, NewNetwork, NewPort, NewSecurityGroup, NewServer, NewSubnet, Options,
     Port, SecurityGroup, Server, Sources, Subnet,
 };
-use stackyard_server::{DataLoss, Inventory, Session};
+use stackyard_yard::{DataLoss, Inventory, remove_yard};
 use std::time::Duration;
 
 /// A mark of the yard `shop` in the cloud's project and region, from the kind on.
@@ -372,7 +372,7 @@ async fn a_host_that_goes_leaves_no_port_and_neither_does_its_yard() {
     let is_container = |key: &stackyard_core::yard::Key| key.name.starts_with("web-2.");
     assert!(!inventory.observe("shop", Some(&intended)).resources.iter().any(|r| is_container(&r.key)));
     assert!(inventory.owned().iter().any(|o| is_container(&o.mark.key)));
-    Session::remove(&ground.cloud, "shop", &DataLoss::Allowed, &()).await.unwrap();
+    remove_yard(&ground.cloud, "shop", None, &DataLoss::Allowed, &()).await.unwrap();
     assert!(ground.containers().await.is_empty());
     ground.running.stop().await;
 }

@@ -4,9 +4,9 @@ use super::support::{Agent, Running, facts, request};
 use base64::Engine as _;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use stackyard_api::Role;
 use stackyard_core::agent::{AgentConfig, Facts, JoinRequest, Joined, PROTOCOL, ToServer};
 use stackyard_fake::{Booted, Fake};
-use stackyard_server::auth::Role;
 use std::collections::BTreeSet;
 use std::time::Duration;
 

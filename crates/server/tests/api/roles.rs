@@ -3,8 +3,8 @@
 use super::support::Running;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use stackyard_api::Role;
 use stackyard_fake::Fake;
-use stackyard_server::auth::Role;
 use stackyard_server::stack::Deployment;
 use stackyard_store::NewRun;
 
@@ -74,7 +74,7 @@ async fn nobody_does_what_is_not_theirs() {
         running.token("o", Role::Operator).await,
         running.token("a", Role::Admin).await,
     );
-    let ticket = running.ticket(stackyard_server::api::NewJoin { yard: "shop".to_owned(), ..Default::default() }).await;
+    let ticket = running.ticket(stackyard_api::NewJoin { yard: "shop".to_owned(), ..Default::default() }).await;
 
     for (method, path, operation) in operations() {
         let tag = operation["tags"][0].as_str().unwrap();
@@ -163,7 +163,7 @@ async fn tokens_end_and_are_revoked() {
     assert_eq!(status, StatusCode::UNAUTHORIZED);
     assert!(answer["detail"].as_str().unwrap().contains("revoked"), "{answer}");
 
-    let short = stackyard_server::api::NewToken { name: "short".to_owned(), role: Role::Viewer, ttl_s: Some(1) };
+    let short = stackyard_api::NewToken { name: "short".to_owned(), role: Role::Viewer, ttl_s: Some(1) };
     let short = running.admin.new_token(&short).await.unwrap().token;
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     let (status, answer) = running.call("GET", "/api/v1/hosts", Some(&short), None).await;

@@ -3,8 +3,8 @@
 use super::support::Running;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use stackyard_api::Role;
 use stackyard_fake::{Fake, Fault};
-use stackyard_server::auth::Role;
 use stackyard_server::hub::Timing;
 use std::time::Duration;
 

@@ -6,15 +6,13 @@ use futures_util::StreamExt;
 use reqwest::StatusCode;
 use reqwest::header::{ETAG, IF_MATCH};
 use serde_json::{Value, json};
+use stackyard_api::{ContainerEvent, Happening, Role, StackDeploy};
+use stackyard_client::{EventQuery, EventsOf, Patience, WaitError};
 use stackyard_core::agent::{ContainerReport, ContainerState, Desired, PartReport, Report, ToAgent, ToServer};
 use stackyard_core::stack::rollout::{Packed, Standing};
 use stackyard_core::stack::{Service, Stack};
 use stackyard_core::yard::plan::{Action, StackStep};
-use stackyard_server::YardStacks;
-use stackyard_server::api::StackDeploy;
-use stackyard_server::auth::Role;
-use stackyard_server::client::{EventQuery, EventsOf, Patience, WaitError};
-use stackyard_server::hub::{ContainerEvent, Happening};
+use stackyard_yard::YardStacks;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ use stackyard_openstack::{
     FloatingIp, Network, NewNetwork, NewPort, NewRouter, NewSecurityGroup, NewSubnet, Port, Router, SecurityGroup,
     SubPort, Subnet, Trunk,
 };
-use stackyard_server::{DataLoss, Session};
+use stackyard_yard::{DataLoss, remove_yard};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -435,7 +435,7 @@ async fn a_host_that_goes_and_a_yard_that_goes_leave_nothing() {
     };
     tokio::time::timeout(Duration::from_secs(20), gone).await.expect("the removed host's port or address stays");
     assert!(ground.floating_ips().await[0].description.ends_with("web-2:e1"));
-    Session::remove(&ground.cloud, "shop", &DataLoss::Allowed, &()).await.unwrap();
+    remove_yard(&ground.cloud, "shop", None, &DataLoss::Allowed, &()).await.unwrap();
     assert!(ground.left().await.is_empty() && ground.trunks().await.is_empty());
     assert!(ground.floating_ips().await.is_empty());
     assert!(ground.cloud.get::<Port>(&ground.nics[0]).await.unwrap_err().is_not_found());

@@ -2,8 +2,8 @@
 
 use super::{Context, ExitStatus};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use stackyard_server::client::{Client, EventQuery, EventsOf};
-use stackyard_server::hub::{ContainerEvent, Happening};
+use stackyard_api::{ContainerEvent, Happening};
+use stackyard_client::{Client, EventQuery, EventsOf};
 
 /// Kinds of events, as the API spells them.
 const KINDS: [&str; 8] = ["created", "recreated", "started", "restarted", "died", "healthy", "unhealthy", "removed"];

@@ -6,8 +6,8 @@ use super::{Context, ExitStatus, events};
 use crate::printer::{UserError, bytes, table};
 use anyhow::bail;
 use clap::Subcommand;
-use stackyard_server::api::{HostView, NewJoin};
-use stackyard_server::client::EventsOf;
+use stackyard_api::{HostView, NewJoin};
+use stackyard_client::EventsOf;
 use std::path::PathBuf;
 
 /// Verbs of `stackyard host`.

@@ -2,7 +2,7 @@
 
 use super::Context;
 use anyhow::Context as _;
-use stackyard_server::client::{Address, Client};
+use stackyard_client::{Address, Client};
 use stackyard_server::daemon;
 use std::path::PathBuf;
 

@@ -5,8 +5,8 @@ use crate::printer::table;
 use anyhow::Context as _;
 use clap::Subcommand;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use stackyard_server::auth::Role;
-use stackyard_server::client::Client;
+use stackyard_api::Role;
+use stackyard_client::Client;
 use stackyard_server::daemon::{self, DEFAULT_LISTEN, Detached, Server, Settings};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -212,7 +212,7 @@ async fn status(context: &Context) -> anyhow::Result<ExitStatus> {
     let client = Client::socket(&daemon::socket(&context.home))?;
     let view = match client.server().await {
         Ok(view) => view,
-        Err(stackyard_server::client::ClientError::Unreachable { .. }) => {
+        Err(stackyard_client::ClientError::Unreachable { .. }) => {
             context.printer.result(&serde_json::json!({"running": false}), || {
                 format!("No server is running. Run `stackyard server --detach` to start one on {DEFAULT_LISTEN}.")
             })?;

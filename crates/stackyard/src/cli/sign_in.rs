@@ -4,9 +4,9 @@ use super::remote::read_ca;
 use super::{Context, ExitStatus};
 use crate::printer::UserError;
 use anyhow::bail;
+use stackyard_api::{ByCredential, ByPassword, NewSession};
+use stackyard_client::Client;
 use stackyard_openstack::{Auth, CloudConfig, CredentialRef, Domain, Ref, Scope};
-use stackyard_server::api::{ByCredential, ByPassword, NewSession};
-use stackyard_server::client::Client;
 use std::path::PathBuf;
 
 /// Arguments of `stackyard token sign-in`.

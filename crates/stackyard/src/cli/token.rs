@@ -4,8 +4,7 @@ use super::remote::ServerArgs;
 use super::{Context, ExitStatus, sign_in};
 use crate::printer::table;
 use clap::{Subcommand, ValueEnum};
-use stackyard_server::api::NewToken;
-use stackyard_server::auth::Role;
+use stackyard_api::{NewToken, Role};
 
 /// Verbs of `stackyard token`.
 #[derive(Subcommand)]

@@ -1,7 +1,7 @@
 //! Errors as the user reads them: causes and a hint.
 
 use stackyard_openstack::Error as CloudError;
-use stackyard_server::{Error as YardError, WorkError};
+use stackyard_yard::{Error as YardError, WorkError};
 
 /// An error of the command line with a hint.
 ///

@@ -1,5 +1,5 @@
-use super::super::MtuSet;
 use super::*;
+use stackyard_api::{MtuAdvice, MtuEnd, MtuPair, MtuSet, MtuWay, PortKind};
 use stackyard_core::agent::{MtuContainer, MtuLink};
 use stackyard_core::mtu::Ip;
 use stackyard_core::mtu::search::{Beyond, Found};

@@ -5,11 +5,10 @@ use super::super::{Context, ExitStatus};
 use crate::printer::{UserError, table};
 use anyhow::{Context as _, bail};
 use serde_json::json;
+use stackyard_api::{MtuEvent, MtuFix, MtuPair, MtuReport, MtuStep, MtuWay, MtuWish};
 use stackyard_catalog::manifest;
+use stackyard_client::Client;
 use stackyard_core::mtu::search::{Beyond, Found, Passage};
-use stackyard_server::api::{MtuEvent, MtuFix, MtuWish};
-use stackyard_server::client::Client;
-use stackyard_server::doctor::{MtuPair, MtuReport, MtuStep, MtuWay};
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -170,7 +169,7 @@ fn passage_text(found: &Found, passage: Passage) -> String {
 
 fn text(report: &MtuReport) -> String {
     let row = |pair: &MtuPair| {
-        let set = |end: &stackyard_server::doctor::MtuEnd| {
+        let set = |end: &stackyard_api::MtuEnd| {
             let layers: Vec<String> = end.set.iter().map(|s| s.mtu.to_string()).collect();
             if layers.is_empty() { "?".to_owned() } else { layers.join(" > ") }
         };

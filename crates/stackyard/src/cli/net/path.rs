@@ -3,7 +3,8 @@
 use super::super::yard::{ObservedYard, YardArgs};
 use super::super::{Context, ExitStatus};
 use serde_json::json;
-use stackyard_server::net::{MtuPath, PortKind, mtu_paths, ports};
+use stackyard_api::{MtuPath, PortKind};
+use stackyard_yard::net::{mtu_paths, ports};
 
 /// Arguments of `stackyard net path`.
 #[derive(clap::Args)]

@@ -4,7 +4,8 @@ use super::super::yard::{ObservedYard, YardArgs};
 use super::super::{Context, ExitStatus};
 use crate::printer::table;
 use serde_json::json;
-use stackyard_server::net::{PortView, ports};
+use stackyard_api::PortView;
+use stackyard_yard::net::ports;
 
 /// Arguments of `stackyard net ports`.
 #[derive(clap::Args)]

@@ -3,7 +3,7 @@
 use super::super::yard::{ObservedYard, YardArgs};
 use super::super::{Context, ExitStatus};
 use serde_json::json;
-use stackyard_server::net::{ports, reach};
+use stackyard_yard::net::{ports, reach};
 
 /// Arguments of `stackyard net reach`.
 #[derive(clap::Args)]

@@ -5,10 +5,10 @@ use super::wait::WaitArgs;
 use crate::cli::{Context, ExitStatus};
 use crate::printer::duration;
 use serde_json::json;
+use stackyard_api::{StackChange, StackChangeKind, StackDeploy};
 use stackyard_catalog::compose::open::{Wanted, open};
 use stackyard_core::stack::Stack;
 use stackyard_core::stack::rollout::Packed;
-use stackyard_server::api::{StackChange, StackDeploy};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -68,7 +68,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let (yard, name) = (args.yard.yard, stack.name.clone());
     let deploy = StackDeploy { stack: Packed::pack(stack), pool: args.pool, declared: false };
     let changes = client.deploy_stack(&yard, &name, &deploy).await?;
-    for change in changes.iter().filter(|c| c.what != "same") {
+    for change in changes.iter().filter(|c| c.what != StackChangeKind::Same) {
         context.printer.note(text(change));
     }
     if !args.wait.waits() {

@@ -2,7 +2,7 @@
 
 use super::YardNameArgs;
 use crate::cli::{Context, ExitStatus, events};
-use stackyard_server::client::EventsOf;
+use stackyard_client::EventsOf;
 
 /// Arguments of `stackyard stack events`.
 #[derive(clap::Args)]

@@ -3,7 +3,7 @@
 use super::YardNameArgs;
 use crate::cli::{Context, ExitStatus};
 use futures_util::StreamExt;
-use stackyard_server::client::LogQuery;
+use stackyard_client::LogQuery;
 
 /// Arguments of `stackyard stack logs`.
 #[derive(clap::Args)]

@@ -94,7 +94,7 @@ pub async fn remove(args: RemoveArgs, context: &Context) -> anyhow::Result<ExitS
 
 /// Waits as the options say, and prints the result.
 pub async fn finish(
-    client: &stackyard_server::client::Client,
+    client: &stackyard_client::Client,
     yard: &str,
     name: &str,
     wait: &WaitArgs,

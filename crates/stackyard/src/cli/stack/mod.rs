@@ -12,7 +12,7 @@ pub mod wait;
 use super::remote::ServerArgs;
 use super::{Context, ExitStatus};
 use clap::Subcommand;
-use stackyard_server::client::Client;
+use stackyard_client::Client;
 
 /// Options that select a yard on a server.
 #[derive(clap::Args)]

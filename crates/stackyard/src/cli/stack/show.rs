@@ -3,8 +3,8 @@
 use super::YardNameArgs;
 use crate::cli::{Context, ExitStatus};
 use crate::printer::table;
+use stackyard_api::StackView;
 use stackyard_core::stack::rollout::{ReplicaStatus, Standing};
-use stackyard_server::api::StackView;
 
 /// Arguments of `stackyard stack list`.
 #[derive(clap::Args)]

@@ -7,8 +7,7 @@ use crate::cli::{Context, ExitStatus};
 use crate::printer::UserError;
 use anyhow::bail;
 use serde_json::json;
-use stackyard_server::api::StackUpdate;
-use stackyard_server::stack::ServiceUpdate;
+use stackyard_api::{ServiceUpdate, StackChangeKind, StackUpdate};
 use std::collections::BTreeMap;
 
 /// Arguments of `stackyard stack update`.
@@ -72,7 +71,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let (yard, name) = (&args.yard.yard, &args.stack);
     if args.plan {
         let changes = client.plan_stack_update(yard, name, &update).await?;
-        let lines: Vec<String> = changes.iter().filter(|c| c.what != "same").map(text).collect();
+        let lines: Vec<String> = changes.iter().filter(|c| c.what != StackChangeKind::Same).map(text).collect();
         let result = json!({"event": "result", "stack": name, "changes": changes});
         context.printer.result(&result, || match lines.is_empty() {
             true => "No changes.".to_owned(),
@@ -80,7 +79,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
         })?;
         return Ok(if lines.is_empty() { ExitStatus::Done } else { ExitStatus::Pending });
     }
-    for change in client.update_stack(yard, name, &update).await?.iter().filter(|c| c.what != "same") {
+    for change in client.update_stack(yard, name, &update).await?.iter().filter(|c| c.what != StackChangeKind::Same) {
         context.printer.note(text(change));
     }
     super::manage::finish(&client, yard, name, &args.wait, context, "is updated").await

@@ -1,6 +1,6 @@
 //! How long the verbs of `stackyard stack` wait.
 
-use stackyard_server::client::Patience;
+use stackyard_client::Patience;
 use std::time::Duration;
 
 /// Options that limit a wait.

@@ -5,7 +5,7 @@ use super::YardArgs;
 use crate::printer::UserError;
 use anyhow::bail;
 use serde_json::json;
-use stackyard_server::server_log;
+use stackyard_yard::server_log;
 
 /// Arguments of `stackyard console`.
 #[derive(clap::Args)]

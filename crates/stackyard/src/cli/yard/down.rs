@@ -4,8 +4,8 @@ use super::super::{Context, ExitStatus};
 use super::{LossArgs, YardArgs, records};
 use crate::printer::duration;
 use serde_json::json;
-use stackyard_server::client::ClientError;
-use stackyard_server::{DataLoss, Removal, scope};
+use stackyard_client::ClientError;
+use stackyard_yard::{DataLoss, DownOperation, scope};
 use std::time::Instant;
 
 /// Arguments of `stackyard down`.
@@ -34,7 +34,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let lock = records.lock(name, &scope)?;
     let service = args.yard.service(context)?;
     let note = |text: String| printer.note(text);
-    let removal = Removal::look(name, yard.intended.kinds(), &cloud, service.as_ref(), &note).await?;
+    let removal = DownOperation::look(name, yard.intended.kinds(), &cloud, service.as_ref(), &note).await?;
     let removed = removal.plan.summary().remove;
     let mut loss = args.loss.data_loss();
     if removed > 0 {

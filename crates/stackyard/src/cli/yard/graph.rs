@@ -5,7 +5,7 @@ use super::{ObservedYard, YardArgs, as_host_service, list_stacks};
 use anyhow::Context as _;
 use serde_json::json;
 use stackyard_core::yard::picture;
-use stackyard_server::Session;
+use stackyard_yard::YardSnapshot;
 use std::path::PathBuf;
 
 /// Arguments of `stackyard graph`.
@@ -33,7 +33,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let yard = args.yard.load()?;
     let cloud = args.yard.connect(&yard, context).await?;
     let service = args.yard.service(context)?;
-    let session = Session::begin_with(&cloud, &yard.intended, as_host_service(service.as_ref())).await?;
+    let session = YardSnapshot::take_with(&cloud, &yard.intended, as_host_service(service.as_ref())).await?;
     let stacks = list_stacks(&yard.intended.yard, service.as_ref()).await?.unwrap_or_default();
     let stacks = stacks.into_iter().filter(|s| !s.removing).map(|s| (s.name, s.status)).collect();
     let (intended, observed) = (&yard.intended, &session.observed);

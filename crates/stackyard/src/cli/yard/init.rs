@@ -6,7 +6,8 @@ use crate::printer::UserError;
 use anyhow::{Context as _, bail};
 use dialoguer::Select;
 use serde_json::json;
-use stackyard_server::{DraftFault, DraftJoin, Offer, Offered, YardDraft};
+use stackyard_api::{DraftFault, DraftJoin, Offer, Offered, YardDraft};
+use stackyard_yard::{offer_of, write_manifest};
 use std::fs::OpenOptions;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -94,10 +95,11 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
         ));
     }
     let cloud = args.cloud.connect(None, &context.printer.onlooker()).await?;
-    let offer = Offer::of(&cloud).await?;
+    let offer = offer_of(&cloud).await?;
     let ask = context.printer.can_ask() && std::io::stderr().is_terminal();
     let draft = args.draft.draft(&offer, ask)?;
-    let text = draft.manifest(&cloud.config().name, &offer).map_err(|faults| anyhow::anyhow!(fault_text(&faults)))?;
+    let text =
+        write_manifest(&draft, &cloud.config().name, &offer).map_err(|faults| anyhow::anyhow!(fault_text(&faults)))?;
     let writing = || format!("cannot write {}", args.file.display());
     let mut file = OpenOptions::new().write(true).create_new(true).open(&args.file).with_context(writing)?;
     file.write_all(text.as_bytes()).with_context(writing)?;
@@ -202,6 +204,7 @@ fn items(from: &[Offered], other: Option<&str>) -> Vec<String> {
 mod tests {
     use super::*;
     use clap::Parser;
+    use stackyard_yard::first_draft;
 
     #[derive(Parser)]
     struct Line {
@@ -227,7 +230,7 @@ mod tests {
             keypairs: named(&["me"]),
             ..Offer::default()
         };
-        let first = YardDraft::first(&offer);
+        let first = first_draft(&offer);
         assert_eq!(draft(&offer, &[]), first);
         let all = "--name shop --pool web --count 3 --image tiny --flavor large --cidr 10.9.0.0/24 --external other \
                    --no-key --no-floating-ip --data-volume 4Gi --join ssh";
@@ -256,7 +259,7 @@ mod tests {
         assert_eq!((bare.external, bare.floating_ip), (None, false));
         let joined = draft(&offer, &["--pool", "web", "--join-command", "curl x | sh"]);
         assert_eq!((joined.join, joined.command.as_deref()), (DraftJoin::Command, Some("curl x | sh")));
-        let faults = draft(&offer, &["--image", "no", "--data-volume", "x"]).manifest("c", &offer).unwrap_err();
+        let faults = write_manifest(&draft(&offer, &["--image", "no", "--data-volume", "x"]), "c", &offer).unwrap_err();
         assert_eq!(
             fault_text(&faults),
             "--image: the cloud has no image `no` to choose; it has debian, tiny\n\

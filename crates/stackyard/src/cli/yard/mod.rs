@@ -12,14 +12,14 @@ pub mod up;
 use super::Context;
 use super::remote::ServerArgs;
 use crate::printer::Printer;
+use stackyard_api::{Graph, GraphCloud, HostView, StackView};
 use stackyard_catalog::manifest::{self, Yard};
+use stackyard_client::{Client, ClientError};
 use stackyard_core::progress::Onlooker;
 use stackyard_core::yard::plan::Plan;
 use stackyard_openstack::{Cloud, Sources};
-use stackyard_server::api::{HostView, StackView};
-use stackyard_server::client::{Client, ClientError};
-use stackyard_server::{
-    DataLoss, DeclaredStacks, Graph, GraphCloud, HostService, Inventory, Records, Sight, TemplateRenderer, connect,
+use stackyard_yard::{
+    DataLoss, DeclaredStacks, GraphInput, HostService, Inventory, Records, TemplateRenderer, connect, draw_graph,
     is_its_yard,
 };
 use std::path::PathBuf;
@@ -145,8 +145,8 @@ impl ObservedYard {
         };
         let stacks = views.unwrap_or_default();
         let sight =
-            Sight { inventory: Some(&inventory), intended: Some(&yard.intended), hosts: &hosts, stacks: &stacks };
-        let mut graph = Graph::of(name, sight);
+            GraphInput { inventory: Some(&inventory), intended: Some(&yard.intended), hosts: &hosts, stacks: &stacks };
+        let mut graph = draw_graph(name, sight);
         graph.cloud = Some(GraphCloud { name: cloud.config().name.clone(), looked: None, error: None });
         Ok(Self { graph, inventory, hosts })
     }

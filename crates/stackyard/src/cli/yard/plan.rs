@@ -3,7 +3,7 @@
 use super::super::{Context, ExitStatus};
 use super::{YardArgs, load_stacks};
 use serde_json::json;
-use stackyard_server::Bringing;
+use stackyard_yard::UpOperation;
 
 /// Arguments of `stackyard plan`.
 #[derive(clap::Args)]
@@ -19,10 +19,10 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let service = args.yard.service(context)?;
     let stacks = load_stacks(&yard, service.as_ref(), context).await?;
     let note = |text: String| context.printer.note(text);
-    let bringing = Bringing::look(&yard, &cloud, service.as_ref(), stacks, &note).await?;
-    bringing.session.inventory.warn(&*context.printer.onlooker());
-    let found = bringing.preflight().await?;
-    let plan = bringing.plan;
+    let operation = UpOperation::look(&yard, &cloud, service.as_ref(), stacks, &note).await?;
+    operation.snapshot.inventory.warn(&*context.printer.onlooker());
+    let found = operation.preflight().await?;
+    let plan = operation.plan;
     let result = json!({"event": "result", "plan": plan, "summary": plan.summary(), "blockers": found.blockers});
     context.printer.result(&result, || {
         let mut text = plan.to_string();

@@ -4,11 +4,12 @@ use super::super::{Context, ExitStatus};
 use super::{YardArgs, load_stacks};
 use crate::printer::table;
 use serde::Serialize;
+use stackyard_api::ResourceNow;
 use stackyard_catalog::manifest::Yard;
 use stackyard_core::stack::rollout::{Phase, ServiceStatus, Standing};
 use stackyard_core::yard::Kind;
 use stackyard_core::yard::plan::{Action, StackStep};
-use stackyard_server::{Bringing, ResourceNow, Session, YardStacks};
+use stackyard_yard::{UpOperation, YardSnapshot, YardStacks};
 use std::collections::BTreeMap;
 
 /// Arguments of `stackyard status`.
@@ -65,9 +66,9 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
         None => None,
     };
     let note = |text: String| context.printer.note(text);
-    let bringing = Bringing::look(&yard, &cloud, service.as_ref(), stacks, &note).await?;
-    bringing.session.inventory.warn(&*context.printer.onlooker());
-    let (session, stacks) = (&bringing.session, stack_rows(&yard, bringing.stacks()));
+    let operation = UpOperation::look(&yard, &cloud, service.as_ref(), stacks, &note).await?;
+    operation.snapshot.inventory.warn(&*context.printer.onlooker());
+    let (session, stacks) = (&operation.snapshot, stack_rows(&yard, operation.stacks()));
     let status = YardStatus {
         yard: yard.intended.yard.clone(),
         as_intended: session.plan.is_noop() && stacks.iter().all(|s| s.state == "ok"),
@@ -78,7 +79,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     Ok(if status.as_intended { ExitStatus::Done } else { ExitStatus::Failed })
 }
 
-fn resources(session: &Session<'_>) -> Vec<ResourceRow> {
+fn resources(session: &YardSnapshot<'_>) -> Vec<ResourceRow> {
     let row =
         |r: ResourceNow| ResourceRow { kind: r.kind, state: r.state_text(), name: r.name, detail: r.detail, id: r.id };
     session.resources().into_iter().map(row).collect()

@@ -4,12 +4,12 @@ use super::super::{Context, ExitStatus};
 use super::{LossArgs, YardArgs, load_stacks, records};
 use crate::printer::duration;
 use serde_json::json;
+use stackyard_api::manifest_digest;
 use stackyard_catalog::manifest::{Yard, companions};
+use stackyard_client::{Client, ClientError};
 use stackyard_core::stack::rollout::Status;
 use stackyard_core::yard::plan::Action;
-use stackyard_server::api::manifest_digest;
-use stackyard_server::client::{Client, ClientError};
-use stackyard_server::{Bringing, Choices, DataLoss, YardStacks, scope};
+use stackyard_yard::{Choices, DataLoss, UpOperation, YardStacks, scope};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
@@ -43,21 +43,21 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     // Before the cloud, so that a missing server or an invalid Compose file is the first error.
     let stacks = load_stacks(&yard, service.as_ref(), context).await?;
     let note = |text: String| printer.note(text);
-    let bringing = Bringing::look(&yard, &cloud, service.as_ref(), stacks, &note).await?;
-    bringing.session.inventory.warn(&*onlooker);
-    let changed = !bringing.plan.is_noop();
+    let operation = UpOperation::look(&yard, &cloud, service.as_ref(), stacks, &note).await?;
+    operation.snapshot.inventory.warn(&*onlooker);
+    let changed = !operation.plan.is_noop();
     let mut choices = Choices::default();
     if changed {
-        printer.plan(&bringing.plan)?;
+        printer.plan(&operation.plan)?;
     }
-    if !bringing.session.plan.is_noop() {
-        let found = bringing.preflight().await?;
+    if !operation.snapshot.plan.is_noop() {
+        let found = operation.preflight().await?;
         if !found.blockers.is_empty() {
             anyhow::bail!("cannot bring up the yard `{name}`:\n- {}", found.blockers.join("\n- "));
         }
         choices = found.choices;
     }
-    let Some(loss) = args.loss.confirm(&bringing.plan, args.yes, printer)? else { return Ok(ExitStatus::Failed) };
+    let Some(loss) = args.loss.confirm(&operation.plan, args.yes, printer)? else { return Ok(ExitStatus::Failed) };
     let asked = matches!(loss, DataLoss::Confirmed(_));
     if changed && !args.yes && !asked && !printer.confirm(&format!("change the yard `{name}`"))? {
         return Ok(ExitStatus::Failed);
@@ -67,10 +67,10 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     // On another cloud than the manifest names, the server could not find the yard.
     let elsewhere = args.yard.cloud.cloud.is_some() && args.yard.cloud.cloud != yard.intended.cloud;
     if !elsewhere {
-        bringing.take_name().await?;
-        record_manifest(&yard, &args.yard.file, bringing.service(), context).await;
+        operation.take_name().await?;
+        record_manifest(&yard, &args.yard.file, operation.service(), context).await;
     }
-    let statuses = bringing.carry_out(&lock, &choices, &loss, &*onlooker).await?;
+    let statuses = operation.carry_out(&lock, &choices, &loss, &*onlooker).await?;
     let counts = cloud.counts();
     let result = json!({
         "event": "result", "yard": name, "changed": changed,
@@ -79,7 +79,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     });
     printer.result(&result, || {
         let state = if changed { "is up" } else { "is up to date" };
-        let stacks = stack_text(&statuses, bringing.stacks());
+        let stacks = stack_text(&statuses, operation.stacks());
         format!("{stacks}The yard `{name}` {state} ({}, {} requests).", duration(began.elapsed()), counts.total)
     })?;
     Ok(ExitStatus::Done)

@@ -1,0 +1,74 @@
+//! The API's words: bodies and answers of `/api/v1` as data, for the server, its client and the command line.
+//!
+//! One file a noun, as in the server's handlers (`crates/server/src/api`). Nothing here decides anything or
+//! does I/O; the OpenAPI document, `openapi/stackyard.json`, is made from these types and the handlers'
+//! annotations.
+
+mod audit;
+mod cloud;
+mod container_event;
+mod doctor;
+mod draft;
+mod event;
+mod graph;
+mod host;
+mod join;
+mod local;
+mod net;
+mod path;
+mod problem;
+mod resource;
+mod role;
+mod run;
+mod secret;
+mod server;
+mod server_console;
+mod session;
+mod ssh;
+mod stack;
+mod stack_stream;
+mod stack_update;
+mod time;
+mod token;
+mod yard;
+mod yard_plan;
+mod yard_scope;
+mod yard_status;
+
+pub use audit::AuditEntry;
+pub use cloud::{CloudView, DraftText, Offer, Offered};
+pub use container_event::{ContainerEvent, Happening};
+pub use doctor::{MtuAdvice, MtuEnd, MtuEvent, MtuFix, MtuPair, MtuReport, MtuSet, MtuStep, MtuWay, MtuWish};
+pub use draft::{DraftFault, DraftJoin, YardDraft};
+pub use event::Revisions;
+pub use graph::{Graph, GraphCloud, GraphEdge, GraphJoint, GraphKind, GraphNode, GraphState};
+pub use host::{Drain, HostView, Replacement};
+pub use join::{JoinTicket, NewJoin};
+pub use local::{
+    AnswerOrigin, LocalAnswers, LocalDetail, LocalPlan, LocalPreview, LocalQuestion, LocalRun, LocalService,
+    LocalServices, LocalStep, LocalView, LocalWish, QuestionType,
+};
+pub use net::{
+    MtuPath, MtuPaths, PortKind, PortList, PortOwner, PortView, ReachView, RuleFault, RuleView, RuleWish, RulesText,
+    RulesWish, SecurityGroupView,
+};
+pub use path::segment;
+pub use problem::{Mistake, Problem};
+pub use resource::{ResourceNow, ResourceState};
+pub use role::Role;
+pub use run::{RunCounts, RunDetail, RunEvent, RunKind, RunState, RunStep, RunView, StepState};
+pub use secret::{SecretValue, SecretView};
+pub use server::{Health, ServerView, Version};
+pub use server_console::ServerConsole;
+pub use session::{ByCredential, ByPassword, NewSession, SessionToken, SessionView, SignInView};
+pub use ssh::{PoolKey, SshDisk, SshEvent, SshJoin};
+pub use stack::{StackChange, StackChangeKind, StackDeploy, StackScale, StackVersion, StackView};
+pub use stack_stream::{ExecInput, ExecOutput, StackLine};
+pub use stack_update::{ServiceDefinition, ServiceUpdate, StackDefinition, StackUpdate};
+pub use stackyard_core::stack::status::{ServiceHealth, ServiceState};
+pub use time::{now, time};
+pub use token::{MintedToken, NewToken, TokenView};
+pub use yard::{ManifestText, ManifestView, YardView, manifest_digest};
+pub use yard_plan::{ManifestChecked, YardPlan, YardWish};
+pub use yard_scope::YardScope;
+pub use yard_status::{QuotaUse, YardState, YardStatus};

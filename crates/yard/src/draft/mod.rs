@@ -1,0 +1,489 @@
+//! A first manifest from a few choices: what `stackyard init` writes and the console's form shows.
+
+mod offer;
+
+pub use offer::offer_of;
+
+use serde_json::json;
+use stackyard_api::{DraftFault, DraftJoin, Offer, Offered, YardDraft};
+use stackyard_catalog::{Memory, manifest};
+use std::sync::Arc;
+
+/// Most machines that a first manifest has; a manifest can have more.
+const MOST: u32 = 1000;
+/// Stands for what the cloud has nothing of.
+const CHANGE_ME: &str = "CHANGE-ME";
+/// Words that YAML takes for something else than text.
+const NO_TEXTS: [&str; 10] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan"];
+
+/// A text that grows by lines, each with the field that it is about.
+#[derive(Default)]
+struct Lines {
+    text: String,
+    fields: Vec<&'static str>,
+}
+
+impl Lines {
+    fn push(&mut self, field: &'static str, line: &str) {
+        self.text += line;
+        self.text.push('\n');
+        self.fields.push(field);
+    }
+
+    /// A line of the manifest's `spec`.
+    fn spec(&mut self, field: &'static str, line: &str) {
+        self.push(field, &format!("  {line}"));
+    }
+
+    fn field_at(&self, line: usize) -> &'static str {
+        line.checked_sub(1).and_then(|at| self.fields.get(at)).copied().unwrap_or_default()
+    }
+}
+
+/// A name that may hold anything: JSON's texts are YAML's, too.
+fn quoted(text: &str) -> String {
+    json!(text).to_string()
+}
+
+/// A name that people choose for something of the yard, without quotes where it can be.
+fn word(text: &str) -> String {
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let plain = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(inner);
+    if plain && !NO_TEXTS.contains(&text.to_lowercase().as_str()) { text.to_owned() } else { quoted(text) }
+}
+
+/// A size, without quotes if it is one.
+fn size(text: &str) -> String {
+    let digits = text.strip_suffix("Gi").or_else(|| text.strip_suffix("Ti")).unwrap_or_default();
+    let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    if plain { text.to_owned() } else { quoted(text) }
+}
+
+/// A mistake's words without the path of its place, for which the field stands.
+fn words(message: &str) -> &str {
+    match message.split_once(": ") {
+        Some((path, rest)) if path.starts_with("spec.") || path.starts_with("metadata.") => rest,
+        _ => message,
+    }
+}
+
+/// What else there is, for a comment.
+fn others(chosen: Option<&str>, from: &[Offered]) -> String {
+    const MOST: usize = 6;
+    let names: Vec<&str> = from.iter().map(|o| o.name.as_str()).filter(|n| Some(*n) != chosen).collect();
+    let shown = names.iter().take(MOST).map(|n| n.replace(char::is_control, " ")).collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => String::new(),
+        n if n > MOST => format!("   # or {shown} ..."),
+        _ => format!("   # or {shown}"),
+    }
+}
+
+/// The first of everything that a cloud offers, and a network of the yard's own.
+pub fn first_draft(offer: &Offer) -> YardDraft {
+    let first = |from: &[Offered]| from.first().map(|o| o.name.clone());
+    let image = first(&offer.images);
+    let flavor = first(&offer.flavors_for(image.as_deref()));
+    let external = first(&offer.externals);
+    YardDraft { flavor, image, floating_ip: external.is_some(), external, ..YardDraft::default() }
+}
+
+/// The manifest, with comments on what else there is.
+///
+/// # Arguments
+/// - `draft`: the choices
+/// - `cloud`: name of its entry in clouds.yaml
+/// - `offer`: what that cloud has
+///
+/// # Errors
+/// Every mistake: what the cloud does not have, and what would be a mistake of the manifest.
+pub fn write_manifest(draft: &YardDraft, cloud: &str, offer: &Offer) -> Result<String, Vec<DraftFault>> {
+    let writer = Writer(draft);
+    let mut faults = writer.missing(offer);
+    faults.extend(writer.senseless());
+    // Each machine of a count becomes a resource when the text is read.
+    if draft.count == 0 || draft.count > MOST {
+        return Err(faults);
+    }
+    let lines = writer.lines(cloud, offer);
+    match manifest::read_with("yard.yaml", lines.text.clone(), Arc::new(Memory::default())) {
+        Ok(_) if faults.is_empty() => Ok(lines.text),
+        Ok(_) => Err(faults),
+        Err(mistakes) => {
+            for mistake in mistakes.iter() {
+                let field = lines.field_at(mistake.place.line).to_owned();
+                if !faults.iter().any(|f| f.field == field) {
+                    let (message, hint) = (words(&mistake.message).to_owned(), mistake.hint.clone());
+                    faults.push(DraftFault { field, message, hint });
+                }
+            }
+            Err(faults)
+        }
+    }
+}
+
+/// Writes a draft down.
+struct Writer<'a>(&'a YardDraft);
+
+impl Writer<'_> {
+    /// What was chosen and is not there.
+    fn missing(&self, offer: &Offer) -> Vec<DraftFault> {
+        let chosen = [
+            ("image", "image", &self.0.image, &offer.images),
+            ("flavor", "flavor", &self.0.flavor, &offer.flavors),
+            ("network", "network", &self.0.network, &offer.networks),
+            ("external", "external network", &self.0.external, &offer.externals),
+            ("key", "keypair", &self.0.key, &offer.keypairs),
+        ];
+        let is_missing =
+            |name: &Option<String>, from: &[Offered]| name.as_ref().is_some_and(|n| from.iter().all(|o| o.name != *n));
+        let fault = |(field, noun, name, from): (&str, &str, &Option<String>, &Vec<Offered>)| {
+            let others = others(None, from);
+            let hint = others.trim_start_matches([' ', '#']).strip_prefix("or ").map(|names| format!("it has {names}"));
+            let message = format!("the cloud has no {noun} `{}` to choose", name.as_deref().unwrap_or_default());
+            DraftFault { hint, ..DraftFault::new(field, message) }
+        };
+        chosen.into_iter().filter(|(_, _, name, from)| is_missing(name, from)).map(fault).collect()
+    }
+
+    /// Choices that do not go together, and would read well all the same or be told elsewhere.
+    fn senseless(&self) -> Vec<DraftFault> {
+        let mut faults = Vec::new();
+        if self.0.count == 0 || self.0.count > MOST {
+            let message = format!("1 to {MOST} machines can be written here");
+            faults.push(DraftFault::new("count", message));
+        }
+        if self.0.floating_ip && self.0.network.is_none() && self.0.external.is_none() {
+            let message = "a floating IP leads through an external network, and none is chosen";
+            faults.push(DraftFault::new("floating_ip", message));
+        }
+        if self.0.data_volume.is_some() && !self.0.hosts && self.0.count > 1 {
+            let message = "several servers cannot have one volume; container hosts get one each";
+            faults.push(DraftFault::new("data_volume", message));
+        }
+        if self.0.hosts && self.0.join == DraftJoin::Ssh && self.0.key.is_some() {
+            faults.push(DraftFault::new("key", "a pool that joins by SSH has a key of its own"));
+        }
+        faults
+    }
+
+    fn lines(&self, cloud: &str, offer: &Offer) -> Lines {
+        let mut out = Lines::default();
+        let name = format!("metadata: {{name: {}}}", word(&self.0.name));
+        out.push("", "# A yard: `stackyard plan` shows what `stackyard up` would do.");
+        out.push("", "apiVersion: stackyard.dev/v1");
+        out.push("", "kind: Yard");
+        out.push("name", &format!("{name:<31} # its resources carry this name: do not change it later"));
+        out.push("", "spec:");
+        // The OS_* variables are no entry of clouds.yaml.
+        let comment = if cloud == "envvars" { "# " } else { "" };
+        out.spec("cloud", &format!("{comment}cloud: {}", quoted(cloud)));
+        self.network_lines(offer, &mut out);
+        out.spec("", "# keypairs:");
+        out.spec("", "#   - {name: me, publicKeyFile: ~/.ssh/id_ed25519.pub}");
+        match self.0.data_volume.as_deref().filter(|_| !self.0.hosts) {
+            Some(wanted) => {
+                out.spec("", "volumes:");
+                out.spec("data_volume", &format!("  - {{name: data, size: {}}}", size(wanted)));
+            }
+            None if self.0.hosts => {}
+            None => {
+                out.spec("", "# volumes:");
+                out.spec("", "#   - {name: data, size: 10Gi}");
+            }
+        }
+        self.machine_lines(offer, &mut out);
+        if offer.balances {
+            out.spec("", "# loadBalancers:");
+            let to = if self.0.hosts { self.machines()[0].clone() } else { self.0.machine.clone() };
+            out.spec("", &format!("#   - {{name: web, listeners: [{{port: 80, servers: [{}]}}]}}", word(&to)));
+        }
+        if offer.stores {
+            out.spec("", "# objectContainers:");
+            out.spec("", "#   - {name: files}");
+        }
+        if self.0.floating_ip && !self.0.hosts {
+            out.spec("", "floatingIPs:");
+            let external = self.0.external.as_deref().filter(|_| self.0.network.is_some());
+            let external = external.map(|e| format!(", external: {}", quoted(e))).unwrap_or_default();
+            for (at, machine) in self.machines().iter().enumerate() {
+                let item = format!("  - {{server: {}{external}}}", word(machine));
+                let comment = if at == 0 { "# an address outside that leads to the server" } else { "" };
+                // Only the name could be wrong here.
+                out.spec("machine", format!("{item:<28} {comment}").trim_end());
+            }
+        }
+        if self.0.hosts {
+            out.spec("", "# stacks:");
+            out.spec("", "#   - {name: site, compose: ./compose.yaml}");
+        }
+        out
+    }
+
+    /// Names of the servers that there will be.
+    fn machines(&self) -> Vec<String> {
+        if self.0.count == 1 && !self.0.hosts {
+            return vec![self.0.machine.clone()];
+        }
+        (1..=self.0.count.max(1)).map(|n| format!("{}-{n}", self.0.machine)).collect()
+    }
+
+    fn network_lines(&self, offer: &Offer, out: &mut Lines) {
+        if self.0.network.is_none() {
+            let router = self.0.external.as_deref().map(|e| format!(", router: {{external: {}}}", quoted(e)));
+            let router = router.unwrap_or_default();
+            let is_cidr = self.0.cidr.parse::<ipnet::IpNet>().is_ok_and(|c| !matches!(c, ipnet::IpNet::V6(_)));
+            let cidr = if is_cidr { self.0.cidr.clone() } else { quoted(&self.0.cidr) };
+            let others = others(self.0.external.as_deref(), &offer.externals);
+            out.spec("", "networks:");
+            out.spec("cidr", &format!("  - {{name: front, cidr: {cidr}{router}}}{others}"));
+        }
+        out.spec("", "securityGroups:");
+        out.spec("", "  - name: web");
+        out.spec("", "    rules:");
+        if self.0.hosts {
+            out.spec("", "      - {from: web}             # all between its members");
+        }
+        out.spec("", "      - {proto: tcp, port: 22}");
+        out.spec("", "      - {proto: tcp, port: 80}");
+        out.spec("", "      - {proto: icmp}");
+    }
+
+    fn machine_lines(&self, offer: &Offer, out: &mut Lines) {
+        let machine = word(&self.0.machine);
+        if self.0.hosts {
+            out.spec("", "hosts:");
+            out.spec("machine", &format!("  - pool: {machine}"));
+            out.spec("count", &format!("    count: {}", self.0.count));
+        } else {
+            out.spec("", "servers:");
+            out.spec("machine", &format!("  - name: {machine}"));
+            match self.0.count {
+                1 => {
+                    let named = self.0.machine.replace(char::is_control, " ");
+                    out.spec("count", &format!("    # count: 2                  # {named}-1 and {named}-2"));
+                }
+                n => out.spec("count", &format!("    count: {n}")),
+            }
+        }
+        let or_change = |name: Option<&str>| quoted(name.unwrap_or(CHANGE_ME));
+        let (image, flavor) = (self.0.image.as_deref(), self.0.flavor.as_deref());
+        out.spec("image", &format!("    image: {}{}", or_change(image), others(image, &offer.images)));
+        let fitting = others(flavor, &offer.flavors_for(image));
+        out.spec("flavor", &format!("    flavor: {}{fitting}", or_change(flavor)));
+        match self.0.network.as_deref() {
+            Some(network) => {
+                let others = others(Some(network), &offer.networks);
+                out.spec("network", &format!("    network: {}{others}", quoted(network)));
+            }
+            None => out.spec("network", "    network: front"),
+        }
+        out.spec("", "    securityGroups: [web]");
+        match self.0.key.as_deref() {
+            Some(key) => {
+                out.spec("key", &format!("    key: {}{}", quoted(key), others(Some(key), &offer.keypairs)));
+            }
+            None if self.0.hosts && self.0.join == DraftJoin::Ssh => {}
+            None => out.spec("key", &format!("    # key: me{}", others(None, &offer.keypairs))),
+        }
+        out.spec("", "    # bootVolume: {size: 10Gi}  # boot from a volume, for flavors without a disk");
+        if self.0.hosts {
+            self.host_lines(out);
+        } else {
+            // Of several servers the draft says itself that they cannot have it.
+            let comment = if self.0.data_volume.is_some() && self.0.count == 1 { "" } else { "# " };
+            out.spec("data_volume", &format!("    {comment}volumes: [data]"));
+        }
+        if !(self.0.hosts && self.0.join == DraftJoin::Ssh) {
+            out.spec("", "    # userData: |");
+            out.spec("", "    #   #cloud-config");
+            out.spec("", "    #   packages: [nginx]");
+        }
+    }
+
+    fn host_lines(&self, out: &mut Lines) {
+        if self.0.floating_ip {
+            let external = self.0.external.as_deref().filter(|_| self.0.network.is_some());
+            let from = external.map_or_else(|| "true".to_owned(), quoted);
+            out.spec("floating_ip", &format!("    floatingIP: {from:<11} # an address outside for each host"));
+        }
+        match self.0.data_volume.as_deref() {
+            Some(wanted) => {
+                out.spec("data_volume", &format!("    dataVolume: {{size: {}}}   # each host's own", size(wanted)));
+            }
+            None => out
+                .spec("data_volume", "    # dataVolume: {size: 10Gi}  # each host's own, for what its containers keep"),
+        }
+        match self.0.join {
+            DraftJoin::Docker => {}
+            DraftJoin::Ssh => out.spec("join", "    join: {ssh: {user: debian}} # who logs in, and has sudo"),
+            DraftJoin::Command => {
+                let command = quoted(self.0.command.as_deref().unwrap_or_default());
+                out.spec("command", &format!("    join: {{command: {command}}}"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stackyard_core::yard::manifest::Manifest;
+    use std::path::Path;
+
+    fn named(names: &[&str]) -> Vec<Offered> {
+        let offered = |n: &&str| Offered { name: (*n).to_owned(), what: "what it is".to_owned(), ..Offered::default() };
+        names.iter().map(offered).collect()
+    }
+
+    fn offer() -> Offer {
+        Offer {
+            flavors: named(&["m1 \\ tiny", "m1.large"]),
+            images: named(&["yes", "debian\n- evil: true"]),
+            externals: named(&["public: \"1\""]),
+            networks: named(&["office # 2"]),
+            keypairs: named(&["me"]),
+            balances: true,
+            stores: true,
+        }
+    }
+
+    fn read(text: &str) -> Manifest {
+        manifest::read("yard.yaml", text.to_owned(), Path::new(".")).expect(text).manifest
+    }
+
+    /// Every way to choose.
+    fn drafts(offer: &Offer) -> Vec<YardDraft> {
+        let first = first_draft(offer);
+        let there = YardDraft {
+            network: Some("office # 2".into()),
+            key: Some("me".into()),
+            name: "no".into(),
+            machine: "on".into(),
+            ..first.clone()
+        };
+        let without =
+            YardDraft { external: None, floating_ip: false, data_volume: Some("1Ti".into()), ..first.clone() };
+        let servers = [first, there, without];
+        let with = |count: u32| servers.iter().cloned().map(move |d| YardDraft { count, ..d });
+        let joins = [DraftJoin::Docker, DraftJoin::Ssh, DraftJoin::Command];
+        let hosts = with(2).flat_map(|d| joins.map(|join| YardDraft { hosts: true, join, ..d.clone() })).map(|d| {
+            let key = d.key.filter(|_| d.join != DraftJoin::Ssh);
+            YardDraft { key, command: Some("curl -s \"x\" | sh # it".into()), ..d }
+        });
+        let several = with(2).filter(|d| d.data_volume.is_none());
+        with(1).chain(several).chain(hosts).collect()
+    }
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        let (offer, none) = (offer(), Offer::default());
+        let all: Vec<_> =
+            drafts(&offer).into_iter().map(|d| (d, &offer)).chain([(first_draft(&none), &none)]).collect();
+        assert_eq!(all.len(), 15);
+        for (draft, offer) in all {
+            let text = write_manifest(&draft, "local", offer).unwrap();
+            let (Manifest { metadata, spec, .. }, count) = (read(&text), usize::try_from(draft.count).unwrap());
+            assert_eq!(metadata.name, draft.name);
+            assert_eq!(spec.networks.len(), usize::from(draft.network.is_none()));
+            let (flavor, image) = (draft.flavor.as_deref(), draft.image.as_deref());
+            let (flavor, image) = (flavor.unwrap_or(CHANGE_ME), image.unwrap_or(CHANGE_ME));
+            let network = draft.network.as_deref().unwrap_or("front");
+            if draft.hosts {
+                let [pool] = spec.hosts.as_slice() else { panic!("{text}") };
+                assert_eq!((pool.pool.as_str(), pool.count), (draft.machine.as_str(), Some(draft.count)));
+                assert_eq!((pool.flavor.as_str(), pool.image.as_str()), (flavor, image));
+                assert_eq!((pool.network.as_deref(), &pool.key), (Some(network), &draft.key));
+                assert_eq!(pool.floating_ip.is_some(), draft.floating_ip);
+                assert_eq!(pool.data_volume.is_some(), draft.data_volume.is_some());
+                assert_eq!(pool.join.ssh.is_some(), draft.join == DraftJoin::Ssh);
+                let command = pool.join.command.as_ref().and_then(|c| c.text.clone());
+                assert_eq!(command, draft.command.filter(|_| draft.join == DraftJoin::Command));
+            } else {
+                let [server] = spec.servers.as_slice() else { panic!("{text}") };
+                assert_eq!((server.name.as_str(), server.count.unwrap_or(1)), (draft.machine.as_str(), draft.count));
+                assert_eq!((server.flavor.as_str(), server.image.as_deref()), (flavor, Some(image)));
+                assert_eq!((server.network.as_deref(), &server.key), (Some(network), &draft.key));
+                assert_eq!(spec.floating_ips.len(), if draft.floating_ip { count } else { 0 });
+                assert_eq!(spec.volumes.len(), usize::from(draft.data_volume.is_some()));
+                assert_eq!(server.volumes.len(), spec.volumes.len());
+            }
+            assert_eq!(text.contains("loadBalancers"), offer.balances);
+        }
+    }
+
+    #[test]
+    fn what_is_commented_out_can_be_read_too() {
+        let offer = offer();
+        for hosts in [false, true] {
+            let draft = YardDraft { hosts, ..first_draft(&offer) };
+            let text = write_manifest(&draft, "local", &offer).unwrap();
+            let lines = text.lines().map(|l| match l.trim_start().strip_prefix("# ") {
+                Some(rest) if l.starts_with("  ") => format!("{}{rest}", &l[..l.len() - l.trim_start().len()]),
+                _ => l.to_owned(),
+            });
+            let text = lines.collect::<Vec<_>>().join("\n");
+            let text = text.replace("publicKeyFile: ~/.ssh/id_ed25519.pub", "publicKey: ssh-ed25519 AAAA me");
+            let text = text.replace("count: 2", "tags: [a]").replace("compose: ./compose.yaml", "compose: site.yaml");
+            let spec = read(&text).spec;
+            assert_eq!((spec.load_balancers.len(), spec.object_containers.len()), (1, 1));
+            let user_data = if hosts { &spec.hosts[0].user_data } else { &spec.servers[0].user_data };
+            assert_eq!(user_data.as_deref(), Some("#cloud-config\npackages: [nginx]\n"));
+            let volumes = (spec.volumes.len(), spec.hosts.iter().filter(|h| h.data_volume.is_some()).count());
+            assert_eq!(volumes, if hosts { (0, 1) } else { (1, 0) });
+            assert_eq!(spec.stacks.len(), usize::from(hosts));
+        }
+    }
+
+    #[test]
+    fn mistakes_are_told_by_their_fields() {
+        let offer = offer();
+        let fields = |change: &dyn Fn(&mut YardDraft)| -> Vec<String> {
+            let mut draft = first_draft(&offer);
+            change(&mut draft);
+            write_manifest(&draft, "local", &offer).unwrap_err().into_iter().map(|f| f.field).collect()
+        };
+        assert_eq!(fields(&|d| d.name = "My Yard".into()), ["name"]);
+        assert_eq!(fields(&|d| d.machine = "a b\n".into()), ["machine"]);
+        assert_eq!(fields(&|d| (d.hosts, d.machine) = (true, "-".into())), ["machine"]);
+        assert_eq!(fields(&|d| d.cidr = "10.20.0.0/33".into()), ["cidr"]);
+        assert_eq!(fields(&|d| d.cidr = "a}, evil: {b: c".into()), ["cidr"]);
+        assert_eq!(fields(&|d| d.count = 0), ["count"]);
+        assert_eq!(fields(&|d| d.count = 4_000_000_000), ["count"]);
+        assert_eq!(fields(&|d| (d.data_volume, d.count) = (Some("1Gi".into()), 2)), ["data_volume"]);
+        assert_eq!(fields(&|d| d.data_volume = Some("much".into())), ["data_volume"]);
+        assert_eq!(fields(&|d| (d.hosts, d.data_volume) = (true, Some("0Gi".into()))), ["data_volume"]);
+        assert_eq!(fields(&|d| d.external = None), ["floating_ip"]);
+        assert_eq!(fields(&|d| (d.hosts, d.join, d.key) = (true, DraftJoin::Ssh, Some("me".into()))), ["key"]);
+        assert_eq!(fields(&|d| (d.hosts, d.join) = (true, DraftJoin::Command)), ["command"]);
+        let nothing = |d: &mut YardDraft| {
+            let no = || Some("no".to_owned());
+            *d = YardDraft {
+                image: no(),
+                flavor: no(),
+                network: no(),
+                external: no(),
+                key: no(),
+                ..YardDraft::default()
+            };
+        };
+        assert_eq!(fields(&nothing), ["image", "flavor", "network", "external", "key"]);
+        let draft = YardDraft { image: Some("no".into()), ..first_draft(&offer) };
+        let faults = write_manifest(&draft, "local", &offer).unwrap_err();
+        assert_eq!(faults[0].message, "the cloud has no image `no` to choose");
+        assert_eq!(faults[0].hint.as_deref(), Some("it has yes, debian - evil: true"));
+    }
+
+    #[test]
+    fn the_flavor_fits_the_image() {
+        let sized = |name: &str, disk, ram| Offered { name: name.into(), disk, ram, ..Offered::default() };
+        let offer = Offer {
+            flavors: vec![sized("nano", 1, 192), sized("host", 6, 1024), sized("diskless", 0, 2048)],
+            images: vec![sized("debian", 2, 512), sized("huge", 2, 4096)],
+            ..Offer::default()
+        };
+        assert_eq!(first_draft(&offer).flavor.as_deref(), Some("host"));
+        assert_eq!(offer.flavors_for(Some("debian")).len(), 2);
+        assert_eq!(offer.flavors_for(Some("huge")).len(), 3, "none fits: the user must see that");
+    }
+}

@@ -1,0 +1,46 @@
+//! The engine: yards on any OpenStack cloud.
+//!
+//! ```text
+//! Inventory::take -> observe -> core::yard::plan -> preflight -> execute -> (observe again)
+//! ```
+//!
+//! The cloud is the state. [`Inventory`] lists a project with a number of requests that does not depend on how much
+//! the project has (but for pages of thousands), and marks say which resource belongs to which yard. [`Executor`]
+//! walks a plan's graph in parallel. [`UpOperation`] and [`DownOperation`] are the whole way, stacks included, for
+//! the command line and for the server's runs. Every action may run again: a resource of a request whose answer got
+//! lost is found by its mark, and a resource that is gone already is fine.
+
+pub mod container_port;
+mod data_loss;
+mod draft;
+mod error;
+mod execute;
+mod graph;
+mod host_service;
+mod inventory;
+pub mod net;
+mod observe;
+mod operations;
+mod pools;
+mod preflight;
+mod retry;
+mod server_log;
+mod templates;
+mod unseen;
+
+pub use data_loss::{DataLoss, DataLossRefused, LostData};
+pub use draft::{first_draft, offer_of, write_manifest};
+pub use error::{Error, Failure, Failures, WorkError};
+pub use execute::Executor;
+pub use graph::{GraphInput, draw_graph};
+pub use host_service::{HostService, JoinCredentials, Member, NewHost, POOL, SshTarget};
+pub use inventory::{Balancing, Inventory, Owned, Reach, Stored, metadata_mark, scope_of};
+pub use operations::{
+    DeclaredStacks, DownOperation, KnownYards, Lock, Records, Say, Swept, UpOperation, YardSnapshot, YardStacks,
+    connect, is_its_yard, remove_yard, scope, sweep,
+};
+pub use pools::install_script;
+pub use preflight::{Choices, Found, preflight};
+pub use server_log::server_log;
+pub use templates::{RENDER_TEMPLATES, TemplateRenderer, render_templates};
+pub use unseen::{Optional, Unseen};

@@ -1,0 +1,193 @@
+//! The stacks that a manifest declares, read, and compared with what the Stackyard server has.
+
+use super::{YardSnapshot, YardStacks};
+use crate::error::WorkError;
+use crate::templates::TemplateRenderer;
+use stackyard_api::StackDeploy;
+use stackyard_catalog::compose::open::{Wanted, open, open_in};
+use stackyard_catalog::manifest::{StackSource, Yard, YardStack};
+use stackyard_catalog::{Answers, Dir, Memory, Package, Secrets, Source, render_for_hosts};
+use stackyard_client::{Client, ClientError};
+use stackyard_core::stack::Stack;
+use stackyard_core::stack::rollout::Packed;
+use stackyard_core::yard::plan::Action;
+use std::collections::BTreeMap;
+use std::error::Error as StdError;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What to do where there is no server.
+const START: &str = "`stackyard server --detach --listen ADDRESS:7440` starts one on an address that hosts can reach, \
+                     `--server URL` names another";
+
+/// Hears what in Compose files has no effect.
+pub type Say<'a> = &'a (dyn Fn(String) + Send + Sync);
+
+/// Why the files of a stack are of no use.
+type Trouble = Box<dyn StdError + Send + Sync>;
+
+/// The stacks of a manifest at the server.
+#[derive(Debug)]
+pub struct DeclaredStacks {
+    /// What is there, and what is to be done.
+    pub at_server: YardStacks,
+    client: Client,
+    yard: String,
+    /// By stack: secrets of packages that the server does not have yet, all of a stack in one text.
+    new_secrets: BTreeMap<String, String>,
+}
+
+impl DeclaredStacks {
+    /// Looks at the stacks of a manifest; none where no server runs and none is needed. Changes nothing.
+    /// Templates of packages are rendered by `renderer`.
+    ///
+    /// # Errors
+    /// [`WorkError::NoServer`] although hosts of pools or stacks need one; [`WorkError::Stack`] for
+    /// mistakes in Compose files and packages; [`WorkError::Client`].
+    pub async fn look(
+        yard: &Yard,
+        client: Option<&Client>,
+        renderer: &TemplateRenderer,
+        say: Say<'_>,
+    ) -> Result<Option<Self>, WorkError> {
+        let name = &yard.intended.yard;
+        let needs = match (yard.stacks.first(), YardSnapshot::has_agents(&yard.intended)) {
+            (Some(_), _) => Some("stacks, which a Stackyard server deploys"),
+            (None, true) => Some("pools of hosts that join a Stackyard server"),
+            (None, false) => None,
+        };
+        let none = |source| {
+            let needs = needs.map(|needs| format!("the yard {name} has {needs}"));
+            needs.map_or(Ok(None), |needs| Err(WorkError::NoServer { needs, start: START, source }))
+        };
+        let Some(client) = client else { return none(None) };
+        match Self::at(yard, client, renderer, say).await {
+            // A socket that a killed server left behind: whether it had stacks of this yard matters
+            // to whoever starts it again.
+            Err(WorkError::Client(error @ ClientError::Unreachable { .. })) => none(Some(error)),
+            other => other.map(Some),
+        }
+    }
+
+    async fn at(yard: &Yard, client: &Client, renderer: &TemplateRenderer, say: Say<'_>) -> Result<Self, WorkError> {
+        let name = &yard.intended.yard;
+        let mut new_secrets = BTreeMap::new();
+        let mut wanted = BTreeMap::new();
+        for stack in &yard.stacks {
+            let files = yard.files.as_deref();
+            let made = match &stack.source {
+                StackSource::Compose(wanted) => read(wanted, files, say),
+                StackSource::Package { dir, answers } => {
+                    let package = package(dir, files).map_err(of(stack))?;
+                    let secrets = secrets(&package, stack, name, client, &mut new_secrets).await?;
+                    let _place = renderer.place().await;
+                    rendered(&package, &stack.name, answers, &secrets, renderer, say)
+                }
+            };
+            let made = made.map_err(of(stack))?;
+            let deploy = StackDeploy { stack: Packed::pack(made), pool: stack.pool.clone(), declared: true };
+            wanted.insert(stack.name.clone(), deploy);
+        }
+        let at_server = YardStacks::look(client.clone(), name, wanted).await?;
+        Ok(Self { at_server, client: client.clone(), yard: name.clone(), new_secrets })
+    }
+
+    /// Has the server keep new secrets of packages that are about to be deployed.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub(crate) async fn keep_secrets(&self) -> Result<(), ClientError> {
+        let goes = |name: &str| {
+            let step = self.at_server.steps.iter().find(|s| s.name == name);
+            step.is_some_and(|s| matches!(s.action, Action::Create | Action::Change))
+        };
+        for (stack, secrets) in self.new_secrets.iter().filter(|(stack, _)| goes(stack)) {
+            self.client.set_secret(&self.yard, &secret_key(stack), secrets).await?;
+        }
+        Ok(())
+    }
+}
+
+fn of(stack: &YardStack) -> impl FnOnce(Trouble) -> WorkError {
+    let stack = stack.name.clone();
+    |source| WorkError::Stack { stack, source }
+}
+
+/// Reads Compose files, and says what in them has no effect.
+fn read(wanted: &Wanted, files: Option<&Memory>, say: Say<'_>) -> Result<Stack, Trouble> {
+    let loaded = match files {
+        Some(files) => open_in(wanted, files)?,
+        None => open(wanted)?,
+    };
+    loaded.warnings.iter().for_each(|warning| say(format!("warning: {warning}")));
+    Ok(loaded.stack)
+}
+
+fn package(dir: &Path, files: Option<&Memory>) -> Result<Package, Trouble> {
+    let source: Arc<dyn Source> = match files {
+        Some(files) => Arc::new(files.below(&dir.to_string_lossy())),
+        None => {
+            let there = Dir::package(dir);
+            Arc::new(there.map_err(|e| format!("reading the package in {}: {e}", dir.display()))?)
+        }
+    };
+    Ok(Package::load(source)?)
+}
+
+/// The secrets of a package: those that the server keeps, and new ones for what it lacks.
+async fn secrets(
+    package: &Package,
+    stack: &YardStack,
+    yard: &str,
+    client: &Client,
+    new: &mut BTreeMap<String, String>,
+) -> Result<Secrets, WorkError> {
+    if package.secrets.is_empty() {
+        return Ok(Secrets::default());
+    }
+    let key = secret_key(&stack.name);
+    let kept = match client.secret(yard, &key).await {
+        Ok(text) => Secrets::from_yaml(&key, &text).map_err(|e| of(stack)(e.into())),
+        Err(error) if error.status() == Some(404) => Ok(Secrets::default()),
+        Err(other) => Err(other.into()),
+    };
+    let mut secrets = kept?;
+    // Kept when it is deployed, not before: a plan changes nothing.
+    let made = secrets.generate(&package.secrets).map_err(|e| of(stack)(e.into()))?;
+    if !made.is_empty() {
+        new.insert(stack.name.clone(), secrets.to_yaml());
+    }
+    Ok(secrets)
+}
+
+fn rendered(
+    package: &Package,
+    stack: &str,
+    answers: &Answers,
+    secrets: &Secrets,
+    renderer: &TemplateRenderer,
+    say: Say<'_>,
+) -> Result<Stack, Trouble> {
+    let rendered = render_for_hosts(package, stack, answers, secrets, &|job| renderer.render(job))?;
+    rendered.warnings.iter().for_each(|warning| say(format!("warning: {warning}")));
+    Ok(rendered.stack)
+}
+
+/// Name of the secret of a yard that holds those of a stack's package.
+fn secret_key(stack: &str) -> String {
+    format!("package.{stack}")
+}
+
+/// Has the server forget the secrets of packages of a yard that is gone with all its data.
+///
+/// # Errors
+/// What the server says.
+pub(crate) async fn forget_secrets(yard: &str, client: &Client) -> Result<(), ClientError> {
+    for secret in client.secrets(yard).await?.iter().filter(|s| s.name.starts_with(&secret_key(""))) {
+        match client.remove_secret(yard, &secret.name).await {
+            Err(error) if error.status() != Some(404) => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}

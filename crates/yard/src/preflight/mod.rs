@@ -1,0 +1,285 @@
+//! What can be known to fail before the first creation: names that nothing has, flavors without a
+//! disk, images that do not fit, quotas.
+
+mod load_balancer;
+
+use crate::error::Error;
+use crate::inventory::{Inventory, Reach};
+use crate::pools::{missing, will_be_too_large};
+use crate::retry::retry;
+use futures_util::future::try_join_all;
+use stackyard_core::yard::intend::{HostJoin, Intended, Peer, Ref, Spec};
+use stackyard_core::yard::plan::{Action, Plan};
+use stackyard_core::yard::{Key, Kind};
+use stackyard_openstack::{Cloud, Flavor, Image, Quota};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+/// What preflight found out and apply needs.
+#[derive(Debug, Default)]
+pub struct Choices {
+    /// Ids of flavors, by name or id in the manifest.
+    pub flavors: HashMap<String, String>,
+    /// The same of images.
+    pub images: HashMap<String, String>,
+    /// The provider of load balancers that say none, where the cloud has only one.
+    pub provider: Option<String>,
+}
+
+/// What preflight says.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Why the plan cannot be carried out.
+    pub blockers: Vec<String>,
+    /// Ids for apply.
+    pub choices: Choices,
+}
+
+/// Checks a plan against the cloud; asks it nothing if nothing is to be made. `has_service` says
+/// whether there is a server that hosts can join.
+///
+/// # Errors
+/// [`Error::Cloud`]
+pub async fn preflight(
+    cloud: &Cloud,
+    inventory: &Inventory,
+    intended: &Intended,
+    plan: &Plan,
+    has_service: bool,
+) -> Result<Found, Error> {
+    let mut found = Found { blockers: plan.refusals.clone(), ..Found::default() };
+    let made = |s: &&stackyard_core::yard::plan::Step| matches!(s.action, Action::Create | Action::Recreate);
+    let new: HashSet<&Key> = plan.steps.iter().filter(made).map(|s| &s.key).collect();
+    let touched: HashSet<&Key> = plan.steps.iter().filter(|s| s.action != Action::Keep).map(|s| &s.key).collect();
+    let mut check = Check { inventory, said: BTreeSet::new() };
+    intended.resources.iter().filter(|r| touched.contains(&r.key)).for_each(|r| check.references(&r.spec));
+    found.blockers.extend(check.said);
+    found.blockers.extend(services(inventory, &touched));
+    if new.is_empty() {
+        return Ok(found);
+    }
+    let specs: Vec<(&Key, &Spec)> =
+        intended.resources.iter().filter(|r| new.contains(&r.key)).map(|r| (&r.key, &r.spec)).collect();
+    hosts(&specs, has_service, &mut found);
+    machines(cloud, &specs, &mut found).await?;
+    quotas(cloud, &specs, plan, &mut found).await?;
+    if lack(&inventory.balancing).is_none() {
+        load_balancer::check(cloud, &inventory.project, &specs, plan, &mut found).await?;
+    }
+    Ok(found)
+}
+
+struct Check<'a> {
+    inventory: &'a Inventory,
+    said: BTreeSet<String>,
+}
+
+impl Check<'_> {
+    fn reference(&mut self, r: &Ref) {
+        if let Ref::Cloud(kind, text) = r
+            && let Err(why) = self.inventory.resolve(*kind, text)
+        {
+            self.said.insert(why);
+        }
+    }
+
+    fn external(&mut self, text: Option<&String>) {
+        if let Err(why) = self.inventory.external(text.map(String::as_str)) {
+            self.said.insert(why);
+        }
+    }
+
+    fn references(&mut self, spec: &Spec) {
+        match spec {
+            Spec::Router { external: Some(external) } => self.external(Some(external)),
+            Spec::FloatingIp { external, .. } => self.external(external.as_ref()),
+            Spec::Interface { router, .. } => self.reference(router),
+            Spec::Rule { peer: Peer::Group(group), .. } => self.reference(group),
+            Spec::Port { network, groups, .. } => {
+                self.reference(network);
+                groups.iter().flatten().for_each(|g| self.reference(g));
+            }
+            Spec::Server(server) => {
+                [&server.key, &server.group].into_iter().flatten().for_each(|r| self.reference(r));
+            }
+            Spec::Attachment { volume, .. } => self.reference(volume),
+            Spec::LoadBalancer(balancer) => {
+                self.reference(&balancer.network);
+                balancer.subnet.iter().for_each(|s| self.reference(s));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What new hosts need to join.
+fn hosts(specs: &[(&Key, &Spec)], has_service: bool, found: &mut Found) {
+    let mut seen = BTreeSet::new();
+    for (_, spec) in specs {
+        let Spec::Server(server) = spec else { continue };
+        let Some(host) = server.host.as_ref().filter(|h| seen.insert(h.pool.as_str())) else { continue };
+        let pool = &host.pool;
+        let mut say = |what: String| found.blockers.push(format!("pool `{pool}`: {what}"));
+        if host.has_agent() && !has_service {
+            say("its hosts join a Stackyard server, and none runs here: start `stackyard server`".to_owned());
+        }
+        if let HostJoin::Command(command) = &host.join {
+            missing(command).into_iter().for_each(&mut say);
+        }
+        will_be_too_large(server.user_data.as_deref(), &host.join, host.disk.is_some()).into_iter().for_each(&mut say);
+    }
+}
+
+/// Services that the plan needs and that do not answer.
+fn services(inventory: &Inventory, touched: &HashSet<&Key>) -> Vec<String> {
+    let wants = |kind| touched.iter().any(|k| k.kind == kind);
+    let mut said = Vec::new();
+    let mut check = |lack: Option<String>, wanted: bool, service: &str, key: &str| {
+        if let Some(lack) = lack.filter(|_| wanted) {
+            said.push(format!("{lack} {service}, which `{key}` needs"));
+        }
+    };
+    check(lack(&inventory.balancing), wants(Kind::LoadBalancer), "load balancers (Octavia)", "loadBalancers");
+    check(lack(&inventory.containers), wants(Kind::ObjectContainer), "object store (Swift)", "objectContainers");
+    said
+}
+
+fn lack<T>(service: &Reach<T>) -> Option<String> {
+    match service {
+        Reach::There(_) => None,
+        Reach::Missing => Some("the cloud has no".to_owned()),
+        Reach::Forbidden => Some("the user may not use".to_owned()),
+        Reach::Failed(why) => Some(format!("it is not known ({why}) what there is of the")),
+    }
+}
+
+/// Flavors and images.
+async fn machines(cloud: &Cloud, specs: &[(&Key, &Spec)], found: &mut Found) -> Result<(), Error> {
+    let mut images: BTreeSet<&str> = BTreeSet::new();
+    let mut pairs: BTreeSet<(&str, Option<&str>, bool)> = BTreeSet::new();
+    for (_, spec) in specs {
+        match spec {
+            Spec::Server(s) => {
+                images.extend(s.image.as_deref());
+                pairs.insert((&s.flavor, s.image.as_deref(), s.boot.is_some()));
+            }
+            Spec::Volume { image, .. } => images.extend(image.as_deref()),
+            _ => {}
+        }
+    }
+    let find = |name: &str| {
+        let name = name.to_owned();
+        async move {
+            let image = retry(
+                |_| {},
+                async || match cloud.find::<Image>(&name).await {
+                    Err(stackyard_openstack::Error::Ambiguous { .. }) => Ok(Err(())),
+                    other => other.map(Ok),
+                },
+            )
+            .await?;
+            Ok((name, image))
+        }
+    };
+    let looked = try_join_all(images.into_iter().map(find)).await.map_err(Error::cloud("looking for images"))?;
+    let mut by_name: HashMap<String, Image> = HashMap::new();
+    for (name, image) in looked {
+        match image {
+            Ok(Some(image)) if image.status == "active" => {
+                found.choices.images.insert(name.clone(), image.id.clone());
+                by_name.insert(name, image);
+            }
+            Ok(Some(image)) => found.blockers.push(format!("image `{name}` is {}, not active", image.status)),
+            Ok(None) => found.blockers.push(format!("the cloud has no image `{name}`")),
+            Err(()) => found.blockers.push(format!("several images are named `{name}`; use the id of one of them")),
+        }
+    }
+    if pairs.is_empty() {
+        return Ok(());
+    }
+    let flavors: Vec<Flavor> =
+        retry(|_| {}, async || cloud.list::<Flavor>(&[]).await).await.map_err(Error::cloud("listing flavors"))?;
+    for (wanted, image, from_volume) in pairs {
+        let Some(flavor) = flavors.iter().find(|f| f.id == wanted || f.name == wanted) else {
+            let mut known: Vec<&str> = flavors.iter().map(|f| f.name.as_str()).collect();
+            known.sort_unstable();
+            known.truncate(12);
+            found.blockers.push(format!("the cloud has no flavor `{wanted}`; it has {}", known.join(", ")));
+            continue;
+        };
+        found.choices.flavors.insert(wanted.to_owned(), flavor.id.clone());
+        if !from_volume && flavor.disk == 0 {
+            found.blockers.push(format!(
+                "flavor `{wanted}` has no disk: add `bootVolume: {{size: 10Gi}}`, or use a flavor with a disk"
+            ));
+        }
+        let Some(image) = image.and_then(|i| by_name.get(i)) else { continue };
+        let name = image.name.as_deref().unwrap_or(&image.id);
+        if !from_volume && flavor.disk != 0 && flavor.disk < image.min_disk {
+            found.blockers.push(format!(
+                "image `{name}` needs a disk of {} GiB; flavor `{wanted}` has {}",
+                image.min_disk, flavor.disk
+            ));
+        }
+        if flavor.ram < image.min_ram {
+            found.blockers.push(format!(
+                "image `{name}` needs {} MiB of memory; flavor `{wanted}` has {}",
+                image.min_ram, flavor.ram
+            ));
+        }
+    }
+    let by_id: HashMap<&str, &Flavor> =
+        flavors.iter().flat_map(|f| [(f.id.as_str(), f), (f.name.as_str(), f)]).collect();
+    let servers = specs.iter().filter_map(|(_, s)| if let Spec::Server(s) = s { Some(s) } else { None });
+    let (mut cores, mut ram) = (0, 0);
+    for flavor in servers.filter_map(|s| by_id.get(s.flavor.as_str())) {
+        cores += i64::from(flavor.vcpus);
+        ram += i64::try_from(flavor.ram).unwrap_or(i64::MAX);
+    }
+    let quota =
+        retry(|_| {}, async || cloud.compute_quota().await).await.map_err(Error::cloud("asking Nova's quota"))?;
+    let count = specs.iter().filter(|(k, _)| k.kind == Kind::Server).count();
+    exceeded(&quota, &[("instances", count as i64), ("cores", cores), ("ram", ram)], &mut found.blockers);
+    Ok(())
+}
+
+/// Neutron's and Cinder's.
+async fn quotas(cloud: &Cloud, specs: &[(&Key, &Spec)], plan: &Plan, found: &mut Found) -> Result<(), Error> {
+    let count = |kind| specs.iter().filter(|(k, _)| k.kind == kind).count() as i64;
+    // What goes may go first, but need not: it is not counted.
+    let replaced =
+        |kind| plan.steps.iter().filter(|s| s.key.kind == kind && s.action == Action::Discard).count() as i64;
+    let new = |kind| count(kind) - replaced(kind);
+    let network = [
+        ("network", new(Kind::Network)),
+        ("subnet", new(Kind::Subnet)),
+        ("router", new(Kind::Router)),
+        ("port", new(Kind::Port) + new(Kind::Interface)),
+        ("security_group", new(Kind::SecurityGroup)),
+        ("security_group_rule", new(Kind::Rule)),
+        ("floatingip", new(Kind::FloatingIp)),
+    ];
+    if network.iter().any(|(_, n)| *n > 0) {
+        // Not every cloud lets its users see it.
+        if let Ok(quota) = cloud.network_quota().await {
+            exceeded(&quota, &network, &mut found.blockers);
+        }
+    }
+    if count(Kind::Volume) > 0 {
+        let gib: u64 = specs.iter().map(|(_, s)| if let Spec::Volume { size, .. } = s { size.0 } else { 0 }).sum();
+        let quota =
+            retry(|_| {}, async || cloud.volume_quota().await).await.map_err(Error::cloud("asking Cinder's quota"))?;
+        let gib = i64::try_from(gib).unwrap_or(i64::MAX);
+        exceeded(&quota, &[("volumes", new(Kind::Volume)), ("gigabytes", gib)], &mut found.blockers);
+    }
+    Ok(())
+}
+
+fn exceeded(quota: &BTreeMap<String, Quota>, wanted: &[(&str, i64)], blockers: &mut Vec<String>) {
+    for (name, need) in wanted.iter().filter(|(_, n)| *n > 0) {
+        if let Some(left) = quota.get(*name).and_then(|q| q.left())
+            && left < *need
+        {
+            blockers.push(format!("the quota `{name}` has room for {left} more, {need} are needed"));
+        }
+    }
+}
