@@ -15,7 +15,7 @@ help:
 	@echo 'make lint         format, clippy, cargo deny, layers'
 	@echo 'make unit         tests of the crates (against a real Docker Engine)'
 	@echo 'make web-check    the console: types, lint, tests, generated client, size of the first load'
-	@echo 'make api          the API against its document: schemathesis, and the examples of docs/api.md, on real servers'
+	@echo 'make api          the API against its document: schemathesis, and the examples of docs/reference/api.md, on real servers'
 	@echo 'make e2e          from nothing: OpenStack, two hosts, a stack, a port for a container, the console; all removed'
 	@echo 'make screenshots  every page of the console, into target/screenshots'
 	@echo 'make bench        measure, and write docs/benchmarks.md'

@@ -1,4 +1,4 @@
-"""Runs the examples of docs/api.md: `examples.py ROOT URL`, in a directory with the files that they name.
+"""Runs the examples of docs/reference/api.md: `examples.py ROOT URL`, in a directory with the files that they name.
 
 The lines of a block of the console that begin with `$ ` are given to one bash, as they are; only the address of
 the server is another. Each must succeed, with a status that openapi/stackyard.json promises for its path, and say what
@@ -134,7 +134,7 @@ def main():
     known = ""
     with tempfile.TemporaryDirectory() as directory:
         shell = Shell(directory)
-        for section, command, said in gathered((root / "docs/api.md").read_text()):
+        for section, command, said in gathered((root / "docs/reference/api.md").read_text()):
             if section in LEFT_OUT:
                 continue
             if known == "Runs" and section != known:
