@@ -12,7 +12,7 @@ help:
 	@echo 'make test         lint + unit + web-check + api + e2e, with what they need installed first'
 	@echo 'make prove PART   the long suites: those named, or all (tests/parts.toml); docs/proofs.md has what passed when'
 	@echo '                  STALE=1: those whose inputs have changed since; KEEP=1: leave their cloud for the next run'
-	@echo 'make lint         format, clippy, cargo deny, layers'
+	@echo 'make lint         format, clippy, cargo deny, layers, the language and links of the documentation'
 	@echo 'make unit         tests of the crates (against a real Docker Engine)'
 	@echo 'make web-check    the console: types, lint, tests, generated client, size of the first load'
 	@echo 'make api          the API against its document: schemathesis, and the examples of docs/reference/api.md, on real servers'
@@ -43,6 +43,8 @@ lint:
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo deny --log-level error check bans licenses sources
 	scripts/layers
+	scripts/prose
+	scripts/links
 
 unit:
 	tests/unit
