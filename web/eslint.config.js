@@ -4,7 +4,7 @@ import hooks from "eslint-plugin-react-hooks";
 import ts from "typescript-eslint";
 
 export default ts.config(
-  { ignores: ["dist", "node", "src/api/schema.d.ts"] },
+  { ignores: ["dist", "node", "src/api/__generated__"] },
   js.configs.recommended,
   ...ts.configs.strictTypeChecked,
   {

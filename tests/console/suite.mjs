@@ -7,7 +7,7 @@ import { chromium, page } from "./suite/page.mjs";
 // What is open would be in the way of all that follows.
 afterFailure(() => page.goto(`${url}/`));
 // Each goes on where the one before has left the page and the yards.
-for (const part of ["sign-in", "yards", "hosts", "picture", "network", "stacks", "cloud", "access", "pages", "replaced", "end"]) {
+for (const part of ["sign-in", "yards", "hosts", "topology", "network", "stacks", "cloud", "access", "every-page", "replace-hosts", "teardown"]) {
   await import(`./suite/${part}.mjs`);
 }
 assert.ok(admin);

@@ -9,7 +9,7 @@ import { createRoot } from "react-dom/client";
 import { queryClient } from "./api/queries";
 import { LanguageProvider } from "./i18n";
 import { nonce } from "./nonce";
-import { Gate } from "./pages/gate";
+import { Gate } from "./pages/session-gate";
 import { router } from "./router";
 import { theme } from "./theme";
 

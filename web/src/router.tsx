@@ -1,19 +1,19 @@
 import { lazy, Suspense } from "react";
 import { createRootRoute, createRoute, createRouter } from "@tanstack/react-router";
-import { CLOUD_VIEWS, type CloudView } from "./api/local";
-import { NETWORK_VIEWS, type NetworkView } from "./network/views";
+import { CLOUD_VIEWS, type CloudView } from "./api/local-cloud";
+import { NETWORK_VIEWS, type NetworkView } from "./pages/network/views";
 import { AccessPage } from "./pages/access";
 import { HostPage } from "./pages/host";
 import { HostsPage } from "./pages/hosts";
-import { Missing } from "./pages/missing";
+import { Missing } from "./pages/not-found";
 import { OverviewPage } from "./pages/overview";
-import { RunPage } from "./pages/run";
+import { RunPage } from "./pages/yard-run";
 import { StackPage } from "./pages/stack";
 import { StacksPage } from "./pages/stacks";
 import { VIEWS, YardPage, type View } from "./pages/yard";
 import { EditYardPage } from "./pages/yard-edit";
 import { YardsPage } from "./pages/yards";
-import { Shell } from "./parts/shell";
+import { Shell } from "./components/app-shell";
 
 const root = createRootRoute({ component: Shell, notFoundComponent: () => <Missing /> });
 const overview = createRoute({ getParentRoute: () => root, path: "/", component: OverviewPage });
@@ -54,7 +54,7 @@ const stack = createRoute({
     ...(typeof search.events === "string" ? { events: search.events } : {}),
   }),
 });
-const Picture = lazy(() => import("./pages/picture"));
+const Picture = lazy(() => import("./pages/topology"));
 const picture = createRoute({
   getParentRoute: () => root,
   path: "/yards/$yard/picture",

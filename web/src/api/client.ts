@@ -1,6 +1,6 @@
 /** The API's client: types from openapi/stackyard.json, errors as `ApiError`. */
 import createClient from "openapi-fetch";
-import type { components, paths } from "./schema";
+import type { components, paths } from "./__generated__/schema";
 
 export type Schemas = components["schemas"];
 export type Host = Schemas["HostView"];

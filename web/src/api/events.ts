@@ -5,7 +5,7 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import type { Schemas } from "./client";
-import { follow } from "./stream";
+import { follow } from "./event-source";
 
 export type Revisions = Schemas["Revisions"];
 export type Noun = Exclude<keyof Revisions, "server">;

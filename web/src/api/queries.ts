@@ -1,6 +1,6 @@
 /** What pages read. The first part of a key is the noun of `events.ts`. */
 import { QueryClient, queryOptions, useQuery } from "@tanstack/react-query";
-import { changes, type Changes } from "../picture/changes";
+import { changes, type Changes } from "../topology/changes";
 import { all, api, asApiError, get, type Role, type Schemas } from "./client";
 
 /** Data is read again when the server says that it changed, not by time. */

@@ -6,12 +6,12 @@ import { api, get, nextMarker, type Role, type Schemas } from "../api/client";
 import { session, tokens, useMay } from "../api/queries";
 import { shell } from "../format";
 import { useTexts } from "../i18n";
-import { Command, CommandLine } from "../parts/command";
-import { Confirm, type Question } from "../parts/confirm";
-import { Dialog } from "../parts/dialog";
-import { Loaded, Problem } from "../parts/problem";
-import { StateMark } from "../parts/state";
-import { Ago } from "../parts/time";
+import { Command, CommandLine } from "../components/command-line";
+import { Confirm, type Question } from "../components/confirm-dialog";
+import { Dialog } from "../components/dialog";
+import { Loaded, Problem } from "../components/problem";
+import { StateMark } from "../components/state-mark";
+import { Ago } from "../components/time";
 
 export function AccessPage() {
   const { t } = useTexts();

@@ -3,13 +3,13 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, get } from "../api/client";
-import { answer, changes, isAsked, type Entered, type Question } from "../api/local";
+import { answer, changes, isAsked, type Entered, type Question } from "../api/local-cloud";
 import { localQuestions, useMay } from "../api/queries";
 import { shell } from "../format";
 import { useTexts } from "../i18n";
-import { CommandLine } from "../parts/command";
-import { Loaded, Problem } from "../parts/problem";
-import { Missing } from "./missing";
+import { CommandLine } from "../components/command-line";
+import { Loaded, Problem } from "../components/problem";
+import { Missing } from "./not-found";
 
 /** The package's questions as a form. What comes of it is a plan, which is looked at first. */
 export default function CloudChangePage() {

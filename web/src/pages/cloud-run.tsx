@@ -3,19 +3,19 @@ import { useMutation } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, get } from "../api/client";
-import { runPath, type LocalDetail, type LocalRun, type Outlook } from "../api/local";
+import { runPath, type LocalDetail, type LocalRun, type Outlook } from "../api/local-cloud";
 import { useMay } from "../api/queries";
-import { runState, useFollowed } from "../api/run";
+import { runState, useFollowed } from "../api/runs";
 import { useTexts } from "../i18n";
-import { CommandLine } from "../parts/command";
-import { Confirm, type Question } from "../parts/confirm";
-import { Problem } from "../parts/problem";
-import { Elapsed, RunView } from "../parts/run";
-import { StateMark } from "../parts/state";
-import { Ago } from "../parts/time";
+import { CommandLine } from "../components/command-line";
+import { Confirm, type Question } from "../components/confirm-dialog";
+import { Problem } from "../components/problem";
+import { Elapsed, RunView } from "../components/run-view";
+import { StateMark } from "../components/state-mark";
+import { Ago } from "../components/time";
 import { Checks, kind } from "./cloud";
 import { upCommand } from "./cloud-change";
-import { Missing } from "./missing";
+import { Missing } from "./not-found";
 
 export default function CloudRunPage() {
   const { t } = useTexts();

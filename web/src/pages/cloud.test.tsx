@@ -2,7 +2,7 @@ import { MantineProvider } from "@mantine/core";
 import { cleanup, render, screen } from "@testing-library/react";
 import type { ReactNode } from "react";
 import { afterEach, expect, test } from "vitest";
-import { changes, isAsked, serviceState, type LocalService, type Question } from "../api/local";
+import { changes, isAsked, serviceState, type LocalService, type Question } from "../api/local-cloud";
 import { LanguageProvider, type Language } from "../i18n";
 import { Checks } from "./cloud";
 import { upCommand } from "./cloud-change";

@@ -4,18 +4,18 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { api, get, type Schemas } from "../api/client";
-import { CLOUD_VIEWS, checkState, serviceState, type CloudView, type LocalService } from "../api/local";
+import { CLOUD_VIEWS, checkState, serviceState, type CloudView, type LocalService } from "../api/local-cloud";
 import { local, localRuns, localServices, useMay } from "../api/queries";
 import { bytes, shell } from "../format";
 import { useTexts } from "../i18n";
-import { CommandLine } from "../parts/command";
-import { Confirm, type Question } from "../parts/confirm";
-import { LogView } from "../parts/logs";
-import { Loaded } from "../parts/problem";
-import { RunTable } from "../parts/run";
-import { StateMark } from "../parts/state";
-import { Ago } from "../parts/time";
-import { Missing } from "./missing";
+import { CommandLine } from "../components/command-line";
+import { Confirm, type Question } from "../components/confirm-dialog";
+import { LogView } from "../components/logs";
+import { Loaded } from "../components/problem";
+import { RunTable } from "../components/run-view";
+import { StateMark } from "../components/state-mark";
+import { Ago } from "../components/time";
+import { Missing } from "./not-found";
 
 type Services = Schemas["LocalServices"];
 

@@ -7,17 +7,17 @@ import { hostState } from "../api/health";
 import { hosts, stacks, useMay } from "../api/queries";
 import { bytes } from "../format";
 import { useTexts } from "../i18n";
-import { CommandLine } from "../parts/command";
-import { Confirm, type Question } from "../parts/confirm";
-import { ContainerState } from "../parts/container";
-import { HostEvents } from "../parts/happened";
-import { useHostActions } from "../parts/host-actions";
-import { Meter } from "../parts/meter";
-import { Loaded, Problem } from "../parts/problem";
-import { ReplaceHost } from "../parts/replace-host";
-import { StateMark } from "../parts/state";
-import { Ago } from "../parts/time";
-import { Missing } from "./missing";
+import { CommandLine } from "../components/command-line";
+import { Confirm, type Question } from "../components/confirm-dialog";
+import { ContainerState } from "../components/container-state";
+import { HostEvents } from "../components/container-events";
+import { useHostActions } from "../components/host-actions";
+import { Meter } from "../components/meter";
+import { Loaded, Problem } from "../components/problem";
+import { ReplaceHost } from "../components/replace-host";
+import { StateMark } from "../components/state-mark";
+import { Ago } from "../components/time";
+import { Missing } from "./not-found";
 
 export function HostPage() {
   const { t } = useTexts();

@@ -7,15 +7,15 @@ import type { Host } from "../api/client";
 import { containersOn, hostState } from "../api/health";
 import { hosts, useMay } from "../api/queries";
 import { useTexts } from "../i18n";
-import { CommandLine } from "../parts/command";
-import { Confirm, type Question } from "../parts/confirm";
-import { useHostActions } from "../parts/host-actions";
-import { Join } from "../parts/join";
-import { Meter } from "../parts/meter";
-import { Loaded, Problem } from "../parts/problem";
-import { ReplaceHost } from "../parts/replace-host";
-import { StateMark } from "../parts/state";
-import { Ago } from "../parts/time";
+import { CommandLine } from "../components/command-line";
+import { Confirm, type Question } from "../components/confirm-dialog";
+import { useHostActions } from "../components/host-actions";
+import { Join } from "../components/join-host";
+import { Meter } from "../components/meter";
+import { Loaded, Problem } from "../components/problem";
+import { ReplaceHost } from "../components/replace-host";
+import { StateMark } from "../components/state-mark";
+import { Ago } from "../components/time";
 
 export function HostsPage() {
   const { t } = useTexts();

@@ -5,10 +5,10 @@ import { counts, groupByYard, hostState, stackState, type State, type Yard } fro
 import { hosts, server, stacks, yards } from "../api/queries";
 import { bytes } from "../format";
 import { useTexts } from "../i18n";
-import { Command, CommandLine } from "../parts/command";
-import { Loaded } from "../parts/problem";
-import { StateMark } from "../parts/state";
-import { Ago } from "../parts/time";
+import { Command, CommandLine } from "../components/command-line";
+import { Loaded } from "../components/problem";
+import { StateMark } from "../components/state-mark";
+import { Ago } from "../components/time";
 
 export function OverviewPage() {
   const { t } = useTexts();

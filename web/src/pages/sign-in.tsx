@@ -4,9 +4,9 @@ import { useState } from "react";
 import { api, get, type Schemas } from "../api/client";
 import { become } from "../api/queries";
 import { useTexts } from "../i18n";
-import { Command } from "../parts/command";
-import { LanguageSwitch } from "../parts/language";
-import { Problem } from "../parts/problem";
+import { Command } from "../components/command-line";
+import { LanguageSwitch } from "../components/language-switch";
+import { Problem } from "../components/problem";
 
 type Way = "password" | "credential" | "token";
 const WAYS: Way[] = ["password", "credential", "token"];

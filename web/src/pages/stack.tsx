@@ -8,19 +8,19 @@ import { isJob, serviceState, stackState } from "../api/health";
 import { stacks, useMay } from "../api/queries";
 import { shell } from "../format";
 import { useTexts } from "../i18n";
-import { CommandLine } from "../parts/command";
-import { Confirm, type Question } from "../parts/confirm";
-import { Dialog } from "../parts/dialog";
-import { ContainerState, replicaAt } from "../parts/container";
-import { StackEvents } from "../parts/happened";
-import { Logs } from "../parts/logs";
-import { Loaded, Problem } from "../parts/problem";
-import { StateMark } from "../parts/state";
-import { Ago } from "../parts/time";
-import { Missing } from "./missing";
+import { CommandLine } from "../components/command-line";
+import { Confirm, type Question } from "../components/confirm-dialog";
+import { Dialog } from "../components/dialog";
+import { ContainerState, replicaAt } from "../components/container-state";
+import { StackEvents } from "../components/container-events";
+import { Logs } from "../components/logs";
+import { Loaded, Problem } from "../components/problem";
+import { StateMark } from "../components/state-mark";
+import { Ago } from "../components/time";
+import { Missing } from "./not-found";
 
-const Terminal = lazy(() => import("../parts/terminal"));
-const StackUpdate = lazy(() => import("../parts/stack-update"));
+const Terminal = lazy(() => import("../components/terminal"));
+const StackUpdate = lazy(() => import("../components/stack-update"));
 
 export function StackPage() {
   const { t } = useTexts();

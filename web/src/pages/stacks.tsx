@@ -3,10 +3,10 @@ import { Link } from "@tanstack/react-router";
 import { counts, stackState } from "../api/health";
 import { stacks } from "../api/queries";
 import { useTexts } from "../i18n";
-import { Command, CommandLine } from "../parts/command";
-import { Loaded } from "../parts/problem";
-import { StateMark } from "../parts/state";
-import { Ago } from "../parts/time";
+import { Command, CommandLine } from "../components/command-line";
+import { Loaded } from "../components/problem";
+import { StateMark } from "../components/state-mark";
+import { Ago } from "../components/time";
 
 export function StacksPage() {
   const { t } = useTexts();

@@ -7,13 +7,13 @@ import { api, asApiError, get, type Mistake, type Schemas } from "../api/client"
 import { clouds, manifest, manifests, yards } from "../api/queries";
 import { shell } from "../format";
 import { useTexts } from "../i18n";
-import { CommandLine } from "../parts/command";
-import { Planned } from "../parts/planned";
-import { Loaded, Problem } from "../parts/problem";
-import { Ago } from "../parts/time";
-import { nameOf } from "../yaml/name";
+import { CommandLine } from "../components/command-line";
+import { Planned } from "../components/plan-review";
+import { Loaded, Problem } from "../components/problem";
+import { Ago } from "../components/time";
+import { nameOf } from "../yaml/yard-name";
 
-const Editor = lazy(() => import("../parts/editor"));
+const Editor = lazy(() => import("../components/manifest-editor"));
 
 export function EditYardPage() {
   const { t } = useTexts();

@@ -4,10 +4,10 @@ import { useState } from "react";
 import { Link } from "@tanstack/react-router";
 import { clouds, useMay, yards } from "../api/queries";
 import { useTexts } from "../i18n";
-import type { Entered } from "../parts/draft";
-import { Loaded } from "../parts/problem";
-import { YardForm } from "../parts/yard-form";
-import { Missing } from "./missing";
+import type { Entered } from "../components/yard-draft";
+import { Loaded } from "../components/problem";
+import { YardForm } from "../components/yard-form";
+import { Missing } from "./not-found";
 import { Edit } from "./yard-edit";
 
 /** A first manifest where nothing was chosen: names that a cloud has are for its owner to fill in. */

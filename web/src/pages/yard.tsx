@@ -8,15 +8,15 @@ import type { State } from "../api/health";
 import { manifests, runs, useMay, yards, yardStatus } from "../api/queries";
 import { shell } from "../format";
 import { useTexts } from "../i18n";
-import { CommandLine } from "../parts/command";
-import { noun } from "../parts/plan";
-import { Loaded } from "../parts/problem";
-import { Quotas } from "../parts/quotas";
-import { RemoveYard } from "../parts/remove-yard";
-import { RunTable } from "../parts/run";
-import { StateMark } from "../parts/state";
-import { Ago } from "../parts/time";
-import { Missing } from "./missing";
+import { CommandLine } from "../components/command-line";
+import { noun } from "../components/plan-view";
+import { Loaded } from "../components/problem";
+import { Quotas } from "../components/quotas";
+import { RemoveYard } from "../components/remove-yard";
+import { RunTable } from "../components/run-view";
+import { StateMark } from "../components/state-mark";
+import { Ago } from "../components/time";
+import { Missing } from "./not-found";
 import { Standing } from "./yards";
 
 /** What of a yard a page shows. */

@@ -5,13 +5,13 @@ import { Link } from "@tanstack/react-router";
 import type { Schemas } from "../api/client";
 import type { State } from "../api/health";
 import { useMay, yards, yardStatus } from "../api/queries";
-import { runState } from "../api/run";
+import { runState } from "../api/runs";
 import { useTexts } from "../i18n";
-import { Command, CommandLine } from "../parts/command";
-import { Loaded } from "../parts/problem";
-import { Quotas } from "../parts/quotas";
-import { StateMark } from "../parts/state";
-import { Ago } from "../parts/time";
+import { Command, CommandLine } from "../components/command-line";
+import { Loaded } from "../components/problem";
+import { Quotas } from "../components/quotas";
+import { StateMark } from "../components/state-mark";
+import { Ago } from "../components/time";
 
 export function YardsPage() {
   const { t } = useTexts();

@@ -1,5 +1,5 @@
 /** What a JSON Schema (2020-12, as schemars writes it) allows at a path. */
-import type { Path } from "./place";
+import type { Path } from "./cursor";
 
 export interface Schema {
   $ref?: string;

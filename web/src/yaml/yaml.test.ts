@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import schema from "../../../docs/schema/yard.schema.json";
-import { nameOf } from "./name";
-import { placeAt } from "./place";
+import { nameOf } from "./yard-name";
+import { placeAt } from "./cursor";
 import { keysAt, valuesAt, type Schema } from "./schema";
 
 /** The place of `|` in a text. */

@@ -1,0 +1,89 @@
+import { MantineProvider } from "@mantine/core";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { act, cleanup, render, screen } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import type { ReactNode } from "react";
+import { afterEach, expect, test, vi } from "vitest";
+import { ApiError } from "../api/client";
+import { includes } from "../api/queries";
+import { LanguageProvider, type Language } from "../i18n";
+import { Confirm, type Question } from "./confirm-dialog";
+import { Ticket } from "./join-host";
+import { Problem } from "./problem";
+import { StateMark } from "./state-mark";
+
+afterEach(() => {
+  cleanup();
+  vi.useRealTimers();
+});
+
+function show(node: ReactNode, language: Language = "en") {
+  return render(
+    <MantineProvider env="test">
+      <LanguageProvider initial={language}>
+        <QueryClientProvider client={new QueryClient()}>{node}</QueryClientProvider>
+      </LanguageProvider>
+    </MantineProvider>,
+  );
+}
+
+test("a state is told by a word, in the reader's language", () => {
+  show(<StateMark state="failing" />);
+  expect(screen.getByText("failing")).toBeTruthy();
+  cleanup();
+  show(<StateMark state="failing" />, "zh");
+  expect(screen.getByText("异常")).toBeTruthy();
+});
+
+test("an error says what the server said and what to do", () => {
+  show(<Problem error={new ApiError(429, "Too Many Requests", "too many bad tokens")} />);
+  expect(screen.getByRole("alert").textContent).toContain("too many bad tokens");
+  expect(screen.getByRole("alert").textContent).toContain("Wait a minute");
+});
+
+test("what is grave is done only when its name was typed, and once it failed, says why", async () => {
+  const run = vi.fn().mockRejectedValueOnce(new ApiError(409, "Conflict", "not now")).mockResolvedValue(undefined);
+  const close = vi.fn();
+  const question: Question = {
+    title: "Remove?", text: "really", button: "Remove", command: "stackyard host remove web-1",
+    typed: { label: "Type", text: "web-1" }, grave: true, run,
+  };
+  show(<Confirm question={question} close={close} />);
+  const user = userEvent.setup();
+  const button = screen.getByRole("button", { name: "Remove" });
+  expect(button.hasAttribute("disabled")).toBe(true);
+  await user.type(screen.getByLabelText("Type"), "web-{Enter}");
+  expect(run).not.toHaveBeenCalled();
+  await user.type(screen.getByLabelText("Type"), "1");
+  await user.click(button);
+  expect(await screen.findByText("not now")).toBeTruthy();
+  expect(close).not.toHaveBeenCalled();
+  await user.click(button);
+  await vi.waitFor(() => expect(close).toHaveBeenCalled());
+});
+
+test("a join line counts down, expires, and tells who came", async () => {
+  vi.useFakeTimers({ now: 1_000_000 });
+  const ticket = {
+    token: "t", expires: new Date(1_000_000 + 61_000).toISOString(), server: "", ca_pem: "", ca_sha256: "", command: "curl x",
+  };
+  const view = (joined: string[]) => (
+    <MantineProvider env="test">
+      <LanguageProvider initial="en"><Ticket ticket={ticket} joined={joined} again={() => undefined} close={() => undefined} /></LanguageProvider>
+    </MantineProvider>
+  );
+  const { rerender } = render(view([]));
+  expect(screen.getByRole("status").textContent).toContain("1:01");
+  await act(() => vi.advanceTimersByTimeAsync(31_000));
+  expect(screen.getByRole("status").textContent).toContain("0:30");
+  await act(() => vi.advanceTimersByTimeAsync(31_000));
+  expect(screen.getByRole("status").textContent).toContain("expired");
+  rerender(view(["web-3"]));
+  expect(screen.getByRole("status").textContent).toContain("web-3 has joined");
+});
+
+test("each role may do what those before it may", () => {
+  expect(includes("admin", "operator")).toBe(true);
+  expect(includes("viewer", "operator")).toBe(false);
+  expect(includes("operator", "operator")).toBe(true);
+});

@@ -1,0 +1,64 @@
+import { Button, TextInput } from "@mantine/core";
+import { useMutation } from "@tanstack/react-query";
+import { useState } from "react";
+import { useTexts } from "../i18n";
+import { CommandLine } from "./command-line";
+import { Dialog } from "./dialog";
+import { Problem } from "./problem";
+
+export interface Question {
+  title: string;
+  text: string;
+  button: string;
+  command: string;
+  /** What must be typed first. */
+  typed?: { label: string; text: string };
+  /** It cannot be undone. */
+  grave?: boolean;
+  run: () => Promise<unknown>;
+}
+
+/** Asks before something is done, shows what became of it if it fails. */
+export function Confirm({ question, close }: { question: Question | null; close: () => void }) {
+  return (
+    <Dialog opened={question !== null} onClose={close} title={question?.title}>
+      {question && <Body question={question} close={close} />}
+    </Dialog>
+  );
+}
+
+function Body({ question, close }: { question: Question; close: () => void }) {
+  const { t } = useTexts();
+  const [typed, setTyped] = useState("");
+  const run = useMutation({ mutationFn: question.run, onSuccess: close });
+  const ready = !question.typed || typed === question.typed.text;
+  return (
+    <form
+      className="form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (ready) run.mutate();
+      }}
+    >
+      <p>{question.text}</p>
+      {question.typed && (
+        <TextInput
+          label={question.typed.label}
+          placeholder={question.typed.text}
+          value={typed}
+          onChange={(e) => setTyped(e.currentTarget.value)}
+          data-autofocus
+          autoComplete="off"
+        />
+      )}
+      {run.error && <Problem error={run.error} />}
+      <CommandLine text={question.command} />
+      <div className="buttons">
+        <Button variant="default" onClick={close}>{t("cancel")}</Button>
+        <Button type="submit" color={question.grave ? "red.8" : undefined} disabled={!ready} loading={run.isPending}>
+          {question.button}
+        </Button>
+      </div>
+    </form>
+  );
+}

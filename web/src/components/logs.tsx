@@ -1,0 +1,161 @@
+import { Button, Checkbox, Select, TextInput } from "@mantine/core";
+import { IconSearch } from "@tabler/icons-react";
+import { useEffect, useMemo, useRef, useState } from "react";
+import type { Stack } from "../api/client";
+import { append, KEEP, logsOf, pieces, read, type Line } from "../api/logs";
+import { useTexts } from "../i18n";
+import { replicaAt } from "./container-state";
+import { Problem } from "./problem";
+
+/** Logs of a stack's containers, mixed as they come. */
+export function Logs({ stack, only, choose }: { stack: Stack; only: string; choose: (only: string) => void }) {
+  const replicas = stack.status.services.flatMap((s) => s.replicas);
+  // A host that got its first container is not among those that are read: read anew then.
+  const from = [...new Set(replicas.map((r) => r.host))].sort().join();
+  const writers = replicas.map(replicaAt);
+  const names = stack.status.services.flatMap((s) => [s.name, ...s.replicas.map(replicaAt)]);
+  return <LogView path={logsOf(stack)} from={from} names={names} writers={writers} only={only} choose={choose} />;
+}
+
+interface LogsProps {
+  path: string;
+  /** Where lines come from: read anew when that is another. */
+  from: string;
+  /** What can be chosen. */
+  names: string[];
+  /** Who writes lines, in the order of their colours. */
+  writers: string[];
+  /** All are of one host, whose name says nothing. */
+  alone?: boolean;
+  only: string;
+  choose: (only: string) => void;
+}
+
+/** Logs at a path, of one writer or of all, mixed as they come. */
+export function LogView({ path, from, names, writers, alone = false, only, choose }: LogsProps) {
+  const { t } = useTexts();
+  const [attempt, setAttempt] = useState(0);
+  const options = [{ value: "", label: t("logs.all") }, ...[...new Set(only ? [...names, only] : names)].map((name) => ({ value: name, label: name }))];
+  return (
+    <section className="panel">
+      <View
+        key={`${only} ${from} ${attempt}`}
+        path={path}
+        writers={writers}
+        alone={alone}
+        only={only}
+        retry={() => setAttempt(attempt + 1)}
+        filter={<Select searchable aria-label={t("logs.of")} data={options} value={only} onChange={(value) => choose(value ?? "")} allowDeselect={false} />}
+      />
+    </section>
+  );
+}
+
+/** Who wrote a line: a container and its host, or a host alone; the container where all are of one host. */
+function writer(line: Line, alone: boolean): string {
+  if (typeof line.replica !== "string") return line.host;
+  return alone ? line.replica : `${line.replica}@${line.host}`;
+}
+
+interface ViewProps {
+  path: string;
+  writers: string[];
+  alone: boolean;
+  only: string;
+  filter: React.ReactNode;
+  retry: () => void;
+}
+
+function View({ path, writers, alone, only, filter, retry }: ViewProps) {
+  const { t } = useTexts();
+  const [lines, setLines] = useState<Line[]>([]);
+  const [error, setError] = useState<unknown>(null);
+  const [ended, setEnded] = useState(false);
+  const [search, setSearch] = useState("");
+  const [follow, setFollow] = useState(true);
+  const box = useRef<HTMLDivElement>(null);
+
+  useEffect(() => {
+    const stop = new AbortController();
+    let next = 0;
+    let waiting: Line[] = [];
+    let frame = 0;
+    const show = () => {
+      frame = 0;
+      const more = waiting;
+      waiting = [];
+      setLines((lines) => append(lines, more));
+    };
+    read(path, only, stop.signal, (more) => {
+      waiting.push(...more.map((line) => ({ ...line, id: next++ })));
+      frame ||= requestAnimationFrame(show);
+    })
+      .then(() => setEnded(true))
+      .catch((reason: unknown) => {
+        if (!stop.signal.aborted) setError(reason);
+      });
+    return () => {
+      stop.abort();
+      cancelAnimationFrame(frame);
+    };
+  }, [path, only]);
+
+  const found = useMemo(() => {
+    const wanted = search.toLowerCase();
+    return wanted === "" ? lines : lines.filter((l) => l.text.toLowerCase().includes(wanted) || writer(l, alone).includes(wanted));
+  }, [lines, search, alone]);
+
+  useEffect(() => {
+    const element = box.current;
+    if (element && follow) element.scrollTop = element.scrollHeight;
+  }, [found, follow]);
+
+  const colours = new Map(writers.map((n, i) => [n, `h${i % 6}`]));
+
+  return (
+    <>
+      <div className="logbar">
+        <TextInput
+          type="search"
+          aria-label={t("logs.search")}
+          placeholder={t("logs.search")}
+          leftSection={<IconSearch size={14} />}
+          value={search}
+          onChange={(e) => setSearch(e.currentTarget.value)}
+        />
+        {filter}
+        <Checkbox size="xs" label={t("logs.follow")} checked={follow} onChange={(e) => setFollow(e.currentTarget.checked)} />
+        <span className="quiet" role="status">
+          {search ? t("logs.found", { found: found.length, n: lines.length }) : t("logs.lines", { n: lines.length })}
+          {lines.length >= KEEP && ` ${t("logs.older")}`}
+        </span>
+        {ended && <span><span className="quiet">{t("logs.ended")}</span> <Button variant="subtle" size="compact-xs" onClick={retry}>{t("retry")}</Button></span>}
+      </div>
+      {error !== null && <div className="pad"><Problem error={error} retry={retry} /></div>}
+      {/* It scrolls, so the keyboard must reach it. */}
+      <div
+        className="log"
+        ref={box}
+        role="log"
+        aria-live="off"
+        aria-label={t("logs.label")}
+        // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+        tabIndex={0}
+        onWheel={(event) => {
+          if (event.deltaY < 0) setFollow(false);
+        }}
+      >
+        {found.length === 0 && <p className="empty">{t("logs.empty")}</p>}
+        {found.map((line) => (
+          <div key={line.id} className={line.stream}>
+            <b className={colours.get(writer(line, alone)) ?? "h0"} title={line.host}>{writer(line, alone)}</b>
+            <span>
+              {line.stream === "error" && `${t("logs.error")}: `}
+              {pieces(line.text, search).map((piece, i) => piece.found ? <mark key={i}>{piece.text}</mark> : piece.text)}
+            </span>
+          </div>
+        ))}
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,45 @@
+import { Button } from "@mantine/core";
+import { useEffect, useRef } from "react";
+import type { Plan } from "../api/client";
+import { useTexts } from "../i18n";
+import { AllowLoss, useLoss } from "./allow-data-loss";
+import { PlanView } from "./plan-view";
+import { Problem } from "./problem";
+
+interface PlannedProps {
+  plan: Plan;
+  /** Is told whether the data that the plan marks may be lost. */
+  apply: (allowDataLoss: boolean) => void;
+  busy: boolean;
+  error: unknown;
+  yard: string;
+  again: () => void;
+}
+
+/** A plan that can be applied. */
+export function Planned({ plan, apply, busy, error, yard, again }: PlannedProps) {
+  const { t } = useTexts();
+  const grave = plan.summary.remove + plan.summary.replace > 0;
+  const loss = useLoss(plan);
+  const at = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // What newer browsers return of it is no clean-up.
+    at.current?.scrollIntoView({ block: "nearest" });
+  }, []);
+  return (
+    <section className="panel" ref={at}>
+      <div className="title"><h2>{t("plan.title")}</h2><span className="end quiet">{t("plan.on", { yard, cloud: plan.cloud })}</span></div>
+      <div className="pad form">
+        <PlanView plan={plan} />
+        {error != null && <Problem error={error} />}
+        {plan.blockers.length === 0 && <AllowLoss plan={plan} loss={loss} />}
+        {plan.blockers.length === 0 && (
+          <div className="buttons">
+            {error != null && <Button variant="default" onClick={again}>{t("edit.planAgain")}</Button>}
+            <Button color={grave ? "red.8" : undefined} disabled={!loss.ready} loading={busy} onClick={() => apply(loss.loses)}>{plan.noop ? t("edit.keep") : grave ? t("edit.applyGrave") : t("edit.apply")}</Button>
+          </div>
+        )}
+      </div>
+    </section>
+  );
+}

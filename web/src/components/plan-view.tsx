@@ -1,0 +1,102 @@
+/** A plan as people read it: what is made, changed field by field, replaced, removed. */
+import type { Plan, PlanChange, PlanStep } from "../api/client";
+import { useTexts, type Key } from "../i18n";
+import { StateMark } from "./state-mark";
+
+type Action = PlanStep["action"];
+
+const SIGNS: Partial<Record<Action, { sign: string; word: Key; kind: string }>> = {
+  create: { sign: "+", word: "plan.create", kind: "create" },
+  change: { sign: "~", word: "plan.change", kind: "change" },
+  recreate: { sign: "±", word: "plan.replace", kind: "replace" },
+  await: { sign: "…", word: "plan.await", kind: "await" },
+  remove: { sign: "−", word: "plan.remove", kind: "remove" },
+};
+
+const text = (value: string | string[]) => (Array.isArray(value) ? value.join(", ") : value);
+
+/** A resource's kind as people write it: `security_group` is `security group`. */
+export function noun(kind: string): string {
+  return kind === "floating_ip" ? "floating IP" : kind.replaceAll("_", " ");
+}
+
+export function PlanView({ plan }: { plan: Plan }) {
+  const { t } = useTexts();
+  const steps = plan.plan.steps.filter((step) => SIGNS[step.action]);
+  const stacks = (plan.plan.stacks ?? []).filter((stack) => SIGNS[stack.action]);
+  const sums = (["create", "change", "replace", "remove", "wait", "keep"] as const).filter((name) => plan.summary[name] > 0);
+  return (
+    <div className="plan">
+      <p className="sums" role="status">
+        {plan.noop && plan.blockers.length === 0
+          ? <StateMark state="ok" text={t("plan.noop")} />
+          : sums.map((name) => <span key={name} className={`sum ${name}`}>{t(`plan.sum.${name}`, { n: plan.summary[name] })}</span>)}
+        {plan.summary.lose_data > 0 && <span className="sum remove">{t("plan.sum.lost", { n: plan.summary.lose_data })}</span>}
+      </p>
+      {plan.blockers.length > 0 && (
+        <div className="problem" role="alert">
+          <strong>{t("plan.blocked")}</strong>
+          <ul>{plan.blockers.map((why) => <li key={why}>{why}</li>)}</ul>
+        </div>
+      )}
+      {plan.warnings.length > 0 && <ul className="warnings" aria-label={t("plan.warnings")}>{plan.warnings.map((why) => <li key={why}>{why}</li>)}</ul>}
+      {steps.length + stacks.length > 0 && (
+        <ul className="steps" aria-label={t("plan.title")}>
+          {steps.map((step) => (
+            <Row key={`${step.action} ${step.key.kind} ${step.key.name} ${step.id ?? ""}`} action={step.action} kind={noun(step.key.kind)} name={step.key.name} reasons={step.reasons ?? []} lost={step.loses_data === true}>
+              {(step.changes ?? []).map((change) => <Change key={change.field} change={change} />)}
+            </Row>
+          ))}
+          {stacks.map((stack) => (
+            <Row key={`stack ${stack.name}`} action={stack.action} kind={t("plan.stack")} name={stack.name} reasons={stack.reasons ?? []}>
+              {(stack.services ?? []).map((service) => (
+                <div key={service.name} className="field">
+                  <span className={`sign ${SIGNS[service.action]?.kind ?? ""}`} aria-hidden="true">{SIGNS[service.action]?.sign}</span>
+                  {t("plan.service")} {service.name}{(service.parts ?? []).length > 0 && <span className="quiet">: {service.parts?.join(", ")}</span>}
+                </div>
+              ))}
+            </Row>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+interface RowProps {
+  action: Action;
+  kind: string;
+  name: string;
+  reasons: string[];
+  /** Its data is lost. */
+  lost?: boolean;
+  children: React.ReactNode;
+}
+
+function Row({ action, kind, name, reasons, lost, children }: RowProps) {
+  const { t } = useTexts();
+  const shown = SIGNS[action];
+  if (!shown) return null;
+  return (
+    <li className={shown.kind}>
+      <span className={`sign ${shown.kind}`} aria-hidden="true">{shown.sign}</span>
+      <div>
+        <span className="verb">{t(shown.word)}</span> <span className="quiet">{kind}</span> <b>{name}</b>
+        {reasons.length > 0 && <span className="quiet">: {reasons.join("; ")}</span>}
+        {lost && <>{" "}<StateMark state="failed" text={t("plan.lost")} /></>}
+        {children}
+      </div>
+    </li>
+  );
+}
+
+function Change({ change }: { change: PlanChange }) {
+  const { t } = useTexts();
+  const none = (value: string) => value || t("none");
+  return (
+    <div className="field">
+      <span className="quiet">{change.field}</span> <del>{none(text(change.from))}</del> <span aria-hidden="true">→</span> <ins>{none(text(change.to))}</ins>
+      {change.replace && <span className="quiet"> ({t("plan.takesReplacement")})</span>}
+    </div>
+  );
+}

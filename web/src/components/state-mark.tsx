@@ -1,0 +1,36 @@
+import type { State } from "../api/health";
+import { useTexts } from "../i18n";
+import { SHAPES } from "./state-shapes";
+
+/** The shape of a state, in the colour of the text around it. */
+export function StateShape({ state, size = 14 }: { state: State; size?: number }) {
+  return (
+    <svg width={size} height={size} viewBox="0 0 14 14" aria-hidden="true">
+      {SHAPES[state].map((shape) => {
+        const ink = shape.ground ? "var(--panel)" : "currentColor";
+        return (
+          <path
+            key={shape.d}
+            d={shape.d}
+            fill={shape.fill ? ink : "none"}
+            {...(shape.fill ? {} : { stroke: ink, strokeWidth: shape.width ?? 1.5 })}
+            {...(shape.dash ? { strokeDasharray: shape.dash } : {})}
+            {...(shape.faint ? { opacity: 0.35 } : {})}
+            {...(shape.turns ? { className: "turns" } : {})}
+          />
+        );
+      })}
+    </svg>
+  );
+}
+
+/** How something stands: a shape, a colour and a word. */
+export function StateMark({ state, text }: { state: State; text?: string }) {
+  const { t } = useTexts();
+  return (
+    <span className={`state ${state}`} data-state={state}>
+      <StateShape state={state} />
+      {text ?? t(`state.${state}`)}
+    </span>
+  );
+}

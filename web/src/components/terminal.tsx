@@ -1,0 +1,131 @@
+import "@xterm/xterm/css/xterm.css";
+import { Button, TextInput } from "@mantine/core";
+import { FitAddon } from "@xterm/addon-fit";
+import { Terminal as Xterm } from "@xterm/xterm";
+import { useEffect, useRef, useState } from "react";
+import type { Schemas, Stack } from "../api/client";
+import { decode, encode } from "../base64";
+import { shell } from "../format";
+import { useTexts } from "../i18n";
+import { nonce } from "../nonce";
+import { CommandLine } from "./command-line";
+
+/** Lets the page's policy in on the style elements that `make` makes: the terminal knows no nonces. */
+function withNonce(make: () => void) {
+  const page: { createElement: (tag: string, options?: ElementCreationOptions) => HTMLElement } = document;
+  const create = page.createElement;
+  page.createElement = (tag, options) => {
+    const element = create.call(document, tag, options);
+    if (tag === "style") element.nonce = nonce();
+    return element;
+  };
+  try {
+    make();
+  } finally {
+    page.createElement = create;
+  }
+}
+
+/** A program in a container, in a terminal. */
+export default function Terminal({ stack, replica }: { stack: Stack; replica: string }) {
+  const { t } = useTexts();
+  const [text, setText] = useState("sh");
+  const [run, setRun] = useState({ program: "sh", number: 0 });
+  const [end, setEnd] = useState<string | null>(null);
+  const words = run.program.trim().split(/\s+/);
+  return (
+    <div className="form">
+      <form
+        className="termbar"
+        onSubmit={(event) => {
+          event.preventDefault();
+          setEnd(null);
+          setRun({ program: text, number: run.number + 1 });
+        }}
+      >
+        <TextInput aria-label={t("terminal.command")} value={text} onChange={(e) => setText(e.currentTarget.value)} autoComplete="off" />
+        <Button type="submit" variant="default" disabled={text.trim() === ""}>{t("terminal.again")}</Button>
+        <span className="quiet" role="status">{end}</span>
+      </form>
+      <Screen key={run.number} yard={stack.yard} stack={stack.name} replica={replica} program={words} ended={setEnd} />
+      <CommandLine text={`stackyard stack exec --yard ${shell(stack.yard)} ${shell(stack.name)} ${shell(replica)} ${words.map(shell).join(" ")}`} />
+    </div>
+  );
+}
+
+interface ScreenProps {
+  yard: string;
+  stack: string;
+  replica: string;
+  program: string[];
+  ended: (how: string) => void;
+}
+
+function Screen({ yard, stack, replica, program, ended }: ScreenProps) {
+  const { t } = useTexts();
+  const box = useRef<HTMLDivElement>(null);
+  const tell = useRef({ t, ended });
+  const command = JSON.stringify(program);
+  useEffect(() => {
+    tell.current = { t, ended };
+  });
+  useEffect(() => {
+    if (!box.current) return;
+    const terminal = new Xterm({
+      fontFamily: 'ui-monospace, SFMono-Regular, "DejaVu Sans Mono", monospace',
+      fontSize: 13,
+      screenReaderMode: true,
+      theme: { background: "#101414" },
+    });
+    const fit = new FitAddon();
+    terminal.loadAddon(fit);
+    const element = box.current;
+    withNonce(() => terminal.open(element));
+    fit.fit();
+    terminal.focus();
+
+    const query = new URLSearchParams({ replica, command, tty: "true", stdin: "true" });
+    const path = `/api/v1/yards/${encodeURIComponent(yard)}/stacks/${encodeURIComponent(stack)}/exec`;
+    const socket = new WebSocket(`wss://${location.host}${path}?${query.toString()}`);
+    // What is typed before the program is there comes to it when it is.
+    const waiting: string[] = [];
+    const send = (input: Schemas["ExecInput"]) => {
+      const text = JSON.stringify(input);
+      if (socket.readyState === WebSocket.OPEN) socket.send(text);
+      else if (socket.readyState === WebSocket.CONNECTING) waiting.push(text);
+    };
+    const size = () => send({ resize: [terminal.rows, terminal.cols] });
+    let opened = false;
+    let said = false;
+    socket.onopen = () => {
+      opened = true;
+      size();
+      for (const text of waiting.splice(0)) socket.send(text);
+    };
+    socket.onmessage = ({ data }: MessageEvent<string>) => {
+      const output = JSON.parse(data) as Schemas["ExecOutput"];
+      if ("stdout" in output) terminal.write(decode(output.stdout));
+      else if ("stderr" in output) terminal.write(decode(output.stderr));
+      else {
+        said = true;
+        tell.current.ended(output.end.error ?? tell.current.t("terminal.ended", { status: output.end.status ?? "?" }));
+      }
+    };
+    socket.onclose = () => {
+      if (!said) tell.current.ended(tell.current.t(opened ? "terminal.lost" : "terminal.refused"));
+    };
+    const typed = terminal.onData((data) => send({ input: encode(new TextEncoder().encode(data)) }));
+    const resized = terminal.onResize(size);
+    const watching = new ResizeObserver(() => fit.fit());
+    watching.observe(element);
+    return () => {
+      watching.disconnect();
+      typed.dispose();
+      resized.dispose();
+      socket.onclose = null;
+      socket.close();
+      terminal.dispose();
+    };
+  }, [yard, stack, replica, command]);
+  return <div className="terminal" ref={box} />;
+}

@@ -1,0 +1,113 @@
+/** What fits through a yard's networks: layer in layer, and where it breaks. */
+import { TextInput } from "@mantine/core";
+import { useDebouncedValue } from "@mantine/hooks";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import type { Schemas } from "../../api/client";
+import { mtuPaths } from "../../api/queries";
+import { useTexts } from "../../i18n";
+import { CloudNote } from "../../components/cloud-note";
+import { CommandLine } from "../../components/command-line";
+import { Loaded } from "../../components/problem";
+import { StateMark } from "../../components/state-mark";
+import { Owner } from "./ports";
+
+type Path = Schemas["MtuPath"];
+type Hop = Schemas["MtuHop"];
+
+/** So many names are told. */
+const MOST = 12;
+
+/** The number of bytes that somebody typed; nothing if there is none that can be. */
+export function mtuOf(text: string): number | null {
+  const n = /^\d+$/.test(text.trim()) ? Number(text.trim()) : NaN;
+  return n >= 68 && n <= 65_535 ? n : null;
+}
+
+export function PathsView({ yard }: { yard: string }) {
+  const { t } = useTexts();
+  const [text, setText] = useState("");
+  const [calm] = useDebouncedValue(text, 300);
+  const underlay = mtuOf(calm);
+  const query = useQuery({ ...mtuPaths(yard, underlay), placeholderData: keepPreviousData });
+  return (
+    <>
+      <section className="panel">
+        <div className="controls">
+          <TextInput
+            className="text wide-text"
+            label={t("net.underlay")}
+            description={t("net.underlayHint")}
+            inputMode="numeric"
+            value={text}
+            onChange={(e) => setText(e.currentTarget.value)}
+            error={text.trim() !== "" && mtuOf(text) === null ? t("net.underlayBad") : null}
+          />
+        </div>
+        <Loaded query={query}>{(all) => <><CloudNote cloud={all.cloud} /><Paths yard={yard} paths={all.paths} /></>}</Loaded>
+      </section>
+      <CommandLine text={`stackyard net path -f yard.yaml${underlay === null ? "" : ` --underlay ${underlay}`}`} />
+    </>
+  );
+}
+
+export function Paths({ yard, paths }: { yard: string; paths: Path[] }) {
+  const { t } = useTexts();
+  const broken = paths.filter((path) => path.chain.breaks).length;
+  if (paths.length === 0) return <p className="empty">{t("net.noPaths")}</p>;
+  return (
+    <>
+      <p className="pad" role="status">
+        {broken > 0 ? <StateMark state="failing" text={t("net.breaks", { n: broken })} /> : <StateMark state="ok" text={t("net.allFits")} />}
+      </p>
+      <ul className="paths">
+        {paths.map((path) => (
+          <li key={`${path.kind} ${path.network ?? ""} ${path.of[0]?.name ?? ""}`} aria-label={path.of[0]?.name}>
+            <h2>{t(`net.path.${path.kind === "host" || path.kind === "container" ? path.kind : "server"}`, { n: path.of.length })} <Names yard={yard} of={path.of} /></h2>
+            <Layers hops={path.chain.hops} />
+            <p className={path.chain.breaks ? "why" : "quiet"}>
+              {path.chain.breaks
+                ? t("net.vanish", { n: path.chain.carries ?? "?", most: path.chain.lets_in ?? "?" })
+                : path.chain.carries == null ? t("net.carriesUnknown") : t("net.carries", { n: path.chain.carries })}
+            </p>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function Names({ yard, of }: { yard: string; of: Path["of"] }) {
+  return (
+    <span className="names">
+      {of.slice(0, MOST).map((owner, at) => <span key={owner.node ?? owner.host ?? owner.name}>{at > 0 && ", "}<Owner yard={yard} owner={owner} /></span>)}
+      {of.length > MOST && ` … ${of.length - MOST}`}
+    </span>
+  );
+}
+
+/** The first layer, with the others in it. */
+function Layers({ hops }: { hops: Hop[] }) {
+  const { t } = useTexts();
+  const [hop, ...inner] = hops;
+  if (!hop) return null;
+  const size = hop.set ?? hop.fits;
+  const wrong = hop.verdict === "too_large";
+  return (
+    <ol className={wrong ? "layers wrong" : "layers"}>
+      <li>
+        <div className="layer">
+          <span className="strong">{t(`net.place.${hop.place}`)}{hop.name !== "" && ` ${hop.place === "underlay" && hop.name === "tunnels" ? t("net.tunnels") : hop.name}`}</span>
+          <span className="mono size">{size ?? "?"}{hop.basis === "at_least" && size != null && <span className="quiet"> {t("net.atLeast")}</span>}</span>
+          {hop.layer != null && (
+            <span className="quiet how">{hop.layer}{(hop.overhead ?? 0) > 0 && <>: −{hop.overhead}{hop.formula != null && ` = ${hop.formula}`}</>}</span>
+          )}
+          {wrong && <StateMark state="failing" text={t("net.tooLarge", { n: (hop.set ?? 0) - (hop.fits ?? 0), fits: hop.fits ?? 0 })} />}
+          {hop.verdict === "spare" && <span className="quiet">{t("net.spare", { n: (hop.fits ?? 0) - (hop.set ?? 0) })}</span>}
+          {hop.verdict === "unknown" && hop.set == null && <span className="quiet">{t("net.notTold")}</span>}
+        </div>
+        <Layers hops={inner} />
+      </li>
+    </ol>
+  );
+}

@@ -1,0 +1,141 @@
+/** The ports of a yard's networks. */
+import { Button, NativeSelect, TextInput } from "@mantine/core";
+import { IconSearch } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { useDeferredValue, useState } from "react";
+import type { Schemas } from "../../api/client";
+import { ports } from "../../api/queries";
+import { useTexts } from "../../i18n";
+import { CloudNote } from "../../components/cloud-note";
+import { CommandLine } from "../../components/command-line";
+import { Loaded } from "../../components/problem";
+import { StateMark } from "../../components/state-mark";
+
+type Port = Schemas["PortView"];
+type Kind = Port["kind"];
+
+const KINDS: Kind[] = ["server", "host", "container", "load_balancer", "router", "floating_ip", "dhcp", "unused", "other"];
+/** So many are listed at first. */
+const FIRST = 200;
+
+export interface PortFilter {
+  text: string;
+  network: string;
+  /** Kinds that are not shown. */
+  without: ReadonlySet<Kind>;
+}
+
+/** Ports that a filter leaves; text is looked for in all that a row shows. */
+export function matching(all: Port[], { text, network, without }: PortFilter): Port[] {
+  const words = text.toLowerCase().split(/\s+/).filter((word) => word !== "");
+  return all.filter((port) => {
+    if (without.has(port.kind) || (network !== "" && port.network_id !== network)) return false;
+    const told = [port.name, port.owner?.name, port.network, port.mac, port.status, ...port.addresses, ...port.floating_ips, ...port.security_groups];
+    const whole = told.join("\n").toLowerCase();
+    // An id has letters of all sorts in it.
+    return words.every((word) => whole.includes(word) || (word.length >= 6 && port.id.startsWith(word)));
+  });
+}
+
+export function PortsView({ yard }: { yard: string }) {
+  const query = useQuery(ports(yard));
+  const [network, setNetwork] = useState("");
+  const known = query.data?.ports.find((port) => port.network_id === network)?.network;
+  return (
+    <>
+      <section className="panel">
+        <Loaded query={query}>{(list) => <><CloudNote cloud={list.cloud} /><Ports yard={yard} all={list.ports} network={network} setNetwork={setNetwork} /></>}</Loaded>
+      </section>
+      <CommandLine text={`stackyard net ports -f yard.yaml${known === undefined ? "" : ` --network ${known}`}`} />
+    </>
+  );
+}
+
+interface PortsProps {
+  yard: string;
+  all: Port[];
+  network: string;
+  setNetwork: (id: string) => void;
+}
+
+export function Ports({ yard, all, network, setNetwork }: PortsProps) {
+  const { t } = useTexts();
+  const [text, setText] = useState("");
+  const [without, setWithout] = useState<ReadonlySet<Kind>>(new Set());
+  const [whole, setWhole] = useState(false);
+  const shown = matching(all, { text: useDeferredValue(text), network, without });
+  if (all.length === 0) return <p className="empty">{t("net.noPorts")}</p>;
+  const networks = new Map(all.map((port) => [port.network_id, port.network]));
+  const count = (kind: Kind) => all.filter((port) => port.kind === kind).length;
+  const toggle = (kind: Kind) => {
+    const other = new Set(without);
+    if (!other.delete(kind)) other.add(kind);
+    setWithout(other);
+  };
+  return (
+    <>
+      <div className="controls">
+        <TextInput className="text" value={text} onChange={(e) => setText(e.currentTarget.value)} leftSection={<IconSearch size={14} />} aria-label={t("net.filter")} placeholder={t("net.filterHint")} />
+        <NativeSelect aria-label={t("net.network")} value={network} onChange={(e) => setNetwork(e.currentTarget.value)} data={[{ value: "", label: t("net.allNetworks") }, ...[...networks].map(([value, label]) => ({ value, label }))]} />
+        <div className="choices" role="group" aria-label={t("net.kinds")}>
+          {KINDS.filter((kind) => count(kind) > 0).map((kind) => (
+            <button key={kind} type="button" className="choice" aria-pressed={!without.has(kind)} onClick={() => toggle(kind)}>{t(`net.kind.${kind}`)} <span className="quiet">{count(kind)}</span></button>
+          ))}
+        </div>
+        <span className="quiet end" role="status">{t("net.ports", { n: shown.length })}</span>
+      </div>
+      {shown.length === 0 ? <p className="empty">{t("picture.nothing")}</p> : (
+        <table className="rows cards ports">
+          <thead>
+            <tr>
+              <th scope="col">{t("net.kind")}</th>
+              <th scope="col">{t("net.of")}</th>
+              <th scope="col">{t("net.network")}</th>
+              <th scope="col">{t("net.addresses")}</th>
+              <th scope="col">{t("net.mac")}</th>
+              <th scope="col" className="num">{t("net.mtu")}</th>
+              <th scope="col">{t("net.groups")}</th>
+              <th scope="col">{t("net.floating")}</th>
+              <th scope="col">{t("net.status")}</th>
+            </tr>
+          </thead>
+          <tbody>{shown.slice(0, whole ? shown.length : FIRST).map((port) => <Row key={port.id} yard={yard} port={port} />)}</tbody>
+        </table>
+      )}
+      {!whole && shown.length > FIRST && <p className="pad"><Button variant="default" onClick={() => setWhole(true)}>{t("picture.all", { n: shown.length })}</Button></p>}
+    </>
+  );
+}
+
+function Row({ yard, port }: { yard: string; port: Port }) {
+  const { t } = useTexts();
+  return (
+    <tr>
+      <td data-label={t("net.kind")} className="nowrap">{t(`net.kind.${port.kind}`)}</td>
+      <td data-label={t("net.of")}>
+        <Owner yard={yard} owner={port.owner} />
+        {port.name !== "" && port.name !== port.owner?.name && <div className="quiet mono name">{port.name}</div>}
+      </td>
+      <td data-label={t("net.network")}>{port.network}</td>
+      <td data-label={t("net.addresses")} className="mono">{port.addresses.map((address) => <div key={address}>{address}</div>)}</td>
+      <td data-label={t("net.mac")} className="mono nowrap">{port.mac || "–"}</td>
+      <td data-label={t("net.mtu")} className="num">{port.mtu ?? "–"}</td>
+      <td data-label={t("net.groups")}>
+        {port.port_security
+          ? port.security_groups.length === 0 ? <span className="quiet">{t("none")}</span> : <span className="tags">{port.security_groups.map((name) => <span key={name} className="tag">{name}</span>)}</span>
+          : <span className="quiet">{t("net.notEnforced")}</span>}
+      </td>
+      <td data-label={t("net.floating")} className="mono">{port.floating_ips.join(", ") || "–"}</td>
+      <td data-label={t("net.status")}><StateMark state={port.state} text={port.status || t(`state.${port.state}`)} /></td>
+    </tr>
+  );
+}
+
+/** Whose something is, with the way there: to a host's page, else to the picture. */
+export function Owner({ yard, owner }: { yard: string; owner: Schemas["PortOwner"] | null | undefined }) {
+  if (!owner) return "–";
+  if (owner.host != null) return <Link className="strong" to="/hosts/$id" params={{ id: owner.host }}>{owner.name}</Link>;
+  if (owner.node != null) return <Link className="strong" to="/yards/$yard/picture" params={{ yard }} search={{ node: owner.node }}>{owner.name}</Link>;
+  return <span className="strong">{owner.name}</span>;
+}

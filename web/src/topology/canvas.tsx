@@ -1,0 +1,199 @@
+/** The picture, to be moved about in by hand and by the keyboard. */
+import { ActionIcon, Tooltip } from "@mantine/core";
+import { useReducedMotion } from "@mantine/hooks";
+import { IconDownload, IconMinus, IconPlus, IconZoomScan, type Icon } from "@tabler/icons-react";
+import { getViewportForBounds, Panel, ReactFlow, ReactFlowProvider, useReactFlow, useStore, useStoreApi, ViewportPortal } from "@xyflow/react";
+import { useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent } from "react";
+import { useTexts } from "../i18n";
+import type { Changes } from "./changes";
+import { elementId, flow, type Marks, type Shown } from "./flow-nodes";
+import { landing, type Item } from "./items";
+import { nodeTypes } from "./nodes";
+import type { Placed } from "./layout";
+import { next, type Direction } from "./keyboard";
+
+interface Props {
+  title: string;
+  items: Item[];
+  placed: Placed;
+  /** The whole is shown whenever this is another. */
+  fitted: string;
+  phone: boolean;
+  changes: Changes;
+  chosen: string | null;
+  near: ReadonlySet<string>;
+  choose: (id: string | null) => void;
+  label: (item: Item) => string;
+  /** What stands for something that is not drawn by itself. */
+  stand: (id: string) => string;
+  save: () => void;
+}
+
+export function Canvas(props: Props) {
+  return <ReactFlowProvider><Inner {...props} /></ReactFlowProvider>;
+}
+
+const ZOOM = { min: 0.05, max: 2.5 };
+/** Below this zoom nobody can read names: chips are drawn by their boxes, as states. */
+const FAR = 0.45;
+const NEAR = 0.7;
+const ARROWS: Record<string, Direction> = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
+
+function Inner({ title, items, placed, fitted, phone, changes, chosen, near, choose, label, stand, save }: Props) {
+  const { t } = useTexts();
+  const still = useReducedMotion();
+  const view = useReactFlow<Shown>();
+  const store = useStoreApi<Shown>();
+  const far = useStore((s) => s.transform[2] < FAR);
+  const root = useRef<HTMLDivElement>(null);
+  const [current, setCurrent] = useState<string | null>(null);
+  const [nodesOf] = useState(flow);
+  const marks: Marks = useMemo(() => ({ chosen, near, current }), [chosen, near, current]);
+  const shown = useMemo(() => (far ? items.filter((item) => item.sort !== "chip") : items), [far, items]);
+  const nodes = useMemo(() => nodesOf(shown, marks, label), [nodesOf, shown, marks, label]);
+  const landings = useMemo(() => new Map(items.map((item) => [item.id, landing(item)])), [items]);
+  const duration = still ? 0 : 250;
+
+  const fit = useCallback((duration: number) => {
+    const { width, height } = store.getState();
+    const bounds = { x: 0, y: 0, width: placed.width, height: placed.height };
+    const whole = getViewportForBounds(bounds, width, height, ZOOM.min, 1.15, 0.04);
+    // Names must be readable on a phone, all of it need not be seen.
+    void view.setViewport(phone && whole.zoom < 0.5 ? { x: 8, y: 8, zoom: 0.5 } : whole, { duration });
+  }, [placed, phone, store, view]);
+  const fit0 = useRef("");
+  useEffect(() => {
+    if (fit0.current === fitted) return;
+    fit(fit0.current === "" ? 0 : duration);
+    fit0.current = fitted;
+  }, [fit, fitted, duration]);
+
+  useMoving(root, placed);
+  useNews(root, changes, items, stand, still);
+
+  const go = (id: string) => {
+    setCurrent(id);
+    const rect = landings.get(id);
+    const { width, height, transform: [x, y, zoom] } = store.getState();
+    if (!rect) return;
+    const [left, top] = [rect.x * zoom + x, rect.y * zoom + y];
+    const inside = zoom >= FAR && left >= 0 && top >= 0 && left + rect.w * zoom <= width && top + rect.h * zoom <= height;
+    if (!inside) void view.setCenter(rect.x + rect.w / 2, rect.y + rect.h / 2, { zoom: Math.max(zoom, NEAR), duration });
+  };
+  const press = (event: KeyboardEvent<HTMLDivElement>) => {
+    if (event.target !== event.currentTarget || event.ctrlKey || event.metaKey || event.altKey) return;
+    const direction = ARROWS[event.key];
+    const at = current !== null && landings.has(current) ? current : items[0]?.id;
+    if (at === undefined) return;
+    if (direction) go(current === at ? (next(landings, at, direction) ?? at) : at);
+    else if (event.key === "Home") go(items[0]?.id ?? at);
+    else if (event.key === "Enter" || event.key === " ") choose(at);
+    else if (event.key === "Escape") choose(null);
+    else if (event.key === "+" || event.key === "=") void view.zoomIn({ duration });
+    else if (event.key === "-") void view.zoomOut({ duration });
+    else if (event.key === "0") fit(duration);
+    else return;
+    event.preventDefault();
+  };
+  return (
+    <ReactFlow
+      ref={root}
+      className={far ? "canvas far" : "canvas"}
+      nodes={nodes}
+      nodeTypes={nodeTypes}
+      onlyRenderVisibleElements
+      zIndexMode="manual"
+      minZoom={ZOOM.min}
+      maxZoom={ZOOM.max}
+      nodesDraggable={false}
+      nodesConnectable={false}
+      nodesFocusable={false}
+      elementsSelectable={false}
+      disableKeyboardA11y
+      zoomOnDoubleClick={false}
+      deleteKeyCode={null}
+      selectionKeyCode={null}
+      panActivationKeyCode={null}
+      // A layer of its own is moved without being drawn again; when it rests it must be drawn sharp.
+      onMoveStart={() => root.current?.classList.add("panned")}
+      onMoveEnd={() => root.current?.classList.remove("panned")}
+      onNodeClick={(_, node) => {
+        setCurrent(node.id);
+        choose(node.id);
+      }}
+      onPaneClick={() => choose(null)}
+      tabIndex={0}
+      onFocus={(event) => event.target === event.currentTarget && current === null && setCurrent(items[0]?.id ?? null)}
+      onKeyDown={press}
+      aria-label={`${t("picture.of", { name: title })}. ${t("picture.help")}`}
+      aria-activedescendant={current === null ? undefined : elementId(current)}
+    >
+      <ViewportPortal><Lines placed={placed} chosen={chosen} /></ViewportPortal>
+      <Panel position="bottom-left" className="zoom">
+        <Tool name={t("picture.zoomIn")} icon={IconPlus} use={() => void view.zoomIn({ duration })} />
+        <Tool name={t("picture.zoomOut")} icon={IconMinus} use={() => void view.zoomOut({ duration })} />
+        <Tool name={t("picture.fit")} icon={IconZoomScan} use={() => fit(duration)} />
+        <Tool name={t("picture.save")} icon={IconDownload} use={save} />
+      </Panel>
+    </ReactFlow>
+  );
+}
+
+function Tool({ name, icon: Shape, use }: { name: string; icon: Icon; use: () => void }) {
+  return <Tooltip label={name}><ActionIcon variant="default" onClick={use} aria-label={name}><Shape size={15} /></ActionIcon></Tooltip>;
+}
+
+function Lines({ placed, chosen }: { placed: Placed; chosen: string | null }) {
+  const on = (line: { from: string; to: string }) => line.from === chosen || line.to === chosen;
+  return (
+    <svg className="lines" width="1" height="1" aria-hidden="true">
+      {placed.lines.filter((line) => !line.quiet || on(line)).map((line) => (
+        <g key={line.id} className={`line ${line.kind}${on(line) ? " on" : ""}`}>
+          <path d={line.d} />
+          {line.dot && <circle cx={line.dot.x} cy={line.dot.y} r="3.5" />}
+        </g>
+      ))}
+    </svg>
+  );
+}
+
+/** While places change, things slide to where they belong. */
+function useMoving(root: React.RefObject<HTMLDivElement | null>, placed: Placed): void {
+  const last = useRef<Placed | null>(null);
+  useEffect(() => {
+    const before = last.current;
+    last.current = placed;
+    if (before === null || before === placed) return;
+    const element = root.current;
+    element?.classList.add("moving");
+    const timer = setTimeout(() => element?.classList.remove("moving"), 450);
+    return () => {
+      clearTimeout(timer);
+      element?.classList.remove("moving");
+    };
+  }, [root, placed]);
+}
+
+/** What came fades in, what is in another state lights up once. */
+function useNews(root: React.RefObject<HTMLDivElement | null>, changes: Changes, items: Item[], stand: (id: string) => string, still: boolean): void {
+  const told = useRef(changes);
+  const waiting = useRef(new Map<string, "added" | "turned">());
+  useEffect(() => {
+    if (told.current !== changes) {
+      told.current = changes;
+      waiting.current = new Map([
+        ...changes.turned.map(({ id }) => [stand(id), "turned"] as const),
+        ...changes.added.map((id) => [stand(id), "added"] as const),
+      ]);
+    }
+    // What is new is drawn when it has its place.
+    for (const [id, what] of waiting.current) {
+      const element = root.current?.querySelector(`[id="${CSS.escape(elementId(id))}"] > *`);
+      if (!element) continue;
+      waiting.current.delete(id);
+      if (still) continue;
+      if (what === "added") element.animate([{ opacity: 0 }, { opacity: 1 }], { duration: 700, easing: "ease-out" });
+      else element.animate([{ boxShadow: "0 0 0 5px var(--accent)" }, { boxShadow: "0 0 0 0 transparent" }], { duration: 1400, easing: "ease-out" });
+    }
+  }, [root, changes, items, stand, still]);
+}

@@ -1,0 +1,143 @@
+/** All that is known of what was chosen. */
+import { ActionIcon, Button } from "@mantine/core";
+import { IconX } from "@tabler/icons-react";
+import { Link } from "@tanstack/react-router";
+import { useState } from "react";
+import { useTexts, type Key } from "../i18n";
+import { en } from "../i18n/en";
+import { Dialog } from "../components/dialog";
+import { ServerConsole } from "../components/server-console";
+import { StateMark, StateShape } from "../components/state-mark";
+import { byName, fullName, type Edge, type Index, type Node } from "./model";
+import { KindIcon } from "./nodes";
+
+/** So many parts and neighbours are listed. */
+const MOST = 60;
+
+interface Props {
+  index: Index;
+  node: Node;
+  choose: (id: string | null) => void;
+}
+
+/** A detail's name; one that a newer server tells has none here. */
+export function useDetailName(): (name: string) => string {
+  const { t } = useTexts();
+  return (name) => {
+    const key = `detail.${name}`;
+    return key in en ? t(key as Key) : name.replaceAll("_", " ");
+  };
+}
+
+export function Details({ index, node, choose }: Props) {
+  const { t } = useTexts();
+  const nameOf = useDetailName();
+  const { nodes, parts, containers, edges } = index;
+  const above = [node.service, node.parent].flatMap((id) => nodes.get(id ?? "") ?? []);
+  const inside = [...(parts.get(node.id) ?? []), ...(containers.get(node.id) ?? [])];
+  const other = (edge: Edge) => nodes.get(edge.from === node.id ? edge.to : edge.from);
+  const near = (edges.get(node.id) ?? []).flatMap((edge) => {
+    const there = other(edge);
+    return there ? [{ node: there, label: edge.label ?? "" }] : [];
+  });
+  const stack = node.kind === "stack" ? node.id : node.kind === "service" ? node.parent : null;
+  const [reading, setReading] = useState(false);
+  // A server's id says how the manifest calls it, a host's name may be another.
+  const server = node.id.startsWith("server/") && node.state !== "missing" ? node.id.slice("server/".length) : null;
+  return (
+    <Panel name={node.name} kind={node} close={() => choose(null)}>
+      <div className="pad">
+        <StateMark state={node.state} />
+        {node.outside && <span className="quiet"> {t("picture.outside")}</span>}
+        {node.why && <p className="why">{node.why}</p>}
+        {node.host && <p><Link to="/hosts/$id" params={{ id: node.host }}>{t("hosts.name")}: {node.name}</Link></p>}
+        {server && (
+          <>
+            <Button variant="default" size="compact-xs" mt={6} onClick={() => setReading(true)}>{t("serverlog.title")}</Button>
+            <Dialog opened={reading} onClose={() => setReading(false)} title={t("serverlog.of", { name: server })} size={960}>
+              <ServerConsole yard={index.graph.yard} server={server} />
+            </Dialog>
+          </>
+        )}
+        {stack && (
+          <p><Link to="/stacks/$yard/$name" params={{ yard: index.graph.yard, name: stack.split("/")[1] ?? "" }}>{t("stacks.name")}: {stack.split("/")[1]}</Link></p>
+        )}
+      </div>
+      {node.details && Object.keys(node.details).length > 0 && (
+        <dl className="facts">
+          {Object.entries(node.details).map(([name, value]) => [<dt key={name}>{nameOf(name)}</dt>, <dd key={`${name} `}>{value}</dd>])}
+        </dl>
+      )}
+      <Others title={t("picture.inside")} all={above.map((node) => ({ node, label: "" }))} choose={choose} />
+      <Others title={t("picture.parts")} all={inside.sort(byName).map((node) => ({ node, label: "" }))} choose={choose} />
+      <Others title={t("picture.joined")} all={near} choose={choose} />
+    </Panel>
+  );
+}
+
+interface GroupProps {
+  index: Index;
+  /** Containers of one service on one host. */
+  members: Node[];
+  works: number;
+  opened: boolean;
+  toggle: () => void;
+  choose: (id: string | null) => void;
+}
+
+/** Containers that are drawn as one. */
+export function GroupDetails({ index, members, works, opened, toggle, choose }: GroupProps) {
+  const { t } = useTexts();
+  const [first] = members;
+  if (!first) return null;
+  const above = [first.service, first.parent].flatMap((id) => index.nodes.get(id ?? "") ?? []);
+  return (
+    <Panel name={`${members.length} × ${fullName(first).split("/")[0] ?? ""}/${index.nodes.get(first.service ?? "")?.name ?? ""}`} kind={first} close={() => choose(null)}>
+      <div className="pad">
+        <p>{t("picture.works", { ready: works, n: members.length })}</p>
+        <Button variant="default" mt={6} onClick={toggle}>{t(opened ? "picture.collapse" : "picture.expand")}</Button>
+      </div>
+      <Others title={t("picture.inside")} all={above.map((node) => ({ node, label: "" }))} choose={choose} />
+      <Others title={t("picture.parts")} all={members.map((node) => ({ node, label: "" }))} choose={choose} />
+    </Panel>
+  );
+}
+
+function Panel({ name, kind, close, children }: { name: string; kind: Node; close: () => void; children: React.ReactNode }) {
+  const { t } = useTexts();
+  const leave = () => {
+    close();
+    // Back to where what was chosen is.
+    document.querySelector<HTMLElement>(".canvas")?.focus();
+  };
+  return (
+    <section className="panel details" aria-label={`${t(`kind.${kind.kind}`)} ${name}`}>
+      <div className="title">
+        <KindIcon kind={kind.kind} />
+        <h2>{name} <span className="quiet">{t(`kind.${kind.kind}`)}</span></h2>
+        <span className="end"><ActionIcon variant="subtle" color="gray" size="sm" onClick={leave} aria-label={t("close")}><IconX size={15} /></ActionIcon></span>
+      </div>
+      {children}
+    </section>
+  );
+}
+
+function Others({ title, all, choose }: { title: string; all: { node: Node; label: string }[]; choose: (id: string) => void }) {
+  const { t } = useTexts();
+  if (all.length === 0) return null;
+  return (
+    <>
+      <h3>{title}</h3>
+      <ul className="others">
+        {all.slice(0, MOST).map(({ node, label }) => (
+          <li key={`${node.id} ${label}`}>
+            <span className={`state ${node.state}`}><StateShape state={node.state} /><span className="hidden">{t(`state.${node.state}`)}</span></span>
+            <button type="button" onClick={() => choose(node.id)}>{node.name}</button>
+            <span className="quiet">{t(`kind.${node.kind}`)}{label === "" ? "" : ` ${label}`}</span>
+          </li>
+        ))}
+        {all.length > MOST && <li className="quiet">… {all.length - MOST}</li>}
+      </ul>
+    </>
+  );
+}

@@ -1,0 +1,27 @@
+/** The next thing in a direction, for the arrow keys. */
+import type { Rect } from "./layout";
+
+export type Direction = "left" | "right" | "up" | "down";
+
+const middle = (r: Rect) => ({ x: r.x + r.w / 2, y: r.y + r.h / 2 });
+
+/** Id of the nearest thing that lies this way; what is beside the way counts as farther. */
+export function next(rects: Map<string, Rect>, from: string, direction: Direction): string | undefined {
+  const start = rects.get(from);
+  if (!start) return undefined;
+  const at = middle(start);
+  const along = direction === "left" || direction === "right" ? "x" : "y";
+  const across = along === "x" ? "y" : "x";
+  const sign = direction === "left" || direction === "up" ? -1 : 1;
+  let best: string | undefined;
+  let least = Infinity;
+  for (const [id, rect] of rects) {
+    if (id === from) continue;
+    const there = middle(rect);
+    const ahead = (there[along] - at[along]) * sign;
+    if (ahead < 4) continue;
+    const distance = ahead + 2.5 * Math.abs(there[across] - at[across]);
+    if (distance < least) [best, least] = [id, distance];
+  }
+  return best;
+}

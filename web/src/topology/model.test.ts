@@ -1,0 +1,121 @@
+import { expect, test } from "vitest";
+import { changes } from "./changes";
+import { count, EVERYTHING, groupId, groupOf, index, matching, MACHINES, scene, subtitle, usualGrouping, type Filter } from "./model";
+import { edge, node, shop, turned } from "./fixtures";
+
+const none = new Set<string>();
+const all = (graph = shop()) => scene(index(graph), EVERYTHING, "containers", none);
+const filter = (over: Partial<Filter>): Filter => ({ ...EVERYTHING, ...over });
+
+test("networks are lanes, what is outside is at the edge", () => {
+  const made = all();
+  expect(made.bars.map((n) => n.name)).toEqual(["public"]);
+  expect(made.routers.map((n) => n.id)).toEqual(["router/front"]);
+  expect(made.floating.map((n) => n.id)).toEqual(["floating-ip/web"]);
+  expect(made.lanes.map((l) => l.id)).toEqual(["network/front", "network/back"]);
+  expect(made.lanes[0]?.boxes.map((b) => b.node.id)).toEqual(["load-balancer/web", "server/db", "server/web-1", "server/web-2", "server/web-3"]);
+  expect(made.shelf.map((b) => b.node.id)).toEqual(["stack/site", "volume/spare", "security-group/web"]);
+});
+
+test("containers and volumes are in their hosts, services in their stack", () => {
+  const made = all();
+  const chips = (id: string) => [...made.lanes.flatMap((l) => l.boxes), ...made.shelf].find((b) => b.node.id === id)?.chips.map((c) => c.name);
+  expect(chips("server/web-2")).toEqual(["site/web-2-1", "site/web-2-2", "site/web-2-3", "site/job-2-4"]);
+  expect(chips("server/db")).toEqual(["data"]);
+  expect(chips("stack/site")).toEqual(["web", "job"]);
+});
+
+test("what stands in a lane needs no line to it; groups show theirs when chosen", () => {
+  const lines = all().lines.map((l) => `${l.kind} ${l.from} ${l.to}${l.quiet ? " quiet" : ""}`);
+  expect(lines).toContain("port server/db network/back");
+  expect(lines).not.toContain("port server/db network/front");
+  expect(lines).not.toContain("vip load-balancer/web network/front");
+  expect(lines).toContain("member load-balancer/web server/web-1");
+  expect(lines).toContain("security_group server/db security-group/web quiet");
+  expect(all(shop(20)).lines.filter((l) => l.kind === "member").every((l) => l.quiet)).toBe(true);
+});
+
+test("containers of a service on a host become one, as bad as the worst of them", () => {
+  const id = "container/site/web-1-2";
+  const found = index(turned(shop(), id, "failing"));
+  const of = (opened: ReadonlySet<string>) =>
+    scene(found, EVERYTHING, "services", opened).lanes.flatMap((l) => l.boxes).find((b) => b.node.id === "server/web-1")?.chips ?? [];
+  const group = groupId("service/site/web", "server/web-1");
+  const [web, job] = of(none);
+  expect([web?.id, web?.name, web?.state, web?.works, web?.members?.length]).toEqual([group, "site/web", "failing", 2, 3]);
+  // One is no group.
+  expect(job?.id).toBe("container/site/job-1-4");
+  expect(of(new Set([group])).map((c) => c.id)).toContain(id);
+});
+
+test("a group is found by its id, also one that is with its stack", () => {
+  const graph = shop();
+  graph.nodes.push(node("container/site/web-10", { service: "service/site/web" }), node("container/site/web-11", { service: "service/site/web" }));
+  const found = index(graph);
+  const ids = (id: string) => groupOf(found, id)?.map((n) => n.id);
+  expect(ids(groupId("service/site/web", "server/web-2"))).toHaveLength(3);
+  expect(ids(groupId("service/site/web", "stack/site"))).toEqual(["container/site/web-10", "container/site/web-11"]);
+  expect(ids("group/server/none/service/site/web")).toBeUndefined();
+  expect(ids("server/web-2")).toBeUndefined();
+  const chip = scene(found, EVERYTHING, "services", none).shelf[0]?.chips.at(1);
+  expect([chip?.id, chip?.members?.length]).toEqual([groupId("service/site/web", "stack/site"), 2]);
+});
+
+test("many containers are grouped unless the reader says otherwise", () => {
+  expect(usualGrouping(shop(3, 4))).toBe("containers");
+  expect(usualGrouping(shop(40, 50))).toBe("services");
+});
+
+test("a filter keeps what matches, and the hosts of it", () => {
+  const found = index(turned(shop(), "container/site/web-2-1", "failing"));
+  const seen = matching(found, filter({ states: new Set(["failing"]) }));
+  expect([...seen]).toEqual(["container/site/web-2-1"]);
+  const made = scene(found, filter({ states: new Set(["failing"]) }), "containers", none);
+  expect(made.lanes.map((l) => [l.id, l.boxes.map((b) => b.node.id)])).toEqual([["network/front", ["server/web-2"]]]);
+  expect(made.bars).toEqual([]);
+  // By a detail; and what is part of what matches.
+  expect([...matching(found, filter({ text: " 10.20.1.3 " }))]).toContain("container/site/web-3-1");
+  expect([...matching(found, filter({ text: "JOB" }))].filter((id) => id.startsWith("container"))).toHaveLength(3);
+  const without = matching(found, filter({ without: new Set(["container", "security_group"]) }));
+  expect(without.has("security-group/web")).toBe(false);
+  expect(without.has("server/web-1")).toBe(true);
+  expect(matching(found, filter({ text: "nothing of the kind" })).size).toBe(0);
+});
+
+test("machines that are in no network have a lane of their own, containers without a host are with their stack", () => {
+  const graph = shop(0);
+  graph.nodes.push(
+    node("host/old", { kind: "host" }),
+    node("container/site/web-9", { parent: "host/old", service: "service/site/web" }),
+    node("container/site/web-10", { service: "service/site/web", state: "waiting" }),
+  );
+  const made = all(graph);
+  expect(made.lanes.at(-1)?.id).toBe(MACHINES);
+  expect(made.lanes.at(-1)?.boxes[0]?.chips).toHaveLength(1);
+  expect(made.shelf[0]?.chips.map((c) => c.id)).toContain("container/site/web-10");
+});
+
+test("a network outside with servers in it is a lane", () => {
+  const graph = shop(0);
+  graph.nodes.push(node("server/edge"));
+  graph.edges.push(edge("server/edge", "port", "outside/1"));
+  const made = all(graph);
+  expect(made.bars).toEqual([]);
+  expect(made.lanes.map((l) => l.id)).toEqual(["network/front", "network/back", "outside/1"]);
+  expect(made.lines.some((l) => l.kind === "gateway" && l.to === "outside/1")).toBe(true);
+});
+
+test("counts and what is said below a name", () => {
+  expect(count(shop(40, 50), "kind").get("container")).toBe(2000);
+  const found = index(shop());
+  const said = (id: string) => subtitle(found.nodes.get(id) ?? node(id));
+  expect([said("network/front"), said("server/db"), said("floating-ip/web")]).toEqual(["10.20.0.0/24 · MTU 1442", "10.20.0.5 · m1.tiny", "203.0.113.7"]);
+});
+
+test("what changed between two looks", () => {
+  const before = shop();
+  const now = turned(before, "server/db", "failed");
+  now.nodes = now.nodes.filter((n) => n.id !== "volume/spare").concat(node("volume/new"));
+  expect(changes(before, now)).toEqual({ added: ["volume/new"], removed: ["volume/spare"], turned: [{ id: "server/db", from: "ok" }] });
+  expect(changes(undefined, now)).toEqual({ added: [], removed: [], turned: [] });
+});
