@@ -1,7 +1,7 @@
 /** Numbers and times for people. */
 
 /** Bytes in binary units, `1.5 GiB`. */
-export function bytes(n: number): string {
+export function formatBytes(n: number): string {
   const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
   let unit = 0;
   while (n >= 1024 && unit < units.length - 1) {
@@ -11,7 +11,7 @@ export function bytes(n: number): string {
   return `${n >= 10 || unit === 0 ? Math.round(n) : n.toFixed(1)} ${units[unit] ?? ""}`;
 }
 
-const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
+const TIME_UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
   ["day", 86_400],
   ["hour", 3600],
   ["minute", 60],
@@ -19,20 +19,20 @@ const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
 ];
 
 /** A time (milliseconds) as seen at another, `3 minutes ago`. */
-export function ago(at: number, now: number, language: string): string {
+export function formatAgo(at: number, now: number, language: string): string {
   const seconds = Math.round((at - now) / 1000);
-  const [unit, size] = STEPS.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
+  const [unit, size] = TIME_UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
   return new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(Math.trunc(seconds / size), unit);
 }
 
 /** Time left in milliseconds as `14:07`. */
-export function countdown(left: number): string {
+export function formatDuration(left: number): string {
   const seconds = Math.max(0, Math.ceil(left / 1000));
   const rest = String(seconds % 60).padStart(2, "0");
   return `${Math.floor(seconds / 60)}:${rest}`;
 }
 
 /** A text as one word of a POSIX shell. */
-export function shell(text: string): string {
+export function shellQuote(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

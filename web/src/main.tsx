@@ -9,7 +9,7 @@ import { createRoot } from "react-dom/client";
 import { queryClient } from "./api/queries";
 import { LanguageProvider } from "./i18n";
 import { nonce } from "./nonce";
-import { Gate } from "./pages/session-gate";
+import { SessionGate } from "./pages/session-gate";
 import { router } from "./router";
 import { theme } from "./theme";
 
@@ -23,9 +23,9 @@ createRoot(root).render(
     <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={nonce}>
       <LanguageProvider>
         <QueryClientProvider client={queryClient()}>
-          <Gate>
+          <SessionGate>
             <RouterProvider router={router} />
-          </Gate>
+          </SessionGate>
         </QueryClientProvider>
       </LanguageProvider>
     </MantineProvider>

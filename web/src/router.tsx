@@ -5,17 +5,17 @@ import { NETWORK_VIEWS, type NetworkView } from "./pages/network/views";
 import { AccessPage } from "./pages/access";
 import { HostPage } from "./pages/host";
 import { HostsPage } from "./pages/hosts";
-import { Missing } from "./pages/not-found";
+import { NotFound } from "./pages/not-found";
 import { OverviewPage } from "./pages/overview";
-import { RunPage } from "./pages/yard-run";
+import { YardRunPage } from "./pages/yard-run";
 import { StackPage } from "./pages/stack";
 import { StacksPage } from "./pages/stacks";
-import { VIEWS, YardPage, type View } from "./pages/yard";
+import { YARD_PAGE_VIEWS, YardPage, type YardPageView } from "./pages/yard";
 import { EditYardPage } from "./pages/yard-edit";
 import { YardsPage } from "./pages/yards";
-import { Shell } from "./components/app-shell";
+import { AppShell } from "./components/app-shell";
 
-const root = createRootRoute({ component: Shell, notFoundComponent: () => <Missing /> });
+const root = createRootRoute({ component: AppShell, notFoundComponent: () => <NotFound /> });
 const overview = createRoute({ getParentRoute: () => root, path: "/", component: OverviewPage });
 const yards = createRoute({ getParentRoute: () => root, path: "/yards", component: YardsPage });
 const NewYard = lazy(() => import("./pages/yard-new"));
@@ -28,8 +28,8 @@ const yard = createRoute({
   getParentRoute: () => root,
   path: "/yards/$yard",
   component: YardPage,
-  validateSearch: (search: Record<string, unknown>): { view?: View } => {
-    const view = VIEWS.find((one) => one === search.view);
+  validateSearch: (search: Record<string, unknown>): { view?: YardPageView } => {
+    const view = YARD_PAGE_VIEWS.find((one) => one === search.view);
     return view ? { view } : {};
   },
 });
@@ -41,7 +41,7 @@ const editYard = createRoute({
     ...(typeof search.revision === "number" ? { revision: search.revision } : {}),
   }),
 });
-const run = createRoute({ getParentRoute: () => root, path: "/yards/$yard/runs/$run", component: RunPage });
+const run = createRoute({ getParentRoute: () => root, path: "/yards/$yard/runs/$run", component: YardRunPage });
 const hosts = createRoute({ getParentRoute: () => root, path: "/hosts", component: HostsPage });
 const host = createRoute({ getParentRoute: () => root, path: "/hosts/$id", component: HostPage });
 const stacks = createRoute({ getParentRoute: () => root, path: "/stacks", component: StacksPage });

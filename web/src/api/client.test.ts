@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { all, nextMarker } from "./client";
+import { fetchAll, nextMarker } from "./client";
 
 const answer = (link?: string) => new Response("[]", link === undefined ? {} : { headers: { link } });
 
@@ -11,7 +11,7 @@ test("the next page is where the server says", () => {
 test("all of a list is read, page by page", async () => {
   const asked: (string | undefined)[] = [];
   const pages: Record<string, [number[], string?]> = { "": [[1, 2], '</x?marker=2>; rel="next"'], "2": [[3]] };
-  const items = await all(({ marker }) => {
+  const items = await fetchAll(({ marker }) => {
     asked.push(marker);
     const [data, link] = pages[marker ?? ""] ?? [[]];
     return Promise.resolve({ data, response: answer(link) });

@@ -29,14 +29,14 @@ export class ApiError extends Error {
 export const api = createClient<paths>({ baseUrl: "/" });
 
 /** The data of an answer. */
-export async function get<T>(
+export async function unwrap<T>(
   request: Promise<{ data?: T; error?: unknown; response: Response }>,
 ): Promise<T> {
   const { data, error, response } = await request.catch((reason: unknown) => {
     throw new ApiError(0, "", String(reason));
   });
   if (response.ok) return data as T;
-  throw problem(response, error);
+  throw responseError(response, error);
 }
 
 /** Where the next page of a list begins (RFC 8288); nothing if there is none. */
@@ -46,25 +46,25 @@ export function nextMarker(response: Response): string | undefined {
 }
 
 /** So many of a list are asked for at once. */
-const PAGE = 1000;
+const PAGE_SIZE = 1000;
 
-type Paged = { limit: number; marker?: string };
+type PageQuery = { limit: number; marker?: string };
 
 /** All of a list, page by page. */
-export async function all<T>(page: (query: Paged) => Promise<{ data?: T[]; error?: unknown; response: Response }>): Promise<T[]> {
+export async function fetchAll<T>(page: (query: PageQuery) => Promise<{ data?: T[]; error?: unknown; response: Response }>): Promise<T[]> {
   const items: T[] = [];
   for (let marker: string | undefined; ; ) {
-    const request = page(marker === undefined ? { limit: PAGE } : { limit: PAGE, marker });
-    items.push(...(await get(request)));
+    const request = page(marker === undefined ? { limit: PAGE_SIZE } : { limit: PAGE_SIZE, marker });
+    items.push(...(await unwrap(request)));
     marker = nextMarker((await request).response);
     if (marker === undefined) return items;
   }
 }
 
 /** What a refused answer says. */
-export function problem(response: Response, body: unknown): ApiError {
-  const told = (typeof body === "object" && body !== null ? body : {}) as Partial<Schemas["Problem"]>;
-  return new ApiError(response.status, told.title ?? response.statusText, told.detail ?? "", told.mistakes ?? []);
+export function responseError(response: Response, body: unknown): ApiError {
+  const problemBody = (typeof body === "object" && body !== null ? body : {}) as Partial<Schemas["Problem"]>;
+  return new ApiError(response.status, problemBody.title ?? response.statusText, problemBody.detail ?? "", problemBody.mistakes ?? []);
 }
 
 /** What went wrong, as an `ApiError` whatever it was. */

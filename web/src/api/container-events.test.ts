@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { streamAt, withEvents, type ContainerEvent } from "./container-events";
+import { eventStreamUrl, appendEvents, type ContainerEvent } from "./container-events";
 
 const event = (seq: number): ContainerEvent => ({
   seq, at: "2026-11-26T10:00:00Z", yard: "shop", host: "h", host_name: "web-1", stack: "site", service: "web", replica: "web-1", container: "abc", what: "started", oom: false, lines: [],
@@ -7,12 +7,12 @@ const event = (seq: number): ContainerEvent => ({
 
 test("each event is there once, and the oldest go first", () => {
   const seqs = (events: ContainerEvent[]) => events.map((one) => one.seq);
-  const some = withEvents([], [event(3), event(5)]);
-  expect(seqs(withEvents(some, [event(3), event(5), event(6)]))).toEqual([3, 5, 6]);
-  expect(seqs(withEvents(some, [event(6), event(7)], 3))).toEqual([5, 6, 7]);
+  const some = appendEvents([], [event(3), event(5)]);
+  expect(seqs(appendEvents(some, [event(3), event(5), event(6)]))).toEqual([3, 5, 6]);
+  expect(seqs(appendEvents(some, [event(6), event(7)], 3))).toEqual([5, 6, 7]);
 });
 
 test("a filter is the server's to apply", () => {
-  expect(streamAt("/e", "", "")).toBe("/e/stream?tail=500");
-  expect(streamAt("/e", "web@host-1", "died")).toBe("/e/stream?tail=500&only=web%40host-1&what=died");
+  expect(eventStreamUrl("/e", "", "")).toBe("/e/stream?tail=500");
+  expect(eventStreamUrl("/e", "web@host-1", "died")).toBe("/e/stream?tail=500&only=web%40host-1&what=died");
 });

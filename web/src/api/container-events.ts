@@ -4,44 +4,44 @@
  */
 import { useEffect, useState } from "react";
 import type { Schemas } from "./client";
-import { follow } from "./event-source";
+import { subscribe } from "./event-source";
 
 export type ContainerEvent = Schemas["ContainerEvent"];
-export type Happening = Schemas["Happening"];
+export type ContainerEventKind = Schemas["Happening"];
 
-export const HAPPENINGS: Happening[] = ["created", "recreated", "started", "restarted", "died", "healthy", "unhealthy", "removed"];
+export const CONTAINER_EVENT_KINDS: ContainerEventKind[] = ["created", "recreated", "started", "restarted", "died", "healthy", "unhealthy", "removed"];
 
 /** Events that are kept; the oldest go first. */
-export const KEEP = 500;
+export const EVENT_LIMIT = 500;
 
-export interface Happened {
+export interface ContainerEventFeed {
   /** The oldest first. */
   events: ContainerEvent[];
   /** Nobody has said yet whether there is any. */
-  waits: boolean;
+  pending: boolean;
   /** Whether the connection is there. */
   live: boolean;
 }
 
 /** Events with more at the end, each once. */
-export function withEvents(events: ContainerEvent[], more: ContainerEvent[], keep = KEEP): ContainerEvent[] {
+export function appendEvents(events: ContainerEvent[], more: ContainerEvent[], keep = EVENT_LIMIT): ContainerEvent[] {
   const last = events.at(-1)?.seq ?? 0;
   const all = [...events, ...more.filter((event) => event.seq > last)];
   return all.length > keep ? all.slice(all.length - keep) : all;
 }
 
-export const ofStack = (yard: string, stack: string): string => `/api/v1/yards/${encodeURIComponent(yard)}/stacks/${encodeURIComponent(stack)}/events`;
-export const ofHost = (id: string): string => `/api/v1/hosts/${encodeURIComponent(id)}/events`;
+export const stackEventsPath = (yard: string, stack: string): string => `/api/v1/yards/${encodeURIComponent(yard)}/stacks/${encodeURIComponent(stack)}/events`;
+export const hostEventsPath = (id: string): string => `/api/v1/hosts/${encodeURIComponent(id)}/events`;
 
 /** Where events of some containers and of a kind are told; of all for empty texts. */
-export function streamAt(path: string, only: string, what: string): string {
-  const query = new URLSearchParams({ tail: String(KEEP), ...(only ? { only } : {}), ...(what ? { what } : {}) });
+export function eventStreamUrl(path: string, only: string, what: string): string {
+  const query = new URLSearchParams({ tail: String(EVENT_LIMIT), ...(only ? { only } : {}), ...(what ? { what } : {}) });
   return `${path}/stream?${query.toString()}`;
 }
 
 /** Follows the events that are told at an address; of a component that is made anew for another address. */
-export function useHappened(url: string): Happened {
-  const [happened, setHappened] = useState<Happened>({ events: [], waits: true, live: true });
+export function useContainerEvents(url: string): ContainerEventFeed {
+  const [happened, setHappened] = useState<ContainerEventFeed>({ events: [], pending: true, live: true });
   useEffect(() => {
     let frame = 0;
     let waiting: ContainerEvent[] = [];
@@ -49,7 +49,7 @@ export function useHappened(url: string): Happened {
       frame = 0;
       const more = waiting;
       waiting = [];
-      setHappened((now) => ({ events: withEvents(now.events, more), waits: false, live: true }));
+      setHappened((now) => ({ events: appendEvents(now.events, more), pending: false, live: true }));
     };
     const listen = (source: EventSource) => {
       // Many come at once at first.
@@ -59,7 +59,7 @@ export function useHappened(url: string): Happened {
         frame ||= requestAnimationFrame(show);
       });
     };
-    const stop = follow(url, listen, () => setHappened((now) => ({ ...now, live: false })));
+    const stop = subscribe(url, listen, () => setHappened((now) => ({ ...now, live: false })));
     return () => {
       stop();
       cancelAnimationFrame(frame);

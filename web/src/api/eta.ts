@@ -2,7 +2,7 @@
 import type { RunStep } from "./runs";
 
 /** Time left of a step that has not ended, in milliseconds; null where nothing is known. */
-function rest(step: RunStep, now: number): number | null {
+function stepTimeLeft(step: RunStep, now: number): number | null {
   if (step.usual_ms == null) return null;
   const began = step.state === "running" ? (step.began_ms ?? now) : now;
   return Math.max(0, step.usual_ms - (now - began));
@@ -13,15 +13,15 @@ function rest(step: RunStep, now: number): number | null {
  * of them is of a kind that was never done in this yard. What takes longer than it usually does may end any moment;
  * null too if nothing else is left.
  */
-export function left(steps: RunStep[], now: number): number | null {
+export function timeLeft(steps: RunStep[], now: number): number | null {
   const open = new Map(steps.filter((s) => s.state === "waiting" || s.state === "running").map((s) => [s.step, s]));
   const ends = new Map<string, number | null>();
   const end = (step: RunStep): number | null => {
-    const known = ends.get(step.step);
-    if (known !== undefined) return known;
+    const cached = ends.get(step.step);
+    if (cached !== undefined) return cached;
     // A circle would be no plan; it must not hang the page all the same.
     ends.set(step.step, null);
-    const own = rest(step, now);
+    const own = stepTimeLeft(step, now);
     let most: number | null = own;
     for (const name of step.after ?? []) {
       const before = open.get(name);
@@ -42,14 +42,14 @@ export function left(steps: RunStep[], now: number): number | null {
 }
 
 /** A counted step as it was seen first. */
-export interface Mark {
+export interface ProgressSample {
   at: number;
   done: number;
   total: number;
 }
 
 /** Time left of what is counted in bytes, by what came since it was seen first; null until that says anything. */
-export function bytesLeft(from: Mark, done: number, now: number): number | null {
+export function bytesTimeLeft(from: ProgressSample, done: number, now: number): number | null {
   const [came, took] = [done - from.done, now - from.at];
   if (came <= 0 || took < 2000) return null;
   return ((from.total - done) * took) / came;

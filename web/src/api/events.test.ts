@@ -1,15 +1,15 @@
 import { expect, test } from "vitest";
-import { changed, type Revisions } from "./events";
+import { changedNouns, type Revisions } from "./events";
 
 const first: Revisions = { server: 1, hosts: 5, stacks: 2, yards: 0, runs: 0, tokens: 0, audit: 9, clouds: 0, local: 0 };
 
 test("what grew is read again", () => {
-  expect(changed(first, { ...first, hosts: 6, audit: 10 })).toEqual(["hosts", "audit"]);
-  expect(changed(first, first)).toEqual([]);
+  expect(changedNouns(first, { ...first, hosts: 6, audit: 10 })).toEqual(["hosts", "audit"]);
+  expect(changedNouns(first, first)).toEqual([]);
 });
 
 test("the first news, and those of a server that was started anew, concern everything", () => {
   const all = ["hosts", "stacks", "yards", "runs", "tokens", "audit", "clouds", "local"];
-  expect(changed(undefined, first)).toEqual(all);
-  expect(changed(first, { ...first, server: 2 })).toEqual(all);
+  expect(changedNouns(undefined, first)).toEqual(all);
+  expect(changedNouns(first, { ...first, server: 2 })).toEqual(all);
 });

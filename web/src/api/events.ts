@@ -5,36 +5,36 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import type { Schemas } from "./client";
-import { follow } from "./event-source";
+import { subscribe } from "./event-source";
 
 export type Revisions = Schemas["Revisions"];
-export type Noun = Exclude<keyof Revisions, "server">;
+export type RevisionNoun = Exclude<keyof Revisions, "server">;
 
 /** Nouns that may have changed between two events; all of them after a restart of the server. */
-export function changed(before: Revisions | undefined, now: Revisions): Noun[] {
+export function changedNouns(before: Revisions | undefined, now: Revisions): RevisionNoun[] {
   const nouns = (Object.keys(now) as (keyof Revisions)[]).filter((n) => n !== "server");
   if (before?.server !== now.server) return nouns;
   return nouns.filter((noun) => before[noun] !== now[noun]);
 }
 
 /** Keeps all queries true; whether the connection is there. */
-export function useEvents(): boolean {
+export function useRevisions(): boolean {
   const queries = useQueryClient();
   const [live, setLive] = useState(true);
   useEffect(() => {
-    let seen: Revisions | undefined;
+    let lastSeen: Revisions | undefined;
     const listen = (source: EventSource) =>
       source.addEventListener("revisions", (event: MessageEvent<string>) => {
         const now = JSON.parse(event.data) as Revisions;
-        const nouns = changed(seen, now);
-        seen = now;
+        const nouns = changedNouns(lastSeen, now);
+        lastSeen = now;
         setLive(true);
         void queries.invalidateQueries({
           // What depends on other nouns, too, says so.
-          predicate: ({ queryKey, meta }) => nouns.some((noun) => queryKey[0] === noun || (meta?.nouns as Noun[] | undefined)?.includes(noun)),
+          predicate: ({ queryKey, meta }) => nouns.some((noun) => queryKey[0] === noun || (meta?.nouns as RevisionNoun[] | undefined)?.includes(noun)),
         });
       });
-    return follow("/api/v1/events", listen, (refused) => {
+    return subscribe("/api/v1/events", listen, (refused) => {
       setLive(false);
       // The session may have ended.
       if (refused) void queries.invalidateQueries({ queryKey: ["session"] });

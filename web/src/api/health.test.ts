@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Host, Replica, Service, Stack } from "./client";
-import { counts, groupByYard, hostState, replicaState, serviceState, stackState, worst } from "./health";
+import { replicaCounts, groupByYard, hostState, replicaState, serviceState, stackState, worstState } from "./health";
 
 const host = (over: Partial<Host>): Host => ({
   id: "1", yard: "shop", pool: "", name: "web-1", labels: {}, connected: true, drain: false, leaving: false, joined: "", facts: {} as Host["facts"], revision: 0, ...over,
@@ -17,9 +17,9 @@ const stack = (standing: Stack["status"]["standing"], services: Service[] = []):
 });
 
 test("a group is as bad as the worst of it", () => {
-  expect(worst([])).toBe("ok");
-  expect(worst(["ok", "failed", "working"])).toBe("failed");
-  expect(worst(["drained", "working"])).toBe("working");
+  expect(worstState([])).toBe("ok");
+  expect(worstState(["ok", "failed", "working"])).toBe("failed");
+  expect(worstState(["drained", "working"])).toBe("working");
 });
 
 test("hosts", () => {
@@ -50,7 +50,7 @@ test("services and stacks", () => {
   expect(serviceState(service({ why: "no host" }))).toBe("failing");
   expect(stackState(stack("converged"))).toBe("ok");
   expect(stackState({ ...stack("converged"), removing: true })).toBe("working");
-  expect(counts(stack("working", [service({ ready: 1, desired: 3 }), service({})]))).toEqual({ ready: 2, desired: 4 });
+  expect(replicaCounts(stack("working", [service({ ready: 1, desired: 3 }), service({})]))).toEqual({ ready: 2, desired: 4 });
 });
 
 test("yards are those that anything names", () => {

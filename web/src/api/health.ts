@@ -1,23 +1,23 @@
 /** How hosts, containers, stacks and yards stand, in one word that has a shape, a colour and a text. */
 import type { Host, Replica, Service, Stack } from "./client";
 
-export type State = "ok" | "working" | "failing" | "failed" | "away" | "drained" | "waiting" | "stopped" | "missing";
+export type HealthState = "ok" | "working" | "failing" | "failed" | "away" | "drained" | "waiting" | "stopped" | "missing";
 
 /** From good to bad: what a group of things is as bad as. */
-export const STATES: State[] = ["ok", "drained", "stopped", "waiting", "working", "missing", "away", "failing", "failed"];
+export const HEALTH_STATES: HealthState[] = ["ok", "drained", "stopped", "waiting", "working", "missing", "away", "failing", "failed"];
 
-export function worst(states: State[]): State {
-  return states.reduce((worst, s) => (STATES.indexOf(s) > STATES.indexOf(worst) ? s : worst), "ok");
+export function worstState(states: HealthState[]): HealthState {
+  return states.reduce((worst, s) => (HEALTH_STATES.indexOf(s) > HEALTH_STATES.indexOf(worst) ? s : worst), "ok");
 }
 
-export function hostState(host: Host): State {
+export function hostState(host: Host): HealthState {
   if (!host.connected) return "away";
   if (host.drain) return "drained";
   const parts = Object.values(host.report?.parts ?? {});
   return parts.some((part) => part.error) ? "failing" : "ok";
 }
 
-export function stackState(stack: Stack): State {
+export function stackState(stack: Stack): HealthState {
   if (stack.removing) return "working";
   return ({ converged: "ok", working: "working", failing: "failing", failed: "failed" } as const)[
     stack.status.standing
@@ -28,14 +28,14 @@ export function isJob(service: Service): boolean {
   return service.mode.endsWith("-job");
 }
 
-export function serviceState(service: Service): State {
+export function serviceState(service: Service): HealthState {
   if (service.phase === "paused" || service.phase === "rolled_back") return "failed";
   if (service.why) return "failing";
   if (service.phase !== "done" || service.ready !== service.desired) return "working";
   return "ok";
 }
 
-export function replicaState(replica: Replica, service: Service): State {
+export function replicaState(replica: Replica, service: Service): HealthState {
   if (replica.error) return "failing";
   switch (replica.state) {
     case "running":
@@ -52,29 +52,29 @@ export function replicaState(replica: Replica, service: Service): State {
   }
 }
 
-export interface Yard {
+export interface YardGroup {
   name: string;
   hosts: Host[];
   stacks: Stack[];
-  state: State;
+  state: HealthState;
 }
 
 /** Yards: those with a manifest, and those that hosts or stacks name. */
-export function groupByYard(names: string[], hosts: Host[], stacks: Stack[]): Yard[] {
+export function groupByYard(names: string[], hosts: Host[], stacks: Stack[]): YardGroup[] {
   const all = new Set([...names, ...hosts.map((h) => h.yard), ...stacks.map((s) => s.yard)]);
   return [...all].sort().map((name) => {
     const own = { hosts: hosts.filter((h) => h.yard === name), stacks: stacks.filter((s) => s.yard === name) };
-    return { name, ...own, state: worst([...own.hosts.map(hostState), ...own.stacks.map(stackState)]) };
+    return { name, ...own, state: worstState([...own.hosts.map(hostState), ...own.stacks.map(stackState)]) };
   });
 }
 
 /** Containers of a stack: how many work, of how many. */
-export function counts(stack: Stack): { ready: number; desired: number } {
+export function replicaCounts(stack: Stack): { ready: number; desired: number } {
   const sum = (of: (s: Service) => number) => stack.status.services.reduce((n, s) => n + of(s), 0);
   return { ready: sum((s) => s.ready), desired: sum((s) => s.desired) };
 }
 
 /** Containers that a host has. */
-export function containersOn(host: Host): number {
+export function containerCount(host: Host): number {
   return Object.values(host.report?.parts ?? {}).reduce((n, part) => n + part.containers.length, 0);
 }

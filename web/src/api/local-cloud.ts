@@ -1,48 +1,48 @@
 /** The cloud of the server's machine. */
 import type { Schemas } from "./client";
-import type { State } from "./health";
+import type { HealthState } from "./health";
 
 export type LocalRun = Schemas["LocalRun"];
 export type LocalDetail = Schemas["LocalDetail"];
 export type LocalService = Schemas["LocalService"];
-export type Question = Schemas["LocalQuestion"];
-export type Outlook = Schemas["LocalOutlook"];
-export type Check = Schemas["PreflightCheck"];
+export type CloudQuestion = Schemas["LocalQuestion"];
+export type PlanPreview = Schemas["LocalOutlook"];
+export type PreflightCheck = Schemas["PreflightCheck"];
 
 export const CLOUD_VIEWS = ["services", "preflight", "logs", "runs"] as const;
 export type CloudView = (typeof CLOUD_VIEWS)[number];
 
-export function runPath(id: string): string {
+export function cloudRunPath(id: string): string {
   return `/api/v1/local/runs/${encodeURIComponent(id)}`;
 }
 
-export function serviceState(service: LocalService): State {
+export function cloudServiceState(service: LocalService): HealthState {
   if (service.well) return "ok";
   return service.health === "down" ? "away" : "failing";
 }
 
-export function checkState(check: Check): State {
+export function checkState(check: PreflightCheck): HealthState {
   return ({ pass: "ok", info: "waiting", warn: "failing", fail: "failed" } as const)[check.result];
 }
 
 /** What was entered in the form, by question; what is not in it stays as it is. */
-export type Entered = Record<string, string>;
+export type EnteredAnswers = Record<string, string>;
 
 /** The answer that counts with what was entered. */
-export function answer(question: Question, entered: Entered): string {
+export function currentAnswer(question: CloudQuestion, entered: EnteredAnswers): string {
   return entered[question.name] ?? question.answer;
 }
 
 /** Whether a question is asked, by the answers to others. */
-export function isAsked(question: Question, all: Question[], entered: Entered): boolean {
+export function isQuestionShown(question: CloudQuestion, all: CloudQuestion[], entered: EnteredAnswers): boolean {
   return Object.entries(question.show_if).every(([name, wanted]) => {
     const other = all.find((q) => q.name === name);
-    return other !== undefined && answer(other, entered) === wanted;
+    return other !== undefined && currentAnswer(other, entered) === wanted;
   });
 }
 
 /** What differs from what is kept. An empty text goes back to the default, since no answer is empty. */
-export function changes(all: Question[], entered: Entered): { set: Record<string, string>; unset: string[] } {
+export function answerChanges(all: CloudQuestion[], entered: EnteredAnswers): { set: Record<string, string>; unset: string[] } {
   const set: Record<string, string> = {};
   const unset: string[] = [];
   for (const question of all) {

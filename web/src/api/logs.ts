@@ -1,13 +1,13 @@
 /** A log as it comes: lines of JSON, kept up to a number. */
-import { problem, type Schemas } from "./client";
+import { responseError, type Schemas } from "./client";
 
-export type Line = Schemas["StackLine"] & { id: number };
+export type LogLine = Schemas["StackLine"] & { id: number };
 
 /** Lines that are kept; the oldest go first. */
-export const KEEP = 5000;
+export const LOG_LINE_LIMIT = 5000;
 
 /** Whole lines of JSON among pieces of text. Empty lines say that the connection lives. */
-export class Splitter {
+export class JsonLineSplitter {
   #rest = "";
 
   push(text: string): Schemas["StackLine"][] {
@@ -18,34 +18,34 @@ export class Splitter {
 }
 
 /** Lines with more at the end, and how many were left out for it. */
-export function append(lines: Line[], more: Line[], keep = KEEP): Line[] {
+export function appendLines(lines: LogLine[], more: LogLine[], keep = LOG_LINE_LIMIT): LogLine[] {
   const all = [...lines, ...more];
   return all.length > keep ? all.slice(all.length - keep) : all;
 }
 
 /** A text in pieces: what was searched for, and what is between. */
-export function pieces(text: string, search: string): { text: string; found: boolean }[] {
+export function splitMatches(text: string, search: string): { text: string; found: boolean }[] {
   if (search === "") return [{ text, found: false }];
   const all: { text: string; found: boolean }[] = [];
   const low = text.toLowerCase();
-  const wanted = search.toLowerCase();
+  const needle = search.toLowerCase();
   let at = 0;
-  for (let next = low.indexOf(wanted); next >= 0; next = low.indexOf(wanted, at)) {
+  for (let next = low.indexOf(needle); next >= 0; next = low.indexOf(needle, at)) {
     if (next > at) all.push({ text: text.slice(at, next), found: false });
-    all.push({ text: text.slice(next, next + wanted.length), found: true });
-    at = next + wanted.length;
+    all.push({ text: text.slice(next, next + needle.length), found: true });
+    at = next + needle.length;
   }
   if (at < text.length) all.push({ text: text.slice(at), found: false });
   return all;
 }
 
 /** Where the logs of a stack are. */
-export function logsOf(stack: { yard: string; name: string }): string {
+export function stackLogsPath(stack: { yard: string; name: string }): string {
   return `/api/v1/yards/${encodeURIComponent(stack.yard)}/stacks/${encodeURIComponent(stack.name)}/logs`;
 }
 
 /** Reads the log at a path until it ends or `signal` says so. */
-export async function read(
+export async function readLog(
   path: string,
   only: string,
   signal: AbortSignal,
@@ -53,8 +53,8 @@ export async function read(
 ): Promise<void> {
   const query = new URLSearchParams({ follow: "true", tail: "500", ...(only ? { only } : {}) });
   const response = await fetch(`${path}?${query.toString()}`, { signal });
-  if (!response.ok || !response.body) throw problem(response, await response.json().catch(() => null));
-  const splitter = new Splitter();
+  if (!response.ok || !response.body) throw responseError(response, await response.json().catch(() => null));
+  const splitter = new JsonLineSplitter();
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   for (;;) {
     const { done, value } = await reader.read();

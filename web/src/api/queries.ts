@@ -1,7 +1,7 @@
 /** What pages read. The first part of a key is the noun of `events.ts`. */
 import { QueryClient, queryOptions, useQuery } from "@tanstack/react-query";
-import { changes, type Changes } from "../topology/changes";
-import { all, api, asApiError, get, type Role, type Schemas } from "./client";
+import { graphChanges, type GraphChanges } from "../topology/changes";
+import { fetchAll, api, asApiError, unwrap, type Role, type Schemas } from "./client";
 
 /** Data is read again when the server says that it changed, not by time. */
 export function queryClient(): QueryClient {
@@ -21,110 +21,110 @@ export const session = queryOptions({
   queryFn: async () => {
     const { data, error, response } = await api.GET("/api/v1/session");
     if (response.status === 401) return null;
-    return get(Promise.resolve({ data, error, response }));
+    return unwrap(Promise.resolve({ data, error, response }));
   },
 });
 
 /** What of a stack an update can change, with the entity tag; read anew each time, and kept nowhere: it may hold secrets. */
-export const definition = (yard: string, stack: string) =>
+export const stackDefinition = (yard: string, stack: string) =>
   queryOptions({
     queryKey: ["definition", yard, stack],
     staleTime: 0,
     gcTime: 0,
     queryFn: async () => {
       const answer = await api.GET("/api/v1/yards/{yard}/stacks/{stack}/definition", { params: { path: { yard, stack } } });
-      const { services } = await get(Promise.resolve(answer));
+      const { services } = await unwrap(Promise.resolve(answer));
       return { services, tag: answer.response.headers.get("etag") ?? "" };
     },
   });
 
 /** With what people can sign in, besides tokens. */
-export const signIn = queryOptions({ queryKey: ["sign-in"], queryFn: () => get(api.GET("/api/v1/sign-in")) });
+export const signInOptions = queryOptions({ queryKey: ["sign-in"], queryFn: () => unwrap(api.GET("/api/v1/sign-in")) });
 
 /** Somebody signed in or out: what was read for who was here before is forgotten. */
-export function become(queries: QueryClient, who: Schemas["SessionView"] | null): void {
+export function setSession(queries: QueryClient, who: Schemas["SessionView"] | null): void {
   queries.removeQueries({ predicate: (query) => query.queryKey[0] !== "session" });
   queries.setQueryData(session.queryKey, who);
 }
 
-export const server = queryOptions({ queryKey: ["server"], queryFn: () => get(api.GET("/api/v1/server")) });
-export const hosts = queryOptions({ queryKey: ["hosts"], queryFn: () => all((query) => api.GET("/api/v1/hosts", { params: { query } })) });
-export const stacks = queryOptions({ queryKey: ["stacks"], queryFn: () => all((query) => api.GET("/api/v1/stacks", { params: { query } })) });
-export const yards = queryOptions({ queryKey: ["yards"], meta: { nouns: ["runs"] }, queryFn: () => all((query) => api.GET("/api/v1/yards", { params: { query } })) });
-export const clouds = queryOptions({ queryKey: ["clouds"], queryFn: () => all((query) => api.GET("/api/v1/clouds", { params: { query } })) });
+export const server = queryOptions({ queryKey: ["server"], queryFn: () => unwrap(api.GET("/api/v1/server")) });
+export const hosts = queryOptions({ queryKey: ["hosts"], queryFn: () => fetchAll((query) => api.GET("/api/v1/hosts", { params: { query } })) });
+export const stacks = queryOptions({ queryKey: ["stacks"], queryFn: () => fetchAll((query) => api.GET("/api/v1/stacks", { params: { query } })) });
+export const yards = queryOptions({ queryKey: ["yards"], meta: { nouns: ["runs"] }, queryFn: () => fetchAll((query) => api.GET("/api/v1/yards", { params: { query } })) });
+export const clouds = queryOptions({ queryKey: ["clouds"], queryFn: () => fetchAll((query) => api.GET("/api/v1/clouds", { params: { query } })) });
 
 /** What a cloud has to choose from; it is asked each time. */
-export const offer = (cloud: string) =>
+export const cloudOffer = (cloud: string) =>
   queryOptions({
     queryKey: ["offer", cloud],
     staleTime: 0,
-    queryFn: () => get(api.GET("/api/v1/clouds/{cloud}/offer", { params: { path: { cloud } } })),
+    queryFn: () => unwrap(api.GET("/api/v1/clouds/{cloud}/offer", { params: { path: { cloud } } })),
   });
 
 /** The cloud of the server's machine; for admins. */
-export const local = queryOptions({ queryKey: ["local"], queryFn: () => get(api.GET("/api/v1/local")) });
-export const localServices = queryOptions({ queryKey: ["local", "services"], queryFn: () => get(api.GET("/api/v1/local/services")) });
-export const localRuns = queryOptions({ queryKey: ["local", "runs"], queryFn: () => all((query) => api.GET("/api/v1/local/runs", { params: { query } })) });
-export const localQuestions = queryOptions({ queryKey: ["local", "questions"], queryFn: () => get(api.GET("/api/v1/local/questions")) });
+export const localCloud = queryOptions({ queryKey: ["local"], queryFn: () => unwrap(api.GET("/api/v1/local")) });
+export const localServices = queryOptions({ queryKey: ["local", "services"], queryFn: () => unwrap(api.GET("/api/v1/local/services")) });
+export const localRuns = queryOptions({ queryKey: ["local", "runs"], queryFn: () => fetchAll((query) => api.GET("/api/v1/local/runs", { params: { query } })) });
+export const localQuestions = queryOptions({ queryKey: ["local", "questions"], queryFn: () => unwrap(api.GET("/api/v1/local/questions")) });
 
 /** How a yard stands; its cloud is asked. Manifests and runs change it. */
 export const yardStatus = (yard: string) =>
   queryOptions({
     queryKey: ["yards", yard, "status"],
     meta: { nouns: ["runs"] },
-    queryFn: () => get(api.GET("/api/v1/yards/{yard}/status", { params: { path: { yard } } })),
+    queryFn: () => unwrap(api.GET("/api/v1/yards/{yard}/status", { params: { path: { yard } } })),
   });
 export const runs = (yard: string) =>
   queryOptions({
     queryKey: ["runs", yard],
-    queryFn: () => all((query) => api.GET("/api/v1/yards/{yard}/runs", { params: { path: { yard }, query } })),
+    queryFn: () => fetchAll((query) => api.GET("/api/v1/yards/{yard}/runs", { params: { path: { yard }, query } })),
   });
 export const manifests = (yard: string) =>
   queryOptions({
     queryKey: ["yards", yard, "manifests"],
     meta: { nouns: ["runs"] },
-    queryFn: () => all((query) => api.GET("/api/v1/yards/{yard}/manifests", { params: { path: { yard }, query } })),
+    queryFn: () => fetchAll((query) => api.GET("/api/v1/yards/{yard}/manifests", { params: { path: { yard }, query } })),
   });
 export const manifest = (yard: string, revision: number) =>
   queryOptions({
     queryKey: ["manifest", yard, revision],
-    queryFn: () => get(api.GET("/api/v1/yards/{yard}/manifests/{revision}", { params: { path: { yard, revision } } })),
+    queryFn: () => unwrap(api.GET("/api/v1/yards/{yard}/manifests/{revision}", { params: { path: { yard, revision } } })),
   });
-export const tokens = queryOptions({ queryKey: ["tokens"], queryFn: () => all((query) => api.GET("/api/v1/tokens", { params: { query } })) });
+export const tokens = queryOptions({ queryKey: ["tokens"], queryFn: () => fetchAll((query) => api.GET("/api/v1/tokens", { params: { query } })) });
 
 /** A yard as it is, and what of it is not as it was when it was read before. */
-export interface Sight {
+export interface GraphSnapshot {
   graph: Schemas["Graph"];
   tag: string;
-  changes: Changes;
+  changes: GraphChanges;
 }
 
-export function sight(yard: string) {
+export function graphSnapshot(yard: string) {
   const queryKey = ["graph", yard];
   return queryOptions({
     queryKey,
     meta: { nouns: ["hosts", "stacks", "yards", "runs", "clouds"] },
-    queryFn: async ({ client }): Promise<Sight> => {
-      const before = client.getQueryData<Sight>(queryKey);
+    queryFn: async ({ client }): Promise<GraphSnapshot> => {
+      const before = client.getQueryData<GraphSnapshot>(queryKey);
       const header = before ? { "If-None-Match": before.tag } : {};
       const answer = await api.GET("/api/v1/yards/{yard}/graph", { params: { path: { yard }, header } });
       if (before && answer.response.status === 304) return before;
-      const graph = await get(Promise.resolve(answer));
-      return { graph, tag: answer.response.headers.get("etag") ?? "", changes: changes(before?.graph, graph) };
+      const graph = await unwrap(Promise.resolve(answer));
+      return { graph, tag: answer.response.headers.get("etag") ?? "", changes: graphChanges(before?.graph, graph) };
     },
   });
 }
 
 /** What changes a yard's networks. */
-const NETWORKS = { nouns: ["hosts", "stacks", "yards", "runs", "clouds"] };
+const NETWORK_META = { nouns: ["hosts", "stacks", "yards", "runs", "clouds"] };
 /** All ports of a yard, whatever pages they come in. */
 export const ports = (yard: string) =>
   queryOptions({
     queryKey: ["ports", yard],
-    meta: NETWORKS,
+    meta: NETWORK_META,
     queryFn: async (): Promise<Schemas["PortList"]> => {
       const look: Pick<Schemas["PortList"], "cloud"> = {};
-      const ports = await all(async (query) => {
+      const ports = await fetchAll(async (query) => {
         const { data, error, response } = await api.GET("/api/v1/yards/{yard}/ports", { params: { path: { yard }, query } });
         if (data?.cloud) look.cloud = data.cloud;
         return { error, response, ...(data ? { data: data.ports } : {}) };
@@ -135,25 +135,25 @@ export const ports = (yard: string) =>
 export const mtuPaths = (yard: string, underlay: number | null) =>
   queryOptions({
     queryKey: ["mtu", yard, underlay],
-    meta: NETWORKS,
-    queryFn: () => get(api.GET("/api/v1/yards/{yard}/mtu", { params: { path: { yard }, query: underlay === null ? {} : { underlay } } })),
+    meta: NETWORK_META,
+    queryFn: () => unwrap(api.GET("/api/v1/yards/{yard}/mtu", { params: { path: { yard }, query: underlay === null ? {} : { underlay } } })),
   });
 export const reach = (yard: string) =>
   queryOptions({
     queryKey: ["reach", yard],
-    meta: NETWORKS,
-    queryFn: () => get(api.GET("/api/v1/yards/{yard}/reach", { params: { path: { yard } } })),
+    meta: NETWORK_META,
+    queryFn: () => unwrap(api.GET("/api/v1/yards/{yard}/reach", { params: { path: { yard } } })),
   });
 
-const ORDER: Role[] = ["viewer", "operator", "admin"];
+const ROLE_ORDER: Role[] = ["viewer", "operator", "admin"];
 
 /** Whether one role includes another. */
-export function includes(has: Role, needed: Role): boolean {
-  return ORDER.indexOf(has) >= ORDER.indexOf(needed);
+export function roleIncludes(has: Role, needed: Role): boolean {
+  return ROLE_ORDER.indexOf(has) >= ROLE_ORDER.indexOf(needed);
 }
 
 /** Whether who is signed in may do what a role may. */
-export function useMay(needed: Role): boolean {
+export function useHasRole(needed: Role): boolean {
   const { data } = useQuery(session);
-  return data != null && includes(data.role, needed);
+  return data != null && roleIncludes(data.role, needed);
 }

@@ -2,15 +2,15 @@ import { Checkbox } from "@mantine/core";
 import { useState } from "react";
 import type { Plan } from "../api/client";
 import { useTexts } from "../i18n";
-import { noun } from "./plan-view";
+import { kindText } from "./plan-view";
 
 /** Resources whose data a plan takes away, each once, as people write them. */
-export function lostBy(plan: Plan): string[] {
+export function lostResources(plan: Plan): string[] {
   const taken = plan.plan.steps.filter((step) => step.loses_data && (step.action === "remove" || step.action === "discard"));
-  return taken.map((step) => `${noun(step.key.kind)} ${step.key.name}`);
+  return taken.map((step) => `${kindText(step.key.kind)} ${step.key.name}`);
 }
 
-export interface Loss {
+export interface DataLossConsent {
   /** The plan loses data. */
   loses: boolean;
   /** The run may begin: no data is lost, or the user agreed to what this very plan loses. */
@@ -19,15 +19,15 @@ export interface Loss {
 }
 
 /** Whether the user agreed to what a plan loses; another plan asks again. */
-export function useLoss(plan: Plan | undefined): Loss {
+export function useDataLossConsent(plan: Plan | undefined): DataLossConsent {
   const [agreed, setAgreed] = useState<string>();
-  const loses = plan !== undefined && lostBy(plan).length > 0;
+  const loses = plan !== undefined && lostResources(plan).length > 0;
   return { loses, ready: !loses || agreed === plan.digest, agree: (yes) => setAgreed(yes ? plan?.digest : undefined) };
 }
 
 /** Asks whether the data that a plan names may be lost; nothing where none is. */
-export function AllowLoss({ plan, loss }: { plan: Plan; loss: Loss }) {
+export function AllowDataLoss({ plan, loss }: { plan: Plan; loss: DataLossConsent }) {
   const { t } = useTexts();
   if (!loss.loses) return null;
-  return <Checkbox label={t("plan.allowLoss", { names: lostBy(plan).join(", ") })} checked={loss.ready} onChange={(e) => loss.agree(e.currentTarget.checked)} />;
+  return <Checkbox label={t("plan.allowLoss", { names: lostResources(plan).join(", ") })} checked={loss.ready} onChange={(e) => loss.agree(e.currentTarget.checked)} />;
 }

@@ -2,13 +2,13 @@ import { Menu, SegmentedControl, useMantineColorScheme } from "@mantine/core";
 import { IconCloudComputing, IconKey, IconLayoutDashboard, IconLogout, IconServer2, IconStack2, IconTopologyStar3, IconUserCircle } from "@tabler/icons-react";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet } from "@tanstack/react-router";
-import { api, get } from "../api/client";
-import { useEvents } from "../api/events";
-import { become, session, useMay } from "../api/queries";
+import { api, unwrap } from "../api/client";
+import { useRevisions } from "../api/events";
+import { setSession, session, useHasRole } from "../api/queries";
 import { useTexts } from "../i18n";
 import { LanguageSwitch } from "./language-switch";
 
-const PAGES = [
+const NAV_PAGES = [
   { to: "/", key: "nav.overview", icon: IconLayoutDashboard },
   { to: "/yards", key: "nav.yards", icon: IconTopologyStar3 },
   { to: "/hosts", key: "nav.hosts", icon: IconServer2 },
@@ -18,24 +18,24 @@ const PAGES = [
 ] as const;
 
 /** The frame of every page. */
-export function Shell() {
+export function AppShell() {
   const { t } = useTexts();
-  const live = useEvents();
-  const admin = useMay("admin");
+  const live = useRevisions();
+  const admin = useHasRole("admin");
   return (
     <div className="frame">
       <a className="skip" href="#content">{t("skip")}</a>
       <div className="side">
         <Link to="/" className="brand"><img src="/mark.svg" width="20" height="20" alt="" /> Stackyard</Link>
         <nav aria-label={t("nav")}>
-          {PAGES.filter((page) => admin || !("role" in page)).map(({ to, key, icon: Icon }) => (
+          {NAV_PAGES.filter((page) => admin || !("role" in page)).map(({ to, key, icon: Icon }) => (
             <Link key={to} to={to} className="nav" activeOptions={{ exact: to === "/" }}>
               <Icon size={17} stroke={1.6} aria-hidden />
               {t(key)}
             </Link>
           ))}
         </nav>
-        <Account />
+        <AccountMenu />
       </div>
       <main className="main" id="content" tabIndex={-1}>
         {!live && <div className="lost" role="status">{t("live.lost")}</div>}
@@ -45,14 +45,14 @@ export function Shell() {
   );
 }
 
-function Account() {
+function AccountMenu() {
   const { t } = useTexts();
   const queries = useQueryClient();
   const { data: who } = useQuery(session);
   const { colorScheme, setColorScheme } = useMantineColorScheme();
   const signOut = useMutation({
-    mutationFn: () => get(api.DELETE("/api/v1/session")),
-    onSuccess: () => become(queries, null),
+    mutationFn: () => unwrap(api.DELETE("/api/v1/session")),
+    onSuccess: () => setSession(queries, null),
   });
   if (!who) return null;
   return (

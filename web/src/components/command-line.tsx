@@ -3,7 +3,7 @@ import { IconCheck, IconCopy } from "@tabler/icons-react";
 import { useTexts } from "../i18n";
 
 /** A text with a button that copies it. */
-export function Command({ text, wrap }: { text: string; wrap?: boolean }) {
+export function CopyableText({ text, wrap }: { text: string; wrap?: boolean }) {
   const { t } = useTexts();
   return (
     <span className={wrap ? "command wrap" : "command"}>
@@ -29,7 +29,7 @@ export function CommandLine({ text }: { text: string }) {
   return (
     <div className="cli">
       <span>{t("cli")}</span>
-      <Command text={text} />
+      <CopyableText text={text} />
     </div>
   );
 }

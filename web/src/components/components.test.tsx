@@ -5,10 +5,10 @@ import userEvent from "@testing-library/user-event";
 import type { ReactNode } from "react";
 import { afterEach, expect, test, vi } from "vitest";
 import { ApiError } from "../api/client";
-import { includes } from "../api/queries";
+import { roleIncludes } from "../api/queries";
 import { LanguageProvider, type Language } from "../i18n";
-import { Confirm, type Question } from "./confirm-dialog";
-import { Ticket } from "./join-host";
+import { ConfirmDialog, type ConfirmRequest } from "./confirm-dialog";
+import { JoinCommand } from "./join-host";
 import { Problem } from "./problem";
 import { StateMark } from "./state-mark";
 
@@ -44,11 +44,11 @@ test("an error says what the server said and what to do", () => {
 test("what is grave is done only when its name was typed, and once it failed, says why", async () => {
   const run = vi.fn().mockRejectedValueOnce(new ApiError(409, "Conflict", "not now")).mockResolvedValue(undefined);
   const close = vi.fn();
-  const question: Question = {
+  const question: ConfirmRequest = {
     title: "Remove?", text: "really", button: "Remove", command: "stackyard host remove web-1",
-    typed: { label: "Type", text: "web-1" }, grave: true, run,
+    typed: { label: "Type", text: "web-1" }, destructive: true, run,
   };
-  show(<Confirm question={question} close={close} />);
+  show(<ConfirmDialog question={question} close={close} />);
   const user = userEvent.setup();
   const button = screen.getByRole("button", { name: "Remove" });
   expect(button.hasAttribute("disabled")).toBe(true);
@@ -69,7 +69,7 @@ test("a join line counts down, expires, and tells who came", async () => {
   };
   const view = (joined: string[]) => (
     <MantineProvider env="test">
-      <LanguageProvider initial="en"><Ticket ticket={ticket} joined={joined} again={() => undefined} close={() => undefined} /></LanguageProvider>
+      <LanguageProvider initial="en"><JoinCommand ticket={ticket} joined={joined} again={() => undefined} close={() => undefined} /></LanguageProvider>
     </MantineProvider>
   );
   const { rerender } = render(view([]));
@@ -83,7 +83,7 @@ test("a join line counts down, expires, and tells who came", async () => {
 });
 
 test("each role may do what those before it may", () => {
-  expect(includes("admin", "operator")).toBe(true);
-  expect(includes("viewer", "operator")).toBe(false);
-  expect(includes("operator", "operator")).toBe(true);
+  expect(roleIncludes("admin", "operator")).toBe(true);
+  expect(roleIncludes("viewer", "operator")).toBe(false);
+  expect(roleIncludes("operator", "operator")).toBe(true);
 });

@@ -3,10 +3,10 @@ import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { useTexts } from "../i18n";
 import { CommandLine } from "./command-line";
-import { Dialog } from "./dialog";
+import { NamedDialog } from "./dialog";
 import { Problem } from "./problem";
 
-export interface Question {
+export interface ConfirmRequest {
   title: string;
   text: string;
   button: string;
@@ -14,20 +14,20 @@ export interface Question {
   /** What must be typed first. */
   typed?: { label: string; text: string };
   /** It cannot be undone. */
-  grave?: boolean;
+  destructive?: boolean;
   run: () => Promise<unknown>;
 }
 
 /** Asks before something is done, shows what became of it if it fails. */
-export function Confirm({ question, close }: { question: Question | null; close: () => void }) {
+export function ConfirmDialog({ question, close }: { question: ConfirmRequest | null; close: () => void }) {
   return (
-    <Dialog opened={question !== null} onClose={close} title={question?.title}>
-      {question && <Body question={question} close={close} />}
-    </Dialog>
+    <NamedDialog opened={question !== null} onClose={close} title={question?.title}>
+      {question && <ConfirmForm question={question} close={close} />}
+    </NamedDialog>
   );
 }
 
-function Body({ question, close }: { question: Question; close: () => void }) {
+function ConfirmForm({ question, close }: { question: ConfirmRequest; close: () => void }) {
   const { t } = useTexts();
   const [typed, setTyped] = useState("");
   const run = useMutation({ mutationFn: question.run, onSuccess: close });
@@ -55,7 +55,7 @@ function Body({ question, close }: { question: Question; close: () => void }) {
       <CommandLine text={question.command} />
       <div className="buttons">
         <Button variant="default" onClick={close}>{t("cancel")}</Button>
-        <Button type="submit" color={question.grave ? "red.8" : undefined} disabled={!ready} loading={run.isPending}>
+        <Button type="submit" color={question.destructive ? "red.8" : undefined} disabled={!ready} loading={run.isPending}>
           {question.button}
         </Button>
       </div>

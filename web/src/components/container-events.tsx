@@ -3,40 +3,40 @@ import { NativeSelect, Select } from "@mantine/core";
 import { useState, type ReactNode } from "react";
 import { Link } from "@tanstack/react-router";
 import type { Host, Stack } from "../api/client";
-import { HAPPENINGS, KEEP, ofHost, ofStack, streamAt, useHappened, type ContainerEvent, type Happening } from "../api/container-events";
-import type { State } from "../api/health";
-import { shell } from "../format";
+import { CONTAINER_EVENT_KINDS, EVENT_LIMIT, hostEventsPath, stackEventsPath, eventStreamUrl, useContainerEvents, type ContainerEvent, type ContainerEventKind } from "../api/container-events";
+import type { HealthState } from "../api/health";
+import { shellQuote } from "../format";
 import { useTexts } from "../i18n";
 import { CommandLine } from "./command-line";
-import { replicaAt } from "./container-state";
+import { replicaKey } from "./container-state";
 import { StateMark } from "./state-mark";
-import { Ago } from "./time";
+import { RelativeTime } from "./time";
 
-const STATES: Record<Happening, State> = {
+const EVENT_STATES: Record<ContainerEventKind, HealthState> = {
   created: "working", recreated: "working", started: "ok", restarted: "failing", died: "stopped", healthy: "ok", unhealthy: "failing", removed: "drained",
 };
 
 /** How something that happened is shown: an end with another status than 0 is bad. */
-export function eventState(event: ContainerEvent): State {
-  return event.what === "died" && (event.oom || (event.status ?? 0) !== 0) ? "failed" : STATES[event.what];
+export function eventState(event: ContainerEvent): HealthState {
+  return event.what === "died" && (event.oom || (event.status ?? 0) !== 0) ? "failed" : EVENT_STATES[event.what];
 }
 
 /** Events of a stack, of those containers that are chosen. */
 export function StackEvents({ stack, only, choose }: { stack: Stack; only: string; choose: (only: string) => void }) {
   const { t } = useTexts();
   const [what, setWhat] = useState("");
-  const names = stack.status.services.flatMap((s) => [s.name, ...s.replicas.map(replicaAt)]);
+  const names = stack.status.services.flatMap((s) => [s.name, ...s.replicas.map(replicaKey)]);
   const options = [{ value: "", label: t("logs.all") }, ...[...new Set(only ? [...names, only] : names)].map((name) => ({ value: name, label: name }))];
-  const url = streamAt(ofStack(stack.yard, stack.name), only, what);
+  const url = eventStreamUrl(stackEventsPath(stack.yard, stack.name), only, what);
   return (
     <>
       <section className="panel">
-        <View key={url} url={url} place={(event) => <Link to="/hosts/$id" params={{ id: event.host }}>{event.host_name}</Link>} placed={t("stack.host")}>
+        <EventView key={url} url={url} place={(event) => <Link to="/hosts/$id" params={{ id: event.host }}>{event.host_name}</Link>} placed={t("stack.host")}>
           <Select searchable aria-label={t("logs.of")} data={options} value={only} onChange={(value) => choose(value ?? "")} allowDeselect={false} />
-          <Kinds what={what} choose={setWhat} />
-        </View>
+          <EventKindFilter what={what} choose={setWhat} />
+        </EventView>
       </section>
-      <CommandLine text={`stackyard stack events --yard ${shell(stack.yard)} ${shell(stack.name)}${only ? ` ${shell(only)}` : ""}${what ? ` --what ${what}` : ""} -f`} />
+      <CommandLine text={`stackyard stack events --yard ${shellQuote(stack.yard)} ${shellQuote(stack.name)}${only ? ` ${shellQuote(only)}` : ""}${what ? ` --what ${what}` : ""} -f`} />
     </>
   );
 }
@@ -45,27 +45,27 @@ export function StackEvents({ stack, only, choose }: { stack: Stack; only: strin
 export function HostEvents({ host }: { host: Host }) {
   const { t } = useTexts();
   const [what, setWhat] = useState("");
-  const url = streamAt(ofHost(host.id), "", what);
+  const url = eventStreamUrl(hostEventsPath(host.id), "", what);
   return (
     <>
       <section className="panel">
         <h2>{t("events.title")}</h2>
-        <View key={url} url={url} place={(event) => <Link to="/stacks/$yard/$name" params={{ yard: event.yard, name: event.stack }}>{event.stack}</Link>} placed={t("stacks.name")}>
-          <Kinds what={what} choose={setWhat} />
-        </View>
+        <EventView key={url} url={url} place={(event) => <Link to="/stacks/$yard/$name" params={{ yard: event.yard, name: event.stack }}>{event.stack}</Link>} placed={t("stacks.name")}>
+          <EventKindFilter what={what} choose={setWhat} />
+        </EventView>
       </section>
-      <CommandLine text={`stackyard host events ${shell(`${host.yard}/${host.name}`)}${what ? ` --what ${what}` : ""} -f`} />
+      <CommandLine text={`stackyard host events ${shellQuote(`${host.yard}/${host.name}`)}${what ? ` --what ${what}` : ""} -f`} />
     </>
   );
 }
 
-function Kinds({ what, choose }: { what: string; choose: (what: string) => void }) {
+function EventKindFilter({ what, choose }: { what: string; choose: (what: string) => void }) {
   const { t } = useTexts();
-  const data = [{ value: "", label: t("events.all") }, ...HAPPENINGS.map((value) => ({ value, label: t(`events.${value}`) }))];
+  const data = [{ value: "", label: t("events.all") }, ...CONTAINER_EVENT_KINDS.map((value) => ({ value, label: t(`events.${value}`) }))];
   return <NativeSelect aria-label={t("events.what")} value={what} onChange={(e) => choose(e.currentTarget.value)} data={data} />;
 }
 
-interface ViewProps {
+interface EventViewProps {
   url: string;
   /** Where something happened. */
   place: (event: ContainerEvent) => ReactNode;
@@ -74,25 +74,25 @@ interface ViewProps {
   children: ReactNode;
 }
 
-function View({ url, place, placed, children }: ViewProps) {
+function EventView({ url, place, placed, children }: EventViewProps) {
   const { t } = useTexts();
-  const { events, waits, live } = useHappened(url);
+  const { events, pending, live } = useContainerEvents(url);
   return (
     <>
       <div className="logbar">
         {children}
         <span className="quiet" role="status">
           {t("events.n", { n: events.length })}
-          {events.length >= KEEP && ` ${t("logs.older")}`}
+          {events.length >= EVENT_LIMIT && ` ${t("logs.older")}`}
           {!live && ` · ${t("events.away")}`}
         </span>
       </div>
-      {waits ? <p className="empty">…</p> : <EventTable events={events} place={place} placed={placed} />}
+      {pending ? <p className="empty">…</p> : <EventTable events={events} place={place} placed={placed} />}
     </>
   );
 }
 
-export function EventTable({ events, place, placed }: Pick<ViewProps, "place" | "placed"> & { events: ContainerEvent[] }) {
+export function EventTable({ events, place, placed }: Pick<EventViewProps, "place" | "placed"> & { events: ContainerEvent[] }) {
   const { t } = useTexts();
   if (events.length === 0) return <p className="empty">{t("events.none")}</p>;
   return (
@@ -105,23 +105,23 @@ export function EventTable({ events, place, placed }: Pick<ViewProps, "place" | 
           <th scope="col">{t("events.what")}</th>
         </tr>
       </thead>
-      <tbody>{events.toReversed().map((event) => <Row key={event.seq} event={event} place={place(event)} placed={placed} />)}</tbody>
+      <tbody>{events.toReversed().map((event) => <EventRow key={event.seq} event={event} place={place(event)} placed={placed} />)}</tbody>
     </table>
   );
 }
 
-function Row({ event, place, placed }: { event: ContainerEvent; place: ReactNode; placed: string }) {
+function EventRow({ event, place, placed }: { event: ContainerEvent; place: ReactNode; placed: string }) {
   const { t } = useTexts();
-  const words = [t(`events.${event.what}`)];
-  if (event.status != null) words.push(t("events.status", { status: event.status }));
-  if (event.oom) words.push(t("events.oom"));
+  const texts = [t(`events.${event.what}`)];
+  if (event.status != null) texts.push(t("events.status", { status: event.status }));
+  if (event.oom) texts.push(t("events.oom"));
   const line = event.lines.at(-1);
   return (
     <tr>
-      <td data-label={t("access.at")}><Ago at={event.at} /></td>
+      <td data-label={t("access.at")}><RelativeTime at={event.at} /></td>
       <td data-label={t("stack.container")} className="strong">{event.replica} <span className="quiet mono wide">{event.container.slice(0, 12)}</span></td>
       <td data-label={placed}>{place}</td>
-      <td className="full"><StateMark state={eventState(event)} text={words.join(", ")} />{line && <div className="quiet mono">{line}</div>}</td>
+      <td className="full"><StateMark state={eventState(event)} text={texts.join(", ")} />{line && <div className="quiet mono">{line}</div>}</td>
     </tr>
   );
 }

@@ -1,12 +1,12 @@
 import type { Replica, Service } from "../api/client";
 import { isJob, replicaState } from "../api/health";
-import { useTexts, type Key } from "../i18n";
+import { useTexts, type TextKey } from "../i18n";
 import { StateMark } from "./state-mark";
 
-const WORDS = ["created", "restarting", "paused", "missing", "held", "unknown"] as const;
+const REPLICA_STATES = ["created", "restarting", "paused", "missing", "held", "unknown"] as const;
 
 /** What tells a container from all others of its stack: each host may have a number one of the same service. */
-export function replicaAt(replica: Replica): string {
+export function replicaKey(replica: Replica): string {
   return `${replica.name}@${replica.host_name}`;
 }
 
@@ -15,13 +15,13 @@ export function ContainerState({ replica, service }: { replica: Replica; service
   const { t } = useTexts();
   return (
     <>
-      <StateMark state={replicaState(replica, service)} text={words(replica, service, t)} />
+      <StateMark state={replicaState(replica, service)} text={replicaStateText(replica, service, t)} />
       {replica.error && <div className="why">{replica.error}</div>}
     </>
   );
 }
 
-function words(replica: Replica, service: Service, t: (key: Key, values?: Record<string, string | number>) => string): string {
+function replicaStateText(replica: Replica, service: Service, t: (key: TextKey, values?: Record<string, string | number>) => string): string {
   if (replica.state === "running") {
     if (replica.healthy === true) return `${t("container.running")}, ${t("container.healthy")}`;
     return replica.healthy === false ? t("container.unhealthy") : t("container.running");
@@ -30,6 +30,6 @@ function words(replica: Replica, service: Service, t: (key: Key, values?: Record
     if (isJob(service) && replica.status === 0) return t("container.done");
     return t("container.exited", { status: replica.status ?? "?" });
   }
-  const word = WORDS.find((w) => w === replica.state);
+  const word = REPLICA_STATES.find((w) => w === replica.state);
   return word ? t(`container.${word}`) : replica.state;
 }

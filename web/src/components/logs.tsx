@@ -2,22 +2,22 @@ import { Button, Checkbox, Select, TextInput } from "@mantine/core";
 import { IconSearch } from "@tabler/icons-react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { Stack } from "../api/client";
-import { append, KEEP, logsOf, pieces, read, type Line } from "../api/logs";
+import { appendLines, LOG_LINE_LIMIT, stackLogsPath, splitMatches, readLog, type LogLine } from "../api/logs";
 import { useTexts } from "../i18n";
-import { replicaAt } from "./container-state";
+import { replicaKey } from "./container-state";
 import { Problem } from "./problem";
 
 /** Logs of a stack's containers, mixed as they come. */
-export function Logs({ stack, only, choose }: { stack: Stack; only: string; choose: (only: string) => void }) {
+export function StackLogs({ stack, only, choose }: { stack: Stack; only: string; choose: (only: string) => void }) {
   const replicas = stack.status.services.flatMap((s) => s.replicas);
   // A host that got its first container is not among those that are read: read anew then.
   const from = [...new Set(replicas.map((r) => r.host))].sort().join();
-  const writers = replicas.map(replicaAt);
-  const names = stack.status.services.flatMap((s) => [s.name, ...s.replicas.map(replicaAt)]);
-  return <LogView path={logsOf(stack)} from={from} names={names} writers={writers} only={only} choose={choose} />;
+  const writers = replicas.map(replicaKey);
+  const names = stack.status.services.flatMap((s) => [s.name, ...s.replicas.map(replicaKey)]);
+  return <LogView path={stackLogsPath(stack)} from={from} names={names} writers={writers} only={only} choose={choose} />;
 }
 
-interface LogsProps {
+interface LogViewProps {
   path: string;
   /** Where lines come from: read anew when that is another. */
   from: string;
@@ -32,13 +32,13 @@ interface LogsProps {
 }
 
 /** Logs at a path, of one writer or of all, mixed as they come. */
-export function LogView({ path, from, names, writers, alone = false, only, choose }: LogsProps) {
+export function LogView({ path, from, names, writers, alone = false, only, choose }: LogViewProps) {
   const { t } = useTexts();
   const [attempt, setAttempt] = useState(0);
   const options = [{ value: "", label: t("logs.all") }, ...[...new Set(only ? [...names, only] : names)].map((name) => ({ value: name, label: name }))];
   return (
     <section className="panel">
-      <View
+      <LogStream
         key={`${only} ${from} ${attempt}`}
         path={path}
         writers={writers}
@@ -52,12 +52,12 @@ export function LogView({ path, from, names, writers, alone = false, only, choos
 }
 
 /** Who wrote a line: a container and its host, or a host alone; the container where all are of one host. */
-function writer(line: Line, alone: boolean): string {
+function lineWriter(line: LogLine, alone: boolean): string {
   if (typeof line.replica !== "string") return line.host;
   return alone ? line.replica : `${line.replica}@${line.host}`;
 }
 
-interface ViewProps {
+interface LogStreamProps {
   path: string;
   writers: string[];
   alone: boolean;
@@ -66,9 +66,9 @@ interface ViewProps {
   retry: () => void;
 }
 
-function View({ path, writers, alone, only, filter, retry }: ViewProps) {
+function LogStream({ path, writers, alone, only, filter, retry }: LogStreamProps) {
   const { t } = useTexts();
-  const [lines, setLines] = useState<Line[]>([]);
+  const [lines, setLines] = useState<LogLine[]>([]);
   const [error, setError] = useState<unknown>(null);
   const [ended, setEnded] = useState(false);
   const [search, setSearch] = useState("");
@@ -78,15 +78,15 @@ function View({ path, writers, alone, only, filter, retry }: ViewProps) {
   useEffect(() => {
     const stop = new AbortController();
     let next = 0;
-    let waiting: Line[] = [];
+    let waiting: LogLine[] = [];
     let frame = 0;
     const show = () => {
       frame = 0;
       const more = waiting;
       waiting = [];
-      setLines((lines) => append(lines, more));
+      setLines((lines) => appendLines(lines, more));
     };
-    read(path, only, stop.signal, (more) => {
+    readLog(path, only, stop.signal, (more) => {
       waiting.push(...more.map((line) => ({ ...line, id: next++ })));
       frame ||= requestAnimationFrame(show);
     })
@@ -100,15 +100,15 @@ function View({ path, writers, alone, only, filter, retry }: ViewProps) {
     };
   }, [path, only]);
 
-  const found = useMemo(() => {
-    const wanted = search.toLowerCase();
-    return wanted === "" ? lines : lines.filter((l) => l.text.toLowerCase().includes(wanted) || writer(l, alone).includes(wanted));
+  const visibleLines = useMemo(() => {
+    const searchText = search.toLowerCase();
+    return searchText === "" ? lines : lines.filter((l) => l.text.toLowerCase().includes(searchText) || lineWriter(l, alone).includes(searchText));
   }, [lines, search, alone]);
 
   useEffect(() => {
     const element = box.current;
     if (element && follow) element.scrollTop = element.scrollHeight;
-  }, [found, follow]);
+  }, [visibleLines, follow]);
 
   const colours = new Map(writers.map((n, i) => [n, `h${i % 6}`]));
 
@@ -126,8 +126,8 @@ function View({ path, writers, alone, only, filter, retry }: ViewProps) {
         {filter}
         <Checkbox size="xs" label={t("logs.follow")} checked={follow} onChange={(e) => setFollow(e.currentTarget.checked)} />
         <span className="quiet" role="status">
-          {search ? t("logs.found", { found: found.length, n: lines.length }) : t("logs.lines", { n: lines.length })}
-          {lines.length >= KEEP && ` ${t("logs.older")}`}
+          {search ? t("logs.found", { found: visibleLines.length, n: lines.length }) : t("logs.lines", { n: lines.length })}
+          {lines.length >= LOG_LINE_LIMIT && ` ${t("logs.older")}`}
         </span>
         {ended && <span><span className="quiet">{t("logs.ended")}</span> <Button variant="subtle" size="compact-xs" onClick={retry}>{t("retry")}</Button></span>}
       </div>
@@ -145,13 +145,13 @@ function View({ path, writers, alone, only, filter, retry }: ViewProps) {
           if (event.deltaY < 0) setFollow(false);
         }}
       >
-        {found.length === 0 && <p className="empty">{t("logs.empty")}</p>}
-        {found.map((line) => (
+        {visibleLines.length === 0 && <p className="empty">{t("logs.empty")}</p>}
+        {visibleLines.map((line) => (
           <div key={line.id} className={line.stream}>
-            <b className={colours.get(writer(line, alone)) ?? "h0"} title={line.host}>{writer(line, alone)}</b>
+            <b className={colours.get(lineWriter(line, alone)) ?? "h0"} title={line.host}>{lineWriter(line, alone)}</b>
             <span>
               {line.stream === "error" && `${t("logs.error")}: `}
-              {pieces(line.text, search).map((piece, i) => piece.found ? <mark key={i}>{piece.text}</mark> : piece.text)}
+              {splitMatches(line.text, search).map((piece, i) => piece.found ? <mark key={i}>{piece.text}</mark> : piece.text)}
             </span>
           </div>
         ))}

@@ -11,23 +11,23 @@ import { useEffect, useRef } from "react";
 import schema from "../../../docs/schema/yard.schema.json";
 import type { Mistake } from "../api/client";
 import { nonce } from "../nonce";
-import { placeAt } from "../yaml/cursor";
-import { keysAt, valuesAt, type Schema } from "../yaml/schema";
+import { cursorPlace } from "../yaml/cursor";
+import { keysAt, valuesAt, type JsonSchema } from "../yaml/schema";
 
-const ROOT = schema as Schema;
+const YARD_SCHEMA = schema as JsonSchema;
 
 /** What may stand at the cursor; `clouds` are those of the server. */
-export function complete(context: CompletionContext, clouds: string[]): CompletionResult | null {
-  const place = placeAt(context.state.doc.toString(), context.pos);
-  if (!place || (place.word === "" && !context.explicit && place.typing === "value")) return null;
+export function completionsAt(context: CompletionContext, clouds: string[]): CompletionResult | null {
+  const place = cursorPlace(context.state.doc.toString(), context.pos);
+  if (!place || (place.word === "" && !context.explicit && place.editing === "value")) return null;
   if (place.word === "" && !context.explicit) return null;
   const from = context.pos - place.word.length;
-  if (place.typing === "value") {
-    const known = place.path.join(".") === "spec.cloud" ? clouds.map((value) => ({ value, about: "" })) : valuesAt(ROOT, place.path);
-    const options = known.map(({ value, about }): Completion => ({ label: value, type: "constant", ...(about ? { info: about } : {}) }));
+  if (place.editing === "value") {
+    const values = place.path.join(".") === "spec.cloud" ? clouds.map((value) => ({ value, about: "" })) : valuesAt(YARD_SCHEMA, place.path);
+    const options = values.map(({ value, about }): Completion => ({ label: value, type: "constant", ...(about ? { info: about } : {}) }));
     return options.length === 0 ? null : { from, options };
   }
-  const options = keysAt(ROOT, place.path).map((key, order): Completion => ({
+  const options = keysAt(YARD_SCHEMA, place.path).map((key, order): Completion => ({
     label: key.name,
     type: "property",
     apply: `${key.name}: `,
@@ -39,7 +39,7 @@ export function complete(context: CompletionContext, clouds: string[]): Completi
 }
 
 /** A mistake as the editor shows it: from its place to the end of what stands there. */
-export function diagnostic(mistake: Mistake, doc: Text): Diagnostic {
+export function editorDiagnostic(mistake: Mistake, doc: Text): Diagnostic {
   const line = doc.line(Math.min(Math.max(mistake.line ?? 1, 1), doc.lines));
   const from = Math.min(line.from + Math.max((mistake.column ?? 1) - 1, 0), line.to);
   const rest = line.text.slice(from - line.from);
@@ -48,7 +48,7 @@ export function diagnostic(mistake: Mistake, doc: Text): Diagnostic {
   return { from, to: Math.min(from + length, line.to), severity: "error", message };
 }
 
-const colours = HighlightStyle.define([
+const highlightColours = HighlightStyle.define([
   { tag: [tags.propertyName, tags.definition(tags.propertyName)], color: "var(--accent)" },
   { tag: [tags.string, tags.content], color: "var(--text)" },
   { tag: [tags.comment, tags.lineComment], color: "var(--quiet)", fontStyle: "italic" },
@@ -56,7 +56,7 @@ const colours = HighlightStyle.define([
   { tag: [tags.punctuation, tags.separator, tags.squareBracket, tags.brace], color: "var(--quiet)" },
 ]);
 
-const look = EditorView.theme({
+const editorTheme = EditorView.theme({
   "&": { backgroundColor: "var(--panel)", color: "var(--text)", fontSize: "13px", height: "100%" },
   "&.cm-focused": { outline: "2px solid var(--accent)", outlineOffset: "-2px" },
   ".cm-scroller": { fontFamily: "var(--mantine-font-family-monospace)", lineHeight: "1.5" },
@@ -72,7 +72,7 @@ const look = EditorView.theme({
   ".cm-lintRange-error": { backgroundImage: "none", textDecoration: "underline wavy var(--bad)", textUnderlineOffset: "3px" },
 });
 
-export interface EditorProps {
+export interface ManifestEditorProps {
   value: string;
   change: (text: string) => void;
   mistakes: Mistake[];
@@ -82,7 +82,7 @@ export interface EditorProps {
   goto?: { line: number; column: number } | null;
 }
 
-export default function Editor({ value, change, mistakes, clouds, label, goto }: EditorProps) {
+export default function ManifestEditor({ value, change, mistakes, clouds, label, goto }: ManifestEditorProps) {
   const place = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
   const latest = useRef({ change, clouds });
@@ -92,7 +92,7 @@ export default function Editor({ value, change, mistakes, clouds, label, goto }:
   const first = useRef(value);
   useEffect(() => {
     if (!place.current) return;
-    const made = new EditorView({
+    const editorView = new EditorView({
       parent: place.current,
       state: EditorState.create({
         doc: first.current,
@@ -107,23 +107,23 @@ export default function Editor({ value, change, mistakes, clouds, label, goto }:
           bracketMatching(),
           closeBrackets(),
           yaml(),
-          syntaxHighlighting(colours),
+          syntaxHighlighting(highlightColours),
           lintGutter(),
-          autocompletion({ override: [(context) => complete(context, latest.current.clouds)], icons: false }),
+          autocompletion({ override: [(context) => completionsAt(context, latest.current.clouds)], icons: false }),
           // Tab leaves the editor, as everywhere on a page.
           keymap.of([...closeBracketsKeymap, ...completionKeymap, ...lintKeymap, ...historyKeymap, ...defaultKeymap]),
           EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false" }),
           EditorState.tabSize.of(2),
-          look,
+          editorTheme,
           EditorView.updateListener.of((update) => {
             if (update.docChanged) latest.current.change(update.state.doc.toString());
           }),
         ],
       }),
     });
-    view.current = made;
+    view.current = editorView;
     return () => {
-      made.destroy();
+      editorView.destroy();
       view.current = null;
     };
   }, [label]);
@@ -136,7 +136,7 @@ export default function Editor({ value, change, mistakes, clouds, label, goto }:
   }, [value]);
   useEffect(() => {
     const now = view.current;
-    if (now) now.dispatch(setDiagnostics(now.state, mistakes.map((mistake) => diagnostic(mistake, now.state.doc))));
+    if (now) now.dispatch(setDiagnostics(now.state, mistakes.map((mistake) => editorDiagnostic(mistake, now.state.doc))));
   }, [mistakes]);
   useEffect(() => {
     const now = view.current;

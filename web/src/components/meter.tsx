@@ -1,11 +1,11 @@
-import { bytes } from "../format";
+import { formatBytes } from "../format";
 
 /** How much of something is in use. */
-export function Meter({ used, all, label }: { used: number; all: number; label: string }) {
+export function UsageMeter({ used, all, label }: { used: number; all: number; label: string }) {
   const share = all > 0 ? used / all : 0;
   return (
     <div className={share > 0.9 ? "meter high" : "meter"}>
-      <span className="nowrap">{bytes(used)} <span className="quiet">/ {bytes(all)}</span></span>
+      <span className="nowrap">{formatBytes(used)} <span className="quiet">/ {formatBytes(all)}</span></span>
       <progress value={share} max={1} aria-label={label} />
     </div>
   );

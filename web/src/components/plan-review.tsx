@@ -2,11 +2,11 @@ import { Button } from "@mantine/core";
 import { useEffect, useRef } from "react";
 import type { Plan } from "../api/client";
 import { useTexts } from "../i18n";
-import { AllowLoss, useLoss } from "./allow-data-loss";
+import { AllowDataLoss, useDataLossConsent } from "./allow-data-loss";
 import { PlanView } from "./plan-view";
 import { Problem } from "./problem";
 
-interface PlannedProps {
+interface PlanReviewProps {
   plan: Plan;
   /** Is told whether the data that the plan marks may be lost. */
   apply: (allowDataLoss: boolean) => void;
@@ -17,10 +17,10 @@ interface PlannedProps {
 }
 
 /** A plan that can be applied. */
-export function Planned({ plan, apply, busy, error, yard, again }: PlannedProps) {
+export function PlanReview({ plan, apply, busy, error, yard, again }: PlanReviewProps) {
   const { t } = useTexts();
   const grave = plan.summary.remove + plan.summary.replace > 0;
-  const loss = useLoss(plan);
+  const loss = useDataLossConsent(plan);
   const at = useRef<HTMLElement>(null);
   useEffect(() => {
     // What newer browsers return of it is no clean-up.
@@ -32,7 +32,7 @@ export function Planned({ plan, apply, busy, error, yard, again }: PlannedProps)
       <div className="pad form">
         <PlanView plan={plan} />
         {error != null && <Problem error={error} />}
-        {plan.blockers.length === 0 && <AllowLoss plan={plan} loss={loss} />}
+        {plan.blockers.length === 0 && <AllowDataLoss plan={plan} loss={loss} />}
         {plan.blockers.length === 0 && (
           <div className="buttons">
             {error != null && <Button variant="default" onClick={again}>{t("edit.planAgain")}</Button>}

@@ -1,11 +1,11 @@
 /** A plan as people read it: what is made, changed field by field, replaced, removed. */
 import type { Plan, PlanChange, PlanStep } from "../api/client";
-import { useTexts, type Key } from "../i18n";
+import { useTexts, type TextKey } from "../i18n";
 import { StateMark } from "./state-mark";
 
-type Action = PlanStep["action"];
+type PlanAction = PlanStep["action"];
 
-const SIGNS: Partial<Record<Action, { sign: string; word: Key; kind: string }>> = {
+const SIGNS: Partial<Record<PlanAction, { sign: string; word: TextKey; kind: string }>> = {
   create: { sign: "+", word: "plan.create", kind: "create" },
   change: { sign: "~", word: "plan.change", kind: "change" },
   recreate: { sign: "±", word: "plan.replace", kind: "replace" },
@@ -13,10 +13,10 @@ const SIGNS: Partial<Record<Action, { sign: string; word: Key; kind: string }>> 
   remove: { sign: "−", word: "plan.remove", kind: "remove" },
 };
 
-const text = (value: string | string[]) => (Array.isArray(value) ? value.join(", ") : value);
+const valueText = (value: string | string[]) => (Array.isArray(value) ? value.join(", ") : value);
 
 /** A resource's kind as people write it: `security_group` is `security group`. */
-export function noun(kind: string): string {
+export function kindText(kind: string): string {
   return kind === "floating_ip" ? "floating IP" : kind.replaceAll("_", " ");
 }
 
@@ -43,19 +43,19 @@ export function PlanView({ plan }: { plan: Plan }) {
       {steps.length + stacks.length > 0 && (
         <ul className="steps" aria-label={t("plan.title")}>
           {steps.map((step) => (
-            <Row key={`${step.action} ${step.key.kind} ${step.key.name} ${step.id ?? ""}`} action={step.action} kind={noun(step.key.kind)} name={step.key.name} reasons={step.reasons ?? []} lost={step.loses_data === true}>
-              {(step.changes ?? []).map((change) => <Change key={change.field} change={change} />)}
-            </Row>
+            <PlanRow key={`${step.action} ${step.key.kind} ${step.key.name} ${step.id ?? ""}`} action={step.action} kind={kindText(step.key.kind)} name={step.key.name} reasons={step.reasons ?? []} lost={step.loses_data === true}>
+              {(step.changes ?? []).map((change) => <FieldChange key={change.field} change={change} />)}
+            </PlanRow>
           ))}
           {stacks.map((stack) => (
-            <Row key={`stack ${stack.name}`} action={stack.action} kind={t("plan.stack")} name={stack.name} reasons={stack.reasons ?? []}>
+            <PlanRow key={`stack ${stack.name}`} action={stack.action} kind={t("plan.stack")} name={stack.name} reasons={stack.reasons ?? []}>
               {(stack.services ?? []).map((service) => (
                 <div key={service.name} className="field">
                   <span className={`sign ${SIGNS[service.action]?.kind ?? ""}`} aria-hidden="true">{SIGNS[service.action]?.sign}</span>
                   {t("plan.service")} {service.name}{(service.parts ?? []).length > 0 && <span className="quiet">: {service.parts?.join(", ")}</span>}
                 </div>
               ))}
-            </Row>
+            </PlanRow>
           ))}
         </ul>
       )}
@@ -63,8 +63,8 @@ export function PlanView({ plan }: { plan: Plan }) {
   );
 }
 
-interface RowProps {
-  action: Action;
+interface PlanRowProps {
+  action: PlanAction;
   kind: string;
   name: string;
   reasons: string[];
@@ -73,15 +73,15 @@ interface RowProps {
   children: React.ReactNode;
 }
 
-function Row({ action, kind, name, reasons, lost, children }: RowProps) {
+function PlanRow({ action, kind, name, reasons, lost, children }: PlanRowProps) {
   const { t } = useTexts();
-  const shown = SIGNS[action];
-  if (!shown) return null;
+  const sign = SIGNS[action];
+  if (!sign) return null;
   return (
-    <li className={shown.kind}>
-      <span className={`sign ${shown.kind}`} aria-hidden="true">{shown.sign}</span>
+    <li className={sign.kind}>
+      <span className={`sign ${sign.kind}`} aria-hidden="true">{sign.sign}</span>
       <div>
-        <span className="verb">{t(shown.word)}</span> <span className="quiet">{kind}</span> <b>{name}</b>
+        <span className="verb">{t(sign.word)}</span> <span className="quiet">{kind}</span> <b>{name}</b>
         {reasons.length > 0 && <span className="quiet">: {reasons.join("; ")}</span>}
         {lost && <>{" "}<StateMark state="failed" text={t("plan.lost")} /></>}
         {children}
@@ -90,12 +90,12 @@ function Row({ action, kind, name, reasons, lost, children }: RowProps) {
   );
 }
 
-function Change({ change }: { change: PlanChange }) {
+function FieldChange({ change }: { change: PlanChange }) {
   const { t } = useTexts();
   const none = (value: string) => value || t("none");
   return (
     <div className="field">
-      <span className="quiet">{change.field}</span> <del>{none(text(change.from))}</del> <span aria-hidden="true">→</span> <ins>{none(text(change.to))}</ins>
+      <span className="quiet">{change.field}</span> <del>{none(valueText(change.from))}</del> <span aria-hidden="true">→</span> <ins>{none(valueText(change.to))}</ins>
       {change.replace && <span className="quiet"> ({t("plan.takesReplacement")})</span>}
     </div>
   );

@@ -3,10 +3,10 @@ import { IconAlertOctagon } from "@tabler/icons-react";
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { asApiError, type ApiError } from "../api/client";
-import { useTexts, type Key } from "../i18n";
+import { useTexts, type TextKey } from "../i18n";
 
 /** What to do about an error that the server's own words do not say. */
-export function hint(error: ApiError): Key | undefined {
+export function errorHint(error: ApiError): TextKey | undefined {
   switch (error.status) {
     case 0:
       return "problem.hint0";
@@ -24,15 +24,15 @@ export function hint(error: ApiError): Key | undefined {
 /** An error: what the server said, and what to do. */
 export function Problem({ error, retry, advise = true }: { error: unknown; retry?: () => void; advise?: boolean }) {
   const { t } = useTexts();
-  const told = asApiError(error);
-  const advice = advise || told.status === 0 ? hint(told) : undefined;
+  const apiError = asApiError(error);
+  const advice = advise || apiError.status === 0 ? errorHint(apiError) : undefined;
   return (
     <div className="problem" role="alert">
       <strong>
         <IconAlertOctagon size={16} aria-hidden />
-        {told.status === 0 ? t("problem.network") : `${told.title} (${told.status})`}
+        {apiError.status === 0 ? t("problem.network") : `${apiError.title} (${apiError.status})`}
       </strong>
-      {told.message && <p>{told.message}</p>}
+      {apiError.message && <p>{apiError.message}</p>}
       {advice && <p className="quiet">{t(advice)}</p>}
       {retry && <div><Button variant="default" onClick={retry}>{t("retry")}</Button></div>}
     </div>
@@ -40,7 +40,7 @@ export function Problem({ error, retry, advise = true }: { error: unknown; retry
 }
 
 /** What a query has, or why it has nothing. */
-export function Loaded<T>({ query, children }: { query: UseQueryResult<T>; children: (data: T) => ReactNode }) {
+export function QueryResult<T>({ query, children }: { query: UseQueryResult<T>; children: (data: T) => ReactNode }) {
   const { t } = useTexts();
   if (query.data !== undefined) return children(query.data);
   if (query.error) return <Problem error={query.error} retry={() => void query.refetch()} />;

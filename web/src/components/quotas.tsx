@@ -1,11 +1,11 @@
 /** What a yard and its project use of the cloud's quotas. */
 import type { Schemas } from "../api/client";
-import { bytes } from "../format";
-import { useTexts, type Key } from "../i18n";
+import { formatBytes } from "../format";
+import { useTexts, type TextKey } from "../i18n";
 
-type Quota = Schemas["QuotaUse"];
+type QuotaUse = Schemas["QuotaUse"];
 
-const NAMES: Record<string, Key> = {
+const QUOTA_NAMES: Record<string, TextKey> = {
   instances: "quota.instances",
   cores: "quota.cores",
   ram: "quota.ram",
@@ -19,34 +19,34 @@ const NAMES: Record<string, Key> = {
 };
 
 /** An amount of a quota for people: memory is in MiB, `gigabytes` are GiB. */
-export function amount(name: string, n: number): string {
-  if (name === "ram") return bytes(n * 2 ** 20);
-  if (name === "gigabytes") return bytes(n * 2 ** 30);
+export function quotaAmount(name: string, n: number): string {
+  if (name === "ram") return formatBytes(n * 2 ** 20);
+  if (name === "gigabytes") return formatBytes(n * 2 ** 30);
   return String(n);
 }
 
 /** Some of them as meters, or all. */
-export function Quotas({ quotas, only }: { quotas: Quota[]; only?: string[] }) {
+export function Quotas({ quotas, only }: { quotas: QuotaUse[]; only?: string[] }) {
   const { t } = useTexts();
-  const shown = quotas.filter((quota) => only?.includes(quota.name) ?? true);
+  const visibleQuotas = quotas.filter((quota) => only?.includes(quota.name) ?? true);
   return (
     <dl className={only ? "quotas few" : "quotas"}>
-      {shown.map((quota) => {
-        const key = NAMES[quota.name];
+      {visibleQuotas.map((quota) => {
+        const key = QUOTA_NAMES[quota.name];
         const name = key ? t(key) : quota.name;
         const limit = quota.limit ?? null;
         const share = limit ? quota.used / limit : 0;
-        const own = quota.yard != null && !only ? t("quota.here", { n: amount(quota.name, quota.yard) }) : null;
+        const own = quota.yard != null && !only ? t("quota.here", { n: quotaAmount(quota.name, quota.yard) }) : null;
         return (
           <div key={quota.name} className={share > 0.9 ? "meter high" : "meter"}>
             <dt>{name}</dt>
             <dd>
               <span className="nowrap">
-                {only && quota.yard != null ? <b>{amount(quota.name, quota.yard)}</b> : amount(quota.name, quota.used)}
-                {limit !== null && <span className="quiet"> / {amount(quota.name, limit)}</span>}
+                {only && quota.yard != null ? <b>{quotaAmount(quota.name, quota.yard)}</b> : quotaAmount(quota.name, quota.used)}
+                {limit !== null && <span className="quiet"> / {quotaAmount(quota.name, limit)}</span>}
                 {own && <span className="quiet"> ({own})</span>}
               </span>
-              {limit !== null && <progress value={share} max={1} aria-label={`${name}: ${amount(quota.name, quota.used)} / ${amount(quota.name, limit)}`} />}
+              {limit !== null && <progress value={share} max={1} aria-label={`${name}: ${quotaAmount(quota.name, quota.used)} / ${quotaAmount(quota.name, limit)}`} />}
             </dd>
           </div>
         );

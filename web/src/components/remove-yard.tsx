@@ -2,26 +2,26 @@ import { Button, TextInput } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
-import { api, get } from "../api/client";
-import { shell } from "../format";
+import { api, unwrap } from "../api/client";
+import { shellQuote } from "../format";
 import { useTexts } from "../i18n";
-import { AllowLoss, useLoss } from "./allow-data-loss";
+import { AllowDataLoss, useDataLossConsent } from "./allow-data-loss";
 import { CommandLine } from "./command-line";
-import { Dialog } from "./dialog";
+import { NamedDialog } from "./dialog";
 import { PlanView } from "./plan-view";
-import { Loaded, Problem } from "./problem";
+import { QueryResult, Problem } from "./problem";
 
 /** Removes a yard, after its plan was looked at and its name was typed. */
 export function RemoveYard({ yard, opened, close }: { yard: string; opened: boolean; close: () => void }) {
   const { t } = useTexts();
   return (
-    <Dialog opened={opened} onClose={close} title={t("yard.removeTitle", { name: yard })} size="lg">
-      <Form yard={yard} close={close} />
-    </Dialog>
+    <NamedDialog opened={opened} onClose={close} title={t("yard.removeTitle", { name: yard })} size="lg">
+      <RemoveForm yard={yard} close={close} />
+    </NamedDialog>
   );
 }
 
-function Form({ yard, close }: { yard: string; close: () => void }) {
+function RemoveForm({ yard, close }: { yard: string; close: () => void }) {
   const { t } = useTexts();
   const navigate = useNavigate();
   const [typed, setTyped] = useState("");
@@ -29,11 +29,11 @@ function Form({ yard, close }: { yard: string; close: () => void }) {
   const plan = useQuery({
     queryKey: ["removal", yard],
     gcTime: 0,
-    queryFn: () => get(api.POST("/api/v1/yards/{yard}/plan", { params, body: { remove: true } })),
+    queryFn: () => unwrap(api.POST("/api/v1/yards/{yard}/plan", { params, body: { remove: true } })),
   });
-  const loss = useLoss(plan.data);
+  const loss = useDataLossConsent(plan.data);
   const run = useMutation({
-    mutationFn: () => get(api.POST("/api/v1/yards/{yard}/runs", { params, body: { remove: true, plan: plan.data?.digest, allow_data_loss: loss.loses } })),
+    mutationFn: () => unwrap(api.POST("/api/v1/yards/{yard}/runs", { params, body: { remove: true, plan: plan.data?.digest, allow_data_loss: loss.loses } })),
     onSuccess: (begun) => navigate({ to: "/yards/$yard/runs/$run", params: { yard, run: begun.id } }),
   });
   const ready = plan.data && plan.data.blockers.length === 0 && typed === yard && loss.ready;
@@ -46,15 +46,15 @@ function Form({ yard, close }: { yard: string; close: () => void }) {
       }}
     >
       <p>{t("yard.removeText")}</p>
-      <Loaded query={plan}>{(found) => (
+      <QueryResult query={plan}>{(found) => (
         // It scrolls, so the keyboard must reach it.
         // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
         <div className="scrolls" role="region" aria-label={t("plan.title")} tabIndex={0}><PlanView plan={found} /></div>
-      )}</Loaded>
-      {plan.data && <AllowLoss plan={plan.data} loss={loss} />}
+      )}</QueryResult>
+      {plan.data && <AllowDataLoss plan={plan.data} loss={loss} />}
       <TextInput label={t("yard.removeConfirm")} placeholder={yard} value={typed} onChange={(e) => setTyped(e.currentTarget.value)} autoComplete="off" data-autofocus />
       {run.error && <Problem error={run.error} />}
-      <CommandLine text={`stackyard down -f ${shell(`${yard}.yaml`)}`} />
+      <CommandLine text={`stackyard down -f ${shellQuote(`${yard}.yaml`)}`} />
       <div className="buttons">
         <Button variant="default" onClick={close}>{t("cancel")}</Button>
         <Button type="submit" color="red.8" disabled={!ready} loading={run.isPending}>{t("yard.remove")}</Button>

@@ -1,43 +1,43 @@
 import { Button } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { api, get, type Host } from "../api/client";
+import { api, unwrap, type Host } from "../api/client";
 import { yards } from "../api/queries";
-import { shell } from "../format";
+import { shellQuote } from "../format";
 import { useTexts } from "../i18n";
-import { AllowLoss, useLoss } from "./allow-data-loss";
+import { AllowDataLoss, useDataLossConsent } from "./allow-data-loss";
 import { CommandLine } from "./command-line";
-import { Dialog } from "./dialog";
+import { NamedDialog } from "./dialog";
 import { PlanView } from "./plan-view";
-import { Loaded, Problem } from "./problem";
-import { Ago } from "./time";
+import { QueryResult, Problem } from "./problem";
+import { RelativeTime } from "./time";
 
 /** Has a host's server made anew: it is marked, then its yard's plan is shown and applied. The mark can be taken back. */
 export function ReplaceHost({ host, close }: { host: Host | undefined; close: () => void }) {
   const { t } = useTexts();
   return (
-    <Dialog opened={host !== undefined} onClose={close} title={host && t("hosts.replaceTitle", { name: host.name })} size="lg">
+    <NamedDialog opened={host !== undefined} onClose={close} title={host && t("hosts.replaceTitle", { name: host.name })} size="lg">
       {host && (
         <div className="form">
-          {host.replace ? <Marked host={host} close={close} /> : <Unmarked host={host} close={close} />}
+          {host.replace ? <ReplacementPlan host={host} close={close} /> : <MarkForm host={host} close={close} />}
         </div>
       )}
-    </Dialog>
+    </NamedDialog>
   );
 }
 
-const command = (host: Host) => `stackyard host replace ${shell(`${host.yard}/${host.name}`)}`;
-const path = (host: Host) => ({ params: { path: { id: host.id } } });
+const replaceCommand = (host: Host) => `stackyard host replace ${shellQuote(`${host.yard}/${host.name}`)}`;
+const hostPath = (host: Host) => ({ params: { path: { id: host.id } } });
 
-function Unmarked({ host, close }: { host: Host; close: () => void }) {
+function MarkForm({ host, close }: { host: Host; close: () => void }) {
   const { t } = useTexts();
   // The list of hosts tells when it is marked.
-  const mark = useMutation({ mutationFn: () => get(api.POST("/api/v1/hosts/{id}/replace", path(host))) });
+  const mark = useMutation({ mutationFn: () => unwrap(api.POST("/api/v1/hosts/{id}/replace", hostPath(host))) });
   return (
     <>
       <p>{t("hosts.replaceText")}</p>
       {mark.error && <Problem error={mark.error} />}
-      <CommandLine text={command(host)} />
+      <CommandLine text={replaceCommand(host)} />
       <div className="buttons">
         <Button variant="default" onClick={close}>{t("cancel")}</Button>
         <Button loading={mark.isPending || mark.isSuccess} onClick={() => mark.mutate()}>{t("hosts.replaceMark")}</Button>
@@ -46,7 +46,7 @@ function Unmarked({ host, close }: { host: Host; close: () => void }) {
   );
 }
 
-function Marked({ host, close }: { host: Host; close: () => void }) {
+function ReplacementPlan({ host, close }: { host: Host; close: () => void }) {
   const { t } = useTexts();
   const navigate = useNavigate();
   const query = useQuery(yards);
@@ -57,12 +57,12 @@ function Marked({ host, close }: { host: Host; close: () => void }) {
     queryKey: ["replacement", yard, revision, host.id],
     gcTime: 0,
     enabled: revision !== undefined,
-    queryFn: () => get(api.POST("/api/v1/yards/{yard}/plan", { params, body: { revision } })),
+    queryFn: () => unwrap(api.POST("/api/v1/yards/{yard}/plan", { params, body: { revision } })),
   });
-  const loss = useLoss(plan.data);
+  const loss = useDataLossConsent(plan.data);
   const run = useMutation({
     mutationFn: () =>
-      get(
+      unwrap(
         api.POST("/api/v1/yards/{yard}/runs", {
           params: { ...params, header: { "If-Match": `"${revision}"` } },
           body: { revision, plan: plan.data?.digest, allow_data_loss: loss.loses },
@@ -70,23 +70,23 @@ function Marked({ host, close }: { host: Host; close: () => void }) {
       ),
     onSuccess: (begun) => navigate({ to: "/yards/$yard/runs/$run", params: { yard, run: begun.id } }),
   });
-  const keep = useMutation({ mutationFn: () => get(api.DELETE("/api/v1/hosts/{id}/replace", path(host))), onSuccess: close });
+  const keep = useMutation({ mutationFn: () => unwrap(api.DELETE("/api/v1/hosts/{id}/replace", hostPath(host))), onSuccess: close });
   const ready = plan.data && plan.data.blockers.length === 0 && !plan.data.noop && loss.ready;
   return (
     <>
-      <p>{t("hosts.markedBy", { who: host.replace?.who ?? "" })} <span className="quiet"><Ago at={host.replace?.at} /></span></p>
+      <p>{t("hosts.markedBy", { who: host.replace?.who ?? "" })} <span className="quiet"><RelativeTime at={host.replace?.at} /></span></p>
       <p className="quiet">{t("hosts.replaceNext")}</p>
       {query.data && revision === undefined
         ? <p>{t("hosts.replaceNoManifest")}</p>
-        : <Loaded query={plan}>{(found) => (
+        : <QueryResult query={plan}>{(found) => (
           // It scrolls, so the keyboard must reach it.
           // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
           <div className="scrolls" role="region" aria-label={t("plan.title")} tabIndex={0}><PlanView plan={found} /></div>
-        )}</Loaded>}
-      {plan.data && <AllowLoss plan={plan.data} loss={loss} />}
+        )}</QueryResult>}
+      {plan.data && <AllowDataLoss plan={plan.data} loss={loss} />}
       {run.error && <Problem error={run.error} />}
       {keep.error && <Problem error={keep.error} />}
-      <CommandLine text={command(host)} />
+      <CommandLine text={replaceCommand(host)} />
       <div className="buttons">
         <Button variant="default" loading={keep.isPending} onClick={() => keep.mutate()}>{t("hosts.keep")}</Button>
         <Button variant="default" onClick={close}>{t("hosts.later")}</Button>

@@ -1,21 +1,21 @@
 /** A run as it goes: its steps, what failed, what was said. */
 import { useState, type ReactNode } from "react";
-import { bytesLeft, left, type Mark } from "../api/eta";
-import { runState, stepState, type Followed, type RunState, type RunStep } from "../api/runs";
-import { bytes, countdown } from "../format";
+import { bytesTimeLeft, timeLeft, type ProgressSample } from "../api/eta";
+import { runState, stepState, type RunFeed, type RunSummary, type RunStep } from "../api/runs";
+import { formatBytes, formatDuration } from "../format";
 import { useTexts } from "../i18n";
 import { StateMark } from "./state-mark";
-import { Ago, useNow } from "./time";
+import { RelativeTime, useNow } from "./time";
 
 /** How long a run goes on already. */
-export function Elapsed({ run }: { run: RunState }) {
+export function ElapsedTime({ run }: { run: RunSummary }) {
   const now = useNow(1000);
   const { t } = useTexts();
-  return <span className="quiet">{t("run.elapsed", { time: countdown(now - Date.parse(run.began)) })}</span>;
+  return <span className="quiet">{t("run.elapsed", { time: formatDuration(now - Date.parse(run.began)) })}</span>;
 }
 
 /** Runs that were and are: `what` each does, with a link to it; `why` it did not end well. */
-export function RunTable<R extends RunState>({ runs, what, why }: { runs: R[]; what: (run: R) => ReactNode; why?: (run: R) => ReactNode }) {
+export function RunTable<R extends RunSummary>({ runs, what, why }: { runs: R[]; what: (run: R) => ReactNode; why?: (run: R) => ReactNode }) {
   const { t } = useTexts();
   return (
     <table className="rows cards">
@@ -30,7 +30,7 @@ export function RunTable<R extends RunState>({ runs, what, why }: { runs: R[]; w
       <tbody>
         {runs.map((run) => (
           <tr key={run.id}>
-            <td data-label={t("access.at")}><Ago at={run.began} /></td>
+            <td data-label={t("access.at")}><RelativeTime at={run.began} /></td>
             <td data-label={t("access.what")}>{what(run)}</td>
             <td data-label={t("access.who")}>{run.who}</td>
             <td data-label={t("access.result")}><StateMark state={runState(run)} text={t(`run.state.${run.state}`)} />{why?.(run)}</td>
@@ -42,30 +42,30 @@ export function RunTable<R extends RunState>({ runs, what, why }: { runs: R[]; w
 }
 
 /** The steps of a run: what failed comes first. */
-export function RunView({ followed }: { followed: Pick<Followed<RunState, unknown>, "run" | "steps" | "notes"> }) {
+export function RunView({ feed }: { feed: Pick<RunFeed<RunSummary, unknown>, "run" | "steps" | "notes"> }) {
   const { t } = useTexts();
-  const { run, steps, notes } = followed;
+  const { run, steps, notes } = feed;
   const done = steps.filter((step) => step.state === "done").length;
   const failed = steps.filter((step) => step.state === "failed");
   return (
     <>
-      {run?.error && failed.length === 0 && <div className="problem" role="alert"><strong>{t(`run.state.${run.state}`)}</strong><Cause text={run.error} /></div>}
+      {run?.error && failed.length === 0 && <div className="problem" role="alert"><strong>{t(`run.state.${run.state}`)}</strong><ErrorText text={run.error} /></div>}
       {run?.state === "interrupted" && <p className="panel pad">{t("run.interruptedText")}</p>}
       {failed.map((step) => (
         <div key={step.step} className="problem" role="alert">
           <strong>{step.step}</strong>
-          <Cause text={step.error ?? ""} />
+          <ErrorText text={step.error ?? ""} />
           {step.hint && <p className="quiet">{step.hint}</p>}
         </div>
       ))}
       <section className="panel">
         <div className="title">
           <h2>{t("run.steps")}</h2>
-          {run?.state === "running" && <Left steps={steps} />}
+          {run?.state === "running" && <TimeLeft steps={steps} />}
           <span className="end" role="status">{steps.length === 0 && run && run.state !== "running" ? t("plan.noop") : t("run.progress", { done, n: steps.length })}</span>
         </div>
         <progress className="whole" value={steps.length === 0 ? (run?.state === "done" ? 1 : 0) : done / steps.length} max={1} aria-label={t("run.progress", { done, n: steps.length })} />
-        <ul className="runsteps">{steps.map((step) => <Step key={step.step} step={step} />)}</ul>
+        <ul className="runsteps">{steps.map((step) => <StepRow key={step.step} step={step} />)}</ul>
       </section>
       {notes.length > 0 && <section className="panel"><h2>{t("run.notes")}</h2><ul className="pad notes">{notes.map((note, at) => <li key={`${at} ${note}`}>{note}</li>)}</ul></section>}
     </>
@@ -73,41 +73,41 @@ export function RunView({ followed }: { followed: Pick<Followed<RunState, unknow
 }
 
 /** How long it goes on yet, where that is known. */
-function Left({ steps }: { steps: RunStep[] }) {
+function TimeLeft({ steps }: { steps: RunStep[] }) {
   const { t } = useTexts();
-  const time = left(steps, useNow(1000));
-  return time === null ? null : <span className="quiet">{t("run.left", { time: countdown(time) })}</span>;
+  const time = timeLeft(steps, useNow(1000));
+  return time === null ? null : <span className="quiet">{t("run.left", { time: formatDuration(time) })}</span>;
 }
 
 /** How long what is counted in bytes goes on yet. */
-function BytesLeft({ done, total }: { done: number; total: number }) {
+function BytesTimeLeft({ done, total }: { done: number; total: number }) {
   const { t } = useTexts();
   const now = useNow(1000);
-  const [from, setFrom] = useState<Mark>({ at: now, done, total });
+  const [from, setFrom] = useState<ProgressSample>({ at: now, done, total });
   // Less than before, or another whole: something else is counted now.
   if (from.total !== total || from.done > done) setFrom({ at: now, done, total });
-  const time = bytesLeft(from, done, now);
-  return time === null ? null : <>, {t("run.left", { time: countdown(time) })}</>;
+  const time = bytesTimeLeft(from, done, now);
+  return time === null ? null : <>, {t("run.left", { time: formatDuration(time) })}</>;
 }
 
 /** Why something failed, with all lines; it scrolls, so the keyboard must reach it. */
-function Cause({ text }: { text: string }) {
+function ErrorText({ text }: { text: string }) {
   const { t } = useTexts();
   // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
   return <div className="pre" role="region" aria-label={t("run.cause")} tabIndex={0}>{text}</div>;
 }
 
-function Step({ step }: { step: RunStep }) {
+function StepRow({ step }: { step: RunStep }) {
   const { t } = useTexts();
   const { amount } = step;
-  const counted = (n: number) => (amount?.unit === "bytes" ? bytes(n) : String(n));
+  const counted = (n: number) => (amount?.unit === "bytes" ? formatBytes(n) : String(n));
   return (
     <li data-state={step.state}>
       <StateMark state={stepState(step)} text={t(`run.step.${step.state}`)} />
       <span className="strong">{step.step}</span>
       <span className="quiet">
         {step.state === "failed" ? "" : step.doing}
-        {amount && <> {counted(amount.done)}{amount.total != null && <> / {counted(amount.total)}</>}{amount.unit === "bytes" && amount.total != null && <BytesLeft done={amount.done} total={amount.total} />}</>}
+        {amount && <> {counted(amount.done)}{amount.total != null && <> / {counted(amount.total)}</>}{amount.unit === "bytes" && amount.total != null && <BytesTimeLeft done={amount.done} total={amount.total} />}</>}
         {step.notes.length > 0 && step.state !== "done" && <span className="why"> {step.notes.at(-1)}</span>}
       </span>
       <span className="num quiet">{step.took_ms != null ? `${(step.took_ms / 1000).toFixed(1)} s` : ""}</span>

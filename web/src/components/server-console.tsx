@@ -1,11 +1,11 @@
 import { Button } from "@mantine/core";
 import { IconRefresh } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
-import { api, get } from "../api/client";
-import { shell } from "../format";
+import { api, unwrap } from "../api/client";
+import { shellQuote } from "../format";
 import { useTexts } from "../i18n";
 import { CommandLine } from "./command-line";
-import { Loaded } from "./problem";
+import { QueryResult } from "./problem";
 
 /** The end of a server's console log, as its cloud has it now. */
 export function ServerConsole({ yard, server }: { yard: string; server: string }) {
@@ -13,19 +13,19 @@ export function ServerConsole({ yard, server }: { yard: string; server: string }
   const query = useQuery({
     queryKey: ["console", yard, server],
     gcTime: 0,
-    queryFn: () => get(api.GET("/api/v1/yards/{yard}/servers/{server}/console", { params: { path: { yard, server }, query: { lines: 500 } } })),
+    queryFn: () => unwrap(api.GET("/api/v1/yards/{yard}/servers/{server}/console", { params: { path: { yard, server }, query: { lines: 500 } } })),
   });
   return (
     <div className="form">
-      <Loaded query={query}>
+      <QueryResult query={query}>
         {(log) => log.text.trim() === "" ? <p className="empty">{t("serverlog.empty")}</p> : (
           // It scrolls, so the keyboard must reach it.
           // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
           <div className="pre serverlog" role="region" aria-label={t("serverlog.of", { name: server })} tabIndex={0} ref={(box) => { if (box) box.scrollTop = box.scrollHeight; }}>{log.text}</div>
         )}
-      </Loaded>
+      </QueryResult>
       <div className="buttons"><Button variant="default" loading={query.isFetching} leftSection={<IconRefresh size={14} />} onClick={() => void query.refetch()}>{t("yard.again")}</Button></div>
-      <CommandLine text={`stackyard console -f yard.yaml ${shell(server)}`} />
+      <CommandLine text={`stackyard console -f yard.yaml ${shellQuote(server)}`} />
     </div>
   );
 }

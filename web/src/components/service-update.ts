@@ -1,13 +1,13 @@
 /** Changes of a service: what was entered, as the server is told it and as the command line says it. */
 import type { Schemas, Service, Stack } from "../api/client";
-import { isJob, replicaState, type State } from "../api/health";
-import { shell } from "../format";
+import { isJob, replicaState, type HealthState } from "../api/health";
+import { shellQuote } from "../format";
 
-export type Definition = Schemas["ServiceDefinition"];
-export type Update = Schemas["ServiceUpdate"];
+export type ServiceDefinition = Schemas["ServiceDefinition"];
+export type ServiceUpdate = Schemas["ServiceUpdate"];
 
 /** A variable in the form. */
-export interface Row {
+export interface VariableRow {
   /** Unique in the form. */
   id: number;
   name: string;
@@ -15,18 +15,18 @@ export interface Row {
 }
 
 /** What was entered for a service. */
-export interface Entered {
+export interface ServiceForm {
   image: string;
-  rows: Row[];
+  rows: VariableRow[];
 }
 
 /** What a service has so far. */
-export function entered(has: Definition): Entered {
+export function serviceForm(has: ServiceDefinition): ServiceForm {
   return { image: has.image, rows: Object.entries(has.environment).map(([name, value], id) => ({ id, name, value })) };
 }
 
 /** What differs from what the service has. */
-export function update(has: Definition, form: Entered): Update {
+export function serviceChanges(has: ServiceDefinition, form: ServiceForm): ServiceUpdate {
   const environment: Record<string, string | null> = {};
   const named = form.rows.filter((row) => row.name !== "");
   for (const { name, value } of named) if (has.environment[name] !== value) environment[name] = value;
@@ -36,36 +36,36 @@ export function update(has: Definition, form: Entered): Update {
 }
 
 /** Whether nothing would be another. */
-export function isNothing(change: Update): boolean {
+export function isUnchanged(change: ServiceUpdate): boolean {
   return change.image == null && Object.keys(change.environment).length === 0;
 }
 
 /** Names that come twice, or that none can have. */
-export function badNames(rows: Row[]): Set<number> {
+export function invalidNames(rows: VariableRow[]): Set<number> {
   const bad = rows.filter((row) => row.name.includes("=") || (row.name !== "" && rows.some((other) => other.id < row.id && other.name === row.name)));
   return new Set(bad.map((row) => row.id));
 }
 
 /** The command line that does the same. */
-export function updateCommand(stack: Stack, service: string, change: Update): string {
-  const words = ["stackyard stack update", "--yard", shell(stack.yard), shell(stack.name), shell(service)];
-  if (change.image != null) words.push("--image", shell(change.image));
+export function updateCommand(stack: Stack, service: string, change: ServiceUpdate): string {
+  const words = ["stackyard stack update", "--yard", shellQuote(stack.yard), shellQuote(stack.name), shellQuote(service)];
+  if (change.image != null) words.push("--image", shellQuote(change.image));
   for (const [name, value] of Object.entries(change.environment)) {
-    if (value === null) words.push("--env-rm", shell(name));
-    else words.push("--env", shell(`${name}=${value}`));
+    if (value === null) words.push("--env-rm", shellQuote(name));
+    else words.push("--env", shellQuote(`${name}=${value}`));
   }
   return words.join(" ");
 }
 
 /** How far a service is on its way to what was deployed last. */
-export interface Rolling {
-  state: State;
+export interface RolloutProgress {
+  state: HealthState;
   /** Containers of the newest generation that work, of all that there are to be. */
   done: number;
   all: number;
 }
 
-export function rolling(stack: Stack, service: Service | undefined): Rolling {
+export function rolloutProgress(stack: Stack, service: Service | undefined): RolloutProgress {
   const behind = stack.status.version !== stack.versions[0]?.number;
   const standing = behind ? "working" : stack.status.standing;
   const state = ({ converged: "ok", working: "working", failing: "failing", failed: "failed" } as const)[standing];

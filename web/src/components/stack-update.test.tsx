@@ -6,8 +6,8 @@ import type { ReactNode } from "react";
 import { afterEach, expect, test, vi } from "vitest";
 import { api, type Replica, type Service, type Stack } from "../api/client";
 import { LanguageProvider, type Language } from "../i18n";
-import { Followed, Form } from "./stack-update";
-import { badNames, entered, isNothing, rolling, update, updateCommand } from "./service-update";
+import { UpdateProgress, UpdateForm } from "./stack-update";
+import { invalidNames, serviceForm, isUnchanged, rolloutProgress, serviceChanges, updateCommand } from "./service-update";
 
 afterEach(() => {
   cleanup();
@@ -17,13 +17,13 @@ afterEach(() => {
 const HAS = { image: "app:1", environment: { A: "1", B: "two words" } };
 
 test("what differs is sent, and nothing else", () => {
-  const form = entered(HAS);
-  expect(isNothing(update(HAS, form))).toBe(true);
+  const form = serviceForm(HAS);
+  expect(isUnchanged(serviceChanges(HAS, form))).toBe(true);
   const [a, b] = form.rows;
   if (!a || !b) throw new Error("two rows");
-  const changed = update(HAS, { image: " app:2 ", rows: [{ ...a, value: "3" }, { id: 7, name: "C", value: "" }, { id: 8, name: "", value: "" }] });
+  const changed = serviceChanges(HAS, { image: " app:2 ", rows: [{ ...a, value: "3" }, { id: 7, name: "C", value: "" }, { id: 8, name: "", value: "" }] });
   expect(changed).toEqual({ image: "app:2", environment: { A: "3", C: "", B: null } });
-  expect(badNames([a, b, { id: 2, name: "A", value: "" }, { id: 3, name: "x=y", value: "" }])).toEqual(new Set([2, 3]));
+  expect(invalidNames([a, b, { id: 2, name: "A", value: "" }, { id: 3, name: "x=y", value: "" }])).toEqual(new Set([2, 3]));
 });
 
 const replica = (n: number, generation: number, more: Partial<Replica> = {}): Replica =>
@@ -45,7 +45,7 @@ test("the command line does the same", () => {
 });
 
 test("how far an update is: new containers that work count", () => {
-  const of = (made: Stack) => rolling(made, made.status.services[0]);
+  const of = (made: Stack) => rolloutProgress(made, made.status.services[0]);
   expect(of(stack({}))).toEqual({ state: "working", done: 1, all: 2 });
   expect(of(stack({ standing: "converged" }, { replicas: [replica(1, 4), replica(2, 4)] }))).toEqual({ state: "ok", done: 2, all: 2 });
   // Nobody has looked at it since it was deployed.
@@ -71,7 +71,7 @@ test("a plan comes first, and what is sent then has the tag of what was seen", a
     return Promise.resolve({ data: [{ service: "web", what: "changed", why: ["environment", "image"] }, { service: "db", what: "same", why: [] }], response: new Response() });
   }) as never);
   const begun = vi.fn();
-  await show(<Form stack={stack({})} names={["web", "db"]} service="web" setService={() => undefined} has={HAS} tag={'"t"'} close={() => undefined} begun={begun} />);
+  await show(<UpdateForm stack={stack({})} names={["web", "db"]} service="web" setService={() => undefined} definition={HAS} tag={'"t"'} close={() => undefined} begun={begun} />);
   expect(screen.getByRole("button", { name: "Plan" })).toHaveProperty("disabled", true);
   fireEvent.change(screen.getByLabelText("Image"), { target: { value: "app:2" } });
   fireEvent.change(screen.getByLabelText("Value of A"), { target: { value: "3" } });
@@ -91,7 +91,7 @@ test("a plan comes first, and what is sent then has the tag of what was seen", a
 
 test("an update that fails says why", async () => {
   const failed = stack({ standing: "failed", reasons: ["web: the update is paused: exited with 7: boom"] }, { phase: "paused", replicas: [replica(1, 4, { state: "exited", status: 7, error: "boom" }), replica(2, 3)] });
-  await show(<Followed stack={failed} service="web" close={() => undefined} />, "zh");
+  await show(<UpdateProgress stack={failed} service="web" close={() => undefined} />, "zh");
   expect(screen.getByRole("alert").textContent).toContain("exited with 7: boom");
   expect(screen.getAllByRole("status")[0]?.textContent).toContain("web 的更新失败");
   expect(screen.getAllByText("旧版本").length).toBe(1);

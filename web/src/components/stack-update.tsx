@@ -4,62 +4,62 @@ import { IconPlus, IconX } from "@tabler/icons-react";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import { api, get, type Schemas, type Stack } from "../api/client";
-import { definition } from "../api/queries";
+import { api, unwrap, type Schemas, type Stack } from "../api/client";
+import { stackDefinition } from "../api/queries";
 import { useTexts } from "../i18n";
 import { CommandLine } from "./command-line";
-import { ContainerState, replicaAt } from "./container-state";
-import { Loaded, Problem } from "./problem";
+import { ContainerState, replicaKey } from "./container-state";
+import { QueryResult, Problem } from "./problem";
 import { StateMark } from "./state-mark";
-import { badNames, entered, isNothing, rolling, update, updateCommand, type Definition, type Entered, type Update } from "./service-update";
+import { invalidNames, serviceForm, isUnchanged, rolloutProgress, serviceChanges, updateCommand, type ServiceDefinition, type ServiceForm, type ServiceUpdate } from "./service-update";
 
 /** The dialog's content; `stack` is as it stands, and live. */
 export default function StackUpdate({ stack, close }: { stack: Stack; close: () => void }) {
-  const found = useQuery(definition(stack.yard, stack.name));
+  const definitionQuery = useQuery(stackDefinition(stack.yard, stack.name));
   const [service, setService] = useState(stack.status.services[0]?.name ?? "");
-  const [followed, setFollowed] = useState<string | null>(null);
-  if (followed !== null) return <Followed stack={stack} service={followed} close={close} />;
+  const [followedService, setFollowedService] = useState<string | null>(null);
+  if (followedService !== null) return <UpdateProgress stack={stack} service={followedService} close={close} />;
   return (
-    <Loaded query={found}>
+    <QueryResult query={definitionQuery}>
       {({ services, tag }) => {
         const names = Object.keys(services);
         const chosen = services[service] ? service : (names[0] ?? "");
-        const has = services[chosen];
-        return has && <Form key={chosen} stack={stack} names={names} service={chosen} setService={setService} has={has} tag={tag} close={close} begun={() => setFollowed(chosen)} />;
+        const definition = services[chosen];
+        return definition && <UpdateForm key={chosen} stack={stack} names={names} service={chosen} setService={setService} definition={definition} tag={tag} close={close} begun={() => setFollowedService(chosen)} />;
       }}
-    </Loaded>
+    </QueryResult>
   );
 }
 
-interface FormProps {
+interface UpdateFormProps {
   stack: Stack;
   names: string[];
   service: string;
   setService: (name: string) => void;
-  has: Definition;
+  definition: ServiceDefinition;
   tag: string;
   close: () => void;
   begun: () => void;
 }
 
-export function Form({ stack, names, service, setService, has, tag, close, begun }: FormProps) {
+export function UpdateForm({ stack, names, service, setService, definition, tag, close, begun }: UpdateFormProps) {
   const { t } = useTexts();
-  const [form, setForm] = useState<Entered>(() => entered(has));
-  const change = update(has, form);
+  const [form, setForm] = useState<ServiceForm>(() => serviceForm(definition));
+  const change = serviceChanges(definition, form);
   const path = { yard: stack.yard, stack: stack.name };
   const body = { services: { [service]: change } };
-  const plan = useMutation({ mutationFn: () => get(api.POST("/api/v1/yards/{yard}/stacks/{stack}/update/plan", { params: { path }, body })) });
+  const plan = useMutation({ mutationFn: () => unwrap(api.POST("/api/v1/yards/{yard}/stacks/{stack}/update/plan", { params: { path }, body })) });
   const run = useMutation({
-    mutationFn: () => get(api.POST("/api/v1/yards/{yard}/stacks/{stack}/update", { params: { path, header: { "If-Match": tag } }, body })),
+    mutationFn: () => unwrap(api.POST("/api/v1/yards/{yard}/stacks/{stack}/update", { params: { path, header: { "If-Match": tag } }, body })),
     onSuccess: begun,
   });
-  const set = (next: Partial<Entered>) => {
+  const set = (next: Partial<ServiceForm>) => {
     setForm({ ...form, ...next });
     plan.reset();
     run.reset();
   };
-  const bad = badNames(form.rows);
-  const ready = bad.size === 0 && !isNothing(change);
+  const badRows = invalidNames(form.rows);
+  const ready = badRows.size === 0 && !isUnchanged(change);
   const next = Math.max(-1, ...form.rows.map((row) => row.id)) + 1;
   return (
     <form
@@ -79,7 +79,7 @@ export function Form({ stack, names, service, setService, has, tag, close, begun
         <ul>
           {form.rows.map((row, at) => (
             <li key={row.id}>
-              <TextInput aria-label={t("update.nameOf", { n: at + 1 })} placeholder="NAME" value={row.name} onChange={(e) => set({ rows: form.rows.with(at, { ...row, name: e.currentTarget.value }) })} error={bad.has(row.id) ? t("update.badName") : undefined} autoComplete="off" spellCheck={false} />
+              <TextInput aria-label={t("update.nameOf", { n: at + 1 })} placeholder="NAME" value={row.name} onChange={(e) => set({ rows: form.rows.with(at, { ...row, name: e.currentTarget.value }) })} error={badRows.has(row.id) ? t("update.badName") : undefined} autoComplete="off" spellCheck={false} />
               <TextInput aria-label={t("update.valueOf", { name: row.name || String(at + 1) })} value={row.value} onChange={(e) => set({ rows: form.rows.with(at, { ...row, value: e.currentTarget.value }) })} autoComplete="off" spellCheck={false} />
               <ActionIcon variant="subtle" color="gray" aria-label={t("update.drop", { name: row.name || String(at + 1) })} onClick={() => set({ rows: form.rows.filter((one) => one.id !== row.id) })}><IconX size={16} /></ActionIcon>
             </li>
@@ -89,7 +89,7 @@ export function Form({ stack, names, service, setService, has, tag, close, begun
       </fieldset>
       {stack.declared && <p className="quiet">{t("update.declared")} <Link to="/yards/$yard/edit" params={{ yard: stack.yard }}>{t("update.edit")}</Link></p>}
       {plan.error && <Problem error={plan.error} />}
-      {plan.data && <Changes service={service} has={has} change={change} all={plan.data} />}
+      {plan.data && <UpdatePlan service={service} definition={definition} change={change} all={plan.data} />}
       {run.error && <Problem error={run.error} />}
       <CommandLine text={`${updateCommand(stack, service, change)}${plan.data ? "" : " --plan"}`} />
       <div className="buttons">
@@ -101,13 +101,13 @@ export function Form({ stack, names, service, setService, has, tag, close, begun
 }
 
 /** What will be another: values as they were and will be, and the services whose containers are replaced. */
-export function Changes({ service, has, change, all }: { service: string; has: Definition; change: Update; all: Schemas["StackChange"][] }) {
+export function UpdatePlan({ service, definition, change, all }: { service: string; definition: ServiceDefinition; change: ServiceUpdate; all: Schemas["StackChange"][] }) {
   const { t } = useTexts();
   const changed = all.filter((one) => one.what !== "same");
   const others = changed.filter((one) => one.service !== service).map((one) => one.service);
   const fields: { field: string; from: string | undefined; to: string | null }[] = [
-    ...(change.image == null ? [] : [{ field: t("stack.image"), from: has.image, to: change.image }]),
-    ...Object.entries(change.environment).map(([name, to]) => ({ field: name, from: has.environment[name], to })),
+    ...(change.image == null ? [] : [{ field: t("stack.image"), from: definition.image, to: change.image }]),
+    ...Object.entries(change.environment).map(([name, to]) => ({ field: name, from: definition.environment[name], to })),
   ];
   return (
     <section aria-label={t("plan.title")} role="status">
@@ -126,11 +126,11 @@ export function Changes({ service, has, change, all }: { service: string; has: D
 }
 
 /** An update on its way, as the server sees it. */
-export function Followed({ stack, service: name, close }: { stack: Stack; service: string; close: () => void }) {
+export function UpdateProgress({ stack, service: name, close }: { stack: Stack; service: string; close: () => void }) {
   const { t } = useTexts();
   const service = stack.status.services.find((one) => one.name === name);
-  const { state, done, all } = rolling(stack, service);
-  const over = state === "ok" || state === "failed";
+  const { state, done, all } = rolloutProgress(stack, service);
+  const isOver = state === "ok" || state === "failed";
   return (
     <div className="form">
       <div role="status">
@@ -144,7 +144,7 @@ export function Followed({ stack, service: name, close }: { stack: Stack; servic
       {service && (
         <ul className="rolling" aria-label={t("hosts.containers")}>
           {service.replicas.map((replica) => (
-            <li key={replicaAt(replica)}>
+            <li key={replicaKey(replica)}>
               <span>{replica.name} <span className="quiet">{replica.host_name}</span></span>
               <ContainerState replica={replica} service={service} />
               <span className="quiet">{t(state !== "ok" && replica.generation !== service.generation ? "update.old" : "update.new")}</span>
@@ -152,7 +152,7 @@ export function Followed({ stack, service: name, close }: { stack: Stack; servic
           ))}
         </ul>
       )}
-      {!over && <p className="quiet">{t("update.goesOn")}</p>}
+      {!isOver && <p className="quiet">{t("update.goesOn")}</p>}
       <div className="buttons"><Button onClick={close}>{t("close")}</Button></div>
     </div>
   );

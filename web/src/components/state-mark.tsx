@@ -1,12 +1,12 @@
-import type { State } from "../api/health";
+import type { HealthState } from "../api/health";
 import { useTexts } from "../i18n";
-import { SHAPES } from "./state-shapes";
+import { STATE_SHAPES } from "./state-shapes";
 
 /** The shape of a state, in the colour of the text around it. */
-export function StateShape({ state, size = 14 }: { state: State; size?: number }) {
+export function StateShape({ state, size = 14 }: { state: HealthState; size?: number }) {
   return (
     <svg width={size} height={size} viewBox="0 0 14 14" aria-hidden="true">
-      {SHAPES[state].map((shape) => {
+      {STATE_SHAPES[state].map((shape) => {
         const ink = shape.ground ? "var(--panel)" : "currentColor";
         return (
           <path
@@ -25,7 +25,7 @@ export function StateShape({ state, size = 14 }: { state: State; size?: number }
 }
 
 /** How something stands: a shape, a colour and a word. */
-export function StateMark({ state, text }: { state: State; text?: string }) {
+export function StateMark({ state, text }: { state: HealthState; text?: string }) {
   const { t } = useTexts();
   return (
     <span className={`state ${state}`} data-state={state}>

@@ -1,8 +1,8 @@
 /** The shapes of states: each can be told without its colour, and at any size. */
-import type { State } from "../api/health";
+import type { HealthState } from "../api/health";
 
 /** A path in a square of 14 by 14. */
-export interface Shape {
+export interface ShapePath {
   d: string;
   /** Filled; else drawn as a line. */
   fill?: true;
@@ -18,7 +18,7 @@ export interface Shape {
 
 const circle = (r: number) => `M${7 - r} 7a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0${-2 * r} 0`;
 
-export const SHAPES: Record<State, Shape[]> = {
+export const STATE_SHAPES: Record<HealthState, ShapePath[]> = {
   ok: [{ d: circle(6), fill: true }, { d: "M4.2 7.2l2 2 3.6-4", width: 1.6, ground: true }],
   working: [{ d: circle(5.2), width: 1.6, faint: true }, { d: "M7 1.8a5.2 5.2 0 0 1 5.2 5.2", width: 1.8, turns: true }],
   failing: [{ d: "M7 1l6.3 11.4H.7z", fill: true }, { d: "M7 5v3.6M7 9.8v1.2", width: 1.4, ground: true }],

@@ -4,8 +4,8 @@ import { FitAddon } from "@xterm/addon-fit";
 import { Terminal as Xterm } from "@xterm/xterm";
 import { useEffect, useRef, useState } from "react";
 import type { Schemas, Stack } from "../api/client";
-import { decode, encode } from "../base64";
-import { shell } from "../format";
+import { decodeBase64, encodeBase64 } from "../base64";
+import { shellQuote } from "../format";
 import { useTexts } from "../i18n";
 import { nonce } from "../nonce";
 import { CommandLine } from "./command-line";
@@ -47,13 +47,13 @@ export default function Terminal({ stack, replica }: { stack: Stack; replica: st
         <Button type="submit" variant="default" disabled={text.trim() === ""}>{t("terminal.again")}</Button>
         <span className="quiet" role="status">{end}</span>
       </form>
-      <Screen key={run.number} yard={stack.yard} stack={stack.name} replica={replica} program={words} ended={setEnd} />
-      <CommandLine text={`stackyard stack exec --yard ${shell(stack.yard)} ${shell(stack.name)} ${shell(replica)} ${words.map(shell).join(" ")}`} />
+      <TerminalScreen key={run.number} yard={stack.yard} stack={stack.name} replica={replica} program={words} ended={setEnd} />
+      <CommandLine text={`stackyard stack exec --yard ${shellQuote(stack.yard)} ${shellQuote(stack.name)} ${shellQuote(replica)} ${words.map(shellQuote).join(" ")}`} />
     </div>
   );
 }
 
-interface ScreenProps {
+interface TerminalScreenProps {
   yard: string;
   stack: string;
   replica: string;
@@ -61,13 +61,13 @@ interface ScreenProps {
   ended: (how: string) => void;
 }
 
-function Screen({ yard, stack, replica, program, ended }: ScreenProps) {
+function TerminalScreen({ yard, stack, replica, program, ended }: TerminalScreenProps) {
   const { t } = useTexts();
   const box = useRef<HTMLDivElement>(null);
-  const tell = useRef({ t, ended });
+  const callbacks = useRef({ t, ended });
   const command = JSON.stringify(program);
   useEffect(() => {
-    tell.current = { t, ended };
+    callbacks.current = { t, ended };
   });
   useEffect(() => {
     if (!box.current) return;
@@ -96,7 +96,7 @@ function Screen({ yard, stack, replica, program, ended }: ScreenProps) {
     };
     const size = () => send({ resize: [terminal.rows, terminal.cols] });
     let opened = false;
-    let said = false;
+    let exitReported = false;
     socket.onopen = () => {
       opened = true;
       size();
@@ -104,17 +104,17 @@ function Screen({ yard, stack, replica, program, ended }: ScreenProps) {
     };
     socket.onmessage = ({ data }: MessageEvent<string>) => {
       const output = JSON.parse(data) as Schemas["ExecOutput"];
-      if ("stdout" in output) terminal.write(decode(output.stdout));
-      else if ("stderr" in output) terminal.write(decode(output.stderr));
+      if ("stdout" in output) terminal.write(decodeBase64(output.stdout));
+      else if ("stderr" in output) terminal.write(decodeBase64(output.stderr));
       else {
-        said = true;
-        tell.current.ended(output.end.error ?? tell.current.t("terminal.ended", { status: output.end.status ?? "?" }));
+        exitReported = true;
+        callbacks.current.ended(output.end.error ?? callbacks.current.t("terminal.ended", { status: output.end.status ?? "?" }));
       }
     };
     socket.onclose = () => {
-      if (!said) tell.current.ended(tell.current.t(opened ? "terminal.lost" : "terminal.refused"));
+      if (!exitReported) callbacks.current.ended(callbacks.current.t(opened ? "terminal.lost" : "terminal.refused"));
     };
-    const typed = terminal.onData((data) => send({ input: encode(new TextEncoder().encode(data)) }));
+    const typed = terminal.onData((data) => send({ input: encodeBase64(new TextEncoder().encode(data)) }));
     const resized = terminal.onResize(size);
     const watching = new ResizeObserver(() => fit.fit());
     watching.observe(element);

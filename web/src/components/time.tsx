@@ -1,5 +1,5 @@
 import { useEffect, useState } from "react";
-import { ago } from "../format";
+import { formatAgo } from "../format";
 import { useTexts } from "../i18n";
 
 /** The time now, in milliseconds, renewed so often. */
@@ -13,10 +13,10 @@ export function useNow(every: number): number {
 }
 
 /** A time as seen from now; the exact one as a tooltip. */
-export function Ago({ at }: { at: string | null | undefined }) {
+export function RelativeTime({ at }: { at: string | null | undefined }) {
   const { t, language } = useTexts();
   const now = useNow(10_000);
   if (!at) return <span className="quiet">{t("access.never")}</span>;
   const time = Date.parse(at);
-  return <time dateTime={at} title={new Date(time).toLocaleString(language)} className="nowrap">{ago(time, now, language)}</time>;
+  return <time dateTime={at} title={new Date(time).toLocaleString(language)} className="nowrap">{formatAgo(time, now, language)}</time>;
 }

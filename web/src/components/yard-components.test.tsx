@@ -7,13 +7,13 @@ import type { ReactNode } from "react";
 import { afterEach, expect, test, vi } from "vitest";
 import type { Plan } from "../api/client";
 import type { ContainerEvent } from "../api/container-events";
-import { NOTHING, withStep, type Run, type RunStep } from "../api/runs";
+import { EMPTY_RUN_FEED, upsertStep, type Run, type RunStep } from "../api/runs";
 import { LanguageProvider, type Language } from "../i18n";
-import { complete, diagnostic } from "./manifest-editor";
+import { completionsAt, editorDiagnostic } from "./manifest-editor";
 import { EventTable } from "./container-events";
 import { PlanView } from "./plan-view";
-import { Planned } from "./plan-review";
-import { amount, Quotas } from "./quotas";
+import { PlanReview } from "./plan-review";
+import { quotaAmount, Quotas } from "./quotas";
 import { RunView } from "./run-view";
 
 afterEach(cleanup);
@@ -66,7 +66,7 @@ const LOSING: Plan = plan({
 test("a plan marks what loses its data, and is applied only when the user agrees to that", async () => {
   const user = userEvent.setup();
   const apply = vi.fn();
-  const planned = (of: Plan) => <MantineProvider env="test"><LanguageProvider initial="en"><Planned plan={of} apply={apply} busy={false} error={null} yard="shop" again={vi.fn()} /></LanguageProvider></MantineProvider>;
+  const planned = (of: Plan) => <MantineProvider env="test"><LanguageProvider initial="en"><PlanReview plan={of} apply={apply} busy={false} error={null} yard="shop" again={vi.fn()} /></LanguageProvider></MantineProvider>;
   const { container, rerender } = render(planned(LOSING));
   const rows = [...container.querySelectorAll(".steps > li")].map((row) => row.textContent);
   expect(rows.map((row) => row.endsWith("its data is lost"))).toEqual([true, false, true]);
@@ -101,9 +101,9 @@ function step(name: string, state: RunStep["state"], seq: number, more: Partial<
 
 test("steps keep their order, and what is older changes nothing", () => {
   let steps = [step("network front", "waiting", 0), step("server db", "waiting", 0)];
-  steps = withStep(steps, step("server db", "running", 5));
-  steps = withStep(steps, step("server db", "waiting", 3));
-  steps = withStep(steps, step("service site/web", "running", 6));
+  steps = upsertStep(steps, step("server db", "running", 5));
+  steps = upsertStep(steps, step("server db", "waiting", 3));
+  steps = upsertStep(steps, step("service site/web", "running", 6));
   expect(steps.map((s) => `${s.step} ${s.state}`)).toEqual(["network front waiting", "server db running", "service site/web running"]);
 });
 
@@ -114,7 +114,7 @@ const RUN: Run = {
 
 test("a run tells how far it is, and why a step failed", () => {
   const failed = step("server db", "failed", 4, { error: "in ERROR: No valid host\nconsole: kernel panic", hint: "look at the quota" });
-  show(<RunView followed={{ ...NOTHING, run: RUN, steps: [step("network front", "done", 2, { took_ms: 1200 }), failed], notes: ["an answer got lost"] }} />);
+  show(<RunView feed={{ ...EMPTY_RUN_FEED, run: RUN, steps: [step("network front", "done", 2, { took_ms: 1200 }), failed], notes: ["an answer got lost"] }} />);
   expect(screen.getByRole("alert").textContent).toContain("kernel panic");
   expect(screen.getByRole("alert").textContent).toContain("look at the quota");
   expect(screen.getAllByText("1 of 2 steps").length).toBeGreaterThan(0);
@@ -124,15 +124,15 @@ test("a run tells how far it is, and why a step failed", () => {
 
 test("a run says how long it goes on yet, if runs before it tell", () => {
   const going: Run = { ...RUN, state: "running", error: null };
-  const { unmount } = show(<RunView followed={{ ...NOTHING, run: going, steps: [step("server db", "running", 4, { began_ms: Date.now(), usual_ms: 95_000 })] }} />);
+  const { unmount } = show(<RunView feed={{ ...EMPTY_RUN_FEED, run: going, steps: [step("server db", "running", 4, { began_ms: Date.now(), usual_ms: 95_000 })] }} />);
   expect(screen.getByText("about 1:35 left")).toBeTruthy();
   unmount();
-  show(<RunView followed={{ ...NOTHING, run: going, steps: [step("server db", "running", 4, { began_ms: Date.now() })] }} />);
+  show(<RunView feed={{ ...EMPTY_RUN_FEED, run: going, steps: [step("server db", "running", 4, { began_ms: Date.now() })] }} />);
   expect(screen.queryByText(/left$/)).toBeNull();
 });
 
 test("quotas are told in units that people use", () => {
-  expect([amount("ram", 2048), amount("gigabytes", 20), amount("cores", 4)]).toEqual(["2.0 GiB", "20 GiB", "4"]);
+  expect([quotaAmount("ram", 2048), quotaAmount("gigabytes", 20), quotaAmount("cores", 4)]).toEqual(["2.0 GiB", "20 GiB", "4"]);
   show(<Quotas quotas={[{ name: "instances", yard: 2, used: 9, limit: 10 }, { name: "port", yard: 3, used: 3, limit: null }]} />);
   expect(screen.getByText(/2 here/)).toBeTruthy();
   expect(screen.getByLabelText("Servers: 9 / 10").getAttribute("value")).toBe("0.9");
@@ -142,7 +142,7 @@ test("quotas are told in units that people use", () => {
 function offered(text: string, explicit = false): string[] {
   const at = text.indexOf("|");
   const state = EditorState.create({ doc: text.replace("|", "") });
-  return complete(new CompletionContext(state, at, explicit), ["lab", "local"])?.options.map((o) => o.label) ?? [];
+  return completionsAt(new CompletionContext(state, at, explicit), ["lab", "local"])?.options.map((o) => o.label) ?? [];
 }
 
 test("the editor offers what the schema allows, and the server's clouds", () => {
@@ -157,11 +157,11 @@ test("the editor offers what the schema allows, and the server's clouds", () => 
 test("a mistake is marked from its place to the end of the word, also where the text is shorter by now", () => {
   const doc = Text.of(["spec:", "  netwoks: []"]);
   const mistake = { file: "yard.yaml", line: 2, column: 3, message: "unknown key `netwoks`", hint: "did you mean `networks`?" };
-  const found = diagnostic(mistake, doc);
+  const found = editorDiagnostic(mistake, doc);
   expect([found.from, found.to, found.message]).toEqual([8, 15, "unknown key `netwoks`; did you mean `networks`?"]);
-  const late = diagnostic({ ...mistake, line: 9, column: 90, hint: null }, doc);
+  const late = editorDiagnostic({ ...mistake, line: 9, column: 90, hint: null }, doc);
   expect([late.from, late.to]).toEqual([doc.length, doc.length]);
-  expect(diagnostic({ ...mistake, line: null, column: null }, doc).from).toBe(0);
+  expect(editorDiagnostic({ ...mistake, line: null, column: null }, doc).from).toBe(0);
 });
 
 test("what happened to containers: the newest first, with its cause", () => {

@@ -6,17 +6,17 @@ import { useState } from "react";
 import { afterEach, expect, test, vi } from "vitest";
 import { api } from "../api/client";
 import { LanguageProvider, type Language } from "../i18n";
-import { complete, fitting, initCommand, type Entered, type Offer, type Offered } from "./yard-draft";
-import { Choices } from "./yard-form";
+import { completeDraft, fittingFlavors, initCommand, type DraftInput, type CloudOffer, type OfferedItem } from "./yard-draft";
+import { DraftForm } from "./yard-form";
 
 afterEach(() => {
   cleanup();
   vi.restoreAllMocks();
 });
 
-const offered = (name: string, more: Partial<Offered> = {}): Offered => ({ name, what: "", vcpus: 0, disk: 0, ram: 0, shared: false, ...more });
+const offered = (name: string, more: Partial<OfferedItem> = {}): OfferedItem => ({ name, what: "", vcpus: 0, disk: 0, ram: 0, shared: false, ...more });
 
-const OFFER: Offer = {
+const OFFER: CloudOffer = {
   flavors: [offered("nano", { vcpus: 1, ram: 192, disk: 1 }), offered("host", { vcpus: 2, ram: 1024, disk: 6 }), offered("diskless", { vcpus: 2, ram: 2048 })],
   images: [offered("debian", { disk: 2, ram: 512, size: 300 * 2 ** 20 }), offered("tiny", { disk: 1, ram: 64 }), offered("huge", { disk: 2, ram: 4096 })],
   externals: [offered("public"), offered("other")],
@@ -25,28 +25,28 @@ const OFFER: Offer = {
   balances: false,
   stores: false,
 };
-const BARE: Offer = { flavors: [], images: [], externals: [], networks: [], keypairs: [], balances: false, stores: false };
+const BARE: CloudOffer = { flavors: [], images: [], externals: [], networks: [], keypairs: [], balances: false, stores: false };
 
 test("what nobody chose is the most sensible of what there is", () => {
-  expect(complete({}, OFFER)).toEqual({
+  expect(completeDraft({}, OFFER)).toEqual({
     name: "my-yard", hosts: true, machine: "web", count: 1, image: "debian", flavor: "host", network: null, cidr: "10.20.0.0/24",
     external: "public", key: null, floating_ip: true, data_volume: null, join: "docker", command: null,
   });
-  expect(complete({}, BARE)).toMatchObject({ image: null, flavor: null, external: null, floating_ip: false });
-  expect(fitting(OFFER, "tiny").map((one) => one.name)).toEqual(["nano", "host", "diskless"]);
-  expect(fitting(OFFER, "huge").length).toBe(3);
+  expect(completeDraft({}, BARE)).toMatchObject({ image: null, flavor: null, external: null, floating_ip: false });
+  expect(fittingFlavors(OFFER, "tiny").map((one) => one.name)).toEqual(["nano", "host", "diskless"]);
+  expect(fittingFlavors(OFFER, "huge").length).toBe(3);
 });
 
 test("what another cloud does not have is not kept", () => {
-  const entered: Entered = { hosts: false, machine: "db", image: "tiny", flavor: "nano", network: "office", key: "me", external: "other", floating_ip: true, data_volume: " 2Gi ", join: "ssh" };
-  expect(complete(entered, OFFER)).toMatchObject({ image: "tiny", flavor: "nano", network: "office", key: "me", external: "other", data_volume: "2Gi", join: "docker", command: null });
-  expect(complete(entered, BARE)).toMatchObject({ image: null, network: null, key: null, external: null, machine: "db" });
-  expect(complete({ ...entered, floating_ip: false }, OFFER).external).toBeNull();
-  expect(complete({ ...entered, hosts: true }, OFFER)).toMatchObject({ join: "ssh", key: null });
+  const entered: DraftInput = { hosts: false, machine: "db", image: "tiny", flavor: "nano", network: "office", key: "me", external: "other", floating_ip: true, data_volume: " 2Gi ", join: "ssh" };
+  expect(completeDraft(entered, OFFER)).toMatchObject({ image: "tiny", flavor: "nano", network: "office", key: "me", external: "other", data_volume: "2Gi", join: "docker", command: null });
+  expect(completeDraft(entered, BARE)).toMatchObject({ image: null, network: null, key: null, external: null, machine: "db" });
+  expect(completeDraft({ ...entered, floating_ip: false }, OFFER).external).toBeNull();
+  expect(completeDraft({ ...entered, hosts: true }, OFFER)).toMatchObject({ join: "ssh", key: null });
 });
 
 test("the command line says the same, and leaves nothing to be asked", () => {
-  const line = (entered: Entered, offer = OFFER) => initCommand("lab", complete(entered, offer));
+  const line = (entered: DraftInput, offer = OFFER) => initCommand("lab", completeDraft(entered, offer));
   expect(line({ name: "shop" })).toBe("stackyard init -f shop.yaml --cloud lab --name shop --pool web --image debian --flavor host --cidr 10.20.0.0/24 --external public --no-key");
   expect(line({ hosts: false, machine: "db", count: 3, network: "office", key: "me", floating_ip: true })).toBe(
     "stackyard init -f my-yard.yaml --cloud lab --name my-yard --server db --count 3 --image debian --flavor host --network office --key me --floating-ip",
@@ -65,8 +65,8 @@ function show(answer: (sent: Record<string, unknown>) => unknown, language: Lang
   }) as never);
   const written = vi.fn();
   function Form() {
-    const [entered, enter] = useState<Entered>({});
-    return <Choices clouds={["lab"]} taken={["shop"]} cloud="lab" setCloud={() => undefined} entered={entered} enter={enter} written={written} offer={OFFER} />;
+    const [entered, enter] = useState<DraftInput>({});
+    return <DraftForm clouds={["lab"]} taken={["shop"]} cloud="lab" setCloud={() => undefined} entered={entered} enter={enter} written={written} offer={OFFER} />;
   }
   render(
     <MantineProvider env="test">

@@ -2,79 +2,79 @@
 import { Button, Checkbox, NativeSelect, TextInput } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
-import { api, get, type Schemas } from "../api/client";
-import { offer } from "../api/queries";
-import { bytes } from "../format";
-import { useTexts, type Key } from "../i18n";
+import { api, unwrap, type Schemas } from "../api/client";
+import { cloudOffer } from "../api/queries";
+import { formatBytes } from "../format";
+import { useTexts, type TextKey } from "../i18n";
 import { CommandLine } from "./command-line";
-import { complete, fitting, flavorWords, initCommand, type Draft, type Entered, type Offer, type Offered } from "./yard-draft";
-import { Loaded, Problem } from "./problem";
+import { completeDraft, fittingFlavors, flavorText, initCommand, type YardDraft, type DraftInput, type CloudOffer, type OfferedItem } from "./yard-draft";
+import { QueryResult, Problem } from "./problem";
 
-interface FormProps {
+interface YardFormProps {
   clouds: string[];
   /** Names of yards that there are. */
   taken: string[];
   cloud: string;
   setCloud: (cloud: string) => void;
-  entered: Entered;
-  enter: (entered: Entered) => void;
+  entered: DraftInput;
+  enter: (entered: DraftInput) => void;
   /** The manifest is written. */
   written: (text: string) => void;
 }
 
-export function YardForm(props: FormProps) {
+export function YardForm(props: YardFormProps) {
   const { t } = useTexts();
   const { cloud, clouds, setCloud } = props;
-  const offered = useQuery(offer(cloud));
+  const offered = useQuery(cloudOffer(cloud));
   return (
     <>
       <section className="panel pad draft">
         <NativeSelect label={t("yard.cloud")} value={cloud} data={clouds} onChange={(e) => setCloud(e.currentTarget.value)} />
       </section>
-      <Loaded key={cloud} query={offered}>{(found) => <Choices {...props} offer={found} />}</Loaded>
+      <QueryResult key={cloud} query={offered}>{(found) => <DraftForm {...props} offer={found} />}</QueryResult>
     </>
   );
 }
 
-const JOINS: [Draft["join"], Key][] = [["docker", "draft.join.docker"], ["ssh", "draft.join.ssh"], ["command", "draft.join.command"]];
+const JOIN_METHODS: [YardDraft["join"], TextKey][] = [["docker", "draft.join.docker"], ["ssh", "draft.join.ssh"], ["command", "draft.join.command"]];
 
 /** What of a draft has a field of its own. */
-type Field = Exclude<keyof Draft, "hosts">;
+type DraftField = Exclude<keyof YardDraft, "hosts">;
 
-export function Choices({ cloud, taken, entered, enter, written, offer }: FormProps & { offer: Offer }) {
+export function DraftForm({ cloud, taken, entered, enter, written, offer }: YardFormProps & { offer: CloudOffer }) {
   const { t } = useTexts();
   const form = useRef<HTMLFormElement>(null);
-  const draft = complete(entered, offer);
-  const [said, setSaid] = useState<{ of: Draft; faults: Schemas["DraftFault"][] }>({ of: draft, faults: [] });
+  const draft = completeDraft(entered, offer);
+  const [lastCheck, setLastCheck] = useState<{ of: YardDraft; faults: Schemas["DraftFault"][] }>({ of: draft, faults: [] });
   const write = useMutation({
-    mutationFn: (body: Draft) => get(api.POST("/api/v1/clouds/{cloud}/draft", { params: { path: { cloud } }, body })),
+    mutationFn: (body: YardDraft) => unwrap(api.POST("/api/v1/clouds/{cloud}/draft", { params: { path: { cloud } }, body })),
     onSuccess: ({ manifest, faults }, of) => {
-      setSaid({ of, faults });
+      setLastCheck({ of, faults });
       if (manifest != null) written(manifest);
     },
   });
   useEffect(() => {
-    if (said.faults.length > 0) form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
-  }, [said]);
-  const set = (change: Entered) => enter({ ...entered, ...change });
+    if (lastCheck.faults.length > 0) form.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus();
+  }, [lastCheck]);
+  const set = (change: DraftInput) => enter({ ...entered, ...change });
   const isTaken = taken.includes(draft.name);
   // A mistake is told until its field is another.
-  const fault = (field: Field) => {
+  const fault = (field: DraftField) => {
     if (field === "name" && isTaken) return t("draft.taken");
-    const found = said.of[field] === draft[field] ? said.faults.find((one) => one.field === field) : undefined;
+    const found = lastCheck.of[field] === draft[field] ? lastCheck.faults.find((one) => one.field === field) : undefined;
     return found && (found.hint == null ? found.message : `${found.message}; ${found.hint}`);
   };
-  const shown: string[] = ["name", "machine", "count", "image", "flavor", "network", "key", "data_volume", "floating_ip"];
-  if (draft.network === null) shown.push("cidr");
-  if (draft.network === null || draft.floating_ip) shown.push("external");
-  if (draft.join === "command") shown.push("command");
-  const elsewhere = said.faults.filter((one) => !shown.includes(one.field));
-  const names = (from: Offered[], words: (one: Offered) => string) => from.map((one) => ({ value: one.name, label: words(one) }));
-  const flavor = (one: Offered) => flavorWords(one, t("hosts.cpus", { n: one.vcpus }), t("draft.noDisk"));
-  const image = (one: Offered) => (one.size == null ? one.name : `${one.name} · ${bytes(one.size)}`);
-  const network = (one: Offered) => [one.name, ...(one.mtu == null ? [] : [`MTU ${one.mtu}`]), ...(one.shared ? [t("draft.shared")] : [])].join(" · ");
-  const name = (one: Offered) => one.name;
-  const none = (from: Offered[]) => (from.length === 0 ? { description: t("draft.hasNone") } : {});
+  const shownFields: string[] = ["name", "machine", "count", "image", "flavor", "network", "key", "data_volume", "floating_ip"];
+  if (draft.network === null) shownFields.push("cidr");
+  if (draft.network === null || draft.floating_ip) shownFields.push("external");
+  if (draft.join === "command") shownFields.push("command");
+  const otherFaults = lastCheck.faults.filter((one) => !shownFields.includes(one.field));
+  const names = (from: OfferedItem[], words: (one: OfferedItem) => string) => from.map((one) => ({ value: one.name, label: words(one) }));
+  const flavor = (one: OfferedItem) => flavorText(one, t("hosts.cpus", { n: one.vcpus }), t("draft.noDisk"));
+  const image = (one: OfferedItem) => (one.size == null ? one.name : `${one.name} · ${formatBytes(one.size)}`);
+  const network = (one: OfferedItem) => [one.name, ...(one.mtu == null ? [] : [`MTU ${one.mtu}`]), ...(one.shared ? [t("draft.shared")] : [])].join(" · ");
+  const name = (one: OfferedItem) => one.name;
+  const none = (from: OfferedItem[]) => (from.length === 0 ? { description: t("draft.hasNone") } : {});
   const text = (field: "name" | "machine" | "cidr" | "data_volume" | "command") => ({
     value: entered[field] ?? draft[field] ?? "",
     onChange: (e: React.ChangeEvent<HTMLInputElement>) => set({ [field]: e.currentTarget.value }),
@@ -107,8 +107,8 @@ export function Choices({ cloud, taken, entered, enter, written, offer }: FormPr
           <TextInput label={draft.hosts ? t("draft.pool") : t("draft.server")} {...text("machine")} />
           <TextInput label={t("draft.count")} type="number" min={1} max={1000} inputMode="numeric" value={entered.count === 0 ? "" : draft.count} onChange={(e) => set({ count: Math.min(Math.max(Math.trunc(Number(e.currentTarget.value)) || 0, 0), 2 ** 31) })} error={fault("count")} />
           <NativeSelect label={t("draft.image")} data={names(offer.images, image)} {...pick("image")} {...none(offer.images)} />
-          <NativeSelect label={t("draft.flavor")} data={names(fitting(offer, draft.image), flavor)} {...pick("flavor")} {...none(offer.flavors)} />
-          {draft.hosts && <NativeSelect label={t("draft.join")} value={draft.join} onChange={(e) => set({ join: JOINS.find(([way]) => way === e.currentTarget.value)?.[0] ?? "docker" })} data={JOINS.map(([value, key]) => ({ value, label: t(key) }))} />}
+          <NativeSelect label={t("draft.flavor")} data={names(fittingFlavors(offer, draft.image), flavor)} {...pick("flavor")} {...none(offer.flavors)} />
+          {draft.hosts && <NativeSelect label={t("draft.join")} value={draft.join} onChange={(e) => set({ join: JOIN_METHODS.find(([way]) => way === e.currentTarget.value)?.[0] ?? "docker" })} data={JOIN_METHODS.map(([value, key]) => ({ value, label: t(key) }))} />}
           {draft.join === "command" && <TextInput label={t("draft.command")} description={t("draft.commandHint")} {...text("command")} />}
           <NativeSelect label={t("draft.key")} data={[{ value: "", label: draft.join === "ssh" ? t("draft.ownKey") : t("draft.noKey") }, ...names(draft.join === "ssh" ? [] : offer.keypairs, name)]} {...pick("key")} />
           <TextInput label={t("draft.volume")} description={draft.hosts ? t("draft.volumeHosts") : t("draft.volumeServers")} placeholder="10Gi" {...text("data_volume")} />
@@ -124,7 +124,7 @@ export function Choices({ cloud, taken, entered, enter, written, offer }: FormPr
         </div>
       </fieldset>
       <div className="pad form">
-        {elsewhere.length > 0 && <div role="alert"><ul className="why">{elsewhere.map((one) => <li key={one.message}>{one.message}</li>)}</ul></div>}
+        {otherFaults.length > 0 && <div role="alert"><ul className="why">{otherFaults.map((one) => <li key={one.message}>{one.message}</li>)}</ul></div>}
         {write.error && <Problem error={write.error} />}
         <p className="quiet">{t("draft.after")}</p>
         <div className="buttons"><Button type="submit" loading={write.isPending}>{t("draft.write")}</Button></div>

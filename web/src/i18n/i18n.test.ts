@@ -1,18 +1,18 @@
 import { expect, test } from "vitest";
-import { fill, preferred } from ".";
+import { fillText, preferredLanguage } from ".";
 import { en } from "./en";
 import { zh } from "./zh";
 
 test("the browser's first language that is known", () => {
-  expect(preferred(["de-DE", "zh-Hant-TW", "en"])).toBe("zh");
-  expect(preferred(["en-GB", "zh"])).toBe("en");
-  expect(preferred(["fr"])).toBe("en");
+  expect(preferredLanguage(["de-DE", "zh-Hant-TW", "en"])).toBe("zh");
+  expect(preferredLanguage(["en-GB", "zh"])).toBe("en");
+  expect(preferredLanguage(["fr"])).toBe("en");
 });
 
 test("values and numbers", () => {
-  expect(fill("{ready} of {n}", { ready: 1, n: 2 })).toBe("1 of 2");
-  expect(fill("1 line|{n} lines", { n: 1 })).toBe("1 line");
-  expect(fill("1 line|{n} lines", { n: 0 })).toBe("0 lines");
+  expect(fillText("{ready} of {n}", { ready: 1, n: 2 })).toBe("1 of 2");
+  expect(fillText("1 line|{n} lines", { n: 1 })).toBe("1 line");
+  expect(fillText("1 line|{n} lines", { n: 0 })).toBe("0 lines");
 });
 
 test("a translation has the same values as the text", () => {

@@ -4,20 +4,20 @@ import { en } from "./en";
 import { zh } from "./zh";
 
 export type Language = "en" | "zh";
-export type Key = keyof typeof en;
-export type Values = Record<string, string | number>;
+export type TextKey = keyof typeof en;
+export type TextValues = Record<string, string | number>;
 
-const TEXTS: Record<Language, Record<Key, string>> = { en, zh };
-const KEPT = "stackyard.language";
+const TEXTS: Record<Language, Record<TextKey, string>> = { en, zh };
+const STORAGE_KEY = "stackyard.language";
 
 /** The first language of a browser's list that there are texts in. */
-export function preferred(languages: readonly string[]): Language {
+export function preferredLanguage(languages: readonly string[]): Language {
   const known = languages.map((l) => l.slice(0, 2).toLowerCase()).find((l) => l === "en" || l === "zh");
   return known === "zh" ? "zh" : "en";
 }
 
 /** A text with its values; of `one|many`, what fits the value `n`. */
-export function fill(text: string, values: Values): string {
+export function fillText(text: string, values: TextValues): string {
   const [one, many] = text.split("|");
   const chosen = many === undefined || values.n === 1 ? (one ?? "") : many;
   return chosen.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
@@ -26,25 +26,25 @@ export function fill(text: string, values: Values): string {
 interface Texts {
   language: Language;
   choose: (language: Language) => void;
-  t: (key: Key, values?: Values) => string;
+  t: (key: TextKey, values?: TextValues) => string;
 }
 
 const Context = createContext<Texts | null>(null);
 
 export function LanguageProvider({ children, initial }: { children: ReactNode; initial?: Language }) {
   const [language, setLanguage] = useState<Language>(() => {
-    const kept = localStorage.getItem(KEPT);
-    return initial ?? (kept === "en" || kept === "zh" ? kept : preferred(navigator.languages));
+    const kept = localStorage.getItem(STORAGE_KEY);
+    return initial ?? (kept === "en" || kept === "zh" ? kept : preferredLanguage(navigator.languages));
   });
   useEffect(() => {
     document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
   }, [language]);
   const choose = useCallback((chosen: Language) => {
-    localStorage.setItem(KEPT, chosen);
+    localStorage.setItem(STORAGE_KEY, chosen);
     setLanguage(chosen);
   }, []);
   const texts = useMemo<Texts>(
-    () => ({ language, choose, t: (key, values = {}) => fill(TEXTS[language][key], values) }),
+    () => ({ language, choose, t: (key, values = {}) => fillText(TEXTS[language][key], values) }),
     [language, choose],
   );
   return <Context value={texts}>{children}</Context>;

@@ -2,44 +2,44 @@ import { Button, NumberInput, Select, TextInput } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
 import { useInfiniteQuery, useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, get, nextMarker, type Role, type Schemas } from "../api/client";
-import { session, tokens, useMay } from "../api/queries";
-import { shell } from "../format";
+import { api, unwrap, nextMarker, type Role, type Schemas } from "../api/client";
+import { session, tokens, useHasRole } from "../api/queries";
+import { shellQuote } from "../format";
 import { useTexts } from "../i18n";
-import { Command, CommandLine } from "../components/command-line";
-import { Confirm, type Question } from "../components/confirm-dialog";
-import { Dialog } from "../components/dialog";
-import { Loaded, Problem } from "../components/problem";
+import { CopyableText, CommandLine } from "../components/command-line";
+import { ConfirmDialog, type ConfirmRequest } from "../components/confirm-dialog";
+import { NamedDialog } from "../components/dialog";
+import { QueryResult, Problem } from "../components/problem";
 import { StateMark } from "../components/state-mark";
-import { Ago } from "../components/time";
+import { RelativeTime } from "../components/time";
 
 export function AccessPage() {
   const { t } = useTexts();
-  const may = useMay("admin");
-  const { data: who } = useQuery(session);
+  const isAdmin = useHasRole("admin");
+  const { data: user } = useQuery(session);
   return (
     <div className="page">
       <div className="head"><h1>{t("access.title")}</h1></div>
-      {may ? <><Tokens /><Audit /></> : (
-        <section className="panel"><p className="empty">{t("access.notYours", { role: who ? t(`role.${who.role}`) : "" })}</p></section>
+      {isAdmin ? <><TokenTable /><AuditLog /></> : (
+        <section className="panel"><p className="empty">{t("access.notYours", { role: user ? t(`role.${user.role}`) : "" })}</p></section>
       )}
       <CommandLine text="stackyard token list; stackyard audit" />
     </div>
   );
 }
 
-function Tokens() {
+function TokenTable() {
   const { t } = useTexts();
   const query = useQuery(tokens);
   const [making, setMaking] = useState(false);
-  const [question, setQuestion] = useState<Question | null>(null);
-  const revoke = (token: Schemas["TokenView"]): Question => ({
+  const [question, setQuestion] = useState<ConfirmRequest | null>(null);
+  const revoke = (token: Schemas["TokenView"]): ConfirmRequest => ({
     title: t("access.revokeTitle", { name: token.name }),
     text: t("access.revokeText"),
     button: t("access.revoke"),
-    command: `stackyard token revoke ${shell(token.name)}`,
-    grave: true,
-    run: () => get(api.DELETE("/api/v1/tokens/{id}", { params: { path: { id: token.id } } })),
+    command: `stackyard token revoke ${shellQuote(token.name)}`,
+    destructive: true,
+    run: () => unwrap(api.DELETE("/api/v1/tokens/{id}", { params: { path: { id: token.id } } })),
   });
   return (
     <section className="panel">
@@ -47,7 +47,7 @@ function Tokens() {
         <h2>{t("access.tokens")}</h2>
         <span className="end"><Button size="compact-xs" leftSection={<IconPlus size={13} />} onClick={() => setMaking(true)}>{t("access.create")}</Button></span>
       </div>
-      <Loaded query={query}>
+      <QueryResult query={query}>
         {(all) => (
           <table className="rows cards">
             <thead>
@@ -65,25 +65,25 @@ function Tokens() {
                 <tr key={token.id}>
                   <td className="full strong">{token.name}</td>
                   <td data-label={t("access.role")}>{t(`role.${token.role as Role}`)}</td>
-                  <td data-label={t("access.created")}><Ago at={token.created} /></td>
-                  <td data-label={t("access.used")}><Ago at={token.last_used} /></td>
-                  <td data-label={t("access.expires")}><Ago at={token.expires} /></td>
+                  <td data-label={t("access.created")}><RelativeTime at={token.created} /></td>
+                  <td data-label={t("access.used")}><RelativeTime at={token.last_used} /></td>
+                  <td data-label={t("access.expires")}><RelativeTime at={token.expires} /></td>
                   <td className="corner"><div className="tools"><Button variant="subtle" size="compact-xs" c="var(--bad)" onClick={() => setQuestion(revoke(token))} aria-label={t("access.revokeOf", { name: token.name })}>{t("access.revoke")}</Button></div></td>
                 </tr>
               ))}
             </tbody>
           </table>
         )}
-      </Loaded>
-      <Dialog opened={making} onClose={() => setMaking(false)} title={t("access.create")}>
-        <NewToken close={() => setMaking(false)} />
-      </Dialog>
-      <Confirm question={question} close={() => setQuestion(null)} />
+      </QueryResult>
+      <NamedDialog opened={making} onClose={() => setMaking(false)} title={t("access.create")}>
+        <NewTokenForm close={() => setMaking(false)} />
+      </NamedDialog>
+      <ConfirmDialog question={question} close={() => setQuestion(null)} />
     </section>
   );
 }
 
-function NewToken({ close }: { close: () => void }) {
+function NewTokenForm({ close }: { close: () => void }) {
   const { t } = useTexts();
   const [name, setName] = useState("");
   const [role, setRole] = useState<Role>("viewer");
@@ -91,7 +91,7 @@ function NewToken({ close }: { close: () => void }) {
   const make = useMutation({
     mutationFn: () => {
       const ttl_s = typeof days === "number" ? days * 86_400 : undefined;
-      return get(api.POST("/api/v1/tokens", { body: { name, role, ...(ttl_s ? { ttl_s } : {}) } }));
+      return unwrap(api.POST("/api/v1/tokens", { body: { name, role, ...(ttl_s ? { ttl_s } : {}) } }));
     },
     // The token is in no cache.
     gcTime: 0,
@@ -100,12 +100,12 @@ function NewToken({ close }: { close: () => void }) {
     return (
       <div className="form">
         <p><StateMark state="ok" text={t("access.shownOnce")} /></p>
-        <Command text={make.data.token} wrap />
+        <CopyableText text={make.data.token} wrap />
         <div className="buttons"><Button onClick={close}>{t("close")}</Button></div>
       </div>
     );
   }
-  const options = [shell(name || "NAME"), `--role ${role}`, ...(typeof days === "number" ? [`--days ${days}`] : [])];
+  const options = [shellQuote(name || "NAME"), `--role ${role}`, ...(typeof days === "number" ? [`--days ${days}`] : [])];
   return (
     <form
       className="form"
@@ -133,16 +133,16 @@ function NewToken({ close }: { close: () => void }) {
   );
 }
 
-const PAGE = 50;
+const AUDIT_PAGE_SIZE = 50;
 
-function Audit() {
+function AuditLog() {
   const { t } = useTexts();
   const query = useInfiniteQuery({
     queryKey: ["audit"],
     initialPageParam: undefined as string | undefined,
     queryFn: async ({ pageParam }) => {
-      const answer = await api.GET("/api/v1/audit", { params: { query: { limit: PAGE, ...(pageParam ? { marker: pageParam } : {}) } } });
-      return { entries: await get(Promise.resolve(answer)), next: nextMarker(answer.response) };
+      const answer = await api.GET("/api/v1/audit", { params: { query: { limit: AUDIT_PAGE_SIZE, ...(pageParam ? { marker: pageParam } : {}) } } });
+      return { entries: await unwrap(Promise.resolve(answer)), next: nextMarker(answer.response) };
     },
     getNextPageParam: (last) => last.next,
   });
@@ -162,10 +162,10 @@ function Audit() {
         <tbody>
           {query.data?.pages.flatMap((one) => one.entries).map((entry) => (
             <tr key={entry.id}>
-              <td data-label={t("access.at")}><Ago at={entry.at} /></td>
+              <td data-label={t("access.at")}><RelativeTime at={entry.at} /></td>
               <td data-label={t("access.who")}>{entry.who}</td>
               <td className="full mono">{entry.verb.split(" ")[0]} {entry.target}</td>
-              <td data-label={t("access.result")}><Result result={entry.result ?? null} /></td>
+              <td data-label={t("access.result")}><AuditResult result={entry.result ?? null} /></td>
             </tr>
           ))}
         </tbody>
@@ -175,7 +175,7 @@ function Audit() {
   );
 }
 
-function Result({ result }: { result: string | null }) {
+function AuditResult({ result }: { result: string | null }) {
   const { t } = useTexts();
   if (result === null) return <StateMark state="waiting" text={t("access.unfinished")} />;
   return <StateMark state={result.startsWith("2") || result.startsWith("1") ? "ok" : "failed"} text={result} />;

@@ -2,27 +2,27 @@ import { Button, Checkbox, NumberInput, Select, TextInput } from "@mantine/core"
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
-import { api, get } from "../api/client";
-import { answer, changes, isAsked, type Entered, type Question } from "../api/local-cloud";
-import { localQuestions, useMay } from "../api/queries";
-import { shell } from "../format";
+import { api, unwrap } from "../api/client";
+import { currentAnswer, answerChanges, isQuestionShown, type EnteredAnswers, type CloudQuestion } from "../api/local-cloud";
+import { localQuestions, useHasRole } from "../api/queries";
+import { shellQuote } from "../format";
 import { useTexts } from "../i18n";
 import { CommandLine } from "../components/command-line";
-import { Loaded, Problem } from "../components/problem";
-import { Missing } from "./not-found";
+import { QueryResult, Problem } from "../components/problem";
+import { NotFound } from "./not-found";
 
 /** The package's questions as a form. What comes of it is a plan, which is looked at first. */
 export default function CloudChangePage() {
   const { t } = useTexts();
-  const may = useMay("admin");
-  const query = useQuery({ ...localQuestions, enabled: may });
-  if (!may) return <Missing text={t("cloud.admins")} />;
+  const isAdmin = useHasRole("admin");
+  const query = useQuery({ ...localQuestions, enabled: isAdmin });
+  if (!isAdmin) return <NotFound text={t("cloud.admins")} />;
   return (
     <div className="page">
       <div className="head">
         <h1><span className="quiet"><Link to="/cloud">{t("cloud.title")}</Link> /</span> {t("cloud.answers")}</h1>
       </div>
-      <Loaded query={query}>{(questions) => <Form questions={questions} />}</Loaded>
+      <QueryResult query={query}>{(questions) => <AnswersForm questions={questions} />}</QueryResult>
     </div>
   );
 }
@@ -30,26 +30,26 @@ export default function CloudChangePage() {
 /** The command line that answers so. */
 export function upCommand(set: Record<string, string>, unset: string[], force: boolean): string {
   const words = ["stackyard cloud up"];
-  for (const [name, value] of Object.entries(set)) words.push(`--set ${shell(`${name}=${value}`)}`);
-  for (const name of unset) words.push(`--unset ${shell(name)}`);
+  for (const [name, value] of Object.entries(set)) words.push(`--set ${shellQuote(`${name}=${value}`)}`);
+  for (const name of unset) words.push(`--unset ${shellQuote(name)}`);
   if (force) words.push("--force");
   return words.join(" ");
 }
 
-function Form({ questions }: { questions: Question[] }) {
+function AnswersForm({ questions }: { questions: CloudQuestion[] }) {
   const { t } = useTexts();
   const navigate = useNavigate();
-  const [entered, setEntered] = useState<Entered>({});
+  const [entered, setEntered] = useState<EnteredAnswers>({});
   const [force, setForce] = useState(false);
-  const { set, unset } = changes(questions, entered);
+  const { set, unset } = answerChanges(questions, entered);
   const plan = useMutation({
-    mutationFn: () => get(api.POST("/api/v1/local/runs", { body: { kind: "plan", set, unset, force } })),
+    mutationFn: () => unwrap(api.POST("/api/v1/local/runs", { body: { kind: "plan", set, unset, force } })),
     onSuccess: (run) => navigate({ to: "/cloud/runs/$run", params: { run: run.id } }),
   });
   const enter = (name: string, text: string) => setEntered((now) => ({ ...now, [name]: text }));
-  const asked = questions.filter((question) => isAsked(question, questions, entered));
-  const [first, ...rest] = asked;
-  const field = (question: Question) => <Field key={question.name} question={question} value={answer(question, entered)} enter={(text) => enter(question.name, text)} />;
+  const visibleQuestions = questions.filter((question) => isQuestionShown(question, questions, entered));
+  const [first, ...rest] = visibleQuestions;
+  const field = (question: CloudQuestion) => <AnswerField key={question.name} question={question} value={currentAnswer(question, entered)} enter={(text) => enter(question.name, text)} />;
   return (
     <form
       className="panel answers"
@@ -78,13 +78,13 @@ function Form({ questions }: { questions: Question[] }) {
   );
 }
 
-function Field({ question, value, enter }: { question: Question; value: string; enter: (text: string) => void }) {
-  const given = question.origin === "given";
+function AnswerField({ question, value, enter }: { question: CloudQuestion; value: string; enter: (text: string) => void }) {
+  const isAnswered = question.origin === "given";
   const props = {
     label: question.label,
     description: `${question.description.trim()} (${question.allowed})`,
     required: question.required,
-    ...(given ? { "data-given": true } : {}),
+    ...(isAnswered ? { "data-given": true } : {}),
   };
   switch (question.kind) {
     case "enum":

@@ -2,9 +2,9 @@ import { MantineProvider } from "@mantine/core";
 import { cleanup, render, screen } from "@testing-library/react";
 import type { ReactNode } from "react";
 import { afterEach, expect, test } from "vitest";
-import { changes, isAsked, serviceState, type LocalService, type Question } from "../api/local-cloud";
+import { answerChanges, isQuestionShown, cloudServiceState, type LocalService, type CloudQuestion } from "../api/local-cloud";
 import { LanguageProvider, type Language } from "../i18n";
-import { Checks } from "./cloud";
+import { PreflightTable } from "./cloud";
 import { upCommand } from "./cloud-change";
 
 afterEach(cleanup);
@@ -13,7 +13,7 @@ function show(node: ReactNode, language: Language = "en") {
   return render(<MantineProvider env="test"><LanguageProvider initial={language}>{node}</LanguageProvider></MantineProvider>);
 }
 
-const question = (name: string, answer: string, more: Partial<Question> = {}): Question => ({
+const question = (name: string, answer: string, more: Partial<CloudQuestion> = {}): CloudQuestion => ({
   name, answer, label: name, description: "", kind: "string", options: [], allowed: "a text", required: false, show_if: {}, origin: "default", ...more,
 });
 const ALL = [
@@ -24,15 +24,15 @@ const ALL = [
 ];
 
 test("only what differs is sent; an emptied answer goes back to its default", () => {
-  expect(changes(ALL, {})).toEqual({ set: {}, unset: [] });
-  expect(changes(ALL, { profile: "full", ratio: "", dns: "" })).toEqual({ set: { profile: "full" }, unset: ["ratio"] });
-  expect(changes(ALL, { profile: "core" })).toEqual({ set: {}, unset: [] });
+  expect(answerChanges(ALL, {})).toEqual({ set: {}, unset: [] });
+  expect(answerChanges(ALL, { profile: "full", ratio: "", dns: "" })).toEqual({ set: { profile: "full" }, unset: ["ratio"] });
+  expect(answerChanges(ALL, { profile: "core" })).toEqual({ set: {}, unset: [] });
   // Nobody gave it, so there is nothing to take back.
-  expect(changes(ALL, { heat_cfn_port: "" })).toEqual({ set: {}, unset: [] });
+  expect(answerChanges(ALL, { heat_cfn_port: "" })).toEqual({ set: {}, unset: [] });
 });
 
 test("a question is asked if the others' answers say so", () => {
-  const asked = (entered: Record<string, string>) => ALL.filter((q) => isAsked(q, ALL, entered)).map((q) => q.name);
+  const asked = (entered: Record<string, string>) => ALL.filter((q) => isQuestionShown(q, ALL, entered)).map((q) => q.name);
   expect(asked({})).toEqual(["profile", "ratio", "dns"]);
   expect(asked({ profile: "full" })).toEqual(["profile", "heat_cfn_port", "ratio", "dns"]);
 });
@@ -43,14 +43,14 @@ test("the command line says the same, in words of a shell", () => {
 
 test("what a check says to mend is shown where something is wrong, and only there", () => {
   const check = { id: "a", title: "Memory", seen: "8 GiB", means: "servers are few", mend: "add memory" };
-  const { rerender } = show(<Checks checks={[{ ...check, result: "warn" }]} />);
+  const { rerender } = show(<PreflightTable checks={[{ ...check, result: "warn" }]} />);
   expect(screen.getByText("warning").closest(".state")).toHaveProperty("dataset.state", "failing");
   expect(screen.getByText("add memory")).toBeTruthy();
-  rerender(<MantineProvider env="test"><LanguageProvider initial="en"><Checks checks={[{ ...check, result: "info" }]} /></LanguageProvider></MantineProvider>);
+  rerender(<MantineProvider env="test"><LanguageProvider initial="en"><PreflightTable checks={[{ ...check, result: "info" }]} /></LanguageProvider></MantineProvider>);
   expect(screen.queryByText("add memory")).toBeNull();
 });
 
 test("a service that is down is told from one that fails its test", () => {
   const service = { well: false, health: "down" } as LocalService;
-  expect([serviceState(service), serviceState({ ...service, health: "unhealthy" }), serviceState({ ...service, well: true })]).toEqual(["away", "failing", "ok"]);
+  expect([cloudServiceState(service), cloudServiceState({ ...service, health: "unhealthy" }), cloudServiceState({ ...service, well: true })]).toEqual(["away", "failing", "ok"]);
 });

@@ -3,59 +3,59 @@ import { IconDotsVertical, IconFileText, IconRefresh } from "@tabler/icons-react
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
-import { api, get, type Schemas } from "../api/client";
-import { CLOUD_VIEWS, checkState, serviceState, type CloudView, type LocalService } from "../api/local-cloud";
-import { local, localRuns, localServices, useMay } from "../api/queries";
-import { bytes, shell } from "../format";
+import { api, unwrap, type Schemas } from "../api/client";
+import { CLOUD_VIEWS, checkState, cloudServiceState, type CloudView, type LocalService } from "../api/local-cloud";
+import { localCloud, localRuns, localServices, useHasRole } from "../api/queries";
+import { formatBytes, shellQuote } from "../format";
 import { useTexts } from "../i18n";
 import { CommandLine } from "../components/command-line";
-import { Confirm, type Question } from "../components/confirm-dialog";
+import { ConfirmDialog, type ConfirmRequest } from "../components/confirm-dialog";
 import { LogView } from "../components/logs";
-import { Loaded } from "../components/problem";
+import { QueryResult } from "../components/problem";
 import { RunTable } from "../components/run-view";
 import { StateMark } from "../components/state-mark";
-import { Ago } from "../components/time";
-import { Missing } from "./not-found";
+import { RelativeTime } from "../components/time";
+import { NotFound } from "./not-found";
 
-type Services = Schemas["LocalServices"];
+type LocalServices = Schemas["LocalServices"];
 
 export default function CloudPage() {
   const { t } = useTexts();
-  const may = useMay("admin");
-  const query = useQuery({ ...local, enabled: may });
-  if (!may) return <Missing text={t("cloud.admins")} />;
-  return <Loaded query={query}>{(view) => <Page cloud={view} />}</Loaded>;
+  const isAdmin = useHasRole("admin");
+  const query = useQuery({ ...localCloud, enabled: isAdmin });
+  if (!isAdmin) return <NotFound text={t("cloud.admins")} />;
+  return <QueryResult query={query}>{(view) => <CloudDetails cloud={view} />}</QueryResult>;
 }
 
-function Page({ cloud }: { cloud: Schemas["LocalView"] }) {
+function CloudDetails({ cloud }: { cloud: Schemas["LocalView"] }) {
   const { t } = useTexts();
   const navigate = useNavigate();
   const { view = "services", logs } = useSearch({ from: "/cloud" });
   const services = useQuery(localServices);
-  const [question, setQuestion] = useState<Question | null>(null);
+  const [question, setQuestion] = useState<ConfirmRequest | null>(null);
   const able = cloud.obstacles.length === 0;
   const running = cloud.run?.state === "running" ? cloud.run : null;
   const show = (view: CloudView, logs?: string) => void navigate({ to: "/cloud", search: { view, ...(logs ? { logs } : {}) } });
   const follow = (run: { id: string }) => navigate({ to: "/cloud/runs/$run", params: { run: run.id } });
-  const down = (purge: boolean): Question => ({
+  const down = (purge: boolean): ConfirmRequest => ({
     title: t(purge ? "cloud.purgeTitle" : "cloud.downTitle"),
     text: t(purge ? "cloud.purgeText" : "cloud.downText"),
     button: t(purge ? "cloud.purge" : "cloud.down"),
     command: purge ? "stackyard cloud down --purge" : "stackyard cloud down",
-    ...(purge ? { grave: true, typed: { label: t("cloud.purgeConfirm"), text: "purge" } } : {}),
-    run: async () => follow(await get(api.POST("/api/v1/local/runs", { body: { kind: "down", ...(purge ? { purge: "purge" } : {}) } }))),
+    ...(purge ? { destructive: true, typed: { label: t("cloud.purgeConfirm"), text: "purge" } } : {}),
+    run: async () => follow(await unwrap(api.POST("/api/v1/local/runs", { body: { kind: "down", ...(purge ? { purge: "purge" } : {}) } }))),
   });
   const commands: Record<CloudView, string> = {
     services: "stackyard cloud status",
     preflight: "stackyard cloud preflight",
-    logs: `stackyard cloud logs -f${logs ? ` ${shell(logs)}` : ""}`,
+    logs: `stackyard cloud logs -f${logs ? ` ${shellQuote(logs)}` : ""}`,
     runs: "stackyard cloud up",
   };
   return (
     <div className="page">
       <div className="head">
         <h1>{t("cloud.title")}</h1>
-        {services.data && <Standing services={services.data} there={cloud.there} />}
+        {services.data && <CloudHealth services={services.data} there={cloud.there} />}
         <div className="end">
           <Button.Group>
             {CLOUD_VIEWS.map((one) => (
@@ -78,8 +78,8 @@ function Page({ cloud }: { cloud: Schemas["LocalView"] }) {
       </div>
       {running && (
         <div className="panel pad banner">
-          <StateMark state="working" text={t(`cloud.kind.${kind(running)}`)} />
-          <span className="quiet">{running.who}, <Ago at={running.began} /></span>
+          <StateMark state="working" text={t(`cloud.kind.${cloudRunKind(running)}`)} />
+          <span className="quiet">{running.who}, <RelativeTime at={running.began} /></span>
           <Link to="/cloud/runs/$run" params={{ run: running.id }}>{t("run.follow", { done: running.steps.done, n: running.steps.all })}</Link>
         </div>
       )}
@@ -89,54 +89,54 @@ function Page({ cloud }: { cloud: Schemas["LocalView"] }) {
           <ul className="notes">{cloud.obstacles.map((why) => <li key={why}>{why}</li>)}</ul>
         </section>
       )}
-      {view === "services" && <Loaded query={services}>{(all) => <ServiceTable services={all} logs={(name) => show("logs", name)} />}</Loaded>}
-      {view === "preflight" && <Preflight />}
+      {view === "services" && <QueryResult query={services}>{(all) => <ServiceTable services={all} logs={(name) => show("logs", name)} />}</QueryResult>}
+      {view === "preflight" && <PreflightPanel />}
       {view === "logs" && (
-        <Loaded query={services}>
+        <QueryResult query={services}>
           {(all) => {
             const names = all.services.map((s) => s.service);
             const from = all.services.map((s) => s.container).sort().join();
             return <LogView path="/api/v1/local/logs" from={from} names={names} writers={names} alone only={logs ?? ""} choose={(only) => show("logs", only)} />;
           }}
-        </Loaded>
+        </QueryResult>
       )}
-      {view === "runs" && <Runs />}
+      {view === "runs" && <CloudRuns />}
       <CommandLine text={commands[view]} />
-      <Confirm question={question} close={() => setQuestion(null)} />
+      <ConfirmDialog question={question} close={() => setQuestion(null)} />
     </div>
   );
 }
 
 /** What a run does, as a key of the texts. */
-export function kind(run: { kind: string }): "plan" | "up" | "down" {
+export function cloudRunKind(run: { kind: string }): "plan" | "up" | "down" {
   return run.kind === "up" || run.kind === "down" ? run.kind : "plan";
 }
 
-function Standing({ services, there }: { services: Services; there: boolean }) {
+function CloudHealth({ services, there }: { services: LocalServices; there: boolean }) {
   const { t } = useTexts();
-  const long = services.services.filter((s) => !s.job);
+  const daemons = services.services.filter((s) => !s.job);
   if (services.services.length === 0) return <StateMark state="drained" text={t(there ? "cloud.isDown" : "cloud.none")} />;
-  const well = long.filter((s) => s.well).length;
+  const well = daemons.filter((s) => s.well).length;
   return (
     <>
-      <StateMark state={services.healthy ? "ok" : "failing"} text={t("cloud.well", { well, n: long.length })} />
-      <span className="quiet">{t("cloud.memory", { size: bytes(services.memory) })}</span>
+      <StateMark state={services.healthy ? "ok" : "failing"} text={t("cloud.well", { well, n: daemons.length })} />
+      <span className="quiet">{t("cloud.memory", { size: formatBytes(services.memory) })}</span>
     </>
   );
 }
 
-function ServiceTable({ services, logs }: { services: Services; logs: (name: string) => void }) {
+function ServiceTable({ services, logs }: { services: LocalServices; logs: (name: string) => void }) {
   const { t } = useTexts();
   // A job that did its work says nothing to anybody.
-  const shown = services.services.filter((s) => !s.job || !s.well);
+  const visibleServices = services.services.filter((s) => !s.job || !s.well);
   return (
     <section className="panel">
       <div className="title">
         <h2>{t("cloud.view.services")}</h2>
-        <span className="end quiet">{t("yard.looked")} <Ago at={services.looked} /></span>
+        <span className="end quiet">{t("yard.looked")} <RelativeTime at={services.looked} /></span>
       </div>
       {services.error && <p className="pad why">{services.error}</p>}
-      {shown.length === 0 ? <p className="empty">{t("cloud.noServices")}</p> : (
+      {visibleServices.length === 0 ? <p className="empty">{t("cloud.noServices")}</p> : (
         <table className="rows cards">
           <thead>
             <tr>
@@ -148,7 +148,7 @@ function ServiceTable({ services, logs }: { services: Services; logs: (name: str
               <th scope="col"><span className="hidden">{t("stack.tools")}</span></th>
             </tr>
           </thead>
-          <tbody>{shown.map((service) => <ServiceRow key={service.service} service={service} logs={logs} />)}</tbody>
+          <tbody>{visibleServices.map((service) => <ServiceRow key={service.service} service={service} logs={logs} />)}</tbody>
         </table>
       )}
     </section>
@@ -166,12 +166,12 @@ function ServiceRow({ service, logs }: { service: LocalService; logs: (name: str
     <tr>
       <td className="full"><span className="strong">{name}</span>{service.job && <span className="quiet"> {t("stack.job")}</span>}</td>
       <td data-label={t("cloud.health")}>
-        <StateMark state={serviceState(service)} text={word} />
+        <StateMark state={cloudServiceState(service)} text={word} />
         {service.said && <div className="why">{service.said}</div>}
       </td>
       <td data-label={t("stack.restarts")} className="num">{service.restarts}</td>
-      <td data-label={t("cloud.started")}><Ago at={service.started} /></td>
-      <td data-label={t("hosts.memory")} className="num nowrap">{service.memory != null ? bytes(service.memory) : "–"}</td>
+      <td data-label={t("cloud.started")}><RelativeTime at={service.started} /></td>
+      <td data-label={t("hosts.memory")} className="num nowrap">{service.memory != null ? formatBytes(service.memory) : "–"}</td>
       <td className="corner">
         <div className="tools">
           <Tooltip label={t("stack.logs")}>
@@ -184,14 +184,14 @@ function ServiceRow({ service, logs }: { service: LocalService; logs: (name: str
 }
 
 /** What the machine is like for the cloud, by the answers that are kept. */
-function Preflight() {
+function PreflightPanel() {
   const { t } = useTexts();
   const query = useQuery({
     queryKey: ["preflight"],
-    queryFn: () => get(api.POST("/api/v1/local/preflight", { body: {} })),
+    queryFn: () => unwrap(api.POST("/api/v1/local/preflight", { body: {} })),
   });
   return (
-    <Loaded query={query}>
+    <QueryResult query={query}>
       {(report) => {
         const count = (result: string) => report.checks.filter((c) => c.result === result).length;
         return (
@@ -203,16 +203,16 @@ function Preflight() {
                 <Button variant="subtle" size="compact-xs" loading={query.isFetching} leftSection={<IconRefresh size={13} />} onClick={() => void query.refetch()}>{t("cloud.again")}</Button>
               </span>
             </div>
-            <Checks checks={report.checks} />
+            <PreflightTable checks={report.checks} />
           </section>
         );
       }}
-    </Loaded>
+    </QueryResult>
   );
 }
 
 /** Checks of the machine: what was seen, what follows from it, how to mend it. */
-export function Checks({ checks }: { checks: Schemas["PreflightCheck"][] }) {
+export function PreflightTable({ checks }: { checks: Schemas["PreflightCheck"][] }) {
   const { t } = useTexts();
   return (
     <table className="rows cards checks">
@@ -231,7 +231,7 @@ export function Checks({ checks }: { checks: Schemas["PreflightCheck"][] }) {
             <td className="full">
               {check.seen}
               {check.means && <div className="quiet">{check.means}</div>}
-              {check.mend && (check.result === "warn" || check.result === "fail") && <div><span className="quiet">{t("cloud.mend")}</span> {check.mend}</div>}
+              {check.mend && (check.result === "warn" || check.result === "fail") && <div><span className="quiet">{t("cloud.fix")}</span> {check.mend}</div>}
             </td>
           </tr>
         ))}
@@ -240,17 +240,17 @@ export function Checks({ checks }: { checks: Schemas["PreflightCheck"][] }) {
   );
 }
 
-function Runs() {
+function CloudRuns() {
   const { t } = useTexts();
   const query = useQuery(localRuns);
   return (
     <section className="panel">
       <h2>{t("cloud.view.runs")}</h2>
-      <Loaded query={query}>
+      <QueryResult query={query}>
         {(all) => all.length === 0 ? <p className="empty">{t("cloud.noRuns")}</p> : (
-          <RunTable runs={all} what={(run) => <Link to="/cloud/runs/$run" params={{ run: run.id }}>{t(`cloud.kind.${kind(run)}`)}</Link>} />
+          <RunTable runs={all} what={(run) => <Link to="/cloud/runs/$run" params={{ run: run.id }}>{t(`cloud.kind.${cloudRunKind(run)}`)}</Link>} />
         )}
-      </Loaded>
+      </QueryResult>
     </section>
   );
 }

@@ -4,41 +4,41 @@ import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Host, Replica, Service, Stack } from "../api/client";
 import { hostState } from "../api/health";
-import { hosts, stacks, useMay } from "../api/queries";
-import { bytes } from "../format";
+import { hosts, stacks, useHasRole } from "../api/queries";
+import { formatBytes } from "../format";
 import { useTexts } from "../i18n";
 import { CommandLine } from "../components/command-line";
-import { Confirm, type Question } from "../components/confirm-dialog";
+import { ConfirmDialog, type ConfirmRequest } from "../components/confirm-dialog";
 import { ContainerState } from "../components/container-state";
 import { HostEvents } from "../components/container-events";
 import { useHostActions } from "../components/host-actions";
-import { Meter } from "../components/meter";
-import { Loaded, Problem } from "../components/problem";
+import { UsageMeter } from "../components/meter";
+import { QueryResult, Problem } from "../components/problem";
 import { ReplaceHost } from "../components/replace-host";
 import { StateMark } from "../components/state-mark";
-import { Ago } from "../components/time";
-import { Missing } from "./not-found";
+import { RelativeTime } from "../components/time";
+import { NotFound } from "./not-found";
 
 export function HostPage() {
   const { t } = useTexts();
   const { id } = useParams({ from: "/hosts/$id" });
   const query = useQuery(hosts);
   return (
-    <Loaded query={query}>
+    <QueryResult query={query}>
       {(all) => {
         const host = all.find((h) => h.id === id);
-        return host ? <Page host={host} /> : <Missing text={t("host.gone")} />;
+        return host ? <HostDetails host={host} /> : <NotFound text={t("host.gone")} />;
       }}
-    </Loaded>
+    </QueryResult>
   );
 }
 
-function Page({ host }: { host: Host }) {
+function HostDetails({ host }: { host: Host }) {
   const { t } = useTexts();
-  const may = useMay("operator");
+  const canEdit = useHasRole("operator");
   const navigate = useNavigate();
   const actions = useHostActions();
-  const [question, setQuestion] = useState<Question | null>(null);
+  const [question, setQuestion] = useState<ConfirmRequest | null>(null);
   const [replacing, setReplacing] = useState(false);
   const undrain = useMutation({ mutationFn: actions.undrain });
   const query = useQuery(stacks);
@@ -50,7 +50,7 @@ function Page({ host }: { host: Host }) {
         <h1><span className="quiet"><Link to="/hosts">{t("hosts.title")}</Link> /</span> {host.name}</h1>
         <StateMark state={hostState(host)} {...(hostState(host) === "ok" ? { text: t("state.ready") } : {})} />
         {host.replace && <span className="quiet">{t("hosts.marked")}</span>}
-        {may && (
+        {canEdit && (
           <div className="end">
             {host.drain
               ? <Button variant="default" onClick={() => undrain.mutate(host)} loading={undrain.isPending}>{t("hosts.undrain")}</Button>
@@ -76,12 +76,12 @@ function Page({ host }: { host: Host }) {
           <dl className="facts">
             {usage && (
               <>
-                <dt>{t("hosts.memory")}</dt><dd><Meter used={usage.memory} all={facts.memory} label={t("hosts.memory")} /></dd>
-                <dt>{t("hosts.disk")}</dt><dd><Meter used={usage.disk_used} all={usage.disk} label={t("hosts.disk")} /></dd>
+                <dt>{t("hosts.memory")}</dt><dd><UsageMeter used={usage.memory} all={facts.memory} label={t("hosts.memory")} /></dd>
+                <dt>{t("hosts.disk")}</dt><dd><UsageMeter used={usage.disk_used} all={usage.disk} label={t("hosts.disk")} /></dd>
                 <dt>{t("hosts.load")}</dt><dd>{(usage.load / 100).toFixed(2)} <span className="quiet">/ {t("hosts.cpus", { n: facts.cpus })}</span></dd>
               </>
             )}
-            {!usage && <><dt>{t("hosts.memory")}</dt><dd>{bytes(facts.memory)}</dd></>}
+            {!usage && <><dt>{t("hosts.memory")}</dt><dd>{formatBytes(facts.memory)}</dd></>}
             <dt>{t("host.yard")}</dt><dd>{host.yard}</dd>
             <dt>{t("host.pool")}</dt><dd>{host.pool || <span className="quiet">{t("none")}</span>}</dd>
             <dt>{t("host.labels")}</dt>
@@ -95,32 +95,32 @@ function Page({ host }: { host: Host }) {
             <dt>{t("host.kernel")}</dt><dd>{facts.kernel}</dd>
             <dt>{t("host.docker")}</dt><dd>{facts.docker}</dd>
             <dt>{t("host.agent")}</dt><dd>{facts.agent}</dd>
-            <dt>{t("hosts.seen")}</dt><dd><Ago at={host.last_seen} /></dd>
-            <dt>{t("host.joined")}</dt><dd><Ago at={host.joined} /></dd>
+            <dt>{t("hosts.seen")}</dt><dd><RelativeTime at={host.last_seen} /></dd>
+            <dt>{t("host.joined")}</dt><dd><RelativeTime at={host.joined} /></dd>
             <dt>{t("host.id")}</dt><dd className="mono">{host.id}</dd>
           </dl>
         </section>
         <section className="panel">
           <h2>{t("host.runs")}</h2>
-          <Loaded query={query}>{(stacks) => <Runs host={host} stacks={stacks} />}</Loaded>
+          <QueryResult query={query}>{(stacks) => <HostContainers host={host} stacks={stacks} />}</QueryResult>
         </section>
       </div>
       <CommandLine text={`stackyard host list --yard ${host.yard}`} />
       <HostEvents host={host} />
-      <Confirm question={question} close={() => setQuestion(null)} />
+      <ConfirmDialog question={question} close={() => setQuestion(null)} />
       <ReplaceHost host={replacing ? host : undefined} close={() => setReplacing(false)} />
     </div>
   );
 }
 
-function Runs({ host, stacks }: { host: Host; stacks: Stack[] }) {
+function HostContainers({ host, stacks }: { host: Host; stacks: Stack[] }) {
   const { t } = useTexts();
-  const here: { stack: Stack; service: Service; replica: Replica }[] = stacks.flatMap((stack) =>
+  const containers: { stack: Stack; service: Service; replica: Replica }[] = stacks.flatMap((stack) =>
     stack.status.services.flatMap((service) =>
       service.replicas.filter((r) => r.host === host.id).map((replica) => ({ stack, service, replica })),
     ),
   );
-  if (here.length === 0) return <p className="empty">{t("host.runsNothing")}</p>;
+  if (containers.length === 0) return <p className="empty">{t("host.runsNothing")}</p>;
   return (
     <table className="rows cards">
       <thead>
@@ -132,7 +132,7 @@ function Runs({ host, stacks }: { host: Host; stacks: Stack[] }) {
         </tr>
       </thead>
       <tbody>
-        {here.map(({ stack, service, replica }) => (
+        {containers.map(({ stack, service, replica }) => (
           <tr key={`${stack.name} ${replica.name}`}>
             <td className="full strong">{replica.name} <span className="quiet mono">{replica.container?.slice(0, 12)}</span></td>
             <td data-label={t("stacks.name")}><Link to="/stacks/$yard/$name" params={{ yard: stack.yard, name: stack.name }}>{stack.name}</Link></td>

@@ -4,25 +4,25 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Host } from "../api/client";
-import { containersOn, hostState } from "../api/health";
-import { hosts, useMay } from "../api/queries";
+import { containerCount, hostState } from "../api/health";
+import { hosts, useHasRole } from "../api/queries";
 import { useTexts } from "../i18n";
 import { CommandLine } from "../components/command-line";
-import { Confirm, type Question } from "../components/confirm-dialog";
+import { ConfirmDialog, type ConfirmRequest } from "../components/confirm-dialog";
 import { useHostActions } from "../components/host-actions";
-import { Join } from "../components/join-host";
-import { Meter } from "../components/meter";
-import { Loaded, Problem } from "../components/problem";
+import { JoinHost } from "../components/join-host";
+import { UsageMeter } from "../components/meter";
+import { QueryResult, Problem } from "../components/problem";
 import { ReplaceHost } from "../components/replace-host";
 import { StateMark } from "../components/state-mark";
-import { Ago } from "../components/time";
+import { RelativeTime } from "../components/time";
 
 export function HostsPage() {
   const { t } = useTexts();
   const query = useQuery(hosts);
-  const may = useMay("operator");
+  const canEdit = useHasRole("operator");
   const [joining, setJoining] = useState(false);
-  const [question, setQuestion] = useState<Question | null>(null);
+  const [question, setQuestion] = useState<ConfirmRequest | null>(null);
   const [replacing, setReplacing] = useState<string | null>(null);
   const actions = useHostActions();
   const undrain = useMutation({ mutationFn: actions.undrain });
@@ -30,11 +30,11 @@ export function HostsPage() {
     <div className="page">
       <div className="head">
         <h1>{t("hosts.title")}</h1>
-        {may && <div className="end"><Button leftSection={<IconPlus size={15} />} onClick={() => setJoining(true)}>{t("hosts.join")}</Button></div>}
+        {canEdit && <div className="end"><Button leftSection={<IconPlus size={15} />} onClick={() => setJoining(true)}>{t("hosts.join")}</Button></div>}
       </div>
       {undrain.error && <Problem error={undrain.error} />}
       <section className="panel">
-        <Loaded query={query}>
+        <QueryResult query={query}>
           {(all) => all.length === 0 ? <p className="empty">{t("hosts.empty")}</p> : (
             <table className="rows cards">
               <thead>
@@ -46,15 +46,15 @@ export function HostsPage() {
                   <th scope="col" className="num">{t("hosts.load")}</th>
                   <th scope="col" className="num">{t("hosts.containers")}</th>
                   <th scope="col">{t("hosts.seen")}</th>
-                  {may && <th scope="col"><span className="hidden">{t("stack.tools")}</span></th>}
+                  {canEdit && <th scope="col"><span className="hidden">{t("stack.tools")}</span></th>}
                 </tr>
               </thead>
               <tbody>
                 {all.map((host) => (
-                  <Row
+                  <HostRow
                     key={host.id}
                     host={host}
-                    menu={may && (
+                    menu={canEdit && (
                       <Menu position="bottom-end">
                         <Menu.Target>
                           <ActionIcon variant="subtle" color="gray" aria-label={t("hosts.actions", { name: host.name })}><IconDotsVertical size={16} /></ActionIcon>
@@ -73,17 +73,17 @@ export function HostsPage() {
               </tbody>
             </table>
           )}
-        </Loaded>
+        </QueryResult>
       </section>
       <CommandLine text="stackyard host list" />
-      <Confirm question={question} close={() => setQuestion(null)} />
+      <ConfirmDialog question={question} close={() => setQuestion(null)} />
       <ReplaceHost host={query.data?.find((one) => one.id === replacing)} close={() => setReplacing(null)} />
-      <Join opened={joining} close={() => setJoining(false)} />
+      <JoinHost opened={joining} close={() => setJoining(false)} />
     </div>
   );
 }
 
-function Row({ host, menu }: { host: Host; menu: React.ReactNode }) {
+function HostRow({ host, menu }: { host: Host; menu: React.ReactNode }) {
   const { t } = useTexts();
   const usage = host.report?.usage;
   const cpus = host.facts.cpus;
@@ -95,11 +95,11 @@ function Row({ host, menu }: { host: Host; menu: React.ReactNode }) {
         <div className="quiet">{[host.yard, host.pool, host.facts.addresses[0]].filter(Boolean).join(" · ")}</div>
       </td>
       <td data-label={t("hosts.state")}><StateMark state={hostState(host)} {...(hostState(host) === "ok" ? { text: t("state.ready") } : {})} />{host.replace && <div className="quiet">{t("hosts.marked")}</div>}</td>
-      <td data-label={t("hosts.memory")}>{usage ? <Meter used={usage.memory} all={host.facts.memory} label={`${t("hosts.memory")} ${host.name}`} /> : none}</td>
-      <td data-label={t("hosts.disk")}>{usage ? <Meter used={usage.disk_used} all={usage.disk} label={`${t("hosts.disk")} ${host.name}`} /> : none}</td>
+      <td data-label={t("hosts.memory")}>{usage ? <UsageMeter used={usage.memory} all={host.facts.memory} label={`${t("hosts.memory")} ${host.name}`} /> : none}</td>
+      <td data-label={t("hosts.disk")}>{usage ? <UsageMeter used={usage.disk_used} all={usage.disk} label={`${t("hosts.disk")} ${host.name}`} /> : none}</td>
       <td data-label={t("hosts.load")} className="num nowrap">{usage ? (usage.load / 100).toFixed(2) : "–"} <span className="quiet">/ {t("hosts.cpus", { n: cpus })}</span></td>
-      <td data-label={t("hosts.containers")} className="num">{host.report ? containersOn(host) : "–"}</td>
-      <td data-label={t("hosts.seen")}><Ago at={host.last_seen} /></td>
+      <td data-label={t("hosts.containers")} className="num">{host.report ? containerCount(host) : "–"}</td>
+      <td data-label={t("hosts.seen")}><RelativeTime at={host.last_seen} /></td>
       {menu && <td className="corner"><div className="tools">{menu}</div></td>}
     </tr>
   );

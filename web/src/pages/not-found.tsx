@@ -1,6 +1,6 @@
 import { useTexts } from "../i18n";
 
-export function Missing({ text }: { text?: string }) {
+export function NotFound({ text }: { text?: string }) {
   const { t } = useTexts();
   return <div className="page"><p className="empty">{text ?? t("page.missing")}</p></div>;
 }

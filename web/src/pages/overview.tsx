@@ -1,41 +1,41 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { Host, Stack } from "../api/client";
-import { counts, groupByYard, hostState, stackState, type State, type Yard } from "../api/health";
+import { replicaCounts, groupByYard, hostState, stackState, type HealthState, type YardGroup } from "../api/health";
 import { hosts, server, stacks, yards } from "../api/queries";
-import { bytes } from "../format";
+import { formatBytes } from "../format";
 import { useTexts } from "../i18n";
-import { Command, CommandLine } from "../components/command-line";
-import { Loaded } from "../components/problem";
+import { CopyableText, CommandLine } from "../components/command-line";
+import { QueryResult } from "../components/problem";
 import { StateMark } from "../components/state-mark";
-import { Ago } from "../components/time";
+import { RelativeTime } from "../components/time";
 
 export function OverviewPage() {
   const { t } = useTexts();
-  const [h, s, y] = [useQuery(hosts), useQuery(stacks), useQuery(yards)];
+  const [hostQuery, stackQuery, yardQuery] = [useQuery(hosts), useQuery(stacks), useQuery(yards)];
   return (
     <div className="page">
       <div className="head"><h1>{t("nav.overview")}</h1></div>
-      <Loaded query={h}>
-        {(hosts) => <Loaded query={s}>
-          {(stacks) => <Loaded query={y}>
+      <QueryResult query={hostQuery}>
+        {(hosts) => <QueryResult query={stackQuery}>
+          {(stacks) => <QueryResult query={yardQuery}>
             {(yards) => <Overview hosts={hosts} stacks={stacks} yards={groupByYard(yards.map((y) => y.name), hosts, stacks)} />}
-          </Loaded>}
-        </Loaded>}
-      </Loaded>
+          </QueryResult>}
+        </QueryResult>}
+      </QueryResult>
       <CommandLine text="stackyard host list && stackyard stack list" />
     </div>
   );
 }
 
-interface Trouble {
+interface AttentionItem {
   key: string;
-  state: State;
+  state: HealthState;
   link: React.ReactNode;
   text: string;
 }
 
-function Overview({ hosts, stacks, yards }: { hosts: Host[]; stacks: Stack[]; yards: Yard[] }) {
+function Overview({ hosts, stacks, yards }: { hosts: Host[]; stacks: Stack[]; yards: YardGroup[] }) {
   const { t } = useTexts();
   if (yards.length === 0) {
     return (
@@ -43,45 +43,45 @@ function Overview({ hosts, stacks, yards }: { hosts: Host[]; stacks: Stack[]; ya
         <h2>{t("overview.nothing")}</h2>
         <div className="pad form">
           <p>{t("overview.first")}</p>
-          <div><Command text="stackyard host join --yard YARD" /></div>
-          <div><Command text="stackyard stack deploy -f compose.yaml --yard YARD" /></div>
+          <div><CopyableText text="stackyard host join --yard YARD" /></div>
+          <div><CopyableText text="stackyard stack deploy -f compose.yaml --yard YARD" /></div>
         </div>
       </section>
     );
   }
-  const all = stacks.map(counts);
+  const all = stacks.map(replicaCounts);
   const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0);
-  const away: Trouble[] = hosts
+  const awayHosts: AttentionItem[] = hosts
     .filter((h) => !h.connected)
     .map((h) => ({ key: h.id, state: "away", link: <HostLink host={h} />, text: t("overview.isAway") }));
-  const errors: Trouble[] = hosts.flatMap((h) =>
+  const hostErrors: AttentionItem[] = hosts.flatMap((h) =>
     Object.entries(h.report?.parts ?? {}).flatMap(([stack, part]) =>
       part.error ? [{ key: `${h.id} ${stack}`, state: "failing" as const, link: <HostLink host={h} />, text: `${stack}: ${part.error}` }] : [],
     ),
   );
-  const standing: Trouble[] = stacks.flatMap((s) => {
+  const stackProblems: AttentionItem[] = stacks.flatMap((s) => {
     const state = stackState(s);
     return state === "failing" || state === "failed"
       ? [{ key: `${s.yard}/${s.name}`, state, link: <StackLink stack={s} />, text: s.status.reasons.join("\n") }]
       : [];
   });
-  const trouble = [...away, ...standing, ...errors];
+  const problems = [...awayHosts, ...stackProblems, ...hostErrors];
   const memory = { used: sum(hosts.map((h) => h.report?.usage.memory ?? 0)), all: sum(hosts.map((h) => h.facts.memory)) };
   return (
     <>
       <dl className="panel figures">
-        <Figure name={t("overview.hosts")} value={t("overview.of", { ready: hosts.filter((h) => h.connected).length, n: hosts.length })} note={t("overview.connected")} />
-        <Figure name={t("overview.stacks")} value={t("overview.of", { ready: stacks.filter((s) => stackState(s) === "ok").length, n: stacks.length })} note={t("overview.working")} />
-        <Figure name={t("overview.containers")} value={t("overview.of", { ready: sum(all.map((c) => c.ready)), n: sum(all.map((c) => c.desired)) })} note={t("overview.working")} />
-        <Figure name={t("overview.memory")} value={t("overview.of", { ready: bytes(memory.used), n: bytes(memory.all) })} note={t("overview.inUse")} />
+        <SummaryFigure name={t("overview.hosts")} value={t("overview.of", { ready: hosts.filter((h) => h.connected).length, n: hosts.length })} note={t("overview.connected")} />
+        <SummaryFigure name={t("overview.stacks")} value={t("overview.of", { ready: stacks.filter((s) => stackState(s) === "ok").length, n: stacks.length })} note={t("overview.working")} />
+        <SummaryFigure name={t("overview.containers")} value={t("overview.of", { ready: sum(all.map((c) => c.ready)), n: sum(all.map((c) => c.desired)) })} note={t("overview.working")} />
+        <SummaryFigure name={t("overview.memory")} value={t("overview.of", { ready: formatBytes(memory.used), n: formatBytes(memory.all) })} note={t("overview.inUse")} />
       </dl>
       <section className="panel">
         <h2>{t("overview.attention")}</h2>
-        {trouble.length === 0 ? (
+        {problems.length === 0 ? (
           <p className="pad"><StateMark state="ok" text={t("overview.allWell")} /></p>
         ) : (
           <ul className="attention">
-            {trouble.map((one) => (
+            {problems.map((one) => (
               <li key={one.key}>
                 <StateMark state={one.state} />
                 <p>{one.link} <span className="quiet">{one.text}</span></p>
@@ -90,12 +90,12 @@ function Overview({ hosts, stacks, yards }: { hosts: Host[]; stacks: Stack[]; ya
           </ul>
         )}
       </section>
-      <div className="yards">{yards.map((yard) => <YardPanel key={yard.name} yard={yard} />)}<Server /></div>
+      <div className="yards">{yards.map((yard) => <YardPanel key={yard.name} yard={yard} />)}<ServerPanel /></div>
     </>
   );
 }
 
-function Figure({ name, value, note }: { name: string; value: string; note: string }) {
+function SummaryFigure({ name, value, note }: { name: string; value: string; note: string }) {
   return <div><dt>{name}</dt><dd>{value} <small>{note}</small></dd></div>;
 }
 
@@ -107,20 +107,20 @@ function StackLink({ stack }: { stack: Stack }) {
   return <Link to="/stacks/$yard/$name" params={{ yard: stack.yard, name: stack.name }}>{stack.name}</Link>;
 }
 
-function YardPanel({ yard }: { yard: Yard }) {
+function YardPanel({ yard }: { yard: YardGroup }) {
   const { t } = useTexts();
   return (
     <section className="panel yard" aria-label={yard.name}>
       <div className="title">
         <h2>{yard.name}</h2>
-        <Link to="/yards/$yard/picture" params={{ yard: yard.name }} aria-label={t("picture.of", { name: yard.name })}>{t("picture.title")}</Link>
+        <Link to="/yards/$yard/picture" params={{ yard: yard.name }} aria-label={t("topology.of", { name: yard.name })}>{t("topology.title")}</Link>
         <span className="end"><StateMark state={yard.state} /></span>
       </div>
       <h3>{t("overview.stacks")}</h3>
       <ul>
         {yard.stacks.length === 0 && <li className="quiet">{t("overview.noStacks")}</li>}
         {yard.stacks.map((stack) => {
-          const { ready, desired } = counts(stack);
+          const { ready, desired } = replicaCounts(stack);
           return (
             <li key={stack.name}>
               <StateMark state={stackState(stack)} {...(stack.removing ? { text: t("state.removing") } : {})} />
@@ -139,7 +139,7 @@ function YardPanel({ yard }: { yard: Yard }) {
             <li key={host.id}>
               <StateMark state={hostState(host)} {...(hostState(host) === "ok" ? { text: t("state.ready") } : {})} />
               <span><HostLink host={host} /> <span className="quiet">{host.facts.addresses[0]}</span></span>
-              <span className="quiet">{used !== undefined ? `${bytes(used)} / ${bytes(host.facts.memory)}` : t("hosts.noReport")}</span>
+              <span className="quiet">{used !== undefined ? `${formatBytes(used)} / ${formatBytes(host.facts.memory)}` : t("hosts.noReport")}</span>
             </li>
           );
         })}
@@ -148,25 +148,25 @@ function YardPanel({ yard }: { yard: Yard }) {
   );
 }
 
-function Server() {
+function ServerPanel() {
   const { t } = useTexts();
   const query = useQuery(server);
   const { data } = useQuery(hosts);
   return (
     <section className="panel">
       <h2>{t("server.title")}</h2>
-      <Loaded query={query}>
+      <QueryResult query={query}>
         {(server) => (
           <dl className="facts">
             <dt>{t("server.url")}</dt><dd>{server.url}</dd>
             <dt>{t("server.version")}</dt><dd>{server.version}</dd>
-            <dt>{t("server.since")}</dt><dd><Ago at={server.started} /></dd>
+            <dt>{t("server.since")}</dt><dd><RelativeTime at={server.started} /></dd>
             <dt>{t("server.agents")}</dt><dd>{data?.filter((h) => h.connected).length ?? server.connected}</dd>
             <dt>{t("server.database")}</dt><dd>{server.database}</dd>
             <dt>{t("server.ca")}</dt><dd className="mono">{server.ca_sha256}</dd>
           </dl>
         )}
-      </Loaded>
+      </QueryResult>
     </section>
   );
 }

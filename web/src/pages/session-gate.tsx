@@ -1,19 +1,19 @@
 import { Loader } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
-import { session, signIn } from "../api/queries";
+import { session, signInOptions } from "../api/queries";
 import { useTexts } from "../i18n";
 import { Problem } from "../components/problem";
-import { SignIn } from "./sign-in";
+import { SignInForm } from "./sign-in";
 
 /** Lets in who is signed in; all others may sign in. */
-export function Gate({ children }: { children: ReactNode }) {
+export function SessionGate({ children }: { children: ReactNode }) {
   const { t } = useTexts();
   const query = useQuery(session);
   const out = query.data === null;
-  const ways = useQuery({ ...signIn, enabled: out });
+  const ways = useQuery({ ...signInOptions, enabled: out });
   if (query.data) return children;
-  if (out && ways.data) return <SignIn clouds={ways.data.clouds} />;
+  if (out && ways.data) return <SignInForm clouds={ways.data.clouds} />;
   const failed = query.error ? query : ways;
   if (failed.error) return <div className="signin"><Problem error={failed.error} retry={() => void failed.refetch()} /></div>;
   return <div className="center" role="status"><Loader size="sm" role="img" aria-label={t("loading")} /></div>;

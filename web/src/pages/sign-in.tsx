@@ -1,19 +1,19 @@
 import { Button, PasswordInput, SegmentedControl, Select, TextInput } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, get, type Schemas } from "../api/client";
-import { become } from "../api/queries";
+import { api, unwrap, type Schemas } from "../api/client";
+import { setSession } from "../api/queries";
 import { useTexts } from "../i18n";
-import { Command } from "../components/command-line";
+import { CopyableText } from "../components/command-line";
 import { LanguageSwitch } from "../components/language-switch";
 import { Problem } from "../components/problem";
 
-type Way = "password" | "credential" | "token";
-const WAYS: Way[] = ["password", "credential", "token"];
-const KEPT = "stackyard.signIn";
+type SignInMethod = "password" | "credential" | "token";
+const SIGN_IN_METHODS: SignInMethod[] = ["password", "credential", "token"];
+const METHOD_STORAGE_KEY = "stackyard.signIn";
 
 /** What is filled in; the fields of all ways. */
-export interface Filled {
+export interface SignInFields {
   token: string;
   cloud: string;
   user: string;
@@ -25,7 +25,7 @@ export interface Filled {
 }
 
 /** What is sent; nothing while something is missing. */
-export function body(way: Way, filled: Filled): Schemas["NewSession"] | null {
+export function sessionRequest(way: SignInMethod, filled: SignInFields): Schemas["NewSession"] | null {
   const { cloud, password, secret } = filled;
   const [token, user, domain, project, credential] = [filled.token, filled.user, filled.domain, filled.project, filled.credential].map((s) => s.trim()) as [string, string, string, string, string];
   const where = domain === "" ? {} : { domain };
@@ -42,25 +42,25 @@ export function body(way: Way, filled: Filled): Schemas["NewSession"] | null {
 }
 
 /** Signs in: with a token, or with what the Keystones of `clouds` know. */
-export function SignIn({ clouds }: { clouds: string[] }) {
+export function SignInForm({ clouds }: { clouds: string[] }) {
   const { t } = useTexts();
   const queries = useQueryClient();
-  const [way, setWay] = useState<Way>(() => {
+  const [way, setWay] = useState<SignInMethod>(() => {
     if (clouds.length === 0) return "token";
-    return WAYS.find((one) => one === localStorage.getItem(KEPT)) ?? "password";
+    return SIGN_IN_METHODS.find((one) => one === localStorage.getItem(METHOD_STORAGE_KEY)) ?? "password";
   });
-  const [filled, setFilled] = useState<Filled>({
+  const [filled, setFilled] = useState<SignInFields>({
     token: "", cloud: clouds[0] ?? "", user: "", domain: "", password: "", project: "", credential: "", secret: "",
   });
-  const ready = body(way, filled);
+  const ready = sessionRequest(way, filled);
   const signIn = useMutation({
-    mutationFn: (sent: Schemas["NewSession"]) => get(api.POST("/api/v1/session", { body: sent })),
+    mutationFn: (sent: Schemas["NewSession"]) => unwrap(api.POST("/api/v1/session", { body: sent })),
     onSuccess: (view) => {
-      localStorage.setItem(KEPT, way);
-      become(queries, view);
+      localStorage.setItem(METHOD_STORAGE_KEY, way);
+      setSession(queries, view);
     },
   });
-  const field = (name: keyof Filled) => ({
+  const field = (name: keyof SignInFields) => ({
     size: "sm",
     value: filled[name],
     onChange: (event: { currentTarget: { value: string } }) => {
@@ -90,7 +90,7 @@ export function SignIn({ clouds }: { clouds: string[] }) {
               setWay(value);
               signIn.reset();
             }}
-            data={WAYS.map((one) => ({ value: one, label: t(`signIn.by.${one}`) }))}
+            data={SIGN_IN_METHODS.map((one) => ({ value: one, label: t(`signIn.by.${one}`) }))}
           />
         )}
         <form
@@ -140,12 +140,12 @@ export function SignIn({ clouds }: { clouds: string[] }) {
           {way === "token" ? (
             <>
               <p>{t("signIn.hint")}</p>
-              <Command text="stackyard token create NAME --role admin" />
+              <CopyableText text="stackyard token create NAME --role admin" />
             </>
           ) : (
             <>
               <p>{t("signIn.keystone", { cloud: filled.cloud })}</p>
-              <Command wrap text={`stackyard token sign-in --server ${location.origin}`} />
+              <CopyableText wrap text={`stackyard token sign-in --server ${location.origin}`} />
             </>
           )}
         </div>

@@ -3,21 +3,21 @@ import { IconArrowBackUp, IconArrowUp, IconMinus, IconPlus, IconTerminal2, IconF
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { Fragment, lazy, Suspense, useState } from "react";
-import { api, get, type Replica, type Service, type Stack } from "../api/client";
+import { api, unwrap, type Replica, type Service, type Stack } from "../api/client";
 import { isJob, serviceState, stackState } from "../api/health";
-import { stacks, useMay } from "../api/queries";
-import { shell } from "../format";
+import { stacks, useHasRole } from "../api/queries";
+import { shellQuote } from "../format";
 import { useTexts } from "../i18n";
 import { CommandLine } from "../components/command-line";
-import { Confirm, type Question } from "../components/confirm-dialog";
-import { Dialog } from "../components/dialog";
-import { ContainerState, replicaAt } from "../components/container-state";
+import { ConfirmDialog, type ConfirmRequest } from "../components/confirm-dialog";
+import { NamedDialog } from "../components/dialog";
+import { ContainerState, replicaKey } from "../components/container-state";
 import { StackEvents } from "../components/container-events";
-import { Logs } from "../components/logs";
-import { Loaded, Problem } from "../components/problem";
+import { StackLogs } from "../components/logs";
+import { QueryResult, Problem } from "../components/problem";
 import { StateMark } from "../components/state-mark";
-import { Ago } from "../components/time";
-import { Missing } from "./not-found";
+import { RelativeTime } from "../components/time";
+import { NotFound } from "./not-found";
 
 const Terminal = lazy(() => import("../components/terminal"));
 const StackUpdate = lazy(() => import("../components/stack-update"));
@@ -27,27 +27,27 @@ export function StackPage() {
   const { yard, name } = useParams({ from: "/stacks/$yard/$name" });
   const query = useQuery(stacks);
   return (
-    <Loaded query={query}>
+    <QueryResult query={query}>
       {(all) => {
         const stack = all.find((s) => s.yard === yard && s.name === name);
-        return stack ? <Page stack={stack} /> : <Missing text={t("stack.gone")} />;
+        return stack ? <StackDetails stack={stack} /> : <NotFound text={t("stack.gone")} />;
       }}
-    </Loaded>
+    </QueryResult>
   );
 }
 
 /** Words of the command line for a stack. */
-export function command(stack: Stack, verb: string, ...rest: string[]): string {
-  return ["stackyard stack", verb, "--yard", shell(stack.yard), shell(stack.name), ...rest].join(" ");
+export function stackCommand(stack: Stack, verb: string, ...rest: string[]): string {
+  return ["stackyard stack", verb, "--yard", shellQuote(stack.yard), shellQuote(stack.name), ...rest].join(" ");
 }
 
-function Page({ stack }: { stack: Stack }) {
+function StackDetails({ stack }: { stack: Stack }) {
   const { t } = useTexts();
-  const may = useMay("operator");
+  const canEdit = useHasRole("operator");
   const navigate = useNavigate();
   const { logs, events } = useSearch({ from: "/stacks/$yard/$name" });
   const view = events !== undefined ? "events" : logs === undefined ? "services" : "logs";
-  const [question, setQuestion] = useState<Question | null>(null);
+  const [question, setQuestion] = useState<ConfirmRequest | null>(null);
   const [terminal, setTerminal] = useState<string | null>(null);
   const [updating, setUpdating] = useState(false);
   const path = { yard: stack.yard, stack: stack.name };
@@ -58,27 +58,27 @@ function Page({ stack }: { stack: Stack }) {
   const showEvents = (only: string) =>
     void navigate({ to: "/stacks/$yard/$name", params: { yard: stack.yard, name: stack.name }, search: { events: only } });
   const back = typeof stack.before === "number";
-  const rollback = (): Question => ({
+  const rollback = (): ConfirmRequest => ({
     title: t("stack.rollbackTitle", { name: stack.name }),
     text: t("stack.rollbackText"),
     button: t("stack.rollback"),
-    command: command(stack, "rollback"),
-    run: () => get(api.POST("/api/v1/yards/{yard}/stacks/{stack}/rollback", { params: { path } })),
+    command: stackCommand(stack, "rollback"),
+    run: () => unwrap(api.POST("/api/v1/yards/{yard}/stacks/{stack}/rollback", { params: { path } })),
   });
   return (
     <div className="page">
       <div className="head">
         <h1><span className="quiet"><Link to="/stacks">{t("stacks.title")}</Link> / {stack.yard} /</span> {stack.name}</h1>
         <StateMark state={stackState(stack)} {...(stack.removing ? { text: t("state.removing") } : {})} />
-        <span className="quiet">{t("stacks.deployed")} <Ago at={stack.deployed} /></span>
+        <span className="quiet">{t("stacks.deployed")} <RelativeTime at={stack.deployed} /></span>
         <div className="end">
           <Button.Group>
             <Button variant={view === "services" ? "light" : "default"} aria-pressed={view === "services"} onClick={() => show(undefined)}>{t("stack.services")}</Button>
             <Button variant={view === "logs" ? "light" : "default"} aria-pressed={view === "logs"} onClick={() => show("")}>{t("stack.logs")}</Button>
             <Button variant={view === "events" ? "light" : "default"} aria-pressed={view === "events"} onClick={() => showEvents("")}>{t("events.title")}</Button>
           </Button.Group>
-          {may && !stack.removing && <Button variant="default" leftSection={<IconArrowUp size={15} />} onClick={() => setUpdating(true)}>{t("update.button")}</Button>}
-          {may && (
+          {canEdit && !stack.removing && <Button variant="default" leftSection={<IconArrowUp size={15} />} onClick={() => setUpdating(true)}>{t("update.button")}</Button>}
+          {canEdit && (
             <Tooltip label={t("stack.rollbackNone")} disabled={back}>
               <Button
                 variant="default"
@@ -99,16 +99,16 @@ function Page({ stack }: { stack: Stack }) {
           {stack.status.notes.map((note) => <li key={note}><span /><p className="quiet">{note}</p></li>)}
         </ul>
       )}
-      {view === "services" && <Services stack={stack} may={may} open={setTerminal} show={show} />}
-      {view === "logs" && <Logs stack={stack} only={logs ?? ""} choose={show} />}
+      {view === "services" && <ServiceTable stack={stack} canEdit={canEdit} open={setTerminal} show={show} />}
+      {view === "logs" && <StackLogs stack={stack} only={logs ?? ""} choose={show} />}
       {view === "events"
         ? <StackEvents stack={stack} only={events ?? ""} choose={showEvents} />
-        : <CommandLine text={view === "services" ? command(stack, "show") : command(stack, "logs", "-f", ...(logs ? [logs] : []))} />}
-      <Confirm question={question} close={() => setQuestion(null)} />
-      <Dialog opened={updating} onClose={() => setUpdating(false)} title={t("update.title", { name: stack.name })} size="lg">
+        : <CommandLine text={view === "services" ? stackCommand(stack, "show") : stackCommand(stack, "logs", "-f", ...(logs ? [logs] : []))} />}
+      <ConfirmDialog question={question} close={() => setQuestion(null)} />
+      <NamedDialog opened={updating} onClose={() => setUpdating(false)} title={t("update.title", { name: stack.name })} size="lg">
         {updating && <Suspense><StackUpdate stack={stack} close={() => setUpdating(false)} /></Suspense>}
-      </Dialog>
-      <Dialog
+      </NamedDialog>
+      <NamedDialog
         opened={terminal !== null}
         onClose={() => setTerminal(null)}
         title={t("stack.terminalIn", { name: terminal ?? "" })}
@@ -117,19 +117,19 @@ function Page({ stack }: { stack: Stack }) {
         closeOnClickOutside={false}
       >
         {terminal !== null && <Suspense><Terminal stack={stack} replica={terminal} /></Suspense>}
-      </Dialog>
+      </NamedDialog>
     </div>
   );
 }
 
-interface Open {
+interface ServiceTableProps {
   stack: Stack;
-  may: boolean;
+  canEdit: boolean;
   open: (replica: string) => void;
   show: (logs: string) => void;
 }
 
-function Services({ stack, may, open, show }: Open) {
+function ServiceTable({ stack, canEdit, open, show }: ServiceTableProps) {
   const { t } = useTexts();
   return (
     <section className="panel">
@@ -152,12 +152,12 @@ function Services({ stack, may, open, show }: Open) {
                   {service.why && <div className="why">{service.why}</div>}
                 </td>
                 <td data-label={t("stack.image")} className="mono">{service.image}</td>
-                <td data-label={t("stack.replicas")}><Scale stack={stack} service={service} may={may && !stack.removing} /></td>
+                <td data-label={t("stack.replicas")}><ScaleControl stack={stack} service={service} canScale={canEdit && !stack.removing} /></td>
               </tr>
               <tr className="sub">
                 <td colSpan={4}>
                   {service.replicas.length === 0 ? <p className="quiet">{t("stack.noContainers")}</p>
-                    : <Replicas stack={stack} service={service} may={may} open={open} show={show} />}
+                    : <ReplicaTable stack={stack} service={service} canEdit={canEdit} open={open} show={show} />}
                 </td>
               </tr>
             </Fragment>
@@ -168,18 +168,18 @@ function Services({ stack, may, open, show }: Open) {
   );
 }
 
-function Scale({ stack, service, may }: { stack: Stack; service: Service; may: boolean }) {
+function ScaleControl({ stack, service, canScale }: { stack: Stack; service: Service; canScale: boolean }) {
   const { t } = useTexts();
   const scale = useMutation({
     mutationFn: (count: number) =>
-      get(
+      unwrap(
         api.POST("/api/v1/yards/{yard}/stacks/{stack}/scale", {
           params: { path: { yard: stack.yard, stack: stack.name } },
           body: { services: { [service.name]: count } },
         }),
       ),
   });
-  const fixed = !may || service.mode !== "replicated";
+  const fixed = !canScale || service.mode !== "replicated";
   const count = <output aria-label={t("stack.scaleOf", { name: service.name })}>{service.ready} / {service.desired}</output>;
   const kind = isJob(service) ? t("stack.job") : service.mode === "global" ? t("stack.global") : null;
   return (
@@ -195,7 +195,7 @@ function Scale({ stack, service, may }: { stack: Stack; service: Service; may: b
   );
 }
 
-function Replicas({ service, may, open, show }: Open & { service: Service }) {
+function ReplicaTable({ service, canEdit, open, show }: ServiceTableProps & { service: Service }) {
   const { t } = useTexts();
   return (
     <table className="rows inner" aria-label={t("stack.replicas") + " " + service.name}>
@@ -210,12 +210,12 @@ function Replicas({ service, may, open, show }: Open & { service: Service }) {
       </thead>
       <tbody>
         {service.replicas.map((replica) => (
-          <tr key={replicaAt(replica)}>
+          <tr key={replicaKey(replica)}>
             <td>{replica.name} <span className="quiet mono wide">{replica.container?.slice(0, 12)}</span></td>
             <td><Link to="/hosts/$id" params={{ id: replica.host }}>{replica.host_name}</Link></td>
             <td><ContainerState replica={replica} service={service} /></td>
             <td className="num wide">{replica.restarts}</td>
-            <td><Tools replica={replica} may={may} open={open} show={show} /></td>
+            <td><ReplicaActions replica={replica} canEdit={canEdit} open={open} show={show} /></td>
           </tr>
         ))}
       </tbody>
@@ -223,15 +223,15 @@ function Replicas({ service, may, open, show }: Open & { service: Service }) {
   );
 }
 
-function Tools({ replica, may, open, show }: Pick<Open, "may" | "open" | "show"> & { replica: Replica }) {
+function ReplicaActions({ replica, canEdit, open, show }: Pick<ServiceTableProps, "canEdit" | "open" | "show"> & { replica: Replica }) {
   const { t } = useTexts();
-  const name = replicaAt(replica);
+  const name = replicaKey(replica);
   return (
     <div className="tools">
       <Tooltip label={t("stack.logs")}>
         <ActionIcon variant="subtle" color="gray" onClick={() => show(name)} aria-label={t("stack.showLogs", { name })}><IconFileText size={16} /></ActionIcon>
       </Tooltip>
-      {may && replica.state === "running" && (
+      {canEdit && replica.state === "running" && (
         <Tooltip label={t("stack.terminal")}>
           <ActionIcon variant="subtle" color="gray" onClick={() => open(name)} aria-label={t("stack.terminalIn", { name })}><IconTerminal2 size={16} /></ActionIcon>
         </Tooltip>

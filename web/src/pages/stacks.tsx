@@ -1,12 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { counts, stackState } from "../api/health";
+import { replicaCounts, stackState } from "../api/health";
 import { stacks } from "../api/queries";
 import { useTexts } from "../i18n";
-import { Command, CommandLine } from "../components/command-line";
-import { Loaded } from "../components/problem";
+import { CopyableText, CommandLine } from "../components/command-line";
+import { QueryResult } from "../components/problem";
 import { StateMark } from "../components/state-mark";
-import { Ago } from "../components/time";
+import { RelativeTime } from "../components/time";
 
 export function StacksPage() {
   const { t } = useTexts();
@@ -15,11 +15,11 @@ export function StacksPage() {
     <div className="page">
       <div className="head"><h1>{t("stacks.title")}</h1></div>
       <section className="panel">
-        <Loaded query={query}>
+        <QueryResult query={query}>
           {(all) => all.length === 0 ? (
             <div className="empty form">
               <p>{t("stacks.empty")}</p>
-              <div><Command text="stackyard stack deploy -f compose.yaml --yard YARD" /></div>
+              <div><CopyableText text="stackyard stack deploy -f compose.yaml --yard YARD" /></div>
             </div>
           ) : (
             <table className="rows cards">
@@ -35,7 +35,7 @@ export function StacksPage() {
               </thead>
               <tbody>
                 {all.map((stack) => {
-                  const { ready, desired } = counts(stack);
+                  const { ready, desired } = replicaCounts(stack);
                   return (
                     <tr key={`${stack.yard}/${stack.name}`}>
                       <td className="full"><Link className="strong" to="/stacks/$yard/$name" params={{ yard: stack.yard, name: stack.name }}>{stack.name}</Link></td>
@@ -46,14 +46,14 @@ export function StacksPage() {
                       </td>
                       <td data-label={t("stacks.services")} className="num">{stack.status.services.length}</td>
                       <td data-label={t("stacks.containers")} className="num nowrap">{t("stacks.of", { ready, n: desired })}</td>
-                      <td data-label={t("stacks.deployed")}><Ago at={stack.deployed} /></td>
+                      <td data-label={t("stacks.deployed")}><RelativeTime at={stack.deployed} /></td>
                     </tr>
                   );
                 })}
               </tbody>
             </table>
           )}
-        </Loaded>
+        </QueryResult>
       </section>
       <CommandLine text="stackyard stack list" />
     </div>

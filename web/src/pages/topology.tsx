@@ -6,90 +6,90 @@ import { IconSearch } from "@tabler/icons-react";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { Link, useParams, useSearch } from "@tanstack/react-router";
 import { useCallback, useDeferredValue, useMemo, useState } from "react";
-import { STATES, worst, type State } from "../api/health";
-import { sight, type Sight } from "../api/queries";
-import { shell } from "../format";
+import { HEALTH_STATES, worstState, type HealthState } from "../api/health";
+import { graphSnapshot, type GraphSnapshot } from "../api/queries";
+import { shellQuote } from "../format";
 import { useTexts } from "../i18n";
 import { CloudNote } from "../components/cloud-note";
 import { CommandLine } from "../components/command-line";
-import { Loaded, Problem } from "../components/problem";
+import { QueryResult, Problem } from "../components/problem";
 import { StateMark } from "../components/state-mark";
-import { Canvas } from "../topology/canvas";
-import type { Changes } from "../topology/changes";
-import { Details, GroupDetails } from "../topology/details";
-import { layout } from "../topology/elk";
-import { items as itemsOf, type Item } from "../topology/items";
-import { List } from "../topology/list";
+import { TopologyCanvas } from "../topology/canvas";
+import type { GraphChanges } from "../topology/changes";
+import { NodeDetails, GroupDetails } from "../topology/details";
+import { runElk } from "../topology/elk";
+import { sceneItems, type SceneItem } from "../topology/items";
+import { TopologyList } from "../topology/list";
 import {
-  count, EVERYTHING, groupId, groupOf, home, index as indexOf, KINDS, matching, scene as sceneOf, usualGrouping, works,
-  type Filter, type Grouping, type Index, type Kind,
+  countBy, NO_FILTER, groupId, groupOf, drawnParent, indexGraph, NODE_KINDS, matchingNodes, buildScene, defaultGrouping, isReady,
+  type GraphFilter, type Grouping, type GraphIndex, type NodeKind,
 } from "../topology/model";
 import { KindIcon } from "../topology/nodes";
-import { placed as placedOf, signature, toElk } from "../topology/layout";
-import { svg } from "../topology/svg";
+import { readLayout, layoutKey, toElk } from "../topology/layout";
+import { sceneSvg } from "../topology/svg";
 
-type View = "picture" | "list";
+type TopologyMode = "picture" | "list";
 
-export default function PicturePage() {
+export default function TopologyPage() {
   const { t } = useTexts();
   const { yard } = useParams({ from: "/yards/$yard/picture" });
   const { node } = useSearch({ from: "/yards/$yard/picture" });
-  const query = useQuery(sight(yard));
-  const [view, setView] = useState<View>("picture");
-  const known = query.data?.graph;
-  const file = shell(`${yard}.svg`);
-  const command = known && !known.cloud ? `stackyard stack list --yard ${shell(yard)}` : `stackyard graph -f yard.yaml --svg ${file}`;
+  const query = useQuery(graphSnapshot(yard));
+  const [view, setView] = useState<TopologyMode>("picture");
+  const graph = query.data?.graph;
+  const file = shellQuote(`${yard}.svg`);
+  const command = graph && !graph.cloud ? `stackyard stack list --yard ${shellQuote(yard)}` : `stackyard graph -f yard.yaml --svg ${file}`;
   return (
     <div className="page picture">
       <div className="head">
         <h1>
-          <span className="quiet"><Link to="/yards">{t("yards.title")}</Link> / {known?.cloud ? <Link to="/yards/$yard" params={{ yard }}>{yard}</Link> : yard} /</span> {t("picture.title")}
+          <span className="quiet"><Link to="/yards">{t("yards.title")}</Link> / {graph?.cloud ? <Link to="/yards/$yard" params={{ yard }}>{yard}</Link> : yard} /</span> {t("topology.title")}
         </h1>
-        {known && <StateMark state={worst(known.nodes.map((n) => n.state))} />}
+        {graph && <StateMark state={worstState(graph.nodes.map((n) => n.state))} />}
         <div className="end">
           <SegmentedControl
             size="xs"
-            aria-label={t("picture.view")}
+            aria-label={t("topology.view")}
             value={view}
             onChange={setView}
-            data={[{ value: "picture", label: t("picture.asPicture") }, { value: "list", label: t("picture.asList") }]}
+            data={[{ value: "picture", label: t("topology.asGraph") }, { value: "list", label: t("topology.asList") }]}
           />
         </div>
       </div>
-      <Loaded query={query}>{(seen) => <Yard key={`${yard} ${node ?? ""}`} seen={seen} view={view} first={node ?? null} />}</Loaded>
+      <QueryResult query={query}>{(snapshot) => <TopologyView key={`${yard} ${node ?? ""}`} snapshot={snapshot} view={view} first={node ?? null} />}</QueryResult>
       <CommandLine text={command} />
     </div>
   );
 }
 
-function toggled<T>(set: ReadonlySet<T>, item: T): ReadonlySet<T> {
+function withToggled<T>(set: ReadonlySet<T>, item: T): ReadonlySet<T> {
   const other = new Set(set);
   if (!other.delete(item)) other.add(item);
   return other;
 }
 
-function Yard({ seen: { graph, changes }, view, first }: { seen: Sight; view: View; first: string | null }) {
+function TopologyView({ snapshot: { graph, changes }, view, first }: { snapshot: GraphSnapshot; view: TopologyMode; first: string | null }) {
   const { t } = useTexts();
   const [text, setText] = useState("");
-  const [without, setWithout] = useState<ReadonlySet<Kind>>(EVERYTHING.without);
-  const [states, setStates] = useState<ReadonlySet<State>>(EVERYTHING.states);
-  const [wanted, setWanted] = useState<Grouping | null>(null);
+  const [without, setWithout] = useState<ReadonlySet<NodeKind>>(NO_FILTER.without);
+  const [states, setStates] = useState<ReadonlySet<HealthState>>(NO_FILTER.states);
+  const [chosenGrouping, setChosenGrouping] = useState<Grouping | null>(null);
   const [opened, setOpened] = useState<ReadonlySet<string>>(new Set());
   const [chosen, setChosen] = useState(first);
   const shownText = useDeferredValue(text);
-  const filter: Filter = useMemo(() => ({ text: shownText, without, states }), [shownText, without, states]);
-  const index = useMemo(() => indexOf(graph), [graph]);
-  const grouping = wanted ?? usualGrouping(graph);
-  const seen = useMemo(() => matching(index, filter), [index, filter]);
-  const inState = useMemo(() => count(graph, "state"), [graph]);
-  const ofKind = useMemo(() => count(graph, "kind"), [graph]);
+  const filter: GraphFilter = useMemo(() => ({ text: shownText, without, states }), [shownText, without, states]);
+  const index = useMemo(() => indexGraph(graph), [graph]);
+  const grouping = chosenGrouping ?? defaultGrouping(graph);
+  const visible = useMemo(() => matchingNodes(index, filter), [index, filter]);
+  const inState = useMemo(() => countBy(graph, "state"), [graph]);
+  const ofKind = useMemo(() => countBy(graph, "kind"), [graph]);
   if (graph.nodes.length === 0) {
-    return <section className="panel"><CloudNote cloud={graph.cloud} /><p className="empty">{t("picture.empty")}</p></section>;
+    return <section className="panel"><CloudNote cloud={graph.cloud} /><p className="empty">{t("topology.empty")}</p></section>;
   }
   const group = chosen !== null ? groupOf(index, chosen) : undefined;
   const node = chosen !== null ? index.nodes.get(chosen) : undefined;
   return (
-    <section className="panel stage" aria-label={t("picture.of", { name: graph.yard })}>
+    <section className="panel stage" aria-label={t("topology.of", { name: graph.yard })}>
       <CloudNote cloud={graph.cloud} />
       <div className="controls">
         <TextInput
@@ -97,99 +97,99 @@ function Yard({ seen: { graph, changes }, view, first }: { seen: Sight; view: Vi
           value={text}
           onChange={(e) => setText(e.currentTarget.value)}
           leftSection={<IconSearch size={14} />}
-          aria-label={t("picture.filter")}
-          placeholder={t("picture.filterHint")}
+          aria-label={t("topology.filter")}
+          placeholder={t("topology.filterHint")}
         />
-        <Choices name={t("picture.states")}>
-          {STATES.filter((s) => inState.has(s)).map((state) => (
-            <Choice key={state} on={states.has(state)} toggle={() => setStates(toggled(states, state))} count={inState.get(state) ?? 0}>
+        <FilterGroup name={t("topology.states")}>
+          {HEALTH_STATES.filter((s) => inState.has(s)).map((state) => (
+            <FilterToggle key={state} on={states.has(state)} toggle={() => setStates(withToggled(states, state))} count={inState.get(state) ?? 0}>
               <StateMark state={state} />
-            </Choice>
+            </FilterToggle>
           ))}
-        </Choices>
+        </FilterGroup>
         {view === "picture" && (
           <SegmentedControl
             size="xs"
-            aria-label={t("picture.grouping")}
+            aria-label={t("topology.grouping")}
             value={grouping}
-            onChange={setWanted}
-            data={[{ value: "services", label: t("picture.services") }, { value: "containers", label: t("picture.each") }]}
+            onChange={setChosenGrouping}
+            data={[{ value: "services", label: t("topology.services") }, { value: "containers", label: t("topology.each") }]}
           />
         )}
-        <Choices name={t("picture.kinds")} kinds>
-          {KINDS.filter((k) => ofKind.has(k)).map((kind) => (
-            <Choice key={kind} on={!without.has(kind)} toggle={() => setWithout(toggled(without, kind))} count={ofKind.get(kind) ?? 0}>
+        <FilterGroup name={t("topology.kinds")} kinds>
+          {NODE_KINDS.filter((k) => ofKind.has(k)).map((kind) => (
+            <FilterToggle key={kind} on={!without.has(kind)} toggle={() => setWithout(withToggled(without, kind))} count={ofKind.get(kind) ?? 0}>
               <KindIcon kind={kind} size={14} /> {t(`kind.${kind}`)}
-            </Choice>
+            </FilterToggle>
           ))}
-        </Choices>
+        </FilterGroup>
       </div>
       <div className={node || group ? "split open" : "split"}>
-        {seen.size === 0 ? <p className="empty">{t("picture.nothing")}</p>
-          : view === "list" ? <List index={index} seen={seen} chosen={chosen} choose={setChosen} />
-            : <Drawn index={index} filter={filter} grouping={grouping} opened={opened} chosen={chosen} choose={setChosen} changes={changes} />}
-        {node && <Details index={index} node={node} choose={setChosen} />}
+        {visible.size === 0 ? <p className="empty">{t("topology.nothing")}</p>
+          : view === "list" ? <TopologyList index={index} visible={visible} chosen={chosen} choose={setChosen} />
+            : <TopologyDrawing index={index} filter={filter} grouping={grouping} opened={opened} chosen={chosen} choose={setChosen} changes={changes} />}
+        {node && <NodeDetails index={index} node={node} choose={setChosen} />}
         {group && chosen !== null && (
           <GroupDetails
             index={index}
             members={group}
-            works={group.filter(works).length}
+            works={group.filter(isReady).length}
             opened={opened.has(chosen)}
-            toggle={() => setOpened(toggled(opened, chosen))}
+            toggle={() => setOpened(withToggled(opened, chosen))}
             choose={setChosen}
           />
         )}
       </div>
-      <News changes={changes} index={index} />
+      <ChangeAnnouncement changes={changes} index={index} />
     </section>
   );
 }
 
-function Choices({ name, kinds, children }: { name: string; kinds?: boolean; children: React.ReactNode }) {
+function FilterGroup({ name, kinds, children }: { name: string; kinds?: boolean; children: React.ReactNode }) {
   return <div className={kinds ? "choices kinds" : "choices"} role="group" aria-label={name}>{children}</div>;
 }
 
-function Choice({ on, toggle, count, children }: { on: boolean; toggle: () => void; count: number; children: React.ReactNode }) {
+function FilterToggle({ on, toggle, count, children }: { on: boolean; toggle: () => void; count: number; children: React.ReactNode }) {
   return <button type="button" className="choice" aria-pressed={on} onClick={toggle}>{children} <span className="quiet">{count}</span></button>;
 }
 
-interface DrawnProps {
-  index: Index;
-  filter: Filter;
+interface TopologyDrawingProps {
+  index: GraphIndex;
+  filter: GraphFilter;
   grouping: Grouping;
   opened: ReadonlySet<string>;
   chosen: string | null;
   choose: (id: string | null) => void;
-  changes: Changes;
+  changes: GraphChanges;
 }
 
-function Drawn({ index, filter, grouping, opened, chosen, choose, changes }: DrawnProps) {
+function TopologyDrawing({ index, filter, grouping, opened, chosen, choose, changes }: TopologyDrawingProps) {
   const { t } = useTexts();
   const phone = useMediaQuery("(max-width: 720px)", false, { getInitialValueInEffect: false });
-  const scene = useMemo(() => sceneOf(index, filter, grouping, opened), [index, filter, grouping, opened]);
+  const scene = useMemo(() => buildScene(index, filter, grouping, opened), [index, filter, grouping, opened]);
   const aspect = phone ? 0.7 : 1.9;
-  const key = signature(scene, aspect);
+  const key = layoutKey(scene, aspect);
   const places = useQuery({
     queryKey: ["places", index.graph.yard, key],
-    queryFn: async () => placedOf(scene, await layout(toElk(scene, aspect))),
+    queryFn: async () => readLayout(scene, await runElk(toElk(scene, aspect))),
     placeholderData: keepPreviousData,
     gcTime: 60_000,
     retry: false,
   });
   const placed = places.data;
-  const machines = t("picture.machines");
-  const items = useMemo(() => (placed ? itemsOf(scene, placed, machines) : []), [scene, placed, machines]);
-  const label = useCallback((item: Item) => [`${t(`kind.${item.kind}`)} ${item.name}`, t(`state.${item.state}`), item.text].filter(Boolean).join(", "), [t]);
-  const near = useMemo(() => new Set((index.edges.get(chosen ?? "") ?? []).map((e) => (e.from === chosen ? e.to : e.from))), [index, chosen]);
+  const machines = t("topology.machines");
+  const items = useMemo(() => (placed ? sceneItems(scene, placed, machines) : []), [scene, placed, machines]);
+  const label = useCallback((item: SceneItem) => [`${t(`kind.${item.kind}`)} ${item.name}`, t(`state.${item.state}`), item.text].filter(Boolean).join(", "), [t]);
+  const neighbours = useMemo(() => new Set((index.edges.get(chosen ?? "") ?? []).map((e) => (e.from === chosen ? e.to : e.from))), [index, chosen]);
   const drawn = useMemo(() => new Set(items.map((item) => item.id)), [items]);
-  const stand = useCallback((id: string) => {
+  const drawnId = useCallback((id: string) => {
     const node = index.nodes.get(id);
-    return !drawn.has(id) && node?.service ? groupId(node.service, home(node)) : id;
+    return !drawn.has(id) && node?.service ? groupId(node.service, drawnParent(node)) : id;
   }, [index, drawn]);
   if (places.error) return <Problem error={places.error} retry={() => void places.refetch()} />;
   if (!placed) return <div className="empty" role="status">{t("loading")}</div>;
   const save = () => {
-    const url = URL.createObjectURL(new Blob([svg(items, placed, index.graph.yard, label)], { type: "image/svg+xml" }));
+    const url = URL.createObjectURL(new Blob([sceneSvg(items, placed, index.graph.yard, label)], { type: "image/svg+xml" }));
     const link = document.createElement("a");
     link.href = url;
     link.download = `${index.graph.yard}.svg`;
@@ -199,7 +199,7 @@ function Drawn({ index, filter, grouping, opened, chosen, choose, changes }: Dra
   };
   return (
     <div className="frame-of-canvas">
-      <Canvas
+      <TopologyCanvas
         title={index.graph.yard}
         items={items}
         placed={placed}
@@ -207,10 +207,10 @@ function Drawn({ index, filter, grouping, opened, chosen, choose, changes }: Dra
         phone={phone}
         changes={changes}
         chosen={chosen}
-        near={near}
+        neighbours={neighbours}
         choose={choose}
         label={label}
-        stand={stand}
+        drawnId={drawnId}
         save={save}
       />
     </div>
@@ -218,14 +218,14 @@ function Drawn({ index, filter, grouping, opened, chosen, choose, changes }: Dra
 }
 
 /** What changed, for those who do not see it. */
-function News({ changes, index }: { changes: Changes; index: Index }) {
+function ChangeAnnouncement({ changes, index }: { changes: GraphChanges; index: GraphIndex }) {
   const { t } = useTexts();
   const name = (id: string) => index.nodes.get(id)?.name ?? id.split("/").pop() ?? id;
   const all = [
-    ...changes.turned.map(({ id }) => t("picture.turned", { name: name(id), state: t(`state.${index.nodes.get(id)?.state ?? "ok"}`) })),
-    ...changes.added.map((id) => t("picture.cameUp", { name: name(id) })),
-    ...changes.removed.map((id) => t("picture.gone", { name: name(id) })),
+    ...changes.stateChanged.map(({ id }) => t("topology.stateChanged", { name: name(id), state: t(`state.${index.nodes.get(id)?.state ?? "ok"}`) })),
+    ...changes.added.map((id) => t("topology.added", { name: name(id) })),
+    ...changes.removed.map((id) => t("topology.removed", { name: name(id) })),
   ];
   const few = all.slice(0, 5).join("; ");
-  return <p className="hidden" role="status">{all.length > 0 && t("picture.changed", { n: all.length, what: all.length > 5 ? `${few} …` : few })}</p>;
+  return <p className="hidden" role="status">{all.length > 0 && t("topology.changed", { n: all.length, what: all.length > 5 ? `${few} …` : few })}</p>;
 }

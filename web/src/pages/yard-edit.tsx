@@ -3,88 +3,88 @@ import { IconFilePlus, IconX } from "@tabler/icons-react";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useEffect, useRef, useState, type ReactNode } from "react";
-import { api, asApiError, get, type Mistake, type Schemas } from "../api/client";
+import { api, asApiError, unwrap, type Mistake, type Schemas } from "../api/client";
 import { clouds, manifest, manifests, yards } from "../api/queries";
-import { shell } from "../format";
+import { shellQuote } from "../format";
 import { useTexts } from "../i18n";
 import { CommandLine } from "../components/command-line";
-import { Planned } from "../components/plan-review";
-import { Loaded, Problem } from "../components/problem";
-import { Ago } from "../components/time";
-import { nameOf } from "../yaml/yard-name";
+import { PlanReview } from "../components/plan-review";
+import { QueryResult, Problem } from "../components/problem";
+import { RelativeTime } from "../components/time";
+import { yardName } from "../yaml/yard-name";
 
-const Editor = lazy(() => import("../components/manifest-editor"));
+const ManifestEditor = lazy(() => import("../components/manifest-editor"));
 
 export function EditYardPage() {
   const { t } = useTexts();
   const { yard } = useParams({ from: "/yards/$yard/edit" });
   const { revision } = useSearch({ from: "/yards/$yard/edit" });
-  const [list, known, past] = [useQuery(yards), useQuery(clouds), useQuery(manifests(yard))];
-  const current = list.data?.find((one) => one.name === yard)?.revision;
-  const wanted = revision ?? current ?? past.data?.[0]?.revision;
-  const found = useQuery({ ...manifest(yard, wanted ?? 0), enabled: wanted !== undefined });
+  const [yardQuery, cloudQuery, historyQuery] = [useQuery(yards), useQuery(clouds), useQuery(manifests(yard))];
+  const current = yardQuery.data?.find((one) => one.name === yard)?.revision;
+  const shownRevision = revision ?? current ?? historyQuery.data?.[0]?.revision;
+  const manifestQuery = useQuery({ ...manifest(yard, shownRevision ?? 0), enabled: shownRevision !== undefined });
   return (
-    <Loaded query={known}>
-      {(all) => <Loaded query={found}>
-        {(was) => (
-          <Edit
-            key={`${yard} ${was.revision}`}
+    <QueryResult query={cloudQuery}>
+      {(all) => <QueryResult query={manifestQuery}>
+        {(saved) => (
+          <ManifestForm
+            key={`${yard} ${saved.revision}`}
             title={revision === undefined ? t("yard.edit") : t("yard.revertTitle")}
-            text={was.manifest}
+            text={saved.manifest}
             clouds={all.map((one) => one.name)}
             yard={yard}
-            was={was}
+            savedManifest={saved}
             current={current}
             reverting={revision !== undefined && revision !== current}
           />
         )}
-      </Loaded>}
-    </Loaded>
+      </QueryResult>}
+    </QueryResult>
   );
 }
 
-interface EditProps {
+interface ManifestFormProps {
   title: string;
   text: string;
   clouds: string[];
   /** The yard; that of the manifest if it is a new one. */
   yard?: string;
-  was?: Schemas["ManifestText"];
+  savedManifest?: Schemas["ManifestText"];
   /** Revision that the yard has now; none if it is new or was removed. */
   current?: number | undefined;
   reverting?: boolean;
   /** Other ways to come by a manifest, at the end of the head. */
-  ways?: ReactNode;
+  methodSwitch?: ReactNode;
   /** Is told each text. */
-  kept?: (text: string) => void;
+  onTextChange?: (text: string) => void;
   /** The editor has the keyboard's focus at first. */
   focus?: boolean;
 }
 
-type File = { path: string; text: string };
+type ExtraFile = { path: string; text: string };
 
 /** How long after the last key a manifest is checked, in milliseconds. */
-const CALM = 400;
+const CHECK_DELAY_MS = 400;
 
 /** The way of a manifest: written, checked, planned, applied. */
-export function Edit({ title, text: before, clouds, yard: fixed, was, current, reverting, ways, kept, focus }: EditProps) {
+export function ManifestForm({ title, text: before, clouds, yard: fixed, savedManifest, current, reverting, methodSwitch, onTextChange, focus }: ManifestFormProps) {
   const { t } = useTexts();
   const navigate = useNavigate();
   const [text, setText] = useState(before);
-  const [files, setFiles] = useState<File[]>([]);
+  const [files, setFiles] = useState<ExtraFile[]>([]);
   const [goto, setGoto] = useState<{ line: number; column: number } | null>(focus ? { line: 1, column: 1 } : null);
-  const yard = fixed ?? nameOf(text) ?? "yard";
+  const yard = fixed ?? yardName(text) ?? "yard";
   const body: Schemas["YardWish"] = {
     manifest: text,
     files: Object.fromEntries(files.map((file) => [file.path, file.text])),
-    ...(was ? { revision: was.revision } : {}),
+    ...(savedManifest ? { revision: savedManifest.revision } : {}),
   };
   const params = { path: { yard } };
-  const check = useChecked(yard, body);
-  const plan = useMutation({ mutationFn: () => get(api.POST("/api/v1/yards/{yard}/plan", { params, body })) });
+  const check = useManifestCheck(yard, body);
+  const plan = useMutation({ mutationFn: () => unwrap(api.POST("/api/v1/yards/{yard}/plan", { params, body })) });
   const run = useMutation({
     mutationFn: (agreed: Pick<Schemas["YardWish"], "plan" | "allow_data_loss">) =>
-      get(
+      unwrap(
         api.POST("/api/v1/yards/{yard}/runs", {
           params: { ...params, header: current === undefined ? { "If-None-Match": "*" } : { "If-Match": `"${current}"` } },
           body: { ...body, ...agreed },
@@ -94,12 +94,12 @@ export function Edit({ title, text: before, clouds, yard: fixed, was, current, r
   });
   const change = (next: string) => {
     setText(next);
-    kept?.(next);
+    onTextChange?.(next);
     plan.reset();
     run.reset();
   };
   const refused = plan.error ? asApiError(plan.error) : null;
-  const mistakes = check.mistakes.length > 0 ? check.mistakes : (refused?.mistakes ?? NONE);
+  const mistakes = check.mistakes.length > 0 ? check.mistakes : (refused?.mistakes ?? NO_MISTAKES);
   return (
     <div className="page">
       <div className="head">
@@ -107,8 +107,8 @@ export function Edit({ title, text: before, clouds, yard: fixed, was, current, r
           <span className="quiet"><Link to="/yards">{t("yards.title")}</Link> / {fixed !== undefined && <><Link to="/yards/$yard" params={{ yard: fixed }}>{fixed}</Link> / </>}</span>
           {title}
         </h1>
-        {reverting && was && <span className="quiet">{was.who} <Ago at={was.kept} /></span>}
-        {ways}
+        {reverting && savedManifest && <span className="quiet">{savedManifest.who} <RelativeTime at={savedManifest.kept} /></span>}
+        {methodSwitch}
       </div>
       <section className="panel">
         <div className="title">
@@ -116,62 +116,62 @@ export function Edit({ title, text: before, clouds, yard: fixed, was, current, r
           <span className="end quiet" role="status">{check.busy ? t("edit.checking") : mistakes.length > 0 ? t("edit.mistakes", { n: mistakes.length }) : check.error ? "" : t("edit.good")}</span>
         </div>
         <Suspense fallback={<div className="editor empty">{t("loading")}</div>}>
-          <Editor value={text} change={change} mistakes={mistakes} clouds={clouds} label={t("edit.manifest")} goto={goto} />
+          <ManifestEditor value={text} change={change} mistakes={mistakes} clouds={clouds} label={t("edit.manifest")} goto={goto} />
         </Suspense>
         {mistakes.length > 0 && (
           <ul className="mistakes" aria-label={t("edit.mistakes", { n: mistakes.length })}>
             {mistakes.map((mistake) => (
               <li key={`${mistake.file} ${mistake.line ?? 0} ${mistake.column ?? 0} ${mistake.message}`}>
-                <MistakePlace mistake={mistake} go={setGoto} /> {mistake.message}{mistake.hint && <span className="quiet">; {mistake.hint}</span>}
+                <MistakeLink mistake={mistake} go={setGoto} /> {mistake.message}{mistake.hint && <span className="quiet">; {mistake.hint}</span>}
               </li>
             ))}
           </ul>
         )}
         {check.error !== null && check.mistakes.length === 0 && <div className="pad"><Problem error={check.error} /></div>}
-        <Files files={files} kept={was?.files ?? []} set={(next) => { setFiles(next); plan.reset(); }} />
+        <ExtraFiles files={files} kept={savedManifest?.files ?? []} set={(next) => { setFiles(next); plan.reset(); }} />
       </section>
       <div className="buttons">
         <Button variant={plan.data ? "default" : "filled"} loading={plan.isPending} disabled={check.mistakes.length > 0} onClick={() => plan.mutate()}>{t("edit.plan")}</Button>
       </div>
       {refused && refused.mistakes.length === 0 && <Problem error={refused} />}
-      {plan.data && <Planned plan={plan.data} apply={(allowDataLoss) => run.mutate({ plan: plan.data.digest, allow_data_loss: allowDataLoss })} busy={run.isPending} error={run.error} yard={yard} again={() => { run.reset(); plan.mutate(); }} />}
-      <CommandLine text={`stackyard ${plan.data ? "up" : "plan"} -f ${shell(`${yard}.yaml`)}`} />
+      {plan.data && <PlanReview plan={plan.data} apply={(allowDataLoss) => run.mutate({ plan: plan.data.digest, allow_data_loss: allowDataLoss })} busy={run.isPending} error={run.error} yard={yard} again={() => { run.reset(); plan.mutate(); }} />}
+      <CommandLine text={`stackyard ${plan.data ? "up" : "plan"} -f ${shellQuote(`${yard}.yaml`)}`} />
     </div>
   );
 }
 
-const NONE: Mistake[] = [];
+const NO_MISTAKES: Mistake[] = [];
 
 /** What the server says of a manifest, a moment after it was changed last; until then, what it said before. */
-function useChecked(yard: string, body: Schemas["YardWish"]): { mistakes: Mistake[]; error: unknown; busy: boolean } {
-  const [said, setSaid] = useState<{ of: string; mistakes: Mistake[]; error: unknown }>({ of: "", mistakes: NONE, error: null });
-  const asked = JSON.stringify([yard, body]);
+function useManifestCheck(yard: string, body: Schemas["YardWish"]): { mistakes: Mistake[]; error: unknown; busy: boolean } {
+  const [lastAnswer, setLastAnswer] = useState<{ of: string; mistakes: Mistake[]; error: unknown }>({ of: "", mistakes: NO_MISTAKES, error: null });
+  const requestKey = JSON.stringify([yard, body]);
   useEffect(() => {
     const stop = new AbortController();
     const timer = setTimeout(() => {
-      const [name, wish] = JSON.parse(asked) as [string, Schemas["YardWish"]];
-      get(api.POST("/api/v1/yards/{yard}/check", { params: { path: { yard: name } }, body: wish, signal: stop.signal }))
-        .then(() => setSaid({ of: asked, mistakes: NONE, error: null }))
+      const [name, wish] = JSON.parse(requestKey) as [string, Schemas["YardWish"]];
+      unwrap(api.POST("/api/v1/yards/{yard}/check", { params: { path: { yard: name } }, body: wish, signal: stop.signal }))
+        .then(() => setLastAnswer({ of: requestKey, mistakes: NO_MISTAKES, error: null }))
         .catch((reason: unknown) => {
-          if (!stop.signal.aborted) setSaid({ of: asked, mistakes: asApiError(reason).mistakes, error: reason });
+          if (!stop.signal.aborted) setLastAnswer({ of: requestKey, mistakes: asApiError(reason).mistakes, error: reason });
         });
-    }, CALM);
+    }, CHECK_DELAY_MS);
     return () => {
       clearTimeout(timer);
       stop.abort();
     };
-  }, [asked]);
-  return { ...said, busy: said.of !== asked };
+  }, [requestKey]);
+  return { ...lastAnswer, busy: lastAnswer.of !== requestKey };
 }
 
-function MistakePlace({ mistake, go }: { mistake: Mistake; go: (place: { line: number; column: number }) => void }) {
+function MistakeLink({ mistake, go }: { mistake: Mistake; go: (place: { line: number; column: number }) => void }) {
   const { line, column, file } = mistake;
   if (line == null || file !== "yard.yaml") return <span className="mono">{line == null ? file : `${file}:${line}`}</span>;
   return <button type="button" className="place mono" onClick={() => go({ line, column: column ?? 1 })}>{line}:{column ?? 1}</button>;
 }
 
 /** Files that the manifest names: they are sent along. */
-function Files({ files, kept, set }: { files: File[]; kept: string[]; set: (files: File[]) => void }) {
+function ExtraFiles({ files, kept, set }: { files: ExtraFile[]; kept: string[]; set: (files: ExtraFile[]) => void }) {
   const { t } = useTexts();
   const input = useRef<HTMLInputElement>(null);
   const add = async (list: FileList | null) => {

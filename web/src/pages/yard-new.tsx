@@ -2,16 +2,16 @@ import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "@tanstack/react-router";
-import { clouds, useMay, yards } from "../api/queries";
+import { clouds, useHasRole, yards } from "../api/queries";
 import { useTexts } from "../i18n";
-import type { Entered } from "../components/yard-draft";
-import { Loaded } from "../components/problem";
+import type { DraftInput } from "../components/yard-draft";
+import { QueryResult } from "../components/problem";
 import { YardForm } from "../components/yard-form";
-import { Missing } from "./not-found";
-import { Edit } from "./yard-edit";
+import { NotFound } from "./not-found";
+import { ManifestForm } from "./yard-edit";
 
 /** A first manifest where nothing was chosen: names that a cloud has are for its owner to fill in. */
-function template(cloud: string | undefined): string {
+function manifestTemplate(cloud: string | undefined): string {
   return `apiVersion: stackyard.dev/v1
 kind: Yard
 metadata: {name: my-yard}
@@ -27,27 +27,27 @@ spec:
 /** A yard from a form, or from a manifest; the form writes one. */
 export default function NewYardPage() {
   const { t } = useTexts();
-  const may = useMay("operator");
-  const [known, list] = [useQuery(clouds), useQuery(yards)];
-  if (!may) return <Missing text={t("draft.operators")} />;
+  const canEdit = useHasRole("operator");
+  const [cloudQuery, yardQuery] = [useQuery(clouds), useQuery(yards)];
+  if (!canEdit) return <NotFound text={t("draft.operators")} />;
   return (
-    <Loaded query={known}>
-      {(all) => <Loaded query={list}>{(there) => <New clouds={all.map((one) => one.name)} taken={there.map((one) => one.name)} />}</Loaded>}
-    </Loaded>
+    <QueryResult query={cloudQuery}>
+      {(all) => <QueryResult query={yardQuery}>{(there) => <NewYard clouds={all.map((one) => one.name)} taken={there.map((one) => one.name)} />}</QueryResult>}
+    </QueryResult>
   );
 }
 
-type Way = "form" | "manifest";
+type DraftMethod = "form" | "manifest";
 
-function New({ clouds, taken }: { clouds: string[]; taken: string[] }) {
+function NewYard({ clouds, taken }: { clouds: string[]; taken: string[] }) {
   const { t } = useTexts();
   const [cloud, setCloud] = useState(clouds[0]);
-  const [entered, enter] = useState<Entered>({});
-  const [way, setWay] = useState<Way>(cloud === undefined ? "manifest" : "form");
-  const [text, setText] = useState(() => template(cloud));
+  const [entered, enter] = useState<DraftInput>({});
+  const [way, setWay] = useState<DraftMethod>(cloud === undefined ? "manifest" : "form");
+  const [text, setText] = useState(() => manifestTemplate(cloud));
   // The form's manifest gets the keyboard's focus, since the button that wrote it is gone.
   const [written, setWritten] = useState(false);
-  const go = (to: Way) => {
+  const go = (to: DraftMethod) => {
     setWritten(false);
     setWay(to);
   };
@@ -60,7 +60,7 @@ function New({ clouds, taken }: { clouds: string[]; taken: string[] }) {
     </div>
   );
   if (way === "manifest" || cloud === undefined) {
-    return <Edit title={t("yards.new")} text={text} clouds={clouds} ways={ways} kept={setText} focus={written} />;
+    return <ManifestForm title={t("yards.new")} text={text} clouds={clouds} methodSwitch={ways} onTextChange={setText} focus={written} />;
   }
   return (
     <div className="page">

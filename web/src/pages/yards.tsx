@@ -3,32 +3,32 @@ import { IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { Schemas } from "../api/client";
-import type { State } from "../api/health";
-import { useMay, yards, yardStatus } from "../api/queries";
+import type { HealthState } from "../api/health";
+import { useHasRole, yards, yardStatus } from "../api/queries";
 import { runState } from "../api/runs";
 import { useTexts } from "../i18n";
-import { Command, CommandLine } from "../components/command-line";
-import { Loaded } from "../components/problem";
+import { CopyableText, CommandLine } from "../components/command-line";
+import { QueryResult } from "../components/problem";
 import { Quotas } from "../components/quotas";
 import { StateMark } from "../components/state-mark";
-import { Ago } from "../components/time";
+import { RelativeTime } from "../components/time";
 
 export function YardsPage() {
   const { t } = useTexts();
-  const may = useMay("operator");
+  const canEdit = useHasRole("operator");
   const query = useQuery(yards);
   return (
     <div className="page">
       <div className="head">
         <h1>{t("yards.title")}</h1>
-        {may && <div className="end"><Button variant="default" renderRoot={(props) => <Link to="/yards/new" {...props} />} leftSection={<IconPlus size={15} />}>{t("yards.new")}</Button></div>}
+        {canEdit && <div className="end"><Button variant="default" renderRoot={(props) => <Link to="/yards/new" {...props} />} leftSection={<IconPlus size={15} />}>{t("yards.new")}</Button></div>}
       </div>
       <section className="panel">
-        <Loaded query={query}>
+        <QueryResult query={query}>
           {(all) => all.length === 0 ? (
             <div className="empty form">
               <p>{t("yards.empty")}</p>
-              <div><Command text="stackyard init && stackyard up" /></div>
+              <div><CopyableText text="stackyard init && stackyard up" /></div>
             </div>
           ) : (
             <table className="rows cards">
@@ -42,10 +42,10 @@ export function YardsPage() {
                   <th scope="col">{t("yard.lastRun")}</th>
                 </tr>
               </thead>
-              <tbody>{all.map((yard) => <Row key={yard.name} yard={yard} />)}</tbody>
+              <tbody>{all.map((yard) => <YardRow key={yard.name} yard={yard} />)}</tbody>
             </table>
           )}
-        </Loaded>
+        </QueryResult>
       </section>
       <CommandLine text="stackyard status" />
     </div>
@@ -54,34 +54,34 @@ export function YardsPage() {
 
 type Yard = Schemas["YardView"];
 
-function Row({ yard }: { yard: Yard }) {
+function YardRow({ yard }: { yard: Yard }) {
   const { t } = useTexts();
   const status = useQuery(yardStatus(yard.name));
   const found = status.data;
   return (
     <tr>
       <td className="full"><Link className="strong" to="/yards/$yard" params={{ yard: yard.name }}>{yard.name}</Link></td>
-      <td data-label={t("hosts.state")}><Standing yard={yard} status={found} /></td>
+      <td data-label={t("hosts.state")}><YardHealth yard={yard} status={found} /></td>
       <td data-label={t("yard.cloud")}>{found?.cloud ?? yard.cloud ?? <span className="quiet">{t("yard.cloudDefault")}</span>}</td>
       <td data-label={t("yard.resources")} className="num">{found && found.state !== "unknown" ? found.resources.length : "–"}</td>
       <td data-label={t("yard.quota")}>{found && <Quotas quotas={found.quotas} only={["instances", "cores", "ram"]} />}</td>
       <td data-label={t("yard.lastRun")}>
         {yard.run ? (
           <Link to="/yards/$yard/runs/$run" params={{ yard: yard.name, run: yard.run.id }}>
-            <StateMark state={runState(yard.run)} text={t(`run.state.${yard.run.state}`)} /> <Ago at={yard.run.began} />
+            <StateMark state={runState(yard.run)} text={t(`run.state.${yard.run.state}`)} /> <RelativeTime at={yard.run.began} />
           </Link>
-        ) : <span className="quiet">{t("yard.byHand")} <Ago at={yard.updated} /></span>}
+        ) : <span className="quiet">{t("yard.byHand")} <RelativeTime at={yard.updated} /></span>}
       </td>
     </tr>
   );
 }
 
-export const YARD_STATES: Record<Schemas["YardState"], State> = {
+export const YARD_STATES: Record<Schemas["YardState"], HealthState> = {
   ok: "ok", working: "working", differs: "failing", failing: "failed", unknown: "away",
 };
 
 /** How a yard stands in a word; while a run goes on, that. */
-export function Standing({ yard, status }: { yard: Pick<Yard, "run">; status: Schemas["YardStatus"] | undefined }) {
+export function YardHealth({ yard, status }: { yard: Pick<Yard, "run">; status: Schemas["YardStatus"] | undefined }) {
   const { t } = useTexts();
   if (yard.run?.state === "running") return <StateMark state="working" text={t(`run.kind.${yard.run.kind}`)} />;
   if (!status) return <StateMark state="waiting" text={t("loading")} />;

@@ -5,32 +5,32 @@ import { IconDownload, IconMinus, IconPlus, IconZoomScan, type Icon } from "@tab
 import { getViewportForBounds, Panel, ReactFlow, ReactFlowProvider, useReactFlow, useStore, useStoreApi, ViewportPortal } from "@xyflow/react";
 import { useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent } from "react";
 import { useTexts } from "../i18n";
-import type { Changes } from "./changes";
-import { elementId, flow, type Marks, type Shown } from "./flow-nodes";
-import { landing, type Item } from "./items";
+import type { GraphChanges } from "./changes";
+import { elementId, flowNodeFactory, type ItemMarks, type FlowItem } from "./flow-nodes";
+import { focusRect, type SceneItem } from "./items";
 import { nodeTypes } from "./nodes";
-import type { Placed } from "./layout";
-import { next, type Direction } from "./keyboard";
+import type { SceneLayout } from "./layout";
+import { nextItem, type Direction } from "./keyboard";
 
-interface Props {
+interface CanvasProps {
   title: string;
-  items: Item[];
-  placed: Placed;
+  items: SceneItem[];
+  placed: SceneLayout;
   /** The whole is shown whenever this is another. */
   fitted: string;
   phone: boolean;
-  changes: Changes;
+  changes: GraphChanges;
   chosen: string | null;
-  near: ReadonlySet<string>;
+  neighbours: ReadonlySet<string>;
   choose: (id: string | null) => void;
-  label: (item: Item) => string;
+  label: (item: SceneItem) => string;
   /** What stands for something that is not drawn by itself. */
-  stand: (id: string) => string;
+  drawnId: (id: string) => string;
   save: () => void;
 }
 
-export function Canvas(props: Props) {
-  return <ReactFlowProvider><Inner {...props} /></ReactFlowProvider>;
+export function TopologyCanvas(props: CanvasProps) {
+  return <ReactFlowProvider><CanvasView {...props} /></ReactFlowProvider>;
 }
 
 const ZOOM = { min: 0.05, max: 2.5 };
@@ -39,20 +39,20 @@ const FAR = 0.45;
 const NEAR = 0.7;
 const ARROWS: Record<string, Direction> = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
 
-function Inner({ title, items, placed, fitted, phone, changes, chosen, near, choose, label, stand, save }: Props) {
+function CanvasView({ title, items, placed, fitted, phone, changes, chosen, neighbours, choose, label, drawnId, save }: CanvasProps) {
   const { t } = useTexts();
-  const still = useReducedMotion();
-  const view = useReactFlow<Shown>();
-  const store = useStoreApi<Shown>();
+  const reducedMotion = useReducedMotion();
+  const view = useReactFlow<FlowItem>();
+  const store = useStoreApi<FlowItem>();
   const far = useStore((s) => s.transform[2] < FAR);
   const root = useRef<HTMLDivElement>(null);
   const [current, setCurrent] = useState<string | null>(null);
-  const [nodesOf] = useState(flow);
-  const marks: Marks = useMemo(() => ({ chosen, near, current }), [chosen, near, current]);
-  const shown = useMemo(() => (far ? items.filter((item) => item.sort !== "chip") : items), [far, items]);
-  const nodes = useMemo(() => nodesOf(shown, marks, label), [nodesOf, shown, marks, label]);
-  const landings = useMemo(() => new Map(items.map((item) => [item.id, landing(item)])), [items]);
-  const duration = still ? 0 : 250;
+  const [nodesOf] = useState(flowNodeFactory);
+  const marks: ItemMarks = useMemo(() => ({ chosen, neighbours, current }), [chosen, neighbours, current]);
+  const visibleItems = useMemo(() => (far ? items.filter((item) => item.shape !== "chip") : items), [far, items]);
+  const nodes = useMemo(() => nodesOf(visibleItems, marks, label), [nodesOf, visibleItems, marks, label]);
+  const landings = useMemo(() => new Map(items.map((item) => [item.id, focusRect(item)])), [items]);
+  const duration = reducedMotion ? 0 : 250;
 
   const fit = useCallback((duration: number) => {
     const { width, height } = store.getState();
@@ -61,15 +61,15 @@ function Inner({ title, items, placed, fitted, phone, changes, chosen, near, cho
     // Names must be readable on a phone, all of it need not be seen.
     void view.setViewport(phone && whole.zoom < 0.5 ? { x: 8, y: 8, zoom: 0.5 } : whole, { duration });
   }, [placed, phone, store, view]);
-  const fit0 = useRef("");
+  const lastFitted = useRef("");
   useEffect(() => {
-    if (fit0.current === fitted) return;
-    fit(fit0.current === "" ? 0 : duration);
-    fit0.current = fitted;
+    if (lastFitted.current === fitted) return;
+    fit(lastFitted.current === "" ? 0 : duration);
+    lastFitted.current = fitted;
   }, [fit, fitted, duration]);
 
-  useMoving(root, placed);
-  useNews(root, changes, items, stand, still);
+  useMoveAnimation(root, placed);
+  useChangeAnimation(root, changes, items, drawnId, reducedMotion);
 
   const go = (id: string) => {
     setCurrent(id);
@@ -85,7 +85,7 @@ function Inner({ title, items, placed, fitted, phone, changes, chosen, near, cho
     const direction = ARROWS[event.key];
     const at = current !== null && landings.has(current) ? current : items[0]?.id;
     if (at === undefined) return;
-    if (direction) go(current === at ? (next(landings, at, direction) ?? at) : at);
+    if (direction) go(current === at ? (nextItem(landings, at, direction) ?? at) : at);
     else if (event.key === "Home") go(items[0]?.id ?? at);
     else if (event.key === "Enter" || event.key === " ") choose(at);
     else if (event.key === "Escape") choose(null);
@@ -125,25 +125,25 @@ function Inner({ title, items, placed, fitted, phone, changes, chosen, near, cho
       tabIndex={0}
       onFocus={(event) => event.target === event.currentTarget && current === null && setCurrent(items[0]?.id ?? null)}
       onKeyDown={press}
-      aria-label={`${t("picture.of", { name: title })}. ${t("picture.help")}`}
+      aria-label={`${t("topology.of", { name: title })}. ${t("topology.help")}`}
       aria-activedescendant={current === null ? undefined : elementId(current)}
     >
-      <ViewportPortal><Lines placed={placed} chosen={chosen} /></ViewportPortal>
+      <ViewportPortal><CanvasLines placed={placed} chosen={chosen} /></ViewportPortal>
       <Panel position="bottom-left" className="zoom">
-        <Tool name={t("picture.zoomIn")} icon={IconPlus} use={() => void view.zoomIn({ duration })} />
-        <Tool name={t("picture.zoomOut")} icon={IconMinus} use={() => void view.zoomOut({ duration })} />
-        <Tool name={t("picture.fit")} icon={IconZoomScan} use={() => fit(duration)} />
-        <Tool name={t("picture.save")} icon={IconDownload} use={save} />
+        <CanvasButton name={t("topology.zoomIn")} icon={IconPlus} use={() => void view.zoomIn({ duration })} />
+        <CanvasButton name={t("topology.zoomOut")} icon={IconMinus} use={() => void view.zoomOut({ duration })} />
+        <CanvasButton name={t("topology.fit")} icon={IconZoomScan} use={() => fit(duration)} />
+        <CanvasButton name={t("topology.save")} icon={IconDownload} use={save} />
       </Panel>
     </ReactFlow>
   );
 }
 
-function Tool({ name, icon: Shape, use }: { name: string; icon: Icon; use: () => void }) {
+function CanvasButton({ name, icon: Shape, use }: { name: string; icon: Icon; use: () => void }) {
   return <Tooltip label={name}><ActionIcon variant="default" onClick={use} aria-label={name}><Shape size={15} /></ActionIcon></Tooltip>;
 }
 
-function Lines({ placed, chosen }: { placed: Placed; chosen: string | null }) {
+function CanvasLines({ placed, chosen }: { placed: SceneLayout; chosen: string | null }) {
   const on = (line: { from: string; to: string }) => line.from === chosen || line.to === chosen;
   return (
     <svg className="lines" width="1" height="1" aria-hidden="true">
@@ -158,8 +158,8 @@ function Lines({ placed, chosen }: { placed: Placed; chosen: string | null }) {
 }
 
 /** While places change, things slide to where they belong. */
-function useMoving(root: React.RefObject<HTMLDivElement | null>, placed: Placed): void {
-  const last = useRef<Placed | null>(null);
+function useMoveAnimation(root: React.RefObject<HTMLDivElement | null>, placed: SceneLayout): void {
+  const last = useRef<SceneLayout | null>(null);
   useEffect(() => {
     const before = last.current;
     last.current = placed;
@@ -175,15 +175,15 @@ function useMoving(root: React.RefObject<HTMLDivElement | null>, placed: Placed)
 }
 
 /** What came fades in, what is in another state lights up once. */
-function useNews(root: React.RefObject<HTMLDivElement | null>, changes: Changes, items: Item[], stand: (id: string) => string, still: boolean): void {
-  const told = useRef(changes);
-  const waiting = useRef(new Map<string, "added" | "turned">());
+function useChangeAnimation(root: React.RefObject<HTMLDivElement | null>, changes: GraphChanges, items: SceneItem[], drawnId: (id: string) => string, still: boolean): void {
+  const lastChanges = useRef(changes);
+  const waiting = useRef(new Map<string, "added" | "stateChanged">());
   useEffect(() => {
-    if (told.current !== changes) {
-      told.current = changes;
+    if (lastChanges.current !== changes) {
+      lastChanges.current = changes;
       waiting.current = new Map([
-        ...changes.turned.map(({ id }) => [stand(id), "turned"] as const),
-        ...changes.added.map((id) => [stand(id), "added"] as const),
+        ...changes.stateChanged.map(({ id }) => [drawnId(id), "stateChanged"] as const),
+        ...changes.added.map((id) => [drawnId(id), "added"] as const),
       ]);
     }
     // What is new is drawn when it has its place.
@@ -195,5 +195,5 @@ function useNews(root: React.RefObject<HTMLDivElement | null>, changes: Changes,
       if (what === "added") element.animate([{ opacity: 0 }, { opacity: 1 }], { duration: 700, easing: "ease-out" });
       else element.animate([{ boxShadow: "0 0 0 5px var(--accent)" }, { boxShadow: "0 0 0 0 transparent" }], { duration: 1400, easing: "ease-out" });
     }
-  }, [root, changes, items, stand, still]);
+  }, [root, changes, items, drawnId, still]);
 }

@@ -1,26 +1,26 @@
 /** What is not as it was. */
-import type { State } from "../api/health";
-import type { Graph, Node } from "./model";
+import type { HealthState } from "../api/health";
+import type { Graph, GraphNode } from "./model";
 
-export interface Changes {
+export interface GraphChanges {
   added: string[];
   removed: string[];
   /** Those whose state is another, with what it was. */
-  turned: { id: string; from: State }[];
+  stateChanged: { id: string; from: HealthState }[];
 }
 
-export const NONE: Changes = { added: [], removed: [], turned: [] };
+export const NO_CHANGES: GraphChanges = { added: [], removed: [], stateChanged: [] };
 
-export function changes(before: Graph | undefined, now: Graph): Changes {
-  if (!before) return NONE;
-  const known = new Map<string, Node>(before.nodes.map((n) => [n.id, n]));
-  const found: Changes = { added: [], removed: [], turned: [] };
+export function graphChanges(before: Graph | undefined, now: Graph): GraphChanges {
+  if (!before) return NO_CHANGES;
+  const previous = new Map<string, GraphNode>(before.nodes.map((n) => [n.id, n]));
+  const changes: GraphChanges = { added: [], removed: [], stateChanged: [] };
   for (const node of now.nodes) {
-    const last = known.get(node.id);
-    known.delete(node.id);
-    if (!last) found.added.push(node.id);
-    else if (last.state !== node.state) found.turned.push({ id: node.id, from: last.state });
+    const last = previous.get(node.id);
+    previous.delete(node.id);
+    if (!last) changes.added.push(node.id);
+    else if (last.state !== node.state) changes.stateChanged.push({ id: node.id, from: last.state });
   }
-  found.removed = [...known.keys()];
-  return found;
+  changes.removed = [...previous.keys()];
+  return changes;
 }

@@ -4,10 +4,10 @@ import userEvent from "@testing-library/user-event";
 import type { ReactNode } from "react";
 import { afterEach, expect, test, vi } from "vitest";
 import { LanguageProvider, type Language } from "../i18n";
-import { Details, GroupDetails } from "./details";
-import { List } from "./list";
-import { index, matching, EVERYTHING } from "./model";
-import { node, shop, turned } from "./fixtures";
+import { NodeDetails, GroupDetails } from "./details";
+import { TopologyList } from "./list";
+import { indexGraph, matchingNodes, NO_FILTER } from "./model";
+import { testNode, shopGraph, withState } from "./fixtures";
 
 afterEach(cleanup);
 
@@ -15,12 +15,12 @@ function show(content: ReactNode, language: Language = "en") {
   return render(<MantineProvider env="test"><LanguageProvider initial={language}>{content}</LanguageProvider></MantineProvider>);
 }
 
-const found = index(turned(shop(), "server/db", "failed"));
-const of = (id: string) => found.nodes.get(id) ?? node(id);
+const found = indexGraph(withState(shopGraph(), "server/db", "failed"));
+const of = (id: string) => found.nodes.get(id) ?? testNode(id);
 
 test("details name the state in words, all that is known, and what it is joined with", async () => {
   const choose = vi.fn();
-  show(<Details index={found} node={of("server/db")} choose={choose} />);
+  show(<NodeDetails index={found} node={of("server/db")} choose={choose} />);
   const details = within(screen.getByRole("region", { name: "server db" }));
   expect(details.getByText("given up")).toBeTruthy();
   expect(details.getByText("m1.tiny")).toBeTruthy();
@@ -32,7 +32,7 @@ test("details name the state in words, all that is known, and what it is joined 
 });
 
 test("a detail of a newer server is shown under its own name", () => {
-  show(<Details index={found} node={{ ...of("server/db"), details: { gpu_type: "x" } }} choose={() => undefined} />);
+  show(<NodeDetails index={found} node={{ ...of("server/db"), details: { gpu_type: "x" } }} choose={() => undefined} />);
   expect(screen.getByText("gpu type")).toBeTruthy();
 });
 
@@ -47,15 +47,15 @@ test("containers that are drawn as one can be drawn one by one, and are listed",
 });
 
 test("the list has what matches, in the reader's language, and says how much more there is", async () => {
-  const many = index(shop(20, 10));
+  const many = indexGraph(shopGraph(20, 10));
   const all = many.graph.nodes.length;
-  const { container } = show(<List index={many} seen={matching(many, EVERYTHING)} chosen={null} choose={() => undefined} />, "zh");
+  const { container } = show(<TopologyList index={many} visible={matchingNodes(many, NO_FILTER)} chosen={null} choose={() => undefined} />, "zh");
   // By selector: roles of so many rows take their time without a browser.
   expect(container.querySelectorAll("tbody tr")).toHaveLength(200);
   expect(screen.getAllByText("网络").length).toBeGreaterThan(1);
   await userEvent.click(screen.getByText(`显示全部 ${all} 项`));
   expect(container.querySelectorAll("tbody tr")).toHaveLength(all);
   cleanup();
-  const few = show(<List index={many} seen={matching(many, { ...EVERYTHING, text: "web-20" })} chosen={null} choose={() => undefined} />);
+  const few = show(<TopologyList index={many} visible={matchingNodes(many, { ...NO_FILTER, text: "web-20" })} chosen={null} choose={() => undefined} />);
   expect(few.container.querySelectorAll("tbody tr")).toHaveLength(1 + 10);
 });

@@ -3,20 +3,20 @@ import { ActionIcon, Button } from "@mantine/core";
 import { IconX } from "@tabler/icons-react";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import { useTexts, type Key } from "../i18n";
+import { useTexts, type TextKey } from "../i18n";
 import { en } from "../i18n/en";
-import { Dialog } from "../components/dialog";
+import { NamedDialog } from "../components/dialog";
 import { ServerConsole } from "../components/server-console";
 import { StateMark, StateShape } from "../components/state-mark";
-import { byName, fullName, type Edge, type Index, type Node } from "./model";
+import { byName, fullName, type GraphEdge, type GraphIndex, type GraphNode } from "./model";
 import { KindIcon } from "./nodes";
 
 /** So many parts and neighbours are listed. */
-const MOST = 60;
+const MAX_LINKS = 60;
 
-interface Props {
-  index: Index;
-  node: Node;
+interface DetailsProps {
+  index: GraphIndex;
+  node: GraphNode;
   choose: (id: string | null) => void;
 }
 
@@ -25,17 +25,17 @@ export function useDetailName(): (name: string) => string {
   const { t } = useTexts();
   return (name) => {
     const key = `detail.${name}`;
-    return key in en ? t(key as Key) : name.replaceAll("_", " ");
+    return key in en ? t(key as TextKey) : name.replaceAll("_", " ");
   };
 }
 
-export function Details({ index, node, choose }: Props) {
+export function NodeDetails({ index, node, choose }: DetailsProps) {
   const { t } = useTexts();
   const nameOf = useDetailName();
   const { nodes, parts, containers, edges } = index;
   const above = [node.service, node.parent].flatMap((id) => nodes.get(id ?? "") ?? []);
   const inside = [...(parts.get(node.id) ?? []), ...(containers.get(node.id) ?? [])];
-  const other = (edge: Edge) => nodes.get(edge.from === node.id ? edge.to : edge.from);
+  const other = (edge: GraphEdge) => nodes.get(edge.from === node.id ? edge.to : edge.from);
   const near = (edges.get(node.id) ?? []).flatMap((edge) => {
     const there = other(edge);
     return there ? [{ node: there, label: edge.label ?? "" }] : [];
@@ -45,18 +45,18 @@ export function Details({ index, node, choose }: Props) {
   // A server's id says how the manifest calls it, a host's name may be another.
   const server = node.id.startsWith("server/") && node.state !== "missing" ? node.id.slice("server/".length) : null;
   return (
-    <Panel name={node.name} kind={node} close={() => choose(null)}>
+    <DetailsPanel name={node.name} kind={node} close={() => choose(null)}>
       <div className="pad">
         <StateMark state={node.state} />
-        {node.outside && <span className="quiet"> {t("picture.outside")}</span>}
+        {node.outside && <span className="quiet"> {t("topology.outside")}</span>}
         {node.why && <p className="why">{node.why}</p>}
         {node.host && <p><Link to="/hosts/$id" params={{ id: node.host }}>{t("hosts.name")}: {node.name}</Link></p>}
         {server && (
           <>
             <Button variant="default" size="compact-xs" mt={6} onClick={() => setReading(true)}>{t("serverlog.title")}</Button>
-            <Dialog opened={reading} onClose={() => setReading(false)} title={t("serverlog.of", { name: server })} size={960}>
+            <NamedDialog opened={reading} onClose={() => setReading(false)} title={t("serverlog.of", { name: server })} size={960}>
               <ServerConsole yard={index.graph.yard} server={server} />
-            </Dialog>
+            </NamedDialog>
           </>
         )}
         {stack && (
@@ -68,17 +68,17 @@ export function Details({ index, node, choose }: Props) {
           {Object.entries(node.details).map(([name, value]) => [<dt key={name}>{nameOf(name)}</dt>, <dd key={`${name} `}>{value}</dd>])}
         </dl>
       )}
-      <Others title={t("picture.inside")} all={above.map((node) => ({ node, label: "" }))} choose={choose} />
-      <Others title={t("picture.parts")} all={inside.sort(byName).map((node) => ({ node, label: "" }))} choose={choose} />
-      <Others title={t("picture.joined")} all={near} choose={choose} />
-    </Panel>
+      <NodeLinks title={t("topology.inside")} all={above.map((node) => ({ node, label: "" }))} choose={choose} />
+      <NodeLinks title={t("topology.parts")} all={inside.sort(byName).map((node) => ({ node, label: "" }))} choose={choose} />
+      <NodeLinks title={t("topology.joined")} all={near} choose={choose} />
+    </DetailsPanel>
   );
 }
 
 interface GroupProps {
-  index: Index;
+  index: GraphIndex;
   /** Containers of one service on one host. */
-  members: Node[];
+  members: GraphNode[];
   works: number;
   opened: boolean;
   toggle: () => void;
@@ -92,18 +92,18 @@ export function GroupDetails({ index, members, works, opened, toggle, choose }: 
   if (!first) return null;
   const above = [first.service, first.parent].flatMap((id) => index.nodes.get(id ?? "") ?? []);
   return (
-    <Panel name={`${members.length} × ${fullName(first).split("/")[0] ?? ""}/${index.nodes.get(first.service ?? "")?.name ?? ""}`} kind={first} close={() => choose(null)}>
+    <DetailsPanel name={`${members.length} × ${fullName(first).split("/")[0] ?? ""}/${index.nodes.get(first.service ?? "")?.name ?? ""}`} kind={first} close={() => choose(null)}>
       <div className="pad">
-        <p>{t("picture.works", { ready: works, n: members.length })}</p>
-        <Button variant="default" mt={6} onClick={toggle}>{t(opened ? "picture.collapse" : "picture.expand")}</Button>
+        <p>{t("topology.works", { ready: works, n: members.length })}</p>
+        <Button variant="default" mt={6} onClick={toggle}>{t(opened ? "topology.collapse" : "topology.expand")}</Button>
       </div>
-      <Others title={t("picture.inside")} all={above.map((node) => ({ node, label: "" }))} choose={choose} />
-      <Others title={t("picture.parts")} all={members.map((node) => ({ node, label: "" }))} choose={choose} />
-    </Panel>
+      <NodeLinks title={t("topology.inside")} all={above.map((node) => ({ node, label: "" }))} choose={choose} />
+      <NodeLinks title={t("topology.parts")} all={members.map((node) => ({ node, label: "" }))} choose={choose} />
+    </DetailsPanel>
   );
 }
 
-function Panel({ name, kind, close, children }: { name: string; kind: Node; close: () => void; children: React.ReactNode }) {
+function DetailsPanel({ name, kind, close, children }: { name: string; kind: GraphNode; close: () => void; children: React.ReactNode }) {
   const { t } = useTexts();
   const leave = () => {
     close();
@@ -122,21 +122,21 @@ function Panel({ name, kind, close, children }: { name: string; kind: Node; clos
   );
 }
 
-function Others({ title, all, choose }: { title: string; all: { node: Node; label: string }[]; choose: (id: string) => void }) {
+function NodeLinks({ title, all, choose }: { title: string; all: { node: GraphNode; label: string }[]; choose: (id: string) => void }) {
   const { t } = useTexts();
   if (all.length === 0) return null;
   return (
     <>
       <h3>{title}</h3>
       <ul className="others">
-        {all.slice(0, MOST).map(({ node, label }) => (
+        {all.slice(0, MAX_LINKS).map(({ node, label }) => (
           <li key={`${node.id} ${label}`}>
             <span className={`state ${node.state}`}><StateShape state={node.state} /><span className="hidden">{t(`state.${node.state}`)}</span></span>
             <button type="button" onClick={() => choose(node.id)}>{node.name}</button>
             <span className="quiet">{t(`kind.${node.kind}`)}{label === "" ? "" : ` ${label}`}</span>
           </li>
         ))}
-        {all.length > MOST && <li className="quiet">… {all.length - MOST}</li>}
+        {all.length > MAX_LINKS && <li className="quiet">… {all.length - MAX_LINKS}</li>}
       </ul>
     </>
   );

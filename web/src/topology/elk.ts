@@ -3,9 +3,9 @@ import ELK, { type ELK as Elk, type ElkNode } from "elkjs/lib/elk-api.js";
 // A file of its own: the page's policy lets no script make another.
 import worker from "elkjs/lib/elk-worker.min.js?url";
 
-let elk: Elk | undefined;
+let elkInstance: Elk | undefined;
 
-export function layout(graph: ElkNode): Promise<ElkNode> {
-  elk ??= new ELK({ workerFactory: () => new Worker(worker) });
-  return elk.layout(graph);
+export function runElk(graph: ElkNode): Promise<ElkNode> {
+  elkInstance ??= new ELK({ workerFactory: () => new Worker(worker) });
+  return elkInstance.layout(graph);
 }

@@ -1,39 +1,39 @@
 /** What is drawn, one by one, from back to front. */
-import type { State } from "../api/health";
-import { subtitle, type Chip, type Kind, type Node, type Scene } from "./model";
-import { HEAD, LABEL, type Placed, type Rect } from "./layout";
+import type { HealthState } from "../api/health";
+import { subtitle, type SceneChip, type NodeKind, type GraphNode, type Scene } from "./model";
+import { HEAD, LABEL, type SceneLayout, type Rect } from "./layout";
 
-export type Sort = "bar" | "lane" | "small" | "box" | "chip";
+export type ItemShape = "bar" | "lane" | "small" | "box" | "chip";
 
-export interface Item {
+export interface SceneItem {
   id: string;
-  sort: Sort;
+  shape: ItemShape;
   rect: Rect;
-  kind: Kind;
+  kind: NodeKind;
   name: string;
-  state: State;
+  state: HealthState;
   /** Below the name, or beside it. */
   text: string;
   /** Colour of a lane. */
   tone: number;
   outside: boolean;
   /** Chips in it, by state: a path within the box for those who are too far to read names. */
-  cells?: [State, string][];
+  cells?: [HealthState, string][];
 }
 
 /** Number of colours that lanes take in turn. */
 export const TONES = 6;
 /** Of the lane that is no network. */
-export const NONE = -1;
+export const NO_TONE = -1;
 
 /** Name of the lane of machines that are in no network is the reader's language's. */
-export function items(scene: Scene, placed: Placed, machines: string): Item[] {
-  const made: Item[] = [];
-  const add = (sort: Sort, node: Node, more: Partial<Item> = {}) => {
+export function sceneItems(scene: Scene, placed: SceneLayout, machines: string): SceneItem[] {
+  const result: SceneItem[] = [];
+  const add = (sort: ItemShape, node: GraphNode, more: Partial<SceneItem> = {}) => {
     const rect = placed.rects.get(node.id);
     if (!rect) return;
-    made.push({
-      id: node.id, sort, rect, kind: node.kind, name: node.name, state: node.state,
+    result.push({
+      id: node.id, shape: sort, rect, kind: node.kind, name: node.name, state: node.state,
       text: subtitle(node), tone: 0, outside: node.outside === true, ...more,
     });
   };
@@ -42,7 +42,7 @@ export function items(scene: Scene, placed: Placed, machines: string): Item[] {
     const rect = placed.rects.get(lane.id);
     if (lane.node) add("lane", lane.node, { tone: i % TONES });
     else if (rect) {
-      made.push({ id: lane.id, sort: "lane", rect, kind: "network", name: machines, state: "ok", text: "", tone: NONE, outside: true });
+      result.push({ id: lane.id, shape: "lane", rect, kind: "network", name: machines, state: "ok", text: "", tone: NO_TONE, outside: true });
     }
   });
   [...scene.routers, ...scene.floating].forEach((node) => add("small", node));
@@ -52,14 +52,14 @@ export function items(scene: Scene, placed: Placed, machines: string): Item[] {
       return rect ? [chipItem(chip, rect)] : [];
     });
     const at = placed.rects.get(box.node.id);
-    add("box", box.node, at ? { cells: cells(chips, at) } : {});
-    made.push(...chips);
+    add("box", box.node, at ? { cells: stateCells(chips, at) } : {});
+    result.push(...chips);
   }
-  return made;
+  return result;
 }
 
-function cells(chips: Item[], box: Rect): [State, string][] {
-  const all = new Map<State, string>();
+function stateCells(chips: SceneItem[], box: Rect): [HealthState, string][] {
+  const all = new Map<HealthState, string>();
   for (const { state, rect } of chips) {
     const cell = `M${rect.x - box.x} ${rect.y - box.y}h${rect.w}v${rect.h}h${-rect.w}z`;
     all.set(state, (all.get(state) ?? "") + cell);
@@ -67,25 +67,25 @@ function cells(chips: Item[], box: Rect): [State, string][] {
   return [...all];
 }
 
-function chipItem(chip: Chip, rect: Rect): Item {
+function chipItem(chip: SceneChip, rect: Rect): SceneItem {
   const { id, kind, name, state } = chip;
   const all = chip.members?.length;
   const text = all === undefined ? "" : chip.works === all ? `×${all}` : `${chip.works ?? 0}/${all}`;
-  return { id, sort: "chip", rect, kind, name, state, text, tone: 0, outside: false };
+  return { id, shape: "chip", rect, kind, name, state, text, tone: 0, outside: false };
 }
 
 /** Whether two items look the same. */
-export function isSame(a: Item, b: Item): boolean {
+export function isSame(a: SceneItem, b: SceneItem): boolean {
   return (
     a.rect.x === b.rect.x && a.rect.y === b.rect.y && a.rect.w === b.rect.w && a.rect.h === b.rect.h &&
     a.name === b.name && a.state === b.state && a.text === b.text && a.kind === b.kind && a.tone === b.tone &&
-    a.sort === b.sort && a.outside === b.outside && String(a.cells) === String(b.cells)
+    a.shape === b.shape && a.outside === b.outside && String(a.cells) === String(b.cells)
   );
 }
 
 /** What the keyboard goes to: of what holds other things, its name. */
-export function landing(item: Item): Rect {
+export function focusRect(item: SceneItem): Rect {
   const { x, y, w, h } = item.rect;
-  if (item.sort === "lane" || item.sort === "bar") return { x, y, w: LABEL, h: Math.min(h, HEAD) };
-  return item.sort === "box" ? { x, y, w, h: HEAD } : item.rect;
+  if (item.shape === "lane" || item.shape === "bar") return { x, y, w: LABEL, h: Math.min(h, HEAD) };
+  return item.shape === "box" ? { x, y, w, h: HEAD } : item.rect;
 }

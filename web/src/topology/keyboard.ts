@@ -6,7 +6,7 @@ export type Direction = "left" | "right" | "up" | "down";
 const middle = (r: Rect) => ({ x: r.x + r.w / 2, y: r.y + r.h / 2 });
 
 /** Id of the nearest thing that lies this way; what is beside the way counts as farther. */
-export function next(rects: Map<string, Rect>, from: string, direction: Direction): string | undefined {
+export function nextItem(rects: Map<string, Rect>, from: string, direction: Direction): string | undefined {
   const start = rects.get(from);
   if (!start) return undefined;
   const at = middle(start);

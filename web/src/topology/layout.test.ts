@@ -1,27 +1,27 @@
 import ELK from "elkjs/lib/elk.bundled.js";
 import { expect, test } from "vitest";
-import { items, landing, type Item } from "./items";
-import { flow } from "./flow-nodes";
-import { EVERYTHING, index, scene, type Graph, type Grouping } from "./model";
-import { placed, signature, toElk, type Rect } from "./layout";
-import { escape, fit, svg } from "./svg";
-import { next } from "./keyboard";
-import { edge, node, shop, turned } from "./fixtures";
+import { sceneItems, focusRect, type SceneItem } from "./items";
+import { flowNodeFactory } from "./flow-nodes";
+import { NO_FILTER, indexGraph, buildScene, type Graph, type Grouping } from "./model";
+import { readLayout, layoutKey, toElk, type Rect } from "./layout";
+import { escapeXml, fitText, sceneSvg } from "./svg";
+import { nextItem } from "./keyboard";
+import { testEdge, testNode, shopGraph, withState } from "./fixtures";
 
 const elk = new ELK();
 
 async function place(graph: Graph, grouping: Grouping = "containers", aspect = 1.9) {
-  const made = scene(index(graph), EVERYTHING, grouping, new Set());
-  const where = placed(made, await elk.layout(toElk(made, aspect)));
-  return { made, where, items: items(made, where, "Machines") };
+  const made = buildScene(indexGraph(graph), NO_FILTER, grouping, new Set());
+  const where = readLayout(made, await elk.layout(toElk(made, aspect)));
+  return { made, where, items: sceneItems(made, where, "Machines") };
 }
 
 const overlap = (a: Rect, b: Rect) => a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
 const within = (a: Rect, b: Rect) => a.x >= b.x && a.y >= b.y && a.x + a.w <= b.x + b.w && a.y + a.h <= b.y + b.h;
 
 /** Everything has a place, nothing lies on what it is not part of. */
-function sound(all: Item[]) {
-  const of = (...sorts: string[]) => all.filter((i) => sorts.includes(i.sort));
+function sound(all: SceneItem[]) {
+  const of = (...sorts: string[]) => all.filter((i) => sorts.includes(i.shape));
   const solid = of("bar", "small", "box");
   solid.forEach((a, i) => solid.slice(i + 1).forEach((b) => expect(overlap(a.rect, b.rect), `${a.id} on ${b.id}`).toBe(false)));
   const lanes = of("lane");
@@ -31,7 +31,7 @@ function sound(all: Item[]) {
 }
 
 test("lanes below the edge, boxes in their lanes, chips in their boxes", async () => {
-  const { where, items } = await place(shop());
+  const { where, items } = await place(shopGraph());
   sound(items);
   const rect = (id: string): Rect => where.rects.get(id) ?? { x: 0, y: 0, w: 0, h: 0 };
   expect(rect("outside/1").y).toBe(0);
@@ -47,7 +47,7 @@ test("lanes below the edge, boxes in their lanes, chips in their boxes", async (
 });
 
 test("lines begin and end at what they join", async () => {
-  const { where } = await place(shop());
+  const { where } = await place(shopGraph());
   const line = (kind: string) => where.lines.find((l) => l.kind === kind);
   const network = where.rects.get("network/back");
   expect(line("port")?.dot?.y).toBe((network?.y ?? 0) + 20);
@@ -75,15 +75,15 @@ function along(d: string): { x: number; y: number }[] {
 }
 
 test("a floating IP's line runs behind no box that it does not lead to", async () => {
-  const graph = shop(2, 1);
-  graph.nodes.push(...["db", "web-1", "web-2"].map((to) => node(`floating-ip/${to}`)));
-  graph.edges.push(...["db", "web-1", "web-2"].map((to) => edge(`floating-ip/${to}`, "leads", `server/${to}`)));
+  const graph = shopGraph(2, 1);
+  graph.nodes.push(...["db", "web-1", "web-2"].map((to) => testNode(`floating-ip/${to}`)));
+  graph.edges.push(...["db", "web-1", "web-2"].map((to) => testEdge(`floating-ip/${to}`, "leads", `server/${to}`)));
   for (const aspect of [0.5, 0.8, 1.2, 1.9]) {
     const { where, items } = await place(graph, "containers", aspect);
     const leads = where.lines.filter((l) => l.kind === "leads");
     expect(leads).toHaveLength(4);
     for (const line of leads) {
-      for (const box of items.filter((i) => i.sort === "box" && i.id !== line.to)) {
+      for (const box of items.filter((i) => i.shape === "box" && i.id !== line.to)) {
         const { x, y, w, h } = box.rect;
         const behind = along(line.d).some((p) => p.x > x + 1 && p.x < x + w - 1 && p.y > y + 1 && p.y < y + h - 1);
         expect(behind, `${line.id} behind ${box.id} at ${String(aspect)}`).toBe(false);
@@ -93,49 +93,49 @@ test("a floating IP's line runs behind no box that it does not lead to", async (
 });
 
 test("2,000 containers: each has its place, and the whole fits a screen's shape", async () => {
-  const graph = shop(40, 50);
+  const graph = shopGraph(40, 50);
   const { where, items } = await place(graph);
   sound(items);
-  expect(items.filter((i) => i.sort === "chip" && i.kind === "container")).toHaveLength(2000);
+  expect(items.filter((i) => i.shape === "chip" && i.kind === "container")).toHaveLength(2000);
   const ratio = where.width / where.height;
   expect(ratio).toBeGreaterThan(1);
   expect(ratio).toBeLessThan(3.4);
   const grouped = await place(graph, "services");
-  expect(grouped.items.filter((i) => i.sort === "chip" && i.kind === "container")).toHaveLength(80);
+  expect(grouped.items.filter((i) => i.shape === "chip" && i.kind === "container")).toHaveLength(80);
   const narrow = await place(graph, "services", 0.7);
   expect(narrow.where.width / narrow.where.height).toBeLessThan(1.2);
 });
 
 test("places depend on what there is, not on how it is", () => {
-  const key = (graph: Graph) => signature(scene(index(graph), EVERYTHING, "containers", new Set()), 1.9);
-  expect(key(turned(shop(), "server/db", "failed"))).toBe(key(shop()));
-  expect(key(shop(4))).not.toBe(key(shop(3)));
+  const key = (graph: Graph) => layoutKey(buildScene(indexGraph(graph), NO_FILTER, "containers", new Set()), 1.9);
+  expect(key(withState(shopGraph(), "server/db", "failed"))).toBe(key(shopGraph()));
+  expect(key(shopGraph(4))).not.toBe(key(shopGraph(3)));
 });
 
 test("only what looks otherwise is drawn anew", async () => {
-  const { where, items: first } = await place(shop(40, 50));
-  const nodes = flow();
-  const marks = { chosen: null, near: new Set<string>(), current: null };
-  const label = (item: Item) => item.name;
+  const { where, items: first } = await place(shopGraph(40, 50));
+  const nodes = flowNodeFactory();
+  const marks = { chosen: null, neighbours: new Set<string>(), current: null };
+  const label = (item: SceneItem) => item.name;
   const before = nodes(first, marks, label);
-  const graph = turned(shop(40, 50), "container/site/web-7-7", "failing");
-  const after = nodes(items(scene(index(graph), EVERYTHING, "containers", new Set()), where, "Machines"), marks, label);
+  const graph = withState(shopGraph(40, 50), "container/site/web-7-7", "failing");
+  const after = nodes(sceneItems(buildScene(indexGraph(graph), NO_FILTER, "containers", new Set()), where, "Machines"), marks, label);
   expect(after.filter((n, i) => n !== before[i]).map((n) => n.id)).toEqual(["server/web-7", "container/site/web-7-7"]);
   const chosen = nodes(first, { ...marks, chosen: "server/db" }, label);
   expect(chosen.filter((n) => n.className !== "").map((n) => n.id)).toEqual(["server/db"]);
 });
 
 test("arrow keys go to the nearest thing on that side", async () => {
-  const { items } = await place(shop());
-  const rects = new Map(items.map((item) => [item.id, landing(item)]));
-  expect(next(rects, "server/web-1", "right")).toBe("server/web-2");
-  expect(next(rects, "server/web-1", "down")).toBe("container/site/web-1-1");
-  expect(next(rects, "outside/1", "up")).toBeUndefined();
+  const { items } = await place(shopGraph());
+  const rects = new Map(items.map((item) => [item.id, focusRect(item)]));
+  expect(nextItem(rects, "server/web-1", "right")).toBe("server/web-2");
+  expect(nextItem(rects, "server/web-1", "down")).toBe("container/site/web-1-1");
+  expect(nextItem(rects, "outside/1", "up")).toBeUndefined();
   // From everywhere to everywhere.
   const reached = new Set(["server/web-1"]);
   for (const from of reached) {
     for (const way of ["left", "right", "up", "down"] as const) {
-      const to = next(rects, from, way);
+      const to = nextItem(rects, from, way);
       if (to) reached.add(to);
     }
   }
@@ -143,11 +143,11 @@ test("arrow keys go to the nearest thing on that side", async () => {
 });
 
 test("an SVG file has everything, and nothing breaks out of it", async () => {
-  const graph = turned(shop(), "container/site/web-1-1", "failing");
+  const graph = withState(shopGraph(), "container/site/web-1-1", "failing");
   const evil = '</text><script>alert("1")</script>\u0000&';
   graph.nodes = graph.nodes.map((n) => (n.id === "server/db" ? { ...n, name: evil } : n));
   const { where, items } = await place(graph);
-  const file = svg(items, where, evil, (item) => item.name);
+  const file = sceneSvg(items, where, evil, (item) => item.name);
   const read = new DOMParser().parseFromString(file, "image/svg+xml");
   expect(read.querySelector("parsererror")).toBeNull();
   expect(read.querySelector("script")).toBeNull();
@@ -158,8 +158,8 @@ test("an SVG file has everything, and nothing breaks out of it", async () => {
 });
 
 test("texts are cut where they do not fit", () => {
-  expect(fit("web-1", 200)).toBe("web-1");
-  expect(fit("a-very-long-name-of-a-container", 80)).toMatch(/^a-very-l.*…$/);
-  expect(fit("容器的名称很长很长", 80).length).toBeLessThan(8);
-  expect(escape(`<&>"'`)).toBe("&lt;&amp;&gt;&quot;&#39;");
+  expect(fitText("web-1", 200)).toBe("web-1");
+  expect(fitText("a-very-long-name-of-a-container", 80)).toMatch(/^a-very-l.*…$/);
+  expect(fitText("容器的名称很长很长", 80).length).toBeLessThan(8);
+  expect(escapeXml(`<&>"'`)).toBe("&lt;&amp;&gt;&quot;&#39;");
 });

@@ -12,7 +12,7 @@
  * arithmetic.
  */
 import type { ElkNode } from "elkjs/lib/elk-api.js";
-import type { Box, Joint, Lane, Line, Scene } from "./model";
+import type { SceneBox, EdgeKind, SceneLane, SceneLine, Scene } from "./model";
 
 export interface Rect {
   x: number;
@@ -21,11 +21,11 @@ export interface Rect {
   h: number;
 }
 
-export interface Drawn {
+export interface DrawnLine {
   id: string;
   from: string;
   to: string;
-  kind: Joint;
+  kind: EdgeKind;
   quiet: boolean;
   /** An SVG path. */
   d: string;
@@ -33,11 +33,11 @@ export interface Drawn {
   dot?: { x: number; y: number };
 }
 
-export interface Placed {
+export interface SceneLayout {
   width: number;
   height: number;
   rects: Map<string, Rect>;
-  lines: Drawn[];
+  lines: DrawnLine[];
 }
 
 const CHIP = { w: 172, h: 24, gap: 6 };
@@ -60,7 +60,7 @@ function columns(chips: number): number {
   return Math.max(1, Math.round(Math.sqrt((chips * 1.4 * (CHIP.h + CHIP.gap)) / (CHIP.w + CHIP.gap))));
 }
 
-export function boxSize(box: Box): { w: number; h: number } {
+export function boxSize(box: SceneBox): { w: number; h: number } {
   const chips = box.chips.length;
   const across = columns(chips);
   const down = Math.ceil(chips / across);
@@ -69,8 +69,8 @@ export function boxSize(box: Box): { w: number; h: number } {
 }
 
 /** What the places depend on: states and names may change without anything moving. */
-export function signature(scene: Scene, aspect: number): string {
-  const boxes = (all: Box[]) => all.map((b) => `${b.node.id} ${b.chips.map((c) => c.id).join(" ")}`).join(",");
+export function layoutKey(scene: Scene, aspect: number): string {
+  const boxes = (all: SceneBox[]) => all.map((b) => `${b.node.id} ${b.chips.map((c) => c.id).join(" ")}`).join(",");
   const ids = (all: { id: string }[]) => all.map((n) => n.id).join(",");
   const lanes = scene.lanes.map((l) => `${l.id}:${boxes(l.boxes)}`).join(";");
   const lines = scene.lines.map((l) => `${l.from}>${l.to}`).join(",");
@@ -78,26 +78,26 @@ export function signature(scene: Scene, aspect: number): string {
 }
 
 /** Left edge of a lane's boxes. */
-function left(scene: Scene): number {
+function laneLeft(scene: Scene): number {
   return LABEL + GUTTER * scene.routers.length;
 }
 
 /** A width at which the whole has about this ratio of width to height. */
-function width(scene: Scene, aspect: number): number {
+function targetWidth(scene: Scene, aspect: number): number {
   const boxes = [...scene.lanes.flatMap((l) => l.boxes), ...scene.shelf].map(boxSize);
   const area = boxes.reduce((sum, b) => sum + (b.w + MARGIN) * (b.h + MARGIN), 0);
   const lanes = scene.lanes.length * (LINE + BELOW + MARGIN + BETWEEN) + 140;
   // w * (area / w + lanes) = w² / aspect
   const w = (aspect * lanes + Math.sqrt((aspect * lanes) ** 2 + 4 * aspect * area)) / 2;
   const widest = boxes.reduce((most, b) => Math.max(most, b.w), 0);
-  return Math.round(Math.max(w - left(scene), widest, 2 * 190 + MARGIN));
+  return Math.round(Math.max(w - laneLeft(scene), widest, 2 * 190 + MARGIN));
 }
 
 const EDGE = " edge";
 const BARS = " bars";
 const SHELF = " shelf";
 
-function packed(id: string, target: number, children: ElkNode[], padding: string, gap = MARGIN): ElkNode {
+function packedNode(id: string, target: number, children: ElkNode[], padding: string, gap = MARGIN): ElkNode {
   return {
     id,
     layoutOptions: {
@@ -113,25 +113,25 @@ function packed(id: string, target: number, children: ElkNode[], padding: string
 
 /** The scene as ELK takes it. */
 export function toElk(scene: Scene, aspect: number): ElkNode {
-  const target = width(scene, aspect);
-  const leaf = (box: Box): ElkNode => {
+  const target = targetWidth(scene, aspect);
+  const leaf = (box: SceneBox): ElkNode => {
     const { w, h } = boxSize(box);
     return { id: box.node.id, width: w, height: h };
   };
   const small = (node: { id: string }): ElkNode => ({ id: node.id, width: SMALL.w, height: SMALL.h });
-  const lane = (lane: Lane): ElkNode => {
-    const padding = `[top=${LINE + BELOW},left=${left(scene)},bottom=${MARGIN},right=${MARGIN}]`;
-    if (lane.boxes.length > 0) return packed(lane.id, target, lane.boxes.map(leaf), padding);
-    return { id: lane.id, width: left(scene) + target, height: LINE + BELOW + 8 };
+  const lane = (lane: SceneLane): ElkNode => {
+    const padding = `[top=${LINE + BELOW},left=${laneLeft(scene)},bottom=${MARGIN},right=${MARGIN}]`;
+    if (lane.boxes.length > 0) return packedNode(lane.id, target, lane.boxes.map(leaf), padding);
+    return { id: lane.id, width: laneLeft(scene) + target, height: LINE + BELOW + 8 };
   };
   const rows: ElkNode[] = [];
   if (scene.bars.length > 0) {
     rows.push({ id: BARS, width: 10, height: scene.bars.length * (BAR.h + BAR.gap) - BAR.gap });
   }
   const edge = [...scene.routers, ...scene.floating];
-  if (edge.length > 0) rows.push(packed(EDGE, target + left(scene), edge.map(small), "[top=0,left=0,bottom=0,right=0]", 12));
+  if (edge.length > 0) rows.push(packedNode(EDGE, target + laneLeft(scene), edge.map(small), "[top=0,left=0,bottom=0,right=0]", 12));
   rows.push(...scene.lanes.map(lane));
-  if (scene.shelf.length > 0) rows.push(packed(SHELF, target + left(scene), scene.shelf.map(leaf), "[top=0,left=0,bottom=0,right=0]"));
+  if (scene.shelf.length > 0) rows.push(packedNode(SHELF, target + laneLeft(scene), scene.shelf.map(leaf), "[top=0,left=0,bottom=0,right=0]"));
   rows.forEach((row, i) => {
     row.layoutOptions = { ...row.layoutOptions, "elk.partitioning.partition": String(i) };
   });
@@ -150,10 +150,10 @@ export function toElk(scene: Scene, aspect: number): ElkNode {
 }
 
 /** Places of everything, from what ELK made of `toElk`. */
-export function placed(scene: Scene, elk: ElkNode): Placed {
+export function readLayout(scene: Scene, elk: ElkNode): SceneLayout {
   const rects = new Map<string, Rect>();
   const rows = new Map((elk.children ?? []).map((row) => [row.id, row]));
-  const full = Math.max(left(scene) + 400, ...[...rows.values()].map((row) => row.width ?? 0));
+  const full = Math.max(laneLeft(scene) + 400, ...[...rows.values()].map((row) => row.width ?? 0));
   const inside = (row: ElkNode | undefined) => {
     for (const child of row?.children ?? []) {
       rects.set(child.id, {
@@ -170,13 +170,13 @@ export function placed(scene: Scene, elk: ElkNode): Placed {
   }
   inside(rows.get(SHELF));
   inside(rows.get(EDGE));
-  align(scene, rects, full);
-  for (const box of [...scene.lanes.flatMap((l) => l.boxes), ...scene.shelf]) chips(box, rects);
+  alignFloatingIps(scene, rects, full);
+  for (const box of [...scene.lanes.flatMap((l) => l.boxes), ...scene.shelf]) layoutChips(box, rects);
   const height = Math.max(0, ...[...rects.values()].map((r) => r.y + r.h));
-  return { width: full, height, rects, lines: scene.lines.flatMap((line) => draw(line, scene, rects)) };
+  return { width: full, height, rects, lines: scene.lines.flatMap((line) => drawLine(line, scene, rects)) };
 }
 
-function chips(box: Box, rects: Map<string, Rect>): void {
+function layoutChips(box: SceneBox, rects: Map<string, Rect>): void {
   const at = rects.get(box.node.id);
   if (!at) return;
   const across = columns(box.chips.length);
@@ -188,18 +188,18 @@ function chips(box: Box, rects: Map<string, Rect>): void {
 }
 
 /** Floating IPs stand above what they lead to, as far as there is room in one row. */
-function align(scene: Scene, rects: Map<string, Rect>, full: number): void {
+function alignFloatingIps(scene: Scene, rects: Map<string, Rect>, full: number): void {
   const top = Math.min(...[...scene.routers, ...scene.floating].map((n) => rects.get(n.id)?.y ?? 0));
   const step = SMALL.w + 12;
   const begin = scene.routers.length * step;
   if (begin + scene.floating.length * step > full) return;
   scene.routers.forEach((router, i) => rects.set(router.id, { ...SMALL, x: i * step, y: top }));
-  const wish = (id: string) => {
+  const preferredX = (id: string) => {
     const to = scene.lines.find((l) => l.from === id && l.kind === "leads")?.to;
     const rect = to === undefined ? undefined : rects.get(to);
     return rect ? rect.x + rect.w / 2 - SMALL.w / 2 : 0;
   };
-  const order = scene.floating.map((node) => ({ id: node.id, x: wish(node.id) })).sort((a, b) => a.x - b.x);
+  const order = scene.floating.map((node) => ({ id: node.id, x: preferredX(node.id) })).sort((a, b) => a.x - b.x);
   let free = begin;
   for (const one of order) {
     one.x = Math.max(one.x, free);
@@ -213,23 +213,23 @@ function align(scene: Scene, rects: Map<string, Rect>, full: number): void {
   }
 }
 
-const n = (value: number) => String(Math.round(value));
+const rounded = (value: number) => String(Math.round(value));
 
 /** A curve from one height down to another, or over what is between by so much. */
 function curve(x: number, y: number, toX: number, toY: number, over?: number): string {
   const bend = over ?? (toY > y ? Math.max(24, (toY - y) / 2) : 40);
-  if (over !== undefined) return `M${n(x)} ${n(y)}C${n(x)} ${n(y + bend)} ${n(toX)} ${n(toY + bend)} ${n(toX)} ${n(toY)}`;
-  return `M${n(x)} ${n(y)}C${n(x)} ${n(y + bend)} ${n(toX)} ${n(toY - bend)} ${n(toX)} ${n(toY)}`;
+  if (over !== undefined) return `M${rounded(x)} ${rounded(y)}C${rounded(x)} ${rounded(y + bend)} ${rounded(toX)} ${rounded(toY + bend)} ${rounded(toX)} ${rounded(toY)}`;
+  return `M${rounded(x)} ${rounded(y)}C${rounded(x)} ${rounded(y + bend)} ${rounded(toX)} ${rounded(toY - bend)} ${rounded(toX)} ${rounded(toY)}`;
 }
 
 /** Boxes in lanes that a line straight down at `x` would run behind. */
-function between(scene: Scene, rects: Map<string, Rect>, x: number, from: number, to: number): Rect[] {
+function boxesBetween(scene: Scene, rects: Map<string, Rect>, x: number, from: number, to: number): Rect[] {
   return scene.lanes
     .flatMap((lane) => lane.boxes.map((box) => rects.get(box.node.id)))
     .filter((r): r is Rect => r !== undefined && r.y >= from && r.y + r.h <= to && r.x <= x && x <= r.x + r.w);
 }
 
-function draw(line: Line, scene: Scene, rects: Map<string, Rect>): Drawn[] {
+function drawLine(line: SceneLine, scene: Scene, rects: Map<string, Rect>): DrawnLine[] {
   const [a, b] = [rects.get(line.from), rects.get(line.to)];
   if (!a || !b) return [];
   const made = { id: `${line.kind} ${line.from} ${line.to}`, ...line };
@@ -239,20 +239,20 @@ function draw(line: Line, scene: Scene, rects: Map<string, Rect>): Drawn[] {
   switch (line.kind) {
     case "gateway":
     case "external": {
-      if (lane) return [{ ...made, d: `M${n(x)} ${n(a.y + a.h)}V${n(y)}`, dot: { x, y } }];
+      if (lane) return [{ ...made, d: `M${rounded(x)} ${rounded(a.y + a.h)}V${rounded(y)}`, dot: { x, y } }];
       // A router may have other lines in its middle.
       const up = line.kind === "gateway" ? x : a.x + 24;
-      return [{ ...made, d: `M${n(up)} ${n(a.y)}V${n(b.y + b.h)}` }];
+      return [{ ...made, d: `M${rounded(up)} ${rounded(a.y)}V${rounded(b.y + b.h)}` }];
     }
     case "interface": {
       const gutter = LABEL + GUTTER * (scene.routers.findIndex((r) => r.id === line.from) + 0.5);
       const turn = a.y + a.h + BETWEEN / 2;
-      return [{ ...made, d: `M${n(x)} ${n(a.y + a.h)}V${n(turn)}H${n(gutter)}V${n(y)}`, dot: { x: gutter, y } }];
+      return [{ ...made, d: `M${rounded(x)} ${rounded(a.y + a.h)}V${rounded(turn)}H${rounded(gutter)}V${rounded(y)}`, dot: { x: gutter, y } }];
     }
     case "port": {
       if (!lane) return [];
       const side = a.x + a.w - 14;
-      return [{ ...made, d: `M${n(side)} ${n(y > a.y ? a.y + a.h : a.y)}V${n(y)}`, dot: { x: side, y } }];
+      return [{ ...made, d: `M${rounded(side)} ${rounded(y > a.y ? a.y + a.h : a.y)}V${rounded(y)}`, dot: { x: side, y } }];
     }
     case "member":
       // To its neighbours above them, so that no box hides it.
@@ -260,11 +260,11 @@ function draw(line: Line, scene: Scene, rects: Map<string, Rect>): Drawn[] {
       return [{ ...made, d: curve(x, a.y + a.h, b.x + b.w / 2, b.y) }];
     default: {
       const to = b.x + b.w / 2;
-      const over = b.y > a.y ? between(scene, rects, to, a.y + a.h, b.y) : [];
+      const over = b.y > a.y ? boxesBetween(scene, rects, to, a.y + a.h, b.y) : [];
       if (over.length === 0) return [{ ...made, d: curve(x, b.y > a.y ? a.y + a.h : a.y + a.h / 2, to, b.y) }];
       // Behind those it would seem to lead to them: beside them, then in from the left.
       const [gap, top] = [b.x - MARGIN / 2, Math.min(...over.map((r) => r.y)) - BELOW];
-      return [{ ...made, d: `${curve(x, a.y + a.h, gap, top)}V${n(b.y + HEAD / 2)}H${n(b.x)}` }];
+      return [{ ...made, d: `${curve(x, a.y + a.h, gap, top)}V${rounded(b.y + HEAD / 2)}H${rounded(b.x)}` }];
     }
   }
 }

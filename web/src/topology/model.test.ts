@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
-import { changes } from "./changes";
-import { count, EVERYTHING, groupId, groupOf, index, matching, MACHINES, scene, subtitle, usualGrouping, type Filter } from "./model";
-import { edge, node, shop, turned } from "./fixtures";
+import { graphChanges } from "./changes";
+import { countBy, NO_FILTER, groupId, groupOf, indexGraph, matchingNodes, MACHINES_LANE, buildScene, subtitle, defaultGrouping, type GraphFilter } from "./model";
+import { testEdge, testNode, shopGraph, withState } from "./fixtures";
 
 const none = new Set<string>();
-const all = (graph = shop()) => scene(index(graph), EVERYTHING, "containers", none);
-const filter = (over: Partial<Filter>): Filter => ({ ...EVERYTHING, ...over });
+const all = (graph = shopGraph()) => buildScene(indexGraph(graph), NO_FILTER, "containers", none);
+const filter = (over: Partial<GraphFilter>): GraphFilter => ({ ...NO_FILTER, ...over });
 
 test("networks are lanes, what is outside is at the edge", () => {
   const made = all();
@@ -32,14 +32,14 @@ test("what stands in a lane needs no line to it; groups show theirs when chosen"
   expect(lines).not.toContain("vip load-balancer/web network/front");
   expect(lines).toContain("member load-balancer/web server/web-1");
   expect(lines).toContain("security_group server/db security-group/web quiet");
-  expect(all(shop(20)).lines.filter((l) => l.kind === "member").every((l) => l.quiet)).toBe(true);
+  expect(all(shopGraph(20)).lines.filter((l) => l.kind === "member").every((l) => l.quiet)).toBe(true);
 });
 
 test("containers of a service on a host become one, as bad as the worst of them", () => {
   const id = "container/site/web-1-2";
-  const found = index(turned(shop(), id, "failing"));
+  const found = indexGraph(withState(shopGraph(), id, "failing"));
   const of = (opened: ReadonlySet<string>) =>
-    scene(found, EVERYTHING, "services", opened).lanes.flatMap((l) => l.boxes).find((b) => b.node.id === "server/web-1")?.chips ?? [];
+    buildScene(found, NO_FILTER, "services", opened).lanes.flatMap((l) => l.boxes).find((b) => b.node.id === "server/web-1")?.chips ?? [];
   const group = groupId("service/site/web", "server/web-1");
   const [web, job] = of(none);
   expect([web?.id, web?.name, web?.state, web?.works, web?.members?.length]).toEqual([group, "site/web", "failing", 2, 3]);
@@ -49,56 +49,56 @@ test("containers of a service on a host become one, as bad as the worst of them"
 });
 
 test("a group is found by its id, also one that is with its stack", () => {
-  const graph = shop();
-  graph.nodes.push(node("container/site/web-10", { service: "service/site/web" }), node("container/site/web-11", { service: "service/site/web" }));
-  const found = index(graph);
+  const graph = shopGraph();
+  graph.nodes.push(testNode("container/site/web-10", { service: "service/site/web" }), testNode("container/site/web-11", { service: "service/site/web" }));
+  const found = indexGraph(graph);
   const ids = (id: string) => groupOf(found, id)?.map((n) => n.id);
   expect(ids(groupId("service/site/web", "server/web-2"))).toHaveLength(3);
   expect(ids(groupId("service/site/web", "stack/site"))).toEqual(["container/site/web-10", "container/site/web-11"]);
   expect(ids("group/server/none/service/site/web")).toBeUndefined();
   expect(ids("server/web-2")).toBeUndefined();
-  const chip = scene(found, EVERYTHING, "services", none).shelf[0]?.chips.at(1);
+  const chip = buildScene(found, NO_FILTER, "services", none).shelf[0]?.chips.at(1);
   expect([chip?.id, chip?.members?.length]).toEqual([groupId("service/site/web", "stack/site"), 2]);
 });
 
 test("many containers are grouped unless the reader says otherwise", () => {
-  expect(usualGrouping(shop(3, 4))).toBe("containers");
-  expect(usualGrouping(shop(40, 50))).toBe("services");
+  expect(defaultGrouping(shopGraph(3, 4))).toBe("containers");
+  expect(defaultGrouping(shopGraph(40, 50))).toBe("services");
 });
 
 test("a filter keeps what matches, and the hosts of it", () => {
-  const found = index(turned(shop(), "container/site/web-2-1", "failing"));
-  const seen = matching(found, filter({ states: new Set(["failing"]) }));
+  const found = indexGraph(withState(shopGraph(), "container/site/web-2-1", "failing"));
+  const seen = matchingNodes(found, filter({ states: new Set(["failing"]) }));
   expect([...seen]).toEqual(["container/site/web-2-1"]);
-  const made = scene(found, filter({ states: new Set(["failing"]) }), "containers", none);
+  const made = buildScene(found, filter({ states: new Set(["failing"]) }), "containers", none);
   expect(made.lanes.map((l) => [l.id, l.boxes.map((b) => b.node.id)])).toEqual([["network/front", ["server/web-2"]]]);
   expect(made.bars).toEqual([]);
   // By a detail; and what is part of what matches.
-  expect([...matching(found, filter({ text: " 10.20.1.3 " }))]).toContain("container/site/web-3-1");
-  expect([...matching(found, filter({ text: "JOB" }))].filter((id) => id.startsWith("container"))).toHaveLength(3);
-  const without = matching(found, filter({ without: new Set(["container", "security_group"]) }));
+  expect([...matchingNodes(found, filter({ text: " 10.20.1.3 " }))]).toContain("container/site/web-3-1");
+  expect([...matchingNodes(found, filter({ text: "JOB" }))].filter((id) => id.startsWith("container"))).toHaveLength(3);
+  const without = matchingNodes(found, filter({ without: new Set(["container", "security_group"]) }));
   expect(without.has("security-group/web")).toBe(false);
   expect(without.has("server/web-1")).toBe(true);
-  expect(matching(found, filter({ text: "nothing of the kind" })).size).toBe(0);
+  expect(matchingNodes(found, filter({ text: "nothing of the kind" })).size).toBe(0);
 });
 
 test("machines that are in no network have a lane of their own, containers without a host are with their stack", () => {
-  const graph = shop(0);
+  const graph = shopGraph(0);
   graph.nodes.push(
-    node("host/old", { kind: "host" }),
-    node("container/site/web-9", { parent: "host/old", service: "service/site/web" }),
-    node("container/site/web-10", { service: "service/site/web", state: "waiting" }),
+    testNode("host/old", { kind: "host" }),
+    testNode("container/site/web-9", { parent: "host/old", service: "service/site/web" }),
+    testNode("container/site/web-10", { service: "service/site/web", state: "waiting" }),
   );
   const made = all(graph);
-  expect(made.lanes.at(-1)?.id).toBe(MACHINES);
+  expect(made.lanes.at(-1)?.id).toBe(MACHINES_LANE);
   expect(made.lanes.at(-1)?.boxes[0]?.chips).toHaveLength(1);
   expect(made.shelf[0]?.chips.map((c) => c.id)).toContain("container/site/web-10");
 });
 
 test("a network outside with servers in it is a lane", () => {
-  const graph = shop(0);
-  graph.nodes.push(node("server/edge"));
-  graph.edges.push(edge("server/edge", "port", "outside/1"));
+  const graph = shopGraph(0);
+  graph.nodes.push(testNode("server/edge"));
+  graph.edges.push(testEdge("server/edge", "port", "outside/1"));
   const made = all(graph);
   expect(made.bars).toEqual([]);
   expect(made.lanes.map((l) => l.id)).toEqual(["network/front", "network/back", "outside/1"]);
@@ -106,16 +106,16 @@ test("a network outside with servers in it is a lane", () => {
 });
 
 test("counts and what is said below a name", () => {
-  expect(count(shop(40, 50), "kind").get("container")).toBe(2000);
-  const found = index(shop());
-  const said = (id: string) => subtitle(found.nodes.get(id) ?? node(id));
+  expect(countBy(shopGraph(40, 50), "kind").get("container")).toBe(2000);
+  const found = indexGraph(shopGraph());
+  const said = (id: string) => subtitle(found.nodes.get(id) ?? testNode(id));
   expect([said("network/front"), said("server/db"), said("floating-ip/web")]).toEqual(["10.20.0.0/24 · MTU 1442", "10.20.0.5 · m1.tiny", "203.0.113.7"]);
 });
 
 test("what changed between two looks", () => {
-  const before = shop();
-  const now = turned(before, "server/db", "failed");
-  now.nodes = now.nodes.filter((n) => n.id !== "volume/spare").concat(node("volume/new"));
-  expect(changes(before, now)).toEqual({ added: ["volume/new"], removed: ["volume/spare"], turned: [{ id: "server/db", from: "ok" }] });
-  expect(changes(undefined, now)).toEqual({ added: [], removed: [], turned: [] });
+  const before = shopGraph();
+  const now = withState(before, "server/db", "failed");
+  now.nodes = now.nodes.filter((n) => n.id !== "volume/spare").concat(testNode("volume/new"));
+  expect(graphChanges(before, now)).toEqual({ added: ["volume/new"], removed: ["volume/spare"], stateChanged: [{ id: "server/db", from: "ok" }] });
+  expect(graphChanges(undefined, now)).toEqual({ added: [], removed: [], stateChanged: [] });
 });

@@ -1,86 +1,86 @@
 /** A yard as the server tells it, and what of it is shown: filtered, grouped, sorted into lanes. */
 import type { Schemas } from "../api/client";
-import { worst, type State } from "../api/health";
+import { worstState, type HealthState } from "../api/health";
 
 export type Graph = Schemas["Graph"];
-export type Node = Schemas["GraphNode"];
-export type Edge = Schemas["GraphEdge"];
-export type Kind = Schemas["GraphKind"];
-export type Joint = Schemas["GraphJoint"];
+export type GraphNode = Schemas["GraphNode"];
+export type GraphEdge = Schemas["GraphEdge"];
+export type NodeKind = Schemas["GraphKind"];
+export type EdgeKind = Schemas["GraphJoint"];
 
 /** Kinds in the order in which they are listed. */
-export const KINDS: Kind[] = [
+export const NODE_KINDS: NodeKind[] = [
   "network", "subnet", "router", "floating_ip", "load_balancer", "host", "server", "volume",
   "security_group", "server_group", "keypair", "object_container", "stack", "service", "container",
 ];
 
 /** A graph that can be looked things up in. */
-export interface Index {
+export interface GraphIndex {
   graph: Graph;
-  nodes: Map<string, Node>;
+  nodes: Map<string, GraphNode>;
   /** Parts of nodes, by the id of what they are part of. */
-  parts: Map<string, Node[]>;
+  parts: Map<string, GraphNode[]>;
   /** Containers by the id of their service. */
-  containers: Map<string, Node[]>;
+  containers: Map<string, GraphNode[]>;
   /** Edges by the id of either end. */
-  edges: Map<string, Edge[]>;
+  edges: Map<string, GraphEdge[]>;
 }
 
-function push<T>(map: Map<string, T[]>, key: string, value: T): void {
+function pushTo<T>(map: Map<string, T[]>, key: string, value: T): void {
   const all = map.get(key);
   if (all) all.push(value);
   else map.set(key, [value]);
 }
 
-export function index(graph: Graph): Index {
+export function indexGraph(graph: Graph): GraphIndex {
   const nodes = new Map(graph.nodes.map((n) => [n.id, n]));
-  const found: Index = { graph, nodes, parts: new Map(), containers: new Map(), edges: new Map() };
+  const found: GraphIndex = { graph, nodes, parts: new Map(), containers: new Map(), edges: new Map() };
   for (const node of graph.nodes) {
-    if (node.parent) push(found.parts, node.parent, node);
-    if (node.service) push(found.containers, node.service, node);
+    if (node.parent) pushTo(found.parts, node.parent, node);
+    if (node.service) pushTo(found.containers, node.service, node);
   }
   for (const edge of graph.edges) {
-    push(found.edges, edge.from, edge);
-    if (edge.to !== edge.from) push(found.edges, edge.to, edge);
+    pushTo(found.edges, edge.from, edge);
+    if (edge.to !== edge.from) pushTo(found.edges, edge.to, edge);
   }
   return found;
 }
 
 /** What is to be seen. */
-export interface Filter {
+export interface GraphFilter {
   /** In names or details, whatever the case; of something that others are part of, with its parts. */
   text: string;
   /** Kinds that are left out. */
-  without: ReadonlySet<Kind>;
+  without: ReadonlySet<NodeKind>;
   /** States that are wanted; all, if none is named. */
-  states: ReadonlySet<State>;
+  states: ReadonlySet<HealthState>;
 }
 
-export const EVERYTHING: Filter = { text: "", without: new Set(), states: new Set() };
+export const NO_FILTER: GraphFilter = { text: "", without: new Set(), states: new Set() };
 
-function says(node: Node, text: string): boolean {
+function nodeContains(node: GraphNode, text: string): boolean {
   if (node.name.toLowerCase().includes(text)) return true;
   return Object.values(node.details ?? {}).some((value) => value.toLowerCase().includes(text));
 }
 
 /** Ids of the nodes that match. */
-export function matching({ graph, nodes }: Index, filter: Filter): Set<string> {
+export function matchingNodes({ graph, nodes }: GraphIndex, filter: GraphFilter): Set<string> {
   const text = filter.text.trim().toLowerCase();
-  const said = new Map<string, boolean>();
-  const speaks = (node: Node): boolean => {
-    let known = said.get(node.id);
-    if (known === undefined) {
+  const textMatches = new Map<string, boolean>();
+  const matchesText = (node: GraphNode): boolean => {
+    let cached = textMatches.get(node.id);
+    if (cached === undefined) {
       const above = [node.parent, node.service].map((id) => (id ? nodes.get(id) : undefined));
-      known = says(node, text) || above.some((n) => n !== undefined && speaks(n));
-      said.set(node.id, known);
+      cached = nodeContains(node, text) || above.some((n) => n !== undefined && matchesText(n));
+      textMatches.set(node.id, cached);
     }
-    return known;
+    return cached;
   };
   const found = graph.nodes.filter(
     (n) =>
       !filter.without.has(n.kind) &&
       (filter.states.size === 0 || filter.states.has(n.state)) &&
-      (text === "" || speaks(n)),
+      (text === "" || matchesText(n)),
   );
   return new Set(found.map((n) => n.id));
 }
@@ -89,41 +89,41 @@ export function matching({ graph, nodes }: Index, filter: Filter): Set<string> {
 export type Grouping = "services" | "containers";
 
 /** So many containers are drawn one by one unless the reader says otherwise. */
-export const FEW = 80;
+export const SINGLE_LIMIT = 80;
 
-export function usualGrouping(graph: Graph): Grouping {
-  return graph.nodes.filter((n) => n.kind === "container").length > FEW ? "services" : "containers";
+export function defaultGrouping(graph: Graph): Grouping {
+  return graph.nodes.filter((n) => n.kind === "container").length > SINGLE_LIMIT ? "services" : "containers";
 }
 
 /** What stands in a box: a container, several of one service, a volume, a service of a stack. */
-export interface Chip {
+export interface SceneChip {
   id: string;
-  kind: Kind;
+  kind: NodeKind;
   name: string;
-  state: State;
+  state: HealthState;
   /** Containers that it stands for, if it is a group: how many work, and all. */
   works?: number;
-  members?: Node[];
+  members?: GraphNode[];
 }
 
 /** A host, a server, a load balancer ... with what is in it. */
-export interface Box {
-  node: Node;
-  chips: Chip[];
+export interface SceneBox {
+  node: GraphNode;
+  chips: SceneChip[];
 }
 
 /** A network with what stands in it; without a node, machines that are in no network of the cloud. */
-export interface Lane {
+export interface SceneLane {
   id: string;
-  node: Node | null;
-  boxes: Box[];
+  node: GraphNode | null;
+  boxes: SceneBox[];
 }
 
 /** A line between two things that are drawn. */
-export interface Line {
+export interface SceneLine {
   from: string;
   to: string;
-  kind: Joint;
+  kind: EdgeKind;
   /** Drawn only while one of its ends is chosen. */
   quiet: boolean;
 }
@@ -131,22 +131,22 @@ export interface Line {
 /** All that is drawn. */
 export interface Scene {
   /** Networks outside, bars on top. */
-  bars: Node[];
-  routers: Node[];
-  floating: Node[];
-  lanes: Lane[];
+  bars: GraphNode[];
+  routers: GraphNode[];
+  floating: GraphNode[];
+  lanes: SceneLane[];
   /** What is in no network. */
-  shelf: Box[];
-  lines: Line[];
+  shelf: SceneBox[];
+  lines: SceneLine[];
 }
 
 /** Id of the lane of machines that are in no network of the cloud. */
-export const MACHINES = "machines";
+export const MACHINES_LANE = "machines";
 
-const natural = new Intl.Collator("en", { numeric: true });
+const naturalOrder = new Intl.Collator("en", { numeric: true });
 
 export function byName(a: { name: string }, b: { name: string }): number {
-  return natural.compare(a.name, b.name);
+  return naturalOrder.compare(a.name, b.name);
 }
 
 /** Id of the containers of a service on a host, as one. */
@@ -155,66 +155,66 @@ export function groupId(service: string, host: string): string {
 }
 
 /** Where a container is drawn: on its host, without one with its stack. */
-export function home(container: Node): string {
+export function drawnParent(container: GraphNode): string {
   return container.parent ?? `stack/${(container.service ?? "").split("/")[1] ?? ""}`;
 }
 
 /** The containers of a group that is drawn as one, by its id. */
-export function groupOf({ graph }: Index, id: string): Node[] | undefined {
+export function groupOf({ graph }: GraphIndex, id: string): GraphNode[] | undefined {
   if (!id.startsWith("group/")) return undefined;
-  const all = graph.nodes.filter((n) => n.service && groupId(n.service, home(n)) === id);
+  const all = graph.nodes.filter((n) => n.service && groupId(n.service, drawnParent(n)) === id);
   return all.length > 0 ? all : undefined;
 }
 
 /** Whether a container counts as one that works. */
-export function works(node: Node): boolean {
+export function isReady(node: GraphNode): boolean {
   return node.state === "ok";
 }
 
 /** Name of a container with its stack's: services of several stacks run on one host. */
-export function fullName(node: Node): string {
+export function fullName(node: GraphNode): string {
   const [, stack] = (node.service ?? "").split("/");
   return stack === undefined ? node.name : `${stack}/${node.name}`;
 }
 
-function containerChips(all: Node[], host: string, grouping: Grouping, opened: ReadonlySet<string>): Chip[] {
-  const services = new Map<string, Node[]>();
-  all.forEach((node) => push(services, node.service ?? "", node));
-  return [...services].flatMap(([service, members]): Chip[] => {
+function containerChips(all: GraphNode[], host: string, grouping: Grouping, opened: ReadonlySet<string>): SceneChip[] {
+  const services = new Map<string, GraphNode[]>();
+  all.forEach((node) => pushTo(services, node.service ?? "", node));
+  return [...services].flatMap(([service, members]): SceneChip[] => {
     const id = groupId(service, host);
     if (grouping === "containers" || members.length === 1 || opened.has(id)) {
       return members.map((n) => ({ id: n.id, kind: n.kind, name: fullName(n), state: n.state })).sort(byName);
     }
     const [, stack = "", name = ""] = service.split("/");
     return [{
-      id, kind: "container", name: `${stack}/${name}`, state: worst(members.map((n) => n.state)),
-      works: members.filter(works).length, members: [...members].sort(byName),
+      id, kind: "container", name: `${stack}/${name}`, state: worstState(members.map((n) => n.state)),
+      works: members.filter(isReady).length, members: [...members].sort(byName),
     }];
   });
 }
 
 /** Sorts what is to be seen into lanes. `opened` has ids of groups that are drawn one by one. */
-export function scene(index: Index, filter: Filter, grouping: Grouping, opened: ReadonlySet<string>): Scene {
+export function buildScene(index: GraphIndex, filter: GraphFilter, grouping: Grouping, opened: ReadonlySet<string>): Scene {
   const { graph, nodes, parts, edges } = index;
-  const seen = matching(index, filter);
-  const of = (kind: Kind) => graph.nodes.filter((n) => n.kind === kind);
-  const ends = (node: Node, kind: Joint) =>
+  const visible = matchingNodes(index, filter);
+  const of = (kind: NodeKind) => graph.nodes.filter((n) => n.kind === kind);
+  const ends = (node: GraphNode, kind: EdgeKind) =>
     (edges.get(node.id) ?? []).filter((e) => e.kind === kind && e.from === node.id).map((e) => e.to);
 
   const attached = new Set<string>();
-  const box = (node: Node): Box | undefined => {
-    const containers = (parts.get(node.id) ?? []).filter((n) => n.kind === "container" && seen.has(n.id));
+  const box = (node: GraphNode): SceneBox | undefined => {
+    const containers = (parts.get(node.id) ?? []).filter((n) => n.kind === "container" && visible.has(n.id));
     const chips = containerChips(containers, node.id, grouping, opened);
     for (const id of ends(node, "attachment")) {
       const volume = nodes.get(id);
       if (!volume || attached.has(id)) continue;
       attached.add(id);
-      if (seen.has(id)) chips.push({ id, kind: "volume", name: volume.name, state: volume.state });
+      if (visible.has(id)) chips.push({ id, kind: "volume", name: volume.name, state: volume.state });
     }
-    return seen.has(node.id) || chips.length > 0 ? { node, chips } : undefined;
+    return visible.has(node.id) || chips.length > 0 ? { node, chips } : undefined;
   };
 
-  const lanes = new Map<string, Lane>();
+  const lanes = new Map<string, SceneLane>();
   const lane = (id: string) => {
     let found = lanes.get(id);
     if (!found) {
@@ -223,9 +223,9 @@ export function scene(index: Index, filter: Filter, grouping: Grouping, opened: 
     }
     return found;
   };
-  for (const network of of("network").filter((n) => !n.outside && seen.has(n.id)).sort(byName)) lane(network.id);
-  const shelf: Box[] = [];
-  for (const balancer of of("load_balancer").filter((n) => seen.has(n.id)).sort(byName)) {
+  for (const network of of("network").filter((n) => !n.outside && visible.has(n.id)).sort(byName)) lane(network.id);
+  const shelf: SceneBox[] = [];
+  for (const balancer of of("load_balancer").filter((n) => visible.has(n.id)).sort(byName)) {
     const [network] = ends(balancer, "vip");
     if (network === undefined) shelf.push({ node: balancer, chips: [] });
     else lane(network).boxes.push({ node: balancer, chips: [] });
@@ -234,42 +234,42 @@ export function scene(index: Index, filter: Filter, grouping: Grouping, opened: 
     const made = box(server);
     if (!made) continue;
     const [network] = ends(server, "port");
-    lane(network ?? MACHINES).boxes.push(made);
+    lane(network ?? MACHINES_LANE).boxes.push(made);
   }
   for (const stack of of("stack").sort(byName)) {
-    const chips: Chip[] = [];
+    const chips: SceneChip[] = [];
     for (const service of (parts.get(stack.id) ?? []).filter((n) => n.kind === "service")) {
-      const homeless = (index.containers.get(service.id) ?? []).filter((n) => !n.parent && seen.has(n.id));
-      if (seen.has(service.id)) chips.push({ id: service.id, kind: "service", name: service.name, state: service.state });
+      const homeless = (index.containers.get(service.id) ?? []).filter((n) => !n.parent && visible.has(n.id));
+      if (visible.has(service.id)) chips.push({ id: service.id, kind: "service", name: service.name, state: service.state });
       chips.push(...containerChips(homeless, stack.id, grouping, opened));
     }
-    if (seen.has(stack.id) || chips.length > 0) shelf.push({ node: stack, chips });
+    if (visible.has(stack.id) || chips.length > 0) shelf.push({ node: stack, chips });
   }
   for (const kind of ["volume", "object_container", "security_group", "server_group", "keypair"] as const) {
     for (const node of of(kind).sort(byName)) {
-      if (seen.has(node.id) && !attached.has(node.id)) shelf.push({ node, chips: [] });
+      if (visible.has(node.id) && !attached.has(node.id)) shelf.push({ node, chips: [] });
     }
   }
   // Networks outside with nothing in them are bars, and only for what leads there.
-  const routers = of("router").filter((n) => seen.has(n.id)).sort(byName);
-  const floating = of("floating_ip").filter((n) => seen.has(n.id)).sort(byName);
+  const routers = of("router").filter((n) => visible.has(n.id)).sort(byName);
+  const floating = of("floating_ip").filter((n) => visible.has(n.id)).sort(byName);
   const led = new Set([...routers.flatMap((n) => ends(n, "gateway")), ...floating.flatMap((n) => ends(n, "external"))]);
   const bars = of("network").filter((n) => n.outside && !lanes.has(n.id) && led.has(n.id)).sort(byName);
   const routed = new Set(routers.flatMap((n) => ends(n, "interface")));
-  const made = { bars, routers, floating, lanes: order([...lanes.values()], routed), shelf };
-  return { ...made, lines: lines(index, made) };
+  const made = { bars, routers, floating, lanes: sortLanes([...lanes.values()], routed), shelf };
+  return { ...made, lines: sceneLines(index, made) };
 }
 
 /** Own networks, those with a router nearest to the edge, then others, then machines that are in none. */
-function order(lanes: Lane[], routed: ReadonlySet<string>): Lane[] {
-  const rank = (lane: Lane) => (lane.node === null ? 3 : lane.node.outside ? 2 : routed.has(lane.id) ? 0 : 1);
-  return lanes.sort((a, b) => rank(a) - rank(b) || natural.compare(a.node?.name ?? "", b.node?.name ?? ""));
+function sortLanes(lanes: SceneLane[], routed: ReadonlySet<string>): SceneLane[] {
+  const rank = (lane: SceneLane) => (lane.node === null ? 3 : lane.node.outside ? 2 : routed.has(lane.id) ? 0 : 1);
+  return lanes.sort((a, b) => rank(a) - rank(b) || naturalOrder.compare(a.node?.name ?? "", b.node?.name ?? ""));
 }
 
 /** A balancer with more members than this shows its lines only while it is chosen. */
-const MANY = 12;
+const MEMBER_LIMIT = 12;
 
-function lines({ graph, edges }: Index, made: Omit<Scene, "lines">): Line[] {
+function sceneLines({ graph, edges }: GraphIndex, made: Omit<Scene, "lines">): SceneLine[] {
   const drawn = new Set<string>();
   const at = new Map<string, string>();
   for (const node of [...made.bars, ...made.routers, ...made.floating]) drawn.add(node.id);
@@ -278,45 +278,45 @@ function lines({ graph, edges }: Index, made: Omit<Scene, "lines">): Line[] {
     for (const box of lane.boxes) at.set(box.node.id, lane.id);
   }
   for (const box of [...made.lanes.flatMap((l) => l.boxes), ...made.shelf]) drawn.add(box.node.id);
-  const quiet = (edge: Edge): boolean => {
+  const quiet = (edge: GraphEdge): boolean => {
     if (["security_group", "server_group", "keypair"].includes(edge.kind)) return true;
     const of = edge.kind === "member" ? (edges.get(edge.from) ?? []).filter((e) => e.kind === "member") : [];
-    return of.length > MANY;
+    return of.length > MEMBER_LIMIT;
   };
   // What stands in its lane needs no line to it.
-  const inside = (edge: Edge) => (edge.kind === "port" || edge.kind === "vip") && at.get(edge.from) === edge.to;
+  const inside = (edge: GraphEdge) => (edge.kind === "port" || edge.kind === "vip") && at.get(edge.from) === edge.to;
   return graph.edges
     .filter((e) => e.kind !== "attachment" && !inside(e) && drawn.has(e.from) && drawn.has(e.to))
     .map((e) => ({ from: e.from, to: e.to, kind: e.kind, quiet: quiet(e) }));
 }
 
 /** Nodes of a kind or state, counted. */
-export function count<K extends "kind" | "state">(graph: Graph, by: K): Map<Node[K], number> {
-  const counts = new Map<Node[K], number>();
+export function countBy<K extends "kind" | "state">(graph: Graph, by: K): Map<GraphNode[K], number> {
+  const counts = new Map<GraphNode[K], number>();
   for (const node of graph.nodes) counts.set(node[by], (counts.get(node[by]) ?? 0) + 1);
   return counts;
 }
 
 /** What a box says below its name. */
-export function subtitle(node: Node): string {
-  const told = node.details ?? {};
+export function subtitle(node: GraphNode): string {
+  const details = node.details ?? {};
   switch (node.kind) {
     case "network":
-      return [told.cidr, told.mtu ? `MTU ${told.mtu}` : ""].filter(Boolean).join(" · ");
+      return [details.cidr, details.mtu ? `MTU ${details.mtu}` : ""].filter(Boolean).join(" · ");
     case "host":
     case "server":
-      return [told.addresses?.split(", ")[0], told.flavor].filter(Boolean).join(" · ");
+      return [details.addresses?.split(", ")[0], details.flavor].filter(Boolean).join(" · ");
     case "floating_ip":
     case "load_balancer":
-      return [told.address, told.listeners].filter(Boolean).join(" · ");
+      return [details.address, details.listeners].filter(Boolean).join(" · ");
     case "volume":
-      return [told.size, told.type].filter(Boolean).join(" · ");
+      return [details.size, details.type].filter(Boolean).join(" · ");
     case "stack":
-      return told.containers ?? "";
+      return details.containers ?? "";
     case "security_group":
-      return told.rules ?? "";
+      return details.rules ?? "";
     case "server_group":
-      return told.policy ?? "";
+      return details.policy ?? "";
     default:
       return "";
   }

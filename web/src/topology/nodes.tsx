@@ -6,35 +6,35 @@ import {
 import type { NodeProps } from "@xyflow/react";
 import { memo } from "react";
 import { StateShape } from "../components/state-mark";
-import type { Shown } from "./flow-nodes";
-import type { Kind } from "./model";
+import type { FlowItem } from "./flow-nodes";
+import type { NodeKind } from "./model";
 
-const ICONS: Record<Kind, Icon> = {
+const KIND_ICONS: Record<NodeKind, Icon> = {
   network: IconNetwork, subnet: IconTopologyBus, router: IconRouter, floating_ip: IconWorld, load_balancer: IconArrowsSplit2,
   host: IconServer2, server: IconDeviceDesktop, volume: IconDatabase, security_group: IconShield, server_group: IconBoxMultiple,
   keypair: IconKey, object_container: IconBucket, stack: IconStack2, service: IconComponents, container: IconBox,
 };
 
-export function KindIcon({ kind, size = 15 }: { kind: Kind; size?: number }) {
-  const Shape = ICONS[kind];
+export function KindIcon({ kind, size = 15 }: { kind: NodeKind; size?: number }) {
+  const Shape = KIND_ICONS[kind];
   return <Shape size={size} stroke={1.6} aria-hidden />;
 }
 
-type Props = NodeProps<Shown>;
+type ItemProps = NodeProps<FlowItem>;
 
-const Bar = memo(({ data: { item } }: Props) => (
+const BarNode = memo(({ data: { item } }: ItemProps) => (
   <div className="bar"><KindIcon kind={item.kind} size={14} /><b>{item.name}</b><span>{item.text}</span></div>
 ));
 
-const Lane = memo(({ data: { item } }: Props) => (
+const LaneNode = memo(({ data: { item } }: ItemProps) => (
   <div className={item.tone < 0 ? "lane plain" : `lane tone${item.tone}`} data-state={item.state}>
     <div className="label"><b>{item.name}</b><span>{item.text}</span></div>
     <div className="bus" />
   </div>
 ));
 
-const Box = memo(({ data: { item } }: Props) => (
-  <div className={`box ${item.sort}`} data-state={item.state}>
+const BoxNode = memo(({ data: { item } }: ItemProps) => (
+  <div className={`box ${item.shape}`} data-state={item.state}>
     <div className="top">
       <span className={`state ${item.state}`}><StateShape state={item.state} /></span>
       <span className="names"><b>{item.name}</b><span>{item.text}</span></span>
@@ -48,7 +48,7 @@ const Box = memo(({ data: { item } }: Props) => (
   </div>
 ));
 
-const Chip = memo(({ data: { item } }: Props) => (
+const ChipNode = memo(({ data: { item } }: ItemProps) => (
   <div className="chip" data-state={item.state}>
     <span className={`state ${item.state}`}><StateShape state={item.state} size={12} /></span>
     <span className="name">{item.name}</span>
@@ -56,9 +56,9 @@ const Chip = memo(({ data: { item } }: Props) => (
     {item.kind === "volume" && <KindIcon kind="volume" size={13} />}
   </div>
 ));
-Bar.displayName = "Bar";
-Lane.displayName = "Lane";
-Box.displayName = "Box";
-Chip.displayName = "Chip";
+BarNode.displayName = "Bar";
+LaneNode.displayName = "Lane";
+BoxNode.displayName = "Box";
+ChipNode.displayName = "Chip";
 
-export const nodeTypes = { bar: Bar, lane: Lane, box: Box, small: Box, chip: Chip };
+export const nodeTypes = { bar: BarNode, lane: LaneNode, box: BoxNode, small: BoxNode, chip: ChipNode };

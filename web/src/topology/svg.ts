@@ -1,28 +1,28 @@
 /** The picture as an SVG file that needs nothing else. */
-import { SHAPES } from "../components/state-shapes";
-import type { State } from "../api/health";
-import type { Item } from "./items";
-import { HEAD, LINE, type Placed, type Rect } from "./layout";
+import { STATE_SHAPES } from "../components/state-shapes";
+import type { HealthState } from "../api/health";
+import type { SceneItem } from "./items";
+import { HEAD, LINE, type SceneLayout, type Rect } from "./layout";
 
-const QUIET = "#596464";
-const COLORS: Record<State, string> = {
+const QUIET_COLOR = "#596464";
+const STATE_COLORS: Record<HealthState, string> = {
   ok: "#1a7437", working: "#1d62b5", failing: "#8f5500", failed: "#b3261e", away: "#b3261e",
-  drained: QUIET, waiting: QUIET, stopped: QUIET, missing: "#8f5500",
+  drained: QUIET_COLOR, waiting: QUIET_COLOR, stopped: QUIET_COLOR, missing: "#8f5500",
 };
 /** Colours of lanes, as in styles. */
-const LANES = ["#2f6fb3", "#3a8f5c", "#b3602f", "#7a4fa3", "#a33f5f", "#5f7a2f"];
+const LANE_COLORS = ["#2f6fb3", "#3a8f5c", "#b3602f", "#7a4fa3", "#a33f5f", "#5f7a2f"];
 const STYLE = "text{font:12px system-ui,sans-serif;fill:#1b2121}.n{font-weight:600}.s{font-size:11px;fill:#596464}";
 const MARGIN = 20;
 
 /** For text and attributes; characters that XML cannot hold are left out. */
-export function escape(text: string): string {
+export function escapeXml(text: string): string {
   const safe: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
   // eslint-disable-next-line no-control-regex
   return text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "").replace(/[&<>"']/g, (c) => safe[c] ?? c);
 }
 
 /** What fits into a width; wide letters count twice. */
-export function fit(text: string, width: number, letter = 6.6): string {
+export function fitText(text: string, width: number, letter = 6.6): string {
   let left = width;
   let out = "";
   for (const c of text) {
@@ -33,9 +33,9 @@ export function fit(text: string, width: number, letter = 6.6): string {
   return out;
 }
 
-function shape(state: State, x: number, y: number): string {
-  const paths = SHAPES[state].map((s) => {
-    const ink = s.ground ? "#fff" : COLORS[state];
+function stateSvg(state: HealthState, x: number, y: number): string {
+  const paths = STATE_SHAPES[state].map((s) => {
+    const ink = s.ground ? "#fff" : STATE_COLORS[state];
     const look = s.fill ? `fill="${ink}"` : `fill="none" stroke="${ink}" stroke-width="${s.width ?? 1.5}"`;
     const dash = s.dash ? ` stroke-dasharray="${s.dash}"` : "";
     return `<path d="${s.d}" ${look}${dash}${s.faint ? ' opacity="0.35"' : ""}/>`;
@@ -43,61 +43,61 @@ function shape(state: State, x: number, y: number): string {
   return `<g transform="translate(${x} ${y})">${paths.join("")}</g>`;
 }
 
-function text(kind: "n" | "s" | "", x: number, y: number, content: string): string {
-  return `<text${kind === "" ? "" : ` class="${kind}"`} x="${x}" y="${y}">${escape(content)}</text>`;
+function textSvg(kind: "n" | "s" | "", x: number, y: number, content: string): string {
+  return `<text${kind === "" ? "" : ` class="${kind}"`} x="${x}" y="${y}">${escapeXml(content)}</text>`;
 }
 
-function rect({ x, y, w, h }: Rect, look: string): string {
+function rectSvg({ x, y, w, h }: Rect, look: string): string {
   return `<rect x="${x}" y="${y}" width="${w}" height="${h}" ${look}/>`;
 }
 
-function draw(item: Item, word: string): string {
+function itemSvg(item: SceneItem, word: string): string {
   const { x, y, w, h } = item.rect;
-  const title = `<title>${escape(word)}</title>`;
+  const title = `<title>${escapeXml(word)}</title>`;
   const dash = item.state === "missing" ? ' stroke-dasharray="5 4"' : "";
-  switch (item.sort) {
+  switch (item.shape) {
     case "bar":
-      return `<g>${title}${rect(item.rect, 'rx="4" fill="#d9dede"')}${text("n", x + 10, y + 16, fit(item.name, 300))}</g>`;
+      return `<g>${title}${rectSvg(item.rect, 'rx="4" fill="#d9dede"')}${textSvg("n", x + 10, y + 16, fitText(item.name, 300))}</g>`;
     case "lane": {
-      const color = LANES[item.tone] ?? QUIET;
-      const back = rect(item.rect, `rx="6" fill="${color}" fill-opacity="0.07"`);
+      const color = LANE_COLORS[item.tone] ?? QUIET_COLOR;
+      const back = rectSvg(item.rect, `rx="6" fill="${color}" fill-opacity="0.07"`);
       const line = item.tone < 0 ? "" : `<path d="M${x + 150} ${y + LINE}H${x + w}" stroke="${color}" stroke-width="3"${dash}/>`;
-      return `<g>${title}${back}${line}${text("n", x + 12, y + LINE + 2, fit(item.name, 130))}${text("s", x + 12, y + LINE + 18, fit(item.text, 148, 5.6))}</g>`;
+      return `<g>${title}${back}${line}${textSvg("n", x + 12, y + LINE + 2, fitText(item.name, 130))}${textSvg("s", x + 12, y + LINE + 18, fitText(item.text, 148, 5.6))}</g>`;
     }
     case "chip": {
-      const box = rect(item.rect, `rx="4" fill="#fff" stroke="#dfe3e3"${dash}`);
+      const box = rectSvg(item.rect, `rx="4" fill="#fff" stroke="#dfe3e3"${dash}`);
       const room = w - 34 - item.text.length * 7;
-      const right = item.text === "" ? "" : text("s", x + w - 8 - item.text.length * 7, y + 16, item.text);
-      return `<g>${title}${box}${shape(item.state, x + 6, y + 5)}${text("", x + 26, y + 16, fit(item.name, room))}${right}</g>`;
+      const right = item.text === "" ? "" : textSvg("s", x + w - 8 - item.text.length * 7, y + 16, item.text);
+      return `<g>${title}${box}${stateSvg(item.state, x + 6, y + 5)}${textSvg("", x + 26, y + 16, fitText(item.name, room))}${right}</g>`;
     }
     default: {
-      const round = item.sort === "small" ? h / 2 : 6;
-      const border = item.state === "ok" ? "#aab4b4" : COLORS[item.state];
-      const box = rect(item.rect, `rx="${round}" fill="#fff" stroke="${border}"${dash}`);
+      const round = item.shape === "small" ? h / 2 : 6;
+      const border = item.state === "ok" ? "#aab4b4" : STATE_COLORS[item.state];
+      const box = rectSvg(item.rect, `rx="${round}" fill="#fff" stroke="${border}"${dash}`);
       const room = w - 48;
-      const top = item.sort === "small" ? y : y + (HEAD - 40) / 2;
-      return `<g>${title}${box}${shape(item.state, x + 12, top + 13)}${text("n", x + 34, top + (item.text === "" ? 24 : 17), fit(item.name, room, 7))}${text("s", x + 34, top + 32, fit(item.text, room, 6))}</g>`;
+      const top = item.shape === "small" ? y : y + (HEAD - 40) / 2;
+      return `<g>${title}${box}${stateSvg(item.state, x + 12, top + 13)}${textSvg("n", x + 34, top + (item.text === "" ? 24 : 17), fitText(item.name, room, 7))}${textSvg("s", x + 34, top + 32, fitText(item.text, room, 6))}</g>`;
     }
   }
 }
 
 /** The picture; `word` says what an item is, for those who point at it. */
-export function svg(all: Item[], placed: Placed, title: string, word: (item: Item) => string): string {
-  const back = all.filter((i) => i.sort === "bar" || i.sort === "lane");
-  const front = all.filter((i) => i.sort !== "bar" && i.sort !== "lane");
+export function sceneSvg(all: SceneItem[], placed: SceneLayout, title: string, word: (item: SceneItem) => string): string {
+  const back = all.filter((i) => i.shape === "bar" || i.shape === "lane");
+  const front = all.filter((i) => i.shape !== "bar" && i.shape !== "lane");
   const lines = placed.lines.filter((l) => !l.quiet).map((l) => {
     const dash = l.kind === "member" ? ' stroke-dasharray="3 4"' : "";
-    const dot = l.dot ? `<circle cx="${l.dot.x}" cy="${l.dot.y}" r="3.5" fill="${QUIET}"/>` : "";
-    return `<path d="${l.d}" fill="none" stroke="${QUIET}"${dash}/>${dot}`;
+    const dot = l.dot ? `<circle cx="${l.dot.x}" cy="${l.dot.y}" r="3.5" fill="${QUIET_COLOR}"/>` : "";
+    return `<path d="${l.d}" fill="none" stroke="${QUIET_COLOR}"${dash}/>${dot}`;
   });
   const [width, height] = [Math.ceil(placed.width) + 2 * MARGIN, Math.ceil(placed.height) + 2 * MARGIN];
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="${-MARGIN} ${-MARGIN} ${width} ${height}">`,
-    `<title>${escape(title)}</title><style>${STYLE}</style>`,
+    `<title>${escapeXml(title)}</title><style>${STYLE}</style>`,
     `<rect x="${-MARGIN}" y="${-MARGIN}" width="${width}" height="${height}" fill="#fff"/>`,
-    ...back.map((item) => draw(item, word(item))),
+    ...back.map((item) => itemSvg(item, word(item))),
     ...lines,
-    ...front.map((item) => draw(item, word(item))),
+    ...front.map((item) => itemSvg(item, word(item))),
     "</svg>\n",
   ].join("\n");
 }

@@ -4,20 +4,20 @@
  */
 
 /** A step of a path: a key, or `[]` for an item of a list. */
-export type Path = string[];
+export type KeyPath = string[];
 
-export interface Place {
+export interface CursorPlace {
   /** Keys from the root; of a key that is typed, those of the mapping that it is in. */
-  path: Path;
+  path: KeyPath;
   /** Whether a key or a value is typed. */
-  typing: "key" | "value";
+  editing: "key" | "value";
   /** What is typed of it before the cursor. */
   word: string;
 }
 
 const KEY = /^("[^"]*"|'[^']*'|[^\s#:,[\]{}"'][^:#,[\]{}]*?)\s*:(?=\s|$)/;
 
-interface Line {
+interface YamlLine {
   /** Columns of the dashes that begin it. */
   dashes: number[];
   /** Where what follows them begins. */
@@ -25,7 +25,7 @@ interface Line {
   rest: string;
 }
 
-function take(text: string): Line {
+function parseLine(text: string): YamlLine {
   const dashes: number[] = [];
   let column = text.search(/\S|$/);
   while (text[column] === "-" && (text[column + 1] === " " || column + 1 === text.length)) {
@@ -41,8 +41,8 @@ function unquoted(key: string): string {
 }
 
 /** Keys of the mappings that lines before `end` open around a column. */
-function around(lines: string[], end: number, line: Line): Path {
-  const path: Path = [];
+function enclosingKeys(lines: string[], end: number, line: YamlLine): KeyPath {
+  const path: KeyPath = [];
   // How far to the left we are; a list may stand at the very column of its key.
   const now = { limit: line.column, inList: false };
   const dash = (columns: number[]) => {
@@ -57,7 +57,7 @@ function around(lines: string[], end: number, line: Line): Path {
   for (let at = end - 1; at >= 0 && (now.limit > 0 || now.inList); at -= 1) {
     const text = lines[at] ?? "";
     if (/^\s*(#|$)/.test(text)) continue;
-    const { dashes, column, rest } = take(text);
+    const { dashes, column, rest } = parseLine(text);
     const key = KEY.exec(rest)?.[1];
     if (key !== undefined && (column < now.limit || (now.inList && dashes.length === 0 && column === now.limit))) {
       path.unshift(unquoted(key));
@@ -72,7 +72,7 @@ function around(lines: string[], end: number, line: Line): Path {
 }
 
 /** What the part of a line before the cursor opens, key by key and bracket by bracket. */
-function within(text: string, outer: Path): Place | null {
+function cursorInLine(text: string, outer: KeyPath): CursorPlace | null {
   const path = [...outer];
   const open: { bracket: string; length: number }[] = [];
   let key: string | null = null;
@@ -104,16 +104,16 @@ function within(text: string, outer: Path): Place | null {
     } else word += c;
   }
   word = word.trimStart();
-  if (key !== null) return { path: [...path, key], typing: "value", word };
+  if (key !== null) return { path: [...path, key], editing: "value", word };
   const inBrackets = open.at(-1)?.bracket;
-  if (inBrackets === "[") return { path, typing: "value", word };
-  return { path, typing: "key", word };
+  if (inBrackets === "[") return { path, editing: "value", word };
+  return { path, editing: "key", word };
 }
 
 /** The place of a cursor, as an offset into a text; nothing in a comment. */
-export function placeAt(text: string, offset: number): Place | null {
+export function cursorPlace(text: string, offset: number): CursorPlace | null {
   const lines = text.slice(0, offset).split("\n");
   const current = lines.pop() ?? "";
-  const line = take(current);
-  return within(line.rest, around(lines, lines.length, line));
+  const line = parseLine(current);
+  return cursorInLine(line.rest, enclosingKeys(lines, lines.length, line));
 }

@@ -1,36 +1,36 @@
 /** What a JSON Schema (2020-12, as schemars writes it) allows at a path. */
-import type { Path } from "./cursor";
+import type { KeyPath } from "./cursor";
 
-export interface Schema {
+export interface JsonSchema {
   $ref?: string;
-  $defs?: Record<string, Schema>;
+  $defs?: Record<string, JsonSchema>;
   type?: string | string[];
   description?: string;
-  properties?: Record<string, Schema>;
-  additionalProperties?: boolean | Schema;
+  properties?: Record<string, JsonSchema>;
+  additionalProperties?: boolean | JsonSchema;
   required?: string[];
-  items?: Schema;
-  anyOf?: Schema[];
-  oneOf?: Schema[];
-  allOf?: Schema[];
+  items?: JsonSchema;
+  anyOf?: JsonSchema[];
+  oneOf?: JsonSchema[];
+  allOf?: JsonSchema[];
   enum?: unknown[];
   const?: unknown;
   default?: unknown;
 }
 
 /** A schema with what it stands for: references and alternatives, each once. */
-function spread(schema: Schema, root: Schema, seen = new Set<Schema>()): Schema[] {
+function expandSchema(schema: JsonSchema, root: JsonSchema, seen = new Set<JsonSchema>()): JsonSchema[] {
   if (seen.has(schema)) return [];
   seen.add(schema);
   const name = schema.$ref?.replace("#/$defs/", "");
   const referred = name === undefined ? undefined : root.$defs?.[name];
   const others = [...(referred ? [referred] : []), ...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.allOf ?? [])];
-  return [schema, ...others.flatMap((other) => spread(other, root, seen))];
+  return [schema, ...others.flatMap((other) => expandSchema(other, root, seen))];
 }
 
 /** All schemas that fit a path. */
-function at(root: Schema, path: Path): Schema[] {
-  let here = spread(root, root);
+function schemasAt(root: JsonSchema, path: KeyPath): JsonSchema[] {
+  let here = expandSchema(root, root);
   for (const step of path) {
     const next = here.flatMap((schema) => {
       if (step === "[]") return schema.items ? [schema.items] : [];
@@ -38,7 +38,7 @@ function at(root: Schema, path: Path): Schema[] {
       if (known) return [known];
       return typeof schema.additionalProperties === "object" ? [schema.additionalProperties] : [];
     });
-    here = next.flatMap((schema) => spread(schema, root));
+    here = next.flatMap((schema) => expandSchema(schema, root));
   }
   return here;
 }
@@ -51,17 +51,17 @@ export interface KeyOption {
   holds: "object" | "array" | "value";
 }
 
-function types(schemas: Schema[]): Set<string> {
+function schemaTypes(schemas: JsonSchema[]): Set<string> {
   return new Set(schemas.flatMap((schema) => schema.type ?? []));
 }
 
 /** Keys of the mapping at a path: first those that are needed. */
-export function keysAt(root: Schema, path: Path): KeyOption[] {
+export function keysAt(root: JsonSchema, path: KeyPath): KeyOption[] {
   const options = new Map<string, KeyOption>();
-  for (const schema of at(root, path)) {
+  for (const schema of schemasAt(root, path)) {
     for (const [name, property] of Object.entries(schema.properties ?? {})) {
-      const all = spread(property, root);
-      const kinds = types(all);
+      const all = expandSchema(property, root);
+      const kinds = schemaTypes(all);
       const simple = kinds.has("string") || kinds.has("integer") || kinds.has("boolean");
       const holds = kinds.has("array") && !simple ? "array" : kinds.has("object") && !simple ? "object" : "value";
       const about = all.find((one) => one.description)?.description ?? "";
@@ -77,15 +77,15 @@ export interface ValueOption {
 }
 
 /** Values that a path may have, where they can be counted. */
-export function valuesAt(root: Schema, path: Path): ValueOption[] {
-  const all = at(root, path);
+export function valuesAt(root: JsonSchema, path: KeyPath): ValueOption[] {
+  const all = schemasAt(root, path);
   const options = new Map<string, string>();
   for (const schema of all) {
     for (const value of [...(schema.enum ?? []), ...(schema.const === undefined ? [] : [schema.const])]) {
       if (value !== null) options.set(typeof value === "string" ? value : JSON.stringify(value), schema.description ?? "");
     }
   }
-  if (types(all).has("boolean")) {
+  if (schemaTypes(all).has("boolean")) {
     options.set("true", "");
     options.set("false", "");
   }

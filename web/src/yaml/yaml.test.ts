@@ -1,46 +1,46 @@
 import { expect, test } from "vitest";
 import schema from "../../../docs/schema/yard.schema.json";
-import { nameOf } from "./yard-name";
-import { placeAt } from "./cursor";
-import { keysAt, valuesAt, type Schema } from "./schema";
+import { yardName } from "./yard-name";
+import { cursorPlace } from "./cursor";
+import { keysAt, valuesAt, type JsonSchema } from "./schema";
 
 /** The place of `|` in a text. */
 function place(text: string) {
-  return placeAt(text.replace("|", ""), text.indexOf("|"));
+  return cursorPlace(text.replace("|", ""), text.indexOf("|"));
 }
 
 const HEAD = "apiVersion: stackyard.dev/v1\nkind: Yard\nmetadata: {name: shop}\n";
 
 test("a place by indentation", () => {
-  expect(place("ki|")).toEqual({ path: [], typing: "key", word: "ki" });
-  expect(place(`${HEAD}spec:\n  serv|`)).toEqual({ path: ["spec"], typing: "key", word: "serv" });
-  expect(place(`${HEAD}spec:\n  servers:\n    - name: db\n      fla|`)).toEqual({ path: ["spec", "servers", "[]"], typing: "key", word: "fla" });
-  expect(place(`${HEAD}spec:\n  servers:\n  - name: db\n    |`)).toEqual({ path: ["spec", "servers", "[]"], typing: "key", word: "" });
-  expect(place(`${HEAD}spec:\n  servers:\n    - n|`)).toEqual({ path: ["spec", "servers", "[]"], typing: "key", word: "n" });
+  expect(place("ki|")).toEqual({ path: [], editing: "key", word: "ki" });
+  expect(place(`${HEAD}spec:\n  serv|`)).toEqual({ path: ["spec"], editing: "key", word: "serv" });
+  expect(place(`${HEAD}spec:\n  servers:\n    - name: db\n      fla|`)).toEqual({ path: ["spec", "servers", "[]"], editing: "key", word: "fla" });
+  expect(place(`${HEAD}spec:\n  servers:\n  - name: db\n    |`)).toEqual({ path: ["spec", "servers", "[]"], editing: "key", word: "" });
+  expect(place(`${HEAD}spec:\n  servers:\n    - n|`)).toEqual({ path: ["spec", "servers", "[]"], editing: "key", word: "n" });
   expect(place(`${HEAD}spec:\n  servers:\n    - bootVolume:\n        size: 1Gi\n      im|`)?.path).toEqual(["spec", "servers", "[]"]);
   expect(place(`${HEAD}spec:\n  networks:\n    - {name: a}\n\n  # more\n  |`)?.path).toEqual(["spec"]);
-  expect(place(`${HEAD}spec:\n  cloud: lo|`)).toEqual({ path: ["spec", "cloud"], typing: "value", word: "lo" });
+  expect(place(`${HEAD}spec:\n  cloud: lo|`)).toEqual({ path: ["spec", "cloud"], editing: "value", word: "lo" });
   expect(place("metadata:\n  name: a # the n|")).toBeNull();
 });
 
 test("a place in brackets", () => {
-  expect(place(`${HEAD}spec:\n  servers:\n    - {name: db, fl|`)).toEqual({ path: ["spec", "servers", "[]"], typing: "key", word: "fl" });
-  expect(place(`${HEAD}spec:\n  servers:\n    - {name: db, networks: [front, |`)).toEqual({ path: ["spec", "servers", "[]", "networks", "[]"], typing: "value", word: "" });
+  expect(place(`${HEAD}spec:\n  servers:\n    - {name: db, fl|`)).toEqual({ path: ["spec", "servers", "[]"], editing: "key", word: "fl" });
+  expect(place(`${HEAD}spec:\n  servers:\n    - {name: db, networks: [front, |`)).toEqual({ path: ["spec", "servers", "[]", "networks", "[]"], editing: "value", word: "" });
   expect(place(`${HEAD}spec:\n  servers:\n    - {networks: [{network: a}, {ad|`)?.path).toEqual(["spec", "servers", "[]", "networks", "[]"]);
-  expect(place(`${HEAD}spec:\n  networks:\n    - {name: "a, b", router: {external: public}, |`)).toEqual({ path: ["spec", "networks", "[]"], typing: "key", word: "" });
+  expect(place(`${HEAD}spec:\n  networks:\n    - {name: "a, b", router: {external: public}, |`)).toEqual({ path: ["spec", "networks", "[]"], editing: "key", word: "" });
   expect(place(`metadata: {n|`)?.path).toEqual(["metadata"]);
 });
 
 test("a manifest's name, also while it is written", () => {
-  expect(nameOf(HEAD)).toBe("shop");
-  expect(nameOf("kind: Yard\nmetadata:\n  # ours\n  name: a-1\n")).toBe("a-1");
-  expect(nameOf("metadata: {labels: x, name: 'b'}\n")).toBe("b");
-  expect(nameOf("metadata:\n  name:\nspec:\n  networks:\n    - name: front\n")).toBeUndefined();
-  expect(nameOf("")).toBeUndefined();
+  expect(yardName(HEAD)).toBe("shop");
+  expect(yardName("kind: Yard\nmetadata:\n  # ours\n  name: a-1\n")).toBe("a-1");
+  expect(yardName("metadata: {labels: x, name: 'b'}\n")).toBe("b");
+  expect(yardName("metadata:\n  name:\nspec:\n  networks:\n    - name: front\n")).toBeUndefined();
+  expect(yardName("")).toBeUndefined();
 });
 
 test("the yard's own schema says what may stand there", () => {
-  const root = schema as Schema;
+  const root = schema as JsonSchema;
   const names = (path: string[]) => keysAt(root, path).map((k) => k.name);
   expect(names([])).toEqual(expect.arrayContaining(["apiVersion", "kind", "metadata", "spec"]));
   expect(names(["spec"])).toContain("loadBalancers");

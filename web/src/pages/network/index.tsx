@@ -3,9 +3,9 @@ import "./network.css";
 import { Button } from "@mantine/core";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useTexts } from "../../i18n";
-import { PathsView } from "./mtu";
+import { MtuView } from "./mtu";
 import { PortsView } from "./ports";
-import { ReachPage } from "./reach";
+import { ReachView } from "./reach";
 import { RulesView } from "./rules";
 import { NETWORK_VIEWS } from "./views";
 
@@ -30,8 +30,8 @@ export default function NetworkPage() {
         </div>
       </div>
       {view === "ports" && <PortsView key={yard} yard={yard} />}
-      {view === "path" && <PathsView key={yard} yard={yard} />}
-      {view === "reach" && <ReachPage key={yard} yard={yard} />}
+      {view === "path" && <MtuView key={yard} yard={yard} />}
+      {view === "reach" && <ReachView key={yard} yard={yard} />}
       {view === "rules" && <RulesView key={`${yard} ${group ?? ""}`} yard={yard} group={group} />}
     </div>
   );

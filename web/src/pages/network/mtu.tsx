@@ -8,27 +8,27 @@ import { mtuPaths } from "../../api/queries";
 import { useTexts } from "../../i18n";
 import { CloudNote } from "../../components/cloud-note";
 import { CommandLine } from "../../components/command-line";
-import { Loaded } from "../../components/problem";
+import { QueryResult } from "../../components/problem";
 import { StateMark } from "../../components/state-mark";
-import { Owner } from "./ports";
+import { OwnerLink } from "./ports";
 
-type Path = Schemas["MtuPath"];
-type Hop = Schemas["MtuHop"];
+type MtuPath = Schemas["MtuPath"];
+type MtuHop = Schemas["MtuHop"];
 
 /** So many names are told. */
-const MOST = 12;
+const MAX_NAMES = 12;
 
 /** The number of bytes that somebody typed; nothing if there is none that can be. */
-export function mtuOf(text: string): number | null {
+export function parseMtu(text: string): number | null {
   const n = /^\d+$/.test(text.trim()) ? Number(text.trim()) : NaN;
   return n >= 68 && n <= 65_535 ? n : null;
 }
 
-export function PathsView({ yard }: { yard: string }) {
+export function MtuView({ yard }: { yard: string }) {
   const { t } = useTexts();
   const [text, setText] = useState("");
   const [calm] = useDebouncedValue(text, 300);
-  const underlay = mtuOf(calm);
+  const underlay = parseMtu(calm);
   const query = useQuery({ ...mtuPaths(yard, underlay), placeholderData: keepPreviousData });
   return (
     <>
@@ -41,17 +41,17 @@ export function PathsView({ yard }: { yard: string }) {
             inputMode="numeric"
             value={text}
             onChange={(e) => setText(e.currentTarget.value)}
-            error={text.trim() !== "" && mtuOf(text) === null ? t("net.underlayBad") : null}
+            error={text.trim() !== "" && parseMtu(text) === null ? t("net.underlayBad") : null}
           />
         </div>
-        <Loaded query={query}>{(all) => <><CloudNote cloud={all.cloud} /><Paths yard={yard} paths={all.paths} /></>}</Loaded>
+        <QueryResult query={query}>{(all) => <><CloudNote cloud={all.cloud} /><MtuPaths yard={yard} paths={all.paths} /></>}</QueryResult>
       </section>
       <CommandLine text={`stackyard net path -f yard.yaml${underlay === null ? "" : ` --underlay ${underlay}`}`} />
     </>
   );
 }
 
-export function Paths({ yard, paths }: { yard: string; paths: Path[] }) {
+export function MtuPaths({ yard, paths }: { yard: string; paths: MtuPath[] }) {
   const { t } = useTexts();
   const broken = paths.filter((path) => path.chain.breaks).length;
   if (paths.length === 0) return <p className="empty">{t("net.noPaths")}</p>;
@@ -63,8 +63,8 @@ export function Paths({ yard, paths }: { yard: string; paths: Path[] }) {
       <ul className="paths">
         {paths.map((path) => (
           <li key={`${path.kind} ${path.network ?? ""} ${path.of[0]?.name ?? ""}`} aria-label={path.of[0]?.name}>
-            <h2>{t(`net.path.${path.kind === "host" || path.kind === "container" ? path.kind : "server"}`, { n: path.of.length })} <Names yard={yard} of={path.of} /></h2>
-            <Layers hops={path.chain.hops} />
+            <h2>{t(`net.path.${path.kind === "host" || path.kind === "container" ? path.kind : "server"}`, { n: path.of.length })} <OwnerNames yard={yard} of={path.of} /></h2>
+            <PathLayers hops={path.chain.hops} />
             <p className={path.chain.breaks ? "why" : "quiet"}>
               {path.chain.breaks
                 ? t("net.vanish", { n: path.chain.carries ?? "?", most: path.chain.lets_in ?? "?" })
@@ -77,17 +77,17 @@ export function Paths({ yard, paths }: { yard: string; paths: Path[] }) {
   );
 }
 
-function Names({ yard, of }: { yard: string; of: Path["of"] }) {
+function OwnerNames({ yard, of }: { yard: string; of: MtuPath["of"] }) {
   return (
     <span className="names">
-      {of.slice(0, MOST).map((owner, at) => <span key={owner.node ?? owner.host ?? owner.name}>{at > 0 && ", "}<Owner yard={yard} owner={owner} /></span>)}
-      {of.length > MOST && ` … ${of.length - MOST}`}
+      {of.slice(0, MAX_NAMES).map((owner, at) => <span key={owner.node ?? owner.host ?? owner.name}>{at > 0 && ", "}<OwnerLink yard={yard} owner={owner} /></span>)}
+      {of.length > MAX_NAMES && ` … ${of.length - MAX_NAMES}`}
     </span>
   );
 }
 
 /** The first layer, with the others in it. */
-function Layers({ hops }: { hops: Hop[] }) {
+function PathLayers({ hops }: { hops: MtuHop[] }) {
   const { t } = useTexts();
   const [hop, ...inner] = hops;
   if (!hop) return null;
@@ -106,7 +106,7 @@ function Layers({ hops }: { hops: Hop[] }) {
           {hop.verdict === "spare" && <span className="quiet">{t("net.spare", { n: (hop.fits ?? 0) - (hop.set ?? 0) })}</span>}
           {hop.verdict === "unknown" && hop.set == null && <span className="quiet">{t("net.notTold")}</span>}
         </div>
-        <Layers hops={inner} />
+        <PathLayers hops={inner} />
       </li>
     </ol>
   );

@@ -8,10 +8,10 @@ import { afterEach, expect, test } from "vitest";
 import type { Schemas } from "../../api/client";
 import { session } from "../../api/queries";
 import { LanguageProvider, type Language } from "../../i18n";
-import { mtuOf, Paths } from "./mtu";
-import { matching, Ports } from "./ports";
-import { Reach } from "./reach";
-import { difference, Rules, wish, type Row } from "./rules";
+import { parseMtu, MtuPaths } from "./mtu";
+import { filterPorts, PortTable } from "./ports";
+import { ReachSummary } from "./reach";
+import { textDifference, RuleFields, ruleRequests, type RuleRow } from "./rules";
 
 afterEach(cleanup);
 
@@ -40,7 +40,7 @@ function port(id: string, more: Partial<Schemas["PortView"]> = {}): Schemas["Por
 
 test("ports are found by all that a row shows", () => {
   const all = [port("web"), port("db-1", { security_groups: ["db"], floating_ips: ["203.0.113.7"] }), port("r", { kind: "router", network_id: "n2" })];
-  const found = (text: string, more = {}) => matching(all, { text, network: "", without: new Set(), ...more }).map((p) => p.id);
+  const found = (text: string, more = {}) => filterPorts(all, { text, network: "", without: new Set(), ...more }).map((p) => p.id);
   expect(found("")).toEqual(["web", "db-1", "r"]);
   expect(found("DB 203.0")).toEqual(["db-1"]);
   expect(found("web")).toEqual(["web", "r"]);
@@ -50,7 +50,7 @@ test("ports are found by all that a row shows", () => {
 
 test("a port says whose it is, and when its groups are not enforced", async () => {
   const all = [port("web", { owner: { name: "web", host: "h1" } }), port("db", { port_security: false, security_groups: [] }), port("x", { owner: null, kind: "unused" })];
-  await show(<Ports yard="shop" all={all} network="" setNetwork={() => undefined} />);
+  await show(<PortTable yard="shop" all={all} network="" setNetwork={() => undefined} />);
   expect(screen.getByRole("link", { name: "web" }).getAttribute("href")).toBe("/hosts/h1");
   expect(screen.getByRole("link", { name: "db" }).getAttribute("href")).toContain("/yards/shop/picture?node=server%2Fdb");
   expect(screen.getByText("not enforced")).toBeTruthy();
@@ -69,13 +69,13 @@ test("a path shows where it breaks", async () => {
     hop("containers", { set: 1500, fits: 1442, layer: "flat", overhead: 0, verdict: "too_large" }),
   ];
   const path: Schemas["MtuPath"] = { network: "front", kind: "host", of: [{ name: "h1", host: "1" }], chain: { hops, lets_in: 1500, carries: 1442, breaks: true } };
-  const { container } = await show(<Paths yard="shop" paths={[path]} />);
+  const { container } = await show(<MtuPaths yard="shop" paths={[path]} />);
   expect(screen.getByText("1 path breaks")).toBeTruthy();
   expect(screen.getByText("too large by 58: 1442 fit")).toBeTruthy();
   expect(screen.getByText("Packets of more than 1442 bytes vanish; 1500 are let in.")).toBeTruthy();
   expect(screen.getByText("Geneve over IPv4: −58 = IPv4 20 + UDP 8")).toBeTruthy();
   expect(container.querySelectorAll(".layers .layers .layers.wrong").length).toBe(1);
-  expect([mtuOf(" 9000 "), mtuOf("67"), mtuOf("65536"), mtuOf("15e2"), mtuOf("")]).toEqual([9000, null, null, null, null]);
+  expect([parseMtu(" 9000 "), parseMtu("67"), parseMtu("65536"), parseMtu("15e2"), parseMtu("")]).toEqual([9000, null, null, null, null]);
 });
 
 const TABLE: Schemas["ReachTable"] = {
@@ -88,7 +88,7 @@ const TABLE: Schemas["ReachTable"] = {
 };
 
 test("who reaches whom, and by which rule", async () => {
-  await show(<Reach yard="shop" table={TABLE} declared={["web"]} />);
+  await show(<ReachSummary yard="shop" table={TABLE} declared={["web"]} />);
   expect(screen.getByRole("columnheader", { name: /server db/ }).textContent).toContain("no floating IP");
   expect(screen.getAllByText("nothing").length).toBe(2);
   await userEvent.click(screen.getByRole("button", { name: /^Anywhere → server web \(2\): ?tcp 80 \*$/ }));
@@ -100,17 +100,17 @@ test("who reaches whom, and by which rule", async () => {
 });
 
 test("who may not change rules is not offered to", async () => {
-  await show(<Reach yard="shop" table={TABLE} declared={["web"]} />, "viewer");
+  await show(<ReachSummary yard="shop" table={TABLE} declared={["web"]} />, "viewer");
   await userEvent.click(screen.getByRole("button", { name: /^Anywhere/ }));
   expect(screen.queryByRole("link", { name: "Change web" })).toBeNull();
 });
 
 test("rules are changed in a form; mistakes are at their fields", async () => {
-  let rows: Row[] = [{ id: 0, was: 0, rule: { proto: "tcp", port: "80", egress: false, peer: "", ipv6: null } }];
+  let rows: RuleRow[] = [{ id: 0, was: 0, rule: { proto: "tcp", port: "80", egress: false, peer: "", ipv6: null } }];
   function Here() {
     const [all, set] = useState(rows);
     rows = all;
-    return <Rules rows={all} change={set} faults={[{ rule: 0, field: "port", message: "no port", hint: "as 80" }]} names={["web"]} may />;
+    return <RuleFields rows={all} change={set} faults={[{ rule: 0, field: "port", message: "no port", hint: "as 80" }]} names={["web"]} canEdit />;
   }
   await show(<Here />);
   expect(screen.getByText("no port; as 80")).toBeTruthy();
@@ -122,15 +122,15 @@ test("rules are changed in a form; mistakes are at their fields", async () => {
   const added = within(screen.getByRole("listitem", { name: "Rule 2" }));
   await userEvent.type(added.getByLabelText("From: CIDR or group"), "web");
   await userEvent.selectOptions(added.getByLabelText("Direction"), "goes out");
-  expect(wish(rows)).toEqual([
+  expect(ruleRequests(rows)).toEqual([
     { was: 0, rule: { proto: "tcp", port: "443", egress: false, peer: "", ipv6: null } },
     { rule: { proto: "tcp", port: "", egress: true, peer: "web", ipv6: null } },
   ]);
   await userEvent.click(screen.getByRole("button", { name: "Remove rule 1" }));
-  expect(wish(rows).map((one) => one.was)).toEqual([undefined]);
+  expect(ruleRequests(rows).map((one) => one.was)).toEqual([undefined]);
 });
 
 test("what becomes of a text, line by line", () => {
-  expect(difference("a\nb\nc\n", "a\nB\nb2\nc\n")).toEqual({ gone: ["b"], come: ["B", "b2"], line: 2 });
-  expect(difference("a\n", "a\n")).toEqual({ gone: [], come: [], line: 3 });
+  expect(textDifference("a\nb\nc\n", "a\nB\nb2\nc\n")).toEqual({ gone: ["b"], come: ["B", "b2"], line: 2 });
+  expect(textDifference("a\n", "a\n")).toEqual({ gone: [], come: [], line: 3 });
 });

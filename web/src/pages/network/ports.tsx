@@ -9,66 +9,66 @@ import { ports } from "../../api/queries";
 import { useTexts } from "../../i18n";
 import { CloudNote } from "../../components/cloud-note";
 import { CommandLine } from "../../components/command-line";
-import { Loaded } from "../../components/problem";
+import { QueryResult } from "../../components/problem";
 import { StateMark } from "../../components/state-mark";
 
-type Port = Schemas["PortView"];
-type Kind = Port["kind"];
+type NetworkPort = Schemas["PortView"];
+type PortKind = NetworkPort["kind"];
 
-const KINDS: Kind[] = ["server", "host", "container", "load_balancer", "router", "floating_ip", "dhcp", "unused", "other"];
+const PORT_KINDS: PortKind[] = ["server", "host", "container", "load_balancer", "router", "floating_ip", "dhcp", "unused", "other"];
 /** So many are listed at first. */
-const FIRST = 200;
+const INITIAL_ROWS = 200;
 
 export interface PortFilter {
   text: string;
   network: string;
   /** Kinds that are not shown. */
-  without: ReadonlySet<Kind>;
+  without: ReadonlySet<PortKind>;
 }
 
 /** Ports that a filter leaves; text is looked for in all that a row shows. */
-export function matching(all: Port[], { text, network, without }: PortFilter): Port[] {
+export function filterPorts(all: NetworkPort[], { text, network, without }: PortFilter): NetworkPort[] {
   const words = text.toLowerCase().split(/\s+/).filter((word) => word !== "");
   return all.filter((port) => {
     if (without.has(port.kind) || (network !== "" && port.network_id !== network)) return false;
-    const told = [port.name, port.owner?.name, port.network, port.mac, port.status, ...port.addresses, ...port.floating_ips, ...port.security_groups];
-    const whole = told.join("\n").toLowerCase();
+    const fields = [port.name, port.owner?.name, port.network, port.mac, port.status, ...port.addresses, ...port.floating_ips, ...port.security_groups];
+    const rowText = fields.join("\n").toLowerCase();
     // An id has letters of all sorts in it.
-    return words.every((word) => whole.includes(word) || (word.length >= 6 && port.id.startsWith(word)));
+    return words.every((word) => rowText.includes(word) || (word.length >= 6 && port.id.startsWith(word)));
   });
 }
 
 export function PortsView({ yard }: { yard: string }) {
   const query = useQuery(ports(yard));
   const [network, setNetwork] = useState("");
-  const known = query.data?.ports.find((port) => port.network_id === network)?.network;
+  const networkName = query.data?.ports.find((port) => port.network_id === network)?.network;
   return (
     <>
       <section className="panel">
-        <Loaded query={query}>{(list) => <><CloudNote cloud={list.cloud} /><Ports yard={yard} all={list.ports} network={network} setNetwork={setNetwork} /></>}</Loaded>
+        <QueryResult query={query}>{(list) => <><CloudNote cloud={list.cloud} /><PortTable yard={yard} all={list.ports} network={network} setNetwork={setNetwork} /></>}</QueryResult>
       </section>
-      <CommandLine text={`stackyard net ports -f yard.yaml${known === undefined ? "" : ` --network ${known}`}`} />
+      <CommandLine text={`stackyard net ports -f yard.yaml${networkName === undefined ? "" : ` --network ${networkName}`}`} />
     </>
   );
 }
 
-interface PortsProps {
+interface PortTableProps {
   yard: string;
-  all: Port[];
+  all: NetworkPort[];
   network: string;
   setNetwork: (id: string) => void;
 }
 
-export function Ports({ yard, all, network, setNetwork }: PortsProps) {
+export function PortTable({ yard, all, network, setNetwork }: PortTableProps) {
   const { t } = useTexts();
   const [text, setText] = useState("");
-  const [without, setWithout] = useState<ReadonlySet<Kind>>(new Set());
-  const [whole, setWhole] = useState(false);
-  const shown = matching(all, { text: useDeferredValue(text), network, without });
+  const [without, setWithout] = useState<ReadonlySet<PortKind>>(new Set());
+  const [showAll, setShowAll] = useState(false);
+  const visiblePorts = filterPorts(all, { text: useDeferredValue(text), network, without });
   if (all.length === 0) return <p className="empty">{t("net.noPorts")}</p>;
   const networks = new Map(all.map((port) => [port.network_id, port.network]));
-  const count = (kind: Kind) => all.filter((port) => port.kind === kind).length;
-  const toggle = (kind: Kind) => {
+  const count = (kind: PortKind) => all.filter((port) => port.kind === kind).length;
+  const toggle = (kind: PortKind) => {
     const other = new Set(without);
     if (!other.delete(kind)) other.add(kind);
     setWithout(other);
@@ -79,13 +79,13 @@ export function Ports({ yard, all, network, setNetwork }: PortsProps) {
         <TextInput className="text" value={text} onChange={(e) => setText(e.currentTarget.value)} leftSection={<IconSearch size={14} />} aria-label={t("net.filter")} placeholder={t("net.filterHint")} />
         <NativeSelect aria-label={t("net.network")} value={network} onChange={(e) => setNetwork(e.currentTarget.value)} data={[{ value: "", label: t("net.allNetworks") }, ...[...networks].map(([value, label]) => ({ value, label }))]} />
         <div className="choices" role="group" aria-label={t("net.kinds")}>
-          {KINDS.filter((kind) => count(kind) > 0).map((kind) => (
+          {PORT_KINDS.filter((kind) => count(kind) > 0).map((kind) => (
             <button key={kind} type="button" className="choice" aria-pressed={!without.has(kind)} onClick={() => toggle(kind)}>{t(`net.kind.${kind}`)} <span className="quiet">{count(kind)}</span></button>
           ))}
         </div>
-        <span className="quiet end" role="status">{t("net.ports", { n: shown.length })}</span>
+        <span className="quiet end" role="status">{t("net.ports", { n: visiblePorts.length })}</span>
       </div>
-      {shown.length === 0 ? <p className="empty">{t("picture.nothing")}</p> : (
+      {visiblePorts.length === 0 ? <p className="empty">{t("topology.nothing")}</p> : (
         <table className="rows cards ports">
           <thead>
             <tr>
@@ -100,21 +100,21 @@ export function Ports({ yard, all, network, setNetwork }: PortsProps) {
               <th scope="col">{t("net.status")}</th>
             </tr>
           </thead>
-          <tbody>{shown.slice(0, whole ? shown.length : FIRST).map((port) => <Row key={port.id} yard={yard} port={port} />)}</tbody>
+          <tbody>{visiblePorts.slice(0, showAll ? visiblePorts.length : INITIAL_ROWS).map((port) => <PortRow key={port.id} yard={yard} port={port} />)}</tbody>
         </table>
       )}
-      {!whole && shown.length > FIRST && <p className="pad"><Button variant="default" onClick={() => setWhole(true)}>{t("picture.all", { n: shown.length })}</Button></p>}
+      {!showAll && visiblePorts.length > INITIAL_ROWS && <p className="pad"><Button variant="default" onClick={() => setShowAll(true)}>{t("topology.all", { n: visiblePorts.length })}</Button></p>}
     </>
   );
 }
 
-function Row({ yard, port }: { yard: string; port: Port }) {
+function PortRow({ yard, port }: { yard: string; port: NetworkPort }) {
   const { t } = useTexts();
   return (
     <tr>
       <td data-label={t("net.kind")} className="nowrap">{t(`net.kind.${port.kind}`)}</td>
       <td data-label={t("net.of")}>
-        <Owner yard={yard} owner={port.owner} />
+        <OwnerLink yard={yard} owner={port.owner} />
         {port.name !== "" && port.name !== port.owner?.name && <div className="quiet mono name">{port.name}</div>}
       </td>
       <td data-label={t("net.network")}>{port.network}</td>
@@ -133,7 +133,7 @@ function Row({ yard, port }: { yard: string; port: Port }) {
 }
 
 /** Whose something is, with the way there: to a host's page, else to the picture. */
-export function Owner({ yard, owner }: { yard: string; owner: Schemas["PortOwner"] | null | undefined }) {
+export function OwnerLink({ yard, owner }: { yard: string; owner: Schemas["PortOwner"] | null | undefined }) {
   if (!owner) return "–";
   if (owner.host != null) return <Link className="strong" to="/hosts/$id" params={{ id: owner.host }}>{owner.name}</Link>;
   if (owner.node != null) return <Link className="strong" to="/yards/$yard/picture" params={{ yard }} search={{ node: owner.node }}>{owner.name}</Link>;

@@ -6,19 +6,19 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Fragment, useState } from "react";
 import type { Schemas } from "../../api/client";
-import { reach, useMay } from "../../api/queries";
-import { useTexts, type Key, type Values } from "../../i18n";
+import { reach, useHasRole } from "../../api/queries";
+import { useTexts, type TextKey, type TextValues } from "../../i18n";
 import { CloudNote } from "../../components/cloud-note";
 import { CommandLine } from "../../components/command-line";
-import { Loaded } from "../../components/problem";
+import { QueryResult } from "../../components/problem";
 
-type Table = Schemas["ReachTable"];
-type End = Schemas["ReachEnd"];
-type Grant = Schemas["ReachGrant"];
-type T = (key: Key, values?: Values) => string;
+type ReachData = Schemas["ReachTable"];
+type ReachEnd = Schemas["ReachEnd"];
+type ReachGrant = Schemas["ReachGrant"];
+type Translate = (key: TextKey, values?: TextValues) => string;
 
 /** A row or a column in words. */
-export function endText(end: End, t: T): string {
+export function endText(end: ReachEnd, t: Translate): string {
   switch (end.kind) {
     case "anywhere":
       return t("net.anywhere");
@@ -31,7 +31,7 @@ export function endText(end: End, t: T): string {
   }
 }
 
-export function whyText(why: Grant["by"][number], t: T): string {
+export function grantSourceText(why: ReachGrant["by"][number], t: Translate): string {
   switch (why.kind) {
     case "rule":
       return why.text;
@@ -42,21 +42,21 @@ export function whyText(why: Grant["by"][number], t: T): string {
   }
 }
 
-const key = (from: string, to: string) => `${from}\n${to}`;
+const cellKey = (from: string, to: string) => `${from}\n${to}`;
 
 /** What goes through, by row and column. */
-export function cellsOf(table: Table): Map<string, Grant[]> {
-  return new Map(table.cells.map((cell) => [key(cell.from, cell.to), cell.grants]));
+export function grantsByCell(table: ReachData): Map<string, ReachGrant[]> {
+  return new Map(table.cells.map((cell) => [cellKey(cell.from, cell.to), cell.grants]));
 }
 
-export function ReachPage({ yard }: { yard: string }) {
+export function ReachView({ yard }: { yard: string }) {
   const query = useQuery(reach(yard));
   return (
     <>
       <section className="panel">
-        <Loaded query={query}>
-          {(seen) => <><CloudNote cloud={seen.cloud} /><Reach yard={yard} table={seen.table} declared={seen.groups.map((group) => group.name)} /></>}
-        </Loaded>
+        <QueryResult query={query}>
+          {(seen) => <><CloudNote cloud={seen.cloud} /><ReachSummary yard={yard} table={seen.table} declared={seen.groups.map((group) => group.name)} /></>}
+        </QueryResult>
       </section>
       <CommandLine text="stackyard net reach -f yard.yaml" />
     </>
@@ -65,22 +65,22 @@ export function ReachPage({ yard }: { yard: string }) {
 
 interface ReachProps {
   yard: string;
-  table: Table;
+  table: ReachData;
   /** Groups whose rules can be changed. */
   declared: string[];
 }
 
-export function Reach(props: ReachProps) {
+export function ReachSummary(props: ReachProps) {
   const { t } = useTexts();
   const phone = useMediaQuery("(max-width: 720px)", false, { getInitialValueInEffect: false });
   if (props.table.targets.length === 0) return <p className="empty">{t("net.nobody")}</p>;
-  return phone ? <ReachList {...props} /> : <ReachTable {...props} />;
+  return phone ? <ReachList {...props} /> : <ReachMatrix {...props} />;
 }
 
-function ReachTable({ yard, table, declared }: ReachProps) {
+function ReachMatrix({ yard, table, declared }: ReachProps) {
   const { t } = useTexts();
   const [chosen, setChosen] = useState<{ from: string; to: string } | null>(null);
-  const cells = cellsOf(table);
+  const cells = grantsByCell(table);
   const from = table.sources.find((end) => end.id === chosen?.from);
   const to = table.targets.find((end) => end.id === chosen?.to);
   return (
@@ -93,7 +93,7 @@ function ReachTable({ yard, table, declared }: ReachProps) {
           <thead>
             <tr>
               <th scope="col" className="corner-head">{t("net.from")} <span aria-hidden="true">↓</span> {t("net.to")} <span aria-hidden="true">→</span></th>
-              {table.targets.map((end) => <th key={end.id} scope="col">{endText(end, t)}<Doors end={end} /></th>)}
+              {table.targets.map((end) => <th key={end.id} scope="col">{endText(end, t)}<EndFloatingIps end={end} /></th>)}
             </tr>
           </thead>
           <tbody>
@@ -101,7 +101,7 @@ function ReachTable({ yard, table, declared }: ReachProps) {
               <tr key={row.id}>
                 <th scope="row">{endText(row, t)}</th>
                 {table.targets.map((column) => {
-                  const grants = cells.get(key(row.id, column.id)) ?? [];
+                  const grants = cells.get(cellKey(row.id, column.id)) ?? [];
                   const on = row.id === chosen?.from && column.id === chosen.to;
                   return (
                     <td key={column.id}>
@@ -129,7 +129,7 @@ function ReachTable({ yard, table, declared }: ReachProps) {
       {from && to ? (
         <section className="pad why-cell" aria-label={`${endText(from, t)} → ${endText(to, t)}`}>
           <h2>{endText(from, t)} → {endText(to, t)}</h2>
-          <Grants yard={yard} grants={cells.get(key(from.id, to.id)) ?? []} declared={declared} />
+          <GrantList yard={yard} grants={cells.get(cellKey(from.id, to.id)) ?? []} declared={declared} />
         </section>
       ) : <p className="pad quiet">{t("net.chooseCell")}</p>}
     </>
@@ -139,19 +139,19 @@ function ReachTable({ yard, table, declared }: ReachProps) {
 /** The same for a narrow screen: by target, who comes. */
 function ReachList({ yard, table, declared }: ReachProps) {
   const { t } = useTexts();
-  const cells = cellsOf(table);
+  const cells = grantsByCell(table);
   return (
     <ul className="reach-list">
       {table.targets.map((to) => {
-        const rows = table.sources.filter((from) => cells.has(key(from.id, to.id)));
+        const rows = table.sources.filter((from) => cells.has(cellKey(from.id, to.id)));
         return (
           <li key={to.id}>
-            <h2>{endText(to, t)}<Doors end={to} /></h2>
+            <h2>{endText(to, t)}<EndFloatingIps end={to} /></h2>
             {rows.length === 0 && <p className="quiet">{t("net.nothing")}</p>}
             {rows.map((from) => (
               <div key={from.id}>
                 <h3>{t("net.from")} {endText(from, t)}</h3>
-                <Grants yard={yard} grants={cells.get(key(from.id, to.id)) ?? []} declared={declared} />
+                <GrantList yard={yard} grants={cells.get(cellKey(from.id, to.id)) ?? []} declared={declared} />
               </div>
             ))}
           </li>
@@ -161,14 +161,14 @@ function ReachList({ yard, table, declared }: ReachProps) {
   );
 }
 
-function Doors({ end }: { end: End }) {
+function EndFloatingIps({ end }: { end: ReachEnd }) {
   const { t } = useTexts();
   return <span className="quiet door">{(end.doors ?? []).join(", ") || t("net.noDoor")}</span>;
 }
 
-function Grants({ yard, grants, declared }: { yard: string; grants: Grant[]; declared: string[] }) {
+function GrantList({ yard, grants, declared }: { yard: string; grants: ReachGrant[]; declared: string[] }) {
   const { t } = useTexts();
-  const may = useMay("operator");
+  const canEdit = useHasRole("operator");
   return (
     <ul className="grants">
       {grants.map((grant) => (
@@ -177,12 +177,12 @@ function Grants({ yard, grants, declared }: { yard: string; grants: Grant[]; dec
           <span className="quiet">{[...(grant.some ? [t("net.some")] : []), ...(grant.blocked ? [t("net.blocked")] : [])].join(", ")}</span>
           <ul>
             {grant.by.map((why) => {
-              const text = whyText(why, t);
+              const text = grantSourceText(why, t);
               const group = why.kind === "rule" ? declared.find((name) => why.text.startsWith(`${name}: `)) : undefined;
               return (
                 <li key={text}>
                   {text}{" "}
-                  {may && group !== undefined && (
+                  {canEdit && group !== undefined && (
                     <Button variant="subtle" size="compact-xs" leftSection={<IconPencil size={13} />} renderRoot={(props) => <Link to="/yards/$yard/network" params={{ yard }} search={{ view: "rules", group }} {...props} />}>{t("net.editGroup", { name: group })}</Button>
                   )}
                 </li>
