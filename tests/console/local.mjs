@@ -15,7 +15,7 @@ await check("the overview: the yard works", async () => {
   await yard.getByRole("link", { name: "web-1" }).waitFor();
   await yard.getByRole("link", { name: "web-2" }).waitFor();
   await yard.getByRole("link", { name: "site" }).waitFor();
-  await page.getByText("All hosts and stacks are as they should be.").waitFor();
+  await page.getByText("All hosts and stacks are healthy.").waitFor();
 });
 await check("the yard: all is as declared, and what it uses of the quota", async () => {
   await go("/yards/quickstart");
@@ -24,11 +24,11 @@ await check("the yard: all is as declared, and what it uses of the quota", async
     const server = page.locator("tbody tr", { hasText: "server" }).filter({ has: page.getByText(name, { exact: true }) });
     await server.getByText("ACTIVE").waitFor();
   }
-  await page.getByText("Quotas of the project").waitFor();
+  await page.getByText("Project quotas").waitFor();
 });
 await check("the picture: both hosts with their containers, the server, the router and the floating IP", async () => {
   await go("/yards/quickstart/picture");
-  for (const name of [/^network front, works/, /^router /, /^floating IP /, /^server db, works/, /^host web-1, works/, /^host web-2, works/]) {
+  for (const name of [/^network front, OK/, /^router /, /^floating IP /, /^server db, OK/, /^host web-1, OK/, /^host web-2, OK/]) {
     await drawn(name).first().waitFor();
   }
   await page.getByText("Each", { exact: true }).click();

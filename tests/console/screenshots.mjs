@@ -35,10 +35,10 @@ for (const [width, height] of [[1440, 900], [390, 844]]) {
     }
     await page.goto(`${url}/yards/depot/edit`);
     await write(page, yard(1, "  floatingIPs:\n    - {server: web}\n  netwoks: []\n"));
-    await page.getByText("1 mistake").first().waitFor();
+    await page.getByText("1 error").first().waitFor();
     await shoot("mistake");
     await write(page, yard(1, "  securityGroups:\n    - {name: web, rules: [{proto: tcp, port: 80}]}\n"));
-    await page.getByText("no mistakes").waitFor();
+    await page.getByText("no errors").waitFor();
     await page.getByRole("button", { name: "Plan", exact: true }).click();
     await page.getByRole("button", { name: /^Apply/ }).waitFor();
     await shoot("plan");
@@ -50,7 +50,7 @@ for (const [width, height] of [[1440, 900], [390, 844]]) {
     await page.goto(`${url}/hosts`);
     await page.getByRole("button", { name: "Join a host" }).click();
     await page.getByRole("combobox", { name: "Yard" }).fill("shop");
-    await page.getByRole("button", { name: "Make the command" }).click();
+    await page.getByRole("button", { name: "Create the command" }).click();
     await shoot("join");
     await page.goto(`${url}/stacks/shop/site`);
     await page.getByRole("button", { name: "Update", exact: true }).click();

@@ -54,11 +54,12 @@ const stack = createRoute({
     ...(typeof search.events === "string" ? { events: search.events } : {}),
   }),
 });
-const Picture = lazy(() => import("./pages/topology"));
-const picture = createRoute({
+const Topology = lazy(() => import("./pages/topology"));
+const topology = createRoute({
   getParentRoute: () => root,
+  // The path is older than the page's name; bookmarks use it.
   path: "/yards/$yard/picture",
-  component: () => <Suspense><Picture /></Suspense>,
+  component: () => <Suspense><Topology /></Suspense>,
   validateSearch: (search: Record<string, unknown>): { node?: string } => ({
     ...(typeof search.node === "string" ? { node: search.node } : {}),
   }),
@@ -98,7 +99,7 @@ const cloudRun = createRoute({
 const access = createRoute({ getParentRoute: () => root, path: "/access", component: AccessPage });
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, yards, newYard, yard, editYard, run, hosts, host, stacks, stack, picture, network, cloud, cloudChange, cloudRun, access]),
+  routeTree: root.addChildren([overview, yards, newYard, yard, editYard, run, hosts, host, stacks, stack, topology, network, cloud, cloudChange, cloudRun, access]),
   defaultPreload: false,
 });
 

@@ -9,7 +9,7 @@ await check("a token is made, and shown once", async () => {
   await go("/access");
   await page.getByRole("button", { name: "New token" }).click();
   await page.getByLabel("Name", { exact: true }).fill("guest");
-  await page.getByRole("button", { name: "Make the token" }).click();
+  await page.getByRole("button", { name: "Create the token" }).click();
   viewer = await text(page.locator("[role=dialog] .wrap code"));
   assert.match(viewer, /^sya_[0-9a-f]{64}$/);
   await page.getByRole("button", { name: "Close", exact: true }).last().click();
@@ -81,7 +81,7 @@ await check("a member of the cloud's project signs in with Keystone, and steers 
 await check("a reader signs in with an application credential, and is offered nothing that changes", async () => {
   const there = await context(chromium);
   const other = await there.newPage();
-  await fill(other, "App credential", { "Application credential (id, or name)": "credential-1", Secret: "vera-secret" });
+  await fill(other, "App credential", { "Application credential (ID or name)": "credential-1", Secret: "vera-secret" });
   await other.locator("nav").waitFor();
   await other.goto(`${url}/yards`);
   await other.getByRole("link", { name: "depot" }).first().waitFor();

@@ -6,12 +6,12 @@ import { go, page, text } from "./page.mjs";
 await check("the cloud of this machine: what preflight sees, with what to do", async () => {
   await go("/cloud");
   await page.getByRole("button", { name: "Preflight" }).click();
-  await page.getByText(/\d+ passed, \d+ to know/).waitFor();
+  await page.getByText(/\d+ passed, \d+ notes/).waitFor();
   await page.locator(".checks tbody tr", { hasText: "Docker" }).first().waitFor();
   await page.getByText("stackyard cloud preflight", { exact: true }).waitFor();
 });
 await check("the cloud of this machine: questions as a form, and a plan that preflight ends", async () => {
-  await page.getByRole("link", { name: "Bring it up" }).click();
+  await page.getByRole("link", { name: "Bring up" }).click();
   await page.getByText(/more questions/).click();
   await page.getByLabel("Neutron interface").fill("nosuch0");
   await page.getByText("stackyard cloud up --set neutron_interface=nosuch0", { exact: true }).waitFor();
@@ -21,5 +21,5 @@ await check("the cloud of this machine: questions as a form, and a plan that pre
   // As it was, also for one who comes later.
   await page.reload();
   await page.locator(".checks tr", { hasText: "nosuch0" }).first().waitFor();
-  assert.equal(await page.getByRole("button", { name: "Carry it out" }).count(), 0);
+  assert.equal(await page.getByRole("button", { name: "Apply" }).count(), 0);
 });

@@ -21,7 +21,7 @@ await check("no serious finding of axe: dialogs", async () => {
   await page.getByRole("combobox", { name: "Yard" }).fill("shop");
   await page.getByLabel("Name (optional)").waitFor();
   assert.deepEqual(await findings(page), []);
-  await page.getByRole("button", { name: "Make the command" }).click();
+  await page.getByRole("button", { name: "Create the command" }).click();
   await page.locator("[role=dialog] .wrap code").waitFor();
   assert.deepEqual(await findings(page), []);
 });

@@ -9,7 +9,7 @@ await check("a machine joins with the line of the dialog, which tells when it ha
   await page.getByRole("button", { name: "Join a host" }).click();
   await page.getByRole("combobox", { name: "Yard" }).fill("shop");
   await page.getByLabel("Name (optional)").fill("h2");
-  await page.getByRole("button", { name: "Make the command" }).click();
+  await page.getByRole("button", { name: "Create the command" }).click();
   const command = page.locator("[role=dialog] .wrap code");
   await command.waitFor();
   const line = await text(command);

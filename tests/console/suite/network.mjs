@@ -33,15 +33,15 @@ await check("the MTU of each path: layer in layer, and where it breaks", async (
   await page.getByRole("button", { name: "MTU", exact: true }).click();
   const path = page.locator(".paths > li", { hasText: "Containers of h1" });
   await path.getByText("Network front").waitFor();
-  await path.getByText("The host's interface").waitFor();
-  await page.getByLabel("Underlay, bytes (optional)").fill("7");
+  await path.getByText("Host interface").waitFor();
+  await page.getByLabel("Underlay MTU in bytes (optional)").fill("7");
   await page.getByText("68 to 65535 bytes").waitFor();
-  await page.getByLabel("Underlay, bytes (optional)").fill("1500");
+  await page.getByLabel("Underlay MTU in bytes (optional)").fill("1500");
   await page.getByText("Underlay", { exact: true }).first().waitFor();
   assert.match(await text(page.locator(".cli")), /stackyard net path -f yard\.yaml --underlay 1500/);
 });
 await check("who reaches whom, and by which rule", async () => {
-  await page.getByRole("button", { name: "Who reaches whom" }).click();
+  await page.getByRole("button", { name: "Reachability" }).click();
   await page.getByRole("button", { name: /^Anywhere → pool web: ?tcp 80$/ }).click();
   const why = page.getByRole("region", { name: "Anywhere → pool web" });
   assert.match(await text(why), /web: tcp 80 from everybody/);
@@ -62,7 +62,7 @@ await check("rules: a mistake is shown at its field, and a change goes through a
   await page.getByRole("button", { name: "Add a rule" }).click();
   const added = page.getByRole("listitem", { name: "Rule 2" });
   await added.getByLabel("Port or range").fill("443");
-  await added.getByLabel("From: CIDR or group").fill("db");
+  await added.getByLabel("Source: CIDR or group").fill("db");
   await page.locator(".difference ins", { hasText: "from: db" }).waitFor();
   assert.deepEqual(await findings(page), []);
   await page.getByRole("button", { name: "Plan", exact: true }).click();

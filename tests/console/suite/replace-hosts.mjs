@@ -41,7 +41,7 @@ await check("a host of a pool is marked to be replaced, with its plan; the mark 
   await replacing();
   const dialog = page.locator("[role=dialog]");
   assert.deepEqual(await findings(page), []);
-  await dialog.getByRole("button", { name: "Mark it, and plan" }).click();
+  await dialog.getByRole("button", { name: "Mark and plan" }).click();
   await dialog.locator("li.replace", { hasText: "crew-1: asked for by token console at" }).waitFor();
   assert.deepEqual(await findings(page), []);
   await dialog.getByRole("button", { name: "Keep the host" }).click();
@@ -50,19 +50,19 @@ await check("a host of a pool is marked to be replaced, with its plan; the mark 
   // One that no run of its yard would make anew: what to do instead.
   await page.getByRole("button", { name: "Actions on h1" }).click();
   await page.getByRole("menuitem", { name: "Replace" }).click();
-  await dialog.getByRole("button", { name: "Mark it, and plan" }).click();
+  await dialog.getByRole("button", { name: "Mark and plan" }).click();
   await dialog.getByRole("alert").getByText(/of no pool in the manifest of yard shop.*drain the host, remove it, and join/).waitFor();
 });
 await check("a host that was marked on the command line is replaced from its plan", async () => {
   await go("/hosts");
   const [before, server] = [await crew(), await crewServer()];
   await stackyard("host", "replace", "crew/crew-1");
-  await row("crew-1").getByText("to be replaced").waitFor();
+  await row("crew-1").getByText("marked for replacement").waitFor();
   await replacing();
-  await page.locator("[role=dialog]").getByText("socket asked for another one in its place").waitFor();
+  await page.locator("[role=dialog]").getByText("socket requested the replacement").waitFor();
   await page.locator("[role=dialog] li.replace", { hasText: "crew-1: asked for by socket" }).waitFor();
   dies();
-  await page.getByRole("button", { name: "Apply, with what it removes" }).click();
+  await page.getByRole("button", { name: "Apply with removals" }).click();
   await steps().first().waitFor();
   await boots(server);
   await page.locator(".head").getByText("done", { exact: true }).waitFor({ timeout: 40_000 });

@@ -38,7 +38,7 @@ await check("assets are compressed and kept for ever, the page is not", async ()
 await check("the overview has the yard with its host and stack", async () => {
   const yard = page.getByLabel("shop", { exact: true });
   await yard.getByRole("link", { name: "site" }).waitFor();
-  assert.match(await text(yard), /4 of 4 work/);
+  assert.match(await text(yard), /4 of 4 ready/);
   await yard.getByRole("link", { name: "h1" }).waitFor();
-  await page.getByText("All hosts and stacks are as they should be.").waitFor();
+  await page.getByText("All hosts and stacks are healthy.").waitFor();
 });

@@ -15,13 +15,13 @@ await check("what happened to a stack's containers, also on its host's page", as
   await stackyard("stack", "scale", "site", "web=3");
   await stackyard("stack", "scale", "site", "web=2");
   await within(30, "a container that went is told", async () => (await page.locator("tbody tr", { hasText: "removed" }).count()) > before);
-  await page.getByRole("combobox", { name: "What happened" }).selectOption("removed");
+  await page.getByRole("combobox", { name: "Event" }).selectOption("removed");
   await page.getByText("stackyard stack events --yard shop site --what removed -f", { exact: true }).waitFor();
   await page.locator("tbody tr", { hasText: "removed" }).first().waitFor();
   assert.equal(await page.locator("tbody tr", { hasText: "started" }).count(), 0);
   await page.getByRole("combobox", { name: "Containers" }).click();
   await page.getByRole("option", { name: "db", exact: true }).click();
-  await page.getByText("Nothing of this happened since the server was started.").waitFor();
+  await page.getByText("No such events since the server started.").waitFor();
   await page.getByText("stackyard stack events --yard shop site db --what removed -f", { exact: true }).waitFor();
   assert.deepEqual(await findings(page), []);
   const told = (await stackyard("--json", "stack", "events", "site", "web", "--what", "removed")).split("\n").map((line) => JSON.parse(line));
@@ -60,7 +60,7 @@ await check("a terminal in a container", async () => {
   const size = /(\d+) (\d+)/.exec((await screen.innerText()).split("version 2").at(-1));
   assert.ok(Number(size[2]) > 80, `the program was told the size: ${size?.[0]}`);
   await page.keyboard.type("exit 3\n");
-  await page.getByText("ended with status 3").waitFor();
+  await page.getByText("exited with status 3").waitFor();
   assert.deepEqual(await findings(page), []);
   await page.getByRole("button", { name: "Close", exact: true }).click();
 });
@@ -90,8 +90,8 @@ await check("a service is updated: planned, and followed until all of its contai
   await plan.locator("li.create", { hasText: "COLOUR deep blue" }).waitFor();
   assert.deepEqual(await findings(page), []);
   await dialog.getByRole("button", { name: "Update now" }).click();
-  await dialog.getByText("All of the stack works").waitFor({ timeout: 90_000 });
-  await dialog.getByText("2 of 2 containers are new and work").waitFor();
+  await dialog.getByText("The whole stack is healthy").waitFor({ timeout: 90_000 });
+  await dialog.getByText("2 of 2 containers are updated and ready").waitFor();
   assert.deepEqual(await findings(page), []);
   await dialog.getByRole("button", { name: "Close", exact: true }).last().click();
   assert.equal(await stackyard("stack", "exec", "-T", "site", "web", "sh", "-c", "echo $COLOUR; cat /www/index.html"), "deep blue\nversion 2");
@@ -121,7 +121,7 @@ await check("a host is drained, and taken back", async () => {
 });
 await check("a host whose agent dies is away, and comes back, on the page that is open", async () => {
   process.kill(Number(readFileSync(`${work}/h1/agent.pid`, "utf8")), "SIGKILL");
-  await row("h1").getByText("away").waitFor();
+  await row("h1").getByText("offline").waitFor();
   await machine("agent", "h1");
   await row("h1").getByText("ready").waitFor({ timeout: 60_000 });
 });

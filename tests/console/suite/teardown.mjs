@@ -18,15 +18,15 @@ await check("a yard is removed when its plan was seen and its name typed", async
   await page.locator(".head").getByText("done", { exact: true }).waitFor({ timeout: 30_000 });
   assert.deepEqual((await api("/api/v1/yards")).map((y) => y.name), ["shop"]);
   await go("/yards/depot");
-  await page.getByText("Go back to this").first().waitFor();
+  await page.getByText("Revert to this").first().waitFor();
 });
 await check("a cloud that does not answer is told; what it had stays", async () => {
   await page.emulateMedia({ colorScheme: "light" });
   await go("/yards/shop/picture");
   process.kill(Number(readFileSync(`${work}/cloud.pid`, "utf8")), "SIGKILL");
-  await page.getByText("The cloud fake cannot be looked at; what is shown of it was seen").waitFor({ timeout: 90_000 });
-  await drawn(/^network front, works/).waitFor();
-  await drawn(/^volume data, works/).waitFor();
+  await page.getByText("Cannot read the cloud fake. Its resources are shown as of").waitFor({ timeout: 90_000 });
+  await drawn(/^network front, OK/).waitFor();
+  await drawn(/^volume data, OK/).waitFor();
   assert.deepEqual(await findings(page), []);
 });
 await check("signing out ends the session", async () => {

@@ -10,13 +10,13 @@ const pick = (name) => drawn(name).click({ position: { x: 30, y: 12 } });
 const canvas = page.locator(".canvas");
 await check("the picture: networks, what is at the edge, hosts with their containers", async () => {
   await go("/");
-  await page.getByRole("link", { name: "Picture of shop" }).click();
-  for (const name of [/^network front, works, 10\.20\.0\.0\/24 · MTU 1442/, /^network public/, /^router front/, /^floating IP db/, /^load balancer web/, /^server db, works, 10\.[23]0\./, /^host h1, works/, /^host h2, works/, /^volume data/, /^stack site/]) await drawn(name).waitFor();
+  await page.getByRole("link", { name: "Topology of shop" }).click();
+  for (const name of [/^network front, OK, 10\.20\.0\.0\/24 · MTU 1442/, /^network public/, /^router front/, /^floating IP db/, /^load balancer web/, /^server db, OK, 10\.[23]0\./, /^host h1, OK/, /^host h2, OK/, /^volume data/, /^stack site/]) await drawn(name).waitFor();
   const inside = async (chip, box) => {
     const [a, b] = [await drawn(chip).boundingBox(), await drawn(box).boundingBox()];
     return a.x >= b.x && a.y >= b.y && a.x + a.width <= b.x + b.width + 1 && a.y + a.height <= b.y + b.height + 1;
   };
-  assert.ok(await inside(/^container site\/db-1, works/, /^host h1/) || await inside(/^container site\/db-1, works/, /^host h2/));
+  assert.ok(await inside(/^container site\/db-1, OK/, /^host h1/) || await inside(/^container site\/db-1, OK/, /^host h2/));
   assert.ok(await inside(/^host h1/, /^network front/), "h1 is in its network");
   assert.ok(await inside(/^volume data/, /^server db/));
   assert.ok(!(await inside(/^host h2/, /^network front/)), "h2 is no server of the yard");
@@ -57,12 +57,12 @@ await check("the picture: filtered by text, kind and state", async () => {
 });
 await check("the picture is live: what a stack and the cloud do is seen without being asked", async () => {
   await stackyard("stack", "scale", "site", "web=3");
-  await drawn(/^container site\/web-3, works/).waitFor({ timeout: 60_000 });
+  await drawn(/^container site\/web-3, OK/).waitFor({ timeout: 60_000 });
   await page.getByText("site/web-3").first().waitFor();
   await stackyard("stack", "scale", "site", "web=2");
   await drawn(/^container site\/web-3/).waitFor({ state: "detached", timeout: 60_000 });
   await machine("yard", "late");
-  await drawn(/^server late, works/).waitFor({ timeout: 40_000 });
+  await drawn(/^server late, OK/).waitFor({ timeout: 40_000 });
 });
 await check("the picture by keyboard: arrows, Enter, Escape, and what a reader is told", async () => {
   await go("/yards/shop/picture");

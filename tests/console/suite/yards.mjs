@@ -12,7 +12,7 @@ await check("a manifest is written: keys are offered, mistakes are shown where t
   await page.getByRole("link", { name: "New yard" }).click();
   await page.getByRole("button", { name: "Manifest", exact: true }).click();
   await write(page, yard(1, "  netwoks: []\n"));
-  await page.getByText("1 mistake").first().waitFor();
+  await page.getByText("1 error").first().waitFor();
   const place = page.locator(".mistakes button");
   assert.match(await text(page.locator(".mistakes li")), /netwoks.*networks/);
   assert.equal(await text(place), "10:3");
@@ -28,7 +28,7 @@ await check("a manifest is written: keys are offered, mistakes are shown where t
 });
 await check("a plan is looked at, applied, and followed to its end", async () => {
   await write(page, yard(1));
-  await page.getByText("no mistakes").waitFor();
+  await page.getByText("no errors").waitFor();
   await page.getByRole("button", { name: "Plan", exact: true }).click();
   const plan = page.getByRole("list", { name: "Plan" });
   await plan.getByText("web-1", { exact: true }).waitFor();
@@ -54,19 +54,19 @@ await check("what else happens to a yard is seen on the page that is open", asyn
 });
 await check("back to the first manifest, through a plan", async () => {
   await go("/yards/depot?view=history");
-  await page.getByRole("link", { name: "Go back to this" }).last().click();
-  await page.getByText("no mistakes").waitFor();
+  await page.getByRole("link", { name: "Revert to this" }).last().click();
+  await page.getByText("no errors").waitFor();
   await page.getByRole("button", { name: "Plan", exact: true }).click();
   await page.getByRole("list", { name: "Plan" }).locator("li.remove").first().waitFor();
-  await page.getByRole("button", { name: "Apply, with what it removes" }).click();
+  await page.getByRole("button", { name: "Apply with removals" }).click();
   await page.locator(".head").getByText("done", { exact: true }).waitFor({ timeout: 30_000 });
   assert.equal((await api("/api/v1/yards/depot/status")).resources.filter((r) => r.kind === "server").length, 1);
 });
 await check("a run is cancelled; the next one goes on from there", async () => {
   await go("/yards/depot/edit");
-  await page.getByText("no mistakes").waitFor();
+  await page.getByText("no errors").waitFor();
   await write(page, yard(4));
-  await page.getByText("no mistakes").waitFor();
+  await page.getByText("no errors").waitFor();
   await page.getByRole("button", { name: "Plan", exact: true }).click();
   await page.getByRole("button", { name: /^Apply/ }).click();
   await page.getByRole("button", { name: "Cancel the run" }).click();
@@ -85,21 +85,21 @@ await check("a yard from a form: what the cloud has is offered, a mistake is at 
   await field("Machines").selectOption("Servers");
   await field("Image").selectOption("tiny");
   await field("Flavor").selectOption("m1.nano");
-  await field("How many").fill("2");
-  await field("Name of the yard").fill("depot");
-  await page.getByText("There is a yard of this name").waitFor();
-  await field("Name of the yard").fill("Pond");
+  await field("Count").fill("2");
+  await field("Yard name").fill("depot");
+  await page.getByText("A yard with this name exists").waitFor();
+  await field("Yard name").fill("Pond");
   await page.getByRole("button", { name: "Write the manifest" }).click();
   await page.getByText("`Pond` cannot name a yard").waitFor();
-  assert.ok(await field("Name of the yard").evaluate((e) => e === document.activeElement));
+  assert.ok(await field("Yard name").evaluate((e) => e === document.activeElement));
   assert.deepEqual(await findings(page), []);
-  await field("Name of the yard").fill("pond");
+  await field("Yard name").fill("pond");
 });
 await check("what the form writes is in the editor, what the command line writes is the same, and it goes through a plan", async () => {
   const line = await text(page.locator(".cli code"));
   assert.match(line, /^stackyard init -f pond\.yaml --cloud fake --name pond --server first --count 2 --image tiny --flavor m1\.nano /);
   await page.getByRole("button", { name: "Write the manifest" }).click();
-  await page.getByText("no mistakes").waitFor();
+  await page.getByText("no errors").waitFor();
   assert.match(await manifest().innerText(), /image: "tiny" {3}# or host-a, host-b/);
   assert.ok(await manifest().evaluate((e) => e === document.activeElement));
   await page.getByRole("button", { name: "Plan", exact: true }).click();
@@ -116,9 +116,9 @@ await check("what the form writes is in the editor, what the command line writes
 });
 await check("a plan that cannot be carried out says why", async () => {
   await go("/yards/depot/edit");
-  await page.getByText("no mistakes").waitFor();
+  await page.getByText("no errors").waitFor();
   await write(page, yard(1).replace("tiny", "nothing"));
-  await page.getByText("no mistakes").waitFor();
+  await page.getByText("no errors").waitFor();
   await page.getByRole("button", { name: "Plan", exact: true }).click();
   await page.getByRole("alert").getByText("the cloud has no image `nothing`").waitFor();
   assert.equal(await page.getByRole("button", { name: /^Apply/ }).count(), 0);

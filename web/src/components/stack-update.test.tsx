@@ -77,7 +77,7 @@ test("a plan comes first, and what is sent then has the tag of what was seen", a
   fireEvent.change(screen.getByLabelText("Value of A"), { target: { value: "3" } });
   fireEvent.click(screen.getByRole("button", { name: "Remove B" }));
   fireEvent.click(screen.getByRole("button", { name: "Plan" }));
-  await screen.findByText("Containers of web are replaced one batch after the other:");
+  await screen.findByText("The update replaces the containers of web in batches:");
   const lines = [...screen.getByRole("list", { name: "Plan" }).children].map((one) => one.textContent);
   expect(lines).toEqual(["~change Image app:1 → app:2", "~change A 1 → 3", "−remove B two words"]);
   fireEvent.click(screen.getByRole("button", { name: "Update now" }));

@@ -152,7 +152,7 @@ export function UpdateProgress({ stack, service: name, close }: { stack: Stack; 
           ))}
         </ul>
       )}
-      {!isOver && <p className="quiet">{t("update.goesOn")}</p>}
+      {!isOver && <p className="quiet">{t("update.continues")}</p>}
       <div className="buttons"><Button onClick={close}>{t("close")}</Button></div>
     </div>
   );

@@ -42,7 +42,7 @@ test("a plan says what is made, changed field by field, replaced and removed", (
   const rows = [...container.querySelectorAll(".steps > li")].map((row) => row.textContent);
   expect(rows).toEqual([
     "−remove server old",
-    "±replace server dbflavor m1.tiny → m1.big (takes a replacement)",
+    "±replace server dbflavor m1.tiny → m1.big (requires replacement)",
     "+create security group web",
     "~change port db/frontgroups none → web, ssh",
     "~change stack site~service web: image",
@@ -69,9 +69,9 @@ test("a plan marks what loses its data, and is applied only when the user agrees
   const planned = (of: Plan) => <MantineProvider env="test"><LanguageProvider initial="en"><PlanReview plan={of} apply={apply} busy={false} error={null} yard="shop" again={vi.fn()} /></LanguageProvider></MantineProvider>;
   const { container, rerender } = render(planned(LOSING));
   const rows = [...container.querySelectorAll(".steps > li")].map((row) => row.textContent);
-  expect(rows.map((row) => row.endsWith("its data is lost"))).toEqual([true, false, true]);
+  expect(rows.map((row) => row.endsWith("data will be lost"))).toEqual([true, false, true]);
   expect(screen.getByRole("status").textContent).toContain("data lost: 2");
-  const button = screen.getByRole<HTMLButtonElement>("button", { name: "Apply, with what it removes" });
+  const button = screen.getByRole<HTMLButtonElement>("button", { name: "Apply with removals" });
   expect(button.disabled).toBe(true);
   await user.click(screen.getByLabelText("Lose the data of volume web-1/data, volume db"));
   await user.click(button);
@@ -134,7 +134,7 @@ test("a run says how long it goes on yet, if runs before it tell", () => {
 test("quotas are told in units that people use", () => {
   expect([quotaAmount("ram", 2048), quotaAmount("gigabytes", 20), quotaAmount("cores", 4)]).toEqual(["2.0 GiB", "20 GiB", "4"]);
   show(<Quotas quotas={[{ name: "instances", yard: 2, used: 9, limit: 10 }, { name: "port", yard: 3, used: 3, limit: null }]} />);
-  expect(screen.getByText(/2 here/)).toBeTruthy();
+  expect(screen.getByText(/2 in this yard/)).toBeTruthy();
   expect(screen.getByLabelText("Servers: 9 / 10").getAttribute("value")).toBe("0.9");
 });
 
@@ -169,7 +169,7 @@ test("what happened to containers: the newest first, with its cause", () => {
   const events: ContainerEvent[] = [{ ...event, seq: 1, what: "started" }, { ...event, seq: 2, what: "died", status: 137, oom: true, lines: ["a", "killed"] }];
   const { container } = show(<EventTable events={events} place={(one) => one.host_name} placed="Host" />);
   const rows = [...container.querySelectorAll("tbody tr")];
-  expect(rows.map((row) => row.querySelector(".state")?.textContent)).toEqual(["ended, status 137, out of memory", "started"]);
+  expect(rows.map((row) => row.querySelector(".state")?.textContent)).toEqual(["exited, status 137, out of memory", "started"]);
   expect(rows[0]?.textContent).toContain("killed");
   expect(rows[0]?.querySelector(".state")?.getAttribute("data-state")).toBe("failed");
 });

@@ -78,7 +78,7 @@ function show(answer: (sent: Record<string, unknown>) => unknown, language: Lang
 
 test("a mistake is at its field, which has the focus, until the field is another", async () => {
   const { asked, written } = show(({ cidr }) => (cidr === "10.9.0.0/24" ? { manifest: "kind: Yard\n", faults: [] } : { manifest: null, faults: [{ field: "cidr", message: "no address", hint: "write `10.0.0.0/24`" }] }));
-  const cidr = screen.getByLabelText("Its addresses (CIDR)");
+  const cidr = screen.getByLabelText("Address range (CIDR)");
   fireEvent.change(cidr, { target: { value: "10.0.0.1/24" } });
   await userEvent.click(screen.getByRole("button", { name: "Write the manifest" }));
   await screen.findByText("no address; write `10.0.0.0/24`");
@@ -92,9 +92,9 @@ test("a mistake is at its field, which has the focus, until the field is another
 
 test("a name that is taken is told before anybody is asked", async () => {
   const { asked } = show(() => ({}));
-  const name = screen.getByLabelText("Name of the yard");
+  const name = screen.getByLabelText("Yard name");
   fireEvent.change(name, { target: { value: "shop" } });
-  screen.getByText("There is a yard of this name; choose another.");
+  screen.getByText("A yard with this name exists. Choose another name.");
   await userEvent.click(screen.getByRole("button", { name: "Write the manifest" }));
   expect(document.activeElement).toBe(name);
   expect(asked).toEqual([]);
@@ -104,15 +104,15 @@ test("fields are those that mean something", async () => {
   show(() => ({}), "zh");
   const options = (label: string) => [...screen.getByLabelText<HTMLSelectElement>(label).options].map((one) => one.text);
   expect(options("镜像")).toEqual(["debian · 300 MiB", "tiny", "huge"]);
-  expect(options("规格")).toEqual(["host · 1.0 GiB · 2 个 CPU · 6.0 GiB", "diskless · 2.0 GiB · 2 个 CPU · 无磁盘"]);
+  expect(options("实例类型")).toEqual(["host · 1.0 GiB · 2 个 CPU · 6.0 GiB", "diskless · 2.0 GiB · 2 个 CPU · 无磁盘"]);
   await userEvent.selectOptions(screen.getByLabelText("网络"), "office");
-  expect(screen.queryByLabelText("网络地址(CIDR)")).toBeNull();
+  expect(screen.queryByLabelText("地址范围（CIDR）")).toBeNull();
   expect(screen.queryByLabelText("外部网络")).toBeNull();
   await userEvent.click(screen.getByLabelText("浮动 IP"));
-  expect(options("外部网络")[0]).toBe("唯一合适的那个");
+  expect(options("外部网络")[0]).toBe("唯一合适的网络");
   await userEvent.selectOptions(screen.getByLabelText("加入方式"), "command");
   screen.getByLabelText("命令");
   await userEvent.selectOptions(screen.getByLabelText("机器"), "servers");
   expect(screen.queryByLabelText("加入方式")).toBeNull();
-  expect(screen.getByLabelText<HTMLInputElement>("服务器名称").value).toBe("first");
+  expect(screen.getByLabelText<HTMLInputElement>("云服务器名称").value).toBe("first");
 });

@@ -28,19 +28,19 @@ import { KindIcon } from "../topology/nodes";
 import { readLayout, layoutKey, toElk } from "../topology/layout";
 import { sceneSvg } from "../topology/svg";
 
-type TopologyMode = "picture" | "list";
+type TopologyMode = "graph" | "list";
 
 export default function TopologyPage() {
   const { t } = useTexts();
   const { yard } = useParams({ from: "/yards/$yard/picture" });
   const { node } = useSearch({ from: "/yards/$yard/picture" });
   const query = useQuery(graphSnapshot(yard));
-  const [view, setView] = useState<TopologyMode>("picture");
+  const [view, setView] = useState<TopologyMode>("graph");
   const graph = query.data?.graph;
   const file = shellQuote(`${yard}.svg`);
   const command = graph && !graph.cloud ? `stackyard stack list --yard ${shellQuote(yard)}` : `stackyard graph -f yard.yaml --svg ${file}`;
   return (
-    <div className="page picture">
+    <div className="page topology">
       <div className="head">
         <h1>
           <span className="quiet"><Link to="/yards">{t("yards.title")}</Link> / {graph?.cloud ? <Link to="/yards/$yard" params={{ yard }}>{yard}</Link> : yard} /</span> {t("topology.title")}
@@ -52,7 +52,7 @@ export default function TopologyPage() {
             aria-label={t("topology.view")}
             value={view}
             onChange={setView}
-            data={[{ value: "picture", label: t("topology.asGraph") }, { value: "list", label: t("topology.asList") }]}
+            data={[{ value: "graph", label: t("topology.asGraph") }, { value: "list", label: t("topology.asList") }]}
           />
         </div>
       </div>
@@ -107,7 +107,7 @@ function TopologyView({ snapshot: { graph, changes }, view, first }: { snapshot:
             </FilterToggle>
           ))}
         </FilterGroup>
-        {view === "picture" && (
+        {view === "graph" && (
           <SegmentedControl
             size="xs"
             aria-label={t("topology.grouping")}

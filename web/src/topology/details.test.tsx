@@ -22,7 +22,7 @@ test("details name the state in words, all that is known, and what it is joined 
   const choose = vi.fn();
   show(<NodeDetails index={found} node={of("server/db")} choose={choose} />);
   const details = within(screen.getByRole("region", { name: "server db" }));
-  expect(details.getByText("given up")).toBeTruthy();
+  expect(details.getByText("failed")).toBeTruthy();
   expect(details.getByText("m1.tiny")).toBeTruthy();
   expect(details.getByText("Flavor")).toBeTruthy();
   await userEvent.click(details.getByRole("button", { name: "data" }));
@@ -40,9 +40,9 @@ test("containers that are drawn as one can be drawn one by one, and are listed",
   const toggle = vi.fn();
   const members = found.graph.nodes.filter((n) => n.parent === "server/web-1" && n.service === "service/site/web");
   show(<GroupDetails index={found} members={members} works={2} opened={false} toggle={toggle} choose={() => undefined} />);
-  expect(screen.getByText("2 of 3 work")).toBeTruthy();
+  expect(screen.getByText("2 of 3 ready")).toBeTruthy();
   expect(screen.getByRole("button", { name: "web-1-3" })).toBeTruthy();
-  await userEvent.click(screen.getByRole("button", { name: "Draw one by one" }));
+  await userEvent.click(screen.getByRole("button", { name: "Show individually" }));
   expect(toggle).toHaveBeenCalled();
 });
 

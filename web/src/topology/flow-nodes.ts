@@ -18,7 +18,7 @@ const SHAPE_LAYERS: Record<ItemShape, number> = { bar: 0, lane: 0, small: 2, box
 
 /** Id of an item's element. */
 export function elementId(id: string): string {
-  return `picture-${encodeURIComponent(id)}`;
+  return `topology-${encodeURIComponent(id)}`;
 }
 
 function itemClasses(id: string, marks: ItemMarks): string {

@@ -97,7 +97,7 @@ function PathLayers({ hops }: { hops: MtuHop[] }) {
     <ol className={wrong ? "layers wrong" : "layers"}>
       <li>
         <div className="layer">
-          <span className="strong">{t(`net.place.${hop.place}`)}{hop.name !== "" && ` ${hop.place === "underlay" && hop.name === "tunnels" ? t("net.tunnels") : hop.name}`}</span>
+          <span className="strong">{t(`net.layer.${hop.place}`)}{hop.name !== "" && ` ${hop.place === "underlay" && hop.name === "tunnels" ? t("net.tunnels") : hop.name}`}</span>
           <span className="mono size">{size ?? "?"}{hop.basis === "at_least" && size != null && <span className="quiet"> {t("net.atLeast")}</span>}</span>
           {hop.layer != null && (
             <span className="quiet how">{hop.layer}{(hop.overhead ?? 0) > 0 && <>: −{hop.overhead}{hop.formula != null && ` = ${hop.formula}`}</>}</span>

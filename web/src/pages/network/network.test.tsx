@@ -70,9 +70,9 @@ test("a path shows where it breaks", async () => {
   ];
   const path: Schemas["MtuPath"] = { network: "front", kind: "host", of: [{ name: "h1", host: "1" }], chain: { hops, lets_in: 1500, carries: 1442, breaks: true } };
   const { container } = await show(<MtuPaths yard="shop" paths={[path]} />);
-  expect(screen.getByText("1 path breaks")).toBeTruthy();
-  expect(screen.getByText("too large by 58: 1442 fit")).toBeTruthy();
-  expect(screen.getByText("Packets of more than 1442 bytes vanish; 1500 are let in.")).toBeTruthy();
+  expect(screen.getByText("1 path drops large packets")).toBeTruthy();
+  expect(screen.getByText("58 bytes too large, maximum 1442")).toBeTruthy();
+  expect(screen.getByText("The path accepts packets of 1500 bytes but drops those over 1442 bytes.")).toBeTruthy();
   expect(screen.getByText("Geneve over IPv4: −58 = IPv4 20 + UDP 8")).toBeTruthy();
   expect(container.querySelectorAll(".layers .layers .layers.wrong").length).toBe(1);
   expect([parseMtu(" 9000 "), parseMtu("67"), parseMtu("65536"), parseMtu("15e2"), parseMtu("")]).toEqual([9000, null, null, null, null]);
@@ -120,8 +120,8 @@ test("rules are changed in a form; mistakes are at their fields", async () => {
   await userEvent.type(port, "443");
   await userEvent.click(screen.getByRole("button", { name: "Add a rule" }));
   const added = within(screen.getByRole("listitem", { name: "Rule 2" }));
-  await userEvent.type(added.getByLabelText("From: CIDR or group"), "web");
-  await userEvent.selectOptions(added.getByLabelText("Direction"), "goes out");
+  await userEvent.type(added.getByLabelText("Source: CIDR or group"), "web");
+  await userEvent.selectOptions(added.getByLabelText("Direction"), "egress");
   expect(ruleRequests(rows)).toEqual([
     { was: 0, rule: { proto: "tcp", port: "443", egress: false, peer: "", ipv6: null } },
     { rule: { proto: "tcp", port: "", egress: true, peer: "web", ipv6: null } },

@@ -163,7 +163,7 @@ function ReachList({ yard, table, declared }: ReachProps) {
 
 function EndFloatingIps({ end }: { end: ReachEnd }) {
   const { t } = useTexts();
-  return <span className="quiet door">{(end.doors ?? []).join(", ") || t("net.noDoor")}</span>;
+  return <span className="quiet door">{(end.doors ?? []).join(", ") || t("net.noFloatingIp")}</span>;
 }
 
 function GrantList({ yard, grants, declared }: { yard: string; grants: ReachGrant[]; declared: string[] }) {
