@@ -583,7 +583,7 @@ export const en = {
   "net.all": "all",
   "net.peerFrom": "Source: CIDR or group",
   "net.peerTo": "Destination: CIDR or group",
-  "net.everybody": "anywhere",
+  "net.anyPeer": "anywhere",
   "net.version": "IP version",
   "net.auto": "auto",
   "net.addRule": "Add a rule",

@@ -585,7 +585,7 @@ export const zh: Record<keyof typeof en, string> = {
   "net.all": "全部",
   "net.peerFrom": "来源：CIDR 或安全组",
   "net.peerTo": "目标：CIDR 或安全组",
-  "net.everybody": "任意地址",
+  "net.anyPeer": "任意地址",
   "net.version": "IP 版本",
   "net.auto": "自动",
   "net.addRule": "添加规则",
