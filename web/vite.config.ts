@@ -5,7 +5,7 @@ import { brotliCompress, constants } from "node:zlib";
 import { promisify } from "node:util";
 import { defineConfig, type Plugin } from "vite";
 
-/** Writes `NAME.br` beside every file that the server may send compressed. */
+/** Writes `NAME.br` next to every file that the server may send compressed. */
 function compressed(): Plugin {
   return {
     name: "compressed",

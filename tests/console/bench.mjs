@@ -1,10 +1,10 @@
-// How smooth the picture of a yard with thousands of containers is; see bench/run. Prints JSON.
+// Measures the topology of a yard with thousands of containers; see bench/run. Prints JSON.
 import { admin, browser, context, signIn, sleep, url } from "./browser.mjs";
 
 const yard = process.env.CONSOLE_YARD;
 const chromium = await browser();
 
-/** How long a page takes, with nothing kept from before, until something can be used: the median of five browsers. */
+/** Time until a page is usable with an empty cache, in milliseconds: the median of five browsers. */
 async function opened(path, what, options = {}) {
   const times = [];
   for (let n = 0; n < 5; n++) {
@@ -48,7 +48,7 @@ await page.locator(".canvas.far").waitFor();
 const each_ms = Date.now() - begun;
 await sleep(2000);
 
-/** Frames while the picture is moved about by hand for some seconds. */
+/** Frame rate while the mouse pans the topology for five seconds. */
 async function pan() {
   await page.evaluate(() => {
     window.frames_ = [];

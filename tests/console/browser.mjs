@@ -1,10 +1,10 @@
-// A browser for the console's suite: Debian's Chromium, and what every page is watched for.
+// The browser of the console's suite: Debian's Chromium, with checks that apply to every page.
 import { execFile } from "node:child_process";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
-// The console's own packages have it.
+// Playwright is one of the console's packages.
 export const require = createRequire(new URL("../../web/package.json", import.meta.url));
 const { chromium } = require("playwright-core");
 
@@ -13,9 +13,9 @@ export const admin = process.env.CONSOLE_ADMIN;
 export const work = process.env.CONSOLE_WORK;
 const run = promisify(execFile);
 
-/** The command line, on the server's machine. */
+/** Runs a `stackyard` command on the server's machine. */
 export const stackyard = async (...words) => (await run(process.env.STACKYARD, words)).stdout.trim();
-/** Verbs of tests/console/run. */
+/** Runs a verb of tests/console/run. */
 export const machine = (...words) => run(fileURLToPath(new URL("run", import.meta.url)), words);
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -23,7 +23,7 @@ export async function browser() {
   return chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
 }
 
-/** What no page may do: break its policy, fail, or ask anybody but the server. */
+/** Violations on any page: of its policy, errors, and requests to other servers. */
 export const complaints = [];
 
 export async function context(browser, options = {}) {
@@ -58,7 +58,7 @@ export async function signIn(page, token = admin) {
   await page.locator("nav").waitFor();
 }
 
-/** A manifest with so many servers, on the fake cloud. */
+/** A manifest with a number of servers, on the fake cloud. */
 export const yard = (servers, more = "") => `apiVersion: stackyard.dev/v1
 kind: Yard
 metadata: {name: depot}
@@ -70,7 +70,7 @@ spec:
     - {name: web, count: ${servers}, flavor: m1.nano, image: tiny, network: front}
 ${more}`;
 
-/** Puts a text in the place of what is in the editor, as somebody does who pastes it. */
+/** Replaces the editor's text by pasting another. */
 export async function write(page, text) {
   await page.evaluate((text) => navigator.clipboard.writeText(text), text);
   await page.locator(".cm-content").click();
@@ -78,11 +78,11 @@ export async function write(page, text) {
   await page.keyboard.press("Control+V");
 }
 
-/** What the API says, over the server's socket. */
+/** Reads an API path over the server's socket. */
 export const api = async (path) =>
   JSON.parse((await run("curl", ["-sS", "--unix-socket", `${process.env.STACKYARD_HOME}/server/socket`, `http://server${path}`])).stdout);
 
-/** A plan for the cloud of this machine that preflight ends before anything is made; the run's id. */
+/** Starts a plan for this machine's cloud that preflight refuses. Returns the run's id. */
 export async function refusedPlan() {
   const wish = JSON.stringify({ kind: "plan", set: { neutron_interface: "nosuch0" } });
   const socket = ["-sS", "--unix-socket", `${process.env.STACKYARD_HOME}/server/socket`];
@@ -92,7 +92,7 @@ export async function refusedPlan() {
   return id;
 }
 
-/** Waits until a page shows what it is about; pictures are laid out first. */
+/** Waits until a page shows its content. The topology needs a layout first. */
 export async function ready(page, name) {
   await page.locator("h1").first().waitFor();
   if (name.startsWith("cloud")) await page.locator("table, .empty, form").first().waitFor();
@@ -107,7 +107,7 @@ export async function open(page, path) {
   await ready(page, path.endsWith("/picture") ? "picture" : path.endsWith("/network") ? "ports" : "");
 }
 
-/** Paths of all pages, with ids of things that are there. */
+/** Paths of all pages, with ids of existing objects. */
 export async function paths() {
   const hosts = JSON.parse(await stackyard("--json", "host", "list"));
   const host = hosts.find((h) => h.name === "h1");

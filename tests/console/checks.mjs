@@ -1,4 +1,4 @@
-// Checks that are counted, and words to make them of.
+// Counted checks, and helpers for them.
 import { readFileSync } from "node:fs";
 import { require, sleep } from "./browser.mjs";
 
@@ -7,12 +7,12 @@ let passed = 0;
 let failed = 0;
 let recover = async () => undefined;
 
-/** What is done after a check that failed, before the next. */
+/** Sets the clean-up that runs after a failed check. */
 export function afterFailure(run) {
   recover = run;
 }
 
-/** One test; why it failed is shown. */
+/** Runs a check and prints its result. */
 export async function check(name, run) {
   const start = Date.now();
   const seconds = () => `${((Date.now() - start) / 1000).toFixed(1)} s`;
@@ -27,7 +27,7 @@ export async function check(name, run) {
   }
 }
 
-/** Ends the suite with the number of tests. */
+/** Prints the counts and exits. */
 export function ended() {
   console.log(`${passed} passed, ${failed} failed`);
   process.exit(failed === 0 ? 0 : 1);
@@ -42,7 +42,7 @@ export async function within(seconds, what, condition) {
   throw new Error(`not within ${seconds} s: ${what}`);
 }
 
-/** Serious findings of axe on the page as it is. Its own script is no part of the page. */
+/** Serious findings of axe on the current page. axe runs in an isolated world, outside the page's policy. */
 export async function findings(page) {
   await sleep(400);
   const session = await page.context().newCDPSession(page);

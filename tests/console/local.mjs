@@ -26,7 +26,7 @@ await check("the yard: all is as declared, and what it uses of the quota", async
   }
   await page.getByText("Project quotas").waitFor();
 });
-await check("the picture: both hosts with their containers, the server, the router and the floating IP", async () => {
+await check("the topology: both hosts with their containers, the server, the router and the floating IP", async () => {
   await go("/yards/quickstart/picture");
   for (const name of [/^network front, OK/, /^router /, /^floating IP /, /^server db, OK/, /^host web-1, OK/, /^host web-2, OK/]) {
     await drawn(name).first().waitFor();
@@ -46,7 +46,7 @@ await check("a plan of the manifest that is there: no change", async () => {
   await page.getByRole("button", { name: "Plan", exact: true }).click();
   await page.getByText("Nothing to do").first().waitFor({ timeout: 30_000 });
 });
-await check("no page broke its policy, failed, or asked anybody else", async () => {
+await check("no page broke its policy, failed, or asked another server", async () => {
   assert.deepEqual(complaints, []);
 });
 await chromium.close();

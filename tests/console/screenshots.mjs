@@ -1,10 +1,10 @@
-// Writes every page at 1440 and 390 pixels, light and dark, into the directory that is its second argument.
+// Writes every page at 1440 and 390 pixels, light and dark, into the directory of the second argument.
 import { mkdir, writeFile } from "node:fs/promises";
 import { admin, browser, context, machine, paths, ready, signIn, sleep, stackyard, url, work, write, yard } from "./browser.mjs";
 
 const dir = process.argv[3] ?? "target/screenshots";
 await mkdir(dir, { recursive: true });
-// The second host, too.
+// Join the second host as well.
 const line = await stackyard("host", "join", "--yard", "shop", "--pool", "web", "--name", "h2");
 await machine("agent", "h2", /syj_[0-9a-f]{64}/.exec(line)[0]);
 await stackyard("stack", "scale", "site", "web=3");

@@ -1,12 +1,12 @@
-// What a user does in the console, in a real browser; see tests/console/run.
+// A user's tasks in the console, in a real browser; see tests/console/run.
 import assert from "node:assert/strict";
 import { admin, url } from "./browser.mjs";
 import { afterFailure, ended } from "./checks.mjs";
 import { chromium, page } from "./suite/page.mjs";
 
-// What is open would be in the way of all that follows.
+// An open dialog would block all following checks.
 afterFailure(() => page.goto(`${url}/`));
-// Each goes on where the one before has left the page and the yards.
+// Each part continues with the page and the yards of the previous one.
 for (const part of ["sign-in", "yards", "hosts", "topology", "network", "stacks", "cloud", "access", "every-page", "replace-hosts", "teardown"]) {
   await import(`./suite/${part}.mjs`);
 }

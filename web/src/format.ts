@@ -1,4 +1,4 @@
-/** Numbers and times for people. */
+/** Formats numbers, times and shell words. */
 
 /** Bytes in binary units, `1.5 GiB`. */
 export function formatBytes(n: number): string {
@@ -18,21 +18,21 @@ const TIME_UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
   ["second", 1],
 ];
 
-/** A time (milliseconds) as seen at another, `3 minutes ago`. */
+/** A time in milliseconds relative to another, such as `3 minutes ago`. */
 export function formatAgo(at: number, now: number, language: string): string {
   const seconds = Math.round((at - now) / 1000);
   const [unit, size] = TIME_UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
   return new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(Math.trunc(seconds / size), unit);
 }
 
-/** Time left in milliseconds as `14:07`. */
+/** A duration in milliseconds as minutes and seconds, such as `14:07`. */
 export function formatDuration(left: number): string {
   const seconds = Math.max(0, Math.ceil(left / 1000));
   const rest = String(seconds % 60).padStart(2, "0");
   return `${Math.floor(seconds / 60)}:${rest}`;
 }
 
-/** A text as one word of a POSIX shell. */
+/** Quotes a text as one word of a POSIX shell. */
 export function shellQuote(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

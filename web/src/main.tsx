@@ -13,7 +13,7 @@ import { SessionGate } from "./pages/session-gate";
 import { router } from "./router";
 import { theme } from "./theme";
 
-// Dialogs lock the page's scrolling by a style of their own.
+// Dialogs lock scrolling with their own `<style>` element.
 setNonce(nonce());
 
 const root = document.getElementById("root");

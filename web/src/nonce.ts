@@ -1,4 +1,4 @@
-/** The nonce that the server gave this page for `<style>` elements made by libraries. */
+/** The page's nonce for `<style>` elements that libraries create. */
 export function nonce(): string {
   return document.querySelector<HTMLMetaElement>("meta[property=csp-nonce]")?.nonce ?? "";
 }

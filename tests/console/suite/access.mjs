@@ -94,7 +94,7 @@ await check("a reader signs in with an application credential, and is offered no
   assert.equal(await other.getByRole("button", { name: /One more|Roll back|Terminal/ }).count(), 0);
   await there.close();
 });
-await check("the audit log tells who did what", async () => {
+await check("the audit log shows who did what", async () => {
   await go("/access");
   await row("/api/v1/tokens").getByText("token console").waitFor();
   await page.getByText("POST /api/v1/session").first().waitFor();

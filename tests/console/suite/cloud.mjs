@@ -18,7 +18,7 @@ await check("the cloud of this machine: questions as a form, and a plan that pre
   await page.getByRole("button", { name: "Plan", exact: true }).click();
   await page.locator(".head .state", { hasText: "failed" }).waitFor();
   assert.match(await text(page.locator(".checks tr", { hasText: "nosuch0" }).first()), /blocker/);
-  // As it was, also for one who comes later.
+  // The result is still there after a reload.
   await page.reload();
   await page.locator(".checks tr", { hasText: "nosuch0" }).first().waitFor();
   assert.equal(await page.getByRole("button", { name: "Apply" }).count(), 0);

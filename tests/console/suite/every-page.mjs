@@ -1,4 +1,4 @@
-// What holds for every page: accessible, on a phone, by keyboard, in Chinese, dark.
+// Checks for every page: accessibility, phone, keyboard, Chinese, dark.
 import assert from "node:assert/strict";
 import { context, paths, ready, sleep, url } from "../browser.mjs";
 import { check, findings } from "../checks.mjs";

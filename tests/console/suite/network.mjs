@@ -1,4 +1,4 @@
-// A yard's network: ports, MTU, who reaches whom.
+// A yard's network: ports, MTU, reachability, rules.
 import assert from "node:assert/strict";
 import { api, machine } from "../browser.mjs";
 import { check, findings } from "../checks.mjs";

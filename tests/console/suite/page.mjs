@@ -1,4 +1,4 @@
-// The page that the suite is on, and words for what is on it.
+// The suite's page, and locators for its elements.
 import { browser, context, open } from "../browser.mjs";
 
 export const chromium = await browser();

@@ -17,16 +17,16 @@ await check("a host is removed when its name was typed", async () => {
 });
 const crew = async () => (await api("/api/v1/hosts?yard=crew"))[0];
 const crewServer = async () => (await api("/api/v1/yards/crew/status")).resources?.find((one) => one.kind === "server")?.id;
-/** The yard crew gets a server in the place of `old`; it boots, and becomes the host crew-1. */
+/** Waits until the yard crew has a server that replaces `old`. It boots and becomes the host crew-1. */
 async function boots(old) {
   await within(40, "another server", async () => ![undefined, null, old].includes(await crewServer()));
-  // An agent that does not know its server is taken for the one of that name that has joined since.
+  // The server identifies an agent that does not know its server by the name that joined last.
   await sleep(1100);
   const replaces = (await crew()) ? ["--replaces", "crew/crew-1"] : [];
   const line = await stackyard("host", "join", "--yard", "crew", "--pool", "crew", "--name", "crew-1", ...replaces);
   await machine("agent", "h2", /syj_[0-9a-f]{64}/.exec(line)[0]);
 }
-/** Servers of the fake cloud are not the machines that play them: one that goes must be told. */
+/** Kills the agent of a deleted server: the fake cloud does not stop the machine behind it. */
 const dies = () => process.kill(Number(readFileSync(`${work}/h2/agent.pid`, "utf8")), "SIGKILL");
 const replacing = async () => {
   await go("/hosts");
@@ -47,7 +47,7 @@ await check("a host of a pool is marked to be replaced, with its plan; the mark 
   await dialog.getByRole("button", { name: "Keep the host" }).click();
   await dialog.waitFor({ state: "detached" });
   assert.equal((await crew()).replace, undefined);
-  // One that no run of its yard would make anew: what to do instead.
+  // No run of its yard can recreate this host: the console shows the alternative.
   await page.getByRole("button", { name: "Actions on h1" }).click();
   await page.getByRole("menuitem", { name: "Replace" }).click();
   await dialog.getByRole("button", { name: "Mark and plan" }).click();

@@ -1,4 +1,4 @@
-// Signing in, and what the first page has.
+// Signing in, and the overview.
 import assert from "node:assert/strict";
 import { signIn, url } from "../browser.mjs";
 import { check } from "../checks.mjs";
@@ -18,7 +18,7 @@ await check("signing in: no script can read the token or the session", async () 
   const [cookie] = await here.cookies();
   assert.deepEqual([cookie.name, cookie.httpOnly, cookie.secure, cookie.sameSite], ["__Host-stackyard", true, true, "Strict"]);
 });
-await check("assets are compressed and kept for ever, the page is not", async () => {
+await check("assets are compressed and cached, the page is not", async () => {
   const answers = [];
   page.on("response", (r) => answers.push(r));
   await page.reload();

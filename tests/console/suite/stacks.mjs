@@ -1,4 +1,4 @@
-// Stacks: events, logs, terminals, updates; hosts and servers that go away.
+// Stacks: events, logs, terminals, updates; hosts and servers that stop.
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import assert from "node:assert/strict";

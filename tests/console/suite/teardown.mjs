@@ -1,4 +1,4 @@
-// What ends: a yard, a cloud, the session.
+// Removal of a yard, loss of a cloud, end of the session.
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import assert from "node:assert/strict";
@@ -37,6 +37,6 @@ await check("signing out ends the session", async () => {
   const answer = spawnSync("curl", ["-sk", "-o", "/dev/null", "-w", "%{http_code}", "-b", `${cookie.name}=${cookie.value}`, `${url}/api/v1/hosts`]);
   assert.equal(answer.stdout.toString(), "401");
 });
-await check("no page broke its policy, failed, or asked anybody else", async () => {
+await check("no page broke its policy, failed, or asked another server", async () => {
   assert.deepEqual(complaints, []);
 });

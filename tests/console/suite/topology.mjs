@@ -1,14 +1,14 @@
-// The picture of a yard.
+// The topology of a yard.
 import { readFileSync } from "node:fs";
 import assert from "node:assert/strict";
 import { machine, stackyard } from "../browser.mjs";
 import { check, findings } from "../checks.mjs";
 import { drawn, go, page, row, text } from "./page.mjs";
 
-// Of a box its head: the rest is what is in it.
+// Click a box at its header: the rest belongs to its chips.
 const pick = (name) => drawn(name).click({ position: { x: 30, y: 12 } });
 const canvas = page.locator(".canvas");
-await check("the picture: networks, what is at the edge, hosts with their containers", async () => {
+await check("the topology: networks, what is at the edge, hosts with their containers", async () => {
   await go("/");
   await page.getByRole("link", { name: "Topology of shop" }).click();
   for (const name of [/^network front, OK, 10\.20\.0\.0\/24 · MTU 1442/, /^network public/, /^router front/, /^floating IP db/, /^load balancer web/, /^server db, OK, 10\.[23]0\./, /^host h1, OK/, /^host h2, OK/, /^volume data/, /^stack site/]) await drawn(name).waitFor();
@@ -21,7 +21,7 @@ await check("the picture: networks, what is at the edge, hosts with their contai
   assert.ok(await inside(/^volume data/, /^server db/));
   assert.ok(!(await inside(/^host h2/, /^network front/)), "h2 is no server of the yard");
 });
-await check("the picture: details of what is clicked, and from there to its neighbours", async () => {
+await check("the topology: details of what is clicked, and from there to its neighbours", async () => {
   await pick(/^server db/);
   const details = page.getByRole("region", { name: "server db" });
   assert.match(await text(details), /m1\.nano/);
@@ -32,7 +32,7 @@ await check("the picture: details of what is clicked, and from there to its neig
   await page.getByRole("region", { name: "host h1" }).getByRole("link", { name: /h1/ }).waitFor();
   await page.keyboard.press("Escape");
 });
-await check("the picture: the console log of a server", async () => {
+await check("the topology: the console log of a server", async () => {
   await pick(/^server db/);
   await page.getByRole("button", { name: "Console log" }).click();
   const dialog = page.locator("[role=dialog]");
@@ -44,7 +44,7 @@ await check("the picture: the console log of a server", async () => {
   assert.equal(JSON.parse(told.split("\n").at(-1)).text, "stackyard: join: DONE");
   await page.getByRole("region", { name: "server db" }).getByRole("button", { name: "Close", exact: true }).click();
 });
-await check("the picture: filtered by text, kind and state", async () => {
+await check("the topology: filtered by text, kind and state", async () => {
   await page.getByLabel("Filter", { exact: true }).fill("db-1");
   await drawn(/^network public/).waitFor({ state: "detached" });
   await drawn(/^container site\/db-1/).waitFor();
@@ -55,7 +55,7 @@ await check("the picture: filtered by text, kind and state", async () => {
   await page.getByRole("button", { name: /^container/ }).click();
   await drawn(/^container/).first().waitFor();
 });
-await check("the picture is live: what a stack and the cloud do is seen without being asked", async () => {
+await check("the topology is live: what a stack and the cloud do is seen without being asked", async () => {
   await stackyard("stack", "scale", "site", "web=3");
   await drawn(/^container site\/web-3, OK/).waitFor({ timeout: 60_000 });
   await page.getByText("site/web-3").first().waitFor();
@@ -64,7 +64,7 @@ await check("the picture is live: what a stack and the cloud do is seen without 
   await machine("yard", "late");
   await drawn(/^server late, OK/).waitFor({ timeout: 40_000 });
 });
-await check("the picture by keyboard: arrows, Enter, Escape, and what a reader is told", async () => {
+await check("the topology by keyboard: arrows, Enter, Escape, and what a reader is told", async () => {
   await go("/yards/shop/picture");
   await page.getByLabel("Filter", { exact: true }).focus();
   for (let n = 0; n < 40 && !(await canvas.evaluate((e) => e === document.activeElement)); n++) await page.keyboard.press("Tab");
@@ -81,17 +81,17 @@ await check("the picture by keyboard: arrows, Enter, Escape, and what a reader i
   await page.keyboard.press("Escape");
   await page.locator(".details").waitFor({ state: "detached" });
 });
-await check("the picture as a file that needs nothing else", async () => {
+await check("the topology as a file that needs nothing else", async () => {
   const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save as SVG" }).click()]);
   assert.equal(download.suggestedFilename(), "shop.svg");
   const file = readFileSync(await download.path(), "utf8");
   for (const name of ["front", "public", "h1", "site/db-1", "data"]) assert.ok(file.includes(`>${name}<`), name);
   assert.doesNotMatch(file, /href|<script|<image/);
-  // Without its style, which the page's policy would refuse here.
+  // Without its style, which the page's policy refuses here.
   const parsed = await page.evaluate((text) => new DOMParser().parseFromString(text, "image/svg+xml").querySelector("parsererror")?.textContent ?? "", file.replace(/<style>.*?<\/style>/, ""));
   assert.equal(parsed, "");
 });
-await check("the picture as a list: everything, in a table", async () => {
+await check("the topology as a list: everything, in a table", async () => {
   await go("/yards/shop/picture");
   await page.getByText("List", { exact: true }).click();
   await row("10.20.0.0/24").waitFor();

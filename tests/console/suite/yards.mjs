@@ -62,7 +62,7 @@ await check("back to the first manifest, through a plan", async () => {
   await page.locator(".head").getByText("done", { exact: true }).waitFor({ timeout: 30_000 });
   assert.equal((await api("/api/v1/yards/depot/status")).resources.filter((r) => r.kind === "server").length, 1);
 });
-await check("a run is cancelled; the next one goes on from there", async () => {
+await check("a run is cancelled; the next one resumes from there", async () => {
   await go("/yards/depot/edit");
   await page.getByText("no errors").waitFor();
   await write(page, yard(4));

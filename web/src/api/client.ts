@@ -1,4 +1,4 @@
-/** The API's client: types from openapi/stackyard.json, errors as `ApiError`. */
+/** API client with types from openapi/stackyard.json. Errors are `ApiError`. */
 import createClient from "openapi-fetch";
 import type { components, paths } from "./__generated__/schema";
 
@@ -13,13 +13,13 @@ export type Plan = Schemas["YardPlan"];
 export type PlanStep = Schemas["PlanStep"];
 export type PlanChange = Schemas["PlanChange"];
 
-/** An answer that is a problem (RFC 9457), or no answer at all (`status` 0). */
+/** An error response (problem details, RFC 9457), or no response (`status` 0). */
 export class ApiError extends Error {
   constructor(
     readonly status: number,
     readonly title: string,
     detail: string,
-    /** Mistakes in what was sent, with their places. */
+    /** Errors in the request's body, with their positions. */
     readonly mistakes: Mistake[] = [],
   ) {
     super(detail);
@@ -28,7 +28,7 @@ export class ApiError extends Error {
 
 export const api = createClient<paths>({ baseUrl: "/" });
 
-/** The data of an answer. */
+/** Returns the data of a response, or throws an `ApiError`. */
 export async function unwrap<T>(
   request: Promise<{ data?: T; error?: unknown; response: Response }>,
 ): Promise<T> {
@@ -39,18 +39,18 @@ export async function unwrap<T>(
   throw responseError(response, error);
 }
 
-/** Where the next page of a list begins (RFC 8288); nothing if there is none. */
+/** Marker of a list's next page from the `Link` header (RFC 8288), if there is one. */
 export function nextMarker(response: Response): string | undefined {
   const next = /<([^>]+)>; rel="next"/.exec(response.headers.get("link") ?? "")?.[1];
   return next === undefined ? undefined : (new URL(next, "https://server/").searchParams.get("marker") ?? undefined);
 }
 
-/** So many of a list are asked for at once. */
+/** Number of items per request. */
 const PAGE_SIZE = 1000;
 
 type PageQuery = { limit: number; marker?: string };
 
-/** All of a list, page by page. */
+/** Reads all pages of a list. */
 export async function fetchAll<T>(page: (query: PageQuery) => Promise<{ data?: T[]; error?: unknown; response: Response }>): Promise<T[]> {
   const items: T[] = [];
   for (let marker: string | undefined; ; ) {
@@ -61,13 +61,13 @@ export async function fetchAll<T>(page: (query: PageQuery) => Promise<{ data?: T
   }
 }
 
-/** What a refused answer says. */
+/** Converts an error response to an `ApiError`. */
 export function responseError(response: Response, body: unknown): ApiError {
   const problemBody = (typeof body === "object" && body !== null ? body : {}) as Partial<Schemas["Problem"]>;
   return new ApiError(response.status, problemBody.title ?? response.statusText, problemBody.detail ?? "", problemBody.mistakes ?? []);
 }
 
-/** What went wrong, as an `ApiError` whatever it was. */
+/** Converts any error to an `ApiError`. */
 export function asApiError(error: unknown): ApiError {
   return error instanceof ApiError ? error : new ApiError(0, "", String(error));
 }

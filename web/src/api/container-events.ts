@@ -1,6 +1,6 @@
 /**
- * What happens to containers, live: the server sends each event once. After a loss of the connection the browser
- * says which one it saw last, and those since come.
+ * Live events of containers. The server sends each event once. After a lost connection, the browser sends the id of the
+ * last event, and the server continues from there.
  */
 import { useEffect, useState } from "react";
 import type { Schemas } from "./client";
@@ -11,19 +11,19 @@ export type ContainerEventKind = Schemas["Happening"];
 
 export const CONTAINER_EVENT_KINDS: ContainerEventKind[] = ["created", "recreated", "started", "restarted", "died", "healthy", "unhealthy", "removed"];
 
-/** Events that are kept; the oldest go first. */
+/** Maximum number of events in memory. The oldest go first. */
 export const EVENT_LIMIT = 500;
 
 export interface ContainerEventFeed {
-  /** The oldest first. */
+  /** Oldest first. */
   events: ContainerEvent[];
-  /** Nobody has said yet whether there is any. */
+  /** The server has not answered yet. */
   pending: boolean;
-  /** Whether the connection is there. */
+  /** Whether the connection is open. */
   live: boolean;
 }
 
-/** Events with more at the end, each once. */
+/** Appends new events, each once, and drops the oldest above the limit. */
 export function appendEvents(events: ContainerEvent[], more: ContainerEvent[], keep = EVENT_LIMIT): ContainerEvent[] {
   const last = events.at(-1)?.seq ?? 0;
   const all = [...events, ...more.filter((event) => event.seq > last)];
@@ -33,13 +33,13 @@ export function appendEvents(events: ContainerEvent[], more: ContainerEvent[], k
 export const stackEventsPath = (yard: string, stack: string): string => `/api/v1/yards/${encodeURIComponent(yard)}/stacks/${encodeURIComponent(stack)}/events`;
 export const hostEventsPath = (id: string): string => `/api/v1/hosts/${encodeURIComponent(id)}/events`;
 
-/** Where events of some containers and of a kind are told; of all for empty texts. */
+/** URL of a stream of events, filtered by container and kind. An empty text is no filter. */
 export function eventStreamUrl(path: string, only: string, what: string): string {
   const query = new URLSearchParams({ tail: String(EVENT_LIMIT), ...(only ? { only } : {}), ...(what ? { what } : {}) });
   return `${path}/stream?${query.toString()}`;
 }
 
-/** Follows the events that are told at an address; of a component that is made anew for another address. */
+/** Follows the events at a URL. Mount the component again for another URL. */
 export function useContainerEvents(url: string): ContainerEventFeed {
   const [happened, setHappened] = useState<ContainerEventFeed>({ events: [], pending: true, live: true });
   useEffect(() => {
@@ -52,7 +52,7 @@ export function useContainerEvents(url: string): ContainerEventFeed {
       setHappened((now) => ({ events: appendEvents(now.events, more), pending: false, live: true }));
     };
     const listen = (source: EventSource) => {
-      // Many come at once at first.
+      // The first events arrive together, so render them in one frame.
       source.onopen = () => { frame ||= requestAnimationFrame(show); };
       source.addEventListener("container", (event: MessageEvent<string>) => {
         waiting.push(JSON.parse(event.data) as ContainerEvent);

@@ -1,7 +1,7 @@
-/** How long a run goes on, as far as runs before it tell. */
+/** Estimates the time left of a run from earlier runs. */
 import type { RunStep } from "./runs";
 
-/** Time left of a step that has not ended, in milliseconds; null where nothing is known. */
+/** Time left of an unfinished step in milliseconds, or null if unknown. */
 function stepTimeLeft(step: RunStep, now: number): number | null {
   if (step.usual_ms == null) return null;
   const began = step.state === "running" ? (step.began_ms ?? now) : now;
@@ -9,9 +9,8 @@ function stepTimeLeft(step: RunStep, now: number): number | null {
 }
 
 /**
- * Time left of all steps, in milliseconds, by the longest chain of steps that wait for each other; null if one
- * of them is of a kind that was never done in this yard. What takes longer than it usually does may end any moment;
- * null too if nothing else is left.
+ * Time left of all steps in milliseconds, along the longest chain of steps that wait for each other. Null if this yard
+ * never ran a step of some kind before, or if only steps are left that already take longer than usual.
  */
 export function timeLeft(steps: RunStep[], now: number): number | null {
   const open = new Map(steps.filter((s) => s.state === "waiting" || s.state === "running").map((s) => [s.step, s]));
@@ -19,7 +18,7 @@ export function timeLeft(steps: RunStep[], now: number): number | null {
   const end = (step: RunStep): number | null => {
     const cached = ends.get(step.step);
     if (cached !== undefined) return cached;
-    // A circle would be no plan; it must not hang the page all the same.
+    // A valid plan has no cycle, but a cycle must not hang the page.
     ends.set(step.step, null);
     const own = stepTimeLeft(step, now);
     let most: number | null = own;
@@ -41,14 +40,14 @@ export function timeLeft(steps: RunStep[], now: number): number | null {
   return most > 0 ? most : null;
 }
 
-/** A counted step as it was seen first. */
+/** First observed progress of a step that counts bytes. */
 export interface ProgressSample {
   at: number;
   done: number;
   total: number;
 }
 
-/** Time left of what is counted in bytes, by what came since it was seen first; null until that says anything. */
+/** Time left in milliseconds, from the bytes since the first observation. Null for the first two seconds. */
 export function bytesTimeLeft(from: ProgressSample, done: number, now: number): number | null {
   const [came, took] = [done - from.done, now - from.at];
   if (came <= 0 || took < 2000) return null;

@@ -1,10 +1,10 @@
-/** Time until a stream that the server refused is asked for again, in milliseconds. */
+/** Delay before the next attempt after the server refused a stream, in milliseconds. */
 const RETRY_MS = 5000;
 
 /**
- * Server-sent events of an address, for as long as somebody listens; returns how to stop. Listeners are added in `listen`,
- * anew for each connection. A browser comes back by itself, but not where the server answered something else:
- * `lost` is told whether it did.
+ * Subscribes to the server-sent events of a URL and returns a function that stops. `listen` adds the listeners to each
+ * new connection. A browser reconnects by itself, but not after an error response: then this function does. `lost` is
+ * called when the connection breaks, with true after an error response.
  */
 export function subscribe(url: string, listen: (source: EventSource) => void, lost: (refused: boolean) => void): () => void {
   let source: EventSource;

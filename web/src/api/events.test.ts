@@ -8,7 +8,7 @@ test("what grew is read again", () => {
   expect(changedNouns(first, first)).toEqual([]);
 });
 
-test("the first news, and those of a server that was started anew, concern everything", () => {
+test("the first event, and the first one of a restarted server, concern everything", () => {
   const all = ["hosts", "stacks", "yards", "runs", "tokens", "audit", "clouds", "local"];
   expect(changedNouns(undefined, first)).toEqual(all);
   expect(changedNouns(first, { ...first, server: 2 })).toEqual(all);

@@ -1,6 +1,6 @@
 /**
- * What changed, live: the server sends a number for each noun, which grows with its changes.
- * Those that differ from what was seen last are read again, also after the connection was lost.
+ * Live changes: the server sends a number for each noun, which grows with each change. The browser reads the queries of
+ * a noun again if its number differs from the last one, also after the connection was lost.
  */
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
@@ -10,14 +10,14 @@ import { subscribe } from "./event-source";
 export type Revisions = Schemas["Revisions"];
 export type RevisionNoun = Exclude<keyof Revisions, "server">;
 
-/** Nouns that may have changed between two events; all of them after a restart of the server. */
+/** Nouns that may have changed between two events. After a restart of the server, all of them. */
 export function changedNouns(before: Revisions | undefined, now: Revisions): RevisionNoun[] {
   const nouns = (Object.keys(now) as (keyof Revisions)[]).filter((n) => n !== "server");
   if (before?.server !== now.server) return nouns;
   return nouns.filter((noun) => before[noun] !== now[noun]);
 }
 
-/** Keeps all queries true; whether the connection is there. */
+/** Refreshes queries when their data changes. Returns whether the connection is open. */
 export function useRevisions(): boolean {
   const queries = useQueryClient();
   const [live, setLive] = useState(true);
@@ -30,7 +30,7 @@ export function useRevisions(): boolean {
         lastSeen = now;
         setLive(true);
         void queries.invalidateQueries({
-          // What depends on other nouns, too, says so.
+          // A query that depends on other nouns lists them in `meta.nouns`.
           predicate: ({ queryKey, meta }) => nouns.some((noun) => queryKey[0] === noun || (meta?.nouns as RevisionNoun[] | undefined)?.includes(noun)),
         });
       });

@@ -1,9 +1,9 @@
-/** How hosts, containers, stacks and yards stand, in one word that has a shape, a colour and a text. */
+/** Health states of hosts, containers, stacks and yards. Each state has an icon, a colour and a text. */
 import type { Host, Replica, Service, Stack } from "./client";
 
 export type HealthState = "ok" | "working" | "failing" | "failed" | "away" | "drained" | "waiting" | "stopped" | "missing";
 
-/** From good to bad: what a group of things is as bad as. */
+/** States from best to worst. A group has the worst state of its members. */
 export const HEALTH_STATES: HealthState[] = ["ok", "drained", "stopped", "waiting", "working", "missing", "away", "failing", "failed"];
 
 export function worstState(states: HealthState[]): HealthState {
@@ -59,7 +59,7 @@ export interface YardGroup {
   state: HealthState;
 }
 
-/** Yards: those with a manifest, and those that hosts or stacks name. */
+/** Yards that have a manifest, a host or a stack. */
 export function groupByYard(names: string[], hosts: Host[], stacks: Stack[]): YardGroup[] {
   const all = new Set([...names, ...hosts.map((h) => h.yard), ...stacks.map((s) => s.yard)]);
   return [...all].sort().map((name) => {
@@ -68,13 +68,13 @@ export function groupByYard(names: string[], hosts: Host[], stacks: Stack[]): Ya
   });
 }
 
-/** Containers of a stack: how many work, of how many. */
+/** Ready and desired containers of a stack. */
 export function replicaCounts(stack: Stack): { ready: number; desired: number } {
   const sum = (of: (s: Service) => number) => stack.status.services.reduce((n, s) => n + of(s), 0);
   return { ready: sum((s) => s.ready), desired: sum((s) => s.desired) };
 }
 
-/** Containers that a host has. */
+/** Number of containers on a host. */
 export function containerCount(host: Host): number {
   return Object.values(host.report?.parts ?? {}).reduce((n, part) => n + part.containers.length, 0);
 }

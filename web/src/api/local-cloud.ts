@@ -25,15 +25,15 @@ export function checkState(check: PreflightCheck): HealthState {
   return ({ pass: "ok", info: "waiting", warn: "failing", fail: "failed" } as const)[check.result];
 }
 
-/** What was entered in the form, by question; what is not in it stays as it is. */
+/** Input in the form by question. Other questions keep their answers. */
 export type EnteredAnswers = Record<string, string>;
 
-/** The answer that counts with what was entered. */
+/** The entered answer, or the stored one. */
 export function currentAnswer(question: CloudQuestion, entered: EnteredAnswers): string {
   return entered[question.name] ?? question.answer;
 }
 
-/** Whether a question is asked, by the answers to others. */
+/** Whether the answers to other questions enable a question. */
 export function isQuestionShown(question: CloudQuestion, all: CloudQuestion[], entered: EnteredAnswers): boolean {
   return Object.entries(question.show_if).every(([name, wanted]) => {
     const other = all.find((q) => q.name === name);
@@ -41,7 +41,7 @@ export function isQuestionShown(question: CloudQuestion, all: CloudQuestion[], e
   });
 }
 
-/** What differs from what is kept. An empty text goes back to the default, since no answer is empty. */
+/** Differences from the stored answers. An empty text restores the default, because no answer is empty. */
 export function answerChanges(all: CloudQuestion[], entered: EnteredAnswers): { set: Record<string, string>; unset: string[] } {
   const set: Record<string, string> = {};
   const unset: string[] = [];

@@ -1,12 +1,12 @@
-/** A log as it comes: lines of JSON, kept up to a number. */
+/** A live log: lines of JSON, limited to a number of lines. */
 import { responseError, type Schemas } from "./client";
 
 export type LogLine = Schemas["StackLine"] & { id: number };
 
-/** Lines that are kept; the oldest go first. */
+/** Maximum number of lines in memory. The oldest go first. */
 export const LOG_LINE_LIMIT = 5000;
 
-/** Whole lines of JSON among pieces of text. Empty lines say that the connection lives. */
+/** Splits chunks of text into lines of JSON. Empty lines only keep the connection alive. */
 export class JsonLineSplitter {
   #rest = "";
 
@@ -17,13 +17,13 @@ export class JsonLineSplitter {
   }
 }
 
-/** Lines with more at the end, and how many were left out for it. */
+/** Appends lines and drops the oldest above the limit. */
 export function appendLines(lines: LogLine[], more: LogLine[], keep = LOG_LINE_LIMIT): LogLine[] {
   const all = [...lines, ...more];
   return all.length > keep ? all.slice(all.length - keep) : all;
 }
 
-/** A text in pieces: what was searched for, and what is between. */
+/** Splits a text into matches of a search and the text between them. */
 export function splitMatches(text: string, search: string): { text: string; found: boolean }[] {
   if (search === "") return [{ text, found: false }];
   const all: { text: string; found: boolean }[] = [];
@@ -39,12 +39,12 @@ export function splitMatches(text: string, search: string): { text: string; foun
   return all;
 }
 
-/** Where the logs of a stack are. */
+/** API path of a stack's logs. */
 export function stackLogsPath(stack: { yard: string; name: string }): string {
   return `/api/v1/yards/${encodeURIComponent(stack.yard)}/stacks/${encodeURIComponent(stack.name)}/logs`;
 }
 
-/** Reads the log at a path until it ends or `signal` says so. */
+/** Reads the log at a path until it ends or `signal` aborts. */
 export async function readLog(
   path: string,
   only: string,

@@ -1,9 +1,9 @@
-/** What pages read. The first part of a key is the noun of `events.ts`. */
+/** Queries of the pages. A key begins with a noun of `events.ts`. */
 import { QueryClient, queryOptions, useQuery } from "@tanstack/react-query";
 import { graphChanges, type GraphChanges } from "../topology/changes";
 import { fetchAll, api, asApiError, unwrap, type Role, type Schemas } from "./client";
 
-/** Data is read again when the server says that it changed, not by time. */
+/** Queries refresh when the server reports a change, not after a time. */
 export function queryClient(): QueryClient {
   return new QueryClient({
     defaultOptions: {
@@ -25,7 +25,7 @@ export const session = queryOptions({
   },
 });
 
-/** What of a stack an update can change, with the entity tag; read anew each time, and kept nowhere: it may hold secrets. */
+/** Values of a stack that an update can change, with the ETag. Never cached, because they may contain secrets. */
 export const stackDefinition = (yard: string, stack: string) =>
   queryOptions({
     queryKey: ["definition", yard, stack],
@@ -38,10 +38,10 @@ export const stackDefinition = (yard: string, stack: string) =>
     },
   });
 
-/** With what people can sign in, besides tokens. */
+/** Ways to sign in, in addition to tokens. */
 export const signInOptions = queryOptions({ queryKey: ["sign-in"], queryFn: () => unwrap(api.GET("/api/v1/sign-in")) });
 
-/** Somebody signed in or out: what was read for who was here before is forgotten. */
+/** Sets the session after a sign-in or sign-out, and drops all data of the previous user. */
 export function setSession(queries: QueryClient, who: Schemas["SessionView"] | null): void {
   queries.removeQueries({ predicate: (query) => query.queryKey[0] !== "session" });
   queries.setQueryData(session.queryKey, who);
@@ -53,7 +53,7 @@ export const stacks = queryOptions({ queryKey: ["stacks"], queryFn: () => fetchA
 export const yards = queryOptions({ queryKey: ["yards"], meta: { nouns: ["runs"] }, queryFn: () => fetchAll((query) => api.GET("/api/v1/yards", { params: { query } })) });
 export const clouds = queryOptions({ queryKey: ["clouds"], queryFn: () => fetchAll((query) => api.GET("/api/v1/clouds", { params: { query } })) });
 
-/** What a cloud has to choose from; it is asked each time. */
+/** Images, flavors, networks and keys of a cloud. Read again each time. */
 export const cloudOffer = (cloud: string) =>
   queryOptions({
     queryKey: ["offer", cloud],
@@ -61,13 +61,13 @@ export const cloudOffer = (cloud: string) =>
     queryFn: () => unwrap(api.GET("/api/v1/clouds/{cloud}/offer", { params: { path: { cloud } } })),
   });
 
-/** The cloud of the server's machine; for admins. */
+/** The cloud of the server's machine. Requires the role admin. */
 export const localCloud = queryOptions({ queryKey: ["local"], queryFn: () => unwrap(api.GET("/api/v1/local")) });
 export const localServices = queryOptions({ queryKey: ["local", "services"], queryFn: () => unwrap(api.GET("/api/v1/local/services")) });
 export const localRuns = queryOptions({ queryKey: ["local", "runs"], queryFn: () => fetchAll((query) => api.GET("/api/v1/local/runs", { params: { query } })) });
 export const localQuestions = queryOptions({ queryKey: ["local", "questions"], queryFn: () => unwrap(api.GET("/api/v1/local/questions")) });
 
-/** How a yard stands; its cloud is asked. Manifests and runs change it. */
+/** State of a yard's resources, read from its cloud. */
 export const yardStatus = (yard: string) =>
   queryOptions({
     queryKey: ["yards", yard, "status"],
@@ -92,7 +92,7 @@ export const manifest = (yard: string, revision: number) =>
   });
 export const tokens = queryOptions({ queryKey: ["tokens"], queryFn: () => fetchAll((query) => api.GET("/api/v1/tokens", { params: { query } })) });
 
-/** A yard as it is, and what of it is not as it was when it was read before. */
+/** A yard's graph, with the changes since the previous one. */
 export interface GraphSnapshot {
   graph: Schemas["Graph"];
   tag: string;
@@ -115,9 +115,9 @@ export function graphSnapshot(yard: string) {
   });
 }
 
-/** What changes a yard's networks. */
+/** Nouns that affect a yard's networks. */
 const NETWORK_META = { nouns: ["hosts", "stacks", "yards", "runs", "clouds"] };
-/** All ports of a yard, whatever pages they come in. */
+/** All ports of a yard, from all pages of the list. */
 export const ports = (yard: string) =>
   queryOptions({
     queryKey: ["ports", yard],
@@ -152,7 +152,7 @@ export function roleIncludes(has: Role, needed: Role): boolean {
   return ROLE_ORDER.indexOf(has) >= ROLE_ORDER.indexOf(needed);
 }
 
-/** Whether who is signed in may do what a role may. */
+/** Whether the signed-in user has a role, or a higher one. */
 export function useHasRole(needed: Role): boolean {
   const { data } = useQuery(session);
   return data != null && roleIncludes(data.role, needed);

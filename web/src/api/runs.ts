@@ -1,6 +1,6 @@
 /**
- * A run as it goes: its steps come as events, and after a loss of the connection only those that
- * changed since; the browser tells the server which one it saw last.
+ * A live run: its steps arrive as events. After a lost connection, the browser sends the id of the last event, and the
+ * server sends only the steps that changed since.
  */
 import { useEffect, useState } from "react";
 import type { Schemas } from "./client";
@@ -10,24 +10,24 @@ export type Run = Schemas["RunView"];
 export type RunStep = Schemas["RunStep"];
 export type RunDetail = Schemas["RunDetail"];
 
-/** How a run of whatever kind stands. */
+/** Fields that runs of all kinds have. */
 export type RunSummary = Pick<Run, "id" | "who" | "began" | "state" | "error">;
 
 export interface RunFeed<R extends RunSummary = Run, D = RunDetail> {
   run: R | null;
-  /** What the last event of the run told, without steps. */
+  /** Data of the last event of the run, without steps. */
   detail: D | null;
   steps: RunStep[];
   notes: string[];
-  /** Whether the connection is there; true of a run that has ended. */
+  /** Whether the connection is open. True after the run has ended. */
   live: boolean;
-  /** There is no such run. */
+  /** The run does not exist. */
   missing: boolean;
 }
 
 export const EMPTY_RUN_FEED = { run: null, detail: null, steps: [], notes: [], live: true, missing: false };
 
-/** Steps with one that is new or has changed; an older state of it changes nothing. */
+/** Adds or replaces a step. Ignores an older state of it. */
 export function upsertStep(steps: RunStep[], step: RunStep): RunStep[] {
   const at = steps.findIndex((one) => one.step === step.step);
   const before = steps[at];
@@ -39,7 +39,7 @@ export function yardRunPath(run: { yard: string; id: string }): string {
   return `/api/v1/yards/${encodeURIComponent(run.yard)}/runs/${encodeURIComponent(run.id)}`;
 }
 
-/** Follows a run until its end; of a component that is made anew for another run. */
+/** Follows a yard's run until its end. Mount the component again for another run. */
 export function useYardRun(yard: string, id: string): RunFeed {
   return useRunFeed<Run, RunDetail>(yardRunPath({ yard, id }));
 }
@@ -59,7 +59,7 @@ export function useRunFeed<R extends RunSummary, D extends { run: R; notes: stri
       if (detail.run.state !== "running") source.close();
     });
     source.onerror = () => {
-      // A browser tries again by itself, but not where the server said no.
+      // A browser reconnects by itself, but not after an error response.
       const missing = source.readyState === EventSource.CLOSED;
       setFeed((now) => ({ ...now, live: false, missing: missing && now.run === null }));
     };

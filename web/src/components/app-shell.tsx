@@ -17,7 +17,7 @@ const NAV_PAGES = [
   { to: "/access", key: "nav.access", icon: IconKey },
 ] as const;
 
-/** The frame of every page. */
+/** Navigation and content area of every page. */
 export function AppShell() {
   const { t } = useTexts();
   const live = useRevisions();

@@ -3,7 +3,7 @@ import { useTexts } from "../i18n";
 import { StateMark } from "./state-mark";
 import { RelativeTime } from "./time";
 
-/** What is wrong with the look at the cloud, if anything is. */
+/** Explains why cloud resources are missing or outdated, if they are. */
 export function CloudNote({ cloud }: { cloud: Schemas["GraphCloud"] | null | undefined }) {
   const { t } = useTexts();
   if (!cloud) return <p className="note quiet">{t("topology.noCloud")}</p>;

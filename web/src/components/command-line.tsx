@@ -2,12 +2,12 @@ import { ActionIcon, CopyButton, Tooltip } from "@mantine/core";
 import { IconCheck, IconCopy } from "@tabler/icons-react";
 import { useTexts } from "../i18n";
 
-/** A text with a button that copies it. */
+/** A text with a copy button. */
 export function CopyableText({ text, wrap }: { text: string; wrap?: boolean }) {
   const { t } = useTexts();
   return (
     <span className={wrap ? "command wrap" : "command"}>
-      {/* It scrolls, so the keyboard must reach it. */}
+      {/* The region scrolls, so the keyboard must reach it. */}
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
       <code tabIndex={0}>{text}</code>
       <CopyButton value={text}>
@@ -23,7 +23,7 @@ export function CopyableText({ text, wrap }: { text: string; wrap?: boolean }) {
   );
 }
 
-/** The end of each page: the command line that does the same. */
+/** The equivalent command, at the end of each page. */
 export function CommandLine({ text }: { text: string }) {
   const { t } = useTexts();
   return (

@@ -41,7 +41,7 @@ test("an error says what the server said and what to do", () => {
   expect(screen.getByRole("alert").textContent).toContain("Wait a minute");
 });
 
-test("what is grave is done only when its name was typed, and once it failed, says why", async () => {
+test("a destructive action runs only after its name was typed, and shows why it failed", async () => {
   const run = vi.fn().mockRejectedValueOnce(new ApiError(409, "Conflict", "not now")).mockResolvedValue(undefined);
   const close = vi.fn();
   const question: ConfirmRequest = {
@@ -62,7 +62,7 @@ test("what is grave is done only when its name was typed, and once it failed, sa
   await vi.waitFor(() => expect(close).toHaveBeenCalled());
 });
 
-test("a join line counts down, expires, and tells who came", async () => {
+test("a join command counts down, expires, and shows the host that joined", async () => {
   vi.useFakeTimers({ now: 1_000_000 });
   const ticket = {
     token: "t", expires: new Date(1_000_000 + 61_000).toISOString(), server: "", ca_pem: "", ca_sha256: "", command: "curl x",

@@ -11,14 +11,14 @@ export interface ConfirmRequest {
   text: string;
   button: string;
   command: string;
-  /** What must be typed first. */
+  /** Text that the user must type before the button is enabled. */
   typed?: { label: string; text: string };
-  /** It cannot be undone. */
+  /** The action cannot be undone. */
   destructive?: boolean;
   run: () => Promise<unknown>;
 }
 
-/** Asks before something is done, shows what became of it if it fails. */
+/** Asks before an action runs, and shows the error if it fails. */
 export function ConfirmDialog({ question, close }: { question: ConfirmRequest | null; close: () => void }) {
   return (
     <NamedDialog opened={question !== null} onClose={close} title={question?.title}>

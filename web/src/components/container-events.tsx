@@ -1,4 +1,4 @@
-/** What happens to containers, the newest first. */
+/** Events of containers, newest first. */
 import { NativeSelect, Select } from "@mantine/core";
 import { useState, type ReactNode } from "react";
 import { Link } from "@tanstack/react-router";
@@ -16,12 +16,12 @@ const EVENT_STATES: Record<ContainerEventKind, HealthState> = {
   created: "working", recreated: "working", started: "ok", restarted: "failing", died: "stopped", healthy: "ok", unhealthy: "failing", removed: "drained",
 };
 
-/** How something that happened is shown: an end with another status than 0 is bad. */
+/** State of an event. An exit with a status other than 0 is a failure. */
 export function eventState(event: ContainerEvent): HealthState {
   return event.what === "died" && (event.oom || (event.status ?? 0) !== 0) ? "failed" : EVENT_STATES[event.what];
 }
 
-/** Events of a stack, of those containers that are chosen. */
+/** Events of a stack's containers, with filters. */
 export function StackEvents({ stack, only, choose }: { stack: Stack; only: string; choose: (only: string) => void }) {
   const { t } = useTexts();
   const [what, setWhat] = useState("");
@@ -67,10 +67,10 @@ function EventKindFilter({ what, choose }: { what: string; choose: (what: string
 
 interface EventViewProps {
   url: string;
-  /** Where something happened. */
+  /** Renders the host or stack of an event. */
   place: (event: ContainerEvent) => ReactNode;
   placed: string;
-  /** The filters. */
+  /** Filter fields. */
   children: ReactNode;
 }
 

@@ -5,12 +5,12 @@ import { StateMark } from "./state-mark";
 
 const REPLICA_STATES = ["created", "restarting", "paused", "missing", "held", "unknown"] as const;
 
-/** What tells a container from all others of its stack: each host may have a number one of the same service. */
+/** Key of a container that is unique in its stack. Each host may have a container number 1 of the same service. */
 export function replicaKey(replica: Replica): string {
   return `${replica.name}@${replica.host_name}`;
 }
 
-/** What a container does, and what its health test says. */
+/** State and health of a container. */
 export function ContainerState({ replica, service }: { replica: Replica; service: Service }) {
   const { t } = useTexts();
   return (

@@ -3,7 +3,7 @@ import { shellQuote } from "../format";
 import { useTexts } from "../i18n";
 import type { ConfirmRequest } from "./confirm-dialog";
 
-/** What can be done with a host, as questions for `Confirm`. */
+/** Actions on a host, as requests for `ConfirmDialog`. */
 export function useHostActions() {
   const { t } = useTexts();
   const name = (host: Host) => shellQuote(`${host.yard}/${host.name}`);

@@ -12,7 +12,7 @@ import { Problem } from "./problem";
 import { StateMark } from "./state-mark";
 import { useNow } from "./time";
 
-/** The dialog that makes the line with which a machine joins. */
+/** Dialog that creates the command with which a machine joins. */
 export function JoinHost({ opened, close }: { opened: boolean; close: () => void }) {
   const { t } = useTexts();
   return (
@@ -28,7 +28,7 @@ function JoinForm({ close }: { close: () => void }) {
   const yardNames = groupByYard((yardQuery.data ?? []).map((one) => one.name), hostQuery.data ?? [], stackQuery.data ?? []).map((one) => one.name);
   const pools = [...new Set((hostQuery.data ?? []).map((host) => host.pool).filter((pool) => pool !== ""))];
   const [chosen, setYard] = useState<string | null>(null);
-  // The only one, once it is known that it is: what stands in the field does not change by itself after that.
+  // Preselect the only yard once all lists are loaded, so that the field does not change later by itself.
   const allLoaded = hostQuery.isSuccess && stackQuery.isSuccess && yardQuery.isSuccess;
   const yard = chosen ?? (allLoaded && yardNames.length === 1 ? (yardNames[0] ?? "") : "");
   const [pool, setPool] = useState("");
@@ -68,7 +68,7 @@ function JoinForm({ close }: { close: () => void }) {
   );
 }
 
-/** The line, how long it is good, and who came by it. */
+/** The join command, the time until it expires, and the host that joined with it. */
 export function JoinCommand({ ticket, joined, again, close }: { ticket: Schemas["JoinTicket"]; joined: string[]; again: () => void; close: () => void }) {
   const { t } = useTexts();
   const timeLeft = Date.parse(ticket.expires) - useNow(1000);

@@ -7,10 +7,10 @@ import { useTexts } from "../i18n";
 import { replicaKey } from "./container-state";
 import { Problem } from "./problem";
 
-/** Logs of a stack's containers, mixed as they come. */
+/** Logs of a stack's containers, interleaved as they arrive. */
 export function StackLogs({ stack, only, choose }: { stack: Stack; only: string; choose: (only: string) => void }) {
   const replicas = stack.status.services.flatMap((s) => s.replicas);
-  // A host that got its first container is not among those that are read: read anew then.
+  // The stream covers only hosts that had containers when it began, so restart it when the hosts change.
   const from = [...new Set(replicas.map((r) => r.host))].sort().join();
   const writers = replicas.map(replicaKey);
   const names = stack.status.services.flatMap((s) => [s.name, ...s.replicas.map(replicaKey)]);
@@ -19,19 +19,19 @@ export function StackLogs({ stack, only, choose }: { stack: Stack; only: string;
 
 interface LogViewProps {
   path: string;
-  /** Where lines come from: read anew when that is another. */
+  /** Sources of the lines. A change restarts the stream. */
   from: string;
-  /** What can be chosen. */
+  /** Names in the filter. */
   names: string[];
-  /** Who writes lines, in the order of their colours. */
+  /** Writers of lines, in the order of their colours. */
   writers: string[];
-  /** All are of one host, whose name says nothing. */
+  /** All writers are on one host, so leave its name out. */
   alone?: boolean;
   only: string;
   choose: (only: string) => void;
 }
 
-/** Logs at a path, of one writer or of all, mixed as they come. */
+/** Logs at an API path, of one writer or of all. */
 export function LogView({ path, from, names, writers, alone = false, only, choose }: LogViewProps) {
   const { t } = useTexts();
   const [attempt, setAttempt] = useState(0);
@@ -51,7 +51,7 @@ export function LogView({ path, from, names, writers, alone = false, only, choos
   );
 }
 
-/** Who wrote a line: a container and its host, or a host alone; the container where all are of one host. */
+/** Name of a line's writer: `container@host`, the host if there is no container, or the container if all share a host. */
 function lineWriter(line: LogLine, alone: boolean): string {
   if (typeof line.replica !== "string") return line.host;
   return alone ? line.replica : `${line.replica}@${line.host}`;
@@ -132,7 +132,7 @@ function LogStream({ path, writers, alone, only, filter, retry }: LogStreamProps
         {ended && <span><span className="quiet">{t("logs.ended")}</span> <Button variant="subtle" size="compact-xs" onClick={retry}>{t("retry")}</Button></span>}
       </div>
       {error !== null && <div className="pad"><Problem error={error} retry={retry} /></div>}
-      {/* It scrolls, so the keyboard must reach it. */}
+      {/* The region scrolls, so the keyboard must reach it. */}
       <div
         className="log"
         ref={box}

@@ -1,4 +1,4 @@
-/** A manifest in an editor: what the schema allows is offered, mistakes are shown where they are. */
+/** Editor for manifests: completes keys from the schema and marks errors. */
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap, type Completion, type CompletionContext, type CompletionResult } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { yaml } from "@codemirror/lang-yaml";
@@ -16,7 +16,7 @@ import { keysAt, valuesAt, type JsonSchema } from "../yaml/schema";
 
 const YARD_SCHEMA = schema as JsonSchema;
 
-/** What may stand at the cursor; `clouds` are those of the server. */
+/** Completions at the cursor. `clouds` has the names of the server's clouds. */
 export function completionsAt(context: CompletionContext, clouds: string[]): CompletionResult | null {
   const place = cursorPlace(context.state.doc.toString(), context.pos);
   if (!place || (place.word === "" && !context.explicit && place.editing === "value")) return null;
@@ -38,7 +38,7 @@ export function completionsAt(context: CompletionContext, clouds: string[]): Com
   return options.length === 0 ? null : { from, options, validFor: /^[\w-]*$/ };
 }
 
-/** A mistake as the editor shows it: from its place to the end of what stands there. */
+/** Converts a mistake to an editor diagnostic, from its position to the end of the word. */
 export function editorDiagnostic(mistake: Mistake, doc: Text): Diagnostic {
   const line = doc.line(Math.min(Math.max(mistake.line ?? 1, 1), doc.lines));
   const from = Math.min(line.from + Math.max((mistake.column ?? 1) - 1, 0), line.to);
@@ -78,7 +78,7 @@ export interface ManifestEditorProps {
   mistakes: Mistake[];
   clouds: string[];
   label: string;
-  /** Set to a new object to put the cursor at a place, lines and columns from 1. */
+  /** A new object moves the cursor there. Lines and columns count from 1. */
   goto?: { line: number; column: number } | null;
 }
 
@@ -110,7 +110,7 @@ export default function ManifestEditor({ value, change, mistakes, clouds, label,
           syntaxHighlighting(highlightColours),
           lintGutter(),
           autocompletion({ override: [(context) => completionsAt(context, latest.current.clouds)], icons: false }),
-          // Tab leaves the editor, as everywhere on a page.
+          // Tab leaves the editor, so that the keyboard is not trapped.
           keymap.of([...closeBracketsKeymap, ...completionKeymap, ...lintKeymap, ...historyKeymap, ...defaultKeymap]),
           EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false" }),
           EditorState.tabSize.of(2),

@@ -1,6 +1,6 @@
 import { formatBytes } from "../format";
 
-/** How much of something is in use. */
+/** Used and total bytes with a progress bar. */
 export function UsageMeter({ used, all, label }: { used: number; all: number; label: string }) {
   const share = all > 0 ? used / all : 0;
   return (

@@ -8,7 +8,7 @@ import { Problem } from "./problem";
 
 interface PlanReviewProps {
   plan: Plan;
-  /** Is told whether the data that the plan marks may be lost. */
+  /** Applies the plan. The argument is true if the user agreed to the plan's data loss. */
   apply: (allowDataLoss: boolean) => void;
   busy: boolean;
   error: unknown;
@@ -16,14 +16,14 @@ interface PlanReviewProps {
   again: () => void;
 }
 
-/** A plan that can be applied. */
+/** A plan with the button that applies it. */
 export function PlanReview({ plan, apply, busy, error, yard, again }: PlanReviewProps) {
   const { t } = useTexts();
   const grave = plan.summary.remove + plan.summary.replace > 0;
   const loss = useDataLossConsent(plan);
   const at = useRef<HTMLElement>(null);
   useEffect(() => {
-    // What newer browsers return of it is no clean-up.
+    // The braces drop the result: newer browsers return a promise, which is no clean-up function.
     at.current?.scrollIntoView({ block: "nearest" });
   }, []);
   return (

@@ -1,4 +1,4 @@
-/** A plan as people read it: what is made, changed field by field, replaced, removed. */
+/** A yard's plan: resources to create, change field by field, replace and remove. */
 import type { Plan, PlanChange, PlanStep } from "../api/client";
 import { useTexts, type TextKey } from "../i18n";
 import { StateMark } from "./state-mark";
@@ -15,7 +15,7 @@ const SIGNS: Partial<Record<PlanAction, { sign: string; word: TextKey; kind: str
 
 const valueText = (value: string | string[]) => (Array.isArray(value) ? value.join(", ") : value);
 
-/** A resource's kind as people write it: `security_group` is `security group`. */
+/** Text for a resource kind: `security_group` becomes `security group`. */
 export function kindText(kind: string): string {
   return kind === "floating_ip" ? "floating IP" : kind.replaceAll("_", " ");
 }
@@ -68,7 +68,7 @@ interface PlanRowProps {
   kind: string;
   name: string;
   reasons: string[];
-  /** Its data is lost. */
+  /** The step deletes the resource's data. */
   lost?: boolean;
   children: React.ReactNode;
 }

@@ -5,7 +5,7 @@ import type { ReactNode } from "react";
 import { asApiError, type ApiError } from "../api/client";
 import { useTexts, type TextKey } from "../i18n";
 
-/** What to do about an error that the server's own words do not say. */
+/** Text key of the advice for an error, if there is any. */
 export function errorHint(error: ApiError): TextKey | undefined {
   switch (error.status) {
     case 0:
@@ -21,7 +21,7 @@ export function errorHint(error: ApiError): TextKey | undefined {
   }
 }
 
-/** An error: what the server said, and what to do. */
+/** An error with the server's message and advice. */
 export function Problem({ error, retry, advise = true }: { error: unknown; retry?: () => void; advise?: boolean }) {
   const { t } = useTexts();
   const apiError = asApiError(error);
@@ -39,7 +39,7 @@ export function Problem({ error, retry, advise = true }: { error: unknown; retry
   );
 }
 
-/** What a query has, or why it has nothing. */
+/** Renders a query's data, its error, or a loading indicator. */
 export function QueryResult<T>({ query, children }: { query: UseQueryResult<T>; children: (data: T) => ReactNode }) {
   const { t } = useTexts();
   if (query.data !== undefined) return children(query.data);

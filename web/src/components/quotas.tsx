@@ -1,4 +1,4 @@
-/** What a yard and its project use of the cloud's quotas. */
+/** Use of the cloud's quotas by a yard and its project. */
 import type { Schemas } from "../api/client";
 import { formatBytes } from "../format";
 import { useTexts, type TextKey } from "../i18n";
@@ -18,14 +18,14 @@ const QUOTA_NAMES: Record<string, TextKey> = {
   floatingip: "quota.floatingip",
 };
 
-/** An amount of a quota for people: memory is in MiB, `gigabytes` are GiB. */
+/** Text for an amount of a quota. `ram` is in MiB, `gigabytes` in GiB. */
 export function quotaAmount(name: string, n: number): string {
   if (name === "ram") return formatBytes(n * 2 ** 20);
   if (name === "gigabytes") return formatBytes(n * 2 ** 30);
   return String(n);
 }
 
-/** Some of them as meters, or all. */
+/** Meters of all quotas, or of those in `only`. */
 export function Quotas({ quotas, only }: { quotas: QuotaUse[]; only?: string[] }) {
   const { t } = useTexts();
   const visibleQuotas = quotas.filter((quota) => only?.includes(quota.name) ?? true);

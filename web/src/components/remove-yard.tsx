@@ -11,7 +11,7 @@ import { NamedDialog } from "./dialog";
 import { PlanView } from "./plan-view";
 import { QueryResult, Problem } from "./problem";
 
-/** Removes a yard, after its plan was looked at and its name was typed. */
+/** Dialog that removes a yard after the user reviewed the plan and typed the name. */
 export function RemoveYard({ yard, opened, close }: { yard: string; opened: boolean; close: () => void }) {
   const { t } = useTexts();
   return (
@@ -47,7 +47,7 @@ function RemoveForm({ yard, close }: { yard: string; close: () => void }) {
     >
       <p>{t("yard.removeText")}</p>
       <QueryResult query={plan}>{(found) => (
-        // It scrolls, so the keyboard must reach it.
+        // The region scrolls, so the keyboard must reach it.
         // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
         <div className="scrolls" role="region" aria-label={t("plan.title")} tabIndex={0}><PlanView plan={found} /></div>
       )}</QueryResult>

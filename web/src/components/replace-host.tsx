@@ -12,7 +12,7 @@ import { PlanView } from "./plan-view";
 import { QueryResult, Problem } from "./problem";
 import { RelativeTime } from "./time";
 
-/** Has a host's server made anew: it is marked, then its yard's plan is shown and applied. The mark can be taken back. */
+/** Replaces a host's server: marks the host, then shows and applies its yard's plan. The user can undo the mark. */
 export function ReplaceHost({ host, close }: { host: Host | undefined; close: () => void }) {
   const { t } = useTexts();
   return (
@@ -31,7 +31,7 @@ const hostPath = (host: Host) => ({ params: { path: { id: host.id } } });
 
 function MarkForm({ host, close }: { host: Host; close: () => void }) {
   const { t } = useTexts();
-  // The list of hosts tells when it is marked.
+  // The hosts query updates when the host is marked.
   const mark = useMutation({ mutationFn: () => unwrap(api.POST("/api/v1/hosts/{id}/replace", hostPath(host))) });
   return (
     <>
@@ -79,7 +79,7 @@ function ReplacementPlan({ host, close }: { host: Host; close: () => void }) {
       {query.data && revision === undefined
         ? <p>{t("hosts.replaceNoManifest")}</p>
         : <QueryResult query={plan}>{(found) => (
-          // It scrolls, so the keyboard must reach it.
+          // The region scrolls, so the keyboard must reach it.
           // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
           <div className="scrolls" role="region" aria-label={t("plan.title")} tabIndex={0}><PlanView plan={found} /></div>
         )}</QueryResult>}

@@ -1,4 +1,4 @@
-/** A run as it goes: its steps, what failed, what was said. */
+/** A run with its steps, errors and notes, live. */
 import { useState, type ReactNode } from "react";
 import { bytesTimeLeft, timeLeft, type ProgressSample } from "../api/eta";
 import { runState, stepState, type RunFeed, type RunSummary, type RunStep } from "../api/runs";
@@ -7,14 +7,14 @@ import { useTexts } from "../i18n";
 import { StateMark } from "./state-mark";
 import { RelativeTime, useNow } from "./time";
 
-/** How long a run goes on already. */
+/** Time since a run started. */
 export function ElapsedTime({ run }: { run: RunSummary }) {
   const now = useNow(1000);
   const { t } = useTexts();
   return <span className="quiet">{t("run.elapsed", { time: formatDuration(now - Date.parse(run.began)) })}</span>;
 }
 
-/** Runs that were and are: `what` each does, with a link to it; `why` it did not end well. */
+/** Table of runs. `what` renders the action with a link, `why` the reason of a failure. */
 export function RunTable<R extends RunSummary>({ runs, what, why }: { runs: R[]; what: (run: R) => ReactNode; why?: (run: R) => ReactNode }) {
   const { t } = useTexts();
   return (
@@ -41,7 +41,7 @@ export function RunTable<R extends RunSummary>({ runs, what, why }: { runs: R[];
   );
 }
 
-/** The steps of a run: what failed comes first. */
+/** The steps of a run. Failed steps come first. */
 export function RunView({ feed }: { feed: Pick<RunFeed<RunSummary, unknown>, "run" | "steps" | "notes"> }) {
   const { t } = useTexts();
   const { run, steps, notes } = feed;
@@ -72,25 +72,25 @@ export function RunView({ feed }: { feed: Pick<RunFeed<RunSummary, unknown>, "ru
   );
 }
 
-/** How long it goes on yet, where that is known. */
+/** Estimated time left, if known. */
 function TimeLeft({ steps }: { steps: RunStep[] }) {
   const { t } = useTexts();
   const time = timeLeft(steps, useNow(1000));
   return time === null ? null : <span className="quiet">{t("run.left", { time: formatDuration(time) })}</span>;
 }
 
-/** How long what is counted in bytes goes on yet. */
+/** Estimated time left of a step that counts bytes. */
 function BytesTimeLeft({ done, total }: { done: number; total: number }) {
   const { t } = useTexts();
   const now = useNow(1000);
   const [from, setFrom] = useState<ProgressSample>({ at: now, done, total });
-  // Less than before, or another whole: something else is counted now.
+  // A smaller count or another total means that the step now counts something else.
   if (from.total !== total || from.done > done) setFrom({ at: now, done, total });
   const time = bytesTimeLeft(from, done, now);
   return time === null ? null : <>, {t("run.left", { time: formatDuration(time) })}</>;
 }
 
-/** Why something failed, with all lines; it scrolls, so the keyboard must reach it. */
+/** The full text of an error. The region scrolls, so the keyboard must reach it. */
 function ErrorText({ text }: { text: string }) {
   const { t } = useTexts();
   // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex

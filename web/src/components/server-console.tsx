@@ -7,7 +7,7 @@ import { useTexts } from "../i18n";
 import { CommandLine } from "./command-line";
 import { QueryResult } from "./problem";
 
-/** The end of a server's console log, as its cloud has it now. */
+/** The last lines of a server's console log, read from its cloud. */
 export function ServerConsole({ yard, server }: { yard: string; server: string }) {
   const { t } = useTexts();
   const query = useQuery({
@@ -19,7 +19,7 @@ export function ServerConsole({ yard, server }: { yard: string; server: string }
     <div className="form">
       <QueryResult query={query}>
         {(log) => log.text.trim() === "" ? <p className="empty">{t("serverlog.empty")}</p> : (
-          // It scrolls, so the keyboard must reach it.
+          // The region scrolls, so the keyboard must reach it.
           // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
           <div className="pre serverlog" role="region" aria-label={t("serverlog.of", { name: server })} tabIndex={0} ref={(box) => { if (box) box.scrollTop = box.scrollHeight; }}>{log.text}</div>
         )}

@@ -1,4 +1,4 @@
-/** Changes of a service: what was entered, as the server is told it and as the command line says it. */
+/** Changes of a service's image and environment, as an API request and as a command. */
 import type { Schemas, Service, Stack } from "../api/client";
 import { isJob, replicaState, type HealthState } from "../api/health";
 import { shellQuote } from "../format";
@@ -6,26 +6,26 @@ import { shellQuote } from "../format";
 export type ServiceDefinition = Schemas["ServiceDefinition"];
 export type ServiceUpdate = Schemas["ServiceUpdate"];
 
-/** A variable in the form. */
+/** An environment variable in the form. */
 export interface VariableRow {
-  /** Unique in the form. */
+  /** Key of the row, unique in the form. */
   id: number;
   name: string;
   value: string;
 }
 
-/** What was entered for a service. */
+/** The user's input for a service. */
 export interface ServiceForm {
   image: string;
   rows: VariableRow[];
 }
 
-/** What a service has so far. */
+/** The form filled with a service's current definition. */
 export function serviceForm(has: ServiceDefinition): ServiceForm {
   return { image: has.image, rows: Object.entries(has.environment).map(([name, value], id) => ({ id, name, value })) };
 }
 
-/** What differs from what the service has. */
+/** The difference between the form and a service's current definition. */
 export function serviceChanges(has: ServiceDefinition, form: ServiceForm): ServiceUpdate {
   const environment: Record<string, string | null> = {};
   const named = form.rows.filter((row) => row.name !== "");
@@ -35,18 +35,18 @@ export function serviceChanges(has: ServiceDefinition, form: ServiceForm): Servi
   return { image: image === has.image ? null : image, environment };
 }
 
-/** Whether nothing would be another. */
+/** Whether an update changes nothing. */
 export function isUnchanged(change: ServiceUpdate): boolean {
   return change.image == null && Object.keys(change.environment).length === 0;
 }
 
-/** Names that come twice, or that none can have. */
+/** Ids of the rows with a duplicate or invalid name. */
 export function invalidNames(rows: VariableRow[]): Set<number> {
   const bad = rows.filter((row) => row.name.includes("=") || (row.name !== "" && rows.some((other) => other.id < row.id && other.name === row.name)));
   return new Set(bad.map((row) => row.id));
 }
 
-/** The command line that does the same. */
+/** The equivalent `stackyard stack update` command. */
 export function updateCommand(stack: Stack, service: string, change: ServiceUpdate): string {
   const words = ["stackyard stack update", "--yard", shellQuote(stack.yard), shellQuote(stack.name), shellQuote(service)];
   if (change.image != null) words.push("--image", shellQuote(change.image));
@@ -57,10 +57,10 @@ export function updateCommand(stack: Stack, service: string, change: ServiceUpda
   return words.join(" ");
 }
 
-/** How far a service is on its way to what was deployed last. */
+/** Progress of a service toward its last deployed version. */
 export interface RolloutProgress {
   state: HealthState;
-  /** Containers of the newest generation that work, of all that there are to be. */
+  /** Ready containers of the newest generation, and the desired number. */
   done: number;
   all: number;
 }

@@ -48,7 +48,7 @@ test("how far an update is: new containers that work count", () => {
   const of = (made: Stack) => rolloutProgress(made, made.status.services[0]);
   expect(of(stack({}))).toEqual({ state: "working", done: 1, all: 2 });
   expect(of(stack({ standing: "converged" }, { replicas: [replica(1, 4), replica(2, 4)] }))).toEqual({ state: "ok", done: 2, all: 2 });
-  // Nobody has looked at it since it was deployed.
+  // The server has not reconciled it since the deployment.
   expect(of(stack({ version: 1, standing: "converged" }, { replicas: [replica(1, 4), replica(2, 4)] }))).toEqual({ state: "working", done: 0, all: 2 });
   expect(of(stack({ standing: "failed" }, { replicas: [replica(1, 4, { error: "boom" }), replica(2, 3)] }))).toEqual({ state: "failed", done: 0, all: 2 });
 });
@@ -84,7 +84,7 @@ test("a plan comes first, and what is sent then has the tag of what was seen", a
   await waitFor(() => expect(begun).toHaveBeenCalled());
   const body = { services: { web: { image: "app:2", environment: { A: "3", B: null } } } };
   expect(asked).toEqual([["/update/plan", undefined, body], ["/update", { "If-Match": '"t"' }, body]]);
-  // Another change needs another plan.
+  // A new change requires a new plan.
   fireEvent.change(screen.getByLabelText("Image"), { target: { value: "app:3" } });
   screen.getByRole("button", { name: "Plan" });
 });

@@ -1,4 +1,4 @@
-/** A service's image and environment: changed in a form, looked at as a plan, and followed until they are everywhere. */
+/** Updates a service's image and environment: form, plan, then progress until all containers are updated. */
 import { ActionIcon, Button, NativeSelect, TextInput } from "@mantine/core";
 import { IconPlus, IconX } from "@tabler/icons-react";
 import { useMutation, useQuery } from "@tanstack/react-query";
@@ -13,7 +13,7 @@ import { QueryResult, Problem } from "./problem";
 import { StateMark } from "./state-mark";
 import { invalidNames, serviceForm, isUnchanged, rolloutProgress, serviceChanges, updateCommand, type ServiceDefinition, type ServiceForm, type ServiceUpdate } from "./service-update";
 
-/** The dialog's content; `stack` is as it stands, and live. */
+/** The dialog's content. `stack` is updated live. */
 export default function StackUpdate({ stack, close }: { stack: Stack; close: () => void }) {
   const definitionQuery = useQuery(stackDefinition(stack.yard, stack.name));
   const [service, setService] = useState(stack.status.services[0]?.name ?? "");
@@ -100,7 +100,7 @@ export function UpdateForm({ stack, names, service, setService, definition, tag,
   );
 }
 
-/** What will be another: values as they were and will be, and the services whose containers are replaced. */
+/** The plan of an update: old and new values, and the services whose containers are replaced. */
 export function UpdatePlan({ service, definition, change, all }: { service: string; definition: ServiceDefinition; change: ServiceUpdate; all: Schemas["StackChange"][] }) {
   const { t } = useTexts();
   const changed = all.filter((one) => one.what !== "same");
@@ -125,7 +125,7 @@ export function UpdatePlan({ service, definition, change, all }: { service: stri
   );
 }
 
-/** An update on its way, as the server sees it. */
+/** Live progress of an update. */
 export function UpdateProgress({ stack, service: name, close }: { stack: Stack; service: string; close: () => void }) {
   const { t } = useTexts();
   const service = stack.status.services.find((one) => one.name === name);

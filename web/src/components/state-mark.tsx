@@ -2,7 +2,7 @@ import type { HealthState } from "../api/health";
 import { useTexts } from "../i18n";
 import { STATE_SHAPES } from "./state-shapes";
 
-/** The shape of a state, in the colour of the text around it. */
+/** Icon of a state, in the colour of the text around it. */
 export function StateShape({ state, size = 14 }: { state: HealthState; size?: number }) {
   return (
     <svg width={size} height={size} viewBox="0 0 14 14" aria-hidden="true">
@@ -24,7 +24,7 @@ export function StateShape({ state, size = 14 }: { state: HealthState; size?: nu
   );
 }
 
-/** How something stands: a shape, a colour and a word. */
+/** A state as icon, colour and word. */
 export function StateMark({ state, text }: { state: HealthState; text?: string }) {
   const { t } = useTexts();
   return (

@@ -1,18 +1,18 @@
-/** The shapes of states: each can be told without its colour, and at any size. */
+/** Icons of states. Each is recognizable without colour and at any size. */
 import type { HealthState } from "../api/health";
 
-/** A path in a square of 14 by 14. */
+/** An SVG path in a square of 14 by 14 units. */
 export interface ShapePath {
   d: string;
-  /** Filled; else drawn as a line. */
+  /** Fills the path instead of drawing a line. */
   fill?: true;
-  /** Width of the line. */
+  /** Line width in units. */
   width?: number;
-  /** In the colour of the ground. */
+  /** Uses the background colour. */
   ground?: true;
   dash?: string;
   faint?: true;
-  /** The part that turns while something is on its way. */
+  /** Rotates while work is in progress. */
   turns?: true;
 }
 

@@ -10,7 +10,7 @@ import { useTexts } from "../i18n";
 import { nonce } from "../nonce";
 import { CommandLine } from "./command-line";
 
-/** Lets the page's policy in on the style elements that `make` makes: the terminal knows no nonces. */
+/** Adds the page's nonce to each `<style>` element that `make` creates, because xterm.js has no option for it. */
 function withNonce(make: () => void) {
   const page: { createElement: (tag: string, options?: ElementCreationOptions) => HTMLElement } = document;
   const create = page.createElement;
@@ -26,7 +26,7 @@ function withNonce(make: () => void) {
   }
 }
 
-/** A program in a container, in a terminal. */
+/** Runs a program in a container and shows it in a terminal. */
 export default function Terminal({ stack, replica }: { stack: Stack; replica: string }) {
   const { t } = useTexts();
   const [text, setText] = useState("sh");
@@ -87,7 +87,7 @@ function TerminalScreen({ yard, stack, replica, program, ended }: TerminalScreen
     const query = new URLSearchParams({ replica, command, tty: "true", stdin: "true" });
     const path = `/api/v1/yards/${encodeURIComponent(yard)}/stacks/${encodeURIComponent(stack)}/exec`;
     const socket = new WebSocket(`wss://${location.host}${path}?${query.toString()}`);
-    // What is typed before the program is there comes to it when it is.
+    // Keep the input until the connection is open.
     const waiting: string[] = [];
     const send = (input: Schemas["ExecInput"]) => {
       const text = JSON.stringify(input);

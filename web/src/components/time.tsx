@@ -2,7 +2,7 @@ import { useEffect, useState } from "react";
 import { formatAgo } from "../format";
 import { useTexts } from "../i18n";
 
-/** The time now, in milliseconds, renewed so often. */
+/** The current time in milliseconds, renewed every `every` milliseconds. */
 export function useNow(every: number): number {
   const [now, setNow] = useState(() => Date.now());
   useEffect(() => {
@@ -12,7 +12,7 @@ export function useNow(every: number): number {
   return now;
 }
 
-/** A time as seen from now; the exact one as a tooltip. */
+/** A relative time, such as `3 minutes ago`, with the exact time as a tooltip. */
 export function RelativeTime({ at }: { at: string | null | undefined }) {
   const { t, language } = useTexts();
   const now = useNow(10_000);

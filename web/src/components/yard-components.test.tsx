@@ -76,18 +76,18 @@ test("a plan marks what loses its data, and is applied only when the user agrees
   await user.click(screen.getByLabelText("Lose the data of volume web-1/data, volume db"));
   await user.click(button);
   expect(apply).toHaveBeenCalledExactlyOnceWith(true);
-  // Another plan asks again.
+  // A new plan asks again.
   rerender(planned({ ...LOSING, digest: "other" }));
   expect(screen.getByRole<HTMLInputElement>("checkbox").checked).toBe(false);
   expect(button.disabled).toBe(true);
-  // One that loses nothing does not ask.
+  // A plan without data loss does not ask.
   rerender(planned(plan({ summary: { ...SUMMARY, create: 1 } })));
   expect(screen.queryByRole("checkbox")).toBeNull();
   await user.click(screen.getByRole("button", { name: "Apply" }));
   expect(apply).toHaveBeenLastCalledWith(false);
 });
 
-test("a plan that cannot be carried out says why; an empty one that nothing is to be done", () => {
+test("a plan that cannot be applied shows why; an empty plan shows that there is nothing to do", () => {
   show(<PlanView plan={plan({ blockers: ["the cloud has no flavor `m9`"] })} />);
   expect(screen.getByRole("alert").textContent).toContain("no flavor `m9`");
   cleanup();
@@ -122,7 +122,7 @@ test("a run tells how far it is, and why a step failed", () => {
   expect(screen.getByText("an answer got lost")).toBeTruthy();
 });
 
-test("a run says how long it goes on yet, if runs before it tell", () => {
+test("a run shows the time left, if earlier runs tell", () => {
   const going: Run = { ...RUN, state: "running", error: null };
   const { unmount } = show(<RunView feed={{ ...EMPTY_RUN_FEED, run: going, steps: [step("server db", "running", 4, { began_ms: Date.now(), usual_ms: 95_000 })] }} />);
   expect(screen.getByText("about 1:35 left")).toBeTruthy();
@@ -138,7 +138,7 @@ test("quotas are told in units that people use", () => {
   expect(screen.getByLabelText("Servers: 9 / 10").getAttribute("value")).toBe("0.9");
 });
 
-/** What is offered at the `|` of a text. */
+/** Completions at the `|` in a text. */
 function offered(text: string, explicit = false): string[] {
   const at = text.indexOf("|");
   const state = EditorState.create({ doc: text.replace("|", "") });
@@ -164,7 +164,7 @@ test("a mistake is marked from its place to the end of the word, also where the 
   expect(editorDiagnostic({ ...mistake, line: null, column: null }, doc).from).toBe(0);
 });
 
-test("what happened to containers: the newest first, with its cause", () => {
+test("events of containers: newest first, with the cause", () => {
   const event = { at: "2026-11-26T10:00:00Z", yard: "shop", host: "h", host_name: "web-1", stack: "site", service: "web", replica: "web-1", container: "abc", oom: false, lines: [] };
   const events: ContainerEvent[] = [{ ...event, seq: 1, what: "started" }, { ...event, seq: 2, what: "died", status: 137, oom: true, lines: ["a", "killed"] }];
   const { container } = show(<EventTable events={events} place={(one) => one.host_name} placed="Host" />);

@@ -1,4 +1,4 @@
-/** A first manifest from a few choices: what a form makes of them, and the command line that does the same. */
+/** The form of a new yard: completes the input with defaults, and writes the equivalent `stackyard init` command. */
 import type { Schemas } from "../api/client";
 import { formatBytes, shellQuote } from "../format";
 
@@ -6,27 +6,27 @@ export type YardDraft = Required<Schemas["YardDraft"]>;
 export type CloudOffer = Schemas["Offer"];
 export type OfferedItem = Schemas["Offered"];
 
-/** What somebody has entered so far, whatever the cloud. */
+/** The user's input so far. It stays when the user selects another cloud. */
 export type DraftInput = Partial<YardDraft>;
 
-/** What is offered for an image: the flavors that it fits on, or all if it fits on none. */
+/** Flavors with enough disk and memory for an image, or all flavors if none has. */
 export function fittingFlavors(offer: CloudOffer, image: string | null): OfferedItem[] {
   const needs = offer.images.find((one) => one.name === image);
   const fits = offer.flavors.filter((one) => !needs || ((one.disk === 0 || one.disk >= needs.disk) && one.ram >= needs.ram));
   return fits.length > 0 ? fits : offer.flavors;
 }
 
-/** What was picked if it is there, else the first. */
+/** The selected name if the cloud has it, else the first one. */
 function offeredOrFirst(name: string | null | undefined, from: OfferedItem[]): string | null {
   return from.some((one) => one.name === name) ? (name ?? null) : (from[0]?.name ?? null);
 }
 
-/** What was picked if it is there, else nothing. */
+/** The selected name if the cloud has it, else null. */
 function offeredOrNone(name: string | null | undefined, from: OfferedItem[]): string | null {
   return from.some((one) => one.name === name) ? (name ?? null) : null;
 }
 
-/** All of a draft: what was entered as far as this cloud has it, and the most sensible for the rest. */
+/** A complete draft: the input that this cloud supports, and suitable defaults for the rest. */
 export function completeDraft(entered: DraftInput, offer: CloudOffer): YardDraft {
   const hosts = entered.hosts ?? true;
   const image = offeredOrFirst(entered.image, offer.images);
@@ -53,7 +53,7 @@ export function completeDraft(entered: DraftInput, offer: CloudOffer): YardDraft
   };
 }
 
-/** The command line that writes the same manifest, and asks nothing. */
+/** The `stackyard init` command that writes the same manifest without questions. */
 export function initCommand(cloud: string, draft: YardDraft): string {
   const words = ["stackyard init", "-f", shellQuote(`${draft.name}.yaml`)];
   const say = (option: string, value: string | null) => {
@@ -80,7 +80,7 @@ export function initCommand(cloud: string, draft: YardDraft): string {
   return words.join(" ");
 }
 
-/** How a flavor is offered. */
+/** Label of a flavor: name, memory, vCPUs and disk. */
 export function flavorText(one: OfferedItem, cpus: string, noDisk: string): string {
   return [one.name, formatBytes(one.ram * 2 ** 20), cpus, one.disk === 0 ? noDisk : formatBytes(one.disk * 2 ** 30)].join(" · ");
 }

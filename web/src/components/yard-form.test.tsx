@@ -27,7 +27,7 @@ const OFFER: CloudOffer = {
 };
 const BARE: CloudOffer = { flavors: [], images: [], externals: [], networks: [], keypairs: [], balances: false, stores: false };
 
-test("what nobody chose is the most sensible of what there is", () => {
+test("fields without input have the most suitable value", () => {
   expect(completeDraft({}, OFFER)).toEqual({
     name: "my-yard", hosts: true, machine: "web", count: 1, image: "debian", flavor: "host", network: null, cidr: "10.20.0.0/24",
     external: "public", key: null, floating_ip: true, data_volume: null, join: "docker", command: null,
@@ -56,7 +56,7 @@ test("the command line says the same, and leaves nothing to be asked", () => {
   expect(line({}, BARE)).toBe("stackyard init -f my-yard.yaml --cloud lab --name my-yard --pool web --cidr 10.20.0.0/24 --no-external --no-key");
 });
 
-/** The form, with a server that answers so. */
+/** Renders the form with a fake server. */
 function show(answer: (sent: Record<string, unknown>) => unknown, language: Language = "en") {
   const asked: Record<string, unknown>[] = [];
   vi.spyOn(api, "POST").mockImplementation((async (_: string, { body }: { body: Record<string, unknown> }) => {
@@ -76,7 +76,7 @@ function show(answer: (sent: Record<string, unknown>) => unknown, language: Lang
   return { asked, written };
 }
 
-test("a mistake is at its field, which has the focus, until the field is another", async () => {
+test("a mistake is at its field, which has the focus, until the field changes", async () => {
   const { asked, written } = show(({ cidr }) => (cidr === "10.9.0.0/24" ? { manifest: "kind: Yard\n", faults: [] } : { manifest: null, faults: [{ field: "cidr", message: "no address", hint: "write `10.0.0.0/24`" }] }));
   const cidr = screen.getByLabelText("Address range (CIDR)");
   fireEvent.change(cidr, { target: { value: "10.0.0.1/24" } });
@@ -90,7 +90,7 @@ test("a mistake is at its field, which has the focus, until the field is another
   expect(asked.map((one) => one.cidr)).toEqual(["10.0.0.1/24", "10.9.0.0/24"]);
 });
 
-test("a name that is taken is told before anybody is asked", async () => {
+test("a taken name is reported before a request is sent", async () => {
   const { asked } = show(() => ({}));
   const name = screen.getByLabelText("Yard name");
   fireEvent.change(name, { target: { value: "shop" } });

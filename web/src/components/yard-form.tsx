@@ -1,4 +1,4 @@
-/** A yard from choices that its cloud really has; what comes of it is a manifest, which is looked at first. */
+/** The form of a new yard. It offers the resources of the selected cloud and produces a manifest for review. */
 import { Button, Checkbox, NativeSelect, TextInput } from "@mantine/core";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
@@ -12,13 +12,13 @@ import { QueryResult, Problem } from "./problem";
 
 interface YardFormProps {
   clouds: string[];
-  /** Names of yards that there are. */
+  /** Names of existing yards. */
   taken: string[];
   cloud: string;
   setCloud: (cloud: string) => void;
   entered: DraftInput;
   enter: (entered: DraftInput) => void;
-  /** The manifest is written. */
+  /** Receives the manifest that the server wrote. */
   written: (text: string) => void;
 }
 
@@ -38,7 +38,7 @@ export function YardForm(props: YardFormProps) {
 
 const JOIN_METHODS: [YardDraft["join"], TextKey][] = [["docker", "draft.join.docker"], ["ssh", "draft.join.ssh"], ["command", "draft.join.command"]];
 
-/** What of a draft has a field of its own. */
+/** Keys of a draft that have their own field in the form. */
 type DraftField = Exclude<keyof YardDraft, "hosts">;
 
 export function DraftForm({ cloud, taken, entered, enter, written, offer }: YardFormProps & { offer: CloudOffer }) {
@@ -58,7 +58,7 @@ export function DraftForm({ cloud, taken, entered, enter, written, offer }: Yard
   }, [lastCheck]);
   const set = (change: DraftInput) => enter({ ...entered, ...change });
   const isTaken = taken.includes(draft.name);
-  // A mistake is told until its field is another.
+  // Show an error until the user changes its field.
   const fault = (field: DraftField) => {
     if (field === "name" && isTaken) return t("draft.taken");
     const found = lastCheck.of[field] === draft[field] ? lastCheck.faults.find((one) => one.field === field) : undefined;

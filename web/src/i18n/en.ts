@@ -1,4 +1,4 @@
-/** English texts. `{name}` is filled in; `a|b` is one and many, chosen by `{n}`. */
+/** English texts. `{name}` is a placeholder. `a|b` is singular and plural, selected by `{n}`. */
 export const en = {
   "nav": "Main",
   "nav.overview": "Overview",

@@ -1,4 +1,4 @@
-/** Texts in the reader's language: chosen by the browser, or here and then kept in the browser. */
+/** Texts in the user's language: the browser's, or the one chosen here, which the browser stores. */
 import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import { en } from "./en";
 import { zh } from "./zh";
@@ -10,13 +10,13 @@ export type TextValues = Record<string, string | number>;
 const TEXTS: Record<Language, Record<TextKey, string>> = { en, zh };
 const STORAGE_KEY = "stackyard.language";
 
-/** The first language of a browser's list that there are texts in. */
+/** The first language in the browser's list that has texts. */
 export function preferredLanguage(languages: readonly string[]): Language {
   const known = languages.map((l) => l.slice(0, 2).toLowerCase()).find((l) => l === "en" || l === "zh");
   return known === "zh" ? "zh" : "en";
 }
 
-/** A text with its values; of `one|many`, what fits the value `n`. */
+/** Fills a text's placeholders. `n` selects from `one|many`. */
 export function fillText(text: string, values: TextValues): string {
   const [one, many] = text.split("|");
   const chosen = many === undefined || values.n === 1 ? (one ?? "") : many;

@@ -93,7 +93,7 @@ function NewTokenForm({ close }: { close: () => void }) {
       const ttl_s = typeof days === "number" ? days * 86_400 : undefined;
       return unwrap(api.POST("/api/v1/tokens", { body: { name, role, ...(ttl_s ? { ttl_s } : {}) } }));
     },
-    // The token is in no cache.
+    // Do not cache the token.
     gcTime: 0,
   });
   if (make.data) {

@@ -11,7 +11,7 @@ import { CommandLine } from "../components/command-line";
 import { QueryResult, Problem } from "../components/problem";
 import { NotFound } from "./not-found";
 
-/** The package's questions as a form. What comes of it is a plan, which is looked at first. */
+/** The package's questions as a form. Submitting it makes a plan for review. */
 export default function CloudChangePage() {
   const { t } = useTexts();
   const isAdmin = useHasRole("admin");
@@ -27,7 +27,7 @@ export default function CloudChangePage() {
   );
 }
 
-/** The command line that answers so. */
+/** The equivalent `stackyard cloud up` command. */
 export function upCommand(set: Record<string, string>, unset: string[], force: boolean): string {
   const words = ["stackyard cloud up"];
   for (const [name, value] of Object.entries(set)) words.push(`--set ${shellQuote(`${name}=${value}`)}`);

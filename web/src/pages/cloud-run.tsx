@@ -74,7 +74,7 @@ const ACTION_SIGNS: Record<string, { sign: string; kind: string; word: "create" 
   remove: { sign: "−", kind: "remove", word: "remove" },
 };
 
-/** A plan, and the button that has it carried out. */
+/** A plan with the button that applies it. */
 export function PlanApproval({ preview }: { preview: PlanPreview }) {
   const { t } = useTexts();
   const navigate = useNavigate();

@@ -27,7 +27,7 @@ test("only what differs is sent; an emptied answer goes back to its default", ()
   expect(answerChanges(ALL, {})).toEqual({ set: {}, unset: [] });
   expect(answerChanges(ALL, { profile: "full", ratio: "", dns: "" })).toEqual({ set: { profile: "full" }, unset: ["ratio"] });
   expect(answerChanges(ALL, { profile: "core" })).toEqual({ set: {}, unset: [] });
-  // Nobody gave it, so there is nothing to take back.
+  // There is no stored answer to restore.
   expect(answerChanges(ALL, { heat_cfn_port: "" })).toEqual({ set: {}, unset: [] });
 });
 
@@ -41,7 +41,7 @@ test("the command line says the same, in words of a shell", () => {
   expect(upCommand({ profile: "full", dns: "a b" }, ["ratio"], true)).toBe("stackyard cloud up --set profile=full --set 'dns=a b' --unset ratio --force");
 });
 
-test("what a check says to mend is shown where something is wrong, and only there", () => {
+test("the fix of a check is shown for warnings and blockers only", () => {
   const check = { id: "a", title: "Memory", seen: "8 GiB", means: "servers are few", mend: "add memory" };
   const { rerender } = show(<PreflightTable checks={[{ ...check, result: "warn" }]} />);
   expect(screen.getByText("warning").closest(".state")).toHaveProperty("dataset.state", "failing");

@@ -107,7 +107,7 @@ function CloudDetails({ cloud }: { cloud: Schemas["LocalView"] }) {
   );
 }
 
-/** What a run does, as a key of the texts. */
+/** Kind of a run, as part of a text key. */
 export function cloudRunKind(run: { kind: string }): "plan" | "up" | "down" {
   return run.kind === "up" || run.kind === "down" ? run.kind : "plan";
 }
@@ -127,7 +127,7 @@ function CloudHealth({ services, there }: { services: LocalServices; there: bool
 
 function ServiceTable({ services, logs }: { services: LocalServices; logs: (name: string) => void }) {
   const { t } = useTexts();
-  // A job that did its work says nothing to anybody.
+  // Hide jobs that succeeded.
   const visibleServices = services.services.filter((s) => !s.job || !s.well);
   return (
     <section className="panel">
@@ -183,7 +183,7 @@ function ServiceRow({ service, logs }: { service: LocalService; logs: (name: str
   );
 }
 
-/** What the machine is like for the cloud, by the answers that are kept. */
+/** Preflight of the machine with the stored answers. */
 function PreflightPanel() {
   const { t } = useTexts();
   const query = useQuery({
@@ -211,7 +211,7 @@ function PreflightPanel() {
   );
 }
 
-/** Checks of the machine: what was seen, what follows from it, how to mend it. */
+/** Preflight checks: finding, consequence and fix. */
 export function PreflightTable({ checks }: { checks: Schemas["PreflightCheck"][] }) {
   const { t } = useTexts();
   return (

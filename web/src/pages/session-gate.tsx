@@ -6,7 +6,7 @@ import { useTexts } from "../i18n";
 import { Problem } from "../components/problem";
 import { SignInForm } from "./sign-in";
 
-/** Lets in who is signed in; all others may sign in. */
+/** Shows the application to signed-in users and the sign-in form to others. */
 export function SessionGate({ children }: { children: ReactNode }) {
   const { t } = useTexts();
   const query = useQuery(session);

@@ -12,7 +12,7 @@ type SignInMethod = "password" | "credential" | "token";
 const SIGN_IN_METHODS: SignInMethod[] = ["password", "credential", "token"];
 const METHOD_STORAGE_KEY = "stackyard.signIn";
 
-/** What is filled in; the fields of all ways. */
+/** Values of the sign-in form, for all methods. */
 export interface SignInFields {
   token: string;
   cloud: string;
@@ -24,7 +24,7 @@ export interface SignInFields {
   secret: string;
 }
 
-/** What is sent; nothing while something is missing. */
+/** The API request, or null if a required value is missing. */
 export function sessionRequest(way: SignInMethod, filled: SignInFields): Schemas["NewSession"] | null {
   const { cloud, password, secret } = filled;
   const [token, user, domain, project, credential] = [filled.token, filled.user, filled.domain, filled.project, filled.credential].map((s) => s.trim()) as [string, string, string, string, string];
@@ -41,7 +41,7 @@ export function sessionRequest(way: SignInMethod, filled: SignInFields): Schemas
   }
 }
 
-/** Signs in: with a token, or with what the Keystones of `clouds` know. */
+/** Sign-in form, with a token or with an account on one of `clouds`. */
 export function SignInForm({ clouds }: { clouds: string[] }) {
   const { t } = useTexts();
   const queries = useQueryClient();
@@ -69,7 +69,7 @@ export function SignInForm({ clouds }: { clouds: string[] }) {
     },
   });
   const needed = { required: true, withAsterisk: false };
-  // The page is this one form.
+  // The page has only this form.
   const first = { ...needed, autoFocus: true };
   const domain = <TextInput label={t("signIn.domain")} placeholder="Default" autoComplete="off" {...field("domain")} />;
   return (

@@ -36,7 +36,7 @@ export function StackPage() {
   );
 }
 
-/** Words of the command line for a stack. */
+/** A `stackyard stack` command for a stack. */
 export function stackCommand(stack: Stack, verb: string, ...rest: string[]): string {
   return ["stackyard stack", verb, "--yard", shellQuote(stack.yard), shellQuote(stack.name), ...rest].join(" ");
 }

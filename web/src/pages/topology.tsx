@@ -1,4 +1,4 @@
-/** A yard as it is, as a picture: live, and the same as `stackyard graph`. */
+/** The topology of a yard, live, with the same content as `stackyard graph`. */
 import "../topology/topology.css";
 import { SegmentedControl, TextInput } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
@@ -194,7 +194,7 @@ function TopologyDrawing({ index, filter, grouping, opened, chosen, choose, chan
     link.href = url;
     link.download = `${index.graph.yard}.svg`;
     link.click();
-    // Not before the browser has read it.
+    // The browser needs the URL until it has read the file.
     setTimeout(() => URL.revokeObjectURL(url), 10_000);
   };
   return (
@@ -217,7 +217,7 @@ function TopologyDrawing({ index, filter, grouping, opened, chosen, choose, chan
   );
 }
 
-/** What changed, for those who do not see it. */
+/** Announces changes to screen readers. */
 function ChangeAnnouncement({ changes, index }: { changes: GraphChanges; index: GraphIndex }) {
   const { t } = useTexts();
   const name = (id: string) => index.nodes.get(id)?.name ?? id.split("/").pop() ?? id;

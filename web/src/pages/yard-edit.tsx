@@ -47,26 +47,26 @@ interface ManifestFormProps {
   title: string;
   text: string;
   clouds: string[];
-  /** The yard; that of the manifest if it is a new one. */
+  /** Name of the yard. If it is new, its manifest has the name. */
   yard?: string;
   savedManifest?: Schemas["ManifestText"];
-  /** Revision that the yard has now; none if it is new or was removed. */
+  /** Current revision of the yard. Undefined if it is new or removed. */
   current?: number | undefined;
   reverting?: boolean;
-  /** Other ways to come by a manifest, at the end of the head. */
+  /** Buttons at the end of the header that switch between form and manifest. */
   methodSwitch?: ReactNode;
-  /** Is told each text. */
+  /** Receives the text after each change. */
   onTextChange?: (text: string) => void;
-  /** The editor has the keyboard's focus at first. */
+  /** Focus the editor when it opens. */
   focus?: boolean;
 }
 
 type ExtraFile = { path: string; text: string };
 
-/** How long after the last key a manifest is checked, in milliseconds. */
+/** Delay between the last input and the check, in milliseconds. */
 const CHECK_DELAY_MS = 400;
 
-/** The way of a manifest: written, checked, planned, applied. */
+/** Writes, checks, plans and applies a manifest. */
 export function ManifestForm({ title, text: before, clouds, yard: fixed, savedManifest, current, reverting, methodSwitch, onTextChange, focus }: ManifestFormProps) {
   const { t } = useTexts();
   const navigate = useNavigate();
@@ -142,7 +142,7 @@ export function ManifestForm({ title, text: before, clouds, yard: fixed, savedMa
 
 const NO_MISTAKES: Mistake[] = [];
 
-/** What the server says of a manifest, a moment after it was changed last; until then, what it said before. */
+/** The server's check of a manifest, shortly after the last change. Until then, the previous result. */
 function useManifestCheck(yard: string, body: Schemas["YardWish"]): { mistakes: Mistake[]; error: unknown; busy: boolean } {
   const [lastAnswer, setLastAnswer] = useState<{ of: string; mistakes: Mistake[]; error: unknown }>({ of: "", mistakes: NO_MISTAKES, error: null });
   const requestKey = JSON.stringify([yard, body]);
@@ -170,7 +170,7 @@ function MistakeLink({ mistake, go }: { mistake: Mistake; go: (place: { line: nu
   return <button type="button" className="place mono" onClick={() => go({ line, column: column ?? 1 })}>{line}:{column ?? 1}</button>;
 }
 
-/** Files that the manifest names: they are sent along. */
+/** Files that the manifest names and the request includes. */
 function ExtraFiles({ files, kept, set }: { files: ExtraFile[]; kept: string[]; set: (files: ExtraFile[]) => void }) {
   const { t } = useTexts();
   const input = useRef<HTMLInputElement>(null);

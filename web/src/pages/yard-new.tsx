@@ -10,7 +10,7 @@ import { YardForm } from "../components/yard-form";
 import { NotFound } from "./not-found";
 import { ManifestForm } from "./yard-edit";
 
-/** A first manifest where nothing was chosen: names that a cloud has are for its owner to fill in. */
+/** A template for the manifest. The user replaces the names of the cloud's resources. */
 function manifestTemplate(cloud: string | undefined): string {
   return `apiVersion: stackyard.dev/v1
 kind: Yard
@@ -24,7 +24,7 @@ spec:
 `;
 }
 
-/** A yard from a form, or from a manifest; the form writes one. */
+/** Creates a yard from a form or from a manifest. The form writes a manifest. */
 export default function NewYardPage() {
   const { t } = useTexts();
   const canEdit = useHasRole("operator");
@@ -45,7 +45,7 @@ function NewYard({ clouds, taken }: { clouds: string[]; taken: string[] }) {
   const [entered, enter] = useState<DraftInput>({});
   const [way, setWay] = useState<DraftMethod>(cloud === undefined ? "manifest" : "form");
   const [text, setText] = useState(() => manifestTemplate(cloud));
-  // The form's manifest gets the keyboard's focus, since the button that wrote it is gone.
+  // Focus the manifest that the form wrote, because the form's button is gone.
   const [written, setWritten] = useState(false);
   const go = (to: DraftMethod) => {
     setWritten(false);

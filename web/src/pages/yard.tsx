@@ -19,7 +19,7 @@ import { RelativeTime } from "../components/time";
 import { NotFound } from "./not-found";
 import { YardHealth } from "./yards";
 
-/** What of a yard a page shows. */
+/** Views of the yard page. */
 export const YARD_PAGE_VIEWS = ["resources", "history"] as const;
 export type YardPageView = (typeof YARD_PAGE_VIEWS)[number];
 
@@ -82,7 +82,7 @@ function YardDetails({ yard }: { yard: Yard }) {
   );
 }
 
-/** A yard that was removed: what it was like can be had again. */
+/** A removed yard with its history, from which it can be created again. */
 function RemovedYard({ yard }: { yard: string }) {
   const { t } = useTexts();
   const canEdit = useHasRole("operator");

@@ -80,7 +80,7 @@ export const YARD_STATES: Record<Schemas["YardState"], HealthState> = {
   ok: "ok", working: "working", differs: "failing", failing: "failed", unknown: "away",
 };
 
-/** How a yard stands in a word; while a run goes on, that. */
+/** State of a yard, or its active run. */
 export function YardHealth({ yard, status }: { yard: Pick<Yard, "run">; status: Schemas["YardStatus"] | undefined }) {
   const { t } = useTexts();
   if (yard.run?.state === "running") return <StateMark state="working" text={t(`run.kind.${yard.run.kind}`)} />;

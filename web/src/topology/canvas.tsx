@@ -1,4 +1,4 @@
-/** The picture, to be moved about in by hand and by the keyboard. */
+/** The interactive diagram, for mouse, touch and keyboard. */
 import { ActionIcon, Tooltip } from "@mantine/core";
 import { useReducedMotion } from "@mantine/hooks";
 import { IconDownload, IconMinus, IconPlus, IconZoomScan, type Icon } from "@tabler/icons-react";
@@ -16,7 +16,7 @@ interface CanvasProps {
   title: string;
   items: SceneItem[];
   placed: SceneLayout;
-  /** The whole is shown whenever this is another. */
+  /** A new value fits the whole diagram into view. */
   fitted: string;
   phone: boolean;
   changes: GraphChanges;
@@ -24,7 +24,7 @@ interface CanvasProps {
   neighbours: ReadonlySet<string>;
   choose: (id: string | null) => void;
   label: (item: SceneItem) => string;
-  /** What stands for something that is not drawn by itself. */
+  /** Id of the drawn item that represents a node. */
   drawnId: (id: string) => string;
   save: () => void;
 }
@@ -34,7 +34,7 @@ export function TopologyCanvas(props: CanvasProps) {
 }
 
 const ZOOM = { min: 0.05, max: 2.5 };
-/** Below this zoom nobody can read names: chips are drawn by their boxes, as states. */
+/** Names are unreadable below this zoom, so boxes draw their chips as coloured cells. */
 const FAR = 0.45;
 const NEAR = 0.7;
 const ARROWS: Record<string, Direction> = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown: "down" };
@@ -58,7 +58,7 @@ function CanvasView({ title, items, placed, fitted, phone, changes, chosen, neig
     const { width, height } = store.getState();
     const bounds = { x: 0, y: 0, width: placed.width, height: placed.height };
     const whole = getViewportForBounds(bounds, width, height, ZOOM.min, 1.15, 0.04);
-    // Names must be readable on a phone, all of it need not be seen.
+    // On a phone, readable names matter more than the whole diagram.
     void view.setViewport(phone && whole.zoom < 0.5 ? { x: 8, y: 8, zoom: 0.5 } : whole, { duration });
   }, [placed, phone, store, view]);
   const lastFitted = useRef("");
@@ -114,7 +114,7 @@ function CanvasView({ title, items, placed, fitted, phone, changes, chosen, neig
       deleteKeyCode={null}
       selectionKeyCode={null}
       panActivationKeyCode={null}
-      // A layer of its own is moved without being drawn again; when it rests it must be drawn sharp.
+      // A separate layer moves without a repaint. Afterwards, it must be repainted sharply.
       onMoveStart={() => root.current?.classList.add("panned")}
       onMoveEnd={() => root.current?.classList.remove("panned")}
       onNodeClick={(_, node) => {
@@ -157,7 +157,7 @@ function CanvasLines({ placed, chosen }: { placed: SceneLayout; chosen: string |
   );
 }
 
-/** While places change, things slide to where they belong. */
+/** Animates items to their new positions. */
 function useMoveAnimation(root: React.RefObject<HTMLDivElement | null>, placed: SceneLayout): void {
   const last = useRef<SceneLayout | null>(null);
   useEffect(() => {
@@ -174,7 +174,7 @@ function useMoveAnimation(root: React.RefObject<HTMLDivElement | null>, placed: 
   }, [root, placed]);
 }
 
-/** What came fades in, what is in another state lights up once. */
+/** Fades new items in and highlights items whose state changed. */
 function useChangeAnimation(root: React.RefObject<HTMLDivElement | null>, changes: GraphChanges, items: SceneItem[], drawnId: (id: string) => string, still: boolean): void {
   const lastChanges = useRef(changes);
   const waiting = useRef(new Map<string, "added" | "stateChanged">());
@@ -186,7 +186,7 @@ function useChangeAnimation(root: React.RefObject<HTMLDivElement | null>, change
         ...changes.added.map((id) => [drawnId(id), "added"] as const),
       ]);
     }
-    // What is new is drawn when it has its place.
+    // A new item exists only after the next layout.
     for (const [id, what] of waiting.current) {
       const element = root.current?.querySelector(`[id="${CSS.escape(elementId(id))}"] > *`);
       if (!element) continue;

@@ -1,11 +1,11 @@
-/** What is not as it was. */
+/** Differences between two graphs of a yard. */
 import type { HealthState } from "../api/health";
 import type { Graph, GraphNode } from "./model";
 
 export interface GraphChanges {
   added: string[];
   removed: string[];
-  /** Those whose state is another, with what it was. */
+  /** Nodes whose state changed, with the previous state. */
   stateChanged: { id: string; from: HealthState }[];
 }
 

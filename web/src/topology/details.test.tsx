@@ -18,7 +18,7 @@ function show(content: ReactNode, language: Language = "en") {
 const found = indexGraph(withState(shopGraph(), "server/db", "failed"));
 const of = (id: string) => found.nodes.get(id) ?? testNode(id);
 
-test("details name the state in words, all that is known, and what it is joined with", async () => {
+test("details show the state in words, all details, and connected items", async () => {
   const choose = vi.fn();
   show(<NodeDetails index={found} node={of("server/db")} choose={choose} />);
   const details = within(screen.getByRole("region", { name: "server db" }));

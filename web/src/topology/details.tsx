@@ -1,4 +1,4 @@
-/** All that is known of what was chosen. */
+/** Details of the selected node. */
 import { ActionIcon, Button } from "@mantine/core";
 import { IconX } from "@tabler/icons-react";
 import { Link } from "@tanstack/react-router";
@@ -11,7 +11,7 @@ import { StateMark, StateShape } from "../components/state-mark";
 import { byName, fullName, type GraphEdge, type GraphIndex, type GraphNode } from "./model";
 import { KindIcon } from "./nodes";
 
-/** So many parts and neighbours are listed. */
+/** Maximum number of children and neighbours in the list. */
 const MAX_LINKS = 60;
 
 interface DetailsProps {
@@ -20,7 +20,7 @@ interface DetailsProps {
   choose: (id: string | null) => void;
 }
 
-/** A detail's name; one that a newer server tells has none here. */
+/** Returns the label of a detail. An unknown detail of a newer server keeps its own name. */
 export function useDetailName(): (name: string) => string {
   const { t } = useTexts();
   return (name) => {
@@ -42,7 +42,7 @@ export function NodeDetails({ index, node, choose }: DetailsProps) {
   });
   const stack = node.kind === "stack" ? node.id : node.kind === "service" ? node.parent : null;
   const [reading, setReading] = useState(false);
-  // A server's id says how the manifest calls it, a host's name may be another.
+  // A server's id has its name in the manifest, which may differ from the host's name.
   const server = node.id.startsWith("server/") && node.state !== "missing" ? node.id.slice("server/".length) : null;
   return (
     <DetailsPanel name={node.name} kind={node} close={() => choose(null)}>
@@ -77,7 +77,7 @@ export function NodeDetails({ index, node, choose }: DetailsProps) {
 
 interface GroupProps {
   index: GraphIndex;
-  /** Containers of one service on one host. */
+  /** Containers of a service on a host. */
   members: GraphNode[];
   works: number;
   opened: boolean;
@@ -85,7 +85,7 @@ interface GroupProps {
   choose: (id: string | null) => void;
 }
 
-/** Containers that are drawn as one. */
+/** Details of a group of containers. */
 export function GroupDetails({ index, members, works, opened, toggle, choose }: GroupProps) {
   const { t } = useTexts();
   const [first] = members;
@@ -107,7 +107,7 @@ function DetailsPanel({ name, kind, close, children }: { name: string; kind: Gra
   const { t } = useTexts();
   const leave = () => {
     close();
-    // Back to where what was chosen is.
+    // Return the focus to the diagram.
     document.querySelector<HTMLElement>(".canvas")?.focus();
   };
   return (

@@ -1,6 +1,6 @@
-/** ELK, in a worker that is loaded when the first picture is laid out. */
+/** Runs ELK in a worker, which loads with the first layout. */
 import ELK, { type ELK as Elk, type ElkNode } from "elkjs/lib/elk-api.js";
-// A file of its own: the page's policy lets no script make another.
+// A separate file, because the page's policy forbids scripts from blobs.
 import worker from "elkjs/lib/elk-worker.min.js?url";
 
 let elkInstance: Elk | undefined;

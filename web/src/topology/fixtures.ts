@@ -1,4 +1,4 @@
-/** Yards for tests. */
+/** Graphs for tests. */
 import type { GraphEdge, Graph, EdgeKind, NodeKind, GraphNode } from "./model";
 
 export function testNode(id: string, over: Partial<GraphNode> = {}): GraphNode {
@@ -10,7 +10,7 @@ export function testEdge(from: string, kind: EdgeKind, to: string): GraphEdge {
   return { from, to, kind };
 }
 
-/** Two networks behind a router, hosts with containers of two stacks, and one of everything else. */
+/** Two networks behind a router, hosts with containers, and one of each other kind. */
 export function shopGraph(hosts = 3, each = 4): Graph {
   const nodes = [
     testNode("network/front", { details: { mtu: "1442", cidr: "10.20.0.0/24" } }),

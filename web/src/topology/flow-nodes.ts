@@ -1,22 +1,22 @@
-/** Items as React Flow takes them. */
+/** Converts items to React Flow nodes. */
 import type { Node as FlowNode } from "@xyflow/react";
 import { isSame, type SceneItem, type ItemShape } from "./items";
 
 export type FlowItem = FlowNode<{ item: SceneItem }, ItemShape>;
 
-/** What is marked. */
+/** Highlighted items. */
 export interface ItemMarks {
-  /** Whose details are shown. */
+  /** Item whose details are open. */
   chosen: string | null;
-  /** Those that it is joined with. */
+  /** Items connected to it. */
   neighbours: ReadonlySet<string>;
-  /** Where the keyboard is. */
+  /** Item with the keyboard focus. */
   current: string | null;
 }
 
 const SHAPE_LAYERS: Record<ItemShape, number> = { bar: 0, lane: 0, small: 2, box: 2, chip: 3 };
 
-/** Id of an item's element. */
+/** DOM id of an item. */
 export function elementId(id: string): string {
   return `topology-${encodeURIComponent(id)}`;
 }
@@ -28,7 +28,7 @@ function itemClasses(id: string, marks: ItemMarks): string {
 
 function makeNode(item: SceneItem, className: string, label: string): FlowItem {
   const { x, y, w, h } = item.rect;
-  // Its type leaves out the id, which the element does not have otherwise.
+  // The type has no id, but React Flow passes it to the element.
   const domAttributes = { id: elementId(item.id), "aria-roledescription": undefined };
   return {
     id: item.id,
@@ -37,7 +37,7 @@ function makeNode(item: SceneItem, className: string, label: string): FlowItem {
     width: w,
     height: h,
     measured: { width: w, height: h },
-    // Without, React Flow would draw everything once to look for some.
+    // Without this, React Flow renders everything once to find handles.
     handles: [],
     zIndex: SHAPE_LAYERS[item.shape],
     className,
@@ -48,7 +48,7 @@ function makeNode(item: SceneItem, className: string, label: string): FlowItem {
   };
 }
 
-/** Makes nodes of items; those that look as they did before are the same objects, and are not drawn again. */
+/** Returns a converter that reuses the node of an unchanged item, so that React Flow does not draw it again. */
 export function flowNodeFactory(): (items: SceneItem[], marks: ItemMarks, label: (item: SceneItem) => string) => FlowItem[] {
   let previous = new Map<string, FlowItem>();
   return (items, marks, label) => {

@@ -1,4 +1,4 @@
-/** What is drawn, one by one, from back to front. */
+/** Items to draw, from back to front. */
 import type { HealthState } from "../api/health";
 import { subtitle, type SceneChip, type NodeKind, type GraphNode, type Scene } from "./model";
 import { HEAD, LABEL, type SceneLayout, type Rect } from "./layout";
@@ -12,21 +12,21 @@ export interface SceneItem {
   kind: NodeKind;
   name: string;
   state: HealthState;
-  /** Below the name, or beside it. */
+  /** Text below or next to the name. */
   text: string;
-  /** Colour of a lane. */
+  /** Index of a lane's colour. */
   tone: number;
   outside: boolean;
-  /** Chips in it, by state: a path within the box for those who are too far to read names. */
+  /** SVG paths of the box's chips by state, drawn when names are too small to read. */
   cells?: [HealthState, string][];
 }
 
-/** Number of colours that lanes take in turn. */
+/** Number of lane colours. */
 export const TONES = 6;
-/** Of the lane that is no network. */
+/** Tone of the lane that is not a network. */
 export const NO_TONE = -1;
 
-/** Name of the lane of machines that are in no network is the reader's language's. */
+/** Items of a scene. `machines` is the translated name of the lane without a network. */
 export function sceneItems(scene: Scene, placed: SceneLayout, machines: string): SceneItem[] {
   const result: SceneItem[] = [];
   const add = (sort: ItemShape, node: GraphNode, more: Partial<SceneItem> = {}) => {
@@ -74,7 +74,7 @@ function chipItem(chip: SceneChip, rect: Rect): SceneItem {
   return { id, shape: "chip", rect, kind, name, state, text, tone: 0, outside: false };
 }
 
-/** Whether two items look the same. */
+/** Whether two items are drawn identically. */
 export function isSame(a: SceneItem, b: SceneItem): boolean {
   return (
     a.rect.x === b.rect.x && a.rect.y === b.rect.y && a.rect.w === b.rect.w && a.rect.h === b.rect.h &&
@@ -83,7 +83,7 @@ export function isSame(a: SceneItem, b: SceneItem): boolean {
   );
 }
 
-/** What the keyboard goes to: of what holds other things, its name. */
+/** Area that the keyboard moves to: the header of a container item, else the whole item. */
 export function focusRect(item: SceneItem): Rect {
   const { x, y, w, h } = item.rect;
   if (item.shape === "lane" || item.shape === "bar") return { x, y, w: LABEL, h: Math.min(h, HEAD) };

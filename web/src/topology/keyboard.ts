@@ -1,11 +1,11 @@
-/** The next thing in a direction, for the arrow keys. */
+/** Moves the keyboard focus with the arrow keys. */
 import type { Rect } from "./layout";
 
 export type Direction = "left" | "right" | "up" | "down";
 
 const middle = (r: Rect) => ({ x: r.x + r.w / 2, y: r.y + r.h / 2 });
 
-/** Id of the nearest thing that lies this way; what is beside the way counts as farther. */
+/** Id of the nearest item in a direction. A sideways offset counts more than distance. */
 export function nextItem(rects: Map<string, Rect>, from: string, direction: Direction): string | undefined {
   const start = rects.get(from);
   if (!start) return undefined;

@@ -19,7 +19,7 @@ async function place(graph: Graph, grouping: Grouping = "containers", aspect = 1
 const overlap = (a: Rect, b: Rect) => a.x < b.x + b.w && b.x < a.x + a.w && a.y < b.y + b.h && b.y < a.y + a.h;
 const within = (a: Rect, b: Rect) => a.x >= b.x && a.y >= b.y && a.x + a.w <= b.x + b.w && a.y + a.h <= b.y + b.h;
 
-/** Everything has a place, nothing lies on what it is not part of. */
+/** Checks that every item has a place and overlaps only its container. */
 function sound(all: SceneItem[]) {
   const of = (...sorts: string[]) => all.filter((i) => sorts.includes(i.shape));
   const solid = of("bar", "small", "box");
@@ -40,7 +40,7 @@ test("lanes below the edge, boxes in their lanes, chips in their boxes", async (
   expect(within(rect("server/web-1"), rect("network/front"))).toBe(true);
   expect(within(rect("server/db"), rect("network/front"))).toBe(true);
   expect(rect("stack/site").y).toBeGreaterThan(rect("network/back").y + rect("network/back").h - 1);
-  // Lanes are as wide as the whole, and a floating IP is above what it leads to.
+  // Lanes are as wide as the diagram, and a floating IP is above its target.
   expect(rect("network/back").w).toBe(rect("network/front").w);
   const middle = (r: Rect) => r.x + r.w / 2;
   expect(Math.abs(middle(rect("floating-ip/web")) - middle(rect("load-balancer/web")))).toBeLessThan(200);
@@ -112,7 +112,7 @@ test("places depend on what there is, not on how it is", () => {
   expect(key(shopGraph(4))).not.toBe(key(shopGraph(3)));
 });
 
-test("only what looks otherwise is drawn anew", async () => {
+test("only items that look different are drawn again", async () => {
   const { where, items: first } = await place(shopGraph(40, 50));
   const nodes = flowNodeFactory();
   const marks = { chosen: null, neighbours: new Set<string>(), current: null };

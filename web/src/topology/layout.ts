@@ -1,15 +1,14 @@
 /**
- * Where everything stands, in pixels. The picture is that of `stackyard graph`:
+ * Positions of everything in pixels. The diagram is the one of `stackyard graph`:
  *
- *   ═══ public ═══════════════════════   bars: networks outside
+ *   ═══ public ═══════════════════════   bars: external networks
  *     [router]        (floating IP)      the edge
- *   front ────┴──────────────────────    each network a lane: its line, below it what is in it
+ *   front ────┴──────────────────────    a lane per network: its line, its boxes below
  *          [balancer]  [web-1]  [web-2]
  *   back ─────────────────┘
- *   [stack]  [group]                     the shelf: what is in no network
+ *   [stack]  [group]                     the shelf: boxes without a network
  *
- * ELK packs boxes into lanes and stacks the lanes; what is regular (chips in a box, lines) is
- * arithmetic.
+ * ELK packs boxes into lanes and stacks the lanes. The regular parts (chips in a box, lines) are arithmetic.
  */
 import type { ElkNode } from "elkjs/lib/elk-api.js";
 import type { SceneBox, EdgeKind, SceneLane, SceneLine, Scene } from "./model";
@@ -27,9 +26,9 @@ export interface DrawnLine {
   to: string;
   kind: EdgeKind;
   quiet: boolean;
-  /** An SVG path. */
+  /** Path data (SVG `d`). */
   d: string;
-  /** Where it meets the line of a network. */
+  /** Point where the line meets a network. */
   dot?: { x: number; y: number };
 }
 
@@ -42,20 +41,20 @@ export interface SceneLayout {
 
 const CHIP = { w: 172, h: 24, gap: 6 };
 const PAD = 9;
-/** Height of a box's name and what is below it. */
+/** Height of a box's header. */
 export const HEAD = 46;
 const SMALL = { w: 164, h: 40 };
 const BAR = { h: 24, gap: 8 };
-/** Width of a lane's name, and of the gutter of each router's line. */
+/** Width of a lane's label, and of the gutter for each router's line. */
 export const LABEL = 168;
 const GUTTER = 18;
-/** From a lane's top to its line, and from that to the boxes. */
+/** Distance from a lane's top to its line, and from the line to the boxes. */
 export const LINE = 20;
 const BELOW = 20;
 const MARGIN = 16;
 const BETWEEN = 28;
 
-/** Columns of chips, so that a box is wider than it is high. */
+/** Number of chip columns that makes a box wider than high. */
 function columns(chips: number): number {
   return Math.max(1, Math.round(Math.sqrt((chips * 1.4 * (CHIP.h + CHIP.gap)) / (CHIP.w + CHIP.gap))));
 }
@@ -68,7 +67,7 @@ export function boxSize(box: SceneBox): { w: number; h: number } {
   return { w, h: chips === 0 ? HEAD : HEAD + down * (CHIP.h + CHIP.gap) - CHIP.gap + PAD };
 }
 
-/** What the places depend on: states and names may change without anything moving. */
+/** Key of a layout. States and names are not part of it, so their changes move nothing. */
 export function layoutKey(scene: Scene, aspect: number): string {
   const boxes = (all: SceneBox[]) => all.map((b) => `${b.node.id} ${b.chips.map((c) => c.id).join(" ")}`).join(",");
   const ids = (all: { id: string }[]) => all.map((n) => n.id).join(",");
@@ -82,7 +81,7 @@ function laneLeft(scene: Scene): number {
   return LABEL + GUTTER * scene.routers.length;
 }
 
-/** A width at which the whole has about this ratio of width to height. */
+/** Width at which the diagram has about this aspect ratio. */
 function targetWidth(scene: Scene, aspect: number): number {
   const boxes = [...scene.lanes.flatMap((l) => l.boxes), ...scene.shelf].map(boxSize);
   const area = boxes.reduce((sum, b) => sum + (b.w + MARGIN) * (b.h + MARGIN), 0);
@@ -111,7 +110,7 @@ function packedNode(id: string, target: number, children: ElkNode[], padding: st
   };
 }
 
-/** The scene as ELK takes it. */
+/** Input of ELK for a scene. */
 export function toElk(scene: Scene, aspect: number): ElkNode {
   const target = targetWidth(scene, aspect);
   const leaf = (box: SceneBox): ElkNode => {
@@ -149,7 +148,7 @@ export function toElk(scene: Scene, aspect: number): ElkNode {
   };
 }
 
-/** Places of everything, from what ELK made of `toElk`. */
+/** Layout of a scene from ELK's result for `toElk`. */
 export function readLayout(scene: Scene, elk: ElkNode): SceneLayout {
   const rects = new Map<string, Rect>();
   const rows = new Map((elk.children ?? []).map((row) => [row.id, row]));
@@ -187,7 +186,7 @@ function layoutChips(box: SceneBox, rects: Map<string, Rect>): void {
   });
 }
 
-/** Floating IPs stand above what they lead to, as far as there is room in one row. */
+/** Places floating IPs above their targets if one row has room. */
 function alignFloatingIps(scene: Scene, rects: Map<string, Rect>, full: number): void {
   const top = Math.min(...[...scene.routers, ...scene.floating].map((n) => rects.get(n.id)?.y ?? 0));
   const step = SMALL.w + 12;
@@ -215,14 +214,14 @@ function alignFloatingIps(scene: Scene, rects: Map<string, Rect>, full: number):
 
 const rounded = (value: number) => String(Math.round(value));
 
-/** A curve from one height down to another, or over what is between by so much. */
+/** A curve between two points. `over` bends it around what is between them. */
 function curve(x: number, y: number, toX: number, toY: number, over?: number): string {
   const bend = over ?? (toY > y ? Math.max(24, (toY - y) / 2) : 40);
   if (over !== undefined) return `M${rounded(x)} ${rounded(y)}C${rounded(x)} ${rounded(y + bend)} ${rounded(toX)} ${rounded(toY + bend)} ${rounded(toX)} ${rounded(toY)}`;
   return `M${rounded(x)} ${rounded(y)}C${rounded(x)} ${rounded(y + bend)} ${rounded(toX)} ${rounded(toY - bend)} ${rounded(toX)} ${rounded(toY)}`;
 }
 
-/** Boxes in lanes that a line straight down at `x` would run behind. */
+/** Boxes in lanes that a vertical line at `x` would cross. */
 function boxesBetween(scene: Scene, rects: Map<string, Rect>, x: number, from: number, to: number): Rect[] {
   return scene.lanes
     .flatMap((lane) => lane.boxes.map((box) => rects.get(box.node.id)))
@@ -240,7 +239,7 @@ function drawLine(line: SceneLine, scene: Scene, rects: Map<string, Rect>): Draw
     case "gateway":
     case "external": {
       if (lane) return [{ ...made, d: `M${rounded(x)} ${rounded(a.y + a.h)}V${rounded(y)}`, dot: { x, y } }];
-      // A router may have other lines in its middle.
+      // A router may have other lines at its center.
       const up = line.kind === "gateway" ? x : a.x + 24;
       return [{ ...made, d: `M${rounded(up)} ${rounded(a.y)}V${rounded(b.y + b.h)}` }];
     }
@@ -255,14 +254,14 @@ function drawLine(line: SceneLine, scene: Scene, rects: Map<string, Rect>): Draw
       return [{ ...made, d: `M${rounded(side)} ${rounded(y > a.y ? a.y + a.h : a.y)}V${rounded(y)}`, dot: { x: side, y } }];
     }
     case "member":
-      // To its neighbours above them, so that no box hides it.
+      // Bend the line to members in the same row above the boxes, so that no box hides it.
       if (b.y < a.y + a.h) return [{ ...made, d: curve(x, a.y, b.x + b.w / 2, b.y, -BELOW) }];
       return [{ ...made, d: curve(x, a.y + a.h, b.x + b.w / 2, b.y) }];
     default: {
       const to = b.x + b.w / 2;
       const over = b.y > a.y ? boxesBetween(scene, rects, to, a.y + a.h, b.y) : [];
       if (over.length === 0) return [{ ...made, d: curve(x, b.y > a.y ? a.y + a.h : a.y + a.h / 2, to, b.y) }];
-      // Behind those it would seem to lead to them: beside them, then in from the left.
+      // Crossing them would suggest that it leads there, so pass next to them and enter from the left.
       const [gap, top] = [b.x - MARGIN / 2, Math.min(...over.map((r) => r.y)) - BELOW];
       return [{ ...made, d: `${curve(x, a.y + a.h, gap, top)}V${rounded(b.y + HEAD / 2)}H${rounded(b.x)}` }];
     }

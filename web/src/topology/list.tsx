@@ -1,4 +1,4 @@
-/** The same as the picture, as a list. */
+/** The list view of the topology. */
 import { Button } from "@mantine/core";
 import { useState } from "react";
 import { useTexts } from "../i18n";
@@ -6,7 +6,7 @@ import { StateMark } from "../components/state-mark";
 import { byName, NODE_KINDS, subtitle, type GraphIndex, type GraphNode } from "./model";
 import { KindIcon } from "./nodes";
 
-/** So many are listed at first. */
+/** Number of rows before "Show all". */
 const INITIAL_ROWS = 200;
 
 export function TopologyList({ index, visible, chosen, choose }: { index: GraphIndex; visible: ReadonlySet<string>; chosen: string | null; choose: (id: string) => void }) {

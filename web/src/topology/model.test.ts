@@ -7,7 +7,7 @@ const none = new Set<string>();
 const all = (graph = shopGraph()) => buildScene(indexGraph(graph), NO_FILTER, "containers", none);
 const filter = (over: Partial<GraphFilter>): GraphFilter => ({ ...NO_FILTER, ...over });
 
-test("networks are lanes, what is outside is at the edge", () => {
+test("networks are lanes, external networks are at the edge", () => {
   const made = all();
   expect(made.bars.map((n) => n.name)).toEqual(["public"]);
   expect(made.routers.map((n) => n.id)).toEqual(["router/front"]);
@@ -43,7 +43,7 @@ test("containers of a service on a host become one, as bad as the worst of them"
   const group = groupId("service/site/web", "server/web-1");
   const [web, job] = of(none);
   expect([web?.id, web?.name, web?.state, web?.works, web?.members?.length]).toEqual([group, "site/web", "failing", 2, 3]);
-  // One is no group.
+  // A single container is no group.
   expect(job?.id).toBe("container/site/job-1-4");
   expect(of(new Set([group])).map((c) => c.id)).toContain(id);
 });
@@ -73,7 +73,7 @@ test("a filter keeps what matches, and the hosts of it", () => {
   const made = buildScene(found, filter({ states: new Set(["failing"]) }), "containers", none);
   expect(made.lanes.map((l) => [l.id, l.boxes.map((b) => b.node.id)])).toEqual([["network/front", ["server/web-2"]]]);
   expect(made.bars).toEqual([]);
-  // By a detail; and what is part of what matches.
+  // Match by a detail, including children.
   expect([...matchingNodes(found, filter({ text: " 10.20.1.3 " }))]).toContain("container/site/web-3-1");
   expect([...matchingNodes(found, filter({ text: "JOB" }))].filter((id) => id.startsWith("container"))).toHaveLength(3);
   const without = matchingNodes(found, filter({ without: new Set(["container", "security_group"]) }));
@@ -105,14 +105,14 @@ test("a network outside with servers in it is a lane", () => {
   expect(made.lines.some((l) => l.kind === "gateway" && l.to === "outside/1")).toBe(true);
 });
 
-test("counts and what is said below a name", () => {
+test("counts, and the text below a name", () => {
   expect(countBy(shopGraph(40, 50), "kind").get("container")).toBe(2000);
   const found = indexGraph(shopGraph());
   const said = (id: string) => subtitle(found.nodes.get(id) ?? testNode(id));
   expect([said("network/front"), said("server/db"), said("floating-ip/web")]).toEqual(["10.20.0.0/24 · MTU 1442", "10.20.0.5 · m1.tiny", "203.0.113.7"]);
 });
 
-test("what changed between two looks", () => {
+test("changes between two graphs", () => {
   const before = shopGraph();
   const now = withState(before, "server/db", "failed");
   now.nodes = now.nodes.filter((n) => n.id !== "volume/spare").concat(testNode("volume/new"));

@@ -1,4 +1,4 @@
-/** A yard as the server tells it, and what of it is shown: filtered, grouped, sorted into lanes. */
+/** The graph of a yard, and the scene to draw: filtered, grouped and sorted into lanes. Pure functions. */
 import type { Schemas } from "../api/client";
 import { worstState, type HealthState } from "../api/health";
 
@@ -8,17 +8,17 @@ export type GraphEdge = Schemas["GraphEdge"];
 export type NodeKind = Schemas["GraphKind"];
 export type EdgeKind = Schemas["GraphJoint"];
 
-/** Kinds in the order in which they are listed. */
+/** Kinds in the order of the list view. */
 export const NODE_KINDS: NodeKind[] = [
   "network", "subnet", "router", "floating_ip", "load_balancer", "host", "server", "volume",
   "security_group", "server_group", "keypair", "object_container", "stack", "service", "container",
 ];
 
-/** A graph that can be looked things up in. */
+/** A graph with lookup tables. */
 export interface GraphIndex {
   graph: Graph;
   nodes: Map<string, GraphNode>;
-  /** Parts of nodes, by the id of what they are part of. */
+  /** Child nodes by the id of their parent. */
   parts: Map<string, GraphNode[]>;
   /** Containers by the id of their service. */
   containers: Map<string, GraphNode[]>;
@@ -46,13 +46,13 @@ export function indexGraph(graph: Graph): GraphIndex {
   return found;
 }
 
-/** What is to be seen. */
+/** Filter of the diagram and the list. */
 export interface GraphFilter {
-  /** In names or details, whatever the case; of something that others are part of, with its parts. */
+  /** Case-insensitive text in names or details. A match includes its children. */
   text: string;
-  /** Kinds that are left out. */
+  /** Kinds to hide. */
   without: ReadonlySet<NodeKind>;
-  /** States that are wanted; all, if none is named. */
+  /** States to show. Empty shows all. */
   states: ReadonlySet<HealthState>;
 }
 
@@ -85,57 +85,57 @@ export function matchingNodes({ graph, nodes }: GraphIndex, filter: GraphFilter)
   return new Set(found.map((n) => n.id));
 }
 
-/** How containers are drawn: each, or those of a service on a host as one. */
+/** Whether to draw each container, or one item for a service's containers on a host. */
 export type Grouping = "services" | "containers";
 
-/** So many containers are drawn one by one unless the reader says otherwise. */
+/** Up to this number, each container is drawn by default. */
 export const SINGLE_LIMIT = 80;
 
 export function defaultGrouping(graph: Graph): Grouping {
   return graph.nodes.filter((n) => n.kind === "container").length > SINGLE_LIMIT ? "services" : "containers";
 }
 
-/** What stands in a box: a container, several of one service, a volume, a service of a stack. */
+/** An item in a box: a container, a group of them, a volume, or a service of a stack. */
 export interface SceneChip {
   id: string;
   kind: NodeKind;
   name: string;
   state: HealthState;
-  /** Containers that it stands for, if it is a group: how many work, and all. */
+  /** Of a group: the number of ready containers, and all containers. */
   works?: number;
   members?: GraphNode[];
 }
 
-/** A host, a server, a load balancer ... with what is in it. */
+/** A host, server, load balancer or other node, with its chips. */
 export interface SceneBox {
   node: GraphNode;
   chips: SceneChip[];
 }
 
-/** A network with what stands in it; without a node, machines that are in no network of the cloud. */
+/** A network with its boxes. The lane without a node has the machines that are in no network. */
 export interface SceneLane {
   id: string;
   node: GraphNode | null;
   boxes: SceneBox[];
 }
 
-/** A line between two things that are drawn. */
+/** A line between two drawn nodes. */
 export interface SceneLine {
   from: string;
   to: string;
   kind: EdgeKind;
-  /** Drawn only while one of its ends is chosen. */
+  /** Drawn only while one of its ends is selected. */
   quiet: boolean;
 }
 
-/** All that is drawn. */
+/** Everything to draw. */
 export interface Scene {
-  /** Networks outside, bars on top. */
+  /** External networks, drawn as bars at the top. */
   bars: GraphNode[];
   routers: GraphNode[];
   floating: GraphNode[];
   lanes: SceneLane[];
-  /** What is in no network. */
+  /** Boxes without a network. */
   shelf: SceneBox[];
   lines: SceneLine[];
 }
@@ -149,29 +149,29 @@ export function byName(a: { name: string }, b: { name: string }): number {
   return naturalOrder.compare(a.name, b.name);
 }
 
-/** Id of the containers of a service on a host, as one. */
+/** Id of the group of a service's containers on a host. */
 export function groupId(service: string, host: string): string {
   return `group/${host}/${service}`;
 }
 
-/** Where a container is drawn: on its host, without one with its stack. */
+/** Id of the node that contains a container: its host, else its stack. */
 export function drawnParent(container: GraphNode): string {
   return container.parent ?? `stack/${(container.service ?? "").split("/")[1] ?? ""}`;
 }
 
-/** The containers of a group that is drawn as one, by its id. */
+/** The containers of a group, by the group's id. */
 export function groupOf({ graph }: GraphIndex, id: string): GraphNode[] | undefined {
   if (!id.startsWith("group/")) return undefined;
   const all = graph.nodes.filter((n) => n.service && groupId(n.service, drawnParent(n)) === id);
   return all.length > 0 ? all : undefined;
 }
 
-/** Whether a container counts as one that works. */
+/** Whether a container is ready. */
 export function isReady(node: GraphNode): boolean {
   return node.state === "ok";
 }
 
-/** Name of a container with its stack's: services of several stacks run on one host. */
+/** Name of a container with its stack, because one host runs several stacks. */
 export function fullName(node: GraphNode): string {
   const [, stack] = (node.service ?? "").split("/");
   return stack === undefined ? node.name : `${stack}/${node.name}`;
@@ -193,7 +193,7 @@ function containerChips(all: GraphNode[], host: string, grouping: Grouping, open
   });
 }
 
-/** Sorts what is to be seen into lanes. `opened` has ids of groups that are drawn one by one. */
+/** Sorts the matching nodes into lanes. `opened` has the ids of expanded groups. */
 export function buildScene(index: GraphIndex, filter: GraphFilter, grouping: Grouping, opened: ReadonlySet<string>): Scene {
   const { graph, nodes, parts, edges } = index;
   const visible = matchingNodes(index, filter);
@@ -250,7 +250,7 @@ export function buildScene(index: GraphIndex, filter: GraphFilter, grouping: Gro
       if (visible.has(node.id) && !attached.has(node.id)) shelf.push({ node, chips: [] });
     }
   }
-  // Networks outside with nothing in them are bars, and only for what leads there.
+  // An external network without machines is a bar, and only if something leads to it.
   const routers = of("router").filter((n) => visible.has(n.id)).sort(byName);
   const floating = of("floating_ip").filter((n) => visible.has(n.id)).sort(byName);
   const led = new Set([...routers.flatMap((n) => ends(n, "gateway")), ...floating.flatMap((n) => ends(n, "external"))]);
@@ -260,13 +260,13 @@ export function buildScene(index: GraphIndex, filter: GraphFilter, grouping: Gro
   return { ...made, lines: sceneLines(index, made) };
 }
 
-/** Own networks, those with a router nearest to the edge, then others, then machines that are in none. */
+/** Order: networks with a router, other networks, external networks, machines without a network. */
 function sortLanes(lanes: SceneLane[], routed: ReadonlySet<string>): SceneLane[] {
   const rank = (lane: SceneLane) => (lane.node === null ? 3 : lane.node.outside ? 2 : routed.has(lane.id) ? 0 : 1);
   return lanes.sort((a, b) => rank(a) - rank(b) || naturalOrder.compare(a.node?.name ?? "", b.node?.name ?? ""));
 }
 
-/** A balancer with more members than this shows its lines only while it is chosen. */
+/** A load balancer with more members shows its lines only while it is selected. */
 const MEMBER_LIMIT = 12;
 
 function sceneLines({ graph, edges }: GraphIndex, made: Omit<Scene, "lines">): SceneLine[] {
@@ -283,21 +283,21 @@ function sceneLines({ graph, edges }: GraphIndex, made: Omit<Scene, "lines">): S
     const of = edge.kind === "member" ? (edges.get(edge.from) ?? []).filter((e) => e.kind === "member") : [];
     return of.length > MEMBER_LIMIT;
   };
-  // What stands in its lane needs no line to it.
+  // A box in its network's lane needs no line to it.
   const inside = (edge: GraphEdge) => (edge.kind === "port" || edge.kind === "vip") && at.get(edge.from) === edge.to;
   return graph.edges
     .filter((e) => e.kind !== "attachment" && !inside(e) && drawn.has(e.from) && drawn.has(e.to))
     .map((e) => ({ from: e.from, to: e.to, kind: e.kind, quiet: quiet(e) }));
 }
 
-/** Nodes of a kind or state, counted. */
+/** Counts nodes by kind or state. */
 export function countBy<K extends "kind" | "state">(graph: Graph, by: K): Map<GraphNode[K], number> {
   const counts = new Map<GraphNode[K], number>();
   for (const node of graph.nodes) counts.set(node[by], (counts.get(node[by]) ?? 0) + 1);
   return counts;
 }
 
-/** What a box says below its name. */
+/** Text below a node's name. */
 export function subtitle(node: GraphNode): string {
   const details = node.details ?? {};
   switch (node.kind) {

@@ -1,4 +1,4 @@
-/** What items look like. */
+/** React components of the items. */
 import {
   IconArrowsSplit2, IconBox, IconBoxMultiple, IconBucket, IconComponents, IconDatabase, IconDeviceDesktop, IconKey,
   IconNetwork, IconRouter, IconServer2, IconShield, IconStack2, IconTopologyBus, IconWorld, type Icon,

@@ -1,4 +1,4 @@
-/** The picture as an SVG file that needs nothing else. */
+/** Writes the diagram as a self-contained SVG file. */
 import { STATE_SHAPES } from "../components/state-shapes";
 import type { HealthState } from "../api/health";
 import type { SceneItem } from "./items";
@@ -9,19 +9,19 @@ const STATE_COLORS: Record<HealthState, string> = {
   ok: "#1a7437", working: "#1d62b5", failing: "#8f5500", failed: "#b3261e", away: "#b3261e",
   drained: QUIET_COLOR, waiting: QUIET_COLOR, stopped: QUIET_COLOR, missing: "#8f5500",
 };
-/** Colours of lanes, as in styles. */
+/** Colours of lanes, as in topology.css. */
 const LANE_COLORS = ["#2f6fb3", "#3a8f5c", "#b3602f", "#7a4fa3", "#a33f5f", "#5f7a2f"];
 const STYLE = "text{font:12px system-ui,sans-serif;fill:#1b2121}.n{font-weight:600}.s{font-size:11px;fill:#596464}";
 const MARGIN = 20;
 
-/** For text and attributes; characters that XML cannot hold are left out. */
+/** Escapes a text for XML and drops characters that XML cannot contain. */
 export function escapeXml(text: string): string {
   const safe: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
   // eslint-disable-next-line no-control-regex
   return text.replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, "").replace(/[&<>"']/g, (c) => safe[c] ?? c);
 }
 
-/** What fits into a width; wide letters count twice. */
+/** Shortens a text to a width in pixels. Wide letters count twice. */
 export function fitText(text: string, width: number, letter = 6.6): string {
   let left = width;
   let out = "";
@@ -81,7 +81,7 @@ function itemSvg(item: SceneItem, word: string): string {
   }
 }
 
-/** The picture; `word` says what an item is, for those who point at it. */
+/** The SVG file. `word` returns an item's tooltip. */
 export function sceneSvg(all: SceneItem[], placed: SceneLayout, title: string, word: (item: SceneItem) => string): string {
   const back = all.filter((i) => i.shape === "bar" || i.shape === "lane");
   const front = all.filter((i) => i.shape !== "bar" && i.shape !== "lane");

@@ -1,26 +1,26 @@
 /**
- * Where in a YAML text a cursor is: the path of keys that lead there, and what is being typed. It goes
- * by indentation and brackets, not by a parser: a text that is being typed is rarely whole.
+ * The place of a cursor in a YAML text: the path of keys that leads there, and the text that is being typed. It follows
+ * indentation and brackets instead of using a parser, because a text is rarely valid while the user types.
  */
 
-/** A step of a path: a key, or `[]` for an item of a list. */
+/** A path of keys. `[]` is an item of a list. */
 export type KeyPath = string[];
 
 export interface CursorPlace {
-  /** Keys from the root; of a key that is typed, those of the mapping that it is in. */
+  /** Keys from the root to the value, or to the mapping of the key that is being typed. */
   path: KeyPath;
-  /** Whether a key or a value is typed. */
+  /** Whether the user is typing a key or a value. */
   editing: "key" | "value";
-  /** What is typed of it before the cursor. */
+  /** The typed text before the cursor. */
   word: string;
 }
 
 const KEY = /^("[^"]*"|'[^']*'|[^\s#:,[\]{}"'][^:#,[\]{}]*?)\s*:(?=\s|$)/;
 
 interface YamlLine {
-  /** Columns of the dashes that begin it. */
+  /** Columns of the leading dashes. */
   dashes: number[];
-  /** Where what follows them begins. */
+  /** Column of the text after the dashes. */
   column: number;
   rest: string;
 }
@@ -40,10 +40,10 @@ function unquoted(key: string): string {
   return key.replace(/^(["'])(.*)\1$/, "$2");
 }
 
-/** Keys of the mappings that lines before `end` open around a column. */
+/** Keys of the mappings around a column that the lines before `end` open. */
 function enclosingKeys(lines: string[], end: number, line: YamlLine): KeyPath {
   const path: KeyPath = [];
-  // How far to the left we are; a list may stand at the very column of its key.
+  // The leftmost column so far. A list may start at the column of its key.
   const now = { limit: line.column, inList: false };
   const dash = (columns: number[]) => {
     for (const column of [...columns].reverse()) {
@@ -71,7 +71,7 @@ function enclosingKeys(lines: string[], end: number, line: YamlLine): KeyPath {
   return path;
 }
 
-/** What the part of a line before the cursor opens, key by key and bracket by bracket. */
+/** The cursor's place in its own line, key by key and bracket by bracket. */
 function cursorInLine(text: string, outer: KeyPath): CursorPlace | null {
   const path = [...outer];
   const open: { bracket: string; length: number }[] = [];
@@ -110,7 +110,7 @@ function cursorInLine(text: string, outer: KeyPath): CursorPlace | null {
   return { path, editing: "key", word };
 }
 
-/** The place of a cursor, as an offset into a text; nothing in a comment. */
+/** The place of a cursor at an offset into a text, or null in a comment. */
 export function cursorPlace(text: string, offset: number): CursorPlace | null {
   const lines = text.slice(0, offset).split("\n");
   const current = lines.pop() ?? "";

@@ -1,4 +1,4 @@
-/** What a JSON Schema (2020-12, as schemars writes it) allows at a path. */
+/** Keys and values that a JSON Schema (2020-12, from schemars) allows at a path. */
 import type { KeyPath } from "./cursor";
 
 export interface JsonSchema {
@@ -18,7 +18,7 @@ export interface JsonSchema {
   default?: unknown;
 }
 
-/** A schema with what it stands for: references and alternatives, each once. */
+/** A schema with its references and alternatives resolved, each once. */
 function expandSchema(schema: JsonSchema, root: JsonSchema, seen = new Set<JsonSchema>()): JsonSchema[] {
   if (seen.has(schema)) return [];
   seen.add(schema);
@@ -28,7 +28,7 @@ function expandSchema(schema: JsonSchema, root: JsonSchema, seen = new Set<JsonS
   return [schema, ...others.flatMap((other) => expandSchema(other, root, seen))];
 }
 
-/** All schemas that fit a path. */
+/** All schemas that apply at a path. */
 function schemasAt(root: JsonSchema, path: KeyPath): JsonSchema[] {
   let here = expandSchema(root, root);
   for (const step of path) {
@@ -47,7 +47,7 @@ export interface KeyOption {
   name: string;
   about: string;
   required: boolean;
-  /** What its value is made of. */
+  /** Type of its value. */
   holds: "object" | "array" | "value";
 }
 
@@ -55,7 +55,7 @@ function schemaTypes(schemas: JsonSchema[]): Set<string> {
   return new Set(schemas.flatMap((schema) => schema.type ?? []));
 }
 
-/** Keys of the mapping at a path: first those that are needed. */
+/** Keys of the mapping at a path, required keys first. */
 export function keysAt(root: JsonSchema, path: KeyPath): KeyOption[] {
   const options = new Map<string, KeyOption>();
   for (const schema of schemasAt(root, path)) {
@@ -76,7 +76,7 @@ export interface ValueOption {
   about: string;
 }
 
-/** Values that a path may have, where they can be counted. */
+/** Values that the schema enumerates at a path. */
 export function valuesAt(root: JsonSchema, path: KeyPath): ValueOption[] {
   const all = schemasAt(root, path);
   const options = new Map<string, string>();

@@ -4,7 +4,7 @@ import { yardName } from "./yard-name";
 import { cursorPlace } from "./cursor";
 import { keysAt, valuesAt, type JsonSchema } from "./schema";
 
-/** The place of `|` in a text. */
+/** The cursor's place at the `|` in a text. */
 function place(text: string) {
   return cursorPlace(text.replace("|", ""), text.indexOf("|"));
 }

@@ -1,4 +1,4 @@
-/** A yard's networks: its ports, what fits through, who can reach whom, and the rules that say so. */
+/** The network page of a yard: ports, MTU, reachability and rules. */
 import "./network.css";
 import { Button } from "@mantine/core";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";

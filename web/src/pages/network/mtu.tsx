@@ -1,4 +1,4 @@
-/** What fits through a yard's networks: layer in layer, and where it breaks. */
+/** MTU of a yard's paths, layer by layer. */
 import { TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
@@ -15,10 +15,10 @@ import { OwnerLink } from "./ports";
 type MtuPath = Schemas["MtuPath"];
 type MtuHop = Schemas["MtuHop"];
 
-/** So many names are told. */
+/** Maximum number of names per path. */
 const MAX_NAMES = 12;
 
-/** The number of bytes that somebody typed; nothing if there is none that can be. */
+/** Parses an MTU of 68 to 65535 bytes. Null if it is invalid. */
 export function parseMtu(text: string): number | null {
   const n = /^\d+$/.test(text.trim()) ? Number(text.trim()) : NaN;
   return n >= 68 && n <= 65_535 ? n : null;
@@ -86,7 +86,7 @@ function OwnerNames({ yard, of }: { yard: string; of: MtuPath["of"] }) {
   );
 }
 
-/** The first layer, with the others in it. */
+/** The first layer, with the other layers nested in it. */
 function PathLayers({ hops }: { hops: MtuHop[] }) {
   const { t } = useTexts();
   const [hop, ...inner] = hops;

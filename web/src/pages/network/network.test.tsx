@@ -38,7 +38,7 @@ function port(id: string, more: Partial<Schemas["PortView"]> = {}): Schemas["Por
   };
 }
 
-test("ports are found by all that a row shows", () => {
+test("ports are found by the text of any column", () => {
   const all = [port("web"), port("db-1", { security_groups: ["db"], floating_ips: ["203.0.113.7"] }), port("r", { kind: "router", network_id: "n2" })];
   const found = (text: string, more = {}) => filterPorts(all, { text, network: "", without: new Set(), ...more }).map((p) => p.id);
   expect(found("")).toEqual(["web", "db-1", "r"]);
@@ -48,7 +48,7 @@ test("ports are found by all that a row shows", () => {
   expect(found("", { without: new Set(["server"]) })).toEqual(["r"]);
 });
 
-test("a port says whose it is, and when its groups are not enforced", async () => {
+test("a port shows its owner, and whether its groups are enforced", async () => {
   const all = [port("web", { owner: { name: "web", host: "h1" } }), port("db", { port_security: false, security_groups: [] }), port("x", { owner: null, kind: "unused" })];
   await show(<PortTable yard="shop" all={all} network="" setNetwork={() => undefined} />);
   expect(screen.getByRole("link", { name: "web" }).getAttribute("href")).toBe("/hosts/h1");
@@ -87,7 +87,7 @@ const TABLE: Schemas["ReachTable"] = {
   ],
 };
 
-test("who reaches whom, and by which rule", async () => {
+test("reachability, with the rule that allows it", async () => {
   await show(<ReachSummary yard="shop" table={TABLE} declared={["web"]} />);
   expect(screen.getByRole("columnheader", { name: /server db/ }).textContent).toContain("no floating IP");
   expect(screen.getAllByText("nothing").length).toBe(2);
@@ -99,7 +99,7 @@ test("who reaches whom, and by which rule", async () => {
   expect(screen.getByText("port security is off")).toBeTruthy();
 });
 
-test("who may not change rules is not offered to", async () => {
+test("a viewer gets no link to change rules", async () => {
   await show(<ReachSummary yard="shop" table={TABLE} declared={["web"]} />, "viewer");
   await userEvent.click(screen.getByRole("button", { name: /^Anywhere/ }));
   expect(screen.queryByRole("link", { name: "Change web" })).toBeNull();
@@ -130,7 +130,7 @@ test("rules are changed in a form; mistakes are at their fields", async () => {
   expect(ruleRequests(rows).map((one) => one.was)).toEqual([undefined]);
 });
 
-test("what becomes of a text, line by line", () => {
+test("the difference of two texts, line by line", () => {
   expect(textDifference("a\nb\nc\n", "a\nB\nb2\nc\n")).toEqual({ gone: ["b"], come: ["B", "b2"], line: 2 });
   expect(textDifference("a\n", "a\n")).toEqual({ gone: [], come: [], line: 3 });
 });

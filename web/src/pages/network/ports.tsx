@@ -16,24 +16,24 @@ type NetworkPort = Schemas["PortView"];
 type PortKind = NetworkPort["kind"];
 
 const PORT_KINDS: PortKind[] = ["server", "host", "container", "load_balancer", "router", "floating_ip", "dhcp", "unused", "other"];
-/** So many are listed at first. */
+/** Number of rows before "Show all". */
 const INITIAL_ROWS = 200;
 
 export interface PortFilter {
   text: string;
   network: string;
-  /** Kinds that are not shown. */
+  /** Kinds to hide. */
   without: ReadonlySet<PortKind>;
 }
 
-/** Ports that a filter leaves; text is looked for in all that a row shows. */
+/** Ports that match a filter. The text may be in any column. */
 export function filterPorts(all: NetworkPort[], { text, network, without }: PortFilter): NetworkPort[] {
   const words = text.toLowerCase().split(/\s+/).filter((word) => word !== "");
   return all.filter((port) => {
     if (without.has(port.kind) || (network !== "" && port.network_id !== network)) return false;
     const fields = [port.name, port.owner?.name, port.network, port.mac, port.status, ...port.addresses, ...port.floating_ips, ...port.security_groups];
     const rowText = fields.join("\n").toLowerCase();
-    // An id has letters of all sorts in it.
+    // Short words match too many ids, so only longer words search them.
     return words.every((word) => rowText.includes(word) || (word.length >= 6 && port.id.startsWith(word)));
   });
 }
@@ -132,7 +132,7 @@ function PortRow({ yard, port }: { yard: string; port: NetworkPort }) {
   );
 }
 
-/** Whose something is, with the way there: to a host's page, else to the picture. */
+/** Name of an owner, linked to the host's page or to the topology. */
 export function OwnerLink({ yard, owner }: { yard: string; owner: Schemas["PortOwner"] | null | undefined }) {
   if (!owner) return "–";
   if (owner.host != null) return <Link className="strong" to="/hosts/$id" params={{ id: owner.host }}>{owner.name}</Link>;

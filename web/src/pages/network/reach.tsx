@@ -1,4 +1,4 @@
-/** Who can reach whom: from rows to columns, and by which rules. */
+/** Reachability by security groups: from rows to columns, with the rules. */
 import { Button } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
 import { IconPencil } from "@tabler/icons-react";
@@ -17,7 +17,7 @@ type ReachEnd = Schemas["ReachEnd"];
 type ReachGrant = Schemas["ReachGrant"];
 type Translate = (key: TextKey, values?: TextValues) => string;
 
-/** A row or a column in words. */
+/** Text for a row or a column. */
 export function endText(end: ReachEnd, t: Translate): string {
   switch (end.kind) {
     case "anywhere":
@@ -44,7 +44,7 @@ export function grantSourceText(why: ReachGrant["by"][number], t: Translate): st
 
 const cellKey = (from: string, to: string) => `${from}\n${to}`;
 
-/** What goes through, by row and column. */
+/** Allowed traffic by row and column. */
 export function grantsByCell(table: ReachData): Map<string, ReachGrant[]> {
   return new Map(table.cells.map((cell) => [cellKey(cell.from, cell.to), cell.grants]));
 }
@@ -85,7 +85,7 @@ function ReachMatrix({ yard, table, declared }: ReachProps) {
   const to = table.targets.find((end) => end.id === chosen?.to);
   return (
     <>
-      {/* It scrolls, so the keyboard must reach it. */}
+      {/* The region scrolls, so the keyboard must reach it. */}
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
       <div className="matrix" role="region" aria-label={t("net.view.reach")} tabIndex={0}>
         <table className="rows">
@@ -136,7 +136,7 @@ function ReachMatrix({ yard, table, declared }: ReachProps) {
   );
 }
 
-/** The same for a narrow screen: by target, who comes. */
+/** The same for a narrow screen: the sources of each target. */
 function ReachList({ yard, table, declared }: ReachProps) {
   const { t } = useTexts();
   const cells = grantsByCell(table);

@@ -1,4 +1,4 @@
-/** The rules of a security group, in a form; from there through a plan as any other change of the manifest. */
+/** The rules of a security group in a form. Saving goes through a plan, like any other change of the manifest. */
 import { ActionIcon, Button, NativeSelect, TextInput } from "@mantine/core";
 import { IconPlus, IconX } from "@tabler/icons-react";
 import { useMutation, useQuery } from "@tanstack/react-query";
@@ -17,21 +17,21 @@ type RuleFault = Schemas["RuleFault"];
 
 /** A rule in the form. */
 export interface RuleRow {
-  /** Unique in the form. */
+  /** Key of the row, unique in the form. */
   id: number;
-  /** Which of the group's rules it is so far. */
+  /** Index of the rule in the manifest, or null for a new rule. */
   was: number | null;
   rule: RuleView;
 }
 
 const EMPTY_RULE: RuleView = { proto: "tcp", port: "", egress: false, peer: "", ipv6: null };
 
-/** What the server is asked to write. */
+/** Rules of the API request. */
 export function ruleRequests(rows: RuleRow[]): Schemas["RuleWish"][] {
   return rows.map(({ was, rule }) => (was === null ? { rule } : { was, rule }));
 }
 
-/** Lines that differ between two texts, without those before and behind that are the same. */
+/** Lines that differ between two texts, without the equal lines before and after them. */
 export function textDifference(before: string, after: string): { gone: string[]; come: string[]; line: number } {
   const [a, b] = [before.split("\n"), after.split("\n")];
   let first = 0;
@@ -73,23 +73,23 @@ export function RulesView({ yard, group }: { yard: string; group: string | undef
 interface RulesEditorProps {
   yard: string;
   group: Schemas["SecurityGroupView"];
-  /** Groups that a rule can speak of. */
+  /** Groups that a rule can refer to. */
   names: string[];
   /** Revision of the yard when the form was opened. */
   revision: number;
 }
 
 function RulesEditor(props: RulesEditorProps) {
-  // What somebody else does meanwhile is told when this is applied.
+  // Keep the revision. If another user changes the yard, the server refuses to apply this one.
   const [at] = useState(props.revision);
   const text = useQuery(manifest(props.yard, at));
   return <QueryResult query={text}>{(found) => <RulesForm {...props} revision={at} before={found.manifest} />}</QueryResult>;
 }
 
-/** How long after the last key the rules are checked, in milliseconds. */
+/** Delay between the last input and the check, in milliseconds. */
 const CHECK_DELAY_MS = 300;
 
-/** What the server makes of rules, a moment after they were changed last. */
+/** The manifest that the server writes for the rules, shortly after the last change. */
 function useRulesRewrite(yard: string, group: string, before: string, rows: RuleRow[]): { text: string | null; faults: RuleFault[]; error: unknown; busy: boolean } {
   const [lastAnswer, setLastAnswer] = useState<{ of: string; text: string | null; faults: RuleFault[]; error: unknown }>({ of: "", text: null, faults: [], error: null });
   const requestKey = JSON.stringify([yard, group, before, ruleRequests(rows)]);
@@ -200,14 +200,14 @@ export function RuleFields({ rows, change, faults, names, canEdit }: RuleFieldsP
   );
 }
 
-/** What becomes of the manifest's text. */
+/** Changed lines of the manifest. */
 function ManifestDifference({ before, after }: { before: string; after: string }) {
   const { t } = useTexts();
   const { gone, come, line } = textDifference(before, after);
   return (
     <div className="difference">
       <h3>{t("net.inManifest", { line })}</h3>
-      {/* It scrolls, so the keyboard must reach it. */}
+      {/* The region scrolls, so the keyboard must reach it. */}
       {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
       <pre tabIndex={0} aria-label={t("net.inManifest", { line })}>
         {gone.map((text, at) => <del key={`-${at}`}>{`- ${text}\n`}</del>)}
