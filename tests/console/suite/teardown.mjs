@@ -24,7 +24,7 @@ await check("a cloud that does not answer is told; what it had stays", async () 
   await page.emulateMedia({ colorScheme: "light" });
   await go("/yards/shop/picture");
   process.kill(Number(readFileSync(`${work}/cloud.pid`, "utf8")), "SIGKILL");
-  await page.getByText("Cannot read the cloud fake. Its resources are shown as of").waitFor({ timeout: 90_000 });
+  await page.getByText("Cannot read the cloud fake. Data from").waitFor({ timeout: 90_000 });
   await drawn(/^network front, OK/).waitFor();
   await drawn(/^volume data, OK/).waitFor();
   assert.deepEqual(await findings(page), []);
