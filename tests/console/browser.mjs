@@ -96,7 +96,7 @@ export async function refusedPlan() {
 export async function ready(page, name) {
   await page.locator("h1").first().waitFor();
   if (name.startsWith("cloud")) await page.locator("table, .empty, form").first().waitFor();
-  if (name === "picture") await page.locator(".react-flow__node").first().waitFor();
+  if (name === "topology") await page.locator(".react-flow__node").first().waitFor();
   const shows = { "yard-form": ".draft fieldset", ports: ".ports tbody tr", mtu: ".paths > li", reach: ".matrix, .reach-list", rules: ".rules > li" }[name];
   if (shows) await page.locator(shows).first().waitFor();
 }
@@ -104,7 +104,7 @@ export async function ready(page, name) {
 /** Goes to a page and waits for it. */
 export async function open(page, path) {
   await page.goto(url + path);
-  await ready(page, path.endsWith("/picture") ? "picture" : path.endsWith("/network") ? "ports" : "");
+  await ready(page, path.endsWith("/picture") ? "topology" : path.endsWith("/network") ? "ports" : "");
 }
 
 /** Paths of all pages, with ids of existing objects. */
@@ -127,7 +127,7 @@ export async function paths() {
     stack: "/stacks/shop/site",
     logs: "/stacks/shop/site?logs=",
     events: "/stacks/shop/site?events=",
-    picture: "/yards/shop/picture",
+    topology: "/yards/shop/picture",
     cloud: "/cloud",
     "cloud-preflight": "/cloud?view=preflight",
     "cloud-answers": "/cloud/change",

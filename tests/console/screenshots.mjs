@@ -44,9 +44,9 @@ for (const [width, height] of [[1440, 900], [390, 844]]) {
     await shoot("plan");
     await page.goto(`${url}/yards/shop/picture`);
     await page.locator(".react-flow__node-box").first().click({ position: { x: 15, y: 8 } });
-    await shoot("picture-details");
+    await shoot("topology-details");
     await page.getByText("List", { exact: true }).click();
-    await shoot("picture-list");
+    await shoot("topology-list");
     await page.goto(`${url}/hosts`);
     await page.getByRole("button", { name: "Join a host" }).click();
     await page.getByRole("combobox", { name: "Yard" }).fill("shop");
