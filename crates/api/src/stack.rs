@@ -1,7 +1,7 @@
 //! Stacks of a yard.
 
 use serde::{Deserialize, Serialize};
-use stackyard_core::stack::rollout::{Packed, Status};
+use stackyard_core::rollout::{Packed, Status};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 

@@ -5,15 +5,13 @@ use crate::error::Error;
 use crate::question::Question;
 use crate::secrets::SecretSpec;
 use crate::source::Source;
+use crate::template::shown_in;
 use crate::yaml::{self, Fields, Node, Reading};
 use std::fmt;
 use std::sync::Arc;
 
 /// Format of `package.yaml` that this crate reads.
 pub const API_VERSION: &str = "stackyard.dev/v1";
-
-/// Directory of templates and other files that services get mounted.
-pub(crate) const CONFIG_DIR: &str = "config";
 
 /// A package that was read; nothing of it is rendered yet.
 #[derive(Clone)]
@@ -150,11 +148,6 @@ pub(crate) fn is_stack_name(name: &str) -> bool {
 /// A path of a source as messages show it.
 pub(crate) fn shown(source: &dyn Source, path: &str) -> String {
     shown_in(&source.name(), path)
-}
-
-/// A path in messages, of a tree whose root is called `name` there.
-pub(crate) fn shown_in(name: &str, path: &str) -> String {
-    if name.is_empty() || path.starts_with('/') { path.to_owned() } else { format!("{name}/{path}") }
 }
 
 fn read_text(source: &dyn Source, path: &str) -> Result<String, Error> {

@@ -21,7 +21,6 @@
 use crate::answers::Resolved;
 use crate::diag::did_you_mean;
 use crate::facts::HostFacts;
-use crate::package::{CONFIG_DIR, shown_in};
 use crate::secrets::Secrets;
 use crate::source::Source;
 use base64::Engine;
@@ -35,6 +34,9 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
+
+/// Directory of templates and other files that services get mounted.
+pub(crate) const CONFIG_DIR: &str = "config";
 
 /// Fuel of one file: an instruction costs 1, and so do 64 bytes of text that it makes or reads
 /// ([`Environment::set_fuel`]). Of the package of OpenStack, the greediest file takes 1,000.
@@ -310,6 +312,11 @@ fn nth_host(net: &IpNet, n: i64) -> Result<String, minijinja::Error> {
         IpNet::V4(_) => std::net::Ipv4Addr::from(u32::try_from(at).map_err(|_| outside())?).to_string(),
         IpNet::V6(_) => std::net::Ipv6Addr::from(at).to_string(),
     })
+}
+
+/// A path in messages, of a tree whose root is called `name` there.
+pub(crate) fn shown_in(name: &str, path: &str) -> String {
+    if name.is_empty() || path.starts_with('/') { path.to_owned() } else { format!("{name}/{path}") }
 }
 
 #[cfg(test)]

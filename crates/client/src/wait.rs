@@ -3,7 +3,7 @@
 use super::{Client, ClientError};
 use stackyard_api::StackView;
 use stackyard_core::progress::{Amount, Event, Onlooker, Unit};
-use stackyard_core::stack::rollout::{Phase, ServiceStatus, Standing};
+use stackyard_core::rollout::{Phase, ServiceStatus, Standing};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

@@ -1,9 +1,11 @@
 //! The cloud as its users see it: the entry in clouds.yaml, and a client made from it.
 
-use crate::local::CLOUD;
 use stackyard_catalog::Resolved;
 use stackyard_openstack::{Cloud, CloudConfig, CloudEntry, Error, Options, Secret};
 use std::path::PathBuf;
+
+/// Name of the cloud in clouds.yaml.
+pub const CLOUD: &str = "local";
 
 /// The clouds.yaml that `cloud up` writes to: `$OS_CLIENT_CONFIG_FILE`, else the user's own
 /// (`$XDG_CONFIG_HOME/openstack/clouds.yaml`, by default below `~/.config`).

@@ -1,6 +1,7 @@
 //! Removing the cloud, with or without its data.
 
-use crate::local::{self, CLOUD, Local, STACK};
+use crate::client::CLOUD;
+use crate::local::{self, Local, STACK};
 use crate::up;
 use stackyard_core::progress::Onlooker;
 use stackyard_openstack::remove_cloud;

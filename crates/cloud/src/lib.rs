@@ -9,7 +9,6 @@ pub mod assets;
 pub mod client;
 pub mod down;
 pub mod home;
-pub mod host;
 pub mod images;
 pub mod preflight;
 pub mod push;
@@ -21,4 +20,5 @@ pub mod up;
 
 mod local;
 
-pub use local::{Asked, CLOUD, Error, Given, Intended, Local, STACK};
+pub use client::CLOUD;
+pub use local::{Asked, Error, Given, Intended, Local, STACK};

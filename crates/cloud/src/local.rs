@@ -14,9 +14,6 @@ use std::sync::Arc;
 /// Name of the package and of the stack.
 pub const STACK: &str = "openstack";
 
-/// Name of the cloud in clouds.yaml.
-pub const CLOUD: &str = "local";
-
 /// Name of the package's secret that is the administrator's password.
 const ADMIN_PASSWORD: &str = "keystone_admin_password";
 

@@ -2,7 +2,8 @@
 //! in clouds.yaml.
 
 use crate::client;
-use crate::local::{CLOUD, Intended, Local};
+use crate::client::CLOUD;
+use crate::local::{Intended, Local};
 use crate::push::{self, PushError, Target};
 use crate::seed::{self, ExternalNetwork, Seed};
 use stackyard_core::progress::Onlooker;

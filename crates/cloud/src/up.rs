@@ -5,10 +5,10 @@
 //! answers and secrets are stored before the first container is touched, the engine's steps
 //! and the seeding are idempotent.
 
-use crate::host;
 use crate::images::{self, ImagesError, Recipes};
 use crate::local::{self, Given, Intended, Local};
 use crate::preflight::Input;
+use crate::preflight::host;
 use sha2::{Digest, Sha256};
 use stackyard_catalog::HostFacts;
 use stackyard_core::progress::Onlooker;

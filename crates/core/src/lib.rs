@@ -8,6 +8,7 @@ pub mod mtu;
 pub mod preflight;
 pub mod progress;
 pub mod reach;
+pub mod rollout;
 pub mod stack;
 pub mod text;
 pub mod yard;

@@ -3,9 +3,8 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::call::segment;
 use crate::catalog::Service;
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, segment};
 use crate::error::Result;
 use crate::resource::{ByName, Kind, Resource, request};
 

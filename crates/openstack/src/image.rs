@@ -9,9 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_util::io::ReaderStream;
 
-use crate::call::segment;
 use crate::catalog::Service;
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, segment};
 use crate::error::{Error, Result};
 use crate::resource::{ByName, Kind, Resource};
 

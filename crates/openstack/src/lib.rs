@@ -11,7 +11,6 @@
 
 mod auth;
 mod backup;
-mod call;
 mod catalog;
 mod cloud;
 mod config;
@@ -48,9 +47,8 @@ mod volume;
 
 pub use auth::{Named, Token};
 pub use backup::{Backup, NewBackup};
-pub use call::Call;
 pub use catalog::Service;
-pub use cloud::Cloud;
+pub use cloud::{Call, Cloud};
 pub use config::{
     Auth, CloudConfig, CloudEntry, CredentialRef, Domain, Interface, Ref, Scope, Sources, remove_cloud, upsert_cloud,
 };

@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use serde::Deserialize;
 
-use crate::call::{path, segment};
 use crate::catalog::Service;
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, path, segment};
 use crate::error::Result;
 
 /// A container, as the account lists it.
@@ -161,7 +160,7 @@ impl Cloud {
         self.object_call(Method::DELETE, container, Some(object)).gone().await
     }
 
-    fn object_call(&self, method: Method, container: &str, object: Option<&str>) -> crate::call::Call<'_> {
+    fn object_call(&self, method: Method, container: &str, object: Option<&str>) -> crate::cloud::Call<'_> {
         match object {
             Some(object) => {
                 let to = format!("/{}/{}", segment(container), path(object));
@@ -209,10 +208,10 @@ impl Cloud {
 
 /// Adds what a container is to carry.
 fn described<'a>(
-    call: crate::call::Call<'a>,
+    call: crate::cloud::Call<'a>,
     read: Option<&str>,
     metadata: &BTreeMap<String, String>,
-) -> crate::call::Call<'a> {
+) -> crate::cloud::Call<'a> {
     let call = match read {
         Some("") => call.header("x-remove-container-read", "x"),
         Some(read) => call.header("x-container-read", read),

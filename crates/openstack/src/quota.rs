@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::call::segment;
 use crate::catalog::Service;
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, segment};
 use crate::error::Result;
 
 /// One quota. -1 is no limit.

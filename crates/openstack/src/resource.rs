@@ -9,9 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::call::segment;
 use crate::catalog::Service;
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, segment};
 use crate::error::{Error, Result};
 use crate::json;
 

@@ -7,9 +7,8 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::call::segment;
 use crate::catalog::Service;
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, segment};
 use crate::error::Result;
 use crate::resource::{ByName, Kind, Resource, Unset, request};
 
@@ -295,7 +294,7 @@ impl Cloud {
         self.call(crate::Method::DELETE, Service::Compute, path).on("server", server).gone().await
     }
 
-    fn server_action(&self, server: &str, action: &Value) -> crate::call::Call<'_> {
+    fn server_action(&self, server: &str, action: &Value) -> crate::cloud::Call<'_> {
         let call = self.call(crate::Method::POST, Service::Compute, format!("/servers/{}/action", segment(server)));
         call.on("server", server).microversion(Server::KIND.microversion).json(action)
     }

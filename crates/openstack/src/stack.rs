@@ -110,7 +110,7 @@ impl Cloud {
         struct Answer {
             stack: HeatStack,
         }
-        let path = format!("/stacks/{}/{}", crate::call::segment(name), crate::call::segment(id));
+        let path = format!("/stacks/{}/{}", crate::cloud::segment(name), crate::cloud::segment(id));
         Ok(self
             .call(crate::Method::GET, Service::Orchestration, path)
             .on("Heat stack", name)
@@ -124,7 +124,7 @@ impl Cloud {
     /// # Errors
     /// [`crate::Error::Api`].
     pub async fn delete_heat_stack(&self, name: &str, id: &str) -> Result<bool> {
-        let path = format!("/stacks/{}/{}", crate::call::segment(name), crate::call::segment(id));
+        let path = format!("/stacks/{}/{}", crate::cloud::segment(name), crate::cloud::segment(id));
         self.call(crate::Method::DELETE, Service::Orchestration, path).on("Heat stack", name).gone().await
     }
 }

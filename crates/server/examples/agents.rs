@@ -21,8 +21,8 @@ use stackyard_client::Client;
 use stackyard_core::agent::{
     ContainerReport, ContainerState, Facts, JoinRequest, Joined, PROTOCOL, PartReport, Report, ToAgent, ToServer, Usage,
 };
+use stackyard_core::rollout::{Packed, Standing};
 use stackyard_core::stack::deploy::Mode;
-use stackyard_core::stack::rollout::{Packed, Standing};
 use stackyard_core::stack::{Service, Stack};
 use stackyard_server::daemon;
 use std::collections::BTreeMap;

@@ -210,11 +210,13 @@ impl From<WorkError> for ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stackyard_catalog::{Memory, manifest};
+    use std::sync::Arc;
 
     #[test]
     fn mistakes_have_their_places() {
         let text = "apiVersion: stackyard.dev/v1\nkind: Yard\nmetadata: {name: shop}\nspec:\n  netwoks: []\n";
-        let found = crate::runs::Wish::up(text.to_owned(), Default::default()).unwrap_err();
+        let found = manifest::read_with("yard.yaml", text.to_owned(), Arc::new(Memory::default())).unwrap_err();
         let problem = ApiError::from(found);
         assert_eq!(problem.status, 422);
         let [mistake] = problem.mistakes.as_slice() else { panic!("{problem:?}") };

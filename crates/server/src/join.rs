@@ -1,8 +1,10 @@
 //! What joining means: how long, who, once.
 
-use crate::api::{App, host};
+use crate::access::Joiner;
 use crate::api_error::ApiError;
-use crate::auth::{Joiner, Kind, digest, mint};
+use crate::app::App;
+use crate::auth::{Kind, digest, mint};
+use crate::host;
 use axum::http::StatusCode;
 use stackyard_api::{NewJoin, now};
 use stackyard_core::agent;

@@ -20,19 +20,24 @@
 //! again: what was made by a request whose answer got lost is found by its mark, what is gone already is
 //! fine.
 
+mod access;
 mod apart;
 pub mod api;
 mod api_error;
+mod app;
 pub mod auth;
 pub mod ca;
 mod console;
 pub mod daemon;
 pub mod doctor;
 mod files;
+mod host;
 pub mod hub;
 mod join;
 pub mod local;
 mod looks;
+mod manifest;
+mod paths;
 pub mod ports;
 pub mod runs;
 mod ssh;

@@ -6,8 +6,8 @@
 //! (cloud-init prints fingerprints there); where it shows none, the first key that is seen is
 //! trusted, told, and the only one that is taken from then on.
 
-use crate::api::App;
 use crate::api_error::ApiError;
+use crate::app::App;
 use crate::join;
 use russh::client::{self, Handle, Handler};
 use russh::keys::ssh_key::LineEnding;

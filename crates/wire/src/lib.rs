@@ -31,6 +31,7 @@ mod announce;
 pub mod binding;
 mod bridge;
 mod error;
+pub mod kernel;
 mod limit;
 pub mod link;
 pub mod namespace;

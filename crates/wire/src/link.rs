@@ -66,7 +66,7 @@ pub struct Veth<'a> {
 pub struct Home<'a> {
     /// The namespace.
     pub namespace: &'a Namespace,
-    /// Name. The MAC address is for whoever brings it up ([`crate::namespace::Kernel::up`]).
+    /// Name. The MAC address is for whoever brings it up ([`crate::kernel::Kernel::up`]).
     pub name: &'a str,
 }
 

@@ -16,8 +16,9 @@
 //! bridge that Docker adds again has to be found again: its link is known by its group.
 
 use crate::Error;
+use crate::kernel::{Kernel, RTM_NEWROUTE, family};
 use crate::link::RTM_NEWLINK;
-use crate::namespace::{Kernel, Namespace, RTM_NEWROUTE, family};
+use crate::namespace::Namespace;
 use crate::netlink::NLM_F_CREATE_NEW;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};

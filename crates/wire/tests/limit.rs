@@ -8,7 +8,7 @@ mod common;
 use common::{Container, Vswitch, own_namespace, run, until};
 use serde_json::json;
 use stackyard_wire::binding::{self, Naming, Plug, Vif};
-use stackyard_wire::namespace::Kernel;
+use stackyard_wire::kernel::Kernel;
 use stackyard_wire::{Rate, limit};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -6,8 +6,9 @@ mod common;
 
 use common::{Container, own_namespace};
 use stackyard_wire::Rate;
+use stackyard_wire::kernel::{Inside, Kernel, Route, prepare_ipv6};
 use stackyard_wire::link::{self, Veth};
-use stackyard_wire::namespace::{Inside, Kernel, Namespace, Route, prepare_ipv6};
+use stackyard_wire::namespace::Namespace;
 use std::net::IpAddr;
 use std::path::Path;
 

@@ -8,7 +8,7 @@ use common::{connect, shop, up};
 use serde_json::{Value, json};
 use stackyard_api::{Graph, GraphKind, GraphNode, GraphState, HostView, StackView};
 use stackyard_core::agent::Facts;
-use stackyard_core::stack::rollout::{Phase, ReplicaStatus, ServiceStatus, Standing, Status};
+use stackyard_core::rollout::{Phase, ReplicaStatus, ServiceStatus, Standing, Status};
 use stackyard_core::yard::intend::Intended;
 use stackyard_fake::Fake;
 use stackyard_yard::{GraphInput, Inventory, draw_graph};

@@ -6,7 +6,7 @@ export type LocalRun = Schemas["LocalRun"];
 export type LocalDetail = Schemas["LocalDetail"];
 export type LocalService = Schemas["LocalService"];
 export type CloudQuestion = Schemas["LocalQuestion"];
-export type PlanPreview = Schemas["LocalOutlook"];
+export type PlanPreview = Schemas["LocalPreview"];
 export type PreflightCheck = Schemas["PreflightCheck"];
 
 export const CLOUD_VIEWS = ["services", "preflight", "logs", "runs"] as const;

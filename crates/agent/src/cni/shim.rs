@@ -9,8 +9,9 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 use serde_json::{Map, Value};
 use stackyard_core::text::error_chain;
 use stackyard_wire::Rate;
+use stackyard_wire::kernel::{Inside, Kernel, Route, prepare_ipv6};
 use stackyard_wire::link::Link;
-use stackyard_wire::namespace::{Inside, Kernel, Namespace, Route, prepare_ipv6};
+use stackyard_wire::namespace::Namespace;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, ErrorKind, IoSlice, Read, Write};
 use std::mem::MaybeUninit;

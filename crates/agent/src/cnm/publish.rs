@@ -20,7 +20,7 @@ use super::{Error, Plugin, Source};
 use crate::prepare::{self, tool};
 use ipnet::{IpNet, Ipv4Net};
 use serde_json::Value;
-use stackyard_wire::namespace::Kernel;
+use stackyard_wire::kernel::Kernel;
 use std::ffi::OsStr;
 use std::net::IpAddr;
 

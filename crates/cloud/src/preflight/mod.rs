@@ -22,6 +22,7 @@ mod cpu;
 mod disk;
 pub mod docker;
 mod environment;
+pub mod host;
 mod hostname;
 mod input;
 pub(crate) mod kernel;
@@ -42,7 +43,6 @@ pub use input::{Input, Needs, Port, Virtualization};
 pub use machine::Machine;
 pub use stackyard_core::preflight::{Check, Outcome, Report};
 
-use crate::host;
 pub(crate) use cpu::count_of as cpus;
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
 use crate::support::{Files, Place, ask, elsewhere, expect, question, row, sh};
-use stackyard_cloud::host;
+use stackyard_cloud::preflight::host;
 use stackyard_cloud::preflight::kvm::{End, Guest, Qemu, judge};
 use stackyard_cloud::preflight::{Outcome, Virtualization};
 use std::path::{Path, PathBuf};

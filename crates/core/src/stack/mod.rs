@@ -11,7 +11,6 @@ pub mod deploy;
 pub mod observed;
 pub mod place;
 pub mod plan;
-pub mod rollout;
 mod service;
 pub mod spec;
 pub mod status;

@@ -1,5 +1,5 @@
 //! The manifest of a yard, as people write it. Its JSON Schema is `docs/schema/yard.schema.json`,
-//! its description `docs/yards.md`. Names that the manifest does not define are names or ids of
+//! its description `docs/reference/manifest.md`. Names that the manifest does not define are names or ids of
 //! what is in the cloud already.
 
 mod floating_ip;

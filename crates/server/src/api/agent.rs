@@ -1,8 +1,9 @@
 //! What agents call.
 
-use super::{App, Query};
+use super::Query;
+use crate::access::Agent;
 use crate::api_error::ApiError;
-use crate::auth::Agent;
+use crate::app::App;
 use crate::hub;
 use axum::body::Body;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;

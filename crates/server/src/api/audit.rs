@@ -1,9 +1,12 @@
 //! The audit log: who changed what.
 
+use super::Query;
 use super::page::{Listed, Page, Pager};
-use super::{App, Changes, Query};
+use crate::access::Admin;
 use crate::api_error::ApiError;
-use crate::auth::{Admin, Caller};
+use crate::app::App;
+use crate::app::Changes;
+use crate::auth::Caller;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::Method;
 use axum::middleware::Next;

@@ -3,8 +3,8 @@
 //! Who is not known sends little and at once. A body is read when its handler asks for it, which it does once it
 //! knows that the caller may; the limits stand before that, whatever the handler.
 
-use super::App;
 use crate::api_error::ApiError;
+use crate::app::App;
 use crate::auth::{Caller, Place};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{DefaultBodyLimit, Request, State};

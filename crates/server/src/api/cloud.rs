@@ -1,10 +1,11 @@
 //! Clouds: entries of the server's own clouds.yaml.
 
 use super::page::{Listed, Page, Pager};
-use super::{App, Body, Path};
+use super::{Body, Path};
+use crate::access::{Operator, Reach, Viewer};
 use crate::apart::apart;
 use crate::api_error::ApiError;
-use crate::auth::{Operator, Reach, Viewer};
+use crate::app::App;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;

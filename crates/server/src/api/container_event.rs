@@ -5,9 +5,11 @@
 
 use super::endless::until_ended;
 use super::page::{Listed, Page, Pager};
-use super::{App, Path, Query, host};
+use super::{Path, Query};
+use crate::access::Viewer;
 use crate::api_error::ApiError;
-use crate::auth::{Caller, Viewer};
+use crate::app::App;
+use crate::auth::Caller;
 use crate::hub::EventFilter;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -185,7 +187,7 @@ async fn host_events(
     Query(which): Query<Which>,
     page: Pager,
 ) -> Result<Listed<ContainerEvent>, ApiError> {
-    let host = host::find(&app, &id).await?;
+    let host = crate::host::find(&app, &id).await?;
     list(&app, &page, &which.of_host(host.id))
 }
 
@@ -204,7 +206,7 @@ async fn host_events_stream(
     Query(before): Query<Before>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let host = host::find(&app, &id).await?;
+    let host = crate::host::find(&app, &id).await?;
     stream(&app, caller, &headers, &before, which.of_host(host.id))
 }
 

@@ -2,9 +2,11 @@
 
 use super::endless::until_ended;
 use super::graph::{Looked, look, look_anew};
-use super::{App, Body, Path};
+use super::{Body, Path};
+use crate::access::Operator;
 use crate::api_error::ApiError;
-use crate::auth::{Caller, Operator};
+use crate::app::App;
+use crate::auth::Caller;
 use crate::doctor::{AT_ONCE, Known, PAIRS, advise, ends, fix, measure, pairs, survey};
 use axum::extract::State;
 use axum::http::header;

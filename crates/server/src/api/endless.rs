@@ -1,8 +1,9 @@
 //! Answers without an end: logs, events, programs in containers.
 
-use super::App;
+use crate::access::ended;
 use crate::api_error::ApiError;
-use crate::auth::{Caller, ended};
+use crate::app::App;
+use crate::auth::Caller;
 use futures_util::stream::unfold;
 use futures_util::{Stream, StreamExt};
 use std::pin::pin;

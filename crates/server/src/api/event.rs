@@ -4,10 +4,10 @@
 //! comes at once. A reader that keeps the numbers it saw last knows after any loss of the
 //! connection what to read again, so no event needs to be kept and none can be missed.
 
-use super::App;
 use super::endless::until_ended;
+use crate::access::Viewer;
 use crate::api_error::ApiError;
-use crate::auth::Viewer;
+use crate::app::App;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};

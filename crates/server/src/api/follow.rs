@@ -3,9 +3,9 @@
 //! All steps come first, then those that change; who was away says which change it saw last, and is told
 //! those since. Nothing is kept for readers.
 
-use super::App;
 use super::endless::until_ended;
 use crate::api_error::ApiError;
+use crate::app::App;
 use crate::auth::Caller;
 use crate::runs::Going;
 use axum::http::HeaderMap;

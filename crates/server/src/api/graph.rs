@@ -1,9 +1,10 @@
 //! A yard as it is.
 
 use super::tag::digest;
-use super::{App, Path, host, manifest_of, stack};
+use super::{Path, host, stack};
+use crate::access::Viewer;
 use crate::api_error::ApiError;
-use crate::auth::Viewer;
+use crate::app::App;
 use crate::looks::Sighting;
 use axum::Json;
 use axum::extract::State;
@@ -38,7 +39,7 @@ pub(super) async fn look_anew(app: &App, yard: &str) -> Result<Looked, ApiError>
 
 async fn look_at(app: &App, yard: &str, anew: bool) -> Result<Looked, ApiError> {
     super::yard::check_name("yard", yard)?;
-    let manifest = manifest_of(app, yard).await?;
+    let manifest = app.manifest_of(yard).await?;
     let (hosts, stacks) = (host::list(app, Some(yard), None).await?, stack::list(app, Some(yard)).await?);
     if manifest.is_none() && hosts.is_empty() && stacks.is_empty() {
         return Err(ApiError::not_found(format!("there is no yard {yard}, and no host or stack of one")));

@@ -2,9 +2,11 @@
 
 use super::page::{Listed, Page, Pager};
 use super::tag::{Tag, Unchanged};
-use super::{App, Body, Path, Query};
+use super::{Body, Path, Query};
+use crate::access::{Operator, Reach, Viewer};
 use crate::api_error::ApiError;
-use crate::auth::{Operator, Reach, Viewer};
+use crate::app::App;
+use crate::host::find;
 use crate::hub::Seen;
 use crate::runs::FILE;
 use axum::Json;
@@ -63,15 +65,6 @@ fn tag(host: &Host) -> Tag {
     Tag::of(&(&host.id, &host.yard, &host.pool, &host.name, &host.labels, drain, replace))
 }
 
-/// The host with an id, or `yard/name`.
-pub(crate) async fn find(app: &App, id: &str) -> Result<Host, ApiError> {
-    let found = match id.split_once('/') {
-        Some((yard, name)) => app.store().host_named(yard, name).await?,
-        None => app.store().host(id).await?.filter(|h| h.removed.is_none()),
-    };
-    found.ok_or_else(|| missing(id))
-}
-
 /// The same, if it is as the caller knows it.
 async fn as_it_was(app: &App, id: &str, unchanged: &Unchanged) -> Result<Host, ApiError> {
     let host = find(app, id).await?;
@@ -83,11 +76,6 @@ async fn as_it_was(app: &App, id: &str, unchanged: &Unchanged) -> Result<Host, A
 fn view(app: &App, host: Host) -> HostView {
     let seen = app.hub().seen(&host.id);
     host_view(host, seen)
-}
-
-/// There is no such host.
-pub(crate) fn missing(id: &str) -> ApiError {
-    ApiError::not_found(format!("there is no host {id}; name one by its id or as YARD/NAME"))
 }
 
 /// Hosts that joined, of a yard or of all, of a pool or of all.
@@ -155,7 +143,7 @@ async fn need_pool(app: &App, host: &Host) -> Result<(), ApiError> {
              join another one (`stackyard host drain`, `remove`, `join`)"
         )))
     };
-    let Some(text) = super::manifest_of(app, yard).await? else {
+    let Some(text) = app.manifest_of(yard).await? else {
         return refused(format!("the server knows no manifest of yard {yard}"));
     };
     // Of a manifest that has mistakes by now: its next run, or rather its plan, tells them.
@@ -215,7 +203,7 @@ async fn host_replace_cancel(
     let host = as_it_was(&app, &id, &unchanged).await?;
     // What a run has read, it carries out.
     let scope = app.store().scope_of(&host.yard).await?.as_deref().and_then(Scope::parse).unwrap_or_default();
-    let _lock = super::records(&app).lock(&host.yard, &scope).map_err(|e| match e {
+    let _lock = app.records().lock(&host.yard, &scope).map_err(|e| match e {
         Error::Locked { .. } => ApiError::conflict(format!(
             "a run of yard {} goes on, and may be replacing the host; wait for it, or cancel it, and try again",
             host.yard

@@ -1,7 +1,8 @@
 //! What a machine needs before it knows the server: open to everybody, and nothing secret.
 
-use super::{App, Path};
+use super::Path;
 use crate::api_error::ApiError;
+use crate::app::App;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header;

@@ -1,9 +1,10 @@
 //! Joining: a token for one machine, and its use.
 
+use super::Body;
 use super::yard::check_name;
-use super::{App, Body};
+use crate::access::{Joiner, Operator, Reach};
 use crate::api_error::ApiError;
-use crate::auth::{Joiner, Operator, Reach};
+use crate::app::App;
 use crate::join;
 use axum::Json;
 use axum::extract::State;

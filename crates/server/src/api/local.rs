@@ -5,9 +5,10 @@
 use super::follow::{self, Told, current};
 use super::page::{Listed, Page, Pager};
 use super::stack_stream::streamed;
-use super::{App, Body, Path, Query};
+use super::{Body, Path, Query};
+use crate::access::Admin;
 use crate::api_error::ApiError;
-use crate::auth::Admin;
+use crate::app::App;
 use crate::local::{KEY, Wish, examine, preview_of};
 use crate::runs::{Going, Snapshot};
 use axum::Json;

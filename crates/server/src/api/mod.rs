@@ -5,11 +5,10 @@
 //! ```
 //!
 //! One file a noun, each with its `routes()`. What the handlers' annotations say is the OpenAPI
-//! document, `openapi/stackyard.json` (docs/adding-an-endpoint.md). Over HTTPS and over the Unix
+//! document, `openapi/stackyard.json` (docs/dev/adding-an-endpoint.md). Over HTTPS and over the Unix
 //! socket it is the same router.
 
 mod agent;
-mod app;
 mod audit;
 mod body;
 mod cloud;
@@ -42,15 +41,12 @@ mod yard_run;
 mod yard_scope;
 mod yard_status;
 
-pub use app::App;
-pub(crate) use app::{Changes, Inner, Turns};
-
 pub(crate) use body::GREAT_AT_ONCE;
 pub(crate) use endless::ENDLESS;
 pub(crate) use extract::{Body, Path, Query};
-pub(crate) use yard::{keep_manifest, manifest_of, records};
 
 use crate::api_error::ApiError;
+use crate::app::App;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
@@ -112,9 +108,9 @@ pub(crate) fn router(app: &App) -> Router {
         .fallback(crate::console::serve)
         .method_not_allowed_fallback(not_so)
         .layer(from_fn_with_state(app.clone(), body::limit))
-        .layer(from_fn_with_state(app.clone(), crate::auth::guard))
+        .layer(from_fn_with_state(app.clone(), crate::access::guard))
         .layer(from_fn_with_state(app.clone(), audit::record))
-        .layer(from_fn_with_state(app.clone(), crate::auth::identify))
+        .layer(from_fn_with_state(app.clone(), crate::access::identify))
         .layer(from_fn(no_store))
         .with_state(app.clone())
 }

@@ -2,9 +2,10 @@
 
 use super::graph::{Looked, look, tagged};
 use super::page::{Page, Pager};
-use super::{App, Body, Path, Query};
+use super::{Body, Path, Query};
+use crate::access::{Operator, Viewer};
 use crate::api_error::ApiError;
-use crate::auth::{Operator, Viewer};
+use crate::app::App;
 use crate::runs::FILE;
 use axum::Json;
 use axum::extract::State;

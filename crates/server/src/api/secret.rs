@@ -3,9 +3,11 @@
 use super::page::{Listed, Page, Pager};
 use super::tag::{Tag, Unchanged};
 use super::yard::check_name;
-use super::{App, Body, Path};
+use super::{Body, Path};
+use crate::access::{Admin, Operator, Viewer};
 use crate::api_error::ApiError;
-use crate::auth::{Admin, Caller, Operator, Viewer};
+use crate::app::App;
+use crate::auth::Caller;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;

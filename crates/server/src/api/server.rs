@@ -1,8 +1,8 @@
 //! The server itself.
 
-use super::App;
+use crate::access::Viewer;
 use crate::api_error::ApiError;
-use crate::auth::Viewer;
+use crate::app::App;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;

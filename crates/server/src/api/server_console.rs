@@ -1,9 +1,10 @@
 //! The console log of a yard's servers: what they say while they boot.
 
-use super::{App, Path, Query, manifest_of};
+use super::{Path, Query};
+use crate::access::Viewer;
 use crate::apart::apart;
 use crate::api_error::ApiError;
-use crate::auth::Viewer;
+use crate::app::App;
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
@@ -33,7 +34,7 @@ async fn server_console(
     Path((yard, server)): Path<(String, String)>,
     Query(which): Query<Which>,
 ) -> Result<Json<ServerConsole>, ApiError> {
-    let Some(text) = manifest_of(&app, &yard).await? else {
+    let Some(text) = app.manifest_of(&yard).await? else {
         return Err(ApiError::not_found(format!("there is no yard {yard} with a manifest")));
     };
     let cloud = gist(&format!("the manifest of {yard}"), &text)?.cloud;

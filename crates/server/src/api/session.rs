@@ -1,9 +1,12 @@
 //! Sessions of the console: a token, or what Keystone says of somebody, traded for a cookie that no script can
 //! read.
 
-use super::{App, Body, Changes};
+use super::Body;
+use crate::access::Viewer;
 use crate::api_error::ApiError;
-use crate::auth::{self, Caller, Login, Peer, Viewer};
+use crate::app::App;
+use crate::app::Changes;
+use crate::auth::{self, Caller, Login, Peer};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -110,7 +113,7 @@ async fn session_token(
 /// Lets somebody in, or says why not.
 async fn let_in(app: &App, address: Option<IpAddr>, new: NewSession) -> Result<Known, ApiError> {
     match new {
-        NewSession::Token(token) => Ok(Known::Token(auth::api_token(app, address, token.trim()).await?)),
+        NewSession::Token(token) => Ok(Known::Token(crate::access::api_token(app, address, token.trim()).await?)),
         NewSession::Password(by) => {
             check(&[&by.user, &by.password, &by.project], [&by.domain, &by.project_domain])?;
             known(app, password_login(by, address)).await

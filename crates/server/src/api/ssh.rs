@@ -1,9 +1,10 @@
 //! Joining over SSH.
 
 use super::yard::check_name;
-use super::{App, Body, Path};
+use super::{Body, Path};
+use crate::access::{Operator, Reach, Viewer};
 use crate::api_error::ApiError;
-use crate::auth::{Operator, Reach, Viewer};
+use crate::app::App;
 use crate::ssh;
 use axum::Json;
 use axum::extract::State;

@@ -2,9 +2,10 @@
 
 use super::page::{Listed, Page, Pager};
 use super::tag::{Tag, Unchanged};
-use super::{App, Body, Path, Query};
+use super::{Body, Path, Query};
+use crate::access::{Operator, Reach, Viewer};
 use crate::api_error::ApiError;
-use crate::auth::{Operator, Reach, Viewer};
+use crate::app::App;
 use crate::stack::{Deployment, ServiceChange, StackError, StackNow};
 use axum::Json;
 use axum::extract::State;
@@ -12,7 +13,7 @@ use axum::http::{HeaderName, StatusCode};
 use axum::response::IntoResponse;
 use serde::Deserialize;
 use stackyard_api::{Problem, StackChange, StackChangeKind, StackDeploy, StackScale, StackVersion, StackView, time};
-use stackyard_core::stack::rollout::Standing;
+use stackyard_core::rollout::Standing;
 use std::collections::BTreeMap;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -1,9 +1,11 @@
 //! What comes out of a stack's containers: logs, and programs run in them.
 
 use super::endless::until_ended;
-use super::{App, Path, Query};
+use super::{Path, Query};
+use crate::access::{Operator, Viewer, ended};
 use crate::api_error::ApiError;
-use crate::auth::{Caller, Operator, Place, Viewer, ended};
+use crate::app::App;
+use crate::auth::{Caller, Place};
 use crate::hub::{AgentStream, Output, StreamInput};
 use crate::stack::StackNow;
 use axum::body::Body;
@@ -17,7 +19,7 @@ use futures_util::{SinkExt, Stream, StreamExt};
 use serde::Deserialize;
 use stackyard_api::{ExecInput, ExecOutput, Problem, StackLine};
 use stackyard_core::agent::{Bytes, Open, Replica, Stream as From};
-use stackyard_core::stack::rollout::ReplicaStatus;
+use stackyard_core::rollout::ReplicaStatus;
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::time::Duration;

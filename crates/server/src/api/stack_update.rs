@@ -2,9 +2,10 @@
 
 use super::stack::{changes, check, new_tag, tag};
 use super::tag::Unchanged;
-use super::{App, Body, Path};
+use super::{Body, Path};
+use crate::access::Operator;
 use crate::api_error::ApiError;
-use crate::auth::Operator;
+use crate::app::App;
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;

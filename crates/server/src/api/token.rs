@@ -2,9 +2,12 @@
 
 use super::page::{Listed, Page, Pager};
 use super::tag::{Tag, Unchanged};
-use super::{App, Body, Changes, Path, Query};
+use super::{Body, Path, Query};
+use crate::access::Admin;
 use crate::api_error::ApiError;
-use crate::auth::{Admin, Kind, mint};
+use crate::app::App;
+use crate::app::Changes;
+use crate::auth::{Kind, mint};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;

@@ -5,9 +5,12 @@ use super::page::{Listed, Page, Pager};
 use super::tag::Tag;
 use super::yard_plan::{Wished, check_files};
 use super::yard_run::run_view;
-use super::{App, Changes, Path, Query};
+use super::{Path, Query};
+use crate::access::{Operator, Reach, Viewer, Whose};
 use crate::api_error::ApiError;
-use crate::auth::{Operator, Reach, Viewer, Whose};
+use crate::app::App;
+use crate::app::Changes;
+use crate::manifest::keep_manifest;
 use crate::runs::FILE;
 use axum::Json;
 use axum::extract::State;
@@ -15,12 +18,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use stackyard_api::{
-    ManifestText, ManifestView, Problem, RunDetail, RunView, YardView, YardWish, manifest_digest, now, time,
+    ManifestText, ManifestView, Problem, RunDetail, RunView, YardView, YardWish, manifest_digest, time,
 };
 use stackyard_catalog::manifest;
-use stackyard_core::yard::Scope;
-use stackyard_store::{Manifest, ManifestName, Store, Yard};
-use stackyard_yard::Records;
+use stackyard_store::{Manifest, ManifestName, Yard};
 use std::collections::BTreeMap;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -57,24 +58,6 @@ pub(super) async fn at(reach: &Reach, yard: &str, headers: &HeaderMap) -> Result
         None if reach.whose(yard).await? == Whose::Nobodys => Ok(Some(0)),
         at => Ok(at),
     }
-}
-
-/// The manifest of a yard that was last applied: the server's, else the command line's of this
-/// machine.
-///
-/// # Errors
-/// 500.
-pub(crate) async fn manifest_of(app: &App, yard: &str) -> Result<Option<String>, ApiError> {
-    if let Some(kept) = app.store().yard(yard).await? {
-        return Ok(Some(kept.manifest));
-    }
-    let scope = app.store().scope_of(yard).await?.as_deref().and_then(Scope::parse);
-    records(app).read(yard, scope.as_ref()).map_err(ApiError::internal)
-}
-
-/// The records of the yards of this machine.
-pub(crate) fn records(app: &App) -> Records {
-    Records::new(app.inner().dir.parent().unwrap_or(&app.inner().dir))
 }
 
 /// Whether a text can name a yard or one of its things.
@@ -172,29 +155,6 @@ async fn manifest_show(
         }
         _ => Err(ApiError::not_found(format!("yard {yard} has no manifest of revision {revision}"))),
     }
-}
-
-/// Keeps a manifest and the files that came with it; its revision. One that the yard has already is not
-/// kept again.
-pub(crate) async fn keep_manifest(
-    store: &Store,
-    yard: &str,
-    text: &str,
-    files: &BTreeMap<String, String>,
-    who: &str,
-    at: Option<i64>,
-) -> Result<i64, ApiError> {
-    if let Some(there) = store.yard(yard).await? {
-        if at.is_some_and(|at| at != there.revision) {
-            return Err(ApiError::changed(&format!("yard {yard}")));
-        }
-        let last = store.manifest(yard, there.revision).await?;
-        if last.is_some_and(|m| m.text == text && m.files == *files) {
-            return Ok(there.revision);
-        }
-    }
-    let revision = store.keep_yard(yard, text, files, who, at, now()).await?;
-    revision.ok_or_else(|| ApiError::changed(&format!("yard {yard}")))
 }
 
 /// Keeps the manifest of a yard, as the command line does when it has brought it up; nothing is done

@@ -1,10 +1,11 @@
 //! What a yard is to be, and what that would do.
 
 use super::yard::check_name;
-use super::{App, Body, Path};
+use super::{Body, Path};
+use crate::access::{Operator, Reach};
 use crate::apart::apart;
 use crate::api_error::ApiError;
-use crate::auth::{Operator, Reach};
+use crate::app::App;
 use crate::runs::{FILE, Outlook, Wish};
 use axum::Json;
 use axum::extract::{FromRequest, Request, State};

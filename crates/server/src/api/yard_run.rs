@@ -4,9 +4,10 @@ use super::follow::{self, Told, current};
 use super::page::{Listed, Page, Pager};
 use super::yard::{at, check_name};
 use super::yard_plan::{Wished, read};
-use super::{App, Path, Query};
+use super::{Path, Query};
+use crate::access::{Operator, Reach, Viewer};
 use crate::api_error::ApiError;
-use crate::auth::{Operator, Reach, Viewer};
+use crate::app::App;
 use crate::runs::{Going, Snapshot, Terms};
 use axum::Json;
 use axum::extract::State;
@@ -129,7 +130,7 @@ async fn run_begin(
     let terms = Terms { plan, allow_data_loss, at };
     let wish = read(app.store(), &reach, &yard, wish).await?;
     let run = app.runs().begin(&yard, wish, &caller.who().unwrap_or_default(), terms).await?;
-    super::Changes::note(&app.inner().changes.yards);
+    crate::app::Changes::note(&app.inner().changes.yards);
     let place = format!("/api/v1/yards/{yard}/runs/{}", run.new.id);
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(run_view(run))).into_response())
 }

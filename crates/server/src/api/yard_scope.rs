@@ -1,9 +1,10 @@
 //! Whose a yard's name is on this server: that of one project in one region.
 
 use super::yard::check_name;
-use super::{App, Body, Path};
+use super::{Body, Path};
+use crate::access::{Operator, Viewer};
 use crate::api_error::ApiError;
-use crate::auth::{Operator, Viewer};
+use crate::app::App;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;

@@ -1,10 +1,11 @@
 //! How a yard stands: what its cloud has of it, against its manifest and the project's quota.
 
+use super::Path;
 use super::yard_plan::read;
-use super::{App, Path};
+use crate::access::{Reach, Viewer};
 use crate::apart::apart;
 use crate::api_error::ApiError;
-use crate::auth::{Reach, Viewer};
+use crate::app::App;
 use crate::runs::{FILE, Wish};
 use axum::Json;
 use axum::extract::State;

@@ -258,7 +258,7 @@ impl Caller {
     ///
     /// # Errors
     /// 500.
-    pub(super) fn person(person: Person, session: String) -> Result<Self, ApiError> {
+    pub(crate) fn person(person: Person, session: String) -> Result<Self, ApiError> {
         Ok(Self::Person { role: super::role(&person.role)?, person, session })
     }
 }

@@ -21,7 +21,10 @@ mod settings;
 pub use detach::{Detached, detach, stop};
 pub use settings::{DEFAULT_LISTEN, DEFAULT_LOST_AFTER, Settings};
 
-use crate::api::{self, App};
+pub use crate::paths::{dir, socket};
+
+use crate::api;
+use crate::app::{self, App};
 use crate::auth::{Connections, Keystones, Limiter, Places};
 use crate::ca::{Ca, CaError};
 use crate::files;
@@ -122,16 +125,6 @@ fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DaemonErr
     move |source| DaemonError::File { doing, path, source }
 }
 
-/// Directory of the server in state directory `home`.
-pub fn dir(home: &Path) -> PathBuf {
-    home.join("server")
-}
-
-/// Its socket.
-pub fn socket(home: &Path) -> PathBuf {
-    dir(home).join("socket")
-}
-
 /// Held by the process that runs.
 #[derive(Debug)]
 struct Lock(#[expect(dead_code, reason = "the lock is the open file")] File);
@@ -229,7 +222,7 @@ impl Server {
         let ports = Ports::new(store.clone(), sources.clone());
         let runs = Runs::open(store.clone(), home, sources.clone(), renderer, alive.clone()).await?;
         let local = LocalCloud::new(store.clone(), home, settings.clouds.clone(), alive);
-        let app = App::new(api::Inner {
+        let app = App::new(app::Inner {
             store,
             hub,
             stacks: stacks.clone(),
@@ -248,8 +241,8 @@ impl Server {
             names: ca.names.clone(),
             listen: listening.iter().map(ToString::to_string).collect(),
             started: stackyard_api::now(),
-            changes: api::Changes::default(),
-            turns: api::Turns::default(),
+            changes: app::Changes::default(),
+            turns: app::Turns::default(),
             stopping: watch::Sender::new(false),
         });
         let (stop, stopping) = watch::channel(false);

@@ -22,9 +22,8 @@ pub use progress::{Progress, Snapshot, Usual};
 pub use wish::{FILE, Wish};
 
 use crate::apart::thread;
-use crate::api::keep_manifest;
 use crate::api_error::ApiError;
-use crate::daemon;
+use crate::manifest::keep_manifest;
 use sha2::{Digest, Sha256};
 use stackyard_api::{RunKind, RunState, now};
 use stackyard_catalog::manifest::Yard;
@@ -231,7 +230,7 @@ impl Runs {
     /// # Errors
     /// 500
     pub fn client(&self) -> Result<Client, ApiError> {
-        Client::socket(&daemon::socket(&self.0.home)).map_err(ApiError::internal)
+        Client::socket(&crate::paths::socket(&self.0.home)).map_err(ApiError::internal)
     }
 
     async fn ground(&self, cloud: Option<&str>, onlooker: Arc<dyn Onlooker>) -> Result<Ground, ApiError> {

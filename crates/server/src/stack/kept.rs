@@ -2,7 +2,7 @@
 
 use super::{Entry, Key, Known, StackError, Stacks};
 use serde_json::{Value, json};
-use stackyard_core::stack::rollout::{State, Status, Version};
+use stackyard_core::rollout::{State, Status, Version};
 use stackyard_store::{Error, Stack};
 use tokio::sync::MutexGuard;
 
@@ -111,7 +111,7 @@ impl Stacks {
 mod tests {
     use super::*;
     use stackyard_core::agent::Replica;
-    use stackyard_core::stack::rollout::Slot;
+    use stackyard_core::rollout::Slot;
     use stackyard_core::stack::{Config, Service, Stack as Model};
 
     #[test]

@@ -3,8 +3,8 @@
 use super::{Key, Known, StackError, Stacks};
 use crate::hub::Seen;
 use stackyard_core::agent::{Part, Report};
+use stackyard_core::rollout::{self, HostReport, Input, Standing, Status};
 use stackyard_core::stack::place::{Host, HostState, Taken};
-use stackyard_core::stack::rollout::{self, HostReport, Input, Standing, Status};
 use stackyard_store::Host as Row;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 //! ```text
 //!  API ── deploy, update, scale, roll back, remove ──> [ Stacks ] ──> store
 //!                                                 │  ^
-//!                       core::stack::rollout::step│  │ reports, connections, drains
+//!                       core::rollout::step│  │ reports, connections, drains
 //!                                                 v  │
 //!                                                [ Hub ] ──> agents
 //! ```
@@ -24,8 +24,8 @@ mod update;
 use crate::hub::Hub;
 use kept::Kept;
 use stackyard_core::agent::Part;
+use stackyard_core::rollout::{self, Standing, Status, Version};
 use stackyard_core::stack::Stack;
-use stackyard_core::stack::rollout::{self, Standing, Status, Version};
 use stackyard_core::text::error_chain;
 use stackyard_store::Store;
 use std::collections::{BTreeMap, HashMap};

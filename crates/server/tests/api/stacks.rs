@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use stackyard_api::{ContainerEvent, Happening, Role, StackDeploy};
 use stackyard_client::{EventQuery, EventsOf, Patience, WaitError};
 use stackyard_core::agent::{ContainerReport, ContainerState, Desired, PartReport, Report, ToAgent, ToServer};
-use stackyard_core::stack::rollout::{Packed, Standing};
+use stackyard_core::rollout::{Packed, Standing};
 use stackyard_core::stack::{Service, Stack};
 use stackyard_core::yard::plan::{Action, StackStep};
 use stackyard_yard::YardStacks;

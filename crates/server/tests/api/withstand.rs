@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 use stackyard_api::{Role, StackDeploy};
 use stackyard_core::agent::{Bytes, Stream, ToAgent, ToServer, WINDOW, cost};
-use stackyard_core::stack::rollout::Packed;
+use stackyard_core::rollout::Packed;
 use stackyard_core::stack::{Service, Stack};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

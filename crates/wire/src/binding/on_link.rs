@@ -3,8 +3,8 @@
 
 use super::{Driver, Plug};
 use crate::Error;
+use crate::kernel::{Inside, Kernel};
 use crate::link::{self, Link, Upper};
-use crate::namespace::{Inside, Kernel};
 use std::time::Duration;
 
 /// Makes links on the link with a MAC address.

@@ -2,7 +2,7 @@
 
 use super::Maker;
 use stackyard_api::{GraphKind, GraphNode, GraphState, HostView, StackView};
-use stackyard_core::stack::rollout::{Phase, ReplicaStatus, ServiceStatus, Standing};
+use stackyard_core::rollout::{Phase, ReplicaStatus, ServiceStatus, Standing};
 use std::collections::HashMap;
 
 /// Adds the yard's hosts, its stacks, their services and containers.

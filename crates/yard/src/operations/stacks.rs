@@ -7,7 +7,7 @@ use futures_util::future::{join_all, try_join_all};
 use stackyard_api::{StackChange, StackChangeKind, StackDeploy, StackView};
 use stackyard_client::{Client, ClientError, Patience, WaitError};
 use stackyard_core::progress::{Event, Onlooker};
-use stackyard_core::stack::rollout::Status;
+use stackyard_core::rollout::Status;
 use stackyard_core::yard::plan::{Action, Deployed, ServiceStep, StackStep};
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -9,7 +9,7 @@ use crate::preflight::{Choices, Found};
 use stackyard_catalog::manifest::Yard;
 use stackyard_client::{Client, ClientError, Patience};
 use stackyard_core::progress::Onlooker;
-use stackyard_core::stack::rollout::Status;
+use stackyard_core::rollout::Status;
 use stackyard_core::yard::plan::Plan;
 use stackyard_openstack::Cloud;
 use std::collections::BTreeMap;

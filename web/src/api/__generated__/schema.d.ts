@@ -859,7 +859,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * What bringing a yard to a manifest would do; nothing is changed
+         * What operation a yard to a manifest would do; nothing is changed
          * @description Also for going back to an earlier manifest (`revision`) and for removing the yard (`remove`).
          */
         post: operations["yard_plan"];
@@ -1416,6 +1416,11 @@ export interface components {
          * @enum {string}
          */
         AmountUnit: "bytes" | "items";
+        /**
+         * @description Where an answer comes from.
+         * @enum {string}
+         */
+        AnswerOrigin: "given" | "default" | "unanswered";
         /** @description An entry of the audit log. */
         AuditEntry: {
             /** @description When it began (RFC 3339). */
@@ -1861,14 +1866,27 @@ export interface components {
         LocalDetail: {
             /** @description What was said that is of no step. */
             notes: string[];
-            outlook?: components["schemas"]["LocalOutlook"] | null;
+            outlook?: components["schemas"]["LocalPreview"] | null;
             /** @description The run. */
             run: components["schemas"]["LocalRun"];
             /** @description Its steps. */
             steps: components["schemas"]["RunStep"][];
         };
+        /** @description A plan for the containers. */
+        LocalPlan: {
+            /** @description SHA-256 of it and of the answers, in hexadecimal digits: for `plan` of the run that carries it out. */
+            digest: string;
+            /** @description It touches what already runs. */
+            disturbs: boolean;
+            /** @description There is nothing to do. */
+            noop: boolean;
+            /** @description What is done, in the order of dependencies; what stays as it is is left out. */
+            steps: components["schemas"]["LocalStep"][];
+            /** @description The counts, in words. */
+            summary: string;
+        };
         /** @description What bringing the cloud up would do, and what this machine is like for it. */
-        LocalOutlook: {
+        LocalPreview: {
             /** @description Whether preflight found what stands in the way. */
             blocked: boolean;
             /** @description Whether it was to go on in spite of what preflight says. */
@@ -1885,19 +1903,6 @@ export interface components {
             /** @description What in the package has no effect. */
             warnings: string[];
         };
-        /** @description A plan for the containers. */
-        LocalPlan: {
-            /** @description SHA-256 of it and of the answers, in hexadecimal digits: for `plan` of the run that carries it out. */
-            digest: string;
-            /** @description It touches what already runs. */
-            disturbs: boolean;
-            /** @description There is nothing to do. */
-            noop: boolean;
-            /** @description What is done, in the order of dependencies; what stays as it is is left out. */
-            steps: components["schemas"]["LocalStep"][];
-            /** @description The counts, in words. */
-            summary: string;
-        };
         /** @description A question of the cloud's package, with the answer that counts. */
         LocalQuestion: {
             /** @description What is allowed, in words. */
@@ -1908,8 +1913,8 @@ export interface components {
             description: string;
             /** @description Heading in a form. */
             group?: string | null;
-            /** @description Type of the answer: `string`, `int`, `bool`, `enum`, `ip`, `cidr`, `hostname`, `interface`, `password`. */
-            kind: string;
+            /** @description Type of the answer. */
+            kind: components["schemas"]["QuestionType"];
             /** @description A few words for a form. */
             label: string;
             /**
@@ -1926,8 +1931,8 @@ export interface components {
             name: string;
             /** @description Values of an `enum`. */
             options: string[];
-            /** @description Where the answer comes from: `given`, `default`, `unanswered`. */
-            origin: string;
+            /** @description Where the answer comes from. */
+            origin: components["schemas"]["AnswerOrigin"];
             /** @description An answer is needed. */
             required: boolean;
             /** @description Asked only when all these answers have these values. */
@@ -1963,8 +1968,8 @@ export interface components {
              * @description Exit status, once it has ended.
              */
             exit_status?: number | null;
-            /** @description By a real request: `healthy`, `unhealthy`, `untested` (it runs, and has no test), `completed` or `down`. */
-            health: string;
+            /** @description What a real request to it found. */
+            health: components["schemas"]["ServiceHealth"];
             /** @description Image that it was made from. */
             image: string;
             /** @description It is a one-shot job. */
@@ -1985,8 +1990,8 @@ export interface components {
             service: string;
             /** @description When it was last started (RFC 3339). */
             started?: string | null;
-            /** @description `created`, `running`, `restarting`, `paused`, `exited` or `dead`. */
-            state: string;
+            /** @description What Docker Engine says of its container. */
+            state: components["schemas"]["ServiceState"];
             /** @description Whether that is as it should be. */
             well: boolean;
         };
@@ -2703,6 +2708,11 @@ export interface components {
             /** @description The status in words. */
             title: string;
         };
+        /**
+         * @description Type of a question's answer.
+         * @enum {string}
+         */
+        QuestionType: "string" | "int" | "bool" | "enum" | "ip" | "cidr" | "hostname" | "interface" | "password";
         /** @description What of a quota is in use. Memory is in MiB, `gigabytes` are GiB. */
         QuotaUse: {
             /**
@@ -3173,6 +3183,16 @@ export interface components {
             /** @description Its image. */
             image: string;
         };
+        /**
+         * @description How a service answers its health test.
+         * @enum {string}
+         */
+        ServiceHealth: "healthy" | "unhealthy" | "untested" | "completed" | "down";
+        /**
+         * @description What Docker Engine says of a container (its API, `ContainerState.Status`).
+         * @enum {string}
+         */
+        ServiceState: "created" | "running" | "restarting" | "paused" | "exited" | "dead";
         /** @description How a service stands. */
         ServiceStatus: {
             /** @description Containers that there should be. */
@@ -3284,11 +3304,16 @@ export interface components {
         StackChange: {
             /** @description The service. */
             service: string;
-            /** @description `new`, `changed`, `removed` or `same`. */
-            what: string;
+            /** @description What happens to it. */
+            what: components["schemas"]["StackChangeKind"];
             /** @description The parts of it that differ. */
             why: string[];
         };
+        /**
+         * @description How a deployment changes a service.
+         * @enum {string}
+         */
+        StackChangeKind: "new" | "changed" | "removed" | "same";
         /** @description What of a stack an update can change, as it was deployed last. */
         StackDefinition: {
             /** @description Its services by name. */

@@ -1,6 +1,6 @@
 //! What runs in hosts: containers of stacks, by service.
 
-use crate::stack::rollout::{ReplicaStatus, Standing, Status};
+use crate::rollout::{ReplicaStatus, Standing, Status};
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 

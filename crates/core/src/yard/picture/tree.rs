@@ -5,7 +5,7 @@ use super::super::observed::Observed;
 use super::super::{Key, Kind};
 use super::inside::{Inside, Stacks, words};
 use super::scene::{Scene, Target};
-use crate::stack::rollout::ServiceStatus;
+use crate::rollout::ServiceStatus;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// A line with those below it.

@@ -1,7 +1,7 @@
 //! Stacks in a plan: what the Stackyard server has of them, against the manifest.
 
 use super::Action;
-use crate::stack::rollout::{Standing, Status};
+use crate::rollout::{Standing, Status};
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
 

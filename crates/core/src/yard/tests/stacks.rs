@@ -1,7 +1,7 @@
 //! Stacks in plans and pictures.
 
 use super::*;
-use crate::stack::rollout::{Standing, Status};
+use crate::rollout::{Standing, Status};
 use crate::yard::plan::{Deployed, ServiceStep, StackStep};
 
 /// Stacks over the hosts of a pool and a machine that joined by hand; one container is not well.

@@ -7,8 +7,8 @@ use crate::printer::duration;
 use serde_json::json;
 use stackyard_api::{StackChange, StackChangeKind, StackDeploy};
 use stackyard_catalog::compose::open::{Wanted, open};
+use stackyard_core::rollout::Packed;
 use stackyard_core::stack::Stack;
-use stackyard_core::stack::rollout::Packed;
 use std::path::PathBuf;
 use std::time::Instant;
 

@@ -4,7 +4,7 @@ use super::YardNameArgs;
 use crate::cli::{Context, ExitStatus};
 use crate::printer::table;
 use stackyard_api::StackView;
-use stackyard_core::stack::rollout::{ReplicaStatus, Standing};
+use stackyard_core::rollout::{ReplicaStatus, Standing};
 
 /// Arguments of `stackyard stack list`.
 #[derive(clap::Args)]

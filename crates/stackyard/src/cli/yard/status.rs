@@ -6,7 +6,7 @@ use crate::printer::table;
 use serde::Serialize;
 use stackyard_api::ResourceNow;
 use stackyard_catalog::manifest::Yard;
-use stackyard_core::stack::rollout::{Phase, ServiceStatus, Standing};
+use stackyard_core::rollout::{Phase, ServiceStatus, Standing};
 use stackyard_core::yard::Kind;
 use stackyard_core::yard::plan::{Action, StackStep};
 use stackyard_yard::{UpOperation, YardSnapshot, YardStacks};

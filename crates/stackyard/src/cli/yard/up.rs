@@ -7,7 +7,7 @@ use serde_json::json;
 use stackyard_api::manifest_digest;
 use stackyard_catalog::manifest::{Yard, companions};
 use stackyard_client::{Client, ClientError};
-use stackyard_core::stack::rollout::Status;
+use stackyard_core::rollout::Status;
 use stackyard_core::yard::plan::Action;
 use stackyard_yard::{Choices, DataLoss, UpOperation, YardStacks, scope};
 use std::collections::BTreeMap;

@@ -10,8 +10,8 @@ use reqwest::{Body, Method};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::{Cloud, url};
 use crate::catalog::Service;
-use crate::cloud::{Cloud, url};
 use crate::error::{Error, Result};
 use crate::http::{Answer, Payload, Prepared};
 use crate::json;

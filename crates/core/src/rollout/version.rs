@@ -1,8 +1,8 @@
 //! Versions of a stack, and the generations of its services.
 
-use super::super::spec::{Spec, config_digest};
-use super::super::{Config, FileMount, Service, Stack};
 use crate::agent::Bytes;
+use crate::stack::spec::{Spec, config_digest};
+use crate::stack::{Config, FileMount, Service, Stack};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -5,9 +5,10 @@
 //! stacks and secrets of those; an admin reaches everything. [`guard`] refuses all else before any handler
 //! runs: an endpoint that is about no yard is theirs only if it is listed here.
 
-use super::{Caller, caller};
-use crate::api::App;
+use super::caller;
 use crate::api_error::ApiError;
+use crate::app::App;
+use crate::auth::Caller;
 use crate::runs::FILE;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
@@ -118,7 +119,7 @@ impl Reach {
             return Ok(Whose::Theirs);
         }
         let store = self.app.store();
-        if let Some(text) = crate::api::manifest_of(&self.app, yard).await? {
+        if let Some(text) = self.app.manifest_of(yard).await? {
             return Ok(if self.has_manifest(&text).await? { Whose::Theirs } else { Whose::Others });
         }
         if let Some(last) = store.manifests(yard, None, 1).await?.first()
@@ -183,10 +184,10 @@ impl Reach {
             };
         }
         if let (true, Some(id)) = (path.starts_with("/api/v1/hosts/"), parameters.get("id")) {
-            let host = crate::api::host::find(&self.app, id).await?;
+            let host = crate::host::find(&self.app, id).await?;
             return match self.whose(&host.yard).await? {
                 Whose::Theirs => Ok(()),
-                _ => Err(crate::api::host::missing(id)),
+                _ => Err(crate::host::missing(id)),
             };
         }
         // What is not of the API is for machines that join, and tells nothing.

@@ -1,8 +1,8 @@
 //! What the reports of hosts say about a container that should be.
 
-use super::super::{HealthTest, Service};
 use super::state::Slot;
 use crate::agent::{ContainerReport, ContainerState, PartReport, Replica};
+use crate::stack::{HealthTest, Service};
 use std::time::Duration;
 
 /// Restarts of a container before it has worked that make a failure.

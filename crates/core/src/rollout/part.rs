@@ -1,10 +1,10 @@
 //! What a host is told: its slots as a stack of their own.
 
-use super::super::place::HostState;
-use super::super::{Attachment, DEFAULT_NETWORK, JOB_LABEL, NetworkMode, Service, Stack};
 use super::version::{Version, file_key, rename};
 use super::{Slot, Walk, definition};
 use crate::agent::{Part, replica_name};
+use crate::stack::place::HostState;
+use crate::stack::{Attachment, DEFAULT_NETWORK, JOB_LABEL, NetworkMode, Service, Stack};
 use std::collections::BTreeMap;
 
 /// Label of a service that follows others which may be on other hosts: a digest of them, so that

@@ -1,10 +1,10 @@
 //! The decision about one service.
 
-use super::super::deploy::{Deploy, OnFailure, Order, Update};
-use super::super::place::{HostState, Ties};
-use super::super::{DependencyCondition, Service};
 use super::{Phase, Seen, Slot, Walk};
 use crate::agent::{Replica, replica_name};
+use crate::stack::deploy::{Deploy, OnFailure, Order, Update};
+use crate::stack::place::{HostState, Ties};
+use crate::stack::{DependencyCondition, Service};
 use std::collections::BTreeSet;
 
 /// Containers that belong together: all of a replicated service, or those of a global one on a host.
@@ -210,7 +210,7 @@ impl<'a> Walk<'a> {
             return true;
         }
         let Some(host) = self.board.host(&slot.host) else { return true };
-        let asked = super::super::place::Host { state: HostState::Ready, ..host.clone() };
+        let asked = crate::stack::place::Host { state: HostState::Ready, ..host.clone() };
         let elsewhere = match self.companion(subject, slot.replica.index) {
             Companion::None => false,
             Companion::Missing => true,

@@ -4,10 +4,10 @@
 //! start to learn; the answer is kept in `$STACKYARD_HOME/host.json` until the machine boots
 //! again, or gets another kernel, CPU or QEMU.
 
+use super::docker::{self, Engine};
+use super::kvm::{self, Verdict};
+use super::{Input, kernel};
 use crate::home;
-use crate::preflight::docker::{self, Engine};
-use crate::preflight::kvm::{self, Verdict};
-use crate::preflight::{Input, kernel};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use stackyard_catalog::HostFacts;
@@ -31,7 +31,7 @@ pub async fn facts(input: &Input) -> HostFacts {
         name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
         kvm: verdict.works == Some(true),
         ovs_kernel: kernel::has_openvswitch(machine),
-        cpus: crate::preflight::cpus(machine),
+        cpus: super::cpus(machine),
         memory_mib: machine.memory("MemTotal").unwrap_or(0) / MEMORY_STEP * MEMORY_STEP,
     }
 }

@@ -55,10 +55,10 @@ pub use state::{Phase, Progress, Slot, State};
 pub use status::{ReplicaStatus, ServiceStatus, Standing, Status};
 pub use version::{Files, Packed, Version};
 
-use super::place::{Board, Host, HostState};
-use super::plan::PlanError;
-use super::{Service, Stack};
 use crate::agent::Part;
+use crate::stack::place::{Board, Host, HostState};
+use crate::stack::plan::PlanError;
+use crate::stack::{Service, Stack};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a step looks at.
@@ -104,11 +104,11 @@ struct Walk<'a> {
 /// # Errors
 /// The first contradiction.
 pub fn check(stack: &Stack) -> Result<(), PlanError> {
-    super::plan::check_alone(stack)?;
+    crate::stack::plan::check_alone(stack)?;
     for (name, service) in &stack.services {
         for other in service.shares() {
             let (this, that) = (&service.deploy, &stack.services[other].deploy);
-            let starts = super::deploy::Order::StartFirst;
+            let starts = crate::stack::deploy::Order::StartFirst;
             let even = this.mode == that.mode && (this.replicas == that.replicas || this.mode.is_global());
             if !even || this.update.order == starts || that.update.order == starts {
                 return Err(PlanError::Apart { service: name.clone(), other: other.to_owned() });
@@ -130,7 +130,7 @@ pub fn step(input: Input<'_>, state: State) -> Output {
     walk.lose();
     walk.put();
     // A version that contradicts itself was refused before; should one be here, names will do.
-    let order = super::plan::check_alone(&current.stack)
+    let order = crate::stack::plan::check_alone(&current.stack)
         .unwrap_or_else(|_| current.stack.services.keys().map(String::as_str).collect());
     for name in order {
         walk.service(name);

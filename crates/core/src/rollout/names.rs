@@ -4,8 +4,8 @@
 //! service that publishes ports and has no replica on the host is reached at the hosts that do:
 //! its name leads to their addresses, at the published ports.
 
-use super::super::{NetworkMode, Service};
 use super::Walk;
+use crate::stack::{NetworkMode, Service};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 

@@ -1,5 +1,6 @@
 //! What all handlers share.
 
+use crate::api_error::ApiError;
 use crate::auth::{Keystones, Limiter, Places};
 use crate::hub::Hub;
 use crate::local::LocalCloud;
@@ -7,7 +8,9 @@ use crate::looks::Looks;
 use crate::ports::Ports;
 use crate::runs::Runs;
 use crate::stack::Stacks;
+use stackyard_core::yard::Scope;
 use stackyard_store::Store;
+use stackyard_yard::Records;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -125,5 +128,22 @@ impl App {
 
     pub(crate) fn inner(&self) -> &Inner {
         &self.0
+    }
+
+    /// The records of the yards of this machine.
+    pub(crate) fn records(&self) -> Records {
+        Records::new(self.0.dir.parent().unwrap_or(&self.0.dir))
+    }
+
+    /// The manifest of a yard that was last applied: the server's, else the command line's of this machine.
+    ///
+    /// # Errors
+    /// 500.
+    pub(crate) async fn manifest_of(&self, yard: &str) -> Result<Option<String>, ApiError> {
+        if let Some(kept) = self.store().yard(yard).await? {
+            return Ok(Some(kept.manifest));
+        }
+        let scope = self.store().scope_of(yard).await?.as_deref().and_then(Scope::parse);
+        self.records().read(yard, scope.as_ref()).map_err(ApiError::internal)
     }
 }

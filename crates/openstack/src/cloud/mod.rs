@@ -5,6 +5,11 @@
 //! microversion is asked for its newest, which is remembered and used from then on: callers name
 //! the version they know and get at most that.
 
+mod call;
+
+pub use call::Call;
+pub(crate) use call::{path, segment};
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -13,7 +18,6 @@ use reqwest::{Method, Url};
 use serde_json::Value;
 
 use crate::auth::{self, Token};
-use crate::call::Call;
 use crate::catalog::{self, Service};
 use crate::config::{Auth, CloudConfig, Scope};
 use crate::error::{Error, Result};

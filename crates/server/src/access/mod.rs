@@ -1,0 +1,199 @@
+//! What callers may do: the layers and arguments by which handlers are guarded.
+//!
+//! [`identify`] finds out who calls before any handler runs, and [`guard`] how far the caller reaches. A handler's
+//! first argument names the role that it needs ([`Viewer`], [`Operator`], [`Admin`], [`Agent`]); a handler that names
+//! none is open to everyone.
+
+mod reach;
+mod session;
+
+pub(crate) use reach::{Reach, Whose, guard};
+pub(crate) use session::ended;
+
+use crate::api_error::ApiError;
+use crate::app::App;
+use crate::auth::{Caller, Connection, Kind, NOTE_EVERY, Peer, digest, role};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use stackyard_api::{Role, now};
+use stackyard_store::Token;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Finds out who calls, before anything else happens.
+pub(crate) async fn identify(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().copied();
+    let header = request.headers().get(AUTHORIZATION);
+    let caller = match (peer, header) {
+        (Some(Peer::Socket), _) => Ok(Caller::Socket),
+        // The console itself is everybody's.
+        (Some(Peer::Remote(address)), None) if request.uri().path().starts_with("/api/") => {
+            session::caller(&app, address, request.method(), request.headers()).await
+        }
+        (_, None) => Ok(Caller::Nobody),
+        (Some(Peer::Remote(address)), Some(header)) => {
+            let token = header.to_str().ok().and_then(|h| h.strip_prefix("Bearer ")).map(str::trim);
+            bearer(&app, address, token.unwrap_or_default()).await
+        }
+        (None, Some(_)) => Err(ApiError::internal("a connection without a peer")),
+    };
+    match caller {
+        Ok(caller) => {
+            if let Some(connection) = request.extensions().get::<Arc<Connection>>() {
+                connection.is_of(&caller);
+            }
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn bearer(app: &App, address: IpAddr, token: &str) -> Result<Caller, ApiError> {
+    match Kind::of(token) {
+        Some(Kind::Join) => {
+            app.limiter().check(address)?;
+            Ok(Caller::Joiner { hash: digest(token) })
+        }
+        Some(Kind::Agent) => {
+            app.limiter().check(address)?;
+            match app.store().host_of_token(&digest(token)).await? {
+                Some(host) => Ok(Caller::Agent { host: host.id, name: format!("{}/{}", host.yard, host.name) }),
+                None => {
+                    app.limiter().failed(address);
+                    let why = "this agent's token is not, or no longer, good: was its host removed or replaced?";
+                    Err(ApiError::unauthorized(why))
+                }
+            }
+        }
+        Some(Kind::Person) => {
+            app.limiter().check(address)?;
+            let hash = digest(token);
+            match app.store().person(&hash, now()).await? {
+                Some(person) => Caller::person(person, hash),
+                None => {
+                    app.limiter().failed(address);
+                    Err(ApiError::unauthorized("this token has ended; `stackyard token sign-in` gets another"))
+                }
+            }
+        }
+        _ => {
+            let found = api_token(app, Some(address), token).await?;
+            Ok(Caller::Token { role: role(&found.role)?, id: found.id, name: found.name, session: None })
+        }
+    }
+}
+
+/// The token for the API with this text, if it is good. Bad ones of an address are counted.
+///
+/// # Errors
+/// 401, 429.
+pub(crate) async fn api_token(app: &App, address: Option<IpAddr>, token: &str) -> Result<Token, ApiError> {
+    address.map_or(Ok(()), |a| app.limiter().check(a))?;
+    let refused = match Kind::of(token) {
+        Some(Kind::Api) => match app.store().token(&digest(token)).await? {
+            Some(found) if found.expires.is_some_and(|end| end <= now()) => "this token has ended",
+            Some(found) => {
+                if found.last_used.is_none_or(|at| at < now() - NOTE_EVERY) {
+                    app.store().used_token(&found.id, now()).await?;
+                }
+                return Ok(found);
+            }
+            None => "this token is not, or no longer, good: was it revoked?",
+        },
+        Some(_) => "this is no token for the API: make one with `stackyard token create`",
+        None => "this is no token of a stackyard server",
+    };
+    if let Some(address) = address {
+        app.limiter().failed(address);
+    }
+    Err(ApiError::unauthorized(refused))
+}
+
+/// What `identify` found out.
+fn caller(parts: &Parts) -> Caller {
+    parts.extensions.get::<Caller>().cloned().unwrap_or(Caller::Nobody)
+}
+
+fn need(parts: &Parts, role: Role) -> Result<Caller, ApiError> {
+    let caller = caller(parts);
+    match (&caller, caller.role()) {
+        (_, Some(has)) if has >= role => Ok(caller),
+        (_, Some(has)) => Err(ApiError::forbidden(format!(
+            "this needs the role {}, and the caller has the role {}",
+            role.name(),
+            has.name()
+        ))),
+        (Caller::Nobody, None) => Err(ApiError::unauthorized("this needs a token: send `Authorization: Bearer TOKEN`")),
+        (_, None) => Err(ApiError::forbidden("a host's token is good for that host alone")),
+    }
+}
+
+macro_rules! role {
+    ($name:ident, $doc:literal) => {
+        #[doc = $doc]
+        #[derive(Debug)]
+        #[allow(dead_code, reason = "most handlers only need to know that the caller may")]
+        pub(crate) struct $name(pub Caller);
+
+        impl FromRequestParts<App> for $name {
+            type Rejection = ApiError;
+
+            async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+                need(parts, Role::$name).map(Self)
+            }
+        }
+    };
+}
+
+role!(Viewer, "A caller who may read.");
+
+role!(Operator, "A caller who may change yards, hosts and stacks.");
+
+role!(Admin, "A caller who may do everything.");
+
+/// The agent of a host, by the host's id.
+#[derive(Debug)]
+pub(crate) struct Agent(pub String);
+
+impl FromRequestParts<App> for Agent {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        match caller(parts) {
+            Caller::Agent { host, .. } => Ok(Self(host)),
+            Caller::Nobody => Err(ApiError::unauthorized("this needs an agent's token")),
+            _ => Err(ApiError::forbidden("this is for agents of hosts")),
+        }
+    }
+}
+
+/// The bearer of a join token, by the token's SHA-256, and where it calls from.
+#[derive(Debug)]
+pub(crate) struct Joiner {
+    pub hash: String,
+    pub address: Option<IpAddr>,
+}
+
+impl FromRequestParts<App> for Joiner {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        let address = match parts.extensions.get::<Peer>() {
+            Some(Peer::Remote(address)) => Some(*address),
+            _ => None,
+        };
+        if let Caller::Joiner { hash } = caller(parts) {
+            return Ok(Self { hash, address });
+        }
+        // Over the socket everybody is admin, so the token is looked at here.
+        let token = parts.headers.get(AUTHORIZATION).and_then(|h| h.to_str().ok()?.strip_prefix("Bearer "));
+        match token.map(str::trim).filter(|t| Kind::of(t) == Some(Kind::Join)) {
+            Some(token) => Ok(Self { hash: digest(token), address }),
+            None => Err(ApiError::unauthorized("this needs a join token: make one with `stackyard host join`")),
+        }
+    }
+}
