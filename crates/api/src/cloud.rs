@@ -1,6 +1,6 @@
 //! Clouds, and what they have to choose from.
 
-use crate::DraftFault;
+use crate::DraftError;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -17,12 +17,12 @@ pub struct DraftText {
     /// Its text; absent if there are mistakes in what was chosen.
     pub manifest: Option<String>,
     /// Mistakes.
-    pub faults: Vec<DraftFault>,
+    pub faults: Vec<DraftError>,
 }
 
 /// Something to choose.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Offered {
+pub struct CloudChoice {
     /// Its name.
     pub name: String,
     /// What it is, in words.
@@ -44,29 +44,29 @@ pub struct Offered {
 /// What a cloud has to choose from; of each the first is the most sensible. What belongs to a yard is not
 /// in it.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
-pub struct Offer {
+pub struct CloudChoices {
     /// Flavors and what is in them. Those with a disk first, then the small ones.
-    pub flavors: Vec<Offered>,
+    pub flavors: Vec<CloudChoice>,
     /// Active images and their sizes.
-    pub images: Vec<Offered>,
+    pub images: Vec<CloudChoice>,
     /// External networks.
-    pub externals: Vec<Offered>,
+    pub externals: Vec<CloudChoice>,
     /// Networks that servers can be in.
-    pub networks: Vec<Offered>,
+    pub networks: Vec<CloudChoice>,
     /// The user's keypairs.
-    pub keypairs: Vec<Offered>,
+    pub keypairs: Vec<CloudChoice>,
     /// Whether there are load balancers.
     pub balances: bool,
     /// Whether there is an object store.
     pub stores: bool,
 }
 
-impl Offer {
+impl CloudChoices {
     /// The flavors on which a server from `image` can be; all of them if none fits, or if there is no such image.
-    pub fn flavors_for(&self, image: Option<&str>) -> Vec<Offered> {
+    pub fn flavors_for(&self, image: Option<&str>) -> Vec<CloudChoice> {
         let needs = self.images.iter().find(|i| Some(i.name.as_str()) == image);
-        let fits = |f: &&Offered| needs.is_none_or(|i| (f.disk == 0 || f.disk >= i.disk) && f.ram >= i.ram);
-        let fitting: Vec<Offered> = self.flavors.iter().filter(fits).cloned().collect();
+        let fits = |f: &&CloudChoice| needs.is_none_or(|i| (f.disk == 0 || f.disk >= i.disk) && f.ram >= i.ram);
+        let fitting: Vec<CloudChoice> = self.flavors.iter().filter(fits).cloned().collect();
         if fitting.is_empty() { self.flavors.clone() } else { fitting }
     }
 }

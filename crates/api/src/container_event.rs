@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 /// What happened to a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Happening {
+pub enum ContainerEventKind {
     /// It was made.
     Created,
     /// It was made anew, in place of another.
@@ -47,7 +47,7 @@ pub struct ContainerEvent {
     /// Id of the container.
     pub container: String,
     /// What happened.
-    pub what: Happening,
+    pub what: ContainerEventKind,
     /// Exit status, where it ended.
     pub status: Option<i64>,
     /// It ended since it used more memory than it may.

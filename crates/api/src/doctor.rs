@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 /// What to measure.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct MtuWish {
+pub struct MtuRequest {
     /// At most so many pairs; 64 unless told otherwise.
     #[serde(default)]
     #[schema(minimum = 1, maximum = 1000)]

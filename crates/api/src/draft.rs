@@ -73,7 +73,7 @@ impl Default for YardDraft {
 
 /// A mistake in a choice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct DraftFault {
+pub struct DraftError {
     /// Which field of the draft; empty for all of it.
     pub field: String,
     /// What is wrong.
@@ -82,7 +82,7 @@ pub struct DraftFault {
     pub hint: Option<String>,
 }
 
-impl DraftFault {
+impl DraftError {
     /// A fault of `field`; empty for all of the draft.
     pub fn new(field: &str, message: impl Into<String>) -> Self {
         Self { field: field.to_owned(), message: message.into(), hint: None }

@@ -131,7 +131,7 @@ pub struct GraphEdge {
     /// Another's.
     pub to: String,
     /// How.
-    pub kind: GraphJoint,
+    pub kind: GraphEdgeKind,
     /// What is to be said of it: the addresses of a port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
@@ -140,7 +140,7 @@ pub struct GraphEdge {
 /// How two nodes are joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum GraphJoint {
+pub enum GraphEdgeKind {
     /// A router's foot in a network.
     Interface,
     /// A router's way out, to a network.

@@ -36,25 +36,25 @@ mod yard_scope;
 mod yard_status;
 
 pub use audit::AuditEntry;
-pub use cloud::{CloudView, DraftText, Offer, Offered};
-pub use container_event::{ContainerEvent, Happening};
-pub use doctor::{MtuAdvice, MtuEnd, MtuEvent, MtuFix, MtuPair, MtuReport, MtuSet, MtuStep, MtuWay, MtuWish};
-pub use draft::{DraftFault, DraftJoin, YardDraft};
+pub use cloud::{CloudChoice, CloudChoices, CloudView, DraftText};
+pub use container_event::{ContainerEvent, ContainerEventKind};
+pub use doctor::{MtuAdvice, MtuEnd, MtuEvent, MtuFix, MtuPair, MtuReport, MtuRequest, MtuSet, MtuStep, MtuWay};
+pub use draft::{DraftError, DraftJoin, YardDraft};
 pub use event::Revisions;
-pub use graph::{Graph, GraphCloud, GraphEdge, GraphJoint, GraphKind, GraphNode, GraphState};
+pub use graph::{Graph, GraphCloud, GraphEdge, GraphEdgeKind, GraphKind, GraphNode, GraphState};
 pub use host::{Drain, HostView, Replacement};
 pub use join::{JoinTicket, NewJoin};
 pub use local::{
-    AnswerOrigin, LocalAnswers, LocalDetail, LocalPlan, LocalPreview, LocalQuestion, LocalRun, LocalService,
-    LocalServices, LocalStep, LocalView, LocalWish, QuestionType,
+    AnswerOrigin, LocalAnswers, LocalDetail, LocalPlan, LocalPreview, LocalQuestion, LocalRequest, LocalRun,
+    LocalService, LocalServices, LocalStep, LocalView, QuestionType,
 };
 pub use net::{
-    MtuPath, MtuPaths, PortKind, PortList, PortOwner, PortView, ReachView, RuleFault, RuleView, RuleWish, RulesText,
-    RulesWish, SecurityGroupView,
+    MtuPath, MtuPaths, PortKind, PortList, PortOwner, PortView, ReachView, RuleError, RuleRequest, RuleView,
+    RulesRequest, RulesText, SecurityGroupView,
 };
 pub use path::segment;
-pub use problem::{Mistake, Problem};
-pub use resource::{ResourceNow, ResourceState};
+pub use problem::{Diagnostic, Problem};
+pub use resource::{ResourceState, ResourceStatus};
 pub use role::Role;
 pub use run::{RunCounts, RunDetail, RunEvent, RunKind, RunState, RunStep, RunView, StepState};
 pub use secret::{SecretValue, SecretView};
@@ -69,6 +69,6 @@ pub use stackyard_core::stack::status::{ServiceHealth, ServiceState};
 pub use time::{now, time};
 pub use token::{MintedToken, NewToken, TokenView};
 pub use yard::{ManifestText, ManifestView, YardView, manifest_digest};
-pub use yard_plan::{ManifestChecked, YardPlan, YardWish};
+pub use yard_plan::{ManifestChecked, YardPlan, YardRequest};
 pub use yard_scope::YardScope;
 pub use yard_status::{QuotaUse, YardState, YardStatus};

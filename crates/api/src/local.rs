@@ -57,7 +57,7 @@ pub struct LocalDetail {
 /// What the cloud is to be. What is not answered stays as it was answered last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum LocalWish {
+pub enum LocalRequest {
     /// To know what bringing it up would do: images are made, nothing else.
     Plan {
         /// Answers by question.

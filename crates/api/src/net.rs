@@ -70,18 +70,18 @@ pub struct RuleView {
 /// Rules that a group is to have.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RulesWish {
+pub struct RulesRequest {
     /// The manifest to change; the one that the yard has if absent.
     #[serde(default)]
     pub manifest: Option<String>,
     /// The rules, in their order.
-    pub rules: Vec<RuleWish>,
+    pub rules: Vec<RuleRequest>,
 }
 
 /// A rule that is wanted.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RuleWish {
+pub struct RuleRequest {
     /// Which of the group's rules it is so far, from 0; absent if it is new.
     #[serde(default)]
     pub was: Option<usize>,
@@ -95,12 +95,12 @@ pub struct RulesText {
     /// Its text; absent if the rules have mistakes.
     pub manifest: Option<String>,
     /// Mistakes.
-    pub faults: Vec<RuleFault>,
+    pub faults: Vec<RuleError>,
 }
 
 /// A mistake in a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct RuleFault {
+pub struct RuleError {
     /// Which of the wanted rules, from 0.
     pub rule: usize,
     /// Which of its fields: `proto`, `port`, `peer`, `ipv6`; empty for all of it.

@@ -14,12 +14,12 @@ pub struct Problem {
     pub detail: String,
     /// Mistakes in files that were sent, with their places.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub mistakes: Vec<Mistake>,
+    pub mistakes: Vec<Diagnostic>,
 }
 
 /// A mistake in a file that was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Mistake {
+pub struct Diagnostic {
     /// The file: `yard.yaml` is the manifest itself.
     pub file: String,
     /// Line, from 1; absent when only the file is known.

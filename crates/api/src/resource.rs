@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 /// A resource as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct ResourceNow {
+pub struct ResourceStatus {
     /// Its kind.
     pub kind: Kind,
     /// Its name within the kind.
@@ -45,7 +45,7 @@ pub enum ResourceState {
     Broken,
 }
 
-impl ResourceNow {
+impl ResourceStatus {
     /// The state for people.
     pub fn state_text(&self) -> String {
         let why = self.why.as_deref().unwrap_or_default();

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 /// relative to it. Nothing else is read: no file, no variable and no program of the server's machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct YardWish {
+pub struct YardRequest {
     /// The manifest, YAML.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<String>,

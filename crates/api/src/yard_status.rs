@@ -1,6 +1,6 @@
 //! How a yard stands.
 
-use crate::ResourceNow;
+use crate::ResourceStatus;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -47,7 +47,7 @@ pub struct YardStatus {
     /// Why nothing is known.
     pub error: Option<String>,
     /// Its resources; without rules of security groups.
-    pub resources: Vec<ResourceNow>,
+    pub resources: Vec<ResourceStatus>,
     /// The project's quotas, as far as the cloud tells them.
     pub quotas: Vec<QuotaUse>,
 }

@@ -3,7 +3,7 @@
 use super::{Client, ClientError};
 use reqwest::Method;
 use serde::Serialize;
-use stackyard_api::{MtuEvent, MtuFix, MtuWish, segment};
+use stackyard_api::{MtuEvent, MtuFix, MtuRequest, segment};
 
 impl Client {
     /// Measures what gets through a yard's networks; `told` hears of all as it goes, the report among it.
@@ -13,7 +13,7 @@ impl Client {
     pub async fn measure_mtu(
         &self,
         yard: &str,
-        wish: &MtuWish,
+        wish: &MtuRequest,
         told: &mut (dyn FnMut(MtuEvent) + Send),
     ) -> Result<(), ClientError> {
         let doing = format!("measuring what gets through yard {yard}");

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use reqwest::Method;
-use stackyard_api::{ContainerEvent, Happening, segment};
+use stackyard_api::{ContainerEvent, ContainerEventKind, segment};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -51,7 +51,7 @@ pub struct EventQuery {
     /// Services or replicas; all when empty.
     pub only: Vec<String>,
     /// Of this kind.
-    pub what: Option<Happening>,
+    pub what: Option<ContainerEventKind>,
 }
 
 impl EventQuery {

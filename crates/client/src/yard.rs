@@ -3,7 +3,7 @@
 use super::{Client, ClientError};
 use reqwest::Method;
 use reqwest::header::{IF_MATCH, IF_NONE_MATCH};
-use stackyard_api::{Graph, ManifestText, SecretValue, SecretView, YardScope, YardView, YardWish, segment};
+use stackyard_api::{Graph, ManifestText, SecretValue, SecretView, YardRequest, YardScope, YardView, segment};
 use stackyard_core::yard::Scope;
 use std::collections::BTreeMap;
 
@@ -86,7 +86,7 @@ impl Client {
         files: BTreeMap<String, String>,
         at: Option<i64>,
     ) -> Result<YardView, ClientError> {
-        let wish = YardWish { manifest: Some(manifest.to_owned()), files, ..YardWish::default() };
+        let wish = YardRequest { manifest: Some(manifest.to_owned()), files, ..YardRequest::default() };
         let request = self.request(Method::PUT, &format!("/api/v1/yards/{}", segment(yard)));
         let request = match at {
             Some(0) => request.header(IF_NONE_MATCH, "*"),

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use stackyard_api::{Mistake, Problem};
+use stackyard_api::{Diagnostic, Problem};
 use stackyard_catalog::Problems;
 use stackyard_catalog::compose::open::OpenError;
 use stackyard_core::text::error_chain;
@@ -91,7 +91,7 @@ impl ApiError {
     }
 
     /// The same with mistakes of files that were sent.
-    pub fn with_mistakes(mut self, mistakes: Vec<Mistake>) -> Self {
+    pub fn with_mistakes(mut self, mistakes: Vec<Diagnostic>) -> Self {
         self.problem.mistakes = mistakes;
         self
     }
@@ -124,10 +124,10 @@ impl From<stackyard_store::Error> for ApiError {
 }
 
 /// A mistake of a file as the API tells it.
-fn mistake(problem: &stackyard_catalog::Problem) -> Mistake {
+fn mistake(problem: &stackyard_catalog::Problem) -> Diagnostic {
     let place = &problem.place;
     let known = |n: usize| (place.line > 0).then_some(n);
-    Mistake {
+    Diagnostic {
         file: place.file.to_string(),
         line: known(place.line),
         column: known(place.column),

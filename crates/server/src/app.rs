@@ -1,10 +1,10 @@
 //! What all handlers share.
 
 use crate::api_error::ApiError;
-use crate::auth::{Keystones, Limiter, Places};
+use crate::auth::{AttemptLimiter, CallerSlots, Keystones};
+use crate::cloud_watcher::CloudWatcher;
 use crate::hub::Hub;
 use crate::local::LocalCloud;
-use crate::looks::Looks;
 use crate::ports::Ports;
 use crate::runs::Runs;
 use crate::stack::Stacks;
@@ -18,23 +18,23 @@ use tokio::sync::{Mutex, watch};
 
 /// What all handlers share. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct App(Arc<Inner>);
+pub struct App(Arc<AppState>);
 
 /// What an [`App`] is made of.
 #[derive(Debug)]
-pub(crate) struct Inner {
+pub(crate) struct AppState {
     pub store: Store,
     pub hub: Hub,
     pub stacks: Stacks,
     pub runs: Runs,
     pub ports: Ports,
     pub local: LocalCloud,
-    pub looks: Looks,
-    pub limiter: Limiter,
+    pub looks: CloudWatcher,
+    pub limiter: AttemptLimiter,
     /// Answers without an end.
-    pub endless: Places,
+    pub endless: CallerSlots,
     /// Large bodies that are being read.
-    pub bodies: Places,
+    pub bodies: CallerSlots,
     pub keystones: Keystones,
     /// State directory of the server.
     pub dir: PathBuf,
@@ -46,8 +46,8 @@ pub(crate) struct Inner {
     pub names: BTreeSet<String>,
     pub listen: Vec<String>,
     pub started: i64,
-    pub changes: Changes,
-    pub turns: Turns,
+    pub changes: ChangeCounters,
+    pub turns: WriteLocks,
     /// Becomes true when the server stops: answers without an end must end then.
     pub stopping: watch::Sender<bool>,
 }
@@ -55,7 +55,7 @@ pub(crate) struct Inner {
 /// Held while something of a kind is looked at and changed, so that nobody is quicker in between. The store is
 /// this process's alone.
 #[derive(Debug, Default)]
-pub(crate) struct Turns {
+pub(crate) struct WriteLocks {
     pub hosts: Mutex<()>,
     pub stacks: Mutex<()>,
     pub secrets: Mutex<()>,
@@ -64,14 +64,14 @@ pub(crate) struct Turns {
 
 /// Numbers that grow with changes of what nothing else watches.
 #[derive(Debug, Default)]
-pub(crate) struct Changes {
+pub(crate) struct ChangeCounters {
     pub yards: watch::Sender<u64>,
     /// Tokens and sessions.
     pub tokens: watch::Sender<u64>,
     pub audit: watch::Sender<u64>,
 }
 
-impl Changes {
+impl ChangeCounters {
     /// Says that something changed.
     pub fn note(of: &watch::Sender<u64>) {
         of.send_modify(|n| *n += 1);
@@ -79,7 +79,7 @@ impl Changes {
 }
 
 impl App {
-    pub(crate) fn new(inner: Inner) -> Self {
+    pub(crate) fn new(inner: AppState) -> Self {
         Self(Arc::new(inner))
     }
 
@@ -114,11 +114,11 @@ impl App {
     }
 
     /// Looks at clouds.
-    pub(crate) fn looks(&self) -> &Looks {
+    pub(crate) fn looks(&self) -> &CloudWatcher {
         &self.0.looks
     }
 
-    pub(crate) fn limiter(&self) -> &Limiter {
+    pub(crate) fn limiter(&self) -> &AttemptLimiter {
         &self.0.limiter
     }
 
@@ -126,7 +126,7 @@ impl App {
         &self.0.keystones
     }
 
-    pub(crate) fn inner(&self) -> &Inner {
+    pub(crate) fn inner(&self) -> &AppState {
         &self.0
     }
 

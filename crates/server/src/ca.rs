@@ -84,7 +84,7 @@ impl std::fmt::Debug for Ca {
 
 /// The server's certificate with its key, in one file so that they never differ.
 #[derive(Serialize, Deserialize)]
-struct Leaf {
+struct ServerCertificate {
     names: BTreeSet<String>,
     /// End, in seconds since 1970.
     ends: i64,
@@ -110,7 +110,7 @@ impl Ca {
         let sha256 = stackyard_core::text::hex(&Sha256::digest(pem.as_bytes()));
         let path = dir.join("certificate.json");
         let kept = files::read(&path).map_err(file("reading", &path))?;
-        let kept = kept.and_then(|text| serde_json::from_str::<Leaf>(&text).ok());
+        let kept = kept.and_then(|text| serde_json::from_str::<ServerCertificate>(&text).ok());
         let good = kept.filter(|l| l.names == names && l.ends > now + RENEW_DAYS * DAY && l.ca == sha256);
         let leaf = match good {
             Some(leaf) => leaf,
@@ -177,7 +177,7 @@ fn ca_params(now: i64) -> Result<CertificateParams, CaError> {
     Ok(params)
 }
 
-fn leaf(names: &BTreeSet<String>, ca_key: &KeyPair, ca: &str, now: i64) -> Result<Leaf, CaError> {
+fn leaf(names: &BTreeSet<String>, ca_key: &KeyPair, ca: &str, now: i64) -> Result<ServerCertificate, CaError> {
     let doing = "making the server's certificate";
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
@@ -196,7 +196,13 @@ fn leaf(names: &BTreeSet<String>, ca_key: &KeyPair, ca: &str, now: i64) -> Resul
     let issuer = Issuer::new(ca_params(now)?, ca_key);
     let signed = params.signed_by(&key, &issuer).map_err(certificate(doing))?;
     let ends = now + SERVER_DAYS * DAY;
-    Ok(Leaf { names: names.clone(), ends, ca: ca.to_owned(), certificate: signed.pem(), key: key.serialize_pem() })
+    Ok(ServerCertificate {
+        names: names.clone(),
+        ends,
+        ca: ca.to_owned(),
+        certificate: signed.pem(),
+        key: key.serialize_pem(),
+    })
 }
 
 /// Validity in whole days (UTC), which is what every parser of certificates agrees on.
@@ -211,7 +217,7 @@ fn period(params: &mut CertificateParams, now: i64, days: i64) -> Result<(), CaE
     Ok(())
 }
 
-fn tls(leaf: &Leaf) -> Result<rustls::ServerConfig, CaError> {
+fn tls(leaf: &ServerCertificate) -> Result<rustls::ServerConfig, CaError> {
     let doing = "using the certificate";
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(leaf.certificate.as_bytes()).collect();
     let key = PrivateKeyDer::from_pem_slice(leaf.key.as_bytes()).map_err(certificate(doing))?;
@@ -238,7 +244,7 @@ mod tests {
         names.iter().map(|n| (*n).to_owned()).collect()
     }
 
-    fn certificate_in(dir: &Path) -> Leaf {
+    fn certificate_in(dir: &Path) -> ServerCertificate {
         serde_json::from_str(&std::fs::read_to_string(dir.join("certificate.json")).unwrap()).unwrap()
     }
 

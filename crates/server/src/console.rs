@@ -21,7 +21,7 @@ use std::borrow::Cow;
 #[derive(RustEmbed)]
 #[folder = "../../web/dist/console"]
 #[allow_missing = true]
-struct Files;
+struct WebFiles;
 
 /// What stands in `index.html` where the nonce belongs.
 const NONCE: &str = "STACKYARD_NONCE";
@@ -61,7 +61,7 @@ pub(crate) async fn serve(request: Request) -> Response {
 /// A file of the console.
 fn file(name: &str, headers: &HeaderMap) -> Response {
     // Compressed files lie beside the plain ones and are asked for by the plain names.
-    let plain = Files::get(name).filter(|_| !name.ends_with(".br") && name != "index.html");
+    let plain = WebFiles::get(name).filter(|_| !name.ends_with(".br") && name != "index.html");
     let Some(plain) = plain else {
         return ApiError::not_found(format!("the console has no file {name}")).into_response();
     };
@@ -74,7 +74,7 @@ fn file(name: &str, headers: &HeaderMap) -> Response {
         _ => "application/octet-stream",
     };
     let keep = if name.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
-    let mut response = match Files::get(&format!("{name}.br")).filter(|_| accepts_brotli(headers)) {
+    let mut response = match WebFiles::get(&format!("{name}.br")).filter(|_| accepts_brotli(headers)) {
         Some(small) => ([(header::CONTENT_ENCODING, "br")], bytes(small.data)).into_response(),
         None => bytes(plain.data).into_response(),
     };
@@ -109,7 +109,7 @@ fn page() -> Response {
         return ApiError::internal(error).into_response();
     }
     let nonce = hex(&nonce);
-    let html = match Files::get("index.html") {
+    let html = match WebFiles::get("index.html") {
         Some(index) => String::from_utf8_lossy(&index.data).replace(NONCE, &nonce),
         None => ABSENT.to_owned(),
     };

@@ -3,7 +3,7 @@
 use crate::access::Joiner;
 use crate::api_error::ApiError;
 use crate::app::App;
-use crate::auth::{Kind, digest, mint};
+use crate::auth::{TokenKind, digest, mint};
 use crate::host;
 use axum::http::StatusCode;
 use stackyard_api::{NewJoin, now};
@@ -46,7 +46,7 @@ pub(crate) async fn create(app: &App, request: NewJoin) -> Result<(String, i64, 
             )));
         }
     }
-    let (token, hash) = mint(Kind::Join).map_err(ApiError::internal)?;
+    let (token, hash) = mint(TokenKind::Join).map_err(ApiError::internal)?;
     let now = now();
     let join = Join {
         id: uuid::Uuid::now_v7().to_string(),
@@ -138,7 +138,7 @@ pub(crate) async fn redeem(app: &App, joiner: &Joiner, request: agent::JoinReque
     if name.is_empty() {
         return Err(ApiError::bad("the host needs a name, and neither the join token nor the machine has one"));
     }
-    let (token, token_hash) = mint(Kind::Agent).map_err(ApiError::internal)?;
+    let (token, token_hash) = mint(TokenKind::Agent).map_err(ApiError::internal)?;
     let nonce = digest(&request.nonce);
     let mut labels = request.labels;
     labels.extend(join.labels.clone());

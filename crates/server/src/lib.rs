@@ -21,12 +21,12 @@
 //! fine.
 
 mod access;
-mod apart;
 pub mod api;
 mod api_error;
 mod app;
 pub mod auth;
 pub mod ca;
+mod cloud_watcher;
 mod console;
 pub mod daemon;
 pub mod doctor;
@@ -35,8 +35,8 @@ mod host;
 pub mod hub;
 mod join;
 pub mod local;
-mod looks;
 mod manifest;
+mod own_thread;
 mod paths;
 pub mod ports;
 pub mod runs;

@@ -69,13 +69,13 @@ fn public(key: &PrivateKey, yard: &str, pool: &str) -> Result<String, ApiError> 
 }
 
 /// Decides on a machine's key.
-struct Known {
+struct HostKeyCheck {
     /// Fingerprints that are good; if there are none, any.
     good: Vec<String>,
     seen: Arc<Mutex<String>>,
 }
 
-impl Handler for Known {
+impl Handler for HostKeyCheck {
     type Error = russh::Error;
 
     async fn check_server_key(&mut self, key: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
@@ -104,7 +104,7 @@ pub(crate) async fn run(app: &App, request: SshJoin, lines: &Sender<String>) -> 
     };
     let at = format!("{}@{}", request.user, request.address);
     let seen = Arc::new(Mutex::new(String::new()));
-    let mut session = match timeout(LOGIN, login(&request, key, Known { good, seen: seen.clone() })).await {
+    let mut session = match timeout(LOGIN, login(&request, key, HostKeyCheck { good, seen: seen.clone() })).await {
         Ok(session) => session.map_err(|e| explain(&at, &e, &seen))?,
         Err(_) => return Err(format!("logging in to {at}: no answer within {} s", LOGIN.as_secs())),
     };
@@ -138,7 +138,7 @@ pub(crate) async fn run(app: &App, request: SshJoin, lines: &Sender<String>) -> 
     }
 }
 
-async fn login(request: &SshJoin, key: PrivateKey, known: Known) -> Result<Handle<Known>, russh::Error> {
+async fn login(request: &SshJoin, key: PrivateKey, known: HostKeyCheck) -> Result<Handle<HostKeyCheck>, russh::Error> {
     let config = client::Config {
         inactivity_timeout: Some(SILENCE),
         keepalive_interval: Some(Duration::from_secs(15)),
@@ -164,7 +164,7 @@ fn explain(at: &str, error: &russh::Error, seen: &Mutex<String>) -> String {
 }
 
 /// Runs a script as root; its exit status.
-async fn shell(session: &mut Handle<Known>, script: &str, lines: &Sender<String>) -> Result<u32, russh::Error> {
+async fn shell(session: &mut Handle<HostKeyCheck>, script: &str, lines: &Sender<String>) -> Result<u32, russh::Error> {
     let mut channel = session.channel_open_session().await?;
     channel.exec(true, SHELL).await?;
     channel.data(script.as_bytes()).await?;

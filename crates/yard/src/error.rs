@@ -1,7 +1,7 @@
 //! What can go wrong with a yard.
 
 use crate::data_loss::DataLossRefused;
-use crate::unseen::Unseen;
+use crate::unseen::FailedListing;
 use stackyard_client::{ClientError, WaitError};
 use stackyard_core::yard::Key;
 use std::fmt;
@@ -47,11 +47,11 @@ pub enum Error {
     ),
     /// What the cloud has of some kinds could not be looked at; what does not belong to it was removed.
     #[error("{} of yard {yard} may still be there: {}{}", whats(.unseen), reasons(.unseen), and_so(.steps))]
-    Unseen {
+    FailedListing {
         /// The yard.
         yard: String,
         /// What could not be looked at.
-        unseen: Vec<Unseen>,
+        unseen: Vec<FailedListing>,
         /// What failed, maybe because of that.
         steps: Option<Failures>,
     },
@@ -128,7 +128,7 @@ impl Error {
         match self {
             Self::Cloud { source, .. } => source.hint(),
             Self::DataLoss(_) => Some(DataLossRefused::HINT.to_owned()),
-            Self::Unseen { .. } => {
+            Self::FailedListing { .. } => {
                 Some("run `stackyard down` again once the service answers: it removes what is left".to_owned())
             }
             _ => None,
@@ -136,11 +136,11 @@ impl Error {
     }
 }
 
-fn whats(unseen: &[Unseen]) -> String {
+fn whats(unseen: &[FailedListing]) -> String {
     unseen.iter().map(|u| u.what.to_string()).collect::<Vec<_>>().join(" and ")
 }
 
-fn reasons(unseen: &[Unseen]) -> String {
+fn reasons(unseen: &[FailedListing]) -> String {
     unseen.iter().map(|u| u.error.to_string()).collect::<Vec<_>>().join("; ")
 }
 

@@ -11,7 +11,7 @@ use std::fmt;
 
 /// A kind of resources that is listed by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Optional {
+pub enum OptionalListing {
     /// The user's keypairs.
     Keypairs,
     /// Server groups.
@@ -24,7 +24,7 @@ pub enum Optional {
     ObjectContainers,
 }
 
-impl Optional {
+impl OptionalListing {
     /// Kinds of resources of yards that are found in this listing.
     pub(crate) fn kinds(self) -> &'static [Kind] {
         match self {
@@ -42,7 +42,7 @@ impl Optional {
     }
 }
 
-impl fmt::Display for Optional {
+impl fmt::Display for OptionalListing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Keypairs => "keypairs (Nova)",
@@ -56,21 +56,21 @@ impl fmt::Display for Optional {
 
 /// A listing that failed.
 #[derive(Debug)]
-pub struct Unseen {
+pub struct FailedListing {
     /// Of what.
-    pub what: Optional,
+    pub what: OptionalListing,
     /// What the service said.
     pub error: CloudError,
 }
 
-impl Unseen {
+impl FailedListing {
     /// Whether it says no more than that the user may not ask, which holds for as long as the cloud does.
     pub fn is_forbidden(&self) -> bool {
         self.error.status() == Some(403)
     }
 }
 
-impl fmt::Display for Unseen {
+impl fmt::Display for FailedListing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} cannot be listed: {}", self.what, self.error)
     }

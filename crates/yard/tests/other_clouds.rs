@@ -243,7 +243,7 @@ async fn all_else_is_removed_where_something_cannot_be_seen() {
     let Err(error) = remove_yard(&cloud, "shop", Some(&yard.kinds()), &DataLoss::Allowed, &()).await else {
         panic!("it must fail")
     };
-    assert!(matches!(&error, Error::Unseen { .. }) && error.to_string().contains("volumes (Cinder)"), "{error}");
+    assert!(matches!(&error, Error::FailedListing { .. }) && error.to_string().contains("volumes (Cinder)"), "{error}");
     let left = fake.world().left();
     assert!(left.len() == 1 && left[0].starts_with("volumes/"), "{left:?}");
     let swept = sweep(&cloud, &Default::default()).await.unwrap();

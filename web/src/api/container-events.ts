@@ -7,7 +7,7 @@ import type { Schemas } from "./client";
 import { subscribe } from "./event-source";
 
 export type ContainerEvent = Schemas["ContainerEvent"];
-export type ContainerEventKind = Schemas["Happening"];
+export type ContainerEventKind = Schemas["ContainerEventKind"];
 
 export const CONTAINER_EVENT_KINDS: ContainerEventKind[] = ["created", "recreated", "started", "restarted", "died", "healthy", "unhealthy", "removed"];
 

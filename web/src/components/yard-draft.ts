@@ -3,8 +3,8 @@ import type { Schemas } from "../api/client";
 import { formatBytes, shellQuote } from "../format";
 
 export type YardDraft = Required<Schemas["YardDraft"]>;
-export type CloudOffer = Schemas["Offer"];
-export type OfferedItem = Schemas["Offered"];
+export type CloudOffer = Schemas["CloudChoices"];
+export type OfferedItem = Schemas["CloudChoice"];
 
 /** The user's input so far. It stays when the user selects another cloud. */
 export type DraftInput = Partial<YardDraft>;

@@ -45,7 +45,7 @@ export function DraftForm({ cloud, taken, entered, enter, written, offer }: Yard
   const { t } = useTexts();
   const form = useRef<HTMLFormElement>(null);
   const draft = completeDraft(entered, offer);
-  const [lastCheck, setLastCheck] = useState<{ of: YardDraft; faults: Schemas["DraftFault"][] }>({ of: draft, faults: [] });
+  const [lastCheck, setLastCheck] = useState<{ of: YardDraft; faults: Schemas["DraftError"][] }>({ of: draft, faults: [] });
   const write = useMutation({
     mutationFn: (body: YardDraft) => unwrap(api.POST("/api/v1/clouds/{cloud}/draft", { params: { path: { cloud } }, body })),
     onSuccess: ({ manifest, faults }, of) => {

@@ -74,7 +74,7 @@ export function ManifestForm({ title, text: before, clouds, yard: fixed, savedMa
   const [files, setFiles] = useState<ExtraFile[]>([]);
   const [goto, setGoto] = useState<{ line: number; column: number } | null>(focus ? { line: 1, column: 1 } : null);
   const yard = fixed ?? yardName(text) ?? "yard";
-  const body: Schemas["YardWish"] = {
+  const body: Schemas["YardRequest"] = {
     manifest: text,
     files: Object.fromEntries(files.map((file) => [file.path, file.text])),
     ...(savedManifest ? { revision: savedManifest.revision } : {}),
@@ -83,7 +83,7 @@ export function ManifestForm({ title, text: before, clouds, yard: fixed, savedMa
   const check = useManifestCheck(yard, body);
   const plan = useMutation({ mutationFn: () => unwrap(api.POST("/api/v1/yards/{yard}/plan", { params, body })) });
   const run = useMutation({
-    mutationFn: (agreed: Pick<Schemas["YardWish"], "plan" | "allow_data_loss">) =>
+    mutationFn: (agreed: Pick<Schemas["YardRequest"], "plan" | "allow_data_loss">) =>
       unwrap(
         api.POST("/api/v1/yards/{yard}/runs", {
           params: { ...params, header: current === undefined ? { "If-None-Match": "*" } : { "If-Match": `"${current}"` } },
@@ -143,13 +143,13 @@ export function ManifestForm({ title, text: before, clouds, yard: fixed, savedMa
 const NO_MISTAKES: Mistake[] = [];
 
 /** The server's check of a manifest, shortly after the last change. Until then, the previous result. */
-function useManifestCheck(yard: string, body: Schemas["YardWish"]): { mistakes: Mistake[]; error: unknown; busy: boolean } {
+function useManifestCheck(yard: string, body: Schemas["YardRequest"]): { mistakes: Mistake[]; error: unknown; busy: boolean } {
   const [lastAnswer, setLastAnswer] = useState<{ of: string; mistakes: Mistake[]; error: unknown }>({ of: "", mistakes: NO_MISTAKES, error: null });
   const requestKey = JSON.stringify([yard, body]);
   useEffect(() => {
     const stop = new AbortController();
     const timer = setTimeout(() => {
-      const [name, wish] = JSON.parse(requestKey) as [string, Schemas["YardWish"]];
+      const [name, wish] = JSON.parse(requestKey) as [string, Schemas["YardRequest"]];
       unwrap(api.POST("/api/v1/yards/{yard}/check", { params: { path: { yard: name } }, body: wish, signal: stop.signal }))
         .then(() => setLastAnswer({ of: requestKey, mistakes: NO_MISTAKES, error: null }))
         .catch((reason: unknown) => {

@@ -6,7 +6,7 @@ export type Graph = Schemas["Graph"];
 export type GraphNode = Schemas["GraphNode"];
 export type GraphEdge = Schemas["GraphEdge"];
 export type NodeKind = Schemas["GraphKind"];
-export type EdgeKind = Schemas["GraphJoint"];
+export type EdgeKind = Schemas["GraphEdgeKind"];
 
 /** Kinds in the order of the list view. */
 export const NODE_KINDS: NodeKind[] = [

@@ -490,21 +490,21 @@ fn shared_name_spaces_stay_together() {
 
 /// What may happen to a world.
 #[derive(Debug, Clone)]
-enum Happening {
+enum ContainerEventKind {
     Tick,
     Deploy { image: u8, replicas: u32, bad: bool, start_first: bool, parallelism: u32 },
     Host { host: usize, state: u8 },
     Forget,
 }
 
-fn happening() -> impl Strategy<Value = Happening> {
+fn happening() -> impl Strategy<Value = ContainerEventKind> {
     prop_oneof![
-        4 => Just(Happening::Tick),
+        4 => Just(ContainerEventKind::Tick),
         2 => (0u8..3, 0u32..5, proptest::bool::weighted(0.2), any::<bool>(), 0u32..3).prop_map(
-            |(image, replicas, bad, start_first, parallelism)| Happening::Deploy { image, replicas, bad, start_first, parallelism }
+            |(image, replicas, bad, start_first, parallelism)| ContainerEventKind::Deploy { image, replicas, bad, start_first, parallelism }
         ),
-        2 => (0usize..3, 0u8..4).prop_map(|(host, state)| Happening::Host { host, state }),
-        1 => Just(Happening::Forget),
+        2 => (0usize..3, 0u8..4).prop_map(|(host, state)| ContainerEventKind::Host { host, state }),
+        1 => Just(ContainerEventKind::Forget),
     ]
 }
 
@@ -532,17 +532,17 @@ proptest! {
         w.deploy(make("app:0".into(), 1, false, 1));
         for happening in happenings {
             match happening {
-                Happening::Tick => w.tick(),
-                Happening::Deploy { image, replicas, bad, start_first, parallelism } => {
+                ContainerEventKind::Tick => w.tick(),
+                ContainerEventKind::Deploy { image, replicas, bad, start_first, parallelism } => {
                     let image = if bad { format!("{BAD}:{image}") } else { format!("app:{image}") };
                     w.deploy(make(image, replicas, start_first, parallelism));
                 }
-                Happening::Host { host, state } => {
+                ContainerEventKind::Host { host, state } => {
                     w.hosts[host].state =
                         [HostState::Ready, HostState::Away, HostState::Drained, HostState::Lost][state as usize];
                 }
                 // The server forgets what hosts reported, as after a kill.
-                Happening::Forget => w.told.clear(),
+                ContainerEventKind::Forget => w.told.clear(),
             }
             prop_assert_eq!(&w.complaints, &Vec::<String>::new());
         }

@@ -7,12 +7,12 @@
 mod reach;
 mod session;
 
-pub(crate) use reach::{Reach, Whose, guard};
+pub(crate) use reach::{CallerScope, YardOwnership, guard};
 pub(crate) use session::ended;
 
 use crate::api_error::ApiError;
 use crate::app::App;
-use crate::auth::{Caller, Connection, Kind, NOTE_EVERY, Peer, digest, role};
+use crate::auth::{Caller, Connection, NOTE_EVERY, Peer, TokenKind, digest, role};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
@@ -53,12 +53,12 @@ pub(crate) async fn identify(State(app): State<App>, mut request: Request, next:
 }
 
 async fn bearer(app: &App, address: IpAddr, token: &str) -> Result<Caller, ApiError> {
-    match Kind::of(token) {
-        Some(Kind::Join) => {
+    match TokenKind::of(token) {
+        Some(TokenKind::Join) => {
             app.limiter().check(address)?;
             Ok(Caller::Joiner { hash: digest(token) })
         }
-        Some(Kind::Agent) => {
+        Some(TokenKind::Agent) => {
             app.limiter().check(address)?;
             match app.store().host_of_token(&digest(token)).await? {
                 Some(host) => Ok(Caller::Agent { host: host.id, name: format!("{}/{}", host.yard, host.name) }),
@@ -69,7 +69,7 @@ async fn bearer(app: &App, address: IpAddr, token: &str) -> Result<Caller, ApiEr
                 }
             }
         }
-        Some(Kind::Person) => {
+        Some(TokenKind::Person) => {
             app.limiter().check(address)?;
             let hash = digest(token);
             match app.store().person(&hash, now()).await? {
@@ -93,8 +93,8 @@ async fn bearer(app: &App, address: IpAddr, token: &str) -> Result<Caller, ApiEr
 /// 401, 429.
 pub(crate) async fn api_token(app: &App, address: Option<IpAddr>, token: &str) -> Result<Token, ApiError> {
     address.map_or(Ok(()), |a| app.limiter().check(a))?;
-    let refused = match Kind::of(token) {
-        Some(Kind::Api) => match app.store().token(&digest(token)).await? {
+    let refused = match TokenKind::of(token) {
+        Some(TokenKind::Api) => match app.store().token(&digest(token)).await? {
             Some(found) if found.expires.is_some_and(|end| end <= now()) => "this token has ended",
             Some(found) => {
                 if found.last_used.is_none_or(|at| at < now() - NOTE_EVERY) {
@@ -191,7 +191,7 @@ impl FromRequestParts<App> for Joiner {
         }
         // Over the socket everybody is admin, so the token is looked at here.
         let token = parts.headers.get(AUTHORIZATION).and_then(|h| h.to_str().ok()?.strip_prefix("Bearer "));
-        match token.map(str::trim).filter(|t| Kind::of(t) == Some(Kind::Join)) {
+        match token.map(str::trim).filter(|t| TokenKind::of(t) == Some(TokenKind::Join)) {
             Some(token) => Ok(Self { hash: digest(token), address }),
             None => Err(ApiError::unauthorized("this needs a join token: make one with `stackyard host join`")),
         }

@@ -42,7 +42,7 @@ const EVERYBODYS: [&str; 14] = [
 
 /// Whose a yard is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Whose {
+pub(crate) enum YardOwnership {
     /// The caller may see it.
     Theirs,
     /// There is none of this name, and there was none.
@@ -53,13 +53,13 @@ pub(crate) enum Whose {
 
 /// How far a caller reaches.
 #[derive(Debug)]
-pub(crate) struct Reach {
+pub(crate) struct CallerScope {
     app: App,
     /// Absent for those who reach everything.
     person: Option<Person>,
 }
 
-impl Reach {
+impl CallerScope {
     /// How far `caller` reaches.
     pub fn of(app: &App, caller: &Caller) -> Self {
         let person = match caller {
@@ -114,23 +114,27 @@ impl Reach {
     ///
     /// # Errors
     /// 500, 502.
-    pub async fn whose(&self, yard: &str) -> Result<Whose, ApiError> {
+    pub async fn whose(&self, yard: &str) -> Result<YardOwnership, ApiError> {
         if self.person.is_none() {
-            return Ok(Whose::Theirs);
+            return Ok(YardOwnership::Theirs);
         }
         let store = self.app.store();
         if let Some(text) = self.app.manifest_of(yard).await? {
-            return Ok(if self.has_manifest(&text).await? { Whose::Theirs } else { Whose::Others });
+            return Ok(if self.has_manifest(&text).await? { YardOwnership::Theirs } else { YardOwnership::Others });
         }
         if let Some(last) = store.manifests(yard, None, 1).await?.first()
             && let Some(last) = store.manifest(yard, last.revision).await?
         {
-            return Ok(if self.has_manifest(&last.text).await? { Whose::Theirs } else { Whose::Others });
+            return Ok(if self.has_manifest(&last.text).await? {
+                YardOwnership::Theirs
+            } else {
+                YardOwnership::Others
+            });
         }
         let bare = store.hosts(Some(yard), None).await?.is_empty()
             && store.stacks(Some(yard)).await?.is_empty()
             && store.secrets(yard).await?.is_empty();
-        Ok(if bare { Whose::Nobodys } else { Whose::Others })
+        Ok(if bare { YardOwnership::Nobodys } else { YardOwnership::Others })
     }
 
     /// Refuses a yard that is not theirs.
@@ -139,7 +143,7 @@ impl Reach {
     /// 403, 500, 502.
     pub async fn need_yard(&self, yard: &str) -> Result<(), ApiError> {
         match self.whose(yard).await? {
-            Whose::Theirs => Ok(()),
+            YardOwnership::Theirs => Ok(()),
             _ => Err(self.not_theirs(yard)),
         }
     }
@@ -160,7 +164,7 @@ impl Reach {
         let mut theirs: HashMap<String, bool> = HashMap::new();
         for one in &all {
             if !theirs.contains_key(yard(one)) {
-                let is = self.whose(yard(one)).await? == Whose::Theirs;
+                let is = self.whose(yard(one)).await? == YardOwnership::Theirs;
                 theirs.insert(yard(one).to_owned(), is);
             }
         }
@@ -177,16 +181,16 @@ impl Reach {
             let below = path.strip_prefix("/api/v1/yards/{yard}").unwrap_or_default();
             let makes = *method == Method::PUT && below.is_empty() || ["/plan", "/check", "/runs"].contains(&below);
             return match self.whose(yard).await? {
-                Whose::Theirs => Ok(()),
-                Whose::Nobodys if makes && !reads => Ok(()),
-                Whose::Others if !reads => Err(self.not_theirs(yard)),
+                YardOwnership::Theirs => Ok(()),
+                YardOwnership::Nobodys if makes && !reads => Ok(()),
+                YardOwnership::Others if !reads => Err(self.not_theirs(yard)),
                 _ => Err(ApiError::not_found(format!("there is no yard {yard} in the project that you signed in to"))),
             };
         }
         if let (true, Some(id)) = (path.starts_with("/api/v1/hosts/"), parameters.get("id")) {
             let host = crate::host::find(&self.app, id).await?;
             return match self.whose(&host.yard).await? {
-                Whose::Theirs => Ok(()),
+                YardOwnership::Theirs => Ok(()),
                 _ => Err(crate::host::missing(id)),
             };
         }
@@ -198,7 +202,7 @@ impl Reach {
     }
 }
 
-impl FromRequestParts<App> for Reach {
+impl FromRequestParts<App> for CallerScope {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
@@ -217,7 +221,7 @@ pub(crate) async fn guard(
     // What is not matched is a page of the console.
     if let (Some(Caller::Person { .. }), Some(path)) = (request.extensions().get::<Caller>(), path) {
         let given = parameters.iter().flatten().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let reach = Reach::of(&app, request.extensions().get().unwrap_or(&Caller::Nobody));
+        let reach = CallerScope::of(&app, request.extensions().get().unwrap_or(&Caller::Nobody));
         if let Err(problem) = reach.allows(request.method(), &path, &given).await {
             return problem.into_response();
         }

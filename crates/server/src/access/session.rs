@@ -2,7 +2,7 @@
 
 use crate::api_error::ApiError;
 use crate::app::App;
-use crate::auth::{Caller, Kind, NOTE_EVERY, digest, role, same_origin, session_secret};
+use crate::auth::{Caller, NOTE_EVERY, TokenKind, digest, role, same_origin, session_secret};
 use axum::http::{HeaderMap, Method, header};
 use stackyard_api::now;
 use stackyard_store::Token;
@@ -26,7 +26,7 @@ pub(super) async fn caller(
         return Err(ApiError::forbidden("with a session, a change needs the header `Origin`, as browsers send it"));
     }
     app.limiter().check(address)?;
-    if Kind::of(secret) != Some(Kind::Session) {
+    if TokenKind::of(secret) != Some(TokenKind::Session) {
         return Ok(Caller::Nobody);
     }
     let hash = digest(secret);

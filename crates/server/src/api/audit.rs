@@ -1,11 +1,11 @@
 //! The audit log: who changed what.
 
 use super::Query;
-use super::page::{Listed, Page, Pager};
+use super::page::{ListPage, PageQuery, Pager};
 use crate::access::Admin;
 use crate::api_error::ApiError;
 use crate::app::App;
-use crate::app::Changes;
+use crate::app::ChangeCounters;
 use crate::auth::Caller;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::Method;
@@ -32,12 +32,12 @@ pub(crate) async fn record(State(app): State<App>, request: Request, next: Next)
     match app.store().audit_begin(now(), &who, &verb, request.uri().path()).await {
         Err(error) => axum::response::IntoResponse::into_response(ApiError::from(error)),
         Ok(id) => {
-            Changes::note(&app.inner().changes.audit);
+            ChangeCounters::note(&app.inner().changes.audit);
             let response = next.run(request).await;
             if let Err(error) = app.store().audit_end(&id, response.status().as_str()).await {
                 tracing::error!("{error}: the entry {id} stays without a result");
             }
-            Changes::note(&app.inner().changes.audit);
+            ChangeCounters::note(&app.inner().changes.audit);
             response
         }
     }
@@ -46,21 +46,21 @@ pub(crate) async fn record(State(app): State<App>, request: Request, next: Next)
 /// Which entries.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Which {
+struct AuditFilter {
     /// Only those of this caller, as `who` has it.
     who: Option<String>,
 }
 
 /// The audit log, newest entries first
-#[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(Page, Which), security(("token" = [])),
+#[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(PageQuery, AuditFilter), security(("token" = [])),
     responses((status = 200, body = Vec<AuditEntry>,
         headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem)))]
 async fn audit_list(
     _: Admin,
     State(app): State<App>,
-    Query(which): Query<Which>,
+    Query(which): Query<AuditFilter>,
     page: Pager,
-) -> Result<Listed<AuditEntry>, ApiError> {
+) -> Result<ListPage<AuditEntry>, ApiError> {
     let entries = app.store().audit(which.who.as_deref(), page.marker(), page.reads()).await?;
     let entry = |e: Entry| AuditEntry {
         id: e.id,

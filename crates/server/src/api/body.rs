@@ -5,7 +5,7 @@
 
 use crate::api_error::ApiError;
 use crate::app::App;
-use crate::auth::{Caller, Place};
+use crate::auth::{Caller, CallerSlot};
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
@@ -87,7 +87,7 @@ struct Timed {
     body: Body,
     time: Duration,
     until: Option<Pin<Box<Sleep>>>,
-    _place: Option<Place>,
+    _place: Option<CallerSlot>,
 }
 
 impl HttpBody for Timed {

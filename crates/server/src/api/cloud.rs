@@ -1,15 +1,15 @@
 //! Clouds: entries of the server's own clouds.yaml.
 
-use super::page::{Listed, Page, Pager};
+use super::page::{ListPage, PageQuery, Pager};
 use super::{Body, Path};
-use crate::access::{Operator, Reach, Viewer};
-use crate::apart::apart;
+use crate::access::{CallerScope, Operator, Viewer};
 use crate::api_error::ApiError;
 use crate::app::App;
+use crate::own_thread::on_own_thread;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use stackyard_api::{CloudView, DraftText, Offer, Problem, YardDraft};
+use stackyard_api::{CloudChoices, CloudView, DraftText, Problem, YardDraft};
 use stackyard_openstack::CloudConfig;
 use stackyard_yard::{offer_of, write_manifest};
 use utoipa_axum::router::OpenApiRouter;
@@ -26,7 +26,7 @@ fn names(app: &App) -> Result<Vec<String>, ApiError> {
 }
 
 /// What a cloud has to choose from.
-async fn offer(app: &App, reach: &Reach, cloud: &str) -> Result<Offer, ApiError> {
+async fn offer(app: &App, reach: &CallerScope, cloud: &str) -> Result<CloudChoices, ApiError> {
     reach.need_cloud(Some(cloud)).await?;
     if !names(app)?.iter().any(|n| n == cloud) {
         let detail =
@@ -34,7 +34,7 @@ async fn offer(app: &App, reach: &Reach, cloud: &str) -> Result<Offer, ApiError>
         return Err(ApiError::not_found(detail));
     }
     let (runs, name) = (app.runs().clone(), cloud.to_owned());
-    let asked = apart("offer", move || async move {
+    let asked = on_own_thread("offer", move || async move {
         let cloud = runs.cloud(Some(&name)).await?;
         Ok(offer_of(&cloud).await?)
     });
@@ -44,16 +44,16 @@ async fn offer(app: &App, reach: &Reach, cloud: &str) -> Result<Offer, ApiError>
 /// The clouds of the server's clouds.yaml that the caller may use; their names, and nothing of what is in it
 ///
 /// The file is read anew each time.
-#[utoipa::path(get, path = "/api/v1/clouds", tag = "cloud", params(Page), security(("token" = [])),
+#[utoipa::path(get, path = "/api/v1/clouds", tag = "cloud", params(PageQuery), security(("token" = [])),
     responses((status = 200, body = Vec<CloudView>,
         headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem),
         (status = 503, description = "clouds.yaml cannot be read", body = Problem)))]
 async fn cloud_list(
     _: Viewer,
-    reach: Reach,
+    reach: CallerScope,
     State(app): State<App>,
     page: Pager,
-) -> Result<Listed<CloudView>, ApiError> {
+) -> Result<ListPage<CloudView>, ApiError> {
     let mut clouds = Vec::new();
     for name in names(&app)? {
         if reach.has_cloud(Some(&name)).await? {
@@ -67,15 +67,15 @@ async fn cloud_list(
 ///
 /// The cloud is asked each time. What belongs to a yard is not in it.
 #[utoipa::path(get, path = "/api/v1/clouds/{cloud}/offer", tag = "cloud", security(("token" = [])),
-    responses((status = 200, body = Offer), (status = "4XX", body = Problem),
+    responses((status = 200, body = CloudChoices), (status = "4XX", body = Problem),
         (status = 502, description = "the cloud does not answer", body = Problem),
         (status = 503, description = "clouds.yaml cannot be read", body = Problem)))]
 async fn cloud_offer(
     _: Viewer,
-    reach: Reach,
+    reach: CallerScope,
     State(app): State<App>,
     Path(cloud): Path<String>,
-) -> Result<Json<Offer>, ApiError> {
+) -> Result<Json<CloudChoices>, ApiError> {
     Ok(Json(offer(&app, &reach, &cloud).await?))
 }
 
@@ -90,7 +90,7 @@ async fn cloud_offer(
         (status = 503, description = "clouds.yaml cannot be read", body = Problem)))]
 async fn cloud_draft(
     _: Operator,
-    reach: Reach,
+    reach: CallerScope,
     State(app): State<App>,
     Path(cloud): Path<String>,
     Body(draft): Body<YardDraft>,

@@ -4,7 +4,7 @@
 //! told those since. What came before the server started is not kept.
 
 use super::endless::until_ended;
-use super::page::{Listed, Page, Pager};
+use super::page::{ListPage, PageQuery, Pager};
 use super::{Path, Query};
 use crate::access::Viewer;
 use crate::api_error::ApiError;
@@ -18,7 +18,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use futures_util::stream::{iter, unfold};
 use serde::Deserialize;
-use stackyard_api::{ContainerEvent, Happening, Problem};
+use stackyard_api::{ContainerEvent, ContainerEventKind, Problem};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -33,24 +33,24 @@ const ALIVE: Duration = Duration::from_secs(15);
 /// Which events.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Which {
+struct EventQuery {
     /// Only those of these services or replicas (`web`, `web-2`), also those of one host (`web@host-1`), with commas
     /// between them; all if absent.
     #[serde(default)]
     only: String,
     /// Only those of this kind.
-    what: Option<Happening>,
+    what: Option<ContainerEventKind>,
 }
 
 /// What a stream of events begins with.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Before {
+struct StreamStart {
     /// So many of those that were before, the newest; all that are kept if absent. After `Last-Event-ID` it counts not.
     tail: Option<u32>,
 }
 
-impl Which {
+impl EventQuery {
     fn of_stack(self, yard: String, stack: String) -> EventFilter {
         EventFilter { yard: Some(yard), stack: Some(stack), ..self.filter() }
     }
@@ -66,7 +66,7 @@ impl Which {
 }
 
 /// A page of what is kept.
-fn list(app: &App, page: &Pager, filter: &EventFilter) -> Result<Listed<ContainerEvent>, ApiError> {
+fn list(app: &App, page: &Pager, filter: &EventFilter) -> Result<ListPage<ContainerEvent>, ApiError> {
     let before = page.marker().map(str::parse).transpose();
     let before =
         before.map_err(|_| ApiError::bad("`marker` is the number of an event: `Link` of the page before has it"))?;
@@ -75,7 +75,7 @@ fn list(app: &App, page: &Pager, filter: &EventFilter) -> Result<Listed<Containe
 }
 
 /// What a reader is told next.
-struct Following {
+struct EventFollower {
     app: App,
     filter: EventFilter,
     /// Everything up to this number was told.
@@ -85,7 +85,7 @@ struct Following {
     stopping: watch::Receiver<bool>,
 }
 
-impl Following {
+impl EventFollower {
     /// The next event; nothing when the server stops.
     async fn next(&mut self) -> Option<ContainerEvent> {
         loop {
@@ -113,14 +113,14 @@ fn stream(
     app: &App,
     caller: Caller,
     headers: &HeaderMap,
-    before: &Before,
+    before: &StreamStart,
     filter: EventFilter,
 ) -> Result<Response, ApiError> {
     let last: Option<u64> = headers.get("last-event-id").and_then(|v| v.to_str().ok()?.trim().parse().ok());
     let (changes, stopping) = (app.hub().changes(), app.inner().stopping.subscribe());
     // A number that is greater than all was told by a server whose clock was wrong.
     let seen = last.unwrap_or(0).min(app.hub().last_event());
-    let mut following = Following { app: app.clone(), filter, seen, told: VecDeque::new(), changes, stopping };
+    let mut following = EventFollower { app: app.clone(), filter, seen, told: VecDeque::new(), changes, stopping };
     following.look();
     if let (None, Some(tail)) = (last, before.tail) {
         let more = following.told.len().saturating_sub(usize::try_from(tail).unwrap_or(usize::MAX));
@@ -141,16 +141,16 @@ fn stream(
 /// What happened to a stack's containers lately, the newest first
 ///
 /// As their hosts report it, since the server started: 5000 events of all hosts are kept.
-#[utoipa::path(get, path = "/api/v1/yards/{yard}/stacks/{stack}/events", tag = "stack", params(Page, Which),
+#[utoipa::path(get, path = "/api/v1/yards/{yard}/stacks/{stack}/events", tag = "stack", params(PageQuery, EventQuery),
     security(("token" = [])), responses((status = 200, body = Vec<ContainerEvent>,
         headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem)))]
 async fn stack_events(
     _: Viewer,
     State(app): State<App>,
     Path((yard, stack)): Path<(String, String)>,
-    Query(which): Query<Which>,
+    Query(which): Query<EventQuery>,
     page: Pager,
-) -> Result<Listed<ContainerEvent>, ApiError> {
+) -> Result<ListPage<ContainerEvent>, ApiError> {
     app.stacks().get(&yard, &stack).await?;
     list(&app, &page, &which.of_stack(yard, stack))
 }
@@ -160,15 +160,15 @@ async fn stack_events(
 /// First what is kept, the oldest first. The data of each event `container` is a `ContainerEvent`, its id the event's
 /// number. With `Last-Event-ID`, as browsers send it after the connection was lost, only what came since is told.
 #[utoipa::path(get, path = "/api/v1/yards/{yard}/stacks/{stack}/events/stream", tag = "stack",
-    params(Which, Before, ("Last-Event-ID" = Option<String>, Header, description = "id of the last event that was seen")),
+    params(EventQuery, StreamStart, ("Last-Event-ID" = Option<String>, Header, description = "id of the last event that was seen")),
     security(("token" = [])), responses((status = 200, body = ContainerEvent, content_type = "text/event-stream"),
         (status = "4XX", body = Problem)))]
 async fn stack_events_stream(
     Viewer(caller): Viewer,
     State(app): State<App>,
     Path((yard, stack)): Path<(String, String)>,
-    Query(which): Query<Which>,
-    Query(before): Query<Before>,
+    Query(which): Query<EventQuery>,
+    Query(before): Query<StreamStart>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     app.stacks().get(&yard, &stack).await?;
@@ -177,16 +177,16 @@ async fn stack_events_stream(
 
 /// What happened to a host's containers lately, the newest first
 #[utoipa::path(get, path = "/api/v1/hosts/{id}/events", tag = "host", security(("token" = [])),
-    params(("id" = String, Path, description = "id, or yard and name as `yard%2Fname`"), Page, Which),
+    params(("id" = String, Path, description = "id, or yard and name as `yard%2Fname`"), PageQuery, EventQuery),
     responses((status = 200, body = Vec<ContainerEvent>,
         headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem)))]
 async fn host_events(
     _: Viewer,
     State(app): State<App>,
     Path(id): Path<String>,
-    Query(which): Query<Which>,
+    Query(which): Query<EventQuery>,
     page: Pager,
-) -> Result<Listed<ContainerEvent>, ApiError> {
+) -> Result<ListPage<ContainerEvent>, ApiError> {
     let host = crate::host::find(&app, &id).await?;
     list(&app, &page, &which.of_host(host.id))
 }
@@ -195,15 +195,15 @@ async fn host_events(
 ///
 /// As of a stack.
 #[utoipa::path(get, path = "/api/v1/hosts/{id}/events/stream", tag = "host", security(("token" = [])),
-    params(("id" = String, Path, description = "id, or yard and name as `yard%2Fname`"), Which, Before,
+    params(("id" = String, Path, description = "id, or yard and name as `yard%2Fname`"), EventQuery, StreamStart,
         ("Last-Event-ID" = Option<String>, Header, description = "id of the last event that was seen")),
     responses((status = 200, body = ContainerEvent, content_type = "text/event-stream"), (status = "4XX", body = Problem)))]
 async fn host_events_stream(
     Viewer(caller): Viewer,
     State(app): State<App>,
     Path(id): Path<String>,
-    Query(which): Query<Which>,
-    Query(before): Query<Before>,
+    Query(which): Query<EventQuery>,
+    Query(before): Query<StreamStart>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let host = crate::host::find(&app, &id).await?;

@@ -1,18 +1,18 @@
 //! Measuring what gets through a yard's networks, and putting it right.
 
 use super::endless::until_ended;
-use super::graph::{Looked, look, look_anew};
+use super::graph::{YardGraph, look, look_anew};
 use super::{Body, Path};
 use crate::access::Operator;
 use crate::api_error::ApiError;
 use crate::app::App;
 use crate::auth::Caller;
-use crate::doctor::{AT_ONCE, Known, PAIRS, advise, ends, fix, measure, pairs, survey};
+use crate::doctor::{AT_ONCE, Measurements, PAIRS, advise, ends, fix, measure, pairs, survey};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt};
-use stackyard_api::{HostView, MtuEvent, MtuFix, MtuPair, MtuReport, MtuStep, MtuWish, Problem};
+use stackyard_api::{HostView, MtuEvent, MtuFix, MtuPair, MtuReport, MtuRequest, MtuStep, Problem};
 use stackyard_core::agent::MtuSurvey;
 use stackyard_core::mtu::search::Passage;
 use stackyard_core::mtu::{Layer, MIN_IPV4};
@@ -66,13 +66,13 @@ fn told(
 /// container of each Docker network to one machine outside of its host. The answer is one JSON object a line, while it
 /// goes on; the last but one is the report. It ends when the caller goes away.
 #[utoipa::path(post, path = "/api/v1/yards/{yard}/mtu/measure", tag = "network", security(("token" = [])),
-    request_body = MtuWish,
+    request_body = MtuRequest,
     responses((status = 200, body = MtuEvent, content_type = "application/x-ndjson"), (status = "4XX", body = Problem)))]
 async fn mtu_measure(
     Operator(caller): Operator,
     State(app): State<App>,
     Path(yard): Path<String>,
-    Body(wish): Body<MtuWish>,
+    Body(wish): Body<MtuRequest>,
 ) -> Result<Response, ApiError> {
     let most = wish.pairs.unwrap_or(PAIRS);
     if !(1..=MOST).contains(&most) {
@@ -85,7 +85,7 @@ async fn mtu_measure(
 }
 
 /// What hosts' agents say of how they are set, by the hosts' ids, and what could not be asked.
-async fn ask(app: &App, looked: &Looked) -> (BTreeMap<String, MtuSurvey>, Vec<String>) {
+async fn ask(app: &App, looked: &YardGraph) -> (BTreeMap<String, MtuSurvey>, Vec<String>) {
     let mut notes = Vec::new();
     let mut surveys: BTreeMap<String, MtuSurvey> = BTreeMap::new();
     let connected = looked.hosts.iter().filter(|h| h.connected);
@@ -127,7 +127,7 @@ async fn take_over(app: &App, hosts: &mut [HostView], surveys: &BTreeMap<String,
 }
 
 /// Measures, and tells the report.
-async fn examine(app: &App, mut looked: Looked, most: usize, tell: &mpsc::Sender<MtuEvent>) {
+async fn examine(app: &App, mut looked: YardGraph, most: usize, tell: &mpsc::Sender<MtuEvent>) {
     let (surveys, notes) = ask(app, &looked).await;
     let agents = looked.hosts.iter().filter_map(|h| Some((h.id.clone(), h.report.as_ref()?.mtu?))).collect();
     take_over(app, &mut looked.hosts, &surveys).await;
@@ -151,7 +151,7 @@ async fn examine(app: &App, mut looked: Looked, most: usize, tell: &mpsc::Sender
     let inventory = looked.sighting.inventory.as_deref();
     let layers: BTreeMap<String, Layer> =
         inventory.into_iter().flat_map(|i| &i.networks).filter_map(|n| Some((n.name.clone(), layer(n)?))).collect();
-    let known = Known { ends: &ends, pairs: &pairs, surveys: &surveys, agents: &agents, layers: &layers };
+    let known = Measurements { ends: &ends, pairs: &pairs, surveys: &surveys, agents: &agents, layers: &layers };
     let advice = advise(&known);
     let paths = mtu_paths(&looked.graph, inventory, &ports, &looked.hosts, None);
     let passages = || pairs.iter().flat_map(MtuPair::ways).map(|(.., way)| way.passage);
@@ -200,7 +200,7 @@ async fn mtu_fix(
 }
 
 /// Whether a step is about something of the yard's.
-fn check(looked: &Looked, yard: &str, step: &MtuStep) -> Result<(), ApiError> {
+fn check(looked: &YardGraph, yard: &str, step: &MtuStep) -> Result<(), ApiError> {
     let (MtuStep::Network { to, .. } | MtuStep::Link { to, .. } | MtuStep::Containers { to, .. }) = step;
     if !(MIN_IPV4..=65_535).contains(to) {
         return Err(ApiError::unprocessable(format!("{step}: an MTU is {MIN_IPV4} to 65535 bytes")));

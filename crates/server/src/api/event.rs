@@ -28,14 +28,14 @@ const GATHER: Duration = Duration::from_millis(500);
 const ALIVE: Duration = Duration::from_secs(15);
 
 /// What is watched, in the order of [`Revisions`].
-struct Watched {
+struct WatchedCounters {
     started: i64,
     all: [watch::Receiver<u64>; 8],
     stopping: watch::Receiver<bool>,
     first: bool,
 }
 
-impl Watched {
+impl WatchedCounters {
     fn new(app: &App) -> Self {
         let inner = app.inner();
         let changes = &inner.changes;
@@ -82,7 +82,8 @@ impl Watched {
 #[utoipa::path(get, path = "/api/v1/events", tag = "event", security(("token" = [])),
     responses((status = 200, body = Revisions, content_type = "text/event-stream"), (status = "4XX", body = Problem)))]
 async fn event_stream(Viewer(caller): Viewer, State(app): State<App>) -> Result<Response, ApiError> {
-    let revisions = unfold(Watched::new(&app), |mut watched| async move { Some((watched.next().await?, watched)) });
+    let revisions =
+        unfold(WatchedCounters::new(&app), |mut watched| async move { Some((watched.next().await?, watched)) });
     let events = revisions.map(|revisions| {
         let data = serde_json::to_string(&revisions).unwrap_or_default();
         Ok::<_, Infallible>(Event::default().event("revisions").data(data))

@@ -7,7 +7,7 @@ use super::endless::until_ended;
 use crate::api_error::ApiError;
 use crate::app::App;
 use crate::auth::Caller;
-use crate::runs::Going;
+use crate::runs::ActiveRun;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -28,12 +28,12 @@ const GATHER: Duration = Duration::from_millis(200);
 const ALIVE: Duration = Duration::from_secs(15);
 
 /// A run as it is told.
-pub(super) trait Told: Clone + PartialEq + Serialize + Send + 'static {
+pub(super) trait FollowedRun: Clone + PartialEq + Serialize + Send + 'static {
     /// A run as it is kept.
     fn of(run: Run) -> Self;
 
     /// The run that goes on, of a yard or of what else has one at a time.
-    fn going(app: &App, yard: &str) -> Option<Arc<Going>>;
+    fn going(app: &App, yard: &str) -> Option<Arc<ActiveRun>>;
     /// A number that grows when one begins or ends.
     fn changes(app: &App) -> watch::Receiver<u64>;
     /// Takes the steps out: they are told one by one.
@@ -43,11 +43,11 @@ pub(super) trait Told: Clone + PartialEq + Serialize + Send + 'static {
 }
 
 /// What a reader of a run's events is told next.
-struct Followed<T> {
+struct RunFollower<T> {
     app: App,
     yard: String,
     id: String,
-    going: Option<Arc<Going>>,
+    going: Option<Arc<ActiveRun>>,
     /// Everything up to this number was told.
     seen: u64,
     told: VecDeque<Event>,
@@ -57,7 +57,7 @@ struct Followed<T> {
     stopping: watch::Receiver<bool>,
 }
 
-impl<T: Told> Followed<T> {
+impl<T: FollowedRun> RunFollower<T> {
     /// The next event; nothing when there are no more.
     async fn next(&mut self) -> Option<Event> {
         loop {
@@ -142,7 +142,7 @@ impl<T: Told> Followed<T> {
 ///
 /// # Errors
 /// 429
-pub(super) fn follow<T: Told>(
+pub(super) fn follow<T: FollowedRun>(
     app: &App,
     caller: Caller,
     yard: String,
@@ -150,7 +150,7 @@ pub(super) fn follow<T: Told>(
     headers: &HeaderMap,
 ) -> Result<Response, ApiError> {
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()?.trim().parse().ok());
-    let followed = Followed::<T> {
+    let followed = RunFollower::<T> {
         stopping: app.inner().stopping.subscribe(),
         app: app.clone(),
         yard,
@@ -170,7 +170,7 @@ pub(super) fn follow<T: Told>(
 ///
 /// # Errors
 /// 404
-pub(super) async fn find<T: Told>(app: &App, key: &str, id: &str) -> Result<T, ApiError> {
+pub(super) async fn find<T: FollowedRun>(app: &App, key: &str, id: &str) -> Result<T, ApiError> {
     let Some(run) = app.store().run(key, id).await? else {
         return Err(ApiError::not_found(format!("there is no run {id}")));
     };
@@ -178,7 +178,7 @@ pub(super) async fn find<T: Told>(app: &App, key: &str, id: &str) -> Result<T, A
 }
 
 /// A run as it is now.
-pub(super) fn current<T: Told>(app: &App, run: Run) -> Run {
+pub(super) fn current<T: FollowedRun>(app: &App, run: Run) -> Run {
     match T::going(app, &run.new.yard).map(|g| g.run()) {
         Some(going) if going.new.id == run.new.id => going,
         _ => run,

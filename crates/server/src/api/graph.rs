@@ -1,11 +1,11 @@
 //! A yard as it is.
 
-use super::tag::digest;
+use super::etag::digest;
 use super::{Path, host, stack};
 use crate::access::Viewer;
 use crate::api_error::ApiError;
 use crate::app::App;
-use crate::looks::Sighting;
+use crate::cloud_watcher::CloudSnapshot;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
@@ -18,26 +18,26 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// A yard and the last look at its cloud.
-pub(super) struct Looked {
+pub(super) struct YardGraph {
     /// The manifest that was last applied, if one is known.
     pub(super) manifest: Option<String>,
-    pub(super) sighting: Sighting,
+    pub(super) sighting: CloudSnapshot,
     pub(super) hosts: Vec<HostView>,
     /// The graph, with its cloud but without the time of the look.
     pub(super) graph: Graph,
 }
 
-/// Looks at a yard; its cloud is looked at at most as often as `Looks` says.
-pub(super) async fn look(app: &App, yard: &str) -> Result<Looked, ApiError> {
+/// Looks at a yard; its cloud is looked at at most as often as `CloudWatcher` says.
+pub(super) async fn look(app: &App, yard: &str) -> Result<YardGraph, ApiError> {
     look_at(app, yard, false).await
 }
 
 /// The same with a look at its cloud that is not older than the question.
-pub(super) async fn look_anew(app: &App, yard: &str) -> Result<Looked, ApiError> {
+pub(super) async fn look_anew(app: &App, yard: &str) -> Result<YardGraph, ApiError> {
     look_at(app, yard, true).await
 }
 
-async fn look_at(app: &App, yard: &str, anew: bool) -> Result<Looked, ApiError> {
+async fn look_at(app: &App, yard: &str, anew: bool) -> Result<YardGraph, ApiError> {
     super::yard::check_name("yard", yard)?;
     let manifest = app.manifest_of(yard).await?;
     let (hosts, stacks) = (host::list(app, Some(yard), None).await?, stack::list(app, Some(yard)).await?);
@@ -58,15 +58,15 @@ async fn look_at(app: &App, yard: &str, anew: bool) -> Result<Looked, ApiError> 
         }
         Some(Err(mistakes)) => {
             let error = Some(format!("its manifest has mistakes: {mistakes}"));
-            (None, Some(String::new()), Sighting { error, ..Sighting::default() })
+            (None, Some(String::new()), CloudSnapshot { error, ..CloudSnapshot::default() })
         }
-        None => (None, None, Sighting::default()),
+        None => (None, None, CloudSnapshot::default()),
     };
     let inventory = sighting.inventory.as_deref();
     let sight = GraphInput { inventory, intended: intended.as_ref(), hosts: &hosts, stacks: &stacks };
     let mut graph = draw_graph(yard, sight);
     graph.cloud = cloud.map(|name| GraphCloud { name, looked: None, error: sighting.error.clone() });
-    Ok(Looked { manifest, sighting, hosts, graph })
+    Ok(YardGraph { manifest, sighting, hosts, graph })
 }
 
 /// An answer with an entity tag of all but the time of the look, which `stamp` adds, and of where the next page is;
@@ -106,7 +106,7 @@ async fn yard_graph(
     Path(yard): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let Looked { graph, sighting, .. } = look(&app, &yard).await?;
+    let YardGraph { graph, sighting, .. } = look(&app, &yard).await?;
     Ok(tagged(&headers, graph, None, sighting.looked, |graph| graph.cloud.as_mut()))
 }
 

@@ -1,13 +1,13 @@
 //! Hosts that joined.
 
-use super::page::{Listed, Page, Pager};
-use super::tag::{Tag, Unchanged};
+use super::etag::{ETag, Precondition};
+use super::page::{ListPage, PageQuery, Pager};
 use super::{Body, Path, Query};
-use crate::access::{Operator, Reach, Viewer};
+use crate::access::{CallerScope, Operator, Viewer};
 use crate::api_error::ApiError;
 use crate::app::App;
 use crate::host::find;
-use crate::hub::Seen;
+use crate::hub::HostActivity;
 use crate::runs::FILE;
 use axum::Json;
 use axum::extract::State;
@@ -24,7 +24,7 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-fn host_view(host: Host, seen: Option<Seen>) -> HostView {
+fn host_view(host: Host, seen: Option<HostActivity>) -> HostView {
     let seen = seen.unwrap_or_default();
     HostView {
         id: host.id,
@@ -47,7 +47,7 @@ fn host_view(host: Host, seen: Option<Seen>) -> HostView {
 /// Which hosts.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Which {
+struct HostFilter {
     /// Only those of this yard.
     yard: Option<String>,
     /// Only those of this pool.
@@ -59,14 +59,14 @@ struct Which {
 }
 
 /// Of what callers can change of a host.
-fn tag(host: &Host) -> Tag {
+fn tag(host: &Host) -> ETag {
     let drain = (host.drain.is_on(), host.drain == store::Drain::Leaving);
     let replace = host.replace.as_ref().map(|r| (&r.who, r.at));
-    Tag::of(&(&host.id, &host.yard, &host.pool, &host.name, &host.labels, drain, replace))
+    ETag::of(&(&host.id, &host.yard, &host.pool, &host.name, &host.labels, drain, replace))
 }
 
 /// The same, if it is as the caller knows it.
-async fn as_it_was(app: &App, id: &str, unchanged: &Unchanged) -> Result<Host, ApiError> {
+async fn as_it_was(app: &App, id: &str, unchanged: &Precondition) -> Result<Host, ApiError> {
     let host = find(app, id).await?;
     unchanged.check(&format!("host {id}"), Some(&tag(&host)))?;
     Ok(host)
@@ -85,16 +85,16 @@ pub(super) async fn list(app: &App, yard: Option<&str>, pool: Option<&str>) -> R
 }
 
 /// Hosts that joined
-#[utoipa::path(get, path = "/api/v1/hosts", tag = "host", params(Page, Which), security(("token" = [])),
+#[utoipa::path(get, path = "/api/v1/hosts", tag = "host", params(PageQuery, HostFilter), security(("token" = [])),
     responses((status = 200, body = Vec<HostView>,
         headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem)))]
 async fn host_list(
     _: Viewer,
-    reach: Reach,
+    reach: CallerScope,
     State(app): State<App>,
-    Query(which): Query<Which>,
+    Query(which): Query<HostFilter>,
     page: Pager,
-) -> Result<Listed<HostView>, ApiError> {
+) -> Result<ListPage<HostView>, ApiError> {
     let mut all = list(&app, which.yard.as_deref(), which.pool.as_deref()).await?;
     all.retain(|h| which.connected.is_none_or(|is| h.connected == is) && which.drain.is_none_or(|is| h.drain == is));
     Ok(page.cut(reach.only(all, |h| &h.yard).await?, |h| format!("{}/{}", h.yard, h.name)))
@@ -117,7 +117,7 @@ async fn host_show(_: Viewer, State(app): State<App>, Path(id): Path<String>) ->
     responses((status = 204, headers(("ETag" = String, description = "the new one"))), (status = "4XX", body = Problem)))]
 async fn host_drain(
     _: Operator,
-    unchanged: Unchanged,
+    unchanged: Precondition,
     State(app): State<App>,
     Path(id): Path<String>,
     Body(drain): Body<Drain>,
@@ -172,7 +172,7 @@ async fn need_pool(app: &App, host: &Host) -> Result<(), ApiError> {
         (status = "4XX", body = Problem)))]
 async fn host_replace(
     Operator(caller): Operator,
-    unchanged: Unchanged,
+    unchanged: Precondition,
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<impl IntoResponse, ApiError> {
@@ -195,7 +195,7 @@ async fn host_replace(
     responses((status = 204, headers(("ETag" = String, description = "the new one"))), (status = "4XX", body = Problem)))]
 async fn host_replace_cancel(
     _: Operator,
-    unchanged: Unchanged,
+    unchanged: Precondition,
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<impl IntoResponse, ApiError> {
@@ -222,7 +222,7 @@ async fn host_replace_cancel(
     responses((status = 204), (status = "4XX", body = Problem)))]
 async fn host_remove(
     _: Operator,
-    unchanged: Unchanged,
+    unchanged: Precondition,
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {

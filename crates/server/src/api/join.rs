@@ -2,7 +2,7 @@
 
 use super::Body;
 use super::yard::check_name;
-use crate::access::{Joiner, Operator, Reach};
+use crate::access::{CallerScope, Joiner, Operator};
 use crate::api_error::ApiError;
 use crate::app::App;
 use crate::join;
@@ -19,7 +19,7 @@ use utoipa_axum::routes;
     responses((status = 201, body = JoinTicket), (status = "4XX", body = Problem)))]
 async fn join_create(
     _: Operator,
-    reach: Reach,
+    reach: CallerScope,
     State(app): State<App>,
     Body(request): Body<NewJoin>,
 ) -> Result<(StatusCode, Json<JoinTicket>), ApiError> {

@@ -2,15 +2,15 @@
 //!
 //! For admins alone: whoever brings it up has root's work done on the machine.
 
-use super::follow::{self, Told, current};
-use super::page::{Listed, Page, Pager};
+use super::follow::{self, FollowedRun, current};
+use super::page::{ListPage, PageQuery, Pager};
 use super::stack_stream::streamed;
 use super::{Body, Path, Query};
 use crate::access::Admin;
 use crate::api_error::ApiError;
 use crate::app::App;
-use crate::local::{KEY, Wish, examine, preview_of};
-use crate::runs::{Going, Snapshot};
+use crate::local::{KEY, LocalIntent, examine, preview_of};
+use crate::runs::{ActiveRun, ProgressSnapshot};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -18,8 +18,8 @@ use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use serde::Deserialize;
 use stackyard_api::{
-    AnswerOrigin, LocalAnswers, LocalDetail, LocalQuestion, LocalRun, LocalService, LocalServices, LocalView,
-    LocalWish, Problem, QuestionType, RunCounts, RunState, RunStep, ServiceHealth, StackLine, time,
+    AnswerOrigin, LocalAnswers, LocalDetail, LocalQuestion, LocalRequest, LocalRun, LocalService, LocalServices,
+    LocalView, Problem, QuestionType, RunCounts, RunState, RunStep, ServiceHealth, StackLine, time,
 };
 use stackyard_catalog::Origin;
 use stackyard_cloud::preflight::{self, Report};
@@ -35,10 +35,10 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-impl Told for LocalDetail {
+impl FollowedRun for LocalDetail {
     fn of(run: Run) -> Self {
         let outlook = preview_of(&run);
-        let Snapshot { steps, notes } = serde_json::from_value(run.content).unwrap_or_default();
+        let ProgressSnapshot { steps, notes } = serde_json::from_value(run.content).unwrap_or_default();
         let view = LocalRun {
             id: run.new.id,
             kind: run.new.kind,
@@ -52,7 +52,7 @@ impl Told for LocalDetail {
         Self { run: view, steps, notes, outlook }
     }
 
-    fn going(app: &App, _: &str) -> Option<Arc<Going>> {
+    fn going(app: &App, _: &str) -> Option<Arc<ActiveRun>> {
         app.local().running()
     }
 
@@ -73,14 +73,14 @@ fn given(set: BTreeMap<String, String>, unset: Vec<String>) -> Given {
     Given { file: None, set: set.into_iter().map(|(name, value)| format!("{name}={value}")).collect(), unset }
 }
 
-impl TryFrom<LocalWish> for Wish {
+impl TryFrom<LocalRequest> for LocalIntent {
     type Error = ApiError;
 
-    fn try_from(wish: LocalWish) -> Result<Self, ApiError> {
+    fn try_from(wish: LocalRequest) -> Result<Self, ApiError> {
         Ok(match wish {
-            LocalWish::Plan { set, unset, force } => Self::Plan { given: given(set, unset), force },
-            LocalWish::Up { set, unset, force, plan } => Self::Up { given: given(set, unset), force, plan },
-            LocalWish::Down { purge } => match purge.as_deref() {
+            LocalRequest::Plan { set, unset, force } => Self::Plan { given: given(set, unset), force },
+            LocalRequest::Up { set, unset, force, plan } => Self::Up { given: given(set, unset), force, plan },
+            LocalRequest::Down { purge } => match purge.as_deref() {
                 None => Self::Down { purge: false },
                 Some("purge") => Self::Down { purge: true },
                 Some(_) => {
@@ -218,21 +218,21 @@ async fn local_preflight(
 /// Which runs.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct WhichRuns {
+struct RunFilter {
     /// Only those that stand, or ended, so.
     state: Option<RunState>,
 }
 
 /// Runs of the cloud, the newest first
-#[utoipa::path(get, path = "/api/v1/local/runs", tag = "local", params(Page, WhichRuns), security(("token" = [])),
+#[utoipa::path(get, path = "/api/v1/local/runs", tag = "local", params(PageQuery, RunFilter), security(("token" = [])),
     responses((status = 200, body = Vec<LocalRun>,
         headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem)))]
 async fn local_run_list(
     _: Admin,
     State(app): State<App>,
-    Query(which): Query<WhichRuns>,
+    Query(which): Query<RunFilter>,
     page: Pager,
-) -> Result<Listed<LocalRun>, ApiError> {
+) -> Result<ListPage<LocalRun>, ApiError> {
     let runs = app.store().runs(KEY, which.state.map(RunState::word), page.marker(), page.reads()).await?;
     let now = |run: Run| LocalDetail::of(current::<LocalDetail>(&app, run)).run;
     Ok(page.of(runs, |run| run.new.id.clone()).map(now))
@@ -243,13 +243,13 @@ async fn local_run_list(
 /// Answers when it is under way, with where it can be followed. Nothing was done if the answer is a problem:
 /// 409 where the server cannot (`obstacles` of the cloud says why), while another run goes on (also
 /// `stackyard cloud up` on the machine), or when there is nothing to bring down; 422 for bad answers.
-#[utoipa::path(post, path = "/api/v1/local/runs", tag = "local", request_body = LocalWish, security(("token" = [])),
+#[utoipa::path(post, path = "/api/v1/local/runs", tag = "local", request_body = LocalRequest, security(("token" = [])),
     responses((status = 202, body = LocalRun, headers(("Location" = String, description = "the run"))),
         (status = "4XX", body = Problem)))]
 async fn local_run_begin(
     Admin(caller): Admin,
     State(app): State<App>,
-    Body(wish): Body<LocalWish>,
+    Body(wish): Body<LocalRequest>,
 ) -> Result<Response, ApiError> {
     let run = app.local().begin(wish.try_into()?, &caller.who().unwrap_or_default()).await?;
     let place = format!("/api/v1/local/runs/{}", run.new.id);
@@ -306,7 +306,7 @@ async fn local_run_events(
 /// Which logs.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Logs {
+struct LogQuery {
     /// Services with commas between them; all if absent.
     #[serde(default)]
     only: String,
@@ -320,12 +320,12 @@ struct Logs {
 }
 
 /// Logs of the cloud's services, mixed as they come: one JSON object a line
-#[utoipa::path(get, path = "/api/v1/local/logs", tag = "local", params(Logs), security(("token" = [])),
+#[utoipa::path(get, path = "/api/v1/local/logs", tag = "local", params(LogQuery), security(("token" = [])),
     responses((status = 200, body = StackLine, content_type = "application/x-ndjson"), (status = "4XX", body = Problem)))]
 async fn local_logs(
     Admin(caller): Admin,
     State(app): State<App>,
-    Query(logs): Query<Logs>,
+    Query(logs): Query<LogQuery>,
 ) -> Result<Response, ApiError> {
     let docker = Docker::connect().await.map_err(|e| ApiError::conflict(error_chain(&e)))?;
     let only: Vec<String> = logs.only.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();

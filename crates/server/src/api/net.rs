@@ -1,7 +1,7 @@
 //! A yard's networks: ports, what fits through, who can reach whom, and rules in its manifest.
 
-use super::graph::{Looked, look, tagged};
-use super::page::{Page, Pager};
+use super::graph::{YardGraph, look, tagged};
+use super::page::{PageQuery, Pager};
 use super::{Body, Path, Query};
 use crate::access::{Operator, Viewer};
 use crate::api_error::ApiError;
@@ -13,7 +13,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use stackyard_api::{
-    MtuPaths, PortKind, PortList, PortView, Problem, ReachView, RuleFault, RuleView, RulesText, RulesWish,
+    MtuPaths, PortKind, PortList, PortView, Problem, ReachView, RuleError, RuleView, RulesRequest, RulesText,
     SecurityGroupView,
 };
 use stackyard_catalog::rules::{self, RuleText, Wanted};
@@ -25,7 +25,7 @@ use utoipa_axum::routes;
 /// Which ports.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Which {
+struct PortFilter {
     /// Only those of this kind.
     kind: Option<PortKind>,
     /// Only those of this network: name or id.
@@ -45,13 +45,13 @@ fn rule_text(RuleView { proto, port, egress, peer, ipv6 }: RuleView) -> RuleText
     RuleText { proto: trim(proto), port: trim(port), egress, peer: trim(peer), ipv6 }
 }
 
-impl Looked {
+impl YardGraph {
     pub(super) fn ports(&self) -> Vec<PortView> {
         self.sighting.inventory.as_deref().map(|all| ports(&self.graph, all)).unwrap_or_default()
     }
 }
 
-impl Which {
+impl PortFilter {
     fn fits(&self, port: &PortView) -> bool {
         let is = |wanted: &Option<String>, has: &[&str]| wanted.as_deref().is_none_or(|w| has.contains(&w));
         let groups: Vec<&str> = port.security_groups.iter().map(String::as_str).collect();
@@ -70,7 +70,7 @@ impl Which {
 ///
 /// From the look at the cloud that `/api/v1/yards/{yard}/graph` tells of, too.
 #[utoipa::path(get, path = "/api/v1/yards/{yard}/ports", tag = "network", security(("token" = [])),
-    params(Page, Which, ("If-None-Match" = Option<String>, Header, description = "entity tag of what the caller has")),
+    params(PageQuery, PortFilter, ("If-None-Match" = Option<String>, Header, description = "entity tag of what the caller has")),
     responses((status = 200, body = PortList, headers(("ETag" = String, description = "of all but the time of the look"),
         ("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))),
         (status = 304, description = "all is as it was"), (status = "4XX", body = Problem)))]
@@ -78,7 +78,7 @@ async fn port_list(
     _: Viewer,
     State(app): State<App>,
     Path(yard): Path<String>,
-    Query(which): Query<Which>,
+    Query(which): Query<PortFilter>,
     page: Pager,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -100,7 +100,7 @@ fn place(port: &PortView) -> String {
 /// What the cloud's own network carries.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Beneath {
+struct UnderlayMtu {
     /// MTU of what is beneath the cloud's networks, in bytes: a cloud tells administrators only, and only what it was told itself.
     #[param(minimum = 68, maximum = 65535)]
     underlay: Option<u32>,
@@ -110,14 +110,14 @@ struct Beneath {
 ///
 /// From the underlay to the containers: as Neutron and the hosts' agents say.
 #[utoipa::path(get, path = "/api/v1/yards/{yard}/mtu", tag = "network", security(("token" = [])),
-    params(Beneath, ("If-None-Match" = Option<String>, Header, description = "entity tag of what the caller has")),
+    params(UnderlayMtu, ("If-None-Match" = Option<String>, Header, description = "entity tag of what the caller has")),
     responses((status = 200, body = MtuPaths, headers(("ETag" = String, description = "of all but the time of the look"))),
         (status = 304, description = "all is as it was"), (status = "4XX", body = Problem)))]
 async fn mtu_show(
     _: Viewer,
     State(app): State<App>,
     Path(yard): Path<String>,
-    Query(beneath): Query<Beneath>,
+    Query(beneath): Query<UnderlayMtu>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     if beneath.underlay.is_some_and(|mtu| !(68..=65_535).contains(&mtu)) {
@@ -161,13 +161,13 @@ async fn reach_show(
 ///
 /// Comments and layout of all that stays are kept. The text can be planned and brought up as any other.
 #[utoipa::path(post, path = "/api/v1/yards/{yard}/security-groups/{group}/rules", tag = "network",
-    security(("token" = [])), request_body = RulesWish,
+    security(("token" = [])), request_body = RulesRequest,
     responses((status = 200, body = RulesText), (status = "4XX", body = Problem)))]
 async fn rules_rewrite(
     _: Operator,
     State(app): State<App>,
     Path((yard, group)): Path<(String, String)>,
-    Body(wish): Body<RulesWish>,
+    Body(wish): Body<RulesRequest>,
 ) -> Result<Json<RulesText>, ApiError> {
     super::yard::check_name("yard", &yard)?;
     let text = match wish.manifest {
@@ -181,7 +181,7 @@ async fn rules_rewrite(
     match rules::rewrite(FILE, &text, &group, &wanted) {
         Ok(manifest) => Ok(Json(RulesText { manifest: Some(manifest), faults: Vec::new() })),
         Err(rules::Error::Faults(faults)) => {
-            let fault = |f: rules::Fault| RuleFault {
+            let fault = |f: rules::Fault| RuleError {
                 rule: f.rule,
                 field: f.field.to_owned(),
                 message: f.message,

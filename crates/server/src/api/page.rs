@@ -17,7 +17,7 @@ const MOST: u32 = 1000;
 /// Which page of a list.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Page {
+pub(super) struct PageQuery {
     /// Begins behind what has this marker: `Link` of the page before has it.
     marker: Option<String>,
     /// So many at most.
@@ -39,7 +39,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Pager {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let Query(Page { marker, limit }) = Query::from_request_parts(parts, state).await?;
+        let Query(PageQuery { marker, limit }) = Query::from_request_parts(parts, state).await?;
         let Query::<Vec<(String, String)>>(mut rest) = Query::from_request_parts(parts, state).await?;
         let limit = limit.unwrap_or(100);
         if !(1..=MOST).contains(&limit) {
@@ -66,7 +66,7 @@ impl Pager {
     }
 
     /// The page, of what was read from where it begins.
-    pub fn of<T>(&self, mut read: Vec<T>, marker: impl Fn(&T) -> String) -> Listed<T> {
+    pub fn of<T>(&self, mut read: Vec<T>, marker: impl Fn(&T) -> String) -> ListPage<T> {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let more = read.len() > limit;
         read.truncate(limit);
@@ -74,41 +74,41 @@ impl Pager {
             let pairs = self.rest.iter().map(|(key, value)| format!("{}={}&", segment(key), segment(value)));
             format!("<{}?{}marker={}>; rel=\"next\"", self.path, pairs.collect::<String>(), segment(&marker(last)))
         });
-        Listed { items: read, next }
+        ListPage { items: read, next }
     }
 
     /// The page of all that there is, in the order of markers.
-    pub fn cut<T>(&self, all: Vec<T>, marker: impl Fn(&T) -> String) -> Listed<T> {
+    pub fn cut<T>(&self, all: Vec<T>, marker: impl Fn(&T) -> String) -> ListPage<T> {
         let marked = all.into_iter().map(|one| (marker(&one), one));
         let behind = |(at, _): &(String, T)| self.marker.as_ref().is_none_or(|after| at > after);
         let mut marked: Vec<(String, T)> = marked.filter(behind).collect();
         marked.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let Listed { items, next } = self.of(marked, |(at, _)| at.clone());
-        Listed { items: items.into_iter().map(|(_, one)| one).collect(), next }
+        let ListPage { items, next } = self.of(marked, |(at, _)| at.clone());
+        ListPage { items: items.into_iter().map(|(_, one)| one).collect(), next }
     }
 }
 
 /// A page of a list.
 #[derive(Debug)]
-pub(super) struct Listed<T> {
+pub(super) struct ListPage<T> {
     items: Vec<T>,
     /// Where the next page is.
     next: Option<String>,
 }
 
-impl<T> Listed<T> {
+impl<T> ListPage<T> {
     /// What is on the page, and the header that says where the next one is.
     pub fn parts(self) -> (Vec<T>, Option<[(HeaderName, String); 1]>) {
         (self.items, self.next.map(|next| [(LINK, next)]))
     }
 
     /// The same page of what is made of each.
-    pub fn map<U>(self, make: impl FnMut(T) -> U) -> Listed<U> {
-        Listed { items: self.items.into_iter().map(make).collect(), next: self.next }
+    pub fn map<U>(self, make: impl FnMut(T) -> U) -> ListPage<U> {
+        ListPage { items: self.items.into_iter().map(make).collect(), next: self.next }
     }
 }
 
-impl<T: Serialize> IntoResponse for Listed<T> {
+impl<T: Serialize> IntoResponse for ListPage<T> {
     fn into_response(self) -> Response {
         let (items, link) = self.parts();
         (link, Json(items)).into_response()

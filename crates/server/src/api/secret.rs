@@ -1,7 +1,7 @@
 //! Secrets of a yard: set by operators, read by nobody but who may open the socket.
 
-use super::page::{Listed, Page, Pager};
-use super::tag::{Tag, Unchanged};
+use super::etag::{ETag, Precondition};
+use super::page::{ListPage, PageQuery, Pager};
 use super::yard::check_name;
 use super::{Body, Path};
 use crate::access::{Admin, Operator, Viewer};
@@ -21,13 +21,13 @@ use utoipa_axum::routes;
 const GREATEST: usize = 512 << 10;
 
 /// The tag of a secret, if there is one.
-async fn tag(app: &App, yard: &str, name: &str) -> Result<Option<Tag>, ApiError> {
+async fn tag(app: &App, yard: &str, name: &str) -> Result<Option<ETag>, ApiError> {
     let all = app.store().secrets(yard).await?;
-    Ok(all.into_iter().find(|s| s.name == name).map(|s| Tag::revision(s.updated)))
+    Ok(all.into_iter().find(|s| s.name == name).map(|s| ETag::revision(s.updated)))
 }
 
 /// Names of a yard's secrets
-#[utoipa::path(get, path = "/api/v1/yards/{yard}/secrets", tag = "secret", params(Page),
+#[utoipa::path(get, path = "/api/v1/yards/{yard}/secrets", tag = "secret", params(PageQuery),
     security(("token" = [])), responses((status = 200, body = Vec<SecretView>,
         headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem)))]
 async fn secret_list(
@@ -35,7 +35,7 @@ async fn secret_list(
     State(app): State<App>,
     Path(yard): Path<String>,
     page: Pager,
-) -> Result<Listed<SecretView>, ApiError> {
+) -> Result<ListPage<SecretView>, ApiError> {
     let view = |s: SecretName| SecretView { name: s.name, updated: time(s.updated), revision: s.updated };
     Ok(page.cut(app.store().secrets(&yard).await?, |s| s.name.clone()).map(view))
 }
@@ -48,7 +48,7 @@ async fn secret_list(
         (status = "4XX", body = Problem)))]
 async fn secret_put(
     _: Operator,
-    unchanged: Unchanged,
+    unchanged: Precondition,
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
     Body(secret): Body<SecretValue>,
@@ -61,7 +61,7 @@ async fn secret_put(
     let _turn = app.inner().turns.secrets.lock().await;
     unchanged.check(&format!("secret {name}"), tag(&app, &yard, &name).await?.as_ref())?;
     app.store().set_secret(&yard, &name, &secret.value, now()).await?;
-    Ok((StatusCode::NO_CONTENT, tag(&app, &yard, &name).await?.map(Tag::header), ()))
+    Ok((StatusCode::NO_CONTENT, tag(&app, &yard, &name).await?.map(ETag::header), ()))
 }
 
 /// The value of a secret; over the server's socket alone
@@ -88,7 +88,7 @@ async fn secret_show(
     security(("token" = [])), responses((status = 204), (status = "4XX", body = Problem)))]
 async fn secret_delete(
     _: Operator,
-    unchanged: Unchanged,
+    unchanged: Precondition,
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiError> {

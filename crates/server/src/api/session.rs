@@ -5,8 +5,8 @@ use super::Body;
 use crate::access::Viewer;
 use crate::api_error::ApiError;
 use crate::app::App;
-use crate::app::Changes;
-use crate::auth::{self, Caller, Login, Peer};
+use crate::app::ChangeCounters;
+use crate::auth::{self, Caller, KeystoneLogin, Peer};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -30,21 +30,21 @@ fn user(name: String, domain: Option<String>) -> Ref {
     Ref::Name { name, domain: Domain::Name(domain.unwrap_or_else(|| "Default".to_owned())) }
 }
 
-fn password_login(by: ByPassword, address: Option<IpAddr>) -> Login {
+fn password_login(by: ByPassword, address: Option<IpAddr>) -> KeystoneLogin {
     let shown = format!("user {:?}", by.user);
     let project = user(by.project, by.project_domain.or_else(|| by.domain.clone()));
     let auth = Auth::Password { user: user(by.user, by.domain), password: by.password.into() };
-    Login { cloud: by.cloud, auth, scope: Scope::Project(project), shown, address }
+    KeystoneLogin { cloud: by.cloud, auth, scope: Scope::Project(project), shown, address }
 }
 
-fn credential_login(by: ByCredential, address: Option<IpAddr>) -> Login {
+fn credential_login(by: ByCredential, address: Option<IpAddr>) -> KeystoneLogin {
     let shown = format!("application credential {:?}", by.credential);
     let id = match by.user {
         Some(name) => CredentialRef::Name(by.credential, user(name, by.domain)),
         None => CredentialRef::Id(by.credential),
     };
     let auth = Auth::ApplicationCredential { id, secret: by.secret.into() };
-    Login { cloud: by.cloud, auth, scope: Scope::Default, shown, address }
+    KeystoneLogin { cloud: by.cloud, auth, scope: Scope::Default, shown, address }
 }
 
 fn token_view(name: String, role: Role) -> SessionView {
@@ -80,10 +80,10 @@ async fn session_create(
     auth::same_origin(&headers)?;
     let address = peer.and_then(|Extension(peer)| peer.address());
     let known = let_in(&app, address, new).await?;
-    let (secret, expires) = begin(&app, &known, auth::Kind::Session).await?;
+    let (secret, expires) = begin(&app, &known, auth::TokenKind::Session).await?;
     let view = match known {
-        Known::Token(token) => token_view(token.name, auth::role(&token.role)?),
-        Known::Person(person, role) => person_view(person, role),
+        SignedIn::Token(token) => token_view(token.name, auth::role(&token.role)?),
+        SignedIn::Person(person, role) => person_view(person, role),
     };
     let mut response = Json(view).into_response();
     set_cookie(&mut response, &auth::cookie(&secret, (expires - now()) / 1000))?;
@@ -106,14 +106,14 @@ async fn session_token(
         return Err(ApiError::unprocessable("a token is sent as it is; this is for accounts on a cloud"));
     }
     let known = let_in(&app, peer.and_then(|Extension(peer)| peer.address()), new).await?;
-    let (token, expires) = begin(&app, &known, auth::Kind::Person).await?;
+    let (token, expires) = begin(&app, &known, auth::TokenKind::Person).await?;
     Ok((StatusCode::CREATED, Json(SessionToken { token, expires: time(expires) })))
 }
 
 /// Lets somebody in, or says why not.
-async fn let_in(app: &App, address: Option<IpAddr>, new: NewSession) -> Result<Known, ApiError> {
+async fn let_in(app: &App, address: Option<IpAddr>, new: NewSession) -> Result<SignedIn, ApiError> {
     match new {
-        NewSession::Token(token) => Ok(Known::Token(crate::access::api_token(app, address, token.trim()).await?)),
+        NewSession::Token(token) => Ok(SignedIn::Token(crate::access::api_token(app, address, token.trim()).await?)),
         NewSession::Password(by) => {
             check(&[&by.user, &by.password, &by.project], [&by.domain, &by.project_domain])?;
             known(app, password_login(by, address)).await
@@ -126,43 +126,43 @@ async fn let_in(app: &App, address: Option<IpAddr>, new: NewSession) -> Result<K
 }
 
 /// Begins a session; its text, and when it ends.
-async fn begin(app: &App, known: &Known, kind: auth::Kind) -> Result<(String, i64), ApiError> {
+async fn begin(app: &App, known: &SignedIn, kind: auth::TokenKind) -> Result<(String, i64), ApiError> {
     let (secret, hash) = auth::mint(kind).map_err(ApiError::internal)?;
     let who = match known {
-        Known::Token(token) => format!("token {}", token.name),
-        Known::Person(person, _) => auth::shown(person),
+        SignedIn::Token(token) => format!("token {}", token.name),
+        SignedIn::Person(person, _) => auth::shown(person),
     };
     let (path, result) = match kind {
-        auth::Kind::Person => ("/api/v1/session/token", StatusCode::CREATED),
+        auth::TokenKind::Person => ("/api/v1/session/token", StatusCode::CREATED),
         _ => ("/api/v1/session", StatusCode::OK),
     };
     let entry = app.store().audit_begin(now(), &who, &format!("POST {path}"), path).await?;
     let expires = match known {
-        Known::Token(token) => {
+        SignedIn::Token(token) => {
             let expires = (now() + LASTS).min(token.expires.unwrap_or(i64::MAX));
             app.store().add_session(&hash, &token.id, expires, now()).await?;
             expires
         }
-        Known::Person(person, _) => {
+        SignedIn::Person(person, _) => {
             app.store().add_person(&hash, person, now()).await?;
             person.expires
         }
     };
     app.store().audit_end(&entry, result.as_str()).await?;
-    Changes::note(&app.inner().changes.audit);
+    ChangeCounters::note(&app.inner().changes.audit);
     tracing::info!(until = time(expires), "{who} signed in");
     Ok((secret, expires))
 }
 
 /// Somebody who may sign in.
-enum Known {
+enum SignedIn {
     Token(Token),
     Person(Person, Role),
 }
 
-async fn known(app: &App, login: Login) -> Result<Known, ApiError> {
+async fn known(app: &App, login: KeystoneLogin) -> Result<SignedIn, ApiError> {
     let (person, role) = app.keystones().sign_in(login, app.limiter(), now()).await?;
-    Ok(Known::Person(person, role))
+    Ok(SignedIn::Person(person, role))
 }
 
 /// Refuses what no Keystone would take.
@@ -195,7 +195,7 @@ async fn session_delete(Viewer(caller): Viewer, State(app): State<App>) -> Resul
         Caller::Person { session, .. } => app.store().remove_person(&session).await?,
         _ => return Err(ApiError::conflict("this ends a session, and the caller has none")),
     };
-    Changes::note(&app.inner().changes.tokens);
+    ChangeCounters::note(&app.inner().changes.tokens);
     let mut response = StatusCode::NO_CONTENT.into_response();
     set_cookie(&mut response, &auth::cookie("", 0))?;
     Ok(response)

@@ -2,7 +2,7 @@
 
 use super::yard::check_name;
 use super::{Body, Path};
-use crate::access::{Operator, Reach, Viewer};
+use crate::access::{CallerScope, Operator, Viewer};
 use crate::api_error::ApiError;
 use crate::app::App;
 use crate::ssh;
@@ -55,7 +55,7 @@ async fn ssh_key_show(
     responses((status = 200, body = SshEvent, content_type = "application/x-ndjson"), (status = "4XX", body = Problem)))]
 async fn ssh_join(
     _: Operator,
-    reach: Reach,
+    reach: CallerScope,
     State(app): State<App>,
     Body(request): Body<SshJoin>,
 ) -> Result<Response, ApiError> {

@@ -1,12 +1,12 @@
 //! Stacks of a yard.
 
-use super::page::{Listed, Page, Pager};
-use super::tag::{Tag, Unchanged};
+use super::etag::{ETag, Precondition};
+use super::page::{ListPage, PageQuery, Pager};
 use super::{Body, Path, Query};
-use crate::access::{Operator, Reach, Viewer};
+use crate::access::{CallerScope, Operator, Viewer};
 use crate::api_error::ApiError;
 use crate::app::App;
-use crate::stack::{Deployment, ServiceChange, StackError, StackNow};
+use crate::stack::{DeployedStack, Deployment, ServiceChange, StackError};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, StatusCode};
@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-fn view(now: StackNow) -> StackView {
+fn view(now: DeployedStack) -> StackView {
     StackView {
         yard: now.yard,
         name: now.name,
@@ -60,7 +60,7 @@ impl From<StackError> for ApiError {
 /// Which stacks.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Which {
+struct StackFilter {
     /// Only those of this yard.
     yard: Option<String>,
     /// Only those that stand so.
@@ -68,14 +68,14 @@ struct Which {
 }
 
 /// Of what callers can change of a stack: a version never changes but for the number of containers.
-pub(super) fn tag(now: &StackNow) -> Tag {
+pub(super) fn tag(now: &DeployedStack) -> ETag {
     let replicas: Vec<(&String, u32)> = now.stack.services.iter().map(|(n, s)| (n, s.deploy.replicas)).collect();
     let version = now.versions.first().map(|v| v.number);
-    Tag::of(&(now.deployed, version, replicas, &now.pool, now.declared, now.removing))
+    ETag::of(&(now.deployed, version, replicas, &now.pool, now.declared, now.removing))
 }
 
 /// Refuses a change of a stack that is not as the caller says.
-pub(super) async fn check(app: &App, unchanged: &Unchanged, yard: &str, name: &str) -> Result<(), ApiError> {
+pub(super) async fn check(app: &App, unchanged: &Precondition, yard: &str, name: &str) -> Result<(), ApiError> {
     let is = match app.stacks().get(yard, name).await {
         Ok(now) => Some(tag(&now)),
         Err(StackError::Missing { .. }) => None,
@@ -91,7 +91,7 @@ pub(super) async fn new_tag(app: &App, yard: &str, name: &str) -> Result<[(Heade
 /// Which look at a stack.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Look {
+struct StackQuery {
     /// Waits for the next look of the server at its stacks, at most some seconds.
     #[serde(default)]
     wait: bool,
@@ -103,23 +103,23 @@ pub(super) async fn list(app: &App, yard: Option<&str>) -> Result<Vec<StackView>
 }
 
 /// Stacks of all yards
-#[utoipa::path(get, path = "/api/v1/stacks", tag = "stack", params(Page, Which), security(("token" = [])),
+#[utoipa::path(get, path = "/api/v1/stacks", tag = "stack", params(PageQuery, StackFilter), security(("token" = [])),
     responses((status = 200, body = Vec<StackView>,
         headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem)))]
 async fn stack_list_all(
     _: Viewer,
-    reach: Reach,
+    reach: CallerScope,
     State(app): State<App>,
-    Query(which): Query<Which>,
+    Query(which): Query<StackFilter>,
     page: Pager,
-) -> Result<Listed<StackView>, ApiError> {
+) -> Result<ListPage<StackView>, ApiError> {
     let mut all = list(&app, which.yard.as_deref()).await?;
     all.retain(|s| which.standing.is_none_or(|is| s.status.standing == is));
     Ok(page.cut(reach.only(all, |s| &s.yard).await?, |s| format!("{}/{}", s.yard, s.name)))
 }
 
 /// Stacks of a yard
-#[utoipa::path(get, path = "/api/v1/yards/{yard}/stacks", tag = "stack", params(Page), security(("token" = [])),
+#[utoipa::path(get, path = "/api/v1/yards/{yard}/stacks", tag = "stack", params(PageQuery), security(("token" = [])),
     responses((status = 200, body = Vec<StackView>,
         headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem)))]
 async fn stack_list(
@@ -127,19 +127,19 @@ async fn stack_list(
     State(app): State<App>,
     Path(yard): Path<String>,
     page: Pager,
-) -> Result<Listed<StackView>, ApiError> {
+) -> Result<ListPage<StackView>, ApiError> {
     Ok(page.cut(list(&app, Some(&yard)).await?, |s| s.name.clone()))
 }
 
 /// A stack
-#[utoipa::path(get, path = "/api/v1/yards/{yard}/stacks/{stack}", tag = "stack", params(Look),
+#[utoipa::path(get, path = "/api/v1/yards/{yard}/stacks/{stack}", tag = "stack", params(StackQuery),
     security(("token" = [])), responses((status = 200, body = StackView,
         headers(("ETag" = String, description = "of what can be changed of it"))), (status = "4XX", body = Problem)))]
 async fn stack_show(
     _: Viewer,
     State(app): State<App>,
     Path((yard, stack)): Path<(String, String)>,
-    Query(look): Query<Look>,
+    Query(look): Query<StackQuery>,
 ) -> Result<impl IntoResponse, ApiError> {
     if look.wait {
         let mut looked = app.stacks().looked();
@@ -177,7 +177,7 @@ fn named(deploy: StackDeploy, yard: &str, name: &str) -> Result<Deployment, ApiE
         headers(("ETag" = String, description = "the new one"))), (status = "4XX", body = Problem)))]
 async fn stack_put(
     _: Operator,
-    unchanged: Unchanged,
+    unchanged: Precondition,
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
     Body(deploy): Body<StackDeploy>,
@@ -210,7 +210,7 @@ async fn stack_plan(
     responses((status = 202), (status = "4XX", body = Problem)))]
 async fn stack_delete(
     _: Operator,
-    unchanged: Unchanged,
+    unchanged: Precondition,
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
@@ -227,7 +227,7 @@ async fn stack_delete(
         (status = "4XX", body = Problem)))]
 async fn stack_scale(
     _: Operator,
-    unchanged: Unchanged,
+    unchanged: Precondition,
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
     Body(scale): Body<StackScale>,
@@ -241,7 +241,7 @@ async fn stack_scale(
 /// Which version.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Back {
+struct RollbackQuery {
     /// Number of the version; the last one that worked and is another than the newest if absent.
     to: Option<u64>,
 }
@@ -250,15 +250,15 @@ struct Back {
 ///
 /// Answers with the version that it went back to.
 #[utoipa::path(post, path = "/api/v1/yards/{yard}/stacks/{stack}/rollback", tag = "stack",
-    params(Back, ("If-Match" = Option<String>, Header, description = "only if it is as it was")),
+    params(RollbackQuery, ("If-Match" = Option<String>, Header, description = "only if it is as it was")),
     security(("token" = [])), responses((status = 200, body = StackVersion,
         headers(("ETag" = String, description = "the new one"))), (status = "4XX", body = Problem)))]
 async fn stack_rollback(
     _: Operator,
-    unchanged: Unchanged,
+    unchanged: Precondition,
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
-    Query(back): Query<Back>,
+    Query(back): Query<RollbackQuery>,
 ) -> Result<impl IntoResponse, ApiError> {
     let _turn = app.inner().turns.stacks.lock().await;
     check(&app, &unchanged, &yard, &name).await?;

@@ -5,9 +5,9 @@ use super::{Path, Query};
 use crate::access::{Operator, Viewer, ended};
 use crate::api_error::ApiError;
 use crate::app::App;
-use crate::auth::{Caller, Place};
+use crate::auth::{Caller, CallerSlot};
 use crate::hub::{AgentStream, Output, StreamInput};
-use crate::stack::StackNow;
+use crate::stack::DeployedStack;
 use axum::body::Body;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket};
@@ -40,7 +40,7 @@ const FAREWELL: Duration = Duration::from_secs(10);
 /// Which logs.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Logs {
+struct LogQuery {
     /// Services or replicas (`web`, `web-2`), also those of one host (`web@host-1`), with commas between them; all
     /// if absent.
     #[serde(default)]
@@ -61,7 +61,7 @@ fn called(service: &str, replica: &ReplicaStatus) -> [String; 4] {
 }
 
 /// Hosts with containers of a stack, and the replicas on each that were asked for.
-fn wanted(now: &StackNow, only: &str) -> Result<BTreeMap<(String, String), Vec<Replica>>, ApiError> {
+fn wanted(now: &DeployedStack, only: &str) -> Result<BTreeMap<(String, String), Vec<Replica>>, ApiError> {
     let names: BTreeSet<String> = only.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
     let mut found = BTreeSet::new();
     let mut hosts: BTreeMap<(String, String), Vec<Replica>> = BTreeMap::new();
@@ -87,14 +87,14 @@ fn wanted(now: &StackNow, only: &str) -> Result<BTreeMap<(String, String), Vec<R
 type Lines = Pin<Box<dyn Stream<Item = StackLine> + Send>>;
 
 /// Logs of a stack's containers, mixed as they come: one JSON object a line
-#[utoipa::path(get, path = "/api/v1/yards/{yard}/stacks/{stack}/logs", tag = "stack", params(Logs),
+#[utoipa::path(get, path = "/api/v1/yards/{yard}/stacks/{stack}/logs", tag = "stack", params(LogQuery),
     security(("token" = [])), responses((status = 200, body = StackLine, content_type = "application/x-ndjson"),
         (status = "4XX", body = Problem)))]
 async fn stack_logs(
     Viewer(caller): Viewer,
     State(app): State<App>,
     Path((yard, stack)): Path<(String, String)>,
-    Query(logs): Query<Logs>,
+    Query(logs): Query<LogQuery>,
 ) -> Result<Response, ApiError> {
     let now = app.stacks().get(&yard, &stack).await?;
     let mut streams: Vec<Lines> = Vec::new();
@@ -179,7 +179,7 @@ fn word(from: From) -> &'static str {
 /// A program to run.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Exec {
+struct ExecQuery {
     /// A service (its first container that runs) or a replica, `web-2`, also of one host, `web@host-1`.
     replica: String,
     /// Program and arguments, as a JSON list.
@@ -197,14 +197,14 @@ struct Exec {
 /// Runs a program in a container: a WebSocket of `ExecInput` to it and `ExecOutput` from it
 ///
 /// One JSON object to a text frame.
-#[utoipa::path(get, path = "/api/v1/yards/{yard}/stacks/{stack}/exec", tag = "stack", params(Exec),
+#[utoipa::path(get, path = "/api/v1/yards/{yard}/stacks/{stack}/exec", tag = "stack", params(ExecQuery),
     security(("token" = [])), responses((status = 101, description = "a WebSocket", body = ExecOutput),
         (status = "4XX", body = Problem)))]
 async fn stack_exec(
     Operator(caller): Operator,
     State(app): State<App>,
     Path((yard, stack)): Path<(String, String)>,
-    Query(exec): Query<Exec>,
+    Query(exec): Query<ExecQuery>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
     let upgrade = upgrade.map_err(|r| ApiError::new(r.status(), r.body_text()))?;
@@ -243,7 +243,7 @@ async fn stack_exec(
 
 /// Carries input to a program and its output back, until one of them ends. All is polled all the time: who does not
 /// read the output holds nothing but this program's stream.
-async fn carry(socket: WebSocket, mut stream: AgentStream, app: App, caller: Caller, _place: Place) {
+async fn carry(socket: WebSocket, mut stream: AgentStream, app: App, caller: Caller, _place: CallerSlot) {
     let (mut out, incoming) = socket.split();
     // Ends when the other side goes, so that nobody runs a program for nobody.
     let input = take_input(incoming, stream.input());

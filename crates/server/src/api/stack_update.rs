@@ -1,7 +1,7 @@
 //! Updates of a stack's services.
 
+use super::etag::Precondition;
 use super::stack::{changes, check, new_tag, tag};
-use super::tag::Unchanged;
 use super::{Body, Path};
 use crate::access::Operator;
 use crate::api_error::ApiError;
@@ -55,7 +55,7 @@ async fn stack_update_plan(
         headers(("ETag" = String, description = "the new one"))), (status = "4XX", body = Problem)))]
 async fn stack_update(
     _: Operator,
-    unchanged: Unchanged,
+    unchanged: Precondition,
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
     Body(update): Body<StackUpdate>,

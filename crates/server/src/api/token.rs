@@ -1,13 +1,13 @@
 //! Tokens for the API.
 
-use super::page::{Listed, Page, Pager};
-use super::tag::{Tag, Unchanged};
+use super::etag::{ETag, Precondition};
+use super::page::{ListPage, PageQuery, Pager};
 use super::{Body, Path, Query};
 use crate::access::Admin;
 use crate::api_error::ApiError;
 use crate::app::App;
-use crate::app::Changes;
-use crate::auth::{Kind, mint};
+use crate::app::ChangeCounters;
+use crate::auth::{TokenKind, mint};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -22,7 +22,7 @@ use utoipa_axum::routes;
 /// Which tokens.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Which {
+struct TokenFilter {
     /// Only those with this role.
     role: Option<Role>,
 }
@@ -49,8 +49,8 @@ async fn find(app: &App, id: &str) -> Result<Token, ApiError> {
 }
 
 /// A token never changes; its name may become another's.
-fn tag(token: &Token) -> Tag {
-    Tag::of(&token.id)
+fn tag(token: &Token) -> ETag {
+    ETag::of(&token.id)
 }
 
 /// Makes a token
@@ -64,7 +64,7 @@ async fn token_create(
     if new.name.is_empty() || new.name.len() > 100 || new.name.chars().any(char::is_control) {
         return Err(ApiError::bad("`name` must be 1 to 100 characters without control characters"));
     }
-    let (token, hash) = mint(Kind::Api).map_err(ApiError::internal)?;
+    let (token, hash) = mint(TokenKind::Api).map_err(ApiError::internal)?;
     let id = uuid::Uuid::now_v7().to_string();
     let row = Token {
         id: id.clone(),
@@ -76,20 +76,20 @@ async fn token_create(
     };
     let _turn = app.inner().turns.tokens.lock().await;
     app.store().add_token(&row, &hash).await?;
-    Changes::note(&app.inner().changes.tokens);
+    ChangeCounters::note(&app.inner().changes.tokens);
     Ok((StatusCode::CREATED, Json(MintedToken { id, token })))
 }
 
 /// All tokens, without the tokens
-#[utoipa::path(get, path = "/api/v1/tokens", tag = "token", params(Page, Which), security(("token" = [])),
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "token", params(PageQuery, TokenFilter), security(("token" = [])),
     responses((status = 200, body = Vec<TokenView>,
         headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem)))]
 async fn token_list(
     _: Admin,
     State(app): State<App>,
-    Query(which): Query<Which>,
+    Query(which): Query<TokenFilter>,
     page: Pager,
-) -> Result<Listed<TokenView>, ApiError> {
+) -> Result<ListPage<TokenView>, ApiError> {
     let mut all = app.store().tokens().await?;
     all.retain(|t| which.role.is_none_or(|role| t.role == role.name()));
     Ok(page.cut(all, |t| t.name.clone()).map(view))
@@ -112,14 +112,14 @@ async fn token_show(_: Admin, State(app): State<App>, Path(id): Path<String>) ->
     responses((status = 204), (status = "4XX", body = Problem)))]
 async fn token_revoke(
     _: Admin,
-    unchanged: Unchanged,
+    unchanged: Precondition,
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let _turn = app.inner().turns.tokens.lock().await;
     unchanged.check(&format!("token {id}"), Some(&tag(&find(&app, &id).await?)))?;
     if app.store().remove_token(&id).await? {
-        Changes::note(&app.inner().changes.tokens);
+        ChangeCounters::note(&app.inner().changes.tokens);
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(missing(&id))

@@ -1,15 +1,15 @@
 //! Yards: the manifest that was last applied, and those before it.
 
+use super::etag::ETag;
 use super::follow::current;
-use super::page::{Listed, Page, Pager};
-use super::tag::Tag;
-use super::yard_plan::{Wished, check_files};
+use super::page::{ListPage, PageQuery, Pager};
+use super::yard_plan::{YardRequestBody, check_files};
 use super::yard_run::run_view;
 use super::{Path, Query};
-use crate::access::{Operator, Reach, Viewer, Whose};
+use crate::access::{CallerScope, Operator, Viewer, YardOwnership};
 use crate::api_error::ApiError;
 use crate::app::App;
-use crate::app::Changes;
+use crate::app::ChangeCounters;
 use crate::manifest::keep_manifest;
 use crate::runs::FILE;
 use axum::Json;
@@ -18,7 +18,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use stackyard_api::{
-    ManifestText, ManifestView, Problem, RunDetail, RunView, YardView, YardWish, manifest_digest, time,
+    ManifestText, ManifestView, Problem, RunDetail, RunView, YardRequest, YardView, manifest_digest, time,
 };
 use stackyard_catalog::manifest;
 use stackyard_store::{Manifest, ManifestName, Yard};
@@ -29,7 +29,7 @@ use utoipa_axum::routes;
 /// Which yards.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Which {
+struct YardFilter {
     /// Only those whose manifests name this cloud.
     cloud: Option<String>,
 }
@@ -53,9 +53,9 @@ pub(super) fn expected(headers: &HeaderMap) -> Result<Option<i64>, ApiError> {
 }
 
 /// The same of a yard that a caller may make only if nobody has been quicker.
-pub(super) async fn at(reach: &Reach, yard: &str, headers: &HeaderMap) -> Result<Option<i64>, ApiError> {
+pub(super) async fn at(reach: &CallerScope, yard: &str, headers: &HeaderMap) -> Result<Option<i64>, ApiError> {
     match expected(headers)? {
-        None if reach.whose(yard).await? == Whose::Nobodys => Ok(Some(0)),
+        None if reach.whose(yard).await? == YardOwnership::Nobodys => Ok(Some(0)),
         at => Ok(at),
     }
 }
@@ -82,16 +82,16 @@ fn manifest_view(name: ManifestName) -> ManifestView {
 }
 
 /// All yards, each with its newest run
-#[utoipa::path(get, path = "/api/v1/yards", tag = "yard", params(Page, Which), security(("token" = [])),
+#[utoipa::path(get, path = "/api/v1/yards", tag = "yard", params(PageQuery, YardFilter), security(("token" = [])),
     responses((status = 200, body = Vec<YardView>,
         headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem)))]
 async fn yard_list(
     _: Viewer,
-    reach: Reach,
+    reach: CallerScope,
     State(app): State<App>,
-    Query(which): Query<Which>,
+    Query(which): Query<YardFilter>,
     page: Pager,
-) -> Result<Listed<YardView>, ApiError> {
+) -> Result<ListPage<YardView>, ApiError> {
     let (yards, runs) = (app.store().yards().await?, app.store().last_runs().await?);
     let yards = reach.only(yards, |y| &y.name).await?;
     let mut runs: BTreeMap<String, RunView> =
@@ -116,11 +116,11 @@ async fn yard_show(_: Viewer, State(app): State<App>, Path(yard): Path<String>) 
         return Err(ApiError::not_found(format!("there is no yard {yard}")));
     };
     let kind = [(header::CONTENT_TYPE, "application/yaml")];
-    Ok((Tag::revision(found.revision).header(), kind, found.manifest).into_response())
+    Ok((ETag::revision(found.revision).header(), kind, found.manifest).into_response())
 }
 
 /// Manifests that a yard has or had, the newest first; also of one that is gone
-#[utoipa::path(get, path = "/api/v1/yards/{yard}/manifests", tag = "yard", params(Page), security(("token" = [])),
+#[utoipa::path(get, path = "/api/v1/yards/{yard}/manifests", tag = "yard", params(PageQuery), security(("token" = [])),
     responses((status = 200, body = Vec<ManifestView>,
         headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem)))]
 async fn manifest_list(
@@ -128,7 +128,7 @@ async fn manifest_list(
     State(app): State<App>,
     Path(yard): Path<String>,
     page: Pager,
-) -> Result<Listed<ManifestView>, ApiError> {
+) -> Result<ListPage<ManifestView>, ApiError> {
     let before = page.marker().map(str::parse).transpose();
     let before = before.map_err(|_| ApiError::bad("`marker` of manifests must be a revision"))?;
     let all = app.store().manifests(&yard, before, page.reads()).await?;
@@ -141,7 +141,7 @@ async fn manifest_list(
     responses((status = 200, body = ManifestText), (status = "4XX", body = Problem)))]
 async fn manifest_show(
     _: Viewer,
-    reach: Reach,
+    reach: CallerScope,
     State(app): State<App>,
     Path((yard, revision)): Path<(String, i64)>,
 ) -> Result<Json<ManifestText>, ApiError> {
@@ -161,20 +161,26 @@ async fn manifest_show(
 #[utoipa::path(put, path = "/api/v1/yards/{yard}", tag = "yard", security(("token" = [])),
     params(("If-Match" = Option<String>, Header, description = "revision that is to be changed"),
         ("If-None-Match" = Option<String>, Header, description = "`*`: there must be none")),
-    request_body(content((YardWish = "application/json"), (String = "application/yaml"))),
+    request_body(content((YardRequest = "application/json"), (String = "application/yaml"))),
     responses((status = 200, body = YardView, headers(("ETag" = String, description = "new revision"))),
         (status = "4XX", body = Problem)))]
 async fn yard_put(
     Operator(caller): Operator,
-    reach: Reach,
+    reach: CallerScope,
     State(app): State<App>,
     Path(yard): Path<String>,
     headers: HeaderMap,
-    Wished(wish): Wished,
+    YardRequestBody(wish): YardRequestBody,
 ) -> Result<Response, ApiError> {
     check_name("yard", &yard)?;
-    let YardWish { manifest: Some(manifest), files, revision: None, remove: false, plan: None, allow_data_loss: false } =
-        wish
+    let YardRequest {
+        manifest: Some(manifest),
+        files,
+        revision: None,
+        remove: false,
+        plan: None,
+        allow_data_loss: false,
+    } = wish
     else {
         return Err(ApiError::bad("give a `manifest`, with `files` if it names some, and nothing else"));
     };
@@ -188,15 +194,15 @@ async fn yard_put(
     let at = at(&reach, &yard, &headers).await?;
     let who = caller.who().unwrap_or_default();
     let revision = keep_manifest(app.store(), &yard, &manifest, &files, &who, at).await?;
-    Changes::note(&app.inner().changes.yards);
+    ChangeCounters::note(&app.inner().changes.yards);
     let kept = app.store().yard(&yard).await?.ok_or_else(|| ApiError::changed(&format!("yard {yard}")))?;
-    Ok((Tag::revision(revision).header(), Json(yard_view(kept))).into_response())
+    Ok((ETag::revision(revision).header(), Json(yard_view(kept))).into_response())
 }
 
 /// What is forgotten.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Forget {
+struct ForgetQuery {
     /// Only that there is such a yard, as after the command line removed it: secrets stay, and hosts and
     /// stacks are not looked at.
     #[serde(default)]
@@ -207,13 +213,13 @@ struct Forget {
 ///
 /// Nothing of it is removed from the cloud: a run that `remove`s does that.
 #[utoipa::path(delete, path = "/api/v1/yards/{yard}", tag = "yard", security(("token" = [])),
-    params(Forget, ("If-Match" = Option<String>, Header, description = "revision that is to be removed")),
+    params(ForgetQuery, ("If-Match" = Option<String>, Header, description = "revision that is to be removed")),
     responses((status = 204), (status = "4XX", body = Problem)))]
 async fn yard_delete(
     _: Operator,
     State(app): State<App>,
     Path(yard): Path<String>,
-    Query(forget): Query<Forget>,
+    Query(forget): Query<ForgetQuery>,
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
     if app.runs().of(&yard).is_some() {
@@ -221,7 +227,7 @@ async fn yard_delete(
     }
     let (store, at) = (app.store(), expected(&headers)?);
     if forget.record && store.yard_is_gone(&yard, at).await? {
-        Changes::note(&app.inner().changes.yards);
+        ChangeCounters::note(&app.inner().changes.yards);
         return Ok(StatusCode::NO_CONTENT);
     }
     let (hosts, stacks) = (store.hosts(Some(&yard), None).await?, store.stacks(Some(&yard)).await?);
@@ -232,7 +238,7 @@ async fn yard_delete(
         return Err(ApiError::conflict(format!("yard {yard} still has {}; remove them first", names.join(", "))));
     }
     if !forget.record && store.forget_yard(&yard, at).await? {
-        Changes::note(&app.inner().changes.yards);
+        ChangeCounters::note(&app.inner().changes.yards);
         return Ok(StatusCode::NO_CONTENT);
     }
     match store.yard(&yard).await? {

@@ -2,15 +2,15 @@
 
 use super::yard::check_name;
 use super::{Body, Path};
-use crate::access::{Operator, Reach};
-use crate::apart::apart;
+use crate::access::{CallerScope, Operator};
 use crate::api_error::ApiError;
 use crate::app::App;
-use crate::runs::{FILE, Outlook, Wish};
+use crate::own_thread::on_own_thread;
+use crate::runs::{FILE, PlanPreview, YardIntent};
 use axum::Json;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::header;
-use stackyard_api::{ManifestChecked, Mistake, Problem, YardPlan, YardWish};
+use stackyard_api::{Diagnostic, ManifestChecked, Problem, YardPlan, YardRequest};
 use stackyard_store::Store;
 use std::collections::BTreeMap;
 use utoipa_axum::router::OpenApiRouter;
@@ -19,19 +19,19 @@ use utoipa_axum::routes;
 /// Files that may come with a manifest.
 const FILES: usize = 500;
 
-impl From<Outlook> for YardPlan {
-    fn from(outlook: Outlook) -> Self {
+impl From<PlanPreview> for YardPlan {
+    fn from(outlook: PlanPreview) -> Self {
         let digest = outlook.digest();
-        let Outlook { plan, blockers, warnings, cloud } = outlook;
+        let PlanPreview { plan, blockers, warnings, cloud } = outlook;
         Self { summary: plan.summary(), noop: plan.is_noop(), cloud, plan, blockers, warnings, digest }
     }
 }
 
 /// A wish as JSON, or a manifest alone as YAML.
 #[derive(Debug)]
-pub(super) struct Wished(pub YardWish);
+pub(super) struct YardRequestBody(pub YardRequest);
 
-impl<S: Send + Sync> FromRequest<S> for Wished {
+impl<S: Send + Sync> FromRequest<S> for YardRequestBody {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
@@ -39,7 +39,7 @@ impl<S: Send + Sync> FromRequest<S> for Wished {
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if ["application/yaml", "application/x-yaml", "text/yaml"].contains(&kind) {
             let manifest = Some(String::from_request(request, state).await?);
-            return Ok(Self(YardWish { manifest, ..YardWish::default() }));
+            return Ok(Self(YardRequest { manifest, ..YardRequest::default() }));
         }
         let Body(wish) = Body::from_request(request, state).await?;
         Ok(Self(wish))
@@ -48,27 +48,32 @@ impl<S: Send + Sync> FromRequest<S> for Wished {
 
 /// A mistake that is none of YAML's.
 fn mistake(message: String, hint: Option<String>) -> ApiError {
-    let mistake = Mistake { file: FILE.to_owned(), line: None, column: None, message: message.clone(), hint };
+    let mistake = Diagnostic { file: FILE.to_owned(), line: None, column: None, message: message.clone(), hint };
     ApiError::unprocessable(message).with_mistakes(vec![mistake])
 }
 
 /// Reads what somebody wants.
-pub(super) async fn read(store: &Store, reach: &Reach, yard: &str, wish: YardWish) -> Result<Wish, ApiError> {
+pub(super) async fn read(
+    store: &Store,
+    reach: &CallerScope,
+    yard: &str,
+    wish: YardRequest,
+) -> Result<YardIntent, ApiError> {
     let wish = read_any(store, reach, yard, wish).await?;
     reach.need_cloud(wish.cloud()).await?;
     Ok(wish)
 }
 
-async fn read_any(store: &Store, reach: &Reach, yard: &str, wish: YardWish) -> Result<Wish, ApiError> {
+async fn read_any(store: &Store, reach: &CallerScope, yard: &str, wish: YardRequest) -> Result<YardIntent, ApiError> {
     check_name("yard", yard)?;
-    let YardWish { manifest, mut files, revision, remove, plan: _, allow_data_loss: _ } = wish;
+    let YardRequest { manifest, mut files, revision, remove, plan: _, allow_data_loss: _ } = wish;
     check_files(&files)?;
     if remove {
         if manifest.is_some() || revision.is_some() || !files.is_empty() {
             return Err(ApiError::bad("`remove` goes with nothing else"));
         }
         return match store.yard(yard).await? {
-            Some(found) => Ok(Wish::down(&found.manifest)?),
+            Some(found) => Ok(YardIntent::down(&found.manifest)?),
             None => Err(ApiError::not_found(format!("there is no yard {yard}"))),
         };
     }
@@ -100,9 +105,9 @@ async fn read_any(store: &Store, reach: &Reach, yard: &str, wish: YardWish) -> R
         }
         (None, None) => return Err(ApiError::bad("give a `manifest`, a `revision`, or `remove: true`")),
     };
-    let wish = Wish::up(text, files)?;
+    let wish = YardIntent::up(text, files)?;
     match &wish {
-        Wish::Up { yard: read, .. } if read.intended.yard != yard => {
+        YardIntent::Up { yard: read, .. } if read.intended.yard != yard => {
             let named = &read.intended.yard;
             let message = format!("metadata.name: the manifest is of the yard `{named}`, not of `{yard}`");
             Err(mistake(message, Some(format!("send it to /api/v1/yards/{named}"))))
@@ -129,32 +134,32 @@ pub(super) fn check_files(files: &BTreeMap<String, String>) -> Result<(), ApiErr
 ///
 /// Also for going back to an earlier manifest (`revision`) and for removing the yard (`remove`).
 #[utoipa::path(post, path = "/api/v1/yards/{yard}/plan", tag = "yard", security(("token" = [])),
-    request_body(content((YardWish = "application/json"), (String = "application/yaml"))),
+    request_body(content((YardRequest = "application/json"), (String = "application/yaml"))),
     responses((status = 200, body = YardPlan), (status = "4XX", body = Problem),
         (status = 502, description = "the cloud does not answer", body = Problem)))]
 async fn yard_plan(
     _: Operator,
-    reach: Reach,
+    reach: CallerScope,
     State(app): State<App>,
     Path(yard): Path<String>,
-    Wished(wish): Wished,
+    YardRequestBody(wish): YardRequestBody,
 ) -> Result<Json<YardPlan>, ApiError> {
     let wish = read(app.store(), &reach, &yard, wish).await?;
     let runs = app.runs().clone();
-    let planned = apart("yard", move || async move { runs.plan(&yard, &wish).await }).await;
+    let planned = on_own_thread("yard", move || async move { runs.plan(&yard, &wish).await }).await;
     Ok(Json(planned.map_err(ApiError::internal)??.into()))
 }
 
 /// Whether a manifest has mistakes; no cloud is asked
 #[utoipa::path(post, path = "/api/v1/yards/{yard}/check", tag = "yard", security(("token" = [])),
-    request_body(content((YardWish = "application/json"), (String = "application/yaml"))),
+    request_body(content((YardRequest = "application/json"), (String = "application/yaml"))),
     responses((status = 200, body = ManifestChecked), (status = "4XX", body = Problem)))]
 async fn yard_check(
     _: Operator,
-    reach: Reach,
+    reach: CallerScope,
     State(app): State<App>,
     Path(yard): Path<String>,
-    Wished(wish): Wished,
+    YardRequestBody(wish): YardRequestBody,
 ) -> Result<Json<ManifestChecked>, ApiError> {
     let wish = read(app.store(), &reach, &yard, wish).await?;
     Ok(Json(ManifestChecked { yard, cloud: wish.cloud().map(str::to_owned) }))

@@ -1,20 +1,20 @@
 //! Runs: bringing yards up and removing them in the server's process, followed as they go.
 
-use super::follow::{self, Told, current};
-use super::page::{Listed, Page, Pager};
+use super::follow::{self, FollowedRun, current};
+use super::page::{ListPage, PageQuery, Pager};
 use super::yard::{at, check_name};
-use super::yard_plan::{Wished, read};
+use super::yard_plan::{YardRequestBody, read};
 use super::{Path, Query};
-use crate::access::{Operator, Reach, Viewer};
+use crate::access::{CallerScope, Operator, Viewer};
 use crate::api_error::ApiError;
 use crate::app::App;
-use crate::runs::{Going, Snapshot, Terms};
+use crate::runs::{ActiveRun, ProgressSnapshot, RunTerms};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use stackyard_api::{Problem, RunCounts, RunDetail, RunKind, RunState, RunStep, RunView, YardWish, now, time};
+use stackyard_api::{Problem, RunCounts, RunDetail, RunKind, RunState, RunStep, RunView, YardRequest, now, time};
 use stackyard_store::Run;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -34,9 +34,9 @@ struct RunMessage {
     data: String,
 }
 
-impl Told for RunDetail {
+impl FollowedRun for RunDetail {
     fn of(run: Run) -> Self {
-        let Snapshot { steps, notes } = serde_json::from_value(run.content).unwrap_or_default();
+        let ProgressSnapshot { steps, notes } = serde_json::from_value(run.content).unwrap_or_default();
         let counts = RunCounts::of(&steps);
         let view = RunView {
             id: run.new.id,
@@ -53,7 +53,7 @@ impl Told for RunDetail {
         Self { run: view, steps, notes }
     }
 
-    fn going(app: &App, yard: &str) -> Option<Arc<Going>> {
+    fn going(app: &App, yard: &str) -> Option<Arc<ActiveRun>> {
         app.runs().of(yard)
     }
 
@@ -78,22 +78,22 @@ pub(super) fn run_view(run: Run) -> RunView {
 /// Which runs.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Which {
+struct RunFilter {
     /// Only those that stand, or ended, so.
     state: Option<RunState>,
 }
 
 /// Runs of a yard, the newest first
-#[utoipa::path(get, path = "/api/v1/yards/{yard}/runs", tag = "run", params(Page, Which), security(("token" = [])),
+#[utoipa::path(get, path = "/api/v1/yards/{yard}/runs", tag = "run", params(PageQuery, RunFilter), security(("token" = [])),
     responses((status = 200, body = Vec<RunView>,
         headers(("Link" = String, description = "the next page, if there is one: `<PATH>; rel=\"next\"`"))), (status = "4XX", body = Problem)))]
 async fn run_list(
     _: Viewer,
     State(app): State<App>,
     Path(yard): Path<String>,
-    Query(which): Query<Which>,
+    Query(which): Query<RunFilter>,
     page: Pager,
-) -> Result<Listed<RunView>, ApiError> {
+) -> Result<ListPage<RunView>, ApiError> {
     check_name("yard", &yard)?;
     let state = which.state.map(RunState::word);
     let runs = app.store().runs(&yard, state, page.marker(), page.reads()).await?;
@@ -114,23 +114,23 @@ async fn find(app: &App, yard: &str, id: &str) -> Result<RunDetail, ApiError> {
 #[utoipa::path(post, path = "/api/v1/yards/{yard}/runs", tag = "run", security(("token" = [])),
     params(("If-Match" = Option<String>, Header, description = "revision of the yard's manifest that is to be changed"),
         ("If-None-Match" = Option<String>, Header, description = "`*`: there must be no such yard")),
-    request_body(content((YardWish = "application/json"), (String = "application/yaml"))),
+    request_body(content((YardRequest = "application/json"), (String = "application/yaml"))),
     responses((status = 202, body = RunView, headers(("Location" = String, description = "the run"))),
         (status = "4XX", body = Problem), (status = 502, description = "the cloud does not answer", body = Problem)))]
 async fn run_begin(
     Operator(caller): Operator,
-    reach: Reach,
+    reach: CallerScope,
     State(app): State<App>,
     Path(yard): Path<String>,
     headers: HeaderMap,
-    Wished(wish): Wished,
+    YardRequestBody(wish): YardRequestBody,
 ) -> Result<Response, ApiError> {
     let at = at(&reach, &yard, &headers).await?;
     let (plan, allow_data_loss) = (wish.plan.clone(), wish.allow_data_loss);
-    let terms = Terms { plan, allow_data_loss, at };
+    let terms = RunTerms { plan, allow_data_loss, at };
     let wish = read(app.store(), &reach, &yard, wish).await?;
     let run = app.runs().begin(&yard, wish, &caller.who().unwrap_or_default(), terms).await?;
-    crate::app::Changes::note(&app.inner().changes.yards);
+    crate::app::ChangeCounters::note(&app.inner().changes.yards);
     let place = format!("/api/v1/yards/{yard}/runs/{}", run.new.id);
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(run_view(run))).into_response())
 }

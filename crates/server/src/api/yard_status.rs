@@ -2,15 +2,15 @@
 
 use super::Path;
 use super::yard_plan::read;
-use crate::access::{Reach, Viewer};
-use crate::apart::apart;
+use crate::access::{CallerScope, Viewer};
 use crate::api_error::ApiError;
 use crate::app::App;
-use crate::runs::{FILE, Wish};
+use crate::own_thread::on_own_thread;
+use crate::runs::{FILE, YardIntent};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use stackyard_api::{Problem, QuotaUse, ResourceNow, ResourceState, YardState, YardStatus, YardWish, now, time};
+use stackyard_api::{Problem, QuotaUse, ResourceState, ResourceStatus, YardRequest, YardState, YardStatus, now, time};
 use stackyard_catalog::manifest::outline;
 use stackyard_core::yard::Kind;
 use stackyard_core::yard::intend::Intended;
@@ -38,8 +38,8 @@ const QUOTAS: [(&str, Option<Kind>); 10] = [
     ("floatingip", Some(Kind::FloatingIp)),
 ];
 
-fn state(resources: &[ResourceNow]) -> YardState {
-    let of = |r: &ResourceNow| match r.state {
+fn state(resources: &[ResourceStatus]) -> YardState {
+    let of = |r: &ResourceStatus| match r.state {
         ResourceState::Ok => YardState::Ok,
         ResourceState::Pending => YardState::Working,
         ResourceState::Broken => YardState::Failing,
@@ -87,7 +87,7 @@ async fn quotas(cloud: &Cloud, session: &YardSnapshot<'_>) -> Vec<QuotaUse> {
     responses((status = 200, body = YardStatus), (status = "4XX", body = Problem)))]
 async fn yard_status(
     _: Viewer,
-    reach: Reach,
+    reach: CallerScope,
     State(app): State<App>,
     Path(yard): Path<String>,
 ) -> Result<Json<YardStatus>, ApiError> {
@@ -104,7 +104,7 @@ async fn yard_status(
         quotas: Vec::new(),
     };
     let (name, app) = (status.yard.clone(), app.clone());
-    let looked = apart("yard", move || async move { look(&app, &reach, &name, found.revision).await });
+    let looked = on_own_thread("yard", move || async move { look(&app, &reach, &name, found.revision).await });
     let looked = async { looked.await.map_err(ApiError::internal)? };
     let looked = tokio::time::timeout(PATIENCE, looked).await;
     let late = || {
@@ -123,11 +123,11 @@ async fn yard_status(
 
 /// What the manifest means. One that the command line brought up may need files and programs of its machine:
 /// those make no difference then.
-async fn intended(app: &App, reach: &Reach, yard: &str, revision: i64) -> Result<Intended, ApiError> {
-    let wish = YardWish { revision: Some(revision), ..YardWish::default() };
+async fn intended(app: &App, reach: &CallerScope, yard: &str, revision: i64) -> Result<Intended, ApiError> {
+    let wish = YardRequest { revision: Some(revision), ..YardRequest::default() };
     match read(app.store(), reach, yard, wish).await {
-        Ok(Wish::Up { yard, .. }) => Ok(yard.intended),
-        Ok(Wish::Down { .. }) => Err(ApiError::internal("a revision is no removal")),
+        Ok(YardIntent::Up { yard, .. }) => Ok(yard.intended),
+        Ok(YardIntent::Down { .. }) => Err(ApiError::internal("a revision is no removal")),
         Err(problem) => {
             let kept = app.store().manifest(yard, revision).await?;
             kept.and_then(|kept| outline(FILE, &kept.text).ok()).ok_or(problem)
@@ -137,10 +137,10 @@ async fn intended(app: &App, reach: &Reach, yard: &str, revision: i64) -> Result
 
 async fn look(
     app: &App,
-    reach: &Reach,
+    reach: &CallerScope,
     yard: &str,
     revision: i64,
-) -> Result<(String, Vec<ResourceNow>, Vec<QuotaUse>), ApiError> {
+) -> Result<(String, Vec<ResourceStatus>, Vec<QuotaUse>), ApiError> {
     let intended = intended(app, reach, yard, revision).await?;
     let cloud = app.runs().cloud(intended.cloud.as_deref()).await?;
     let client = app.runs().client()?;

@@ -28,19 +28,19 @@ const ALL: usize = 8192;
 
 /// Whose a connection is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Owner {
+enum ConnectionOwner {
     Address(IpAddr),
     Caller(String),
 }
 
-impl Owner {
+impl ConnectionOwner {
     fn is_address(&self) -> bool {
         matches!(self, Self::Address(_))
     }
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Most {
+struct ConnectionLimits {
     of_address: usize,
     of_addresses: usize,
     of_caller: usize,
@@ -48,18 +48,18 @@ struct Most {
 }
 
 #[derive(Debug)]
-struct Table {
-    most: Most,
+struct ConnectionTable {
+    most: ConnectionLimits,
     next: u64,
     all: usize,
     /// Of them, those of addresses.
     unknown: usize,
     /// By owner: the ends of its connections, by number, the oldest first.
-    owners: HashMap<Owner, BTreeMap<u64, Arc<Notify>>>,
+    owners: HashMap<ConnectionOwner, BTreeMap<u64, Arc<Notify>>>,
 }
 
-impl Table {
-    fn put(&mut self, owner: &Owner, number: u64, end: &Arc<Notify>) {
+impl ConnectionTable {
+    fn put(&mut self, owner: &ConnectionOwner, number: u64, end: &Arc<Notify>) {
         self.owners.entry(owner.clone()).or_default().insert(number, end.clone());
         self.all += 1;
         self.unknown += usize::from(owner.is_address());
@@ -68,21 +68,21 @@ impl Table {
             self.end_oldest(owner);
         }
         if self.unknown > self.most.of_addresses {
-            self.end_oldest_of_largest(Owner::is_address);
+            self.end_oldest_of_largest(ConnectionOwner::is_address);
         }
         if self.all > self.most.all {
             self.end_oldest_of_largest(|_| true);
         }
     }
 
-    fn end_oldest_of_largest(&mut self, among: impl Fn(&Owner) -> bool) {
+    fn end_oldest_of_largest(&mut self, among: impl Fn(&ConnectionOwner) -> bool) {
         let those = self.owners.iter().filter(|(owner, _)| among(owner));
         if let Some(largest) = those.max_by_key(|(_, own)| own.len()).map(|(owner, _)| owner.clone()) {
             self.end_oldest(&largest);
         }
     }
 
-    fn end_oldest(&mut self, owner: &Owner) {
+    fn end_oldest(&mut self, owner: &ConnectionOwner) {
         let oldest = self.owners.get(owner).and_then(|own| own.first_key_value());
         if let Some((number, end)) = oldest.map(|(number, end)| (*number, end.clone())) {
             end.notify_one();
@@ -91,7 +91,7 @@ impl Table {
     }
 
     /// Removes a connection, unless it was told to end and removed before.
-    fn remove(&mut self, owner: &Owner, number: u64) {
+    fn remove(&mut self, owner: &ConnectionOwner, number: u64) {
         let Some(own) = self.owners.get_mut(owner) else { return };
         if own.remove(&number).is_some() {
             self.all -= 1;
@@ -105,7 +105,7 @@ impl Table {
 
 /// All that are connected. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Connections(Arc<Mutex<Table>>);
+pub(crate) struct Connections(Arc<Mutex<ConnectionTable>>);
 
 impl Connections {
     /// None yet, of at most `files` open files.
@@ -113,16 +113,21 @@ impl Connections {
         // Half of the files are for what the server opens itself.
         let all = ALL.min(files / 2).max(1);
         let of_addresses = OF_ADDRESSES.min(all);
-        Self::with(Most { of_address: OF_ADDRESS.min(of_addresses), of_addresses, of_caller: OF_CALLER, all })
+        Self::with(ConnectionLimits {
+            of_address: OF_ADDRESS.min(of_addresses),
+            of_addresses,
+            of_caller: OF_CALLER,
+            all,
+        })
     }
 
-    fn with(most: Most) -> Self {
-        Self(Arc::new(Mutex::new(Table { most, next: 0, all: 0, unknown: 0, owners: HashMap::new() })))
+    fn with(most: ConnectionLimits) -> Self {
+        Self(Arc::new(Mutex::new(ConnectionTable { most, next: 0, all: 0, unknown: 0, owners: HashMap::new() })))
     }
 
     /// One that was just accepted.
     pub fn enter(&self, address: IpAddr) -> Connection {
-        let owner = Owner::Address(network(address));
+        let owner = ConnectionOwner::Address(network(address));
         let end = Arc::new(Notify::new());
         let mut table = lock(&self.0);
         table.next += 1;
@@ -132,16 +137,16 @@ impl Connections {
     }
 }
 
-fn lock(table: &Mutex<Table>) -> MutexGuard<'_, Table> {
+fn lock(table: &Mutex<ConnectionTable>) -> MutexGuard<'_, ConnectionTable> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    table: Arc<Mutex<Table>>,
+    table: Arc<Mutex<ConnectionTable>>,
     number: u64,
-    owner: Mutex<Owner>,
+    owner: Mutex<ConnectionOwner>,
     end: Arc<Notify>,
 }
 
@@ -155,10 +160,10 @@ impl Connection {
     pub fn is_of(&self, caller: &Caller) {
         let Some(key) = caller.key() else { return };
         let mut owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Owner::Address(_) = &*owner {
+        if let ConnectionOwner::Address(_) = &*owner {
             let mut table = lock(&self.table);
             table.remove(&owner, self.number);
-            *owner = Owner::Caller(key);
+            *owner = ConnectionOwner::Caller(key);
             table.put(&owner, self.number, &self.end);
         }
     }
@@ -176,7 +181,7 @@ mod tests {
     use super::*;
     use futures_util::FutureExt;
 
-    const MOST: Most = Most { of_address: 3, of_addresses: 6, of_caller: 2, all: 8 };
+    const MOST: ConnectionLimits = ConnectionLimits { of_address: 3, of_addresses: 6, of_caller: 2, all: 8 };
 
     fn caller(id: &str) -> Caller {
         Caller::Agent { host: id.to_owned(), name: format!("shop/{id}") }

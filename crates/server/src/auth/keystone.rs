@@ -3,7 +3,7 @@
 //! Keystone is asked once, for a token for the project that somebody signs in to. What it says of them is kept
 //! until that token's end at most; password, secret and token are dropped with the answer.
 
-use super::{Caller, Limiter};
+use super::{AttemptLimiter, Caller};
 use crate::api_error::ApiError;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,7 @@ impl SignIn {
 }
 
 /// Somebody at the door.
-pub(crate) struct Login {
+pub(crate) struct KeystoneLogin {
     /// Which cloud; the only one if absent.
     pub cloud: Option<String>,
     /// Who, and how they prove it.
@@ -85,7 +85,7 @@ async fn connect(mut config: CloudConfig) -> Result<Cloud, Error> {
 }
 
 /// Why Keystone does not let somebody in. It does not tell strangers more, nor do we.
-fn refusal(login: &Login, cloud: &str, error: &Error) -> ApiError {
+fn refusal(login: &KeystoneLogin, cloud: &str, error: &Error) -> ApiError {
     match error {
         Error::Api(said) if matches!(said.status, 401 | 403 | 404) => {
             let why = match &login.auth {
@@ -146,7 +146,12 @@ impl Keystones {
     ///
     /// # Errors
     /// 401, 403, 409, 422, 429, 502, 503.
-    pub async fn sign_in(&self, login: Login, limiter: &Limiter, now: i64) -> Result<(Person, Role), ApiError> {
+    pub async fn sign_in(
+        &self,
+        login: KeystoneLogin,
+        limiter: &AttemptLimiter,
+        now: i64,
+    ) -> Result<(Person, Role), ApiError> {
         let check = || login.address.map_or(Ok(()), |a| limiter.check(a));
         check()?;
         let cloud = self.offered(login.cloud.as_deref())?.to_owned();

@@ -4,20 +4,20 @@
 //! calls: one for the API (with a role), or an agent's (for its own host and nothing else); or a session of a user
 //! who signed in, with a token or with Keystone. `crate::access` decides what they may do.
 
+mod attempt_limiter;
+mod caller_slots;
 mod connections;
 mod keystone;
-mod limit;
-mod places;
 mod session;
 mod token;
 
+pub(crate) use attempt_limiter::{AttemptLimiter, network};
+pub(crate) use caller_slots::{CallerSlot, CallerSlots};
 pub(crate) use connections::{Connection, Connections};
 pub use keystone::SignIn;
-pub(crate) use keystone::{Keystones, Login};
-pub(crate) use limit::{Limiter, network};
-pub(crate) use places::{Place, Places};
+pub(crate) use keystone::{KeystoneLogin, Keystones};
 pub(crate) use session::{COOKIE, cookie, same_origin, secret as session_secret};
-pub(crate) use token::{Kind, digest, mint};
+pub(crate) use token::{TokenKind, digest, mint};
 
 use crate::api_error::ApiError;
 use stackyard_api::Role;

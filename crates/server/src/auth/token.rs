@@ -11,7 +11,7 @@ use stackyard_core::text::hex;
 
 /// What a token is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum TokenKind {
     /// The API, with a role.
     Api,
     /// The agent of one host.
@@ -24,7 +24,7 @@ pub(crate) enum Kind {
     Person,
 }
 
-impl Kind {
+impl TokenKind {
     fn prefix(self) -> &'static str {
         match self {
             Self::Api => "sya_",
@@ -47,7 +47,7 @@ impl Kind {
 ///
 /// # Errors
 /// When the system has no randomness.
-pub(crate) fn mint(kind: Kind) -> Result<(String, String), rand::rngs::SysError> {
+pub(crate) fn mint(kind: TokenKind) -> Result<(String, String), rand::rngs::SysError> {
     let mut bytes = [0; 32];
     SysRng.try_fill_bytes(&mut bytes)?;
     let token = format!("{}{}", kind.prefix(), hex(&bytes));
@@ -66,15 +66,15 @@ mod tests {
 
     #[test]
     fn a_token_says_what_it_is_for() {
-        for kind in [Kind::Api, Kind::Agent, Kind::Join, Kind::Session, Kind::Person] {
+        for kind in [TokenKind::Api, TokenKind::Agent, TokenKind::Join, TokenKind::Session, TokenKind::Person] {
             let (token, hash) = mint(kind).unwrap();
-            assert_eq!(Kind::of(&token), Some(kind));
+            assert_eq!(TokenKind::of(&token), Some(kind));
             assert_eq!(digest(&token), hash);
             assert!(!hash.contains(&token[4..20]));
             assert_ne!(mint(kind).unwrap().0, token);
         }
-        assert_eq!(Kind::of("sya_short"), None);
-        assert_eq!(Kind::of(""), None);
+        assert_eq!(TokenKind::of("sya_short"), None);
+        assert_eq!(TokenKind::of(""), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A server in the background.
 
-use super::{DEFAULT_LOST_AFTER, DaemonError, Lock, Settings, dir, file, socket};
+use super::{DEFAULT_LOST_AFTER, DaemonError, ProcessLock, Settings, dir, file, socket};
 use crate::files;
 use stackyard_api::ServerView;
 use stackyard_client::Client;
@@ -134,7 +134,7 @@ pub async fn stop(home: &Path) -> Result<bool, DaemonError> {
     let start = Instant::now();
     let mut told = None;
     loop {
-        let pid = match Lock::take(&dir) {
+        let pid = match ProcessLock::take(&dir) {
             Ok(_) => return Ok(told.is_some()),
             Err(DaemonError::Running { pid, .. }) => pid.parse::<i32>().ok(),
             Err(other) => return Err(other),

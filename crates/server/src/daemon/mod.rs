@@ -25,12 +25,12 @@ pub use crate::paths::{dir, socket};
 
 use crate::api;
 use crate::app::{self, App};
-use crate::auth::{Connections, Keystones, Limiter, Places};
+use crate::auth::{AttemptLimiter, CallerSlots, Connections, Keystones};
 use crate::ca::{Ca, CaError};
+use crate::cloud_watcher::CloudWatcher;
 use crate::files;
-use crate::hub::{Hub, Timing};
+use crate::hub::{Hub, HubTiming};
 use crate::local::LocalCloud;
-use crate::looks::Looks;
 use crate::ports::Ports;
 use crate::runs::Runs;
 use crate::stack::Stacks;
@@ -127,9 +127,9 @@ fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DaemonErr
 
 /// Held by the process that runs.
 #[derive(Debug)]
-struct Lock(#[expect(dead_code, reason = "the lock is the open file")] File);
+struct ProcessLock(#[expect(dead_code, reason = "the lock is the open file")] File);
 
-impl Lock {
+impl ProcessLock {
     fn take(dir: &Path) -> Result<Self, DaemonError> {
         let path = dir.join("lock");
         let open = OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(&path);
@@ -159,7 +159,7 @@ pub struct Server {
     socket: PathBuf,
     /// Runs end with it.
     _life: watch::Sender<()>,
-    _lock: Lock,
+    _lock: ProcessLock,
 }
 
 impl Server {
@@ -170,7 +170,7 @@ impl Server {
     /// [`DaemonError`]
     pub async fn start(home: &Path, settings: Settings) -> Result<Self, DaemonError> {
         let renderer = TemplateRenderer::apart(PathBuf::from(PROGRAM));
-        Self::start_as(home, settings, Timing::default(), renderer).await
+        Self::start_as(home, settings, HubTiming::default(), renderer).await
     }
 
     /// As [`Self::start`], with other times of connections, or without looking after stacks. Templates of packages are
@@ -178,19 +178,19 @@ impl Server {
     ///
     /// # Errors
     /// [`DaemonError`]
-    pub async fn start_with(home: &Path, settings: Settings, timing: Timing) -> Result<Self, DaemonError> {
+    pub async fn start_with(home: &Path, settings: Settings, timing: HubTiming) -> Result<Self, DaemonError> {
         Self::start_as(home, settings, timing, TemplateRenderer::here()).await
     }
 
     async fn start_as(
         home: &Path,
         settings: Settings,
-        timing: Timing,
+        timing: HubTiming,
         renderer: TemplateRenderer,
     ) -> Result<Self, DaemonError> {
         let dir = dir(home);
         files::make_dir(&dir).map_err(file("making", &dir))?;
-        let lock = Lock::take(&dir)?;
+        let lock = ProcessLock::take(&dir)?;
         let last = Settings::last(&dir).map_err(file("reading the settings in", &dir))?;
         let before = last.sign_in();
         let mut settings = settings.or(last);
@@ -218,11 +218,11 @@ impl Server {
         let stacks = Stacks::new(store.clone(), hub.clone(), grace);
         let sources = Sources::of_process().with_file(settings.clouds.as_deref());
         let (life, alive) = watch::channel(());
-        let looks = Looks::new(sources.clone());
+        let looks = CloudWatcher::new(sources.clone());
         let ports = Ports::new(store.clone(), sources.clone());
         let runs = Runs::open(store.clone(), home, sources.clone(), renderer, alive.clone()).await?;
         let local = LocalCloud::new(store.clone(), home, settings.clouds.clone(), alive);
-        let app = App::new(app::Inner {
+        let app = App::new(app::AppState {
             store,
             hub,
             stacks: stacks.clone(),
@@ -230,9 +230,9 @@ impl Server {
             ports: ports.clone(),
             local,
             looks,
-            limiter: Limiter::default(),
-            endless: Places::new(api::ENDLESS.0, api::ENDLESS.1),
-            bodies: Places::new(api::GREAT_AT_ONCE.0, api::GREAT_AT_ONCE.1),
+            limiter: AttemptLimiter::default(),
+            endless: CallerSlots::new(api::ENDLESS.0, api::ENDLESS.1),
+            bodies: CallerSlots::new(api::GREAT_AT_ONCE.0, api::GREAT_AT_ONCE.1),
             keystones: Keystones::new(sources.clone(), settings.sign_in()),
             dir: dir.clone(),
             url: url(&settings, &listening),
@@ -241,8 +241,8 @@ impl Server {
             names: ca.names.clone(),
             listen: listening.iter().map(ToString::to_string).collect(),
             started: stackyard_api::now(),
-            changes: app::Changes::default(),
-            turns: app::Turns::default(),
+            changes: app::ChangeCounters::default(),
+            turns: app::WriteLocks::default(),
             stopping: watch::Sender::new(false),
         });
         let (stop, stopping) = watch::channel(false);

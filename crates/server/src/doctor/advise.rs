@@ -19,7 +19,7 @@ const DOCKERS: u32 = 1500;
 
 /// What is known.
 #[derive(Debug, Clone, Copy)]
-pub struct Known<'a> {
+pub struct Measurements<'a> {
     /// The ends.
     pub ends: &'a [MtuEnd],
     /// What was measured.
@@ -64,7 +64,7 @@ fn loss(from: &MtuEnd, to: &MtuEnd, way: &MtuWay) -> Option<Loss> {
 type Links = BTreeMap<(String, String), u32>;
 
 /// All that is not as it should be, and what to do.
-pub fn advise(known: &Known<'_>) -> Vec<MtuAdvice> {
+pub fn advise(known: &Measurements<'_>) -> Vec<MtuAdvice> {
     let mut advice = Vec::new();
     let mut links = Links::new();
     let networks: BTreeSet<Option<&str>> = known.ends.iter().map(|e| e.network.as_deref()).collect();
@@ -84,7 +84,10 @@ pub fn advise(known: &Known<'_>) -> Vec<MtuAdvice> {
 }
 
 /// Losses between machines of one network.
-fn losses<'a>(known: &Known<'a>, network: Option<&'a str>) -> impl Iterator<Item = (&'a MtuEnd, &'a MtuEnd, Loss)> {
+fn losses<'a>(
+    known: &Measurements<'a>,
+    network: Option<&'a str>,
+) -> impl Iterator<Item = (&'a MtuEnd, &'a MtuEnd, Loss)> {
     let ways = known.pairs.iter().flat_map(MtuPair::ways);
     let inside = ways.filter(move |(from, to, _)| {
         let here = |end: &MtuEnd| end.network.as_deref() == network;
@@ -94,7 +97,7 @@ fn losses<'a>(known: &Known<'a>, network: Option<&'a str>) -> impl Iterator<Item
 }
 
 /// A network of the cloud.
-fn of_network(known: &Known<'_>, name: &str, advice: &mut Vec<MtuAdvice>, links: &mut Links) {
+fn of_network(known: &Measurements<'_>, name: &str, advice: &mut Vec<MtuAdvice>, links: &mut Links) {
     let machines = || known.ends.iter().filter(|e| e.network.as_deref() == Some(name) && e.kind != PortKind::Container);
     let said = machines().find_map(|e| e.at(Place::Network));
     let between = losses(known, Some(name)).filter_map(|(from, to, loss)| match loss {
@@ -167,7 +170,7 @@ fn beneath(layer: Option<&Layer>, said: u32, largest: u32) -> String {
 }
 
 /// Machines that are in no network of the cloud.
-fn of_machines(known: &Known<'_>, advice: &mut Vec<MtuAdvice>, links: &mut Links) {
+fn of_machines(known: &Measurements<'_>, advice: &mut Vec<MtuAdvice>, links: &mut Links) {
     // What each gets: the least of what gets through to and from it.
     let mut right: BTreeMap<&str, (u32, &MtuEnd, &MtuEnd)> = BTreeMap::new();
     for (from, to, loss) in losses(known, None) {
@@ -209,7 +212,7 @@ fn of_machines(known: &Known<'_>, advice: &mut Vec<MtuAdvice>, links: &mut Links
 /// The step for an interface, and what it brings.
 #[allow(clippy::too_many_arguments, reason = "each is a part of one sentence")]
 fn of_link(
-    known: &Known<'_>,
+    known: &Measurements<'_>,
     host: &str,
     machine: &MtuEnd,
     name: &str,
@@ -235,14 +238,14 @@ fn of_link(
 
 /// Whether an agent gives a network its host's MTU: a stack's, for which nobody has chosen another. What Docker takes
 /// by itself an agent does not say.
-fn follows(known: &Known<'_>, host: &str, network: &MtuNetwork) -> bool {
+fn follows(known: &Measurements<'_>, host: &str, network: &MtuNetwork) -> bool {
     let own = known.agents.get(host).filter(|own| **own != DOCKERS);
     let given = network.option.is_none() || network.option.as_ref() == own;
     network.stack.is_some() && network.driver == "bridge" && given
 }
 
 /// The containers of a network of a host.
-fn of_containers(known: &Known<'_>, end: &MtuEnd, links: &Links) -> Option<MtuAdvice> {
+fn of_containers(known: &Measurements<'_>, end: &MtuEnd, links: &Links) -> Option<MtuAdvice> {
     let (host, set) = (end.host.as_deref()?, end.at(Place::Containers)?);
     let survey = known.surveys.get(host)?;
     let network = survey.networks.iter().find(|n| Some(&n.id) == set.id.as_ref())?;

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 /// Two ends by their places in the list of ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Paired {
+pub struct EndPair {
     /// One with an agent.
     pub from: usize,
     /// One with an address.
@@ -115,7 +115,7 @@ fn of_containers(outer: &MtuEnd, survey: &MtuSurvey) -> Vec<MtuEnd> {
 
 /// Whom to measure with whom, and how many are left out: neighbours in each network first, then each container with
 /// one outside of its host, one pair for two networks, then all others; `most` at most.
-pub fn pairs(ends: &[MtuEnd], most: usize) -> (Vec<Paired>, usize) {
+pub fn pairs(ends: &[MtuEnd], most: usize) -> (Vec<EndPair>, usize) {
     let mut networks: BTreeMap<Option<&str>, Vec<usize>> = BTreeMap::new();
     for (at, end) in ends.iter().enumerate().filter(|(_, e)| e.address.is_some()) {
         networks.entry(end.network.as_deref()).or_default().push(at);
@@ -123,16 +123,16 @@ pub fn pairs(ends: &[MtuEnd], most: usize) -> (Vec<Paired>, usize) {
     let machine = |at: usize| (&ends[at].name, ends[at].kind);
     let pair = |a: usize, b: usize| {
         let (from, to) = if ends[a].host.is_some() { (a, b) } else { (b, a) };
-        (ends[from].host.is_some() && machine(from) != machine(to)).then_some(Paired { from, to })
+        (ends[from].host.is_some() && machine(from) != machine(to)).then_some(EndPair { from, to })
     };
     // Around a ring: near neighbours first, and each pair once.
-    let ring = |of: &[usize], distance: usize| -> Vec<Paired> {
+    let ring = |of: &[usize], distance: usize| -> Vec<EndPair> {
         let around = |at: usize| pair(of[at], of[(at + distance) % of.len()]);
         let once = if distance * 2 == of.len() { distance } else { of.len() };
         (0..once).filter_map(around).collect()
     };
     let farthest = |of: &Vec<usize>| of.len() / 2;
-    let mut all: Vec<Paired> = networks.values().filter(|of| farthest(of) > 0).flat_map(|of| ring(of, 1)).collect();
+    let mut all: Vec<EndPair> = networks.values().filter(|of| farthest(of) > 0).flat_map(|of| ring(of, 1)).collect();
     for (at, container) in ends.iter().enumerate().filter(|(_, e)| e.container.is_some() && e.address.is_none()) {
         let others = networks.get(&container.network.as_deref()).map(Vec::as_slice).unwrap_or_default();
         let own = |other: &usize| ends[*other].host == container.host;

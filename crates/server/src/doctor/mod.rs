@@ -20,8 +20,8 @@ mod ends;
 mod fix;
 mod measure;
 
-pub use advise::{Known, advise};
-pub use ends::{Paired, ends, pairs};
+pub use advise::{Measurements, advise};
+pub use ends::{EndPair, ends, pairs};
 pub(crate) use fix::fix;
 pub(crate) use measure::{measure, survey};
 

@@ -1,7 +1,7 @@
 //! One agent's connection.
 
 use super::Hub;
-use super::stream::{AgentStream, Streams};
+use super::stream::{AgentStream, AgentStreams};
 use crate::ports::Ports;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use stackyard_api::now;
@@ -25,13 +25,13 @@ const NOTE_EVERY: i64 = 5 * 60_000;
 
 /// The hub's end of a connection. Dropped, the connection ends.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct AgentLink {
     number: u64,
-    streams: Streams,
+    streams: AgentStreams,
     _alive: oneshot::Sender<()>,
 }
 
-impl Link {
+impl AgentLink {
     pub fn number(&self) -> u64 {
         self.number
     }
@@ -42,13 +42,13 @@ impl Link {
 }
 
 /// Why a connection ends, as the agent is told.
-struct End {
+struct ConnectionEnd {
     code: u16,
     reason: String,
 }
 
-fn end(code: u16, reason: impl Into<String>) -> End {
-    End { code, reason: reason.into() }
+fn end(code: u16, reason: impl Into<String>) -> ConnectionEnd {
+    ConnectionEnd { code, reason: reason.into() }
 }
 
 /// Serves a connection until it ends.
@@ -64,7 +64,7 @@ pub(crate) async fn serve(hub: Hub, ports: Ports, host: Host, mut socket: WebSoc
     }
 }
 
-async fn connected(hub: &Hub, ports: &Ports, host: &Host, socket: &mut WebSocket) -> Result<(), End> {
+async fn connected(hub: &Hub, ports: &Ports, host: &Host, socket: &mut WebSocket) -> Result<(), ConnectionEnd> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let Some((facts, revision)) = hello(hub, socket).await? else { return Ok(()) };
     let store = &hub.0.store;
@@ -81,16 +81,29 @@ async fn connected(hub: &Hub, ports: &Ports, host: &Host, socket: &mut WebSocket
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let (to_agent, commands) = mpsc::channel(WAITING);
     let (alive, gone) = oneshot::channel();
-    let streams = Streams::new(to_agent.clone());
-    let desired = hub.attach(&host.id, Link { number, streams: streams.clone(), _alive: alive });
+    let streams = AgentStreams::new(to_agent.clone());
+    let desired = hub.attach(&host.id, AgentLink { number, streams: streams.clone(), _alive: alive });
     // It may have been removed since its token was looked at.
     if store.host(&host.id).await.map_err(failed)?.is_none_or(|h| h.removed.is_some()) {
         hub.forget(&host.id);
     }
-    let asked =
-        Asked { ports: ports.clone(), host: Arc::new(Host { facts, ..host.clone() }), to_agent, work: JoinSet::new() };
-    let mut connection =
-        Connection { hub, host, number, socket, streams, asked, told: revision, heard: Instant::now(), noted: now() };
+    let asked = AgentQuestions {
+        ports: ports.clone(),
+        host: Arc::new(Host { facts, ..host.clone() }),
+        to_agent,
+        work: JoinSet::new(),
+    };
+    let mut connection = AgentConnection {
+        hub,
+        host,
+        number,
+        socket,
+        streams,
+        asked,
+        told: revision,
+        heard: Instant::now(),
+        noted: now(),
+    };
     let result = connection.run(desired, commands, gone).await;
     connection.streams.clear();
     hub.detach(&host.id, number);
@@ -101,7 +114,7 @@ async fn connected(hub: &Hub, ports: &Ports, host: &Host, socket: &mut WebSocket
 }
 
 /// The first message: what the host is, and which desired state it has.
-async fn hello(hub: &Hub, socket: &mut WebSocket) -> Result<Option<(Facts, Option<u64>)>, End> {
+async fn hello(hub: &Hub, socket: &mut WebSocket) -> Result<Option<(Facts, Option<u64>)>, ConnectionEnd> {
     let message = timeout(hub.timing().patience, socket.recv()).await;
     let message = message.map_err(|_| end(close_code::POLICY, "no Hello came"))?;
     match message {
@@ -119,7 +132,7 @@ async fn hello(hub: &Hub, socket: &mut WebSocket) -> Result<Option<(Facts, Optio
     }
 }
 
-fn malformed(error: &serde_json::Error) -> End {
+fn malformed(error: &serde_json::Error) -> ConnectionEnd {
     // A close frame's reason has at most 123 bytes (RFC 6455, section 5.5), and the error may quote.
     let reason =
         format!("not a message of this protocol: {error}").chars().filter(char::is_ascii).take(120).collect::<String>();
@@ -127,7 +140,7 @@ fn malformed(error: &serde_json::Error) -> End {
 }
 
 /// What an agent has asked.
-struct Asked {
+struct AgentQuestions {
     ports: Ports,
     /// With what the agent says of it now.
     host: Arc<Host>,
@@ -136,9 +149,9 @@ struct Asked {
     work: JoinSet<()>,
 }
 
-impl Asked {
+impl AgentQuestions {
     /// Answers beside all else.
-    fn take(&mut self, number: u64, ask: Ask) -> Result<(), End> {
+    fn take(&mut self, number: u64, ask: Ask) -> Result<(), ConnectionEnd> {
         while self.work.try_join_next().is_some() {}
         if self.work.len() >= AT_ONCE {
             return Err(end(close_code::POLICY, format!("more than {AT_ONCE} questions at once")));
@@ -152,26 +165,26 @@ impl Asked {
     }
 }
 
-struct Connection<'a> {
+struct AgentConnection<'a> {
     hub: &'a Hub,
     host: &'a Host,
     number: u64,
     socket: &'a mut WebSocket,
-    streams: Streams,
-    asked: Asked,
+    streams: AgentStreams,
+    asked: AgentQuestions,
     /// Revision that the agent has.
     told: Option<u64>,
     heard: Instant,
     noted: i64,
 }
 
-impl Connection<'_> {
+impl AgentConnection<'_> {
     async fn run(
         &mut self,
         mut desired: watch::Receiver<Option<Arc<Desired>>>,
         mut commands: mpsc::Receiver<ToAgent>,
         mut gone: oneshot::Receiver<()>,
-    ) -> Result<(), End> {
+    ) -> Result<(), ConnectionEnd> {
         let mut ping = interval(self.hub.timing().ping);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         desired.mark_changed();
@@ -209,14 +222,14 @@ impl Connection<'_> {
         }
     }
 
-    async fn put(&mut self, message: Message) -> Result<(), End> {
+    async fn put(&mut self, message: Message) -> Result<(), ConnectionEnd> {
         match timeout(self.hub.timing().patience, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(end(close_code::POLICY, "the agent takes nothing")),
         }
     }
 
-    async fn send(&mut self, message: &ToAgent) -> Result<(), End> {
+    async fn send(&mut self, message: &ToAgent) -> Result<(), ConnectionEnd> {
         let text = serde_json::to_string(message).map_err(|e| end(close_code::ERROR, e.to_string()))?;
         self.put(Message::Text(text.into())).await
     }
@@ -232,7 +245,7 @@ impl Connection<'_> {
         }
     }
 
-    async fn take(&mut self, text: &str) -> Result<(), End> {
+    async fn take(&mut self, text: &str) -> Result<(), ConnectionEnd> {
         let message = serde_json::from_str(text).map_err(|e| malformed(&e))?;
         match message {
             ToServer::Hello { .. } => return Err(end(close_code::POLICY, "Hello came twice")),

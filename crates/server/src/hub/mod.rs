@@ -14,15 +14,15 @@
 //! that is what the agent has already (by a digest in the store), nothing is sent.
 
 mod connection;
-mod happened;
+mod container_events;
 mod stream;
 
 pub(crate) use connection::serve;
-pub use happened::EventFilter;
+pub use container_events::EventFilter;
 pub use stream::{AgentStream, Output, StreamInput};
 
-use connection::Link;
-use happened::Events;
+use connection::AgentLink;
+use container_events::ContainerEvents;
 use sha2::{Digest, Sha256};
 use stackyard_api::ContainerEvent;
 use stackyard_core::agent::{Desired, Open, Part, Report};
@@ -34,7 +34,7 @@ use tokio::sync::watch;
 
 /// Times of a connection.
 #[derive(Debug, Clone, Copy)]
-pub struct Timing {
+pub struct HubTiming {
     /// A ping is sent so often.
     pub ping: Duration,
     /// A connection from which nothing came for so long is given up.
@@ -45,7 +45,7 @@ pub struct Timing {
     pub stacks: bool,
 }
 
-impl Default for Timing {
+impl Default for HubTiming {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self { ping: seconds(20), silence: seconds(60), patience: seconds(30), stacks: true }
@@ -66,7 +66,7 @@ pub enum HubError {
 
 /// What is known of a host.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
+pub struct HostActivity {
     /// Whether its agent is connected.
     pub connected: bool,
     /// What it said last, since the server started.
@@ -75,47 +75,47 @@ pub struct Seen {
 
 /// The hub. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Hub(Arc<Inner>);
+pub struct Hub(Arc<HubState>);
 
 #[derive(Debug)]
-struct Inner {
+struct HubState {
     store: Store,
-    timing: Timing,
-    entries: Mutex<HashMap<String, Entry>>,
+    timing: HubTiming,
+    entries: Mutex<HashMap<String, HostEntry>>,
     changes: watch::Sender<u64>,
-    events: Mutex<Events>,
+    events: Mutex<ContainerEvents>,
     /// Held while a desired state is set, so that revisions are stored in their order.
     order: tokio::sync::Mutex<()>,
 }
 
 /// A host.
 #[derive(Debug)]
-struct Entry {
+struct HostEntry {
     desired: watch::Sender<Option<Arc<Desired>>>,
     /// Of `desired`'s parts.
     digest: String,
-    link: Option<Link>,
+    link: Option<AgentLink>,
     report: Option<Arc<Report>>,
 }
 
-impl Default for Entry {
+impl Default for HostEntry {
     fn default() -> Self {
         Self { desired: watch::Sender::new(None), digest: String::new(), link: None, report: None }
     }
 }
 
 impl Hub {
-    pub(crate) fn new(store: Store, timing: Timing) -> Self {
+    pub(crate) fn new(store: Store, timing: HubTiming) -> Self {
         let (changes, order) = (watch::Sender::new(0), tokio::sync::Mutex::default());
         let (entries, events) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { store, timing, entries, changes, events, order }))
+        Self(Arc::new(HubState { store, timing, entries, changes, events, order }))
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<String, HostEntry>> {
         self.0.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn timing(&self) -> Timing {
+    fn timing(&self) -> HubTiming {
         self.0.timing
     }
 
@@ -160,12 +160,12 @@ impl Hub {
     }
 
     /// What is known of a host.
-    pub fn seen(&self, host: &str) -> Option<Seen> {
-        self.entries().get(host).map(Entry::seen)
+    pub fn seen(&self, host: &str) -> Option<HostActivity> {
+        self.entries().get(host).map(HostEntry::seen)
     }
 
     /// What is known of all hosts, by id. A host of which nothing is known is not among them.
-    pub fn all(&self) -> HashMap<String, Seen> {
+    pub fn all(&self) -> HashMap<String, HostActivity> {
         self.entries().iter().map(|(id, entry)| (id.clone(), entry.seen())).collect()
     }
 
@@ -185,7 +185,7 @@ impl Hub {
         self.0.changes.send_modify(|n| *n += 1);
     }
 
-    fn events(&self) -> MutexGuard<'_, Events> {
+    fn events(&self) -> MutexGuard<'_, ContainerEvents> {
         self.0.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -238,7 +238,7 @@ impl Hub {
     }
 
     /// Makes a connection the one of its host; what should run there.
-    fn attach(&self, host: &str, link: Link) -> watch::Receiver<Option<Arc<Desired>>> {
+    fn attach(&self, host: &str, link: AgentLink) -> watch::Receiver<Option<Arc<Desired>>> {
         let desired = {
             let mut entries = self.entries();
             let entry = entries.entry(host.to_owned()).or_default();
@@ -271,9 +271,9 @@ impl Hub {
     }
 }
 
-impl Entry {
-    fn seen(&self) -> Seen {
-        Seen { connected: self.link.is_some(), report: self.report.clone() }
+impl HostEntry {
+    fn seen(&self) -> HostActivity {
+        HostActivity { connected: self.link.is_some(), report: self.report.clone() }
     }
 }
 

@@ -37,14 +37,14 @@ pub enum Output {
 
 /// The connection's end of a stream. Dropped, the reader sees that the connection is gone.
 #[derive(Debug)]
-struct Entry {
+struct StreamEntry {
     output: mpsc::UnboundedSender<Output>,
     room: Arc<Room>,
     /// Bytes of input that the agent has room for.
     input: Arc<Semaphore>,
 }
 
-impl Drop for Entry {
+impl Drop for StreamEntry {
     fn drop(&mut self) {
         self.input.close();
     }
@@ -52,13 +52,13 @@ impl Drop for Entry {
 
 /// The streams of a connection. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Streams {
+pub(crate) struct AgentStreams {
     to_agent: mpsc::Sender<ToAgent>,
-    open: Arc<Mutex<HashMap<u64, Entry>>>,
+    open: Arc<Mutex<HashMap<u64, StreamEntry>>>,
     next: Arc<AtomicU64>,
 }
 
-impl Streams {
+impl AgentStreams {
     pub fn new(to_agent: mpsc::Sender<ToAgent>) -> Self {
         Self { to_agent, open: Arc::default(), next: Arc::new(AtomicU64::new(1)) }
     }
@@ -68,7 +68,7 @@ impl Streams {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, output) = mpsc::unbounded_channel();
         let (room, input) = (Arc::new(Room::default()), Arc::new(Semaphore::new(WINDOW as usize)));
-        self.map().insert(number, Entry { output: sender, room: room.clone(), input: input.clone() });
+        self.map().insert(number, StreamEntry { output: sender, room: room.clone(), input: input.clone() });
         if self.to_agent.try_send(ToAgent::Open { stream: number, open }).is_err() {
             self.map().remove(&number);
             return None;
@@ -115,7 +115,7 @@ impl Streams {
         self.map().clear();
     }
 
-    fn map(&self) -> MutexGuard<'_, HashMap<u64, Entry>> {
+    fn map(&self) -> MutexGuard<'_, HashMap<u64, StreamEntry>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -14,14 +14,13 @@
 //! and to cancel it is to drop what is under way, so that the next one goes on. It ends when the engine has
 //! done what it was told, so that a plan made then is one that can be said yes to.
 
-mod sight;
+mod status_cache;
 
-pub use sight::Sighting;
+pub use status_cache::StatusSnapshot;
 
-use crate::apart::thread;
 use crate::api_error::ApiError;
-use crate::runs::{Ear, Ended, Going};
-use sight::Sights;
+use crate::own_thread::spawn_thread;
+use crate::runs::{ActiveRun, RunEnd, RunReporter};
 use stackyard_api::{LocalPlan, LocalPreview, LocalStep, now};
 use stackyard_catalog::Question;
 use stackyard_cloud::home::{Home, HomeError};
@@ -33,6 +32,7 @@ use stackyard_core::stack::plan::{Action, Plan};
 use stackyard_core::text::error_chain;
 use stackyard_platform::docker::{ConnectError, Docker};
 use stackyard_store::{NewRun, Run, Store};
+use status_cache::StatusCache;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -52,7 +52,7 @@ const ENGINE: Duration = Duration::from_secs(5);
 
 /// What somebody wants the cloud to be.
 #[derive(Debug, Clone)]
-pub enum Wish {
+pub enum LocalIntent {
     /// To know what bringing it up would do. Images are made, nothing else.
     Plan {
         /// Answers.
@@ -76,7 +76,7 @@ pub enum Wish {
     },
 }
 
-impl Wish {
+impl LocalIntent {
     fn word(&self) -> &'static str {
         match self {
             Self::Plan { .. } => "plan",
@@ -121,29 +121,29 @@ pub fn preview_of(run: &Run) -> Option<LocalPreview> {
 
 /// The cloud of this machine. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct LocalCloud(Arc<Inner>);
+pub struct LocalCloud(Arc<LocalState>);
 
 #[derive(Debug)]
-struct Inner {
+struct LocalState {
     store: Store,
     home: PathBuf,
     /// Where its entry goes, if the server was told.
     clouds_yaml: Option<PathBuf>,
-    going: Mutex<Option<Arc<Going>>>,
+    going: Mutex<Option<Arc<ActiveRun>>>,
     /// Grows when a run begins or ends, and when services are not as they were.
     changes: watch::Sender<u64>,
-    sights: Sights,
+    sights: StatusCache,
     /// Its sender goes with the server, and what runs then goes as if the process were killed.
     alive: watch::Receiver<()>,
 }
 
 /// The cloud is this run's alone until it is dropped.
-struct Claim {
+struct LocalClaim {
     cloud: LocalCloud,
-    going: Arc<Going>,
+    going: Arc<ActiveRun>,
 }
 
-impl Drop for Claim {
+impl Drop for LocalClaim {
     fn drop(&mut self) {
         self.cloud.going().take();
         self.cloud.changed();
@@ -178,13 +178,13 @@ impl LocalCloud {
     /// The cloud of state directory `home`; its entry goes into `clouds_yaml`, else where `cloud up`
     /// puts it. What it does goes without a word when the sender of `alive` does.
     pub fn new(store: Store, home: &Path, clouds_yaml: Option<PathBuf>, alive: watch::Receiver<()>) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(LocalState {
             store,
             home: home.to_owned(),
             clouds_yaml,
             going: Mutex::default(),
             changes: watch::Sender::new(0),
-            sights: Sights::default(),
+            sights: StatusCache::default(),
             alive,
         }))
     }
@@ -199,7 +199,7 @@ impl LocalCloud {
         self.0.changes.send_modify(|n| *n += 1);
     }
 
-    fn going(&self) -> MutexGuard<'_, Option<Arc<Going>>> {
+    fn going(&self) -> MutexGuard<'_, Option<Arc<ActiveRun>>> {
         self.0.going.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -236,11 +236,11 @@ impl LocalCloud {
     }
 
     /// The run that goes on, if there is one.
-    pub fn running(&self) -> Option<Arc<Going>> {
+    pub fn running(&self) -> Option<Arc<ActiveRun>> {
         self.going().clone().filter(|g| g.has_begun())
     }
 
-    fn claim(&self, word: &str, who: &str) -> Result<Claim, ApiError> {
+    fn claim(&self, word: &str, who: &str) -> Result<LocalClaim, ApiError> {
         let new = NewRun {
             id: uuid::Uuid::now_v7().to_string(),
             yard: KEY.to_owned(),
@@ -259,9 +259,9 @@ impl LocalCloud {
                 other.who, other.kind, other.id
             )));
         }
-        let going = Arc::new(Going::new(new));
+        let going = Arc::new(ActiveRun::new(new));
         *slot = Some(going.clone());
-        Ok(Claim { cloud: self.clone(), going })
+        Ok(LocalClaim { cloud: self.clone(), going })
     }
 
     /// Begins a run; answers when it is under way.
@@ -269,7 +269,7 @@ impl LocalCloud {
     /// # Errors
     /// 409 where it cannot be, while another goes on, or when there is nothing to bring down; 422 for
     /// bad answers.
-    pub async fn begin(&self, wish: Wish, who: &str) -> Result<Run, ApiError> {
+    pub async fn begin(&self, wish: LocalIntent, who: &str) -> Result<Run, ApiError> {
         let obstacles = self.obstacles().await;
         if !obstacles.is_empty() {
             return Err(ApiError::conflict(obstacles.join("; ")));
@@ -278,7 +278,7 @@ impl LocalCloud {
         let (told, hears) = oneshot::channel();
         let mut alive = self.0.alive.clone();
         // It goes on when whoever asked goes away.
-        thread("cloud", async move || {
+        spawn_thread("cloud", async move || {
             let gone = async { while alive.changed().await.is_ok() {} };
             tokio::select! {
                 () = claim.work(wish, told) => {}
@@ -313,14 +313,14 @@ impl LocalCloud {
     }
 }
 
-impl Claim {
-    async fn work(self, wish: Wish, told: oneshot::Sender<Result<Run, ApiError>>) {
+impl LocalClaim {
+    async fn work(self, wish: LocalIntent, told: oneshot::Sender<Result<Run, ApiError>>) {
         let store = &self.cloud.0.store;
         let begun = async {
             let local = self.cloud.local()?;
             let input = match &wish {
-                Wish::Plan { given, .. } | Wish::Up { given, .. } => Some(examine(&local, given)?),
-                Wish::Down { .. } => {
+                LocalIntent::Plan { given, .. } | LocalIntent::Up { given, .. } => Some(examine(&local, given)?),
+                LocalIntent::Down { .. } => {
                     local.entry().map_err(|e| refused(&e))?;
                     None
                 }
@@ -339,13 +339,13 @@ impl Claim {
         told.send(Ok(self.going.run())).ok();
         let work = async {
             match self.carry_out(&wish, &local, &docker, input.as_ref()).await {
-                Ok(()) => Ended::Well,
-                Err(why) => Ended::Badly(why, Vec::new()),
+                Ok(()) => RunEnd::Well,
+                Err(why) => RunEnd::Badly(why, Vec::new()),
             }
         };
         let ended = self.going.follow(store, work).await;
         // A server that stops has no time for it.
-        if !matches!(ended, Ended::Interrupted) {
+        if !matches!(ended, RunEnd::Interrupted) {
             docker.at_rest().await;
         }
         self.going.end(store, ended).await;
@@ -353,16 +353,18 @@ impl Claim {
 
     async fn carry_out(
         &self,
-        wish: &Wish,
+        wish: &LocalIntent,
         local: &Local,
         docker: &Docker,
         input: Option<&Input>,
     ) -> Result<(), String> {
-        let ear = Ear(self.going.clone());
+        let ear = RunReporter(self.going.clone());
         let (given, force, yes) = match wish {
-            Wish::Down { purge } => return down::run(local, docker, *purge, &ear).await.map_err(|e| error_chain(&e)),
-            Wish::Plan { given, force } => (given, *force, None),
-            Wish::Up { given, force, plan } => (given, *force, Some(plan)),
+            LocalIntent::Down { purge } => {
+                return down::run(local, docker, *purge, &ear).await.map_err(|e| error_chain(&e));
+            }
+            LocalIntent::Plan { given, force } => (given, *force, None),
+            LocalIntent::Up { given, force, plan } => (given, *force, Some(plan)),
         };
         let Some(input) = input else { return Ok(()) };
         let mut outlook = begin_preview(local, given, force);
@@ -387,7 +389,7 @@ impl Claim {
     }
 
     /// Looks at the machine; what is wrong with it is kept with the run.
-    async fn preflight(&self, outlook: &mut LocalPreview, input: &Input, ear: &Ear) {
+    async fn preflight(&self, outlook: &mut LocalPreview, input: &Input, ear: &RunReporter) {
         const STEP: &str = "preflight";
         let begun = Instant::now();
         ear.see(Event::Started { step: STEP.to_owned(), doing: "looking at this machine".to_owned() });

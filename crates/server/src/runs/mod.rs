@@ -12,18 +12,18 @@
 //! what is under way, which to the engine is the same as being killed, so that the next run goes on.
 //! A run without an end in the store is of a server that was killed; the next start says so.
 
-mod going;
+mod active_run;
 mod progress;
-mod wish;
+mod request;
 
-pub use going::Going;
-pub(crate) use going::{Ear, Ended};
-pub use progress::{Progress, Snapshot, Usual};
-pub use wish::{FILE, Wish};
+pub use active_run::ActiveRun;
+pub(crate) use active_run::{RunEnd, RunReporter};
+pub use progress::{DurationHistory, Progress, ProgressSnapshot};
+pub use request::{FILE, YardIntent};
 
-use crate::apart::thread;
 use crate::api_error::ApiError;
 use crate::manifest::keep_manifest;
+use crate::own_thread::spawn_thread;
 use sha2::{Digest, Sha256};
 use stackyard_api::{RunKind, RunState, now};
 use stackyard_catalog::manifest::Yard;
@@ -51,7 +51,7 @@ const HISTORY: u32 = 20;
 
 /// What is to be done, before anybody says yes.
 #[derive(Debug)]
-pub struct Outlook {
+pub struct PlanPreview {
     /// The plan.
     pub plan: Plan,
     /// Why it cannot be carried out.
@@ -62,7 +62,7 @@ pub struct Outlook {
     pub cloud: String,
 }
 
-impl Outlook {
+impl PlanPreview {
     /// SHA-256 of the plan, in hexadecimal digits: who says yes to it says yes to no other.
     pub fn digest(&self) -> String {
         digest(&self.plan)
@@ -75,15 +75,15 @@ fn digest(plan: &Plan) -> String {
 
 /// The runs of all yards. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Runs(Arc<Inner>);
+pub struct Runs(Arc<RunsState>);
 
 #[derive(Debug)]
-struct Inner {
+struct RunsState {
     store: Store,
     home: PathBuf,
     sources: Sources,
     renderer: TemplateRenderer,
-    going: Mutex<HashMap<String, Arc<Going>>>,
+    going: Mutex<HashMap<String, Arc<ActiveRun>>>,
     /// Grows when a run begins or ends.
     changes: watch::Sender<u64>,
     /// Its sender goes with the server, and what runs then goes as if the process were killed.
@@ -91,13 +91,13 @@ struct Inner {
 }
 
 /// A yard that is this run's alone until it is dropped.
-struct Claim {
+struct YardClaim {
     runs: Runs,
     yard: String,
-    going: Arc<Going>,
+    going: Arc<ActiveRun>,
 }
 
-impl Drop for Claim {
+impl Drop for YardClaim {
     fn drop(&mut self) {
         self.runs.going().remove(&self.yard);
         self.runs.changed();
@@ -105,13 +105,13 @@ impl Drop for Claim {
 }
 
 /// What a run needs, put together before anything is looked at.
-struct Ground {
+struct RunContext {
     client: Client,
     cloud: Cloud,
     warnings: Arc<Mutex<Vec<String>>>,
 }
 
-impl Ground {
+impl RunContext {
     fn warnings(&self) -> Vec<String> {
         std::mem::take(&mut self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -133,7 +133,7 @@ impl Runs {
     ) -> Result<Self, stackyard_store::Error> {
         store.end_runs(RunState::Interrupted.word(), now()).await?;
         let (going, changes) = (Mutex::default(), watch::Sender::new(0));
-        Ok(Self(Arc::new(Inner { store, home: home.to_owned(), sources, renderer, going, changes, alive })))
+        Ok(Self(Arc::new(RunsState { store, home: home.to_owned(), sources, renderer, going, changes, alive })))
     }
 
     /// Where clouds are found.
@@ -150,16 +150,16 @@ impl Runs {
         self.0.changes.send_modify(|n| *n += 1);
     }
 
-    fn going(&self) -> MutexGuard<'_, HashMap<String, Arc<Going>>> {
+    fn going(&self) -> MutexGuard<'_, HashMap<String, Arc<ActiveRun>>> {
         self.0.going.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The run of a yard that goes on, if there is one.
-    pub fn of(&self, yard: &str) -> Option<Arc<Going>> {
+    pub fn of(&self, yard: &str) -> Option<Arc<ActiveRun>> {
         self.going().get(yard).filter(|g| g.has_begun()).cloned()
     }
 
-    fn claim(&self, yard: &str, kind: RunKind, who: &str) -> Result<Claim, ApiError> {
+    fn claim(&self, yard: &str, kind: RunKind, who: &str) -> Result<YardClaim, ApiError> {
         let id = uuid::Uuid::now_v7().to_string();
         let kind = match kind {
             RunKind::Up => "up",
@@ -184,21 +184,21 @@ impl Runs {
                 other.who, other.kind, other.id
             )));
         }
-        let going = Arc::new(Going::new(new));
+        let going = Arc::new(ActiveRun::new(new));
         all.insert(yard.clone(), going.clone());
-        Ok(Claim { runs: self.clone(), yard, going })
+        Ok(YardClaim { runs: self.clone(), yard, going })
     }
 
     /// What a wish would do. Changes nothing.
     ///
     /// # Errors
     /// 422 with the mistakes of the manifest or its files, 502 if the cloud does not answer.
-    pub async fn plan(&self, yard: &str, wish: &Wish) -> Result<Outlook, ApiError> {
+    pub async fn plan(&self, yard: &str, wish: &YardIntent) -> Result<PlanPreview, ApiError> {
         let ground = self.ground(wish.cloud(), Arc::new(())).await?;
         let say = say(&ground.warnings);
         let name = ground.cloud.config().name.clone();
         let (plan, blockers) = match wish {
-            Wish::Up { yard, .. } => {
+            YardIntent::Up { yard, .. } => {
                 let stacks = DeclaredStacks::look(yard, Some(&ground.client), &self.0.renderer, &say).await?;
                 let operation = UpOperation::look(yard, &ground.cloud, Some(&ground.client), stacks, &say).await?;
                 known_here(&yard.intended.yard, operation.service())?;
@@ -206,7 +206,7 @@ impl Runs {
                 let blockers = operation.preflight().await?.blockers;
                 (operation.plan, blockers)
             }
-            Wish::Down { kinds, .. } => {
+            YardIntent::Down { kinds, .. } => {
                 let removal =
                     DownOperation::look(yard, kinds.clone(), &ground.cloud, Some(&ground.client), &say).await?;
                 known_here(yard, removal.service())?;
@@ -214,7 +214,7 @@ impl Runs {
                 (removal.plan, blockers)
             }
         };
-        Ok(Outlook { plan, blockers, warnings: ground.warnings(), cloud: name })
+        Ok(PlanPreview { plan, blockers, warnings: ground.warnings(), cloud: name })
     }
 
     /// The cloud with this name, connected; without one the only one, as on the command line.
@@ -233,9 +233,9 @@ impl Runs {
         Client::socket(&crate::paths::socket(&self.0.home)).map_err(ApiError::internal)
     }
 
-    async fn ground(&self, cloud: Option<&str>, onlooker: Arc<dyn Onlooker>) -> Result<Ground, ApiError> {
+    async fn ground(&self, cloud: Option<&str>, onlooker: Arc<dyn Onlooker>) -> Result<RunContext, ApiError> {
         let cloud = connect(cloud, &self.0.sources, onlooker).await?;
-        Ok(Ground { client: self.client()?, cloud, warnings: Arc::default() })
+        Ok(RunContext { client: self.client()?, cloud, warnings: Arc::default() })
     }
 
     /// Begins a run on the caller's terms; answers when it is under way.
@@ -243,19 +243,19 @@ impl Runs {
     /// # Errors
     /// As of [`Self::plan`]; 409 while another run goes on, or if the plan is not the one of the terms;
     /// 412 if the revision is another; 422 if data would be lost that may not.
-    pub async fn begin(&self, yard: &str, wish: Wish, who: &str, terms: Terms) -> Result<Run, ApiError> {
-        let kind = if matches!(wish, Wish::Up { .. }) { RunKind::Up } else { RunKind::Down };
+    pub async fn begin(&self, yard: &str, wish: YardIntent, who: &str, terms: RunTerms) -> Result<Run, ApiError> {
+        let kind = if matches!(wish, YardIntent::Up { .. }) { RunKind::Up } else { RunKind::Down };
         let claim = self.claim(yard, kind, who)?;
         let (told, hears) = oneshot::channel();
-        let start = Start { terms, told };
+        let start = RunStart { terms, told };
         let mut alive = self.0.alive.clone();
         // It goes on when whoever asked goes away.
-        thread("yard", async move || {
+        spawn_thread("yard", async move || {
             let gone = async { while alive.changed().await.is_ok() {} };
             let work = async {
                 match wish {
-                    Wish::Up { yard, files } => claim.up(&yard, &files, start).await,
-                    Wish::Down { cloud, has_pools, kinds } => {
+                    YardIntent::Up { yard, files } => claim.up(&yard, &files, start).await,
+                    YardIntent::Down { cloud, has_pools, kinds } => {
                         claim.down(cloud.as_deref(), has_pools, kinds, start).await
                     }
                 }
@@ -295,7 +295,7 @@ impl Runs {
 
 /// What a caller has said about a run in addition to what the yard is to be.
 #[derive(Debug, Clone, Default)]
-pub struct Terms {
+pub struct RunTerms {
     /// Digest of the plan that somebody said yes to, if anybody did.
     pub plan: Option<String>,
     /// Whether the data that the plan marks may be lost.
@@ -304,7 +304,7 @@ pub struct Terms {
     pub at: Option<i64>,
 }
 
-impl Terms {
+impl RunTerms {
     /// Which data a run with this plan may lose: what was confirmed if a plan was, else what it takes.
     fn loss(&self, plan: &Plan) -> DataLoss {
         match (self.allow_data_loss, &self.plan) {
@@ -315,12 +315,12 @@ impl Terms {
 }
 
 /// How a run begins.
-struct Start {
-    terms: Terms,
+struct RunStart {
+    terms: RunTerms,
     told: oneshot::Sender<Result<Run, ApiError>>,
 }
 
-impl Start {
+impl RunStart {
     /// Whether a plan is the one that somebody said yes to.
     fn check(&self, plan: &Plan) -> Result<(), ApiError> {
         match &self.terms.plan {
@@ -342,7 +342,7 @@ fn say(warnings: &Arc<Mutex<Vec<String>>>) -> impl Fn(String) + Send + Sync + us
     move |text| warnings.lock().unwrap_or_else(PoisonError::into_inner).push(text)
 }
 
-impl Claim {
+impl YardClaim {
     fn store(&self) -> &Store {
         &self.runs.0.store
     }
@@ -351,11 +351,12 @@ impl Claim {
         self.going.progress().see(Event::Note { step: None, text });
     }
 
-    async fn up(self, yard: &Yard, files: &BTreeMap<String, String>, start: Start) {
+    async fn up(self, yard: &Yard, files: &BTreeMap<String, String>, start: RunStart) {
         let records = Records::new(&self.runs.0.home);
         let say = |text: String| self.note(text);
         let looked = async {
-            let ground = self.runs.ground(yard.intended.cloud.as_deref(), Arc::new(Ear(self.going.clone()))).await?;
+            let ground =
+                self.runs.ground(yard.intended.cloud.as_deref(), Arc::new(RunReporter(self.going.clone()))).await?;
             let lock = records.lock(&self.yard, &scope(&ground.cloud).await?)?;
             let renderer = &self.runs.0.renderer;
             let stacks = DeclaredStacks::look(yard, Some(&ground.client), renderer, &say).await?;
@@ -387,18 +388,18 @@ impl Claim {
             Ok(looked) => looked,
             Err(problem) => return drop(start.told.send(Err(problem))),
         };
-        let ear = Ear(self.going.clone());
+        let ear = RunReporter(self.going.clone());
         start.told.send(Ok(self.going.run())).ok();
         let work = async { ended(operation.carry_out(&lock, &choices, &loss, &ear).await.map(drop)) };
         let result = self.going.follow(self.store(), work).await;
         self.going.end(self.store(), result).await;
     }
 
-    async fn down(self, cloud: Option<&str>, has_pools: bool, kinds: BTreeSet<Kind>, start: Start) {
+    async fn down(self, cloud: Option<&str>, has_pools: bool, kinds: BTreeSet<Kind>, start: RunStart) {
         let records = Records::new(&self.runs.0.home);
         let say = |text: String| self.note(text);
         let looked = async {
-            let ground = self.runs.ground(cloud, Arc::new(Ear(self.going.clone()))).await?;
+            let ground = self.runs.ground(cloud, Arc::new(RunReporter(self.going.clone()))).await?;
             let scope = scope(&ground.cloud).await?;
             let lock = records.lock(&self.yard, &scope)?;
             Ok::<_, ApiError>((lock, scope, ground))
@@ -428,17 +429,17 @@ impl Claim {
             Ok(removal) => removal,
             Err(problem) => return drop(start.told.send(Err(problem))),
         };
-        let ear = Ear(self.going.clone());
+        let ear = RunReporter(self.going.clone());
         start.told.send(Ok(self.going.run())).ok();
         let work = async {
             removal.carry_out(&lock, has_pools, &loss, &ear, &say).await?;
             records.forget(&self.yard, &scope).map_err(WorkError::from)
         };
         let mut result = self.going.follow(self.store(), async { ended(work.await) }).await;
-        if matches!(result, Ended::Well)
+        if matches!(result, RunEnd::Well)
             && let Err(error) = self.store().yard_is_gone(&self.yard, None).await
         {
-            result = Ended::Badly(format!("forgetting the yard: {error}"), Vec::new());
+            result = RunEnd::Badly(format!("forgetting the yard: {error}"), Vec::new());
         }
         self.going.end(self.store(), result).await;
     }
@@ -454,7 +455,7 @@ impl Claim {
         self.going.progress().expect(plan);
         let before = self.store().runs(&self.yard, None, None, HISTORY).await?;
         let before = before.into_iter().filter_map(|run| serde_json::from_value(run.content).ok());
-        self.going.progress().recall(&Usual::of_runs(before));
+        self.going.progress().recall(&DurationHistory::of_runs(before));
         self.going.begin(self.store(), revision).await?;
         self.runs.changed();
         Ok(())
@@ -462,8 +463,8 @@ impl Claim {
 }
 
 /// How work on a yard ended.
-fn ended(result: Result<(), WorkError>) -> Ended {
-    let Err(error) = result else { return Ended::Well };
+fn ended(result: Result<(), WorkError>) -> RunEnd {
+    let Err(error) = result else { return RunEnd::Well };
     let hints = match &error {
         WorkError::Yard(Error::Steps(failures)) => {
             failures.failed.iter().filter_map(|f| Some((f.key.to_string(), f.hint.clone()?))).collect()
@@ -474,5 +475,5 @@ fn ended(result: Result<(), WorkError>) -> Ended {
         WorkError::Yard(error) => error.hint().map(|hint| format!("; {hint}")),
         _ => None,
     };
-    Ended::Badly(error_chain(&error) + &hint.unwrap_or_default(), hints)
+    RunEnd::Badly(error_chain(&error) + &hint.unwrap_or_default(), hints)
 }

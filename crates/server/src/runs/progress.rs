@@ -17,7 +17,7 @@ const NOTES: usize = 20;
 
 /// All that is known of how far a run is.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Snapshot {
+pub struct ProgressSnapshot {
     /// The steps, in the order of the plan.
     pub steps: Vec<RunStep>,
     /// What was said that is of no step.
@@ -26,11 +26,11 @@ pub struct Snapshot {
 
 /// How long steps took that were done: by what they are about and what was done, and by their kind.
 #[derive(Debug, Default)]
-pub struct Usual(HashMap<(String, String), Vec<u64>>);
+pub struct DurationHistory(HashMap<(String, String), Vec<u64>>);
 
-impl Usual {
+impl DurationHistory {
     /// By runs of before.
-    pub fn of_runs(runs: impl IntoIterator<Item = Snapshot>) -> Self {
+    pub fn of_runs(runs: impl IntoIterator<Item = ProgressSnapshot>) -> Self {
         let mut all = Self::default();
         for step in runs.into_iter().flat_map(|r| r.steps).filter(|s| s.state == StepState::Done) {
             if let (Some(action), Some(took)) = (step.action, step.took_ms) {
@@ -57,8 +57,8 @@ fn kind(step: &str) -> &str {
 }
 
 #[derive(Debug, Default)]
-struct Inner {
-    now: Snapshot,
+struct ProgressState {
+    now: ProgressSnapshot,
     by_name: HashMap<String, usize>,
     /// Parts of planned steps that are still to be done: a replacement is removed, then created.
     parts: HashMap<String, u8>,
@@ -67,7 +67,7 @@ struct Inner {
 /// How far a run is; by default nothing is known.
 #[derive(Debug, Default)]
 pub struct Progress {
-    inner: Mutex<Inner>,
+    inner: Mutex<ProgressState>,
     seq: watch::Sender<u64>,
 }
 
@@ -75,7 +75,7 @@ fn word(action: Action) -> String {
     serde_json::to_value(action).ok().and_then(|v| Some(v.as_str()?.to_owned())).unwrap_or_default()
 }
 
-impl Inner {
+impl ProgressState {
     fn step(&mut self, name: &str) -> &mut RunStep {
         let next = self.now.steps.len();
         let index = *self.by_name.entry(name.to_owned()).or_insert(next);
@@ -139,7 +139,7 @@ impl Progress {
     }
 
     /// Says how long steps usually take.
-    pub fn recall(&self, usual: &Usual) {
+    pub fn recall(&self, usual: &DurationHistory) {
         let mut inner = self.lock();
         for step in &mut inner.now.steps {
             step.usual_ms = usual.of(&step.step, step.action.as_deref());
@@ -174,7 +174,7 @@ impl Progress {
     }
 
     /// How far it is now, and the number of the last change.
-    pub fn snapshot(&self) -> (Snapshot, u64) {
+    pub fn snapshot(&self) -> (ProgressSnapshot, u64) {
         let inner = self.lock();
         (inner.now.clone(), *self.seq.borrow())
     }
@@ -184,11 +184,11 @@ impl Progress {
         self.seq.subscribe()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, ProgressState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn changed<T>(&self, inner: &mut Inner, change: impl FnOnce(&mut Inner) -> T) -> T {
+    fn changed<T>(&self, inner: &mut ProgressState, change: impl FnOnce(&mut ProgressState) -> T) -> T {
         let result = change(inner);
         self.seq.send_modify(|n| *n += 1);
         result
@@ -313,7 +313,7 @@ mod tests {
         let took =
             |step: &str, ms| Event::Done { step: step.into(), did: "made".into(), took: Duration::from_millis(ms) };
         before.see(took("volume data", 40));
-        let usual = Usual::of_runs([before.snapshot().0]);
+        let usual = DurationHistory::of_runs([before.snapshot().0]);
 
         let (progress, mut plan) = (Progress::default(), plan());
         plan.steps[3].after = vec![2];
@@ -345,7 +345,7 @@ mod tests {
         assert!(end.steps.iter().all(|s| s.seq == last), "{end:?}");
         assert_eq!(end.steps[0].state, StepState::Skipped);
         assert_eq!(end.steps[1].hint.as_deref(), Some("ask for more"));
-        let kept: Snapshot = serde_json::from_value(serde_json::to_value(&end).unwrap()).unwrap();
+        let kept: ProgressSnapshot = serde_json::from_value(serde_json::to_value(&end).unwrap()).unwrap();
         assert_eq!(kept.steps[1].error.as_deref(), Some("no quota"));
     }
 }

@@ -17,12 +17,12 @@
 //! A removed stack stays until no host that is there runs anything of it.
 
 mod image;
-mod kept;
-mod look;
+mod reconcile;
+mod record;
 mod update;
 
 use crate::hub::Hub;
-use kept::Kept;
+use record::StackRecord;
 use stackyard_core::agent::Part;
 use stackyard_core::rollout::{self, Standing, Status, Version};
 use stackyard_core::stack::Stack;
@@ -90,15 +90,15 @@ type Key = (String, String);
 
 /// The stacks of all yards. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Stacks(Arc<Inner>);
+pub struct Stacks(Arc<StacksState>);
 
 #[derive(Debug)]
-struct Inner {
+struct StacksState {
     store: Store,
     hub: Hub,
     /// A host that is not connected for so long is lost.
     grace: Duration,
-    known: Mutex<Known>,
+    known: Mutex<StackTable>,
     wake: Notify,
     /// Grows with each look.
     looked: watch::Sender<u64>,
@@ -107,10 +107,10 @@ struct Inner {
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct StackTable {
     /// Whether the store was read.
     read: bool,
-    stacks: BTreeMap<Key, Entry>,
+    stacks: BTreeMap<Key, StackEntry>,
     /// Since when hosts are away.
     away: HashMap<String, Instant>,
     /// What hosts were told last.
@@ -118,8 +118,8 @@ struct Known {
 }
 
 #[derive(Debug)]
-struct Entry {
-    kept: Kept,
+struct StackEntry {
+    kept: StackRecord,
     /// How it stood at the last look.
     status: Status,
 }
@@ -137,7 +137,7 @@ pub struct Deployment {
 
 /// A stack as it stands.
 #[derive(Debug, Clone)]
-pub struct StackNow {
+pub struct DeployedStack {
     /// Its yard.
     pub yard: String,
     /// Its name.
@@ -151,7 +151,7 @@ pub struct StackNow {
     /// It came from the yard's manifest.
     pub declared: bool,
     /// Its versions that are kept, the newest first.
-    pub versions: Vec<VersionNow>,
+    pub versions: Vec<DeployedVersion>,
     /// Number of the version that a roll back without a number goes to.
     pub before: Option<u64>,
     /// When it was last deployed, in milliseconds since 1970.
@@ -162,7 +162,7 @@ pub struct StackNow {
 
 /// A version of a stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VersionNow {
+pub struct DeployedVersion {
     /// Its number.
     pub number: u64,
     /// All of it worked once.
@@ -188,7 +188,7 @@ impl Stacks {
     pub fn new(store: Store, hub: Hub, grace: Duration) -> Self {
         let (known, wake) = (Mutex::default(), Notify::new());
         let (looked, changes) = (watch::Sender::new(0), watch::Sender::new(0));
-        Self(Arc::new(Inner { store, hub, grace, known, wake, looked, changes }))
+        Self(Arc::new(StacksState { store, hub, grace, known, wake, looked, changes }))
     }
 
     /// Keeps the stacks as they should be, for ever.
@@ -238,7 +238,7 @@ impl Stacks {
     ///
     /// # Errors
     /// [`StackError::Store`]
-    pub async fn list(&self, yard: Option<&str>) -> Result<Vec<StackNow>, StackError> {
+    pub async fn list(&self, yard: Option<&str>) -> Result<Vec<DeployedStack>, StackError> {
         let known = self.known().await?;
         let of = known.stacks.iter().filter(|((y, _), _)| yard.is_none_or(|yard| y == yard));
         Ok(of.map(|(key, entry)| entry.now(key)).collect())
@@ -248,7 +248,7 @@ impl Stacks {
     ///
     /// # Errors
     /// [`StackError::Missing`], [`StackError::Store`].
-    pub async fn get(&self, yard: &str, name: &str) -> Result<StackNow, StackError> {
+    pub async fn get(&self, yard: &str, name: &str) -> Result<DeployedStack, StackError> {
         let known = self.known().await?;
         Ok(known.entry(yard, name)?.now(&(yard.to_owned(), name.to_owned())))
     }
@@ -379,23 +379,23 @@ impl Stacks {
     }
 }
 
-impl Known {
-    fn entry(&self, yard: &str, name: &str) -> Result<&Entry, StackError> {
+impl StackTable {
+    fn entry(&self, yard: &str, name: &str) -> Result<&StackEntry, StackError> {
         let missing = || StackError::Missing { yard: yard.to_owned(), name: name.to_owned() };
         self.stacks.get(&(yard.to_owned(), name.to_owned())).ok_or_else(missing)
     }
 }
 
-impl Entry {
-    fn now(&self, (yard, name): &Key) -> StackNow {
+impl StackEntry {
+    fn now(&self, (yard, name): &Key) -> DeployedStack {
         let newest = self.kept.history.first();
         let mut status = self.status.clone();
         if !self.kept.removing && newest.is_some_and(|v| v.number != status.version) {
             // Nobody has looked at it since it was deployed.
             status.standing = Standing::Working;
         }
-        let version = |v: &Version| VersionNow { number: v.number, worked: v.worked };
-        StackNow {
+        let version = |v: &Version| DeployedVersion { number: v.number, worked: v.worked };
+        DeployedStack {
             yard: yard.clone(),
             name: name.clone(),
             removing: self.kept.removing,
@@ -409,7 +409,7 @@ impl Entry {
         }
     }
 
-    fn staying(&self, name: &str) -> Result<Kept, StackError> {
+    fn staying(&self, name: &str) -> Result<StackRecord, StackError> {
         if self.kept.removing { Err(StackError::Leaving(name.to_owned())) } else { Ok(self.kept.clone()) }
     }
 }

@@ -4,7 +4,7 @@ use super::support::{Agent, Running};
 use reqwest::StatusCode;
 use serde::Serialize;
 use serde_json::json;
-use stackyard_api::{MtuEvent, MtuFix, MtuStep, MtuWish, Role};
+use stackyard_api::{MtuEvent, MtuFix, MtuRequest, MtuStep, Role};
 use stackyard_core::agent::{
     Bytes, Ear, Heard, Measure, MtuChanged, MtuLink, MtuSetting, MtuSurvey, Open, Stream, ToAgent, ToServer,
 };
@@ -72,7 +72,7 @@ async fn both_ways_are_measured_and_put_right() {
     running.host("shop", "web-3").await;
     let client = running.client(&running.token("o", Role::Operator).await);
     let mut events = Vec::new();
-    client.measure_mtu("shop", &MtuWish { pairs: Some(1) }, &mut |e| events.push(e)).await.unwrap();
+    client.measure_mtu("shop", &MtuRequest { pairs: Some(1) }, &mut |e| events.push(e)).await.unwrap();
     let [MtuEvent::Begun { pairs: 1 }, MtuEvent::Pair { pair }, MtuEvent::Report { report }] = events.as_slice() else {
         panic!("{events:?}")
     };

@@ -6,13 +6,13 @@ use stackyard_core::agent::{
     Bytes, Facts, Open, PROTOCOL, Part, Replica, Report, Stream, ToAgent, ToServer, WINDOW, cost,
 };
 use stackyard_core::stack::Stack;
-use stackyard_server::hub::{HubError, Output, Timing};
+use stackyard_server::hub::{HubError, HubTiming, Output};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Here the tests say what hosts should run, and no stack does.
-fn alone() -> Timing {
-    Timing { stacks: false, ..Timing::default() }
+fn alone() -> HubTiming {
+    HubTiming { stacks: false, ..HubTiming::default() }
 }
 
 fn part(name: &str) -> Part {
@@ -290,7 +290,7 @@ async fn what_speaks_otherwise_is_told_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silent_connection_is_given_up() {
-    let timing = Timing {
+    let timing = HubTiming {
         ping: Duration::from_millis(50),
         silence: Duration::from_millis(400),
         patience: Duration::from_millis(500),

@@ -258,13 +258,13 @@ async fn a_session_ends_with_keystones_token_by_signing_out_and_with_the_rules()
     let cookie = olga.cookie.clone();
 
     let home = running.stop().await;
-    let running = Running::start_in(home, stackyard_server::hub::Timing::default()).await;
+    let running = Running::start_in(home, stackyard_server::hub::HubTiming::default()).await;
     let olga = Browser { running: &running, cookie };
     assert_eq!(olga.get("/api/v1/yards").await.status(), OK);
     let cookie = olga.cookie.clone();
     let home = running.stop().await;
     let settings = Settings { sign_in_clouds: Some(Vec::new()), ..Settings::default() };
-    let running = Running::start_as(home, settings, stackyard_server::hub::Timing::default()).await;
+    let running = Running::start_as(home, settings, stackyard_server::hub::HubTiming::default()).await;
     let olga = Browser { running: &running, cookie };
     assert_eq!(olga.get("/api/v1/yards").await.status(), UNAUTHORIZED);
     assert_eq!(olga.post("/api/v1/session", &password("olga", "p")).await.status(), StatusCode::CONFLICT);

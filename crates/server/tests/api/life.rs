@@ -2,7 +2,7 @@
 
 use super::support::Running;
 use stackyard_server::daemon::{DaemonError, Server, Settings};
-use stackyard_server::hub::Timing;
+use stackyard_server::hub::HubTiming;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn one_server_a_directory_and_nothing_for_others_to_read() {
     }
     assert_eq!(std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
     let home = running.stop().await;
-    let again = Running::start_in(home, Timing::default()).await;
+    let again = Running::start_in(home, HubTiming::default()).await;
     again.admin.health().await.unwrap();
     again.stop().await;
 }
@@ -41,7 +41,7 @@ async fn agents_come_back_to_a_server_that_was_started_again() {
         // It may have been told before what should run.
         agent.closed().await;
     }
-    let running = Running::start_in(home, Timing::default()).await;
+    let running = Running::start_in(home, HubTiming::default()).await;
     // Same address, same CA, same tokens.
     assert_eq!((running.url.as_str(), running.ca.as_str()), (url.as_str(), ca.as_str()));
     for host in &hosts {
@@ -67,7 +67,7 @@ async fn a_request_that_is_under_way_ends_before_the_server() {
     for one in many {
         said += usize::from(one.await.unwrap());
     }
-    let running = Running::start_in(home, Timing::default()).await;
+    let running = Running::start_in(home, HubTiming::default()).await;
     let kept = running.admin.secrets("shop").await.unwrap().len();
     assert!(kept >= said, "{said} were said to be kept, {kept} are");
     running.stop().await;

@@ -136,7 +136,7 @@ async fn a_run_of_a_killed_server_is_interrupted() {
     let content = json!({"steps": [], "notes": ["half way"], "outlook": outlook});
     ground.running.server.app().store().begin_run(&run, &content).await.unwrap();
     let home = ground.running.stop().await;
-    let running = Running::start_in(home, stackyard_server::hub::Timing::default()).await;
+    let running = Running::start_in(home, stackyard_server::hub::HubTiming::default()).await;
     let (_, detail) = running.call("GET", &format!("{RUNS}/0197-up"), Some(&ground.admin), None).await;
     assert_eq!((&detail["run"]["state"], &detail["notes"][0]), (&json!("interrupted"), &json!("half way")), "{detail}");
     assert_eq!(detail["outlook"], outlook);

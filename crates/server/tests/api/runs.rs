@@ -5,7 +5,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use stackyard_api::Role;
 use stackyard_fake::{Fake, Fault};
-use stackyard_server::hub::Timing;
+use stackyard_server::hub::HubTiming;
 use std::time::Duration;
 
 const SHOP: &str = "/api/v1/yards/shop";
@@ -308,7 +308,7 @@ async fn a_run_of_a_server_that_was_killed_is_interrupted_and_the_next_converges
     let Ground { fake, running: Running { home, server, .. }, operator } = ground;
     drop(server);
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let running = Running::start_in(home, Timing::default()).await;
+    let running = Running::start_in(home, HubTiming::default()).await;
     let ground = Ground { fake, running, operator };
     let was = ground.good("GET", &run, None).await;
     assert_eq!(was["run"]["state"], "interrupted", "{was}");
@@ -321,7 +321,8 @@ async fn a_run_of_a_server_that_was_killed_is_interrupted_and_the_next_converges
     ground.fake.world().boots_in(Duration::from_secs(60));
     let run = ground.begin(&wish(3)).await;
     let Ground { fake, running, operator } = ground;
-    let ground = Ground { running: Running::start_in(running.stop().await, Timing::default()).await, fake, operator };
+    let ground =
+        Ground { running: Running::start_in(running.stop().await, HubTiming::default()).await, fake, operator };
     assert_eq!(ground.good("GET", &run, None).await["run"]["state"], "interrupted");
     ground.running.stop().await;
 }

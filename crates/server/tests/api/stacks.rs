@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use reqwest::StatusCode;
 use reqwest::header::{ETAG, IF_MATCH};
 use serde_json::{Value, json};
-use stackyard_api::{ContainerEvent, Happening, Role, StackDeploy};
+use stackyard_api::{ContainerEvent, ContainerEventKind, Role, StackDeploy};
 use stackyard_client::{EventQuery, EventsOf, Patience, WaitError};
 use stackyard_core::agent::{ContainerReport, ContainerState, Desired, PartReport, Report, ToAgent, ToServer};
 use stackyard_core::rollout::{Packed, Standing};
@@ -235,8 +235,8 @@ async fn what_happens_to_containers_is_told() {
     let mut events = running.admin.events(site, &all).await.unwrap();
     events.retain(|e| e.seq > before);
     let of = |what| events.iter().filter(|e| e.what == what).count();
-    assert_eq!(of(Happening::Recreated) + of(Happening::Created), 2, "{events:?}");
-    assert_eq!((of(Happening::Started), of(Happening::Healthy)), (2, 2), "{events:?}");
+    assert_eq!(of(ContainerEventKind::Recreated) + of(ContainerEventKind::Created), 2, "{events:?}");
+    assert_eq!((of(ContainerEventKind::Started), of(ContainerEventKind::Healthy)), (2, 2), "{events:?}");
     assert!(events.iter().all(|e| e.service == "web" && e.yard == "shop"), "{events:?}");
     assert!(events.is_sorted_by(|a, b| a.seq > b.seq), "{events:?}");
     for event in events.iter().rev() {
@@ -254,7 +254,10 @@ async fn what_happens_to_containers_is_told() {
     assert_eq!(list(&format!("{path}?limit=2")).await, events[..2]);
     assert_eq!(list(&format!("{path}?limit=2&marker={}", events[1].seq)).await, events[2..4]);
     let of_one = list(&format!("{path}?only={}&what=started", events[0].replica)).await;
-    assert!(of_one.iter().all(|e| e.replica == events[0].replica && e.what == Happening::Started), "{of_one:?}");
+    assert!(
+        of_one.iter().all(|e| e.replica == events[0].replica && e.what == ContainerEventKind::Started),
+        "{of_one:?}"
+    );
     assert!(!of_one.is_empty());
     assert_eq!(list(&format!("{path}?only=nosuch")).await, []);
     let (status, _) = running.call("GET", &format!("{path}?marker=x"), Some(&token), None).await;
@@ -271,7 +274,7 @@ async fn what_happens_to_containers_is_told() {
     );
     running.admin.scale_stack("shop", "site", [("web".to_owned(), 1)].into()).await.unwrap();
     let removed = live.next().await.unwrap();
-    assert_eq!(removed.what, Happening::Removed);
+    assert_eq!(removed.what, ContainerEventKind::Removed);
     let (mut pieces, mut text) = (Box::pin(answer.bytes_stream()), String::new());
     while !text.contains(&format!("id: {}\n", removed.seq)) {
         text += std::str::from_utf8(&pieces.next().await.unwrap().unwrap()).unwrap();

@@ -11,7 +11,7 @@ use stackyard_client::Client;
 use stackyard_core::agent::{Facts, JoinRequest, Joined, PROTOCOL, ToAgent, ToServer};
 use stackyard_fake::Fake;
 use stackyard_server::daemon::{self, Server, Settings};
-use stackyard_server::hub::Timing;
+use stackyard_server::hub::HubTiming;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ pub struct Running {
 
 impl Running {
     pub async fn start() -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), Timing::default()).await
+        Self::start_in(tempfile::tempdir().unwrap(), HubTiming::default()).await
     }
 
     /// One that knows the cloud `fake`.
@@ -52,14 +52,14 @@ impl Running {
         let clouds = home.path().join("clouds.yaml");
         std::fs::write(&clouds, fake.clouds_yaml(entries)).unwrap();
         let settings = Settings { clouds: Some(clouds), ..settings };
-        Self::start_as(home, settings, Timing::default()).await
+        Self::start_as(home, settings, HubTiming::default()).await
     }
 
-    pub async fn start_in(home: TempDir, timing: Timing) -> Self {
+    pub async fn start_in(home: TempDir, timing: HubTiming) -> Self {
         Self::start_as(home, Settings::default(), timing).await
     }
 
-    pub async fn start_as(home: TempDir, settings: Settings, timing: Timing) -> Self {
+    pub async fn start_as(home: TempDir, settings: Settings, timing: HubTiming) -> Self {
         // The second server of a test listens where the first did, as its settings say.
         let again = home.path().join("server/settings.json").exists();
         let listen = if again { Vec::new() } else { vec!["127.0.0.1:0".parse().unwrap()] };

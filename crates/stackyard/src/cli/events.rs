@@ -2,7 +2,7 @@
 
 use super::{Context, ExitStatus};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use stackyard_api::{ContainerEvent, Happening};
+use stackyard_api::{ContainerEvent, ContainerEventKind};
 use stackyard_client::{Client, EventQuery, EventsOf};
 
 /// Kinds of events, as the API spells them.
@@ -16,7 +16,7 @@ pub struct EventFilterArgs {
 
     /// Print only events of this kind
     #[arg(long, value_name = "KIND", value_parser = PossibleValuesParser::new(KINDS).try_map(parse_kind))]
-    what: Option<Happening>,
+    what: Option<ContainerEventKind>,
 
     /// Keep printing new events
     #[arg(short, long)]
@@ -27,7 +27,7 @@ pub struct EventFilterArgs {
     tail: Option<u32>,
 }
 
-fn parse_kind(text: String) -> Result<Happening, serde_json::Error> {
+fn parse_kind(text: String) -> Result<ContainerEventKind, serde_json::Error> {
     serde_json::from_value(text.into())
 }
 
@@ -68,14 +68,14 @@ fn print(event: &ContainerEvent, of: EventsOf<'_>, context: &Context) -> anyhow:
 
 fn describe(event: &ContainerEvent) -> String {
     let mut text = match event.what {
-        Happening::Created => "created",
-        Happening::Recreated => "recreated",
-        Happening::Started => "started",
-        Happening::Restarted => "exited, restarted",
-        Happening::Died => "exited",
-        Happening::Healthy => "healthy",
-        Happening::Unhealthy => "UNHEALTHY",
-        Happening::Removed => "removed",
+        ContainerEventKind::Created => "created",
+        ContainerEventKind::Recreated => "recreated",
+        ContainerEventKind::Started => "started",
+        ContainerEventKind::Restarted => "exited, restarted",
+        ContainerEventKind::Died => "exited",
+        ContainerEventKind::Healthy => "healthy",
+        ContainerEventKind::Unhealthy => "UNHEALTHY",
+        ContainerEventKind::Removed => "removed",
     }
     .to_owned();
     event.status.iter().for_each(|status| text += &format!(", status {status}"));

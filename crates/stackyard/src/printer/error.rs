@@ -1,7 +1,7 @@
 //! Errors as the user reads them: causes and a hint.
 
 use stackyard_openstack::Error as CloudError;
-use stackyard_yard::{Error as YardError, WorkError};
+use stackyard_yard::{DataLossRefused, Error as YardError, WorkError};
 
 /// An error of the command line with a hint.
 ///
@@ -45,6 +45,9 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
     let of_cause = |cause: &(dyn std::error::Error + 'static)| {
         if let Some(error) = cause.downcast_ref::<UserError>() {
             return Some(error.hint.clone());
+        }
+        if cause.is::<DataLossRefused>() {
+            return Some(DataLossRefused::HINT.to_owned());
         }
         let of_cloud = cause.downcast_ref::<CloudError>();
         let of_cloud = of_cloud.or_else(|| cause.downcast_ref::<Box<CloudError>>().map(|boxed| &**boxed));

@@ -5,7 +5,7 @@ mod offer;
 pub use offer::offer_of;
 
 use serde_json::json;
-use stackyard_api::{DraftFault, DraftJoin, Offer, Offered, YardDraft};
+use stackyard_api::{CloudChoice, CloudChoices, DraftError, DraftJoin, YardDraft};
 use stackyard_catalog::{Memory, manifest};
 use std::sync::Arc;
 
@@ -18,12 +18,12 @@ const NO_TEXTS: [&str; 10] = ["y", "n", "yes", "no", "on", "off", "true", "false
 
 /// A text that grows by lines, each with the field that it is about.
 #[derive(Default)]
-struct Lines {
+struct ManifestLines {
     text: String,
     fields: Vec<&'static str>,
 }
 
-impl Lines {
+impl ManifestLines {
     fn push(&mut self, field: &'static str, line: &str) {
         self.text += line;
         self.text.push('\n');
@@ -68,7 +68,7 @@ fn words(message: &str) -> &str {
 }
 
 /// What else there is, for a comment.
-fn others(chosen: Option<&str>, from: &[Offered]) -> String {
+fn others(chosen: Option<&str>, from: &[CloudChoice]) -> String {
     const MOST: usize = 6;
     let names: Vec<&str> = from.iter().map(|o| o.name.as_str()).filter(|n| Some(*n) != chosen).collect();
     let shown = names.iter().take(MOST).map(|n| n.replace(char::is_control, " ")).collect::<Vec<_>>().join(", ");
@@ -80,8 +80,8 @@ fn others(chosen: Option<&str>, from: &[Offered]) -> String {
 }
 
 /// The first of everything that a cloud offers, and a network of the yard's own.
-pub fn first_draft(offer: &Offer) -> YardDraft {
-    let first = |from: &[Offered]| from.first().map(|o| o.name.clone());
+pub fn first_draft(offer: &CloudChoices) -> YardDraft {
+    let first = |from: &[CloudChoice]| from.first().map(|o| o.name.clone());
     let image = first(&offer.images);
     let flavor = first(&offer.flavors_for(image.as_deref()));
     let external = first(&offer.externals);
@@ -97,8 +97,8 @@ pub fn first_draft(offer: &Offer) -> YardDraft {
 ///
 /// # Errors
 /// Every mistake: what the cloud does not have, and what would be a mistake of the manifest.
-pub fn write_manifest(draft: &YardDraft, cloud: &str, offer: &Offer) -> Result<String, Vec<DraftFault>> {
-    let writer = Writer(draft);
+pub fn write_manifest(draft: &YardDraft, cloud: &str, offer: &CloudChoices) -> Result<String, Vec<DraftError>> {
+    let writer = ManifestWriter(draft);
     let mut faults = writer.missing(offer);
     faults.extend(writer.senseless());
     // Each machine of a count becomes a resource when the text is read.
@@ -114,7 +114,7 @@ pub fn write_manifest(draft: &YardDraft, cloud: &str, offer: &Offer) -> Result<S
                 let field = lines.field_at(mistake.place.line).to_owned();
                 if !faults.iter().any(|f| f.field == field) {
                     let (message, hint) = (words(&mistake.message).to_owned(), mistake.hint.clone());
-                    faults.push(DraftFault { field, message, hint });
+                    faults.push(DraftError { field, message, hint });
                 }
             }
             Err(faults)
@@ -123,11 +123,11 @@ pub fn write_manifest(draft: &YardDraft, cloud: &str, offer: &Offer) -> Result<S
 }
 
 /// Writes a draft down.
-struct Writer<'a>(&'a YardDraft);
+struct ManifestWriter<'a>(&'a YardDraft);
 
-impl Writer<'_> {
+impl ManifestWriter<'_> {
     /// What was chosen and is not there.
-    fn missing(&self, offer: &Offer) -> Vec<DraftFault> {
+    fn missing(&self, offer: &CloudChoices) -> Vec<DraftError> {
         let chosen = [
             ("image", "image", &self.0.image, &offer.images),
             ("flavor", "flavor", &self.0.flavor, &offer.flavors),
@@ -135,40 +135,41 @@ impl Writer<'_> {
             ("external", "external network", &self.0.external, &offer.externals),
             ("key", "keypair", &self.0.key, &offer.keypairs),
         ];
-        let is_missing =
-            |name: &Option<String>, from: &[Offered]| name.as_ref().is_some_and(|n| from.iter().all(|o| o.name != *n));
-        let fault = |(field, noun, name, from): (&str, &str, &Option<String>, &Vec<Offered>)| {
+        let is_missing = |name: &Option<String>, from: &[CloudChoice]| {
+            name.as_ref().is_some_and(|n| from.iter().all(|o| o.name != *n))
+        };
+        let fault = |(field, noun, name, from): (&str, &str, &Option<String>, &Vec<CloudChoice>)| {
             let others = others(None, from);
             let hint = others.trim_start_matches([' ', '#']).strip_prefix("or ").map(|names| format!("it has {names}"));
             let message = format!("the cloud has no {noun} `{}` to choose", name.as_deref().unwrap_or_default());
-            DraftFault { hint, ..DraftFault::new(field, message) }
+            DraftError { hint, ..DraftError::new(field, message) }
         };
         chosen.into_iter().filter(|(_, _, name, from)| is_missing(name, from)).map(fault).collect()
     }
 
     /// Choices that do not go together, and would read well all the same or be told elsewhere.
-    fn senseless(&self) -> Vec<DraftFault> {
+    fn senseless(&self) -> Vec<DraftError> {
         let mut faults = Vec::new();
         if self.0.count == 0 || self.0.count > MOST {
             let message = format!("1 to {MOST} machines can be written here");
-            faults.push(DraftFault::new("count", message));
+            faults.push(DraftError::new("count", message));
         }
         if self.0.floating_ip && self.0.network.is_none() && self.0.external.is_none() {
             let message = "a floating IP leads through an external network, and none is chosen";
-            faults.push(DraftFault::new("floating_ip", message));
+            faults.push(DraftError::new("floating_ip", message));
         }
         if self.0.data_volume.is_some() && !self.0.hosts && self.0.count > 1 {
             let message = "several servers cannot have one volume; container hosts get one each";
-            faults.push(DraftFault::new("data_volume", message));
+            faults.push(DraftError::new("data_volume", message));
         }
         if self.0.hosts && self.0.join == DraftJoin::Ssh && self.0.key.is_some() {
-            faults.push(DraftFault::new("key", "a pool that joins by SSH has a key of its own"));
+            faults.push(DraftError::new("key", "a pool that joins by SSH has a key of its own"));
         }
         faults
     }
 
-    fn lines(&self, cloud: &str, offer: &Offer) -> Lines {
-        let mut out = Lines::default();
+    fn lines(&self, cloud: &str, offer: &CloudChoices) -> ManifestLines {
+        let mut out = ManifestLines::default();
         let name = format!("metadata: {{name: {}}}", word(&self.0.name));
         out.push("", "# A yard: `stackyard plan` shows what `stackyard up` would do.");
         out.push("", "apiVersion: stackyard.dev/v1");
@@ -228,7 +229,7 @@ impl Writer<'_> {
         (1..=self.0.count.max(1)).map(|n| format!("{}-{n}", self.0.machine)).collect()
     }
 
-    fn network_lines(&self, offer: &Offer, out: &mut Lines) {
+    fn network_lines(&self, offer: &CloudChoices, out: &mut ManifestLines) {
         if self.0.network.is_none() {
             let router = self.0.external.as_deref().map(|e| format!(", router: {{external: {}}}", quoted(e)));
             let router = router.unwrap_or_default();
@@ -249,7 +250,7 @@ impl Writer<'_> {
         out.spec("", "      - {proto: icmp}");
     }
 
-    fn machine_lines(&self, offer: &Offer, out: &mut Lines) {
+    fn machine_lines(&self, offer: &CloudChoices, out: &mut ManifestLines) {
         let machine = word(&self.0.machine);
         if self.0.hosts {
             out.spec("", "hosts:");
@@ -301,7 +302,7 @@ impl Writer<'_> {
         }
     }
 
-    fn host_lines(&self, out: &mut Lines) {
+    fn host_lines(&self, out: &mut ManifestLines) {
         if self.0.floating_ip {
             let external = self.0.external.as_deref().filter(|_| self.0.network.is_some());
             let from = external.map_or_else(|| "true".to_owned(), quoted);
@@ -331,13 +332,14 @@ mod tests {
     use stackyard_core::yard::manifest::Manifest;
     use std::path::Path;
 
-    fn named(names: &[&str]) -> Vec<Offered> {
-        let offered = |n: &&str| Offered { name: (*n).to_owned(), what: "what it is".to_owned(), ..Offered::default() };
+    fn named(names: &[&str]) -> Vec<CloudChoice> {
+        let offered =
+            |n: &&str| CloudChoice { name: (*n).to_owned(), what: "what it is".to_owned(), ..CloudChoice::default() };
         names.iter().map(offered).collect()
     }
 
-    fn offer() -> Offer {
-        Offer {
+    fn offer() -> CloudChoices {
+        CloudChoices {
             flavors: named(&["m1 \\ tiny", "m1.large"]),
             images: named(&["yes", "debian\n- evil: true"]),
             externals: named(&["public: \"1\""]),
@@ -353,7 +355,7 @@ mod tests {
     }
 
     /// Every way to choose.
-    fn drafts(offer: &Offer) -> Vec<YardDraft> {
+    fn drafts(offer: &CloudChoices) -> Vec<YardDraft> {
         let first = first_draft(offer);
         let there = YardDraft {
             network: Some("office # 2".into()),
@@ -377,7 +379,7 @@ mod tests {
 
     #[test]
     fn what_is_written_can_be_read() {
-        let (offer, none) = (offer(), Offer::default());
+        let (offer, none) = (offer(), CloudChoices::default());
         let all: Vec<_> =
             drafts(&offer).into_iter().map(|d| (d, &offer)).chain([(first_draft(&none), &none)]).collect();
         assert_eq!(all.len(), 15);
@@ -476,11 +478,11 @@ mod tests {
 
     #[test]
     fn the_flavor_fits_the_image() {
-        let sized = |name: &str, disk, ram| Offered { name: name.into(), disk, ram, ..Offered::default() };
-        let offer = Offer {
+        let sized = |name: &str, disk, ram| CloudChoice { name: name.into(), disk, ram, ..CloudChoice::default() };
+        let offer = CloudChoices {
             flavors: vec![sized("nano", 1, 192), sized("host", 6, 1024), sized("diskless", 0, 2048)],
             images: vec![sized("debian", 2, 512), sized("huge", 2, 4096)],
-            ..Offer::default()
+            ..CloudChoices::default()
         };
         assert_eq!(first_draft(&offer).flavor.as_deref(), Some("host"));
         assert_eq!(offer.flavors_for(Some("debian")).len(), 2);

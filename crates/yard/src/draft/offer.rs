@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::retry::retry;
 use futures_util::try_join;
-use stackyard_api::{Offer, Offered};
+use stackyard_api::{CloudChoice, CloudChoices};
 use stackyard_core::yard::{Kind, Mark};
 use stackyard_openstack::{Cloud, Flavor, Image, Keypair, Network, Resource, Service};
 
@@ -12,7 +12,7 @@ use stackyard_openstack::{Cloud, Flavor, Image, Keypair, Network, Resource, Serv
 ///
 /// # Errors
 /// [`Error::Cloud`]
-pub async fn offer_of(cloud: &Cloud) -> Result<Offer, Error> {
+pub async fn offer_of(cloud: &Cloud) -> Result<CloudChoices, Error> {
     let listed = try_join!(
         retry(|_| {}, async || cloud.list::<Flavor>(&[]).await),
         retry(|_| {}, async || cloud.list::<Image>(&[("status", "active")]).await),
@@ -29,12 +29,12 @@ pub async fn offer_of(cloud: &Cloud) -> Result<Offer, Error> {
     images.sort_by(|a, b| a.name().cmp(b.name()));
     let flavor = |f: Flavor| {
         let what = format!("{} MiB, {} processors, disk of {} GiB", f.ram, f.vcpus, f.disk);
-        Offered { name: f.name, what, vcpus: f.vcpus, disk: f.disk, ram: f.ram, ..Offered::default() }
+        CloudChoice { name: f.name, what, vcpus: f.vcpus, disk: f.disk, ram: f.ram, ..CloudChoice::default() }
     };
     let image = |i: Image| {
         let what = i.size.map(|s| format!("{} MiB", s >> 20)).unwrap_or_default();
         let (name, size) = (i.name().to_owned(), i.size);
-        Offered { name, what, size, disk: i.min_disk, ram: i.min_ram, ..Offered::default() }
+        CloudChoice { name, what, size, disk: i.min_disk, ram: i.min_ram, ..CloudChoice::default() }
     };
     let (externals, mut networks): (Vec<_>, Vec<_>) = networks.into_iter().partition(|n| n.external);
     networks.retain(|n| Mark::parse(&n.description).is_none() && !n.name.is_empty());
@@ -42,11 +42,11 @@ pub async fn offer_of(cloud: &Cloud) -> Result<Offer, Error> {
         let shared = n.project_id != project;
         let whose = if shared { "shared" } else { "the project's" };
         let what = n.mtu.map_or_else(|| whose.to_owned(), |mtu| format!("{whose}, MTU {mtu}"));
-        Offered { name: n.name, what, mtu: n.mtu, shared, ..Offered::default() }
+        CloudChoice { name: n.name, what, mtu: n.mtu, shared, ..CloudChoice::default() }
     };
-    let only = |name| Offered { name, ..Offered::default() };
+    let only = |name| CloudChoice { name, ..CloudChoice::default() };
     let own = |k: &Keypair| Mark::parse_name(Kind::Keypair, &k.name).is_none();
-    Ok(Offer {
+    Ok(CloudChoices {
         flavors: flavors.into_iter().map(flavor).collect(),
         images: images.into_iter().map(image).collect(),
         externals: externals.into_iter().map(|n| only(n.name)).collect(),

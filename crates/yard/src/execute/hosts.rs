@@ -2,7 +2,7 @@
 
 use super::{ActionError, Executor};
 use crate::host_service::{DATA, HostService, JOINED, Member, NewHost, POOL, SshTarget};
-use crate::pools::{Boot, For, fetch, patience, too_large};
+use crate::pools::{JoinTarget, UserData, fetch, patience, too_large};
 use serde_json::json;
 use stackyard_core::agent::AgentConfig;
 use stackyard_core::progress::Event;
@@ -27,13 +27,13 @@ const LINES: u32 = 400;
 const FREE: Duration = Duration::from_secs(300);
 
 /// The hosts of a yard as the server that they join knows them, asked for all at once.
-pub(crate) struct MemberCache<'a> {
+pub(crate) struct HostCache<'a> {
     service: &'a dyn HostService,
     yard: &'a str,
     last: Mutex<Option<(Instant, Arc<Vec<Member>>)>>,
 }
 
-impl<'a> MemberCache<'a> {
+impl<'a> HostCache<'a> {
     pub(crate) fn new(service: &'a dyn HostService, yard: &'a str) -> Self {
         Self { service, yard, last: Mutex::default() }
     }
@@ -65,7 +65,7 @@ impl Executor<'_> {
         self.pools.get(host.pool.as_str()).copied().ok_or_else(|| format!("no pool {}", host.pool).into())
     }
 
-    fn roster(&self) -> Result<&MemberCache<'_>, ActionError> {
+    fn roster(&self) -> Result<&HostCache<'_>, ActionError> {
         self.roster.as_ref().ok_or_else(|| "no server was asked for its hosts".to_owned().into())
     }
 
@@ -96,7 +96,7 @@ impl Executor<'_> {
         let Some(host) = &server.host else { return Ok(own.map(str::to_owned)) };
         let disk =
             host.disk.as_ref().map(|d| Ok::<_, ActionError>((self.id(&d.volume)?, d.mount.as_str()))).transpose()?;
-        let boot = Boot { own, disk: disk.as_ref().map(|(id, mount)| (id.as_str(), *mount)) };
+        let boot = UserData { own, disk: disk.as_ref().map(|(id, mount)| (id.as_str(), *mount)) };
         let text = match &host.join {
             HostJoin::Ssh { .. } => return Ok(own.map(str::to_owned)),
             HostJoin::Docker => {
@@ -114,7 +114,7 @@ impl Executor<'_> {
                 })
             }
             HostJoin::Command(hook) => {
-                let of = For { yard: self.yard, pool: &host.pool, name: &key.name, number: host.number };
+                let of = JoinTarget { yard: self.yard, pool: &host.pool, name: &key.name, number: host.number };
                 boot.command(&fetch(hook, &of).await?)
             }
         };
@@ -125,7 +125,7 @@ impl Executor<'_> {
     }
 
     /// Id of a host that has the name already: of a server that is gone.
-    async fn namesake(&self, roster: &MemberCache<'_>, name: &str) -> Result<Option<String>, ActionError> {
+    async fn namesake(&self, roster: &HostCache<'_>, name: &str) -> Result<Option<String>, ActionError> {
         let members = roster.look().await?;
         Ok(members.iter().find(|m| m.name == name).map(|m| m.id.clone()))
     }

@@ -11,10 +11,10 @@ use crate::data_loss::DataLoss;
 use crate::error::{Error, Failure, Failures};
 use crate::host_service::HostService;
 use crate::inventory::Inventory;
-use crate::preflight::Choices;
+use crate::preflight::ResolvedChoices;
 use crate::retry::{RELEASE, SHORT_RELEASE};
 use futures_util::future::join_all;
-use hosts::MemberCache;
+use hosts::HostCache;
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::yard::intend::{Intended, Pool, Resource};
 use stackyard_core::yard::plan::{Action, Plan, Step};
@@ -35,13 +35,13 @@ pub struct Executor<'a> {
     pub(crate) inventory: &'a Inventory,
     pub(crate) intended: HashMap<&'a Key, &'a Resource>,
     pub(crate) yard: &'a str,
-    pub(crate) choices: &'a Choices,
+    pub(crate) choices: &'a ResolvedChoices,
     pub(crate) onlooker: &'a dyn Onlooker,
     pub(crate) plan: &'a Plan,
     /// Pools by name.
     pub(crate) pools: HashMap<&'a str, &'a Pool>,
     /// Hosts that joined, if a server was given that knows.
-    pub(crate) roster: Option<MemberCache<'a>>,
+    pub(crate) roster: Option<HostCache<'a>>,
     /// Ids of what is there and of what was made.
     ids: Mutex<HashMap<Key, String>>,
     /// Actions of the plan by key, without removals.
@@ -54,7 +54,7 @@ pub struct Executor<'a> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+enum StepEnd {
     Open,
     Well,
     Badly,
@@ -86,7 +86,7 @@ impl<'a> Executor<'a> {
         inventory: &'a Inventory,
         intended: &'a Intended,
         plan: &'a Plan,
-        choices: &'a Choices,
+        choices: &'a ResolvedChoices,
         onlooker: &'a dyn Onlooker,
     ) -> Self {
         let stays = |s: &&Step| !matches!(s.action, Action::Remove | Action::Discard);
@@ -121,7 +121,7 @@ impl<'a> Executor<'a> {
     /// Says which server hosts of pools join.
     #[must_use]
     pub fn with_service(mut self, service: Option<&'a dyn HostService>) -> Self {
-        self.roster = service.map(|service| MemberCache::new(service, self.yard));
+        self.roster = service.map(|service| HostCache::new(service, self.yard));
         self
     }
 
@@ -133,7 +133,8 @@ impl<'a> Executor<'a> {
     /// [`Error::DataLoss`] before anything is done; [`Error::Steps`] with every step that failed.
     pub async fn apply(&self, loss: &DataLoss) -> Result<bool, Error> {
         loss.check(self.plan)?;
-        let ends: Vec<watch::Sender<End>> = self.plan.steps.iter().map(|_| watch::Sender::new(End::Open)).collect();
+        let ends: Vec<watch::Sender<StepEnd>> =
+            self.plan.steps.iter().map(|_| watch::Sender::new(StepEnd::Open)).collect();
         let failures = Mutex::new(Failures::default());
         join_all(self.plan.steps.iter().enumerate().map(|(i, step)| {
             let (ends, failures) = (&ends, &failures);
@@ -141,12 +142,12 @@ impl<'a> Executor<'a> {
                 let ready = self.wait(step, ends).await;
                 let end = if !ready {
                     failures.lock().unwrap_or_else(PoisonError::into_inner).skipped.push(step.key.clone());
-                    End::Badly
+                    StepEnd::Badly
                 } else if let Some(failure) = self.step(step).await {
                     failures.lock().unwrap_or_else(PoisonError::into_inner).failed.push(failure);
-                    End::Badly
+                    StepEnd::Badly
                 } else {
-                    End::Well
+                    StepEnd::Well
                 };
                 ends[i].send_replace(end);
             }
@@ -160,11 +161,11 @@ impl<'a> Executor<'a> {
         }
     }
 
-    async fn wait(&self, step: &Step, ends: &[watch::Sender<End>]) -> bool {
+    async fn wait(&self, step: &Step, ends: &[watch::Sender<StepEnd>]) -> bool {
         for other in &step.after {
             let mut end = ends[*other].subscribe();
-            match end.wait_for(|e| *e != End::Open).await.map(|e| *e) {
-                Ok(End::Well) => {}
+            match end.wait_for(|e| *e != StepEnd::Open).await.map(|e| *e) {
+                Ok(StepEnd::Well) => {}
                 _ => return false,
             }
         }

@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 /// What came of a request for a rule.
-enum Made {
+enum CreatedRule {
     /// The rule with this id.
     Rule(String),
     /// The rule with this id keeps it from being made.
@@ -160,7 +160,7 @@ impl Executor<'_> {
             if let Err(e) = &made {
                 *refusal.lock().unwrap_or_else(PoisonError::into_inner) = e.to_string();
             }
-            made.map(|rule| Made::Rule(rule.id))
+            made.map(|rule| CreatedRule::Rule(rule.id))
         };
         // Neutron takes a rule for one that is there, or its answer got lost.
         let find = async || {
@@ -169,7 +169,7 @@ impl Executor<'_> {
             for rule in there.iter().filter(|r| same(r) || refusal.contains(&r.id)) {
                 if !self.removes(Kind::Rule, &rule.id) {
                     let id = rule.id.clone();
-                    return Ok(Some(if same(rule) { Made::Rule(id) } else { Made::InTheWay(id) }));
+                    return Ok(Some(if same(rule) { CreatedRule::Rule(id) } else { CreatedRule::InTheWay(id) }));
                 }
                 // The plan removes it in any case; here that comes first. That its own step finds it gone is fine.
                 delete_until_gone(self.on_retry(key), async || self.cloud.delete::<SecurityGroupRule>(&rule.id).await)
@@ -178,8 +178,8 @@ impl Executor<'_> {
             Ok(None)
         };
         match create_once(self.on_retry(key), || {}, make, find).await? {
-            Made::Rule(id) => Ok(id),
-            Made::InTheWay(id) => {
+            CreatedRule::Rule(id) => Ok(id),
+            CreatedRule::InTheWay(id) => {
                 let message = format!("Neutron takes it for rule {id} of the same group, which is another one");
                 let hint =
                     format!("`openstack security group rule show {id}`; delete that rule, or change the manifest");

@@ -1,6 +1,6 @@
 //! What a cloud has of a yard.
 
-use super::{GraphJoint as Joint, Maker};
+use super::{GraphBuilder, GraphEdgeKind as Joint};
 use crate::inventory::Inventory;
 use stackyard_api::{GraphKind, GraphNode, GraphState};
 use stackyard_core::yard::intend::{Intended, Ref, Spec};
@@ -10,7 +10,7 @@ use stackyard_openstack::{Port, Resource, Server};
 use std::collections::HashMap;
 
 /// Adds what the cloud has of the yard, and what the manifest says that it should have.
-pub(super) fn add<'a>(made: &mut Maker<'a>, yard: &str, inventory: &'a Inventory) {
+pub(super) fn add<'a>(made: &mut GraphBuilder<'a>, yard: &str, inventory: &'a Inventory) {
     let intended = made.input.intended;
     let observed = inventory.observe(yard, intended);
     // Of doubles there is one.
@@ -22,7 +22,7 @@ pub(super) fn add<'a>(made: &mut Maker<'a>, yard: &str, inventory: &'a Inventory
     let mut all: Vec<&Seen> = kept.into_values().collect();
     all.sort_by(|a, b| (kind(a.key.kind), &a.key.name).cmp(&(kind(b.key.kind), &b.key.name)));
     let ids = all.iter().map(|s| (s.id.as_str(), id_of(&s.key))).collect();
-    let mut look = Look { made, inventory, observed: &observed, ids };
+    let mut look = CloudGraph { made, inventory, observed: &observed, ids };
     all.iter().for_each(|seen| look.node(seen));
     look.edges();
     if let Some(intended) = intended {
@@ -63,15 +63,15 @@ fn find<'a, T: Resource>(all: &'a [T], id: &str) -> Option<&'a T> {
     all.iter().find(|one| one.id() == id)
 }
 
-struct Look<'m, 'a> {
-    made: &'m mut Maker<'a>,
+struct CloudGraph<'m, 'a> {
+    made: &'m mut GraphBuilder<'a>,
     inventory: &'a Inventory,
     observed: &'m Observed,
     /// Ids of nodes by ids of the cloud.
     ids: HashMap<&'m str, String>,
 }
 
-impl Look<'_, '_> {
+impl CloudGraph<'_, '_> {
     fn node(&mut self, seen: &Seen) {
         let Some(kind) = kind(seen.key.kind) else { return };
         let (state, why) = match &seen.state {

@@ -13,7 +13,7 @@ mod cloud;
 mod run;
 
 use crate::inventory::Inventory;
-use stackyard_api::{Graph, GraphEdge, GraphJoint, GraphNode, HostView, StackView};
+use stackyard_api::{Graph, GraphEdge, GraphEdgeKind, GraphNode, HostView, StackView};
 use stackyard_core::yard::intend::Intended;
 use std::collections::HashMap;
 
@@ -32,7 +32,7 @@ pub struct GraphInput<'a> {
 
 /// The graph of a yard.
 pub fn draw_graph(yard: &str, input: GraphInput<'_>) -> Graph {
-    let mut made = Maker { input, nodes: Vec::new(), edges: Vec::new(), at: HashMap::new() };
+    let mut made = GraphBuilder { input, nodes: Vec::new(), edges: Vec::new(), at: HashMap::new() };
     if let Some(inventory) = input.inventory {
         cloud::add(&mut made, yard, inventory);
     }
@@ -41,7 +41,7 @@ pub fn draw_graph(yard: &str, input: GraphInput<'_>) -> Graph {
 }
 
 /// A graph on its way.
-struct Maker<'a> {
+struct GraphBuilder<'a> {
     input: GraphInput<'a>,
     nodes: Vec<GraphNode>,
     edges: Vec<GraphEdge>,
@@ -49,7 +49,7 @@ struct Maker<'a> {
     at: HashMap<String, usize>,
 }
 
-impl Maker<'_> {
+impl GraphBuilder<'_> {
     /// Adds a node, unless there is one of its id.
     fn node(&mut self, node: GraphNode) {
         if !self.at.contains_key(&node.id) {
@@ -63,7 +63,7 @@ impl Maker<'_> {
     }
 
     /// Joins two nodes, if both are there.
-    fn join(&mut self, from: &str, to: &str, kind: GraphJoint, label: Option<String>) {
+    fn join(&mut self, from: &str, to: &str, kind: GraphEdgeKind, label: Option<String>) {
         if self.at.contains_key(from) && self.at.contains_key(to) {
             self.edges.push(GraphEdge { from: from.to_owned(), to: to.to_owned(), kind, label });
         }

@@ -1,12 +1,12 @@
 //! Hosts, and what runs on them.
 
-use super::Maker;
+use super::GraphBuilder;
 use stackyard_api::{GraphKind, GraphNode, GraphState, HostView, StackView};
 use stackyard_core::rollout::{Phase, ReplicaStatus, ServiceStatus, Standing};
 use std::collections::HashMap;
 
 /// Adds the yard's hosts, its stacks, their services and containers.
-pub(super) fn add(made: &mut Maker<'_>) {
+pub(super) fn add(made: &mut GraphBuilder<'_>) {
     let mut hosts = HashMap::new();
     for host in made.input.hosts {
         hosts.insert(host.id.as_str(), host_node(made, host));
@@ -17,7 +17,7 @@ pub(super) fn add(made: &mut Maker<'_>) {
 }
 
 /// Makes a host of the server that it is, or adds one; its node's id.
-fn host_node(made: &mut Maker<'_>, host: &HostView) -> String {
+fn host_node(made: &mut GraphBuilder<'_>, host: &HostView) -> String {
     let server = made.nodes.iter().find(|n| {
         let id = n.details.get("id");
         let same = |of: &String| id.is_some_and(|id| id.eq_ignore_ascii_case(of));
@@ -59,7 +59,7 @@ fn host_node(made: &mut Maker<'_>, host: &HostView) -> String {
     id
 }
 
-fn stack_nodes(made: &mut Maker<'_>, stack: &StackView, hosts: &HashMap<&str, String>) {
+fn stack_nodes(made: &mut GraphBuilder<'_>, stack: &StackView, hosts: &HashMap<&str, String>) {
     let id = format!("stack/{}", stack.name);
     let status = &stack.status;
     let (ready, desired) = status.services.iter().fold((0, 0), |(r, d), s| (r + s.ready, d + s.desired));

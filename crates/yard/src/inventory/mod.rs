@@ -6,11 +6,11 @@ mod object_container;
 
 pub use load_balancer::Balancing;
 pub(crate) use load_balancer::is_ovn;
-pub use object_container::Stored;
+pub use object_container::StoredContainer;
 
 use crate::error::Error;
 use crate::retry::{retry, retry_question};
-use crate::unseen::{Optional, Unseen};
+use crate::unseen::{FailedListing, OptionalListing};
 use futures_util::{join, try_join};
 use stackyard_core::yard::intend::{Intended, Spec};
 use stackyard_core::yard::{Key, Kind, Mark, Scope};
@@ -47,16 +47,16 @@ pub struct Inventory {
     /// Volumes; none on a cloud without Cinder, nor where they cannot be listed.
     pub volumes: Vec<Volume>,
     /// Load balancers.
-    pub balancing: Reach<Balancing>,
+    pub balancing: Availability<Balancing>,
     /// Object containers with marks.
-    pub containers: Reach<Vec<Stored>>,
+    pub containers: Availability<Vec<StoredContainer>>,
     /// What of the above is not known.
-    pub unseen: Vec<Unseen>,
+    pub unseen: Vec<FailedListing>,
 }
 
 /// What a service has that not every cloud has and not every user may ask.
 #[derive(Debug, Default)]
-pub enum Reach<T> {
+pub enum Availability<T> {
     /// It answered.
     There(T),
     /// The cloud has no such service.
@@ -71,16 +71,16 @@ pub enum Reach<T> {
     ),
 }
 
-impl<T> Reach<T> {
+impl<T> Availability<T> {
     /// What an answer means; one that leaves open what there is goes to `unseen`, too.
-    fn of(what: Optional, answer: stackyard_openstack::Result<T>, unseen: &mut Vec<Unseen>) -> Self {
+    fn of(what: OptionalListing, answer: stackyard_openstack::Result<T>, unseen: &mut Vec<FailedListing>) -> Self {
         let error = match answer {
             Ok(there) => return Self::There(there),
             Err(stackyard_openstack::Error::NoEndpoint { .. }) => return Self::Missing,
             Err(error) => error,
         };
         let reach = if error.status() == Some(403) { Self::Forbidden } else { Self::Failed(error.to_string()) };
-        unseen.push(Unseen { what, error });
+        unseen.push(FailedListing { what, error });
         reach
     }
 
@@ -103,7 +103,7 @@ impl<T> Reach<T> {
 
 /// A resource with a mark.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Owned {
+pub struct MarkedResource {
     /// Its mark.
     pub mark: Mark,
     /// Its id.
@@ -125,7 +125,7 @@ impl Inventory {
     ///
     /// # Errors
     /// [`Error::Cloud`]
-    pub async fn take_for(cloud: &Cloud, needed: impl Fn(Optional) -> bool) -> Result<Self, Error> {
+    pub async fn take_for(cloud: &Cloud, needed: impl Fn(OptionalListing) -> bool) -> Result<Self, Error> {
         let doing = || format!("listing what is in cloud {}", cloud.config().name);
         let project = retry(|_| {}, async || cloud.project_id().await).await.map_err(Error::cloud(doing()))?;
         let scope = scope_of(cloud).await.map_err(Error::cloud(doing()))?;
@@ -144,22 +144,26 @@ impl Inventory {
         let known = async { try_join!(neutron, all::<Server>(cloud, &[])) };
         let optional = async {
             Ok(join!(
-                needed::ask(cloud, needed(Optional::Keypairs), async |c| all::<Keypair>(c, &[]).await),
-                needed::ask(cloud, needed(Optional::ServerGroups), async |c| all::<ServerGroup>(c, &[]).await),
-                needed::ask(cloud, needed(Optional::Volumes), async |c| all::<Volume>(c, &[]).await),
-                needed::ask(cloud, needed(Optional::LoadBalancers), async |c| Box::pin(Balancing::take(c, &project))
-                    .await),
-                needed::ask(cloud, needed(Optional::ObjectContainers), async |c| Box::pin(Stored::take(c, &scope))
-                    .await),
+                needed::ask(cloud, needed(OptionalListing::Keypairs), async |c| all::<Keypair>(c, &[]).await),
+                needed::ask(cloud, needed(OptionalListing::ServerGroups), async |c| all::<ServerGroup>(c, &[]).await),
+                needed::ask(cloud, needed(OptionalListing::Volumes), async |c| all::<Volume>(c, &[]).await),
+                needed::ask(cloud, needed(OptionalListing::LoadBalancers), async |c| Box::pin(Balancing::take(
+                    c, &project
+                ))
+                .await),
+                needed::ask(cloud, needed(OptionalListing::ObjectContainers), async |c| Box::pin(
+                    StoredContainer::take(c, &scope)
+                )
+                .await),
             ))
         };
         let ((neutron, servers), optional) = try_join!(known, optional).map_err(Error::cloud(doing()))?;
         let (networks, subnets, routers, ports, security_groups, floating_ips) = neutron;
         let (keypairs, server_groups, volumes, balancing, containers) = optional;
         let mut unseen = Vec::new();
-        let keypairs = Reach::of(Optional::Keypairs, keypairs, &mut unseen);
-        let server_groups = Reach::of(Optional::ServerGroups, server_groups, &mut unseen);
-        let volumes = Reach::of(Optional::Volumes, volumes, &mut unseen);
+        let keypairs = Availability::of(OptionalListing::Keypairs, keypairs, &mut unseen);
+        let server_groups = Availability::of(OptionalListing::ServerGroups, server_groups, &mut unseen);
+        let volumes = Availability::of(OptionalListing::Volumes, volumes, &mut unseen);
         Ok(Self {
             scope,
             networks,
@@ -172,8 +176,8 @@ impl Inventory {
             keypairs: keypairs.into_there().unwrap_or_default(),
             server_groups: server_groups.into_there().unwrap_or_default(),
             volumes: volumes.into_there().unwrap_or_default(),
-            balancing: Reach::of(Optional::LoadBalancers, balancing, &mut unseen),
-            containers: Reach::of(Optional::ObjectContainers, containers, &mut unseen),
+            balancing: Availability::of(OptionalListing::LoadBalancers, balancing, &mut unseen),
+            containers: Availability::of(OptionalListing::ObjectContainers, containers, &mut unseen),
             unseen,
             project,
         })
@@ -183,11 +187,11 @@ impl Inventory {
     ///
     /// Keypairs are a user's and not a project's. The name of one that an older version made says nothing of the
     /// project, so that it counts only where a server of its yard has it.
-    pub fn owned(&self) -> Vec<Owned> {
+    pub fn owned(&self) -> Vec<MarkedResource> {
         let mut all = Vec::new();
         let mut note = |mark: Option<Mark>, id: &str| {
             let here = mark.filter(|mark| mark.is_in(&self.scope));
-            all.extend(here.map(|mark| Owned { mark, id: id.to_owned() }));
+            all.extend(here.map(|mark| MarkedResource { mark, id: id.to_owned() }));
         };
         let ours = |project: &str| project.is_empty() || project == self.project;
         for n in self.networks.iter().filter(|n| ours(&n.project_id)) {
@@ -216,7 +220,7 @@ impl Inventory {
             Some(scope) => *scope == self.scope,
             None => self.servers_of(&mark.yard).any(|s| s.key_name.as_ref() == Some(*name)),
         });
-        all.extend(pairs.map(|(mark, name)| Owned { mark, id: name.clone() }));
+        all.extend(pairs.map(|(mark, name)| MarkedResource { mark, id: name.clone() }));
         all
     }
 
@@ -336,6 +340,6 @@ fn only(noun: &str, text: &str, names: &[Choice<'_>]) -> Result<String, String> 
 }
 
 /// A key's id by what was listed, for kinds with marks.
-pub(crate) fn key_in<'a>(owned: &'a [Owned], yard: &'a str) -> impl Iterator<Item = (&'a str, &'a Key)> {
+pub(crate) fn key_in<'a>(owned: &'a [MarkedResource], yard: &'a str) -> impl Iterator<Item = (&'a str, &'a Key)> {
     owned.iter().filter(move |o| o.mark.yard == yard).map(|o| (o.id.as_str(), &o.mark.key))
 }

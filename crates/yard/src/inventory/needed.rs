@@ -2,7 +2,7 @@
 
 use super::Inventory;
 use crate::error::Error;
-use crate::unseen::{Optional, Unseen};
+use crate::unseen::{FailedListing, OptionalListing};
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::yard::Kind;
 use stackyard_core::yard::intend::Intended;
@@ -50,12 +50,13 @@ impl Inventory {
     /// [`Error::Cloud`]
     fn needs(&mut self, kinds: &BTreeSet<Kind>, cloud: &Cloud) -> std::result::Result<(), Error> {
         // What the user may not use at all stands in the way of single steps only: preflight says so.
-        let told_later =
-            |u: &Unseen| u.is_forbidden() && matches!(u.what, Optional::LoadBalancers | Optional::ObjectContainers);
+        let told_later = |u: &FailedListing| {
+            u.is_forbidden() && matches!(u.what, OptionalListing::LoadBalancers | OptionalListing::ObjectContainers)
+        };
         match self.unseen.iter().position(|u| u.what.is_needed(kinds) && !told_later(u)) {
             None => Ok(()),
             Some(at) => {
-                let Unseen { what, error } = self.unseen.swap_remove(at);
+                let FailedListing { what, error } = self.unseen.swap_remove(at);
                 let cloud = &cloud.config().name;
                 Err(Error::cloud(format!("cannot list {what}, which the yard has, in cloud {cloud}"))(error))
             }

@@ -7,7 +7,7 @@ use stackyard_openstack::{Cloud, ContainerDetail, Error, Result};
 
 /// A container whose name is a mark.
 #[derive(Debug)]
-pub struct Stored {
+pub struct StoredContainer {
     /// Its name in the cloud.
     pub name: String,
     /// What is in it, and what it carries.
@@ -17,7 +17,7 @@ pub struct Stored {
 /// Requests at once.
 const PARALLEL: usize = 8;
 
-impl Stored {
+impl StoredContainer {
     /// One request for the names, one for each container with a mark of `scope`: listings show no metadata.
     pub(super) async fn take(cloud: &Cloud, scope: &Scope) -> Result<Vec<Self>> {
         let named = retry_question(cloud, async || match cloud.containers("stackyard_").await {

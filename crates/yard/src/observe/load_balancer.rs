@@ -1,6 +1,6 @@
 //! Load balancers: their parts as fields.
 
-use super::Looker;
+use super::Observer;
 use crate::container_port::is_container;
 use stackyard_core::yard::intend::{HealthSpec, algorithm_label, health_label, listener_label, member_label};
 use stackyard_core::yard::observed::{Fields, Seen, State, Value};
@@ -8,7 +8,7 @@ use stackyard_core::yard::{Key, Kind};
 use stackyard_openstack::{HealthMonitor, LoadBalancer};
 use std::collections::{HashMap, HashSet};
 
-impl Looker<'_> {
+impl Observer<'_> {
     pub(super) fn load_balancers(&self, resources: &mut Vec<Seen>) {
         let Some(all) = self.all.balancing.there() else { return };
         let outside: HashSet<&str> = self.all.floating_ips.iter().filter_map(|f| f.port_id.as_deref()).collect();

@@ -10,7 +10,7 @@ pub(crate) use object_container::{CONTAINER_MARK, PUBLIC, PURGE};
 
 use crate::container_port::{is_containers, whose};
 use crate::host_service::DATA;
-use crate::inventory::{Inventory, Owned, key_in};
+use crate::inventory::{Inventory, MarkedResource, key_in};
 use jiff::SignedDuration;
 use jiff::civil::DateTime;
 use stackyard_core::yard::intend::{Intended, Peer, Ref, Spec, floating_target, key_of, remote_prefix, rule_key};
@@ -53,10 +53,10 @@ impl Inventory {
                 parts.entry(server).or_default().push(key);
             }
         }
-        let is_older = |o: &&Owned| o.mark.scope.is_none() && !o.mark.key.kind.has_mark_in_name();
+        let is_older = |o: &&MarkedResource| o.mark.scope.is_none() && !o.mark.key.kind.has_mark_in_name();
         let older = owned.iter().filter(is_older).map(|o| o.id.as_str()).collect();
         let looker =
-            Looker { all: self, yard, keys, older, said, wanted, everything: intended.is_none(), bound, parts };
+            Observer { all: self, yard, keys, older, said, wanted, everything: intended.is_none(), bound, parts };
         let mut observed = looker.look(&owned);
         if let Some(intended) = intended {
             self.keypairs_elsewhere(intended, &mut observed);
@@ -125,7 +125,7 @@ impl Inventory {
     }
 }
 
-struct Looker<'a> {
+struct Observer<'a> {
     all: &'a Inventory,
     yard: &'a str,
     /// The yard's own, by id.
@@ -141,8 +141,8 @@ struct Looker<'a> {
     parts: HashMap<&'a str, Vec<&'a Key>>,
 }
 
-impl<'a> Looker<'a> {
-    fn look(&self, owned: &'a [Owned]) -> Observed {
+impl<'a> Observer<'a> {
+    fn look(&self, owned: &'a [MarkedResource]) -> Observed {
         let mut resources = Vec::new();
         let used_networks: HashSet<&str> = self.all.subnets.iter().map(|s| s.network_id.as_str()).collect();
         for n in self.all.networks.iter() {

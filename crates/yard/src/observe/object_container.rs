@@ -1,6 +1,6 @@
 //! Containers of objects.
 
-use super::Looker;
+use super::Observer;
 use stackyard_core::yard::observed::{Fields, Seen, State, Value};
 
 /// Metadata in which a container keeps whether its objects may go with it.
@@ -10,7 +10,7 @@ pub(crate) const CONTAINER_MARK: &str = "stackyard";
 /// Who may read a public container.
 pub(crate) const PUBLIC: &str = ".r:*,.rlistings";
 
-impl Looker<'_> {
+impl Observer<'_> {
     pub(super) fn object_containers(&self, resources: &mut Vec<Seen>) {
         for c in self.all.containers.there().into_iter().flatten() {
             let metadata = c.detail.metadata.iter();

@@ -8,8 +8,8 @@ use crate::error::{Error, WorkError};
 use crate::execute::Executor;
 use crate::host_service::{HostService, Member};
 use crate::inventory::Inventory;
-use crate::preflight::Choices;
-use crate::unseen::{Optional, Unseen};
+use crate::preflight::ResolvedChoices;
+use crate::unseen::{FailedListing, OptionalListing};
 use stackyard_client::{Client, ClientError, Patience, WaitError};
 use stackyard_core::progress::Onlooker;
 use stackyard_core::yard::Kind;
@@ -36,7 +36,7 @@ pub struct DownOperation<'a> {
     stacks: Option<YardStacks>,
     kinds: BTreeSet<Kind>,
     /// What could not be looked at.
-    unseen: Vec<Unseen>,
+    unseen: Vec<FailedListing>,
     looked: Instant,
 }
 
@@ -141,7 +141,7 @@ impl<'a> DownOperation<'a> {
     }
 
     /// Removes what the cloud has; gives what could not be looked at, and the yard may have something of.
-    async fn remove(&self, loss: &DataLoss, onlooker: &dyn Onlooker) -> Result<Vec<Unseen>, Error> {
+    async fn remove(&self, loss: &DataLoss, onlooker: &dyn Onlooker) -> Result<Vec<FailedListing>, Error> {
         let unseen = remove(self.cloud, self.yard, Some(&self.kinds), loss, onlooker).await?;
         Ok(unseen_of(unseen, Some(&self.kinds)))
     }
@@ -158,11 +158,11 @@ async fn remove(
     kinds: Option<&BTreeSet<Kind>>,
     loss: &DataLoss,
     onlooker: &dyn Onlooker,
-) -> Result<Vec<Unseen>, Error> {
+) -> Result<Vec<FailedListing>, Error> {
     let nothing = Intended { yard: yard.to_owned(), ..Intended::default() };
-    let choices = Choices::default();
+    let choices = ResolvedChoices::default();
     for look in 1..=LOOKS {
-        let needed = |what: Optional| kinds.is_none_or(|kinds| what.is_needed(kinds));
+        let needed = |what: OptionalListing| kinds.is_none_or(|kinds| what.is_needed(kinds));
         let inventory = Box::pin(Inventory::take_for(cloud, needed)).await?;
         let plan = removal(yard, &inventory.observe(yard, None));
         if plan.steps.is_empty() {
@@ -185,7 +185,7 @@ async fn remove(
             let unseen = unseen_of(inventory.unseen, kinds);
             return Err(match error {
                 Error::Steps(steps) if !unseen.is_empty() => {
-                    Error::Unseen { yard: yard.to_owned(), unseen, steps: Some(steps) }
+                    Error::FailedListing { yard: yard.to_owned(), unseen, steps: Some(steps) }
                 }
                 other => other,
             });
@@ -195,14 +195,14 @@ async fn remove(
 }
 
 /// Those that a yard with these kinds may have something of.
-fn unseen_of(mut unseen: Vec<Unseen>, kinds: Option<&BTreeSet<Kind>>) -> Vec<Unseen> {
+fn unseen_of(mut unseen: Vec<FailedListing>, kinds: Option<&BTreeSet<Kind>>) -> Vec<FailedListing> {
     unseen.retain(|u| kinds.is_none_or(|kinds| u.what.is_needed(kinds)));
     unseen
 }
 
 /// Fails if any of what the yard may have could not be looked at.
-fn all_seen(yard: &str, unseen: Vec<Unseen>) -> Result<(), Error> {
-    if unseen.is_empty() { Ok(()) } else { Err(Error::Unseen { yard: yard.to_owned(), unseen, steps: None }) }
+fn all_seen(yard: &str, unseen: Vec<FailedListing>) -> Result<(), Error> {
+    if unseen.is_empty() { Ok(()) } else { Err(Error::FailedListing { yard: yard.to_owned(), unseen, steps: None }) }
 }
 
 /// Has a server forget the hosts of a yard that was removed.
@@ -224,7 +224,7 @@ async fn forget_hosts(cloud: &Cloud, yard: &str, service: &dyn HostService) -> R
 /// says. With `kinds`, those of the yard's manifest, it may leave open what the cloud has of others.
 ///
 /// # Errors
-/// [`Error::DataLoss`], [`Error::Steps`], [`Error::Cloud`], [`Error::Left`], and [`Error::Unseen`] once all else is
+/// [`Error::DataLoss`], [`Error::Steps`], [`Error::Cloud`], [`Error::Left`], and [`Error::FailedListing`] once all else is
 /// removed.
 pub async fn remove_yard(
     cloud: &Cloud,

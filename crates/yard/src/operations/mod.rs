@@ -22,7 +22,7 @@ pub use down::{DownOperation, remove_yard};
 pub use records::{KnownYards, Lock, Records};
 pub use snapshot::YardSnapshot;
 pub use stacks::YardStacks;
-pub use sweep::{Swept, sweep};
+pub use sweep::{SweepResult, sweep};
 pub use up::UpOperation;
 
 use crate::error::Error;

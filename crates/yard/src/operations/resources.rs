@@ -1,7 +1,7 @@
 //! How the resources of a yard stand.
 
 use super::YardSnapshot;
-use stackyard_api::{ResourceNow, ResourceState};
+use stackyard_api::{ResourceState, ResourceStatus};
 use stackyard_core::yard::observed::State;
 use stackyard_core::yard::plan::{Action, Step};
 use stackyard_core::yard::{Key, Kind};
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 impl YardSnapshot<'_> {
     /// The resources of the yard, those that are missing and those that nobody wants among them;
     /// without rules of security groups.
-    pub fn resources(&self) -> Vec<ResourceNow> {
+    pub fn resources(&self) -> Vec<ResourceStatus> {
         let notes = self.notes();
         let steps = self.plan.steps.iter().filter(|s| s.action != Action::Discard && s.key.kind != Kind::Rule);
         let now = |step: &Step| {
@@ -30,7 +30,7 @@ impl YardSnapshot<'_> {
                 Some(State::Elsewhere) => "another user's".to_owned(),
                 _ => notes.get(&step.key).cloned().unwrap_or_default(),
             };
-            ResourceNow { kind: step.key.kind, name: step.key.name.clone(), state, why, detail, id: step.id.clone() }
+            ResourceStatus { kind: step.key.kind, name: step.key.name.clone(), state, why, detail, id: step.id.clone() }
         };
         steps.map(now).collect()
     }

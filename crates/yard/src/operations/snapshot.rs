@@ -6,8 +6,8 @@ use crate::error::Error;
 use crate::execute::Executor;
 use crate::host_service::{HostService, Member};
 use crate::inventory::Inventory;
-use crate::pools::{Known, judge, stale};
-use crate::preflight::{Choices, Found, preflight};
+use crate::pools::{HostKnowledge, judge, stale};
+use crate::preflight::{PreflightResult, ResolvedChoices, preflight};
 use futures_util::future::try_join;
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::yard::intend::{Intended, ServerSpec, Spec};
@@ -86,7 +86,7 @@ impl<'a> YardSnapshot<'a> {
             }
         }
         let mut observed = inventory.observe(&intended.yard, Some(intended));
-        let known = Known { members: members.as_deref(), keys: &keys, now: SystemTime::now() };
+        let known = HostKnowledge { members: members.as_deref(), keys: &keys, now: SystemTime::now() };
         judge(&mut observed, &inventory, intended, &known);
         let plan = plan(intended, &observed);
         let members = members.unwrap_or_default();
@@ -97,7 +97,7 @@ impl<'a> YardSnapshot<'a> {
     ///
     /// # Errors
     /// [`Error::Cloud`]
-    pub async fn preflight(&self) -> Result<Found, Error> {
+    pub async fn preflight(&self) -> Result<PreflightResult, Error> {
         preflight(self.cloud, &self.inventory, self.intended, &self.plan, self.service.is_some()).await
     }
 
@@ -106,7 +106,12 @@ impl<'a> YardSnapshot<'a> {
     ///
     /// # Errors
     /// [`Error::DataLoss`], [`Error::Steps`], [`Error::Refused`] and [`Error::Cloud`]; another run goes on.
-    pub async fn apply(&self, choices: &Choices, loss: &DataLoss, onlooker: &dyn Onlooker) -> Result<(), Error> {
+    pub async fn apply(
+        &self,
+        choices: &ResolvedChoices,
+        loss: &DataLoss,
+        onlooker: &dyn Onlooker,
+    ) -> Result<(), Error> {
         if !self.run(choices, loss, onlooker).await? {
             return Ok(());
         }
@@ -131,7 +136,7 @@ impl<'a> YardSnapshot<'a> {
     }
 
     /// Carries the plan out once; whether there may be doubles.
-    async fn run(&self, choices: &Choices, loss: &DataLoss, onlooker: &dyn Onlooker) -> Result<bool, Error> {
+    async fn run(&self, choices: &ResolvedChoices, loss: &DataLoss, onlooker: &dyn Onlooker) -> Result<bool, Error> {
         let run = Executor::new(self.cloud, &self.inventory, self.intended, &self.plan, choices, onlooker);
         run.with_service(self.service).apply(loss).await
     }

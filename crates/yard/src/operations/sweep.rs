@@ -2,27 +2,27 @@
 
 use super::KnownYards;
 use crate::error::Error;
-use crate::inventory::{Inventory, Owned};
-use crate::unseen::Unseen;
+use crate::inventory::{Inventory, MarkedResource};
+use crate::unseen::FailedListing;
 use stackyard_openstack::Cloud;
 
 /// What a sweep finds.
 #[derive(Debug, Default)]
-pub struct Swept {
+pub struct SweepResult {
     /// Marked resources of yards without a record.
-    pub orphans: Vec<Owned>,
+    pub orphans: Vec<MarkedResource>,
     /// What could not be looked at.
-    pub unseen: Vec<Unseen>,
+    pub unseen: Vec<FailedListing>,
 }
 
 /// Marked resources of the project and region whose yard is none of `known`.
 ///
 /// # Errors
 /// [`Error::Cloud`]
-pub async fn sweep(cloud: &Cloud, known: &KnownYards) -> Result<Swept, Error> {
+pub async fn sweep(cloud: &Cloud, known: &KnownYards) -> Result<SweepResult, Error> {
     let inventory = Inventory::take(cloud).await?;
     let mut orphans = inventory.owned();
     orphans.retain(|o| !known.has(&o.mark));
     orphans.sort();
-    Ok(Swept { orphans, unseen: inventory.unseen })
+    Ok(SweepResult { orphans, unseen: inventory.unseen })
 }

@@ -5,7 +5,7 @@ use super::{Lock, YardSnapshot, YardStacks, let_settle, scope, with_stacks};
 use crate::data_loss::DataLoss;
 use crate::error::{Error, WorkError};
 use crate::host_service::HostService;
-use crate::preflight::{Choices, Found};
+use crate::preflight::{PreflightResult, ResolvedChoices};
 use stackyard_catalog::manifest::Yard;
 use stackyard_client::{Client, ClientError, Patience};
 use stackyard_core::progress::Onlooker;
@@ -100,7 +100,7 @@ impl<'a> UpOperation<'a> {
     ///
     /// # Errors
     /// [`Error::Cloud`]
-    pub async fn preflight(&self) -> Result<Found, Error> {
+    pub async fn preflight(&self) -> Result<PreflightResult, Error> {
         self.snapshot.preflight().await
     }
 
@@ -119,7 +119,7 @@ impl<'a> UpOperation<'a> {
     pub async fn carry_out(
         &self,
         lock: &Lock,
-        choices: &Choices,
+        choices: &ResolvedChoices,
         loss: &DataLoss,
         onlooker: &dyn Onlooker,
     ) -> Result<BTreeMap<String, Status>, WorkError> {

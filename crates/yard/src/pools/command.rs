@@ -18,7 +18,7 @@ const TRIES: u32 = 3;
 const MOST: usize = 32 * 1024;
 
 /// Who the command is for.
-pub(crate) struct For<'a> {
+pub(crate) struct JoinTarget<'a> {
     pub yard: &'a str,
     pub pool: &'a str,
     pub name: &'a str,
@@ -56,7 +56,7 @@ pub(crate) fn missing(hook: &CommandJoin) -> Vec<String> {
 ///
 /// # Errors
 /// A sentence.
-pub(crate) async fn fetch(hook: &CommandJoin, of: &For<'_>) -> Result<String, String> {
+pub(crate) async fn fetch(hook: &CommandJoin, of: &JoinTarget<'_>) -> Result<String, String> {
     let mut env: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in &hook.env {
         env.insert(name.clone(), expand(value, &BTreeMap::new())?);
@@ -223,8 +223,8 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    fn of() -> For<'static> {
-        For { yard: "shop", pool: "web", name: "web-2", number: 2 }
+    fn of() -> JoinTarget<'static> {
+        JoinTarget { yard: "shop", pool: "web", name: "web-2", number: 2 }
     }
 
     fn program(script: &str) -> CommandJoin {

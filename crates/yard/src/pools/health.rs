@@ -24,7 +24,7 @@ use std::time::{Duration, SystemTime};
 const AWAY: Duration = Duration::from_secs(600);
 
 /// What is known about hosts.
-pub(crate) struct Known<'a> {
+pub(crate) struct HostKnowledge<'a> {
     /// Hosts that joined; `None` where no server was asked.
     pub members: Option<&'a [Member]>,
     /// Public keys of pools that join by SSH.
@@ -33,7 +33,7 @@ pub(crate) struct Known<'a> {
 }
 
 /// Corrects what was observed of servers that are hosts.
-pub(crate) fn judge(observed: &mut Observed, inventory: &Inventory, intended: &Intended, known: &Known<'_>) {
+pub(crate) fn judge(observed: &mut Observed, inventory: &Inventory, intended: &Intended, known: &HostKnowledge<'_>) {
     let servers: HashMap<&str, &Server> = inventory.servers.iter().map(|s| (s.id.as_str(), s)).collect();
     let mut hosts = HashMap::new();
     for pool in &intended.pools {
@@ -164,7 +164,7 @@ mod tests {
         };
         let mut observed = Observed { resources: vec![seen], ..Observed::default() };
         let now = at(minutes);
-        judge(&mut observed, &inventory, &intended, &Known { members, keys: &HashMap::new(), now });
+        judge(&mut observed, &inventory, &intended, &HostKnowledge { members, keys: &HashMap::new(), now });
         observed.resources.remove(0).state
     }
 

@@ -23,7 +23,7 @@ mod health;
 mod service;
 mod user_data;
 
-pub(crate) use command::{For, fetch, missing};
-pub(crate) use health::{Known, judge, patience, stale};
+pub(crate) use command::{JoinTarget, fetch, missing};
+pub(crate) use health::{HostKnowledge, judge, patience, stale};
 pub use user_data::install as install_script;
-pub(crate) use user_data::{Boot, too_large, will_be_too_large};
+pub(crate) use user_data::{UserData, too_large, will_be_too_large};

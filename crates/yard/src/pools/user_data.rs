@@ -24,14 +24,14 @@ const INSTALL: &str = include_str!("install.sh");
 const COMMAND: &str = include_str!("command.sh");
 
 /// A first boot.
-pub(crate) struct Boot<'a> {
+pub(crate) struct UserData<'a> {
     /// The user's own user data.
     pub own: Option<&'a str>,
     /// Volume of the host's own: id and where it is mounted.
     pub disk: Option<(&'a str, &'a str)>,
 }
 
-impl Boot<'_> {
+impl UserData<'_> {
     /// For a host that gets an agent. `config` has no volume yet.
     pub(crate) fn agent(&self, mut config: AgentConfig) -> String {
         config.data_volume = self.disk.map(|(id, mount)| DataVolume {
@@ -106,7 +106,7 @@ pub(crate) fn too_large(text: &str) -> Option<String> {
 
 /// The same before tokens and commands are there.
 pub(crate) fn will_be_too_large(own: Option<&str>, join: &HostJoin, has_disk: bool) -> Option<String> {
-    let boot = Boot { own, disk: has_disk.then_some(("00000000-0000-4000-8000-000000000000", "/var/lib/docker")) };
+    let boot = UserData { own, disk: has_disk.then_some(("00000000-0000-4000-8000-000000000000", "/var/lib/docker")) };
     let filler = "x".repeat(OURS);
     too_large(&match join {
         HostJoin::Docker => boot.agent(AgentConfig {
@@ -176,21 +176,21 @@ print(json.dumps(out))";
                     Content-Type: text/cloud-config\n\nruncmd: [b]\n--a\nContent-Type: text/x-shellscript\n\n\
                     #!/bin/sh\ntrue\n--a--\n";
         for own in ["#cloud-config\nruncmd: [a]\n", "#!/bin/sh\necho \"=_stackyard\"\n", "#cloud-config\n# grün\n"] {
-            let parts = parts(&Boot { own: Some(own), disk: None }.agent(config()));
+            let parts = parts(&UserData { own: Some(own), disk: None }.agent(config()));
             let kinds: Vec<&str> = parts.iter().map(|p| p.0.as_str()).collect();
             assert_eq!(kinds, ["text/cloud-boothook", "text/x-shellscript", "text/plain"]);
             assert_eq!(parts[2].2.trim_end(), own.trim_end());
         }
-        let parts = parts(&Boot { own: Some(mime), disk: None }.command("true"));
+        let parts = parts(&UserData { own: Some(mime), disk: None }.command("true"));
         let seen: Vec<(&str, &str)> = parts.iter().map(|p| (p.0.as_str(), p.2.trim_end())).skip(1).collect();
         assert_eq!(seen, [("text/cloud-config", "runcmd: [b]"), ("text/x-shellscript", "#!/bin/sh\ntrue")]);
-        assert_eq!(super::Boot { own: None, disk: None }.command("true").matches("--=_stackyard").count(), 2);
+        assert_eq!(super::UserData { own: None, disk: None }.command("true").matches("--=_stackyard").count(), 2);
     }
 
     #[test]
     fn an_agents_configuration_arrives() {
         let disk = ("7d1c2f4e-0b8f-4c60-a6a2-5c0f5e3f9d11", "/data");
-        let parts = parts(&Boot { own: None, disk: Some(disk) }.agent(config()));
+        let parts = parts(&UserData { own: None, disk: Some(disk) }.agent(config()));
         let text: String = parts[0]
             .2
             .lines()
@@ -208,8 +208,9 @@ print(json.dumps(out))";
 
     #[test]
     fn scripts_are_shell() {
-        let command = Boot { own: None, disk: None }.command("echo 'it works' | sudo cat\n");
-        for (_, name, text) in parts(&command).into_iter().chain(parts(&Boot { own: None, disk: None }.agent(config())))
+        let command = UserData { own: None, disk: None }.command("echo 'it works' | sudo cat\n");
+        for (_, name, text) in
+            parts(&command).into_iter().chain(parts(&UserData { own: None, disk: None }.agent(config())))
         {
             let mut sh = Command::new("sh").arg("-n").stdin(Stdio::piped()).spawn().unwrap();
             sh.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();

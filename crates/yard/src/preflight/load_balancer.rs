@@ -1,6 +1,6 @@
 //! What can be known of load balancers before they are made.
 
-use super::{Found, exceeded};
+use super::{PreflightResult, exceeded};
 use crate::error::Error;
 use crate::inventory::{Balancing, is_ovn};
 use crate::retry::retry;
@@ -17,7 +17,7 @@ pub(super) async fn check(
     project: &str,
     specs: &[(&Key, &Spec)],
     plan: &Plan,
-    found: &mut Found,
+    found: &mut PreflightResult,
 ) -> Result<(), Error> {
     let wanted: Vec<(&Key, &LoadBalancerSpec)> = specs
         .iter()
@@ -68,7 +68,7 @@ async fn quota(
     project: &str,
     wanted: &[&LoadBalancerSpec],
     plan: &Plan,
-    found: &mut Found,
+    found: &mut PreflightResult,
 ) -> Result<(), Error> {
     // Not every cloud lets its users see it.
     let Ok(mut limits) = cloud.load_balancer_limits().await else { return Ok(()) };

@@ -4,7 +4,7 @@
 mod load_balancer;
 
 use crate::error::Error;
-use crate::inventory::{Inventory, Reach};
+use crate::inventory::{Availability, Inventory};
 use crate::pools::{missing, will_be_too_large};
 use crate::retry::retry;
 use futures_util::future::try_join_all;
@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// What preflight found out and apply needs.
 #[derive(Debug, Default)]
-pub struct Choices {
+pub struct ResolvedChoices {
     /// Ids of flavors, by name or id in the manifest.
     pub flavors: HashMap<String, String>,
     /// The same of images.
@@ -27,11 +27,11 @@ pub struct Choices {
 
 /// What preflight says.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct PreflightResult {
     /// Why the plan cannot be carried out.
     pub blockers: Vec<String>,
     /// Ids for apply.
-    pub choices: Choices,
+    pub choices: ResolvedChoices,
 }
 
 /// Checks a plan against the cloud; asks it nothing if nothing is to be made. `has_service` says
@@ -45,12 +45,12 @@ pub async fn preflight(
     intended: &Intended,
     plan: &Plan,
     has_service: bool,
-) -> Result<Found, Error> {
-    let mut found = Found { blockers: plan.refusals.clone(), ..Found::default() };
+) -> Result<PreflightResult, Error> {
+    let mut found = PreflightResult { blockers: plan.refusals.clone(), ..PreflightResult::default() };
     let made = |s: &&stackyard_core::yard::plan::Step| matches!(s.action, Action::Create | Action::Recreate);
     let new: HashSet<&Key> = plan.steps.iter().filter(made).map(|s| &s.key).collect();
     let touched: HashSet<&Key> = plan.steps.iter().filter(|s| s.action != Action::Keep).map(|s| &s.key).collect();
-    let mut check = Check { inventory, said: BTreeSet::new() };
+    let mut check = PreflightCheck { inventory, said: BTreeSet::new() };
     intended.resources.iter().filter(|r| touched.contains(&r.key)).for_each(|r| check.references(&r.spec));
     found.blockers.extend(check.said);
     found.blockers.extend(services(inventory, &touched));
@@ -68,12 +68,12 @@ pub async fn preflight(
     Ok(found)
 }
 
-struct Check<'a> {
+struct PreflightCheck<'a> {
     inventory: &'a Inventory,
     said: BTreeSet<String>,
 }
 
-impl Check<'_> {
+impl PreflightCheck<'_> {
     fn reference(&mut self, r: &Ref) {
         if let Ref::Cloud(kind, text) = r
             && let Err(why) = self.inventory.resolve(*kind, text)
@@ -112,7 +112,7 @@ impl Check<'_> {
 }
 
 /// What new hosts need to join.
-fn hosts(specs: &[(&Key, &Spec)], has_service: bool, found: &mut Found) {
+fn hosts(specs: &[(&Key, &Spec)], has_service: bool, found: &mut PreflightResult) {
     let mut seen = BTreeSet::new();
     for (_, spec) in specs {
         let Spec::Server(server) = spec else { continue };
@@ -143,17 +143,17 @@ fn services(inventory: &Inventory, touched: &HashSet<&Key>) -> Vec<String> {
     said
 }
 
-fn lack<T>(service: &Reach<T>) -> Option<String> {
+fn lack<T>(service: &Availability<T>) -> Option<String> {
     match service {
-        Reach::There(_) => None,
-        Reach::Missing => Some("the cloud has no".to_owned()),
-        Reach::Forbidden => Some("the user may not use".to_owned()),
-        Reach::Failed(why) => Some(format!("it is not known ({why}) what there is of the")),
+        Availability::There(_) => None,
+        Availability::Missing => Some("the cloud has no".to_owned()),
+        Availability::Forbidden => Some("the user may not use".to_owned()),
+        Availability::Failed(why) => Some(format!("it is not known ({why}) what there is of the")),
     }
 }
 
 /// Flavors and images.
-async fn machines(cloud: &Cloud, specs: &[(&Key, &Spec)], found: &mut Found) -> Result<(), Error> {
+async fn machines(cloud: &Cloud, specs: &[(&Key, &Spec)], found: &mut PreflightResult) -> Result<(), Error> {
     let mut images: BTreeSet<&str> = BTreeSet::new();
     let mut pairs: BTreeSet<(&str, Option<&str>, bool)> = BTreeSet::new();
     for (_, spec) in specs {
@@ -243,7 +243,7 @@ async fn machines(cloud: &Cloud, specs: &[(&Key, &Spec)], found: &mut Found) -> 
 }
 
 /// Neutron's and Cinder's.
-async fn quotas(cloud: &Cloud, specs: &[(&Key, &Spec)], plan: &Plan, found: &mut Found) -> Result<(), Error> {
+async fn quotas(cloud: &Cloud, specs: &[(&Key, &Spec)], plan: &Plan, found: &mut PreflightResult) -> Result<(), Error> {
     let count = |kind| specs.iter().filter(|(k, _)| k.kind == kind).count() as i64;
     // What goes may go first, but need not: it is not counted.
     let replaced =

@@ -859,7 +859,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * What operation a yard to a manifest would do; nothing is changed
+         * What bringing a yard to a manifest would do; nothing is changed
          * @description Also for going back to an earlier manifest (`revision`) and for removing the yard (`remove`).
          */
         post: operations["yard_plan"];
@@ -1470,6 +1470,60 @@ export interface components {
             /** @description The user's name. */
             user: string;
         };
+        /** @description Something to choose. */
+        CloudChoice: {
+            /**
+             * Format: int64
+             * @description Disk in GiB: of a flavor what it has (0 is no limit), of an image what it needs.
+             */
+            disk: number;
+            /**
+             * Format: int32
+             * @description MTU of a network in bytes, if the cloud tells.
+             */
+            mtu?: number | null;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Memory in MiB: of a flavor what it has, of an image what it needs.
+             */
+            ram: number;
+            /** @description A network is another project's, which shares it. */
+            shared: boolean;
+            /**
+             * Format: int64
+             * @description Size of an image in bytes, if the cloud tells.
+             */
+            size?: number | null;
+            /**
+             * Format: int32
+             * @description Processors of a flavor.
+             */
+            vcpus: number;
+            /** @description What it is, in words. */
+            what: string;
+        };
+        /**
+         * @description What a cloud has to choose from; of each the first is the most sensible. What belongs to a yard is not
+         *     in it.
+         */
+        CloudChoices: {
+            /** @description Whether there are load balancers. */
+            balances: boolean;
+            /** @description External networks. */
+            externals: components["schemas"]["CloudChoice"][];
+            /** @description Flavors and what is in them. Those with a disk first, then the small ones. */
+            flavors: components["schemas"]["CloudChoice"][];
+            /** @description Active images and their sizes. */
+            images: components["schemas"]["CloudChoice"][];
+            /** @description The user's keypairs. */
+            keypairs: components["schemas"]["CloudChoice"][];
+            /** @description Networks that servers can be in. */
+            networks: components["schemas"]["CloudChoice"][];
+            /** @description Whether there is an object store. */
+            stores: boolean;
+        };
         /** @description A cloud that the server knows. */
         CloudView: {
             /** @description Its name, for `spec.cloud` of a manifest. */
@@ -1516,10 +1570,15 @@ export interface components {
              */
             status?: number | null;
             /** @description What happened. */
-            what: components["schemas"]["Happening"];
+            what: components["schemas"]["ContainerEventKind"];
             /** @description The yard. */
             yard: string;
         };
+        /**
+         * @description What happened to a container.
+         * @enum {string}
+         */
+        ContainerEventKind: "created" | "recreated" | "started" | "restarted" | "died" | "healthy" | "unhealthy" | "removed";
         /** @description A container. */
         ContainerReport: {
             ended?: components["schemas"]["ContainerEnded"] | null;
@@ -1571,8 +1630,21 @@ export interface components {
              */
             status: number;
         };
+        /** @description A mistake in a file that was sent. */
+        Diagnostic: {
+            /** @description Column in characters, from 1. */
+            column?: number | null;
+            /** @description The file: `yard.yaml` is the manifest itself. */
+            file: string;
+            /** @description What to do, as the nearest key that there is. */
+            hint?: string | null;
+            /** @description Line, from 1; absent when only the file is known. */
+            line?: number | null;
+            /** @description What is wrong, with the offending text. */
+            message: string;
+        };
         /** @description A mistake in a choice. */
-        DraftFault: {
+        DraftError: {
             /** @description Which field of the draft; empty for all of it. */
             field: string;
             /** @description What to do about it. */
@@ -1588,7 +1660,7 @@ export interface components {
         /** @description A first manifest. */
         DraftText: {
             /** @description Mistakes. */
-            faults: components["schemas"]["DraftFault"][];
+            faults: components["schemas"]["DraftError"][];
             /** @description Its text; absent if there are mistakes in what was chosen. */
             manifest?: string | null;
         };
@@ -1718,7 +1790,7 @@ export interface components {
             /** @description A node's id. */
             from: string;
             /** @description How. */
-            kind: components["schemas"]["GraphJoint"];
+            kind: components["schemas"]["GraphEdgeKind"];
             /** @description What is to be said of it: the addresses of a port. */
             label?: string | null;
             /** @description Another's. */
@@ -1728,7 +1800,7 @@ export interface components {
          * @description How two nodes are joined.
          * @enum {string}
          */
-        GraphJoint: "interface" | "gateway" | "port" | "attachment" | "external" | "leads" | "vip" | "member" | "security_group" | "server_group" | "keypair";
+        GraphEdgeKind: "interface" | "gateway" | "port" | "attachment" | "external" | "leads" | "vip" | "member" | "security_group" | "server_group" | "keypair";
         /**
          * @description What something is.
          * @enum {string}
@@ -1767,11 +1839,6 @@ export interface components {
          * @enum {string}
          */
         GraphState: "ok" | "working" | "waiting" | "failing" | "failed" | "away" | "drained" | "stopped" | "missing";
-        /**
-         * @description What happened to a container.
-         * @enum {string}
-         */
-        Happening: "created" | "recreated" | "started" | "restarted" | "died" | "healthy" | "unhealthy" | "removed";
         /** @description That the server works. */
         Health: {
             /** @description Always `ok`; a server that does not work answers with a problem. */
@@ -1940,6 +2007,37 @@ export interface components {
                 [key: string]: string;
             };
         };
+        /** @description What the cloud is to be. What is not answered stays as it was answered last. */
+        LocalRequest: {
+            /** @description Go on in spite of what preflight says. */
+            force?: boolean;
+            /** @enum {string} */
+            kind: "plan";
+            /** @description Answers by question. */
+            set?: {
+                [key: string]: string;
+            };
+            /** @description Questions whose default is to count again. */
+            unset?: string[];
+        } | {
+            /** @description Go on in spite of what preflight says. */
+            force?: boolean;
+            /** @enum {string} */
+            kind: "up";
+            /** @description Digest of the plan that somebody said yes to: if something else would be done by now, nothing is. */
+            plan: string;
+            /** @description Answers by question, as for the plan. */
+            set?: {
+                [key: string]: string;
+            };
+            /** @description Questions whose default is to count again, as for the plan. */
+            unset?: string[];
+        } | {
+            /** @enum {string} */
+            kind: "down";
+            /** @description `purge`: remove the data, too, with the secrets and the entry in clouds.yaml. */
+            purge?: string | null;
+        };
         /** @description A run that changes the cloud, or plans to. */
         LocalRun: {
             /** @description When (RFC 3339). */
@@ -2030,37 +2128,6 @@ export interface components {
             /** @description Whether a cloud was brought up from it, and not purged. */
             there: boolean;
         };
-        /** @description What the cloud is to be. What is not answered stays as it was answered last. */
-        LocalWish: {
-            /** @description Go on in spite of what preflight says. */
-            force?: boolean;
-            /** @enum {string} */
-            kind: "plan";
-            /** @description Answers by question. */
-            set?: {
-                [key: string]: string;
-            };
-            /** @description Questions whose default is to count again. */
-            unset?: string[];
-        } | {
-            /** @description Go on in spite of what preflight says. */
-            force?: boolean;
-            /** @enum {string} */
-            kind: "up";
-            /** @description Digest of the plan that somebody said yes to: if something else would be done by now, nothing is. */
-            plan: string;
-            /** @description Answers by question, as for the plan. */
-            set?: {
-                [key: string]: string;
-            };
-            /** @description Questions whose default is to count again, as for the plan. */
-            unset?: string[];
-        } | {
-            /** @enum {string} */
-            kind: "down";
-            /** @description `purge`: remove the data, too, with the secrets and the entry in clouds.yaml. */
-            purge?: string | null;
-        };
         /** @description That a manifest has no mistakes. */
         ManifestChecked: {
             /** @description Its cloud, if it says. */
@@ -2104,19 +2171,6 @@ export interface components {
             id: string;
             /** @description The token. It is shown this once. */
             token: string;
-        };
-        /** @description A mistake in a file that was sent. */
-        Mistake: {
-            /** @description Column in characters, from 1. */
-            column?: number | null;
-            /** @description The file: `yard.yaml` is the manifest itself. */
-            file: string;
-            /** @description What to do, as the nearest key that there is. */
-            hint?: string | null;
-            /** @description Line, from 1; absent when only the file is known. */
-            line?: number | null;
-            /** @description What is wrong, with the offending text. */
-            message: string;
         };
         /** @description Something that is not as it should be. */
         MtuAdvice: {
@@ -2334,6 +2388,11 @@ export interface components {
             /** @description Whether all that is let in arrives, as far as it was measured, and nothing is set too large. */
             well: boolean;
         };
+        /** @description What to measure. */
+        MtuRequest: {
+            /** @description At most so many pairs; 64 unless told otherwise. */
+            pairs?: number | null;
+        };
         /** @description What a layer is set to. */
         MtuSet: {
             /** @description Its id, where it has one: of a network of the cloud, or of Docker's. */
@@ -2422,11 +2481,6 @@ export interface components {
             /** @description What it means. */
             passage: components["schemas"]["MtuPassage"];
         };
-        /** @description What to measure. */
-        MtuWish: {
-            /** @description At most so many pairs; 64 unless told otherwise. */
-            pairs?: number | null;
-        };
         /** @description Permission for one machine that is to be made. */
         NewJoin: {
             /** @description Labels of the host, for placement. */
@@ -2474,60 +2528,6 @@ export interface components {
              * @description Seconds that it lasts; for ever if absent.
              */
             ttl_s?: number | null;
-        };
-        /**
-         * @description What a cloud has to choose from; of each the first is the most sensible. What belongs to a yard is not
-         *     in it.
-         */
-        Offer: {
-            /** @description Whether there are load balancers. */
-            balances: boolean;
-            /** @description External networks. */
-            externals: components["schemas"]["Offered"][];
-            /** @description Flavors and what is in them. Those with a disk first, then the small ones. */
-            flavors: components["schemas"]["Offered"][];
-            /** @description Active images and their sizes. */
-            images: components["schemas"]["Offered"][];
-            /** @description The user's keypairs. */
-            keypairs: components["schemas"]["Offered"][];
-            /** @description Networks that servers can be in. */
-            networks: components["schemas"]["Offered"][];
-            /** @description Whether there is an object store. */
-            stores: boolean;
-        };
-        /** @description Something to choose. */
-        Offered: {
-            /**
-             * Format: int64
-             * @description Disk in GiB: of a flavor what it has (0 is no limit), of an image what it needs.
-             */
-            disk: number;
-            /**
-             * Format: int32
-             * @description MTU of a network in bytes, if the cloud tells.
-             */
-            mtu?: number | null;
-            /** @description Its name. */
-            name: string;
-            /**
-             * Format: int64
-             * @description Memory in MiB: of a flavor what it has, of an image what it needs.
-             */
-            ram: number;
-            /** @description A network is another project's, which shares it. */
-            shared: boolean;
-            /**
-             * Format: int64
-             * @description Size of an image in bytes, if the cloud tells.
-             */
-            size?: number | null;
-            /**
-             * Format: int32
-             * @description Processors of a flavor.
-             */
-            vcpus: number;
-            /** @description What it is, in words. */
-            what: string;
         };
         /** @description What runs of one stack. */
         PartReport: {
@@ -2699,7 +2699,7 @@ export interface components {
             /** @description What went wrong, and what to do. */
             detail: string;
             /** @description Mistakes in files that were sent, with their places. */
-            mistakes?: components["schemas"]["Mistake"][];
+            mistakes?: components["schemas"]["Diagnostic"][];
             /**
              * Format: int32
              * @description Status of the answer.
@@ -2893,8 +2893,13 @@ export interface components {
          * @enum {string}
          */
         ResourceKind: "network" | "subnet" | "router" | "interface" | "security_group" | "rule" | "keypair" | "volume" | "server_group" | "port" | "server" | "attachment" | "load_balancer" | "object_container" | "floating_ip";
+        /**
+         * @description How a resource stands, in a word.
+         * @enum {string}
+         */
+        ResourceState: "ok" | "missing" | "unwanted" | "differs" | "pending" | "stopped" | "set_apart" | "marked" | "broken";
         /** @description A resource as it stands. */
-        ResourceNow: {
+        ResourceStatus: {
             /** @description What people want to know: addresses, sizes. */
             detail: string;
             /** @description Its id in the cloud. */
@@ -2908,11 +2913,6 @@ export interface components {
             /** @description More about the state: why it is broken, the cloud's word. */
             why?: string | null;
         };
-        /**
-         * @description How a resource stands, in a word.
-         * @enum {string}
-         */
-        ResourceState: "ok" | "missing" | "unwanted" | "differs" | "pending" | "stopped" | "set_apart" | "marked" | "broken";
         /** @description How often each noun changed since the server started. */
         Revisions: {
             /**
@@ -2967,7 +2967,7 @@ export interface components {
          */
         Role: "viewer" | "operator" | "admin";
         /** @description A mistake in a rule. */
-        RuleFault: {
+        RuleError: {
             /** @description Which of its fields: `proto`, `port`, `peer`, `ipv6`; empty for all of it. */
             field: string;
             /** @description What to do about it. */
@@ -2976,6 +2976,13 @@ export interface components {
             message: string;
             /** @description Which of the wanted rules, from 0. */
             rule: number;
+        };
+        /** @description A rule that is wanted. */
+        RuleRequest: {
+            /** @description What it is to say. */
+            rule: components["schemas"]["RuleView"];
+            /** @description Which of the group's rules it is so far, from 0; absent if it is new. */
+            was?: number | null;
         };
         /** @description A rule as a manifest has it; what it does not say is empty. */
         RuleView: {
@@ -2990,26 +2997,19 @@ export interface components {
             /** @description Protocol; all if empty. */
             proto?: string;
         };
-        /** @description A rule that is wanted. */
-        RuleWish: {
-            /** @description What it is to say. */
-            rule: components["schemas"]["RuleView"];
-            /** @description Which of the group's rules it is so far, from 0; absent if it is new. */
-            was?: number | null;
+        /** @description Rules that a group is to have. */
+        RulesRequest: {
+            /** @description The manifest to change; the one that the yard has if absent. */
+            manifest?: string | null;
+            /** @description The rules, in their order. */
+            rules: components["schemas"]["RuleRequest"][];
         };
         /** @description A manifest with other rules. */
         RulesText: {
             /** @description Mistakes. */
-            faults: components["schemas"]["RuleFault"][];
+            faults: components["schemas"]["RuleError"][];
             /** @description Its text; absent if the rules have mistakes. */
             manifest?: string | null;
-        };
-        /** @description Rules that a group is to have. */
-        RulesWish: {
-            /** @description The manifest to change; the one that the yard has if absent. */
-            manifest?: string | null;
-            /** @description The rules, in their order. */
-            rules: components["schemas"]["RuleWish"][];
         };
         /** @description Steps of a run, counted. */
         RunCounts: {
@@ -3569,58 +3569,13 @@ export interface components {
             /** @description What in the files has no effect. */
             warnings: string[];
         };
-        /** @description Project and region of a yard. */
-        YardScope: {
-            /**
-             * @description 12 hexadecimal digits that stand for them, as in the marks of the yard's resources; none while the server
-             *     knows none.
-             */
-            scope?: string | null;
-        };
-        /**
-         * @description How a yard stands, in a word.
-         * @enum {string}
-         */
-        YardState: "ok" | "working" | "differs" | "failing" | "unknown";
-        /** @description How a yard stands. */
-        YardStatus: {
-            /** @description Its cloud. */
-            cloud?: string | null;
-            /** @description Why nothing is known. */
-            error?: string | null;
-            /** @description When the cloud was asked (RFC 3339). */
-            looked: string;
-            /** @description The project's quotas, as far as the cloud tells them. */
-            quotas: components["schemas"]["QuotaUse"][];
-            /** @description Its resources; without rules of security groups. */
-            resources: components["schemas"]["ResourceNow"][];
-            /** @description How it stands, in a word. */
-            state: components["schemas"]["YardState"];
-            /** @description The yard. */
-            yard: string;
-        };
-        /** @description A yard. */
-        YardView: {
-            /** @description Its cloud, if the manifest says. */
-            cloud?: string | null;
-            /** @description Its name. */
-            name: string;
-            /**
-             * Format: int64
-             * @description Grows with each change of the manifest; also the entity tag.
-             */
-            revision: number;
-            run?: components["schemas"]["RunView"] | null;
-            /** @description When it was last changed (RFC 3339). */
-            updated: string;
-        };
         /**
          * @description What a yard is to be: as `manifest` says, or as it was at `revision`, or gone (`remove`).
          *
          *     Files that the manifest names (`compose: ./site/compose.yaml`) come along in `files`, by their paths
          *     relative to it. Nothing else is read: no file, no variable and no program of the server's machine.
          */
-        YardWish: {
+        YardRequest: {
             /**
              * @description Lose the data that the plan marks (`loses_data`). Without it, a run whose plan loses data is
              *     refused (422). With `plan`, a run that changes the yard loses what that plan marks and nothing
@@ -3646,6 +3601,51 @@ export interface components {
              *     has no other.
              */
             revision?: number | null;
+        };
+        /** @description Project and region of a yard. */
+        YardScope: {
+            /**
+             * @description 12 hexadecimal digits that stand for them, as in the marks of the yard's resources; none while the server
+             *     knows none.
+             */
+            scope?: string | null;
+        };
+        /**
+         * @description How a yard stands, in a word.
+         * @enum {string}
+         */
+        YardState: "ok" | "working" | "differs" | "failing" | "unknown";
+        /** @description How a yard stands. */
+        YardStatus: {
+            /** @description Its cloud. */
+            cloud?: string | null;
+            /** @description Why nothing is known. */
+            error?: string | null;
+            /** @description When the cloud was asked (RFC 3339). */
+            looked: string;
+            /** @description The project's quotas, as far as the cloud tells them. */
+            quotas: components["schemas"]["QuotaUse"][];
+            /** @description Its resources; without rules of security groups. */
+            resources: components["schemas"]["ResourceStatus"][];
+            /** @description How it stands, in a word. */
+            state: components["schemas"]["YardState"];
+            /** @description The yard. */
+            yard: string;
+        };
+        /** @description A yard. */
+        YardView: {
+            /** @description Its cloud, if the manifest says. */
+            cloud?: string | null;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Grows with each change of the manifest; also the entity tag.
+             */
+            revision: number;
+            run?: components["schemas"]["RunView"] | null;
+            /** @description When it was last changed (RFC 3339). */
+            updated: string;
         };
     };
     responses: never;
@@ -3857,7 +3857,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Offer"];
+                    "application/json": components["schemas"]["CloudChoices"];
                 };
             };
             /** @description the cloud does not answer */
@@ -4097,7 +4097,7 @@ export interface operations {
                  */
                 only?: string;
                 /** @description Only those of this kind. */
-                what?: components["schemas"]["Happening"];
+                what?: components["schemas"]["ContainerEventKind"];
             };
             header?: never;
             path: {
@@ -4137,7 +4137,7 @@ export interface operations {
                  */
                 only?: string;
                 /** @description Only those of this kind. */
-                what?: components["schemas"]["Happening"];
+                what?: components["schemas"]["ContainerEventKind"];
                 /** @description So many of those that were before, the newest; all that are kept if absent. After `Last-Event-ID` it counts not. */
                 tail?: number;
             };
@@ -4497,7 +4497,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["LocalWish"];
+                "application/json": components["schemas"]["LocalRequest"];
             };
         };
         responses: {
@@ -5136,7 +5136,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["YardWish"];
+                "application/json": components["schemas"]["YardRequest"];
                 "application/yaml": string;
             };
         };
@@ -5208,7 +5208,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["YardWish"];
+                "application/json": components["schemas"]["YardRequest"];
                 "application/yaml": string;
             };
         };
@@ -5427,7 +5427,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["MtuWish"];
+                "application/json": components["schemas"]["MtuRequest"];
             };
         };
         responses: {
@@ -5460,7 +5460,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["YardWish"];
+                "application/json": components["schemas"]["YardRequest"];
                 "application/yaml": string;
             };
         };
@@ -5703,7 +5703,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["YardWish"];
+                "application/json": components["schemas"]["YardRequest"];
                 "application/yaml": string;
             };
         };
@@ -6037,7 +6037,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["RulesWish"];
+                "application/json": components["schemas"]["RulesRequest"];
             };
         };
         responses: {
@@ -6289,7 +6289,7 @@ export interface operations {
                  */
                 only?: string;
                 /** @description Only those of this kind. */
-                what?: components["schemas"]["Happening"];
+                what?: components["schemas"]["ContainerEventKind"];
             };
             header?: never;
             path: {
@@ -6329,7 +6329,7 @@ export interface operations {
                  */
                 only?: string;
                 /** @description Only those of this kind. */
-                what?: components["schemas"]["Happening"];
+                what?: components["schemas"]["ContainerEventKind"];
                 /** @description So many of those that were before, the newest; all that are kept if absent. After `Last-Event-ID` it counts not. */
                 tail?: number;
             };

@@ -13,7 +13,7 @@ import { PlanReview } from "../../components/plan-review";
 import { QueryResult, Problem } from "../../components/problem";
 
 type RuleView = Schemas["RuleView"];
-type RuleFault = Schemas["RuleFault"];
+type RuleFault = Schemas["RuleError"];
 
 /** A rule in the form. */
 export interface RuleRow {
@@ -27,7 +27,7 @@ export interface RuleRow {
 const EMPTY_RULE: RuleView = { proto: "tcp", port: "", egress: false, peer: "", ipv6: null };
 
 /** Rules of the API request. */
-export function ruleRequests(rows: RuleRow[]): Schemas["RuleWish"][] {
+export function ruleRequests(rows: RuleRow[]): Schemas["RuleRequest"][] {
   return rows.map(({ was, rule }) => (was === null ? { rule } : { was, rule }));
 }
 
@@ -96,7 +96,7 @@ function useRulesRewrite(yard: string, group: string, before: string, rows: Rule
   useEffect(() => {
     const stop = new AbortController();
     const timer = setTimeout(() => {
-      const [name, of, text, rules] = JSON.parse(requestKey) as [string, string, string, Schemas["RuleWish"][]];
+      const [name, of, text, rules] = JSON.parse(requestKey) as [string, string, string, Schemas["RuleRequest"][]];
       const params = { path: { yard: name, group: of } };
       unwrap(api.POST("/api/v1/yards/{yard}/security-groups/{group}/rules", { params, body: { manifest: text, rules }, signal: stop.signal }))
         .then((answer) => setLastAnswer({ of: requestKey, text: answer.manifest ?? null, faults: answer.faults, error: null }))
@@ -122,7 +122,7 @@ function RulesForm({ yard, group, names, revision, before }: RulesEditorProps & 
   const body = { manifest: rewritten.text ?? before, revision };
   const plan = useMutation({ mutationFn: () => unwrap(api.POST("/api/v1/yards/{yard}/plan", { params, body })) });
   const run = useMutation({
-    mutationFn: (agreed: Pick<Schemas["YardWish"], "plan" | "allow_data_loss">) =>
+    mutationFn: (agreed: Pick<Schemas["YardRequest"], "plan" | "allow_data_loss">) =>
       unwrap(api.POST("/api/v1/yards/{yard}/runs", { params: { ...params, header: { "If-Match": `"${revision}"` } }, body: { ...body, ...agreed } })),
     onSuccess: (begun) => navigate({ to: "/yards/$yard/runs/$run", params: { yard: begun.yard, run: begun.id } }),
   });

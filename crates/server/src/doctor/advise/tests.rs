@@ -78,7 +78,7 @@ fn case(ends: &[&MtuEnd], pairs: Vec<MtuPair>) -> Case {
 
 fn advice(case: &Case) -> Vec<MtuAdvice> {
     let Case { ends, pairs, surveys, agents, layers } = case;
-    advise(&Known { ends, pairs, surveys, agents, layers })
+    advise(&Measurements { ends, pairs, surveys, agents, layers })
 }
 
 fn steps(case: &Case) -> Vec<String> {

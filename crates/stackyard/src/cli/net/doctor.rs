@@ -5,7 +5,7 @@ use super::super::{Context, ExitStatus};
 use crate::printer::{UserError, table};
 use anyhow::{Context as _, bail};
 use serde_json::json;
-use stackyard_api::{MtuEvent, MtuFix, MtuPair, MtuReport, MtuStep, MtuWay, MtuWish};
+use stackyard_api::{MtuEvent, MtuFix, MtuPair, MtuReport, MtuRequest, MtuStep, MtuWay};
 use stackyard_catalog::manifest;
 use stackyard_client::Client;
 use stackyard_core::mtu::search::{Beyond, Found, Passage};
@@ -69,7 +69,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     }
     let yard = manifest::load(&args.file)?.intended.yard;
     let client = args.server.client(context)?;
-    let wish = MtuWish { pairs: Some(args.pairs) };
+    let wish = MtuRequest { pairs: Some(args.pairs) };
     let report = measure(&client, &yard, &wish, context).await?;
     let steps: Vec<MtuStep> = report.advice.iter().filter_map(|a| a.step.clone()).collect();
     if !args.fix || steps.is_empty() {
@@ -109,7 +109,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     Ok(end)
 }
 
-async fn measure(client: &Client, yard: &str, wish: &MtuWish, context: &Context) -> anyhow::Result<MtuReport> {
+async fn measure(client: &Client, yard: &str, wish: &MtuRequest, context: &Context) -> anyhow::Result<MtuReport> {
     let mut found = None;
     let (mut pairs, mut measured) = (0, 0);
     let printer = context.printer.clone();

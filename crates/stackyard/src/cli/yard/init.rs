@@ -6,7 +6,7 @@ use crate::printer::UserError;
 use anyhow::{Context as _, bail};
 use dialoguer::Select;
 use serde_json::json;
-use stackyard_api::{DraftFault, DraftJoin, Offer, Offered, YardDraft};
+use stackyard_api::{CloudChoice, CloudChoices, DraftError, DraftJoin, YardDraft};
 use stackyard_yard::{offer_of, write_manifest};
 use std::fs::OpenOptions;
 use std::io::{IsTerminal, Write};
@@ -110,8 +110,8 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
 }
 
 /// Faults of a draft, one per line, each with the option that it is in.
-fn fault_text(faults: &[DraftFault]) -> String {
-    let line = |f: &DraftFault| {
+fn fault_text(faults: &[DraftError]) -> String {
+    let line = |f: &DraftError| {
         let option = match f.field.as_str() {
             "" => String::new(),
             "machine" => "--server or --pool: ".to_owned(),
@@ -127,8 +127,8 @@ fn fault_text(faults: &[DraftFault]) -> String {
 impl DraftArgs {
     /// The draft: given options, and for the others the first choice of the cloud. With `ask`, the
     /// user picks the others on the terminal, except those with a single choice.
-    fn draft(self, offer: &Offer, ask: bool) -> anyhow::Result<YardDraft> {
-        let pick = |prompt: &str, given: Option<String>, from: &[Offered], other: Option<&str>| match given {
+    fn draft(self, offer: &CloudChoices, ask: bool) -> anyhow::Result<YardDraft> {
+        let pick = |prompt: &str, given: Option<String>, from: &[CloudChoice], other: Option<&str>| match given {
             Some(given) => Ok(Some(given)),
             None if ask => pick(prompt, from, other),
             None if other.is_some() => Ok(None),
@@ -178,7 +178,7 @@ impl DraftArgs {
 }
 
 /// Lets the user pick one, or `other`, which comes first.
-fn pick(prompt: &str, from: &[Offered], other: Option<&str>) -> anyhow::Result<Option<String>> {
+fn pick(prompt: &str, from: &[CloudChoice], other: Option<&str>) -> anyhow::Result<Option<String>> {
     let items = items(from, other);
     let before = usize::from(other.is_some());
     let index = match items.len() {
@@ -194,9 +194,9 @@ fn pick(prompt: &str, from: &[Offered], other: Option<&str>) -> anyhow::Result<O
     Ok(index.checked_sub(before).and_then(|i| from.get(i)).map(|o| o.name.clone()))
 }
 
-fn items(from: &[Offered], other: Option<&str>) -> Vec<String> {
+fn items(from: &[CloudChoice], other: Option<&str>) -> Vec<String> {
     let width = from.iter().map(|o| o.name.chars().count()).max().unwrap_or(0);
-    let line = |o: &Offered| format!("{:width$}  {}", o.name, o.what).trim_end().to_owned();
+    let line = |o: &CloudChoice| format!("{:width$}  {}", o.name, o.what).trim_end().to_owned();
     other.map(str::to_owned).into_iter().chain(from.iter().map(line)).collect()
 }
 
@@ -212,23 +212,23 @@ mod tests {
         args: Args,
     }
 
-    fn draft(offer: &Offer, words: &[&str]) -> YardDraft {
+    fn draft(offer: &CloudChoices, words: &[&str]) -> YardDraft {
         let line = Line::try_parse_from(["init"].iter().chain(words)).expect("parsed");
         line.args.draft.draft(offer, false).expect("nothing is asked")
     }
 
     #[test]
     fn what_is_not_said_is_the_first_of_what_there_is() {
-        let named = |names: &[&str]| -> Vec<Offered> {
-            names.iter().map(|n| Offered { name: (*n).to_owned(), ..Offered::default() }).collect()
+        let named = |names: &[&str]| -> Vec<CloudChoice> {
+            names.iter().map(|n| CloudChoice { name: (*n).to_owned(), ..CloudChoice::default() }).collect()
         };
-        let offer = Offer {
+        let offer = CloudChoices {
             flavors: named(&["small", "large"]),
             images: named(&["debian", "tiny"]),
             externals: named(&["public", "other"]),
             networks: named(&["office"]),
             keypairs: named(&["me"]),
-            ..Offer::default()
+            ..CloudChoices::default()
         };
         let first = first_draft(&offer);
         assert_eq!(draft(&offer, &[]), first);
@@ -270,7 +270,7 @@ mod tests {
     #[test]
     fn a_pick_list_shows_what_things_are() {
         let from = [("a", "small"), ("long", "")];
-        let from = from.map(|(n, what)| Offered { name: n.into(), what: what.into(), ..Offered::default() });
+        let from = from.map(|(n, what)| CloudChoice { name: n.into(), what: what.into(), ..CloudChoice::default() });
         assert_eq!(items(&from, Some("none")), ["none", "a     small", "long"]);
         // Nothing to choose: no question.
         assert_eq!(pick("Flavor", &from[..1], None).expect("no question").as_deref(), Some("a"));

@@ -4,7 +4,7 @@ use super::super::{Context, ExitStatus};
 use super::{YardArgs, load_stacks};
 use crate::printer::table;
 use serde::Serialize;
-use stackyard_api::ResourceNow;
+use stackyard_api::ResourceStatus;
 use stackyard_catalog::manifest::Yard;
 use stackyard_core::rollout::{Phase, ServiceStatus, Standing};
 use stackyard_core::yard::Kind;
@@ -80,8 +80,13 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
 }
 
 fn resources(session: &YardSnapshot<'_>) -> Vec<ResourceRow> {
-    let row =
-        |r: ResourceNow| ResourceRow { kind: r.kind, state: r.state_text(), name: r.name, detail: r.detail, id: r.id };
+    let row = |r: ResourceStatus| ResourceRow {
+        kind: r.kind,
+        state: r.state_text(),
+        name: r.name,
+        detail: r.detail,
+        id: r.id,
+    };
     session.resources().into_iter().map(row).collect()
 }
 

@@ -6,7 +6,7 @@ use crate::printer::table;
 use serde_json::json;
 use stackyard_core::progress::Event;
 use stackyard_core::yard::plan::removal;
-use stackyard_yard::{Error, Inventory, Swept, remove_yard, sweep};
+use stackyard_yard::{Error, Inventory, SweepResult, remove_yard, sweep};
 use std::collections::BTreeSet;
 
 /// Arguments of `stackyard sweep`.
@@ -33,7 +33,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let onlooker = printer.onlooker();
     let cloud = args.cloud.connect(None, &onlooker).await?;
     let known = records(context).known()?;
-    let Swept { mut orphans, unseen } = sweep(&cloud, &known).await?;
+    let SweepResult { mut orphans, unseen } = sweep(&cloud, &known).await?;
     for unseen in &unseen {
         let text = format!("note: {unseen}; the sweep skips them");
         onlooker.see(Event::Note { step: None, text });
@@ -50,7 +50,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
         for yard in &yards {
             match remove_yard(&cloud, yard, None, &loss, &*onlooker).await {
                 // A note above has reported it.
-                Err(Error::Unseen { steps: None, .. }) => {}
+                Err(Error::FailedListing { steps: None, .. }) => {}
                 other => other?,
             }
         }
@@ -61,7 +61,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
         if orphans.is_empty() {
             return "This project has no resources of unknown yards.".to_owned();
         }
-        let row = |o: &stackyard_yard::Owned| [o.mark.yard.clone(), o.mark.key.to_string(), o.id.clone()];
+        let row = |o: &stackyard_yard::MarkedResource| [o.mark.yard.clone(), o.mark.key.to_string(), o.id.clone()];
         let text = table::table(["YARD", "RESOURCE", "ID"], orphans.iter().map(row));
         let end = if args.yes {
             "Removed."

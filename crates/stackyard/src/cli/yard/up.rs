@@ -9,7 +9,7 @@ use stackyard_catalog::manifest::{Yard, companions};
 use stackyard_client::{Client, ClientError};
 use stackyard_core::rollout::Status;
 use stackyard_core::yard::plan::Action;
-use stackyard_yard::{Choices, DataLoss, UpOperation, YardStacks, scope};
+use stackyard_yard::{DataLoss, ResolvedChoices, UpOperation, YardStacks, scope};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
@@ -46,7 +46,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     let operation = UpOperation::look(&yard, &cloud, service.as_ref(), stacks, &note).await?;
     operation.snapshot.inventory.warn(&*onlooker);
     let changed = !operation.plan.is_noop();
-    let mut choices = Choices::default();
+    let mut choices = ResolvedChoices::default();
     if changed {
         printer.plan(&operation.plan)?;
     }

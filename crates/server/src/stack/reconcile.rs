@@ -1,7 +1,7 @@
 //! One look at all stacks: decides, writes down what changed, tells the hosts.
 
-use super::{Key, Known, StackError, Stacks};
-use crate::hub::Seen;
+use super::{Key, StackError, StackTable, Stacks};
+use crate::hub::HostActivity;
 use stackyard_core::agent::{Part, Report};
 use stackyard_core::rollout::{self, HostReport, Input, Standing, Status};
 use stackyard_core::stack::place::{Host, HostState, Taken};
@@ -46,7 +46,7 @@ impl Stacks {
     }
 
     /// Notes since when hosts are away.
-    fn note_away(&self, known: &mut Known, rows: &[Row], seen: &HashMap<String, Seen>) {
+    fn note_away(&self, known: &mut StackTable, rows: &[Row], seen: &HashMap<String, HostActivity>) {
         let connected = |id: &String| seen.get(id).is_some_and(|s| s.connected);
         known.away.retain(|id, _| !connected(id) && rows.iter().any(|h| h.id == *id));
         for host in rows.iter().filter(|h| !connected(&h.id)) {
@@ -55,7 +55,7 @@ impl Stacks {
     }
 
     /// Hosts of a stack's yard, with what other stacks have on them.
-    fn hosts(&self, known: &Known, rows: &[Row], seen: &HashMap<String, Seen>, key: &Key) -> Vec<Host> {
+    fn hosts(&self, known: &StackTable, rows: &[Row], seen: &HashMap<String, HostActivity>, key: &Key) -> Vec<Host> {
         let host = |row: &Row| {
             let lost = known.away.get(&row.id).is_some_and(|since| since.elapsed() >= self.0.grace);
             let state = match (lost, row.drain.is_on(), seen.get(&row.id).is_some_and(|s| s.connected)) {
@@ -83,10 +83,10 @@ impl Stacks {
     /// Looks at one stack; true while something of it is on its way.
     async fn stack(
         &self,
-        known: &mut Known,
+        known: &mut StackTable,
         key: &Key,
         hosts: &[Host],
-        seen: &HashMap<String, Seen>,
+        seen: &HashMap<String, HostActivity>,
         parts: &mut Parts,
     ) -> Result<bool, StackError> {
         let reports: Vec<(String, Arc<Report>)> = hosts
@@ -138,7 +138,7 @@ impl Stacks {
     /// A stack that is to go: forgotten when no host that is there has anything of it.
     async fn leave(
         &self,
-        known: &mut Known,
+        known: &mut StackTable,
         key: &Key,
         hosts: &[Host],
         heard: &BTreeMap<String, HostReport<'_>>,
@@ -174,7 +174,7 @@ impl Stacks {
 }
 
 /// What other stacks have on a host.
-fn taken(known: &Known, key: &Key, host: &str) -> Taken {
+fn taken(known: &StackTable, key: &Key, host: &str) -> Taken {
     let mut taken = Taken::default();
     for (_, entry) in known.stacks.iter().filter(|(k, e)| k.0 == key.0 && *k != key && !e.kept.removing) {
         for slot in entry.kept.state.slots.iter().filter(|s| s.host == host) {

@@ -10,10 +10,10 @@
 //!                                 └───────────────────────────────────────────────────┘
 //! ```
 //!
-//! Who watches holds a receiver of [`Looks::changes`], as every stream of events does. Whoever asks
+//! Who watches holds a receiver of [`CloudWatcher::changes`], as every stream of events does. Whoever asks
 //! while a cloud is being watched gets what was seen last, at once.
 
-use crate::apart::apart;
+use crate::own_thread::on_own_thread;
 use stackyard_core::text::error_chain;
 use stackyard_openstack::{Cloud, CloudConfig, Options, Sources};
 use stackyard_yard::Inventory;
@@ -36,21 +36,21 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Looks at clouds. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Looks(Arc<Inner>);
+pub struct CloudWatcher(Arc<WatcherState>);
 
 #[derive(Debug)]
-struct Inner {
+struct WatcherState {
     /// Where clouds.yaml is.
     sources: Sources,
     /// By name in clouds.yaml; empty for the one that variables or files point to.
-    clouds: Mutex<HashMap<String, Arc<Watched>>>,
+    clouds: Mutex<HashMap<String, Arc<WatchedCloud>>>,
     /// Grows when a cloud is not as it was.
     changes: watch::Sender<u64>,
 }
 
 /// What is known of a cloud.
 #[derive(Debug, Clone, Default)]
-pub struct Sighting {
+pub struct CloudSnapshot {
     /// Its name in clouds.yaml, once it was found.
     pub name: Option<String>,
     /// What it had at the last look that succeeded.
@@ -62,8 +62,8 @@ pub struct Sighting {
 }
 
 #[derive(Default)]
-struct Watched {
-    state: Mutex<State>,
+struct WatchedCloud {
+    state: Mutex<CachedCloud>,
     /// Number of looks that ended, also in vain.
     looks: watch::Sender<u64>,
     /// Has it looked at before its time.
@@ -71,8 +71,8 @@ struct Watched {
 }
 
 #[derive(Default)]
-struct State {
-    sighting: Sighting,
+struct CachedCloud {
+    sighting: CloudSnapshot,
     /// When the last look ended.
     ended: Option<Instant>,
     /// When somebody asked last.
@@ -85,28 +85,28 @@ struct State {
     cloud: Option<(String, Cloud)>,
 }
 
-impl fmt::Debug for Watched {
+impl fmt::Debug for WatchedCloud {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watched").finish_non_exhaustive()
     }
 }
 
-impl State {
+impl CachedCloud {
     fn is_busy(&self) -> bool {
         self.busy.is_some_and(|at| at.elapsed() < BUSY)
     }
 }
 
-impl Watched {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl WatchedCloud {
+    fn state(&self) -> MutexGuard<'_, CachedCloud> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Looks {
+impl CloudWatcher {
     /// Looks at clouds that are found in these places.
     pub fn new(sources: Sources) -> Self {
-        Self(Arc::new(Inner { sources, clouds: Mutex::default(), changes: watch::Sender::default() }))
+        Self(Arc::new(WatcherState { sources, clouds: Mutex::default(), changes: watch::Sender::default() }))
     }
 
     /// A number that grows when a cloud is not as it was. Whoever keeps the receiver watches the
@@ -118,7 +118,7 @@ impl Looks {
     /// What is known of the cloud of this name, else of the one that variables and files point to.
     /// Waits for the first look, some seconds at most; `busy` says that something is being done to the
     /// cloud, so that it is to be looked at more often.
-    pub async fn at(&self, name: Option<&str>, busy: bool) -> Sighting {
+    pub async fn at(&self, name: Option<&str>, busy: bool) -> CloudSnapshot {
         let name = name.unwrap_or_default();
         let watched = {
             let mut clouds = self.0.clouds.lock().unwrap_or_else(PoisonError::into_inner);
@@ -159,7 +159,7 @@ impl Looks {
     }
 
     /// Looks at a cloud again and again, until nobody watches.
-    async fn watch(self, name: String, watched: Arc<Watched>) {
+    async fn watch(self, name: String, watched: Arc<WatchedCloud>) {
         loop {
             let changed = self.clone().look(name.clone(), watched.clone()).await;
             watched.looks.send_modify(|n| *n += 1);
@@ -181,9 +181,9 @@ impl Looks {
     }
 
     /// Looks once; whether what is known changed by it.
-    async fn look(self, name: String, watched: Arc<Watched>) -> bool {
+    async fn look(self, name: String, watched: Arc<WatchedCloud>) -> bool {
         let (of, at) = (name.clone(), watched.clone());
-        let looked = apart("look", move || self.inventory(of, at)).await.flatten();
+        let looked = on_own_thread("look", move || self.inventory(of, at)).await.flatten();
         let mut state = watched.state();
         state.ended = Some(Instant::now());
         match looked {
@@ -192,7 +192,7 @@ impl Looks {
                 let same = state.sighting.error.is_none() && last.is_some_and(|last| is_same(last, &inventory));
                 let looked = Some(stackyard_api::now());
                 state.sighting =
-                    Sighting { name: Some(name), inventory: Some(Arc::new(inventory)), looked, error: None };
+                    CloudSnapshot { name: Some(name), inventory: Some(Arc::new(inventory)), looked, error: None };
                 !same
             }
             Err(error) => {
@@ -207,7 +207,7 @@ impl Looks {
     }
 
     /// What a cloud has, with its name.
-    async fn inventory(self, name: String, watched: Arc<Watched>) -> Result<(String, Inventory), String> {
+    async fn inventory(self, name: String, watched: Arc<WatchedCloud>) -> Result<(String, Inventory), String> {
         // Read for each look, since `cloud up` and people change it.
         let wanted = (!name.is_empty()).then_some(name.as_str());
         let config = CloudConfig::load_from(wanted, &self.0.sources).map_err(|e| error_chain(&e))?;

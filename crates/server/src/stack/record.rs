@@ -1,6 +1,6 @@
 //! Stacks on the way to the store and back.
 
-use super::{Entry, Key, Known, StackError, Stacks};
+use super::{Key, StackEntry, StackError, StackTable, Stacks};
 use serde_json::{Value, json};
 use stackyard_core::rollout::{State, Status, Version};
 use stackyard_store::{Error, Stack};
@@ -8,7 +8,7 @@ use tokio::sync::MutexGuard;
 
 /// What is kept of a stack.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Kept {
+pub(super) struct StackRecord {
     /// Its versions, the newest first.
     pub(super) history: Vec<Version>,
     /// Where its containers are, and how far they are.
@@ -23,7 +23,7 @@ pub(super) struct Kept {
     pub(super) revision: i64,
 }
 
-impl Kept {
+impl StackRecord {
     fn to_row(&self, (yard, name): &Key, revision: i64) -> Result<Stack, serde_json::Error> {
         let (newest, before) = self.history.split_first().map_or((None, &[][..]), |(n, b)| (Some(n), b));
         let mut state = serde_json::to_value(&self.state)?;
@@ -60,13 +60,13 @@ impl Kept {
 
 impl Stacks {
     /// What is known, read from the store the first time.
-    pub(super) async fn known(&self) -> Result<MutexGuard<'_, Known>, StackError> {
+    pub(super) async fn known(&self) -> Result<MutexGuard<'_, StackTable>, StackError> {
         let mut known = self.0.known.lock().await;
         if !known.read {
             for row in self.0.store.stacks(None).await? {
                 let key = (row.yard.clone(), row.name.clone());
-                match Kept::of_row(row) {
-                    Ok(kept) => drop(known.stacks.insert(key, Entry { kept, status: Status::default() })),
+                match StackRecord::of_row(row) {
+                    Ok(kept) => drop(known.stacks.insert(key, StackEntry { kept, status: Status::default() })),
                     Err(error) => {
                         let what = format!("stack {} of yard {} in the store: {error}", key.1, key.0);
                         return Err(StackError::Refused(what));
@@ -79,7 +79,7 @@ impl Stacks {
     }
 
     /// Writes a stack, then knows it.
-    pub(super) async fn keep(&self, known: &mut Known, key: Key, mut kept: Kept) -> Result<(), StackError> {
+    pub(super) async fn keep(&self, known: &mut StackTable, key: Key, mut kept: StackRecord) -> Result<(), StackError> {
         let at = kept.revision;
         let row = kept.to_row(&key, at + 1).map_err(|e| StackError::Refused(format!("stack {}: {e}", key.1)))?;
         if !self.0.store.keep_stack(&row, at).await? {
@@ -93,13 +93,13 @@ impl Stacks {
         self.changed();
         match known.stacks.get_mut(&key) {
             Some(entry) => entry.kept = kept,
-            None => drop(known.stacks.insert(key, Entry { kept, status: Status::default() })),
+            None => drop(known.stacks.insert(key, StackEntry { kept, status: Status::default() })),
         }
         Ok(())
     }
 
     /// Forgets a stack.
-    pub(super) async fn forget(&self, known: &mut Known, key: &Key) -> Result<(), Error> {
+    pub(super) async fn forget(&self, known: &mut StackTable, key: &Key) -> Result<(), Error> {
         self.0.store.remove_stack(&key.0, &key.1).await?;
         known.stacks.remove(key);
         self.changed();
@@ -132,10 +132,16 @@ mod tests {
             names: Default::default(),
         };
         let state = State { version: 2, slots: vec![slot], ..State::default() };
-        let kept =
-            Kept { history: vec![second, first], state, removing: true, declared: true, deployed: 9, revision: 4 };
+        let kept = StackRecord {
+            history: vec![second, first],
+            state,
+            removing: true,
+            declared: true,
+            deployed: 9,
+            revision: 4,
+        };
         let row = kept.to_row(&("y".into(), "shop".into()), 4).unwrap();
         assert_eq!(row.placement["slots"][0]["host"], "h");
-        assert_eq!(Kept::of_row(row).unwrap(), kept);
+        assert_eq!(StackRecord::of_row(row).unwrap(), kept);
     }
 }

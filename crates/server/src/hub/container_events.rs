@@ -5,7 +5,7 @@
 //! least every tenth of a second while something changes) is told by its end: a container that was started
 //! again says how it ended before.
 
-use stackyard_api::{ContainerEvent, Happening};
+use stackyard_api::{ContainerEvent, ContainerEventKind};
 use stackyard_core::agent::{ContainerReport, ContainerState, PartReport, Report};
 use stackyard_store::Host;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -25,7 +25,7 @@ pub struct EventFilter {
     /// Of these services or replicas, also those of one host: `web`, `web-2`, `web@host-1`; all when empty.
     pub only: BTreeSet<String>,
     /// Of this kind.
-    pub what: Option<Happening>,
+    pub what: Option<ContainerEventKind>,
 }
 
 impl EventFilter {
@@ -43,14 +43,14 @@ impl EventFilter {
 
 /// What happened lately.
 #[derive(Debug, Default)]
-pub(super) struct Events {
+pub(super) struct ContainerEvents {
     last: u64,
     kept: VecDeque<ContainerEvent>,
     /// By host and stack, what was known before an engine stopped answering.
     held: HashMap<(String, String), PartReport>,
 }
 
-impl Events {
+impl ContainerEvents {
     /// Takes what a host reports at `at`, in milliseconds since 1970.
     pub fn take(&mut self, host: &Host, before: Option<&Report>, now: &Report, at: i64) {
         let Some(before) = before else { return };
@@ -72,9 +72,13 @@ impl Events {
         }
     }
 
-    fn add(&mut self, host: &Host, stack: &str, what: Happening, of: &ContainerReport, at: i64) {
-        let end = matches!(what, Happening::Died | Happening::Restarted);
-        let wrong = end || matches!(what, Happening::Recreated | Happening::Removed | Happening::Unhealthy);
+    fn add(&mut self, host: &Host, stack: &str, what: ContainerEventKind, of: &ContainerReport, at: i64) {
+        let end = matches!(what, ContainerEventKind::Died | ContainerEventKind::Restarted);
+        let wrong = end
+            || matches!(
+                what,
+                ContainerEventKind::Recreated | ContainerEventKind::Removed | ContainerEventKind::Unhealthy
+            );
         let status = match of.state {
             ContainerState::Exited(status) => Some(status),
             _ => of.ended.map(|e| e.status),
@@ -125,7 +129,7 @@ impl Events {
 }
 
 /// What is new of a stack on a host, and of which container.
-fn compare<'r>(before: &'r PartReport, now: &'r PartReport) -> Vec<(Happening, &'r ContainerReport)> {
+fn compare<'r>(before: &'r PartReport, now: &'r PartReport) -> Vec<(ContainerEventKind, &'r ContainerReport)> {
     let by_name = |part: &'r PartReport| -> BTreeMap<String, &'r ContainerReport> {
         part.containers.iter().map(|c| (c.replica.to_string(), c)).collect()
     };
@@ -133,32 +137,32 @@ fn compare<'r>(before: &'r PartReport, now: &'r PartReport) -> Vec<(Happening, &
     let there = new.iter().flat_map(|(name, container)| {
         changed(old.get(name).copied(), container).into_iter().map(|what| (what, *container))
     });
-    let gone = old.iter().filter(|(name, _)| !new.contains_key(*name)).map(|(_, c)| (Happening::Removed, *c));
+    let gone = old.iter().filter(|(name, _)| !new.contains_key(*name)).map(|(_, c)| (ContainerEventKind::Removed, *c));
     there.chain(gone).collect()
 }
 
 /// What happened to one container.
-fn changed(before: Option<&ContainerReport>, now: &ContainerReport) -> Vec<Happening> {
+fn changed(before: Option<&ContainerReport>, now: &ContainerReport) -> Vec<ContainerEventKind> {
     let mut all = Vec::new();
     let runs = |c: &ContainerReport| c.state == ContainerState::Running;
     let ended = |c: &ContainerReport| matches!(c.state, ContainerState::Exited(_) | ContainerState::Restarting);
     let same = before.filter(|b| b.id == now.id);
     match (before, same) {
-        (None, _) => all.push(Happening::Created),
-        (Some(_), None) => all.push(Happening::Recreated),
+        (None, _) => all.push(ContainerEventKind::Created),
+        (Some(_), None) => all.push(ContainerEventKind::Recreated),
         _ => {}
     }
     if now.restarts > same.map_or(0, |b| b.restarts) {
-        all.push(Happening::Restarted);
+        all.push(ContainerEventKind::Restarted);
     } else if ended(now) && !same.is_some_and(ended) {
-        all.push(Happening::Died);
+        all.push(ContainerEventKind::Died);
     } else if runs(now) && same.is_none_or(|b| !runs(b) || b.started != now.started) {
-        all.push(Happening::Started);
+        all.push(ContainerEventKind::Started);
     }
     let healthy = |c: &ContainerReport| c.healthy.filter(|_| runs(c));
     match (same.and_then(healthy), healthy(now)) {
-        (Some(false) | None, Some(true)) => all.push(Happening::Healthy),
-        (Some(true), Some(false)) => all.push(Happening::Unhealthy),
+        (Some(false) | None, Some(true)) => all.push(ContainerEventKind::Healthy),
+        (Some(true), Some(false)) => all.push(ContainerEventKind::Unhealthy),
         _ => {}
     }
     all
@@ -206,8 +210,8 @@ mod tests {
         }
     }
 
-    fn taken(reports: &[Report]) -> Events {
-        let (mut events, mut before) = (Events::default(), None);
+    fn taken(reports: &[Report]) -> ContainerEvents {
+        let (mut events, mut before) = (ContainerEvents::default(), None);
         for now in reports {
             events.take(&host(), before, now, 1000);
             before = Some(now);
@@ -216,7 +220,7 @@ mod tests {
     }
 
     /// What happens on the way over these reports.
-    fn told(reports: &[Report]) -> Vec<(Happening, Option<i64>, bool)> {
+    fn told(reports: &[Report]) -> Vec<(ContainerEventKind, Option<i64>, bool)> {
         let all = taken(reports).after(0, &EventFilter::default());
         all.into_iter().map(|e| (e.what, e.status, e.oom)).collect()
     }
@@ -239,9 +243,9 @@ mod tests {
             report(vec![container("2", ContainerState::Running)]),
             report(vec![]),
         ];
-        use Happening::{Created, Died, Healthy, Recreated, Removed, Started, Unhealthy};
+        use ContainerEventKind::{Created, Died, Healthy, Recreated, Removed, Started, Unhealthy};
         let all = told(&life);
-        let what: Vec<Happening> = all.iter().map(|e| e.0).collect();
+        let what: Vec<ContainerEventKind> = all.iter().map(|e| e.0).collect();
         assert_eq!(what, [Created, Started, Healthy, Unhealthy, Died, Recreated, Started, Removed]);
         assert_eq!(all[4], (Died, Some(7), false));
         assert_eq!(told(&life[2..3]), [], "what was there when the server started did not just happen");
@@ -256,7 +260,10 @@ mod tests {
             ended: Some(Ended { status: 137, oom: true }),
             ..running.clone()
         };
-        assert_eq!(told(&[report(vec![running]), report(vec![again])]), [(Happening::Restarted, Some(137), true)]);
+        assert_eq!(
+            told(&[report(vec![running]), report(vec![again])]),
+            [(ContainerEventKind::Restarted, Some(137), true)]
+        );
     }
 
     #[test]
@@ -267,9 +274,12 @@ mod tests {
         assert_eq!(told(&[running.clone(), silent.clone()]), []);
         assert_eq!(told(&[running.clone(), silent.clone(), silent.clone(), running.clone()]), [], "nor makes anything");
         let all = told(&[running, silent.clone(), report(vec![container("1", ContainerState::Exited(7))])]);
-        assert_eq!(all, [(Happening::Died, Some(7), false)], "what happened meanwhile is told");
+        assert_eq!(all, [(ContainerEventKind::Died, Some(7), false)], "what happened meanwhile is told");
         let made = told(&[silent, report(vec![container("1", ContainerState::Running)])]);
-        assert_eq!(made.iter().map(|e| e.0).collect::<Vec<_>>(), [Happening::Created, Happening::Started]);
+        assert_eq!(
+            made.iter().map(|e| e.0).collect::<Vec<_>>(),
+            [ContainerEventKind::Created, ContainerEventKind::Started]
+        );
     }
 
     #[test]
@@ -289,7 +299,7 @@ mod tests {
         for (filter, n) in [(only("web"), 3), (only("web-1@web-1"), 3), (only("web@web-2"), 0), (only("db"), 0)] {
             assert_eq!(events.after(0, &filter).len(), n, "{filter:?}");
         }
-        let gone = EventFilter { what: Some(Happening::Removed), ..EventFilter::default() };
+        let gone = EventFilter { what: Some(ContainerEventKind::Removed), ..EventFilter::default() };
         assert_eq!(events.before(None, 9, &gone).len(), 1);
         let other = EventFilter { stack: Some("other".to_owned()), ..EventFilter::default() };
         assert_eq!(events.before(None, 9, &other), []);

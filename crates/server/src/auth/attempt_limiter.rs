@@ -18,7 +18,7 @@ const ADDRESSES: usize = 4096;
 
 /// Counts failures by address.
 #[derive(Debug, Default)]
-pub(crate) struct Limiter {
+pub(crate) struct AttemptLimiter {
     failures: Mutex<HashMap<IpAddr, (Instant, u32)>>,
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-impl Limiter {
+impl AttemptLimiter {
     /// Refuses an address with too many failures.
     pub fn check(&self, address: IpAddr) -> Result<(), ApiError> {
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn only_the_one_who_fails_is_refused() {
-        let limiter = Limiter::default();
+        let limiter = AttemptLimiter::default();
         let bad: IpAddr = "2001:db8::1".parse().unwrap();
         for _ in 0..FAILURES {
             limiter.check(bad).unwrap();

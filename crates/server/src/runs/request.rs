@@ -11,7 +11,7 @@ pub const FILE: &str = "yard.yaml";
 
 /// What somebody wants a yard to be.
 #[derive(Debug)]
-pub enum Wish {
+pub enum YardIntent {
     /// As a manifest says.
     Up {
         /// The manifest.
@@ -30,7 +30,7 @@ pub enum Wish {
     },
 }
 
-impl Wish {
+impl YardIntent {
     /// As a manifest says that comes with files.
     ///
     /// # Errors

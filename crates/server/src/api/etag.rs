@@ -10,9 +10,9 @@ use stackyard_core::text::hex;
 
 /// An entity tag: of what callers can change of a thing. How it stands is not in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tag(String);
+pub(super) struct ETag(String);
 
-impl Tag {
+impl ETag {
     /// The tag of what this says.
     pub fn of(what: &impl Serialize) -> Self {
         Self(format!("\"{}\"", digest(what, 8)))
@@ -38,14 +38,14 @@ pub(super) fn digest(what: &impl Serialize, bytes: usize) -> String {
 
 /// What a caller says of the thing that is to be changed.
 #[derive(Debug, Default)]
-pub(super) struct Unchanged {
+pub(super) struct Precondition {
     /// Tags, one of which it must have; `*` for any.
     tags: Option<Vec<String>>,
     /// There must be none.
     none: bool,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Unchanged {
+impl<S: Send + Sync> FromRequestParts<S> for Precondition {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
@@ -69,18 +69,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Unchanged {
     }
 }
 
-impl Unchanged {
+impl Precondition {
     /// Refuses a change of what is not as the caller says; `is` is the tag of what is there.
     ///
     /// # Errors
     /// 412.
-    pub fn check(&self, what: &str, is: Option<&Tag>) -> Result<(), ApiError> {
+    pub fn check(&self, what: &str, is: Option<&ETag>) -> Result<(), ApiError> {
         match (&self.tags, is) {
             (_, Some(_)) if self.none => Err(ApiError::failed_precondition(format!("there is {what} already"))),
             (None, _) => Ok(()),
             (Some(_), None) => Err(ApiError::failed_precondition(format!("there is no {what}"))),
             // Weak tags never match (RFC 9110, section 13.1.1).
-            (Some(tags), Some(Tag(is))) if tags.iter().any(|t| t == "*" || t == is) => Ok(()),
+            (Some(tags), Some(ETag(is))) if tags.iter().any(|t| t == "*" || t == is) => Ok(()),
             (Some(_), Some(_)) => Err(ApiError::changed(what)),
         }
     }
@@ -92,17 +92,17 @@ mod tests {
 
     #[test]
     fn a_change_is_made_only_of_what_is_as_it_was() {
-        let tag = Tag::revision(7);
+        let tag = ETag::revision(7);
         let says =
-            |tags: &[&str]| Unchanged { tags: Some(tags.iter().map(|t| (*t).to_owned()).collect()), none: false };
-        for good in [Unchanged::default(), says(&["*"]), says(&["\"7\""]), says(&["\"6\"", "\"7\""])] {
+            |tags: &[&str]| Precondition { tags: Some(tags.iter().map(|t| (*t).to_owned()).collect()), none: false };
+        for good in [Precondition::default(), says(&["*"]), says(&["\"7\""]), says(&["\"6\"", "\"7\""])] {
             good.check("secret x", Some(&tag)).unwrap();
         }
         for bad in [says(&["\"6\""]), says(&["W/\"7\""])] {
             assert_eq!(bad.check("secret x", Some(&tag)).unwrap_err().status, 412);
             assert_eq!(bad.check("secret x", None).unwrap_err().status, 412);
         }
-        let none = Unchanged { tags: None, none: true };
+        let none = Precondition { tags: None, none: true };
         none.check("secret x", None).unwrap();
         assert_eq!(none.check("secret x", Some(&tag)).unwrap_err().status, 412);
     }

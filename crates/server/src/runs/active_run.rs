@@ -14,7 +14,7 @@ const KEEP_EVERY: Duration = Duration::from_secs(2);
 
 /// Why a run is to stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Stop {
+enum StopReason {
     No,
     /// Somebody wants it.
     Cancelled(String),
@@ -24,16 +24,16 @@ enum Stop {
 
 /// A run that goes on.
 #[derive(Debug)]
-pub struct Going {
+pub struct ActiveRun {
     new: Mutex<NewRun>,
     progress: Progress,
     /// What is kept beside the steps, by name.
     more: Mutex<Map<String, Value>>,
-    stop: watch::Sender<Stop>,
+    stop: watch::Sender<StopReason>,
 }
 
 /// How the work of a run ended.
-pub(crate) enum Ended {
+pub(crate) enum RunEnd {
     Well,
     /// Why, and what to do about steps.
     Badly(String, Vec<(String, String)>),
@@ -43,19 +43,19 @@ pub(crate) enum Ended {
 }
 
 /// Hears on behalf of a run.
-pub(crate) struct Ear(pub Arc<Going>);
+pub(crate) struct RunReporter(pub Arc<ActiveRun>);
 
-impl Onlooker for Ear {
+impl Onlooker for RunReporter {
     fn see(&self, event: Event) {
         self.0.progress.see(event);
     }
 }
 
-impl Going {
+impl ActiveRun {
     /// One that has not begun yet.
     pub(crate) fn new(new: NewRun) -> Self {
         let (progress, more) = (Progress::default(), Mutex::default());
-        Self { new: Mutex::new(new), progress, more, stop: watch::Sender::new(Stop::No) }
+        Self { new: Mutex::new(new), progress, more, stop: watch::Sender::new(StopReason::No) }
     }
 
     pub(crate) fn row(&self) -> MutexGuard<'_, NewRun> {
@@ -107,16 +107,16 @@ impl Going {
 
     /// Has it stop where it is, on behalf of `who`.
     pub(crate) fn cancel(&self, who: &str) {
-        self.stop.send_replace(Stop::Cancelled(who.to_owned()));
+        self.stop.send_replace(StopReason::Cancelled(who.to_owned()));
     }
 
     /// Has it stop where it is, since the server stops.
     pub(crate) fn interrupt(&self) {
-        self.stop.send_replace(Stop::Server);
+        self.stop.send_replace(StopReason::Server);
     }
 
     /// Waits for the work's end, or until the run is stopped; writes down how far it is meanwhile.
-    pub(crate) async fn follow(&self, store: &Store, work: impl Future<Output = Ended>) -> Ended {
+    pub(crate) async fn follow(&self, store: &Store, work: impl Future<Output = RunEnd>) -> RunEnd {
         let id = self.row().id.clone();
         let mut stop = self.stop.subscribe();
         let mut kept = 0;
@@ -126,9 +126,9 @@ impl Going {
             tokio::select! {
                 ended = &mut work => return ended,
                 // The sender goes with the run alone.
-                stopped = stop.wait_for(|s| *s != Stop::No) => return match stopped.as_deref() {
-                    Ok(Stop::Cancelled(who)) => Ended::Cancelled(who.clone()),
-                    _ => Ended::Interrupted,
+                stopped = stop.wait_for(|s| *s != StopReason::No) => return match stopped.as_deref() {
+                    Ok(StopReason::Cancelled(who)) => RunEnd::Cancelled(who.clone()),
+                    _ => RunEnd::Interrupted,
                 },
                 _ = tick.tick() => {
                     let seq = *self.progress.seq().borrow();
@@ -143,14 +143,14 @@ impl Going {
     }
 
     /// Writes down how it ended.
-    pub(crate) async fn end(&self, store: &Store, ended: Ended) {
+    pub(crate) async fn end(&self, store: &Store, ended: RunEnd) {
         let (state, error, hints) = match ended {
-            Ended::Well => (RunState::Done, None, Vec::new()),
-            Ended::Badly(error, hints) => (RunState::Failed, Some(error), hints),
-            Ended::Cancelled(who) => {
+            RunEnd::Well => (RunState::Done, None, Vec::new()),
+            RunEnd::Badly(error, hints) => (RunState::Failed, Some(error), hints),
+            RunEnd::Cancelled(who) => {
                 (RunState::Cancelled, Some(format!("{who} cancelled it; the next run goes on")), Vec::new())
             }
-            Ended::Interrupted => (RunState::Interrupted, None, Vec::new()),
+            RunEnd::Interrupted => (RunState::Interrupted, None, Vec::new()),
         };
         self.progress.conclude(hints);
         let (id, yard) = {

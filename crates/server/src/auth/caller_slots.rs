@@ -9,17 +9,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const WAIT: u64 = 5;
 
 /// What each caller has, by [`Caller::key`].
-type Taken = Mutex<HashMap<String, usize>>;
+type SlotTable = Mutex<HashMap<String, usize>>;
 
 /// Counts what each caller has. Over the Unix socket there is no limit.
 #[derive(Debug)]
-pub(crate) struct Places {
-    taken: Arc<Taken>,
+pub(crate) struct CallerSlots {
+    taken: Arc<SlotTable>,
     of_one: usize,
     of_all: usize,
 }
 
-impl Places {
+impl CallerSlots {
     /// So many for one caller, and for all of them together.
     pub fn new(of_one: usize, of_all: usize) -> Self {
         Self { taken: Arc::default(), of_one, of_all }
@@ -29,8 +29,8 @@ impl Places {
     ///
     /// # Errors
     /// 429: the caller has as many as it may, or all callers have.
-    pub fn take(&self, caller: &Caller, what: &str) -> Result<Place, ApiError> {
-        let Some(who) = caller.key() else { return Ok(Place(None)) };
+    pub fn take(&self, caller: &Caller, what: &str) -> Result<CallerSlot, ApiError> {
+        let Some(who) = caller.key() else { return Ok(CallerSlot(None)) };
         let mut taken = lock(&self.taken);
         let all: usize = taken.values().sum();
         let own = taken.get(&who).copied().unwrap_or(0);
@@ -40,19 +40,19 @@ impl Places {
             return Err(ApiError::too_many(detail, WAIT));
         }
         taken.insert(who.clone(), own + 1);
-        Ok(Place(Some((self.taken.clone(), who))))
+        Ok(CallerSlot(Some((self.taken.clone(), who))))
     }
 }
 
-fn lock(taken: &Taken) -> MutexGuard<'_, HashMap<String, usize>> {
+fn lock(taken: &SlotTable) -> MutexGuard<'_, HashMap<String, usize>> {
     taken.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A place that is taken until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Place(Option<(Arc<Taken>, String)>);
+pub(crate) struct CallerSlot(Option<(Arc<SlotTable>, String)>);
 
-impl Drop for Place {
+impl Drop for CallerSlot {
     fn drop(&mut self) {
         let Some((taken, who)) = self.0.take() else { return };
         let mut taken = lock(&taken);
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn each_caller_has_its_share() {
-        let places = Places::new(2, 3);
+        let places = CallerSlots::new(2, 3);
         let _first = places.take(&host("a"), "streams").unwrap();
         let second = places.take(&host("a"), "streams").unwrap();
         let refused = places.take(&host("a"), "streams").unwrap_err();
@@ -82,7 +82,7 @@ mod tests {
         let _other = places.take(&host("b"), "streams").unwrap();
         let refused = places.take(&host("c"), "streams").unwrap_err();
         assert!(refused.detail.contains("the server may have 3 streams"), "{}", refused.detail);
-        let _root: Vec<Place> = (0..9).map(|_| places.take(&Caller::Socket, "streams").unwrap()).collect();
+        let _root: Vec<CallerSlot> = (0..9).map(|_| places.take(&Caller::Socket, "streams").unwrap()).collect();
         drop(second);
         let _again = places.take(&host("a"), "streams").unwrap();
         assert!(places.take(&host("a"), "streams").is_err());

@@ -5,7 +5,7 @@
 //! container of the cloud, else once a minute; and it ends when nobody asked for a while.
 
 use super::LocalCloud;
-use crate::apart::apart;
+use crate::own_thread::on_own_thread;
 use futures_util::StreamExt;
 use stackyard_api::now;
 use stackyard_cloud::STACK;
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is known of the services.
 #[derive(Debug, Clone, Default)]
-pub struct Sighting {
+pub struct StatusSnapshot {
     /// As they were at the last look that succeeded.
     pub status: Option<Arc<Status>>,
     /// When that was, in milliseconds since 1970.
@@ -38,29 +38,29 @@ pub struct Sighting {
 }
 
 #[derive(Debug, Default)]
-struct State {
-    now: Sighting,
+struct CachedStatus {
+    now: StatusSnapshot,
     asked: Option<Instant>,
     watched: bool,
 }
 
 /// What was seen last.
 #[derive(Debug, Default)]
-pub(super) struct Sights {
-    state: Mutex<State>,
+pub(super) struct StatusCache {
+    state: Mutex<CachedStatus>,
     /// Number of looks.
     looks: watch::Sender<u64>,
 }
 
-impl Sights {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl StatusCache {
+    fn state(&self) -> MutexGuard<'_, CachedStatus> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl LocalCloud {
     /// What is known of the services. Waits for the first look.
-    pub async fn services(&self) -> Sighting {
+    pub async fn services(&self) -> StatusSnapshot {
         let sights = &self.0.sights;
         let mut looks = sights.looks.subscribe();
         {
@@ -119,7 +119,7 @@ impl LocalCloud {
     /// Looks once; whether what is known changed by it.
     async fn look(&self) -> bool {
         let cloud = self.clone();
-        let looked = apart("services", move || async move {
+        let looked = on_own_thread("services", move || async move {
             let docker = Docker::connect().await.map_err(|e| error_chain(&e))?;
             let local = cloud.local().map_err(crate::api_error::ApiError::into_detail)?;
             status::look(&local, &docker).await.map_err(|e| error_chain(&e))
@@ -129,7 +129,7 @@ impl LocalCloud {
         match looked {
             Ok(status) => {
                 let same = state.now.error.is_none() && state.now.status.as_deref() == Some(&status);
-                state.now = Sighting { status: Some(Arc::new(status)), looked: Some(now()), error: None };
+                state.now = StatusSnapshot { status: Some(Arc::new(status)), looked: Some(now()), error: None };
                 !same
             }
             Err(error) => {

@@ -9,13 +9,13 @@ use tokio::sync::oneshot;
 ///
 /// # Errors
 /// In words, if there is no thread to be had.
-pub(crate) async fn apart<T, F>(name: &str, work: impl FnOnce() -> F + Send + 'static) -> Result<T, String>
+pub(crate) async fn on_own_thread<T, F>(name: &str, work: impl FnOnce() -> F + Send + 'static) -> Result<T, String>
 where
     T: Send + 'static,
     F: Future<Output = T>,
 {
     let (mut told, hears) = oneshot::channel();
-    thread(name, async move || {
+    spawn_thread(name, async move || {
         let done = tokio::select! {
             done = work() => done,
             () = told.closed() => return,
@@ -29,7 +29,7 @@ where
 ///
 /// # Errors
 /// In words, if there is no thread to be had.
-pub(crate) fn thread<F: Future<Output = ()>>(
+pub(crate) fn spawn_thread<F: Future<Output = ()>>(
     name: &str,
     work: impl FnOnce() -> F + Send + 'static,
 ) -> Result<(), String> {
