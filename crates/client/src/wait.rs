@@ -42,7 +42,7 @@ pub enum WaitError {
         reasons: String,
     },
     /// Something did not work for too long.
-    #[error("stack {stack} does not come up:\n{reasons}\nthe server goes on trying")]
+    #[error("stack {stack} does not come up:\n{reasons}\nthe server keeps trying")]
     Failing {
         /// The stack.
         stack: String,
@@ -50,7 +50,7 @@ pub enum WaitError {
         reasons: String,
     },
     /// It took too long.
-    #[error("stack {stack} is not up after {seconds} s:\n{reasons}\nthe server goes on")]
+    #[error("stack {stack} is not up after {seconds} s:\n{reasons}\nthe server keeps trying")]
     Late {
         /// The stack.
         stack: String,

@@ -30,7 +30,7 @@ pub enum HomeError {
     },
     /// Another process changes the cloud right now.
     #[error(
-        "process {holder} is changing the cloud of {}; wait for it, or stop that: the next `stackyard cloud up` goes on where it was",
+        "process {holder} is changing the cloud of {}; wait for it, or stop that: the next `stackyard cloud up` resumes",
         .path.display()
     )]
     Locked {

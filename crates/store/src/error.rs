@@ -31,7 +31,7 @@ pub enum Error {
         source: sqlx::migrate::MigrateError,
     },
     /// Another server uses the database.
-    #[error("another stackyard server uses the store {database}; stop it, or give this one a database of its own")]
+    #[error("another stackyard server uses the store {database}; stop it, or give this one its own database")]
     Locked {
         /// Which database, without a password.
         database: String,

@@ -142,7 +142,7 @@ async fn what_a_cloud_has_and_what_runs_there() {
     assert!(db.details["addresses"].contains("10.20.0.") && db.details["addresses"].contains("10.30.0."), "{db:?}");
     assert_eq!(
         node(&graph, "security-group/web").details["rules"],
-        "everything (IPv6) to everybody; everything to everybody; tcp 80 from everybody"
+        "everything (IPv6) to anywhere; everything to anywhere; tcp 80 from anywhere"
     );
     let web = node(&graph, "server/web-1");
     assert_eq!((web.kind, web.host.as_deref(), web.details["cpus"].as_str()), (GraphKind::Host, Some("id-web-1"), "2"));

@@ -103,7 +103,7 @@ async fn a_rule_in_the_way_that_is_to_go_goes_first() {
     let fake = Fake::start(DELAY).await.unwrap();
     left(&fake, &[of_address_group()]);
     let plan = to_do(&fake, &yard).await;
-    assert!(plan.contains("web: tcp 80 from address group a") && plan.contains("web: tcp 80 from everybody"), "{plan}");
+    assert!(plan.contains("web: tcp 80 from address group a") && plan.contains("web: tcp 80 from anywhere"), "{plan}");
     assert!(up(&connect(&fake).await, &yard).await.unwrap());
     let rules = fake.world().list_all(RULES);
     let ingress: Vec<&Value> = rules.iter().filter(|r| r["direction"] == "ingress").collect();

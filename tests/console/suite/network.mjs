@@ -44,7 +44,7 @@ await check("who reaches whom, and by which rule", async () => {
   await page.getByRole("button", { name: "Reachability" }).click();
   await page.getByRole("button", { name: /^Anywhere → pool web: ?tcp 80$/ }).click();
   const why = page.getByRole("region", { name: "Anywhere → pool web" });
-  assert.match(await text(why), /web: tcp 80 from everybody/);
+  assert.match(await text(why), /web: tcp 80 from anywhere/);
   await page.getByRole("button", { name: /^pool web → server db: ?tcp 5432$/ }).waitFor();
   await page.getByRole("button", { name: /^192\.0\.2\.0\/24 → pool web: ?tcp 22/ }).waitFor();
   assert.deepEqual(await findings(page), []);
@@ -67,7 +67,7 @@ await check("rules: a mistake is shown at its field, and a change goes through a
   assert.deepEqual(await findings(page), []);
   await page.getByRole("button", { name: "Plan", exact: true }).click();
   const plan = page.getByRole("list", { name: "Plan" });
-  await plan.locator("li.create", { hasText: "web: tcp 8080 from everybody" }).waitFor();
+  await plan.locator("li.create", { hasText: "web: tcp 8080 from anywhere" }).waitFor();
   await plan.locator("li.remove", { hasText: "web: tcp 22 from 192.0.2.0/24" }).waitFor();
   await page.getByRole("button", { name: /^Apply/ }).click();
   await page.locator(".head").getByText("done", { exact: true }).waitFor({ timeout: 30_000 });

@@ -39,7 +39,7 @@ pub struct Group {
 /// What a group lets through.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// For people: `web: tcp 80 from everybody`.
+    /// For people: `web: tcp 80 from anywhere`.
     pub name: String,
     /// To the port, not from it.
     pub ingress: bool,

@@ -340,13 +340,13 @@ fn rules_with_mistakes(rules: Value) -> Vec<super::intend::Trouble> {
 #[test]
 fn a_rule_in_two_spellings_is_said_twice() {
     for (first, second, place) in [
-        (json!({"proto": "icmp", "ipv6": true}), json!({"proto": "icmpv6"}), "icmpv6 from everybody"),
-        (json!({"proto": "icmp", "from": "::/0"}), json!({"proto": "58"}), "icmpv6 from everybody"),
-        (json!({"proto": "tcp", "port": 80}), json!({"proto": "6", "port": "80-80"}), "tcp 80 from everybody"),
-        (json!({"proto": "vrrp"}), json!({"proto": "112"}), "vrrp from everybody"),
+        (json!({"proto": "icmp", "ipv6": true}), json!({"proto": "icmpv6"}), "icmpv6 from anywhere"),
+        (json!({"proto": "icmp", "from": "::/0"}), json!({"proto": "58"}), "icmpv6 from anywhere"),
+        (json!({"proto": "tcp", "port": 80}), json!({"proto": "6", "port": "80-80"}), "tcp 80 from anywhere"),
+        (json!({"proto": "vrrp"}), json!({"proto": "112"}), "vrrp from anywhere"),
         (json!({"from": "10.1.2.3/8"}), json!({"from": "10.0.0.0/8"}), "everything from 10.0.0.0/8"),
         (json!({"from": "2001:DB8:0::/32"}), json!({"from": "2001:db8::/32"}), "everything (IPv6) from 2001:db8::/32"),
-        (json!({"proto": "any"}), json!({"from": "0.0.0.0/0"}), "everything from everybody"),
+        (json!({"proto": "any"}), json!({"from": "0.0.0.0/0"}), "everything from anywhere"),
     ] {
         let found = rules_with_mistakes(json!([first, second]));
         let [one] = found.as_slice() else { panic!("{found:?}") };

@@ -69,7 +69,7 @@ pub enum BuildError {
     /// A step of a Dockerfile failed.
     #[error(
         "image {image}: step {step} failed: {message}\n  in: {instruction}\nlast lines of its output:\n{output}\n\
-         mend the cause and build again: finished steps are kept"
+         hint: fix the cause and build again; finished steps are kept"
     )]
     Step {
         /// The image's name in the recipe.

@@ -114,7 +114,7 @@ pub enum Error {
         waited: Duration,
     },
     /// The container vanished while it was waited for.
-    #[error("was removed by somebody else meanwhile")]
+    #[error("another program removed it while this one waited for it")]
     Vanished,
     /// A health test is needed where there is none.
     #[error("has no health test")]

@@ -1,4 +1,4 @@
-//! What a machine needs before it knows the server: open to everybody, and nothing secret.
+//! What a machine needs before it knows the server: open to anywhere, and nothing secret.
 
 use super::Path;
 use crate::api_error::ApiError;

@@ -126,7 +126,7 @@ impl CloudGraph<'_, '_> {
                 node.set_detail("status", find(&all.volumes, &seen.id).map(|v| v.status.as_str()).unwrap_or_default());
             }
             GraphKind::SecurityGroup => {
-                // Named `web: tcp 80 from everybody`.
+                // Named `web: tcp 80 from anywhere`.
                 let begin = format!("{}: ", seen.key.name);
                 let rules = self.observed.resources.iter().filter(|s| s.key.kind == Kind::Rule);
                 let mut rules: Vec<&str> = rules.filter_map(|s| s.key.name.strip_prefix(&begin)).collect();

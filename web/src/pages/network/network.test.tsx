@@ -82,7 +82,7 @@ const TABLE: Schemas["ReachTable"] = {
   sources: [{ id: "anywhere", kind: "anywhere", name: "", count: 0 }, { id: "server/web", kind: "server", name: "web", count: 2 }],
   targets: [{ id: "server/web", kind: "server", name: "web", count: 2, doors: ["203.0.113.7"] }, { id: "server/db", kind: "server", name: "db", count: 1 }],
   cells: [
-    { from: "anywhere", to: "server/web", grants: [{ what: "tcp 80", by: [{ kind: "rule", text: "web: tcp 80 from everybody" }], some: true }] },
+    { from: "anywhere", to: "server/web", grants: [{ what: "tcp 80", by: [{ kind: "rule", text: "web: tcp 80 from anywhere" }], some: true }] },
     { from: "server/web", to: "server/db", grants: [{ what: "everything", by: [{ kind: "open" }] }] },
   ],
 };
@@ -93,7 +93,7 @@ test("reachability, with the rule that allows it", async () => {
   expect(screen.getAllByText("nothing").length).toBe(2);
   await userEvent.click(screen.getByRole("button", { name: /^Anywhere → server web \(2\): ?tcp 80 \*$/ }));
   const why = screen.getByRole("region", { name: "Anywhere → server web (2)" });
-  expect(why.textContent).toContain("web: tcp 80 from everybody");
+  expect(why.textContent).toContain("web: tcp 80 from anywhere");
   expect(within(why).getByRole("link", { name: "Change web" }).getAttribute("href")).toContain("view=rules&group=web");
   await userEvent.click(screen.getByRole("button", { name: /^server web .* everything$/ }));
   expect(screen.getByText("port security is off")).toBeTruthy();

@@ -101,7 +101,7 @@ pub fn rule_key(
         name += " (IPv6)";
     }
     name += if ingress { " from " } else { " to " };
-    name += other.unwrap_or("everybody");
+    name += other.unwrap_or("anywhere");
     Key::new(Kind::Rule, name)
 }
 
@@ -165,13 +165,13 @@ mod tests {
         let key = |ingress, ipv6, proto, ports, other| rule_key("web", ingress, ipv6, proto, ports, other).name;
         let all = (None, None);
         for (name, text) in [
-            (key(true, false, Some("6"), (Some(80), Some(80)), None), "web: tcp 80 from everybody"),
+            (key(true, false, Some("6"), (Some(80), Some(80)), None), "web: tcp 80 from anywhere"),
             (key(true, true, Some("tcp"), (Some(80), Some(90)), Some("db")), "web: tcp 80-90 (IPv6) from db"),
-            (key(true, true, Some("icmp"), all, None), "web: icmpv6 from everybody"),
-            (key(true, true, Some("ipv6-icmp"), (Some(128), None), None), "web: icmpv6 type 128 from everybody"),
-            (key(true, false, Some("1"), (Some(8), Some(8)), None), "web: icmp type 8 code 8 from everybody"),
-            (key(true, false, Some("icmp"), (Some(3), Some(4)), None), "web: icmp type 3 code 4 from everybody"),
-            (key(false, true, Some("any"), all, None), "web: everything (IPv6) to everybody"),
+            (key(true, true, Some("icmp"), all, None), "web: icmpv6 from anywhere"),
+            (key(true, true, Some("ipv6-icmp"), (Some(128), None), None), "web: icmpv6 type 128 from anywhere"),
+            (key(true, false, Some("1"), (Some(8), Some(8)), None), "web: icmp type 8 code 8 from anywhere"),
+            (key(true, false, Some("icmp"), (Some(3), Some(4)), None), "web: icmp type 3 code 4 from anywhere"),
+            (key(false, true, Some("any"), all, None), "web: everything (IPv6) to anywhere"),
             (key(false, false, None, all, Some("10.0.0.0/8")), "web: everything to 10.0.0.0/8"),
         ] {
             assert_eq!(name, text);
