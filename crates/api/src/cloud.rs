@@ -65,8 +65,14 @@ impl CloudChoices {
     /// The flavors on which a server from `image` can be; all of them if none fits, or if there is no such image.
     pub fn flavors_for(&self, image: Option<&str>) -> Vec<CloudChoice> {
         let needs = self.images.iter().find(|i| Some(i.name.as_str()) == image);
-        let fits = |f: &&CloudChoice| needs.is_none_or(|i| (f.disk == 0 || f.disk >= i.disk) && f.ram >= i.ram);
+        let fits = |f: &&CloudChoice| {
+            needs.is_none_or(|i| (f.disk == 0 || f.disk >= i.disk) && f.ram >= i.ram)
+        };
         let fitting: Vec<CloudChoice> = self.flavors.iter().filter(fits).cloned().collect();
-        if fitting.is_empty() { self.flavors.clone() } else { fitting }
+        if fitting.is_empty() {
+            self.flavors.clone()
+        } else {
+            fitting
+        }
     }
 }

@@ -121,8 +121,18 @@ impl MtuWay {
     /// What the measurement of a way gave.
     pub fn of(found: Result<Found, String>, heard: bool) -> Self {
         match found {
-            Ok(found) => Self { passage: found.passage(), found: Some(found), heard, error: None },
-            Err(error) => Self { found: None, passage: Passage::Unknown, heard, error: Some(error) },
+            Ok(found) => Self {
+                passage: found.passage(),
+                found: Some(found),
+                heard,
+                error: None,
+            },
+            Err(error) => Self {
+                found: None,
+                passage: Passage::Unknown,
+                heard,
+                error: Some(error),
+            },
         }
     }
 }
@@ -197,11 +207,26 @@ impl std::fmt::Display for MtuStep {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Network { name, from, to, .. } => write!(f, "network {name}: MTU {from} -> {to}"),
-            Self::Link { host_name, name, from, to, .. } => {
+            Self::Link {
+                host_name,
+                name,
+                from,
+                to,
+                ..
+            } => {
                 write!(f, "host {host_name}, interface {name}: MTU {from} -> {to}")
             }
-            Self::Containers { host_name, name, from, to, .. } => {
-                write!(f, "host {host_name}, containers in network {name}: MTU {from} -> {to}")
+            Self::Containers {
+                host_name,
+                name,
+                from,
+                to,
+                ..
+            } => {
+                write!(
+                    f,
+                    "host {host_name}, containers in network {name}: MTU {from} -> {to}"
+                )
             }
         }
     }

@@ -85,6 +85,10 @@ pub struct DraftError {
 impl DraftError {
     /// A fault of `field`; empty for all of the draft.
     pub fn new(field: &str, message: impl Into<String>) -> Self {
-        Self { field: field.to_owned(), message: message.into(), hint: None }
+        Self {
+            field: field.to_owned(),
+            message: message.into(),
+            hint: None,
+        }
     }
 }

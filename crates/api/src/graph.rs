@@ -64,7 +64,9 @@ pub struct GraphNode {
 }
 
 /// What something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum GraphKind {
     /// Neutron network.
@@ -138,7 +140,9 @@ pub struct GraphEdge {
 }
 
 /// How two nodes are joined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum GraphEdgeKind {
     /// A router's foot in a network.
@@ -167,7 +171,12 @@ pub enum GraphEdgeKind {
 
 impl GraphNode {
     /// A node without details.
-    pub fn new(id: impl Into<String>, kind: GraphKind, name: impl Into<String>, state: GraphState) -> Self {
+    pub fn new(
+        id: impl Into<String>,
+        kind: GraphKind,
+        name: impl Into<String>,
+        state: GraphState,
+    ) -> Self {
         Self {
             id: id.into(),
             kind,

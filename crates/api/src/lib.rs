@@ -38,19 +38,21 @@ mod yard_status;
 pub use audit::AuditEntry;
 pub use cloud::{CloudChoice, CloudChoices, CloudView, DraftText};
 pub use container_event::{ContainerEvent, ContainerEventKind};
-pub use doctor::{MtuAdvice, MtuEnd, MtuEvent, MtuFix, MtuPair, MtuReport, MtuRequest, MtuSet, MtuStep, MtuWay};
+pub use doctor::{
+    MtuAdvice, MtuEnd, MtuEvent, MtuFix, MtuPair, MtuReport, MtuRequest, MtuSet, MtuStep, MtuWay,
+};
 pub use draft::{DraftError, DraftJoin, YardDraft};
 pub use event::Revisions;
 pub use graph::{Graph, GraphCloud, GraphEdge, GraphEdgeKind, GraphKind, GraphNode, GraphState};
 pub use host::{Drain, HostView, Replacement};
 pub use join::{JoinTicket, NewJoin};
 pub use local::{
-    AnswerOrigin, LocalAnswers, LocalDetail, LocalPlan, LocalPreview, LocalQuestion, LocalRequest, LocalRun,
-    LocalService, LocalServices, LocalStep, LocalView, QuestionType,
+    AnswerOrigin, LocalAnswers, LocalDetail, LocalPlan, LocalPreview, LocalQuestion, LocalRequest,
+    LocalRun, LocalService, LocalServices, LocalStep, LocalView, QuestionType,
 };
 pub use net::{
-    MtuPath, MtuPaths, PortKind, PortList, PortOwner, PortView, ReachView, RuleError, RuleRequest, RuleView,
-    RulesRequest, RulesText, SecurityGroupView,
+    MtuPath, MtuPaths, PortKind, PortList, PortOwner, PortView, ReachView, RuleError, RuleRequest,
+    RuleView, RulesRequest, RulesText, SecurityGroupView,
 };
 pub use path::segment;
 pub use problem::{Diagnostic, Problem};

@@ -215,6 +215,10 @@ pub struct PortOwner {
 
 impl From<&GraphNode> for PortOwner {
     fn from(node: &GraphNode) -> Self {
-        Self { name: node.name.clone(), node: Some(node.id.clone()), host: node.host.clone() }
+        Self {
+            name: node.name.clone(),
+            node: Some(node.id.clone()),
+            host: node.host.clone(),
+        }
     }
 }

@@ -27,6 +27,8 @@ impl Role {
 
     /// The role that is written so.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Viewer, Self::Operator, Self::Admin].into_iter().find(|r| r.name() == name)
+        [Self::Viewer, Self::Operator, Self::Admin]
+            .into_iter()
+            .find(|r| r.name() == name)
     }
 }

@@ -44,7 +44,11 @@ impl RunCounts {
     /// Of these steps.
     pub fn of(steps: &[RunStep]) -> Self {
         let count = |state| steps.iter().filter(|s| s.state == state).count();
-        Self { all: steps.len(), done: count(StepState::Done), failed: count(StepState::Failed) }
+        Self {
+            all: steps.len(),
+            done: count(StepState::Done),
+            failed: count(StepState::Failed),
+        }
     }
 }
 
@@ -110,7 +114,9 @@ impl RunState {
     /// The state that is written so.
     pub fn of(word: &str) -> Self {
         let all = [Self::Running, Self::Done, Self::Failed, Self::Cancelled];
-        all.into_iter().find(|s| s.word() == word).unwrap_or(Self::Interrupted)
+        all.into_iter()
+            .find(|s| s.word() == word)
+            .unwrap_or(Self::Interrupted)
     }
 }
 

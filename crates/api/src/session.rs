@@ -66,14 +66,18 @@ impl std::fmt::Debug for NewSession {
 /// Shows no password.
 impl std::fmt::Debug for ByPassword {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ByPassword").field("user", &self.user).finish_non_exhaustive()
+        f.debug_struct("ByPassword")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
     }
 }
 
 /// Shows no secret.
 impl std::fmt::Debug for ByCredential {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ByCredential").field("credential", &self.credential).finish_non_exhaustive()
+        f.debug_struct("ByCredential")
+            .field("credential", &self.credential)
+            .finish_non_exhaustive()
     }
 }
 
@@ -96,7 +100,9 @@ pub struct SessionToken {
 /// Shows no token.
 impl std::fmt::Debug for SessionToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SessionToken").field("expires", &self.expires).finish_non_exhaustive()
+        f.debug_struct("SessionToken")
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
     }
 }
 

@@ -25,7 +25,10 @@ impl fmt::Debug for ServiceDefinition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Values may be secret.
         let names: Vec<&String> = self.environment.keys().collect();
-        f.debug_struct("ServiceDefinition").field("image", &self.image).field("environment", &names).finish()
+        f.debug_struct("ServiceDefinition")
+            .field("image", &self.image)
+            .field("environment", &names)
+            .finish()
     }
 }
 
@@ -51,6 +54,9 @@ impl fmt::Debug for ServiceUpdate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Values may be secret.
         let names: Vec<&String> = self.environment.keys().collect();
-        f.debug_struct("ServiceUpdate").field("image", &self.image).field("environment", &names).finish()
+        f.debug_struct("ServiceUpdate")
+            .field("image", &self.image)
+            .field("environment", &names)
+            .finish()
     }
 }

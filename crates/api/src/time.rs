@@ -7,5 +7,7 @@ pub fn now() -> i64 {
 
 /// A time as the API tells it (RFC 3339, UTC, whole seconds).
 pub fn time(at: i64) -> String {
-    jiff::Timestamp::from_second(at.div_euclid(1000)).map(|t| t.to_string()).unwrap_or_default()
+    jiff::Timestamp::from_second(at.div_euclid(1000))
+        .map(|t| t.to_string())
+        .unwrap_or_default()
 }

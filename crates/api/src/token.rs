@@ -46,6 +46,8 @@ pub struct MintedToken {
 /// Shows no token.
 impl std::fmt::Debug for MintedToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MintedToken").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("MintedToken")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }

@@ -55,7 +55,10 @@ pub struct ManifestText {
 /// What [`ManifestText::digest`] says of a manifest and its files.
 pub fn manifest_digest(text: &str, files: &BTreeMap<String, String>) -> String {
     let mut hash = Sha256::new();
-    for part in [text].into_iter().chain(files.iter().flat_map(|(path, text)| [path.as_str(), text])) {
+    for part in [text]
+        .into_iter()
+        .chain(files.iter().flat_map(|(path, text)| [path.as_str(), text]))
+    {
         // Lengths, so that no two others make the same.
         hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
         hash.update(part);

@@ -17,7 +17,13 @@ impl Client {
         told: &mut (dyn FnMut(MtuEvent) + Send),
     ) -> Result<(), ClientError> {
         let doing = format!("measuring what gets through yard {yard}");
-        self.mtu_events(&format!("/api/v1/yards/{}/mtu/measure", segment(yard)), wish, &doing, told).await
+        self.mtu_events(
+            &format!("/api/v1/yards/{}/mtu/measure", segment(yard)),
+            wish,
+            &doing,
+            told,
+        )
+        .await
     }
 
     /// Sets MTUs; `told` hears of each step.
@@ -31,7 +37,13 @@ impl Client {
         told: &mut (dyn FnMut(MtuEvent) + Send),
     ) -> Result<(), ClientError> {
         let doing = format!("setting MTUs of yard {yard}");
-        self.mtu_events(&format!("/api/v1/yards/{}/mtu/fix", segment(yard)), fix, &doing, told).await
+        self.mtu_events(
+            &format!("/api/v1/yards/{}/mtu/fix", segment(yard)),
+            fix,
+            &doing,
+            told,
+        )
+        .await
     }
 
     async fn mtu_events(
@@ -41,9 +53,14 @@ impl Client {
         doing: &str,
         told: &mut (dyn FnMut(MtuEvent) + Send),
     ) -> Result<(), ClientError> {
-        let mut answer = self.send(self.request(Method::POST, path).json(body), doing).await?;
-        let unreachable =
-            |source| ClientError::Unreachable { doing: doing.to_owned(), server: self.shown.clone(), source };
+        let mut answer = self
+            .send(self.request(Method::POST, path).json(body), doing)
+            .await?;
+        let unreachable = |source| ClientError::Unreachable {
+            doing: doing.to_owned(),
+            server: self.shown.clone(),
+            source,
+        };
         let mut rest = Vec::new();
         'all: while let Some(piece) = answer.chunk().await.map_err(unreachable)? {
             rest.extend_from_slice(&piece);
@@ -57,6 +74,9 @@ impl Client {
                 }
             }
         }
-        Err(ClientError::BrokenOff { doing: doing.to_owned(), server: self.shown.clone() })
+        Err(ClientError::BrokenOff {
+            doing: doing.to_owned(),
+            server: self.shown.clone(),
+        })
     }
 }

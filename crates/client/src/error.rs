@@ -11,7 +11,9 @@ pub enum ClientError {
         source: reqwest::Error,
     },
     /// No answer.
-    #[error("{doing}: the server at {server} does not answer; does it run (`stackyard server status`)?")]
+    #[error(
+        "{doing}: the server at {server} does not answer; does it run (`stackyard server status`)?"
+    )]
     Unreachable {
         /// What was tried.
         doing: String,
@@ -33,7 +35,9 @@ pub enum ClientError {
         detail: String,
     },
     /// It said something else than it should.
-    #[error("{doing}: the answer of the server at {server} cannot be read; is it of another version?")]
+    #[error(
+        "{doing}: the answer of the server at {server} cannot be read; is it of another version?"
+    )]
     Strange {
         /// What was tried.
         doing: String,
@@ -43,7 +47,9 @@ pub enum ClientError {
         source: reqwest::Error,
     },
     /// It told something as it went, and not all of it.
-    #[error("{doing}: the server at {server} broke off; does it still run, and is it of this version?")]
+    #[error(
+        "{doing}: the server at {server} broke off; does it still run, and is it of this version?"
+    )]
     BrokenOff {
         /// What was tried.
         doing: String,

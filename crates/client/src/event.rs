@@ -32,14 +32,20 @@ pub enum EventsOf<'a> {
 impl EventsOf<'_> {
     fn path(self) -> String {
         match self {
-            Self::Stack { yard, stack } => format!("/api/v1/yards/{}/stacks/{}/events", segment(yard), segment(stack)),
+            Self::Stack { yard, stack } => format!(
+                "/api/v1/yards/{}/stacks/{}/events",
+                segment(yard),
+                segment(stack)
+            ),
             Self::Host(host) => format!("/api/v1/hosts/{}/events", segment(host)),
         }
     }
 
     fn doing(self) -> String {
         match self {
-            Self::Stack { yard, stack } => format!("asking what happens to stack {stack} of yard {yard}"),
+            Self::Stack { yard, stack } => {
+                format!("asking what happens to stack {stack} of yard {yard}")
+            }
             Self::Host(host) => format!("asking what happens on host {host}"),
         }
     }
@@ -58,7 +64,11 @@ impl EventQuery {
     fn text(&self) -> String {
         let what = serde_json::to_value(self.what).unwrap_or_default();
         let what = what.as_str().map(|what| format!("&what={what}"));
-        format!("only={}{}", segment(&self.only.join(",")), what.unwrap_or_default())
+        format!(
+            "only={}{}",
+            segment(&self.only.join(",")),
+            what.unwrap_or_default()
+        )
     }
 }
 
@@ -77,7 +87,10 @@ pub struct EventReader {
 
 impl std::fmt::Debug for EventReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("EventReader").field("path", &self.path).field("last", &self.last).finish_non_exhaustive()
+        f.debug_struct("EventReader")
+            .field("path", &self.path)
+            .field("last", &self.last)
+            .finish_non_exhaustive()
     }
 }
 
@@ -113,8 +126,12 @@ impl EventReader {
 
     /// One event of the stream (WHATWG HTML, 9.2.6), if it has data.
     fn read(&mut self, block: &str) -> Option<ContainerEvent> {
-        let field =
-            |name: &str| block.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':')).map(str::trim_start);
+        let field = |name: &str| {
+            block
+                .lines()
+                .find_map(|l| l.strip_prefix(name)?.strip_prefix(':'))
+                .map(str::trim_start)
+        };
         if let Some(id) = field("id") {
             self.last = Some(id.to_owned());
         }
@@ -133,7 +150,9 @@ impl EventReader {
                     self.lost = None;
                     return Ok(());
                 }
-                Err(ClientError::Unreachable { .. }) if self.lost.is_some_and(|since| since.elapsed() < AGAIN) => {
+                Err(ClientError::Unreachable { .. })
+                    if self.lost.is_some_and(|since| since.elapsed() < AGAIN) =>
+                {
                     sleep(PAUSE).await;
                 }
                 Err(error) => return Err(error),
@@ -147,8 +166,13 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`]
-    pub async fn events(&self, of: EventsOf<'_>, query: &EventQuery) -> Result<Vec<ContainerEvent>, ClientError> {
-        self.list(&format!("{}?{}", of.path(), query.text()), &of.doing()).await
+    pub async fn events(
+        &self,
+        of: EventsOf<'_>,
+        query: &EventQuery,
+    ) -> Result<Vec<ContainerEvent>, ClientError> {
+        self.list(&format!("{}?{}", of.path(), query.text()), &of.doing())
+            .await
     }
 
     /// What happens to containers, the oldest first; it begins with the last `tail` events that were before, with all

@@ -9,11 +9,24 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`]
-    pub async fn hosts(&self, yard: Option<&str>, pool: Option<&str>) -> Result<Vec<HostView>, ClientError> {
-        let given = [("yard", yard), ("pool", pool)].into_iter().filter_map(|(k, v)| Some((k, v?)));
-        let query: Vec<String> = given.map(|(key, value)| format!("{key}={}", segment(value))).collect();
-        let path = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
-        self.list(&format!("/api/v1/hosts{path}"), "listing hosts").await
+    pub async fn hosts(
+        &self,
+        yard: Option<&str>,
+        pool: Option<&str>,
+    ) -> Result<Vec<HostView>, ClientError> {
+        let given = [("yard", yard), ("pool", pool)]
+            .into_iter()
+            .filter_map(|(k, v)| Some((k, v?)));
+        let query: Vec<String> = given
+            .map(|(key, value)| format!("{key}={}", segment(value)))
+            .collect();
+        let path = if query.is_empty() {
+            String::new()
+        } else {
+            format!("?{}", query.join("&"))
+        };
+        self.list(&format!("/api/v1/hosts{path}"), "listing hosts")
+            .await
     }
 
     /// A host, by its id or as `yard/name`.
@@ -21,7 +34,11 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn host(&self, id: &str) -> Result<HostView, ClientError> {
-        self.get(&format!("/api/v1/hosts/{}", segment(id)), &format!("asking for host {id}")).await
+        self.get(
+            &format!("/api/v1/hosts/{}", segment(id)),
+            &format!("asking for host {id}"),
+        )
+        .await
     }
 
     /// Begins or ends draining a host.
@@ -29,8 +46,16 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn drain_host(&self, id: &str, on: bool) -> Result<(), ClientError> {
-        let request = self.request(Method::POST, &format!("/api/v1/hosts/{}/drain", segment(id)));
-        self.send(request.json(&Drain { on, leaving: false }), &format!("draining host {id}")).await.map(drop)
+        let request = self.request(
+            Method::POST,
+            &format!("/api/v1/hosts/{}/drain", segment(id)),
+        );
+        self.send(
+            request.json(&Drain { on, leaving: false }),
+            &format!("draining host {id}"),
+        )
+        .await
+        .map(drop)
     }
 
     /// Begins or ends draining a host because its machine is about to go, or stays after all. What
@@ -39,9 +64,20 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn host_leaves(&self, id: &str, leaves: bool) -> Result<(), ClientError> {
-        let request = self.request(Method::POST, &format!("/api/v1/hosts/{}/drain", segment(id)));
+        let request = self.request(
+            Method::POST,
+            &format!("/api/v1/hosts/{}/drain", segment(id)),
+        );
         let doing = if leaves { "draining" } else { "taking back" };
-        self.send(request.json(&Drain { on: leaves, leaving: true }), &format!("{doing} host {id}")).await.map(drop)
+        self.send(
+            request.json(&Drain {
+                on: leaves,
+                leaving: true,
+            }),
+            &format!("{doing} host {id}"),
+        )
+        .await
+        .map(drop)
     }
 
     /// Asks for another server in a host's place; the host as it is then.
@@ -49,8 +85,12 @@ impl Client {
     /// # Errors
     /// [`ClientError`]; its status is 409 if it is none of a pool.
     pub async fn replace_host(&self, id: &str) -> Result<HostView, ClientError> {
-        let request = self.request(Method::POST, &format!("/api/v1/hosts/{}/replace", segment(id)));
-        self.json(request, &format!("marking host {id} to be replaced")).await
+        let request = self.request(
+            Method::POST,
+            &format!("/api/v1/hosts/{}/replace", segment(id)),
+        );
+        self.json(request, &format!("marking host {id} to be replaced"))
+            .await
     }
 
     /// Keeps a host's server after all.
@@ -70,6 +110,10 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn remove_host(&self, id: &str) -> Result<(), ClientError> {
-        self.delete(&format!("/api/v1/hosts/{}", segment(id)), &format!("removing host {id}")).await
+        self.delete(
+            &format!("/api/v1/hosts/{}", segment(id)),
+            &format!("removing host {id}"),
+        )
+        .await
     }
 }

@@ -9,6 +9,11 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn new_join(&self, join: &NewJoin) -> Result<JoinTicket, ClientError> {
-        self.post("/api/v1/joins", join, &format!("making a join token for yard {}", join.yard)).await
+        self.post(
+            "/api/v1/joins",
+            join,
+            &format!("making a join token for yard {}", join.yard),
+        )
+        .await
     }
 }

@@ -47,7 +47,9 @@ pub struct Client {
 /// Shows no token.
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("server", &self.shown).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("server", &self.shown)
+            .finish_non_exhaustive()
     }
 }
 
@@ -94,9 +96,17 @@ impl Client {
     /// # Errors
     /// [`ClientError::Build`]
     pub fn socket(path: &Path) -> Result<Self, ClientError> {
-        let http = builder().unix_socket(path).build().map_err(|source| ClientError::Build { source })?;
+        let http = builder()
+            .unix_socket(path)
+            .build()
+            .map_err(|source| ClientError::Build { source })?;
         let shown = path.display().to_string();
-        Ok(Self { http, base: "http://stackyard".to_owned(), token: None, shown })
+        Ok(Self {
+            http,
+            base: "http://stackyard".to_owned(),
+            token: None,
+            shown,
+        })
     }
 
     /// A client of the server at `url`. With `ca` (PEM) that CA is trusted and no other.
@@ -104,7 +114,10 @@ impl Client {
     /// # Errors
     /// [`ClientError::Build`]
     pub fn https(url: &str, token: &str, ca: Option<&str>) -> Result<Self, ClientError> {
-        Ok(Self { token: Some(token.to_owned()), ..Self::https_without(url, ca)? })
+        Ok(Self {
+            token: Some(token.to_owned()),
+            ..Self::https_without(url, ca)?
+        })
     }
 
     /// The same without a token, as somebody who signs in.
@@ -115,11 +128,20 @@ impl Client {
         let mut builder = builder();
         if let Some(ca) = ca {
             let certificates = reqwest::Certificate::from_pem_bundle(ca.as_bytes());
-            builder = builder.tls_certs_only(certificates.map_err(|source| ClientError::Build { source })?);
+            builder = builder
+                .tls_certs_only(certificates.map_err(|source| ClientError::Build { source })?);
         }
-        let http = builder.https_only(true).build().map_err(|source| ClientError::Build { source })?;
+        let http = builder
+            .https_only(true)
+            .build()
+            .map_err(|source| ClientError::Build { source })?;
         let base = url.trim_end_matches('/').to_owned();
-        Ok(Self { http, shown: base.clone(), base, token: None })
+        Ok(Self {
+            http,
+            shown: base.clone(),
+            base,
+            token: None,
+        })
     }
 
     /// Where the server is, for people.
@@ -137,9 +159,16 @@ impl Client {
     }
 
     /// Sends a request; an answer that is a problem is an error. `doing` is for people.
-    pub(crate) async fn send(&self, request: RequestBuilder, doing: &str) -> Result<Response, ClientError> {
-        let unreachable =
-            |source| ClientError::Unreachable { doing: doing.to_owned(), server: self.shown.clone(), source };
+    pub(crate) async fn send(
+        &self,
+        request: RequestBuilder,
+        doing: &str,
+    ) -> Result<Response, ClientError> {
+        let unreachable = |source| ClientError::Unreachable {
+            doing: doing.to_owned(),
+            server: self.shown.clone(),
+            source,
+        };
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
         if status.is_success() || status == reqwest::StatusCode::SWITCHING_PROTOCOLS {
@@ -149,7 +178,12 @@ impl Client {
         let text = response.text().await.unwrap_or_default();
         let problem = serde_json::from_str::<Problem>(&text);
         let detail = problem.map_or_else(|_| text.chars().take(500).collect(), |p| p.detail);
-        Err(ClientError::Refused { doing: doing.to_owned(), server, status: status.as_u16(), detail })
+        Err(ClientError::Refused {
+            doing: doing.to_owned(),
+            server,
+            status: status.as_u16(),
+            detail,
+        })
     }
 
     pub(crate) async fn json<T: DeserializeOwned>(
@@ -158,23 +192,43 @@ impl Client {
         doing: &str,
     ) -> Result<T, ClientError> {
         let response = self.send(request, doing).await?;
-        let strange = |source| ClientError::Strange { doing: doing.to_owned(), server: self.shown.clone(), source };
+        let strange = |source| ClientError::Strange {
+            doing: doing.to_owned(),
+            server: self.shown.clone(),
+            source,
+        };
         response.json().await.map_err(strange)
     }
 
-    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str, doing: &str) -> Result<T, ClientError> {
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        doing: &str,
+    ) -> Result<T, ClientError> {
         self.json(self.request(Method::GET, path), doing).await
     }
 
     /// All of a list, page by page.
-    pub(crate) async fn list<T: DeserializeOwned>(&self, path: &str, doing: &str) -> Result<Vec<T>, ClientError> {
+    pub(crate) async fn list<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        doing: &str,
+    ) -> Result<Vec<T>, ClientError> {
         let more = if path.contains('?') { '&' } else { '?' };
         let mut next = Some(format!("{path}{more}limit={PAGE}"));
         let mut all = Vec::new();
         while let Some(path) = next {
             let response = self.send(self.request(Method::GET, &path), doing).await?;
-            next = response.headers().get(LINK).and_then(|l| next_page(l.to_str().ok()?)).map(str::to_owned);
-            let strange = |source| ClientError::Strange { doing: doing.to_owned(), server: self.shown.clone(), source };
+            next = response
+                .headers()
+                .get(LINK)
+                .and_then(|l| next_page(l.to_str().ok()?))
+                .map(str::to_owned);
+            let strange = |source| ClientError::Strange {
+                doing: doing.to_owned(),
+                server: self.shown.clone(),
+                source,
+            };
             all.extend(response.json::<Vec<T>>().await.map_err(strange)?);
         }
         Ok(all)
@@ -186,11 +240,14 @@ impl Client {
         body: &impl Serialize,
         doing: &str,
     ) -> Result<T, ClientError> {
-        self.json(self.request(Method::POST, path).json(body), doing).await
+        self.json(self.request(Method::POST, path).json(body), doing)
+            .await
     }
 
     pub(crate) async fn delete(&self, path: &str, doing: &str) -> Result<(), ClientError> {
-        self.send(self.request(Method::DELETE, path), doing).await.map(drop)
+        self.send(self.request(Method::DELETE, path), doing)
+            .await
+            .map(drop)
     }
 }
 
@@ -202,5 +259,8 @@ fn next_page(link: &str) -> Option<&str> {
 fn builder() -> reqwest::ClientBuilder {
     // The process's provider may have been chosen already; it is the same one then.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().connect_timeout(PATIENCE).read_timeout(PATIENCE).no_proxy()
+    reqwest::Client::builder()
+        .connect_timeout(PATIENCE)
+        .read_timeout(PATIENCE)
+        .no_proxy()
 }

@@ -17,7 +17,8 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn health(&self) -> Result<Health, ClientError> {
-        self.get("/api/v1/health", "asking for the server's health").await
+        self.get("/api/v1/health", "asking for the server's health")
+            .await
     }
 
     /// What the server speaks.
@@ -25,6 +26,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn version(&self) -> Result<Version, ClientError> {
-        self.get("/api/v1/version", "asking for the server's version").await
+        self.get("/api/v1/version", "asking for the server's version")
+            .await
     }
 }

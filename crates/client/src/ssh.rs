@@ -5,7 +5,11 @@ use reqwest::Method;
 use stackyard_api::{PoolKey, SshEvent, SshJoin, segment};
 
 fn key_path(yard: &str, pool: &str) -> String {
-    format!("/api/v1/yards/{}/pools/{}/ssh-key", segment(yard), segment(pool))
+    format!(
+        "/api/v1/yards/{}/pools/{}/ssh-key",
+        segment(yard),
+        segment(pool)
+    )
 }
 
 impl Client {
@@ -13,7 +17,11 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`]
-    pub async fn known_pool_key(&self, yard: &str, pool: &str) -> Result<Option<String>, ClientError> {
+    pub async fn known_pool_key(
+        &self,
+        yard: &str,
+        pool: &str,
+    ) -> Result<Option<String>, ClientError> {
         let doing = format!("asking for the SSH key of pool {pool} of yard {yard}");
         match self.get::<PoolKey>(&key_path(yard, pool), &doing).await {
             Ok(key) => Ok(Some(key.public_key)),
@@ -28,7 +36,10 @@ impl Client {
     /// [`ClientError`]
     pub async fn pool_key(&self, yard: &str, pool: &str) -> Result<String, ClientError> {
         let doing = format!("asking for the SSH key of pool {pool} of yard {yard}");
-        Ok(self.post::<PoolKey>(&key_path(yard, pool), &serde_json::Value::Null, &doing).await?.public_key)
+        Ok(self
+            .post::<PoolKey>(&key_path(yard, pool), &serde_json::Value::Null, &doing)
+            .await?
+            .public_key)
     }
 
     /// Makes a machine a host over SSH; `told` hears of progress. The inner error is what went
@@ -42,8 +53,17 @@ impl Client {
         told: &(dyn Fn(String) + Send + Sync),
     ) -> Result<Result<(), String>, ClientError> {
         let doing = format!("joining {} over SSH", join.address);
-        let mut answer = self.send(self.request(Method::POST, "/api/v1/ssh-joins").json(join), &doing).await?;
-        let broken = |source| ClientError::Unreachable { doing: doing.clone(), server: self.shown.clone(), source };
+        let mut answer = self
+            .send(
+                self.request(Method::POST, "/api/v1/ssh-joins").json(join),
+                &doing,
+            )
+            .await?;
+        let broken = |source| ClientError::Unreachable {
+            doing: doing.clone(),
+            server: self.shown.clone(),
+            source,
+        };
         let mut rest = Vec::new();
         while let Some(piece) = answer.chunk().await.map_err(broken)? {
             rest.extend_from_slice(&piece);

@@ -5,8 +5,8 @@ use futures_util::{SinkExt, Stream, StreamExt, stream};
 use reqwest::Method;
 use reqwest::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use stackyard_api::{
-    ExecInput, ExecOutput, StackChange, StackDeploy, StackLine, StackScale, StackUpdate, StackVersion, StackView,
-    segment,
+    ExecInput, ExecOutput, StackChange, StackDeploy, StackLine, StackScale, StackUpdate,
+    StackVersion, StackView, segment,
 };
 use std::collections::BTreeMap;
 use tokio_tungstenite::WebSocketStream;
@@ -81,7 +81,11 @@ impl ExecSink {
 }
 
 fn path(yard: &str, stack: &str, rest: &str) -> String {
-    format!("/api/v1/yards/{}/stacks/{}{rest}", segment(yard), segment(stack))
+    format!(
+        "/api/v1/yards/{}/stacks/{}{rest}",
+        segment(yard),
+        segment(stack)
+    )
 }
 
 impl Client {
@@ -91,16 +95,26 @@ impl Client {
     /// [`ClientError`]
     pub async fn stacks(&self, yard: &str) -> Result<Vec<StackView>, ClientError> {
         let path = format!("/api/v1/yards/{}/stacks", segment(yard));
-        self.list(&path, &format!("listing stacks of yard {yard}")).await
+        self.list(&path, &format!("listing stacks of yard {yard}"))
+            .await
     }
 
     /// A stack; with `wait` after the server has looked at it once more.
     ///
     /// # Errors
     /// [`ClientError`]
-    pub async fn stack(&self, yard: &str, stack: &str, wait: bool) -> Result<StackView, ClientError> {
+    pub async fn stack(
+        &self,
+        yard: &str,
+        stack: &str,
+        wait: bool,
+    ) -> Result<StackView, ClientError> {
         let rest = if wait { "?wait=true" } else { "" };
-        self.get(&path(yard, stack, rest), &format!("asking for stack {stack} of yard {yard}")).await
+        self.get(
+            &path(yard, stack, rest),
+            &format!("asking for stack {stack} of yard {yard}"),
+        )
+        .await
     }
 
     /// Deploys a stack; what changes.
@@ -113,8 +127,11 @@ impl Client {
         stack: &str,
         deploy: &StackDeploy,
     ) -> Result<Vec<StackChange>, ClientError> {
-        let request = self.request(Method::PUT, &path(yard, stack, "")).json(deploy);
-        self.json(request, &format!("deploying stack {stack} in yard {yard}")).await
+        let request = self
+            .request(Method::PUT, &path(yard, stack, ""))
+            .json(deploy);
+        self.json(request, &format!("deploying stack {stack} in yard {yard}"))
+            .await
     }
 
     /// What deploying a stack would change.
@@ -127,7 +144,12 @@ impl Client {
         stack: &str,
         deploy: &StackDeploy,
     ) -> Result<Vec<StackChange>, ClientError> {
-        self.post(&path(yard, stack, "/plan"), deploy, &format!("planning stack {stack} of yard {yard}")).await
+        self.post(
+            &path(yard, stack, "/plan"),
+            deploy,
+            &format!("planning stack {stack} of yard {yard}"),
+        )
+        .await
     }
 
     /// Changes services of a stack; what changes.
@@ -140,7 +162,12 @@ impl Client {
         stack: &str,
         update: &StackUpdate,
     ) -> Result<Vec<StackChange>, ClientError> {
-        self.post(&path(yard, stack, "/update"), update, &format!("updating stack {stack} of yard {yard}")).await
+        self.post(
+            &path(yard, stack, "/update"),
+            update,
+            &format!("updating stack {stack} of yard {yard}"),
+        )
+        .await
     }
 
     /// What changes of services would change.
@@ -154,7 +181,8 @@ impl Client {
         update: &StackUpdate,
     ) -> Result<Vec<StackChange>, ClientError> {
         let doing = format!("planning an update of stack {stack} of yard {yard}");
-        self.post(&path(yard, stack, "/update/plan"), update, &doing).await
+        self.post(&path(yard, stack, "/update/plan"), update, &doing)
+            .await
     }
 
     /// Removes a stack.
@@ -162,7 +190,11 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn remove_stack(&self, yard: &str, stack: &str) -> Result<(), ClientError> {
-        self.delete(&path(yard, stack, ""), &format!("removing stack {stack} of yard {yard}")).await
+        self.delete(
+            &path(yard, stack, ""),
+            &format!("removing stack {stack} of yard {yard}"),
+        )
+        .await
     }
 
     /// Changes how many containers services have.
@@ -175,8 +207,12 @@ impl Client {
         stack: &str,
         services: BTreeMap<String, u32>,
     ) -> Result<(), ClientError> {
-        let request = self.request(Method::POST, &path(yard, stack, "/scale")).json(&StackScale { services });
-        self.send(request, &format!("scaling stack {stack} of yard {yard}")).await.map(drop)
+        let request = self
+            .request(Method::POST, &path(yard, stack, "/scale"))
+            .json(&StackScale { services });
+        self.send(request, &format!("scaling stack {stack} of yard {yard}"))
+            .await
+            .map(drop)
     }
 
     /// Goes back to a version of a stack, the last one that worked unless `to` says which; that
@@ -184,10 +220,19 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`]
-    pub async fn roll_back_stack(&self, yard: &str, stack: &str, to: Option<u64>) -> Result<StackVersion, ClientError> {
+    pub async fn roll_back_stack(
+        &self,
+        yard: &str,
+        stack: &str,
+        to: Option<u64>,
+    ) -> Result<StackVersion, ClientError> {
         let rest = to.map_or_else(|| "/rollback".to_owned(), |n| format!("/rollback?to={n}"));
         let request = self.request(Method::POST, &path(yard, stack, &rest));
-        self.json(request, &format!("rolling stack {stack} of yard {yard} back")).await
+        self.json(
+            request,
+            &format!("rolling stack {stack} of yard {yard} back"),
+        )
+        .await
     }
 
     /// Logs of a stack's containers, as they come.
@@ -199,45 +244,79 @@ impl Client {
         yard: &str,
         stack: &str,
         query: &LogQuery,
-    ) -> Result<impl Stream<Item = Result<StackLine, ClientError>> + Unpin + use<>, ClientError> {
-        let mut rest = format!("/logs?only={}&follow={}", segment(&query.only.join(",")), query.follow);
-        query.tail.iter().for_each(|n| rest += &format!("&tail={n}"));
-        query.since.iter().for_each(|n| rest += &format!("&since={n}"));
+    ) -> Result<impl Stream<Item = Result<StackLine, ClientError>> + Unpin + use<>, ClientError>
+    {
+        let mut rest = format!(
+            "/logs?only={}&follow={}",
+            segment(&query.only.join(",")),
+            query.follow
+        );
+        query
+            .tail
+            .iter()
+            .for_each(|n| rest += &format!("&tail={n}"));
+        query
+            .since
+            .iter()
+            .for_each(|n| rest += &format!("&since={n}"));
         let doing = format!("reading logs of stack {stack} of yard {yard}");
-        let response = self.send(self.request(Method::GET, &path(yard, stack, &rest)), &doing).await?;
+        let response = self
+            .send(self.request(Method::GET, &path(yard, stack, &rest)), &doing)
+            .await?;
         let server = self.shown().to_owned();
         let pieces = response.bytes_stream().boxed();
         let state = (pieces, Vec::new(), doing, server);
-        Ok(Box::pin(stream::unfold(state, |(mut pieces, mut rest, doing, server)| async move {
-            loop {
-                if let Some(end) = rest.iter().position(|b| *b == b'\n') {
-                    let line: Vec<u8> = rest.drain(..=end).collect();
-                    // Empty lines only say that the connection lives.
-                    if let Ok(line) = serde_json::from_slice::<StackLine>(&line) {
-                        return Some((Ok(line), (pieces, rest, doing, server)));
+        Ok(Box::pin(stream::unfold(
+            state,
+            |(mut pieces, mut rest, doing, server)| async move {
+                loop {
+                    if let Some(end) = rest.iter().position(|b| *b == b'\n') {
+                        let line: Vec<u8> = rest.drain(..=end).collect();
+                        // Empty lines only say that the connection lives.
+                        if let Ok(line) = serde_json::from_slice::<StackLine>(&line) {
+                            return Some((Ok(line), (pieces, rest, doing, server)));
+                        }
+                        continue;
                     }
-                    continue;
-                }
-                match pieces.next().await? {
-                    Ok(piece) => rest.extend_from_slice(&piece),
-                    Err(source) => {
-                        let error = ClientError::Unreachable { doing: doing.clone(), server: server.clone(), source };
-                        return Some((Err(error), (stream::empty().boxed(), Vec::new(), doing, server)));
+                    match pieces.next().await? {
+                        Ok(piece) => rest.extend_from_slice(&piece),
+                        Err(source) => {
+                            let error = ClientError::Unreachable {
+                                doing: doing.clone(),
+                                server: server.clone(),
+                                source,
+                            };
+                            return Some((
+                                Err(error),
+                                (stream::empty().boxed(), Vec::new(), doing, server),
+                            ));
+                        }
                     }
                 }
-            }
-        })))
+            },
+        )))
     }
 
     /// Runs a program in a container.
     ///
     /// # Errors
     /// [`ClientError`]
-    pub async fn stack_exec(&self, yard: &str, stack: &str, query: &ExecQuery) -> Result<ExecSession, ClientError> {
+    pub async fn stack_exec(
+        &self,
+        yard: &str,
+        stack: &str,
+        query: &ExecQuery,
+    ) -> Result<ExecSession, ClientError> {
         let command = serde_json::to_string(&query.command).unwrap_or_default();
         let (replica, command) = (segment(&query.replica), segment(&command));
-        let mut rest = format!("/exec?replica={replica}&command={command}&tty={}&stdin={}", query.tty, query.stdin);
-        query.user.iter().for_each(|u| rest += &format!("&user={}", segment(u)));
+        let mut rest = format!(
+            "/exec?replica={replica}&command={command}&tty={}&stdin={}",
+            query.tty, query.stdin
+        );
+        query
+            .user
+            .iter()
+            .for_each(|u| rest += &format!("&user={}", segment(u)));
         let doing = format!("running a program in {} of stack {stack}", query.replica);
         let request = self
             .request(Method::GET, &path(yard, stack, &rest))
@@ -246,8 +325,14 @@ impl Client {
             .header(SEC_WEBSOCKET_VERSION, "13")
             .header(SEC_WEBSOCKET_KEY, generate_key());
         let response = self.send(request, &doing).await?;
-        let unreachable = |source| ClientError::Unreachable { doing, server: self.shown().to_owned(), source };
+        let unreachable = |source| ClientError::Unreachable {
+            doing,
+            server: self.shown().to_owned(),
+            source,
+        };
         let upgraded = response.upgrade().await.map_err(unreachable)?;
-        Ok(ExecSession { socket: WebSocketStream::from_raw_socket(upgraded, Role::Client, None).await })
+        Ok(ExecSession {
+            socket: WebSocketStream::from_raw_socket(upgraded, Role::Client, None).await,
+        })
     }
 }

@@ -1,7 +1,9 @@
 //! Tokens and the audit log.
 
 use super::{Client, ClientError};
-use stackyard_api::{AuditEntry, MintedToken, NewSession, NewToken, SessionToken, TokenView, segment};
+use stackyard_api::{
+    AuditEntry, MintedToken, NewSession, NewToken, SessionToken, TokenView, segment,
+};
 
 impl Client {
     /// Makes a token.
@@ -9,7 +11,12 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn new_token(&self, token: &NewToken) -> Result<MintedToken, ClientError> {
-        self.post("/api/v1/tokens", token, &format!("making the token {}", token.name)).await
+        self.post(
+            "/api/v1/tokens",
+            token,
+            &format!("making the token {}", token.name),
+        )
+        .await
     }
 
     /// Signs in with an account on a cloud, for a token that lasts as Keystone's does.
@@ -33,7 +40,11 @@ impl Client {
     /// # Errors
     /// [`ClientError`]
     pub async fn revoke_token(&self, id: &str) -> Result<(), ClientError> {
-        self.delete(&format!("/api/v1/tokens/{}", segment(id)), &format!("revoking the token {id}")).await
+        self.delete(
+            &format!("/api/v1/tokens/{}", segment(id)),
+            &format!("revoking the token {id}"),
+        )
+        .await
     }
 
     /// At most `limit` entries of the audit log, 1000 at most, newest first, of `who` and older than `before` if
@@ -47,8 +58,16 @@ impl Client {
         before: Option<&str>,
         limit: u32,
     ) -> Result<Vec<AuditEntry>, ClientError> {
-        let who = who.map(|who| format!("&who={}", segment(who))).unwrap_or_default();
-        let marker = before.map(|id| format!("&marker={}", segment(id))).unwrap_or_default();
-        self.get(&format!("/api/v1/audit?limit={limit}{who}{marker}"), "reading the audit log").await
+        let who = who
+            .map(|who| format!("&who={}", segment(who)))
+            .unwrap_or_default();
+        let marker = before
+            .map(|id| format!("&marker={}", segment(id)))
+            .unwrap_or_default();
+        self.get(
+            &format!("/api/v1/audit?limit={limit}{who}{marker}"),
+            "reading the audit log",
+        )
+        .await
     }
 }

@@ -22,7 +22,10 @@ pub struct Patience {
 impl Default for Patience {
     /// 15 minutes in all, a minute for what does not work.
     fn default() -> Self {
-        Self { most: Duration::from_secs(900), failing: Duration::from_secs(60) }
+        Self {
+            most: Duration::from_secs(900),
+            failing: Duration::from_secs(60),
+        }
     }
 }
 
@@ -107,23 +110,39 @@ impl Telling<'_> {
             match (self.begun.get(&step), busy) {
                 (None, true) => {
                     let doing = doing(service);
-                    self.onlooker.see(Event::Started { step: step.clone(), doing: doing.clone() });
+                    self.onlooker.see(Event::Started {
+                        step: step.clone(),
+                        doing: doing.clone(),
+                    });
                     self.begun.insert(step, (Instant::now(), doing));
                 }
                 (Some((_, before)), true) => {
                     let doing = doing(service);
-                    let amount =
-                        Amount { done: service.ready as u64, total: Some(service.desired as u64), unit: Unit::Items };
+                    let amount = Amount {
+                        done: service.ready as u64,
+                        total: Some(service.desired as u64),
+                        unit: Unit::Items,
+                    };
                     let new = (*before != doing).then(|| doing.clone());
-                    self.onlooker.see(Event::Progress { step: step.clone(), doing: new, amount: Some(amount) });
+                    self.onlooker.see(Event::Progress {
+                        step: step.clone(),
+                        doing: new,
+                        amount: Some(amount),
+                    });
                     if let Some((_, before)) = self.begun.get_mut(&step) {
                         *before = doing;
                     }
                 }
-                (Some((begun, _)), false) if !matches!(service.phase, Phase::Paused | Phase::RolledBack) => {
+                (Some((begun, _)), false)
+                    if !matches!(service.phase, Phase::Paused | Phase::RolledBack) =>
+                {
                     let did = format!("{} of {} work", service.ready, service.desired);
                     let took = begun.elapsed();
-                    self.onlooker.see(Event::Done { step: step.clone(), did, took });
+                    self.onlooker.see(Event::Done {
+                        step: step.clone(),
+                        did,
+                        took,
+                    });
                     self.begun.remove(&step);
                 }
                 _ => {}
@@ -166,7 +185,11 @@ impl Client {
         patience: Patience,
         onlooker: &dyn Onlooker,
     ) -> Result<StackView, WaitError> {
-        let mut telling = Telling { stack: name, onlooker, begun: BTreeMap::new() };
+        let mut telling = Telling {
+            stack: name,
+            onlooker,
+            begun: BTreeMap::new(),
+        };
         let (begun, mut answered) = (Instant::now(), Instant::now());
         let mut failing: Option<Instant> = None;
         loop {
@@ -186,7 +209,8 @@ impl Client {
                 Standing::Failed => Some(WaitError::GivenUp { stack, reasons }),
                 Standing::Failing => {
                     let since = *failing.get_or_insert_with(Instant::now);
-                    (since.elapsed() >= patience.failing).then_some(WaitError::Failing { stack, reasons })
+                    (since.elapsed() >= patience.failing)
+                        .then_some(WaitError::Failing { stack, reasons })
                 }
                 Standing::Working => {
                     failing = None;
@@ -195,7 +219,11 @@ impl Client {
             };
             let late = || {
                 let reasons = view.status.reasons.join("\n");
-                WaitError::Late { stack: name.to_owned(), seconds: patience.most.as_secs(), reasons }
+                WaitError::Late {
+                    stack: name.to_owned(),
+                    seconds: patience.most.as_secs(),
+                    reasons,
+                }
             };
             if let Some(error) = error.or_else(|| (begun.elapsed() >= patience.most).then(late)) {
                 telling.fail(&view);
@@ -213,13 +241,19 @@ impl Client {
         loop {
             match self.stack(yard, name, true).await {
                 Err(error) if error.status() == Some(404) => return Ok(()),
-                Err(error) if error.status().is_some() || answered.elapsed() >= AWAY => return Err(error.into()),
+                Err(error) if error.status().is_some() || answered.elapsed() >= AWAY => {
+                    return Err(error.into());
+                }
                 Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
                 Ok(view) => {
                     answered = Instant::now();
                     if begun.elapsed() >= patience.most {
                         let (stack, seconds) = (name.to_owned(), patience.most.as_secs());
-                        return Err(WaitError::Left { stack, seconds, reasons: view.status.reasons.join("\n") });
+                        return Err(WaitError::Left {
+                            stack,
+                            seconds,
+                            reasons: view.status.reasons.join("\n"),
+                        });
                     }
                 }
             }

@@ -24,12 +24,20 @@ pub enum DataLoss {
 impl DataLoss {
     /// Allows what this plan loses, and nothing else.
     pub fn confirmed(plan: &Plan) -> Self {
-        Self::Confirmed(plan.losses().map(|s| (s.key.clone(), s.id.clone())).collect())
+        Self::Confirmed(
+            plan.losses()
+                .map(|s| (s.key.clone(), s.id.clone()))
+                .collect(),
+        )
     }
 
     /// Everything, if `allowed`, else nothing.
     pub fn allowed_if(allowed: bool) -> Self {
-        if allowed { Self::Allowed } else { Self::Refused }
+        if allowed {
+            Self::Allowed
+        } else {
+            Self::Refused
+        }
     }
 
     /// Whether a plan may be carried out.
@@ -42,8 +50,16 @@ impl DataLoss {
             Self::Confirmed(known) => known.contains(&(step.key.clone(), step.id.clone())),
             Self::Allowed => true,
         };
-        let lost: Vec<LostData> = plan.losses().filter(|s| !may(s)).map(|s| LostData::of(s, plan)).collect();
-        if lost.is_empty() { Ok(()) } else { Err(DataLossRefused(lost)) }
+        let lost: Vec<LostData> = plan
+            .losses()
+            .filter(|s| !may(s))
+            .map(|s| LostData::of(s, plan))
+            .collect();
+        if lost.is_empty() {
+            Ok(())
+        } else {
+            Err(DataLossRefused(lost))
+        }
     }
 }
 
@@ -57,7 +73,8 @@ pub struct DataLossRefused(
 
 impl DataLossRefused {
     /// The way to lose the data nevertheless.
-    pub const HINT: &str = "to lose it, pass `--allow-data-loss` (`allow_data_loss: true` in the API)";
+    pub const HINT: &str =
+        "to lose it, pass `--allow-data-loss` (`allow_data_loss: true` in the API)";
 }
 
 /// A resource whose data would be lost.
@@ -71,20 +88,38 @@ pub struct LostData {
 
 impl LostData {
     fn of(step: &Step, plan: &Plan) -> Self {
-        let again = plan.steps.iter().find(|s| s.action == Action::Recreate && s.key == step.key);
-        let changes = again.into_iter().filter(|_| step.action == Action::Discard).flat_map(|s| &s.changes);
+        let again = plan
+            .steps
+            .iter()
+            .find(|s| s.action == Action::Recreate && s.key == step.key);
+        let changes = again
+            .into_iter()
+            .filter(|_| step.action == Action::Discard)
+            .flat_map(|s| &s.changes);
         let placed = |field: &str| matches!(field, "type" | "availability zone");
-        let has: Vec<String> = changes.filter(|c| placed(c.field)).map(|c| format!("{} {}", c.field, c.from)).collect();
-        let hint = (!has.is_empty())
-            .then(|| format!("to keep it, write what the cloud has in the manifest: {}", has.join(", ")));
-        Self { key: step.key.clone(), hint }
+        let has: Vec<String> = changes
+            .filter(|c| placed(c.field))
+            .map(|c| format!("{} {}", c.field, c.from))
+            .collect();
+        let hint = (!has.is_empty()).then(|| {
+            format!(
+                "to keep it, write what the cloud has in the manifest: {}",
+                has.join(", ")
+            )
+        });
+        Self {
+            key: step.key.clone(),
+            hint,
+        }
     }
 }
 
 impl fmt::Display for LostData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.key)?;
-        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, " ({hint})"))
+        self.hint
+            .as_ref()
+            .map_or(Ok(()), |hint| write!(f, " ({hint})"))
     }
 }
 
@@ -108,9 +143,17 @@ mod tests {
 
     #[test]
     fn what_was_not_confirmed_is_refused() {
-        let zone = Change { field: "availability zone", from: "a".into(), to: "b".into(), replace: true };
+        let zone = Change {
+            field: "availability zone",
+            from: "a".into(),
+            to: "b".into(),
+            replace: true,
+        };
         let mut plan = Plan {
-            steps: vec![step(Action::Discard, "data", vec![]), step(Action::Recreate, "data", vec![zone])],
+            steps: vec![
+                step(Action::Discard, "data", vec![]),
+                step(Action::Recreate, "data", vec![zone]),
+            ],
             ..Plan::default()
         };
         let confirmed = DataLoss::confirmed(&plan);
@@ -121,8 +164,13 @@ mod tests {
              manifest: availability zone a)"
         );
         plan.steps.push(step(Action::Remove, "more", vec![]));
-        let Err(DataLossRefused(lost)) = confirmed.check(&plan) else { panic!("it may lose more than was confirmed") };
-        assert_eq!(lost.iter().map(|l| l.key.name.as_str()).collect::<Vec<_>>(), ["more"]);
+        let Err(DataLossRefused(lost)) = confirmed.check(&plan) else {
+            panic!("it may lose more than was confirmed")
+        };
+        assert_eq!(
+            lost.iter().map(|l| l.key.name.as_str()).collect::<Vec<_>>(),
+            ["more"]
+        );
         // Another resource of the same name is another resource.
         plan.steps[0].id = Some("other".to_owned());
         assert!(confirmed.check(&plan).is_err());

@@ -83,9 +83,14 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn cloud(doing: impl Into<String>) -> impl FnOnce(stackyard_openstack::Error) -> Self {
+    pub(crate) fn cloud(
+        doing: impl Into<String>,
+    ) -> impl FnOnce(stackyard_openstack::Error) -> Self {
         let doing = doing.into();
-        move |source| Self::Cloud { doing, source: Box::new(source) }
+        move |source| Self::Cloud {
+            doing,
+            source: Box::new(source),
+        }
     }
 }
 
@@ -128,28 +133,43 @@ impl Error {
         match self {
             Self::Cloud { source, .. } => source.hint(),
             Self::DataLoss(_) => Some(DataLossRefused::HINT.to_owned()),
-            Self::FailedListing { .. } => {
-                Some("run `stackyard down` again once the service answers: it removes what is left".to_owned())
-            }
+            Self::FailedListing { .. } => Some(
+                "run `stackyard down` again once the service answers: it removes what is left"
+                    .to_owned(),
+            ),
             _ => None,
         }
     }
 }
 
 fn whats(unseen: &[FailedListing]) -> String {
-    unseen.iter().map(|u| u.what.to_string()).collect::<Vec<_>>().join(" and ")
+    unseen
+        .iter()
+        .map(|u| u.what.to_string())
+        .collect::<Vec<_>>()
+        .join(" and ")
 }
 
 fn reasons(unseen: &[FailedListing]) -> String {
-    unseen.iter().map(|u| u.error.to_string()).collect::<Vec<_>>().join("; ")
+    unseen
+        .iter()
+        .map(|u| u.error.to_string())
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 fn and_so(steps: &Option<Failures>) -> String {
-    steps.as_ref().map(|failures| format!("\n{failures}")).unwrap_or_default()
+    steps
+        .as_ref()
+        .map(|failures| format!("\n{failures}"))
+        .unwrap_or_default()
 }
 
 fn list(keys: &[Key]) -> String {
-    keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    keys.iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 impl From<DataLossRefused> for WorkError {
@@ -172,7 +192,9 @@ pub struct Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.key, self.message)?;
-        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "\n  hint: {hint}"))
+        self.hint
+            .as_ref()
+            .map_or(Ok(()), |hint| write!(f, "\n  hint: {hint}"))
     }
 }
 
@@ -190,7 +212,11 @@ impl fmt::Display for Failures {
         let texts: Vec<String> = self.failed.iter().map(ToString::to_string).collect();
         f.write_str(&texts.join("\n"))?;
         if !self.skipped.is_empty() {
-            write!(f, "\nnot done, since it needs what failed: {}", list(&self.skipped))?;
+            write!(
+                f,
+                "\nnot done, since it needs what failed: {}",
+                list(&self.skipped)
+            )?;
         }
         Ok(())
     }

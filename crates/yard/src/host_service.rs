@@ -70,7 +70,9 @@ pub struct JoinCredentials {
 /// Shows no token.
 impl std::fmt::Debug for JoinCredentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("JoinCredentials").field("server", &self.server).finish_non_exhaustive()
+        f.debug_struct("JoinCredentials")
+            .field("server", &self.server)
+            .finish_non_exhaustive()
     }
 }
 
@@ -108,9 +110,14 @@ pub trait HostService: Send + Sync {
     /// Forgets a host.
     fn forget<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<(), String>>;
     /// The public half of a pool's SSH key, if it has one.
-    fn known_ssh_key<'a>(&'a self, yard: &'a str, pool: &'a str) -> BoxFuture<'a, Result<Option<String>, String>>;
+    fn known_ssh_key<'a>(
+        &'a self,
+        yard: &'a str,
+        pool: &'a str,
+    ) -> BoxFuture<'a, Result<Option<String>, String>>;
     /// The public half of a pool's SSH key, which is made if there is none.
-    fn ssh_key<'a>(&'a self, yard: &'a str, pool: &'a str) -> BoxFuture<'a, Result<String, String>>;
+    fn ssh_key<'a>(&'a self, yard: &'a str, pool: &'a str)
+    -> BoxFuture<'a, Result<String, String>>;
     /// Installs what is missing over SSH and lets the host join; `told` hears of progress.
     fn ssh_join<'a>(
         &'a self,

@@ -34,10 +34,12 @@ pub use error::{Error, Failure, Failures, WorkError};
 pub use execute::Executor;
 pub use graph::{GraphInput, draw_graph};
 pub use host_service::{HostService, JoinCredentials, Member, NewHost, POOL, SshTarget};
-pub use inventory::{Availability, Balancing, Inventory, MarkedResource, StoredContainer, metadata_mark, scope_of};
+pub use inventory::{
+    Availability, Balancing, Inventory, MarkedResource, StoredContainer, metadata_mark, scope_of,
+};
 pub use operations::{
-    DeclaredStacks, DownOperation, KnownYards, Lock, Records, Say, SweepResult, UpOperation, YardSnapshot, YardStacks,
-    connect, is_its_yard, remove_yard, scope, sweep,
+    DeclaredStacks, DownOperation, KnownYards, Lock, Records, Say, SweepResult, UpOperation,
+    YardSnapshot, YardStacks, connect, is_its_yard, remove_yard, scope, sweep,
 };
 pub use pools::install_script;
 pub use preflight::{PreflightResult, ResolvedChoices, preflight};

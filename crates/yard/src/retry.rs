@@ -39,16 +39,35 @@ fn pause(attempt: u32) -> Duration {
 }
 
 /// Does what may be done twice, until no transient failure comes. `told` hears of each retry.
-pub(crate) async fn retry<T>(told: impl Fn(String), action: impl AsyncFn() -> Result<T>) -> Result<T> {
+pub(crate) async fn retry<T>(
+    told: impl Fn(String),
+    action: impl AsyncFn() -> Result<T>,
+) -> Result<T> {
     retry_for(ATTEMPTS, told, action).await
 }
 
 /// The same for questions to a cloud; where it is asked without retries, each is put twice at most.
-pub(crate) async fn retry_question<T>(cloud: &Cloud, question: impl AsyncFn() -> Result<T>) -> Result<T> {
-    retry_for(if cloud.is_without_retries() { 2 } else { ATTEMPTS }, |_| {}, question).await
+pub(crate) async fn retry_question<T>(
+    cloud: &Cloud,
+    question: impl AsyncFn() -> Result<T>,
+) -> Result<T> {
+    retry_for(
+        if cloud.is_without_retries() {
+            2
+        } else {
+            ATTEMPTS
+        },
+        |_| {},
+        question,
+    )
+    .await
 }
 
-async fn retry_for<T>(most: u32, told: impl Fn(String), action: impl AsyncFn() -> Result<T>) -> Result<T> {
+async fn retry_for<T>(
+    most: u32,
+    told: impl Fn(String),
+    action: impl AsyncFn() -> Result<T>,
+) -> Result<T> {
     let mut attempt = 1;
     loop {
         match action().await {
@@ -102,7 +121,10 @@ pub(crate) async fn create_once<T>(
 pub(crate) const SHORT_RELEASE: Duration = Duration::from_secs(10);
 
 /// Removes a thing; that something else still uses it passes, since that goes, too.
-pub(crate) async fn delete_until_gone(told: impl Fn(String), action: impl AsyncFn() -> Result<bool>) -> Result<bool> {
+pub(crate) async fn delete_until_gone(
+    told: impl Fn(String),
+    action: impl AsyncFn() -> Result<bool>,
+) -> Result<bool> {
     delete_within(RELEASE, told, action).await
 }
 

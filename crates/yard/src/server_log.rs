@@ -16,7 +16,8 @@ pub async fn server_log(
     lines: Option<u32>,
 ) -> Result<Option<(String, String)>, stackyard_openstack::Error> {
     let (scope, key) = (scope_of(cloud).await?, Key::new(Kind::Server, name));
-    let is_it = |s: &Server| metadata_mark(&s.metadata).is_some_and(|m| m.is_of(yard, &scope, &key));
+    let is_it =
+        |s: &Server| metadata_mark(&s.metadata).is_some_and(|m| m.is_of(yard, &scope, &key));
     let servers = all::<Server>(cloud, &[]).await?;
     let Some(server) = servers.into_iter().find(is_it) else {
         return Ok(None);

@@ -57,7 +57,9 @@ impl TemplateRenderer {
     /// # Errors
     /// In words: the process took too much, or there is none.
     pub(crate) fn render(&self, job: &TemplateJob) -> Result<RenderedTemplates, String> {
-        let Some(program) = &self.0 else { return Ok(job.render()) };
+        let Some(program) = &self.0 else {
+            return Ok(job.render());
+        };
         let job = serde_json::to_vec(job).map_err(|e| format!("handing templates on: {e}"))?;
         let mut child = Command::new(program)
             .arg(RENDER_TEMPLATES)
@@ -73,19 +75,26 @@ impl TemplateRenderer {
             stdin.write_all(&job).ok();
         }
         let mut text = Vec::new();
-        let read = child.stdout.take().map(|stdout| stdout.take(LONGEST + 1).read_to_end(&mut text));
+        let read = child
+            .stdout
+            .take()
+            .map(|stdout| stdout.take(LONGEST + 1).read_to_end(&mut text));
         let is_long = text.len() as u64 > LONGEST;
         if is_long {
             child.kill().ok();
         }
-        let status = child.wait().map_err(|e| format!("waiting for the process that renders templates: {e}"))?;
+        let status = child
+            .wait()
+            .map_err(|e| format!("waiting for the process that renders templates: {e}"))?;
         if is_long {
-            return Err(format!("its templates become more than {} MiB of text", LONGEST >> 20));
+            return Err(format!(
+                "its templates become more than {} MiB of text",
+                LONGEST >> 20
+            ));
         }
         match read {
-            Some(Ok(_)) if status.success() => {
-                serde_json::from_slice(&text).map_err(|e| format!("reading what became of templates: {e}"))
-            }
+            Some(Ok(_)) if status.success() => serde_json::from_slice(&text)
+                .map_err(|e| format!("reading what became of templates: {e}")),
             _ => Err(why(status)),
         }
     }
@@ -96,7 +105,10 @@ fn why(status: ExitStatus) -> String {
     const HINT: &str = "is there a text or a list that grows in a loop?";
     match status.signal() {
         // SIGABRT: memory was refused. SIGXCPU, SIGKILL: its time was up.
-        Some(6) => format!("its templates take more than {} MiB of memory; {HINT}", MEMORY >> 20),
+        Some(6) => format!(
+            "its templates take more than {} MiB of memory; {HINT}",
+            MEMORY >> 20
+        ),
         Some(9 | 24) => format!("its templates take more than {TIME} s of processor time; {HINT}"),
         _ => format!("the process that renders its templates ended with {status}"),
     }
@@ -109,9 +121,19 @@ fn why(status: ExitStatus) -> String {
 /// What the system says.
 pub fn render_templates() -> io::Result<()> {
     // What is in memory has secrets: no core of it.
-    let limits = [(Resource::Core, 0, 0), (Resource::Data, MEMORY, MEMORY), (Resource::Cpu, TIME, TIME + 1)];
+    let limits = [
+        (Resource::Core, 0, 0),
+        (Resource::Data, MEMORY, MEMORY),
+        (Resource::Cpu, TIME, TIME + 1),
+    ];
     for (resource, current, maximum) in limits {
-        setrlimit(resource, Rlimit { current: Some(current), maximum: Some(maximum) })?;
+        setrlimit(
+            resource,
+            Rlimit {
+                current: Some(current),
+                maximum: Some(maximum),
+            },
+        )?;
     }
     let mut job = Vec::new();
     io::stdin().read_to_end(&mut job)?;

@@ -12,7 +12,9 @@ use stackyard_core::yard::Kind;
 use stackyard_core::yard::intend::Intended;
 use stackyard_core::yard::plan::Plan;
 use stackyard_fake::Fake;
-use stackyard_yard::{DataLoss, DownOperation, Error, Records, UpOperation, WorkError, YardSnapshot, scope};
+use stackyard_yard::{
+    DataLoss, DownOperation, Error, Records, UpOperation, WorkError, YardSnapshot, scope,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,11 +30,15 @@ fn with_volume(volume: Value) -> Intended {
 
 fn volumes(fake: &Fake) -> Vec<String> {
     let all = fake.world().list_all("volumes");
-    all.iter().map(|v| v["id"].as_str().unwrap().to_owned()).collect()
+    all.iter()
+        .map(|v| v["id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 fn lost(error: &Error) -> Vec<String> {
-    let Error::DataLoss(lost) = error else { panic!("{error}") };
+    let Error::DataLoss(lost) = error else {
+        panic!("{error}")
+    };
     lost.0.iter().map(|l| l.key.to_string()).collect()
 }
 
@@ -55,15 +61,24 @@ async fn a_zone_that_the_cloud_chose_instead_keeps_the_volume() {
     is_clean(&cloud, &asked).await;
     assert!(!up_with(&cloud, &asked, &DataLoss::Refused).await.unwrap());
     // What the cloud has, written down later, is no difference either, and so is nothing at all.
-    is_clean(&cloud, &with_volume(json!({"name": "data", "size": 1, "availabilityZone": "az-store"}))).await;
+    is_clean(
+        &cloud,
+        &with_volume(json!({"name": "data", "size": 1, "availabilityZone": "az-store"})),
+    )
+    .await;
     is_clean(&cloud, &with_volume(json!({"name": "data", "size": 1}))).await;
     assert_eq!(volumes(&fake), made);
     // A zone that is neither is.
     let other = with_volume(json!({"name": "data", "size": 1, "availabilityZone": "other"}));
-    let error = up_with(&cloud, &other, &DataLoss::Refused).await.unwrap_err();
+    let error = up_with(&cloud, &other, &DataLoss::Refused)
+        .await
+        .unwrap_err();
     assert_eq!(lost(&error), ["volume data"]);
     let (text, hint) = (error.to_string(), error.hint().unwrap());
-    assert!(text.contains("what the cloud has in the manifest: availability zone az-store"), "{text}");
+    assert!(
+        text.contains("what the cloud has in the manifest: availability zone az-store"),
+        "{text}"
+    );
     assert!(hint.contains("--allow-data-loss"), "{hint}");
     assert_eq!(volumes(&fake), made);
     down(&cloud).await.unwrap();
@@ -77,7 +92,11 @@ async fn a_type_that_the_operator_renames_keeps_the_volume() {
     let made = volumes(&fake);
     fake.world().rename_volume_type("X", "X-legacy");
     is_clean(&cloud, &asked).await;
-    is_clean(&cloud, &with_volume(json!({"name": "data", "size": 1, "type": "X-legacy"}))).await;
+    is_clean(
+        &cloud,
+        &with_volume(json!({"name": "data", "size": 1, "type": "X-legacy"})),
+    )
+    .await;
     assert!(!up_with(&cloud, &asked, &DataLoss::Refused).await.unwrap());
     assert_eq!(volumes(&fake), made);
 }
@@ -88,7 +107,10 @@ async fn a_server_s_zone_and_drive_are_what_was_asked() {
     let (fake, cloud) = start().await;
     let yard = |more: Value| {
         let mut server = json!({"name": "web", "flavor": "m1.nano", "image": "tiny"});
-        server.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        server
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         shop(json!({"networks": [{"name": "front", "cidr": "10.20.0.0/24"}], "servers": [server]}))
     };
     let asked = json!({"availabilityZone": "east:node-7", "configDrive": true});
@@ -99,11 +121,27 @@ async fn a_server_s_zone_and_drive_are_what_was_asked() {
     tagged["metadata"] = json!({"tier": "web"});
     assert!(up(&cloud, &yard(tagged.clone())).await.unwrap());
     is_clean(&cloud, &yard(tagged)).await;
-    assert!(up(&cloud, &yard(json!({"metadata": {"tier": "db"}}))).await.unwrap());
-    is_clean(&cloud, &yard(json!({"metadata": {"tier": "db"}, "availabilityZone": "east", "configDrive": true}))).await;
+    assert!(
+        up(&cloud, &yard(json!({"metadata": {"tier": "db"}})))
+            .await
+            .unwrap()
+    );
+    is_clean(
+        &cloud,
+        &yard(json!({"metadata": {"tier": "db"}, "availabilityZone": "east", "configDrive": true})),
+    )
+    .await;
     // A flavor by its id, and by its name.
-    is_clean(&cloud, &yard(json!({"metadata": {"tier": "db"}, "flavor": "m1.nano"}))).await;
-    let moved = plan(&cloud, &yard(json!({"metadata": {"tier": "db"}, "availabilityZone": "west"}))).await;
+    is_clean(
+        &cloud,
+        &yard(json!({"metadata": {"tier": "db"}, "flavor": "m1.nano"})),
+    )
+    .await;
+    let moved = plan(
+        &cloud,
+        &yard(json!({"metadata": {"tier": "db"}, "availabilityZone": "west"})),
+    )
+    .await;
     assert_eq!(moved.summary().replace, 1);
     down(&cloud).await.unwrap();
     assert_eq!(fake.world().left(), Vec::<String>::new());
@@ -116,7 +154,11 @@ async fn resources_without_a_record_are_compared_with_what_the_cloud_has() {
     up(&cloud, &asked).await.unwrap();
     fake.world().forget_metadata("volumes", "stackyard.type");
     is_clean(&cloud, &asked).await;
-    let other = plan(&cloud, &with_volume(json!({"name": "data", "size": 1, "type": "Y"}))).await;
+    let other = plan(
+        &cloud,
+        &with_volume(json!({"name": "data", "size": 1, "type": "Y"})),
+    )
+    .await;
     assert_eq!(other.summary().lose_data, 1, "{other}");
 }
 
@@ -129,11 +171,18 @@ async fn a_restored_backup_is_no_double() {
     // Cinder restores the metadata, too.
     let copy = fake.world().copy_volume(&made);
     assert!(up_with(&cloud, &yard, &DataLoss::Refused).await.unwrap());
-    assert_eq!(volumes(&fake), std::slice::from_ref(&made), "a double of the same moment goes");
+    assert_eq!(
+        volumes(&fake),
+        std::slice::from_ref(&made),
+        "a double of the same moment goes"
+    );
     let later = fake.world().copy_volume(&made);
     assert_ne!(copy, later);
-    fake.world().set("volumes", &made, "created_at", "2026-01-01T00:00:00.000000");
-    let error = up_with(&cloud, &yard, &DataLoss::Refused).await.unwrap_err();
+    fake.world()
+        .set("volumes", &made, "created_at", "2026-01-01T00:00:00.000000");
+    let error = up_with(&cloud, &yard, &DataLoss::Refused)
+        .await
+        .unwrap_err();
     assert_eq!(lost(&error), ["volume data"]);
     assert_eq!(volumes(&fake), [made, later]);
 }
@@ -147,15 +196,24 @@ async fn a_volume_whose_creation_fails_is_taken_back() {
         "servers": [{"name": "db", "flavor": "m1.nano", "image": "tiny", "bootVolume": {"size": 2}, "volumes": ["data"]}],
     }));
     fake.world().fail_volumes(2);
-    let error = up_with(&cloud, &yard, &DataLoss::Refused).await.unwrap_err().to_string();
-    assert!(error.contains("it is removed again, and the next `up` creates it"), "{error}");
+    let error = up_with(&cloud, &yard, &DataLoss::Refused)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("it is removed again, and the next `up` creates it"),
+        "{error}"
+    );
     assert_eq!(volumes(&fake), Vec::<String>::new());
     // Nothing was lost by that, so that nothing has to be allowed.
     assert!(up_with(&cloud, &yard, &DataLoss::Refused).await.unwrap());
     // One that fails later has had data.
     let id = volumes(&fake).remove(0);
     fake.world().set("volumes", &id, "status", "error");
-    assert!(matches!(up_with(&cloud, &yard, &DataLoss::Refused).await, Err(Error::DataLoss(_))));
+    assert!(matches!(
+        up_with(&cloud, &yard, &DataLoss::Refused).await,
+        Err(Error::DataLoss(_))
+    ));
 }
 
 #[tokio::test]
@@ -168,7 +226,9 @@ async fn a_server_that_never_ran_is_replaced_with_its_boot_volume_kept() {
     up(&cloud, &yard).await.unwrap();
     let made = volumes(&fake);
     fake.world().break_server("db", true);
-    let error = up_with(&cloud, &yard, &DataLoss::Refused).await.unwrap_err();
+    let error = up_with(&cloud, &yard, &DataLoss::Refused)
+        .await
+        .unwrap_err();
     assert_eq!(lost(&error), ["volume db/boot"]);
     fake.world().break_server("db", false);
     assert!(up_with(&cloud, &yard, &DataLoss::Refused).await.unwrap());
@@ -193,29 +253,58 @@ async fn work_refuses_what_was_not_allowed() {
     };
     let carry_out = async |volumes: &str, loss: &dyn Fn(&UpOperation<'_>) -> DataLoss| {
         let yard = read(volumes);
-        let bringing = UpOperation::look(&yard, &cloud, None, None, &|_| {}).await.unwrap();
+        let bringing = UpOperation::look(&yard, &cloud, None, None, &|_| {})
+            .await
+            .unwrap();
         let choices = bringing.preflight().await.unwrap().choices;
-        bringing.carry_out(&lock, &choices, &loss(&bringing), &()).await.map(drop)
+        bringing
+            .carry_out(&lock, &choices, &loss(&bringing), &())
+            .await
+            .map(drop)
     };
     let refused = |_: &UpOperation<'_>| DataLoss::Refused;
-    carry_out("{name: data, size: 1}, {name: more, size: 1}", &refused).await.unwrap();
+    carry_out("{name: data, size: 1}, {name: more, size: 1}", &refused)
+        .await
+        .unwrap();
     fake.fail(|_, _| None);
-    let Err(WorkError::Yard(error)) = carry_out("{name: new, size: 1}", &refused).await else { panic!("it is done") };
+    let Err(WorkError::Yard(error)) = carry_out("{name: new, size: 1}", &refused).await else {
+        panic!("it is done")
+    };
     assert_eq!(lost(&error), ["volume data", "volume more"]);
-    assert!(fake.seen().iter().all(|s| s.method == "GET"), "{:?}", fake.seen());
+    assert!(
+        fake.seen().iter().all(|s| s.method == "GET"),
+        "{:?}",
+        fake.seen()
+    );
     // What was confirmed before is not what is lost now.
-    let old = UpOperation::look(&read("{name: data, size: 1}"), &cloud, None, None, &|_| {}).await.unwrap().plan;
+    let old = UpOperation::look(&read("{name: data, size: 1}"), &cloud, None, None, &|_| {})
+        .await
+        .unwrap()
+        .plan;
     let confirmed = DataLoss::confirmed(&old);
-    let Err(WorkError::Yard(error)) = carry_out("", &|_| confirmed.clone()).await else { panic!("it is done") };
+    let Err(WorkError::Yard(error)) = carry_out("", &|_| confirmed.clone()).await else {
+        panic!("it is done")
+    };
     assert_eq!(lost(&error), ["volume data"]);
-    carry_out("{name: data, size: 1}", &|b| DataLoss::confirmed(&b.plan)).await.unwrap();
+    carry_out("{name: data, size: 1}", &|b| DataLoss::confirmed(&b.plan))
+        .await
+        .unwrap();
     assert_eq!(fake.world().count("volumes"), 1);
 
-    let removal = DownOperation::look("shop", [Kind::Volume].into(), &cloud, None, &|_| {}).await.unwrap();
-    let refused = removal.carry_out(&lock, false, &DataLoss::Refused, &(), &|_| {}).await;
-    let Err(WorkError::Yard(error)) = refused else { panic!("it is gone") };
+    let removal = DownOperation::look("shop", [Kind::Volume].into(), &cloud, None, &|_| {})
+        .await
+        .unwrap();
+    let refused = removal
+        .carry_out(&lock, false, &DataLoss::Refused, &(), &|_| {})
+        .await;
+    let Err(WorkError::Yard(error)) = refused else {
+        panic!("it is gone")
+    };
     assert_eq!(lost(&error), ["volume data"]);
     assert_eq!(fake.world().count("volumes"), 1);
-    removal.carry_out(&lock, false, &DataLoss::Allowed, &(), &|_| {}).await.unwrap();
+    removal
+        .carry_out(&lock, false, &DataLoss::Allowed, &(), &|_| {})
+        .await
+        .unwrap();
     assert_eq!(fake.world().left(), Vec::<String>::new());
 }

@@ -67,10 +67,17 @@ async fn after_fewer_servers_nothing_is_to_do() {
 async fn a_killed_run_s_server_that_comes_late_stays_if_it_has_the_ports() {
     for keeps_ports in [true, false] {
         let fake = Fake::start(DELAY).await.unwrap();
-        fake.world().make_twin(Twin { name: "web-2".to_owned(), keeps_ports });
+        fake.world().make_twin(Twin {
+            name: "web-2".to_owned(),
+            keeps_ports,
+        });
         assert!(up(&connect(&fake).await, &yard(2, 80)).await.unwrap());
         assert_eq!(fake.world().count("servers"), 3, "one of the two went");
-        let made = fake.seen().iter().filter(|s| s.method == "POST" && s.path.ends_with("/servers")).count();
+        let made = fake
+            .seen()
+            .iter()
+            .filter(|s| s.method == "POST" && s.path.ends_with("/servers"))
+            .count();
         assert_eq!(made, if keeps_ports { 3 } else { 4 });
         converges(&fake, &yard(2, 80)).await.unwrap();
     }
@@ -78,7 +85,11 @@ async fn a_killed_run_s_server_that_comes_late_stays_if_it_has_the_ports() {
 
 /// Only a silent service must be given up soon: a busy machine is slow.
 fn patience(fault: Fault) -> Duration {
-    if fault == Fault::Silent { Duration::from_secs(4) } else { Duration::from_secs(30) }
+    if fault == Fault::Silent {
+        Duration::from_secs(4)
+    } else {
+        Duration::from_secs(30)
+    }
 }
 
 /// A load balancer, a container of objects and what they need; `changed` differs in all that can be
@@ -90,7 +101,11 @@ fn balanced(changed: bool) -> Intended {
     } else {
         json!([{"port": 80, "servers": ["a"], "healthMonitor": {}}])
     };
-    let metadata = if changed { json!({"tier": "two"}) } else { json!({"owner": "me"}) };
+    let metadata = if changed {
+        json!({"tier": "two"})
+    } else {
+        json!({"owner": "me"})
+    };
     let server = |name| json!({"name": name, "flavor": "m1.nano", "image": "tiny"});
     shop(json!({
         "networks": [{"name": "front", "cidr": "10.20.0.0/24", "router": {"external": "public"}}],
@@ -124,12 +139,17 @@ impl Case {
     /// Makes the `n`th of these requests fail from now on.
     fn fail(self, fake: &Fake, n: usize, fault: Fault, changing: bool) {
         let met = AtomicUsize::new(0);
-        let fails = move |seen: &Seen| (self.fails)(seen, changing) && met.fetch_add(1, Ordering::Relaxed) == n;
+        let fails = move |seen: &Seen| {
+            (self.fails)(seen, changing) && met.fetch_add(1, Ordering::Relaxed) == n
+        };
         fake.fail(move |_, seen| fails(seen).then_some(fault));
     }
 
     fn count(self, fake: &Fake, changing: bool) -> usize {
-        fake.seen().iter().filter(|s| (self.fails)(s, changing)).count()
+        fake.seen()
+            .iter()
+            .filter(|s| (self.fails)(s, changing))
+            .count()
     }
 }
 
@@ -157,7 +177,9 @@ async fn every_request_of(case: Case, fault: Fault) {
         each(count, move |n| async move {
             let fake = Fake::start(DELAY).await.unwrap();
             if changed {
-                up(&connect(&fake).await, &(case.yard)(false)).await.map_err(|e| e.to_string())?;
+                up(&connect(&fake).await, &(case.yard)(false))
+                    .await
+                    .map_err(|e| e.to_string())?;
             }
             let yard = (case.yard)(changed);
             case.fail(&fake, n, fault, changed);
@@ -169,7 +191,9 @@ async fn every_request_of(case: Case, fault: Fault) {
             }
             if first.is_ok() && fault != Fault::Status(409) {
                 let cloud = connect(&fake).await;
-                let again = YardSnapshot::take(&cloud, &yard).await.map_err(|e| e.to_string())?;
+                let again = YardSnapshot::take(&cloud, &yard)
+                    .await
+                    .map_err(|e| e.to_string())?;
                 if !again.plan.is_noop() {
                     return Err(format!("it says that it is done, but\n{}", again.plan));
                 }
@@ -181,7 +205,9 @@ async fn every_request_of(case: Case, fault: Fault) {
     run(true, changes).await;
     each(downs, |n| async move {
         let fake = Fake::start(DELAY).await.unwrap();
-        up(&connect(&fake).await, &(case.yard)(false)).await.map_err(|e| e.to_string())?;
+        up(&connect(&fake).await, &(case.yard)(false))
+            .await
+            .map_err(|e| e.to_string())?;
         case.fail(&fake, n, fault, false);
         let first = down(&connect_for(&fake, patience(fault)).await).await;
         let left = fake.world().left();

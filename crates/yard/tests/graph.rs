@@ -31,7 +31,9 @@ fn yard(more: Value) -> Intended {
         "objectContainers": [{"name": "files"}],
         "floatingIPs": [{"name": "all", "loadBalancer": "all"}, {"name": "db", "server": "db", "network": "front"}],
     });
-    spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    spec.as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
     shop(spec)
 }
 
@@ -48,7 +50,11 @@ fn host(name: &str, connected: bool) -> HostView {
         replace: None,
         joined: String::new(),
         last_seen: None,
-        facts: Facts { cpus: 2, memory: 4 << 30, ..Facts::default() },
+        facts: Facts {
+            cpus: 2,
+            memory: 4 << 30,
+            ..Facts::default()
+        },
         revision: 1,
         report: None,
     }
@@ -92,26 +98,55 @@ fn stack(name: &str, replicas: Vec<ReplicaStatus>) -> StackView {
         versions: Vec::new(),
         before: None,
         deployed: String::new(),
-        status: Status { version: 1, standing: Standing::Converged, services: vec![service], ..Status::default() },
+        status: Status {
+            version: 1,
+            standing: Standing::Converged,
+            services: vec![service],
+            ..Status::default()
+        },
     }
 }
 
 fn node<'g>(graph: &'g Graph, id: &str) -> &'g GraphNode {
-    graph.nodes.iter().find(|n| n.id == id).unwrap_or_else(|| panic!("no {id} in {:#?}", graph.nodes))
+    graph
+        .nodes
+        .iter()
+        .find(|n| n.id == id)
+        .unwrap_or_else(|| panic!("no {id} in {:#?}", graph.nodes))
 }
 
 fn edges(graph: &Graph) -> HashSet<String> {
     let name = |id: &str| node(graph, id).name.clone();
-    let kind = |e: &stackyard_api::GraphEdge| serde_json::to_value(e.kind).unwrap().as_str().unwrap().to_owned();
-    graph.edges.iter().map(|e| format!("{} {} {}", name(&e.from), kind(e), name(&e.to))).collect()
+    let kind = |e: &stackyard_api::GraphEdge| {
+        serde_json::to_value(e.kind)
+            .unwrap()
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    graph
+        .edges
+        .iter()
+        .map(|e| format!("{} {} {}", name(&e.from), kind(e), name(&e.to)))
+        .collect()
 }
 
 /// Ends of edges are there, and no id comes twice.
 fn sound(graph: &Graph) {
     let ids: HashSet<&String> = graph.nodes.iter().map(|n| &n.id).collect();
     assert_eq!(ids.len(), graph.nodes.len());
-    assert!(graph.edges.iter().all(|e| ids.contains(&e.from) && ids.contains(&e.to)), "{:#?}", graph.edges);
-    let above = graph.nodes.iter().flat_map(|n| n.parent.iter().chain(&n.service));
+    assert!(
+        graph
+            .edges
+            .iter()
+            .all(|e| ids.contains(&e.from) && ids.contains(&e.to)),
+        "{:#?}",
+        graph.edges
+    );
+    let above = graph
+        .nodes
+        .iter()
+        .flat_map(|n| n.parent.iter().chain(&n.service));
     assert!(above.into_iter().all(|id| ids.contains(id)));
 }
 
@@ -124,35 +159,66 @@ async fn what_a_cloud_has_and_what_runs_there() {
     let inventory = Inventory::take(&cloud).await.unwrap();
     // One server is a host that joined by hand; another host is no server.
     let hosts = [host("web-1", true), host("old", false)];
-    let stacks = [stack("site", vec![replica("web", 1, "web-1"), replica("web", 2, "old")])];
-    let with = GraphInput { inventory: Some(&inventory), intended: Some(&intended), hosts: &hosts, stacks: &stacks };
+    let stacks = [stack(
+        "site",
+        vec![replica("web", 1, "web-1"), replica("web", 2, "old")],
+    )];
+    let with = GraphInput {
+        inventory: Some(&inventory),
+        intended: Some(&intended),
+        hosts: &hosts,
+        stacks: &stacks,
+    };
     let graph = draw_graph("shop", with);
     sound(&graph);
 
     let front = node(&graph, "network/front");
-    assert_eq!((front.state, front.details["mtu"].as_str()), (GraphState::Ok, "1400"));
+    assert_eq!(
+        (front.state, front.details["mtu"].as_str()),
+        (GraphState::Ok, "1400")
+    );
     assert_eq!(front.details["cidr"], "10.20.0.0/24");
     let public = graph.nodes.iter().find(|n| n.name == "public").unwrap();
     assert!(public.outside && public.kind == GraphKind::Network);
     let db = node(&graph, "server/db");
     assert_eq!(
-        (db.kind, db.details["flavor"].as_str(), db.details["image"].as_str()),
+        (
+            db.kind,
+            db.details["flavor"].as_str(),
+            db.details["image"].as_str()
+        ),
         (GraphKind::Server, "m1.nano", "tiny")
     );
-    assert!(db.details["addresses"].contains("10.20.0.") && db.details["addresses"].contains("10.30.0."), "{db:?}");
+    assert!(
+        db.details["addresses"].contains("10.20.0.")
+            && db.details["addresses"].contains("10.30.0."),
+        "{db:?}"
+    );
     assert_eq!(
         node(&graph, "security-group/web").details["rules"],
         "everything (IPv6) to anywhere; everything to anywhere; tcp 80 from anywhere"
     );
     let web = node(&graph, "server/web-1");
-    assert_eq!((web.kind, web.host.as_deref(), web.details["cpus"].as_str()), (GraphKind::Host, Some("id-web-1"), "2"));
+    assert_eq!(
+        (web.kind, web.host.as_deref(), web.details["cpus"].as_str()),
+        (GraphKind::Host, Some("id-web-1"), "2")
+    );
     let old = node(&graph, "host/old");
-    assert_eq!((old.state, old.why.as_deref()), (GraphState::Away, Some("its agent is not connected")));
+    assert_eq!(
+        (old.state, old.why.as_deref()),
+        (GraphState::Away, Some("its agent is not connected"))
+    );
     let container = node(&graph, "container/site/web-1");
     assert_eq!(container.parent.as_deref(), Some("server/web-1"));
     assert_eq!(container.service.as_deref(), Some("service/site/web"));
-    assert_eq!(node(&graph, "container/site/web-2").parent.as_deref(), Some("host/old"));
-    assert_eq!(node(&graph, "service/site/web").parent.as_deref(), Some("stack/site"));
+    assert_eq!(
+        node(&graph, "container/site/web-2").parent.as_deref(),
+        Some("host/old")
+    );
+    assert_eq!(
+        node(&graph, "service/site/web").parent.as_deref(),
+        Some("stack/site")
+    );
 
     let edges = edges(&graph);
     for edge in [
@@ -172,16 +238,41 @@ async fn what_a_cloud_has_and_what_runs_there() {
         assert!(edges.contains(edge), "no {edge} in {edges:#?}");
     }
     assert!(!edges.iter().any(|e| e.contains("spare")));
-    let ports: Vec<&String> =
-        graph.edges.iter().filter(|e| e.from == "server/db").filter_map(|e| e.label.as_ref()).collect();
+    let ports: Vec<&String> = graph
+        .edges
+        .iter()
+        .filter(|e| e.from == "server/db")
+        .filter_map(|e| e.label.as_ref())
+        .collect();
     assert!(ports.iter().any(|l| l.starts_with("10.30.0.")), "{ports:?}");
 
     // Who knows no manifest sees the same.
-    let without = draw_graph("shop", GraphInput { intended: None, ..with });
-    assert_eq!((without.nodes.len(), without.edges.len()), (graph.nodes.len(), graph.edges.len()));
+    let without = draw_graph(
+        "shop",
+        GraphInput {
+            intended: None,
+            ..with
+        },
+    );
+    assert_eq!(
+        (without.nodes.len(), without.edges.len()),
+        (graph.nodes.len(), graph.edges.len())
+    );
     // A look at nothing, and one at another yard.
     assert_eq!(draw_graph("shop", GraphInput::default()).nodes, Vec::new());
-    assert!(draw_graph("lab", GraphInput { intended: None, hosts: &[], stacks: &[], ..with }).nodes.is_empty());
+    assert!(
+        draw_graph(
+            "lab",
+            GraphInput {
+                intended: None,
+                hosts: &[],
+                stacks: &[],
+                ..with
+            }
+        )
+        .nodes
+        .is_empty()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -199,7 +290,12 @@ async fn what_should_be_there_and_is_not() {
     });
     let graph = draw_graph(
         "shop",
-        GraphInput { inventory: Some(&inventory), intended: Some(&yard(more)), hosts: &[], stacks: &[] },
+        GraphInput {
+            inventory: Some(&inventory),
+            intended: Some(&yard(more)),
+            hosts: &[],
+            stacks: &[],
+        },
     );
     sound(&graph);
     for (id, kind) in [
@@ -212,7 +308,9 @@ async fn what_should_be_there_and_is_not() {
     }
     let edges = edges(&graph);
     assert!(
-        edges.contains("late port back") && edges.contains("run-1 port front") && edges.contains("late leads late"),
+        edges.contains("late port back")
+            && edges.contains("run-1 port front")
+            && edges.contains("late leads late"),
         "{edges:#?}"
     );
     // What there is stays what it is.
@@ -221,19 +319,39 @@ async fn what_should_be_there_and_is_not() {
 
 #[test]
 fn states_of_what_runs() {
-    let mut stacks = [stack("site", (1..=6).map(|i| replica("web", i, "h")).collect())];
+    let mut stacks = [stack(
+        "site",
+        (1..=6).map(|i| replica("web", i, "h")).collect(),
+    )];
     let service = &mut stacks[0].status.services[0];
     service.replicas[1].healthy = Some(false);
     service.replicas[2].state = "unknown".into();
     service.replicas[3].state = "held".into();
     (service.replicas[4].state, service.replicas[4].status) = ("exited".into(), Some(0));
     service.replicas[5].error = Some("it ended with 7".into());
-    let hosts = [HostView { drain: true, ..host("h", true) }];
+    let hosts = [HostView {
+        drain: true,
+        ..host("h", true)
+    }];
     let state = |stacks: &[StackView], id: &str| {
-        node(&draw_graph("shop", GraphInput { hosts: &hosts, stacks, ..GraphInput::default() }), id).state
+        node(
+            &draw_graph(
+                "shop",
+                GraphInput {
+                    hosts: &hosts,
+                    stacks,
+                    ..GraphInput::default()
+                },
+            ),
+            id,
+        )
+        .state
     };
-    let of =
-        |stacks: &[StackView]| (1..=6).map(|i| state(stacks, &format!("container/site/web-{i}"))).collect::<Vec<_>>();
+    let of = |stacks: &[StackView]| {
+        (1..=6)
+            .map(|i| state(stacks, &format!("container/site/web-{i}")))
+            .collect::<Vec<_>>()
+    };
     use GraphState::{Away, Drained, Failing, Ok, Waiting};
     assert_eq!(of(&stacks), [Ok, Failing, Away, Waiting, Failing, Failing]);
     assert_eq!(state(&stacks, "host/h"), Drained);
@@ -244,27 +362,60 @@ fn states_of_what_runs() {
 
 #[test]
 fn a_global_service_has_a_container_on_each_host() {
-    let mut stacks = [stack("site", vec![replica("web", 1, "h1"), replica("web", 1, "h2")])];
+    let mut stacks = [stack(
+        "site",
+        vec![replica("web", 1, "h1"), replica("web", 1, "h2")],
+    )];
     stacks[0].status.services[0].mode = "global".into();
     let hosts = [host("h1", true), host("h2", true)];
-    let graph = draw_graph("shop", GraphInput { hosts: &hosts, stacks: &stacks, ..GraphInput::default() });
+    let graph = draw_graph(
+        "shop",
+        GraphInput {
+            hosts: &hosts,
+            stacks: &stacks,
+            ..GraphInput::default()
+        },
+    );
     sound(&graph);
     for host in ["h1", "h2"] {
         let container = node(&graph, &format!("container/site/web-1@{host}"));
-        assert_eq!((container.name.as_str(), container.parent.as_ref()), ("web-1", Some(&format!("host/{host}"))));
+        assert_eq!(
+            (container.name.as_str(), container.parent.as_ref()),
+            ("web-1", Some(&format!("host/{host}")))
+        );
     }
 }
 
 #[test]
 fn two_thousand_containers_take_no_time() {
     let hosts: Vec<HostView> = (0..40).map(|i| host(&format!("h{i}"), true)).collect();
-    let replicas = (0..2000).map(|i| replica("web", i, &format!("h{}", i % 40))).collect();
+    let replicas = (0..2000)
+        .map(|i| replica("web", i, &format!("h{}", i % 40)))
+        .collect();
     let stacks = [stack("site", replicas)];
     let begun = Instant::now();
-    let graph = draw_graph("shop", GraphInput { hosts: &hosts, stacks: &stacks, ..GraphInput::default() });
+    let graph = draw_graph(
+        "shop",
+        GraphInput {
+            hosts: &hosts,
+            stacks: &stacks,
+            ..GraphInput::default()
+        },
+    );
     let text = serde_json::to_string(&graph).unwrap();
     // Unoptimised, beside other tests.
-    assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
-    assert_eq!(graph.nodes.iter().filter(|n| n.kind == GraphKind::Container).count(), 2000);
+    assert!(
+        begun.elapsed() < Duration::from_millis(500),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(
+        graph
+            .nodes
+            .iter()
+            .filter(|n| n.kind == GraphKind::Container)
+            .count(),
+        2000
+    );
     assert!(text.len() < 600_000, "{}", text.len());
 }

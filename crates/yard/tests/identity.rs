@@ -14,7 +14,9 @@ use stackyard_core::yard::plan::Action;
 use stackyard_core::yard::{Kind, Mark};
 use stackyard_fake::Fake;
 use stackyard_openstack::Cloud;
-use stackyard_yard::{DataLoss, Inventory, KnownYards, Records, YardSnapshot, remove_yard, scope, sweep};
+use stackyard_yard::{
+    DataLoss, Inventory, KnownYards, Records, YardSnapshot, remove_yard, scope, sweep,
+};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -53,7 +55,10 @@ async fn three(fake: &Fake) -> [Cloud; 3] {
 /// Ids of all that a cloud has of the yard.
 async fn ids(cloud: &Cloud) -> BTreeSet<String> {
     let owned = Inventory::take(cloud).await.unwrap().owned();
-    owned.into_iter().map(|o| format!("{} {}", o.mark.key.kind.noun(), o.id)).collect()
+    owned
+        .into_iter()
+        .map(|o| format!("{} {}", o.mark.key.kind.noun(), o.id))
+        .collect()
 }
 
 #[tokio::test]
@@ -62,21 +67,40 @@ async fn yards_of_one_name_in_two_projects_and_regions_have_nothing_in_common() 
     let (clouds, yard) = (three(&fake).await, yard());
     for cloud in &clouds {
         let first = YardSnapshot::take(cloud, &yard).await.unwrap();
-        assert!(first.plan.steps.iter().all(|s| s.action == Action::Create), "{}", first.plan);
+        assert!(
+            first.plan.steps.iter().all(|s| s.action == Action::Create),
+            "{}",
+            first.plan
+        );
         up(cloud, &yard).await.unwrap();
     }
     let mut all: Vec<BTreeSet<String>> = Vec::new();
     for cloud in &clouds {
-        assert!(YardSnapshot::take(cloud, &yard).await.unwrap().plan.is_noop());
+        assert!(
+            YardSnapshot::take(cloud, &yard)
+                .await
+                .unwrap()
+                .plan
+                .is_noop()
+        );
         all.push(ids(cloud).await);
     }
-    assert!(all.iter().all(|ids| ids.len() == all[0].len() && ids.len() >= 11), "{all:?}");
-    assert!(all[0].is_disjoint(&all[1]) && all[0].is_disjoint(&all[2]) && all[1].is_disjoint(&all[2]), "{all:?}");
+    assert!(
+        all.iter()
+            .all(|ids| ids.len() == all[0].len() && ids.len() >= 11),
+        "{all:?}"
+    );
+    assert!(
+        all[0].is_disjoint(&all[1]) && all[0].is_disjoint(&all[2]) && all[1].is_disjoint(&all[2]),
+        "{all:?}"
+    );
 
     // A record of one is none of the others.
     let home = tempfile::tempdir().unwrap();
     let records = Records::new(home.path());
-    records.keep("shop", &scope(&clouds[0]).await.unwrap(), "kind: Yard\n").unwrap();
+    records
+        .keep("shop", &scope(&clouds[0]).await.unwrap(), "kind: Yard\n")
+        .unwrap();
     let known = records.known().unwrap();
     let mut orphans = Vec::new();
     for cloud in &clouds {
@@ -85,11 +109,19 @@ async fn yards_of_one_name_in_two_projects_and_regions_have_nothing_in_common() 
     assert_eq!(orphans, [0, all[1].len(), all[2].len()]);
 
     for (i, cloud) in clouds.iter().enumerate() {
-        remove_yard(cloud, "shop", None, &DataLoss::Allowed, &()).await.unwrap();
+        remove_yard(cloud, "shop", None, &DataLoss::Allowed, &())
+            .await
+            .unwrap();
         assert_eq!(ids(cloud).await, BTreeSet::new());
         for (other, before) in clouds.iter().zip(&all).skip(i + 1) {
             assert_eq!(ids(other).await, *before);
-            assert!(YardSnapshot::take(other, &yard).await.unwrap().plan.is_noop());
+            assert!(
+                YardSnapshot::take(other, &yard)
+                    .await
+                    .unwrap()
+                    .plan
+                    .is_noop()
+            );
         }
     }
     assert_eq!(fake.world().left(), Vec::<String>::new());
@@ -106,7 +138,8 @@ fn age(fake: &Fake) {
                 *text = aged.into();
             }
         }
-        let named = |text: &str| Mark::parse_name(Kind::Keypair, text).map(|mark| mark.older().as_name());
+        let named =
+            |text: &str| Mark::parse_name(Kind::Keypair, text).map(|mark| mark.older().as_name());
         for place in ["name", "key_name"] {
             if let Some(aged) = item[place].as_str().and_then(named) {
                 item[place] = aged.into();
@@ -119,8 +152,17 @@ fn age(fake: &Fake) {
 fn marks(fake: &Fake) -> Vec<Mark> {
     let mut all = Vec::new();
     for (_, item) in fake.world().everything() {
-        let texts = [item.pointer("/description"), item.pointer("/metadata/stackyard")];
-        all.extend(texts.into_iter().flatten().filter_map(Value::as_str).filter_map(Mark::parse));
+        let texts = [
+            item.pointer("/description"),
+            item.pointer("/metadata/stackyard"),
+        ];
+        all.extend(
+            texts
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .filter_map(Mark::parse),
+        );
     }
     all
 }
@@ -133,13 +175,38 @@ async fn marks_of_older_versions_are_understood_and_written_again() {
     let before = ids(&cloud).await.len();
     age(&fake);
     let session = YardSnapshot::take(&cloud, &yard).await.unwrap();
-    let changed: Vec<_> = session.plan.steps.iter().filter(|s| s.action != Action::Keep).collect();
-    assert!(changed.iter().all(|s| s.action == Action::Change && s.changes.len() == 1), "{}", session.plan);
-    assert!(changed.iter().all(|s| s.changes[0].field == OLDER_MARK), "{}", session.plan);
+    let changed: Vec<_> = session
+        .plan
+        .steps
+        .iter()
+        .filter(|s| s.action != Action::Keep)
+        .collect();
+    assert!(
+        changed
+            .iter()
+            .all(|s| s.action == Action::Change && s.changes.len() == 1),
+        "{}",
+        session.plan
+    );
+    assert!(
+        changed.iter().all(|s| s.changes[0].field == OLDER_MARK),
+        "{}",
+        session.plan
+    );
     assert_eq!(changed.len(), marks(&fake).len(), "{}", session.plan);
     up(&cloud, &yard).await.unwrap();
-    assert!(marks(&fake).iter().all(|m| m.scope.is_some()), "{:?}", marks(&fake));
-    assert!(YardSnapshot::take(&cloud, &yard).await.unwrap().plan.is_noop());
+    assert!(
+        marks(&fake).iter().all(|m| m.scope.is_some()),
+        "{:?}",
+        marks(&fake)
+    );
+    assert!(
+        YardSnapshot::take(&cloud, &yard)
+            .await
+            .unwrap()
+            .plan
+            .is_noop()
+    );
     assert_eq!(ids(&cloud).await.len(), before);
     // A new server gets the keypair that is there, under its old name.
     let mut more = spec();
@@ -149,7 +216,9 @@ async fn marks_of_older_versions_are_understood_and_written_again() {
         .push(json!({"name": "web", "flavor": "m1.nano", "image": "tiny", "key": "me"}));
     up(&cloud, &shop(more)).await.unwrap();
     assert_eq!(fake.world().count("os-keypairs"), 1);
-    remove_yard(&cloud, "shop", None, &DataLoss::Allowed, &()).await.unwrap();
+    remove_yard(&cloud, "shop", None, &DataLoss::Allowed, &())
+        .await
+        .unwrap();
     assert_eq!(fake.world().left(), Vec::<String>::new());
 }
 
@@ -162,11 +231,22 @@ async fn what_an_older_version_made_goes_without_another_up() {
     // Another project's yard has nothing of it, not even the keypair, which is the user's in both.
     assert_eq!(ids(&clouds[1]).await, BTreeSet::new());
     up(&clouds[1], &yard).await.unwrap();
-    remove_yard(&clouds[1], "shop", None, &DataLoss::Allowed, &()).await.unwrap();
+    remove_yard(&clouds[1], "shop", None, &DataLoss::Allowed, &())
+        .await
+        .unwrap();
     // It stays the yard's that has servers with it.
     let swept = sweep(&clouds[0], &KnownYards::default()).await.unwrap();
-    assert!(swept.orphans.iter().any(|o| o.mark.key.kind == Kind::Keypair), "{:?}", swept.orphans);
-    remove_yard(&clouds[0], "shop", None, &DataLoss::Allowed, &()).await.unwrap();
+    assert!(
+        swept
+            .orphans
+            .iter()
+            .any(|o| o.mark.key.kind == Kind::Keypair),
+        "{:?}",
+        swept.orphans
+    );
+    remove_yard(&clouds[0], "shop", None, &DataLoss::Allowed, &())
+        .await
+        .unwrap();
     assert_eq!(fake.world().left(), Vec::<String>::new());
 }
 
@@ -175,24 +255,49 @@ async fn a_second_user_of_the_project_makes_the_keypair_for_new_servers_alone() 
     let fake = Fake::start(DELAY).await.unwrap();
     fake.identity().add_user("v", "p");
     fake.identity().grant("v", "p", &["member"]);
-    let (ours, theirs) = (connect(&fake).await, connect_as(&fake, PATIENCE, "v", "p", "R").await);
+    let (ours, theirs) = (
+        connect(&fake).await,
+        connect_as(&fake, PATIENCE, "v", "p", "R").await,
+    );
     let yard = yard();
     up(&ours, &yard).await.unwrap();
     let session = YardSnapshot::take(&theirs, &yard).await.unwrap();
     assert!(session.plan.is_noop(), "{}", session.plan);
-    let keypair = session.resources().into_iter().find(|r| r.kind == Kind::Keypair).unwrap();
-    assert_eq!((keypair.state_text().as_str(), keypair.detail.as_str()), ("ok", "another user's"));
+    let keypair = session
+        .resources()
+        .into_iter()
+        .find(|r| r.kind == Kind::Keypair)
+        .unwrap();
+    assert_eq!(
+        (keypair.state_text().as_str(), keypair.detail.as_str()),
+        ("ok", "another user's")
+    );
     let more = shop(json!({
         "networks": [{"name": "front", "cidr": "10.20.0.0/24"}],
         "keypairs": [{"name": "me", "publicKey": "ssh-ed25519 AAAA me"}],
         "servers": [{"name": "db", "count": 2, "flavor": "m1.nano", "image": "tiny", "key": "me"}],
     }));
     let session = YardSnapshot::take(&theirs, &more).await.unwrap();
-    assert_eq!(session.plan.of(Kind::Keypair).next().unwrap().action, Action::Create, "{}", session.plan);
+    assert_eq!(
+        session.plan.of(Kind::Keypair).next().unwrap().action,
+        Action::Create,
+        "{}",
+        session.plan
+    );
     up(&theirs, &more).await.unwrap();
-    assert!(YardSnapshot::take(&theirs, &more).await.unwrap().plan.is_noop());
+    assert!(
+        YardSnapshot::take(&theirs, &more)
+            .await
+            .unwrap()
+            .plan
+            .is_noop()
+    );
     // Each removes their own.
-    remove_yard(&theirs, "shop", None, &DataLoss::Allowed, &()).await.unwrap();
-    remove_yard(&ours, "shop", None, &DataLoss::Allowed, &()).await.unwrap();
+    remove_yard(&theirs, "shop", None, &DataLoss::Allowed, &())
+        .await
+        .unwrap();
+    remove_yard(&ours, "shop", None, &DataLoss::Allowed, &())
+        .await
+        .unwrap();
     assert_eq!(fake.world().left(), Vec::<String>::new());
 }

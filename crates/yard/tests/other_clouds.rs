@@ -22,9 +22,17 @@ fn group(rules: Value) -> Intended {
 
 /// The group `web` of yard `shop`, as an earlier run left it, with Neutron's two egress rules and these.
 fn left(fake: &Fake, rules: &[Value]) {
-    let mark = Mark::new("shop", &Scope::of("p1", "R"), &Key::new(Kind::SecurityGroup, "web")).to_string();
+    let mark = Mark::new(
+        "shop",
+        &Scope::of("p1", "R"),
+        &Key::new(Kind::SecurityGroup, "web"),
+    )
+    .to_string();
     let mut world = fake.world();
-    world.add("security-groups", json!({"id": "g", "name": "web", "description": mark, "project_id": "p1"}));
+    world.add(
+        "security-groups",
+        json!({"id": "g", "name": "web", "description": mark, "project_id": "p1"}),
+    );
     let egress = ["IPv4", "IPv6"].map(|e| json!({"direction": "egress", "ethertype": e}));
     for rule in egress.iter().chain(rules) {
         let mut rule = rule.clone();
@@ -35,8 +43,15 @@ fn left(fake: &Fake, rules: &[Value]) {
 
 /// What a second look would do; nothing is as it should be.
 async fn to_do(fake: &Fake, yard: &Intended) -> String {
-    let plan = YardSnapshot::take(&connect(fake).await, yard).await.unwrap().plan;
-    if plan.is_noop() { String::new() } else { plan.to_string() }
+    let plan = YardSnapshot::take(&connect(fake).await, yard)
+        .await
+        .unwrap()
+        .plan;
+    if plan.is_noop() {
+        String::new()
+    } else {
+        plan.to_string()
+    }
 }
 
 #[tokio::test]
@@ -65,7 +80,9 @@ async fn rules_converge_however_they_are_written() {
         json!({"proto": "udp", "port": 53, "from": "all-0"}),
     ];
     let group = |(i, rule): (usize, &Value)| json!({"name": format!("all-{i}"), "rules": [rule]});
-    let yard = shop(json!({"securityGroups": spellings.iter().enumerate().map(group).collect::<Vec<_>>()}));
+    let yard = shop(
+        json!({"securityGroups": spellings.iter().enumerate().map(group).collect::<Vec<_>>()}),
+    );
     let fake = Fake::start(DELAY).await.unwrap();
     assert!(up(&connect(&fake).await, &yard).await.unwrap());
     assert_eq!(to_do(&fake, &yard).await, "");
@@ -79,11 +96,26 @@ async fn rules_that_an_older_neutron_keeps_in_other_words_stay() {
         rule
     };
     for (rule, there) in [
-        (json!({"proto": "icmp", "ipv6": true}), json!({"ethertype": "IPv6", "protocol": "icmp"})),
-        (json!({"proto": "icmpv6"}), json!({"ethertype": "IPv6", "protocol": "58"})),
-        (json!({"proto": "vrrp"}), json!({"ethertype": "IPv4", "protocol": "112"})),
-        (json!({"from": "2001:db8::/32"}), json!({"ethertype": "IPv6", "remote_ip_prefix": "2001:0DB8:0::1/32"})),
-        (json!({}), json!({"ethertype": "IPv4", "remote_ip_prefix": "0.0.0.0/0"})),
+        (
+            json!({"proto": "icmp", "ipv6": true}),
+            json!({"ethertype": "IPv6", "protocol": "icmp"}),
+        ),
+        (
+            json!({"proto": "icmpv6"}),
+            json!({"ethertype": "IPv6", "protocol": "58"}),
+        ),
+        (
+            json!({"proto": "vrrp"}),
+            json!({"ethertype": "IPv4", "protocol": "112"}),
+        ),
+        (
+            json!({"from": "2001:db8::/32"}),
+            json!({"ethertype": "IPv6", "remote_ip_prefix": "2001:0DB8:0::1/32"}),
+        ),
+        (
+            json!({}),
+            json!({"ethertype": "IPv4", "remote_ip_prefix": "0.0.0.0/0"}),
+        ),
     ] {
         let fake = Fake::start(DELAY).await.unwrap();
         left(&fake, &[ingress(there)]);
@@ -103,11 +135,21 @@ async fn a_rule_in_the_way_that_is_to_go_goes_first() {
     let fake = Fake::start(DELAY).await.unwrap();
     left(&fake, &[of_address_group()]);
     let plan = to_do(&fake, &yard).await;
-    assert!(plan.contains("web: tcp 80 from address group a") && plan.contains("web: tcp 80 from anywhere"), "{plan}");
+    assert!(
+        plan.contains("web: tcp 80 from address group a")
+            && plan.contains("web: tcp 80 from anywhere"),
+        "{plan}"
+    );
     assert!(up(&connect(&fake).await, &yard).await.unwrap());
     let rules = fake.world().list_all(RULES);
-    let ingress: Vec<&Value> = rules.iter().filter(|r| r["direction"] == "ingress").collect();
-    assert!(ingress.len() == 1 && ingress[0]["remote_address_group_id"].is_null(), "{ingress:?}");
+    let ingress: Vec<&Value> = rules
+        .iter()
+        .filter(|r| r["direction"] == "ingress")
+        .collect();
+    assert!(
+        ingress.len() == 1 && ingress[0]["remote_address_group_id"].is_null(),
+        "{ingress:?}"
+    );
     assert_eq!(to_do(&fake, &yard).await, "");
 }
 
@@ -122,11 +164,17 @@ async fn a_rule_in_the_way_that_stays_is_named() {
     let mut other = of_address_group();
     other["security_group_id"] = "g".into();
     let id = fake.world().add_rule(other);
-    let Err(Error::Steps(failures)) = session.apply(&found.choices, &DataLoss::Refused, &()).await else {
+    let Err(Error::Steps(failures)) = session.apply(&found.choices, &DataLoss::Refused, &()).await
+    else {
         panic!("it must fail")
     };
-    let [failure] = failures.failed.as_slice() else { panic!("{failures}") };
-    assert!(failure.message.contains(&id) && failure.hint.as_ref().is_some_and(|h| h.contains(&id)), "{failure}");
+    let [failure] = failures.failed.as_slice() else {
+        panic!("{failures}")
+    };
+    assert!(
+        failure.message.contains(&id) && failure.hint.as_ref().is_some_and(|h| h.contains(&id)),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
@@ -153,7 +201,11 @@ async fn groups_are_as_intended_whatever_they_come_with() {
             let yard = group(rules);
             assert!(up(&connect(&fake).await, &yard).await.unwrap());
             assert_eq!(to_do(&fake, &yard).await, "", "{template:?}");
-            let wanted = yard.resources.iter().filter(|r| r.key.kind == Kind::Rule).count();
+            let wanted = yard
+                .resources
+                .iter()
+                .filter(|r| r.key.kind == Kind::Rule)
+                .count();
             assert_eq!(fake.world().count(RULES), wanted, "{template:?}");
             vanishes(&fake).await.unwrap();
         }
@@ -162,11 +214,21 @@ async fn groups_are_as_intended_whatever_they_come_with() {
     let fake = Fake::start(DELAY).await.unwrap();
     fake.fail(|_, _| None);
     up(&connect(&fake).await, &group(json!([]))).await.unwrap();
-    assert!(fake.seen().iter().all(|s| !s.path.contains(RULES)), "{:?}", fake.seen());
+    assert!(
+        fake.seen().iter().all(|s| !s.path.contains(RULES)),
+        "{:?}",
+        fake.seen()
+    );
 }
 
 /// Parts of the paths by which kinds are listed that a yard need not have.
-const OPTIONAL: [&str; 5] = ["/object/", "/load-balancer/", "/volumes/detail", "/os-server-groups", "/os-keypairs"];
+const OPTIONAL: [&str; 5] = [
+    "/object/",
+    "/load-balancer/",
+    "/volumes/detail",
+    "/os-server-groups",
+    "/os-keypairs",
+];
 
 fn network() -> Intended {
     shop(json!({"networks": [{"name": "front", "cidr": "10.20.0.0/24"}]}))
@@ -176,8 +238,14 @@ fn network() -> Intended {
 async fn what_a_yard_does_not_use_cannot_stop_it() {
     each(OPTIONAL.len(), |n| async move {
         let service = OPTIONAL[n];
-        for fault in [401, 403, 404, 500, 503].map(Fault::Status).into_iter().chain([Fault::Dropped]) {
-            does_without(service, fault).await.map_err(|why| format!("{service} {fault:?}: {why}"))?;
+        for fault in [401, 403, 404, 500, 503]
+            .map(Fault::Status)
+            .into_iter()
+            .chain([Fault::Dropped])
+        {
+            does_without(service, fault)
+                .await
+                .map_err(|why| format!("{service} {fault:?}: {why}"))?;
         }
         Ok(())
     })
@@ -190,12 +258,21 @@ async fn does_without(service: &'static str, fault: Fault) -> Result<(), String>
     let cloud = connect(&fake).await;
     let (yard, began) = (network(), Instant::now());
     up(&cloud, &yard).await.map_err(|e| e.to_string())?;
-    let asked = fake.seen().iter().filter(|s| s.path.contains(service)).count();
-    let session = YardSnapshot::take(&cloud, &yard).await.map_err(|e| e.to_string())?;
+    let asked = fake
+        .seen()
+        .iter()
+        .filter(|s| s.path.contains(service))
+        .count();
+    let session = YardSnapshot::take(&cloud, &yard)
+        .await
+        .map_err(|e| e.to_string())?;
     let warnings: Vec<String> = session.inventory.warnings().collect();
-    remove_yard(&cloud, "shop", Some(&yard.kinds()), &DataLoss::Allowed, &()).await.map_err(|e| e.to_string())?;
+    remove_yard(&cloud, "shop", Some(&yard.kinds()), &DataLoss::Allowed, &())
+        .await
+        .map_err(|e| e.to_string())?;
     // An account of Swift's that was never used has nothing in it.
-    let quiet = fault == Fault::Status(403) || (service == "/object/" && fault == Fault::Status(404));
+    let quiet =
+        fault == Fault::Status(403) || (service == "/object/" && fault == Fault::Status(404));
     let took = began.elapsed();
     let well = session.plan.is_noop()
         && asked <= 2
@@ -203,7 +280,14 @@ async fn does_without(service: &'static str, fault: Fault) -> Result<(), String>
         && fake.world().left().is_empty()
         // Four looks: with all patience each takes longer.
         && took < Duration::from_secs(10);
-    if well { Ok(()) } else { Err(format!("asked {asked} times, {warnings:?}, {took:?}, {}", session.plan)) }
+    if well {
+        Ok(())
+    } else {
+        Err(format!(
+            "asked {asked} times, {warnings:?}, {took:?}, {}",
+            session.plan
+        ))
+    }
 }
 
 #[tokio::test]
@@ -223,8 +307,13 @@ async fn what_a_yard_uses_and_cannot_be_seen_is_not_made_twice() {
         up(&cloud, &yard).await.unwrap();
         let before = fake.world().left();
         fake.fail(move |_, seen| seen.path.contains(service).then_some(Fault::Status(401)));
-        let Err(error) = up(&cloud, &yard).await else { panic!("{service}: it must fail") };
-        assert!(error.to_string().contains("which the yard has") && error.hint().is_some(), "{error}");
+        let Err(error) = up(&cloud, &yard).await else {
+            panic!("{service}: it must fail")
+        };
+        assert!(
+            error.to_string().contains("which the yard has") && error.hint().is_some(),
+            "{error}"
+        );
         assert_eq!(fake.world().left(), before, "{service}");
     }
 }
@@ -239,13 +328,26 @@ async fn all_else_is_removed_where_something_cannot_be_seen() {
     let fake = Fake::start(DELAY).await.unwrap();
     let cloud = connect(&fake).await;
     up(&cloud, &yard).await.unwrap();
-    fake.fail(|_, seen| seen.path.contains("/volumes/detail").then_some(Fault::Status(403)));
-    let Err(error) = remove_yard(&cloud, "shop", Some(&yard.kinds()), &DataLoss::Allowed, &()).await else {
+    fake.fail(|_, seen| {
+        seen.path
+            .contains("/volumes/detail")
+            .then_some(Fault::Status(403))
+    });
+    let Err(error) =
+        remove_yard(&cloud, "shop", Some(&yard.kinds()), &DataLoss::Allowed, &()).await
+    else {
         panic!("it must fail")
     };
-    assert!(matches!(&error, Error::FailedListing { .. }) && error.to_string().contains("volumes (Cinder)"), "{error}");
+    assert!(
+        matches!(&error, Error::FailedListing { .. })
+            && error.to_string().contains("volumes (Cinder)"),
+        "{error}"
+    );
     let left = fake.world().left();
-    assert!(left.len() == 1 && left[0].starts_with("volumes/"), "{left:?}");
+    assert!(
+        left.len() == 1 && left[0].starts_with("volumes/"),
+        "{left:?}"
+    );
     let swept = sweep(&cloud, &Default::default()).await.unwrap();
     assert_eq!((swept.orphans.len(), swept.unseen.len()), (0, 1));
     vanishes(&fake).await.unwrap();
@@ -261,14 +363,27 @@ async fn what_belongs_to_something_unseen_is_not_waited_for() {
     let fake = Fake::start(DELAY).await.unwrap();
     let cloud = connect(&fake).await;
     up(&cloud, &yard).await.unwrap();
-    fake.fail(|_, seen| seen.path.contains("/load-balancer/").then_some(Fault::Status(401)));
+    fake.fail(|_, seen| {
+        seen.path
+            .contains("/load-balancer/")
+            .then_some(Fault::Status(401))
+    });
     let began = Instant::now();
-    let Err(error) = remove_yard(&cloud, "shop", Some(&yard.kinds()), &DataLoss::Allowed, &()).await else {
+    let Err(error) =
+        remove_yard(&cloud, "shop", Some(&yard.kinds()), &DataLoss::Allowed, &()).await
+    else {
         panic!("it must fail")
     };
-    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(40),
+        "{:?}",
+        began.elapsed()
+    );
     let text = error.to_string();
-    assert!(text.contains("load balancers (Octavia)") && text.contains("subnet front/main"), "{text}");
+    assert!(
+        text.contains("load balancers (Octavia)") && text.contains("subnet front/main"),
+        "{text}"
+    );
     assert_eq!(fake.world().count("servers"), 0);
     vanishes(&fake).await.unwrap();
 }
@@ -281,7 +396,12 @@ async fn groups_of_other_projects_are_found_and_left_alone() {
             "servers": [{"name": "db", "flavor": "m1.nano", "image": "tiny", "securityGroups": [group]}],
         }))
     };
-    let mark = Mark::new("shop", &Scope::of("p1", "R"), &Key::new(Kind::SecurityGroup, "old")).to_string();
+    let mark = Mark::new(
+        "shop",
+        &Scope::of("p1", "R"),
+        &Key::new(Kind::SecurityGroup, "old"),
+    )
+    .to_string();
     for (name, id) in [("shared", "theirs"), ("theirs", "theirs"), ("both", "ours")] {
         let fake = Fake::start(DELAY).await.unwrap();
         for (id, name, project, description) in [
@@ -291,15 +411,25 @@ async fn groups_of_other_projects_are_found_and_left_alone() {
             // A yard of the same name in another project.
             ("old", "old", "p2", mark.as_str()),
         ] {
-            let group = json!({"id": id, "name": name, "project_id": project, "description": description});
+            let group =
+                json!({"id": id, "name": name, "project_id": project, "description": description});
             fake.world().add("security-groups", group);
         }
         let cloud = connect(&fake).await;
         assert!(up(&cloud, &yard(name)).await.unwrap());
         assert_eq!(to_do(&fake, &yard(name)).await, "");
-        assert_eq!(fake.world().list_all("ports")[0]["security_groups"], json!([id]));
+        assert_eq!(
+            fake.world().list_all("ports")[0]["security_groups"],
+            json!([id])
+        );
         down(&cloud).await.unwrap();
         assert_eq!(fake.world().count("security-groups"), 4);
-        assert!(sweep(&cloud, &Default::default()).await.unwrap().orphans.is_empty());
+        assert!(
+            sweep(&cloud, &Default::default())
+                .await
+                .unwrap()
+                .orphans
+                .is_empty()
+        );
     }
 }

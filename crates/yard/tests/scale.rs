@@ -23,7 +23,9 @@ fn many(servers: u32) -> Intended {
 }
 
 fn mutating(seen: &[Seen]) -> usize {
-    seen.iter().filter(|s| s.method != "GET" && s.method != "HEAD").count()
+    seen.iter()
+        .filter(|s| s.method != "GET" && s.method != "HEAD")
+        .count()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -63,7 +65,11 @@ async fn a_hundred_servers_take_as_long_as_the_slowest() {
     assert_eq!(fake.world().count("servers"), 100);
     // Boot, then the balancer that waits for no server.
     assert!(took < boot + Duration::from_secs(10), "{took:?}");
-    assert!(mutating(&fake.seen()) <= 4 * 100, "{}", mutating(&fake.seen()));
+    assert!(
+        mutating(&fake.seen()) <= 4 * 100,
+        "{}",
+        mutating(&fake.seen())
+    );
     down(&cloud).await.unwrap();
     assert_eq!(fake.world().left(), Vec::<String>::new());
 }

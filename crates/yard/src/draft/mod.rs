@@ -14,7 +14,9 @@ const MOST: u32 = 1000;
 /// Stands for what the cloud has nothing of.
 const CHANGE_ME: &str = "CHANGE-ME";
 /// Words that YAML takes for something else than text.
-const NO_TEXTS: [&str; 10] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan"];
+const NO_TEXTS: [&str; 10] = [
+    "y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan",
+];
 
 /// A text that grows by lines, each with the field that it is about.
 #[derive(Default)]
@@ -36,7 +38,10 @@ impl ManifestLines {
     }
 
     fn field_at(&self, line: usize) -> &'static str {
-        line.checked_sub(1).and_then(|at| self.fields.get(at)).copied().unwrap_or_default()
+        line.checked_sub(1)
+            .and_then(|at| self.fields.get(at))
+            .copied()
+            .unwrap_or_default()
     }
 }
 
@@ -49,12 +54,19 @@ fn quoted(text: &str) -> String {
 fn word(text: &str) -> String {
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.chars().all(inner);
-    if plain && !NO_TEXTS.contains(&text.to_lowercase().as_str()) { text.to_owned() } else { quoted(text) }
+    if plain && !NO_TEXTS.contains(&text.to_lowercase().as_str()) {
+        text.to_owned()
+    } else {
+        quoted(text)
+    }
 }
 
 /// A size, without quotes if it is one.
 fn size(text: &str) -> String {
-    let digits = text.strip_suffix("Gi").or_else(|| text.strip_suffix("Ti")).unwrap_or_default();
+    let digits = text
+        .strip_suffix("Gi")
+        .or_else(|| text.strip_suffix("Ti"))
+        .unwrap_or_default();
     let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
     if plain { text.to_owned() } else { quoted(text) }
 }
@@ -70,8 +82,17 @@ fn words(message: &str) -> &str {
 /// What else there is, for a comment.
 fn others(chosen: Option<&str>, from: &[CloudChoice]) -> String {
     const MOST: usize = 6;
-    let names: Vec<&str> = from.iter().map(|o| o.name.as_str()).filter(|n| Some(*n) != chosen).collect();
-    let shown = names.iter().take(MOST).map(|n| n.replace(char::is_control, " ")).collect::<Vec<_>>().join(", ");
+    let names: Vec<&str> = from
+        .iter()
+        .map(|o| o.name.as_str())
+        .filter(|n| Some(*n) != chosen)
+        .collect();
+    let shown = names
+        .iter()
+        .take(MOST)
+        .map(|n| n.replace(char::is_control, " "))
+        .collect::<Vec<_>>()
+        .join(", ");
     match names.len() {
         0 => String::new(),
         n if n > MOST => format!("   # or {shown} ..."),
@@ -85,7 +106,13 @@ pub fn first_draft(offer: &CloudChoices) -> YardDraft {
     let image = first(&offer.images);
     let flavor = first(&offer.flavors_for(image.as_deref()));
     let external = first(&offer.externals);
-    YardDraft { flavor, image, floating_ip: external.is_some(), external, ..YardDraft::default() }
+    YardDraft {
+        flavor,
+        image,
+        floating_ip: external.is_some(),
+        external,
+        ..YardDraft::default()
+    }
 }
 
 /// The manifest, with comments on what else there is.
@@ -97,7 +124,11 @@ pub fn first_draft(offer: &CloudChoices) -> YardDraft {
 ///
 /// # Errors
 /// Every mistake: what the cloud does not have, and what would be a mistake of the manifest.
-pub fn write_manifest(draft: &YardDraft, cloud: &str, offer: &CloudChoices) -> Result<String, Vec<DraftError>> {
+pub fn write_manifest(
+    draft: &YardDraft,
+    cloud: &str,
+    offer: &CloudChoices,
+) -> Result<String, Vec<DraftError>> {
     let writer = ManifestWriter(draft);
     let mut faults = writer.missing(offer);
     faults.extend(writer.senseless());
@@ -113,8 +144,13 @@ pub fn write_manifest(draft: &YardDraft, cloud: &str, offer: &CloudChoices) -> R
             for mistake in mistakes.iter() {
                 let field = lines.field_at(mistake.place.line).to_owned();
                 if !faults.iter().any(|f| f.field == field) {
-                    let (message, hint) = (words(&mistake.message).to_owned(), mistake.hint.clone());
-                    faults.push(DraftError { field, message, hint });
+                    let (message, hint) =
+                        (words(&mistake.message).to_owned(), mistake.hint.clone());
+                    faults.push(DraftError {
+                        field,
+                        message,
+                        hint,
+                    });
                 }
             }
             Err(faults)
@@ -132,19 +168,39 @@ impl ManifestWriter<'_> {
             ("image", "image", &self.0.image, &offer.images),
             ("flavor", "flavor", &self.0.flavor, &offer.flavors),
             ("network", "network", &self.0.network, &offer.networks),
-            ("external", "external network", &self.0.external, &offer.externals),
+            (
+                "external",
+                "external network",
+                &self.0.external,
+                &offer.externals,
+            ),
             ("key", "keypair", &self.0.key, &offer.keypairs),
         ];
         let is_missing = |name: &Option<String>, from: &[CloudChoice]| {
-            name.as_ref().is_some_and(|n| from.iter().all(|o| o.name != *n))
+            name.as_ref()
+                .is_some_and(|n| from.iter().all(|o| o.name != *n))
         };
-        let fault = |(field, noun, name, from): (&str, &str, &Option<String>, &Vec<CloudChoice>)| {
-            let others = others(None, from);
-            let hint = others.trim_start_matches([' ', '#']).strip_prefix("or ").map(|names| format!("it has {names}"));
-            let message = format!("the cloud has no {noun} `{}` to choose", name.as_deref().unwrap_or_default());
-            DraftError { hint, ..DraftError::new(field, message) }
-        };
-        chosen.into_iter().filter(|(_, _, name, from)| is_missing(name, from)).map(fault).collect()
+        let fault =
+            |(field, noun, name, from): (&str, &str, &Option<String>, &Vec<CloudChoice>)| {
+                let others = others(None, from);
+                let hint = others
+                    .trim_start_matches([' ', '#'])
+                    .strip_prefix("or ")
+                    .map(|names| format!("it has {names}"));
+                let message = format!(
+                    "the cloud has no {noun} `{}` to choose",
+                    name.as_deref().unwrap_or_default()
+                );
+                DraftError {
+                    hint,
+                    ..DraftError::new(field, message)
+                }
+            };
+        chosen
+            .into_iter()
+            .filter(|(_, _, name, from)| is_missing(name, from))
+            .map(fault)
+            .collect()
     }
 
     /// Choices that do not go together, and would read well all the same or be told elsewhere.
@@ -163,7 +219,10 @@ impl ManifestWriter<'_> {
             faults.push(DraftError::new("data_volume", message));
         }
         if self.0.hosts && self.0.join == DraftJoin::Ssh && self.0.key.is_some() {
-            faults.push(DraftError::new("key", "a pool that joins by SSH has a key of its own"));
+            faults.push(DraftError::new(
+                "key",
+                "a pool that joins by SSH has a key of its own",
+            ));
         }
         faults
     }
@@ -171,10 +230,16 @@ impl ManifestWriter<'_> {
     fn lines(&self, cloud: &str, offer: &CloudChoices) -> ManifestLines {
         let mut out = ManifestLines::default();
         let name = format!("metadata: {{name: {}}}", word(&self.0.name));
-        out.push("", "# A yard: `stackyard plan` shows what `stackyard up` would do.");
+        out.push(
+            "",
+            "# A yard: `stackyard plan` shows what `stackyard up` would do.",
+        );
         out.push("", "apiVersion: stackyard.dev/v1");
         out.push("", "kind: Yard");
-        out.push("name", &format!("{name:<31} # its resources carry this name: do not change it later"));
+        out.push(
+            "name",
+            &format!("{name:<31} # its resources carry this name: do not change it later"),
+        );
         out.push("", "spec:");
         // The OS_* variables are no entry of clouds.yaml.
         let comment = if cloud == "envvars" { "# " } else { "" };
@@ -185,7 +250,10 @@ impl ManifestWriter<'_> {
         match self.0.data_volume.as_deref().filter(|_| !self.0.hosts) {
             Some(wanted) => {
                 out.spec("", "volumes:");
-                out.spec("data_volume", &format!("  - {{name: data, size: {}}}", size(wanted)));
+                out.spec(
+                    "data_volume",
+                    &format!("  - {{name: data, size: {}}}", size(wanted)),
+                );
             }
             None if self.0.hosts => {}
             None => {
@@ -196,8 +264,18 @@ impl ManifestWriter<'_> {
         self.machine_lines(offer, &mut out);
         if offer.balances {
             out.spec("", "# loadBalancers:");
-            let to = if self.0.hosts { self.machines()[0].clone() } else { self.0.machine.clone() };
-            out.spec("", &format!("#   - {{name: web, listeners: [{{port: 80, servers: [{}]}}]}}", word(&to)));
+            let to = if self.0.hosts {
+                self.machines()[0].clone()
+            } else {
+                self.0.machine.clone()
+            };
+            out.spec(
+                "",
+                &format!(
+                    "#   - {{name: web, listeners: [{{port: 80, servers: [{}]}}]}}",
+                    word(&to)
+                ),
+            );
         }
         if offer.stores {
             out.spec("", "# objectContainers:");
@@ -205,11 +283,21 @@ impl ManifestWriter<'_> {
         }
         if self.0.floating_ip && !self.0.hosts {
             out.spec("", "floatingIPs:");
-            let external = self.0.external.as_deref().filter(|_| self.0.network.is_some());
-            let external = external.map(|e| format!(", external: {}", quoted(e))).unwrap_or_default();
+            let external = self
+                .0
+                .external
+                .as_deref()
+                .filter(|_| self.0.network.is_some());
+            let external = external
+                .map(|e| format!(", external: {}", quoted(e)))
+                .unwrap_or_default();
             for (at, machine) in self.machines().iter().enumerate() {
                 let item = format!("  - {{server: {}{external}}}", word(machine));
-                let comment = if at == 0 { "# an address outside that leads to the server" } else { "" };
+                let comment = if at == 0 {
+                    "# an address outside that leads to the server"
+                } else {
+                    ""
+                };
                 // Only the name could be wrong here.
                 out.spec("machine", format!("{item:<28} {comment}").trim_end());
             }
@@ -226,24 +314,44 @@ impl ManifestWriter<'_> {
         if self.0.count == 1 && !self.0.hosts {
             return vec![self.0.machine.clone()];
         }
-        (1..=self.0.count.max(1)).map(|n| format!("{}-{n}", self.0.machine)).collect()
+        (1..=self.0.count.max(1))
+            .map(|n| format!("{}-{n}", self.0.machine))
+            .collect()
     }
 
     fn network_lines(&self, offer: &CloudChoices, out: &mut ManifestLines) {
         if self.0.network.is_none() {
-            let router = self.0.external.as_deref().map(|e| format!(", router: {{external: {}}}", quoted(e)));
+            let router = self
+                .0
+                .external
+                .as_deref()
+                .map(|e| format!(", router: {{external: {}}}", quoted(e)));
             let router = router.unwrap_or_default();
-            let is_cidr = self.0.cidr.parse::<ipnet::IpNet>().is_ok_and(|c| !matches!(c, ipnet::IpNet::V6(_)));
-            let cidr = if is_cidr { self.0.cidr.clone() } else { quoted(&self.0.cidr) };
+            let is_cidr = self
+                .0
+                .cidr
+                .parse::<ipnet::IpNet>()
+                .is_ok_and(|c| !matches!(c, ipnet::IpNet::V6(_)));
+            let cidr = if is_cidr {
+                self.0.cidr.clone()
+            } else {
+                quoted(&self.0.cidr)
+            };
             let others = others(self.0.external.as_deref(), &offer.externals);
             out.spec("", "networks:");
-            out.spec("cidr", &format!("  - {{name: front, cidr: {cidr}{router}}}{others}"));
+            out.spec(
+                "cidr",
+                &format!("  - {{name: front, cidr: {cidr}{router}}}{others}"),
+            );
         }
         out.spec("", "securityGroups:");
         out.spec("", "  - name: web");
         out.spec("", "    rules:");
         if self.0.hosts {
-            out.spec("", "      - {from: web}             # all between its members");
+            out.spec(
+                "",
+                "      - {from: web}             # all between its members",
+            );
         }
         out.spec("", "      - {proto: tcp, port: 22}");
         out.spec("", "      - {proto: tcp, port: 80}");
@@ -262,37 +370,70 @@ impl ManifestWriter<'_> {
             match self.0.count {
                 1 => {
                     let named = self.0.machine.replace(char::is_control, " ");
-                    out.spec("count", &format!("    # count: 2                  # {named}-1 and {named}-2"));
+                    out.spec(
+                        "count",
+                        &format!("    # count: 2                  # {named}-1 and {named}-2"),
+                    );
                 }
                 n => out.spec("count", &format!("    count: {n}")),
             }
         }
         let or_change = |name: Option<&str>| quoted(name.unwrap_or(CHANGE_ME));
         let (image, flavor) = (self.0.image.as_deref(), self.0.flavor.as_deref());
-        out.spec("image", &format!("    image: {}{}", or_change(image), others(image, &offer.images)));
+        out.spec(
+            "image",
+            &format!(
+                "    image: {}{}",
+                or_change(image),
+                others(image, &offer.images)
+            ),
+        );
         let fitting = others(flavor, &offer.flavors_for(image));
-        out.spec("flavor", &format!("    flavor: {}{fitting}", or_change(flavor)));
+        out.spec(
+            "flavor",
+            &format!("    flavor: {}{fitting}", or_change(flavor)),
+        );
         match self.0.network.as_deref() {
             Some(network) => {
                 let others = others(Some(network), &offer.networks);
-                out.spec("network", &format!("    network: {}{others}", quoted(network)));
+                out.spec(
+                    "network",
+                    &format!("    network: {}{others}", quoted(network)),
+                );
             }
             None => out.spec("network", "    network: front"),
         }
         out.spec("", "    securityGroups: [web]");
         match self.0.key.as_deref() {
             Some(key) => {
-                out.spec("key", &format!("    key: {}{}", quoted(key), others(Some(key), &offer.keypairs)));
+                out.spec(
+                    "key",
+                    &format!(
+                        "    key: {}{}",
+                        quoted(key),
+                        others(Some(key), &offer.keypairs)
+                    ),
+                );
             }
             None if self.0.hosts && self.0.join == DraftJoin::Ssh => {}
-            None => out.spec("key", &format!("    # key: me{}", others(None, &offer.keypairs))),
+            None => out.spec(
+                "key",
+                &format!("    # key: me{}", others(None, &offer.keypairs)),
+            ),
         }
-        out.spec("", "    # bootVolume: {size: 10Gi}  # boot from a volume, for flavors without a disk");
+        out.spec(
+            "",
+            "    # bootVolume: {size: 10Gi}  # boot from a volume, for flavors without a disk",
+        );
         if self.0.hosts {
             self.host_lines(out);
         } else {
             // Of several servers the draft says itself that they cannot have it.
-            let comment = if self.0.data_volume.is_some() && self.0.count == 1 { "" } else { "# " };
+            let comment = if self.0.data_volume.is_some() && self.0.count == 1 {
+                ""
+            } else {
+                "# "
+            };
             out.spec("data_volume", &format!("    {comment}volumes: [data]"));
         }
         if !(self.0.hosts && self.0.join == DraftJoin::Ssh) {
@@ -304,20 +445,38 @@ impl ManifestWriter<'_> {
 
     fn host_lines(&self, out: &mut ManifestLines) {
         if self.0.floating_ip {
-            let external = self.0.external.as_deref().filter(|_| self.0.network.is_some());
+            let external = self
+                .0
+                .external
+                .as_deref()
+                .filter(|_| self.0.network.is_some());
             let from = external.map_or_else(|| "true".to_owned(), quoted);
-            out.spec("floating_ip", &format!("    floatingIP: {from:<11} # an address outside for each host"));
+            out.spec(
+                "floating_ip",
+                &format!("    floatingIP: {from:<11} # an address outside for each host"),
+            );
         }
         match self.0.data_volume.as_deref() {
             Some(wanted) => {
-                out.spec("data_volume", &format!("    dataVolume: {{size: {}}}   # each host's own", size(wanted)));
+                out.spec(
+                    "data_volume",
+                    &format!(
+                        "    dataVolume: {{size: {}}}   # each host's own",
+                        size(wanted)
+                    ),
+                );
             }
-            None => out
-                .spec("data_volume", "    # dataVolume: {size: 10Gi}  # each host's own, for what its containers keep"),
+            None => out.spec(
+                "data_volume",
+                "    # dataVolume: {size: 10Gi}  # each host's own, for what its containers keep",
+            ),
         }
         match self.0.join {
             DraftJoin::Docker => {}
-            DraftJoin::Ssh => out.spec("join", "    join: {ssh: {user: debian}} # who logs in, and has sudo"),
+            DraftJoin::Ssh => out.spec(
+                "join",
+                "    join: {ssh: {user: debian}} # who logs in, and has sudo",
+            ),
             DraftJoin::Command => {
                 let command = quoted(self.0.command.as_deref().unwrap_or_default());
                 out.spec("command", &format!("    join: {{command: {command}}}"));
@@ -327,165 +486,4 @@ impl ManifestWriter<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use stackyard_core::yard::manifest::Manifest;
-    use std::path::Path;
-
-    fn named(names: &[&str]) -> Vec<CloudChoice> {
-        let offered =
-            |n: &&str| CloudChoice { name: (*n).to_owned(), what: "what it is".to_owned(), ..CloudChoice::default() };
-        names.iter().map(offered).collect()
-    }
-
-    fn offer() -> CloudChoices {
-        CloudChoices {
-            flavors: named(&["m1 \\ tiny", "m1.large"]),
-            images: named(&["yes", "debian\n- evil: true"]),
-            externals: named(&["public: \"1\""]),
-            networks: named(&["office # 2"]),
-            keypairs: named(&["me"]),
-            balances: true,
-            stores: true,
-        }
-    }
-
-    fn read(text: &str) -> Manifest {
-        manifest::read("yard.yaml", text.to_owned(), Path::new(".")).expect(text).manifest
-    }
-
-    /// Every way to choose.
-    fn drafts(offer: &CloudChoices) -> Vec<YardDraft> {
-        let first = first_draft(offer);
-        let there = YardDraft {
-            network: Some("office # 2".into()),
-            key: Some("me".into()),
-            name: "no".into(),
-            machine: "on".into(),
-            ..first.clone()
-        };
-        let without =
-            YardDraft { external: None, floating_ip: false, data_volume: Some("1Ti".into()), ..first.clone() };
-        let servers = [first, there, without];
-        let with = |count: u32| servers.iter().cloned().map(move |d| YardDraft { count, ..d });
-        let joins = [DraftJoin::Docker, DraftJoin::Ssh, DraftJoin::Command];
-        let hosts = with(2).flat_map(|d| joins.map(|join| YardDraft { hosts: true, join, ..d.clone() })).map(|d| {
-            let key = d.key.filter(|_| d.join != DraftJoin::Ssh);
-            YardDraft { key, command: Some("curl -s \"x\" | sh # it".into()), ..d }
-        });
-        let several = with(2).filter(|d| d.data_volume.is_none());
-        with(1).chain(several).chain(hosts).collect()
-    }
-
-    #[test]
-    fn what_is_written_can_be_read() {
-        let (offer, none) = (offer(), CloudChoices::default());
-        let all: Vec<_> =
-            drafts(&offer).into_iter().map(|d| (d, &offer)).chain([(first_draft(&none), &none)]).collect();
-        assert_eq!(all.len(), 15);
-        for (draft, offer) in all {
-            let text = write_manifest(&draft, "local", offer).unwrap();
-            let (Manifest { metadata, spec, .. }, count) = (read(&text), usize::try_from(draft.count).unwrap());
-            assert_eq!(metadata.name, draft.name);
-            assert_eq!(spec.networks.len(), usize::from(draft.network.is_none()));
-            let (flavor, image) = (draft.flavor.as_deref(), draft.image.as_deref());
-            let (flavor, image) = (flavor.unwrap_or(CHANGE_ME), image.unwrap_or(CHANGE_ME));
-            let network = draft.network.as_deref().unwrap_or("front");
-            if draft.hosts {
-                let [pool] = spec.hosts.as_slice() else { panic!("{text}") };
-                assert_eq!((pool.pool.as_str(), pool.count), (draft.machine.as_str(), Some(draft.count)));
-                assert_eq!((pool.flavor.as_str(), pool.image.as_str()), (flavor, image));
-                assert_eq!((pool.network.as_deref(), &pool.key), (Some(network), &draft.key));
-                assert_eq!(pool.floating_ip.is_some(), draft.floating_ip);
-                assert_eq!(pool.data_volume.is_some(), draft.data_volume.is_some());
-                assert_eq!(pool.join.ssh.is_some(), draft.join == DraftJoin::Ssh);
-                let command = pool.join.command.as_ref().and_then(|c| c.text.clone());
-                assert_eq!(command, draft.command.filter(|_| draft.join == DraftJoin::Command));
-            } else {
-                let [server] = spec.servers.as_slice() else { panic!("{text}") };
-                assert_eq!((server.name.as_str(), server.count.unwrap_or(1)), (draft.machine.as_str(), draft.count));
-                assert_eq!((server.flavor.as_str(), server.image.as_deref()), (flavor, Some(image)));
-                assert_eq!((server.network.as_deref(), &server.key), (Some(network), &draft.key));
-                assert_eq!(spec.floating_ips.len(), if draft.floating_ip { count } else { 0 });
-                assert_eq!(spec.volumes.len(), usize::from(draft.data_volume.is_some()));
-                assert_eq!(server.volumes.len(), spec.volumes.len());
-            }
-            assert_eq!(text.contains("loadBalancers"), offer.balances);
-        }
-    }
-
-    #[test]
-    fn what_is_commented_out_can_be_read_too() {
-        let offer = offer();
-        for hosts in [false, true] {
-            let draft = YardDraft { hosts, ..first_draft(&offer) };
-            let text = write_manifest(&draft, "local", &offer).unwrap();
-            let lines = text.lines().map(|l| match l.trim_start().strip_prefix("# ") {
-                Some(rest) if l.starts_with("  ") => format!("{}{rest}", &l[..l.len() - l.trim_start().len()]),
-                _ => l.to_owned(),
-            });
-            let text = lines.collect::<Vec<_>>().join("\n");
-            let text = text.replace("publicKeyFile: ~/.ssh/id_ed25519.pub", "publicKey: ssh-ed25519 AAAA me");
-            let text = text.replace("count: 2", "tags: [a]").replace("compose: ./compose.yaml", "compose: site.yaml");
-            let spec = read(&text).spec;
-            assert_eq!((spec.load_balancers.len(), spec.object_containers.len()), (1, 1));
-            let user_data = if hosts { &spec.hosts[0].user_data } else { &spec.servers[0].user_data };
-            assert_eq!(user_data.as_deref(), Some("#cloud-config\npackages: [nginx]\n"));
-            let volumes = (spec.volumes.len(), spec.hosts.iter().filter(|h| h.data_volume.is_some()).count());
-            assert_eq!(volumes, if hosts { (0, 1) } else { (1, 0) });
-            assert_eq!(spec.stacks.len(), usize::from(hosts));
-        }
-    }
-
-    #[test]
-    fn mistakes_are_told_by_their_fields() {
-        let offer = offer();
-        let fields = |change: &dyn Fn(&mut YardDraft)| -> Vec<String> {
-            let mut draft = first_draft(&offer);
-            change(&mut draft);
-            write_manifest(&draft, "local", &offer).unwrap_err().into_iter().map(|f| f.field).collect()
-        };
-        assert_eq!(fields(&|d| d.name = "My Yard".into()), ["name"]);
-        assert_eq!(fields(&|d| d.machine = "a b\n".into()), ["machine"]);
-        assert_eq!(fields(&|d| (d.hosts, d.machine) = (true, "-".into())), ["machine"]);
-        assert_eq!(fields(&|d| d.cidr = "10.20.0.0/33".into()), ["cidr"]);
-        assert_eq!(fields(&|d| d.cidr = "a}, evil: {b: c".into()), ["cidr"]);
-        assert_eq!(fields(&|d| d.count = 0), ["count"]);
-        assert_eq!(fields(&|d| d.count = 4_000_000_000), ["count"]);
-        assert_eq!(fields(&|d| (d.data_volume, d.count) = (Some("1Gi".into()), 2)), ["data_volume"]);
-        assert_eq!(fields(&|d| d.data_volume = Some("much".into())), ["data_volume"]);
-        assert_eq!(fields(&|d| (d.hosts, d.data_volume) = (true, Some("0Gi".into()))), ["data_volume"]);
-        assert_eq!(fields(&|d| d.external = None), ["floating_ip"]);
-        assert_eq!(fields(&|d| (d.hosts, d.join, d.key) = (true, DraftJoin::Ssh, Some("me".into()))), ["key"]);
-        assert_eq!(fields(&|d| (d.hosts, d.join) = (true, DraftJoin::Command)), ["command"]);
-        let nothing = |d: &mut YardDraft| {
-            let no = || Some("no".to_owned());
-            *d = YardDraft {
-                image: no(),
-                flavor: no(),
-                network: no(),
-                external: no(),
-                key: no(),
-                ..YardDraft::default()
-            };
-        };
-        assert_eq!(fields(&nothing), ["image", "flavor", "network", "external", "key"]);
-        let draft = YardDraft { image: Some("no".into()), ..first_draft(&offer) };
-        let faults = write_manifest(&draft, "local", &offer).unwrap_err();
-        assert_eq!(faults[0].message, "the cloud has no image `no` to choose");
-        assert_eq!(faults[0].hint.as_deref(), Some("it has yes, debian - evil: true"));
-    }
-
-    #[test]
-    fn the_flavor_fits_the_image() {
-        let sized = |name: &str, disk, ram| CloudChoice { name: name.into(), disk, ram, ..CloudChoice::default() };
-        let offer = CloudChoices {
-            flavors: vec![sized("nano", 1, 192), sized("host", 6, 1024), sized("diskless", 0, 2048)],
-            images: vec![sized("debian", 2, 512), sized("huge", 2, 4096)],
-            ..CloudChoices::default()
-        };
-        assert_eq!(first_draft(&offer).flavor.as_deref(), Some("host"));
-        assert_eq!(offer.flavors_for(Some("debian")).len(), 2);
-        assert_eq!(offer.flavors_for(Some("huge")).len(), 3, "none fits: the user must see that");
-    }
-}
+mod tests;

@@ -15,7 +15,10 @@ use stackyard_openstack::{Cloud, Flavor, Image, Keypair, Network, Resource, Serv
 pub async fn offer_of(cloud: &Cloud) -> Result<CloudChoices, Error> {
     let listed = try_join!(
         retry(|_| {}, async || cloud.list::<Flavor>(&[]).await),
-        retry(|_| {}, async || cloud.list::<Image>(&[("status", "active")]).await),
+        retry(
+            |_| {},
+            async || cloud.list::<Image>(&[("status", "active")]).await
+        ),
         retry(|_| {}, async || cloud.list::<Network>(&[]).await),
         retry(|_| {}, async || cloud.list::<Keypair>(&[]).await),
         cloud.project_id(),
@@ -28,30 +31,66 @@ pub async fn offer_of(cloud: &Cloud) -> Result<CloudChoices, Error> {
     images.retain(|i| i.name.as_ref().is_some_and(|n| !n.is_empty()));
     images.sort_by(|a, b| a.name().cmp(b.name()));
     let flavor = |f: Flavor| {
-        let what = format!("{} MiB, {} processors, disk of {} GiB", f.ram, f.vcpus, f.disk);
-        CloudChoice { name: f.name, what, vcpus: f.vcpus, disk: f.disk, ram: f.ram, ..CloudChoice::default() }
+        let what = format!(
+            "{} MiB, {} processors, disk of {} GiB",
+            f.ram, f.vcpus, f.disk
+        );
+        CloudChoice {
+            name: f.name,
+            what,
+            vcpus: f.vcpus,
+            disk: f.disk,
+            ram: f.ram,
+            ..CloudChoice::default()
+        }
     };
     let image = |i: Image| {
-        let what = i.size.map(|s| format!("{} MiB", s >> 20)).unwrap_or_default();
+        let what = i
+            .size
+            .map(|s| format!("{} MiB", s >> 20))
+            .unwrap_or_default();
         let (name, size) = (i.name().to_owned(), i.size);
-        CloudChoice { name, what, size, disk: i.min_disk, ram: i.min_ram, ..CloudChoice::default() }
+        CloudChoice {
+            name,
+            what,
+            size,
+            disk: i.min_disk,
+            ram: i.min_ram,
+            ..CloudChoice::default()
+        }
     };
-    let (externals, mut networks): (Vec<_>, Vec<_>) = networks.into_iter().partition(|n| n.external);
+    let (externals, mut networks): (Vec<_>, Vec<_>) =
+        networks.into_iter().partition(|n| n.external);
     networks.retain(|n| Mark::parse(&n.description).is_none() && !n.name.is_empty());
     let inside = |n: Network| {
         let shared = n.project_id != project;
         let whose = if shared { "shared" } else { "the project's" };
-        let what = n.mtu.map_or_else(|| whose.to_owned(), |mtu| format!("{whose}, MTU {mtu}"));
-        CloudChoice { name: n.name, what, mtu: n.mtu, shared, ..CloudChoice::default() }
+        let what = n
+            .mtu
+            .map_or_else(|| whose.to_owned(), |mtu| format!("{whose}, MTU {mtu}"));
+        CloudChoice {
+            name: n.name,
+            what,
+            mtu: n.mtu,
+            shared,
+            ..CloudChoice::default()
+        }
     };
-    let only = |name| CloudChoice { name, ..CloudChoice::default() };
+    let only = |name| CloudChoice {
+        name,
+        ..CloudChoice::default()
+    };
     let own = |k: &Keypair| Mark::parse_name(Kind::Keypair, &k.name).is_none();
     Ok(CloudChoices {
         flavors: flavors.into_iter().map(flavor).collect(),
         images: images.into_iter().map(image).collect(),
         externals: externals.into_iter().map(|n| only(n.name)).collect(),
         networks: networks.into_iter().map(inside).collect(),
-        keypairs: keypairs.into_iter().filter(own).map(|k| only(k.name)).collect(),
+        keypairs: keypairs
+            .into_iter()
+            .filter(own)
+            .map(|k| only(k.name))
+            .collect(),
         balances,
         stores,
     })

@@ -18,15 +18,18 @@ use stackyard_core::yard::intend::{Ref, Spec};
 use stackyard_core::yard::plan::Step;
 use stackyard_core::yard::{Key, Kind};
 use stackyard_openstack::{
-    FloatingIp, Keypair, Network, Resource, Result, Router, SecurityGroup, SecurityGroupRule, Server, ServerGroup,
-    Subnet, Volume,
+    FloatingIp, Keypair, Network, Resource, Result, Router, SecurityGroup, SecurityGroupRule,
+    Server, ServerGroup, Subnet, Volume,
 };
 use std::collections::HashSet;
 
 impl Executor<'_> {
     /// What a manifest says about a resource.
     pub(crate) fn spec(&self, key: &Key) -> Result<&Spec, ActionError> {
-        self.intended.get(key).map(|r| &r.spec).ok_or_else(|| format!("{key} is not in the manifest").into())
+        self.intended
+            .get(key)
+            .map(|r| &r.spec)
+            .ok_or_else(|| format!("{key} is not in the manifest").into())
     }
 
     /// The id of a resource of the yard or the cloud.
@@ -47,11 +50,16 @@ impl Executor<'_> {
             Spec::SecurityGroup => self.create_group(key).await,
             Spec::Rule { .. } => self.create_rule(key).await,
             Spec::Port { .. } => self.create_port(key).await,
-            Spec::FloatingIp { external, to } => self.create_floating_ip(key, external.as_deref(), to.as_ref()).await,
+            Spec::FloatingIp { external, to } => {
+                self.create_floating_ip(key, external.as_deref(), to.as_ref())
+                    .await
+            }
             Spec::LoadBalancer(balancer) => self.create_load_balancer(key, balancer).await,
             Spec::ObjectContainer { .. } => self.create_container(key).await,
             Spec::Keypair { public_key } => self.create_keypair(key, public_key).await,
-            Spec::PoolKeypair { pool } => self.create_keypair(key, &self.pool_key(pool).await?).await,
+            Spec::PoolKeypair { pool } => {
+                self.create_keypair(key, &self.pool_key(pool).await?).await
+            }
             Spec::Volume { .. } => self.create_volume(key).await,
             Spec::ServerGroup { policy } => self.create_server_group(key, policy).await,
             Spec::Server(server) => self.create_server(key, server).await,
@@ -74,7 +82,9 @@ impl Executor<'_> {
 
     /// Asks for the removal of a resource.
     pub(crate) async fn remove(&self, step: &Step) -> Result<(), ActionError> {
-        let Some(id) = step.id.as_deref() else { return Ok(()) };
+        let Some(id) = step.id.as_deref() else {
+            return Ok(());
+        };
         match step.key.kind {
             Kind::Network => self.delete::<Network>(step, id).await,
             Kind::Subnet => self.delete::<Subnet>(step, id).await,
@@ -87,15 +97,20 @@ impl Executor<'_> {
             Kind::ServerGroup => self.delete::<ServerGroup>(step, id).await,
             Kind::Port => {
                 // A host's may carry a trunk, and a container's be behind one.
-                delete_within(self.release, self.on_retry(&step.key), async || self.cloud.delete_port(id).await)
-                    .await?;
+                delete_within(self.release, self.on_retry(&step.key), async || {
+                    self.cloud.delete_port(id).await
+                })
+                .await?;
                 Ok(())
             }
             Kind::Server => self.delete::<Server>(step, id).await,
             Kind::Attachment => self.detach(step, id).await,
             Kind::FloatingIp => self.delete::<FloatingIp>(step, id).await,
             Kind::LoadBalancer => {
-                delete_until_gone(self.on_retry(&step.key), async || self.cloud.delete_load_balancer(id).await).await?;
+                delete_until_gone(self.on_retry(&step.key), async || {
+                    self.cloud.delete_load_balancer(id).await
+                })
+                .await?;
                 Ok(())
             }
             Kind::ObjectContainer => self.remove_container(step, id).await,
@@ -103,7 +118,10 @@ impl Executor<'_> {
     }
 
     async fn delete<T: Resource>(&self, step: &Step, id: &str) -> Result<(), ActionError> {
-        delete_within(self.release, self.on_retry(&step.key), async || self.cloud.delete::<T>(id).await).await?;
+        delete_within(self.release, self.on_retry(&step.key), async || {
+            self.cloud.delete::<T>(id).await
+        })
+        .await?;
         Ok(())
     }
 
@@ -120,7 +138,9 @@ impl Executor<'_> {
         // Those that were there before are doubles that go, or what is replaced.
         let find = async || {
             let found: Vec<T> = self.cloud.list(&[("description", &mark)]).await?;
-            Ok(found.into_iter().find(|t| description(t) == mark && !known.contains(t.id())))
+            Ok(found
+                .into_iter()
+                .find(|t| description(t) == mark && !known.contains(t.id())))
         };
         create_once(self.on_retry(key), self.on_unknown_outcome(), make, find).await
     }

@@ -11,8 +11,8 @@ use stackyard_core::yard::observed::OLDER_MARK;
 use stackyard_core::yard::plan::Step;
 use stackyard_core::yard::{Key, Kind};
 use stackyard_openstack::{
-    BlockDevice, Error, Keypair, Method, NewKeypair, NewServer, NewServerGroup, NewVolume, Nic, Nics, Port, Resource,
-    Server, ServerGroup, Service, Volume, user_data,
+    BlockDevice, Error, Keypair, Method, NewKeypair, NewServer, NewServerGroup, NewVolume, Nic,
+    Nics, Port, Resource, Server, ServerGroup, Service, Volume, user_data,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -35,9 +35,16 @@ const GROW_OF_HOST: &str = "this storage does not grow a volume while a server h
 const TAIL: u32 = 20;
 
 impl Executor<'_> {
-    pub(super) async fn create_keypair(&self, key: &Key, public_key: &str) -> Result<String, ActionError> {
+    pub(super) async fn create_keypair(
+        &self,
+        key: &Key,
+        public_key: &str,
+    ) -> Result<String, ActionError> {
         let name = self.mark(key).as_name();
-        let new = NewKeypair { name: name.clone(), public_key: public_key.to_owned() };
+        let new = NewKeypair {
+            name: name.clone(),
+            public_key: public_key.to_owned(),
+        };
         let make = async || self.cloud.create::<Keypair>(&new).await;
         let find = async || match self.cloud.get::<Keypair>(&name).await {
             Ok(found) => Ok(Some(found)),
@@ -51,19 +58,38 @@ impl Executor<'_> {
         Ok(name)
     }
 
-    pub(super) async fn create_server_group(&self, key: &Key, policy: &str) -> Result<String, ActionError> {
-        let new = NewServerGroup { name: self.mark(key).as_name(), policy: policy.to_owned() };
+    pub(super) async fn create_server_group(
+        &self,
+        key: &Key,
+        policy: &str,
+    ) -> Result<String, ActionError> {
+        let new = NewServerGroup {
+            name: self.mark(key).as_name(),
+            policy: policy.to_owned(),
+        };
         let make = async || self.cloud.create::<ServerGroup>(&new).await;
         let known = |g: &ServerGroup| self.inventory.server_groups.iter().any(|k| k.id == g.id);
         let find = async || {
             let all: Vec<ServerGroup> = self.cloud.list(&[]).await?;
             Ok(all.into_iter().find(|g| g.name == new.name && !known(g)))
         };
-        Ok(create_once(self.on_retry(key), self.on_unknown_outcome(), make, find).await?.id)
+        Ok(
+            create_once(self.on_retry(key), self.on_unknown_outcome(), make, find)
+                .await?
+                .id,
+        )
     }
 
     pub(super) async fn create_volume(&self, key: &Key) -> Result<String, ActionError> {
-        let Spec::Volume { name, size, volume_type, image, availability_zone, .. } = self.spec(key)? else {
+        let Spec::Volume {
+            name,
+            size,
+            volume_type,
+            image,
+            availability_zone,
+            ..
+        } = self.spec(key)?
+        else {
             return Err(format!("{key} is no volume").into());
         };
         let mut metadata = BTreeMap::from([(MARK.to_owned(), self.mark(key).to_string())]);
@@ -83,17 +109,35 @@ impl Executor<'_> {
         let known = |v: &Volume| self.inventory.volumes.iter().any(|k| k.id == v.id);
         let find = async || {
             let named: Vec<Volume> = self.cloud.list(&[("name", name)]).await?;
-            Ok(named.into_iter().find(|v| metadata_mark(&v.metadata) == mark && !known(v)))
+            Ok(named
+                .into_iter()
+                .find(|v| metadata_mark(&v.metadata) == mark && !known(v)))
         };
-        Ok(create_once(self.on_retry(key), self.on_unknown_outcome(), make, find).await?.id)
+        Ok(
+            create_once(self.on_retry(key), self.on_unknown_outcome(), make, find)
+                .await?
+                .id,
+        )
     }
 
     fn image(&self, text: &str) -> Result<String, ActionError> {
-        self.choices.images.get(text).cloned().ok_or_else(|| format!("no image {text}").into())
+        self.choices
+            .images
+            .get(text)
+            .cloned()
+            .ok_or_else(|| format!("no image {text}").into())
     }
 
-    pub(super) async fn create_server(&self, key: &Key, server: &ServerSpec) -> Result<String, ActionError> {
-        let ports = server.ports.iter().map(|p| self.id(p).map(Nic::Port)).collect::<Result<Vec<_>, _>>()?;
+    pub(super) async fn create_server(
+        &self,
+        key: &Key,
+        server: &ServerSpec,
+    ) -> Result<String, ActionError> {
+        let ports = server
+            .ports
+            .iter()
+            .map(|p| self.id(p).map(Nic::Port))
+            .collect::<Result<Vec<_>, _>>()?;
         let boot = server.boot.as_ref().map(|b| self.id(b)).transpose()?;
         let flavor = self.choices.flavors.get(&server.flavor).cloned();
         let key_name = match &server.key {
@@ -102,7 +146,12 @@ impl Executor<'_> {
             Some(Ref::Cloud(_, name)) => Some(name.clone()),
             None => None,
         };
-        let image = server.image.as_ref().filter(|_| boot.is_none()).map(|i| self.image(i)).transpose()?;
+        let image = server
+            .image
+            .as_ref()
+            .filter(|_| boot.is_none())
+            .map(|i| self.image(i))
+            .transpose()?;
         let disk = match &server.host {
             Some(host) => self.free_disk(key, host).await?,
             None => None,
@@ -119,7 +168,11 @@ impl Executor<'_> {
             name: key.name.clone(),
             flavor: flavor.ok_or_else(|| format!("no flavor {}", server.flavor))?,
             image: image.unwrap_or_default(),
-            networks: if ports.is_empty() { Nics::None } else { Nics::List(ports) },
+            networks: if ports.is_empty() {
+                Nics::None
+            } else {
+                Nics::List(ports)
+            },
             key_name,
             user_data: self.boot_data(key, server).await?.as_deref().map(user_data),
             metadata: self.metadata(key, server),
@@ -134,8 +187,15 @@ impl Executor<'_> {
             body["os:scheduler_hints"] = json!({"group": self.refer(group)?});
         }
         let make = async || {
-            let call = self.cloud.call(Method::POST, Service::Compute, "/servers").on("server", &key.name);
-            let made: Value = call.microversion(Server::KIND.microversion).json(&body).read().await?;
+            let call = self
+                .cloud
+                .call(Method::POST, Service::Compute, "/servers")
+                .on("server", &key.name);
+            let made: Value = call
+                .microversion(Server::KIND.microversion)
+                .json(&body)
+                .read()
+                .await?;
             Ok(made["server"]["id"].as_str().unwrap_or_default().to_owned())
         };
         let find = async || Ok(self.new_servers(key).await?.pop().map(|s| s.id));
@@ -148,7 +208,10 @@ impl Executor<'_> {
         let known = |s: &Server| self.inventory.servers.iter().any(|k| k.id == s.id);
         let name = format!("^{}$", key.name.replace('.', "\\."));
         let named: Vec<Server> = self.cloud.list(&[("name", &name)]).await?;
-        Ok(named.into_iter().filter(|s| metadata_mark(&s.metadata) == mark && !known(s)).collect())
+        Ok(named
+            .into_iter()
+            .filter(|s| metadata_mark(&s.metadata) == mark && !known(s))
+            .collect())
     }
 
     /// What stands in for a server of ours that came to nothing because a killed run had asked for it, too, and
@@ -157,30 +220,53 @@ impl Executor<'_> {
     /// go, and it is made anew.
     async fn adopt_duplicate(&self, key: &Key, ours: &str) -> Option<String> {
         let others = self.new_servers(key).await.ok()?;
-        let elder = others.into_iter().find(|s| s.id != ours && s.status != "ERROR")?.id;
+        let elder = others
+            .into_iter()
+            .find(|s| s.id != ours && s.status != "ERROR")?
+            .id;
         self.delete_duplicate(key, ours).await?;
         if self.active(key, &elder).await.is_ok() && self.has_ports(key, &elder).await? {
-            self.on_retry(key)(format!("a run that was killed has made it, too; that one stays ({elder})"));
+            self.on_retry(key)(format!(
+                "a run that was killed has made it, too; that one stays ({elder})"
+            ));
             return Some(elder);
         }
-        self.on_retry(key)("a run that was killed has made it, too, and took its ports: made anew".to_owned());
+        self.on_retry(key)(
+            "a run that was killed has made it, too, and took its ports: made anew".to_owned(),
+        );
         self.delete_duplicate(key, &elder).await?;
-        let Spec::Server(server) = self.spec(key).ok()? else { return None };
+        let Spec::Server(server) = self.spec(key).ok()? else {
+            return None;
+        };
         self.create_server(key, server).await.ok()
     }
 
     /// Removes one of two servers that have the same key.
     async fn delete_duplicate(&self, key: &Key, id: &str) -> Option<()> {
-        delete_until_gone(self.on_retry(key), async || self.cloud.delete::<Server>(id).await).await.ok()?;
-        self.retry_action(key, async || self.cloud.wait_gone::<Server>(id, LEAVE).await).await.ok()
+        delete_until_gone(self.on_retry(key), async || {
+            self.cloud.delete::<Server>(id).await
+        })
+        .await
+        .ok()?;
+        self.retry_action(key, async || {
+            self.cloud.wait_gone::<Server>(id, LEAVE).await
+        })
+        .await
+        .ok()
     }
 
     /// Whether Neutron says of all ports of a server that it has them.
     async fn has_ports(&self, key: &Key, id: &str) -> Option<bool> {
-        let Spec::Server(server) = self.spec(key).ok()? else { return None };
+        let Spec::Server(server) = self.spec(key).ok()? else {
+            return None;
+        };
         for port in &server.ports {
             let port = self.id(port).ok()?;
-            let now = retry(self.on_retry(key), async || self.cloud.get::<Port>(&port).await).await.ok()?;
+            let now = retry(self.on_retry(key), async || {
+                self.cloud.get::<Port>(&port).await
+            })
+            .await
+            .ok()?;
             if now.device_id != id {
                 return Some(false);
             }
@@ -201,39 +287,66 @@ impl Executor<'_> {
         if !server.digest.is_empty() {
             metadata.insert(USER_DATA.to_owned(), server.digest.clone());
         }
-        metadata.extend(self.asked(key, &[("availability zone", ZONE), ("config drive", CONFIG_DRIVE)]));
+        metadata.extend(self.asked(
+            key,
+            &[("availability zone", ZONE), ("config drive", CONFIG_DRIVE)],
+        ));
         metadata.extend(server.host.iter().flat_map(|host| self.host_metadata(host)));
         metadata
     }
 
     /// Metadata that keeps what the manifest asks of these fields.
     fn asked(&self, key: &Key, of: &[(&'static str, &'static str)]) -> BTreeMap<String, String> {
-        self.intended.get(key).map(|r| record(&r.fields, of).collect()).unwrap_or_default()
+        self.intended
+            .get(key)
+            .map(|r| record(&r.fields, of).collect())
+            .unwrap_or_default()
     }
 
     pub(super) async fn change_server(&self, step: &Step, id: &str) -> Result<(), ActionError> {
         let key = &step.key;
-        let Spec::Server(server) = self.spec(key)? else { return Err(format!("{key} is no server").into()) };
+        let Spec::Server(server) = self.spec(key)? else {
+            return Err(format!("{key} is no server").into());
+        };
         let put = async |what: &str, body: Value| {
             let action = async || {
-                let call = self.cloud.call(Method::PUT, Service::Compute, format!("/servers/{id}/{what}"));
-                call.on("server", &key.name).microversion(Server::KIND.microversion).json(&body).done().await
+                let call = self.cloud.call(
+                    Method::PUT,
+                    Service::Compute,
+                    format!("/servers/{id}/{what}"),
+                );
+                call.on("server", &key.name)
+                    .microversion(Server::KIND.microversion)
+                    .json(&body)
+                    .done()
+                    .await
             };
             self.retry_action(key, action).await
         };
-        if step.changes.iter().any(|c| matches!(c.field, "metadata" | OLDER_MARK)) {
+        if step
+            .changes
+            .iter()
+            .any(|c| matches!(c.field, "metadata" | OLDER_MARK))
+        {
             let mut metadata = self.metadata(key, server);
             // How it joined is not in the manifest, and what was asked when it was made may be there no more.
             let now = self.inventory.servers.iter().find(|s| s.id == id);
-            let kept =
-                now.into_iter().flat_map(|s| &s.metadata).filter(|(k, _)| *k == JOINED || ASKED.contains(&k.as_str()));
+            let kept = now
+                .into_iter()
+                .flat_map(|s| &s.metadata)
+                .filter(|(k, _)| *k == JOINED || ASKED.contains(&k.as_str()));
             metadata.extend(kept.map(|(k, v)| (k.clone(), v.clone())));
             put("metadata", json!({"metadata": metadata})).await?;
         }
         if step.changes.iter().any(|c| c.field == "tags") {
             put("tags", json!({"tags": server.tags})).await?;
         }
-        if self.inventory.servers.iter().any(|s| s.id == id && s.status == "SHUTOFF") {
+        if self
+            .inventory
+            .servers
+            .iter()
+            .any(|s| s.id == id && s.status == "SHUTOFF")
+        {
             self.retry_action(key, async || match self.cloud.start_server(id).await {
                 // It is starting already.
                 Err(e) if e.is_conflict() => Ok(()),
@@ -246,11 +359,17 @@ impl Executor<'_> {
 
     pub(super) async fn change_volume(&self, step: &Step, id: &str) -> Result<(), ActionError> {
         let key = &step.key;
-        let Spec::Volume { size, .. } = self.spec(key)? else { return Err(format!("{key} is no volume").into()) };
+        let Spec::Volume { size, .. } = self.spec(key)? else {
+            return Err(format!("{key} is no volume").into());
+        };
         if step.changes.iter().any(|c| c.field == OLDER_MARK) {
             let body = json!({"metadata": {MARK: self.mark(key).to_string()}});
             let action = async || {
-                let call = self.cloud.call(Method::POST, Service::Volume, format!("/volumes/{id}/metadata"));
+                let call = self.cloud.call(
+                    Method::POST,
+                    Service::Volume,
+                    format!("/volumes/{id}/metadata"),
+                );
                 call.on("volume", &key.name).json(&body).done().await
             };
             self.retry_action(key, action).await?;
@@ -260,37 +379,71 @@ impl Executor<'_> {
         }
         let grown = async || self.cloud.get::<Volume>(id).await.map(|v| v.size >= size.0);
         let extend = async || {
-            if grown().await? { Ok(()) } else { self.cloud.extend_volume(id, size.0).await }
+            if grown().await? {
+                Ok(())
+            } else {
+                self.cloud.extend_volume(id, size.0).await
+            }
         };
         self.retry_action(key, extend).await?;
         let wait = async || {
             let fits = |v: &Volume| v.size >= size.0 && v.status != "extending";
-            self.cloud.wait_until::<Volume>(id, "larger", LEAVE, fits).await.map(drop)
+            self.cloud
+                .wait_until::<Volume>(id, "larger", LEAVE, fits)
+                .await
+                .map(drop)
         };
         let grown = self.retry_action(key, wait).await;
-        let hint = if self.is_of_host(key) { GROW_OF_HOST } else { GROW };
-        grown.map_err(|trouble| ActionError { hint: trouble.hint.or_else(|| Some(hint.to_owned())), ..trouble })
+        let hint = if self.is_of_host(key) {
+            GROW_OF_HOST
+        } else {
+            GROW
+        };
+        grown.map_err(|trouble| ActionError {
+            hint: trouble.hint.or_else(|| Some(hint.to_owned())),
+            ..trouble
+        })
     }
 
-    pub(super) async fn attach(&self, key: &Key, server: &Key, volume: &Ref) -> Result<String, ActionError> {
+    pub(super) async fn attach(
+        &self,
+        key: &Key,
+        server: &Key,
+        volume: &Ref,
+    ) -> Result<String, ActionError> {
         let key_server = server;
         let (server, volume) = (self.id(server)?, self.refer(volume)?);
         let make = async || self.cloud.attach_volume(&server, &volume).await;
         let find = async || {
             let now: Volume = self.cloud.get(&volume).await?;
-            Ok(now.attachments.iter().any(|a| a.server_id == server).then_some(()))
+            Ok(now
+                .attachments
+                .iter()
+                .any(|a| a.server_id == server)
+                .then_some(()))
         };
         // A host's volume was attached as its server was made.
         let attached = self.is_host(key_server) && find().await?.is_some();
-        let made = async || if attached { Ok(()) } else { create_once(self.on_retry(key), || {}, make, find).await };
+        let made = async || {
+            if attached {
+                Ok(())
+            } else {
+                create_once(self.on_retry(key), || {}, make, find).await
+            }
+        };
         match made().await {
             // Said of a second try, too.
             Err(e) if e.status() == Some(400) && find().await?.is_some() => {}
             other => other?,
         }
         let wait = async || {
-            let fits = |v: &Volume| v.status == "in-use" && v.attachments.iter().any(|a| a.server_id == server);
-            self.cloud.wait_until::<Volume>(&volume, "attached", LEAVE, fits).await.map(drop)
+            let fits = |v: &Volume| {
+                v.status == "in-use" && v.attachments.iter().any(|a| a.server_id == server)
+            };
+            self.cloud
+                .wait_until::<Volume>(&volume, "attached", LEAVE, fits)
+                .await
+                .map(drop)
         };
         self.retry_action(key, wait).await?;
         Ok(volume)
@@ -299,10 +452,17 @@ impl Executor<'_> {
     pub(super) async fn detach(&self, step: &Step, volume: &str) -> Result<(), ActionError> {
         let (server, _) = step.key.name.split_once(':').unwrap_or_default();
         let server = self.id(&Key::new(Kind::Server, server))?;
-        delete_until_gone(self.on_retry(&step.key), async || self.cloud.detach_volume(&server, volume).await).await?;
+        delete_until_gone(self.on_retry(&step.key), async || {
+            self.cloud.detach_volume(&server, volume).await
+        })
+        .await?;
         let wait = async || {
             let fits = |v: &Volume| !v.attachments.iter().any(|a| a.server_id == server);
-            match self.cloud.wait_until::<Volume>(volume, "detached", LEAVE, fits).await {
+            match self
+                .cloud
+                .wait_until::<Volume>(volume, "detached", LEAVE, fits)
+                .await
+            {
                 Err(e) if e.is_not_found() => Ok(()),
                 other => other.map(drop),
             }
@@ -315,7 +475,9 @@ impl Executor<'_> {
         match key.kind {
             Kind::Server => {
                 let id = self.id(key)?;
-                let Err(error) = self.active(key, &id).await else { return Ok(()) };
+                let Err(error) = self.active(key, &id).await else {
+                    return Ok(());
+                };
                 let Some(other) = self.adopt_duplicate(key, &id).await else {
                     return Err(self.explain(&id, error).await);
                 };
@@ -328,7 +490,12 @@ impl Executor<'_> {
             Kind::Volume => {
                 let id = self.id(key)?;
                 let ready = ["available", "in-use", "attaching", "detaching"];
-                let wait = async || self.cloud.wait_for::<Volume>(&id, &ready, FILL).await.map(drop);
+                let wait = async || {
+                    self.cloud
+                        .wait_for::<Volume>(&id, &ready, FILL)
+                        .await
+                        .map(drop)
+                };
                 match self.retry_action(key, wait).await {
                     Ok(()) => Ok(()),
                     Err(trouble) => Err(self.take_back(key, &id, trouble).await),
@@ -356,14 +523,26 @@ impl Executor<'_> {
     }
 
     async fn volume_leaves(&self, key: &Key, id: &str) -> Option<()> {
-        delete_until_gone(self.on_retry(key), async || self.cloud.delete::<Volume>(id).await).await.ok()?;
-        self.retry_action(key, async || self.cloud.wait_gone::<Volume>(id, LEAVE).await).await.ok()
+        delete_until_gone(self.on_retry(key), async || {
+            self.cloud.delete::<Volume>(id).await
+        })
+        .await
+        .ok()?;
+        self.retry_action(key, async || {
+            self.cloud.wait_gone::<Volume>(id, LEAVE).await
+        })
+        .await
+        .ok()
     }
 
     /// Whether a volume is a host's own.
     fn is_of_host(&self, volume: &Key) -> bool {
         let disk = |spec: &Spec| match spec {
-            Spec::Server(s) => s.host.as_ref().and_then(|h| h.disk.as_ref()).is_some_and(|d| d.volume == *volume),
+            Spec::Server(s) => s
+                .host
+                .as_ref()
+                .and_then(|h| h.disk.as_ref())
+                .is_some_and(|d| d.volume == *volume),
             _ => false,
         };
         self.intended.values().any(|r| disk(&r.spec))
@@ -384,20 +563,31 @@ impl Executor<'_> {
             && !console.trim().is_empty()
         {
             trouble.message += "\nthe end of its console:";
-            console.trim_end().lines().for_each(|line| trouble.message += &format!("\n  | {line}"));
+            console
+                .trim_end()
+                .lines()
+                .for_each(|line| trouble.message += &format!("\n  | {line}"));
         }
         trouble
     }
 
     /// Waits until what was removed is gone.
     pub(crate) async fn wait_deleted(&self, step: &Step) -> Result<(), ActionError> {
-        let Some(id) = step.id.as_deref() else { return Ok(()) };
+        let Some(id) = step.id.as_deref() else {
+            return Ok(());
+        };
         match step.key.kind {
             Kind::Server => {
-                self.retry_action(&step.key, async || self.cloud.wait_gone::<Server>(id, LEAVE).await).await
+                self.retry_action(&step.key, async || {
+                    self.cloud.wait_gone::<Server>(id, LEAVE).await
+                })
+                .await
             }
             Kind::Volume => {
-                self.retry_action(&step.key, async || self.cloud.wait_gone::<Volume>(id, LEAVE).await).await
+                self.retry_action(&step.key, async || {
+                    self.cloud.wait_gone::<Volume>(id, LEAVE).await
+                })
+                .await
             }
             Kind::LoadBalancer => self.load_balancer_gone(&step.key, id).await,
             _ => Ok(()),
@@ -419,7 +609,10 @@ fn image_device(image: String) -> BlockDevice {
 
 /// A volume that is there as soon as the server boots.
 fn data_device(volume: String) -> BlockDevice {
-    BlockDevice { boot_index: "-1".to_owned(), ..boot_device(volume) }
+    BlockDevice {
+        boot_index: "-1".to_owned(),
+        ..boot_device(volume)
+    }
 }
 
 fn boot_device(volume: String) -> BlockDevice {

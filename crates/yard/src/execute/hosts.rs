@@ -35,7 +35,11 @@ pub(crate) struct HostCache<'a> {
 
 impl<'a> HostCache<'a> {
     pub(crate) fn new(service: &'a dyn HostService, yard: &'a str) -> Self {
-        Self { service, yard, last: Mutex::default() }
+        Self {
+            service,
+            yard,
+            last: Mutex::default(),
+        }
     }
 
     /// Hosts as they were at most [`ASK`] ago.
@@ -62,11 +66,16 @@ impl<'a> HostCache<'a> {
 
 impl Executor<'_> {
     fn pool(&self, host: &HostSpec) -> Result<&Pool, ActionError> {
-        self.pools.get(host.pool.as_str()).copied().ok_or_else(|| format!("no pool {}", host.pool).into())
+        self.pools
+            .get(host.pool.as_str())
+            .copied()
+            .ok_or_else(|| format!("no pool {}", host.pool).into())
     }
 
     fn roster(&self) -> Result<&HostCache<'_>, ActionError> {
-        self.roster.as_ref().ok_or_else(|| "no server was asked for its hosts".to_owned().into())
+        self.roster
+            .as_ref()
+            .ok_or_else(|| "no server was asked for its hosts".to_owned().into())
     }
 
     fn newcomer<'h>(
@@ -91,18 +100,33 @@ impl Executor<'_> {
     }
 
     /// User data of a server, with what makes it a host.
-    pub(crate) async fn boot_data(&self, key: &Key, server: &ServerSpec) -> Result<Option<String>, ActionError> {
+    pub(crate) async fn boot_data(
+        &self,
+        key: &Key,
+        server: &ServerSpec,
+    ) -> Result<Option<String>, ActionError> {
         let own = server.user_data.as_deref();
-        let Some(host) = &server.host else { return Ok(own.map(str::to_owned)) };
-        let disk =
-            host.disk.as_ref().map(|d| Ok::<_, ActionError>((self.id(&d.volume)?, d.mount.as_str()))).transpose()?;
-        let boot = UserData { own, disk: disk.as_ref().map(|(id, mount)| (id.as_str(), *mount)) };
+        let Some(host) = &server.host else {
+            return Ok(own.map(str::to_owned));
+        };
+        let disk = host
+            .disk
+            .as_ref()
+            .map(|d| Ok::<_, ActionError>((self.id(&d.volume)?, d.mount.as_str())))
+            .transpose()?;
+        let boot = UserData {
+            own,
+            disk: disk.as_ref().map(|(id, mount)| (id.as_str(), *mount)),
+        };
         let text = match &host.join {
             HostJoin::Ssh { .. } => return Ok(own.map(str::to_owned)),
             HostJoin::Docker => {
                 let roster = self.roster()?;
                 let replaces = self.namesake(roster, &key.name).await?;
-                let ticket = roster.service.mint(self.newcomer(key, host, replaces)?).await?;
+                let ticket = roster
+                    .service
+                    .mint(self.newcomer(key, host, replaces)?)
+                    .await?;
                 boot.agent(AgentConfig {
                     server: ticket.server,
                     ca: ticket.ca,
@@ -114,7 +138,12 @@ impl Executor<'_> {
                 })
             }
             HostJoin::Command(hook) => {
-                let of = JoinTarget { yard: self.yard, pool: &host.pool, name: &key.name, number: host.number };
+                let of = JoinTarget {
+                    yard: self.yard,
+                    pool: &host.pool,
+                    name: &key.name,
+                    number: host.number,
+                };
                 boot.command(&fetch(hook, &of).await?)
             }
         };
@@ -125,21 +154,36 @@ impl Executor<'_> {
     }
 
     /// Id of a host that has the name already: of a server that is gone.
-    async fn namesake(&self, roster: &HostCache<'_>, name: &str) -> Result<Option<String>, ActionError> {
+    async fn namesake(
+        &self,
+        roster: &HostCache<'_>,
+        name: &str,
+    ) -> Result<Option<String>, ActionError> {
         let members = roster.look().await?;
-        Ok(members.iter().find(|m| m.name == name).map(|m| m.id.clone()))
+        Ok(members
+            .iter()
+            .find(|m| m.name == name)
+            .map(|m| m.id.clone()))
     }
 
     /// Metadata that tells what a host is.
     pub(crate) fn host_metadata(&self, host: &HostSpec) -> Vec<(String, String)> {
         let disk = host.disk.as_ref().and_then(|d| self.id(&d.volume).ok());
         let disk = disk.map(|id| (DATA.to_owned(), id));
-        std::iter::once((POOL.to_owned(), host.pool.clone())).chain(disk).collect()
+        std::iter::once((POOL.to_owned(), host.pool.clone()))
+            .chain(disk)
+            .collect()
     }
 
     /// Waits until a host's volume is free, and tells its id.
-    pub(crate) async fn free_disk(&self, key: &Key, host: &HostSpec) -> Result<Option<String>, ActionError> {
-        let Some(disk) = &host.disk else { return Ok(None) };
+    pub(crate) async fn free_disk(
+        &self,
+        key: &Key,
+        host: &HostSpec,
+    ) -> Result<Option<String>, ActionError> {
+        let Some(disk) = &host.disk else {
+            return Ok(None);
+        };
         self.free(key, &disk.volume).await?;
         Ok(Some(self.id(&disk.volume)?))
     }
@@ -150,14 +194,23 @@ impl Executor<'_> {
         if self.inventory.volumes.iter().all(|v| v.id != id) {
             return Ok(());
         }
-        let free = async || self.cloud.wait_for::<Volume>(&id, &["available"], FREE).await.map(drop);
+        let free = async || {
+            self.cloud
+                .wait_for::<Volume>(&id, &["available"], FREE)
+                .await
+                .map(drop)
+        };
         self.retry_action(key, free).await
     }
 
     /// Waits until a server that runs has become a host.
     pub(crate) async fn joined(&self, key: &Key, id: &str) -> Result<(), ActionError> {
-        let Ok(Spec::Server(server)) = self.spec(key) else { return Ok(()) };
-        let Some(host) = &server.host else { return Ok(()) };
+        let Ok(Spec::Server(server)) = self.spec(key) else {
+            return Ok(());
+        };
+        let Some(host) = &server.host else {
+            return Ok(());
+        };
         let limit = patience(self.pool(host)?);
         let joining = async {
             match &host.join {
@@ -173,22 +226,38 @@ impl Executor<'_> {
             Ok(result) => result,
             Err(_) => {
                 let message = format!("it has not joined within {} minutes", limit.as_secs() / 60);
-                let hint = "the next `up` replaces it; `joinTimeout` gives slower machines more time";
-                let trouble = ActionError { message, hint: Some(hint.to_owned()) };
+                let hint =
+                    "the next `up` replaces it; `joinTimeout` gives slower machines more time";
+                let trouble = ActionError {
+                    message,
+                    hint: Some(hint.to_owned()),
+                };
                 Err(self.with_console(id, trouble).await)
             }
         }
     }
 
     fn doing(&self, key: &Key, doing: &str) {
-        self.onlooker.see(Event::Progress { step: key.to_string(), doing: Some(doing.to_owned()), amount: None });
+        self.onlooker.see(Event::Progress {
+            step: key.to_string(),
+            doing: Some(doing.to_owned()),
+            amount: None,
+        });
     }
 
     async fn member(&self, key: &Key, id: &str) -> Result<Option<Member>, ActionError> {
         let members = self.roster()?.look().await?;
-        let by_id = |m: &&Member| m.server_id.as_deref().is_some_and(|s| s.eq_ignore_ascii_case(id));
+        let by_id = |m: &&Member| {
+            m.server_id
+                .as_deref()
+                .is_some_and(|s| s.eq_ignore_ascii_case(id))
+        };
         let by_name = |m: &&Member| m.server_id.is_none() && m.name == key.name && m.connected;
-        Ok(members.iter().find(by_id).or_else(|| members.iter().find(by_name)).cloned())
+        Ok(members
+            .iter()
+            .find(by_id)
+            .or_else(|| members.iter().find(by_name))
+            .cloned())
     }
 
     async fn connected(&self, key: &Key, id: &str) -> Result<(), ActionError> {
@@ -197,7 +266,10 @@ impl Executor<'_> {
             let now = match self.member(key, id).await? {
                 Some(member) if member.connected => {
                     let text = format!("joined, docker {} ready", member.docker);
-                    self.onlooker.see(Event::Note { step: Some(key.to_string()), text });
+                    self.onlooker.see(Event::Note {
+                        step: Some(key.to_string()),
+                        text,
+                    });
                     return Ok(());
                 }
                 Some(_) => "joined, waiting for its agent",
@@ -230,14 +302,25 @@ impl Executor<'_> {
             }
             None => {
                 let server = self.steadily_get::<Server>(key, id).await?;
-                server.address().map(str::to_owned).ok_or_else(|| "the server has no address".to_owned())?
+                server
+                    .address()
+                    .map(str::to_owned)
+                    .ok_or_else(|| "the server has no address".to_owned())?
             }
         };
-        let disk =
-            host.disk.as_ref().map(|d| Ok::<_, ActionError>((self.id(&d.volume)?, d.mount.as_str()))).transpose()?;
+        let disk = host
+            .disk
+            .as_ref()
+            .map(|d| Ok::<_, ActionError>((self.id(&d.volume)?, d.mount.as_str())))
+            .transpose()?;
         let roster = self.roster()?;
         let step = key.to_string();
-        let told = |text: String| self.onlooker.see(Event::Note { step: Some(step.clone()), text });
+        let told = |text: String| {
+            self.onlooker.see(Event::Note {
+                step: Some(step.clone()),
+                text,
+            })
+        };
         let mut said = String::new();
         loop {
             let console = self.cloud.console(id, None).await.unwrap_or_default();
@@ -262,8 +345,13 @@ impl Executor<'_> {
         }
     }
 
-    async fn steadily_get<T: stackyard_openstack::Resource>(&self, key: &Key, id: &str) -> Result<T, ActionError> {
-        self.retry_action(key, async || self.cloud.get::<T>(id).await).await
+    async fn steadily_get<T: stackyard_openstack::Resource>(
+        &self,
+        key: &Key,
+        id: &str,
+    ) -> Result<T, ActionError> {
+        self.retry_action(key, async || self.cloud.get::<T>(id).await)
+            .await
     }
 
     async fn command_ended(&self, key: &Key, id: &str) -> Result<(), ActionError> {
@@ -278,7 +366,10 @@ impl Executor<'_> {
                 // Clouds that show no consoles.
                 Err(e) if matches!(e.status(), Some(400 | 403 | 404 | 501)) => {
                     let text = format!("whether the join command ended well cannot be seen: {e}");
-                    self.onlooker.see(Event::Note { step: Some(key.to_string()), text });
+                    self.onlooker.see(Event::Note {
+                        step: Some(key.to_string()),
+                        text,
+                    });
                     break Ok(());
                 }
                 // There is no console yet, or the cloud is busy.
@@ -290,7 +381,11 @@ impl Executor<'_> {
         let kept: String = kept.chars().take(200).collect();
         let body = json!({"metadata": {JOINED: kept}});
         let keep = async || {
-            let call = self.cloud.call(Method::POST, Service::Compute, format!("/servers/{id}/metadata"));
+            let call = self.cloud.call(
+                Method::POST,
+                Service::Compute,
+                format!("/servers/{id}/metadata"),
+            );
             call.on("server", &key.name).json(&body).done().await
         };
         self.retry_action(key, keep).await?;
@@ -298,15 +393,29 @@ impl Executor<'_> {
             Ok(()) => Ok(()),
             Err(why) => {
                 let hint = Some("the next `up` replaces it".to_owned());
-                Err(self.with_console(id, ActionError { message: format!("it did not join: {why}"), hint }).await)
+                Err(self
+                    .with_console(
+                        id,
+                        ActionError {
+                            message: format!("it did not join: {why}"),
+                            hint,
+                        },
+                    )
+                    .await)
             }
         }
     }
 
     /// Before a host goes: what runs on it moves elsewhere.
     pub(crate) async fn drained(&self, step: &Step) -> Result<(), ActionError> {
-        let (Kind::Server, Some(roster), Some(id)) = (step.key.kind, &self.roster, &step.id) else { return Ok(()) };
-        let Some(member) = self.member(&step.key, id).await?.filter(|m| m.connected && m.containers > 0) else {
+        let (Kind::Server, Some(roster), Some(id)) = (step.key.kind, &self.roster, &step.id) else {
+            return Ok(());
+        };
+        let Some(member) = self
+            .member(&step.key, id)
+            .await?
+            .filter(|m| m.connected && m.containers > 0)
+        else {
             return Ok(());
         };
         self.doing(&step.key, "draining");
@@ -321,8 +430,14 @@ impl Executor<'_> {
             }
         };
         timeout(DRAIN, empty).await.unwrap_or_else(|_| {
-            let text = format!("containers still run on it after {} s; it goes nevertheless", DRAIN.as_secs());
-            self.onlooker.see(Event::Note { step: Some(step.key.to_string()), text });
+            let text = format!(
+                "containers still run on it after {} s; it goes nevertheless",
+                DRAIN.as_secs()
+            );
+            self.onlooker.see(Event::Note {
+                step: Some(step.key.to_string()),
+                text,
+            });
             Ok(())
         })
     }
@@ -330,7 +445,9 @@ impl Executor<'_> {
     /// A host that a run that was broken off has drained, and whose server stays, takes containers
     /// again.
     pub(crate) async fn taken_back(&self, step: &Step) -> Result<(), ActionError> {
-        let (Kind::Server, Some(roster), Some(id)) = (step.key.kind, &self.roster, &step.id) else { return Ok(()) };
+        let (Kind::Server, Some(roster), Some(id)) = (step.key.kind, &self.roster, &step.id) else {
+            return Ok(());
+        };
         match self.member(&step.key, id).await? {
             Some(member) if member.leaving => Ok(roster.service.take_back(&member.id).await?),
             _ => Ok(()),
@@ -339,9 +456,15 @@ impl Executor<'_> {
 
     /// After a host went.
     pub(crate) async fn forgotten(&self, step: &Step) -> Result<(), ActionError> {
-        let (Kind::Server, Some(roster), Some(id)) = (step.key.kind, &self.roster, &step.id) else { return Ok(()) };
+        let (Kind::Server, Some(roster), Some(id)) = (step.key.kind, &self.roster, &step.id) else {
+            return Ok(());
+        };
         let members = roster.look().await?;
-        for member in members.iter().filter(|m| m.server_id.as_deref().is_some_and(|s| s.eq_ignore_ascii_case(id))) {
+        for member in members.iter().filter(|m| {
+            m.server_id
+                .as_deref()
+                .is_some_and(|s| s.eq_ignore_ascii_case(id))
+        }) {
             roster.forget(&member.id).await?;
         }
         Ok(())
@@ -361,7 +484,9 @@ fn end_of(console: &str) -> Option<Result<(), String>> {
 
 /// Fingerprints of host keys that cloud-init prints on the console.
 fn fingerprints(console: &str) -> Vec<String> {
-    let words = console.split_whitespace().filter(|w| w.starts_with("SHA256:") && w.len() == 50);
+    let words = console
+        .split_whitespace()
+        .filter(|w| w.starts_with("SHA256:") && w.len() == 50);
     let mut all: Vec<String> = words.map(str::to_owned).collect();
     all.sort();
     all.dedup();
@@ -375,9 +500,13 @@ mod tests {
     #[test]
     fn a_console_tells_how_a_command_ended() {
         assert_eq!(end_of("booting\n[   12.3] cloud-init: x\n"), None);
-        assert_eq!(end_of("a\r\nstackyard: join: runs the command as 1\r\n"), None);
+        assert_eq!(
+            end_of("a\r\nstackyard: join: runs the command as 1\r\n"),
+            None
+        );
         assert_eq!(end_of("stackyard: join: DONE\r\nlogin: "), Some(Ok(())));
-        let failed = "[  80.1] cloud-init[5]: stackyard: join: FAILED: the command ended with 7\nlogin:";
+        let failed =
+            "[  80.1] cloud-init[5]: stackyard: join: FAILED: the command ended with 7\nlogin:";
         assert_eq!(end_of(failed), Some(Err("the command ended with 7".into())));
     }
 
@@ -386,6 +515,9 @@ mod tests {
         let console = "ci-info: -----BEGIN SSH HOST KEY FINGERPRINTS-----\n\
             <14>Nov 25 20:00:00 cloud-init: 256 SHA256:uNiVztksCsDhcc0u9e8BrrjQ3lFqnFsf0yXkPzXVyfk root@web-1 (ED25519)\n\
             -----END SSH HOST KEY FINGERPRINTS-----\nSHA256:short\n";
-        assert_eq!(fingerprints(console), ["SHA256:uNiVztksCsDhcc0u9e8BrrjQ3lFqnFsf0yXkPzXVyfk"]);
+        assert_eq!(
+            fingerprints(console),
+            ["SHA256:uNiVztksCsDhcc0u9e8BrrjQ3lFqnFsf0yXkPzXVyfk"]
+        );
     }
 }

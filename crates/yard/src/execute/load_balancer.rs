@@ -16,8 +16,9 @@ use stackyard_core::yard::observed::OLDER_MARK;
 use stackyard_core::yard::plan::Step;
 use stackyard_core::yard::{Key, Kind};
 use stackyard_openstack::{
-    Cloud, FixedIp, HealthMonitor, Listener, LoadBalancer, LoadBalancerPool, Member, NewHealthMonitor, NewListener,
-    NewLoadBalancer, NewMember, NewPool, Port, Result as CloudResult,
+    Cloud, FixedIp, HealthMonitor, Listener, LoadBalancer, LoadBalancerPool, Member,
+    NewHealthMonitor, NewListener, NewLoadBalancer, NewMember, NewPool, Port,
+    Result as CloudResult,
 };
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -31,7 +32,11 @@ const LEAVE: Duration = Duration::from_secs(300);
 const ATTEMPTS: u32 = 8;
 
 impl Executor<'_> {
-    pub(super) async fn create_load_balancer(&self, key: &Key, of: &LoadBalancerSpec) -> Result<String, ActionError> {
+    pub(super) async fn create_load_balancer(
+        &self,
+        key: &Key,
+        of: &LoadBalancerSpec,
+    ) -> Result<String, ActionError> {
         let subnet = of.subnet.as_ref().map(|s| self.refer(s)).transpose()?;
         let network = self.refer(&of.network)?;
         let provider = of.provider.as_deref().or(self.choices.provider.as_deref());
@@ -39,10 +44,17 @@ impl Executor<'_> {
         let listeners = of.listeners.iter().map(|l| {
             let pool = NewPool {
                 members: members(l, &places),
-                healthmonitor: l.health.as_ref().filter(|_| !is_ovn(provider)).map(|h| new_monitor(l, h, None)),
+                healthmonitor: l
+                    .health
+                    .as_ref()
+                    .filter(|_| !is_ovn(provider))
+                    .map(|h| new_monitor(l, h, None)),
                 ..new_pool(l, provider)
             };
-            NewListener { default_pool: Some(pool), ..new_listener(l) }
+            NewListener {
+                default_pool: Some(pool),
+                ..new_listener(l)
+            }
         });
         let new = NewLoadBalancer {
             name: key.name.clone(),
@@ -55,25 +67,53 @@ impl Executor<'_> {
             pools: Vec::new(),
         };
         let all = self.inventory.balancing.there();
-        let known = all.iter().flat_map(|a| &a.balancers).map(|b| b.id.as_str()).collect();
-        Ok(self.marked::<LoadBalancer>(key, &new, known, |b| &b.description).await?.id)
+        let known = all
+            .iter()
+            .flat_map(|a| &a.balancers)
+            .map(|b| b.id.as_str())
+            .collect();
+        Ok(self
+            .marked::<LoadBalancer>(key, &new, known, |b| &b.description)
+            .await?
+            .id)
     }
 
     /// Waits until a balancer is ready, and mends what differs.
     /// Writes the mark again where an older version wrote it.
-    pub(super) async fn mark_load_balancer(&self, step: &Step, id: &str) -> Result<(), ActionError> {
+    pub(super) async fn mark_load_balancer(
+        &self,
+        step: &Step,
+        id: &str,
+    ) -> Result<(), ActionError> {
         if step.changes.iter().all(|c| c.field != OLDER_MARK) {
             return Ok(());
         }
-        let wait = async || self.cloud.wait_for::<LoadBalancer>(id, &["ACTIVE"], READY).await;
+        let wait = async || {
+            self.cloud
+                .wait_for::<LoadBalancer>(id, &["ACTIVE"], READY)
+                .await
+        };
         self.retry_action(&step.key, wait).await?;
         let body = json!({"description": self.mark(&step.key).to_string()});
-        self.retry_action(&step.key, async || self.cloud.update::<LoadBalancer>(id, &body).await.map(drop)).await
+        self.retry_action(&step.key, async || {
+            self.cloud.update::<LoadBalancer>(id, &body).await.map(drop)
+        })
+        .await
     }
 
-    pub(super) async fn settle_load_balancer(&self, key: &Key, id: &str) -> Result<(), ActionError> {
-        let Spec::LoadBalancer(of) = self.spec(key)? else { return Err(format!("{key} is no load balancer").into()) };
-        let wait = async || self.cloud.wait_for::<LoadBalancer>(id, &["ACTIVE"], READY).await;
+    pub(super) async fn settle_load_balancer(
+        &self,
+        key: &Key,
+        id: &str,
+    ) -> Result<(), ActionError> {
+        let Spec::LoadBalancer(of) = self.spec(key)? else {
+            return Err(format!("{key} is no load balancer").into());
+        };
+        let wait = async || {
+            self.cloud
+                .wait_for::<LoadBalancer>(id, &["ACTIVE"], READY)
+                .await
+        };
         let mut ready = self.retry_action(key, wait).await?;
         let places = self.places(key, of, Some(&ready.vip_subnet_id)).await?;
         let mut failed = 0;
@@ -84,7 +124,10 @@ impl Executor<'_> {
                     failed = 0;
                     (self.on_retry(key))(did);
                 }
-                Err(e) if failed < ATTEMPTS && (is_transient(&e) || (e.is_conflict() && !e.is_quota())) => {
+                Err(e)
+                    if failed < ATTEMPTS
+                        && (is_transient(&e) || (e.is_conflict() && !e.is_quota())) =>
+                {
                     failed += 1;
                     (self.on_retry(key))(format!("trying again: {e}"));
                     tokio::time::sleep(Duration::from_millis(250) * failed).await;
@@ -96,7 +139,10 @@ impl Executor<'_> {
     }
 
     pub(super) async fn load_balancer_gone(&self, key: &Key, id: &str) -> Result<(), ActionError> {
-        self.retry_action(key, async || self.cloud.wait_gone::<LoadBalancer>(id, LEAVE).await).await
+        self.retry_action(key, async || {
+            self.cloud.wait_gone::<LoadBalancer>(id, LEAVE).await
+        })
+        .await
     }
 
     /// The port to which a floating IP leads: a port, or that of a load balancer.
@@ -105,22 +151,41 @@ impl Executor<'_> {
         if to.kind != Kind::LoadBalancer {
             return Ok(id);
         }
-        Ok(self.retry_action(of, async || self.cloud.get::<LoadBalancer>(&id).await).await?.vip_port_id)
+        Ok(self
+            .retry_action(of, async || self.cloud.get::<LoadBalancer>(&id).await)
+            .await?
+            .vip_port_id)
     }
 
     /// Address and subnet of each member's port, by the port's key: one request for all.
-    async fn places(&self, key: &Key, of: &LoadBalancerSpec, vip: Option<&str>) -> Result<Places, ActionError> {
-        let wanted: BTreeSet<&Key> = of.listeners.iter().flat_map(|l| &l.members).map(|m| &m.port).collect();
+    async fn places(
+        &self,
+        key: &Key,
+        of: &LoadBalancerSpec,
+        vip: Option<&str>,
+    ) -> Result<Places, ActionError> {
+        let wanted: BTreeSet<&Key> = of
+            .listeners
+            .iter()
+            .flat_map(|l| &l.members)
+            .map(|m| &m.port)
+            .collect();
         if wanted.is_empty() {
             return Ok(Places::new());
         }
         let mine = [("project_id", self.inventory.project.as_str())];
-        let ports: Vec<Port> = self.retry_action(key, async || self.cloud.list(&mine).await).await?;
+        let ports: Vec<Port> = self
+            .retry_action(key, async || self.cloud.list(&mine).await)
+            .await?;
         let ports: HashMap<&str, &Port> = ports.iter().map(|p| (p.id.as_str(), p)).collect();
         let place = |port: &Key| {
             let id = self.id(port)?;
-            let fixed = ports.get(id.as_str()).map(|p| p.fixed_ips.as_slice()).unwrap_or_default();
-            let found = best(fixed, vip).ok_or_else(|| ActionError::from(format!("{port} has no address")))?;
+            let fixed = ports
+                .get(id.as_str())
+                .map(|p| p.fixed_ips.as_slice())
+                .unwrap_or_default();
+            let found = best(fixed, vip)
+                .ok_or_else(|| ActionError::from(format!("{port} has no address")))?;
             let address = found.ip_address.clone().unwrap_or_default();
             Ok::<_, ActionError>((port.clone(), (address, found.subnet_id.clone())))
         };
@@ -133,18 +198,34 @@ type Places = HashMap<Key, (String, String)>;
 
 /// The address in the balancer's own subnet, else one of IPv4, else the first.
 fn best<'a>(fixed: &'a [FixedIp], vip: Option<&str>) -> Option<&'a FixedIp> {
-    let v4 = |f: &&FixedIp| f.ip_address.as_ref().is_some_and(|a| a.parse::<IpAddr>().is_ok_and(|a| a.is_ipv4()));
+    let v4 = |f: &&FixedIp| {
+        f.ip_address
+            .as_ref()
+            .is_some_and(|a| a.parse::<IpAddr>().is_ok_and(|a| a.is_ipv4()))
+    };
     let has = || fixed.iter().filter(|f| f.ip_address.is_some());
-    has().find(|f| Some(f.subnet_id.as_str()) == vip).or_else(|| has().find(v4)).or_else(|| has().next())
+    has()
+        .find(|f| Some(f.subnet_id.as_str()) == vip)
+        .or_else(|| has().find(v4))
+        .or_else(|| has().next())
 }
 
 fn new_listener(l: &ListenerSpec) -> NewListener {
     let (protocol, protocol_port) = (l.protocol.to_owned(), l.port.into());
-    NewListener { name: l.name(), protocol, protocol_port, ..NewListener::default() }
+    NewListener {
+        name: l.name(),
+        protocol,
+        protocol_port,
+        ..NewListener::default()
+    }
 }
 
 fn new_pool(l: &ListenerSpec, provider: Option<&str>) -> NewPool {
-    let usual = if is_ovn(provider) { "SOURCE_IP_PORT" } else { "ROUND_ROBIN" };
+    let usual = if is_ovn(provider) {
+        "SOURCE_IP_PORT"
+    } else {
+        "ROUND_ROBIN"
+    };
     NewPool {
         name: l.name(),
         protocol: l.protocol.to_owned(),
@@ -189,7 +270,9 @@ async fn mend(
     places: &Places,
 ) -> CloudResult<Option<String>> {
     let parts = Balancing::parts_of(cloud, project, now).await?;
-    let is = |l: &Listener, spec: &ListenerSpec| l.protocol == spec.protocol && l.protocol_port == spec.port;
+    let is = |l: &Listener, spec: &ListenerSpec| {
+        l.protocol == spec.protocol && l.protocol_port == spec.port
+    };
     let done = |what: String| Ok(Some(what));
     for (listener, _, _) in parts.listeners_of(&now.id) {
         if !of.listeners.iter().any(|spec| is(listener, spec)) {
@@ -203,26 +286,42 @@ async fn mend(
     }
     for spec in &of.listeners {
         let name = spec.name();
-        let Some((listener, pool, monitor)) = parts.listeners_of(&now.id).find(|(l, _, _)| is(l, spec)) else {
-            let new = NewListener { loadbalancer_id: Some(now.id.clone()), ..new_listener(spec) };
+        let Some((listener, pool, monitor)) =
+            parts.listeners_of(&now.id).find(|(l, _, _)| is(l, spec))
+        else {
+            let new = NewListener {
+                loadbalancer_id: Some(now.id.clone()),
+                ..new_listener(spec)
+            };
             cloud.create::<Listener>(&new).await?;
             return done(format!("added listener {name}"));
         };
         let Some(pool) = pool else {
-            let new = NewPool { listener_id: Some(listener.id.clone()), ..new_pool(spec, Some(&now.provider)) };
+            let new = NewPool {
+                listener_id: Some(listener.id.clone()),
+                ..new_pool(spec, Some(&now.provider))
+            };
             cloud.create::<LoadBalancerPool>(&new).await?;
             return done(format!("added pool {name}"));
         };
         if let Some(algorithm) = spec.algorithm.filter(|a| *a != pool.lb_algorithm) {
-            cloud.update::<LoadBalancerPool>(&pool.id, &json!({"lb_algorithm": algorithm})).await?;
+            cloud
+                .update::<LoadBalancerPool>(&pool.id, &json!({"lb_algorithm": algorithm}))
+                .await?;
             return done(format!("pool {name} is {algorithm} now"));
         }
         let wanted = members(spec, places);
-        let (containers, there): (Vec<&Member>, Vec<&Member>) =
-            parts.members_of(&pool.id).iter().partition(|m| is_container(m));
+        let (containers, there): (Vec<&Member>, Vec<&Member>) = parts
+            .members_of(&pool.id)
+            .iter()
+            .partition(|m| is_container(m));
         if !same(&there, &wanted) {
             // Their agents take care of those; one that leaves just now is found by its name, and leaves again.
-            let all: Vec<NewMember> = wanted.iter().cloned().chain(containers.into_iter().map(as_it_is)).collect();
+            let all: Vec<NewMember> = wanted
+                .iter()
+                .cloned()
+                .chain(containers.into_iter().map(as_it_is))
+                .collect();
             cloud.set_members(&pool.id, &all).await?;
             return done(format!("pool {name} has {} members now", all.len()));
         }
@@ -243,13 +342,18 @@ async fn mend_monitor(
     match (monitor, &spec.health) {
         (None, None) => Ok(None),
         (None, Some(wanted)) => {
-            cloud.create::<HealthMonitor>(&new_monitor(spec, wanted, Some(&pool.id))).await?;
+            cloud
+                .create::<HealthMonitor>(&new_monitor(spec, wanted, Some(&pool.id)))
+                .await?;
             Ok(Some(format!("added health monitor {name}")))
         }
         (Some(there), Some(wanted)) if health(there) == *wanted => Ok(None),
         (Some(there), Some(wanted)) if there.monitor_type == wanted.monitor_type => {
             // Its kind cannot be changed.
-            let change = NewHealthMonitor { r#type: None, ..new_monitor(spec, wanted, None) };
+            let change = NewHealthMonitor {
+                r#type: None,
+                ..new_monitor(spec, wanted, None)
+            };
             cloud.update::<HealthMonitor>(&there.id, &change).await?;
             Ok(Some(format!("changed health monitor {name}")))
         }
@@ -272,8 +376,19 @@ fn as_it_is(member: &Member) -> NewMember {
 }
 
 fn same(there: &[&Member], wanted: &[NewMember]) -> bool {
-    let there: BTreeSet<(&str, u32, u32)> =
-        there.iter().map(|m| (m.address.as_str(), m.protocol_port.into(), m.weight.unwrap_or(1))).collect();
-    let wanted = wanted.iter().map(|m| (m.address.as_str(), m.protocol_port, m.weight.unwrap_or(1))).collect();
+    let there: BTreeSet<(&str, u32, u32)> = there
+        .iter()
+        .map(|m| {
+            (
+                m.address.as_str(),
+                m.protocol_port.into(),
+                m.weight.unwrap_or(1),
+            )
+        })
+        .collect();
+    let wanted = wanted
+        .iter()
+        .map(|m| (m.address.as_str(), m.protocol_port, m.weight.unwrap_or(1)))
+        .collect();
     there == wanted
 }

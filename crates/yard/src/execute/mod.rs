@@ -69,13 +69,19 @@ pub(crate) struct ActionError {
 
 impl From<stackyard_openstack::Error> for ActionError {
     fn from(error: stackyard_openstack::Error) -> Self {
-        Self { message: error.to_string(), hint: error.hint() }
+        Self {
+            message: error.to_string(),
+            hint: error.hint(),
+        }
     }
 }
 
 impl From<String> for ActionError {
     fn from(message: String) -> Self {
-        Self { message, hint: None }
+        Self {
+            message,
+            hint: None,
+        }
     }
 }
 
@@ -92,7 +98,9 @@ impl<'a> Executor<'a> {
         let stays = |s: &&Step| !matches!(s.action, Action::Remove | Action::Discard);
         let ids = plan.steps.iter().filter(|s| s.action != Action::Recreate);
         // What stays comes later in the plan and wins over its doubles.
-        let ids = ids.filter_map(|s| Some((s.key.clone(), s.id.clone()?))).collect();
+        let ids = ids
+            .filter_map(|s| Some((s.key.clone(), s.id.clone()?)))
+            .collect();
         Self {
             cloud,
             inventory,
@@ -101,10 +109,19 @@ impl<'a> Executor<'a> {
             choices,
             onlooker,
             plan,
-            pools: intended.pools.iter().map(|p| (p.name.as_str(), p)).collect(),
+            pools: intended
+                .pools
+                .iter()
+                .map(|p| (p.name.as_str(), p))
+                .collect(),
             roster: None,
             ids: Mutex::new(ids),
-            actions: plan.steps.iter().filter(stays).map(|s| (&s.key, s.action)).collect(),
+            actions: plan
+                .steps
+                .iter()
+                .filter(stays)
+                .map(|s| (&s.key, s.action))
+                .collect(),
             outcome_was_unknown: AtomicBool::new(false),
             work: Semaphore::new(PARALLEL),
             release: RELEASE,
@@ -133,18 +150,30 @@ impl<'a> Executor<'a> {
     /// [`Error::DataLoss`] before anything is done; [`Error::Steps`] with every step that failed.
     pub async fn apply(&self, loss: &DataLoss) -> Result<bool, Error> {
         loss.check(self.plan)?;
-        let ends: Vec<watch::Sender<StepEnd>> =
-            self.plan.steps.iter().map(|_| watch::Sender::new(StepEnd::Open)).collect();
+        let ends: Vec<watch::Sender<StepEnd>> = self
+            .plan
+            .steps
+            .iter()
+            .map(|_| watch::Sender::new(StepEnd::Open))
+            .collect();
         let failures = Mutex::new(Failures::default());
         join_all(self.plan.steps.iter().enumerate().map(|(i, step)| {
             let (ends, failures) = (&ends, &failures);
             async move {
                 let ready = self.wait(step, ends).await;
                 let end = if !ready {
-                    failures.lock().unwrap_or_else(PoisonError::into_inner).skipped.push(step.key.clone());
+                    failures
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .skipped
+                        .push(step.key.clone());
                     StepEnd::Badly
                 } else if let Some(failure) = self.step(step).await {
-                    failures.lock().unwrap_or_else(PoisonError::into_inner).failed.push(failure);
+                    failures
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .failed
+                        .push(failure);
                     StepEnd::Badly
                 } else {
                     StepEnd::Well
@@ -153,7 +182,9 @@ impl<'a> Executor<'a> {
             }
         }))
         .await;
-        let failures = failures.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let failures = failures
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         if failures.failed.is_empty() {
             Ok(self.outcome_was_unknown.load(Ordering::Relaxed))
         } else {
@@ -183,15 +214,29 @@ impl<'a> Executor<'a> {
         };
         let name = step.key.to_string();
         let begun = Instant::now();
-        self.onlooker.see(Event::Started { step: name.clone(), doing: doing.to_owned() });
+        self.onlooker.see(Event::Started {
+            step: name.clone(),
+            doing: doing.to_owned(),
+        });
         match self.carry_out(step).await {
             Ok(()) => {
-                self.onlooker.see(Event::Done { step: name, did: did.to_owned(), took: begun.elapsed() });
+                self.onlooker.see(Event::Done {
+                    step: name,
+                    did: did.to_owned(),
+                    took: begun.elapsed(),
+                });
                 None
             }
             Err(trouble) => {
-                let failure = Failure { key: step.key.clone(), message: trouble.message, hint: trouble.hint };
-                self.onlooker.see(Event::Failed { step: name, error: failure.message.clone() });
+                let failure = Failure {
+                    key: step.key.clone(),
+                    message: trouble.message,
+                    hint: trouble.hint,
+                };
+                self.onlooker.see(Event::Failed {
+                    step: name,
+                    error: failure.message.clone(),
+                });
                 Some(failure)
             }
         }
@@ -232,13 +277,18 @@ impl<'a> Executor<'a> {
     }
 
     pub(crate) fn note_id(&self, key: &Key, id: String) {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), id);
+        self.ids
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key.clone(), id);
     }
 
     /// The id of a resource of the yard.
     pub(crate) fn id(&self, key: &Key) -> Result<String, ActionError> {
         let ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
-        ids.get(key).cloned().ok_or_else(|| format!("{key} is not there").into())
+        ids.get(key)
+            .cloned()
+            .ok_or_else(|| format!("{key} is not there").into())
     }
 
     pub(crate) fn mark(&self, key: &Key) -> Mark {
@@ -248,7 +298,12 @@ impl<'a> Executor<'a> {
     /// Hears of retries of a step.
     pub(crate) fn on_retry(&self, key: &Key) -> impl Fn(String) + use<'_, 'a> {
         let step = key.to_string();
-        move |text| self.onlooker.see(Event::Note { step: Some(step.clone()), text })
+        move |text| {
+            self.onlooker.see(Event::Note {
+                step: Some(step.clone()),
+                text,
+            })
+        }
     }
 
     /// Hears that a creation's outcome is open.

@@ -18,25 +18,52 @@ impl Executor<'_> {
     pub(super) async fn create_container(&self, key: &Key) -> Result<String, ActionError> {
         let name = self.mark(key).as_name();
         let (read, metadata) = self.carried(key)?;
-        self.retry_action(key, async || self.cloud.put_container(&name, read, &metadata).await).await?;
+        self.retry_action(key, async || {
+            self.cloud.put_container(&name, read, &metadata).await
+        })
+        .await?;
         Ok(name)
     }
 
     pub(super) async fn change_container(&self, key: &Key, name: &str) -> Result<(), ActionError> {
         let (read, mut metadata) = self.carried(key)?;
-        let said = self.intended.get(key).is_some_and(|r| r.fields.contains_key("metadata"));
-        let there = self.inventory.containers.there().into_iter().flatten().find(|c| c.name == name);
-        for old in there.iter().flat_map(|c| c.detail.metadata.keys()).filter(|k| !k.starts_with(CONTAINER_MARK)) {
+        let said = self
+            .intended
+            .get(key)
+            .is_some_and(|r| r.fields.contains_key("metadata"));
+        let there = self
+            .inventory
+            .containers
+            .there()
+            .into_iter()
+            .flatten()
+            .find(|c| c.name == name);
+        for old in there
+            .iter()
+            .flat_map(|c| c.detail.metadata.keys())
+            .filter(|k| !k.starts_with(CONTAINER_MARK))
+        {
             if said && !metadata.contains_key(old) {
                 metadata.insert(old.clone(), String::new());
             }
         }
-        self.retry_action(key, async || self.cloud.change_container(name, read, &metadata).await).await
+        self.retry_action(key, async || {
+            self.cloud.change_container(name, read, &metadata).await
+        })
+        .await
     }
 
     /// Who may read it, and its metadata.
-    fn carried(&self, key: &Key) -> Result<(Option<&'static str>, BTreeMap<String, String>), ActionError> {
-        let Spec::ObjectContainer { public, metadata, purge } = self.spec(key)? else {
+    fn carried(
+        &self,
+        key: &Key,
+    ) -> Result<(Option<&'static str>, BTreeMap<String, String>), ActionError> {
+        let Spec::ObjectContainer {
+            public,
+            metadata,
+            purge,
+        } = self.spec(key)?
+        else {
             return Err(format!("{key} is no object container").into());
         };
         let mut metadata = metadata.clone();
@@ -46,20 +73,37 @@ impl Executor<'_> {
     }
 
     /// Removes a container, with its objects if it says so.
-    pub(super) async fn remove_container(&self, step: &Step, name: &str) -> Result<(), ActionError> {
+    pub(super) async fn remove_container(
+        &self,
+        step: &Step,
+        name: &str,
+    ) -> Result<(), ActionError> {
         let key = &step.key;
         debug_assert_eq!(key.kind, Kind::ObjectContainer);
         for round in 1.. {
             // What it holds and says now counts, not what was seen before.
-            let Some(now) = self.retry_action(key, async || self.cloud.container(name).await).await? else {
+            let Some(now) = self
+                .retry_action(key, async || self.cloud.container(name).await)
+                .await?
+            else {
                 return Ok(());
             };
             let purge = now.metadata.get(PURGE).is_some_and(|v| v == "true");
-            match retry(self.on_retry(key), async || self.cloud.delete_container(name).await).await {
-                Err(e) if e.is_conflict() && purge && round <= ROUNDS => self.empty(key, name).await?,
+            match retry(self.on_retry(key), async || {
+                self.cloud.delete_container(name).await
+            })
+            .await
+            {
+                Err(e) if e.is_conflict() && purge && round <= ROUNDS => {
+                    self.empty(key, name).await?
+                }
                 Err(e) if e.is_conflict() && !purge => {
-                    let hint = "empty it, or give it `purge: true` and run `up` before it goes".to_owned();
-                    return Err(ActionError { message: format!("{key} holds objects: {e}"), hint: Some(hint) });
+                    let hint =
+                        "empty it, or give it `purge: true` and run `up` before it goes".to_owned();
+                    return Err(ActionError {
+                        message: format!("{key} holds objects: {e}"),
+                        hint: Some(hint),
+                    });
                 }
                 other => return other.map(drop).map_err(Into::into),
             }
@@ -68,7 +112,9 @@ impl Executor<'_> {
     }
 
     async fn empty(&self, key: &Key, name: &str) -> Result<(), ActionError> {
-        let objects = self.retry_action(key, async || self.cloud.objects(name, "").await).await?;
+        let objects = self
+            .retry_action(key, async || self.cloud.objects(name, "").await)
+            .await?;
         (self.on_retry(key))(format!("removing {} objects", objects.len()));
         stream::iter(objects)
             .map(|o| async move {

@@ -16,13 +16,20 @@ pub(super) fn add<'a>(made: &mut GraphBuilder<'a>, yard: &str, inventory: &'a In
     // Of doubles there is one.
     let mut kept: HashMap<&Key, &Seen> = HashMap::new();
     for seen in &observed.resources {
-        let double = kept.insert(&seen.key, seen).and_then(|_| observed.get(&seen.key));
+        let double = kept
+            .insert(&seen.key, seen)
+            .and_then(|_| observed.get(&seen.key));
         kept.extend(double.map(|stays| (&seen.key, stays)));
     }
     let mut all: Vec<&Seen> = kept.into_values().collect();
     all.sort_by(|a, b| (kind(a.key.kind), &a.key.name).cmp(&(kind(b.key.kind), &b.key.name)));
     let ids = all.iter().map(|s| (s.id.as_str(), id_of(&s.key))).collect();
-    let mut look = CloudGraph { made, inventory, observed: &observed, ids };
+    let mut look = CloudGraph {
+        made,
+        inventory,
+        observed: &observed,
+        ids,
+    };
     all.iter().for_each(|seen| look.node(seen));
     look.edges();
     if let Some(intended) = intended {
@@ -73,7 +80,9 @@ struct CloudGraph<'m, 'a> {
 
 impl CloudGraph<'_, '_> {
     fn node(&mut self, seen: &Seen) {
-        let Some(kind) = kind(seen.key.kind) else { return };
+        let Some(kind) = kind(seen.key.kind) else {
+            return;
+        };
         let (state, why) = match &seen.state {
             State::Ready | State::Elsewhere => (GraphState::Ok, None),
             State::Pending(word) => (GraphState::Working, Some(word.clone())),
@@ -89,7 +98,13 @@ impl CloudGraph<'_, '_> {
         match kind {
             GraphKind::Network => {
                 let found = find(&all.networks, &seen.id);
-                node.set_detail("mtu", found.and_then(|n| n.mtu).map(|mtu| mtu.to_string()).unwrap_or_default());
+                node.set_detail(
+                    "mtu",
+                    found
+                        .and_then(|n| n.mtu)
+                        .map(|mtu| mtu.to_string())
+                        .unwrap_or_default(),
+                );
                 node.set_detail("cidr", cidrs(all, &seen.id));
             }
             GraphKind::Subnet => {
@@ -98,23 +113,48 @@ impl CloudGraph<'_, '_> {
             }
             GraphKind::FloatingIp => {
                 let found = find(&all.floating_ips, &seen.id);
-                node.set_detail("address", found.map(|f| f.address.as_str()).unwrap_or_default());
-                node.set_detail("inside", found.and_then(|f| f.fixed_ip_address.as_deref()).unwrap_or_default());
+                node.set_detail(
+                    "address",
+                    found.map(|f| f.address.as_str()).unwrap_or_default(),
+                );
+                node.set_detail(
+                    "inside",
+                    found
+                        .and_then(|f| f.fixed_ip_address.as_deref())
+                        .unwrap_or_default(),
+                );
                 if found.is_some_and(|f| f.status == "ERROR") {
-                    (node.state, node.why) = (GraphState::Failed, Some("it is in state ERROR".to_owned()));
+                    (node.state, node.why) =
+                        (GraphState::Failed, Some("it is in state ERROR".to_owned()));
                 }
             }
             GraphKind::LoadBalancer => {
                 tell(&mut node, seen, &["address", "provider", "listeners"]);
-                let found = all.balancing.there().and_then(|b| b.balancers.iter().find(|b| b.id == seen.id));
-                let status = found.map(|b| b.operating_status.as_str()).unwrap_or_default();
+                let found = all
+                    .balancing
+                    .there()
+                    .and_then(|b| b.balancers.iter().find(|b| b.id == seen.id));
+                let status = found
+                    .map(|b| b.operating_status.as_str())
+                    .unwrap_or_default();
                 node.set_detail("status", status);
                 if node.state == GraphState::Ok && matches!(status, "ERROR" | "DEGRADED") {
                     (node.state, node.why) = (GraphState::Failing, Some(format!("it is {status}")));
                 }
             }
             GraphKind::Server => {
-                tell(&mut node, seen, &["flavor", "image", "availability zone", "boot volume", "data volume", "tags"]);
+                tell(
+                    &mut node,
+                    seen,
+                    &[
+                        "flavor",
+                        "image",
+                        "availability zone",
+                        "boot volume",
+                        "data volume",
+                        "tags",
+                    ],
+                );
                 if let Some(server) = find(&all.servers, &seen.id) {
                     node.set_detail("status", &server.status);
                     node.set_detail("addresses", addresses(all, server));
@@ -122,14 +162,29 @@ impl CloudGraph<'_, '_> {
                 }
             }
             GraphKind::Volume => {
-                tell(&mut node, seen, &["size", "type", "image", "availability zone"]);
-                node.set_detail("status", find(&all.volumes, &seen.id).map(|v| v.status.as_str()).unwrap_or_default());
+                tell(
+                    &mut node,
+                    seen,
+                    &["size", "type", "image", "availability zone"],
+                );
+                node.set_detail(
+                    "status",
+                    find(&all.volumes, &seen.id)
+                        .map(|v| v.status.as_str())
+                        .unwrap_or_default(),
+                );
             }
             GraphKind::SecurityGroup => {
                 // Named `web: tcp 80 from anywhere`.
                 let begin = format!("{}: ", seen.key.name);
-                let rules = self.observed.resources.iter().filter(|s| s.key.kind == Kind::Rule);
-                let mut rules: Vec<&str> = rules.filter_map(|s| s.key.name.strip_prefix(&begin)).collect();
+                let rules = self
+                    .observed
+                    .resources
+                    .iter()
+                    .filter(|s| s.key.kind == Kind::Rule);
+                let mut rules: Vec<&str> = rules
+                    .filter_map(|s| s.key.name.strip_prefix(&begin))
+                    .collect();
                 rules.sort_unstable();
                 node.set_detail("rules", rules.join("; "));
             }
@@ -148,14 +203,27 @@ impl CloudGraph<'_, '_> {
         let (name, mtu, cidr) = match kind {
             Kind::Network => {
                 let network = find(&self.inventory.networks, id)?;
-                (network.name.as_str(), network.mtu, cidrs(self.inventory, id))
+                (
+                    network.name.as_str(),
+                    network.mtu,
+                    cidrs(self.inventory, id),
+                )
             }
-            Kind::Router => (find(&self.inventory.routers, id)?.name.as_str(), None, String::new()),
+            Kind::Router => (
+                find(&self.inventory.routers, id)?.name.as_str(),
+                None,
+                String::new(),
+            ),
             _ => return None,
         };
         let graph_kind = self::kind(kind)?;
         let node_id = format!("outside/{id}");
-        let mut node = GraphNode::new(&node_id, graph_kind, if name.is_empty() { id } else { name }, GraphState::Ok);
+        let mut node = GraphNode::new(
+            &node_id,
+            graph_kind,
+            if name.is_empty() { id } else { name },
+            GraphState::Ok,
+        );
         node.outside = true;
         node.set_detail("id", id);
         node.set_detail("mtu", mtu.map(|mtu| mtu.to_string()).unwrap_or_default());
@@ -167,30 +235,64 @@ impl CloudGraph<'_, '_> {
     fn edges(&mut self) {
         let all = self.inventory;
         for router in &all.routers {
-            let Some(from) = self.ids.get(router.id.as_str()).cloned() else { continue };
-            let outside = router.external_gateway_info.as_ref().map(|g| g.network_id.as_str());
+            let Some(from) = self.ids.get(router.id.as_str()).cloned() else {
+                continue;
+            };
+            let outside = router
+                .external_gateway_info
+                .as_ref()
+                .map(|g| g.network_id.as_str());
             if let Some(to) = outside.and_then(|id| self.other(Kind::Network, id)) {
                 self.made.join(&from, &to, Joint::Gateway, None);
             }
         }
-        for seen in self.observed.resources.iter().filter(|s| s.key.kind == Kind::Interface) {
-            let Some((router, subnet)) = seen.id.split_once('/') else { continue };
-            let network = find(&all.subnets, subnet).map(|s| s.network_id.as_str()).unwrap_or_default();
-            if let (Some(from), Some(to)) = (self.other(Kind::Router, router), self.other(Kind::Network, network)) {
+        for seen in self
+            .observed
+            .resources
+            .iter()
+            .filter(|s| s.key.kind == Kind::Interface)
+        {
+            let Some((router, subnet)) = seen.id.split_once('/') else {
+                continue;
+            };
+            let network = find(&all.subnets, subnet)
+                .map(|s| s.network_id.as_str())
+                .unwrap_or_default();
+            if let (Some(from), Some(to)) = (
+                self.other(Kind::Router, router),
+                self.other(Kind::Network, network),
+            ) {
                 self.made.join(&from, &to, Joint::Interface, None);
             }
         }
         // The yard's own networks first: a server stands in the first of its networks.
-        let mut ports: Vec<&Port> = all.ports.iter().filter(|p| !p.device_id.is_empty()).collect();
-        ports.sort_by_key(|p| (!self.ids.contains_key(p.network_id.as_str()), &p.created_at, &p.id));
+        let mut ports: Vec<&Port> = all
+            .ports
+            .iter()
+            .filter(|p| !p.device_id.is_empty())
+            .collect();
+        ports.sort_by_key(|p| {
+            (
+                !self.ids.contains_key(p.network_id.as_str()),
+                &p.created_at,
+                &p.id,
+            )
+        });
         for port in ports {
-            let Some(from) = self.ids.get(port.device_id.as_str()).cloned() else { continue };
+            let Some(from) = self.ids.get(port.device_id.as_str()).cloned() else {
+                continue;
+            };
             if !from.starts_with("server/") {
                 continue;
             }
-            let addresses: Vec<&str> = port.fixed_ips.iter().filter_map(|f| f.ip_address.as_deref()).collect();
+            let addresses: Vec<&str> = port
+                .fixed_ips
+                .iter()
+                .filter_map(|f| f.ip_address.as_deref())
+                .collect();
             if let Some(to) = self.other(Kind::Network, &port.network_id) {
-                self.made.join(&from, &to, Joint::Port, Some(addresses.join(", ")));
+                self.made
+                    .join(&from, &to, Joint::Port, Some(addresses.join(", ")));
             }
             for group in &port.security_groups {
                 if let Some(to) = self.ids.get(group.as_str()) {
@@ -199,7 +301,9 @@ impl CloudGraph<'_, '_> {
             }
         }
         for volume in &all.volumes {
-            let Some(to) = self.ids.get(volume.id.as_str()) else { continue };
+            let Some(to) = self.ids.get(volume.id.as_str()) else {
+                continue;
+            };
             for at in &volume.attachments {
                 if let Some(from) = self.ids.get(at.server_id.as_str()) {
                     self.made.join(from, to, Joint::Attachment, None);
@@ -215,13 +319,22 @@ impl CloudGraph<'_, '_> {
 
     fn groups_and_keys(&mut self) {
         for group in &self.inventory.server_groups {
-            let Some(to) = self.ids.get(group.id.as_str()) else { continue };
-            for from in group.members.iter().filter_map(|id| self.ids.get(id.as_str())) {
+            let Some(to) = self.ids.get(group.id.as_str()) else {
+                continue;
+            };
+            for from in group
+                .members
+                .iter()
+                .filter_map(|id| self.ids.get(id.as_str()))
+            {
                 self.made.join(from, to, Joint::ServerGroup, None);
             }
         }
         for server in &self.inventory.servers {
-            let key = server.key_name.as_deref().and_then(|name| self.ids.get(name));
+            let key = server
+                .key_name
+                .as_deref()
+                .and_then(|name| self.ids.get(name));
             if let (Some(from), Some(to)) = (self.ids.get(server.id.as_str()), key) {
                 self.made.join(from, to, Joint::Keypair, None);
             }
@@ -229,15 +342,31 @@ impl CloudGraph<'_, '_> {
     }
 
     fn balancers(&mut self) {
-        for balancer in self.inventory.balancing.there().into_iter().flat_map(|b| &b.balancers) {
-            let Some(from) = self.ids.get(balancer.id.as_str()).cloned() else { continue };
+        for balancer in self
+            .inventory
+            .balancing
+            .there()
+            .into_iter()
+            .flat_map(|b| &b.balancers)
+        {
+            let Some(from) = self.ids.get(balancer.id.as_str()).cloned() else {
+                continue;
+            };
             if let Some(to) = self.other(Kind::Network, &balancer.vip_network_id) {
-                self.made.join(&from, &to, Joint::Vip, Some(balancer.vip_address.clone()));
+                self.made
+                    .join(&from, &to, Joint::Vip, Some(balancer.vip_address.clone()));
             }
         }
         // Members as they are observed: `tcp 80: web-1/front:8080`.
-        for seen in self.observed.resources.iter().filter(|s| s.key.kind == Kind::LoadBalancer) {
-            let Some(Value::Set(members)) = seen.fields.get("members") else { continue };
+        for seen in self
+            .observed
+            .resources
+            .iter()
+            .filter(|s| s.key.kind == Kind::LoadBalancer)
+        {
+            let Some(Value::Set(members)) = seen.fields.get("members") else {
+                continue;
+            };
             for member in members {
                 let port = member.rsplit(": ").next().unwrap_or_default();
                 let server = port.split('/').next().unwrap_or_default();
@@ -248,16 +377,35 @@ impl CloudGraph<'_, '_> {
     }
 
     fn floating_ips(&mut self) {
-        let ports: HashMap<&str, &Port> = self.inventory.ports.iter().map(|p| (p.id.as_str(), p)).collect();
-        let balancers = self.inventory.balancing.there().into_iter().flat_map(|b| &b.balancers);
-        let vips: HashMap<&str, &str> = balancers.map(|b| (b.vip_port_id.as_str(), b.id.as_str())).collect();
+        let ports: HashMap<&str, &Port> = self
+            .inventory
+            .ports
+            .iter()
+            .map(|p| (p.id.as_str(), p))
+            .collect();
+        let balancers = self
+            .inventory
+            .balancing
+            .there()
+            .into_iter()
+            .flat_map(|b| &b.balancers);
+        let vips: HashMap<&str, &str> = balancers
+            .map(|b| (b.vip_port_id.as_str(), b.id.as_str()))
+            .collect();
         for floating in &self.inventory.floating_ips {
-            let Some(from) = self.ids.get(floating.id.as_str()).cloned() else { continue };
+            let Some(from) = self.ids.get(floating.id.as_str()).cloned() else {
+                continue;
+            };
             if let Some(to) = self.other(Kind::Network, &floating.floating_network_id) {
                 self.made.join(&from, &to, Joint::External, None);
             }
-            let Some(port) = floating.port_id.as_deref() else { continue };
-            let to = vips.get(port).copied().or_else(|| ports.get(port).map(|p| p.device_id.as_str()));
+            let Some(port) = floating.port_id.as_deref() else {
+                continue;
+            };
+            let to = vips
+                .get(port)
+                .copied()
+                .or_else(|| ports.get(port).map(|p| p.device_id.as_str()));
             if let Some(to) = to.and_then(|id| self.ids.get(id)) {
                 self.made.join(&from, to, Joint::Leads, None);
             }
@@ -267,12 +415,20 @@ impl CloudGraph<'_, '_> {
     /// Servers of pools are hosts, also before they have joined.
     fn hosts(&mut self, intended: &Intended) {
         for resource in &intended.resources {
-            let Spec::Server(spec) = &resource.spec else { continue };
-            let (Some(host), Some(node)) = (&spec.host, self.made.get_mut(&id_of(&resource.key))) else { continue };
+            let Spec::Server(spec) = &resource.spec else {
+                continue;
+            };
+            let (Some(host), Some(node)) = (&spec.host, self.made.get_mut(&id_of(&resource.key)))
+            else {
+                continue;
+            };
             node.kind = GraphKind::Host;
             node.set_detail("pool", &host.pool);
             if host.has_agent() && node.state == GraphState::Ok {
-                (node.state, node.why) = (GraphState::Working, Some("it has not joined yet".to_owned()));
+                (node.state, node.why) = (
+                    GraphState::Working,
+                    Some("it has not joined yet".to_owned()),
+                );
             }
         }
     }
@@ -280,11 +436,18 @@ impl CloudGraph<'_, '_> {
     /// What should be there and is not, with what would join it to the rest.
     fn missing(&mut self, intended: &Intended) {
         for resource in &intended.resources {
-            let Some(mut kind) = kind(resource.key.kind) else { continue };
+            let Some(mut kind) = kind(resource.key.kind) else {
+                continue;
+            };
             if matches!(&resource.spec, Spec::Server(s) if s.host.is_some()) {
                 kind = GraphKind::Host;
             }
-            let mut node = GraphNode::new(id_of(&resource.key), kind, &resource.key.name, GraphState::Missing);
+            let mut node = GraphNode::new(
+                id_of(&resource.key),
+                kind,
+                &resource.key.name,
+                GraphState::Missing,
+            );
             if kind == GraphKind::Subnet {
                 node.parent = Some(id_of(&Key::new(Kind::Network, owner(&resource.key))));
             }
@@ -298,22 +461,36 @@ impl CloudGraph<'_, '_> {
         for resource in &intended.resources {
             let key = &resource.key;
             let joint = match &resource.spec {
-                Spec::Interface { router, subnet } => {
-                    own(router).map(|r| (r, id_of(&Key::new(Kind::Network, owner(subnet))), Joint::Interface))
-                }
+                Spec::Interface { router, subnet } => own(router).map(|r| {
+                    (
+                        r,
+                        id_of(&Key::new(Kind::Network, owner(subnet))),
+                        Joint::Interface,
+                    )
+                }),
                 Spec::Port { network, .. } => own(network).map(|n| (server(key), n, Joint::Port)),
-                Spec::Attachment { server, volume } => own(volume).map(|v| (id_of(server), v, Joint::Attachment)),
+                Spec::Attachment { server, volume } => {
+                    own(volume).map(|v| (id_of(server), v, Joint::Attachment))
+                }
                 Spec::LoadBalancer(of) => own(&of.network).map(|n| (id_of(key), n, Joint::Vip)),
                 Spec::FloatingIp { to: Some(to), .. } => {
-                    let to = if to.kind == Kind::Port { server(to) } else { id_of(to) };
+                    let to = if to.kind == Kind::Port {
+                        server(to)
+                    } else {
+                        id_of(to)
+                    };
                     Some((id_of(key), to, Joint::Leads))
                 }
                 _ => None,
             };
-            let Some((from, to, kind)) = joint else { continue };
-            let gone = [&from, &to]
-                .into_iter()
-                .any(|id| self.made.get_mut(id).is_some_and(|n| n.state == GraphState::Missing));
+            let Some((from, to, kind)) = joint else {
+                continue;
+            };
+            let gone = [&from, &to].into_iter().any(|id| {
+                self.made
+                    .get_mut(id)
+                    .is_some_and(|n| n.state == GraphState::Missing)
+            });
             if gone {
                 self.made.join(&from, &to, kind, None);
             }
@@ -324,9 +501,15 @@ impl CloudGraph<'_, '_> {
 /// Tells fields of a resource under their names, with underscores for spaces.
 fn tell(node: &mut GraphNode, seen: &Seen, names: &[&'static str]) {
     for name in names {
-        let value = seen.fields.get(name).filter(|v| !matches!(v, Value::Text(t) if t.is_empty()));
+        let value = seen
+            .fields
+            .get(name)
+            .filter(|v| !matches!(v, Value::Text(t) if t.is_empty()));
         let value = value.filter(|v| !matches!(v, Value::Set(items) if items.is_empty()));
-        node.set_detail(&name.replace(' ', "_"), value.map(ToString::to_string).unwrap_or_default());
+        node.set_detail(
+            &name.replace(' ', "_"),
+            value.map(ToString::to_string).unwrap_or_default(),
+        );
     }
 }
 
@@ -338,7 +521,9 @@ fn cidrs(all: &Inventory, network: &str) -> String {
 /// A server's addresses, each once: those of its ports, then what Nova knows beside, as floating ones.
 fn addresses(all: &Inventory, server: &Server) -> String {
     let ports = all.ports.iter().filter(|p| p.device_id == server.id);
-    let fixed = ports.flat_map(|p| &p.fixed_ips).filter_map(|f| f.ip_address.as_deref());
+    let fixed = ports
+        .flat_map(|p| &p.fixed_ips)
+        .filter_map(|f| f.ip_address.as_deref());
     let mut told: Vec<&str> = Vec::new();
     for address in fixed.chain(server.addresses.values().flatten().map(|a| a.addr.as_str())) {
         if !told.contains(&address) {

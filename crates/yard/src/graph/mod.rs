@@ -32,12 +32,22 @@ pub struct GraphInput<'a> {
 
 /// The graph of a yard.
 pub fn draw_graph(yard: &str, input: GraphInput<'_>) -> Graph {
-    let mut made = GraphBuilder { input, nodes: Vec::new(), edges: Vec::new(), at: HashMap::new() };
+    let mut made = GraphBuilder {
+        input,
+        nodes: Vec::new(),
+        edges: Vec::new(),
+        at: HashMap::new(),
+    };
     if let Some(inventory) = input.inventory {
         cloud::add(&mut made, yard, inventory);
     }
     run::add(&mut made);
-    Graph { yard: yard.to_owned(), cloud: None, nodes: made.nodes, edges: made.edges }
+    Graph {
+        yard: yard.to_owned(),
+        cloud: None,
+        nodes: made.nodes,
+        edges: made.edges,
+    }
 }
 
 /// A graph on its way.
@@ -65,7 +75,12 @@ impl GraphBuilder<'_> {
     /// Joins two nodes, if both are there.
     fn join(&mut self, from: &str, to: &str, kind: GraphEdgeKind, label: Option<String>) {
         if self.at.contains_key(from) && self.at.contains_key(to) {
-            self.edges.push(GraphEdge { from: from.to_owned(), to: to.to_owned(), kind, label });
+            self.edges.push(GraphEdge {
+                from: from.to_owned(),
+                to: to.to_owned(),
+                kind,
+                label,
+            });
         }
     }
 }

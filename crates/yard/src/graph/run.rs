@@ -22,21 +22,40 @@ fn host_node(made: &mut GraphBuilder<'_>, host: &HostView) -> String {
         let id = n.details.get("id");
         let same = |of: &String| id.is_some_and(|id| id.eq_ignore_ascii_case(of));
         matches!(n.kind, GraphKind::Server | GraphKind::Host)
-            && host.facts.server_id.as_ref().map_or(n.name == host.name && id.is_some(), same)
+            && host
+                .facts
+                .server_id
+                .as_ref()
+                .map_or(n.name == host.name && id.is_some(), same)
     });
     let id = server.map_or_else(|| format!("host/{}", host.name), |n| n.id.clone());
-    made.node(GraphNode::new(&id, GraphKind::Host, &host.name, GraphState::Ok));
-    let error = host.report.iter().flat_map(|r| &r.parts).find_map(|(stack, part)| Some((stack, part.error.as_ref()?)));
+    made.node(GraphNode::new(
+        &id,
+        GraphKind::Host,
+        &host.name,
+        GraphState::Ok,
+    ));
+    let error = host
+        .report
+        .iter()
+        .flat_map(|r| &r.parts)
+        .find_map(|(stack, part)| Some((stack, part.error.as_ref()?)));
     let state = match () {
-        () if !host.connected => Some((GraphState::Away, Some("its agent is not connected".to_owned()))),
+        () if !host.connected => Some((
+            GraphState::Away,
+            Some("its agent is not connected".to_owned()),
+        )),
         () if host.drain => Some((GraphState::Drained, None)),
         () => error.map(|(stack, error)| (GraphState::Failing, Some(format!("{stack}: {error}")))),
     };
-    let Some(node) = made.get_mut(&id) else { return id };
+    let Some(node) = made.get_mut(&id) else {
+        return id;
+    };
     node.kind = GraphKind::Host;
     node.host = Some(host.id.clone());
     // That it has not joined yet is said of what was looked at a moment before it did.
-    let waited = node.state == GraphState::Working && node.details.get("status").is_none_or(|s| s == "ACTIVE");
+    let waited = node.state == GraphState::Working
+        && node.details.get("status").is_none_or(|s| s == "ACTIVE");
     if matches!(node.state, GraphState::Ok) || waited {
         (node.state, node.why) = state.unwrap_or((GraphState::Ok, None));
     }
@@ -52,17 +71,32 @@ fn host_node(made: &mut GraphBuilder<'_>, host: &HostView) -> String {
         node.set_detail("mtu", host.facts.mtu);
     }
     if !node.details.contains_key("addresses") {
-        let addresses: Vec<String> = host.facts.addresses.iter().map(ToString::to_string).collect();
+        let addresses: Vec<String> = host
+            .facts
+            .addresses
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         node.set_detail("addresses", addresses.join(", "));
     }
-    node.set_detail("labels", host.labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(", "));
+    node.set_detail(
+        "labels",
+        host.labels
+            .iter()
+            .map(|(k, v)| format!("{k}={v}"))
+            .collect::<Vec<_>>()
+            .join(", "),
+    );
     id
 }
 
 fn stack_nodes(made: &mut GraphBuilder<'_>, stack: &StackView, hosts: &HashMap<&str, String>) {
     let id = format!("stack/{}", stack.name);
     let status = &stack.status;
-    let (ready, desired) = status.services.iter().fold((0, 0), |(r, d), s| (r + s.ready, d + s.desired));
+    let (ready, desired) = status
+        .services
+        .iter()
+        .fold((0, 0), |(r, d), s| (r + s.ready, d + s.desired));
     let state = match status.standing {
         _ if stack.removing => GraphState::Working,
         Standing::Converged => GraphState::Ok,
@@ -71,7 +105,11 @@ fn stack_nodes(made: &mut GraphBuilder<'_>, stack: &StackView, hosts: &HashMap<&
         Standing::Failed => GraphState::Failed,
     };
     let mut node = GraphNode::new(&id, GraphKind::Stack, &stack.name, state);
-    node.why = if stack.removing { Some("it is being removed".to_owned()) } else { reasons(&status.reasons) };
+    node.why = if stack.removing {
+        Some("it is being removed".to_owned())
+    } else {
+        reasons(&status.reasons)
+    };
     node.set_detail("containers", format!("{ready}/{desired}"));
     node.set_detail("version", status.version);
     node.set_detail("deployed", &stack.deployed);
@@ -79,16 +117,28 @@ fn stack_nodes(made: &mut GraphBuilder<'_>, stack: &StackView, hosts: &HashMap<&
     made.node(node);
     for service in &status.services {
         let of = format!("service/{}/{}", stack.name, service.name);
-        let mut node = GraphNode::new(&of, GraphKind::Service, &service.name, service_state(service));
+        let mut node = GraphNode::new(
+            &of,
+            GraphKind::Service,
+            &service.name,
+            service_state(service),
+        );
         node.why.clone_from(&service.why);
         node.parent = Some(id.clone());
         node.set_detail("image", &service.image);
         node.set_detail("mode", &service.mode);
-        node.set_detail("containers", format!("{}/{}", service.ready, service.desired));
+        node.set_detail(
+            "containers",
+            format!("{}/{}", service.ready, service.desired),
+        );
         made.node(node);
         for replica in &service.replicas {
             // Where there is one on each host, the host is part of which one is meant; others may move.
-            let which = if service.mode.starts_with("global") { replica.at() } else { replica.name.clone() };
+            let which = if service.mode.starts_with("global") {
+                replica.at()
+            } else {
+                replica.name.clone()
+            };
             let id = format!("container/{}/{which}", stack.name);
             let state = replica_state(replica, service.mode.ends_with("-job"));
             let mut node = GraphNode::new(id, GraphKind::Container, &replica.name, state);

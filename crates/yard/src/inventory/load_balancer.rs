@@ -5,7 +5,9 @@ use crate::retry::retry_question;
 use futures_util::future::try_join_all;
 use futures_util::try_join;
 use stackyard_core::yard::Mark;
-use stackyard_openstack::{Cloud, HealthMonitor, Listener, LoadBalancer, LoadBalancerPool, Member, Result};
+use stackyard_openstack::{
+    Cloud, HealthMonitor, Listener, LoadBalancer, LoadBalancerPool, Member, Result,
+};
 use std::collections::HashMap;
 
 /// A project's load balancers. Of parts there are those of marked ones at least.
@@ -29,14 +31,27 @@ impl Balancing {
     pub(super) async fn take(cloud: &Cloud, project: &str) -> Result<Self> {
         let mine = [("project_id", project)];
         let balancers = all::<LoadBalancer>(cloud, &mine).await?;
-        if !balancers.iter().any(|b| Mark::parse(&b.description).is_some()) {
-            return Ok(Self { balancers, ..Self::default() });
+        if !balancers
+            .iter()
+            .any(|b| Mark::parse(&b.description).is_some())
+        {
+            return Ok(Self {
+                balancers,
+                ..Self::default()
+            });
         }
-        Self::with_parts(cloud, project, balancers, |b| Mark::parse(&b.description).is_some()).await
+        Self::with_parts(cloud, project, balancers, |b| {
+            Mark::parse(&b.description).is_some()
+        })
+        .await
     }
 
     /// A balancer of the project with its parts.
-    pub(crate) async fn parts_of(cloud: &Cloud, project: &str, balancer: &LoadBalancer) -> Result<Self> {
+    pub(crate) async fn parts_of(
+        cloud: &Cloud,
+        project: &str,
+        balancer: &LoadBalancer,
+    ) -> Result<Self> {
         Self::with_parts(cloud, project, vec![balancer.clone()], |_| true).await
     }
 
@@ -59,15 +74,23 @@ impl Balancing {
             all::<HealthMonitor>(cloud, &mine)
         );
         let (listeners, pools, monitors) = parts?;
-        let mut of = Self { balancers, listeners, pools, monitors, members: HashMap::new() };
-        let wanted = of
-            .pools
-            .iter()
-            .filter(|pool| of.balancers.iter().any(|b| wanted(b) && pool.loadbalancers.iter().any(|of| of.id == b.id)));
+        let mut of = Self {
+            balancers,
+            listeners,
+            pools,
+            monitors,
+            members: HashMap::new(),
+        };
+        let wanted = of.pools.iter().filter(|pool| {
+            of.balancers
+                .iter()
+                .any(|b| wanted(b) && pool.loadbalancers.iter().any(|of| of.id == b.id))
+        });
         let members = wanted.map(|pool| async {
             // It may go while it is looked at.
-            let mut members =
-                retry_question(cloud, async || cloud.find_members(&pool.id).await).await?.unwrap_or_default();
+            let mut members = retry_question(cloud, async || cloud.find_members(&pool.id).await)
+                .await?
+                .unwrap_or_default();
             // Octavia lists them until its provider has taken them out.
             members.retain(|m| m.provisioning_status != "PENDING_DELETE");
             Ok::<_, stackyard_openstack::Error>((pool.id.clone(), members))
@@ -83,7 +106,10 @@ impl Balancing {
     ) -> impl Iterator<Item = (&Listener, Option<&LoadBalancerPool>, Option<&HealthMonitor>)> {
         let of = move |l: &&Listener| l.loadbalancers.iter().any(|b| b.id == balancer);
         self.listeners.iter().filter(of).map(|listener| {
-            let pool = listener.default_pool_id.as_ref().and_then(|id| self.pools.iter().find(|p| p.id == *id));
+            let pool = listener
+                .default_pool_id
+                .as_ref()
+                .and_then(|id| self.pools.iter().find(|p| p.id == *id));
             (listener, pool, pool.and_then(|p| self.monitor_of(&p.id)))
         })
     }
@@ -91,14 +117,18 @@ impl Balancing {
     /// Pools of a balancer that no listener leads to.
     pub(crate) fn stray_pools(&self, balancer: &str) -> impl Iterator<Item = &LoadBalancerPool> {
         let of = move |p: &&LoadBalancerPool| p.loadbalancers.iter().any(|b| b.id == balancer);
-        self.pools
-            .iter()
-            .filter(of)
-            .filter(|p| !self.listeners.iter().any(|l| l.default_pool_id.as_deref() == Some(p.id.as_str())))
+        self.pools.iter().filter(of).filter(|p| {
+            !self
+                .listeners
+                .iter()
+                .any(|l| l.default_pool_id.as_deref() == Some(p.id.as_str()))
+        })
     }
 
     fn monitor_of(&self, pool: &str) -> Option<&HealthMonitor> {
-        self.monitors.iter().find(|m| m.pools.iter().any(|p| p.id == pool))
+        self.monitors
+            .iter()
+            .find(|m| m.pools.iter().any(|p| p.id == pool))
     }
 
     /// Members of a pool.

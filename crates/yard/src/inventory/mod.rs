@@ -15,7 +15,8 @@ use futures_util::{join, try_join};
 use stackyard_core::yard::intend::{Intended, Spec};
 use stackyard_core::yard::{Key, Kind, Mark, Scope};
 use stackyard_openstack::{
-    Cloud, FloatingIp, Keypair, Network, Port, Resource, Router, SecurityGroup, Server, ServerGroup, Subnet, Volume,
+    Cloud, FloatingIp, Keypair, Network, Port, Resource, Router, SecurityGroup, Server,
+    ServerGroup, Subnet, Volume,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,13 +74,21 @@ pub enum Availability<T> {
 
 impl<T> Availability<T> {
     /// What an answer means; one that leaves open what there is goes to `unseen`, too.
-    fn of(what: OptionalListing, answer: stackyard_openstack::Result<T>, unseen: &mut Vec<FailedListing>) -> Self {
+    fn of(
+        what: OptionalListing,
+        answer: stackyard_openstack::Result<T>,
+        unseen: &mut Vec<FailedListing>,
+    ) -> Self {
         let error = match answer {
             Ok(there) => return Self::There(there),
             Err(stackyard_openstack::Error::NoEndpoint { .. }) => return Self::Missing,
             Err(error) => error,
         };
-        let reach = if error.status() == Some(403) { Self::Forbidden } else { Self::Failed(error.to_string()) };
+        let reach = if error.status() == Some(403) {
+            Self::Forbidden
+        } else {
+            Self::Failed(error.to_string())
+        };
         unseen.push(FailedListing { what, error });
         reach
     }
@@ -125,9 +134,14 @@ impl Inventory {
     ///
     /// # Errors
     /// [`Error::Cloud`]
-    pub async fn take_for(cloud: &Cloud, needed: impl Fn(OptionalListing) -> bool) -> Result<Self, Error> {
+    pub async fn take_for(
+        cloud: &Cloud,
+        needed: impl Fn(OptionalListing) -> bool,
+    ) -> Result<Self, Error> {
         let doing = || format!("listing what is in cloud {}", cloud.config().name);
-        let project = retry(|_| {}, async || cloud.project_id().await).await.map_err(Error::cloud(doing()))?;
+        let project = retry(|_| {}, async || cloud.project_id().await)
+            .await
+            .map_err(Error::cloud(doing()))?;
         let scope = scope_of(cloud).await.map_err(Error::cloud(doing()))?;
         let mine = [("project_id", project.as_str())];
         let neutron = async {
@@ -144,25 +158,39 @@ impl Inventory {
         let known = async { try_join!(neutron, all::<Server>(cloud, &[])) };
         let optional = async {
             Ok(join!(
-                needed::ask(cloud, needed(OptionalListing::Keypairs), async |c| all::<Keypair>(c, &[]).await),
-                needed::ask(cloud, needed(OptionalListing::ServerGroups), async |c| all::<ServerGroup>(c, &[]).await),
-                needed::ask(cloud, needed(OptionalListing::Volumes), async |c| all::<Volume>(c, &[]).await),
-                needed::ask(cloud, needed(OptionalListing::LoadBalancers), async |c| Box::pin(Balancing::take(
-                    c, &project
-                ))
-                .await),
-                needed::ask(cloud, needed(OptionalListing::ObjectContainers), async |c| Box::pin(
-                    StoredContainer::take(c, &scope)
+                needed::ask(cloud, needed(OptionalListing::Keypairs), async |c| all::<
+                    Keypair,
+                >(
+                    c, &[]
                 )
                 .await),
+                needed::ask(cloud, needed(OptionalListing::ServerGroups), async |c| {
+                    all::<ServerGroup>(c, &[]).await
+                }),
+                needed::ask(cloud, needed(OptionalListing::Volumes), async |c| all::<
+                    Volume,
+                >(
+                    c, &[]
+                )
+                .await),
+                needed::ask(cloud, needed(OptionalListing::LoadBalancers), async |c| {
+                    Box::pin(Balancing::take(c, &project)).await
+                }),
+                needed::ask(
+                    cloud,
+                    needed(OptionalListing::ObjectContainers),
+                    async |c| Box::pin(StoredContainer::take(c, &scope)).await
+                ),
             ))
         };
-        let ((neutron, servers), optional) = try_join!(known, optional).map_err(Error::cloud(doing()))?;
+        let ((neutron, servers), optional) =
+            try_join!(known, optional).map_err(Error::cloud(doing()))?;
         let (networks, subnets, routers, ports, security_groups, floating_ips) = neutron;
         let (keypairs, server_groups, volumes, balancing, containers) = optional;
         let mut unseen = Vec::new();
         let keypairs = Availability::of(OptionalListing::Keypairs, keypairs, &mut unseen);
-        let server_groups = Availability::of(OptionalListing::ServerGroups, server_groups, &mut unseen);
+        let server_groups =
+            Availability::of(OptionalListing::ServerGroups, server_groups, &mut unseen);
         let volumes = Availability::of(OptionalListing::Volumes, volumes, &mut unseen);
         Ok(Self {
             scope,
@@ -177,7 +205,11 @@ impl Inventory {
             server_groups: server_groups.into_there().unwrap_or_default(),
             volumes: volumes.into_there().unwrap_or_default(),
             balancing: Availability::of(OptionalListing::LoadBalancers, balancing, &mut unseen),
-            containers: Availability::of(OptionalListing::ObjectContainers, containers, &mut unseen),
+            containers: Availability::of(
+                OptionalListing::ObjectContainers,
+                containers,
+                &mut unseen,
+            ),
             unseen,
             project,
         })
@@ -191,7 +223,10 @@ impl Inventory {
         let mut all = Vec::new();
         let mut note = |mark: Option<Mark>, id: &str| {
             let here = mark.filter(|mark| mark.is_in(&self.scope));
-            all.extend(here.map(|mark| MarkedResource { mark, id: id.to_owned() }));
+            all.extend(here.map(|mark| MarkedResource {
+                mark,
+                id: id.to_owned(),
+            }));
         };
         let ours = |project: &str| project.is_empty() || project == self.project;
         for n in self.networks.iter().filter(|n| ours(&n.project_id)) {
@@ -200,34 +235,55 @@ impl Inventory {
         for s in self.subnets.iter().filter(|s| ours(&s.project_id)) {
             note(Mark::parse(&s.description), &s.id);
         }
-        self.routers.iter().for_each(|r| note(Mark::parse(&r.description), &r.id));
-        self.ports.iter().for_each(|p| note(Mark::parse(&p.description), &p.id));
+        self.routers
+            .iter()
+            .for_each(|r| note(Mark::parse(&r.description), &r.id));
+        self.ports
+            .iter()
+            .for_each(|p| note(Mark::parse(&p.description), &p.id));
         for g in self.security_groups.iter().filter(|g| ours(&g.project_id)) {
             note(Mark::parse(&g.description), &g.id);
         }
-        self.floating_ips.iter().for_each(|f| note(Mark::parse(&f.description), &f.id));
-        self.servers.iter().for_each(|s| note(metadata_mark(&s.metadata), &s.id));
-        self.volumes.iter().for_each(|v| note(metadata_mark(&v.metadata), &v.id));
-        self.server_groups.iter().for_each(|g| note(Mark::parse_name(Kind::ServerGroup, &g.name), &g.id));
+        self.floating_ips
+            .iter()
+            .for_each(|f| note(Mark::parse(&f.description), &f.id));
+        self.servers
+            .iter()
+            .for_each(|s| note(metadata_mark(&s.metadata), &s.id));
+        self.volumes
+            .iter()
+            .for_each(|v| note(metadata_mark(&v.metadata), &v.id));
+        self.server_groups
+            .iter()
+            .for_each(|g| note(Mark::parse_name(Kind::ServerGroup, &g.name), &g.id));
         for b in self.balancing.there().iter().flat_map(|b| &b.balancers) {
             note(Mark::parse(&b.description), &b.id);
         }
         for c in self.containers.there().into_iter().flatten() {
             note(Mark::parse_name(Kind::ObjectContainer, &c.name), &c.name);
         }
-        let pairs = self.keypairs.iter().filter_map(|k| Some((Mark::parse_name(Kind::Keypair, &k.name)?, &k.name)));
+        let pairs = self
+            .keypairs
+            .iter()
+            .filter_map(|k| Some((Mark::parse_name(Kind::Keypair, &k.name)?, &k.name)));
         let pairs = pairs.filter(|(mark, name)| match &mark.scope {
             Some(scope) => *scope == self.scope,
-            None => self.servers_of(&mark.yard).any(|s| s.key_name.as_ref() == Some(*name)),
+            None => self
+                .servers_of(&mark.yard)
+                .any(|s| s.key_name.as_ref() == Some(*name)),
         });
-        all.extend(pairs.map(|(mark, name)| MarkedResource { mark, id: name.clone() }));
+        all.extend(pairs.map(|(mark, name)| MarkedResource {
+            mark,
+            id: name.clone(),
+        }));
         all
     }
 
     /// Servers of a yard.
     pub(crate) fn servers_of(&self, yard: &str) -> impl Iterator<Item = &Server> {
         let is_its = move |s: &&Server| {
-            metadata_mark(&s.metadata).is_some_and(|mark| mark.yard == yard && mark.is_in(&self.scope))
+            metadata_mark(&s.metadata)
+                .is_some_and(|mark| mark.yard == yard && mark.is_in(&self.scope))
         };
         self.servers.iter().filter(is_its)
     }
@@ -240,7 +296,10 @@ impl Inventory {
         });
         let owned = self.owned();
         let there = |key: &Key| key_in(&owned, &intended.yard).any(|(_, own)| own == key);
-        pools.filter(|(key, _)| there(key)).map(|(_, pool)| pool).collect()
+        pools
+            .filter(|(key, _)| there(key))
+            .map(|(_, pool)| pool)
+            .collect()
     }
 
     /// Names of the yards that have something here, and how much.
@@ -260,17 +319,41 @@ impl Inventory {
     pub fn resolve(&self, kind: Kind, text: &str) -> Result<String, String> {
         let own = |project: &str| project.is_empty() || project == self.project;
         let names: Vec<Choice<'_>> = match kind {
-            Kind::Network => {
-                self.networks.iter().map(|n| (n.id.as_str(), n.name.as_str(), own(&n.project_id))).collect()
-            }
-            Kind::Subnet => self.subnets.iter().map(|s| (s.id.as_str(), s.name.as_str(), own(&s.project_id))).collect(),
-            Kind::Router => self.routers.iter().map(|r| (r.id.as_str(), r.name.as_str(), true)).collect(),
-            Kind::SecurityGroup => {
-                self.security_groups.iter().map(|g| (g.id.as_str(), g.name.as_str(), own(&g.project_id))).collect()
-            }
-            Kind::Keypair => self.keypairs.iter().map(|k| (k.name.as_str(), k.name.as_str(), true)).collect(),
-            Kind::Volume => self.volumes.iter().map(|v| (v.id.as_str(), v.name(), true)).collect(),
-            Kind::ServerGroup => self.server_groups.iter().map(|g| (g.id.as_str(), g.name.as_str(), true)).collect(),
+            Kind::Network => self
+                .networks
+                .iter()
+                .map(|n| (n.id.as_str(), n.name.as_str(), own(&n.project_id)))
+                .collect(),
+            Kind::Subnet => self
+                .subnets
+                .iter()
+                .map(|s| (s.id.as_str(), s.name.as_str(), own(&s.project_id)))
+                .collect(),
+            Kind::Router => self
+                .routers
+                .iter()
+                .map(|r| (r.id.as_str(), r.name.as_str(), true))
+                .collect(),
+            Kind::SecurityGroup => self
+                .security_groups
+                .iter()
+                .map(|g| (g.id.as_str(), g.name.as_str(), own(&g.project_id)))
+                .collect(),
+            Kind::Keypair => self
+                .keypairs
+                .iter()
+                .map(|k| (k.name.as_str(), k.name.as_str(), true))
+                .collect(),
+            Kind::Volume => self
+                .volumes
+                .iter()
+                .map(|v| (v.id.as_str(), v.name(), true))
+                .collect(),
+            Kind::ServerGroup => self
+                .server_groups
+                .iter()
+                .map(|g| (g.id.as_str(), g.name.as_str(), true))
+                .collect(),
             _ => Vec::new(),
         };
         only(kind.noun(), text, &names)
@@ -283,20 +366,28 @@ impl Inventory {
     pub fn external(&self, text: Option<&str>) -> Result<String, String> {
         let own = |n: &Network| n.project_id == self.project;
         let external = self.networks.iter().filter(|n| n.external);
-        let names: Vec<Choice<'_>> = external.map(|n| (n.id.as_str(), n.name.as_str(), own(n))).collect();
+        let names: Vec<Choice<'_>> = external
+            .map(|n| (n.id.as_str(), n.name.as_str(), own(n)))
+            .collect();
         match (text, names.as_slice()) {
             (Some(text), names) => only("external network", text, names),
             (None, [(id, ..)]) => Ok((*id).to_owned()),
             (None, []) => Err("the cloud has no external network".to_owned()),
             (None, many) => Err(format!(
                 "the cloud has several external networks ({}): name one with `external`",
-                many.iter().map(|(_, n, _)| *n).collect::<Vec<_>>().join(", ")
+                many.iter()
+                    .map(|(_, n, _)| *n)
+                    .collect::<Vec<_>>()
+                    .join(", ")
             )),
         }
     }
 }
 
-pub(crate) async fn all<T: Resource>(cloud: &Cloud, query: &[(&str, &str)]) -> stackyard_openstack::Result<Vec<T>> {
+pub(crate) async fn all<T: Resource>(
+    cloud: &Cloud,
+    query: &[(&str, &str)],
+) -> stackyard_openstack::Result<Vec<T>> {
     Box::pin(retry_question(cloud, async || cloud.list::<T>(query).await)).await
 }
 
@@ -327,19 +418,37 @@ fn only(noun: &str, text: &str, names: &[Choice<'_>]) -> Result<String, String> 
         [(id, ..)] => Ok((*id).to_owned()),
         [] => {
             // Own ones first: the list may be long.
-            let mut known: Vec<(bool, &str)> =
-                names.iter().filter(|(_, n, _)| !n.is_empty()).map(|(_, n, own)| (!own, *n)).collect();
+            let mut known: Vec<(bool, &str)> = names
+                .iter()
+                .filter(|(_, n, _)| !n.is_empty())
+                .map(|(_, n, own)| (!own, *n))
+                .collect();
             known.sort_unstable();
             let known: BTreeSet<&str> = known.into_iter().take(8).map(|(_, n)| n).collect();
             let known = known.into_iter().collect::<Vec<_>>().join(", ");
-            let known = if known.is_empty() { "none".to_owned() } else { known };
-            Err(format!("neither the yard nor the cloud has a {noun} `{text}`; the cloud has {known}"))
+            let known = if known.is_empty() {
+                "none".to_owned()
+            } else {
+                known
+            };
+            Err(format!(
+                "neither the yard nor the cloud has a {noun} `{text}`; the cloud has {known}"
+            ))
         }
-        many => Err(format!("{} {noun}s of the cloud are named `{text}`; use the id of one of them", many.len())),
+        many => Err(format!(
+            "{} {noun}s of the cloud are named `{text}`; use the id of one of them",
+            many.len()
+        )),
     }
 }
 
 /// A key's id by what was listed, for kinds with marks.
-pub(crate) fn key_in<'a>(owned: &'a [MarkedResource], yard: &'a str) -> impl Iterator<Item = (&'a str, &'a Key)> {
-    owned.iter().filter(move |o| o.mark.yard == yard).map(|o| (o.id.as_str(), &o.mark.key))
+pub(crate) fn key_in<'a>(
+    owned: &'a [MarkedResource],
+    yard: &'a str,
+) -> impl Iterator<Item = (&'a str, &'a Key)> {
+    owned
+        .iter()
+        .filter(move |o| o.mark.yard == yard)
+        .map(|o| (o.id.as_str(), &o.mark.key))
 }

@@ -14,7 +14,11 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Asks for a listing: with patience if it is `needed`, else once or twice, and not for long.
-pub(super) async fn ask<T>(cloud: &Cloud, needed: bool, question: impl AsyncFn(&Cloud) -> Result<T>) -> Result<T> {
+pub(super) async fn ask<T>(
+    cloud: &Cloud,
+    needed: bool,
+    question: impl AsyncFn(&Cloud) -> Result<T>,
+) -> Result<T> {
     if needed {
         return question(cloud).await;
     }
@@ -51,14 +55,24 @@ impl Inventory {
     fn needs(&mut self, kinds: &BTreeSet<Kind>, cloud: &Cloud) -> std::result::Result<(), Error> {
         // What the user may not use at all stands in the way of single steps only: preflight says so.
         let told_later = |u: &FailedListing| {
-            u.is_forbidden() && matches!(u.what, OptionalListing::LoadBalancers | OptionalListing::ObjectContainers)
+            u.is_forbidden()
+                && matches!(
+                    u.what,
+                    OptionalListing::LoadBalancers | OptionalListing::ObjectContainers
+                )
         };
-        match self.unseen.iter().position(|u| u.what.is_needed(kinds) && !told_later(u)) {
+        match self
+            .unseen
+            .iter()
+            .position(|u| u.what.is_needed(kinds) && !told_later(u))
+        {
             None => Ok(()),
             Some(at) => {
                 let FailedListing { what, error } = self.unseen.swap_remove(at);
                 let cloud = &cloud.config().name;
-                Err(Error::cloud(format!("cannot list {what}, which the yard has, in cloud {cloud}"))(error))
+                Err(Error::cloud(format!(
+                    "cannot list {what}, which the yard has, in cloud {cloud}"
+                ))(error))
             }
         }
     }
@@ -71,6 +85,7 @@ impl Inventory {
 
     /// Tells of them.
     pub fn warn(&self, onlooker: &dyn Onlooker) {
-        self.warnings().for_each(|text| onlooker.see(Event::Note { step: None, text }));
+        self.warnings()
+            .for_each(|text| onlooker.see(Event::Note { step: None, text }));
     }
 }

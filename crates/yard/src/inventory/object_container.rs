@@ -26,7 +26,8 @@ impl StoredContainer {
             other => other,
         });
         let names = named.await?.into_iter().map(|c| c.name);
-        let names = names.filter(|n| Mark::parse_name(Kind::ObjectContainer, n).is_some_and(|m| m.is_in(scope)));
+        let names = names
+            .filter(|n| Mark::parse_name(Kind::ObjectContainer, n).is_some_and(|m| m.is_in(scope)));
         let looked = stream::iter(names).map(|name| async {
             let detail = retry_question(cloud, async || cloud.container(&name).await).await?;
             Ok::<_, Error>(detail.map(|detail| Self { name, detail }))

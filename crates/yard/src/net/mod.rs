@@ -15,7 +15,11 @@ use std::collections::HashMap;
 
 /// The cloud's resources of a graph by their ids.
 pub fn by_id(graph: &Graph) -> HashMap<&str, &GraphNode> {
-    graph.nodes.iter().filter_map(|n| Some((n.details.get("id")?.as_str(), n))).collect()
+    graph
+        .nodes
+        .iter()
+        .filter_map(|n| Some((n.details.get("id")?.as_str(), n)))
+        .collect()
 }
 
 /// Whether a node is a machine.

@@ -9,7 +9,11 @@ use std::collections::BTreeMap;
 
 /// Name of the underlay of networks of this type; those of one name share it.
 fn underlay_of(network: &Network) -> &str {
-    network.physical_network.as_deref().filter(|n| !n.is_empty()).unwrap_or("tunnels")
+    network
+        .physical_network
+        .as_deref()
+        .filter(|n| !n.is_empty())
+        .unwrap_or("tunnels")
 }
 
 /// The ways of a yard's hosts, servers and containers; those that are alike are one. `underlay` is what the
@@ -30,16 +34,31 @@ pub fn mtu_paths(
         }
     }
     let beneath = |id: &str| -> Vec<Stretch> {
-        let network = inventory.into_iter().flat_map(|i| &i.networks).find(|n| n.id == id);
-        let Some(network) = network else { return Vec::new() };
+        let network = inventory
+            .into_iter()
+            .flat_map(|i| &i.networks)
+            .find(|n| n.id == id);
+        let Some(network) = network else {
+            return Vec::new();
+        };
         let layer = layer(network);
         let (name, set) = match &layer {
-            Some(_) => (underlay_of(network).to_owned(), least.get(underlay_of(network)).copied()),
+            Some(_) => (
+                underlay_of(network).to_owned(),
+                least.get(underlay_of(network)).copied(),
+            ),
             None => (String::new(), None),
         };
         let (set, basis) = match underlay {
             Some(given) => (Some(given), Basis::Given),
-            None => (set, if set.is_some() { Basis::AtLeast } else { Basis::Unknown }),
+            None => (
+                set,
+                if set.is_some() {
+                    Basis::AtLeast
+                } else {
+                    Basis::Unknown
+                },
+            ),
         };
         let network = Stretch {
             place: Place::Network,
@@ -49,38 +68,89 @@ pub fn mtu_paths(
             layer,
         };
         // Where nothing is known of it, the path begins in the network.
-        let under = Stretch { place: Place::Underlay, name, set, basis, layer: None };
-        if under.set.is_some() { vec![under, network] } else { vec![network] }
+        let under = Stretch {
+            place: Place::Underlay,
+            name,
+            set,
+            basis,
+            layer: None,
+        };
+        if under.set.is_some() {
+            vec![under, network]
+        } else {
+            vec![network]
+        }
     };
     let mut paths: Vec<MtuPath> = Vec::new();
     let mut add = |network: Option<&str>, kind, owner: PortOwner, stretches: Vec<Stretch>| {
         let chain = Chain::of(stretches);
         let network = network.map(str::to_owned);
-        match paths.iter_mut().find(|p| (&p.network, p.kind, &p.chain) == (&network, kind, &chain)) {
+        match paths
+            .iter_mut()
+            .find(|p| (&p.network, p.kind, &p.chain) == (&network, kind, &chain))
+        {
             Some(path) if path.of.contains(&owner) => {}
             Some(path) => path.of.push(owner),
-            None => paths.push(MtuPath { network, kind, of: vec![owner], chain }),
+            None => paths.push(MtuPath {
+                network,
+                kind,
+                of: vec![owner],
+                chain,
+            }),
         }
     };
     for host in hosts {
-        let node = graph.nodes.iter().find(|n| n.host.as_ref() == Some(&host.id));
+        let node = graph
+            .nodes
+            .iter()
+            .find(|n| n.host.as_ref() == Some(&host.id));
         let owner = node.map_or_else(
-            || PortOwner { name: host.name.clone(), node: None, host: Some(host.id.clone()) },
+            || PortOwner {
+                name: host.name.clone(),
+                node: None,
+                host: Some(host.id.clone()),
+            },
             PortOwner::from,
         );
-        let of_host = |p: &&PortView| p.owner.as_ref().is_some_and(|o| o.host.as_ref() == Some(&host.id));
-        let mine: Vec<&PortView> = ports.iter().filter(|p| p.kind == PortKind::Host).filter(of_host).collect();
+        let of_host = |p: &&PortView| {
+            p.owner
+                .as_ref()
+                .is_some_and(|o| o.host.as_ref() == Some(&host.id))
+        };
+        let mine: Vec<&PortView> = ports
+            .iter()
+            .filter(|p| p.kind == PortKind::Host)
+            .filter(of_host)
+            .collect();
         // The agent names the address of its default route first.
         let first = host.facts.addresses.first().map(ToString::to_string);
-        let port = mine.iter().find(|p| first.as_ref().is_some_and(|a| p.addresses.contains(a))).or(mine.first());
+        let port = mine
+            .iter()
+            .find(|p| first.as_ref().is_some_and(|a| p.addresses.contains(a)))
+            .or(mine.first());
         let mut stretches = port.map(|p| beneath(&p.network_id)).unwrap_or_default();
         let link = Some(host.facts.mtu).filter(|m| *m > 0);
         let containers = host.report.as_ref().and_then(|r| r.mtu);
         for (place, set) in [(Place::Link, link), (Place::Containers, containers)] {
-            let basis = if set.is_some() { Basis::Agent } else { Basis::Unknown };
-            stretches.push(Stretch { place, name: String::new(), set, basis, layer: Some(Layer::Flat) });
+            let basis = if set.is_some() {
+                Basis::Agent
+            } else {
+                Basis::Unknown
+            };
+            stretches.push(Stretch {
+                place,
+                name: String::new(),
+                set,
+                basis,
+                layer: Some(Layer::Flat),
+            });
         }
-        add(port.map(|p| p.network.as_str()), PortKind::Host, owner, stretches);
+        add(
+            port.map(|p| p.network.as_str()),
+            PortKind::Host,
+            owner,
+            stretches,
+        );
     }
     for port in ports {
         let joined = port.owner.as_ref().is_some_and(|o| o.host.is_some());
@@ -91,12 +161,21 @@ pub fn mtu_paths(
             _ => false,
         };
         let owner = port.owner.clone().filter(|_| goes);
-        let Some(owner) = owner.or_else(|| goes.then(|| PortOwner { name: port.name.clone(), node: None, host: None }))
-        else {
+        let Some(owner) = owner.or_else(|| {
+            goes.then(|| PortOwner {
+                name: port.name.clone(),
+                node: None,
+                host: None,
+            })
+        }) else {
             continue;
         };
         let stretches = beneath(&port.network_id);
-        let kind = if port.kind == PortKind::Host { PortKind::Server } else { port.kind };
+        let kind = if port.kind == PortKind::Host {
+            PortKind::Server
+        } else {
+            port.kind
+        };
         if !stretches.is_empty() {
             add(Some(&port.network), kind, owner, stretches);
         }

@@ -25,7 +25,11 @@ pub(crate) const ASKED: [&str; 6] = [IMAGE, FLAVOR, USER_DATA, TYPE, ZONE, CONFI
 /// What a field is for the comparison with the manifest. It differs only if what is `wanted` now is
 /// neither what was `asked` when the resource was made nor what the cloud `has`. A resource without
 /// a record is compared with what the cloud has.
-pub(super) fn field(wanted: Option<&Value>, asked: Option<&String>, has: Option<Value>) -> Option<Value> {
+pub(super) fn field(
+    wanted: Option<&Value>,
+    asked: Option<&String>,
+    has: Option<Value>,
+) -> Option<Value> {
     match (wanted, asked.map(Value::from)) {
         (Some(wanted), Some(asked)) if *wanted == asked => Some(asked),
         (_, asked) => has.or(asked),
@@ -37,10 +41,11 @@ pub(crate) fn record<'a>(
     fields: &'a Fields,
     of: &'a [(&'static str, &'static str)],
 ) -> impl Iterator<Item = (String, String)> + 'a {
-    of.iter().filter_map(|(field, key)| match fields.get(field) {
-        Some(Value::Text(text)) => Some(((*key).to_owned(), text.clone())),
-        _ => None,
-    })
+    of.iter()
+        .filter_map(|(field, key)| match fields.get(field) {
+            Some(Value::Text(text)) => Some(((*key).to_owned(), text.clone())),
+            _ => None,
+        })
 }
 
 #[cfg(test)]
@@ -67,9 +72,16 @@ mod tests {
         ] {
             let wanted = Value::from(wanted);
             let found = field(Some(&wanted), asked, has.map(Value::from));
-            assert_eq!(found.as_ref() != Some(&wanted), differs, "{wanted} wanted, {asked:?} asked, {has:?} there");
+            assert_eq!(
+                found.as_ref() != Some(&wanted),
+                differs,
+                "{wanted} wanted, {asked:?} asked, {has:?} there"
+            );
         }
         // A field that the manifest leaves out is what the cloud has.
-        assert_eq!(field(None, Some(&a), Some(Value::from(&b))), Some(Value::from(&b)));
+        assert_eq!(
+            field(None, Some(&a), Some(Value::from(&b))),
+            Some(Value::from(&b))
+        );
     }
 }

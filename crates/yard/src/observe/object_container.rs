@@ -14,10 +14,14 @@ impl Observer<'_> {
     pub(super) fn object_containers(&self, resources: &mut Vec<Seen>) {
         for c in self.all.containers.there().into_iter().flatten() {
             let metadata = c.detail.metadata.iter();
-            let own = metadata.filter(|(k, _)| *k != CONTAINER_MARK && !k.starts_with("stackyard-"));
+            let own =
+                metadata.filter(|(k, _)| *k != CONTAINER_MARK && !k.starts_with("stackyard-"));
             let purge = c.detail.metadata.get(PURGE).is_some_and(|v| v == "true");
             let fields = Fields::from([
-                ("public", c.detail.read.split(',').any(|r| r.trim() == ".r:*").into()),
+                (
+                    "public",
+                    c.detail.read.split(',').any(|r| r.trim() == ".r:*").into(),
+                ),
                 ("metadata", Value::set(own.map(|(k, v)| format!("{k}={v}")))),
                 ("purge", purge.into()),
                 ("objects", c.detail.count.into()),

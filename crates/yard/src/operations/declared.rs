@@ -51,16 +51,27 @@ impl DeclaredStacks {
         say: Say<'_>,
     ) -> Result<Option<Self>, WorkError> {
         let name = &yard.intended.yard;
-        let needs = match (yard.stacks.first(), YardSnapshot::has_agents(&yard.intended)) {
+        let needs = match (
+            yard.stacks.first(),
+            YardSnapshot::has_agents(&yard.intended),
+        ) {
             (Some(_), _) => Some("stacks, which a Stackyard server deploys"),
             (None, true) => Some("pools of hosts that join a Stackyard server"),
             (None, false) => None,
         };
         let none = |source| {
             let needs = needs.map(|needs| format!("the yard {name} has {needs}"));
-            needs.map_or(Ok(None), |needs| Err(WorkError::NoServer { needs, start: START, source }))
+            needs.map_or(Ok(None), |needs| {
+                Err(WorkError::NoServer {
+                    needs,
+                    start: START,
+                    source,
+                })
+            })
         };
-        let Some(client) = client else { return none(None) };
+        let Some(client) = client else {
+            return none(None);
+        };
         match Self::at(yard, client, renderer, say).await {
             // A socket that a killed server left behind: whether it had stacks of this yard matters
             // to whoever starts it again.
@@ -69,7 +80,12 @@ impl DeclaredStacks {
         }
     }
 
-    async fn at(yard: &Yard, client: &Client, renderer: &TemplateRenderer, say: Say<'_>) -> Result<Self, WorkError> {
+    async fn at(
+        yard: &Yard,
+        client: &Client,
+        renderer: &TemplateRenderer,
+        say: Say<'_>,
+    ) -> Result<Self, WorkError> {
         let name = &yard.intended.yard;
         let mut new_secrets = BTreeMap::new();
         let mut wanted = BTreeMap::new();
@@ -85,11 +101,20 @@ impl DeclaredStacks {
                 }
             };
             let made = made.map_err(of(stack))?;
-            let deploy = StackDeploy { stack: Packed::pack(made), pool: stack.pool.clone(), declared: true };
+            let deploy = StackDeploy {
+                stack: Packed::pack(made),
+                pool: stack.pool.clone(),
+                declared: true,
+            };
             wanted.insert(stack.name.clone(), deploy);
         }
         let at_server = YardStacks::look(client.clone(), name, wanted).await?;
-        Ok(Self { at_server, client: client.clone(), yard: name.clone(), new_secrets })
+        Ok(Self {
+            at_server,
+            client: client.clone(),
+            yard: name.clone(),
+            new_secrets,
+        })
     }
 
     /// Has the server keep new secrets of packages that are about to be deployed.
@@ -102,7 +127,9 @@ impl DeclaredStacks {
             step.is_some_and(|s| matches!(s.action, Action::Create | Action::Change))
         };
         for (stack, secrets) in self.new_secrets.iter().filter(|(stack, _)| goes(stack)) {
-            self.client.set_secret(&self.yard, &secret_key(stack), secrets).await?;
+            self.client
+                .set_secret(&self.yard, &secret_key(stack), secrets)
+                .await?;
         }
         Ok(())
     }
@@ -119,7 +146,10 @@ fn read(wanted: &Wanted, files: Option<&Memory>, say: Say<'_>) -> Result<Stack, 
         Some(files) => open_in(wanted, files)?,
         None => open(wanted)?,
     };
-    loaded.warnings.iter().for_each(|warning| say(format!("warning: {warning}")));
+    loaded
+        .warnings
+        .iter()
+        .for_each(|warning| say(format!("warning: {warning}")));
     Ok(loaded.stack)
 }
 
@@ -153,7 +183,9 @@ async fn secrets(
     };
     let mut secrets = kept?;
     // Kept when it is deployed, not before: a plan changes nothing.
-    let made = secrets.generate(&package.secrets).map_err(|e| of(stack)(e.into()))?;
+    let made = secrets
+        .generate(&package.secrets)
+        .map_err(|e| of(stack)(e.into()))?;
     if !made.is_empty() {
         new.insert(stack.name.clone(), secrets.to_yaml());
     }
@@ -168,8 +200,13 @@ fn rendered(
     renderer: &TemplateRenderer,
     say: Say<'_>,
 ) -> Result<Stack, Trouble> {
-    let rendered = render_for_hosts(package, stack, answers, secrets, &|job| renderer.render(job))?;
-    rendered.warnings.iter().for_each(|warning| say(format!("warning: {warning}")));
+    let rendered = render_for_hosts(package, stack, answers, secrets, &|job| {
+        renderer.render(job)
+    })?;
+    rendered
+        .warnings
+        .iter()
+        .for_each(|warning| say(format!("warning: {warning}")));
     Ok(rendered.stack)
 }
 
@@ -183,7 +220,12 @@ fn secret_key(stack: &str) -> String {
 /// # Errors
 /// What the server says.
 pub(crate) async fn forget_secrets(yard: &str, client: &Client) -> Result<(), ClientError> {
-    for secret in client.secrets(yard).await?.iter().filter(|s| s.name.starts_with(&secret_key(""))) {
+    for secret in client
+        .secrets(yard)
+        .await?
+        .iter()
+        .filter(|s| s.name.starts_with(&secret_key("")))
+    {
         match client.remove_secret(yard, &secret.name).await {
             Err(error) if error.status() != Some(404) => return Err(error),
             _ => {}

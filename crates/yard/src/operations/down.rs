@@ -20,7 +20,10 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// How long stacks may take to go before their hosts do.
-const LEAVE: Patience = Patience { most: Duration::from_secs(180), failing: Duration::from_secs(180) };
+const LEAVE: Patience = Patience {
+    most: Duration::from_secs(180),
+    failing: Duration::from_secs(180),
+};
 
 /// Looks at a removed yard before it is said that something is left: listings of some services
 /// show what is gone for a moment.
@@ -58,7 +61,9 @@ impl<'a> DownOperation<'a> {
         let plan = removal(yard, &inventory.observe(yard, None));
         for unseen in &inventory.unseen {
             if unseen.what.is_needed(&kinds) {
-                say(format!("note: {unseen}; what the yard has of them stays for now"));
+                say(format!(
+                    "note: {unseen}; what the yard has of them stays for now"
+                ));
             } else if !unseen.is_forbidden() {
                 say(format!("note: {unseen}; the manifest has none"));
             }
@@ -67,14 +72,18 @@ impl<'a> DownOperation<'a> {
         if let Some(client) = service
             && matches!(is_its_yard(client, yard, &inventory.scope).await, Ok(false))
         {
-            say(format!("note: the server's yard {yard} is of another project or region, and is left alone"));
+            say(format!(
+                "note: the server's yard {yard} is of another project or region, and is left alone"
+            ));
             service = None;
         }
         let stacks = match service {
             Some(client) => match YardStacks::removal(client.clone(), yard).await {
                 Ok(stacks) => Some(stacks),
                 Err(error @ ClientError::Unreachable { .. }) => {
-                    say(format!("note: if the yard has stacks, the server goes on knowing them: {error}"));
+                    say(format!(
+                        "note: if the yard has stacks, the server goes on knowing them: {error}"
+                    ));
                     None
                 }
                 Err(other) => return Err(other.into()),
@@ -82,7 +91,16 @@ impl<'a> DownOperation<'a> {
             None => None,
         };
         let plan = with_stacks(&plan, stacks.as_ref());
-        Ok(Self { plan, cloud, yard, service, stacks, kinds, unseen: inventory.unseen, looked })
+        Ok(Self {
+            plan,
+            cloud,
+            yard,
+            service,
+            stacks,
+            kinds,
+            unseen: inventory.unseen,
+            looked,
+        })
     }
 
     /// The server, unless its yard of this name is another one.
@@ -128,20 +146,30 @@ impl<'a> DownOperation<'a> {
         }
         lock.settled()?;
         let seen = all_seen(self.yard, unseen);
-        let (Some(service), Some(_)) = (self.service, &self.stacks) else { return Ok(seen?) };
+        let (Some(service), Some(_)) = (self.service, &self.stacks) else {
+            return Ok(seen?);
+        };
         if has_pools && let Err(e) = forget_hosts(self.cloud, self.yard, service).await {
-            say(format!("The server still lists the yard's hosts (`stackyard host remove`): {e}"));
+            say(format!(
+                "The server still lists the yard's hosts (`stackyard host remove`): {e}"
+            ));
         }
         // What stays may need them.
         seen?;
         if let Err(e) = forget_secrets(self.yard, service).await {
-            say(format!("note: the server keeps secrets of packages of the yard: {e}"));
+            say(format!(
+                "note: the server keeps secrets of packages of the yard: {e}"
+            ));
         }
         Ok(())
     }
 
     /// Removes what the cloud has; gives what could not be looked at, and the yard may have something of.
-    async fn remove(&self, loss: &DataLoss, onlooker: &dyn Onlooker) -> Result<Vec<FailedListing>, Error> {
+    async fn remove(
+        &self,
+        loss: &DataLoss,
+        onlooker: &dyn Onlooker,
+    ) -> Result<Vec<FailedListing>, Error> {
         let unseen = remove(self.cloud, self.yard, Some(&self.kinds), loss, onlooker).await?;
         Ok(unseen_of(unseen, Some(&self.kinds)))
     }
@@ -159,7 +187,10 @@ async fn remove(
     loss: &DataLoss,
     onlooker: &dyn Onlooker,
 ) -> Result<Vec<FailedListing>, Error> {
-    let nothing = Intended { yard: yard.to_owned(), ..Intended::default() };
+    let nothing = Intended {
+        yard: yard.to_owned(),
+        ..Intended::default()
+    };
     let choices = ResolvedChoices::default();
     for look in 1..=LOOKS {
         let needed = |what: OptionalListing| kinds.is_none_or(|kinds| what.is_needed(kinds));
@@ -184,9 +215,11 @@ async fn remove(
         if let Err(error) = run.apply(loss).await {
             let unseen = unseen_of(inventory.unseen, kinds);
             return Err(match error {
-                Error::Steps(steps) if !unseen.is_empty() => {
-                    Error::FailedListing { yard: yard.to_owned(), unseen, steps: Some(steps) }
-                }
+                Error::Steps(steps) if !unseen.is_empty() => Error::FailedListing {
+                    yard: yard.to_owned(),
+                    unseen,
+                    steps: Some(steps),
+                },
                 other => other,
             });
         }
@@ -202,7 +235,15 @@ fn unseen_of(mut unseen: Vec<FailedListing>, kinds: Option<&BTreeSet<Kind>>) -> 
 
 /// Fails if any of what the yard may have could not be looked at.
 fn all_seen(yard: &str, unseen: Vec<FailedListing>) -> Result<(), Error> {
-    if unseen.is_empty() { Ok(()) } else { Err(Error::FailedListing { yard: yard.to_owned(), unseen, steps: None }) }
+    if unseen.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::FailedListing {
+            yard: yard.to_owned(),
+            unseen,
+            steps: None,
+        })
+    }
 }
 
 /// Has a server forget the hosts of a yard that was removed.
@@ -211,9 +252,18 @@ fn all_seen(yard: &str, unseen: Vec<FailedListing>) -> Result<(), Error> {
 /// [`Error::Cloud`], [`Error::Service`].
 async fn forget_hosts(cloud: &Cloud, yard: &str, service: &dyn HostService) -> Result<(), Error> {
     let members = service.hosts(yard).await;
-    let members = members.map_err(|said| Error::Service { doing: "asking the server for its hosts", said })?;
+    let members = members.map_err(|said| Error::Service {
+        doing: "asking the server for its hosts",
+        said,
+    })?;
     // Their agents may not have noticed yet.
-    let members: Vec<Member> = members.into_iter().map(|m| Member { connected: false, ..m }).collect();
+    let members: Vec<Member> = members
+        .into_iter()
+        .map(|m| Member {
+            connected: false,
+            ..m
+        })
+        .collect();
     if members.is_empty() {
         return Ok(());
     }

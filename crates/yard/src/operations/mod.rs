@@ -40,7 +40,8 @@ const LATE: Duration = Duration::from_secs(5);
 
 /// Waits until nothing more can come of a run that was killed before `looked`.
 async fn let_settle(looked: Instant, onlooker: &dyn Onlooker) {
-    let text = "the last run did not end well: looking for what the cloud has made of it since".to_owned();
+    let text =
+        "the last run did not end well: looking for what the cloud has made of it since".to_owned();
     onlooker.see(Event::Note { step: None, text });
     tokio::time::sleep(LATE.saturating_sub(looked.elapsed())).await;
 }
@@ -56,8 +57,10 @@ pub async fn connect(
     onlooker: Arc<dyn Onlooker>,
 ) -> Result<Cloud, stackyard_openstack::Error> {
     let config = CloudConfig::load_from(name, sources)?;
-    let options =
-        Options { observer: Some(Arc::new(move |e: &RequestEvent| retried(e, &*onlooker))), ..Options::default() };
+    let options = Options {
+        observer: Some(Arc::new(move |e: &RequestEvent| retried(e, &*onlooker))),
+        ..Options::default()
+    };
     Cloud::connect(config, options).await
 }
 
@@ -65,7 +68,10 @@ pub async fn connect(
 fn retried(event: &RequestEvent, onlooker: &dyn Onlooker) {
     if let Some((reason, wait)) = &event.retry {
         let (method, service) = (&event.method, event.service);
-        let text = format!("{method} {service}: {reason}; again in {:.1} s", wait.as_secs_f64());
+        let text = format!(
+            "{method} {service}: {reason}; again in {:.1} s",
+            wait.as_secs_f64()
+        );
         onlooker.see(Event::Note { step: None, text });
     }
 }
@@ -75,7 +81,12 @@ fn retried(event: &RequestEvent, onlooker: &dyn Onlooker) {
 /// # Errors
 /// [`Error::Cloud`]
 pub async fn scope(cloud: &Cloud) -> Result<Scope, Error> {
-    let doing = || format!("asking cloud {} for project and region", cloud.config().name);
+    let doing = || {
+        format!(
+            "asking cloud {} for project and region",
+            cloud.config().name
+        )
+    };
     scope_of(cloud).await.map_err(Error::cloud(doing()))
 }
 
@@ -84,10 +95,16 @@ pub async fn scope(cloud: &Cloud) -> Result<Scope, Error> {
 /// # Errors
 /// [`ClientError`]
 pub async fn is_its_yard(client: &Client, yard: &str, scope: &Scope) -> Result<bool, ClientError> {
-    Ok(client.yard_scope(yard).await?.is_none_or(|known| known == *scope))
+    Ok(client
+        .yard_scope(yard)
+        .await?
+        .is_none_or(|known| known == *scope))
 }
 
 /// A plan for the cloud with what is done about stacks.
 fn with_stacks(plan: &Plan, stacks: Option<&YardStacks>) -> Plan {
-    Plan { stacks: stacks.map(|s| s.steps.clone()).unwrap_or_default(), ..plan.clone() }
+    Plan {
+        stacks: stacks.map(|s| s.steps.clone()).unwrap_or_default(),
+        ..plan.clone()
+    }
 }

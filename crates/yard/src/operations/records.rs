@@ -43,7 +43,9 @@ impl Lock {
     /// # Errors
     /// [`Error::File`]
     pub fn making(&self) -> Result<(), Error> {
-        self.file.write_all_at(MAKING, 0).map_err(trouble("writing", &self.path))
+        self.file
+            .write_all_at(MAKING, 0)
+            .map_err(trouble("writing", &self.path))
     }
 
     /// Notes that nothing is open any more.
@@ -51,19 +53,27 @@ impl Lock {
     /// # Errors
     /// [`Error::File`]
     pub fn settled(&self) -> Result<(), Error> {
-        self.file.set_len(0).map_err(trouble("emptying", &self.path))
+        self.file
+            .set_len(0)
+            .map_err(trouble("emptying", &self.path))
     }
 }
 
 fn trouble(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.to_owned();
-    move |source| Error::File { doing, path, source }
+    move |source| Error::File {
+        doing,
+        path,
+        source,
+    }
 }
 
 impl Records {
     /// The records in state directory `home`.
     pub fn new(home: &Path) -> Self {
-        Self { dir: home.join("yards") }
+        Self {
+            dir: home.join("yards"),
+        }
     }
 
     fn path(&self, yard: &str, scope: &Scope) -> PathBuf {
@@ -75,7 +85,11 @@ impl Records {
     }
 
     fn make(&self) -> Result<(), Error> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.dir).map_err(trouble("making", &self.dir))
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.dir)
+            .map_err(trouble("making", &self.dir))
     }
 
     /// Takes a yard's lock.
@@ -98,7 +112,11 @@ impl Records {
             Err(fs::TryLockError::Error(e)) => return Err(trouble("locking", &path)(e)),
         }
         let unsettled = file.metadata().map_err(trouble("reading", &path))?.len() > 0;
-        Ok(Lock { file, path, unsettled })
+        Ok(Lock {
+            file,
+            path,
+            unsettled,
+        })
     }
 
     /// Keeps a manifest; a crash leaves the old or the new one.
@@ -107,9 +125,17 @@ impl Records {
     /// [`Error::File`]
     pub fn keep(&self, yard: &str, scope: &Scope, manifest: &str) -> Result<(), Error> {
         self.make()?;
-        let (path, new) = (self.path(yard, scope), self.dir.join(format!(".{yard}@{scope}.new")));
+        let (path, new) = (
+            self.path(yard, scope),
+            self.dir.join(format!(".{yard}@{scope}.new")),
+        );
         let write = || {
-            let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+            let mut file = OpenOptions::new()
+                .create(true)
+                .truncate(true)
+                .write(true)
+                .mode(0o600)
+                .open(&new)?;
             file.write_all(manifest.as_bytes())?;
             file.sync_all()?;
             fs::rename(&new, &path)
@@ -125,7 +151,11 @@ impl Records {
     pub fn read(&self, yard: &str, scope: Option<&Scope>) -> Result<Option<String>, Error> {
         if let Some(scope) = scope {
             let manifest = read(&self.path(yard, scope))?;
-            return if manifest.is_some() { Ok(manifest) } else { read(&self.older(yard)) };
+            return if manifest.is_some() {
+                Ok(manifest)
+            } else {
+                read(&self.older(yard))
+            };
         }
         let known = self.known()?;
         let mut named = known.0.iter().filter(|(name, _)| name == yard);
@@ -141,7 +171,11 @@ impl Records {
     /// # Errors
     /// [`Error::File`]
     pub fn forget(&self, yard: &str, scope: &Scope) -> Result<(), Error> {
-        let cloud = |text: String| manifest::gist("a yard's record", &text).ok().map(|gist| gist.cloud);
+        let cloud = |text: String| {
+            manifest::gist("a yard's record", &text)
+                .ok()
+                .map(|gist| gist.cloud)
+        };
         let (path, older) = (self.path(yard, scope), self.older(yard));
         let (this, before) = (read(&path)?.and_then(cloud), read(&older)?.and_then(cloud));
         // Removed first, so that what is killed in between is done again.
@@ -161,7 +195,9 @@ impl Records {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(KnownYards::default()),
             Err(e) => return Err(trouble("reading", &self.dir)(e)),
         };
-        let names = entries.flatten().filter_map(|e| e.file_name().into_string().ok());
+        let names = entries
+            .flatten()
+            .filter_map(|e| e.file_name().into_string().ok());
         let yard = |name: &str| {
             let name = name.strip_suffix(".yaml").filter(|n| !n.starts_with('.'))?;
             match name.split_once('@') {
@@ -181,7 +217,9 @@ impl KnownYards {
     /// Whether a mark is one of these yards. What an older version marked may be any of its name.
     pub fn has(&self, mark: &Mark) -> bool {
         let (yard, scope) = (&mark.yard, &mark.scope);
-        self.0.iter().any(|(name, of)| name == yard && (of == scope || scope.is_none()))
+        self.0
+            .iter()
+            .any(|(name, of)| name == yard && (of == scope || scope.is_none()))
     }
 }
 
@@ -220,17 +258,26 @@ mod tests {
         let (records, one, two) = (Records::new(home.path()), scope("p1"), scope("p2"));
         assert_eq!(records.known().unwrap(), KnownYards::default());
         let lock = records.lock("shop", &one).unwrap();
-        assert!(matches!(records.lock("shop", &one), Err(Error::Locked { .. })));
+        assert!(matches!(
+            records.lock("shop", &one),
+            Err(Error::Locked { .. })
+        ));
         records.lock("shop", &two).unwrap();
         drop(lock);
         records.keep("shop", &one, "kind: Yard\n").unwrap();
         let path = home.path().join(format!("yards/shop@{one}.yaml"));
-        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         let known = records.known().unwrap();
         assert!(known.has(&mark("shop", &one)) && known.has(&mark("shop", &one).older()));
         assert!(!known.has(&mark("shop", &two)) && !known.has(&mark("lab", &one)));
         for scope in [Some(&one), None] {
-            assert_eq!(records.read("shop", scope).unwrap().as_deref(), Some("kind: Yard\n"));
+            assert_eq!(
+                records.read("shop", scope).unwrap().as_deref(),
+                Some("kind: Yard\n")
+            );
         }
         assert_eq!(records.read("shop", Some(&two)).unwrap(), None);
         assert_eq!(records.read("lab", None).unwrap(), None);
@@ -248,7 +295,9 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let (records, one, two) = (Records::new(home.path()), scope("p1"), scope("p2"));
         let text = |cloud: &str| {
-            format!("apiVersion: stackyard.dev/v1\nkind: Yard\nmetadata: {{name: shop}}\nspec: {{cloud: {cloud}}}\n")
+            format!(
+                "apiVersion: stackyard.dev/v1\nkind: Yard\nmetadata: {{name: shop}}\nspec: {{cloud: {cloud}}}\n"
+            )
         };
         records.make().unwrap();
         fs::write(home.path().join("yards/shop.yaml"), text("one")).unwrap();

@@ -12,9 +12,17 @@ impl YardSnapshot<'_> {
     /// without rules of security groups.
     pub fn resources(&self) -> Vec<ResourceStatus> {
         let notes = self.notes();
-        let steps = self.plan.steps.iter().filter(|s| s.action != Action::Discard && s.key.kind != Kind::Rule);
+        let steps = self
+            .plan
+            .steps
+            .iter()
+            .filter(|s| s.action != Action::Discard && s.key.kind != Kind::Rule);
         let now = |step: &Step| {
-            let seen = self.observed.resources.iter().find(|s| s.key == step.key && Some(&s.id) == step.id.as_ref());
+            let seen = self
+                .observed
+                .resources
+                .iter()
+                .find(|s| s.key == step.key && Some(&s.id) == step.id.as_ref());
             let (state, why) = match (seen.map(|s| &s.state), step.action) {
                 (None, _) => (ResourceState::Missing, None),
                 (_, Action::Remove) => (ResourceState::Unwanted, None),
@@ -30,7 +38,14 @@ impl YardSnapshot<'_> {
                 Some(State::Elsewhere) => "another user's".to_owned(),
                 _ => notes.get(&step.key).cloned().unwrap_or_default(),
             };
-            ResourceStatus { kind: step.key.kind, name: step.key.name.clone(), state, why, detail, id: step.id.clone() }
+            ResourceStatus {
+                kind: step.key.kind,
+                name: step.key.name.clone(),
+                state,
+                why,
+                detail,
+                id: step.id.clone(),
+            }
         };
         steps.map(now).collect()
     }
@@ -42,33 +57,54 @@ impl YardSnapshot<'_> {
         let all = &self.inventory;
         let mut notes = BTreeMap::new();
         for seen in &self.observed.resources {
-            let note =
-                match seen.key.kind {
-                    Kind::Server => all.servers.iter().find(|s| s.id == seen.id).map(|s| {
-                        let addresses = s.addresses.values().flatten().map(|a| a.addr.as_str());
-                        std::iter::once(s.status.as_str()).chain(addresses).collect::<Vec<_>>().join(" ")
-                    }),
-                    Kind::FloatingIp => all.floating_ips.iter().find(|f| f.id == seen.id).map(|f| f.address.clone()),
-                    Kind::Volume => {
-                        all.volumes.iter().find(|v| v.id == seen.id).map(|v| format!("{} GiB, {}", v.size, v.status))
-                    }
-                    Kind::Subnet => all.subnets.iter().find(|s| s.id == seen.id).map(|s| s.cidr.clone()),
-                    Kind::Network => {
-                        all.networks.iter().find(|n| n.id == seen.id).and_then(|n| Some(format!("MTU {}", n.mtu?)))
-                    }
-                    Kind::LoadBalancer => all.balancing.there().and_then(|b| {
-                        let found = b.balancers.iter().find(|b| b.id == seen.id)?;
-                        Some(format!("{} {}", found.operating_status, found.vip_address))
-                    }),
-                    Kind::ObjectContainer => all.containers.there().and_then(|c| {
-                        let found = c.iter().find(|c| c.name == seen.id)?;
-                        Some(format!("{}, {} objects, {} bytes", found.name, found.detail.count, found.detail.bytes))
-                    }),
-                    Kind::Port => all.ports.iter().find(|p| p.id == seen.id).map(|p| {
-                        p.fixed_ips.iter().filter_map(|f| f.ip_address.as_deref()).collect::<Vec<_>>().join(" ")
-                    }),
-                    _ => None,
-                };
+            let note = match seen.key.kind {
+                Kind::Server => all.servers.iter().find(|s| s.id == seen.id).map(|s| {
+                    let addresses = s.addresses.values().flatten().map(|a| a.addr.as_str());
+                    std::iter::once(s.status.as_str())
+                        .chain(addresses)
+                        .collect::<Vec<_>>()
+                        .join(" ")
+                }),
+                Kind::FloatingIp => all
+                    .floating_ips
+                    .iter()
+                    .find(|f| f.id == seen.id)
+                    .map(|f| f.address.clone()),
+                Kind::Volume => all
+                    .volumes
+                    .iter()
+                    .find(|v| v.id == seen.id)
+                    .map(|v| format!("{} GiB, {}", v.size, v.status)),
+                Kind::Subnet => all
+                    .subnets
+                    .iter()
+                    .find(|s| s.id == seen.id)
+                    .map(|s| s.cidr.clone()),
+                Kind::Network => all
+                    .networks
+                    .iter()
+                    .find(|n| n.id == seen.id)
+                    .and_then(|n| Some(format!("MTU {}", n.mtu?))),
+                Kind::LoadBalancer => all.balancing.there().and_then(|b| {
+                    let found = b.balancers.iter().find(|b| b.id == seen.id)?;
+                    Some(format!("{} {}", found.operating_status, found.vip_address))
+                }),
+                Kind::ObjectContainer => all.containers.there().and_then(|c| {
+                    let found = c.iter().find(|c| c.name == seen.id)?;
+                    Some(format!(
+                        "{}, {} objects, {} bytes",
+                        found.name, found.detail.count, found.detail.bytes
+                    ))
+                }),
+                Kind::Port => all.ports.iter().find(|p| p.id == seen.id).map(|p| {
+                    p.fixed_ips
+                        .iter()
+                        .filter_map(|f| f.ip_address.as_deref())
+                        .collect::<Vec<_>>()
+                        .join(" ")
+                }),
+                _ => None,
+            };
             notes.extend(note.map(|n| (seen.key.clone(), n)));
         }
         notes

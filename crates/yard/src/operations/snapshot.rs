@@ -52,11 +52,16 @@ impl<'a> YardSnapshot<'a> {
     ) -> Result<Self, Error> {
         if let Some(service) = service.filter(|_| Self::has_agents(intended)) {
             let known = service.scope(&intended.yard).await;
-            let known = known.map_err(|said| Error::Service { doing: "asking the server whose yard this is", said })?;
+            let known = known.map_err(|said| Error::Service {
+                doing: "asking the server whose yard this is",
+                said,
+            })?;
             if let Some(known) = known
                 && known != scope(cloud).await?
             {
-                return Err(Error::OtherScope { yard: intended.yard.clone() });
+                return Err(Error::OtherScope {
+                    yard: intended.yard.clone(),
+                });
             }
         }
         Self::take_unchecked(cloud, intended, service).await
@@ -70,27 +75,47 @@ impl<'a> YardSnapshot<'a> {
     ) -> Result<Self, Error> {
         let service = service.filter(|_| Self::has_agents(intended));
         let members = async {
-            let Some(service) = service else { return Ok(None) };
+            let Some(service) = service else {
+                return Ok(None);
+            };
             let asked = service.hosts(&intended.yard).await;
-            asked.map(Some).map_err(|said| Error::Service { doing: "asking the server for its hosts", said })
+            asked.map(Some).map_err(|said| Error::Service {
+                doing: "asking the server for its hosts",
+                said,
+            })
         };
-        let (inventory, members) = try_join(Box::pin(Inventory::take_of(cloud, intended)), members).await?;
+        let (inventory, members) =
+            try_join(Box::pin(Inventory::take_of(cloud, intended)), members).await?;
         let mut keys = HashMap::new();
         if let Some(service) = service {
             for pool in inventory.pools_with_keys(intended) {
                 let key = service.known_ssh_key(&intended.yard, pool).await;
-                let key =
-                    key.map_err(|said| Error::Service { doing: "asking the server for a pool's SSH key", said })?;
+                let key = key.map_err(|said| Error::Service {
+                    doing: "asking the server for a pool's SSH key",
+                    said,
+                })?;
                 // Without one, what the cloud has is of no use: nobody has the other half.
                 keys.insert(pool.to_owned(), key.unwrap_or_default());
             }
         }
         let mut observed = inventory.observe(&intended.yard, Some(intended));
-        let known = HostKnowledge { members: members.as_deref(), keys: &keys, now: SystemTime::now() };
+        let known = HostKnowledge {
+            members: members.as_deref(),
+            keys: &keys,
+            now: SystemTime::now(),
+        };
         judge(&mut observed, &inventory, intended, &known);
         let plan = plan(intended, &observed);
         let members = members.unwrap_or_default();
-        Ok(Self { cloud, intended, service, members, inventory, observed, plan })
+        Ok(Self {
+            cloud,
+            intended,
+            service,
+            members,
+            inventory,
+            observed,
+            plan,
+        })
     }
 
     /// What stands in the way of the plan, and what apply needs to know.
@@ -98,7 +123,14 @@ impl<'a> YardSnapshot<'a> {
     /// # Errors
     /// [`Error::Cloud`]
     pub async fn preflight(&self) -> Result<PreflightResult, Error> {
-        preflight(self.cloud, &self.inventory, self.intended, &self.plan, self.service.is_some()).await
+        preflight(
+            self.cloud,
+            &self.inventory,
+            self.intended,
+            &self.plan,
+            self.service.is_some(),
+        )
+        .await
     }
 
     /// Carries the plan out, and loses no data but what `loss` says. Where a creation's outcome was
@@ -115,7 +147,10 @@ impl<'a> YardSnapshot<'a> {
         if !self.run(choices, loss, onlooker).await? {
             return Ok(());
         }
-        onlooker.see(Event::Note { step: None, text: "an answer got lost: looking for doubles".to_owned() });
+        onlooker.see(Event::Note {
+            step: None,
+            text: "an answer got lost: looking for doubles".to_owned(),
+        });
         self.again(loss, onlooker).await
     }
 
@@ -136,8 +171,20 @@ impl<'a> YardSnapshot<'a> {
     }
 
     /// Carries the plan out once; whether there may be doubles.
-    async fn run(&self, choices: &ResolvedChoices, loss: &DataLoss, onlooker: &dyn Onlooker) -> Result<bool, Error> {
-        let run = Executor::new(self.cloud, &self.inventory, self.intended, &self.plan, choices, onlooker);
+    async fn run(
+        &self,
+        choices: &ResolvedChoices,
+        loss: &DataLoss,
+        onlooker: &dyn Onlooker,
+    ) -> Result<bool, Error> {
+        let run = Executor::new(
+            self.cloud,
+            &self.inventory,
+            self.intended,
+            &self.plan,
+            choices,
+            onlooker,
+        );
         run.with_service(self.service).apply(loss).await
     }
 }
@@ -146,7 +193,10 @@ impl YardSnapshot<'_> {
     /// Whether a yard has hosts that join a Stackyard server.
     pub fn has_agents(intended: &Intended) -> bool {
         let joins = |s: &ServerSpec| s.host.as_ref().is_some_and(|h| h.has_agent());
-        intended.resources.iter().any(|r| matches!(&r.spec, Spec::Server(s) if joins(s)))
+        intended
+            .resources
+            .iter()
+            .any(|r| matches!(&r.spec, Spec::Server(s) if joins(s)))
     }
 
     /// Has the server forget hosts whose servers were gone before this look, as after a run that
@@ -170,7 +220,10 @@ pub(super) async fn forget_stale(
 ) -> Result<(), Error> {
     for member in stale(members, &inventory.servers) {
         let forgotten = service.forget(&member.id).await;
-        forgotten.map_err(|said| Error::Service { doing: "removing a host whose server is gone", said })?;
+        forgotten.map_err(|said| Error::Service {
+            doing: "removing a host whose server is gone",
+            said,
+        })?;
     }
     Ok(())
 }

@@ -30,16 +30,39 @@ impl YardStacks {
     ///
     /// # Errors
     /// [`ClientError`], also for a stack that contradicts itself.
-    pub async fn look(client: Client, yard: &str, wanted: BTreeMap<String, StackDeploy>) -> Result<Self, ClientError> {
+    pub async fn look(
+        client: Client,
+        yard: &str,
+        wanted: BTreeMap<String, StackDeploy>,
+    ) -> Result<Self, ClientError> {
         let there = client.stacks(yard).await?;
-        let gone = there.iter().filter(|s| (s.declared || s.removing) && !wanted.contains_key(&s.name));
-        let mut steps: Vec<StackStep> = gone.map(|s| StackStep::unwanted(&s.name, as_deployed(s))).collect();
-        let changes = try_join_all(wanted.iter().map(|(name, deploy)| client.plan_stack(yard, name, deploy))).await?;
+        let gone = there
+            .iter()
+            .filter(|s| (s.declared || s.removing) && !wanted.contains_key(&s.name));
+        let mut steps: Vec<StackStep> = gone
+            .map(|s| StackStep::unwanted(&s.name, as_deployed(s)))
+            .collect();
+        let changes = try_join_all(
+            wanted
+                .iter()
+                .map(|(name, deploy)| client.plan_stack(yard, name, deploy)),
+        )
+        .await?;
         for (name, changes) in wanted.keys().zip(changes) {
             let view = there.iter().find(|s| s.name == *name);
-            steps.push(StackStep::wanted(name, changes.into_iter().filter_map(step).collect(), view.map(as_deployed)));
+            steps.push(StackStep::wanted(
+                name,
+                changes.into_iter().filter_map(step).collect(),
+                view.map(as_deployed),
+            ));
         }
-        Ok(Self { client, yard: yard.to_owned(), wanted, there, steps })
+        Ok(Self {
+            client,
+            yard: yard.to_owned(),
+            wanted,
+            there,
+            steps,
+        })
     }
 
     /// Plans to remove all stacks of a yard.
@@ -48,13 +71,26 @@ impl YardStacks {
     /// [`ClientError`]
     pub async fn removal(client: Client, yard: &str) -> Result<Self, ClientError> {
         let there = client.stacks(yard).await?;
-        let steps = there.iter().map(|s| StackStep::unwanted(&s.name, as_deployed(s))).collect();
-        Ok(Self { client, yard: yard.to_owned(), wanted: BTreeMap::new(), there, steps })
+        let steps = there
+            .iter()
+            .map(|s| StackStep::unwanted(&s.name, as_deployed(s)))
+            .collect();
+        Ok(Self {
+            client,
+            yard: yard.to_owned(),
+            wanted: BTreeMap::new(),
+            there,
+            steps,
+        })
     }
 
     /// How the stacks that there are stand, by name; without those that go.
     pub fn statuses(&self) -> BTreeMap<String, Status> {
-        self.there.iter().filter(|s| !s.removing).map(|s| (s.name.clone(), s.status.clone())).collect()
+        self.there
+            .iter()
+            .filter(|s| !s.removing)
+            .map(|s| (s.name.clone(), s.status.clone()))
+            .collect()
     }
 
     /// Begins to remove stacks that nobody wants, and does not wait: their hosts may go, too.
@@ -85,7 +121,8 @@ impl YardStacks {
         self.begin_removals().await?;
         // Those that go first: ports of theirs may be what new ones wait for.
         let removed = self.steps.iter().filter(|s| s.action == Action::Remove);
-        let removed = join_all(removed.map(|step| self.vanish(&step.name, patience, onlooker))).await;
+        let removed =
+            join_all(removed.map(|step| self.vanish(&step.name, patience, onlooker))).await;
         let mut errors: Vec<WaitError> = removed.into_iter().filter_map(Result::err).collect();
         let others = self.steps.iter().filter(|s| s.action != Action::Remove);
         let others = others.filter(|s| all || s.action != Action::Keep);
@@ -107,29 +144,52 @@ impl YardStacks {
         onlooker: &dyn Onlooker,
     ) -> Result<StackView, WaitError> {
         let name = &step.name;
-        if let (Action::Create | Action::Change, Some(deploy)) = (step.action, self.wanted.get(name)) {
+        if let (Action::Create | Action::Change, Some(deploy)) =
+            (step.action, self.wanted.get(name))
+        {
             if self.there.iter().any(|s| s.name == *name && s.removing) {
                 self.client.gone(&self.yard, name, patience).await?;
             }
             self.client.deploy_stack(&self.yard, name, deploy).await?;
         }
-        self.client.converged(&self.yard, name, patience, onlooker).await
+        self.client
+            .converged(&self.yard, name, patience, onlooker)
+            .await
     }
 
-    async fn vanish(&self, name: &str, patience: Patience, onlooker: &dyn Onlooker) -> Result<(), WaitError> {
+    async fn vanish(
+        &self,
+        name: &str,
+        patience: Patience,
+        onlooker: &dyn Onlooker,
+    ) -> Result<(), WaitError> {
         let (step, begun) = (format!("stack {name}"), Instant::now());
-        onlooker.see(Event::Started { step: step.clone(), doing: "removing".to_owned() });
+        onlooker.see(Event::Started {
+            step: step.clone(),
+            doing: "removing".to_owned(),
+        });
         let gone = self.client.gone(&self.yard, name, patience).await;
         onlooker.see(match &gone {
-            Ok(()) => Event::Done { step, did: "removed".to_owned(), took: begun.elapsed() },
-            Err(error) => Event::Failed { step, error: error.to_string() },
+            Ok(()) => Event::Done {
+                step,
+                did: "removed".to_owned(),
+                took: begun.elapsed(),
+            },
+            Err(error) => Event::Failed {
+                step,
+                error: error.to_string(),
+            },
         });
         gone
     }
 }
 
 fn as_deployed(view: &StackView) -> Deployed<'_> {
-    Deployed { status: &view.status, removing: view.removing, declared: view.declared }
+    Deployed {
+        status: &view.status,
+        removing: view.removing,
+        declared: view.declared,
+    }
 }
 
 /// A change as a step; none for what stays.
@@ -140,5 +200,9 @@ fn step(change: StackChange) -> Option<ServiceStep> {
         StackChangeKind::Removed => Action::Remove,
         StackChangeKind::Same => return None,
     };
-    Some(ServiceStep { name: change.service, action, parts: change.why })
+    Some(ServiceStep {
+        name: change.service,
+        action,
+        parts: change.why,
+    })
 }

@@ -24,5 +24,8 @@ pub async fn sweep(cloud: &Cloud, known: &KnownYards) -> Result<SweepResult, Err
     let mut orphans = inventory.owned();
     orphans.retain(|o| !known.has(&o.mark));
     orphans.sort();
-    Ok(SweepResult { orphans, unseen: inventory.unseen })
+    Ok(SweepResult {
+        orphans,
+        unseen: inventory.unseen,
+    })
 }

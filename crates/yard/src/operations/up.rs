@@ -56,19 +56,35 @@ impl<'a> UpOperation<'a> {
                 // A socket that a stopped server left behind: whether one is needed is known by now.
                 Err(ClientError::Unreachable { .. }) if stacks.is_none() => service = None,
                 Err(other) => return Err(other.into()),
-                Ok(Some(_)) if !yard.stacks.is_empty() || YardSnapshot::has_agents(&yard.intended) => {
+                Ok(Some(_))
+                    if !yard.stacks.is_empty() || YardSnapshot::has_agents(&yard.intended) =>
+                {
                     return Err(Error::OtherScope { yard: name.clone() }.into());
                 }
                 Ok(Some(_)) => {
-                    say(format!("note: the server's yard {name} is of another project or region, and is left alone"));
+                    say(format!(
+                        "note: the server's yard {name} is of another project or region, and is left alone"
+                    ));
                     (service, stacks) = (None, None);
                 }
             }
         }
-        let snapshot =
-            YardSnapshot::take_unchecked(cloud, &yard.intended, service.map(|c| c as &dyn HostService)).await?;
+        let snapshot = YardSnapshot::take_unchecked(
+            cloud,
+            &yard.intended,
+            service.map(|c| c as &dyn HostService),
+        )
+        .await?;
         let plan = with_stacks(&snapshot.plan, stacks.as_ref().map(|s| &s.at_server));
-        Ok(Self { snapshot, plan, name, service, stacks, name_is_taken: name_is_taken.into(), looked })
+        Ok(Self {
+            snapshot,
+            plan,
+            name,
+            service,
+            stacks,
+            name_is_taken: name_is_taken.into(),
+            looked,
+        })
     }
 
     /// The server, unless its yard of this name is another one.
@@ -81,13 +97,18 @@ impl<'a> UpOperation<'a> {
     /// # Errors
     /// [`Error::OtherScope`] if another project was quicker, [`ClientError`].
     pub async fn take_name(&self) -> Result<(), WorkError> {
-        let (Some(client), scope) = (self.service, &self.snapshot.inventory.scope) else { return Ok(()) };
+        let (Some(client), scope) = (self.service, &self.snapshot.inventory.scope) else {
+            return Ok(());
+        };
         // Once, so that the audit log has it once.
         if self.name_is_taken.load(Ordering::Relaxed) {
             return Ok(());
         }
         match client.take_yard_scope(self.name, scope).await {
-            Err(error) if error.status() == Some(409) => Err(Error::OtherScope { yard: self.name.to_owned() }.into()),
+            Err(error) if error.status() == Some(409) => Err(Error::OtherScope {
+                yard: self.name.to_owned(),
+            }
+            .into()),
             other => {
                 other?;
                 self.name_is_taken.store(true, Ordering::Relaxed);
@@ -140,8 +161,17 @@ impl<'a> UpOperation<'a> {
         }
         lock.settled()?;
         self.snapshot.tidy().await?;
-        let Some(stacks) = &self.stacks else { return Ok(BTreeMap::new()) };
+        let Some(stacks) = &self.stacks else {
+            return Ok(BTreeMap::new());
+        };
         stacks.keep_secrets().await?;
-        Ok(stacks.at_server.apply(hosts_change || lock.is_unsettled(), Patience::default(), onlooker).await?)
+        Ok(stacks
+            .at_server
+            .apply(
+                hosts_change || lock.is_unsettled(),
+                Patience::default(),
+                onlooker,
+            )
+            .await?)
     }
 }

@@ -39,7 +39,11 @@ pub(crate) fn missing(hook: &CommandJoin) -> Vec<String> {
             said.push(format!("the join command's `caFile` {file}: {e}"));
         }
     }
-    let own: BTreeMap<String, String> = hook.env.keys().map(|k| (k.clone(), String::new())).collect();
+    let own: BTreeMap<String, String> = hook
+        .env
+        .keys()
+        .map(|k| (k.clone(), String::new()))
+        .collect();
     said.extend(texts.into_iter().filter_map(|t| expand(t, &own).err()));
     if let Some(program) = hook.program.first()
         && program.contains('/')
@@ -78,14 +82,23 @@ pub(crate) async fn fetch(hook: &CommandJoin, of: &JoinTarget<'_>) -> Result<Str
         return Err("the join command that was fetched is empty".to_owned());
     }
     if command.contains("{token}") {
-        return Err("the join command that was fetched has `{token}` where a token should be; \
+        return Err(
+            "the join command that was fetched has `{token}` where a token should be; \
             ask the API that fills it in (Rancher's /v3, not the raw Kubernetes one)"
-            .to_owned());
+                .to_owned(),
+        );
     }
     if command.len() > MOST || command.contains('\0') {
-        return Err(format!("what was fetched is no command: it has {} bytes", command.len()));
+        return Err(format!(
+            "what was fetched is no command: it has {} bytes",
+            command.len()
+        ));
     }
-    let parts = [hook.prefix.as_deref(), Some(command), hook.suffix.as_deref()];
+    let parts = [
+        hook.prefix.as_deref(),
+        Some(command),
+        hook.suffix.as_deref(),
+    ];
     Ok(parts.into_iter().flatten().collect::<Vec<_>>().join(" ") + "\n")
 }
 
@@ -101,7 +114,9 @@ fn expand(text: &str, own: &BTreeMap<String, String>) -> Result<String, String> 
         match own.get(name).cloned().or_else(|| std::env::var(name).ok()) {
             Some(value) => out += &value,
             None => {
-                return Err(format!("the variable {name}, which the join command uses, is not set; export it"));
+                return Err(format!(
+                    "the variable {name}, which the join command uses, is not set; export it"
+                ));
             }
         }
         rest = behind;
@@ -109,7 +124,11 @@ fn expand(text: &str, own: &BTreeMap<String, String>) -> Result<String, String> 
     Ok(out + rest)
 }
 
-async fn run(program: &str, arguments: &[String], env: &BTreeMap<String, String>) -> Result<String, String> {
+async fn run(
+    program: &str,
+    arguments: &[String],
+    env: &BTreeMap<String, String>,
+) -> Result<String, String> {
     let doing = |what: String| format!("running {program} for the join command: {what}");
     let child = Command::new(program)
         .args(arguments)
@@ -122,13 +141,22 @@ async fn run(program: &str, arguments: &[String], env: &BTreeMap<String, String>
         .map_err(|e| doing(e.to_string()))?;
     let output = match tokio::time::timeout(PATIENCE, child.wait_with_output()).await {
         Ok(output) => output.map_err(|e| doing(e.to_string()))?,
-        Err(_) => return Err(doing(format!("it did not end within {} s", PATIENCE.as_secs()))),
+        Err(_) => {
+            return Err(doing(format!(
+                "it did not end within {} s",
+                PATIENCE.as_secs()
+            )));
+        }
     };
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let tail: Vec<&str> = said.trim().lines().rev().take(5).collect();
         let tail = tail.into_iter().rev().collect::<Vec<_>>().join("\n");
-        return Err(doing(format!("{}{}{tail}", output.status, if tail.is_empty() { "" } else { "\n" })));
+        return Err(doing(format!(
+            "{}{}{tail}",
+            output.status,
+            if tail.is_empty() { "" } else { "\n" }
+        )));
     }
     String::from_utf8(output.stdout).map_err(|_| doing("its output is no text".to_owned()))
 }
@@ -139,8 +167,12 @@ async fn request(hook: &HttpHook, env: &BTreeMap<String, String>) -> Result<Stri
     let doing = |what: String| format!("fetching the join command from {shown}: {what}");
     let client = client(hook).map_err(&doing)?;
     let body = hook.body.as_deref().map(|b| expand(b, env)).transpose()?;
-    let method = hook.method.as_deref().unwrap_or(if body.is_some() { "POST" } else { "GET" });
-    let method = reqwest::Method::from_bytes(method.as_bytes()).map_err(|e| doing(e.to_string()))?;
+    let method = hook
+        .method
+        .as_deref()
+        .unwrap_or(if body.is_some() { "POST" } else { "GET" });
+    let method =
+        reqwest::Method::from_bytes(method.as_bytes()).map_err(|e| doing(e.to_string()))?;
     let mut tries = 0;
     let answer = loop {
         tries += 1;
@@ -149,7 +181,11 @@ async fn request(hook: &HttpHook, env: &BTreeMap<String, String>) -> Result<Stri
             request = request.header(name, expand(value, env)?);
         }
         if let Some(body) = &body {
-            if !hook.headers.keys().any(|k| k.eq_ignore_ascii_case("content-type")) {
+            if !hook
+                .headers
+                .keys()
+                .any(|k| k.eq_ignore_ascii_case("content-type"))
+            {
                 request = request.header("Content-Type", "application/json");
             }
             request = request.body(body.clone());
@@ -170,7 +206,10 @@ async fn request(hook: &HttpHook, env: &BTreeMap<String, String>) -> Result<Stri
         }
         tokio::time::sleep(Duration::from_secs(u64::from(tries))).await;
     };
-    let answer: Value = answer.json().await.map_err(|_| doing("the answer is no JSON".to_owned()))?;
+    let answer: Value = answer
+        .json()
+        .await
+        .map_err(|_| doing("the answer is no JSON".to_owned()))?;
     pick(&answer, &hook.json_path).map_err(doing)
 }
 
@@ -182,7 +221,10 @@ fn pick(answer: &Value, path: &str) -> Result<String, String> {
         [Value::String(text)] => Ok(text.clone()),
         [] => Err(format!("the answer has nothing at `{path}`")),
         [_] => Err(format!("what the answer has at `{path}` is no text")),
-        many => Err(format!("the answer has {} things at `{path}`, not one", many.len())),
+        many => Err(format!(
+            "the answer has {} things at `{path}`, not one",
+            many.len()
+        )),
     }
 }
 
@@ -197,7 +239,8 @@ fn client(hook: &HttpHook) -> Result<reqwest::Client, String> {
         .redirect(reqwest::redirect::Policy::none());
     if let Some(file) = &hook.ca_file {
         let pem = std::fs::read(file).map_err(|e| format!("reading {file}: {e}"))?;
-        let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| format!("{file}: {}", cause(e)))?;
+        let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+            .map_err(|e| format!("{file}: {}", cause(e)))?;
         if certificates.is_empty() {
             return Err(format!("there is no certificate in {file}"));
         }
@@ -224,12 +267,20 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     fn of() -> JoinTarget<'static> {
-        JoinTarget { yard: "shop", pool: "web", name: "web-2", number: 2 }
+        JoinTarget {
+            yard: "shop",
+            pool: "web",
+            name: "web-2",
+            number: 2,
+        }
     }
 
     fn program(script: &str) -> CommandJoin {
         let program = ["sh", "-c", script].map(str::to_owned).to_vec();
-        CommandJoin { program, ..CommandJoin::default() }
+        CommandJoin {
+            program,
+            ..CommandJoin::default()
+        }
     }
 
     #[tokio::test]
@@ -237,23 +288,49 @@ mod tests {
         let mut hook = program("echo join $STACKYARD_HOST of $STACKYARD_YARD with $MORE");
         hook.env.insert("MORE".into(), "more".into());
         (hook.prefix, hook.suffix) = (Some("env A=1".into()), Some("--worker".into()));
-        assert_eq!(fetch(&hook, &of()).await.unwrap(), "env A=1 join web-2 of shop with more --worker\n");
+        assert_eq!(
+            fetch(&hook, &of()).await.unwrap(),
+            "env A=1 join web-2 of shop with more --worker\n"
+        );
     }
 
     #[tokio::test]
     async fn a_program_that_fails_says_why() {
-        let error = fetch(&program("echo secret; echo no token for you >&2; exit 3"), &of()).await.unwrap_err();
-        assert!(error.contains("exit status: 3") && error.contains("no token for you"), "{error}");
+        let error = fetch(
+            &program("echo secret; echo no token for you >&2; exit 3"),
+            &of(),
+        )
+        .await
+        .unwrap_err();
+        assert!(
+            error.contains("exit status: 3") && error.contains("no token for you"),
+            "{error}"
+        );
         assert!(!error.contains("secret"), "{error}");
-        assert!(fetch(&program("true"), &of()).await.unwrap_err().contains("empty"));
-        assert!(fetch(&program("echo 'join {token}'"), &of()).await.unwrap_err().contains("{token}"));
-        let missing = CommandJoin { program: vec!["/no/such/program".into()], ..CommandJoin::default() };
+        assert!(
+            fetch(&program("true"), &of())
+                .await
+                .unwrap_err()
+                .contains("empty")
+        );
+        assert!(
+            fetch(&program("echo 'join {token}'"), &of())
+                .await
+                .unwrap_err()
+                .contains("{token}")
+        );
+        let missing = CommandJoin {
+            program: vec!["/no/such/program".into()],
+            ..CommandJoin::default()
+        };
         assert_eq!(super::missing(&missing).len(), 1);
         assert!(fetch(&missing, &of()).await.is_err());
     }
 
     /// Answers one request a connection with `status` and `body`; gives back what came.
-    async fn serve(answers: Vec<(u16, &'static str)>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+    async fn serve(
+        answers: Vec<(u16, &'static str)>,
+    ) -> (String, tokio::task::JoinHandle<Vec<String>>) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let serving = tokio::spawn(async move {
@@ -264,8 +341,9 @@ mod tests {
                 let n = stream.read(&mut data).await.unwrap();
                 came.push(String::from_utf8_lossy(&data[..n]).into_owned());
                 let length = body.len();
-                let answer =
-                    format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+                let answer = format!(
+                    "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+                );
                 stream.write_all(answer.as_bytes()).await.unwrap();
             }
             came
@@ -283,18 +361,37 @@ mod tests {
             ca_file: None,
         };
         let env = BTreeMap::from([("RANCHER".to_owned(), "token-x:geheim".to_owned())]);
-        CommandJoin { http: Some(http), env, suffix: Some("--worker".into()), ..CommandJoin::default() }
+        CommandJoin {
+            http: Some(http),
+            env,
+            suffix: Some("--worker".into()),
+            ..CommandJoin::default()
+        }
     }
 
     #[tokio::test]
     async fn a_request_is_sent_with_its_secrets_and_tried_again() {
-        let (url, serving) = serve(vec![(503, ""), (200, r#"{"data": [{"nodeCommand": "curl x | sh -s -"}]}"#)]).await;
+        let (url, serving) = serve(vec![
+            (503, ""),
+            (200, r#"{"data": [{"nodeCommand": "curl x | sh -s -"}]}"#),
+        ])
+        .await;
         let url = format!("{url}/v3/clusterregistrationtokens?clusterId=c-m-1");
         let command = fetch(&http(url), &of()).await.unwrap();
         assert_eq!(command, "curl x | sh -s - --worker\n");
         let came = serving.await.unwrap();
-        assert!(came[1].starts_with("GET /v3/clusterregistrationtokens?clusterId=c-m-1 "), "{}", came[1]);
-        assert!(came[1].to_ascii_lowercase().contains("authorization: bearer token-x:geheim"), "{}", came[1]);
+        assert!(
+            came[1].starts_with("GET /v3/clusterregistrationtokens?clusterId=c-m-1 "),
+            "{}",
+            came[1]
+        );
+        assert!(
+            came[1]
+                .to_ascii_lowercase()
+                .contains("authorization: bearer token-x:geheim"),
+            "{}",
+            came[1]
+        );
     }
 
     #[tokio::test]
@@ -306,8 +403,13 @@ mod tests {
             (200, r#"{"data": [{"nodeCommand": 1}]}"#, "no text"),
         ] {
             let (url, _serving) = serve(vec![(status, body)]).await;
-            let error = fetch(&http(format!("{url}/v3/tokens?key=geheim")), &of()).await.unwrap_err();
-            assert!(error.contains(message) && error.contains("/v3/tokens"), "{error}");
+            let error = fetch(&http(format!("{url}/v3/tokens?key=geheim")), &of())
+                .await
+                .unwrap_err();
+            assert!(
+                error.contains(message) && error.contains("/v3/tokens"),
+                "{error}"
+            );
             assert!(!error.contains("geheim"), "{error}");
         }
     }

@@ -33,13 +33,26 @@ pub(crate) struct HostKnowledge<'a> {
 }
 
 /// Corrects what was observed of servers that are hosts.
-pub(crate) fn judge(observed: &mut Observed, inventory: &Inventory, intended: &Intended, known: &HostKnowledge<'_>) {
-    let servers: HashMap<&str, &Server> = inventory.servers.iter().map(|s| (s.id.as_str(), s)).collect();
+pub(crate) fn judge(
+    observed: &mut Observed,
+    inventory: &Inventory,
+    intended: &Intended,
+    known: &HostKnowledge<'_>,
+) {
+    let servers: HashMap<&str, &Server> = inventory
+        .servers
+        .iter()
+        .map(|s| (s.id.as_str(), s))
+        .collect();
     let mut hosts = HashMap::new();
     for pool in &intended.pools {
         hosts.extend(pool.hosts.iter().map(|key| (key, pool)));
     }
-    let specs: HashMap<_, _> = intended.resources.iter().map(|r| (&r.key, &r.spec)).collect();
+    let specs: HashMap<_, _> = intended
+        .resources
+        .iter()
+        .map(|r| (&r.key, &r.spec))
+        .collect();
     for seen in &mut observed.resources {
         if seen.key.kind == Kind::Keypair {
             let wanted = match specs.get(&seen.key) {
@@ -52,8 +65,13 @@ pub(crate) fn judge(observed: &mut Observed, inventory: &Inventory, intended: &I
             }
             continue;
         }
-        let (Some(pool), Some(Spec::Server(spec))) = (hosts.get(&seen.key), specs.get(&seen.key)) else { continue };
-        let (Some(server), Some(host)) = (servers.get(seen.id.as_str()), &spec.host) else { continue };
+        let (Some(pool), Some(Spec::Server(spec))) = (hosts.get(&seen.key), specs.get(&seen.key))
+        else {
+            continue;
+        };
+        let (Some(server), Some(host)) = (servers.get(seen.id.as_str()), &spec.host) else {
+            continue;
+        };
         if seen.state != State::Ready {
             continue;
         }
@@ -84,9 +102,14 @@ fn by_agent(server: &Server, pool: &Pool, members: &[Member], now: SystemTime) -
             State::Pending("joining".to_owned())
         };
     };
-    let away = now.duration_since(member.last_seen.unwrap_or(member.joined)).unwrap_or_default();
+    let away = now
+        .duration_since(member.last_seen.unwrap_or(member.joined))
+        .unwrap_or_default();
     if pool.heal && !member.connected && away > AWAY {
-        return State::Broken(format!("its agent has been away for {} minutes", away.as_secs() / 60));
+        return State::Broken(format!(
+            "its agent has been away for {} minutes",
+            away.as_secs() / 60
+        ));
     }
     match &member.replace {
         Some(by) => State::Marked(format!("asked for by {by}")),
@@ -97,19 +120,32 @@ fn by_agent(server: &Server, pool: &Pool, members: &[Member], now: SystemTime) -
 
 /// The host that a server has become.
 pub(crate) fn member_of<'m>(members: &'m [Member], server: &Server) -> Option<&'m Member> {
-    let by_id = |m: &&Member| m.server_id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(&server.id));
+    let by_id = |m: &&Member| {
+        m.server_id
+            .as_deref()
+            .is_some_and(|id| id.eq_ignore_ascii_case(&server.id))
+    };
     members.iter().find(by_id).or_else(|| {
         // An agent that does not know which server it runs on.
         let since = created(server)?;
-        members.iter().find(|m| m.server_id.is_none() && m.name == server.name && m.joined >= since)
+        members
+            .iter()
+            .find(|m| m.server_id.is_none() && m.name == server.name && m.joined >= since)
     })
 }
 
 /// Hosts of pools whose servers are not in the project any more.
-pub(crate) fn stale<'m>(members: &'m [Member], servers: &[Server]) -> impl Iterator<Item = &'m Member> {
-    let there: std::collections::HashSet<String> = servers.iter().map(|s| s.id.to_ascii_lowercase()).collect();
+pub(crate) fn stale<'m>(
+    members: &'m [Member],
+    servers: &[Server],
+) -> impl Iterator<Item = &'m Member> {
+    let there: std::collections::HashSet<String> =
+        servers.iter().map(|s| s.id.to_ascii_lowercase()).collect();
     members.iter().filter(move |m| {
-        let gone = m.server_id.as_ref().is_some_and(|id| !there.contains(&id.to_ascii_lowercase()));
+        let gone = m
+            .server_id
+            .as_ref()
+            .is_some_and(|id| !there.contains(&id.to_ascii_lowercase()));
         gone && !m.pool.is_empty() && !m.connected
     })
 }
@@ -144,7 +180,12 @@ mod tests {
 
     const ID: &str = "0f7a6c1e-0000-4000-8000-000000000001";
 
-    fn state(join: serde_json::Value, metadata: serde_json::Value, members: Option<&[Member]>, minutes: u64) -> State {
+    fn state(
+        join: serde_json::Value,
+        metadata: serde_json::Value,
+        members: Option<&[Member]>,
+        minutes: u64,
+    ) -> State {
         let manifest = json!({"apiVersion": "stackyard.dev/v1", "kind": "Yard", "metadata": {"name": "shop"}, "spec": {
             "networks": [{"name": "front", "cidr": "10.20.0.0/24"}],
             "hosts": [{"pool": "web", "flavor": "f", "image": "i", "heal": true, "join": join}]}});
@@ -152,7 +193,10 @@ mod tests {
         let server = json!({"id": ID, "name": "web-1", "created": "2026-11-25T20:00:00Z", "metadata": metadata,
             "OS-EXT-STS:task_state": null, "fault": null, "key_name": null, "OS-EXT-AZ:availability_zone": null,
             "OS-EXT-SRV-ATTR:host": null});
-        let inventory = Inventory { servers: vec![serde_json::from_value(server).unwrap()], ..Inventory::default() };
+        let inventory = Inventory {
+            servers: vec![serde_json::from_value(server).unwrap()],
+            ..Inventory::default()
+        };
         let seen = Seen {
             key: Key::new(Kind::Server, "web-1"),
             id: ID.into(),
@@ -162,9 +206,21 @@ mod tests {
             fields: Fields::new(),
             uses: Vec::new(),
         };
-        let mut observed = Observed { resources: vec![seen], ..Observed::default() };
+        let mut observed = Observed {
+            resources: vec![seen],
+            ..Observed::default()
+        };
         let now = at(minutes);
-        judge(&mut observed, &inventory, &intended, &HostKnowledge { members, keys: &HashMap::new(), now });
+        judge(
+            &mut observed,
+            &inventory,
+            &intended,
+            &HostKnowledge {
+                members,
+                keys: &HashMap::new(),
+                now,
+            },
+        );
         observed.resources.remove(0).state
     }
 
@@ -192,23 +248,53 @@ mod tests {
 
     #[test]
     fn hosts_with_an_agent() {
-        let docker = |members: Option<&[Member]>, minutes| state(json!({"docker": {}}), json!({}), members, minutes);
+        let docker = |members: Option<&[Member]>, minutes| {
+            state(json!({"docker": {}}), json!({}), members, minutes)
+        };
         assert_eq!(docker(None, 90), State::Ready);
         assert_eq!(docker(Some(&[]), 5), State::Pending("joining".into()));
-        assert_eq!(docker(Some(&[]), 21), State::Broken("it has not joined within 20 minutes".into()));
-        assert_eq!(docker(Some(&[member(Some(&ID.to_uppercase()), true)]), 90), State::Ready);
+        assert_eq!(
+            docker(Some(&[]), 21),
+            State::Broken("it has not joined within 20 minutes".into())
+        );
+        assert_eq!(
+            docker(Some(&[member(Some(&ID.to_uppercase()), true)]), 90),
+            State::Ready
+        );
         assert_eq!(docker(Some(&[member(None, true)]), 90), State::Ready);
-        assert_eq!(docker(Some(&[member(Some("another"), true)]), 5), State::Pending("joining".into()));
+        assert_eq!(
+            docker(Some(&[member(Some("another"), true)]), 5),
+            State::Pending("joining".into())
+        );
         assert_eq!(docker(Some(&[member(Some(ID), false)]), 14), State::Ready);
-        let leaving = Member { leaving: true, ..member(Some(ID), true) };
+        let leaving = Member {
+            leaving: true,
+            ..member(Some(ID), true)
+        };
         assert_eq!(docker(Some(&[leaving]), 90), State::SetApart);
         // Also while a run that was killed has drained it; one that is lost is broken.
-        let marked = |connected| Member { leaving: true, replace: Some("ann".into()), ..member(Some(ID), connected) };
-        assert_eq!(docker(Some(&[marked(true)]), 90), State::Marked("asked for by ann".into()));
-        assert_eq!(docker(Some(&[marked(false)]), 14), State::Marked("asked for by ann".into()));
-        assert!(matches!(docker(Some(&[marked(false)]), 30), State::Broken(_)));
+        let marked = |connected| Member {
+            leaving: true,
+            replace: Some("ann".into()),
+            ..member(Some(ID), connected)
+        };
+        assert_eq!(
+            docker(Some(&[marked(true)]), 90),
+            State::Marked("asked for by ann".into())
+        );
+        assert_eq!(
+            docker(Some(&[marked(false)]), 14),
+            State::Marked("asked for by ann".into())
+        );
+        assert!(matches!(
+            docker(Some(&[marked(false)]), 30),
+            State::Broken(_)
+        ));
         // Of the server before: this one has yet to join.
-        let before = Member { server_id: Some("before".into()), ..marked(true) };
+        let before = Member {
+            server_id: Some("before".into()),
+            ..marked(true)
+        };
         assert_eq!(docker(Some(&[before]), 5), State::Pending("joining".into()));
         let away = State::Broken("its agent has been away for 25 minutes".into());
         assert_eq!(docker(Some(&[member(Some(ID), false)]), 30), away);
@@ -216,11 +302,15 @@ mod tests {
 
     #[test]
     fn hosts_with_a_command() {
-        let command = |metadata, minutes| state(json!({"command": "true"}), metadata, None, minutes);
+        let command =
+            |metadata, minutes| state(json!({"command": "true"}), metadata, None, minutes);
         assert_eq!(command(json!({}), 3), State::Pending("joining".into()));
         assert_eq!(command(json!({JOINED: "yes"}), 90), State::Ready);
         let failed = State::Broken("it did not join: the command ended with 7".into());
-        assert_eq!(command(json!({JOINED: "the command ended with 7"}), 3), failed);
+        assert_eq!(
+            command(json!({JOINED: "the command ended with 7"}), 3),
+            failed
+        );
         assert!(matches!(command(json!({}), 21), State::Broken(_)));
     }
 }

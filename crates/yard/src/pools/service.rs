@@ -26,7 +26,11 @@ impl HostService for Client {
     fn mint<'a>(&'a self, host: NewHost<'a>) -> BoxFuture<'a, Result<JoinCredentials, String>> {
         async move {
             let ticket = self.new_join(&new_join(&host)).await.map_err(told)?;
-            Ok(JoinCredentials { server: vec![ticket.server], ca: ticket.ca_pem, token: ticket.token })
+            Ok(JoinCredentials {
+                server: vec![ticket.server],
+                ca: ticket.ca_pem,
+                token: ticket.token,
+            })
         }
         .boxed()
     }
@@ -43,11 +47,19 @@ impl HostService for Client {
         async move { gone_is_fine(self.remove_host(id).await) }.boxed()
     }
 
-    fn known_ssh_key<'a>(&'a self, yard: &'a str, pool: &'a str) -> BoxFuture<'a, Result<Option<String>, String>> {
+    fn known_ssh_key<'a>(
+        &'a self,
+        yard: &'a str,
+        pool: &'a str,
+    ) -> BoxFuture<'a, Result<Option<String>, String>> {
         async move { self.known_pool_key(yard, pool).await.map_err(told) }.boxed()
     }
 
-    fn ssh_key<'a>(&'a self, yard: &'a str, pool: &'a str) -> BoxFuture<'a, Result<String, String>> {
+    fn ssh_key<'a>(
+        &'a self,
+        yard: &'a str,
+        pool: &'a str,
+    ) -> BoxFuture<'a, Result<String, String>> {
         async move { self.pool_key(yard, pool).await.map_err(told) }.boxed()
     }
 
@@ -57,7 +69,10 @@ impl HostService for Client {
         progress: &'a (dyn Fn(String) + Send + Sync),
     ) -> BoxFuture<'a, Result<(), String>> {
         async move {
-            let disk = target.disk.map(|(id, mount)| SshDisk { id: id.to_owned(), mount: mount.to_owned() });
+            let disk = target.disk.map(|(id, mount)| SshDisk {
+                id: id.to_owned(),
+                mount: mount.to_owned(),
+            });
             let request = SshJoin {
                 join: new_join(&target.host),
                 server_id: target.server_id.to_owned(),
@@ -85,8 +100,17 @@ fn new_join(host: &NewHost<'_>) -> NewJoin {
 }
 
 fn member(host: HostView) -> Member {
-    let containers = host.report.iter().flat_map(|r| r.parts.values()).flat_map(|p| &p.containers);
-    let running = containers.filter(|c| matches!(c.state, ContainerState::Running | ContainerState::Restarting));
+    let containers = host
+        .report
+        .iter()
+        .flat_map(|r| r.parts.values())
+        .flat_map(|p| &p.containers);
+    let running = containers.filter(|c| {
+        matches!(
+            c.state,
+            ContainerState::Running | ContainerState::Restarting
+        )
+    });
     Member {
         containers: running.count(),
         leaving: host.leaving,

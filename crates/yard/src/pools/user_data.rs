@@ -41,16 +41,26 @@ impl UserData<'_> {
         });
         let json = serde_json::to_string_pretty(&config).unwrap_or_default();
         self.message(&[
-            ("text/cloud-boothook", "stackyard-agent.sh", AGENT.replace("@CONFIG@", &encode(&json))),
-            ("text/x-shellscript", "stackyard-install.sh", install(&config)),
+            (
+                "text/cloud-boothook",
+                "stackyard-agent.sh",
+                AGENT.replace("@CONFIG@", &encode(&json)),
+            ),
+            (
+                "text/x-shellscript",
+                "stackyard-install.sh",
+                install(&config),
+            ),
         ])
     }
 
     /// For a host that runs somebody else's command.
     pub(crate) fn command(&self, command: &str) -> String {
         let (volume, mount) = self.disk.unwrap_or_default();
-        let script =
-            COMMAND.replace("@COMMAND@", &encode(command)).replace("@VOLUME@", volume).replace("@MOUNT@", mount);
+        let script = COMMAND
+            .replace("@COMMAND@", &encode(command))
+            .replace("@VOLUME@", volume)
+            .replace("@MOUNT@", mount);
         self.message(&[("text/x-shellscript", "stackyard-join.sh", script)])
     }
 
@@ -59,7 +69,8 @@ impl UserData<'_> {
         while self.own.is_some_and(|own| own.contains(&boundary)) {
             boundary.push('_');
         }
-        let mut out = format!("Content-Type: multipart/mixed; boundary=\"{boundary}\"\nMIME-Version: 1.0\n");
+        let mut out =
+            format!("Content-Type: multipart/mixed; boundary=\"{boundary}\"\nMIME-Version: 1.0\n");
         for (kind, name, text) in ours {
             let _ = write!(
                 out,
@@ -86,7 +97,10 @@ fn own_part(own: &str) -> String {
     if own.is_ascii() {
         return format!("Content-Type: text/plain; charset=\"us-ascii\"\n{head}\n{own}");
     }
-    format!("Content-Type: text/plain; charset=\"utf-8\"\nContent-Transfer-Encoding: base64\n{head}\n{}", encode(own))
+    format!(
+        "Content-Type: text/plain; charset=\"utf-8\"\nContent-Transfer-Encoding: base64\n{head}\n{}",
+        encode(own)
+    )
 }
 
 /// The script that makes any machine a host, for its shell.
@@ -94,19 +108,33 @@ pub fn install(config: &AgentConfig) -> String {
     INSTALL
         .replace("@CA@", &encode(&config.ca))
         .replace("@SERVERS@", &config.server.join(" "))
-        .replace("@CONFIG@", &encode(&serde_json::to_string_pretty(config).unwrap_or_default()))
+        .replace(
+            "@CONFIG@",
+            &encode(&serde_json::to_string_pretty(config).unwrap_or_default()),
+        )
 }
 
 /// What is wrong with user data, if Nova would refuse it.
 pub(crate) fn too_large(text: &str) -> Option<String> {
     let size = text.len().div_ceil(3) * 4;
-    let over = || format!("the user data has {size} bytes with what Stackyard adds, in base64; Nova takes {LIMIT}");
+    let over = || {
+        format!(
+            "the user data has {size} bytes with what Stackyard adds, in base64; Nova takes {LIMIT}"
+        )
+    };
     (size > LIMIT).then(over)
 }
 
 /// The same before tokens and commands are there.
-pub(crate) fn will_be_too_large(own: Option<&str>, join: &HostJoin, has_disk: bool) -> Option<String> {
-    let boot = UserData { own, disk: has_disk.then_some(("00000000-0000-4000-8000-000000000000", "/var/lib/docker")) };
+pub(crate) fn will_be_too_large(
+    own: Option<&str>,
+    join: &HostJoin,
+    has_disk: bool,
+) -> Option<String> {
+    let boot = UserData {
+        own,
+        disk: has_disk.then_some(("00000000-0000-4000-8000-000000000000", "/var/lib/docker")),
+    };
     let filler = "x".repeat(OURS);
     too_large(&match join {
         HostJoin::Docker => boot.agent(AgentConfig {
@@ -163,9 +191,18 @@ for part in email.message_from_string(sys.stdin.buffer.read().decode()).walk():
     if part.get_content_maintype() != 'multipart':
         out.append([part.get_content_type(), part.get_filename() or '', part.get_payload(decode=True).decode()])
 print(json.dumps(out))";
-        let mut python =
-            Command::new("python3").args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        python.stdin.take().unwrap().write_all(message.as_bytes()).unwrap();
+        let mut python = Command::new("python3")
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        python
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(message.as_bytes())
+            .unwrap();
         let output = python.wait_with_output().unwrap();
         serde_json::from_slice(&output.stdout).unwrap()
     }
@@ -175,22 +212,66 @@ print(json.dumps(out))";
         let mime = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"a\"\n\n--a\n\
                     Content-Type: text/cloud-config\n\nruncmd: [b]\n--a\nContent-Type: text/x-shellscript\n\n\
                     #!/bin/sh\ntrue\n--a--\n";
-        for own in ["#cloud-config\nruncmd: [a]\n", "#!/bin/sh\necho \"=_stackyard\"\n", "#cloud-config\n# grün\n"] {
-            let parts = parts(&UserData { own: Some(own), disk: None }.agent(config()));
+        for own in [
+            "#cloud-config\nruncmd: [a]\n",
+            "#!/bin/sh\necho \"=_stackyard\"\n",
+            "#cloud-config\n# grün\n",
+        ] {
+            let parts = parts(
+                &UserData {
+                    own: Some(own),
+                    disk: None,
+                }
+                .agent(config()),
+            );
             let kinds: Vec<&str> = parts.iter().map(|p| p.0.as_str()).collect();
-            assert_eq!(kinds, ["text/cloud-boothook", "text/x-shellscript", "text/plain"]);
+            assert_eq!(
+                kinds,
+                ["text/cloud-boothook", "text/x-shellscript", "text/plain"]
+            );
             assert_eq!(parts[2].2.trim_end(), own.trim_end());
         }
-        let parts = parts(&UserData { own: Some(mime), disk: None }.command("true"));
-        let seen: Vec<(&str, &str)> = parts.iter().map(|p| (p.0.as_str(), p.2.trim_end())).skip(1).collect();
-        assert_eq!(seen, [("text/cloud-config", "runcmd: [b]"), ("text/x-shellscript", "#!/bin/sh\ntrue")]);
-        assert_eq!(super::UserData { own: None, disk: None }.command("true").matches("--=_stackyard").count(), 2);
+        let parts = parts(
+            &UserData {
+                own: Some(mime),
+                disk: None,
+            }
+            .command("true"),
+        );
+        let seen: Vec<(&str, &str)> = parts
+            .iter()
+            .map(|p| (p.0.as_str(), p.2.trim_end()))
+            .skip(1)
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("text/cloud-config", "runcmd: [b]"),
+                ("text/x-shellscript", "#!/bin/sh\ntrue")
+            ]
+        );
+        assert_eq!(
+            super::UserData {
+                own: None,
+                disk: None
+            }
+            .command("true")
+            .matches("--=_stackyard")
+            .count(),
+            2
+        );
     }
 
     #[test]
     fn an_agents_configuration_arrives() {
         let disk = ("7d1c2f4e-0b8f-4c60-a6a2-5c0f5e3f9d11", "/data");
-        let parts = parts(&UserData { own: None, disk: Some(disk) }.agent(config()));
+        let parts = parts(
+            &UserData {
+                own: None,
+                disk: Some(disk),
+            }
+            .agent(config()),
+        );
         let text: String = parts[0]
             .2
             .lines()
@@ -198,21 +279,41 @@ print(json.dumps(out))";
             .skip(1)
             .take_while(|l| *l != "STACKYARD")
             .collect();
-        let json = base64::engine::general_purpose::STANDARD.decode(text).unwrap();
+        let json = base64::engine::general_purpose::STANDARD
+            .decode(text)
+            .unwrap();
         let seen: AgentConfig = serde_json::from_slice(&json).unwrap();
         let volume = seen.data_volume.clone().unwrap();
         assert_eq!((volume.id.as_str(), volume.mount.as_str()), disk);
-        assert_eq!(AgentConfig { data_volume: None, ..seen }, config());
+        assert_eq!(
+            AgentConfig {
+                data_volume: None,
+                ..seen
+            },
+            config()
+        );
         assert!(parts[0].2.starts_with("#cloud-boothook\n#!/bin/sh\n"));
     }
 
     #[test]
     fn scripts_are_shell() {
-        let command = UserData { own: None, disk: None }.command("echo 'it works' | sudo cat\n");
-        for (_, name, text) in
-            parts(&command).into_iter().chain(parts(&UserData { own: None, disk: None }.agent(config())))
-        {
-            let mut sh = Command::new("sh").arg("-n").stdin(Stdio::piped()).spawn().unwrap();
+        let command = UserData {
+            own: None,
+            disk: None,
+        }
+        .command("echo 'it works' | sudo cat\n");
+        for (_, name, text) in parts(&command).into_iter().chain(parts(
+            &UserData {
+                own: None,
+                disk: None,
+            }
+            .agent(config()),
+        )) {
+            let mut sh = Command::new("sh")
+                .arg("-n")
+                .stdin(Stdio::piped())
+                .spawn()
+                .unwrap();
             sh.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
             assert!(sh.wait().unwrap().success(), "{name}");
         }
@@ -221,8 +322,15 @@ print(json.dumps(out))";
     #[test]
     fn what_nova_refuses_is_known_beforehand() {
         let own = format!("#!/bin/sh\n# {}", "x".repeat(46_000));
-        assert!(will_be_too_large(Some(&own), &HostJoin::Docker, true).unwrap().contains("65535"));
-        assert_eq!(will_be_too_large(Some(&own[..30_000]), &HostJoin::Docker, true), None);
+        assert!(
+            will_be_too_large(Some(&own), &HostJoin::Docker, true)
+                .unwrap()
+                .contains("65535")
+        );
+        assert_eq!(
+            will_be_too_large(Some(&own[..30_000]), &HostJoin::Docker, true),
+            None
+        );
         assert_eq!(too_large(&"x".repeat(49_149)), None);
         assert!(too_large(&"x".repeat(49_152)).is_some());
     }

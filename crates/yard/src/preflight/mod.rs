@@ -46,19 +46,40 @@ pub async fn preflight(
     plan: &Plan,
     has_service: bool,
 ) -> Result<PreflightResult, Error> {
-    let mut found = PreflightResult { blockers: plan.refusals.clone(), ..PreflightResult::default() };
-    let made = |s: &&stackyard_core::yard::plan::Step| matches!(s.action, Action::Create | Action::Recreate);
+    let mut found = PreflightResult {
+        blockers: plan.refusals.clone(),
+        ..PreflightResult::default()
+    };
+    let made = |s: &&stackyard_core::yard::plan::Step| {
+        matches!(s.action, Action::Create | Action::Recreate)
+    };
     let new: HashSet<&Key> = plan.steps.iter().filter(made).map(|s| &s.key).collect();
-    let touched: HashSet<&Key> = plan.steps.iter().filter(|s| s.action != Action::Keep).map(|s| &s.key).collect();
-    let mut check = PreflightCheck { inventory, said: BTreeSet::new() };
-    intended.resources.iter().filter(|r| touched.contains(&r.key)).for_each(|r| check.references(&r.spec));
+    let touched: HashSet<&Key> = plan
+        .steps
+        .iter()
+        .filter(|s| s.action != Action::Keep)
+        .map(|s| &s.key)
+        .collect();
+    let mut check = PreflightCheck {
+        inventory,
+        said: BTreeSet::new(),
+    };
+    intended
+        .resources
+        .iter()
+        .filter(|r| touched.contains(&r.key))
+        .for_each(|r| check.references(&r.spec));
     found.blockers.extend(check.said);
     found.blockers.extend(services(inventory, &touched));
     if new.is_empty() {
         return Ok(found);
     }
-    let specs: Vec<(&Key, &Spec)> =
-        intended.resources.iter().filter(|r| new.contains(&r.key)).map(|r| (&r.key, &r.spec)).collect();
+    let specs: Vec<(&Key, &Spec)> = intended
+        .resources
+        .iter()
+        .filter(|r| new.contains(&r.key))
+        .map(|r| (&r.key, &r.spec))
+        .collect();
     hosts(&specs, has_service, &mut found);
     machines(cloud, &specs, &mut found).await?;
     quotas(cloud, &specs, plan, &mut found).await?;
@@ -90,16 +111,26 @@ impl PreflightCheck<'_> {
 
     fn references(&mut self, spec: &Spec) {
         match spec {
-            Spec::Router { external: Some(external) } => self.external(Some(external)),
+            Spec::Router {
+                external: Some(external),
+            } => self.external(Some(external)),
             Spec::FloatingIp { external, .. } => self.external(external.as_ref()),
             Spec::Interface { router, .. } => self.reference(router),
-            Spec::Rule { peer: Peer::Group(group), .. } => self.reference(group),
-            Spec::Port { network, groups, .. } => {
+            Spec::Rule {
+                peer: Peer::Group(group),
+                ..
+            } => self.reference(group),
+            Spec::Port {
+                network, groups, ..
+            } => {
                 self.reference(network);
                 groups.iter().flatten().for_each(|g| self.reference(g));
             }
             Spec::Server(server) => {
-                [&server.key, &server.group].into_iter().flatten().for_each(|r| self.reference(r));
+                [&server.key, &server.group]
+                    .into_iter()
+                    .flatten()
+                    .for_each(|r| self.reference(r));
             }
             Spec::Attachment { volume, .. } => self.reference(volume),
             Spec::LoadBalancer(balancer) => {
@@ -116,16 +147,27 @@ fn hosts(specs: &[(&Key, &Spec)], has_service: bool, found: &mut PreflightResult
     let mut seen = BTreeSet::new();
     for (_, spec) in specs {
         let Spec::Server(server) = spec else { continue };
-        let Some(host) = server.host.as_ref().filter(|h| seen.insert(h.pool.as_str())) else { continue };
+        let Some(host) = server
+            .host
+            .as_ref()
+            .filter(|h| seen.insert(h.pool.as_str()))
+        else {
+            continue;
+        };
         let pool = &host.pool;
         let mut say = |what: String| found.blockers.push(format!("pool `{pool}`: {what}"));
         if host.has_agent() && !has_service {
-            say("its hosts join a Stackyard server, and none runs here: start `stackyard server`".to_owned());
+            say(
+                "its hosts join a Stackyard server, and none runs here: start `stackyard server`"
+                    .to_owned(),
+            );
         }
         if let HostJoin::Command(command) = &host.join {
             missing(command).into_iter().for_each(&mut say);
         }
-        will_be_too_large(server.user_data.as_deref(), &host.join, host.disk.is_some()).into_iter().for_each(&mut say);
+        will_be_too_large(server.user_data.as_deref(), &host.join, host.disk.is_some())
+            .into_iter()
+            .for_each(&mut say);
     }
 }
 
@@ -138,8 +180,18 @@ fn services(inventory: &Inventory, touched: &HashSet<&Key>) -> Vec<String> {
             said.push(format!("{lack} {service}, which `{key}` needs"));
         }
     };
-    check(lack(&inventory.balancing), wants(Kind::LoadBalancer), "load balancers (Octavia)", "loadBalancers");
-    check(lack(&inventory.containers), wants(Kind::ObjectContainer), "object store (Swift)", "objectContainers");
+    check(
+        lack(&inventory.balancing),
+        wants(Kind::LoadBalancer),
+        "load balancers (Octavia)",
+        "loadBalancers",
+    );
+    check(
+        lack(&inventory.containers),
+        wants(Kind::ObjectContainer),
+        "object store (Swift)",
+        "objectContainers",
+    );
     said
 }
 
@@ -153,7 +205,11 @@ fn lack<T>(service: &Availability<T>) -> Option<String> {
 }
 
 /// Flavors and images.
-async fn machines(cloud: &Cloud, specs: &[(&Key, &Spec)], found: &mut PreflightResult) -> Result<(), Error> {
+async fn machines(
+    cloud: &Cloud,
+    specs: &[(&Key, &Spec)],
+    found: &mut PreflightResult,
+) -> Result<(), Error> {
     let mut images: BTreeSet<&str> = BTreeSet::new();
     let mut pairs: BTreeSet<(&str, Option<&str>, bool)> = BTreeSet::new();
     for (_, spec) in specs {
@@ -180,7 +236,9 @@ async fn machines(cloud: &Cloud, specs: &[(&Key, &Spec)], found: &mut PreflightR
             Ok((name, image))
         }
     };
-    let looked = try_join_all(images.into_iter().map(find)).await.map_err(Error::cloud("looking for images"))?;
+    let looked = try_join_all(images.into_iter().map(find))
+        .await
+        .map_err(Error::cloud("looking for images"))?;
     let mut by_name: HashMap<String, Image> = HashMap::new();
     for (name, image) in looked {
         match image {
@@ -188,31 +246,46 @@ async fn machines(cloud: &Cloud, specs: &[(&Key, &Spec)], found: &mut PreflightR
                 found.choices.images.insert(name.clone(), image.id.clone());
                 by_name.insert(name, image);
             }
-            Ok(Some(image)) => found.blockers.push(format!("image `{name}` is {}, not active", image.status)),
-            Ok(None) => found.blockers.push(format!("the cloud has no image `{name}`")),
-            Err(()) => found.blockers.push(format!("several images are named `{name}`; use the id of one of them")),
+            Ok(Some(image)) => found
+                .blockers
+                .push(format!("image `{name}` is {}, not active", image.status)),
+            Ok(None) => found
+                .blockers
+                .push(format!("the cloud has no image `{name}`")),
+            Err(()) => found.blockers.push(format!(
+                "several images are named `{name}`; use the id of one of them"
+            )),
         }
     }
     if pairs.is_empty() {
         return Ok(());
     }
-    let flavors: Vec<Flavor> =
-        retry(|_| {}, async || cloud.list::<Flavor>(&[]).await).await.map_err(Error::cloud("listing flavors"))?;
+    let flavors: Vec<Flavor> = retry(|_| {}, async || cloud.list::<Flavor>(&[]).await)
+        .await
+        .map_err(Error::cloud("listing flavors"))?;
     for (wanted, image, from_volume) in pairs {
         let Some(flavor) = flavors.iter().find(|f| f.id == wanted || f.name == wanted) else {
             let mut known: Vec<&str> = flavors.iter().map(|f| f.name.as_str()).collect();
             known.sort_unstable();
             known.truncate(12);
-            found.blockers.push(format!("the cloud has no flavor `{wanted}`; it has {}", known.join(", ")));
+            found.blockers.push(format!(
+                "the cloud has no flavor `{wanted}`; it has {}",
+                known.join(", ")
+            ));
             continue;
         };
-        found.choices.flavors.insert(wanted.to_owned(), flavor.id.clone());
+        found
+            .choices
+            .flavors
+            .insert(wanted.to_owned(), flavor.id.clone());
         if !from_volume && flavor.disk == 0 {
             found.blockers.push(format!(
                 "flavor `{wanted}` has no disk: add `bootVolume: {{size: 10Gi}}`, or use a flavor with a disk"
             ));
         }
-        let Some(image) = image.and_then(|i| by_name.get(i)) else { continue };
+        let Some(image) = image.and_then(|i| by_name.get(i)) else {
+            continue;
+        };
         let name = image.name.as_deref().unwrap_or(&image.id);
         if !from_volume && flavor.disk != 0 && flavor.disk < image.min_disk {
             found.blockers.push(format!(
@@ -227,27 +300,49 @@ async fn machines(cloud: &Cloud, specs: &[(&Key, &Spec)], found: &mut PreflightR
             ));
         }
     }
-    let by_id: HashMap<&str, &Flavor> =
-        flavors.iter().flat_map(|f| [(f.id.as_str(), f), (f.name.as_str(), f)]).collect();
-    let servers = specs.iter().filter_map(|(_, s)| if let Spec::Server(s) = s { Some(s) } else { None });
+    let by_id: HashMap<&str, &Flavor> = flavors
+        .iter()
+        .flat_map(|f| [(f.id.as_str(), f), (f.name.as_str(), f)])
+        .collect();
+    let servers = specs.iter().filter_map(|(_, s)| {
+        if let Spec::Server(s) = s {
+            Some(s)
+        } else {
+            None
+        }
+    });
     let (mut cores, mut ram) = (0, 0);
     for flavor in servers.filter_map(|s| by_id.get(s.flavor.as_str())) {
         cores += i64::from(flavor.vcpus);
         ram += i64::try_from(flavor.ram).unwrap_or(i64::MAX);
     }
-    let quota =
-        retry(|_| {}, async || cloud.compute_quota().await).await.map_err(Error::cloud("asking Nova's quota"))?;
+    let quota = retry(|_| {}, async || cloud.compute_quota().await)
+        .await
+        .map_err(Error::cloud("asking Nova's quota"))?;
     let count = specs.iter().filter(|(k, _)| k.kind == Kind::Server).count();
-    exceeded(&quota, &[("instances", count as i64), ("cores", cores), ("ram", ram)], &mut found.blockers);
+    exceeded(
+        &quota,
+        &[("instances", count as i64), ("cores", cores), ("ram", ram)],
+        &mut found.blockers,
+    );
     Ok(())
 }
 
 /// Neutron's and Cinder's.
-async fn quotas(cloud: &Cloud, specs: &[(&Key, &Spec)], plan: &Plan, found: &mut PreflightResult) -> Result<(), Error> {
+async fn quotas(
+    cloud: &Cloud,
+    specs: &[(&Key, &Spec)],
+    plan: &Plan,
+    found: &mut PreflightResult,
+) -> Result<(), Error> {
     let count = |kind| specs.iter().filter(|(k, _)| k.kind == kind).count() as i64;
     // What goes may go first, but need not: it is not counted.
-    let replaced =
-        |kind| plan.steps.iter().filter(|s| s.key.kind == kind && s.action == Action::Discard).count() as i64;
+    let replaced = |kind| {
+        plan.steps
+            .iter()
+            .filter(|s| s.key.kind == kind && s.action == Action::Discard)
+            .count() as i64
+    };
     let new = |kind| count(kind) - replaced(kind);
     let network = [
         ("network", new(Kind::Network)),
@@ -265,11 +360,25 @@ async fn quotas(cloud: &Cloud, specs: &[(&Key, &Spec)], plan: &Plan, found: &mut
         }
     }
     if count(Kind::Volume) > 0 {
-        let gib: u64 = specs.iter().map(|(_, s)| if let Spec::Volume { size, .. } = s { size.0 } else { 0 }).sum();
-        let quota =
-            retry(|_| {}, async || cloud.volume_quota().await).await.map_err(Error::cloud("asking Cinder's quota"))?;
+        let gib: u64 = specs
+            .iter()
+            .map(|(_, s)| {
+                if let Spec::Volume { size, .. } = s {
+                    size.0
+                } else {
+                    0
+                }
+            })
+            .sum();
+        let quota = retry(|_| {}, async || cloud.volume_quota().await)
+            .await
+            .map_err(Error::cloud("asking Cinder's quota"))?;
         let gib = i64::try_from(gib).unwrap_or(i64::MAX);
-        exceeded(&quota, &[("volumes", new(Kind::Volume)), ("gigabytes", gib)], &mut found.blockers);
+        exceeded(
+            &quota,
+            &[("volumes", new(Kind::Volume)), ("gigabytes", gib)],
+            &mut found.blockers,
+        );
     }
     Ok(())
 }
@@ -279,7 +388,9 @@ fn exceeded(quota: &BTreeMap<String, Quota>, wanted: &[(&str, i64)], blockers: &
         if let Some(left) = quota.get(*name).and_then(|q| q.left())
             && left < *need
         {
-            blockers.push(format!("the quota `{name}` has room for {left} more, {need} are needed"));
+            blockers.push(format!(
+                "the quota `{name}` has room for {left} more, {need} are needed"
+            ));
         }
     }
 }

@@ -1,6 +1,10 @@
 //! A fake cloud, a client, and what must hold after whatever happened.
 
-#![allow(clippy::unwrap_used, dead_code, reason = "a test fails by panicking; not every suite needs all")]
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "a test fails by panicking; not every suite needs all"
+)]
 
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
@@ -34,7 +38,13 @@ pub async fn connect_for(fake: &Fake, patience: Duration) -> Cloud {
 }
 
 /// Connects as `user`, whose password is `p`, to a project in a region.
-pub async fn connect_as(fake: &Fake, patience: Duration, user: &str, project: &str, region: &str) -> Cloud {
+pub async fn connect_as(
+    fake: &Fake,
+    patience: Duration,
+    user: &str,
+    project: &str,
+    region: &str,
+) -> Cloud {
     let entry = CloudEntry {
         auth_url: fake.auth_url(),
         username: user.into(),
@@ -46,15 +56,29 @@ pub async fn connect_as(fake: &Fake, patience: Duration, user: &str, project: &s
     };
     let mut config = CloudConfig::from_entry("fake", &entry);
     config.timeout = Some(patience);
-    let retry = RetryPolicy { first_wait: Duration::from_millis(20), ..RetryPolicy::default() };
-    Cloud::connect(config, Options { retry, ..Options::default() }).await.unwrap()
+    let retry = RetryPolicy {
+        first_wait: Duration::from_millis(20),
+        ..RetryPolicy::default()
+    };
+    Cloud::connect(
+        config,
+        Options {
+            retry,
+            ..Options::default()
+        },
+    )
+    .await
+    .unwrap()
 }
 
 /// How marks and names of the yard `shop` begin that [`connect`]'s project and region have: before the kind, before
 /// the name.
 pub fn begins() -> (String, String) {
     let scope = Scope::of("p1", "R");
-    (format!("stackyard:shop@{scope}"), format!("stackyard_shop__{scope}"))
+    (
+        format!("stackyard:shop@{scope}"),
+        format!("stackyard_shop__{scope}"),
+    )
 }
 
 /// Brings the yard up, whatever data that loses.
@@ -79,7 +103,9 @@ pub async fn converges(fake: &Fake, yard: &Intended) -> Result<(), String> {
     fake.fail(|_, _| None);
     let cloud = connect(fake).await;
     up(&cloud, yard).await.map_err(|e| format!("up: {e}"))?;
-    let again = YardSnapshot::take(&cloud, yard).await.map_err(|e| e.to_string())?;
+    let again = YardSnapshot::take(&cloud, yard)
+        .await
+        .map_err(|e| e.to_string())?;
     if !again.plan.is_noop() {
         return Err(format!("a second up has something to do:\n{}", again.plan));
     }
@@ -94,8 +120,14 @@ pub async fn vanishes(fake: &Fake) -> Result<(), String> {
     if !left.is_empty() {
         return Err(format!("left behind: {left:?}"));
     }
-    let swept = sweep(&cloud, &KnownYards::default()).await.map_err(|e| e.to_string())?;
-    if swept.orphans.is_empty() { Ok(()) } else { Err(format!("a sweep finds {:?}", swept.orphans)) }
+    let swept = sweep(&cloud, &KnownYards::default())
+        .await
+        .map_err(|e| e.to_string())?;
+    if swept.orphans.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("a sweep finds {:?}", swept.orphans))
+    }
 }
 
 /// Runs `one` for every number below `count`, some at a time; gathers what is wrong.
@@ -115,5 +147,10 @@ pub async fn each<F: Future<Output = Result<(), String>>>(count: usize, one: imp
         .filter_map(std::future::ready)
         .collect()
         .await;
-    assert!(wrong.is_empty(), "{} of {count} runs went wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {count} runs went wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
