@@ -2,7 +2,7 @@
 
 use crate::diag::{Log, Place, Problems, did_you_mean};
 use crate::question::{Question, Value};
-use crate::yaml::{self, Reading};
+use crate::yaml::{self, FieldReading};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -92,7 +92,7 @@ impl Answers {
     /// # Errors
     ///
     /// All bad answers at once.
-    pub fn resolve(&self, questions: &[Question]) -> Result<Resolved, AnswerErrors> {
+    pub fn resolve(&self, questions: &[Question]) -> Result<ResolvedAnswers, AnswerErrors> {
         let mut errors = Vec::new();
         for (name, given) in &self.given {
             if !questions.iter().any(|q| q.name == *name) {
@@ -134,7 +134,7 @@ impl Answers {
                 errors.push(AnswerError::Missing { name: question.name.clone(), allowed: question.allowed() });
             }
         }
-        if errors.is_empty() { Ok(Resolved { items }) } else { Err(AnswerErrors(errors)) }
+        if errors.is_empty() { Ok(ResolvedAnswers { items }) } else { Err(AnswerErrors(errors)) }
     }
 }
 
@@ -203,11 +203,11 @@ impl Serialize for ResolvedAnswer {
 /// Display, Debug and Serialize hide passwords.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
-pub struct Resolved {
+pub struct ResolvedAnswers {
     items: Vec<ResolvedAnswer>,
 }
 
-impl Resolved {
+impl ResolvedAnswers {
     /// The answers in the order of the questions.
     pub fn iter(&self) -> impl Iterator<Item = &ResolvedAnswer> {
         self.items.iter()
@@ -232,7 +232,7 @@ impl Resolved {
     }
 }
 
-impl fmt::Display for Resolved {
+impl fmt::Display for ResolvedAnswers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.items.iter().map(|i| i.name.len()).max().unwrap_or(0);
         for item in &self.items {

@@ -26,7 +26,7 @@ fn questions() -> Vec<Question> {
     crate::Package::load(Arc::new(source)).expect("a package").questions
 }
 
-fn resolve(pairs: &[&str]) -> Result<Resolved, String> {
+fn resolve(pairs: &[&str]) -> Result<ResolvedAnswers, String> {
     let mut answers = Answers::default();
     pairs.iter().for_each(|p| answers.set_pair(p).expect("a pair"));
     answers.resolve(&questions()).map_err(|e| e.to_string())

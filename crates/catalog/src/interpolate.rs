@@ -67,7 +67,7 @@ impl Variables {
 
 /// A text that cannot be interpolated.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Failure {
+pub(crate) struct InterpolationFailure {
     /// Bytes from the beginning of the text.
     pub(crate) offset: usize,
     pub(crate) message: String,
@@ -76,17 +76,17 @@ pub(crate) struct Failure {
 
 /// The result of interpolating a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Expanded {
+pub(crate) struct ExpandedText {
     pub(crate) text: String,
     /// Names that were unset and taken as empty, with their offsets in bytes.
     pub(crate) unset: Vec<(usize, String)>,
 }
 
 /// Interpolates one text.
-pub(crate) fn expand(text: &str, variables: &Variables) -> Result<Expanded, Failure> {
-    let mut scanner = Scanner { text, at: 0, variables, unset: Vec::new() };
+pub(crate) fn expand(text: &str, variables: &Variables) -> Result<ExpandedText, InterpolationFailure> {
+    let mut scanner = TextScanner { text, at: 0, variables, unset: Vec::new() };
     let expanded = scanner.run(false, true, 0)?;
-    Ok(Expanded { text: expanded, unset: scanner.unset })
+    Ok(ExpandedText { text: expanded, unset: scanner.unset })
 }
 
 /// Interpolates all scalars below a node; notes failures at their places.
@@ -140,14 +140,14 @@ fn place_within(start: &Place, scalar: &Scalar, offset: usize) -> Place {
     place
 }
 
-struct Scanner<'t> {
+struct TextScanner<'t> {
     text: &'t str,
     at: usize,
     variables: &'t Variables,
     unset: Vec<(usize, String)>,
 }
 
-impl Scanner<'_> {
+impl TextScanner<'_> {
     fn rest(&self) -> &str {
         self.text.get(self.at..).unwrap_or_default()
     }
@@ -185,7 +185,7 @@ impl Scanner<'_> {
 
     /// Up to the end of the text, or, inside braces, to the closing one, which is taken.
     /// Without `live`, what is read is thrown away and so may not fail for its values.
-    fn run(&mut self, inside: bool, live: bool, depth: usize) -> Result<String, Failure> {
+    fn run(&mut self, inside: bool, live: bool, depth: usize) -> Result<String, InterpolationFailure> {
         let start = self.at;
         if depth > MAX_DEPTH {
             return Err(self.failure(start, "variables are nested too deeply", None));
@@ -212,7 +212,7 @@ impl Scanner<'_> {
     }
 
     /// What follows a dollar sign at `at`.
-    fn variable(&mut self, at: usize, live: bool, depth: usize) -> Result<String, Failure> {
+    fn variable(&mut self, at: usize, live: bool, depth: usize) -> Result<String, InterpolationFailure> {
         if self.take('$') {
             return Ok("$".into());
         }
@@ -260,7 +260,13 @@ impl Scanner<'_> {
         }
     }
 
-    fn plain(&mut self, at: usize, name: String, value: Option<String>, live: bool) -> Result<String, Failure> {
+    fn plain(
+        &mut self,
+        at: usize,
+        name: String,
+        value: Option<String>,
+        live: bool,
+    ) -> Result<String, InterpolationFailure> {
         match value {
             Some(value) => Ok(value),
             None if !live => Ok(String::new()),
@@ -277,8 +283,8 @@ impl Scanner<'_> {
         }
     }
 
-    fn failure(&self, offset: usize, message: &str, hint: Option<&str>) -> Failure {
-        Failure { offset, message: message.to_owned(), hint: hint.map(str::to_owned) }
+    fn failure(&self, offset: usize, message: &str, hint: Option<&str>) -> InterpolationFailure {
+        InterpolationFailure { offset, message: message.to_owned(), hint: hint.map(str::to_owned) }
     }
 }
 

@@ -29,7 +29,7 @@ mod source;
 mod template;
 mod yaml;
 
-pub use answers::{AnswerError, AnswerErrors, Answers, Origin, Resolved, ResolvedAnswer};
+pub use answers::{AnswerError, AnswerErrors, Answers, Origin, ResolvedAnswer, ResolvedAnswers};
 pub use diag::{Place, Problem, Problems, Warning};
 pub use error::Error;
 pub use facts::HostFacts;

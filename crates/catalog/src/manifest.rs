@@ -5,10 +5,10 @@ mod files;
 pub use files::companions;
 
 use crate::answers::Answers;
-use crate::compose::open::Wanted;
+use crate::compose::open::ComposeRequest;
 use crate::diag::{Log, Place, Problem, Problems};
 use crate::source::{Memory, Source, normalise};
-use crate::yaml::{self, Fields, Node, Reading, from_node};
+use crate::yaml::{self, FieldReading, Fields, Node, from_node};
 use serde::de::DeserializeOwned;
 use stackyard_core::yard::intend::{Intended, Trouble, intend};
 use stackyard_core::yard::manifest::{Manifest, Metadata, Spec, Stack};
@@ -47,7 +47,7 @@ pub struct YardStack {
 #[derive(Debug, Clone)]
 pub enum StackSource {
     /// Compose files, to be read.
-    Compose(Wanted),
+    Compose(ComposeRequest),
     /// A package, to be rendered.
     Package {
         /// Its directory, of this machine or among the files that came with the manifest.
@@ -90,7 +90,7 @@ pub fn load(path: &Path) -> Result<Yard, Error> {
 /// # Errors
 /// Every mistake.
 pub fn read(file: &str, text: String, dir: &Path) -> Result<Yard, Problems> {
-    read_beside(file, text, &Beside::Dir(dir))
+    read_beside(file, text, &FileBase::Dir(dir))
 }
 
 /// Reads a manifest that came from elsewhere with the files that it names. Nothing of this machine is
@@ -99,12 +99,12 @@ pub fn read(file: &str, text: String, dir: &Path) -> Result<Yard, Problems> {
 /// # Errors
 /// Every mistake; among them whatever would need this machine.
 pub fn read_with(file: &str, text: String, files: Arc<Memory>) -> Result<Yard, Problems> {
-    read_beside(file, text, &Beside::Files(&files)).map(|yard| Yard { files: Some(files), ..yard })
+    read_beside(file, text, &FileBase::Files(&files)).map(|yard| Yard { files: Some(files), ..yard })
 }
 
 /// What of a manifest is needed to remove its yard.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Gist {
+pub struct ManifestSummary {
     /// Its cloud, if it says.
     pub cloud: Option<String>,
     /// Whether it has pools of hosts.
@@ -115,23 +115,23 @@ pub struct Gist {
 ///
 /// # Errors
 /// What is no YAML.
-pub fn gist(file: &str, text: &str) -> Result<Gist, Problems> {
+pub fn gist(file: &str, text: &str) -> Result<ManifestSummary, Problems> {
     let root = yaml::parse(file, text)?;
     let spec = root.as_map().and_then(|m| m.get("spec")).and_then(Node::as_map);
     let cloud = spec.and_then(|s| s.get("cloud")).and_then(|n| n.as_text().map(str::to_owned));
     let has_pools = spec.and_then(|s| s.get("hosts")).and_then(Node::as_list).is_some_and(|l| !l.is_empty());
-    Ok(Gist { cloud, has_pools })
+    Ok(ManifestSummary { cloud, has_pools })
 }
 
 /// Where the files are that a manifest names.
-enum Beside<'a> {
+enum FileBase<'a> {
     /// In this directory, or anywhere on this machine.
     Dir(&'a Path),
     /// They came with it.
     Files(&'a Memory),
 }
 
-fn read_beside(file: &str, text: String, beside: &Beside<'_>) -> Result<Yard, Problems> {
+fn read_beside(file: &str, text: String, beside: &FileBase<'_>) -> Result<Yard, Problems> {
     let root = yaml::parse(file, &text)?;
     let log = Log::default();
     let mut manifest = manifest(&root, &log);
@@ -139,8 +139,8 @@ fn read_beside(file: &str, text: String, beside: &Beside<'_>) -> Result<Yard, Pr
         include(manifest, &root, beside, &log);
         check_stacks(manifest, &root, &log);
         match beside {
-            Beside::Dir(dir) => locate(manifest, dir),
-            Beside::Files(files) => confine(manifest, files, &root, &log),
+            FileBase::Dir(dir) => locate(manifest, dir),
+            FileBase::Files(files) => confine(manifest, files, &root, &log),
         }
     }
     let (manifest, intended) = meaning(file, &root, manifest, log)?;
@@ -209,10 +209,10 @@ fn meaning(file: &str, root: &Node, manifest: Option<Manifest>, log: Log) -> Res
 }
 
 /// Stacks, with the paths of their files from where we are.
-fn stacks(manifest: &Manifest, beside: &Beside<'_>) -> Vec<YardStack> {
+fn stacks(manifest: &Manifest, beside: &FileBase<'_>) -> Vec<YardStack> {
     let dir = match beside {
-        Beside::Dir(dir) => dir,
-        Beside::Files(_) => Path::new(""),
+        FileBase::Dir(dir) => dir,
+        FileBase::Files(_) => Path::new(""),
     };
     let paths = |all: &[String]| all.iter().map(|p| dir.join(p)).collect();
     let stack = |s: &Stack| {
@@ -221,12 +221,12 @@ fn stacks(manifest: &Manifest, beside: &Beside<'_>) -> Vec<YardStack> {
                 let mut answers = Answers::default();
                 s.answers.iter().for_each(|(name, answer)| answers.set(name, answer.to_string()));
                 let dir = match beside {
-                    Beside::Dir(dir) => self::beside(dir, package),
-                    Beside::Files(_) => PathBuf::from(package),
+                    FileBase::Dir(dir) => self::beside(dir, package),
+                    FileBase::Files(_) => PathBuf::from(package),
                 };
                 StackSource::Package { dir, answers }
             }
-            None => StackSource::Compose(Wanted {
+            None => StackSource::Compose(ComposeRequest {
                 files: s.compose.as_ref().map(|c| paths(c.all())).unwrap_or_default(),
                 name: Some(s.name.clone()),
                 profiles: s.profiles.clone(),
@@ -327,7 +327,7 @@ fn list<T: DeserializeOwned>(fields: &Fields<'_, '_>, key: &'static str) -> Vec<
 }
 
 /// Reads files with keys and user data.
-fn include(manifest: &mut Manifest, root: &Node, beside: &Beside<'_>, log: &Log) {
+fn include(manifest: &mut Manifest, root: &Node, beside: &FileBase<'_>, log: &Log) {
     let spec = &mut manifest.spec;
     let keys = spec.keypairs.iter_mut().map(|k| (&k.public_key_file, &mut k.public_key, "publicKey"));
     let keys = keys.enumerate().map(|(i, it)| (format!("spec.keypairs[{i}]"), it));
@@ -346,14 +346,14 @@ fn include(manifest: &mut Manifest, root: &Node, beside: &Beside<'_>, log: &Log)
             continue;
         }
         match beside {
-            Beside::Dir(dir) => {
+            FileBase::Dir(dir) => {
                 let full = self::beside(dir, file);
                 match std::fs::read_to_string(&full) {
                     Ok(text) => *content = Some(text),
                     Err(e) => at(format!("reading `{}`: {e}", full.display()), None),
                 }
             }
-            Beside::Files(files) => match among(files, file).map(String::from_utf8) {
+            FileBase::Files(files) => match among(files, file).map(String::from_utf8) {
                 Some(Ok(text)) => *content = Some(text),
                 Some(Err(_)) => at(format!("`{file}` is not UTF-8"), None),
                 None => at(absent(file), Some(SEND.into())),

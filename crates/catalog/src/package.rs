@@ -6,7 +6,7 @@ use crate::question::Question;
 use crate::secrets::SecretSpec;
 use crate::source::Source;
 use crate::template::shown_in;
-use crate::yaml::{self, Fields, Node, Reading};
+use crate::yaml::{self, FieldReading, Fields, Node};
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Questions of a package: what a user may or must decide, with types and limits.
 
 use crate::diag::{Log, did_you_mean};
-use crate::yaml::{Fields, Node, Reading};
+use crate::yaml::{FieldReading, Fields, Node};
 use ipnet::IpNet;
 use regex::Regex;
 use serde::Serialize;

@@ -1,6 +1,6 @@
 //! The way from a package to a stack.
 
-use crate::answers::{Answers, Resolved};
+use crate::answers::{Answers, ResolvedAnswers};
 use crate::compose::{self, FileError, Files, Project};
 use crate::diag::{Log, Warning};
 use crate::error::Error;
@@ -11,7 +11,7 @@ use crate::secrets::Secrets;
 use crate::source::{Source, normalise};
 use crate::template::CONFIG_DIR;
 use crate::template::{RenderedTemplates, SUFFIX, TemplateError, TemplateJob};
-use crate::yaml::Reading;
+use crate::yaml::FieldReading;
 use stackyard_core::stack::Stack;
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ pub struct Rendered {
     /// What in the package's files has no effect.
     pub warnings: Vec<Warning>,
     /// The answers, defaults filled in.
-    pub answers: Resolved,
+    pub answers: ResolvedAnswers,
     /// Active Compose profiles.
     pub profiles: Vec<String>,
 }
@@ -135,7 +135,7 @@ fn render_to(
 
 /// Answers and host facts as Compose variables. Passwords are kept out: what is
 /// interpolated ends in a container's public description.
-fn variables(package: &Package, answers: &Resolved, host: Option<&HostFacts>) -> Variables {
+fn variables(package: &Package, answers: &ResolvedAnswers, host: Option<&HostFacts>) -> Variables {
     let mut variables = Variables::strict(BTreeMap::new());
     match host {
         Some(host) => host.variables().into_iter().for_each(|(name, value)| variables.set(name, value)),

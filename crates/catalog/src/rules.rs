@@ -3,7 +3,7 @@
 
 use crate::diag::Problems;
 use crate::manifest;
-use crate::yaml::{Entry, Spot, SpotKind, spots};
+use crate::yaml::{Entry, SpanSpot, SpotKind, spots};
 use serde::{Deserialize, Serialize};
 use stackyard_core::yard::intend::{Trouble, intend};
 use stackyard_core::yard::manifest::{Direction, Manifest, Rule};
@@ -37,7 +37,7 @@ pub struct GroupText {
 
 /// A rule that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Wanted {
+pub struct RuleChange {
     /// Which of the group's rules it is so far; none if it is new.
     pub was: Option<usize>,
     /// What it is to say.
@@ -46,7 +46,7 @@ pub struct Wanted {
 
 /// A mistake in a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fault {
+pub struct RuleFault {
     /// Which of the wanted rules.
     pub rule: usize,
     /// Which of its fields: `proto`, `port`, `peer`, `ipv6`; empty for all of it.
@@ -79,7 +79,7 @@ pub enum Error {
     },
     /// The rules have mistakes.
     #[error("the rules have mistakes")]
-    Faults(Vec<Fault>),
+    Faults(Vec<RuleFault>),
 }
 
 impl From<&Rule> for RuleText {
@@ -139,7 +139,7 @@ pub fn groups(file: &str, text: &str) -> Result<Vec<GroupText>, Problems> {
 ///
 /// # Errors
 /// [`Error`]; nothing is guessed at.
-pub fn rewrite(file: &str, text: &str, group: &str, wanted: &[Wanted]) -> Result<String, Error> {
+pub fn rewrite(file: &str, text: &str, group: &str, wanted: &[RuleChange]) -> Result<String, Error> {
     let manifest = manifest::form(file, text)?;
     let at = manifest.spec.security_groups.iter().position(|g| g.name == group);
     let at = at.ok_or_else(|| Error::NoGroup(group.to_owned()))?;
@@ -159,7 +159,7 @@ pub fn rewrite(file: &str, text: &str, group: &str, wanted: &[Wanted]) -> Result
 }
 
 /// The manifest as it is meant to be.
-fn meant(manifest: &Manifest, at: usize, wanted: &[Wanted]) -> Result<Manifest, Error> {
+fn meant(manifest: &Manifest, at: usize, wanted: &[RuleChange]) -> Result<Manifest, Error> {
     let mut meant = manifest.clone();
     let mut faults = Vec::new();
     let mut rules = Vec::new();
@@ -169,7 +169,7 @@ fn meant(manifest: &Manifest, at: usize, wanted: &[Wanted]) -> Result<Manifest, 
             Some(rule) => rules.push(rule.clone()),
             None => match want.rule.read() {
                 Ok(rule) => rules.push(rule),
-                Err(message) => faults.push(Fault { rule: i, field: "port", message, hint: None }),
+                Err(message) => faults.push(RuleFault { rule: i, field: "port", message, hint: None }),
             },
         }
     }
@@ -183,7 +183,7 @@ fn meant(manifest: &Manifest, at: usize, wanted: &[Wanted]) -> Result<Manifest, 
 }
 
 /// What is wrong with one of the rules; nothing if it is something else that is.
-fn fault(trouble: Trouble, begin: &str) -> Option<Fault> {
+fn fault(trouble: Trouble, begin: &str) -> Option<RuleFault> {
     let (rule, field) = trouble.path.strip_prefix(begin)?.split_once(']')?;
     let field = match field {
         ".proto" => "proto",
@@ -192,7 +192,7 @@ fn fault(trouble: Trouble, begin: &str) -> Option<Fault> {
         ".ipv6" => "ipv6",
         _ => "",
     };
-    Some(Fault { rule: rule.parse().ok()?, field, message: trouble.message, hint: trouble.hint })
+    Some(RuleFault { rule: rule.parse().ok()?, field, message: trouble.message, hint: trouble.hint })
 }
 
 /// Whether two manifests say the same, whatever way a direction is said.
@@ -206,7 +206,7 @@ fn same(a: &Manifest, b: &Manifest, at: usize) -> bool {
 }
 
 /// A change of a text.
-struct Edit {
+struct TextEdit {
     at: Range<usize>,
     text: String,
 }
@@ -215,7 +215,7 @@ const ALIAS: &str = "they use anchors, aliases or tags";
 const LAYOUT: &str = "its layout is not understood";
 
 /// The text with the rules that are wanted.
-fn place(text: &str, at: usize, manifest: &Manifest, wanted: &[Wanted]) -> Result<String, &'static str> {
+fn place(text: &str, at: usize, manifest: &Manifest, wanted: &[RuleChange]) -> Result<String, &'static str> {
     let root = spots(text).ok_or(LAYOUT)?;
     let groups = root.get("spec").and_then(|e| e.value.get("securityGroups")).ok_or(LAYOUT)?;
     let SpotKind::List { items, .. } = &groups.value.kind else { return Err(ALIAS) };
@@ -240,7 +240,7 @@ fn place(text: &str, at: usize, manifest: &Manifest, wanted: &[Wanted]) -> Resul
                 // An explicit `~` goes; a comment behind stays.
                 let to = if value.start >= from { value.end.max(from) } else { from };
                 let to = if text.get(from..to).is_some_and(|t| t.contains(['\n', '#'])) { from } else { to };
-                edits.push(Edit { at: from..to, text: format!(" {}", flow_list(wanted)) });
+                edits.push(TextEdit { at: from..to, text: format!(" {}", flow_list(wanted)) });
             }
             _ => return Err(ALIAS),
         },
@@ -249,11 +249,11 @@ fn place(text: &str, at: usize, manifest: &Manifest, wanted: &[Wanted]) -> Resul
 }
 
 /// Rules for a group that has none so far.
-fn added_rules(text: &str, flow: bool, entries: &[Entry], wanted: &[Wanted]) -> Result<Edit, &'static str> {
+fn added_rules(text: &str, flow: bool, entries: &[Entry], wanted: &[RuleChange]) -> Result<TextEdit, &'static str> {
     let (first, last) = entries.first().zip(entries.last()).ok_or(LAYOUT)?;
     if flow {
         let end = last.value.at.end;
-        return Ok(Edit { at: end..end, text: format!(", rules: {}", flow_list(wanted)) });
+        return Ok(TextEdit { at: end..end, text: format!(", rules: {}", flow_list(wanted)) });
     }
     let indent = " ".repeat(column(text, first.key_at.start));
     let end = line_end(text, last.value.at.end);
@@ -261,18 +261,18 @@ fn added_rules(text: &str, flow: bool, entries: &[Entry], wanted: &[Wanted]) -> 
     for want in wanted {
         write!(lines, "\n{indent}  - {}", flow_map(&want.rule)).ok();
     }
-    Ok(Edit { at: end..end, text: lines })
+    Ok(TextEdit { at: end..end, text: lines })
 }
 
 /// Changes of a list of rules.
 fn list(
     text: &str,
-    whole: &Spot,
+    whole: &SpanSpot,
     flow: bool,
-    items: &[Spot],
+    items: &[SpanSpot],
     rules: &[Rule],
-    wanted: &[Wanted],
-    edits: &mut Vec<Edit>,
+    wanted: &[RuleChange],
+    edits: &mut Vec<TextEdit>,
 ) -> Result<(), &'static str> {
     if flow {
         let mut parts = Vec::new();
@@ -287,7 +287,7 @@ fn list(
             });
         }
         let spans: Vec<&Range<usize>> = items.iter().map(|i| &i.at).collect();
-        edits.push(Edit { at: whole.at.clone(), text: rebuilt(text, whole, &spans, &parts)? });
+        edits.push(TextEdit { at: whole.at.clone(), text: rebuilt(text, whole, &spans, &parts)? });
         return Ok(());
     }
     let (first, last) = items.first().zip(items.last()).ok_or(LAYOUT)?;
@@ -298,7 +298,7 @@ fn list(
         if !text[..head].ends_with(':') {
             return Err(LAYOUT);
         }
-        edits.push(Edit { at: head..line_end(text, last.at.end), text: " []".to_owned() });
+        edits.push(TextEdit { at: head..line_end(text, last.at.end), text: " []".to_owned() });
         return Ok(());
     }
     for (i, item) in items.iter().enumerate() {
@@ -306,7 +306,7 @@ fn list(
             Some(want) => rule(text, item, &rules[i], &want.rule, edits)?,
             None => {
                 let start = line_start(text, dash(text, item.at.start)?);
-                edits.push(Edit { at: start..next_line(text, item.at.end), text: String::new() });
+                edits.push(TextEdit { at: start..next_line(text, item.at.end), text: String::new() });
             }
         }
     }
@@ -321,16 +321,22 @@ fn list(
                 // Its last line may go: the new one comes where the next begins.
                 let (last, next) = (line_end(text, items[i].at.end), next_line(text, items[i].at.end));
                 let text = if next > last { format!("{line}\n") } else { format!("\n{line}") };
-                edits.push(Edit { at: next..next, text });
+                edits.push(TextEdit { at: next..next, text });
             }
-            (None, None) => edits.push(Edit { at: first_line..first_line, text: format!("{line}\n") }),
+            (None, None) => edits.push(TextEdit { at: first_line..first_line, text: format!("{line}\n") }),
         }
     }
     Ok(())
 }
 
 /// Changes of a rule.
-fn rule(text: &str, item: &Spot, is: &Rule, wanted: &RuleText, edits: &mut Vec<Edit>) -> Result<(), &'static str> {
+fn rule(
+    text: &str,
+    item: &SpanSpot,
+    is: &Rule,
+    wanted: &RuleText,
+    edits: &mut Vec<TextEdit>,
+) -> Result<(), &'static str> {
     if RuleText::from(is) == *wanted {
         return Ok(());
     }
@@ -351,13 +357,13 @@ fn rule(text: &str, item: &Spot, is: &Rule, wanted: &RuleText, edits: &mut Vec<E
         entries.iter().enumerate().filter_map(|(i, e)| Some((i, e, value(&e.key)?))).collect();
     let Some((first, ..)) = kept.first() else {
         // Nothing of it stays.
-        edits.push(Edit { at: item.at.clone(), text: flow_map(wanted) });
+        edits.push(TextEdit { at: item.at.clone(), text: flow_map(wanted) });
         return Ok(());
     };
     let mut inner = Vec::new();
     for (_, entry, value) in &kept {
         if !matches!(&entry.value.kind, SpotKind::Scalar(said) if said == *value) {
-            inner.push(Edit { at: entry.value.at.clone(), text: scalar(&entry.key, value) });
+            inner.push(TextEdit { at: entry.value.at.clone(), text: scalar(&entry.key, value) });
         }
     }
     let new: Vec<String> = keys
@@ -369,35 +375,35 @@ fn rule(text: &str, item: &Spot, is: &Rule, wanted: &RuleText, edits: &mut Vec<E
         let spans: Vec<Range<usize>> = entries.iter().map(|e| e.key_at.start..e.value.at.end).collect();
         let mut parts = Vec::new();
         for (i, ..) in &kept {
-            let (mine, others) = inner.into_iter().partition(|e: &Edit| spans[*i].contains(&e.at.start));
+            let (mine, others) = inner.into_iter().partition(|e: &TextEdit| spans[*i].contains(&e.at.start));
             inner = others;
             parts.push((Some(*i), edited(text, &spans[*i], mine)?));
         }
         parts.extend(new.into_iter().map(|text| (None, text)));
         let spans: Vec<&Range<usize>> = spans.iter().collect();
-        edits.push(Edit { at: item.at.clone(), text: rebuilt(text, item, &spans, &parts)? });
+        edits.push(TextEdit { at: item.at.clone(), text: rebuilt(text, item, &spans, &parts)? });
         return Ok(());
     }
     edits.append(&mut inner);
     if *first > 0 {
         // The dash stays, and the first key that stays comes to it.
         let at = entries[0].key_at.start..entries[*first].key_at.start;
-        edits.push(Edit { at, text: String::new() });
+        edits.push(TextEdit { at, text: String::new() });
     }
     for entry in entries.iter().skip(*first).filter(|e| value(&e.key).is_none()) {
         let start = line_start(text, entry.key_at.start);
-        edits.push(Edit { at: start..next_line(text, entry.value.at.end), text: String::new() });
+        edits.push(TextEdit { at: start..next_line(text, entry.value.at.end), text: String::new() });
     }
     let indent = " ".repeat(column(text, entries[0].key_at.start));
     let end = kept.last().map_or(item.at.end, |(_, entry, _)| line_end(text, entry.value.at.end));
-    edits.extend(new.into_iter().map(|line| Edit { at: end..end, text: format!("\n{indent}{line}") }));
+    edits.extend(new.into_iter().map(|line| TextEdit { at: end..end, text: format!("\n{indent}{line}") }));
     Ok(())
 }
 
 /// A flow collection from those parts that stay, each with what stood before it, and new ones.
 fn rebuilt(
     text: &str,
-    whole: &Spot,
+    whole: &SpanSpot,
     spans: &[&Range<usize>],
     parts: &[(Option<usize>, String)],
 ) -> Result<String, &'static str> {
@@ -427,7 +433,7 @@ fn rebuilt(
 }
 
 /// A part of a text with changes in it.
-fn edited(text: &str, part: &Range<usize>, mut edits: Vec<Edit>) -> Result<String, &'static str> {
+fn edited(text: &str, part: &Range<usize>, mut edits: Vec<TextEdit>) -> Result<String, &'static str> {
     edits.sort_by_key(|e| (e.at.start, e.at.end));
     let mut changed = String::with_capacity(part.len() + 200);
     let mut done = part.start;
@@ -464,7 +470,7 @@ fn column(text: &str, at: usize) -> usize {
     text[line_start(text, at)..at].chars().count()
 }
 
-fn flow_list(wanted: &[Wanted]) -> String {
+fn flow_list(wanted: &[RuleChange]) -> String {
     format!("[{}]", wanted.iter().map(|w| flow_map(&w.rule)).collect::<Vec<_>>().join(", "))
 }
 

@@ -4,7 +4,7 @@
 
 use crate::diag::{Log, Problems, did_you_mean};
 use crate::question::is_variable;
-use crate::yaml::{self, Fields, Node, Reading};
+use crate::yaml::{self, FieldReading, Fields, Node};
 use base64::Engine;
 use rand::TryRng;
 use rand::rngs::SysRng;

@@ -138,12 +138,12 @@ impl Source for Dir {
 }
 
 /// Another source, and what was read from it.
-pub struct Watched<'a> {
+pub struct WatchedSource<'a> {
     inner: &'a dyn Source,
     read: Mutex<BTreeSet<String>>,
 }
 
-impl<'a> Watched<'a> {
+impl<'a> WatchedSource<'a> {
     /// Watches a source.
     pub fn new(inner: &'a dyn Source) -> Self {
         Self { inner, read: Mutex::default() }
@@ -155,7 +155,7 @@ impl<'a> Watched<'a> {
     }
 }
 
-impl Source for Watched<'_> {
+impl Source for WatchedSource<'_> {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         let content = self.inner.read(path)?;
         self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());

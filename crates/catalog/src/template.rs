@@ -18,7 +18,7 @@
 //! It does not count all: lists that are added grow uncounted. So a server hands templates to a
 //! process of its own ([`TemplateJob`]), which the kernel ends.
 
-use crate::answers::Resolved;
+use crate::answers::ResolvedAnswers;
 use crate::diag::did_you_mean;
 use crate::facts::HostFacts;
 use crate::secrets::Secrets;
@@ -106,7 +106,7 @@ pub type RenderedTemplates = BTreeMap<String, Result<String, TemplateError>>;
 impl TemplateJob {
     pub(crate) fn new(
         source: &dyn Source,
-        answers: &Resolved,
+        answers: &ResolvedAnswers,
         secrets: &Secrets,
         host: Option<&HostFacts>,
     ) -> Result<Self, std::io::Error> {

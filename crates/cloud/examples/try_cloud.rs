@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use stackyard_cloud::test::{Event, Options, Outcome, run};
+use stackyard_cloud::test::{Event, Options, TestOutcome, run};
 use stackyard_openstack::{Cloud, CloudConfig, Observer};
 
 #[tokio::main]
@@ -32,7 +32,7 @@ async fn main() -> ExitCode {
         Event::Started(_) => {}
         Event::Note(text) => println!("{text}"),
         Event::Finished(check) => {
-            failed.fetch_or(check.outcome == Outcome::Fail, Ordering::Relaxed);
+            failed.fetch_or(check.outcome == TestOutcome::Fail, Ordering::Relaxed);
             println!("{:?} {} ({:.1} s) {}", check.outcome, check.name, check.took.as_secs_f64(), check.detail);
         }
     };

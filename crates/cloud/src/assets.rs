@@ -55,7 +55,7 @@ pub fn package(name: &str) -> Result<Arc<dyn Source>, AssetError> {
 /// # Errors
 /// [`AssetError::Recipe`]
 pub fn recipe(name: &str) -> Result<Recipe, AssetError> {
-    Recipe::read(&Folder(format!("{name}/")))
+    Recipe::read(&AssetFolder(format!("{name}/")))
         .and_then(with_program)
         .map_err(|source| AssetError::Recipe { name: name.to_owned(), source })
 }
@@ -78,9 +78,9 @@ pub fn recipes() -> Result<Recipes, AssetError> {
 }
 
 /// A folder of the embedded `images/`, by its path with a slash at the end.
-struct Folder(String);
+struct AssetFolder(String);
 
-impl Files for Folder {
+impl Files for AssetFolder {
     fn list(&self) -> io::Result<Vec<String>> {
         Ok(Images::iter().filter_map(|path| path.strip_prefix(&self.0).map(str::to_owned)).collect())
     }

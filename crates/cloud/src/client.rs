@@ -1,6 +1,6 @@
 //! The cloud as its users see it: the entry in clouds.yaml, and a client made from it.
 
-use stackyard_catalog::Resolved;
+use stackyard_catalog::ResolvedAnswers;
 use stackyard_openstack::{Cloud, CloudConfig, CloudEntry, Error, Options, Secret};
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ pub fn clouds_yaml() -> Option<PathBuf> {
 }
 
 /// The administrator's entry, by checked answers and the administrator's password.
-pub fn entry(answers: &Resolved, password: &str) -> CloudEntry {
+pub fn entry(answers: &ResolvedAnswers, password: &str) -> CloudEntry {
     let address = answers.text("api_address");
     let host = if address.contains(':') { format!("[{address}]") } else { address };
     CloudEntry {

@@ -21,4 +21,4 @@ pub mod up;
 mod local;
 
 pub use client::CLOUD;
-pub use local::{Asked, Error, Given, Intended, Local, STACK};
+pub use local::{AnswerChanges, AskedQuestion, Error, Intended, Local, STACK};

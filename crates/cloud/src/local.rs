@@ -4,7 +4,7 @@ use crate::assets::{self, AssetError};
 use crate::client;
 use crate::home::{self, Home, HomeError};
 use stackyard_catalog::{
-    AnswerErrors, Answers, HostFacts, Origin, Package, Problems, Question, Rendered, Resolved, Secrets, Source,
+    AnswerErrors, Answers, HostFacts, Origin, Package, Problems, Question, Rendered, ResolvedAnswers, Secrets, Source,
 };
 use stackyard_core::stack::Stack;
 use stackyard_openstack::CloudEntry;
@@ -19,7 +19,7 @@ const ADMIN_PASSWORD: &str = "keystone_admin_password";
 
 /// What the user says now, beside what is stored from earlier runs.
 #[derive(Debug, Clone, Default)]
-pub struct Given {
+pub struct AnswerChanges {
     /// A file of answers: it replaces all stored ones.
     pub file: Option<PathBuf>,
     /// Single answers, `name=value`.
@@ -74,7 +74,7 @@ pub struct Local {
 
 /// A question with the answer that counts.
 #[derive(Debug, Clone)]
-pub struct Asked<'a> {
+pub struct AskedQuestion<'a> {
     /// The question.
     pub question: &'a Question,
     /// The answer, for human eyes: a password is hidden.
@@ -99,7 +99,7 @@ impl Intended {
     }
 
     /// The checked answers.
-    pub fn answers(&self) -> &Resolved {
+    pub fn answers(&self) -> &ResolvedAnswers {
         &self.rendered.answers
     }
 
@@ -151,21 +151,21 @@ impl Local {
     ///
     /// # Errors
     /// All bad answers at once.
-    pub fn answers(&self, given: &Given) -> Result<Resolved, Error> {
+    pub fn answers(&self, given: &AnswerChanges) -> Result<ResolvedAnswers, Error> {
         Ok(self.gather(given)?.resolve(&self.package.questions)?)
     }
 
     /// The questions with the answers that count, in the order of the package; `answers` are of
     /// [`Self::answers`].
-    pub fn asked<'a>(&'a self, answers: &Resolved) -> Vec<Asked<'a>> {
+    pub fn asked<'a>(&'a self, answers: &ResolvedAnswers) -> Vec<AskedQuestion<'a>> {
         let asked = answers.iter().filter_map(|answer| {
             let question = self.package.question(&answer.name)?;
-            Some(Asked { question, shown: answer.shown(), origin: answer.origin })
+            Some(AskedQuestion { question, shown: answer.shown(), origin: answer.origin })
         });
         asked.collect()
     }
 
-    fn gather(&self, given: &Given) -> Result<Answers, Error> {
+    fn gather(&self, given: &AnswerChanges) -> Result<Answers, Error> {
         let (path, text) = match &given.file {
             Some(path) => (path.clone(), Some(home::read(path)?.ok_or_else(|| Error::NoFile(path.clone()))?)),
             None => (self.home.answers(), home::read(&self.home.answers())?),
@@ -188,7 +188,7 @@ impl Local {
     ///
     /// # Errors
     /// Bad answers; mistakes in the package.
-    pub fn intend(&self, given: &Given, host: &HostFacts) -> Result<Intended, Error> {
+    pub fn intend(&self, given: &AnswerChanges, host: &HostFacts) -> Result<Intended, Error> {
         let answers = self.gather(given)?;
         let mut secrets = self.secrets()?;
         secrets.generate(&self.package.secrets).map_err(stackyard_catalog::Error::from)?;
@@ -201,7 +201,7 @@ impl Local {
     /// # Errors
     /// [`Error::NoCloud`] when there is none.
     pub fn entry(&self) -> Result<CloudEntry, Error> {
-        let answers = self.answers(&Given::default())?;
+        let answers = self.answers(&AnswerChanges::default())?;
         let secrets = self.secrets()?;
         let password = secrets.get(ADMIN_PASSWORD).ok_or_else(|| Error::NoCloud(self.home.dir().to_owned()))?;
         Ok(client::entry(&answers, password))

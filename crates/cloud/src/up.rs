@@ -1,12 +1,12 @@
 //! Bringing the cloud up, or to what is now intended.
 //!
-//! [`examine`] reads the answers, [`prepare`] decides and changes nothing but images; [`Prepared::carry_out`] acts. Between
+//! [`examine`] reads the answers, [`prepare`] decides and changes nothing but images; [`PreparedUp::carry_out`] acts. Between
 //! the two the caller shows the plan and may ask. Killed anywhere, the next run goes on:
 //! answers and secrets are stored before the first container is touched, the engine's steps
 //! and the seeding are idempotent.
 
 use crate::images::{self, ImagesError, Recipes};
-use crate::local::{self, Given, Intended, Local};
+use crate::local::{self, AnswerChanges, Intended, Local};
 use crate::preflight::Input;
 use crate::preflight::host;
 use sha2::{Digest, Sha256};
@@ -33,7 +33,7 @@ pub enum UpError {
 
 /// A decided change of the cloud.
 #[derive(Debug)]
-pub struct Prepared<'a> {
+pub struct PreparedUp<'a> {
     local: &'a Local,
     engine: Engine,
     /// What is intended.
@@ -46,7 +46,7 @@ pub struct Prepared<'a> {
 ///
 /// # Errors
 /// Bad answers, all at once; mistakes in the package.
-pub fn examine(local: &Local, given: &Given) -> Result<Input, UpError> {
+pub fn examine(local: &Local, given: &AnswerChanges) -> Result<Input, UpError> {
     let draft = local.intend(given, &HostFacts::default())?;
     let mut input = Input::new(local.home(), draft.answers(), Some(draft.stack()));
     input.builds_images = draft.answers().text("image_prefix") == images::PREFIX;
@@ -62,16 +62,16 @@ pub async fn prepare<'a>(
     local: &'a Local,
     docker: &Docker,
     recipes: &Recipes,
-    given: &Given,
+    given: &AnswerChanges,
     input: &Input,
     onlooker: &dyn Onlooker,
-) -> Result<Prepared<'a>, UpError> {
+) -> Result<PreparedUp<'a>, UpError> {
     let draft = local.intend(given, &HostFacts::default())?;
     images::ensure(docker, draft.stack(), recipes, local.home(), onlooker).await?;
     let intended = local.intend(given, &host::facts(input).await)?;
     let engine = engine(local, docker);
     let plan = engine.plan(intended.stack()).await?;
-    Ok(Prepared { local, engine, intended, plan })
+    Ok(PreparedUp { local, engine, intended, plan })
 }
 
 /// The engine with this cloud's state directory.
@@ -79,7 +79,7 @@ pub fn engine(local: &Local, docker: &Docker) -> Engine {
     Engine::new(docker.clone(), local.home().dir())
 }
 
-impl Prepared<'_> {
+impl PreparedUp<'_> {
     /// SHA-256 of what is to be done and of the answers behind it, in hexadecimal digits: who says yes to
     /// it says yes to nothing else.
     pub fn digest(&self) -> String {

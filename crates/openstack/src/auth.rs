@@ -48,7 +48,7 @@ impl Token {
     /// Reads the answer's body.
     pub(crate) fn read(secret: String, body: &[u8]) -> Result<Self, String> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct AuthResponse {
             token: Inner,
         }
         #[derive(Deserialize)]
@@ -67,7 +67,7 @@ impl Token {
             #[serde(default)]
             catalog: Catalog,
         }
-        let Answer { token } = json::read(body).map_err(|e| e.to_string())?;
+        let AuthResponse { token } = json::read(body).map_err(|e| e.to_string())?;
         Ok(Self {
             secret: secret.into(),
             expires: token.expires_at,

@@ -28,7 +28,7 @@ impl Cloud {
     /// [`crate::Error::Api`]: 409 if there is one with this access key.
     pub async fn create_ec2_credential(&self, access: &str, secret: &Secret) -> Result<Ec2Credential> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct Ec2CredentialResponse {
             credential: Credential,
         }
         let token = self.token().await?;
@@ -37,7 +37,7 @@ impl Cloud {
         let body =
             json!({"credential": {"type": "ec2", "user_id": token.user.id, "project_id": project, "blob": blob}});
         let call = self.call(crate::Method::POST, Service::Identity, "/credentials").on("EC2 credential", access);
-        let answer: Answer = call.json(&body).read().await?;
+        let answer: Ec2CredentialResponse = call.json(&body).read().await?;
         Ok(Ec2Credential { id: answer.credential.id, access: access.to_owned(), secret: secret.clone() })
     }
 
@@ -47,7 +47,7 @@ impl Cloud {
     /// [`crate::Error::Api`].
     pub async fn ec2_credentials(&self) -> Result<Vec<Ec2Credential>> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct Ec2CredentialResponse {
             credentials: Vec<Credential>,
         }
         #[derive(Deserialize)]
@@ -57,7 +57,7 @@ impl Cloud {
         }
         let user = self.token().await?.user.id.clone();
         let call = self.call(crate::Method::GET, Service::Identity, "/credentials").on("EC2 credentials", "");
-        let answer: Answer = call.query("user_id", user).query("type", "ec2").read().await?;
+        let answer: Ec2CredentialResponse = call.query("user_id", user).query("type", "ec2").read().await?;
         let read = |c: Credential| {
             let blob: Blob = serde_json::from_str(c.blob.reveal()).ok()?;
             Some(Ec2Credential { id: c.id, access: blob.access, secret: blob.secret })

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// Message and, where given, the error's type.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Said {
+pub(crate) struct ErrorMessage {
     pub message: String,
     pub kind: Option<String>,
 }
@@ -15,7 +15,7 @@ const LONGEST: usize = 600;
 
 /// Reads the body of an error answer, of which `content_type` is only a hint: Glance sends HTML with
 /// JSON's name and some proxies the reverse.
-pub(crate) fn read(body: &[u8]) -> Said {
+pub(crate) fn read(body: &[u8]) -> ErrorMessage {
     let text = String::from_utf8_lossy(body);
     let text = text.trim();
     let (message, kind) = match serde_json::from_str::<Value>(text) {
@@ -29,7 +29,7 @@ pub(crate) fn read(body: &[u8]) -> Said {
         None if message.is_empty() => "(no message)".to_owned(),
         None => message,
     };
-    Said { message, kind }
+    ErrorMessage { message, kind }
 }
 
 fn from_json(value: &Value) -> Option<(String, Option<String>)> {

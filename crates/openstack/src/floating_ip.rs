@@ -103,7 +103,7 @@ impl Cloud {
     /// [`crate::Error::Api`], as 409 (or 400) if it leads elsewhere already.
     pub async fn forward_port(&self, floating_ip: &str, new: &NewPortForwarding) -> Result<String> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct FloatingIpResponse {
             port_forwarding: Made,
         }
         #[derive(Deserialize)]
@@ -113,7 +113,7 @@ impl Cloud {
         let path = format!("/floatingips/{}/port_forwardings", segment(floating_ip));
         let call = self.call(crate::Method::POST, Service::Network, path);
         let call = call.on("port forwarding of floating IP", floating_ip).json(&json!({"port_forwarding": new}));
-        Ok(call.read::<Answer>().await?.port_forwarding.id)
+        Ok(call.read::<FloatingIpResponse>().await?.port_forwarding.id)
     }
 
     /// Ends a forwarding; whether there was one.

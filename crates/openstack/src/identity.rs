@@ -156,10 +156,15 @@ impl Cloud {
     /// [`crate::Error::Api`].
     pub async fn roles_of(&self, project: &str, user: &str) -> Result<Vec<Role>> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct IdentityResponse {
             roles: Vec<Role>,
         }
         let path = format!("/projects/{}/users/{}/roles", segment(project), segment(user));
-        Ok(self.call(crate::Method::GET, Service::Identity, path).on("roles", "").read::<Answer>().await?.roles)
+        Ok(self
+            .call(crate::Method::GET, Service::Identity, path)
+            .on("roles", "")
+            .read::<IdentityResponse>()
+            .await?
+            .roles)
     }
 }

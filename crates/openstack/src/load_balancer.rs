@@ -334,13 +334,13 @@ impl Cloud {
     /// As of [`Cloud::list`].
     pub async fn members(&self, pool: &str) -> Result<Vec<Member>> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct LoadBalancerResponse {
             members: Vec<Member>,
         }
         let path = format!("/lbaas/pools/{}/members", segment(pool));
         let call = self.call(crate::Method::GET, Service::LoadBalancer, path).on("members of pool", pool);
         // All at once: without a limit Octavia pages by 1,000 at the earliest.
-        Ok(call.read::<Answer>().await?.members)
+        Ok(call.read::<LoadBalancerResponse>().await?.members)
     }
 
     /// The same; none if there is no such pool.
@@ -390,7 +390,7 @@ impl Cloud {
     /// [`crate::Error::Api`].
     pub async fn load_balancer_providers(&self) -> Result<Vec<String>> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct LoadBalancerResponse {
             providers: Vec<Provider>,
         }
         #[derive(Deserialize)]
@@ -398,7 +398,7 @@ impl Cloud {
             name: String,
         }
         let call = self.call(crate::Method::GET, Service::LoadBalancer, "/lbaas/providers").on("providers", "");
-        Ok(call.read::<Answer>().await?.providers.into_iter().map(|p| p.name).collect())
+        Ok(call.read::<LoadBalancerResponse>().await?.providers.into_iter().map(|p| p.name).collect())
     }
 
     /// Adds a member to a pool.
@@ -407,12 +407,17 @@ impl Cloud {
     /// [`crate::Error::Api`]: 409 while the balancer changes.
     pub async fn create_member(&self, pool: &str, member: &NewMember) -> Result<Member> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct LoadBalancerResponse {
             member: Member,
         }
         let call =
             self.call(crate::Method::POST, Service::LoadBalancer, format!("/lbaas/pools/{}/members", segment(pool)));
-        Ok(call.on("member", &member.address).json(&json!({"member": member})).read::<Answer>().await?.member)
+        Ok(call
+            .on("member", &member.address)
+            .json(&json!({"member": member}))
+            .read::<LoadBalancerResponse>()
+            .await?
+            .member)
     }
 
     /// Removes a load balancer with all its parts: whether it was there.

@@ -66,11 +66,11 @@ impl Cloud {
     /// [`crate::Error::Api`].
     pub async fn network_quota(&self) -> Result<BTreeMap<String, Quota>> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct QuotaResponse {
             quota: BTreeMap<String, Quota>,
         }
         let path = format!("/quotas/{}/details", segment(&self.project_id().await?));
-        Ok(self.call(crate::Method::GET, Service::Network, path).on("quota", "").read::<Answer>().await?.quota)
+        Ok(self.call(crate::Method::GET, Service::Network, path).on("quota", "").read::<QuotaResponse>().await?.quota)
     }
 
     /// Octavia's limits: `loadbalancer`, `listener`, `pool`, `member`, `healthmonitor`; -1 is no limit.
@@ -81,12 +81,12 @@ impl Cloud {
     /// [`crate::Error::Api`].
     pub async fn load_balancer_limits(&self) -> Result<BTreeMap<String, i64>> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct QuotaResponse {
             quota: BTreeMap<String, Option<i64>>,
         }
         let path = format!("/lbaas/quotas/{}", segment(&self.project_id().await?));
         let call = self.call(crate::Method::GET, Service::LoadBalancer, path).on("quota", "");
-        let mut quota = call.read::<Answer>().await?.quota;
+        let mut quota = call.read::<QuotaResponse>().await?.quota;
         // Names of before Rocky, which newer ones tell too.
         for (old, name) in [("load_balancer", "loadbalancer"), ("health_monitor", "healthmonitor")] {
             if let Some(limit) = quota.remove(old).flatten() {
@@ -98,14 +98,14 @@ impl Cloud {
 
     async fn limits(&self, service: Service, names: &[(&str, &str, &str)]) -> Result<BTreeMap<String, Quota>> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct QuotaResponse {
             limits: Limits,
         }
         #[derive(Deserialize)]
         struct Limits {
             absolute: BTreeMap<String, i64>,
         }
-        let answer: Answer = self.call(crate::Method::GET, service, "/limits").on("limits", "").read().await?;
+        let answer: QuotaResponse = self.call(crate::Method::GET, service, "/limits").on("limits", "").read().await?;
         let of = answer.limits.absolute;
         let read = |(name, limit, used): &(&str, &str, &str)| {
             Some(((*name).to_owned(), Quota { limit: *of.get(*limit)?, used: *of.get(*used)?, reserved: 0 }))

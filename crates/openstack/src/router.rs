@@ -81,7 +81,7 @@ impl Cloud {
     /// [`crate::Error::Api`], as 409 if it has one there already.
     pub async fn add_router_subnet(&self, router: &str, subnet: &str) -> Result<String> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct RouterResponse {
             port_id: String,
         }
         let call = self.call(
@@ -89,7 +89,7 @@ impl Cloud {
             Service::Network,
             format!("/routers/{}/add_router_interface", segment(router)),
         );
-        Ok(call.on("router", router).json(&json!({"subnet_id": subnet})).read::<Answer>().await?.port_id)
+        Ok(call.on("router", router).json(&json!({"subnet_id": subnet})).read::<RouterResponse>().await?.port_id)
     }
 
     /// Takes it away; whether there was one.

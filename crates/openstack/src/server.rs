@@ -248,12 +248,12 @@ impl Cloud {
     /// [`crate::Error::Api`]: 409 while it has no console yet.
     pub async fn console(&self, server: &str, lines: Option<u32>) -> Result<String> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct ServerResponse {
             output: Option<String>,
         }
         let arguments = lines.map_or_else(|| json!({}), |n| json!({"length": n}));
         let call = self.server_action(server, &json!({"os-getConsoleOutput": arguments})).idempotent();
-        Ok(call.read::<Answer>().await?.output.unwrap_or_default())
+        Ok(call.read::<ServerResponse>().await?.output.unwrap_or_default())
     }
 
     /// Starts a server that is shut off.

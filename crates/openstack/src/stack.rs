@@ -90,7 +90,7 @@ impl Cloud {
     /// [`crate::Error::Api`]: 400 for a broken template, 409 for a name that is taken.
     pub async fn create_heat_stack(&self, new: &NewHeatStack) -> Result<String> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct StackResponse {
             stack: Id,
         }
         #[derive(Deserialize)]
@@ -98,7 +98,7 @@ impl Cloud {
             id: String,
         }
         let call = self.call(crate::Method::POST, Service::Orchestration, "/stacks").on("Heat stack", &new.stack_name);
-        Ok(call.json(new).read::<Answer>().await?.stack.id)
+        Ok(call.json(new).read::<StackResponse>().await?.stack.id)
     }
 
     /// The stack with this name and id (Heat redirects from either alone).
@@ -107,14 +107,14 @@ impl Cloud {
     /// [`crate::Error::Api`].
     pub async fn heat_stack(&self, name: &str, id: &str) -> Result<HeatStack> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct StackResponse {
             stack: HeatStack,
         }
         let path = format!("/stacks/{}/{}", crate::cloud::segment(name), crate::cloud::segment(id));
         Ok(self
             .call(crate::Method::GET, Service::Orchestration, path)
             .on("Heat stack", name)
-            .read::<Answer>()
+            .read::<StackResponse>()
             .await?
             .stack)
     }

@@ -22,7 +22,7 @@ impl Cloud {
     /// Whether Neutron has an extension, by its alias.
     pub async fn has_extension(&self, alias: &str) -> Result<bool> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct TagResponse {
             extensions: Vec<Extension>,
         }
         #[derive(Deserialize)]
@@ -30,7 +30,7 @@ impl Cloud {
             alias: String,
         }
         let call = self.call(Method::GET, Service::Network, "/extensions").on("extensions", "");
-        Ok(call.read::<Answer>().await?.extensions.iter().any(|e| e.alias == alias))
+        Ok(call.read::<TagResponse>().await?.extensions.iter().any(|e| e.alias == alias))
     }
 
     /// Gives one a tag that it may have already.

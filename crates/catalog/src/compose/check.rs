@@ -1,13 +1,13 @@
 //! References between the parts of a stack: profiles, dependencies, what services use.
 
-use super::{Cx, Section, Used};
+use super::{LoadContext, Section, Used};
 use crate::diag::did_you_mean;
-use crate::yaml::{Node, Reading};
+use crate::yaml::{FieldReading, Node};
 use stackyard_core::stack::{DEFAULT_NETWORK, MountKind, NetworkMode, Service};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Names of the services that an active profile has, or that have no profile.
-pub(crate) fn active<'n>(services: &Section<'n>, cx: &Cx<'_>) -> BTreeSet<&'n str> {
+pub(crate) fn active<'n>(services: &Section<'n>, cx: &LoadContext<'_>) -> BTreeSet<&'n str> {
     let wanted = &cx.project.profiles;
     let mut active = BTreeSet::new();
     for (name, node) in services {
@@ -38,7 +38,11 @@ fn place_of<'n>(
 }
 
 /// Checks `depends_on`: unknown services, services that are left out, circles.
-pub(crate) fn dependencies(services: &mut BTreeMap<String, Service>, all: &BTreeMap<&str, &Node>, cx: &Cx<'_>) {
+pub(crate) fn dependencies(
+    services: &mut BTreeMap<String, Service>,
+    all: &BTreeMap<&str, &Node>,
+    cx: &LoadContext<'_>,
+) {
     let active: BTreeSet<String> = services.keys().cloned().collect();
     for (name, service) in services.iter_mut() {
         let mut dropped = Vec::new();
@@ -103,7 +107,7 @@ fn find_circle(services: &BTreeMap<String, Service>) -> Option<Vec<String>> {
 }
 
 /// The top-level sections that services refer to.
-pub(crate) struct Tops<'s, 'n> {
+pub(crate) struct TopLevelNames<'s, 'n> {
     pub(crate) networks: &'s Section<'n>,
     pub(crate) volumes: &'s Section<'n>,
     pub(crate) configs: &'s Section<'n>,
@@ -112,7 +116,7 @@ pub(crate) struct Tops<'s, 'n> {
 
 /// What of the top-level sections the active services use.
 #[derive(Default)]
-pub(crate) struct Uses {
+pub(crate) struct NameUses {
     pub(crate) networks: Used,
     pub(crate) volumes: Used,
     pub(crate) configs: Used,
@@ -123,10 +127,10 @@ pub(crate) struct Uses {
 pub(crate) fn uses(
     services: &BTreeMap<String, Service>,
     nodes: &BTreeMap<&str, &Node>,
-    tops: &Tops<'_, '_>,
-    cx: &Cx<'_>,
-) -> Uses {
-    let mut uses = Uses::default();
+    tops: &TopLevelNames<'_, '_>,
+    cx: &LoadContext<'_>,
+) -> NameUses {
+    let mut uses = NameUses::default();
     for (name, service) in services {
         let check = |section: &Section<'_>, key: &str, title: &str, used: &str| {
             if section.iter().any(|(k, _)| *k == used) {

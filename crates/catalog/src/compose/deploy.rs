@@ -4,8 +4,8 @@
 //! it counts. What has no effect is told either way.
 
 use super::service::{duration, one_of, parsed};
-use super::{Cx, Target, units};
-use crate::yaml::{Fate, Fields, Node, Reading};
+use super::{LoadContext, Target, units};
+use crate::yaml::{FieldFate, FieldReading, Fields, Node};
 use stackyard_core::stack::deploy::{Constraint, Deploy, Mode, OnFailure, Order, Placement, Update};
 use stackyard_core::stack::{JOB_LABEL, MountKind, NetworkMode, RestartPolicy, Service};
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ pub(crate) fn restart(f: &Fields<'_, '_>) -> RestartPolicy {
 }
 
 /// Reads `deploy`, `scale` and our own extension into a service that has all its other parts.
-pub(crate) fn read(f: &Fields<'_, '_>, service: &mut Service, node: &Node, cx: &Cx<'_>) {
+pub(crate) fn read(f: &Fields<'_, '_>, service: &mut Service, node: &Node, cx: &LoadContext<'_>) {
     deploy(f, service, cx);
     if let Some(scale) = f.get("scale") {
         let replicas = f.get("deploy").and_then(Node::as_map).and_then(|m| m.get("replicas"));
@@ -61,7 +61,7 @@ fn count(value: i64, node: &Node, path: &str, f: &Fields<'_, '_>) -> Option<u32>
     count
 }
 
-fn deploy(f: &Fields<'_, '_>, service: &mut Service, cx: &Cx<'_>) {
+fn deploy(f: &Fields<'_, '_>, service: &mut Service, cx: &LoadContext<'_>) {
     let Some(d) = f.get("deploy").and_then(|n| Fields::of(n, f.at("deploy"), f.log)) else { return };
     let hosts = cx.project.target == Target::Hosts;
     if let Some(node) = d.get("replicas") {
@@ -75,9 +75,9 @@ fn deploy(f: &Fields<'_, '_>, service: &mut Service, cx: &Cx<'_>) {
     }
     resources(&d, service, hosts);
     restart_policy(f, &d, service);
-    const LABELS: (&str, Fate) = ("labels", Fate::Ignored("labels of containers are the service's `labels`"));
+    const LABELS: (&str, FieldFate) = ("labels", FieldFate::Ignored("labels of containers are the service's `labels`"));
     if !hosts {
-        const MANY: Fate = Fate::Ignored("it is for clusters");
+        const MANY: FieldFate = FieldFate::Ignored("it is for clusters");
         let keys = ["mode", "placement", "update_config", "rollback_config", "endpoint_mode"];
         let others: Vec<_> = keys.into_iter().map(|k| (k, MANY)).chain([LABELS]).collect();
         return d.finish(true, &others);
@@ -121,14 +121,14 @@ fn resources(d: &Fields<'_, '_>, service: &mut Service, hosts: bool) {
     if let Some(kept) = r.get("reservations").and_then(|n| Fields::of(n, r.at("reservations"), r.log)) {
         service.mem_reservation = parsed(&kept, "memory", units::bytes).or(service.mem_reservation);
         let mut others = vec![
-            ("devices", Fate::Refused("use devices")),
-            ("generic_resources", Fate::Refused("label the hosts, and constrain the placement")),
+            ("devices", FieldFate::Refused("use devices")),
+            ("generic_resources", FieldFate::Refused("label the hosts, and constrain the placement")),
         ];
         if hosts {
             service.deploy.nano_cpus = parsed(&kept, "cpus", units::nano_cpus).unwrap_or_default();
         } else {
-            others[1].1 = Fate::Refused("leave it out");
-            others.push(("cpus", Fate::Ignored("one engine reserves no CPUs")));
+            others[1].1 = FieldFate::Refused("leave it out");
+            others.push(("cpus", FieldFate::Ignored("one engine reserves no CPUs")));
         }
         kept.finish(true, &others);
     }
@@ -148,7 +148,7 @@ fn restart_policy(f: &Fields<'_, '_>, d: &Fields<'_, '_>, service: &mut Service)
         service.restart = policy;
     }
     let why = "the engine has its own back-off";
-    p.finish(true, &[("delay", Fate::Ignored(why)), ("window", Fate::Ignored(why))]);
+    p.finish(true, &[("delay", FieldFate::Ignored(why)), ("window", FieldFate::Ignored(why))]);
 }
 
 fn placement(d: &Fields<'_, '_>) -> Placement {

@@ -1,6 +1,6 @@
 //! `.env` files: `NAME=value` lines (Compose specification, "Env_file format").
 
-use super::Cx;
+use super::LoadContext;
 use crate::diag::Place;
 use crate::interpolate::{Variables, expand};
 use crate::package::shown;
@@ -127,7 +127,7 @@ pub(crate) fn read(
     place: &Place,
     required: bool,
     variables: &Variables,
-    cx: &Cx<'_>,
+    cx: &LoadContext<'_>,
 ) -> Vec<(String, String)> {
     let source = cx.project.source;
     let name = shown(source, path);

@@ -1,8 +1,8 @@
 //! Content of configs and secrets.
 
-use super::{Cx, Section, Used};
+use super::{LoadContext, Section, Used};
 use crate::source::Source;
-use crate::yaml::{Fate, Fields};
+use crate::yaml::{FieldFate, Fields};
 use stackyard_core::stack::Config;
 use std::collections::BTreeMap;
 
@@ -52,12 +52,12 @@ impl Files for SourceFiles<'_> {
 
 /// Which of the two sections is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum What {
+pub(crate) enum FileKind {
     Config,
     Secret,
 }
 
-impl What {
+impl FileKind {
     fn section(self) -> &'static str {
         match self {
             Self::Config => "configs",
@@ -67,7 +67,12 @@ impl What {
 }
 
 /// Reads the entries of `configs` or `secrets` that services use.
-pub(crate) fn read(what: What, section: &Section<'_>, used: &Used, cx: &Cx<'_>) -> BTreeMap<String, Config> {
+pub(crate) fn read(
+    what: FileKind,
+    section: &Section<'_>,
+    used: &Used,
+    cx: &LoadContext<'_>,
+) -> BTreeMap<String, Config> {
     let mut configs = BTreeMap::new();
     for (name, node) in section {
         let path = format!("{}.{name}", what.section());
@@ -78,10 +83,10 @@ pub(crate) fn read(what: What, section: &Section<'_>, used: &Used, cx: &Cx<'_>) 
         fields.finish(
             true,
             &[
-                ("labels", Fate::Ignored("files carry no labels here")),
-                ("driver", Fate::Refused("name a file, a content or an environment variable")),
-                ("driver_opts", Fate::Refused("name a file, a content or an environment variable")),
-                ("template_driver", Fate::Refused("put a `.j2` template into a package instead")),
+                ("labels", FieldFate::Ignored("files carry no labels here")),
+                ("driver", FieldFate::Refused("name a file, a content or an environment variable")),
+                ("driver_opts", FieldFate::Refused("name a file, a content or an environment variable")),
+                ("template_driver", FieldFate::Refused("put a `.j2` template into a package instead")),
             ],
         );
         if external {

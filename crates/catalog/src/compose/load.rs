@@ -1,11 +1,11 @@
 //! Compose files to one tree: extends, include, several files.
 
-use super::{Cx, canonical, merge};
+use super::{LoadContext, canonical, merge};
 use crate::diag::Place;
 use crate::interpolate::{Variables, expand_node};
 use crate::package::{shown, start_of};
 use crate::source::normalise;
-use crate::yaml::{self, Fields, Kind, Map, Node, Reading};
+use crate::yaml::{self, FieldReading, Fields, Kind, Map, Node};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 const MAX_DEPTH: usize = 32;
 
 /// All files of the project as one tree; `None` after noting why not.
-pub(crate) fn project(cx: &Cx<'_>) -> Option<Node> {
+pub(crate) fn project(cx: &LoadContext<'_>) -> Option<Node> {
     let loader = Loader { cx, including: RefCell::default(), extending: RefCell::default(), cache: RefCell::default() };
     let mut root = loader.files(&cx.project.paths, None, None, cx.variables)?;
     merge::prune(&mut root);
@@ -21,7 +21,7 @@ pub(crate) fn project(cx: &Cx<'_>) -> Option<Node> {
 }
 
 struct Loader<'a> {
-    cx: &'a Cx<'a>,
+    cx: &'a LoadContext<'a>,
     /// Files being included, outermost first, to notice circles.
     including: RefCell<Vec<String>>,
     /// Files being read for `extends`, outermost first.

@@ -36,7 +36,7 @@ use crate::diag::{Log, Place, Problems, Warning};
 use crate::interpolate::Variables;
 use crate::package::{is_stack_name, start_of};
 use crate::source::Source;
-use crate::yaml::{Fate, Fields, Node};
+use crate::yaml::{FieldFate, Fields, Node};
 use stackyard_core::stack::Stack;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -81,7 +81,7 @@ pub struct Loaded {
 }
 
 /// Everything that readers of parts need.
-pub(crate) struct Cx<'a> {
+pub(crate) struct LoadContext<'a> {
     pub(crate) project: &'a Project<'a>,
     pub(crate) variables: &'a Variables,
     pub(crate) log: &'a Log,
@@ -98,7 +98,7 @@ pub fn load(project: &Project<'_>) -> Result<Loaded, Problems> {
     if let Some(name) = &project.name {
         variables.set_default("COMPOSE_PROJECT_NAME", name);
     }
-    let cx = Cx { project, variables: &variables, log: &log };
+    let cx = LoadContext { project, variables: &variables, log: &log };
     let stack = read(&cx);
     let warnings = log.finish()?;
     match stack {
@@ -111,7 +111,7 @@ pub fn load(project: &Project<'_>) -> Result<Loaded, Problems> {
     }
 }
 
-fn read(cx: &Cx<'_>) -> Option<Stack> {
+fn read(cx: &LoadContext<'_>) -> Option<Stack> {
     let root = load::project(cx)?;
     if cx.log.failed() {
         return None;
@@ -123,9 +123,9 @@ fn read(cx: &Cx<'_>) -> Option<Stack> {
     fields.finish(
         true,
         &[
-            ("version", Fate::Ignored("the version of the format is not looked at any more")),
-            ("include", Fate::Ignored("it was carried out")),
-            ("models", Fate::Refused("models cannot be run here")),
+            ("version", FieldFate::Ignored("the version of the format is not looked at any more")),
+            ("include", FieldFate::Ignored("it was carried out")),
+            ("models", FieldFate::Refused("models cannot be run here")),
         ],
     );
 
@@ -153,21 +153,21 @@ fn read(cx: &Cx<'_>) -> Option<Stack> {
     let used = check::uses(
         &read,
         &nodes,
-        &check::Tops { networks: &networks, volumes: &volumes, configs: &configs, secrets: &secrets },
+        &check::TopLevelNames { networks: &networks, volumes: &volumes, configs: &configs, secrets: &secrets },
         cx,
     );
     let stack = Stack {
         networks: network::networks(&name, &networks, &used.networks, cx),
         volumes: mounts::volumes(&name, &volumes, &used.volumes, cx),
-        configs: files::read(files::What::Config, &configs, &used.configs, cx),
-        secrets: files::read(files::What::Secret, &secrets, &used.secrets, cx),
+        configs: files::read(files::FileKind::Config, &configs, &used.configs, cx),
+        secrets: files::read(files::FileKind::Secret, &secrets, &used.secrets, cx),
         services: read,
         name,
     };
     Some(stack)
 }
 
-fn stack_name(fields: &Fields<'_, '_>, cx: &Cx<'_>) -> String {
+fn stack_name(fields: &Fields<'_, '_>, cx: &LoadContext<'_>) -> String {
     let place = fields.map.get("name").map(|n| n.place.clone());
     let place = place.unwrap_or_else(|| start_of(cx.project.source, &cx.project.paths.concat()));
     let own = fields.string("name");
@@ -184,8 +184,8 @@ fn stack_name(fields: &Fields<'_, '_>, cx: &Cx<'_>) -> String {
 /// A top-level section's entries.
 pub(crate) type Section<'n> = Vec<(&'n str, &'n Node)>;
 
-fn section<'n>(node: Option<&'n Node>, name: &str, cx: &Cx<'_>) -> Section<'n> {
-    use crate::yaml::Reading;
+fn section<'n>(node: Option<&'n Node>, name: &str, cx: &LoadContext<'_>) -> Section<'n> {
+    use crate::yaml::FieldReading;
     let Some(node) = node else { return Vec::new() };
     let entries = node.entries(name, cx.log).iter();
     entries.filter(|(k, _)| !k.text.starts_with("x-")).map(|(k, n)| (k.text.as_str(), n)).collect()

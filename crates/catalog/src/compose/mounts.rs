@@ -1,8 +1,8 @@
 //! Volumes, bind mounts, memory mounts, devices, mounted files.
 
 use super::service::{one_of, parsed};
-use super::{Cx, Section, Target, Used, units};
-use crate::yaml::{Fate, Fields, Node, Reading};
+use super::{LoadContext, Section, Target, Used, units};
+use crate::yaml::{FieldFate, FieldReading, Fields, Node};
 use stackyard_core::stack::{Bind, Device, FileAccess, FileMount, Mount, MountKind, Propagation, Volume};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -17,14 +17,14 @@ const PROPAGATIONS: &[(&str, Propagation)] = &[
 ];
 
 /// A service's `volumes`.
-pub(crate) fn mounts(f: &Fields<'_, '_>, cx: &Cx<'_>) -> Vec<Mount> {
+pub(crate) fn mounts(f: &Fields<'_, '_>, cx: &LoadContext<'_>) -> Vec<Mount> {
     let Some(node) = f.get("volumes") else { return Vec::new() };
     let path = f.at("volumes");
     let items = node.items(&path, f.log).iter().enumerate();
     items.filter_map(|(i, n)| mount(n, &format!("{path}[{i}]"), cx)).collect()
 }
 
-fn mount(node: &Node, path: &str, cx: &Cx<'_>) -> Option<Mount> {
+fn mount(node: &Node, path: &str, cx: &LoadContext<'_>) -> Option<Mount> {
     let f = Fields::of(node, path, cx.log)?;
     f.need("type", node);
     let kind = one_of(
@@ -64,23 +64,23 @@ fn mount(node: &Node, path: &str, cx: &Cx<'_>) -> Option<Mount> {
         bind.get("propagation");
         bind.get("create_host_path");
         let why = "volumes are not relabelled; use security_opt";
-        bind.finish(true, &[("selinux", Fate::Ignored(why)), ("recursive", Fate::Refused("leave it out"))]);
+        bind.finish(true, &[("selinux", FieldFate::Ignored(why)), ("recursive", FieldFate::Refused("leave it out"))]);
     }
     if let Some(volume) = volume {
         volume.get("nocopy");
         volume.finish(
             true,
             &[
-                ("subpath", Fate::Refused("mount the whole volume")),
-                ("labels", Fate::Refused("label the volume at top level")),
+                ("subpath", FieldFate::Refused("mount the whole volume")),
+                ("labels", FieldFate::Refused("label the volume at top level")),
             ],
         );
     }
     if let Some(tmpfs) = tmpfs {
         tmpfs.get("size");
-        tmpfs.finish(true, &[("mode", Fate::Refused("use the service's `tmpfs: /path:mode=...`"))]);
+        tmpfs.finish(true, &[("mode", FieldFate::Refused("use the service's `tmpfs: /path:mode=...`"))]);
     }
-    f.finish(true, &[("image", Fate::Refused("only volume, bind and tmpfs can be mounted"))]);
+    f.finish(true, &[("image", FieldFate::Refused("only volume, bind and tmpfs can be mounted"))]);
     Some(Mount { kind: kind?, target: target?, read_only })
 }
 
@@ -94,7 +94,7 @@ fn absolute(node: &Node, path: &str, f: &Fields<'_, '_>) -> Option<String> {
 }
 
 /// A path of the host, absolute.
-fn host_path(text: &str, place: &crate::diag::Place, path: &str, cx: &Cx<'_>) -> Option<String> {
+fn host_path(text: &str, place: &crate::diag::Place, path: &str, cx: &LoadContext<'_>) -> Option<String> {
     if cx.project.target == Target::Hosts && !text.starts_with('/') {
         let hint = Some("give a path that hosts have, or mount files with `configs`".into());
         cx.log.problem_hint(place, format!("{path}: `{text}` is a path of this machine, not of the hosts"), hint);
@@ -115,7 +115,7 @@ fn host_path(text: &str, place: &crate::diag::Place, path: &str, cx: &Cx<'_>) ->
 }
 
 /// A path with a leading `~` replaced, where it is known what that is.
-pub(crate) fn expand_home(text: &str, cx: &Cx<'_>) -> String {
+pub(crate) fn expand_home(text: &str, cx: &LoadContext<'_>) -> String {
     match (text.strip_prefix('~'), &cx.project.home) {
         (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => {
             home.join(rest.trim_start_matches('/')).display().to_string()
@@ -211,7 +211,12 @@ fn access(m: &Fields<'_, '_>) -> FileAccess {
 }
 
 /// The top-level volumes that services use.
-pub(crate) fn volumes(stack: &str, section: &Section<'_>, used: &Used, cx: &Cx<'_>) -> BTreeMap<String, Volume> {
+pub(crate) fn volumes(
+    stack: &str,
+    section: &Section<'_>,
+    used: &Used,
+    cx: &LoadContext<'_>,
+) -> BTreeMap<String, Volume> {
     let mut volumes = BTreeMap::new();
     for (key, node) in section {
         let Some(f) = Fields::of(node, format!("volumes.{key}"), cx.log) else { continue };

@@ -3,8 +3,8 @@
 use super::mounts::external;
 use super::service::one_of;
 use super::units::port_range;
-use super::{Cx, Section, Used};
-use crate::yaml::{Fate, Fields, Node, Reading};
+use super::{LoadContext, Section, Used};
+use crate::yaml::{FieldFate, FieldReading, Fields, Node};
 use stackyard_core::stack::{Attachment, DEFAULT_NETWORK, Network, NetworkMode, PortProtocol, PublishedPort};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -58,10 +58,10 @@ fn attachments(node: &Node, f: &Fields<'_, '_>) -> BTreeMap<String, Attachment> 
         a.finish(
             true,
             &[
-                ("priority", Fate::Ignored("networks are attached in the order of their names")),
-                ("gw_priority", Fate::Refused("leave it out")),
-                ("interface_name", Fate::Refused("leave it out")),
-                ("link_local_ips", Fate::Refused("leave it out")),
+                ("priority", FieldFate::Ignored("networks are attached in the order of their names")),
+                ("gw_priority", FieldFate::Refused("leave it out")),
+                ("interface_name", FieldFate::Refused("leave it out")),
+                ("link_local_ips", FieldFate::Refused("leave it out")),
             ],
         );
         all.insert(key.text.clone(), attachment);
@@ -143,7 +143,12 @@ pub(crate) fn extra_hosts(f: &Fields<'_, '_>) -> Vec<String> {
 }
 
 /// The networks that services use.
-pub(crate) fn networks(stack: &str, section: &Section<'_>, used: &Used, cx: &Cx<'_>) -> BTreeMap<String, Network> {
+pub(crate) fn networks(
+    stack: &str,
+    section: &Section<'_>,
+    used: &Used,
+    cx: &LoadContext<'_>,
+) -> BTreeMap<String, Network> {
     let mut networks = BTreeMap::new();
     for (key, node) in section {
         let Some(f) = Fields::of(node, format!("networks.{key}"), cx.log) else { continue };
@@ -163,8 +168,8 @@ pub(crate) fn networks(stack: &str, section: &Section<'_>, used: &Used, cx: &Cx<
         f.finish(
             true,
             &[
-                ("attachable", Fate::Ignored("any container can be attached on one engine")),
-                ("enable_ipv4", Fate::Refused("leave it out")),
+                ("attachable", FieldFate::Ignored("any container can be attached on one engine")),
+                ("enable_ipv4", FieldFate::Refused("leave it out")),
             ],
         );
         if used.contains(*key) {
@@ -194,7 +199,10 @@ fn ipam(f: &Fields<'_, '_>) -> Vec<(String, Option<String>)> {
             let gateway = address(&c, "gateway", |_| true);
             c.finish(
                 true,
-                &[("ip_range", Fate::Refused("leave it out")), ("aux_addresses", Fate::Refused("leave it out"))],
+                &[
+                    ("ip_range", FieldFate::Refused("leave it out")),
+                    ("aux_addresses", FieldFate::Refused("leave it out")),
+                ],
             );
             subnets.extend(subnet.map(|s| (s, gateway)));
         }
@@ -206,6 +214,6 @@ fn ipam(f: &Fields<'_, '_>) -> Vec<(String, Option<String>)> {
             format!("{}: only the driver `default` is supported", ipam.path),
         );
     }
-    ipam.finish(true, &[("options", Fate::Refused("leave it out"))]);
+    ipam.finish(true, &[("options", FieldFate::Refused("leave it out"))]);
     subnets
 }

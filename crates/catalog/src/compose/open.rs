@@ -4,14 +4,14 @@
 use super::{Loaded, Project, SourceFiles, Target, load, parse_dotenv};
 use crate::diag::Problems;
 use crate::interpolate::Variables;
-use crate::source::{Dir, Memory, Source, Watched, normalise};
+use crate::source::{Dir, Memory, Source, WatchedSource, normalise};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Compose files to be read for the hosts of a yard.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct ComposeRequest {
     /// The files; later ones override earlier ones. Relative paths in them start at the first
     /// one's directory.
     pub files: Vec<PathBuf>,
@@ -69,7 +69,7 @@ fn read(path: &Path) -> impl FnOnce(std::io::Error) -> OpenError + use<> {
 ///
 /// # Errors
 /// [`OpenError`], with all mistakes of the files.
-pub fn open(wanted: &Wanted) -> Result<Loaded, OpenError> {
+pub fn open(wanted: &ComposeRequest) -> Result<Loaded, OpenError> {
     open_and_tell(wanted).map(|(loaded, _)| loaded)
 }
 
@@ -77,7 +77,7 @@ pub fn open(wanted: &Wanted) -> Result<Loaded, OpenError> {
 ///
 /// # Errors
 /// [`OpenError`], with all mistakes of the files.
-pub fn open_and_tell(wanted: &Wanted) -> Result<(Loaded, BTreeSet<PathBuf>), OpenError> {
+pub fn open_and_tell(wanted: &ComposeRequest) -> Result<(Loaded, BTreeSet<PathBuf>), OpenError> {
     let first = wanted.files.first().ok_or(OpenError::None)?;
     let dir = first.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // A file that is not there is said with its own name, not with one relative to the first.
@@ -86,7 +86,7 @@ pub fn open_and_tell(wanted: &Wanted) -> Result<(Loaded, BTreeSet<PathBuf>), Ope
     }
     let dir = dir.canonicalize().map_err(read(dir))?;
     let source = Dir::project(&dir).map_err(read(&dir))?;
-    let source = Watched::new(&source);
+    let source = WatchedSource::new(&source);
     let told = RefCell::new(BTreeSet::new());
     let variables = variables(wanted, &dir, environment(), |path| {
         let text = std::fs::read_to_string(path)?;
@@ -122,7 +122,7 @@ pub fn open_and_tell(wanted: &Wanted) -> Result<(Loaded, BTreeSet<PathBuf>), Ope
 ///
 /// # Errors
 /// [`OpenError`], with all mistakes of the files.
-pub fn open_in(wanted: &Wanted, tree: &Memory) -> Result<Loaded, OpenError> {
+pub fn open_in(wanted: &ComposeRequest, tree: &Memory) -> Result<Loaded, OpenError> {
     let named = wanted.files.iter().map(|file| {
         let path = file.to_string_lossy().into_owned();
         let found = normalise(&path).filter(|p| tree.read(p).is_ok());
@@ -159,7 +159,7 @@ fn environment() -> impl Iterator<Item = (String, String)> {
 }
 
 fn variables(
-    wanted: &Wanted,
+    wanted: &ComposeRequest,
     dir: &Path,
     environment: impl IntoIterator<Item = (String, String)>,
     text_of: impl Fn(&Path) -> std::io::Result<String>,
@@ -207,7 +207,7 @@ mod tests {
         write("c", "content");
         write(".env", "TAG=1\nA=file\nB=file\n");
         let variables = [("A".to_owned(), "given".to_owned())].into();
-        let mut wanted = Wanted { files: vec![one, two], variables, ..Wanted::default() };
+        let mut wanted = ComposeRequest { files: vec![one, two], variables, ..ComposeRequest::default() };
         let stack = open(&wanted).unwrap().stack;
         let web = &stack.services["web"];
         assert_eq!((stack.name.as_str(), web.image.as_str(), web.deploy.replicas), ("myshop", "web:1", 3));
@@ -229,7 +229,11 @@ mod tests {
             .with("site/.env", "TAG=1\n")
             .with("common/c", "content")
             .with("bad/compose.yaml", "services: {web: {image: w, configs: [c]}}\nconfigs: {c: {file: /etc/passwd}}\n");
-        let file = |path: &str| Wanted { files: vec![path.into()], name: Some("site".into()), ..Wanted::default() };
+        let file = |path: &str| ComposeRequest {
+            files: vec![path.into()],
+            name: Some("site".into()),
+            ..ComposeRequest::default()
+        };
         let stack = open_in(&file("./site/compose.yaml"), &tree).unwrap().stack;
         let web = &stack.services["web"];
         assert_eq!((web.image.as_str(), &stack.configs["c"].files[""]), ("web:1", &b"content".to_vec()));

@@ -1,8 +1,8 @@
 //! One service.
 
-use super::{Cx, Target, deploy, dotenv, mounts, network, units};
+use super::{LoadContext, Target, deploy, dotenv, mounts, network, units};
 use crate::interpolate::Variables;
-use crate::yaml::{Fate, Fields, Kind, Node, Reading};
+use crate::yaml::{FieldFate, FieldReading, Fields, Kind, Node};
 use stackyard_core::stack::deploy::Deploy;
 use stackyard_core::stack::{
     CgroupMode, Dependency, DependencyCondition, HealthTest, Healthcheck, Logging, NetworkMode, Service, Ulimit,
@@ -11,50 +11,50 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Keys of the specification that are not carried out.
-const OTHERS: &[(&str, Fate)] = &[
-    ("annotations", Fate::Refused("use labels")),
-    ("attach", Fate::Ignored("nothing is attached to")),
-    ("blkio_config", Fate::Refused("leave it out")),
-    ("cgroup_parent", Fate::Refused("leave it out")),
-    ("container_name", Fate::Ignored("containers are named <stack>-<service>-1")),
-    ("cpu_count", Fate::Refused("use cpus")),
-    ("cpu_percent", Fate::Refused("use cpus")),
-    ("cpu_period", Fate::Refused("use cpus")),
-    ("cpu_quota", Fate::Refused("use cpus")),
-    ("cpu_rt_period", Fate::Refused("leave it out")),
-    ("cpu_rt_runtime", Fate::Refused("leave it out")),
-    ("cpu_shares", Fate::Refused("use cpus")),
-    ("cpuset", Fate::Refused("use cpus")),
-    ("credential_spec", Fate::Refused("it is for Windows only")),
-    ("develop", Fate::Ignored("it is for developing only")),
-    ("device_cgroup_rules", Fate::Refused("use devices or privileged")),
-    ("dns_opt", Fate::Refused("leave it out")),
-    ("domainname", Fate::Refused("use a full hostname")),
-    ("external_links", Fate::Refused("use networks")),
-    ("gpus", Fate::Refused("use devices")),
-    ("isolation", Fate::Ignored("it is for Windows only")),
-    ("label_file", Fate::Refused("use labels")),
-    ("links", Fate::Refused("services reach each other by name on a common network")),
-    ("mac_address", Fate::Refused("set it on the service's network")),
-    ("mem_swappiness", Fate::Refused("leave it out")),
-    ("memswap_limit", Fate::Refused("leave it out")),
-    ("models", Fate::Refused("models cannot be run here")),
-    ("oom_kill_disable", Fate::Refused("use oom_score_adj")),
-    ("platform", Fate::Refused("give an image for this machine")),
-    ("post_start", Fate::Refused("use a one-shot service with depends_on")),
-    ("pre_stop", Fate::Refused("handle the stop signal in the container")),
-    ("provider", Fate::Refused("only containers can be run")),
-    ("pull_policy", Fate::Ignored("a missing image is pulled")),
-    ("pull_refresh_after", Fate::Ignored("a missing image is pulled")),
-    ("runtime", Fate::Refused("leave it out")),
-    ("storage_opt", Fate::Refused("leave it out")),
-    ("use_api_socket", Fate::Refused("bind-mount the socket")),
-    ("userns_mode", Fate::Refused("leave it out")),
-    ("volumes_from", Fate::Refused("name the volumes")),
+const OTHERS: &[(&str, FieldFate)] = &[
+    ("annotations", FieldFate::Refused("use labels")),
+    ("attach", FieldFate::Ignored("nothing is attached to")),
+    ("blkio_config", FieldFate::Refused("leave it out")),
+    ("cgroup_parent", FieldFate::Refused("leave it out")),
+    ("container_name", FieldFate::Ignored("containers are named <stack>-<service>-1")),
+    ("cpu_count", FieldFate::Refused("use cpus")),
+    ("cpu_percent", FieldFate::Refused("use cpus")),
+    ("cpu_period", FieldFate::Refused("use cpus")),
+    ("cpu_quota", FieldFate::Refused("use cpus")),
+    ("cpu_rt_period", FieldFate::Refused("leave it out")),
+    ("cpu_rt_runtime", FieldFate::Refused("leave it out")),
+    ("cpu_shares", FieldFate::Refused("use cpus")),
+    ("cpuset", FieldFate::Refused("use cpus")),
+    ("credential_spec", FieldFate::Refused("it is for Windows only")),
+    ("develop", FieldFate::Ignored("it is for developing only")),
+    ("device_cgroup_rules", FieldFate::Refused("use devices or privileged")),
+    ("dns_opt", FieldFate::Refused("leave it out")),
+    ("domainname", FieldFate::Refused("use a full hostname")),
+    ("external_links", FieldFate::Refused("use networks")),
+    ("gpus", FieldFate::Refused("use devices")),
+    ("isolation", FieldFate::Ignored("it is for Windows only")),
+    ("label_file", FieldFate::Refused("use labels")),
+    ("links", FieldFate::Refused("services reach each other by name on a common network")),
+    ("mac_address", FieldFate::Refused("set it on the service's network")),
+    ("mem_swappiness", FieldFate::Refused("leave it out")),
+    ("memswap_limit", FieldFate::Refused("leave it out")),
+    ("models", FieldFate::Refused("models cannot be run here")),
+    ("oom_kill_disable", FieldFate::Refused("use oom_score_adj")),
+    ("platform", FieldFate::Refused("give an image for this machine")),
+    ("post_start", FieldFate::Refused("use a one-shot service with depends_on")),
+    ("pre_stop", FieldFate::Refused("handle the stop signal in the container")),
+    ("provider", FieldFate::Refused("only containers can be run")),
+    ("pull_policy", FieldFate::Ignored("a missing image is pulled")),
+    ("pull_refresh_after", FieldFate::Ignored("a missing image is pulled")),
+    ("runtime", FieldFate::Refused("leave it out")),
+    ("storage_opt", FieldFate::Refused("leave it out")),
+    ("use_api_socket", FieldFate::Refused("bind-mount the socket")),
+    ("userns_mode", FieldFate::Refused("leave it out")),
+    ("volumes_from", FieldFate::Refused("name the volumes")),
 ];
 
 /// Reads one service; `None` after noting why not.
-pub(crate) fn read(name: &str, node: &Node, cx: &Cx<'_>) -> Option<Service> {
+pub(crate) fn read(name: &str, node: &Node, cx: &LoadContext<'_>) -> Option<Service> {
     let log = cx.log;
     let f = Fields::of(node, format!("services.{name}"), log)?;
     let mut service = Service {
@@ -200,7 +200,7 @@ fn words(f: &Fields<'_, '_>, key: &'static str) -> Option<Vec<String>> {
     words
 }
 
-fn environment(f: &Fields<'_, '_>, cx: &Cx<'_>) -> BTreeMap<String, String> {
+fn environment(f: &Fields<'_, '_>, cx: &LoadContext<'_>) -> BTreeMap<String, String> {
     let mut environment = BTreeMap::new();
     if let Some(files) = f.get("env_file") {
         // Later files see the variables of earlier ones.
@@ -239,7 +239,7 @@ fn environment(f: &Fields<'_, '_>, cx: &Cx<'_>) -> BTreeMap<String, String> {
     environment
 }
 
-fn env_file(item: &Node, path: &str, variables: &Variables, cx: &Cx<'_>) -> Vec<(String, String)> {
+fn env_file(item: &Node, path: &str, variables: &Variables, cx: &LoadContext<'_>) -> Vec<(String, String)> {
     let (file, required) = match item.kind {
         Kind::Map(_) => {
             let Some(f) = Fields::of(item, path, cx.log) else { return Vec::new() };
@@ -308,7 +308,7 @@ fn healthcheck(f: &Fields<'_, '_>) -> Option<Healthcheck> {
     });
     let (interval, timeout) = (duration(&h, "interval"), duration(&h, "timeout"));
     let start_period = duration(&h, "start_period");
-    h.finish(true, &[("start_interval", Fate::Ignored("a service that is waited for is tested twice a second"))]);
+    h.finish(true, &[("start_interval", FieldFate::Ignored("a service that is waited for is tested twice a second"))]);
     Some(Healthcheck { test: test?, interval, timeout, retries, start_period })
 }
 

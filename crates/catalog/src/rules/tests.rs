@@ -18,15 +18,15 @@ fn text(proto: &str, port: &str, peer: &str) -> RuleText {
 }
 
 /// All rules as they are.
-fn kept(text: &str) -> Vec<Wanted> {
-    rules(text).into_iter().enumerate().map(|(i, rule)| Wanted { was: Some(i), rule }).collect()
+fn kept(text: &str) -> Vec<RuleChange> {
+    rules(text).into_iter().enumerate().map(|(i, rule)| RuleChange { was: Some(i), rule }).collect()
 }
 
-fn new(rule: RuleText) -> Wanted {
-    Wanted { was: None, rule }
+fn new(rule: RuleText) -> RuleChange {
+    RuleChange { was: None, rule }
 }
 
-fn changed(before: &str, change: impl FnOnce(&mut Vec<Wanted>)) -> String {
+fn changed(before: &str, change: impl FnOnce(&mut Vec<RuleChange>)) -> String {
     let before = format!("{HEAD}{before}");
     let mut wanted = kept(&before);
     change(&mut wanted);
@@ -109,7 +109,7 @@ fn rules_of_a_flow_list() {
 
 #[test]
 fn a_group_without_rules_gets_some() {
-    let wish = |w: &mut Vec<Wanted>| w.push(new(text("tcp", "80", "")));
+    let wish = |w: &mut Vec<RuleChange>| w.push(new(text("tcp", "80", "")));
     for (before, after) in [
         ("  securityGroups: [{name: web}]\n", "  securityGroups: [{name: web, rules: [{proto: tcp, port: 80}]}]\n"),
         (
@@ -146,7 +146,7 @@ fn what_cannot_be_changed_in_place_is_left_alone() {
     );
     let plain = format!("{HEAD}{BLOCK}");
     assert!(matches!(rewrite("yard.yaml", &plain, "nope", &wish), Err(Error::NoGroup(_))));
-    let wrong = [Wanted { was: Some(7), ..Wanted::default() }];
+    let wrong = [RuleChange { was: Some(7), ..RuleChange::default() }];
     assert!(matches!(rewrite("yard.yaml", &plain, "web", &wrong), Err(Error::NoRule(3))));
     let mut turned = kept(&plain);
     turned.reverse();
@@ -159,7 +159,7 @@ fn mistakes_are_at_their_fields() {
     let plain = format!("{HEAD}{BLOCK}");
     let mut wanted = kept(&plain);
     wanted[0].rule.port = "80x".into();
-    let faults = |wanted: &[Wanted]| match rewrite("yard.yaml", &plain, "web", wanted) {
+    let faults = |wanted: &[RuleChange]| match rewrite("yard.yaml", &plain, "web", wanted) {
         Err(Error::Faults(faults)) => faults.iter().map(|f| format!("{} {}: {}", f.rule, f.field, f.message)).collect(),
         other => vec![format!("{other:?}")],
     };
@@ -212,7 +212,7 @@ mod any {
             more in prop::collection::vec((0usize..4, rule()), 0..3),
         ) {
             let before = format!("{HEAD}{layout}");
-            let mut wanted: Vec<Wanted> = super::kept(&before);
+            let mut wanted: Vec<RuleChange> = super::kept(&before);
             for (want, (_, other)) in wanted.iter_mut().zip(&kept) {
                 want.rule = other.clone().unwrap_or_else(|| want.rule.clone());
             }

@@ -216,7 +216,7 @@ impl<'n> de::Deserializer<'n> for Reader<'n> {
 
     fn deserialize_map<V: Visitor<'n>>(self, visitor: V) -> Result<V::Value, Error> {
         let Kind::Map(map) = &self.node.kind else { return Err(self.wrong("a mapping")) };
-        let entries = Entries { entries: map.entries.iter(), value: None, path: &self.path };
+        let entries = MapEntries { entries: map.entries.iter(), value: None, path: &self.path };
         visitor.visit_map(entries).map_err(|e| self.blame(e))
     }
 
@@ -263,13 +263,13 @@ impl<'n> SeqAccess<'n> for List<'n, '_> {
     }
 }
 
-struct Entries<'n, 'p> {
+struct MapEntries<'n, 'p> {
     entries: std::slice::Iter<'n, (super::Key, Node)>,
     value: Option<(&'n super::Key, &'n Node)>,
     path: &'p str,
 }
 
-impl<'n> MapAccess<'n> for Entries<'n, '_> {
+impl<'n> MapAccess<'n> for MapEntries<'n, '_> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'n>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {

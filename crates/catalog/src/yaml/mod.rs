@@ -16,8 +16,8 @@ mod span;
 
 pub(crate) use de::from_node;
 pub(crate) use parse::parse;
-pub(crate) use read::{Fate, Fields, Reading};
-pub(crate) use span::{Entry, Spot, SpotKind, spots};
+pub(crate) use read::{FieldFate, FieldReading, Fields};
+pub(crate) use span::{Entry, SpanSpot, SpotKind, spots};
 
 use crate::diag::Place;
 

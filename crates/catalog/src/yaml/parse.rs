@@ -33,19 +33,19 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Node, Problem> {
 struct Builder<'t> {
     file: Arc<str>,
     parser: Parser<'t, StrInput<'t>>,
-    anchors: HashMap<usize, Anchored>,
+    anchors: HashMap<usize, AnchoredNode>,
     nodes: usize,
 }
 
 /// A finished node behind an anchor, with its cost.
-struct Anchored {
+struct AnchoredNode {
     node: Node,
     nodes: usize,
     depth: usize,
 }
 
 /// A node with its nesting below.
-struct Built {
+struct BuiltNode {
     node: Node,
     depth: usize,
 }
@@ -86,7 +86,7 @@ impl<'t> Builder<'t> {
         Ok(root.unwrap_or_else(|| Node::null(Place { file: self.file.clone(), line: 1, column: 1 })))
     }
 
-    fn node(&mut self, event: Event<'t>, place: Place, depth: usize) -> Result<Built, Problem> {
+    fn node(&mut self, event: Event<'t>, place: Place, depth: usize) -> Result<BuiltNode, Problem> {
         self.charge(1, &place)?;
         if depth >= MAX_DEPTH {
             return Err(too_deep(place));
@@ -114,12 +114,12 @@ impl<'t> Builder<'t> {
         if let Some(id) = anchor {
             let nodes = self.nodes - before + 1;
             self.charge(nodes, &node.place)?;
-            self.anchors.insert(id, Anchored { node: node.clone(), nodes, depth: below });
+            self.anchors.insert(id, AnchoredNode { node: node.clone(), nodes, depth: below });
         }
-        Ok(Built { node, depth: below })
+        Ok(BuiltNode { node, depth: below })
     }
 
-    fn alias(&mut self, id: usize, place: Place, depth: usize) -> Result<Built, Problem> {
+    fn alias(&mut self, id: usize, place: Place, depth: usize) -> Result<BuiltNode, Problem> {
         let Some(anchored) = self.anchors.get(&id) else {
             return Err(problem(place, "an alias stands within its own anchor", "a value cannot contain itself"));
         };
@@ -129,7 +129,7 @@ impl<'t> Builder<'t> {
         let (nodes, below) = (anchored.nodes, anchored.depth);
         self.charge(nodes, &place)?;
         let node = self.anchors.get(&id).map(|a| a.node.clone());
-        Ok(Built { node: node.unwrap_or_else(|| Node::null(place)), depth: below })
+        Ok(BuiltNode { node: node.unwrap_or_else(|| Node::null(place)), depth: below })
     }
 
     fn charge(&mut self, nodes: usize, place: &Place) -> Result<(), Problem> {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// What becomes of a key that the format knows and this crate does not carry out.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Fate {
+pub(crate) enum FieldFate {
     /// It has no effect; the text says why. A warning.
     Ignored(&'static str),
     /// Leaving it out would change what the file means; the text says what to do. An error.
@@ -86,7 +86,7 @@ impl<'n, 'l> Fields<'n, 'l> {
     /// Notes a problem for every key that was not asked for and is not in `others`, a warning
     /// or problem for those that are. Keys starting with `x-` are extensions and allowed
     /// when `extensions` is set.
-    pub(crate) fn finish(self, extensions: bool, others: &[(&'static str, Fate)]) {
+    pub(crate) fn finish(self, extensions: bool, others: &[(&'static str, FieldFate)]) {
         let asked = self.asked.into_inner();
         for (key, value) in &self.map.entries {
             let name = key.text.as_str();
@@ -96,10 +96,10 @@ impl<'n, 'l> Fields<'n, 'l> {
             let path = if self.path.is_empty() { "the file".to_owned() } else { self.path.clone() };
             match others.iter().find(|(k, _)| *k == name) {
                 Some((_, _)) if value.is_null() => {}
-                Some((_, Fate::Ignored(why))) => {
+                Some((_, FieldFate::Ignored(why))) => {
                     self.log.warn(&key.place, format!("{path}: `{name}` has no effect: {why}"));
                 }
-                Some((_, Fate::Refused(what))) => {
+                Some((_, FieldFate::Refused(what))) => {
                     self.log.problem_hint(
                         &key.place,
                         format!("{path}: `{name}` is not supported"),
@@ -118,7 +118,7 @@ impl<'n, 'l> Fields<'n, 'l> {
 
 /// Typed readings of a node. Each notes a problem and gives `None` (or what could be read)
 /// when the node is something else. `path` names the value in messages.
-pub(crate) trait Reading {
+pub(crate) trait FieldReading {
     /// Text; any scalar but null.
     fn string(&self, path: &str, log: &Log) -> Option<String>;
     /// `true` or `false`.
@@ -135,7 +135,7 @@ pub(crate) trait Reading {
     fn entries<'n>(&'n self, path: &str, log: &Log) -> &'n [(super::Key, Node)];
 }
 
-impl Reading for Node {
+impl FieldReading for Node {
     fn string(&self, path: &str, log: &Log) -> Option<String> {
         let text = self.as_text().map(str::to_owned);
         if text.is_none() {

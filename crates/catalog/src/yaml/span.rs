@@ -8,7 +8,7 @@ use std::ops::Range;
 
 /// A part of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Spot {
+pub(crate) struct SpanSpot {
     /// Its bytes, brackets and quotes included. Of a block collection from its first part to its last.
     pub(crate) at: Range<usize>,
     pub(crate) kind: SpotKind,
@@ -20,7 +20,7 @@ pub(crate) enum SpotKind {
     Scalar(String),
     List {
         flow: bool,
-        items: Vec<Spot>,
+        items: Vec<SpanSpot>,
     },
     Map {
         flow: bool,
@@ -35,10 +35,10 @@ pub(crate) enum SpotKind {
 pub(crate) struct Entry {
     pub(crate) key: String,
     pub(crate) key_at: Range<usize>,
-    pub(crate) value: Spot,
+    pub(crate) value: SpanSpot,
 }
 
-impl Spot {
+impl SpanSpot {
     pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
         match &self.kind {
             SpotKind::Map { entries, .. } => entries.iter().find(|e| e.key == key),
@@ -48,9 +48,9 @@ impl Spot {
 }
 
 /// The parts of the only document of a text; nothing if it is no YAML, or none whose parts can be told.
-pub(crate) fn spots(text: &str) -> Option<Spot> {
+pub(crate) fn spots(text: &str) -> Option<SpanSpot> {
     let options = granit_parser::options! { emit_comments: false };
-    let mut walk = Walk { parser: Parser::new_from_str_with_options(text, options), depth: 0 };
+    let mut walk = SpanWalk { parser: Parser::new_from_str_with_options(text, options), depth: 0 };
     loop {
         let (event, span) = walk.next()?;
         match event {
@@ -64,17 +64,17 @@ pub(crate) fn spots(text: &str) -> Option<Spot> {
 /// Nesting that is followed.
 const MAX_DEPTH: usize = 100;
 
-struct Walk<'t> {
+struct SpanWalk<'t> {
     parser: Parser<'t, StrInput<'t>>,
     depth: usize,
 }
 
-impl<'t> Walk<'t> {
+impl<'t> SpanWalk<'t> {
     fn next(&mut self) -> Option<(Event<'t>, Span)> {
         self.parser.next_event()?.ok()
     }
 
-    fn spot(&mut self, event: Event<'t>, span: &Span) -> Option<Spot> {
+    fn spot(&mut self, event: Event<'t>, span: &Span) -> Option<SpanSpot> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return None;
@@ -82,10 +82,10 @@ impl<'t> Walk<'t> {
         let more = event.anchor_id().is_some() || event.tag().is_some();
         let begin = span.byte_range()?;
         let mut spot = match event {
-            Event::Scalar(text, ..) => Spot { at: begin, kind: SpotKind::Scalar(text.into_owned()) },
+            Event::Scalar(text, ..) => SpanSpot { at: begin, kind: SpotKind::Scalar(text.into_owned()) },
             Event::SequenceStart(style, ..) => self.list(style == StructureStyle::Flow, &begin)?,
             Event::MappingStart(style, ..) => self.map(style == StructureStyle::Flow, &begin)?,
-            _ => Spot { at: begin, kind: SpotKind::Other },
+            _ => SpanSpot { at: begin, kind: SpotKind::Other },
         };
         if more {
             spot.kind = SpotKind::Other;
@@ -94,15 +94,15 @@ impl<'t> Walk<'t> {
         Some(spot)
     }
 
-    fn list(&mut self, flow: bool, begin: &Range<usize>) -> Option<Spot> {
-        let mut items: Vec<Spot> = Vec::new();
+    fn list(&mut self, flow: bool, begin: &Range<usize>) -> Option<SpanSpot> {
+        let mut items: Vec<SpanSpot> = Vec::new();
         loop {
             let (event, span) = self.next()?;
             match event {
                 Event::SequenceEnd => {
                     let inner = items.first().map(|f| f.at.start).zip(items.last().map(|l| l.at.end));
                     let at = around(flow, begin, inner, &span.byte_range()?);
-                    return Some(Spot { at, kind: SpotKind::List { flow, items } });
+                    return Some(SpanSpot { at, kind: SpotKind::List { flow, items } });
                 }
                 event if event.is_node() => items.push(self.spot(event, &span)?),
                 _ => {}
@@ -110,7 +110,7 @@ impl<'t> Walk<'t> {
         }
     }
 
-    fn map(&mut self, flow: bool, begin: &Range<usize>) -> Option<Spot> {
+    fn map(&mut self, flow: bool, begin: &Range<usize>) -> Option<SpanSpot> {
         let mut entries: Vec<Entry> = Vec::new();
         loop {
             let (event, span) = self.next()?;
@@ -118,10 +118,10 @@ impl<'t> Walk<'t> {
                 Event::MappingEnd => {
                     let inner = entries.first().map(|f| f.key_at.start).zip(entries.last().map(|l| l.value.at.end));
                     let at = around(flow, begin, inner, &span.byte_range()?);
-                    return Some(Spot { at, kind: SpotKind::Map { flow, entries } });
+                    return Some(SpanSpot { at, kind: SpotKind::Map { flow, entries } });
                 }
                 event if event.is_node() => {
-                    let Spot { at: key_at, kind: SpotKind::Scalar(key) } = self.spot(event, &span)? else {
+                    let SpanSpot { at: key_at, kind: SpotKind::Scalar(key) } = self.spot(event, &span)? else {
                         return None;
                     };
                     let (event, span) = self.next()?;
@@ -147,7 +147,7 @@ fn around(flow: bool, begin: &Range<usize>, inner: Option<(usize, usize)>, end: 
 mod tests {
     use super::*;
 
-    fn cut<'t>(text: &'t str, spot: &Spot) -> &'t str {
+    fn cut<'t>(text: &'t str, spot: &SpanSpot) -> &'t str {
         &text[spot.at.clone()]
     }
 

@@ -1,6 +1,6 @@
 //! The clock: plausible, and kept so.
 
-use super::{Check, Scene};
+use super::{Check, PreflightScene};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Files whose age tells the earliest time that it can be.
@@ -12,11 +12,11 @@ const RELEASED: u64 = 1_790_726_400;
 /// Programs that keep the clock.
 const KEEPERS: [&str; 6] = ["chronyd", "ntpd", "ntpd-rs", "ntp-daemon", "openntpd", "ptp4l"];
 
-pub fn checks(scene: &Scene) -> Vec<Check> {
+pub fn checks(scene: &PreflightScene) -> Vec<Check> {
     vec![sane(scene, SystemTime::now()), kept(scene)]
 }
 
-fn sane(scene: &Scene, now: SystemTime) -> Check {
+fn sane(scene: &PreflightScene, now: SystemTime) -> Check {
     let (id, title) = ("clock.sane", "Clock");
     let machine = &scene.input.machine;
     let mut witness = ("the release of OpenStack".to_owned(), UNIX_EPOCH + Duration::from_secs(RELEASED));
@@ -39,7 +39,7 @@ fn sane(scene: &Scene, now: SystemTime) -> Check {
     Check::pass(id, title, seen)
 }
 
-fn kept(scene: &Scene) -> Check {
+fn kept(scene: &PreflightScene) -> Check {
     let (id, title) = ("clock.kept", "Clock synchronization");
     let machine = &scene.input.machine;
     if machine.has("/run/systemd/timesync/synchronized") {

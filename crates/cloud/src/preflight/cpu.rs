@@ -1,6 +1,6 @@
 //! CPUs: how many, and whether they can run guests themselves.
 
-use super::{Check, Machine, Scene};
+use super::{Check, Machine, PreflightScene};
 
 /// CPU flags that matter here, from /proc/cpuinfo.
 pub struct Flags {
@@ -20,12 +20,12 @@ pub fn flags(machine: &Machine) -> Flags {
     Flags { virtualization: ["vmx", "svm"].into_iter().find(|f| has(f)), guest: has("hypervisor"), x86: line.is_some() }
 }
 
-pub fn checks(scene: &Scene) -> Vec<Check> {
+pub fn checks(scene: &PreflightScene) -> Vec<Check> {
     let machine = &scene.input.machine;
     vec![count(scene), virtualization(&flags(machine), machine)]
 }
 
-fn count(scene: &Scene) -> Check {
+fn count(scene: &PreflightScene) -> Check {
     let (id, title) = ("cpu.count", "CPUs");
     let seen = count_of(&scene.input.machine);
     let wanted = scene.input.needs.cpus;

@@ -1,13 +1,13 @@
 //! Space where images, volumes and state go.
 
 use super::memory::gib;
-use super::{Check, Scene};
+use super::{Check, PreflightScene};
 use std::path::{Path, PathBuf};
 
 /// Files that images and an empty cloud make, about.
 const INODES: u64 = 200_000;
 
-pub fn checks(scene: &Scene) -> Vec<Check> {
+pub fn checks(scene: &PreflightScene) -> Vec<Check> {
     let needs = scene.input.needs;
     let mut checks = vec![];
     if let Some(root) = scene.engine.root() {
@@ -23,7 +23,7 @@ pub fn checks(scene: &Scene) -> Vec<Check> {
     checks
 }
 
-fn space(scene: &Scene, id: &str, title: &str, dir: &Path, least: u64, comfort: u64) -> Check {
+fn space(scene: &PreflightScene, id: &str, title: &str, dir: &Path, least: u64, comfort: u64) -> Check {
     let place = existing(&scene.input.machine.path(dir));
     let stat = match rustix::fs::statvfs(&place) {
         Ok(stat) => stat,

@@ -1,6 +1,6 @@
 //! Docker Engine: there, new enough, and set up so that this cloud can run on it.
 
-use super::{Check, Input, Scene};
+use super::{Check, Input, PreflightScene};
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptions, ListVolumesOptions};
 use stackyard_core::text::error_chain;
 use stackyard_platform::docker::Docker;
@@ -141,7 +141,7 @@ async fn ask(input: &Input, engine: &mut Engine) -> Result<(), String> {
     Ok(())
 }
 
-pub(super) fn checks(scene: &Scene) -> Vec<Check> {
+pub(super) fn checks(scene: &PreflightScene) -> Vec<Check> {
     let reach = reachable(scene);
     let Some(info) = &scene.engine.info else { return vec![reach] };
     let mut checks =
@@ -150,7 +150,7 @@ pub(super) fn checks(scene: &Scene) -> Vec<Check> {
     checks
 }
 
-fn reachable(scene: &Scene) -> Check {
+fn reachable(scene: &PreflightScene) -> Check {
     let (id, title) = ("docker.reachable", "Docker Engine");
     let input = &scene.input;
     let Some(error) = &scene.engine.error else {
@@ -200,7 +200,7 @@ fn storage(info: &bollard::models::SystemInfo) -> Check {
     }
 }
 
-fn cgroups(scene: &Scene, info: &bollard::models::SystemInfo) -> Check {
+fn cgroups(scene: &PreflightScene, info: &bollard::models::SystemInfo) -> Check {
     let (id, title) = ("docker.cgroups", "Docker cgroup driver");
     let driver = info.cgroup_driver.map(|d| d.to_string()).unwrap_or_default();
     let version = info.cgroup_version.map(|v| v.to_string()).unwrap_or_default();
@@ -253,7 +253,7 @@ fn confinement(info: &bollard::models::SystemInfo) -> Check {
 }
 
 /// An engine elsewhere would bring OpenStack up there, while all other checks look here.
-fn local(scene: &Scene, info: &bollard::models::SystemInfo) -> Option<Check> {
+fn local(scene: &PreflightScene, info: &bollard::models::SystemInfo) -> Option<Check> {
     let (id, title) = ("docker.local", "Docker on this machine");
     let here = scene.input.machine.kernel();
     let there = info.kernel_version.clone().unwrap_or_default();

@@ -1,9 +1,9 @@
 //! Who runs this, with which tools, behind which proxies, under which security module.
 
-use super::{Check, Scene};
+use super::{Check, PreflightScene};
 use std::net::IpAddr;
 
-pub fn checks(scene: &Scene) -> Vec<Check> {
+pub fn checks(scene: &PreflightScene) -> Vec<Check> {
     let mut checks = vec![user(), proxies(scene), security(scene)];
     if scene.input.builds_images {
         checks.push(builder(scene));
@@ -22,7 +22,7 @@ fn user() -> Check {
 }
 
 /// A proxy must not get between services, nor between this program and its cloud.
-fn proxies(scene: &Scene) -> Check {
+fn proxies(scene: &PreflightScene) -> Check {
     let (id, title) = ("environment.proxies", "Proxies");
     let variable = |name: &str| {
         let environment = &scene.input.environment;
@@ -57,7 +57,7 @@ fn excepts(list: &str, address: IpAddr) -> bool {
     })
 }
 
-fn security(scene: &Scene) -> Check {
+fn security(scene: &PreflightScene) -> Check {
     let (id, title) = ("environment.security", "Security module");
     let machine = &scene.input.machine;
     match machine.line("/sys/fs/selinux/enforce").as_deref() {
@@ -82,7 +82,7 @@ fn security(scene: &Scene) -> Check {
     Check::pass(id, title, "none that confines containers")
 }
 
-fn builder(scene: &Scene) -> Check {
+fn builder(scene: &PreflightScene) -> Check {
     let (id, title) = ("environment.mmdebstrap", "Builder of base images");
     let search = scene.input.environment.get("PATH").map_or("/usr/sbin:/usr/bin:/sbin:/bin", String::as_str);
     match scene.input.machine.program("mmdebstrap", search) {

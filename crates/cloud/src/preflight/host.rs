@@ -38,7 +38,7 @@ pub async fn facts(input: &Input) -> HostFacts {
 
 /// What is kept.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct KeptVerdict {
     /// Digest of everything that the verdict depends on.
     key: String,
     kvm: Verdict,
@@ -52,7 +52,7 @@ pub(crate) async fn guest(input: &Input, engine: &Engine) -> Verdict {
     let verdict = kvm::try_guest(input, engine).await;
     // What could not be tried is no answer to keep; and what cannot be kept is tried again.
     if verdict.works.is_some() {
-        let kept = Kept { key: key(input), kvm: verdict.clone() };
+        let kept = KeptVerdict { key: key(input), kvm: verdict.clone() };
         let kept = serde_json::to_string_pretty(&kept).unwrap_or_default();
         if input.home.is_dir()
             && let Err(error) = home::write_private(&file(input), &kept)
@@ -69,7 +69,7 @@ fn file(input: &Input) -> PathBuf {
 
 fn remembered(input: &Input) -> Option<Verdict> {
     let text = home::read(&file(input)).ok()??;
-    let kept: Kept = serde_json::from_str(&text).ok()?;
+    let kept: KeptVerdict = serde_json::from_str(&text).ok()?;
     (kept.key == key(input)).then_some(kept.kvm)
 }
 

@@ -1,6 +1,6 @@
 //! The name of the machine: valid, and known to itself.
 
-use super::{Check, Scene};
+use super::{Check, PreflightScene};
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Time for name servers to answer.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-pub fn checks(_: &Scene) -> Vec<Check> {
+pub fn checks(_: &PreflightScene) -> Vec<Check> {
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let mut checks = vec![valid(&name)];
     if checks[0].result == super::Outcome::Pass {

@@ -4,7 +4,7 @@ use super::Machine;
 use crate::home::Home;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use stackyard_catalog::Resolved;
+use stackyard_catalog::ResolvedAnswers;
 use stackyard_core::stack::{NetworkMode, Stack};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -108,7 +108,7 @@ impl Input {
     ///
     /// Afterwards, `exists`, `builds_images` and `needs` may be set to what the caller knows
     /// better.
-    pub fn new(home: &Home, answers: &Resolved, stack: Option<&Stack>) -> Self {
+    pub fn new(home: &Home, answers: &ResolvedAnswers, stack: Option<&Stack>) -> Self {
         let text = |name: &str| Some(answers.text(name)).filter(|t| !t.is_empty());
         let number = |name: &str, default| text(name).and_then(|t| t.parse().ok()).unwrap_or(default);
         let images = text("image_prefix").zip(text("image_tag"));
@@ -149,7 +149,7 @@ fn number_or<T: std::str::FromStr>(text: Option<String>, default: T) -> T {
 }
 
 /// Ports that the services of `stack` name, and those that the answers choose.
-fn ports(answers: &Resolved, stack: Option<&Stack>) -> Vec<Port> {
+fn ports(answers: &ResolvedAnswers, stack: Option<&Stack>) -> Vec<Port> {
     let mut found: BTreeMap<(u16, bool), String> = BTreeMap::new();
     for (name, service) in stack.iter().flat_map(|s| &s.services) {
         if service.network_mode == NetworkMode::Host {

@@ -1,6 +1,6 @@
 //! Features of the kernel, and what is used where one is missing.
 
-use super::{Check, Machine, Outcome, Scene};
+use super::{Check, Machine, Outcome, PreflightScene};
 use std::io::Read;
 
 /// How a feature is there.
@@ -274,7 +274,7 @@ fn config(machine: &Machine, release: &str) -> Option<(String, String)> {
     Some(("/proc/config.gz".to_owned(), text))
 }
 
-pub(super) fn checks(scene: &Scene) -> Vec<Check> {
+pub(super) fn checks(scene: &PreflightScene) -> Vec<Check> {
     let kernel = Kernel::of(&scene.input.machine);
     FEATURES.iter().map(|feature| judge(feature, &kernel.presence(feature))).collect()
 }

@@ -1,9 +1,9 @@
 //! What an earlier cloud left behind.
 
-use super::{Check, Scene, some};
+use super::{Check, PreflightScene, some};
 use stackyard_platform::stack::labels;
 
-pub fn checks(scene: &Scene) -> Vec<Check> {
+pub fn checks(scene: &PreflightScene) -> Vec<Check> {
     vec![
         containers(scene),
         volumes(scene),
@@ -18,7 +18,7 @@ pub fn checks(scene: &Scene) -> Vec<Check> {
 const PURGE: &str = "`stackyard cloud down --purge`";
 
 /// Containers with our labels that this state directory knows nothing of.
-fn containers(scene: &Scene) -> Check {
+fn containers(scene: &PreflightScene) -> Check {
     let (id, title) = ("leftovers.containers", "Containers of another cloud");
     let engine = &scene.engine;
     let ours = |c: &&super::docker::Container| c.stack.as_deref() == Some(&scene.input.stack);
@@ -38,7 +38,7 @@ fn containers(scene: &Scene) -> Check {
 }
 
 /// Volumes without the secrets that their content was made with.
-fn volumes(scene: &Scene) -> Check {
+fn volumes(scene: &PreflightScene) -> Check {
     let (id, title) = ("leftovers.volumes", "Volumes and networks of another cloud");
     let ours = |l: &std::collections::HashMap<String, String>| l.get(labels::STACK) == Some(&scene.input.stack);
     let volumes: Vec<String> = scene.engine.volumes.iter().filter(|(_, l)| ours(l)).map(|(n, _)| n.clone()).collect();
@@ -61,7 +61,7 @@ fn volumes(scene: &Scene) -> Check {
 }
 
 /// Bridges and taps of Open vSwitch, Neutron, libvirt and Nova.
-fn interfaces(scene: &Scene) -> Check {
+fn interfaces(scene: &PreflightScene) -> Check {
     let (id, title) = ("leftovers.interfaces", "Interfaces of an earlier cloud");
     let is_left = |name: &String| {
         ["br-int", "br-ex", "br-tun", "ovs-system", "ovs-netdev"].contains(&name.as_str())
@@ -88,7 +88,7 @@ fn interfaces(scene: &Scene) -> Check {
         .mend(format!("{PURGE}, or {} ...", removal.join(", ")))
 }
 
-fn namespaces(scene: &Scene) -> Check {
+fn namespaces(scene: &PreflightScene) -> Check {
     let (id, title) = ("leftovers.namespaces", "Network name spaces of an earlier cloud");
     let is_left =
         |name: &String| ["ovnmeta-", "qrouter-", "qdhcp-", "snat-", "qlbaas-"].iter().any(|p| name.starts_with(p));
@@ -105,7 +105,7 @@ fn namespaces(scene: &Scene) -> Check {
 }
 
 /// Tables that the external network's NAT is in.
-fn firewall(scene: &Scene) -> Check {
+fn firewall(scene: &PreflightScene) -> Check {
     let (id, title) = ("leftovers.firewall", "Firewall rules of an earlier cloud");
     let ours = |name: &String| name.starts_with("stackyard");
     let found: Vec<String> = super::nft::tables().into_iter().filter(ours).collect();
@@ -121,7 +121,7 @@ fn firewall(scene: &Scene) -> Check {
 }
 
 /// Nova refuses a new database while libvirt still has its servers.
-fn domains(scene: &Scene) -> Check {
+fn domains(scene: &PreflightScene) -> Check {
     let (id, title) = ("leftovers.domains", "Servers of an earlier cloud in libvirt");
     let names = scene.input.machine.names("/etc/libvirt/qemu");
     let found: Vec<String> = names
@@ -141,7 +141,7 @@ fn domains(scene: &Scene) -> Check {
 }
 
 /// Databases of Open vSwitch and OVN on the host itself.
-fn databases(scene: &Scene) -> Check {
+fn databases(scene: &PreflightScene) -> Check {
     let (id, title) = ("leftovers.databases", "Databases of Open vSwitch and OVN");
     let files = [
         "/etc/openvswitch/conf.db",

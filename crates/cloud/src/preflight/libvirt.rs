@@ -1,18 +1,18 @@
 //! No libvirt daemon beside the one that the cloud brings.
 
 use super::packages::installed;
-use super::{Check, Scene};
+use super::{Check, PreflightScene};
 
 /// Daemons that take the sockets which the cloud's own libvirt needs.
 const DAEMONS: [&str; 3] = ["libvirtd", "virtqemud", "virtnetworkd"];
 /// Their sockets; systemd makes them before the daemon runs.
 const SOCKETS: [&str; 2] = ["/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock"];
 
-pub fn checks(scene: &Scene) -> Vec<Check> {
+pub fn checks(scene: &PreflightScene) -> Vec<Check> {
     vec![check(scene)]
 }
 
-fn check(scene: &Scene) -> Check {
+fn check(scene: &PreflightScene) -> Check {
     let (id, title) = ("libvirt.host", "libvirt of the host");
     let engine = &scene.engine;
     let own = |container: &Option<String>| container.as_deref().is_some_and(|c| engine.is_own(c));

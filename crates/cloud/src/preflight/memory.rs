@@ -1,15 +1,15 @@
 //! Memory, swap and the kernel's promises of it.
 
-use super::{Check, Scene};
+use super::{Check, PreflightScene};
 
-pub fn checks(scene: &Scene) -> Vec<Check> {
+pub fn checks(scene: &PreflightScene) -> Vec<Check> {
     let mut checks = vec![ram(scene)];
     checks.extend(swap(scene));
     checks.extend(overcommit(scene));
     checks
 }
 
-fn ram(scene: &Scene) -> Check {
+fn ram(scene: &PreflightScene) -> Check {
     let (id, title) = ("memory.ram", "Memory");
     let (machine, needs) = (&scene.input.machine, scene.input.needs);
     let Some(total) = machine.memory("MemTotal") else {
@@ -37,7 +37,7 @@ fn ram(scene: &Scene) -> Check {
     Check::pass(id, title, seen)
 }
 
-fn swap(scene: &Scene) -> Option<Check> {
+fn swap(scene: &PreflightScene) -> Option<Check> {
     let (id, title) = ("memory.swap", "Swap");
     let machine = &scene.input.machine;
     let (swap, total) = (machine.memory("SwapTotal")?, machine.memory("MemTotal")?);
@@ -52,7 +52,7 @@ fn swap(scene: &Scene) -> Option<Check> {
 }
 
 /// Source: Documentation/admin-guide/sysctl/vm.rst, `overcommit_memory`.
-fn overcommit(scene: &Scene) -> Option<Check> {
+fn overcommit(scene: &PreflightScene) -> Option<Check> {
     let (id, title) = ("memory.overcommit", "Memory overcommit");
     match scene.input.machine.number("/proc/sys/vm/overcommit_memory")? {
         2 => Some(

@@ -47,7 +47,7 @@ pub(crate) use cpu::count_of as cpus;
 use std::sync::Arc;
 
 /// What several themes look at, gathered once.
-pub(crate) struct Scene {
+pub(crate) struct PreflightScene {
     /// What was asked.
     pub input: Input,
     /// What the engine says.
@@ -56,7 +56,7 @@ pub(crate) struct Scene {
     pub processes: Vec<processes::Process>,
 }
 
-impl Scene {
+impl PreflightScene {
     async fn look(input: &Input) -> Self {
         let (input, machine) = (input.clone(), input.machine.clone());
         // Neither needs the other.
@@ -70,7 +70,7 @@ impl Scene {
 const MOMENT: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// The checks of one theme.
-type Theme = fn(&Scene) -> Vec<Check>;
+type Theme = fn(&PreflightScene) -> Vec<Check>;
 
 /// Runs all checks.
 ///
@@ -78,7 +78,7 @@ type Theme = fn(&Scene) -> Vec<Check>;
 /// the machine booted. Troubles of a check end up in its row, so this cannot fail.
 pub async fn run(input: &Input) -> Report {
     let begun = std::time::Instant::now();
-    let scene = Arc::new(Scene::look(input).await);
+    let scene = Arc::new(PreflightScene::look(input).await);
     let guest = host::guest(&scene.input, &scene.engine);
     let themes: [(&'static str, Theme); 15] = [
         ("cpu", cpu::checks),
@@ -119,7 +119,7 @@ pub async fn run(input: &Input) -> Report {
     // What ended or began between the looks at engine, processes and ports seems to be nobody's.
     if rows.iter().any(|c| c.id == ports::FREE && c.result == Outcome::Fail) {
         tokio::time::sleep(MOMENT).await;
-        let scene = Scene::look(input).await;
+        let scene = PreflightScene::look(input).await;
         let again = tokio::task::spawn_blocking(move || ports::checks(&scene)).await.unwrap_or_default();
         for check in again {
             if let Some(row) = rows.iter_mut().find(|row| row.id == check.id) {

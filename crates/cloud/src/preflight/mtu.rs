@@ -1,10 +1,10 @@
 //! Packet sizes: of the cards, of the external network, of tenants' networks.
 
 use super::network::{carrier, default_route, interfaces};
-use super::{Check, Scene};
+use super::{Check, PreflightScene};
 use stackyard_core::mtu::{Ip, Layer, MIN_IPV6, Path, needed};
 
-pub fn checks(scene: &Scene) -> Vec<Check> {
+pub fn checks(scene: &PreflightScene) -> Vec<Check> {
     let all = interfaces(&scene.input.machine);
     let mut checks = vec![tenants(scene)];
     let way_out = match &scene.input.neutron_interface {
@@ -31,7 +31,7 @@ pub fn checks(scene: &Scene) -> Vec<Check> {
 }
 
 /// What tenants get, and what a wire would need to carry it once there are more machines.
-fn tenants(scene: &Scene) -> Check {
+fn tenants(scene: &PreflightScene) -> Check {
     let (id, title) = ("mtu.tenants", "MTU of tenants' networks");
     let mtu = scene.input.tenant_mtu;
     let layers = [Layer::ovn_geneve(Ip::V4)];
@@ -54,7 +54,7 @@ fn tenants(scene: &Scene) -> Check {
     Check::pass(id, title, seen)
 }
 
-fn external(scene: &Scene, name: &str, card: u32) -> Check {
+fn external(scene: &PreflightScene, name: &str, card: u32) -> Check {
     let (id, title) = ("mtu.external", "MTU of the external network");
     let wanted = scene.input.external_mtu;
     let seen = format!("{wanted}, and {name} has {card}");
@@ -73,6 +73,6 @@ fn external(scene: &Scene, name: &str, card: u32) -> Check {
 }
 
 /// Tenants' networks must follow when they are the larger ones.
-fn tenant_hint(scene: &Scene, card: u32) -> String {
+fn tenant_hint(scene: &PreflightScene, card: u32) -> String {
     if scene.input.tenant_mtu > card { format!(" --set tenant_mtu={card}") } else { String::new() }
 }

@@ -1,6 +1,6 @@
 //! Network cards, and the addresses on them.
 
-use super::{Check, Machine, Scene};
+use super::{Check, Machine, PreflightScene};
 use ipnet::IpNet;
 use nix::net::if_::InterfaceFlags;
 use std::collections::BTreeMap;
@@ -83,7 +83,7 @@ pub fn carrier(all: &BTreeMap<String, Interface>, address: IpAddr) -> Option<(&s
     found.map(|(name, i)| (name.as_str(), i))
 }
 
-pub fn checks(scene: &Scene) -> Vec<Check> {
+pub fn checks(scene: &PreflightScene) -> Vec<Check> {
     let all = interfaces(&scene.input.machine);
     let mut checks = vec![cards(scene, &all), api(scene, &all)];
     checks.extend(scene.input.neutron_interface.as_deref().map(|name| neutron(scene, &all, name)));
@@ -95,7 +95,7 @@ fn list(all: &BTreeMap<String, Interface>) -> String {
     all.keys().cloned().collect::<Vec<_>>().join(", ")
 }
 
-fn cards(scene: &Scene, all: &BTreeMap<String, Interface>) -> Check {
+fn cards(scene: &PreflightScene, all: &BTreeMap<String, Interface>) -> Check {
     let (id, title) = ("network.cards", "Network cards");
     let cards: Vec<String> = all.iter().filter(|(_, i)| i.card).map(|(name, _)| name.clone()).collect();
     let seen = match cards.len() {
@@ -121,7 +121,7 @@ fn cards(scene: &Scene, all: &BTreeMap<String, Interface>) -> Check {
     }
 }
 
-fn api(scene: &Scene, all: &BTreeMap<String, Interface>) -> Check {
+fn api(scene: &PreflightScene, all: &BTreeMap<String, Interface>) -> Check {
     let (id, title) = ("network.api_address", "API address");
     let address = scene.input.api_address;
     if address.is_unspecified() {
@@ -161,7 +161,7 @@ fn link_local(address: IpAddr) -> bool {
     }
 }
 
-fn neutron(scene: &Scene, all: &BTreeMap<String, Interface>, name: &str) -> Check {
+fn neutron(scene: &PreflightScene, all: &BTreeMap<String, Interface>, name: &str) -> Check {
     let (id, title) = ("network.neutron_interface", "Neutron interface");
     let Some(interface) = all.get(name) else {
         return Check::fail(id, title, format!("there is no interface {name}"))
@@ -226,7 +226,7 @@ fn neutron(scene: &Scene, all: &BTreeMap<String, Interface>, name: &str) -> Chec
 }
 
 /// The addresses of the external network must not be in use elsewhere on this machine.
-fn external(scene: &Scene, all: &BTreeMap<String, Interface>) -> Option<Check> {
+fn external(scene: &PreflightScene, all: &BTreeMap<String, Interface>) -> Option<Check> {
     let (id, title) = ("network.external", "External network");
     let wanted = scene.input.external?;
     let overlaps = |net: &IpNet| wanted.contains(&net.trunc()) || net.trunc().contains(&wanted.trunc());

@@ -1,6 +1,6 @@
 //! OpenStack, or its daemons, installed from packages or running outside of this cloud.
 
-use super::{Check, Machine, Scene, some};
+use super::{Check, Machine, PreflightScene, some};
 use std::collections::BTreeMap;
 
 /// Packages of OpenStack's services begin like this.
@@ -47,20 +47,20 @@ pub fn installed(machine: &Machine) -> BTreeMap<String, String> {
     found
 }
 
-pub fn checks(scene: &Scene) -> Vec<Check> {
+pub fn checks(scene: &PreflightScene) -> Vec<Check> {
     let packages = installed(&scene.input.machine);
     vec![daemons(scene), services(scene), openstack(scene, &packages), datapath(&packages)]
 }
 
 fn outside<'a>(
-    scene: &'a Scene,
+    scene: &'a PreflightScene,
     is: impl Fn(&str) -> bool + 'a,
 ) -> impl Iterator<Item = &'a super::processes::Process> {
     let own = |c: &Option<String>| c.as_deref().is_some_and(|c| scene.engine.is_own(c));
     scene.processes.iter().filter(move |p| is(&p.name) && !own(&p.container))
 }
 
-fn daemons(scene: &Scene) -> Check {
+fn daemons(scene: &PreflightScene) -> Check {
     let (id, title) = ("packages.daemons", "Open vSwitch and OVN of the host");
     let shares = |name: &str| SINGLE.iter().find(|(n, _)| *n == name).map(|(_, shares)| *shares);
     let found: Vec<_> = outside(scene, |n| shares(n).is_some()).collect();
@@ -80,7 +80,7 @@ fn daemons(scene: &Scene) -> Check {
         .mend(mend)
 }
 
-fn services(scene: &Scene) -> Check {
+fn services(scene: &PreflightScene) -> Check {
     let (id, title) = ("packages.services", "OpenStack of the host");
     let is_service =
         |name: &str| SERVICES.iter().any(|s| name.starts_with(s)) && !SINGLE.iter().any(|(n, _)| *n == name);
@@ -93,7 +93,7 @@ fn services(scene: &Scene) -> Check {
         .mend("stop the other one first")
 }
 
-fn openstack(scene: &Scene, packages: &BTreeMap<String, String>) -> Check {
+fn openstack(scene: &PreflightScene, packages: &BTreeMap<String, String>) -> Check {
     let (id, title) = ("packages.openstack", "Packages of OpenStack");
     let is_service = |p: &&String| {
         OPENSTACK.iter().any(|o| p.starts_with(o))

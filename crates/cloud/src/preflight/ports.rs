@@ -1,7 +1,7 @@
 //! Ports that services will listen on, and who has them.
 
 use super::docker::Engine;
-use super::{Check, Machine, Port, Scene};
+use super::{Check, Machine, Port, PreflightScene};
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -76,13 +76,13 @@ fn owners(machine: &Machine, inodes: &[u64]) -> HashMap<u64, u32> {
 /// The id of the check that all ports are free.
 pub(super) const FREE: &str = "ports.free";
 
-pub(super) fn checks(scene: &Scene) -> Vec<Check> {
+pub(super) fn checks(scene: &PreflightScene) -> Vec<Check> {
     let mut checks = vec![free(scene)];
     checks.extend(ephemeral(scene));
     checks
 }
 
-fn free(scene: &Scene) -> Check {
+fn free(scene: &PreflightScene) -> Check {
     let (id, title) = (FREE, "Ports");
     let input = &scene.input;
     if input.ports.is_empty() {
@@ -104,7 +104,7 @@ fn free(scene: &Scene) -> Check {
 
     let (mut own, mut clashes, mut mends) = (0, vec![], vec![]);
     for (port, socket) in taken.values() {
-        let holder = Holder::of(scene, socket, owners.get(&socket.inode).copied());
+        let holder = PortHolder::of(scene, socket, owners.get(&socket.inode).copied());
         if holder.is_own {
             own += 1;
             continue;
@@ -131,14 +131,14 @@ fn free(scene: &Scene) -> Check {
 }
 
 /// Who holds a port.
-struct Holder {
+struct PortHolder {
     is_own: bool,
     text: String,
     mend: Option<String>,
 }
 
-impl Holder {
-    fn of(scene: &Scene, socket: &Socket, pid: Option<u32>) -> Self {
+impl PortHolder {
+    fn of(scene: &PreflightScene, socket: &Socket, pid: Option<u32>) -> Self {
         let engine = &scene.engine;
         // A published port is held by Docker's proxy, on behalf of a container.
         let published = engine.publisher(socket.port);
@@ -183,7 +183,7 @@ fn unit(machine: &Machine, pid: u32) -> Option<String> {
 }
 
 /// Ports that the kernel may give to outgoing connections first (ip_local_port_range).
-fn ephemeral(scene: &Scene) -> Option<Check> {
+fn ephemeral(scene: &PreflightScene) -> Option<Check> {
     let (id, title) = ("ports.ephemeral", "Ports of outgoing connections");
     let machine = &scene.input.machine;
     let range = machine.line("/proc/sys/net/ipv4/ip_local_port_range")?;

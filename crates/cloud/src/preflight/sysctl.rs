@@ -1,8 +1,8 @@
 //! Settings of the kernel that services run into.
 
-use super::{Check, Scene};
+use super::{Check, PreflightScene};
 
-pub fn checks(scene: &Scene) -> Vec<Check> {
+pub fn checks(scene: &PreflightScene) -> Vec<Check> {
     let mut checks = vec![];
     checks.extend(forwarding(scene));
     checks.extend(reverse_path(scene));
@@ -12,7 +12,7 @@ pub fn checks(scene: &Scene) -> Vec<Check> {
     checks
 }
 
-fn forwarding(scene: &Scene) -> Option<Check> {
+fn forwarding(scene: &PreflightScene) -> Option<Check> {
     let (id, title) = ("sysctl.ip_forward", "Forwarding");
     match scene.input.machine.number("/proc/sys/net/ipv4/ip_forward")? {
         0 => Some(
@@ -26,7 +26,7 @@ fn forwarding(scene: &Scene) -> Option<Check> {
 
 /// Source: Documentation/networking/ip-sysctl.rst, `rp_filter`: the larger of `all` and the
 /// interface's own value counts, 1 is strict, 2 is loose.
-fn reverse_path(scene: &Scene) -> Option<Check> {
+fn reverse_path(scene: &PreflightScene) -> Option<Check> {
     let (id, title) = ("sysctl.rp_filter", "Reverse path filter");
     let value = |name: &str| scene.input.machine.number(format!("/proc/sys/net/ipv4/conf/{name}/rp_filter"));
     let (all, default) = (value("all")?, value("default")?);
@@ -92,7 +92,7 @@ const LIMITS: [Limit; 5] = [
     },
 ];
 
-fn at_least(scene: &Scene, limit: &Limit) -> Option<Check> {
+fn at_least(scene: &PreflightScene, limit: &Limit) -> Option<Check> {
     let path = format!("/proc/sys/{}", limit.name.replace('.', "/"));
     let value = scene.input.machine.number(path)?;
     let seen = format!("{} is {value}", limit.name);

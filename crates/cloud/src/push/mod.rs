@@ -23,7 +23,7 @@ pub use disk::{Disk, DiskError};
 
 use crate::home::Home;
 use crate::seed::step;
-use sort::Sorted;
+use sort::SortedDisk;
 use stackyard_core::progress::{Amount, Event, Onlooker, Unit};
 use stackyard_openstack::{Cloud, Error, Image, NewImage, Server};
 use stackyard_platform::docker::Docker;
@@ -61,7 +61,7 @@ pub struct Target<'a> {
 
 /// What a push did.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Pushed {
+pub struct PushResult {
     /// Id of the image that has the name now.
     pub id: String,
     /// Bytes that were uploaded; `None` if it was there already.
@@ -99,7 +99,7 @@ pub enum PushError {
     Disk(#[from] DiskError),
     /// The state directory.
     #[error("cannot use {} for the disk's temporary file", .path.display())]
-    Place {
+    ImagePlace {
         /// The folder.
         path: PathBuf,
         /// Why.
@@ -117,7 +117,7 @@ pub async fn recipe(
     recipe: &Recipe,
     target: &Target<'_>,
     onlooker: &dyn Onlooker,
-) -> Result<Pushed, PushError> {
+) -> Result<PushResult, PushError> {
     let (reference, guest) =
         recipe.disk(crate::images::PREFIX).ok_or_else(|| PushError::NoGuest(recipe.name.clone()))?;
     let failed = |source| PushError::Inspect { image: reference.clone(), source };
@@ -129,7 +129,7 @@ pub async fn recipe(
         properties: guest.properties.clone(),
         ..NewImage::default()
     };
-    let place = Place::take(target.home).await?;
+    let place = ImagePlace::take(target.home).await?;
     let disk = Source::Docker { docker, reference: &reference, path: &guest.file, copy: place.folder.join("disk") };
     once(target, &digest, new, &disk, onlooker).await
 }
@@ -138,14 +138,14 @@ pub async fn recipe(
 ///
 /// # Errors
 /// See [`PushError`].
-pub async fn file(path: &Path, target: &Target<'_>, onlooker: &dyn Onlooker) -> Result<Pushed, PushError> {
+pub async fn file(path: &Path, target: &Target<'_>, onlooker: &dyn Onlooker) -> Result<PushResult, PushError> {
     let (disk, digest) = Disk::read(path).await?;
     let new = NewImage {
         disk_format: disk.format.to_owned(),
         min_disk: disk.virtual_size.div_ceil(GIB),
         ..NewImage::default()
     };
-    let _place = Place::take(target.home).await?;
+    let _place = ImagePlace::take(target.home).await?;
     once(target, &digest, new, &Source::File(path), onlooker).await
 }
 
@@ -156,15 +156,15 @@ enum Source<'a> {
 }
 
 /// One push at a time; the folder for its temporary file, emptied of what a killed one left.
-struct Place {
+struct ImagePlace {
     folder: PathBuf,
     _lock: File,
 }
 
-impl Place {
+impl ImagePlace {
     async fn take(home: &Home) -> Result<Self, PushError> {
         let folder = home.dir().join("images/push");
-        let failed = |source| PushError::Place { path: folder.clone(), source };
+        let failed = |source| PushError::ImagePlace { path: folder.clone(), source };
         std::fs::create_dir_all(home.dir().join("images")).map_err(failed)?;
         let file = File::options().create(true).truncate(false).write(true).open(folder.with_extension("lock"));
         let lock = file.map_err(failed)?;
@@ -184,7 +184,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ImagePlace {
     fn drop(&mut self) {
         // what stays, the next push removes
         let _ = std::fs::remove_dir_all(&self.folder);
@@ -198,19 +198,19 @@ async fn once(
     new: NewImage,
     source: &Source<'_>,
     onlooker: &dyn Onlooker,
-) -> Result<Pushed, PushError> {
+) -> Result<PushResult, PushError> {
     let (cloud, name) = (target.cloud, target.name);
     let (by_name, by_property) = ([("name", name)], [(NAME, name)]);
     let (mut images, pushed, project) =
         tokio::try_join!(cloud.list(&by_name), cloud.list(&by_property), cloud.project_id())?;
     images.extend(pushed);
-    let sorted = Sorted::new(images, name, digest, &project);
+    let sorted = SortedDisk::new(images, name, digest, &project);
     for stranger in &sorted.strangers {
         let text = format!("the cloud has another image {name:?} that was not pushed from here; its id is {stranger}");
         onlooker.see(Event::Note { step: None, text });
     }
 
-    let mut done = Pushed { id: String::new(), uploaded: None, removed: Vec::new(), kept: Vec::new() };
+    let mut done = PushResult { id: String::new(), uploaded: None, removed: Vec::new(), kept: Vec::new() };
     for id in sorted.unfinished {
         if cloud.delete::<Image>(&id).await? {
             onlooker

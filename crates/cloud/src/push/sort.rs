@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 /// A cloud's images with one name, sorted.
 #[derive(Debug, Default)]
-pub struct Sorted {
+pub struct SortedDisk {
     /// The image with the content that is wanted.
     pub current: Option<Image>,
     /// Ids of ours whose content never came.
@@ -19,7 +19,7 @@ pub struct Sorted {
     pub strangers: Vec<String>,
 }
 
-impl Sorted {
+impl SortedDisk {
     /// Sorts `images` (each may be there twice) for a push of `digest` as `name` into `project`.
     pub fn new(images: Vec<Image>, name: &str, digest: &str, project: &str) -> Self {
         let by_id: BTreeMap<String, Image> = images.into_iter().map(|i| (i.id.clone(), i)).collect();
@@ -83,7 +83,7 @@ mod tests {
     }
 
     fn sorted(images: Vec<Image>) -> String {
-        let s = Sorted::new(images, "host", "new", "us");
+        let s = SortedDisk::new(images, "host", "new", "us");
         let former: Vec<_> = s.former.iter().map(|i| i.id.as_str()).collect();
         format!(
             "{} unfinished {:?} former {former:?} strangers {:?}",

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use stackyard_openstack::{NewServer, Nic, Nics, Port, Server, user_data};
 
-use super::ground::Ground;
+use super::ground::TestGround;
 use super::guest::{Guest, script_a, script_b, tail};
-use super::reach::{self, Knock};
-use super::trunk::Trunked;
+use super::reach::{self, PortKnock};
+use super::trunk::TrunkedGuest;
 use super::volume::{BACKUP, VOLUME};
-use super::{Bench, Event, Fault, firewall, load_balancer, sweep, trunk};
+use super::{Event, TestBench, TestFault, firewall, load_balancer, sweep, trunk};
 
 const GROUND: &str = "networks, router, group, key";
 const SERVER: &str = "server";
@@ -25,7 +25,7 @@ const GROUP: &str = "security group";
 const ON_SERVERS: [&str; 11] =
     [CONSOLE, METADATA, PING, TCP, BULK, GROUP, VOLUME, BACKUP, trunk::NAME, load_balancer::NAME, firewall::NAME];
 
-impl Bench<'_> {
+impl TestBench<'_> {
     pub(super) async fn all(&self) {
         match sweep::sweep(self.cloud, sweep::PATIENCE).await {
             Ok(swept) if swept.is_empty() => {}
@@ -58,7 +58,7 @@ impl Bench<'_> {
     }
 
     /// The checks that need the first guest's floating IP, the firewall last since it cuts it off.
-    async fn network_side(&self, ground: &Ground, a: &Guest<'_>, port: &Port, b: Option<&Guest<'_>>) {
+    async fn network_side(&self, ground: &TestGround, a: &Guest<'_>, port: &Port, b: Option<&Guest<'_>>) {
         let limit = self.options.boot_limit;
         let ready = self.check(CONSOLE, async { Ok(((), a.says("TINY: ready", limit).await?)) }).await;
         if ready.is_none() {
@@ -84,7 +84,7 @@ impl Bench<'_> {
         let tcp = self.check(TCP, async {
             let body = reach::get(&address, "/", Duration::from_secs(20)).await?;
             if !body.contains("hello from") {
-                return Err(Fault(format!("http://{address}/ says {body:?}")));
+                return Err(TestFault(format!("http://{address}/ says {body:?}")));
             }
             Ok(((), format!("http://{address}/ says {body:?}")))
         });
@@ -92,8 +92,8 @@ impl Bench<'_> {
             // The guest listens there, so silence is the group's doing.
             a.says("TINY: user-data start", Duration::from_secs(10)).await?;
             match reach::knock(&address, 81, Duration::from_secs(3)).await? {
-                Knock::Silence => Ok(((), "port 81, not allowed, stays silent".to_owned())),
-                other => Err(Fault(format!("port 81 of {address} is not allowed but answers: {other:?}"))),
+                PortKnock::Silence => Ok(((), "port 81, not allowed, stays silent".to_owned())),
+                other => Err(TestFault(format!("port 81 of {address} is not allowed but answers: {other:?}"))),
             }
         });
         let (tcp, _) = tokio::join!(tcp, group);
@@ -107,7 +107,7 @@ impl Bench<'_> {
         self.firewall(ground, &address).await;
     }
 
-    async fn first(&self, ground: &Ground, trunked: &Result<Trunked, Fault>) -> Option<(Guest<'_>, Port)> {
+    async fn first(&self, ground: &TestGround, trunked: &Result<TrunkedGuest, TestFault>) -> Option<(Guest<'_>, Port)> {
         let work = async {
             let trunked = trunked.as_ref().ok();
             let front = self.port(ground, &ground.front, "a-front");
@@ -120,7 +120,7 @@ impl Bench<'_> {
         self.check(SERVER, work).await
     }
 
-    async fn second(&self, ground: &Ground, trunked: &Result<Trunked, Fault>) -> Option<Guest<'_>> {
+    async fn second(&self, ground: &TestGround, trunked: &Result<TrunkedGuest, TestFault>) -> Option<Guest<'_>> {
         let work = async {
             let (front, vlan) = match trunked {
                 Ok(t) => (t.parent.clone(), Some(t.vlan())),
@@ -133,11 +133,11 @@ impl Bench<'_> {
 
     async fn boot(
         &self,
-        ground: &Ground,
+        ground: &TestGround,
         what: &str,
         ports: &[&Port],
         script: &str,
-    ) -> Result<(Guest<'_>, String), Fault> {
+    ) -> Result<(Guest<'_>, String), TestFault> {
         let started = Instant::now();
         let new = NewServer {
             name: self.name(what),
@@ -154,7 +154,7 @@ impl Bench<'_> {
             Ok(server) => server,
             Err(e) => {
                 let console = self.cloud.console(&server.id, Some(10)).await.unwrap_or_default();
-                return Err(Fault(format!("{} (console: {})", Fault::from(e).0, tail(&console))));
+                return Err(TestFault(format!("{} (console: {})", TestFault::from(e).0, tail(&console))));
             }
         };
         let words = format!("ACTIVE after {:.1} s", started.elapsed().as_secs_f64());

@@ -6,17 +6,17 @@ use stackyard_openstack::{
     FirewallGroup, FirewallPolicy, FirewallRule, NewFirewallGroup, NewFirewallPolicy, NewFirewallRule,
 };
 
-use super::ground::Ground;
-use super::reach::{self, Knock};
-use super::{Bench, Fault, sweep};
+use super::ground::TestGround;
+use super::reach::{self, PortKnock};
+use super::{TestBench, TestFault, sweep};
 
 pub(super) const NAME: &str = "firewall group on the router";
 
 /// For a change to get from the API to the flows.
 const LIMIT: Duration = Duration::from_secs(30);
 
-impl Bench<'_> {
-    pub(super) async fn firewall(&self, ground: &Ground, address: &str) {
+impl TestBench<'_> {
+    pub(super) async fn firewall(&self, ground: &TestGround, address: &str) {
         let there = self.cloud.list::<FirewallGroup>(&[]).await.is_ok();
         if !self.wanted(&[NAME], there, "firewall groups (extension fwaas_v2)") {
             return;
@@ -47,18 +47,18 @@ impl Bench<'_> {
                 ports: Some(vec![ground.router_port.clone()]),
             };
             let group: FirewallGroup = self.cloud.create(&new).await?;
-            self.becomes(address, &Knock::Silence).await?;
+            self.becomes(address, &PortKnock::Silence).await?;
             reach::ping(address, LIMIT).await?;
             let free = NewFirewallGroup { ports: Some(Vec::new()), ..NewFirewallGroup::default() };
             self.cloud.update::<FirewallGroup>(&group.id, &free).await?;
-            self.becomes(address, &Knock::Open).await?;
+            self.becomes(address, &PortKnock::Open).await?;
             Ok(((), format!("port 80 of {address}: silent with it, ping answered, open again without")))
         };
         self.check(NAME, work).await;
     }
 
     /// Waits until port 80 behaves so.
-    async fn becomes(&self, address: &str, wanted: &Knock) -> Result<(), Fault> {
+    async fn becomes(&self, address: &str, wanted: &PortKnock) -> Result<(), TestFault> {
         let started = Instant::now();
         loop {
             let now = reach::knock(address, 80, Duration::from_secs(2)).await?;
@@ -66,7 +66,7 @@ impl Bench<'_> {
                 return Ok(());
             }
             if started.elapsed() > LIMIT {
-                return Err(Fault(format!("port 80 of {address} is {now:?} where it should be {wanted:?}")));
+                return Err(TestFault(format!("port 80 of {address} is {now:?} where it should be {wanted:?}")));
             }
             tokio::time::sleep(Duration::from_millis(300)).await;
         }

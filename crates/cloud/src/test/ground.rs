@@ -7,14 +7,14 @@ use stackyard_openstack::{
     SecurityGroupRule, Subnet,
 };
 
-use super::{Bench, Fault, sweep};
+use super::{TestBench, TestFault, sweep};
 
 /// The networks' addresses: unlikely to be somebody's.
 const FRONT: &str = "10.213.71.0/24";
 const BACK: &str = "10.213.72.0/24";
 
 /// Everything that is there before the first server.
-pub struct Ground {
+pub struct TestGround {
     pub image: String,
     pub flavor: String,
     pub external: String,
@@ -34,10 +34,10 @@ pub struct Net {
     pub subnet: String,
 }
 
-impl Bench<'_> {
-    pub(super) async fn ground(&self) -> Result<Ground, Fault> {
+impl TestBench<'_> {
+    pub(super) async fn ground(&self) -> Result<TestGround, TestFault> {
         let (cloud, options) = (self.cloud, self.options);
-        let image = async { Ok::<_, Fault>(cloud.need::<Image>(&options.image).await?) };
+        let image = async { Ok::<_, TestFault>(cloud.need::<Image>(&options.image).await?) };
         let flavor = async { Ok(cloud.need::<Flavor>(&options.flavor).await?) };
         let external = async { Ok(cloud.need::<Network>(&options.external).await?) };
         let (image, flavor, external, key, group, (front, router_port), back) = tokio::try_join!(
@@ -49,23 +49,32 @@ impl Bench<'_> {
             self.front(),
             self.net("back", BACK, Gateway::None),
         )?;
-        Ok(Ground { image: image.id, flavor: flavor.id, external: external.id, key, group, front, back, router_port })
+        Ok(TestGround {
+            image: image.id,
+            flavor: flavor.id,
+            external: external.id,
+            key,
+            group,
+            front,
+            back,
+            router_port,
+        })
     }
 
-    async fn front(&self) -> Result<(Net, String), Fault> {
+    async fn front(&self) -> Result<(Net, String), TestFault> {
         let external = self.cloud.need::<Network>(&self.options.external).await?;
         let router = NewRouter {
             name: self.name("router"),
             description: sweep::MARK.to_owned(),
             external_gateway_info: Some(ExternalGateway { network_id: external.id }),
         };
-        let router = async { Ok::<_, Fault>(self.cloud.create::<Router>(&router).await?) };
+        let router = async { Ok::<_, TestFault>(self.cloud.create::<Router>(&router).await?) };
         let (net, router) = tokio::try_join!(self.net("front", FRONT, Gateway::Auto), router)?;
         let port = self.cloud.add_router_subnet(&router.id, &net.subnet).await?;
         Ok((net, port))
     }
 
-    async fn net(&self, what: &str, cidr: &str, gateway_ip: Gateway) -> Result<Net, Fault> {
+    async fn net(&self, what: &str, cidr: &str, gateway_ip: Gateway) -> Result<Net, TestFault> {
         let new = NewNetwork { name: self.name(what), description: sweep::MARK.to_owned(), ..NewNetwork::default() };
         let network = self.cloud.create::<Network>(&new).await?;
         let new = NewSubnet {
@@ -82,7 +91,7 @@ impl Bench<'_> {
     }
 
     /// Lets ICMP and port 80 in, and nothing else.
-    async fn group(&self) -> Result<String, Fault> {
+    async fn group(&self) -> Result<String, TestFault> {
         let new = NewSecurityGroup { name: self.name("group"), description: sweep::MARK.to_owned() };
         let group = self.cloud.create::<SecurityGroup>(&new).await?;
         let rule = |protocol: &str, port: Option<u32>| NewSecurityGroupRule {
@@ -99,7 +108,7 @@ impl Bench<'_> {
     }
 
     /// A key whose private half nobody has: nobody logs in.
-    async fn keypair(&self) -> Result<String, Fault> {
+    async fn keypair(&self) -> Result<String, TestFault> {
         let mut blob = Vec::new();
         let random = [uuid::Uuid::new_v4().into_bytes(), uuid::Uuid::new_v4().into_bytes()].concat();
         for part in [b"ssh-ed25519".as_slice(), &random] {
@@ -111,7 +120,7 @@ impl Bench<'_> {
         Ok(self.cloud.create::<Keypair>(&new).await?.name)
     }
 
-    pub(super) async fn port(&self, ground: &Ground, net: &Net, what: &str) -> Result<Port, Fault> {
+    pub(super) async fn port(&self, ground: &TestGround, net: &Net, what: &str) -> Result<Port, TestFault> {
         let new = NewPort {
             network_id: net.network.clone(),
             name: self.name(what),
@@ -123,7 +132,7 @@ impl Bench<'_> {
         Ok(self.cloud.create::<Port>(&new).await?)
     }
 
-    pub(super) async fn floating_ip(&self, ground: &Ground, port: &str) -> Result<String, Fault> {
+    pub(super) async fn floating_ip(&self, ground: &TestGround, port: &str) -> Result<String, TestFault> {
         let new = NewFloatingIp {
             floating_network_id: ground.external.clone(),
             port_id: Some(port.to_owned()),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use stackyard_openstack::{Cloud, Server};
 
-use super::Fault;
+use super::TestFault;
 
 /// Pause between two looks at a console.
 const PAUSE: Duration = Duration::from_millis(700);
@@ -25,7 +25,7 @@ impl<'a> Guest<'a> {
     }
 
     /// Waits for a line that holds `words` and returns it from there on.
-    pub async fn says(&self, words: &str, limit: Duration) -> Result<String, Fault> {
+    pub async fn says(&self, words: &str, limit: Duration) -> Result<String, TestFault> {
         let started = Instant::now();
         loop {
             let text = match self.cloud.console(&self.server.id, None).await {
@@ -40,7 +40,7 @@ impl<'a> Guest<'a> {
                 return Ok(line);
             }
             if started.elapsed() > limit {
-                return Err(Fault(format!(
+                return Err(TestFault(format!(
                     "{:?} is not on the console of {} after {} s; its last lines: {}",
                     words,
                     self.server.name,

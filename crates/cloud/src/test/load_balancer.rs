@@ -7,17 +7,17 @@ use stackyard_openstack::{
     Listener, LoadBalancer, LoadBalancerPool, NewListener, NewLoadBalancer, NewMember, NewPool, Service,
 };
 
-use super::ground::Ground;
+use super::ground::TestGround;
 use super::guest::Guest;
-use super::{Bench, Fault, reach, sweep};
+use super::{TestBench, TestFault, reach, sweep};
 
 pub(super) const NAME: &str = "load balancer over two members";
 
 /// For one change of a balancer.
 const LIMIT: Duration = Duration::from_secs(90);
 
-impl Bench<'_> {
-    pub(super) async fn load_balancer(&self, ground: &Ground, a: &Guest<'_>, b: Option<&Guest<'_>>) {
+impl TestBench<'_> {
+    pub(super) async fn load_balancer(&self, ground: &TestGround, a: &Guest<'_>, b: Option<&Guest<'_>>) {
         let there = self.cloud.has(Service::LoadBalancer).await.unwrap_or(false);
         if !self.wanted(&[NAME], there, "load balancers") {
             return;
@@ -43,7 +43,9 @@ impl Bench<'_> {
             }
             let names: Vec<_> = names.into_iter().collect();
             if names.len() < 2 {
-                return Err(Fault(format!("{asked} requests to {address} were answered by {names:?} only; {last}")));
+                return Err(TestFault(format!(
+                    "{asked} requests to {address} were answered by {names:?} only; {last}"
+                )));
             }
             Ok(((), format!("{asked} requests to {address} were answered by {}", names.join(" and "))))
         };
@@ -51,7 +53,7 @@ impl Bench<'_> {
     }
 
     /// Makes the balancer and returns its floating IP.
-    async fn balance(&self, ground: &Ground, members: &[&str]) -> Result<String, Fault> {
+    async fn balance(&self, ground: &TestGround, members: &[&str]) -> Result<String, TestFault> {
         let new = NewLoadBalancer {
             name: self.name("lb"),
             description: sweep::MARK.to_owned(),

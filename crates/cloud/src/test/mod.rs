@@ -38,7 +38,7 @@ use stackyard_openstack::{Cloud, Error};
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Which parts there should be.
-    pub profile: Profile,
+    pub profile: TestProfile,
     /// Name of the tiny image.
     pub image: String,
     /// Name of the flavor for it.
@@ -54,7 +54,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            profile: Profile::Catalog,
+            profile: TestProfile::Catalog,
             image: "tiny".to_owned(),
             flavor: "m1.nano".to_owned(),
             external: "public".to_owned(),
@@ -66,7 +66,7 @@ impl Default for Options {
 
 /// Which parts there should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Profile {
+pub enum TestProfile {
     /// No load balancers and backups.
     Core,
     /// Everything.
@@ -77,7 +77,7 @@ pub enum Profile {
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum TestOutcome {
     /// It works.
     Pass,
     /// It does not.
@@ -92,7 +92,7 @@ pub struct Check {
     /// What was tried.
     pub name: &'static str,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: TestOutcome,
     /// How long it took.
     pub took: Duration,
     /// What was seen, or what went wrong.
@@ -123,13 +123,13 @@ pub struct Report {
 
 impl Report {
     /// How many ended so.
-    pub fn count(&self, outcome: Outcome) -> usize {
+    pub fn count(&self, outcome: TestOutcome) -> usize {
         self.checks.iter().filter(|c| c.outcome == outcome).count()
     }
 
     /// Whether all went well.
     pub fn passed(&self) -> bool {
-        !self.cancelled && self.count(Outcome::Fail) == 0
+        !self.cancelled && self.count(TestOutcome::Fail) == 0
     }
 }
 
@@ -139,7 +139,7 @@ pub type Hear<'a> = dyn Fn(Event) + Send + Sync + 'a;
 /// Tests `cloud` and cleans up, also when `cancel` comes first.
 pub async fn run(cloud: &Cloud, options: &Options, hear: &Hear<'_>, cancel: impl Future<Output = ()>) -> Report {
     let started = Instant::now();
-    let bench = Bench::new(cloud, options, hear);
+    let bench = TestBench::new(cloud, options, hear);
     let mut cancel = std::pin::pin!(cancel);
     let cancelled = tokio::select! {
         () = &mut cancel => true,
@@ -154,7 +154,7 @@ pub async fn run(cloud: &Cloud, options: &Options, hear: &Hear<'_>, cancel: impl
         let swept = sweep::sweep(cloud, sweep::PATIENCE).await?;
         // What an earlier run left for good does not speak against this one.
         match swept.stuck.iter().any(|s| s.contains(&bench.run)) {
-            true => Err(Fault(swept.to_string())),
+            true => Err(TestFault(swept.to_string())),
             false => Ok(((), swept.to_string())),
         }
     };
@@ -173,9 +173,9 @@ pub async fn clean(cloud: &Cloud) -> Result<String, String> {
 
 /// Why a check failed, in words.
 #[derive(Debug)]
-struct Fault(String);
+struct TestFault(String);
 
-impl From<Error> for Fault {
+impl From<Error> for TestFault {
     fn from(e: Error) -> Self {
         Self(match e.hint() {
             Some(hint) => format!("{e} ({hint})"),
@@ -184,20 +184,20 @@ impl From<Error> for Fault {
     }
 }
 
-impl From<String> for Fault {
+impl From<String> for TestFault {
     fn from(text: String) -> Self {
         Self(text)
     }
 }
 
-impl From<&str> for Fault {
+impl From<&str> for TestFault {
     fn from(text: &str) -> Self {
         Self(text.to_owned())
     }
 }
 
 /// One run.
-struct Bench<'a> {
+struct TestBench<'a> {
     cloud: &'a Cloud,
     options: &'a Options,
     hear: &'a Hear<'a>,
@@ -206,7 +206,7 @@ struct Bench<'a> {
     checks: Mutex<Vec<Check>>,
 }
 
-impl<'a> Bench<'a> {
+impl<'a> TestBench<'a> {
     fn new(cloud: &'a Cloud, options: &'a Options, hear: &'a Hear<'a>) -> Self {
         let run = uuid::Uuid::new_v4().simple().to_string()[..8].to_owned();
         Self { cloud, options, hear, run, checks: Mutex::new(Vec::new()) }
@@ -217,23 +217,27 @@ impl<'a> Bench<'a> {
         format!("{}{}-{what}", sweep::PREFIX, self.run)
     }
 
-    fn end(&self, name: &'static str, outcome: Outcome, took: Duration, detail: String) {
+    fn end(&self, name: &'static str, outcome: TestOutcome, took: Duration, detail: String) {
         let check = Check { name, outcome, took, detail };
         self.checks.lock().unwrap_or_else(PoisonError::into_inner).push(check.clone());
         (self.hear)(Event::Finished(check));
     }
 
     /// Runs one check, whose work gives what later checks need and words for what was seen.
-    async fn check<T>(&self, name: &'static str, work: impl Future<Output = Result<(T, String), Fault>>) -> Option<T> {
+    async fn check<T>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = Result<(T, String), TestFault>>,
+    ) -> Option<T> {
         let started = Instant::now();
         (self.hear)(Event::Started(name));
         match work.await {
             Ok((value, detail)) => {
-                self.end(name, Outcome::Pass, started.elapsed(), detail);
+                self.end(name, TestOutcome::Pass, started.elapsed(), detail);
                 Some(value)
             }
             Err(fault) => {
-                self.end(name, Outcome::Fail, started.elapsed(), fault.0);
+                self.end(name, TestOutcome::Fail, started.elapsed(), fault.0);
                 None
             }
         }
@@ -243,8 +247,8 @@ impl<'a> Bench<'a> {
     fn blocked(&self, names: &[&'static str], needed: &str) {
         for name in names {
             let only_full = [volume::BACKUP, load_balancer::NAME].contains(name);
-            if !(only_full && self.options.profile == Profile::Core) {
-                self.end(name, Outcome::Fail, Duration::ZERO, format!("not tried: needs {needed:?}"));
+            if !(only_full && self.options.profile == TestProfile::Core) {
+                self.end(name, TestOutcome::Fail, Duration::ZERO, format!("not tried: needs {needed:?}"));
             } else {
                 self.wanted(&[name], false, "");
             }
@@ -255,14 +259,14 @@ impl<'a> Bench<'a> {
     fn wanted(&self, names: &[&'static str], there: bool, part: &str) -> bool {
         let why = match self.options.profile {
             // Of the optional parts only this is in both profiles.
-            Profile::Core if there && names == [firewall::NAME] => return true,
-            Profile::Core => "not in profile core".to_owned(),
-            Profile::Full => return true,
-            Profile::Catalog if there => return true,
-            Profile::Catalog => format!("the cloud has no {part}"),
+            TestProfile::Core if there && names == [firewall::NAME] => return true,
+            TestProfile::Core => "not in profile core".to_owned(),
+            TestProfile::Full => return true,
+            TestProfile::Catalog if there => return true,
+            TestProfile::Catalog => format!("the cloud has no {part}"),
         };
         for name in names {
-            self.end(name, Outcome::Skip, Duration::ZERO, why.clone());
+            self.end(name, TestOutcome::Skip, Duration::ZERO, why.clone());
         }
         false
     }

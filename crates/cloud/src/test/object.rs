@@ -2,7 +2,7 @@
 
 use stackyard_openstack::{Secret, Service};
 
-use super::{Bench, Fault, sweep};
+use super::{TestBench, TestFault, sweep};
 
 const SWIFT: &str = "object by Swift";
 const S3: &str = "object by S3";
@@ -10,10 +10,10 @@ const S3: &str = "object by S3";
 /// A name that must be encoded, and content that is no text.
 const OBJECT: &str = "a folder/ä & b?.bin";
 
-impl Bench<'_> {
+impl TestBench<'_> {
     pub(super) async fn objects(&self) {
         match self.cloud.has(Service::ObjectStore).await {
-            Ok(false) if self.options.profile == super::Profile::Catalog => {
+            Ok(false) if self.options.profile == super::TestProfile::Catalog => {
                 self.wanted(&[SWIFT, S3], false, "object store");
             }
             _ => {
@@ -31,7 +31,7 @@ impl Bench<'_> {
             let back = self.cloud.get_object(&container, OBJECT).await?;
             compare(&content, &back)?;
             if listed.len() != 1 || listed[0].name != OBJECT {
-                return Err(Fault(format!("the container lists {listed:?}")));
+                return Err(TestFault(format!("the container lists {listed:?}")));
             }
             self.cloud.delete_object(&container, OBJECT).await?;
             self.cloud.delete_container(&container).await?;
@@ -68,11 +68,11 @@ fn content(size: usize) -> Vec<u8> {
     (0..size).map(|i| u8::try_from(i * 31 % 251).unwrap_or(0)).collect()
 }
 
-fn compare(wanted: &[u8], got: &[u8]) -> Result<(), Fault> {
+fn compare(wanted: &[u8], got: &[u8]) -> Result<(), TestFault> {
     if wanted == got {
         Ok(())
     } else {
-        Err(Fault(format!("{} bytes came back that differ from the {} sent", got.len(), wanted.len())))
+        Err(TestFault(format!("{} bytes came back that differ from the {} sent", got.len(), wanted.len())))
     }
 }
 

@@ -9,18 +9,18 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType, ipproto, sock
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::Fault;
+use super::TestFault;
 use super::guest::BULK;
 
 /// Waits for an echo reply and returns its time. RFC 792.
-pub async fn ping(address: &str, limit: Duration) -> Result<Duration, Fault> {
+pub async fn ping(address: &str, limit: Duration) -> Result<Duration, TestFault> {
     let to: Ipv4Addr = address.parse().map_err(|_| format!("{address:?} is no IPv4 address"))?;
-    tokio::task::spawn_blocking(move || echo(to, limit)).await.map_err(|e| Fault(e.to_string()))?
+    tokio::task::spawn_blocking(move || echo(to, limit)).await.map_err(|e| TestFault(e.to_string()))?
 }
 
-fn echo(to: Ipv4Addr, limit: Duration) -> Result<Duration, Fault> {
+fn echo(to: Ipv4Addr, limit: Duration) -> Result<Duration, TestFault> {
     let started = Instant::now();
-    let trouble = |e: io::Error| Fault(format!("an ICMP socket: {e}"));
+    let trouble = |e: io::Error| TestFault(format!("an ICMP socket: {e}"));
     // The kernel lets some groups have the first kind; root has the second.
     let open = |kind| rustix::net::socket(AddressFamily::INET, kind, Some(ipproto::ICMP));
     let (socket, raw): (OwnedFd, bool) = match open(SocketType::DGRAM) {
@@ -33,7 +33,7 @@ fn echo(to: Ipv4Addr, limit: Duration) -> Result<Duration, Fault> {
     let mut last = String::new();
     for sequence in 1..=u16::MAX {
         if started.elapsed() > limit {
-            return Err(Fault(format!("no echo reply from {to} in {} s{last}", limit.as_secs())));
+            return Err(TestFault(format!("no echo reply from {to} in {} s{last}", limit.as_secs())));
         }
         let sent = Instant::now();
         if let Err(e) = rustix::net::sendto(&socket, &echo_request(sequence), SendFlags::empty(), &to_socket) {
@@ -52,7 +52,7 @@ fn echo(to: Ipv4Addr, limit: Duration) -> Result<Duration, Fault> {
             }
         }
     }
-    Err(Fault(format!("no echo reply from {to}")))
+    Err(TestFault(format!("no echo reply from {to}")))
 }
 
 /// An echo request. With a datagram socket the kernel sets the identifier.
@@ -70,7 +70,7 @@ fn echo_request(sequence: u16) -> [u8; 16] {
 
 /// How a connection attempt ended.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Knock {
+pub enum PortKnock {
     /// It is open.
     Open,
     /// Somebody said no.
@@ -80,24 +80,24 @@ pub enum Knock {
 }
 
 /// Tries to connect once.
-pub async fn knock(address: &str, port: u16, limit: Duration) -> Result<Knock, Fault> {
+pub async fn knock(address: &str, port: u16, limit: Duration) -> Result<PortKnock, TestFault> {
     let to = socket(address, port)?;
     Ok(match tokio::time::timeout(limit, TcpStream::connect(to)).await {
-        Err(_) => Knock::Silence,
-        Ok(Ok(_)) => Knock::Open,
-        Ok(Err(e)) if e.kind() == io::ErrorKind::TimedOut => Knock::Silence,
-        Ok(Err(_)) => Knock::Refused,
+        Err(_) => PortKnock::Silence,
+        Ok(Ok(_)) => PortKnock::Open,
+        Ok(Err(e)) if e.kind() == io::ErrorKind::TimedOut => PortKnock::Silence,
+        Ok(Err(_)) => PortKnock::Refused,
     })
 }
 
 /// Gets `path` by HTTP on port 80 once, on a connection of its own.
-pub async fn get_once(address: &str, path: &str, limit: Duration) -> Result<String, Fault> {
+pub async fn get_once(address: &str, path: &str, limit: Duration) -> Result<String, TestFault> {
     let body = request(address, &format!("GET {path}"), &[], limit).await?;
     Ok(String::from_utf8_lossy(&body).trim().to_owned())
 }
 
 /// Moves [`BULK`] from the guest's `bulk` and as much to it, on one connection each.
-pub async fn bulk(address: &str, limit: Duration) -> Result<String, Fault> {
+pub async fn bulk(address: &str, limit: Duration) -> Result<String, TestFault> {
     let started = Instant::now();
     let got = request(address, "GET /cgi-bin/bulk", &[], limit).await?.len();
     let from = started.elapsed();
@@ -105,13 +105,13 @@ pub async fn bulk(address: &str, limit: Duration) -> Result<String, Fault> {
     let to = started.elapsed() - from;
     let told = String::from_utf8_lossy(&told).trim().to_owned();
     if got != BULK || told != BULK.to_string() {
-        return Err(Fault(format!("of {BULK} bytes, {got} came from {address} and it counted {told:?}")));
+        return Err(TestFault(format!("of {BULK} bytes, {got} came from {address} and it counted {told:?}")));
     }
     Ok(format!("4 MiB from it in {:.1} s, 4 MiB to it in {:.1} s", from.as_secs_f64(), to.as_secs_f64()))
 }
 
 /// One request of HTTP/1.0 to port 80; its answer's body.
-async fn request(address: &str, what: &str, body: &[u8], limit: Duration) -> Result<Vec<u8>, Fault> {
+async fn request(address: &str, what: &str, body: &[u8], limit: Duration) -> Result<Vec<u8>, TestFault> {
     let (url, to) = (what.replacen(' ', &format!(" http://{address}"), 1), socket(address, 80)?);
     let exchange = async {
         let mut stream = TcpStream::connect(to).await?;
@@ -131,12 +131,12 @@ async fn request(address: &str, what: &str, body: &[u8], limit: Duration) -> Res
     let head = String::from_utf8_lossy(&answer);
     match head.split_whitespace().nth(1) {
         Some("200") => Ok(body),
-        _ => Err(Fault(format!("{url}: {}", head.lines().next().unwrap_or_default()))),
+        _ => Err(TestFault(format!("{url}: {}", head.lines().next().unwrap_or_default()))),
     }
 }
 
 /// The same until it answers.
-pub async fn get(address: &str, path: &str, limit: Duration) -> Result<String, Fault> {
+pub async fn get(address: &str, path: &str, limit: Duration) -> Result<String, TestFault> {
     let started = Instant::now();
     loop {
         match get_once(address, path, Duration::from_secs(5)).await {
@@ -147,7 +147,7 @@ pub async fn get(address: &str, path: &str, limit: Duration) -> Result<String, F
     }
 }
 
-fn socket(address: &str, port: u16) -> Result<SocketAddr, Fault> {
+fn socket(address: &str, port: u16) -> Result<SocketAddr, TestFault> {
     let ip: IpAddr = address.parse().map_err(|_| format!("{address:?} is no address"))?;
     Ok(SocketAddr::new(ip, port))
 }
@@ -161,18 +161,18 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let port = listener.local_addr().expect("address").port();
         let knock_open = knock("127.0.0.1", port, Duration::from_secs(2)).await.expect("knock");
-        assert_eq!(knock_open, Knock::Open);
+        assert_eq!(knock_open, PortKnock::Open);
         drop(listener);
         // A child that another test has just forked holds the listener until it executes its program.
-        let mut closed = Knock::Open;
+        let mut closed = PortKnock::Open;
         for _ in 0..100 {
             closed = knock("127.0.0.1", port, Duration::from_secs(2)).await.expect("knock");
-            if closed == Knock::Refused {
+            if closed == PortKnock::Refused {
                 break;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        assert_eq!(closed, Knock::Refused);
+        assert_eq!(closed, PortKnock::Refused);
         // Where neither kind of ICMP socket may be opened, the error must say so.
         match ping("127.0.0.1", Duration::from_secs(2)).await {
             Ok(took) => assert!(took < Duration::from_secs(1)),

@@ -21,7 +21,7 @@ use stackyard_openstack::{
     NewFirewallGroup, Port, Resource, Router, SecurityGroup, Server, Service, Subnet, Trunk, Volume,
 };
 
-use super::Fault;
+use super::TestFault;
 
 /// Description of what has one.
 pub const MARK: &str = "stackyard:test";
@@ -43,21 +43,21 @@ pub fn metadata() -> BTreeMap<String, String> {
 
 /// What a sweep did.
 #[derive(Debug, Default)]
-pub struct Swept {
+pub struct SweepCounts {
     /// Names by noun.
     removed: BTreeMap<&'static str, BTreeSet<String>>,
     /// What cannot be removed, and why.
     pub stuck: BTreeSet<String>,
 }
 
-impl Swept {
+impl SweepCounts {
     /// Whether there was nothing.
     pub fn is_empty(&self) -> bool {
         self.removed.is_empty() && self.stuck.is_empty()
     }
 }
 
-impl std::fmt::Display for Swept {
+impl std::fmt::Display for SweepCounts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.is_empty() {
             return f.write_str("nothing to remove");
@@ -84,21 +84,21 @@ fn plural(noun: &str, count: usize) -> &'static str {
 }
 
 /// One thing to remove.
-struct Item {
+struct SweepItem {
     noun: &'static str,
     label: String,
     id: String,
-    what: What,
+    what: SweepKind,
 }
 
-impl Item {
+impl SweepItem {
     fn label(&self) -> String {
         format!("{} {:?}", self.noun, self.label)
     }
 }
 
 #[derive(Clone, Copy)]
-enum What {
+enum SweepKind {
     Server,
     Volume,
     Backup,
@@ -118,28 +118,28 @@ enum What {
     Ec2,
 }
 
-const ALL: [What; 17] = [
-    What::Server,
-    What::Volume,
-    What::Backup,
-    What::LoadBalancer,
-    What::FirewallGroup,
-    What::FirewallPolicy,
-    What::FirewallRule,
-    What::FloatingIp,
-    What::Trunk,
-    What::Router,
-    What::Port,
-    What::Subnet,
-    What::Network,
-    What::SecurityGroup,
-    What::Keypair,
-    What::Container,
-    What::Ec2,
+const ALL: [SweepKind; 17] = [
+    SweepKind::Server,
+    SweepKind::Volume,
+    SweepKind::Backup,
+    SweepKind::LoadBalancer,
+    SweepKind::FirewallGroup,
+    SweepKind::FirewallPolicy,
+    SweepKind::FirewallRule,
+    SweepKind::FloatingIp,
+    SweepKind::Trunk,
+    SweepKind::Router,
+    SweepKind::Port,
+    SweepKind::Subnet,
+    SweepKind::Network,
+    SweepKind::SecurityGroup,
+    SweepKind::Keypair,
+    SweepKind::Container,
+    SweepKind::Ec2,
 ];
 
 /// How a removal was answered.
-enum Answer {
+enum SweepAnswer {
     /// Accepted, or the thing was gone.
     Accepted(Instant),
     /// Called gone as often in turn.
@@ -148,19 +148,19 @@ enum Answer {
 }
 
 /// Removes everything with the mark, and waits until it is gone.
-pub async fn sweep(cloud: &Cloud, patience: Duration) -> Result<Swept, Fault> {
+pub async fn sweep(cloud: &Cloud, patience: Duration) -> Result<SweepCounts, TestFault> {
     let started = Instant::now();
     let mut pause = Duration::from_millis(400);
-    let mut swept = Swept::default();
-    let mut kinds: Vec<What> = ALL.to_vec();
-    let mut answers: HashMap<String, Answer> = HashMap::new();
+    let mut swept = SweepCounts::default();
+    let mut kinds: Vec<SweepKind> = ALL.to_vec();
+    let mut answers: HashMap<String, SweepAnswer> = HashMap::new();
     loop {
         let lists = join_all(kinds.iter().map(|kind| list(cloud, *kind))).await;
         let (mut left, mut busy) = (Vec::new(), Vec::new());
         for (kind, items) in kinds.iter().zip(lists) {
             let (gone, here): (Vec<_>, Vec<_>) =
-                items?.into_iter().partition(|i| matches!(answers.get(&i.id), Some(Answer::Gone(STUCK))));
-            swept.stuck.extend(gone.iter().map(Item::label));
+                items?.into_iter().partition(|i| matches!(answers.get(&i.id), Some(SweepAnswer::Gone(STUCK))));
+            swept.stuck.extend(gone.iter().map(SweepItem::label));
             if !here.is_empty() {
                 busy.push(*kind);
             }
@@ -169,37 +169,37 @@ pub async fn sweep(cloud: &Cloud, patience: Duration) -> Result<Swept, Fault> {
         if left.is_empty() {
             return Ok(swept);
         }
-        let backups = left.iter().any(|i| matches!(i.what, What::Backup));
-        let due = |item: &&Item| match answers.get(&item.id) {
+        let backups = left.iter().any(|i| matches!(i.what, SweepKind::Backup));
+        let due = |item: &&SweepItem| match answers.get(&item.id) {
             // A backup whose objects are gone cannot be removed any more: its container waits for it.
-            _ if backups && matches!(item.what, What::Container) => false,
-            Some(Answer::Accepted(when)) => when.elapsed() > Duration::from_secs(15),
+            _ if backups && matches!(item.what, SweepKind::Container) => false,
+            Some(SweepAnswer::Accepted(when)) => when.elapsed() > Duration::from_secs(15),
             _ => true,
         };
         let now: Vec<_> = left.iter().filter(due).collect();
         let outcomes = join_all(now.iter().map(|item| remove(cloud, item))).await;
         for (item, outcome) in now.iter().zip(outcomes) {
             let times = match answers.get(&item.id) {
-                Some(Answer::Gone(times)) => *times,
+                Some(SweepAnswer::Gone(times)) => *times,
                 _ => 0,
             };
             let answer = match outcome {
                 Ok(true) => {
                     swept.removed.entry(item.noun).or_default().insert(item.id.clone());
-                    Answer::Accepted(Instant::now())
+                    SweepAnswer::Accepted(Instant::now())
                 }
-                Ok(false) => Answer::Gone(times + 1),
-                Err(e) => Answer::Refused(e.to_string()),
+                Ok(false) => SweepAnswer::Gone(times + 1),
+                Err(e) => SweepAnswer::Refused(e.to_string()),
             };
             answers.insert(item.id.clone(), answer);
         }
         if started.elapsed() > patience {
-            let words = |item: &Item| match answers.get(&item.id) {
-                Some(Answer::Refused(why)) => format!("{} ({why})", item.label()),
+            let words = |item: &SweepItem| match answers.get(&item.id) {
+                Some(SweepAnswer::Refused(why)) => format!("{} ({why})", item.label()),
                 _ => item.label(),
             };
             let left: Vec<_> = left.iter().map(words).collect();
-            return Err(Fault(format!("still there after {} s: {}", patience.as_secs(), left.join("; "))));
+            return Err(TestFault(format!("still there after {} s: {}", patience.as_secs(), left.join("; "))));
         }
         // What was not there a moment ago does not come back by itself.
         kinds = busy;
@@ -208,53 +208,53 @@ pub async fn sweep(cloud: &Cloud, patience: Duration) -> Result<Swept, Fault> {
     }
 }
 
-async fn list(cloud: &Cloud, kind: What) -> Result<Vec<Item>, Error> {
+async fn list(cloud: &Cloud, kind: SweepKind) -> Result<Vec<SweepItem>, Error> {
     let described = [("description", MARK)];
     Ok(match kind {
-        What::Server => {
+        SweepKind::Server => {
             let named = format!("^{PREFIX}");
             let all: Vec<Server> = cloud.list(&[("name", &named)]).await?;
             items(kind, all.into_iter().filter(|s| s.metadata.get(METADATA.0).map(String::as_str) == Some(METADATA.1)))
         }
-        What::Volume => {
+        SweepKind::Volume => {
             let all: Vec<Volume> = cloud.list(&[]).await?;
             items(kind, all.into_iter().filter(|v| v.metadata.get(METADATA.0).map(String::as_str) == Some(METADATA.1)))
         }
-        What::Backup => {
+        SweepKind::Backup => {
             let all: Vec<Backup> = cloud.list(&[]).await?;
             items(kind, all.into_iter().filter(|b| b.description.as_deref() == Some(MARK)))
         }
-        What::LoadBalancer if !cloud.has(Service::LoadBalancer).await? => Vec::new(),
-        What::LoadBalancer => items(kind, cloud.list::<LoadBalancer>(&described).await?),
-        What::FirewallGroup => items(kind, optional(cloud.list::<FirewallGroup>(&described).await)?),
-        What::FirewallPolicy => items(kind, optional(cloud.list::<FirewallPolicy>(&described).await)?),
-        What::FirewallRule => items(kind, optional(cloud.list::<FirewallRule>(&described).await)?),
-        What::FloatingIp => items(kind, cloud.list::<FloatingIp>(&described).await?),
-        What::Trunk => items(kind, optional(cloud.list::<Trunk>(&described).await)?),
-        What::Router => items(kind, cloud.list::<Router>(&described).await?),
-        What::Port => items(kind, cloud.list::<Port>(&described).await?),
-        What::Subnet => items(kind, cloud.list::<Subnet>(&described).await?),
-        What::Network => items(kind, cloud.list::<Network>(&described).await?),
-        What::SecurityGroup => items(kind, cloud.list::<SecurityGroup>(&described).await?),
-        What::Keypair => {
+        SweepKind::LoadBalancer if !cloud.has(Service::LoadBalancer).await? => Vec::new(),
+        SweepKind::LoadBalancer => items(kind, cloud.list::<LoadBalancer>(&described).await?),
+        SweepKind::FirewallGroup => items(kind, optional(cloud.list::<FirewallGroup>(&described).await)?),
+        SweepKind::FirewallPolicy => items(kind, optional(cloud.list::<FirewallPolicy>(&described).await)?),
+        SweepKind::FirewallRule => items(kind, optional(cloud.list::<FirewallRule>(&described).await)?),
+        SweepKind::FloatingIp => items(kind, cloud.list::<FloatingIp>(&described).await?),
+        SweepKind::Trunk => items(kind, optional(cloud.list::<Trunk>(&described).await)?),
+        SweepKind::Router => items(kind, cloud.list::<Router>(&described).await?),
+        SweepKind::Port => items(kind, cloud.list::<Port>(&described).await?),
+        SweepKind::Subnet => items(kind, cloud.list::<Subnet>(&described).await?),
+        SweepKind::Network => items(kind, cloud.list::<Network>(&described).await?),
+        SweepKind::SecurityGroup => items(kind, cloud.list::<SecurityGroup>(&described).await?),
+        SweepKind::Keypair => {
             let all: Vec<Keypair> = cloud.list(&[]).await?;
             items(kind, all.into_iter().filter(|k| k.name.starts_with(PREFIX)))
         }
-        What::Container if !cloud.has(Service::ObjectStore).await? => Vec::new(),
-        What::Container => {
+        SweepKind::Container if !cloud.has(Service::ObjectStore).await? => Vec::new(),
+        SweepKind::Container => {
             let all = cloud.containers(PREFIX).await?;
-            let item = |name: String| Item { noun: "object container", label: name.clone(), id: name, what: kind };
+            let item = |name: String| SweepItem { noun: "object container", label: name.clone(), id: name, what: kind };
             all.into_iter().map(|c| item(c.name)).collect()
         }
-        What::Ec2 => {
+        SweepKind::Ec2 => {
             let all = optional(cloud.ec2_credentials().await)?.into_iter().filter(|c| c.access.starts_with(ACCESS));
-            all.map(|c| Item { noun: "EC2 credential", label: c.access, id: c.id, what: kind }).collect()
+            all.map(|c| SweepItem { noun: "EC2 credential", label: c.access, id: c.id, what: kind }).collect()
         }
     })
 }
 
-fn items<T: Resource>(what: What, all: impl IntoIterator<Item = T>) -> Vec<Item> {
-    let item = |t: T| Item { noun: T::KIND.noun, label: t.name().to_owned(), id: t.id().to_owned(), what };
+fn items<T: Resource>(what: SweepKind, all: impl IntoIterator<Item = T>) -> Vec<SweepItem> {
+    let item = |t: T| SweepItem { noun: T::KIND.noun, label: t.name().to_owned(), id: t.id().to_owned(), what };
     all.into_iter().map(item).collect()
 }
 
@@ -267,24 +267,24 @@ fn optional<T>(outcome: Result<Vec<T>, Error>) -> Result<Vec<T>, Error> {
 }
 
 /// Whether there was something to remove, as the service says.
-async fn remove(cloud: &Cloud, item: &Item) -> Result<bool, Error> {
+async fn remove(cloud: &Cloud, item: &SweepItem) -> Result<bool, Error> {
     let id = &item.id;
     match item.what {
-        What::Server => cloud.delete::<Server>(id).await,
-        What::Volume => cloud.delete::<Volume>(id).await,
-        What::Backup => cloud.delete::<Backup>(id).await,
-        What::LoadBalancer => cloud.delete_load_balancer(id).await,
-        What::FirewallGroup => {
+        SweepKind::Server => cloud.delete::<Server>(id).await,
+        SweepKind::Volume => cloud.delete::<Volume>(id).await,
+        SweepKind::Backup => cloud.delete::<Backup>(id).await,
+        SweepKind::LoadBalancer => cloud.delete_load_balancer(id).await,
+        SweepKind::FirewallGroup => {
             // In use as long as it has ports.
             let free = NewFirewallGroup { ports: Some(Vec::new()), ..NewFirewallGroup::default() };
             cloud.update::<FirewallGroup>(id, &free).await?;
             cloud.delete::<FirewallGroup>(id).await
         }
-        What::FirewallPolicy => cloud.delete::<FirewallPolicy>(id).await,
-        What::FirewallRule => cloud.delete::<FirewallRule>(id).await,
-        What::FloatingIp => cloud.delete::<FloatingIp>(id).await,
-        What::Trunk => cloud.delete::<Trunk>(id).await,
-        What::Router => {
+        SweepKind::FirewallPolicy => cloud.delete::<FirewallPolicy>(id).await,
+        SweepKind::FirewallRule => cloud.delete::<FirewallRule>(id).await,
+        SweepKind::FloatingIp => cloud.delete::<FloatingIp>(id).await,
+        SweepKind::Trunk => cloud.delete::<Trunk>(id).await,
+        SweepKind::Router => {
             let feet: Vec<Port> =
                 cloud.list(&[("device_id", id), ("device_owner", "network:router_interface")]).await?;
             for subnet in feet.iter().flat_map(|p| &p.fixed_ips) {
@@ -292,17 +292,17 @@ async fn remove(cloud: &Cloud, item: &Item) -> Result<bool, Error> {
             }
             cloud.delete::<Router>(id).await
         }
-        What::Port => cloud.delete::<Port>(id).await,
-        What::Subnet => cloud.delete::<Subnet>(id).await,
-        What::Network => cloud.delete::<Network>(id).await,
-        What::SecurityGroup => cloud.delete::<SecurityGroup>(id).await,
-        What::Keypair => cloud.delete::<Keypair>(id).await,
-        What::Container => {
+        SweepKind::Port => cloud.delete::<Port>(id).await,
+        SweepKind::Subnet => cloud.delete::<Subnet>(id).await,
+        SweepKind::Network => cloud.delete::<Network>(id).await,
+        SweepKind::SecurityGroup => cloud.delete::<SecurityGroup>(id).await,
+        SweepKind::Keypair => cloud.delete::<Keypair>(id).await,
+        SweepKind::Container => {
             for object in cloud.objects(id, "").await? {
                 cloud.delete_object(id, &object.name).await?;
             }
             cloud.delete_container(id).await
         }
-        What::Ec2 => cloud.delete_ec2_credential(id).await,
+        SweepKind::Ec2 => cloud.delete_ec2_credential(id).await,
     }
 }

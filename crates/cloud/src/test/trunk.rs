@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use stackyard_openstack::{NewTrunk, Port, SubPort, Trunk};
 
-use super::ground::Ground;
+use super::ground::TestGround;
 use super::guest::{Guest, Vlan};
-use super::{Bench, Fault, sweep};
+use super::{TestBench, TestFault, sweep};
 
 pub(super) const NAME: &str = "trunk subport";
 
@@ -14,21 +14,21 @@ pub(super) const NAME: &str = "trunk subport";
 const VLAN: u32 = 201;
 
 /// A trunk, ready for a server to boot on its parent.
-pub(super) struct Trunked {
+pub(super) struct TrunkedGuest {
     pub parent: Port,
     mac: String,
     /// The subport's address.
     pub address: String,
 }
 
-impl Trunked {
+impl TrunkedGuest {
     pub fn vlan(&self) -> Vlan {
         Vlan { id: VLAN, mac: self.mac.clone(), address: format!("{}/24", self.address) }
     }
 }
 
-impl Bench<'_> {
-    pub(super) async fn trunked(&self, ground: &Ground) -> Result<Trunked, Fault> {
+impl TestBench<'_> {
+    pub(super) async fn trunked(&self, ground: &TestGround) -> Result<TrunkedGuest, TestFault> {
         let parent = self.port(ground, &ground.front, "parent");
         let subport = self.port(ground, &ground.back, "subport");
         let (parent, subport) = tokio::try_join!(parent, subport)?;
@@ -44,19 +44,19 @@ impl Bench<'_> {
         };
         self.cloud.create::<Trunk>(&new).await?;
         let address = subport.address().ok_or("the subport has no address")?.to_owned();
-        Ok(Trunked { parent, mac: subport.mac_address, address })
+        Ok(TrunkedGuest { parent, mac: subport.mac_address, address })
     }
 
-    pub(super) async fn trunk(&self, trunked: &Result<Trunked, Fault>, a: &Guest<'_>, b: Option<&Guest<'_>>) {
+    pub(super) async fn trunk(&self, trunked: &Result<TrunkedGuest, TestFault>, a: &Guest<'_>, b: Option<&Guest<'_>>) {
         if trunked.is_ok() && b.is_none() {
             return self.needs_second(NAME);
         }
         let work = async {
-            let trunked = trunked.as_ref().map_err(|f| Fault(f.0.clone()))?;
+            let trunked = trunked.as_ref().map_err(|f| TestFault(f.0.clone()))?;
             let b = b.ok_or("there is no second server")?;
             let up = b.says("TEST: vlan", self.options.boot_limit).await?;
             if !up.contains("up.") {
-                return Err(Fault(format!(
+                return Err(TestFault(format!(
                     "the guest cannot join VLAN {VLAN}: {}",
                     b.says("TEST: vlan down.", Duration::ZERO).await?
                 )));
@@ -64,7 +64,7 @@ impl Bench<'_> {
             a.says("TEST: subport ping ok.", Duration::from_secs(90)).await?;
             let name = a.says("TEST: subport http", Duration::from_secs(60)).await?;
             if !name.contains(&b.server.name) {
-                return Err(Fault(format!("{} should be {}, but says {name:?}", trunked.address, b.server.name)));
+                return Err(TestFault(format!("{} should be {}, but says {name:?}", trunked.address, b.server.name)));
             }
             Ok(((), format!("{} answers ping and HTTP through VLAN {VLAN} ({name})", trunked.address)))
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 use stackyard_openstack::{Backup, Method, NewBackup, NewVolume, Service, Volume};
 
 use super::guest::Guest;
-use super::{Bench, Fault, sweep};
+use super::{TestBench, TestFault, sweep};
 
 pub(super) const VOLUME: &str = "volume in the guest";
 pub(super) const BACKUP: &str = "volume backup and restore";
@@ -15,14 +15,14 @@ const LIMIT: Duration = Duration::from_secs(90);
 /// For a gibibyte to be copied to the object store or back.
 const COPY: Duration = Duration::from_secs(300);
 
-impl Bench<'_> {
-    pub(super) async fn new_volume(&self, what: &str) -> Result<Volume, Fault> {
+impl TestBench<'_> {
+    pub(super) async fn new_volume(&self, what: &str) -> Result<Volume, TestFault> {
         let new = NewVolume { name: self.name(what), size: 1, metadata: sweep::metadata(), ..NewVolume::default() };
         let volume: Volume = self.cloud.create(&new).await?;
         Ok(self.cloud.wait_for::<Volume>(&volume.id, &["available"], LIMIT).await?)
     }
 
-    pub(super) async fn volumes(&self, a: &Guest<'_>, volume: Result<Volume, Fault>) {
+    pub(super) async fn volumes(&self, a: &Guest<'_>, volume: Result<Volume, TestFault>) {
         let written = self.check(VOLUME, async {
             let volume = volume?;
             let sum = self.attach(a, &volume.id, "written").await?;
@@ -46,14 +46,14 @@ impl Bench<'_> {
             // A fresh volume meanwhile: restoring over the old one would prove little.
             let backup = async {
                 let backup: Backup = self.cloud.create(&new).await?;
-                Ok::<_, Fault>(self.cloud.wait_for::<Backup>(&backup.id, &["available"], COPY).await?)
+                Ok::<_, TestFault>(self.cloud.wait_for::<Backup>(&backup.id, &["available"], COPY).await?)
             };
             let (backup, fresh) = tokio::try_join!(backup, self.new_volume("restored"))?;
             self.cloud.restore_backup(&backup.id, &fresh.id).await?;
             self.cloud.wait_for::<Volume>(&fresh.id, &["available"], COPY).await?;
             let restored = self.attach(a, &fresh.id, "holds").await?;
             if restored != sum {
-                return Err(Fault(format!("the restored volume's MD5 is {restored}, the original's {sum}")));
+                return Err(TestFault(format!("the restored volume's MD5 is {restored}, the original's {sum}")));
             }
             Ok(((), format!("restored into another volume, MD5 {sum}")))
         };
@@ -71,7 +71,7 @@ impl Bench<'_> {
     }
 
     /// Attaches a volume and returns what the guest says about it.
-    async fn attach(&self, a: &Guest<'_>, volume: &str, verb: &str) -> Result<String, Fault> {
+    async fn attach(&self, a: &Guest<'_>, volume: &str, verb: &str) -> Result<String, TestFault> {
         // The guest must be up: before, it has nobody to hear of a new disk.
         a.says("TINY: user-data start", self.options.boot_limit).await?;
         self.cloud.attach_volume(&a.server.id, volume).await?;
@@ -81,11 +81,11 @@ impl Bench<'_> {
         let line = a.says(&words, LIMIT).await?;
         match line.strip_prefix(&words).and_then(|rest| rest.split_once(' ')) {
             Some((said, sum)) if said == verb => Ok(sum.trim_end_matches('.').to_owned()),
-            _ => Err(Fault(format!("the guest says {line:?} where it should say {verb:?}"))),
+            _ => Err(TestFault(format!("the guest says {line:?} where it should say {verb:?}"))),
         }
     }
 
-    async fn detach(&self, a: &Guest<'_>, volume: &str) -> Result<(), Fault> {
+    async fn detach(&self, a: &Guest<'_>, volume: &str) -> Result<(), TestFault> {
         self.cloud.detach_volume(&a.server.id, volume).await?;
         self.cloud.wait_for::<Volume>(volume, &["available"], LIMIT).await?;
         Ok(())

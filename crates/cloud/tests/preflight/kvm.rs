@@ -1,6 +1,6 @@
 use crate::support::{Files, Place, ask, elsewhere, expect, question, row, sh};
 use stackyard_cloud::preflight::host;
-use stackyard_cloud::preflight::kvm::{End, Guest, Qemu, judge};
+use stackyard_cloud::preflight::kvm::{Guest, GuestEnd, Qemu, judge};
 use stackyard_cloud::preflight::{Outcome, Virtualization};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ async fn the_guest_itself_is_right_and_a_hanging_one_is_ended() {
     let begun = Instant::now();
     let hanging = tcg(Guest { disk: endless(), patience: Duration::from_secs(2), ..Guest::default() });
     let end = hanging.on_program(Path::new(QEMU)).await;
-    assert!(matches!(end, End::Hung { .. }), "{end:?}");
+    assert!(matches!(end, GuestEnd::Hung { .. }), "{end:?}");
     assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
     let verdict = judge(&Qemu::Program(QEMU.into()), end);
     assert_eq!(verdict.works, Some(false));
@@ -75,7 +75,7 @@ async fn an_image_with_qemu_does_as_well() {
     sh(&format!("docker rmi --force {image}"));
     let verdict = judge(&Qemu::Image(image.clone()), good);
     assert_eq!(verdict.works, Some(true), "{}", verdict.seen);
-    assert!(matches!(hung, End::Hung { .. }), "{hung:?}");
+    assert!(matches!(hung, GuestEnd::Hung { .. }), "{hung:?}");
     assert_eq!(left, "", "a container is left");
 }
 
@@ -138,5 +138,5 @@ fn a_qemu_that_is_none_leaves_the_question_open() {
         Guest { patience: Duration::from_secs(5), ..Guest::default() }.on_program(&PathBuf::from("/bin/false")),
     );
     // It ran and said no: that is an answer. What never ran is none.
-    assert!(matches!(end, End::Exit { status: 1, .. }), "{end:?}");
+    assert!(matches!(end, GuestEnd::Exit { status: 1, .. }), "{end:?}");
 }

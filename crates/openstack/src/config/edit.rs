@@ -12,7 +12,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use super::yaml::{self, Kind, Node, Value};
+use super::yaml::{self, NodeKind, Value, YamlNode};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
@@ -123,7 +123,7 @@ impl CloudEntry {
 
 fn upsert(text: &str, name: &str, fields: &[Field]) -> Result<Option<String>, String> {
     let place = find(text, name)?;
-    if let Place::Entry { value, .. } | Place::FlowEntry { value, .. } = &place
+    if let EditPlace::Entry { value, .. } | EditPlace::FlowEntry { value, .. } = &place
         && same(&value.value(), fields)
     {
         return Ok(None);
@@ -131,24 +131,24 @@ fn upsert(text: &str, name: &str, fields: &[Field]) -> Result<Option<String>, St
     let nl = if text.contains("\r\n") { "\r\n" } else { "\n" };
     let block = |indent: usize| block(name, fields, indent, nl);
     let new = match &place {
-        Place::Entry { lines, indent, .. } => splice(text, lines.clone(), &block(*indent), nl),
-        Place::FlowEntry { value, .. } => splice_raw(text, value.span.clone(), &flow(fields)),
-        Place::Block { after, indent } => splice(text, *after..*after, &block(*indent), nl),
-        Place::Flow { open, empty } => {
+        EditPlace::Entry { lines, indent, .. } => splice(text, lines.clone(), &block(*indent), nl),
+        EditPlace::FlowEntry { value, .. } => splice_raw(text, value.span.clone(), &flow(fields)),
+        EditPlace::Block { after, indent } => splice(text, *after..*after, &block(*indent), nl),
+        EditPlace::Flow { open, empty } => {
             let more = if *empty { "" } else { ", " };
             splice_raw(text, *open..*open, &format!("{}: {}{more}", json(name), flow(fields)))
         }
-        Place::Empty { value, after, indent } => {
+        EditPlace::Empty { value, after, indent } => {
             let with = splice(text, *after..*after, &block(*indent), nl);
             // The {} or ~ goes; a comment behind it stays.
             let before = text[..value.start].trim_end_matches(' ').len();
             splice_raw(&with, before..value.end, "")
         }
-        Place::None { after, indent } => {
+        EditPlace::None { after, indent } => {
             let pad = " ".repeat(*indent);
             splice(text, *after..*after, &format!("{pad}clouds:{nl}{}", block(indent + 2)), nl)
         }
-        Place::FlowNone { open, empty } => {
+        EditPlace::FlowNone { open, empty } => {
             let more = if *empty { "" } else { ", " };
             splice_raw(text, *open..*open, &format!("\"clouds\": {{{}: {}}}{more}", json(name), flow(fields)))
         }
@@ -159,7 +159,7 @@ fn upsert(text: &str, name: &str, fields: &[Field]) -> Result<Option<String>, St
 
 fn remove(text: &str, name: &str) -> Result<Option<String>, String> {
     let new = match find(text, name)? {
-        Place::Entry { lines, only, key_end, .. } => {
+        EditPlace::Entry { lines, only, key_end, .. } => {
             let mut new = splice_raw(text, lines, "");
             if only {
                 // A key without value would be read as "no mapping" by other clients.
@@ -167,7 +167,7 @@ fn remove(text: &str, name: &str) -> Result<Option<String>, String> {
             }
             new
         }
-        Place::FlowEntry { whole, .. } => splice_raw(text, whole, ""),
+        EditPlace::FlowEntry { whole, .. } => splice_raw(text, whole, ""),
         _ => return Ok(None),
     };
     verify(text, &new, name, None)?;
@@ -175,11 +175,11 @@ fn remove(text: &str, name: &str) -> Result<Option<String>, String> {
 }
 
 /// Where the entry is, or where it belongs. All in bytes.
-enum Place {
+enum EditPlace {
     /// A block entry: its lines, its indentation, whether it is the only one, and the end of `clouds:`.
-    Entry { value: Node, lines: std::ops::Range<usize>, indent: usize, only: bool, key_end: usize },
+    Entry { value: YamlNode, lines: std::ops::Range<usize>, indent: usize, only: bool, key_end: usize },
     /// An entry between braces: with the comma that goes when it goes.
-    FlowEntry { value: Node, whole: std::ops::Range<usize> },
+    FlowEntry { value: YamlNode, whole: std::ops::Range<usize> },
     /// Belongs after this line of a block mapping.
     Block { after: usize, indent: usize },
     /// Belongs behind this opening brace.
@@ -192,28 +192,28 @@ enum Place {
     FlowNone { open: usize, empty: bool },
 }
 
-fn find(text: &str, name: &str) -> Result<Place, String> {
-    let Some(root) = yaml::parse(text)? else { return Ok(Place::None { after: text.len(), indent: 0 }) };
-    let Kind::Map { entries, flow } = &root.kind else {
+fn find(text: &str, name: &str) -> Result<EditPlace, String> {
+    let Some(root) = yaml::parse(text)? else { return Ok(EditPlace::None { after: text.len(), indent: 0 }) };
+    let NodeKind::Map { entries, flow } = &root.kind else {
         return match root.value() {
-            Value::Null => Ok(Place::None { after: line_end(text, root.span.end), indent: 0 }),
+            Value::Null => Ok(EditPlace::None { after: line_end(text, root.span.end), indent: 0 }),
             _ => Err("the file is not a mapping".to_owned()),
         };
     };
     let (key, clouds) = match unique(entries, "clouds")? {
         Some(found) => found,
-        None if *flow => return Ok(Place::FlowNone { open: root.span.start + 1, empty: entries.is_empty() }),
+        None if *flow => return Ok(EditPlace::FlowNone { open: root.span.start + 1, empty: entries.is_empty() }),
         None => {
             let indent = entries.first().map_or(0, |(k, _)| column(text, k.span.start));
-            return Ok(Place::None { after: line_end(text, root.span.end), indent });
+            return Ok(EditPlace::None { after: line_end(text, root.span.end), indent });
         }
     };
-    let Kind::Map { entries, flow } = &clouds.kind else {
+    let NodeKind::Map { entries, flow } = &clouds.kind else {
         if clouds.value() != Value::Null {
             return Err("`clouds` is not a mapping".to_owned());
         }
         let indent = column(text, key.span.start) + 2;
-        return Ok(Place::Empty { value: clouds.span.clone(), after: line_end(text, clouds.span.end), indent });
+        return Ok(EditPlace::Empty { value: clouds.span.clone(), after: line_end(text, clouds.span.end), indent });
     };
     if let Some(index) = position(entries, name)? {
         let (k, v) = &entries[index];
@@ -224,14 +224,14 @@ fn find(text: &str, name: &str) -> Result<Place, String> {
                 (None, Some(next)) => k.span.start..next.0.span.start,
                 (None, None) => k.span.start..v.span.end,
             };
-            return Ok(Place::FlowEntry { value: v.clone(), whole });
+            return Ok(EditPlace::FlowEntry { value: v.clone(), whole });
         }
         let start = line_start(text, k.span.start);
         if !text[start..k.span.start].trim().is_empty() {
             return Err(format!("`{name}` does not start its line"));
         }
         let lines = start..line_end(text, k.span.end.max(v.span.end));
-        return Ok(Place::Entry {
+        return Ok(EditPlace::Entry {
             value: v.clone(),
             lines,
             indent: k.span.start - start,
@@ -242,20 +242,20 @@ fn find(text: &str, name: &str) -> Result<Place, String> {
     match (entries.first(), flow) {
         (None, _) => {
             let indent = column(text, key.span.start) + 2;
-            Ok(Place::Empty { value: clouds.span.clone(), after: line_end(text, clouds.span.end), indent })
+            Ok(EditPlace::Empty { value: clouds.span.clone(), after: line_end(text, clouds.span.end), indent })
         }
-        (_, true) => Ok(Place::Flow { open: clouds.span.start + 1, empty: false }),
+        (_, true) => Ok(EditPlace::Flow { open: clouds.span.start + 1, empty: false }),
         (Some((first, _)), false) => {
-            Ok(Place::Block { after: line_end(text, clouds.span.end), indent: column(text, first.span.start) })
+            Ok(EditPlace::Block { after: line_end(text, clouds.span.end), indent: column(text, first.span.start) })
         }
     }
 }
 
-fn unique<'a>(entries: &'a [(Node, Node)], name: &str) -> Result<Option<&'a (Node, Node)>, String> {
+fn unique<'a>(entries: &'a [(YamlNode, YamlNode)], name: &str) -> Result<Option<&'a (YamlNode, YamlNode)>, String> {
     Ok(position(entries, name)?.map(|i| &entries[i]))
 }
 
-fn position(entries: &[(Node, Node)], name: &str) -> Result<Option<usize>, String> {
+fn position(entries: &[(YamlNode, YamlNode)], name: &str) -> Result<Option<usize>, String> {
     let mut found = entries.iter().enumerate().filter(|(_, (k, _))| k.text() == Some(name)).map(|(i, _)| i);
     let first = found.next();
     if found.next().is_some() {

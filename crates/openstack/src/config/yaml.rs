@@ -11,16 +11,16 @@ const MOST_NODES: usize = 100_000;
 
 /// A node and where it stands, in bytes. The range of a collection ends with its last content.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
-    pub kind: Kind,
+pub(super) struct YamlNode {
+    pub kind: NodeKind,
     pub span: Range<usize>,
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Kind {
+pub(super) enum NodeKind {
     Scalar { text: String, plain: bool },
-    Seq(Vec<Node>),
-    Map { entries: Vec<(Node, Node)>, flow: bool },
+    Seq(Vec<YamlNode>),
+    Map { entries: Vec<(YamlNode, YamlNode)>, flow: bool },
 }
 
 /// A node's meaning: places forgotten, aliases and merge keys (`<<`) resolved.
@@ -36,8 +36,8 @@ pub(super) enum Value {
 ///
 /// # Errors
 /// Words with line and column for text that is not YAML or holds several documents.
-pub(super) fn parse(text: &str) -> Result<Option<Node>, String> {
-    let mut build = Build { text, nodes: 0, anchors: HashMap::new() };
+pub(super) fn parse(text: &str) -> Result<Option<YamlNode>, String> {
+    let mut build = TreeBuilder { text, nodes: 0, anchors: HashMap::new() };
     let options = granit_parser::options! { emit_comments: false };
     let mut parser = Parser::new_from_str_with_options(text, options);
     let mut documents = Vec::new();
@@ -59,19 +59,19 @@ fn said(error: &granit_parser::ScanError) -> String {
     format!("line {}, column {}: {}", at.line(), at.col() + 1, error.info())
 }
 
-struct Build<'a> {
+struct TreeBuilder<'a> {
     text: &'a str,
     nodes: usize,
-    anchors: HashMap<usize, Node>,
+    anchors: HashMap<usize, YamlNode>,
 }
 
-impl<'a> Build<'a> {
+impl<'a> TreeBuilder<'a> {
     fn node(
         &mut self,
         parser: &mut Parser<'a, granit_parser::StrInput<'a>>,
         event: Event<'a>,
         span: Span,
-    ) -> Result<Node, String> {
+    ) -> Result<YamlNode, String> {
         self.nodes += 1;
         if self.nodes > MOST_NODES {
             return Err(format!("more than {MOST_NODES} nodes"));
@@ -86,11 +86,11 @@ impl<'a> Build<'a> {
                     // Blank lines behind a block scalar belong to it only where it keeps them (`|+`).
                     range.end = range.start + self.text[range.clone()].trim_end().len();
                 }
-                (Node { kind: Kind::Scalar { text: text.into_owned(), plain }, span: range }, anchor)
+                (YamlNode { kind: NodeKind::Scalar { text: text.into_owned(), plain }, span: range }, anchor)
             }
             Event::Alias(id) => {
                 let target = self.anchors.get(&id).ok_or("an alias to a node that is not complete")?;
-                let node = Node { kind: target.kind.clone(), span: range };
+                let node = YamlNode { kind: target.kind.clone(), span: range };
                 self.nodes += size(&node);
                 (node, 0)
             }
@@ -107,7 +107,7 @@ impl<'a> Build<'a> {
                     end = end.max(item.span.end);
                     items.push(item);
                 }
-                (Node { kind: Kind::Seq(items), span: range.start..end }, anchor)
+                (YamlNode { kind: NodeKind::Seq(items), span: range.start..end }, anchor)
             }
             Event::MappingStart(style, anchor, _) => {
                 let mut entries = Vec::new();
@@ -122,7 +122,7 @@ impl<'a> Build<'a> {
                     let (event, span) = self.next(parser)?;
                     let mut value = self.node(parser, event, span)?;
                     // An absent value is reported wherever the parser stood by then.
-                    if matches!(&value.kind, Kind::Scalar { text, plain: true } if text.is_empty())
+                    if matches!(&value.kind, NodeKind::Scalar { text, plain: true } if text.is_empty())
                         && value.span.is_empty()
                     {
                         value.span = key.span.end..key.span.end;
@@ -131,7 +131,10 @@ impl<'a> Build<'a> {
                     entries.push((key, value));
                 }
                 (
-                    Node { kind: Kind::Map { entries, flow: style == StructureStyle::Flow }, span: range.start..end },
+                    YamlNode {
+                        kind: NodeKind::Map { entries, flow: style == StructureStyle::Flow },
+                        span: range.start..end,
+                    },
                     anchor,
                 )
             }
@@ -154,19 +157,19 @@ fn flow_end(span: &Span) -> usize {
     span.byte_range().filter(|r| !r.is_empty()).map_or(0, |r| r.end)
 }
 
-fn size(node: &Node) -> usize {
+fn size(node: &YamlNode) -> usize {
     1 + match &node.kind {
-        Kind::Scalar { .. } => 0,
-        Kind::Seq(items) => items.iter().map(size).sum(),
-        Kind::Map { entries, .. } => entries.iter().map(|(k, v)| size(k) + size(v)).sum(),
+        NodeKind::Scalar { .. } => 0,
+        NodeKind::Seq(items) => items.iter().map(size).sum(),
+        NodeKind::Map { entries, .. } => entries.iter().map(|(k, v)| size(k) + size(v)).sum(),
     }
 }
 
-impl Node {
+impl YamlNode {
     /// A scalar's text.
     pub fn text(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Scalar { text, .. } => Some(text),
+            NodeKind::Scalar { text, .. } => Some(text),
             _ => None,
         }
     }
@@ -174,12 +177,12 @@ impl Node {
     /// What the node means.
     pub fn value(&self) -> Value {
         match &self.kind {
-            Kind::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL") => {
+            NodeKind::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL") => {
                 Value::Null
             }
-            Kind::Scalar { text, plain } => Value::Text { text: text.clone(), plain: *plain },
-            Kind::Seq(items) => Value::Seq(items.iter().map(Node::value).collect()),
-            Kind::Map { entries, .. } => {
+            NodeKind::Scalar { text, plain } => Value::Text { text: text.clone(), plain: *plain },
+            NodeKind::Seq(items) => Value::Seq(items.iter().map(YamlNode::value).collect()),
+            NodeKind::Map { entries, .. } => {
                 let mut map = BTreeMap::new();
                 for (key, value) in entries.iter().filter(|(k, _)| k.text() == Some("<<")) {
                     let _ = key;
@@ -276,7 +279,7 @@ mod tests {
     #[test]
     fn places_end_with_the_content() {
         let text = "a:\n  k: |\n    one\n    two\n\n# comment\nb: {x: 1} # more\nc: [1,\n  2]\nd:\ne: 'q'\n";
-        let Some(Node { kind: Kind::Map { entries, .. }, .. }) = parse(text).expect("yaml") else { panic!() };
+        let Some(YamlNode { kind: NodeKind::Map { entries, .. }, .. }) = parse(text).expect("yaml") else { panic!() };
         let slices: Vec<_> = entries.iter().map(|(_, v)| text[v.span.clone()].trim_end()).collect();
         assert_eq!(slices[1..], ["{x: 1}", "[1,\n  2]", "", "'q'"]);
         assert!(slices[0].ends_with("two"), "{slices:?}");

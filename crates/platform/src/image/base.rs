@@ -2,7 +2,7 @@
 
 use super::build::{BuildError, Run, told};
 use super::host;
-use super::output::{News, Output};
+use super::output::{Output, OutputEvent};
 use super::recipe::{ROOTFS, RootRecipe};
 use super::{CONTENT, PARENT, RECIPE, UNFINISHED};
 use bollard::body_try_stream;
@@ -93,7 +93,7 @@ async fn follow(run: &Run<'_>, step: &str, stderr: impl AsyncRead + Unpin, outpu
     let mut lines = BufReader::new(stderr).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         if line.starts_with("I: creating tarball") {
-            run.tell(told(step, News::Doing("importing".to_owned(), None)));
+            run.tell(told(step, OutputEvent::Doing("importing".to_owned(), None)));
         }
         output.take(&format!("{line}\n"), |news| run.tell(told(step, news)));
     }

@@ -2,9 +2,9 @@
 
 use super::context::context;
 use super::names;
-use super::output::{News, Output};
+use super::output::{Output, OutputEvent};
 use super::recipe::{ImageRecipe, ROOTFS, Recipe};
-use super::tidy::{self, Lock};
+use super::tidy::{self, TidyLock};
 use super::{CONTENT, PARENT, UNFINISHED, base, host};
 use crate::docker::Docker;
 use bollard::body_full;
@@ -168,11 +168,11 @@ impl Run<'_> {
 }
 
 /// The event that `news` of a step's output make.
-pub fn told(step: &str, news: News) -> Event {
+pub fn told(step: &str, news: OutputEvent) -> Event {
     let (doing, amount) = match news {
-        News::None => (None, None),
-        News::Doing(doing, amount) => (Some(doing), amount),
-        News::Amount(amount) => (None, Some(amount)),
+        OutputEvent::None => (None, None),
+        OutputEvent::Doing(doing, amount) => (Some(doing), amount),
+        OutputEvent::Amount(amount) => (None, Some(amount)),
     };
     Event::Progress { step: step.to_owned(), doing, amount }
 }
@@ -189,9 +189,9 @@ pub async fn build(
 ) -> Result<Built, BuildError> {
     let scope = format!("{}/{}:{}", options.prefix, recipe.name, recipe.release);
     let run = Run { docker, recipe, options, onlooker, scope };
-    let _lock = Lock::take(&run).await?;
+    let _lock = TidyLock::take(&run).await?;
     tidy::before(&run).await?;
-    let there = Present::look(&run).await?;
+    let there = PresentImage::look(&run).await?;
     let built = walk(&run, &there).await?;
     if !built.made.is_empty() || there.leftovers {
         tidy::after(&run).await?;
@@ -200,14 +200,14 @@ pub async fn build(
 }
 
 /// The images that are there before the build.
-struct Present {
+struct PresentImage {
     /// Id and labels, by reference.
     images: HashMap<String, (String, HashMap<String, String>)>,
     /// Whether untagged images of this recipe are there.
     leftovers: bool,
 }
 
-impl Present {
+impl PresentImage {
     async fn look(run: &Run<'_>) -> Result<Self, BuildError> {
         let list: Vec<ImageSummary> =
             run.docker.api().list_images(None::<ListImagesOptions>).await.map_err(run.failed("list", "*"))?;
@@ -242,7 +242,7 @@ impl Present {
 type Finished = (String, String, Vec<String>, usize);
 
 /// Goes through the recipe's images from parents to children, several at a time.
-async fn walk(run: &Run<'_>, there: &Present) -> Result<Built, BuildError> {
+async fn walk(run: &Run<'_>, there: &PresentImage) -> Result<Built, BuildError> {
     let mut ids: BTreeMap<String, String> = BTreeMap::new();
     let mut waiting: Vec<&ImageRecipe> = run.recipe.images.iter().collect();
     let mut built = Built::default();
@@ -286,7 +286,7 @@ async fn walk(run: &Run<'_>, there: &Present) -> Result<Built, BuildError> {
 }
 
 /// The root's id, made if some image needs it; `None` when none does.
-async fn root(run: &Run<'_>, there: &Present) -> Result<Option<String>, BuildError> {
+async fn root(run: &Run<'_>, there: &PresentImage) -> Result<Option<String>, BuildError> {
     let Some(root) = &run.recipe.root else { return Ok(None) };
     let content = run.recipe.content(ROOTFS);
     if !run.options.refresh {
@@ -309,7 +309,7 @@ async fn root(run: &Run<'_>, there: &Present) -> Result<Option<String>, BuildErr
 /// Does one image and its names.
 async fn one(
     run: &Run<'_>,
-    there: &Present,
+    there: &PresentImage,
     image: &ImageRecipe,
     parent: Option<String>,
 ) -> Result<Finished, BuildError> {
@@ -351,19 +351,19 @@ where
     Fut: Future<Output = Result<String, BuildError>>,
 {
     let step = format!("image {name}");
-    let open = Open::begin(run, &step, "building");
+    let open = OpenStep::begin(run, &step, "building");
     open.end(work(step).await, "built")
 }
 
 /// A step that began. Dropped before its end, because another image failed, it tells that it
 /// was stopped.
-pub struct Open<'a> {
+pub struct OpenStep<'a> {
     run: &'a Run<'a>,
     step: Option<String>,
     began: Instant,
 }
 
-impl<'a> Open<'a> {
+impl<'a> OpenStep<'a> {
     /// Tells that `step` began.
     pub fn begin(run: &'a Run<'a>, step: &str, doing: &str) -> Self {
         run.tell(Event::Started { step: step.to_owned(), doing: doing.to_owned() });
@@ -382,7 +382,7 @@ impl<'a> Open<'a> {
     }
 }
 
-impl Drop for Open<'_> {
+impl Drop for OpenStep<'_> {
     fn drop(&mut self) {
         if let Some(step) = self.step.take() {
             self.run.tell(Event::Failed { step, error: "stopped before it was done".to_owned() });

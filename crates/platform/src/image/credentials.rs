@@ -50,8 +50,8 @@ pub enum CredentialError {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Config {
-    auths: HashMap<String, Entry>,
+struct DockerConfig {
+    auths: HashMap<String, AuthEntry>,
     #[serde(rename = "credHelpers")]
     helpers: HashMap<String, String>,
     #[serde(rename = "credsStore")]
@@ -60,7 +60,7 @@ struct Config {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Entry {
+struct AuthEntry {
     auth: Option<String>,
     identitytoken: Option<String>,
 }
@@ -68,7 +68,7 @@ struct Entry {
 /// What a helper answers. See docker-credential-helpers, "Development".
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Answer {
+struct HelperAnswer {
     username: String,
     secret: String,
 }
@@ -89,7 +89,7 @@ async fn from_file(path: &Path, registry: &str) -> Result<Option<DockerCredentia
         Err(source) => return Err(CredentialError::Read { path: path.to_owned(), source }),
     };
     let invalid = |problem: String| CredentialError::Invalid { path: path.to_owned(), problem };
-    let config: Config = serde_json::from_slice(&text).map_err(|error| invalid(error.to_string()))?;
+    let config: DockerConfig = serde_json::from_slice(&text).map_err(|error| invalid(error.to_string()))?;
     let key = if registry == "docker.io" { DEFAULT_REGISTRY } else { registry };
     if let Some(helper) = config.helpers.get(key).or(config.store.as_ref()) {
         return ask(helper, key).await;
@@ -144,7 +144,7 @@ async fn ask(helper: &str, registry: &str) -> Result<Option<DockerCredentials>, 
         let said = if said.is_empty() { String::from_utf8_lossy(&output.stderr).trim().to_owned() } else { said };
         return Err(failed(format!("{}: {said}", output.status)));
     }
-    let answer: Answer =
+    let answer: HelperAnswer =
         serde_json::from_slice(&output.stdout).map_err(|error| failed(format!("its answer is no JSON: {error}")))?;
     let mut credentials = DockerCredentials { serveraddress: Some(registry.to_owned()), ..Default::default() };
     if answer.username == "<token>" {

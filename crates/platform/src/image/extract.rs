@@ -117,34 +117,34 @@ async fn copy(docker: &Docker, container: &str, image: &str, path: &str, target:
     let work = tokio::task::spawn_blocking(move || unpack(reader, &folder));
     let (file, size) = match work.await {
         Ok(Ok(done)) => done,
-        Ok(Err(Fault::Read(source))) => return Err(read(source)),
-        Ok(Err(Fault::Write(source))) => return Err(write(source)),
+        Ok(Err(ExtractFault::Read(source))) => return Err(read(source)),
+        Ok(Err(ExtractFault::Write(source))) => return Err(write(source)),
         Err(panic) => return Err(read(io::Error::other(panic))),
     };
     file.persist(target).map_err(|error| write(error.error))?;
     Ok(size)
 }
 
-enum Fault {
+enum ExtractFault {
     Read(io::Error),
     Write(io::Error),
 }
 
 /// Takes the only file out of the archive into a temporary file in `folder`.
-fn unpack(reader: impl io::Read, folder: &Path) -> Result<(tempfile::NamedTempFile, u64), Fault> {
+fn unpack(reader: impl io::Read, folder: &Path) -> Result<(tempfile::NamedTempFile, u64), ExtractFault> {
     let mut archive = tar::Archive::new(reader);
-    let mut entry = match archive.entries().map_err(Fault::Read)?.next() {
-        Some(entry) => entry.map_err(Fault::Read)?,
-        None => return Err(Fault::Read(io::ErrorKind::UnexpectedEof.into())),
+    let mut entry = match archive.entries().map_err(ExtractFault::Read)?.next() {
+        Some(entry) => entry.map_err(ExtractFault::Read)?,
+        None => return Err(ExtractFault::Read(io::ErrorKind::UnexpectedEof.into())),
     };
     if !entry.header().entry_type().is_file() {
-        return Err(Fault::Read(io::Error::new(io::ErrorKind::InvalidData, "it is not a plain file")));
+        return Err(ExtractFault::Read(io::Error::new(io::ErrorKind::InvalidData, "it is not a plain file")));
     }
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(Fault::Write)?;
-    let size = io::copy(&mut entry, &mut file).map_err(Fault::Read)?;
-    if size != entry.header().size().map_err(Fault::Read)? {
-        return Err(Fault::Read(io::ErrorKind::UnexpectedEof.into()));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(ExtractFault::Write)?;
+    let size = io::copy(&mut entry, &mut file).map_err(ExtractFault::Read)?;
+    if size != entry.header().size().map_err(ExtractFault::Read)? {
+        return Err(ExtractFault::Read(io::ErrorKind::UnexpectedEof.into()));
     }
-    file.as_file().sync_all().map_err(Fault::Write)?;
+    file.as_file().sync_all().map_err(ExtractFault::Write)?;
     Ok((file, size))
 }

@@ -17,20 +17,20 @@ const JOBS: usize = 8;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Listing {
     /// In the order of the recipes.
-    pub images: Vec<Listed>,
+    pub images: Vec<ListedImage>,
     /// Bytes that all of them take on disk, with shared layers counted once.
     pub total: u64,
 }
 
 /// One image that a recipe makes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Listed {
+pub struct ListedImage {
     /// Name in the recipe, such as `keystone`.
     pub name: String,
     /// Repository and tag.
     pub reference: String,
     /// How it compares with the recipe.
-    pub state: State,
+    pub state: ImageState,
     /// The engine's id, when it is there.
     pub id: Option<String>,
     /// Content hash that it carries, when it carries one.
@@ -46,7 +46,7 @@ pub struct Listed {
 /// How an image compares with its recipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+pub enum ImageState {
     /// What the recipe says.
     UpToDate,
     /// Made from another version of the recipe, or before its parent was built again.
@@ -85,17 +85,17 @@ fn listed(
     wanted: &str,
     image: Option<&ImageSummary>,
     parent: Option<&ImageSummary>,
-) -> Listed {
+) -> ListedImage {
     let content = image.and_then(|image| image.labels.get(CONTENT)).cloned();
     let state = match (image, &content) {
-        (None, _) => State::Missing,
-        (_, None) => State::Foreign,
+        (None, _) => ImageState::Missing,
+        (_, None) => ImageState::Foreign,
         (Some(image), Some(content)) => {
             let child = parent.is_none_or(|parent| image.labels.get(PARENT) == Some(&parent.id));
-            if content == wanted && child { State::UpToDate } else { State::Stale }
+            if content == wanted && child { ImageState::UpToDate } else { ImageState::Stale }
         }
     };
-    Listed {
+    ListedImage {
         name: name.to_owned(),
         reference: reference.to_owned(),
         state,
@@ -111,7 +111,7 @@ fn listed(
 type Layer = Vec<(i64, String, i64)>;
 
 /// Fills in `unique`; answers the size of all layers.
-async fn sizes(docker: &Docker, images: &mut [Listed]) -> Result<u64, Error> {
+async fn sizes(docker: &Docker, images: &mut [ListedImage]) -> Result<u64, Error> {
     let ids: BTreeSet<String> = images.iter().filter_map(|image| image.id.clone()).collect();
     let histories: BTreeMap<String, Vec<Layer>> = stream::iter(ids)
         .map(|id| async move {

@@ -42,7 +42,7 @@ mod tidy;
 pub use build::{BuildError, Built, Options, build};
 pub use credentials::CredentialError;
 pub use extract::{ExtractError, extract};
-pub use list::{Listed, Listing, State, list};
+pub use list::{ImageState, ListedImage, Listing, list};
 pub use load::{id_of, load, remove, tag};
 pub use pull::{PullError, pull, pull_all, pull_as};
 pub use recipe::{GuestRecipe, ImageRecipe, NameRecipe, Recipe, RecipeError, RootRecipe};

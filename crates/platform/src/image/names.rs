@@ -4,7 +4,7 @@
 //! committed once per name: a commit of nothing adds no layer. (A build through Docker's
 //! builder would make a container and an image for each of its instructions.)
 
-use super::build::{BuildError, Open, Run};
+use super::build::{BuildError, OpenStep, Run};
 use super::recipe::NameRecipe;
 use super::{CONTENT, PARENT, RECIPE, UNFINISHED};
 use bollard::models::{ContainerConfig, ContainerCreateBody};
@@ -18,7 +18,7 @@ const JOBS: usize = 4;
 /// Makes `names` from the image `parent`, whose id is `id`.
 pub async fn make(run: &Run<'_>, parent: &str, id: &str, names: &[&NameRecipe]) -> Result<(), BuildError> {
     let step = format!("names of {parent}");
-    let open = Open::begin(run, &step, "naming");
+    let open = OpenStep::begin(run, &step, "naming");
     open.end(within(run, parent, id, names, &step).await, &format!("{} names made", names.len()))
 }
 

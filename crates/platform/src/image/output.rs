@@ -16,11 +16,11 @@ pub struct Output {
     /// The step that runs: number, of how many, and its instruction shortened to one line.
     pub step: Option<(u64, u64, String)>,
     pip_total: u64,
-    phase: Phase,
+    phase: OutputPhase,
 }
 
 #[derive(Debug, Default, PartialEq)]
-enum Phase {
+enum OutputPhase {
     #[default]
     Other,
     /// apt downloads: bytes of the files begun before the last one, of the last one, of all.
@@ -34,7 +34,7 @@ enum Phase {
 
 /// News from a line of output.
 #[derive(Debug, PartialEq)]
-pub enum News {
+pub enum OutputEvent {
     /// Nothing that a step's progress shows.
     None,
     /// The step does something else now.
@@ -50,12 +50,12 @@ impl Output {
     }
 
     /// Takes a piece of output, which may hold parts of lines; calls `tell` for each news.
-    pub fn take(&mut self, piece: &str, mut tell: impl FnMut(News)) {
+    pub fn take(&mut self, piece: &str, mut tell: impl FnMut(OutputEvent)) {
         self.partial.push_str(piece);
         while let Some(end) = self.partial.find(['\n', '\r']) {
             let line: String = self.partial.drain(..=end).collect();
             match self.line(line.trim_end()) {
-                News::None => {}
+                OutputEvent::None => {}
                 news => tell(news),
             }
         }
@@ -67,10 +67,10 @@ impl Output {
         self.tail.iter().cloned().chain(partial).collect::<Vec<_>>().join("\n")
     }
 
-    fn line(&mut self, line: &str) -> News {
+    fn line(&mut self, line: &str) -> OutputEvent {
         let line = &without_escapes(line);
         if line.is_empty() {
-            return News::None;
+            return OutputEvent::None;
         }
         if let Some((done, size)) = pip_progress(line) {
             return self.pip(done, size);
@@ -82,82 +82,86 @@ impl Output {
         if let Some((number, of, instruction)) = step(line) {
             let instruction = shortened(instruction);
             self.step = Some((number, of, instruction.clone()));
-            self.phase = Phase::Other;
+            self.phase = OutputPhase::Other;
             self.tail.clear();
             // the builder's own labels are no news
             let ours = instruction.starts_with("LABEL dev.stackyard.");
-            return if ours { News::None } else { News::Doing(format!("step {number}/{of}: {instruction}"), None) };
+            return if ours {
+                OutputEvent::None
+            } else {
+                OutputEvent::Doing(format!("step {number}/{of}: {instruction}"), None)
+            };
         }
         if line.contains("Using cache") && line.trim_start().starts_with("--->") {
-            return News::None;
+            return OutputEvent::None;
         }
         if let Some(doing) = line.strip_prefix("==> ") {
-            self.phase = Phase::Other;
-            return News::Doing(doing.to_owned(), None);
+            self.phase = OutputPhase::Other;
+            return OutputEvent::Doing(doing.to_owned(), None);
         }
         self.apt(line)
     }
 
-    fn apt(&mut self, line: &str) -> News {
+    fn apt(&mut self, line: &str) -> OutputEvent {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         match words.as_slice() {
             [_, "upgraded,", new, "newly", "installed,", ..] => {
                 let packages = new.parse().unwrap_or(0);
-                self.phase = Phase::Apt { done: 0, last: 0, total: 0, packages };
-                News::None
+                self.phase = OutputPhase::Apt { done: 0, last: 0, total: 0, packages };
+                OutputEvent::None
             }
             // "Need to get 3 B of archives.", "Need to get 1 B/3 B of archives."
             ["Need", "to", "get", number, unit, ..] => {
                 let number = number.rsplit('/').next().unwrap_or(number);
                 let bytes = size(number, unit.split('/').next().unwrap_or(unit)).unwrap_or(0);
-                let packages = if let Phase::Apt { packages, .. } = self.phase { packages } else { 0 };
-                self.phase = Phase::Apt { done: 0, last: 0, total: bytes, packages };
-                News::Doing("downloading packages".to_owned(), self.amount())
+                let packages = if let OutputPhase::Apt { packages, .. } = self.phase { packages } else { 0 };
+                self.phase = OutputPhase::Apt { done: 0, last: 0, total: bytes, packages };
+                OutputEvent::Doing("downloading packages".to_owned(), self.amount())
             }
             [get, ..] if get.starts_with("Get:") => {
-                let Phase::Apt { done, last, total, .. } = &mut self.phase else { return News::None };
+                let OutputPhase::Apt { done, last, total, .. } = &mut self.phase else { return OutputEvent::None };
                 // a line comes when a download starts, so the one before has ended
                 *done = (*done + *last).min(*total);
                 *last = bracketed(line).unwrap_or(0);
-                self.amount().map_or(News::None, News::Amount)
+                self.amount().map_or(OutputEvent::None, OutputEvent::Amount)
             }
             ["Fetched", ..] | ["Selecting", "previously", ..] | ["Preparing", "to", "unpack", ..]
-                if matches!(self.phase, Phase::Apt { .. }) =>
+                if matches!(self.phase, OutputPhase::Apt { .. }) =>
             {
-                let Phase::Apt { packages, .. } = self.phase else { return News::None };
-                self.phase = Phase::Dpkg { done: 0, total: packages * 2 };
-                News::Doing("installing packages".to_owned(), self.amount())
+                let OutputPhase::Apt { packages, .. } = self.phase else { return OutputEvent::None };
+                self.phase = OutputPhase::Dpkg { done: 0, total: packages * 2 };
+                OutputEvent::Doing("installing packages".to_owned(), self.amount())
             }
             ["Unpacking", ..] | ["Setting", "up", ..] => {
-                let Phase::Dpkg { done, total } = &mut self.phase else { return News::None };
+                let OutputPhase::Dpkg { done, total } = &mut self.phase else { return OutputEvent::None };
                 *done = (*done + 1).min(*total);
-                self.amount().map_or(News::None, News::Amount)
+                self.amount().map_or(OutputEvent::None, OutputEvent::Amount)
             }
             // "Downloading name-1.0-py3-none-any.whl (12 kB)"
             ["Downloading", _, number, unit] if self.pip_total > 0 => {
                 let size = size(number.trim_start_matches('('), unit.trim_end_matches(')')).unwrap_or(0);
                 let begun = self.pip_phase();
-                if let Phase::Pip { done, now, size: former, counted } = &mut self.phase {
+                if let OutputPhase::Pip { done, now, size: former, counted } = &mut self.phase {
                     *done += *former;
                     (*now, *former, *counted) = (0, size, false);
                 }
                 self.pip_news(begun)
             }
             ["Building", "wheel", "for", name, .., "started"] => {
-                self.phase = Phase::Other;
-                News::Doing(format!("building the wheel of {name}"), None)
+                self.phase = OutputPhase::Other;
+                OutputEvent::Doing(format!("building the wheel of {name}"), None)
             }
             ["Installing", "collected", "packages:", ..] => {
-                self.phase = Phase::Other;
-                News::Doing("installing wheels".to_owned(), None)
+                self.phase = OutputPhase::Other;
+                OutputEvent::Doing("installing wheels".to_owned(), None)
             }
-            _ => News::None,
+            _ => OutputEvent::None,
         }
     }
 
-    fn pip(&mut self, at: u64, of: u64) -> News {
+    fn pip(&mut self, at: u64, of: u64) -> OutputEvent {
         let begun = self.pip_phase();
-        if let Phase::Pip { done, now, size, counted } = &mut self.phase {
+        if let OutputPhase::Pip { done, now, size, counted } = &mut self.phase {
             if *counted && (*size != of || at < *now) {
                 // another file, which no line announced: the one before it is complete
                 *done += *size;
@@ -169,26 +173,30 @@ impl Output {
 
     /// Says whether pip's downloads begin now.
     fn pip_phase(&mut self) -> bool {
-        let begun = !matches!(self.phase, Phase::Pip { .. });
+        let begun = !matches!(self.phase, OutputPhase::Pip { .. });
         if begun {
-            self.phase = Phase::Pip { done: 0, now: 0, size: 0, counted: false };
+            self.phase = OutputPhase::Pip { done: 0, now: 0, size: 0, counted: false };
         }
         begun
     }
 
-    fn pip_news(&self, begun: bool) -> News {
+    fn pip_news(&self, begun: bool) -> OutputEvent {
         match self.amount() {
-            amount if begun => News::Doing("downloading wheels".to_owned(), amount),
-            Some(amount) => News::Amount(amount),
-            None => News::None,
+            amount if begun => OutputEvent::Doing("downloading wheels".to_owned(), amount),
+            Some(amount) => OutputEvent::Amount(amount),
+            None => OutputEvent::None,
         }
     }
 
     fn amount(&self) -> Option<Amount> {
         match self.phase {
-            Phase::Apt { done, total, .. } if total > 0 => Some(Amount { done, total: Some(total), unit: Unit::Bytes }),
-            Phase::Dpkg { done, total } if total > 0 => Some(Amount { done, total: Some(total), unit: Unit::Items }),
-            Phase::Pip { done, now, .. } => {
+            OutputPhase::Apt { done, total, .. } if total > 0 => {
+                Some(Amount { done, total: Some(total), unit: Unit::Bytes })
+            }
+            OutputPhase::Dpkg { done, total } if total > 0 => {
+                Some(Amount { done, total: Some(total), unit: Unit::Items })
+            }
+            OutputPhase::Pip { done, now, .. } => {
                 let done = done + now;
                 let total = (self.pip_total > 0).then_some(self.pip_total.max(done));
                 Some(Amount { done, total, unit: Unit::Bytes })
@@ -283,7 +291,7 @@ pub fn without_credentials(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn feed(output: &mut Output, text: &str) -> Vec<News> {
+    fn feed(output: &mut Output, text: &str) -> Vec<OutputEvent> {
         let mut news = Vec::new();
         output.take(text, |n| news.push(n));
         news
@@ -308,13 +316,13 @@ mod tests {
         assert_eq!(
             news,
             [
-                News::Doing("step 2/3: RUN apt-slim a b".into(), None),
-                News::Doing("downloading packages".into(), Some(bytes(0, 1_500_000))),
-                News::Amount(bytes(0, 1_500_000)),
-                News::Amount(bytes(500_000, 1_500_000)),
-                News::Doing("installing packages".into(), Some(items(0))),
-                News::Amount(items(1)),
-                News::Amount(items(2)),
+                OutputEvent::Doing("step 2/3: RUN apt-slim a b".into(), None),
+                OutputEvent::Doing("downloading packages".into(), Some(bytes(0, 1_500_000))),
+                OutputEvent::Amount(bytes(0, 1_500_000)),
+                OutputEvent::Amount(bytes(500_000, 1_500_000)),
+                OutputEvent::Doing("installing packages".into(), Some(items(0))),
+                OutputEvent::Amount(items(1)),
+                OutputEvent::Amount(items(2)),
             ]
         );
         assert_eq!(output.step, Some((2, 3, "RUN apt-slim a b".into())));
@@ -327,12 +335,12 @@ mod tests {
         assert_eq!(
             news,
             [
-                News::Doing("downloading wheels".into(), Some(bytes(0, 300))),
-                News::Amount(bytes(100, 300)),
-                News::Amount(bytes(110, 300)),
+                OutputEvent::Doing("downloading wheels".into(), Some(bytes(0, 300))),
+                OutputEvent::Amount(bytes(100, 300)),
+                OutputEvent::Amount(bytes(110, 300)),
             ]
         );
-        assert_eq!(feed(&mut output, "ess 50 of 70\n"), [News::Amount(bytes(250, 300))]);
+        assert_eq!(feed(&mut output, "ess 50 of 70\n"), [OutputEvent::Amount(bytes(250, 300))]);
     }
 
     #[test]
@@ -346,12 +354,12 @@ mod tests {
         assert_eq!(
             news,
             [
-                News::Doing("downloading wheels".into(), Some(bytes(0, 3000))),
-                News::Amount(bytes(1000, 3000)),
-                News::Amount(bytes(1400, 3000)),
-                News::Amount(bytes(1910, 3000)),
-                News::Amount(bytes(1910, 3000)),
-                News::Doing("installing wheels".into(), None),
+                OutputEvent::Doing("downloading wheels".into(), Some(bytes(0, 3000))),
+                OutputEvent::Amount(bytes(1000, 3000)),
+                OutputEvent::Amount(bytes(1400, 3000)),
+                OutputEvent::Amount(bytes(1910, 3000)),
+                OutputEvent::Amount(bytes(1910, 3000)),
+                OutputEvent::Doing("installing wheels".into(), None),
             ]
         );
     }

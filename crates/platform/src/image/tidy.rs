@@ -18,9 +18,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Holds other builds off; the kernel lets go of it when the process ends.
-pub struct Lock(#[allow(dead_code, reason = "held, not used")] std::fs::File);
+pub struct TidyLock(#[allow(dead_code, reason = "held, not used")] std::fs::File);
 
-impl Lock {
+impl TidyLock {
     /// Takes the lock, waiting for a build that has it.
     pub async fn take(run: &Run<'_>) -> Result<Self, BuildError> {
         let failed = |source| BuildError::Host { doing: "lock the folder for builds", source };

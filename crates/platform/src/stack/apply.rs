@@ -1,7 +1,7 @@
 //! Walking a plan's graph in parallel.
 
 use super::error::{Failure, Failures};
-use super::files::{self, Lock};
+use super::files::{self, FileLock};
 use super::{ApplyOptions, Engine, Error};
 use futures_util::future::join_all;
 use stackyard_core::progress::{Event, Onlooker};
@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, watch};
 
 /// How far a step got, as others wait for it.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Reached {
+pub(super) struct StepProgress {
     /// The thing is there; a container runs.
     pub(super) started: bool,
     /// The container is healthy.
@@ -25,7 +25,7 @@ pub(super) struct Reached {
     pub(super) ended: bool,
 }
 
-impl Reached {
+impl StepProgress {
     fn satisfies(self, condition: DependencyCondition) -> bool {
         match condition {
             DependencyCondition::Started => self.started,
@@ -46,7 +46,7 @@ pub(super) struct Run<'a> {
     pub(super) work: Semaphore,
     /// Bounds health tests.
     pub(super) tests: Semaphore,
-    reached: HashMap<&'a Resource, watch::Sender<Reached>>,
+    reached: HashMap<&'a Resource, watch::Sender<StepProgress>>,
     failures: Mutex<Failures>,
 }
 
@@ -78,7 +78,7 @@ impl Engine {
             onlooker,
             work: Semaphore::new(options.parallel.max(1)),
             tests: Semaphore::new(options.parallel_tests.max(1)),
-            reached: plan.steps.iter().map(|s| (&s.resource, watch::Sender::new(Reached::default()))).collect(),
+            reached: plan.steps.iter().map(|s| (&s.resource, watch::Sender::new(StepProgress::default()))).collect(),
             failures: Mutex::new(Failures { failed: Vec::new(), skipped: Vec::new() }),
         };
         join_all(plan.steps.iter().map(|step| run.step(step))).await;
@@ -91,9 +91,9 @@ impl Engine {
     }
 
     /// Takes the stack's lock.
-    pub(super) async fn lock(&self, name: &str) -> Result<Lock, Error> {
+    pub(super) async fn lock(&self, name: &str) -> Result<FileLock, Error> {
         let (state, name) = (self.state.clone(), name.to_owned());
-        blocking(move || Lock::take(&state, &name)).await
+        blocking(move || FileLock::take(&state, &name)).await
     }
 
     async fn write_files(&self, stack: &Stack) -> Result<(), Error> {
@@ -119,7 +119,7 @@ impl Run<'_> {
     /// Waits for what the step comes after, does it, and tells those that wait for it.
     async fn step(&self, step: &Step) {
         if self.wait_for_others(step).await {
-            let mut telling = Telling { onlooker: self.onlooker, step: step.resource.to_string(), begun: None };
+            let mut telling = StepReporter { onlooker: self.onlooker, step: step.resource.to_string(), begun: None };
             match self.carry_out(step, &mut telling).await {
                 Ok(did) => telling.done(did),
                 Err(error) => self.fail(step, error, &mut telling).await,
@@ -155,7 +155,7 @@ impl Run<'_> {
     }
 
     /// Notes how far `resource` got.
-    pub(super) fn reach(&self, resource: &Resource, note: impl FnOnce(&mut Reached)) {
+    pub(super) fn reach(&self, resource: &Resource, note: impl FnOnce(&mut StepProgress)) {
         if let Some(sender) = self.reached.get(resource) {
             sender.send_modify(note);
         }
@@ -165,7 +165,7 @@ impl Run<'_> {
         self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    async fn fail(&self, step: &Step, error: Error, telling: &mut Telling<'_>) {
+    async fn fail(&self, step: &Step, error: Error, telling: &mut StepReporter<'_>) {
         let mut log = Vec::new();
         let mut hint = super::step::hint(&error);
         if let Resource::Container(service) | Resource::Job(service) = &step.resource {
@@ -185,13 +185,13 @@ impl Run<'_> {
 }
 
 /// Tells the onlooker about one step: its start once, its end once.
-pub(super) struct Telling<'a> {
+pub(super) struct StepReporter<'a> {
     pub(super) onlooker: &'a dyn Onlooker,
     pub(super) step: String,
     pub(super) begun: Option<Instant>,
 }
 
-impl Telling<'_> {
+impl StepReporter<'_> {
     /// What is being done now.
     pub(super) fn doing(&mut self, doing: impl Into<String>) {
         let (step, doing) = (self.step.clone(), doing.into());

@@ -1,6 +1,6 @@
 //! A service in the words of Docker Engine's API.
 
-use super::files::{self, Kind};
+use super::files::{self, FileKind};
 use super::{Engine, Error, labels};
 use bollard::models as api;
 use stackyard_core::stack::plan::Step;
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 /// Everything that one container is made from.
-pub(super) struct Making<'a> {
+pub(super) struct ContainerRequest<'a> {
     pub(super) engine: &'a Engine,
     pub(super) stack: &'a Stack,
     pub(super) name: &'a str,
@@ -22,7 +22,7 @@ pub(super) struct Making<'a> {
     pub(super) follows: BTreeMap<String, String>,
 }
 
-impl Making<'_> {
+impl ContainerRequest<'_> {
     /// The body of the request that makes the container, on the first of its networks.
     pub(super) fn body(&self) -> Result<api::ContainerCreateBody, Error> {
         let s = self.service;
@@ -171,12 +171,14 @@ impl Making<'_> {
     fn mounts(&self) -> Vec<api::Mount> {
         let s = self.service;
         let volumes = s.volumes.iter().filter_map(|m| self.mount(m));
-        let configs = s.configs.iter().filter_map(|m| self.file(Kind::Config, m, self.stack.configs.get(&m.source)?));
-        let secrets = s.secrets.iter().filter_map(|m| self.file(Kind::Secret, m, self.stack.secrets.get(&m.source)?));
+        let configs =
+            s.configs.iter().filter_map(|m| self.file(FileKind::Config, m, self.stack.configs.get(&m.source)?));
+        let secrets =
+            s.secrets.iter().filter_map(|m| self.file(FileKind::Secret, m, self.stack.secrets.get(&m.source)?));
         volumes.chain(configs).chain(secrets).collect()
     }
 
-    fn file(&self, kind: Kind, mount: &FileMount, config: &stackyard_core::stack::Config) -> Option<api::Mount> {
+    fn file(&self, kind: FileKind, mount: &FileMount, config: &stackyard_core::stack::Config) -> Option<api::Mount> {
         let path = files::path(&self.engine.state, &self.stack.name, kind, mount, config);
         Some(api::Mount {
             typ: Some(api::MountType::BIND),

@@ -27,28 +27,28 @@ pub(super) fn stack_dir(state: &Path, name: &str) -> PathBuf {
 
 /// Whether a config or a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum FileKind {
     Config,
     Secret,
 }
 
 /// Path on the host of what is mounted for a config or secret: a file or a directory.
-pub(super) fn path(state: &Path, stack: &str, kind: Kind, mount: &FileMount, config: &Config) -> PathBuf {
+pub(super) fn path(state: &Path, stack: &str, kind: FileKind, mount: &FileMount, config: &Config) -> PathBuf {
     let dir = version_dir(state, stack, kind, &mount.source, mount.access, config);
     if config.files.contains_key("") { dir.join(ONLY) } else { dir }
 }
 
-fn kind_dir(state: &Path, stack: &str, kind: Kind) -> PathBuf {
+fn kind_dir(state: &Path, stack: &str, kind: FileKind) -> PathBuf {
     stack_dir(state, stack).join(match kind {
-        Kind::Config => "configs",
-        Kind::Secret => "secrets",
+        FileKind::Config => "configs",
+        FileKind::Secret => "secrets",
     })
 }
 
 fn version_dir(
     state: &Path,
     stack: &str,
-    kind: Kind,
+    kind: FileKind,
     name: &str,
     FileAccess { uid, gid, mode }: FileAccess,
     config: &Config,
@@ -70,18 +70,18 @@ pub(super) fn lost<'a>(sources: impl Iterator<Item = &'a str>) -> Vec<String> {
 }
 
 /// Configs and secrets that services of the stack use, once for each way in which they are readable.
-fn used(stack: &Stack) -> impl Iterator<Item = (Kind, &String, FileAccess, &Config)> {
-    let mounted: BTreeSet<(Kind, &String, FileAccess)> = stack
+fn used(stack: &Stack) -> impl Iterator<Item = (FileKind, &String, FileAccess, &Config)> {
+    let mounted: BTreeSet<(FileKind, &String, FileAccess)> = stack
         .services
         .values()
         .flat_map(|s| {
-            let configs = s.configs.iter().map(|m| (Kind::Config, m));
-            configs.chain(s.secrets.iter().map(|m| (Kind::Secret, m)))
+            let configs = s.configs.iter().map(|m| (FileKind::Config, m));
+            configs.chain(s.secrets.iter().map(|m| (FileKind::Secret, m)))
         })
         .map(|(kind, m)| (kind, &m.source, m.access))
         .collect();
     mounted.into_iter().filter_map(|(kind, name, access)| {
-        let contents = if kind == Kind::Config { &stack.configs } else { &stack.secrets };
+        let contents = if kind == FileKind::Config { &stack.configs } else { &stack.secrets };
         Some((kind, name, access, contents.get(name)?))
     })
 }
@@ -105,7 +105,7 @@ pub(super) fn write_all(state: &Path, stack: &Stack) -> Result<(), Error> {
 /// Removes the versions that no service uses.
 pub(super) fn collect_garbage(state: &Path, stack: &Stack) -> Result<(), Error> {
     let keep: BTreeSet<PathBuf> = used(stack).map(|(k, n, a, c)| version_dir(state, &stack.name, k, n, a, c)).collect();
-    for kind in [Kind::Config, Kind::Secret] {
+    for kind in [FileKind::Config, FileKind::Secret] {
         for name in entries(&kind_dir(state, &stack.name, kind))? {
             for version in entries(&name)? {
                 if !keep.contains(&version) {
@@ -201,11 +201,11 @@ fn flush(dir: &Path) -> Result<(), Error> {
 /// Keeps other processes from working on the stack as long as it lives; the system releases
 /// it when the process dies, however it dies.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(super) struct FileLock {
     _file: File,
 }
 
-impl Lock {
+impl FileLock {
     /// Takes the lock of the stack `name`, or says that somebody else has it.
     pub(super) fn take(state: &Path, name: &str) -> Result<Self, Error> {
         let dir = stack_dir(state, name);
@@ -256,7 +256,7 @@ mod tests {
     }
 
     fn dir(state: &Path, s: &Stack) -> PathBuf {
-        path(state, "s", Kind::Config, mount(s), &s.configs["app"])
+        path(state, "s", FileKind::Config, mount(s), &s.configs["app"])
     }
 
     fn mode(path: &Path) -> u32 {
@@ -320,10 +320,10 @@ mod tests {
     #[test]
     fn one_at_a_time() {
         let state = tempfile::tempdir().expect("temporary directory");
-        let lock = Lock::take(state.path(), "s").expect("free");
-        assert!(matches!(Lock::take(state.path(), "s"), Err(Error::Locked { .. })));
+        let lock = FileLock::take(state.path(), "s").expect("free");
+        assert!(matches!(FileLock::take(state.path(), "s"), Err(Error::Locked { .. })));
         drop(lock);
         remove_all(state.path(), "s").expect("remove");
-        Lock::take(state.path(), "s").expect("free again");
+        FileLock::take(state.path(), "s").expect("free again");
     }
 }

@@ -115,7 +115,7 @@ fn lines<S>(pieces: S) -> impl Stream<Item = Result<(Source, String), Error>> + 
 where
     S: Stream<Item = Result<LogOutput, Error>> + Send,
 {
-    let state = (Box::pin(pieces), Cutter::default(), false);
+    let state = (Box::pin(pieces), LineCutter::default(), false);
     stream::unfold(state, async |(mut pieces, mut cutter, mut ended)| {
         loop {
             if let Some(line) = cutter.ready.pop_front() {
@@ -137,12 +137,12 @@ where
 }
 
 #[derive(Default)]
-struct Cutter {
+struct LineCutter {
     begun: [Vec<u8>; 2],
     ready: VecDeque<(Source, String)>,
 }
 
-impl Cutter {
+impl LineCutter {
     fn feed(&mut self, piece: &LogOutput) {
         let source = if matches!(piece, LogOutput::StdErr { .. }) { Source::Stderr } else { Source::Stdout };
         for part in piece.as_ref().split_inclusive(|b| *b == b'\n') {
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn lines_are_cut_and_long_ones_not_gathered() {
-        let mut cutter = Cutter::default();
+        let mut cutter = LineCutter::default();
         let mut feed = |text: &str| cutter.feed(&LogOutput::StdOut { message: text.to_owned().into() });
         feed("one\ntw");
         feed("o\n");

@@ -1,7 +1,7 @@
 //! Carrying out one step of a plan.
 
-use super::apply::{Run, Telling};
-use super::create::Making;
+use super::apply::{Run, StepReporter};
+use super::create::ContainerRequest;
 use super::{Engine, Error, labels, observe};
 use crate::docker::{is_not_found, status};
 use bollard::models::{
@@ -26,7 +26,7 @@ const MARGIN: Duration = Duration::from_secs(120);
 
 impl Run<'_> {
     /// Does what the step says and waits until it is as it should be; returns what was done.
-    pub(super) async fn carry_out(&self, step: &Step, telling: &mut Telling<'_>) -> Result<&'static str, Error> {
+    pub(super) async fn carry_out(&self, step: &Step, telling: &mut StepReporter<'_>) -> Result<&'static str, Error> {
         let did = match &step.resource {
             Resource::Network(name) => self.network(name, step, telling).await?,
             Resource::Volume(name) => self.volume(name, step, telling).await?,
@@ -43,7 +43,7 @@ impl Run<'_> {
         Ok(did)
     }
 
-    async fn network(&self, name: &str, step: &Step, telling: &mut Telling<'_>) -> Result<&'static str, Error> {
+    async fn network(&self, name: &str, step: &Step, telling: &mut StepReporter<'_>) -> Result<&'static str, Error> {
         if step.action == Action::Keep {
             return Ok("kept");
         }
@@ -62,7 +62,7 @@ impl Run<'_> {
         Ok("created")
     }
 
-    async fn volume(&self, name: &str, step: &Step, telling: &mut Telling<'_>) -> Result<&'static str, Error> {
+    async fn volume(&self, name: &str, step: &Step, telling: &mut StepReporter<'_>) -> Result<&'static str, Error> {
         let Some(volume) = self.stack.volumes.values().find(|v| v.name == name) else { return Ok("kept") };
         if step.action == Action::Keep {
             return Ok("kept");
@@ -73,7 +73,7 @@ impl Run<'_> {
         Ok("created")
     }
 
-    async fn service(&self, name: &str, step: &Step, telling: &mut Telling<'_>) -> Result<&'static str, Error> {
+    async fn service(&self, name: &str, step: &Step, telling: &mut StepReporter<'_>) -> Result<&'static str, Error> {
         let container = container_name(&self.stack.name, name);
         let id = self.bring_up(name, &container, step, telling).await?;
         self.reach(&step.resource, |r| r.started = true);
@@ -88,7 +88,7 @@ impl Run<'_> {
         })
     }
 
-    async fn job(&self, name: &str, step: &Step, telling: &mut Telling<'_>) -> Result<&'static str, Error> {
+    async fn job(&self, name: &str, step: &Step, telling: &mut StepReporter<'_>) -> Result<&'static str, Error> {
         let container = container_name(&self.stack.name, name);
         if step.action != Action::Keep {
             let id = self.bring_up(name, &container, step, telling).await?;
@@ -105,7 +105,7 @@ impl Run<'_> {
         name: &str,
         container: &str,
         step: &Step,
-        telling: &mut Telling<'_>,
+        telling: &mut StepReporter<'_>,
     ) -> Result<String, Error> {
         let old = step.id.clone().unwrap_or_default();
         let _permit = match step.action {
@@ -133,14 +133,14 @@ impl Run<'_> {
         telling.doing("creating");
         let service = &self.stack.services[name];
         let follows = self.follows(service).await?;
-        let making = Making { engine: self.engine, stack: self.stack, name, service, step, follows };
+        let making = ContainerRequest { engine: self.engine, stack: self.stack, name, service, step, follows };
         match self.engine.create(&making, container).await? {
-            Made::Now(id) => {
+            CreatedContainer::Now(id) => {
                 telling.doing("starting");
                 self.engine.start(&id, container).await?;
                 Ok(id)
             }
-            Made::Before(id) => Ok(id),
+            CreatedContainer::Before(id) => Ok(id),
         }
     }
 
@@ -163,7 +163,7 @@ impl Run<'_> {
 
 impl Engine {
     /// Makes a container on all of its networks.
-    async fn create(&self, making: &Making<'_>, name: &str) -> Result<Made, Error> {
+    async fn create(&self, making: &ContainerRequest<'_>, name: &str) -> Result<CreatedContainer, Error> {
         let body = making.body()?;
         let options = CreateContainerOptionsBuilder::new().name(name).build();
         let failed = || Error::engine(format!("create container {name}"));
@@ -180,7 +180,7 @@ impl Engine {
                     return Err(failed()(e));
                 }
                 if will_do(&there, making) {
-                    return Ok(Made::Before(there.id.unwrap_or_default()));
+                    return Ok(CreatedContainer::Before(there.id.unwrap_or_default()));
                 }
                 // A killed run's request came through after we looked.
                 self.remove_container(name).await?;
@@ -194,7 +194,7 @@ impl Engine {
             let doing = format!("connect container {name} to network {network}");
             self.api().connect_network(&network, request).await.map_err(Error::engine(doing))?;
         }
-        Ok(Made::Now(id))
+        Ok(CreatedContainer::Now(id))
     }
 
     /// Starts a container, or thaws it when it is frozen.
@@ -335,7 +335,7 @@ impl Engine {
 }
 
 /// How a container came to be there.
-enum Made {
+enum CreatedContainer {
     /// Just now, with this id; it is to be started.
     Now(String),
     /// By another run since the plan was made, with this id; it does what it should.
@@ -343,7 +343,7 @@ enum Made {
 }
 
 /// Whether a container that another run made in the meantime is the one that is wanted.
-fn will_do(there: &ContainerInspectResponse, making: &Making<'_>) -> bool {
+fn will_do(there: &ContainerInspectResponse, making: &ContainerRequest<'_>) -> bool {
     let same = observe::label(there, labels::SPEC) == Some(&making.step.spec.digest());
     let job = matches!(making.step.resource, Resource::Job(_));
     same && match observe::state(there) {

@@ -1,6 +1,6 @@
 //! Waiting for containers: until healthy, until settled, until ended.
 
-use super::apply::{Run, Telling};
+use super::apply::{Run, StepReporter};
 use super::exec::{Test, TestResult};
 use super::{Engine, Error, observe};
 use crate::docker::is_not_found;
@@ -29,7 +29,7 @@ impl Run<'_> {
         &self,
         id: &str,
         step: &Step,
-        telling: &mut Telling<'_>,
+        telling: &mut StepReporter<'_>,
     ) -> Result<bool, Error> {
         let seen = self.engine.look(id).await?;
         if !self.health_matters(&step.resource) {
@@ -48,7 +48,7 @@ impl Run<'_> {
         id: &str,
         first: &ContainerInspectResponse,
         test: &Test,
-        telling: &mut Telling<'_>,
+        telling: &mut StepReporter<'_>,
     ) -> Result<(), Error> {
         let limit = test.patience().max(self.options.healthy_within);
         let begun = Instant::now();
@@ -92,7 +92,12 @@ impl Run<'_> {
     }
 
     /// Sees whether a new container that has no health test goes on running.
-    async fn settle(&self, id: &str, first: &ContainerInspectResponse, telling: &mut Telling<'_>) -> Result<(), Error> {
+    async fn settle(
+        &self,
+        id: &str,
+        first: &ContainerInspectResponse,
+        telling: &mut StepReporter<'_>,
+    ) -> Result<(), Error> {
         let mut watch = RestartWatch::new(first, self.options.restart_limit);
         let mut since = Instant::now();
         let mut restarts = first.restart_count;
@@ -115,7 +120,7 @@ impl Run<'_> {
     }
 
     /// Waits for a job's end.
-    pub(super) async fn wait_for_end(&self, id: &str, telling: &mut Telling<'_>) -> Result<(), Error> {
+    pub(super) async fn wait_for_end(&self, id: &str, telling: &mut StepReporter<'_>) -> Result<(), Error> {
         telling.doing("running");
         let limit = self.options.job_within;
         let begun = Instant::now();

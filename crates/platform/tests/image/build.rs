@@ -2,7 +2,7 @@
 
 use crate::support::Yard;
 use stackyard_core::progress::{Event, Unit};
-use stackyard_platform::image::{self, BuildError, State};
+use stackyard_platform::image::{self, BuildError, ImageState};
 use std::time::Instant;
 
 const MORE: &str = r#"
@@ -68,7 +68,7 @@ async fn only_what_changed_is_built() {
     let old = yard.inspect("left").await.id;
     let listing = image::list(&yard.docker, &[&yard.read()], &yard.prefix).await.unwrap();
     let states: Vec<_> = listing.images.iter().map(|i| (i.name.as_str(), i.state)).collect();
-    let (fresh, stale) = (State::UpToDate, State::Stale);
+    let (fresh, stale) = (ImageState::UpToDate, ImageState::Stale);
     assert_eq!(
         states,
         [
@@ -95,7 +95,7 @@ async fn only_what_changed_is_built() {
     assert_eq!(yard.leftovers().await, [""; 0]);
 
     let listing = image::list(&yard.docker, &[&yard.read()], &yard.prefix).await.unwrap();
-    assert!(listing.images.iter().all(|i| i.state == State::UpToDate && i.size > 1_000_000));
+    assert!(listing.images.iter().all(|i| i.state == ImageState::UpToDate && i.size > 1_000_000));
     let largest = listing.images.iter().map(|i| i.size).max().unwrap();
     assert!(listing.total >= largest && listing.total < largest + 100_000, "{listing:?}");
     assert_eq!(listing.images[3].unique, 0, "a name has no layers of its own");

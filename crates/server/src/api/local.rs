@@ -23,7 +23,7 @@ use stackyard_api::{
 };
 use stackyard_catalog::Origin;
 use stackyard_cloud::preflight::{self, Report};
-use stackyard_cloud::{Given, STACK, up};
+use stackyard_cloud::{AnswerChanges, STACK, up};
 use stackyard_core::text::error_chain;
 use stackyard_platform::docker::Docker;
 use stackyard_platform::stack::{Error as EngineError, Health, LogOptions, ServiceStatus, Source};
@@ -69,8 +69,8 @@ impl FollowedRun for LocalDetail {
     }
 }
 
-fn given(set: BTreeMap<String, String>, unset: Vec<String>) -> Given {
-    Given { file: None, set: set.into_iter().map(|(name, value)| format!("{name}={value}")).collect(), unset }
+fn given(set: BTreeMap<String, String>, unset: Vec<String>) -> AnswerChanges {
+    AnswerChanges { file: None, set: set.into_iter().map(|(name, value)| format!("{name}={value}")).collect(), unset }
 }
 
 impl TryFrom<LocalRequest> for LocalIntent {
@@ -177,7 +177,7 @@ async fn local_services(_: Admin, State(app): State<App>) -> Json<LocalServices>
     responses((status = 200, body = Vec<LocalQuestion>), (status = "4XX", body = Problem)))]
 async fn local_questions(_: Admin, State(app): State<App>) -> Result<Json<Vec<LocalQuestion>>, ApiError> {
     let local = app.local().local()?;
-    let answers = local.answers(&Given::default()).map_err(|e| ApiError::conflict(error_chain(&e)))?;
+    let answers = local.answers(&AnswerChanges::default()).map_err(|e| ApiError::conflict(error_chain(&e)))?;
     let questions = local.asked(&answers).into_iter().map(|asked| {
         let q = asked.question;
         LocalQuestion {

@@ -16,7 +16,7 @@ use stackyard_api::{
     MtuPaths, PortKind, PortList, PortView, Problem, ReachView, RuleError, RuleView, RulesRequest, RulesText,
     SecurityGroupView,
 };
-use stackyard_catalog::rules::{self, RuleText, Wanted};
+use stackyard_catalog::rules::{self, RuleChange, RuleText};
 use stackyard_yard::net::{mtu_paths, ports, reach};
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -177,11 +177,12 @@ async fn rules_rewrite(
             None => return Err(ApiError::not_found(format!("there is no yard {yard}; give a `manifest`"))),
         },
     };
-    let wanted: Vec<Wanted> = wish.rules.into_iter().map(|w| Wanted { was: w.was, rule: rule_text(w.rule) }).collect();
+    let wanted: Vec<RuleChange> =
+        wish.rules.into_iter().map(|w| RuleChange { was: w.was, rule: rule_text(w.rule) }).collect();
     match rules::rewrite(FILE, &text, &group, &wanted) {
         Ok(manifest) => Ok(Json(RulesText { manifest: Some(manifest), faults: Vec::new() })),
         Err(rules::Error::Faults(faults)) => {
-            let fault = |f: rules::Fault| RuleError {
+            let fault = |f: rules::RuleFault| RuleError {
                 rule: f.rule,
                 field: f.field.to_owned(),
                 message: f.message,

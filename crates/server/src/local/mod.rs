@@ -25,8 +25,8 @@ use stackyard_api::{LocalPlan, LocalPreview, LocalStep, now};
 use stackyard_catalog::Question;
 use stackyard_cloud::home::{Home, HomeError};
 use stackyard_cloud::preflight::{self, Input, Outcome};
-use stackyard_cloud::up::{self, Prepared};
-use stackyard_cloud::{Given, Local, assets, down, ready};
+use stackyard_cloud::up::{self, PreparedUp};
+use stackyard_cloud::{AnswerChanges, Local, assets, down, ready};
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::stack::plan::{Action, Plan};
 use stackyard_core::text::error_chain;
@@ -56,14 +56,14 @@ pub enum LocalIntent {
     /// To know what bringing it up would do. Images are made, nothing else.
     Plan {
         /// Answers.
-        given: Given,
+        given: AnswerChanges,
         /// Go on in spite of what preflight says.
         force: bool,
     },
     /// Up, as the answers say.
     Up {
         /// Answers.
-        given: Given,
+        given: AnswerChanges,
         /// Go on in spite of what preflight says.
         force: bool,
         /// Digest of the plan that somebody said yes to.
@@ -97,7 +97,7 @@ fn steps(plan: &Plan) -> Vec<LocalStep> {
     changes.map(step).collect()
 }
 
-fn local_plan(prepared: &Prepared<'_>) -> LocalPlan {
+fn local_plan(prepared: &PreparedUp<'_>) -> LocalPlan {
     LocalPlan {
         steps: steps(&prepared.plan),
         summary: prepared.plan.summary().to_string(),
@@ -107,7 +107,7 @@ fn local_plan(prepared: &Prepared<'_>) -> LocalPlan {
     }
 }
 
-fn begin_preview(local: &Local, given: &Given, force: bool) -> LocalPreview {
+fn begin_preview(local: &Local, given: &AnswerChanges, force: bool) -> LocalPreview {
     let pairs = given.set.iter().filter_map(|pair| pair.split_once('='));
     let shown = pairs.filter(|(name, _)| !local.package().question(name).is_some_and(Question::is_secret));
     let set = shown.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -167,7 +167,7 @@ fn refused(error: &stackyard_cloud::Error) -> ApiError {
 ///
 /// # Errors
 /// 422 for bad answers.
-pub(crate) fn examine(local: &Local, given: &Given) -> Result<Input, ApiError> {
+pub(crate) fn examine(local: &Local, given: &AnswerChanges) -> Result<Input, ApiError> {
     up::examine(local, given).map_err(|e| match e {
         up::UpError::Local(e) => refused(&e),
         other => ApiError::internal(error_chain(&other)),

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// Verbs of `stackyard agent`.
 #[derive(Subcommand)]
-pub enum Verb {
+pub enum AgentVerb {
     /// Run the agent in the foreground
     ///
     /// The agent runs the containers that the server assigns to this host, until it is stopped.
@@ -32,10 +32,10 @@ pub enum Verb {
     /// Connect containers to Neutron networks, without a Stackyard server
     ///
     /// Serves a network driver to Docker, and a socket to CNI plugins.
-    Standalone(standalone::Args),
+    Standalone(standalone::StandaloneArgs),
 }
 
-impl Verb {
+impl AgentVerb {
     /// Whether this is Docker's network driver, which waits for many requests at once.
     pub fn is_standalone(&self) -> bool {
         matches!(self, Self::Standalone(_))
@@ -101,17 +101,17 @@ pub struct JoinArgs {
 }
 
 /// Runs a verb of `stackyard agent`.
-pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(verb: AgentVerb, context: &Context) -> anyhow::Result<ExitStatus> {
     match verb {
-        Verb::Run(args) => run_agent(args, context).await,
-        Verb::Prepare(paths) => {
+        AgentVerb::Run(args) => run_agent(args, context).await,
+        AgentVerb::Prepare(paths) => {
             let state = StateDir::open(paths.state)?;
             prepare::prepare(&paths.config, &state, &*context.printer.onlooker())?;
             Ok(ExitStatus::Done)
         }
-        Verb::Join(args) => join(args, context).await,
-        Verb::Status(paths) => show_status(&paths, context),
-        Verb::Standalone(args) => standalone::run(args, context).await,
+        AgentVerb::Join(args) => join(args, context).await,
+        AgentVerb::Status(paths) => show_status(&paths, context),
+        AgentVerb::Standalone(args) => standalone::run(args, context).await,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::printer::table;
 
 /// Arguments of `stackyard audit`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct AuditArgs {
     /// Show at most this many entries
     #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=1000))]
     last: u32,
@@ -20,7 +20,7 @@ pub struct Args {
 }
 
 /// Shows the audit log, the newest entries first.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: AuditArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let entries = args.server.client(context)?.audit(args.who.as_deref(), None, args.last).await?;
     context.printer.result(&entries, || {
         let rows = entries.iter().map(|e| {

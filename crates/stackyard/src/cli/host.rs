@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 /// Verbs of `stackyard host`.
 #[derive(Subcommand)]
-pub enum Verb {
+pub enum HostVerb {
     /// List hosts
     List(ListArgs),
     /// Print the events of a host's containers
@@ -158,17 +158,17 @@ pub(super) fn parse_label(text: &str) -> Result<(String, String), String> {
 }
 
 /// Runs a verb of `stackyard host`.
-pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(verb: HostVerb, context: &Context) -> anyhow::Result<ExitStatus> {
     match verb {
-        Verb::List(args) => {
+        HostVerb::List(args) => {
             let hosts = args.server.client(context)?.hosts(args.yard.as_deref(), args.pool.as_deref()).await?;
             context.printer.result(&hosts, || list(&hosts))?;
         }
-        Verb::Events(args) => {
+        HostVerb::Events(args) => {
             let client = args.server.client(context)?;
             return events::print_events(&client, EventsOf::Host(&args.host), args.filter, context).await;
         }
-        Verb::Join(args) => {
+        HostVerb::Join(args) => {
             let join = NewJoin {
                 yard: args.yard,
                 pool: args.pool,
@@ -182,15 +182,15 @@ pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<ExitStatus> {
             context.printer.note(format!("Run this as root on the machine, before {}:", ticket.expires));
             context.printer.result(&ticket, || ticket.command.clone())?;
         }
-        Verb::Drain(args) => {
+        HostVerb::Drain(args) => {
             args.server.client(context)?.drain_host(&args.host, !args.off).await?;
             let text = if args.off { "accepts containers again" } else { "is draining" };
             context.printer.result(&serde_json::json!({"host": args.host, "drain": !args.off}), || {
                 format!("{} {text}.", args.host)
             })?;
         }
-        Verb::Replace(args) => return replace(*args, context).await,
-        Verb::Remove(args) => {
+        HostVerb::Replace(args) => return replace(*args, context).await,
+        HostVerb::Remove(args) => {
             args.server.client(context)?.remove_host(&args.host).await?;
             context.printer.result(&serde_json::json!({"removed": args.host}), || format!("Removed {}.", args.host))?;
         }
@@ -244,7 +244,7 @@ async fn replace(args: ReplaceArgs, context: &Context) -> anyhow::Result<ExitSta
         return Ok(ExitStatus::Done);
     }
     printer.note(format!("This run replaces {name}:"));
-    match up::run(up::Args { yard, yes: args.yes, loss: args.loss }, context).await {
+    match up::run(up::UpArgs { yard, yes: args.yes, loss: args.loss }, context).await {
         Ok(ExitStatus::Done) => {}
         other => {
             printer.note(format!("{name} stays marked until it is replaced. {cancel}"));

@@ -9,9 +9,9 @@ use serde::Serialize;
 use stackyard_cloud::assets;
 use stackyard_cloud::home::Home;
 use stackyard_cloud::images::{PREFIX, options};
-use stackyard_cloud::push::{self, Pushed, Target};
+use stackyard_cloud::push::{self, PushResult, Target};
 use stackyard_platform::docker::Docker;
-use stackyard_platform::image::{self, Folder, Listing, Recipe, State};
+use stackyard_platform::image::{self, Folder, ImageState, Listing, Recipe};
 use std::path::PathBuf;
 
 /// Recipes that come with the program, in build order: the tiny guest needs a service image.
@@ -22,7 +22,7 @@ const GUESTS: [&str; 2] = ["tiny", "docker-host"];
 
 /// Verbs of `stackyard image`.
 #[derive(Subcommand)]
-pub enum Verb {
+pub enum ImageVerb {
     /// Build images that are missing or whose recipe changed
     Build(BuildArgs),
     /// List images with their state and disk usage
@@ -99,13 +99,13 @@ pub struct PushArgs {
 }
 
 /// Runs a verb of `stackyard image`.
-pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(verb: ImageVerb, context: &Context) -> anyhow::Result<ExitStatus> {
     match verb {
-        Verb::Build(args) => build(args, context).await,
-        Verb::List => list(context).await,
-        Verb::Pull(args) => pull(args, context).await,
-        Verb::Export(args) => export(args, context).await,
-        Verb::Push(args) => push(args, context).await,
+        ImageVerb::Build(args) => build(args, context).await,
+        ImageVerb::List => list(context).await,
+        ImageVerb::Pull(args) => pull(args, context).await,
+        ImageVerb::Export(args) => export(args, context).await,
+        ImageVerb::Push(args) => push(args, context).await,
     }
 }
 
@@ -157,7 +157,7 @@ async fn list(context: &Context) -> anyhow::Result<ExitStatus> {
 
 fn text(listing: &Listing) -> String {
     let rows = listing.images.iter().map(|image| {
-        let there = image.state != State::Missing;
+        let there = image.state != ImageState::Missing;
         let size = |n: u64| if there { bytes(n) } else { String::new() };
         let content = image.content.as_deref().and_then(|c| c.get(..12)).unwrap_or_default();
         [
@@ -168,7 +168,7 @@ fn text(listing: &Listing) -> String {
             content.to_owned(),
         ]
     });
-    let stale = listing.images.iter().filter(|image| image.state != State::UpToDate).count();
+    let stale = listing.images.iter().filter(|image| image.state != ImageState::UpToDate).count();
     let advice = if stale == 0 { String::new() } else { "; run `stackyard image build` for the others".to_owned() };
     let head = ["IMAGE", "STATE", "SIZE", "UNIQUE", "CONTENT"];
     table::table(head, rows)
@@ -180,12 +180,12 @@ fn text(listing: &Listing) -> String {
         )
 }
 
-fn state(state: State) -> &'static str {
+fn state(state: ImageState) -> &'static str {
     match state {
-        State::UpToDate => "up to date",
-        State::Stale => "stale",
-        State::Foreign => "foreign",
-        State::Missing => "missing",
+        ImageState::UpToDate => "up to date",
+        ImageState::Stale => "stale",
+        ImageState::Foreign => "foreign",
+        ImageState::Missing => "missing",
     }
 }
 
@@ -251,7 +251,7 @@ async fn push(args: PushArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     Ok(ExitStatus::Done)
 }
 
-fn push_text(name: &str, pushed: &Pushed) -> String {
+fn push_text(name: &str, pushed: &PushResult) -> String {
     let mut text = match pushed.uploaded {
         Some(size) => format!("Uploaded image {name}: {}, ID {}.", bytes(size), pushed.id),
         None => format!("Image {name} already has this content: ID {}.", pushed.id),

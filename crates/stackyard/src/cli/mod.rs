@@ -34,58 +34,58 @@ pub struct Cli {
     home: Option<PathBuf>,
 
     #[command(subcommand)]
-    verb: Verb,
+    verb: TopVerb,
 }
 
 #[derive(Subcommand)]
-enum Verb {
+enum TopVerb {
     /// Write a starter manifest with names from your cloud
-    Init(yard::init::Args),
+    Init(yard::init::InitArgs),
     /// Create, change and remove resources until a yard matches its manifest
     ///
     /// Shows a plan and asks before it applies the plan. After a failure, run it again to resume.
-    Up(yard::up::Args),
+    Up(yard::up::UpArgs),
     /// Show what `up` would change; exit code 3 means pending changes
-    Plan(yard::plan::Args),
+    Plan(yard::plan::PlanArgs),
     /// Remove everything that a yard has in the cloud
-    Down(yard::down::Args),
+    Down(yard::down::DownArgs),
     /// Show the state of a yard's resources and stacks
-    Status(yard::status::Args),
+    Status(yard::status::StatusArgs),
     /// Print the end of a server's console log
-    Console(yard::console::Args),
+    Console(yard::console::ConsoleArgs),
     /// Draw a yard and its resources as a tree or a picture
-    Graph(yard::graph::Args),
+    Graph(yard::graph::GraphArgs),
     /// Find resources created by Stackyard that belong to no known yard
-    Sweep(yard::sweep::Args),
+    Sweep(yard::sweep::SweepArgs),
     /// Inspect a yard's networks: MTU, paths, ports and reachability
     #[command(subcommand)]
-    Net(net::Verb),
+    Net(net::NetVerb),
     /// Run and manage the server that hosts join
-    Server(server::Args),
+    Server(server::ServerArgs),
     /// Manage machines that run containers
     #[command(subcommand)]
-    Host(host::Verb),
+    Host(host::HostVerb),
     /// Deploy Compose files across the hosts of a yard
     #[command(subcommand)]
-    Stack(stack::Verb),
+    Stack(stack::StackVerb),
     /// Manage tokens for the server's API
     #[command(subcommand)]
-    Token(token::Verb),
+    Token(token::TokenVerb),
     /// Show who changed what on the server
-    Audit(audit::Args),
+    Audit(audit::AuditArgs),
     /// Run OpenStack on this machine, in containers
     #[command(subcommand)]
-    Cloud(cloud::Verb),
+    Cloud(cloud::CloudVerb),
     /// Build and upload service and guest images
     #[command(subcommand)]
-    Image(image::Verb),
+    Image(image::ImageVerb),
     /// Run the agent on a container host
     #[command(subcommand)]
-    Agent(agent::Verb),
+    Agent(agent::AgentVerb),
     /// Print the completion script for a shell
-    Completions(completions::Args),
+    Completions(completions::CompletionsArgs),
     /// Write the manual pages
-    Man(man::Args),
+    Man(man::ManArgs),
 }
 
 /// Arguments that every verb gets.
@@ -134,15 +134,17 @@ fn start(cli: Cli, printer: &Printer) -> anyhow::Result<ExitStatus> {
     let context = Context { printer: printer.clone(), home };
     let runtime = match &cli.verb {
         // Each container that starts waits on a thread of its own for its network.
-        Verb::Agent(verb) if verb.is_standalone() => tokio::runtime::Builder::new_multi_thread()
+        TopVerb::Agent(verb) if verb.is_standalone() => tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .worker_threads(2)
             .max_blocking_threads(64)
             .build()?,
         // An agent shares its machine with the containers it runs: one thread is enough.
-        Verb::Agent(_) => tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?,
+        TopVerb::Agent(_) => {
+            tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?
+        }
         // A server stays, mostly idle.
-        Verb::Server(args) if args.serves() => tokio::runtime::Builder::new_multi_thread()
+        TopVerb::Server(args) if args.serves() => tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .worker_threads(2)
             .max_blocking_threads(8)
@@ -151,25 +153,25 @@ fn start(cli: Cli, printer: &Printer) -> anyhow::Result<ExitStatus> {
     };
     runtime.block_on(async {
         match cli.verb {
-            Verb::Init(args) => yard::init::run(args, &context).await,
-            Verb::Up(args) => yard::up::run(args, &context).await,
-            Verb::Plan(args) => yard::plan::run(args, &context).await,
-            Verb::Down(args) => yard::down::run(args, &context).await,
-            Verb::Status(args) => yard::status::run(args, &context).await,
-            Verb::Console(args) => yard::console::run(args, &context).await,
-            Verb::Graph(args) => yard::graph::run(args, &context).await,
-            Verb::Sweep(args) => yard::sweep::run(args, &context).await,
-            Verb::Net(verb) => net::run(verb, &context).await,
-            Verb::Server(args) => server::run(args, &context).await,
-            Verb::Host(verb) => host::run(verb, &context).await,
-            Verb::Stack(verb) => stack::run(verb, &context).await,
-            Verb::Token(verb) => token::run(verb, &context).await,
-            Verb::Audit(args) => audit::run(args, &context).await,
-            Verb::Cloud(verb) => cloud::run(verb, &context).await,
-            Verb::Image(verb) => image::run(verb, &context).await,
-            Verb::Agent(verb) => agent::run(verb, &context).await,
-            Verb::Completions(args) => completions::run(&args, &context),
-            Verb::Man(args) => man::run(&args),
+            TopVerb::Init(args) => yard::init::run(args, &context).await,
+            TopVerb::Up(args) => yard::up::run(args, &context).await,
+            TopVerb::Plan(args) => yard::plan::run(args, &context).await,
+            TopVerb::Down(args) => yard::down::run(args, &context).await,
+            TopVerb::Status(args) => yard::status::run(args, &context).await,
+            TopVerb::Console(args) => yard::console::run(args, &context).await,
+            TopVerb::Graph(args) => yard::graph::run(args, &context).await,
+            TopVerb::Sweep(args) => yard::sweep::run(args, &context).await,
+            TopVerb::Net(verb) => net::run(verb, &context).await,
+            TopVerb::Server(args) => server::run(args, &context).await,
+            TopVerb::Host(verb) => host::run(verb, &context).await,
+            TopVerb::Stack(verb) => stack::run(verb, &context).await,
+            TopVerb::Token(verb) => token::run(verb, &context).await,
+            TopVerb::Audit(args) => audit::run(args, &context).await,
+            TopVerb::Cloud(verb) => cloud::run(verb, &context).await,
+            TopVerb::Image(verb) => image::run(verb, &context).await,
+            TopVerb::Agent(verb) => agent::run(verb, &context).await,
+            TopVerb::Completions(args) => completions::run(&args, &context),
+            TopVerb::Man(args) => man::run(&args),
         }
     })
 }

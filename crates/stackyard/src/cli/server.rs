@@ -17,9 +17,9 @@ use tracing::level_filters::LevelFilter;
 /// Arguments of `stackyard server`.
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
-pub struct Args {
+pub struct ServerArgs {
     #[command(subcommand)]
-    verb: Option<Verb>,
+    verb: Option<ServerVerb>,
 
     /// Address to listen on; repeat it for several addresses
     ///
@@ -73,14 +73,14 @@ pub struct Args {
 }
 
 #[derive(Subcommand)]
-enum Verb {
+enum ServerVerb {
     /// Stop the server on this machine
     Stop,
     /// Show the server on this machine; exit code 1 if none runs
     Status,
 }
 
-impl Args {
+impl ServerArgs {
     /// Whether this process becomes the server, which gets a small runtime.
     pub fn serves(&self) -> bool {
         self.verb.is_none() && !self.detach
@@ -97,15 +97,15 @@ fn sign_in_role(text: &str) -> Result<(String, Role), String> {
 }
 
 /// Runs, starts, stops or shows the server.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: ServerArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     match args.verb {
-        Some(Verb::Stop) => {
+        Some(ServerVerb::Stop) => {
             let ran = daemon::stop(&context.home).await?;
             let text = if ran { "The server is stopped." } else { "No server was running." };
             context.printer.result(&serde_json::json!({"stopped": ran}), || text.to_owned())?;
             Ok(ExitStatus::Done)
         }
-        Some(Verb::Status) => status(context).await,
+        Some(ServerVerb::Status) => status(context).await,
         None => {
             let (database, lost_after) = (args.database, args.lost_after);
             let clouds = args.clouds.map(std::path::absolute).transpose()?;

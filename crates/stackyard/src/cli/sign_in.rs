@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// Arguments of `stackyard token sign-in`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct SignInArgs {
     /// Entry of clouds.yaml to sign in with [default: OS_CLOUD, the OS_* variables, the only entry]
     #[arg(long, value_name = "NAME")]
     cloud: Option<String>,
@@ -76,7 +76,7 @@ fn session_request(config: CloudConfig, at: Option<String>) -> anyhow::Result<Ne
 }
 
 /// Exchanges a cloud account for a token.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: SignInArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let with = session_request(CloudConfig::load(args.cloud.as_deref())?, args.at)?;
     let ca = args.ca.as_deref().map(read_ca).transpose()?;
     let token = Client::https_without(&args.server, ca.as_deref())?.sign_in(&with).await?;

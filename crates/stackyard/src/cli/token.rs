@@ -8,7 +8,7 @@ use stackyard_api::{NewToken, Role};
 
 /// Verbs of `stackyard token`.
 #[derive(Subcommand)]
-pub enum Verb {
+pub enum TokenVerb {
     /// Create a token for the server's API and print it once
     Create(CreateArgs),
     /// List tokens without their secrets
@@ -18,7 +18,7 @@ pub enum Verb {
     /// Exchange a cloud account for a temporary token
     ///
     /// The token is printed once and lasts some hours. The server must run with --sign-in-cloud.
-    SignIn(sign_in::Args),
+    SignIn(sign_in::SignInArgs),
 }
 
 /// Role of a token.
@@ -68,9 +68,9 @@ pub struct RevokeArgs {
 }
 
 /// Runs a verb of `stackyard token`.
-pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(verb: TokenVerb, context: &Context) -> anyhow::Result<ExitStatus> {
     match verb {
-        Verb::Create(args) => {
+        TokenVerb::Create(args) => {
             let role = match args.role {
                 RoleArg::Viewer => Role::Viewer,
                 RoleArg::Operator => Role::Operator,
@@ -80,8 +80,8 @@ pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<ExitStatus> {
             let minted = args.server.client(context)?.new_token(&token).await?;
             context.printer.result(&minted, || minted.token.clone())?;
         }
-        Verb::SignIn(args) => return sign_in::run(args, context).await,
-        Verb::List(args) => {
+        TokenVerb::SignIn(args) => return sign_in::run(args, context).await,
+        TokenVerb::List(args) => {
             let tokens = args.server.client(context)?.tokens().await?;
             context.printer.result(&tokens, || {
                 let or = |time: &Option<String>, word: &str| time.clone().unwrap_or_else(|| word.to_owned());
@@ -98,7 +98,7 @@ pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<ExitStatus> {
                 table::table(["NAME", "ROLE", "CREATED", "EXPIRES", "LAST USED", "ID"], rows)
             })?;
         }
-        Verb::Revoke(args) => {
+        TokenVerb::Revoke(args) => {
             args.server.client(context)?.revoke_token(&args.name).await?;
             context.printer.result(&serde_json::json!({"revoked": args.name}), || format!("Revoked {}.", args.name))?;
         }

@@ -4,7 +4,7 @@ use super::{YardSnapshot, YardStacks};
 use crate::error::WorkError;
 use crate::templates::TemplateRenderer;
 use stackyard_api::StackDeploy;
-use stackyard_catalog::compose::open::{Wanted, open, open_in};
+use stackyard_catalog::compose::open::{ComposeRequest, open, open_in};
 use stackyard_catalog::manifest::{StackSource, Yard, YardStack};
 use stackyard_catalog::{Answers, Dir, Memory, Package, Secrets, Source, render_for_hosts};
 use stackyard_client::{Client, ClientError};
@@ -141,7 +141,7 @@ fn of(stack: &YardStack) -> impl FnOnce(Trouble) -> WorkError {
 }
 
 /// Reads Compose files, and says what in them has no effect.
-fn read(wanted: &Wanted, files: Option<&Memory>, say: Say<'_>) -> Result<Stack, Trouble> {
+fn read(wanted: &ComposeRequest, files: Option<&Memory>, say: Say<'_>) -> Result<Stack, Trouble> {
     let loaded = match files {
         Some(files) => open_in(wanted, files)?,
         None => open(wanted)?,

@@ -115,7 +115,7 @@ pub async fn try_guest(input: &Input, engine: &Engine) -> Verdict {
 
 /// How QEMU ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
+pub enum GuestEnd {
     /// With this exit status, after this time.
     Exit {
         /// The status; more than 128 for signals.
@@ -137,7 +137,7 @@ pub enum End {
 }
 
 /// What an end means for KVM.
-pub fn judge(qemu: &Qemu, end: End) -> Verdict {
+pub fn judge(qemu: &Qemu, end: GuestEnd) -> Verdict {
     let with = match qemu {
         Qemu::Program(path) => path.display().to_string(),
         Qemu::Image(image) => format!("QEMU of the image {image}"),
@@ -148,17 +148,17 @@ pub fn judge(qemu: &Qemu, end: End) -> Verdict {
         line.map(|l| format!("; it said: {}", l.chars().take(200).collect::<String>())).unwrap_or_default()
     };
     match end {
-        End::Exit { status: WELL, after, .. } => Verdict {
+        GuestEnd::Exit { status: WELL, after, .. } => Verdict {
             works: Some(true),
             seen: format!("a guest ran and ended well after {} ms ({with})", after.as_millis()),
         },
-        End::Exit { status, said, .. } => {
+        GuestEnd::Exit { status, said, .. } => {
             Verdict::no(format!("a guest crashed: {with} ended with status {status}{}", last(&said)))
         }
-        End::Hung { after, said } => {
+        GuestEnd::Hung { after, said } => {
             Verdict::no(format!("a guest hung: not done within {} s ({with}){}", after.as_secs_f32(), last(&said)))
         }
-        End::Trouble(text) => Verdict::open(format!("no guest could be tried: {text}")),
+        GuestEnd::Trouble(text) => Verdict::open(format!("no guest could be tried: {text}")),
     }
 }
 
@@ -179,10 +179,10 @@ impl Guest {
     }
 
     /// Runs the guest with a QEMU of this machine.
-    pub async fn on_program(&self, program: &Path) -> End {
-        let Ok(disk) = tempfile::NamedTempFile::new() else { return End::Trouble("no temporary file".to_owned()) };
+    pub async fn on_program(&self, program: &Path) -> GuestEnd {
+        let Ok(disk) = tempfile::NamedTempFile::new() else { return GuestEnd::Trouble("no temporary file".to_owned()) };
         if let Err(error) = std::fs::write(disk.path(), &self.disk) {
-            return End::Trouble(format!("{}: {error}", disk.path().display()));
+            return GuestEnd::Trouble(format!("{}: {error}", disk.path().display()));
         }
         let begun = Instant::now();
         // `timeout` ends QEMU also when this process is killed.
@@ -197,7 +197,7 @@ impl Guest {
             .spawn();
         let mut child = match child {
             Ok(child) => child,
-            Err(error) => return End::Trouble(format!("timeout {}: {error}", program.display())),
+            Err(error) => return GuestEnd::Trouble(format!("timeout {}: {error}", program.display())),
         };
         // QEMU says a few lines at most; a pipe holds them.
         let status = tokio::time::timeout(self.patience, child.wait()).await;
@@ -212,23 +212,23 @@ impl Guest {
             _ => String::new(),
         };
         match status {
-            Err(_) => End::Hung { after: self.patience, said },
-            Ok(Err(error)) => End::Trouble(error.to_string()),
+            Err(_) => GuestEnd::Hung { after: self.patience, said },
+            Ok(Err(error)) => GuestEnd::Trouble(error.to_string()),
             Ok(Ok(status)) => {
                 use std::os::unix::process::ExitStatusExt;
                 let number = status.code().or_else(|| status.signal().map(|s| 128 + s)).unwrap_or(-1);
-                End::Exit { status: number.into(), after: begun.elapsed(), said }
+                GuestEnd::Exit { status: number.into(), after: begun.elapsed(), said }
             }
         }
     }
 
     /// Runs the guest with the QEMU of an image, in a container with nothing but /dev/kvm.
-    pub async fn on_image(&self, docker: &bollard::Docker, image: &str) -> End {
+    pub async fn on_image(&self, docker: &bollard::Docker, image: &str) -> GuestEnd {
         let name = format!("{CONTAINER}{}", std::process::id());
         let end = self.in_container(docker, image, &name).await;
         let force = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         let _ = docker.remove_container(&name, Some(force)).await;
-        end.unwrap_or_else(|error| End::Trouble(format!("container {name}: {error}")))
+        end.unwrap_or_else(|error| GuestEnd::Trouble(format!("container {name}: {error}")))
     }
 
     async fn in_container(
@@ -236,7 +236,7 @@ impl Guest {
         docker: &bollard::Docker,
         image: &str,
         name: &str,
-    ) -> Result<End, bollard::errors::Error> {
+    ) -> Result<GuestEnd, bollard::errors::Error> {
         let disk = base64::engine::general_purpose::STANDARD.encode(&self.disk);
         let script = format!(
             "echo {disk} | base64 -d > /tmp/guest && PATH=$PATH:/usr/libexec && exec timeout -k 1 {} $(command -v qemu-system-x86_64 qemu-kvm | head -1) {}",
@@ -277,11 +277,11 @@ impl Guest {
             docker.logs(name, Some(logs)).filter_map(|l| async { l.ok().map(|l| l.to_string()) }).collect().await;
         let said = said.concat();
         if !ended {
-            return Ok(End::Hung { after: self.patience, said });
+            return Ok(GuestEnd::Hung { after: self.patience, said });
         }
         let state = docker.inspect_container(name, None::<InspectContainerOptions>).await?.state;
         let status = state.and_then(|s| s.exit_code).unwrap_or(-1);
-        Ok(End::Exit { status, after, said })
+        Ok(GuestEnd::Exit { status, after, said })
     }
 }
 
@@ -345,14 +345,14 @@ mod tests {
     #[test]
     fn only_the_agreed_status_is_a_yes() {
         let qemu = Qemu::Image("i".into());
-        let exit = |status| End::Exit { status, after: Duration::from_secs(1), said: "a\nlast words\n".into() };
+        let exit = |status| GuestEnd::Exit { status, after: Duration::from_secs(1), said: "a\nlast words\n".into() };
         assert_eq!(judge(&qemu, exit(85)).works, Some(true));
         for status in [0, 1, 124, 134] {
             let verdict = judge(&qemu, exit(status));
             assert_eq!(verdict.works, Some(false));
             assert!(verdict.seen.contains("last words"), "{}", verdict.seen);
         }
-        assert_eq!(judge(&qemu, End::Hung { after: PATIENCE, said: String::new() }).works, Some(false));
-        assert_eq!(judge(&qemu, End::Trouble("x".into())).works, None);
+        assert_eq!(judge(&qemu, GuestEnd::Hung { after: PATIENCE, said: String::new() }).works, Some(false));
+        assert_eq!(judge(&qemu, GuestEnd::Trouble("x".into())).works, None);
     }
 }

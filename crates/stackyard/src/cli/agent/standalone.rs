@@ -13,7 +13,7 @@ const STATE: &str = "/var/lib/stackyard-agent/standalone";
 
 /// Arguments of `stackyard agent standalone`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct StandaloneArgs {
     #[command(flatten)]
     cloud: CloudArgs,
 
@@ -85,7 +85,7 @@ fn plugin_name(text: &str) -> Result<String, String> {
 }
 
 /// Serves Docker and CNI plugins until a signal stops it.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: StandaloneArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let cloud = args.cloud.connect(None, &context.printer.onlooker()).await?;
     let kuryr = args.compat == Some(CompatDriver::Kuryr);

@@ -4,11 +4,11 @@ use super::super::{Context, ExitStatus};
 use super::{AnswerArgs, local};
 use crate::printer::table;
 use serde::Serialize;
-use stackyard_cloud::Asked;
+use stackyard_cloud::AskedQuestion;
 
 /// Arguments of `stackyard cloud answers`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct AnswersArgs {
     #[command(flatten)]
     given: AnswerArgs,
 }
@@ -24,13 +24,13 @@ struct AnswerRow<'a> {
 }
 
 /// Shows the questions and their answers, with those of the command line. Keeps no answer.
-pub fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub fn run(args: AnswersArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let local = local(context)?;
     let answers = local.answers(&args.given.into())?;
     let asked = local.asked(&answers);
     let rows: Vec<AnswerRow> = asked
         .into_iter()
-        .map(|Asked { question, shown, origin }| AnswerRow {
+        .map(|AskedQuestion { question, shown, origin }| AnswerRow {
             name: &question.name,
             label: &question.label,
             description: &question.description,

@@ -8,7 +8,7 @@ use stackyard_platform::docker::Docker;
 
 /// Arguments of `stackyard cloud down`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct DownArgs {
     /// Also remove the data, the secrets and the clouds.yaml entry
     #[arg(long)]
     purge: bool,
@@ -19,7 +19,7 @@ pub struct Args {
 }
 
 /// Stops the cloud, or removes it with its data.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: DownArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let printer = &context.printer;
     let local = local(context)?;
     let _lock = local.home().lock("stackyard cloud down")?;

@@ -9,7 +9,7 @@ use stackyard_platform::stack::LogOptions;
 
 /// Arguments of `stackyard cloud logs`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct LogsArgs {
     /// Services to print [default: all]
     service: Vec<String>,
 
@@ -27,7 +27,7 @@ pub struct Args {
 }
 
 /// Prints log lines as they arrive, each with its service before it unless there is only one.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: LogsArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let engine = up::engine(&local(context)?, &Docker::connect().await?);
     let options =
         LogOptions { follow: args.follow, tail: args.tail, timestamps: args.timestamps, ..LogOptions::default() };

@@ -11,28 +11,28 @@ mod up;
 use super::{Context, ExitStatus};
 use clap::Subcommand;
 use stackyard_cloud::home::Home;
-use stackyard_cloud::{Given, Local};
+use stackyard_cloud::{AnswerChanges, Local};
 use std::path::PathBuf;
 
 /// Verbs of `stackyard cloud`.
 #[derive(Subcommand)]
-pub enum Verb {
+pub enum CloudVerb {
     /// Check whether this machine can run the cloud
-    Preflight(preflight::Args),
+    Preflight(preflight::PreflightArgs),
     /// Start the cloud, or apply changed answers to it
-    Up(up::Args),
+    Up(up::UpArgs),
     /// Show the questions and the answers in effect
-    Answers(answers::Args),
+    Answers(answers::AnswersArgs),
     /// Show every service: health, restarts, uptime and memory
     ///
     /// Health comes from a real request to the service.
     Status,
     /// Print the logs of services
-    Logs(logs::Args),
+    Logs(logs::LogsArgs),
     /// Use the cloud as a user would and report what works
-    Test(test::Args),
+    Test(test::TestArgs),
     /// Stop the cloud and keep its data, or remove both
-    Down(down::Args),
+    Down(down::DownArgs),
 }
 
 /// Answers given on the command line.
@@ -51,22 +51,22 @@ pub struct AnswerArgs {
     answers: Option<PathBuf>,
 }
 
-impl From<AnswerArgs> for Given {
+impl From<AnswerArgs> for AnswerChanges {
     fn from(args: AnswerArgs) -> Self {
         Self { file: args.answers, set: args.set, unset: args.unset }
     }
 }
 
 /// Runs a verb of `stackyard cloud`.
-pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(verb: CloudVerb, context: &Context) -> anyhow::Result<ExitStatus> {
     match verb {
-        Verb::Preflight(args) => preflight::run(args, context).await,
-        Verb::Up(args) => up::run(args, context).await,
-        Verb::Answers(args) => answers::run(args, context),
-        Verb::Status => status::run(context).await,
-        Verb::Logs(args) => logs::run(args, context).await,
-        Verb::Test(args) => test::run(args, context).await,
-        Verb::Down(args) => down::run(args, context).await,
+        CloudVerb::Preflight(args) => preflight::run(args, context).await,
+        CloudVerb::Up(args) => up::run(args, context).await,
+        CloudVerb::Answers(args) => answers::run(args, context),
+        CloudVerb::Status => status::run(context).await,
+        CloudVerb::Logs(args) => logs::run(args, context).await,
+        CloudVerb::Test(args) => test::run(args, context).await,
+        CloudVerb::Down(args) => down::run(args, context).await,
     }
 }
 

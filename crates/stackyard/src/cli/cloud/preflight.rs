@@ -9,13 +9,13 @@ use stackyard_cloud::up;
 
 /// Arguments of `stackyard cloud preflight`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct PreflightArgs {
     #[command(flatten)]
     given: AnswerArgs,
 }
 
 /// Prints the table of checks; exit code 1 if there is a blocker.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: PreflightArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let input = up::examine(&local(context)?, &args.given.into())?;
     let report = preflight::run(&input).await;
     context.printer.result(&report, || text(&report))?;

@@ -4,20 +4,20 @@ use super::super::{Context, ExitStatus};
 use super::local;
 use crate::printer::duration;
 use serde_json::json;
-use stackyard_cloud::test::{self, Event, Options, Outcome, Profile};
-use stackyard_cloud::{Given, client};
+use stackyard_cloud::test::{self, Event, Options, TestOutcome, TestProfile};
+use stackyard_cloud::{AnswerChanges, client};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Arguments of `stackyard cloud test`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct TestArgs {
     /// Only remove leftovers of an earlier, interrupted test
     #[arg(long)]
     clean: bool,
 }
 
 /// Tests the cloud; exit code 1 if a check fails.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: TestArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let printer = &context.printer;
     let local = local(context)?;
     let cloud = client::connect(&local.entry()?).await?;
@@ -26,9 +26,9 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
         printer.result(&json!({"event": "result", "removed": removed}), || removed.clone())?;
         return Ok(ExitStatus::Done);
     }
-    let profile = match local.answers(&Given::default())?.text("profile").as_str() {
-        "full" => Profile::Full,
-        _ => Profile::Core,
+    let profile = match local.answers(&AnswerChanges::default())?.text("profile").as_str() {
+        "full" => TestProfile::Full,
+        _ => TestProfile::Core,
     };
     let options = Options { profile, ..Options::default() };
     let report_event = |event: Event| match event {
@@ -55,8 +55,8 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
         tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
     };
     let report = test::run(&cloud, &options, &report_event, cancel).await;
-    let (passed, failed) = (report.count(Outcome::Pass), report.count(Outcome::Fail));
-    let skipped = report.count(Outcome::Skip);
+    let (passed, failed) = (report.count(TestOutcome::Pass), report.count(TestOutcome::Fail));
+    let skipped = report.count(TestOutcome::Skip);
     let result = json!({
         "event": "result", "passed": passed, "failed": failed, "skipped": skipped,
         "cancelled": report.cancelled,
@@ -68,10 +68,10 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
     Ok(if report.passed() { ExitStatus::Done } else { ExitStatus::Failed })
 }
 
-fn word(outcome: Outcome) -> &'static str {
+fn word(outcome: TestOutcome) -> &'static str {
     match outcome {
-        Outcome::Pass => "PASS",
-        Outcome::Fail => "FAIL",
-        Outcome::Skip => "SKIP",
+        TestOutcome::Pass => "PASS",
+        TestOutcome::Fail => "FAIL",
+        TestOutcome::Skip => "SKIP",
     }
 }

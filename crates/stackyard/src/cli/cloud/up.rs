@@ -10,7 +10,7 @@ use std::time::Instant;
 
 /// Arguments of `stackyard cloud up`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct UpArgs {
     #[command(flatten)]
     given: AnswerArgs,
 
@@ -33,7 +33,7 @@ struct UpResult<'a> {
 }
 
 /// Brings the cloud up.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: UpArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let began = Instant::now();
     let printer = &context.printer;
     let onlooker = printer.onlooker();

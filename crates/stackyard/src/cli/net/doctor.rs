@@ -35,7 +35,7 @@ Examples:
   stackyard net doctor 10.20.0.7 db.example    # from this machine, without a yard and a server
 
 The exit code is 1 if packets vanish, an MTU is too large, or no pair could be measured.")]
-pub struct Args {
+pub struct DoctorArgs {
     /// Addresses to measure from this machine, without a yard
     ///
     /// They are names or IP addresses that answer ping.
@@ -63,7 +63,7 @@ pub struct Args {
 }
 
 /// Measures, and fixes wrong MTUs with `--fix`.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: DoctorArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     if !args.addresses.is_empty() {
         return from_here(&args.addresses, context).await;
     }

@@ -11,7 +11,7 @@ use stackyard_openstack::Network;
 /// Arguments of `stackyard net mtu`.
 #[derive(clap::Args)]
 #[command(after_help = layers())]
-pub struct Args {
+pub struct MtuArgs {
     /// Layers, outermost first
     ///
     /// The outermost layer is next to the wire. Append `:v6` to a layer that runs over IPv6.
@@ -40,7 +40,7 @@ fn layers() -> String {
 }
 
 /// Prints the path.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: MtuArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let mut layers = args.layers;
     let underlay = match (&args.network, args.payload) {
         (Some(name), _) => {

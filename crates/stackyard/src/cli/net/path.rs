@@ -8,7 +8,7 @@ use stackyard_yard::net::{mtu_paths, ports};
 
 /// Arguments of `stackyard net path`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct PathArgs {
     #[command(flatten)]
     yard: YardArgs,
 
@@ -18,7 +18,7 @@ pub struct Args {
 }
 
 /// Prints the paths; exit code 1 if one breaks.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: PathArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let observed = ObservedYard::observe(&args.yard, context).await?;
     let ports = ports(&observed.graph, &observed.inventory);
     let paths = mtu_paths(&observed.graph, Some(&observed.inventory), &ports, &observed.hosts, args.underlay);

@@ -9,7 +9,7 @@ use stackyard_yard::net::ports;
 
 /// Arguments of `stackyard net ports`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct PortsArgs {
     #[command(flatten)]
     yard: YardArgs,
 
@@ -19,7 +19,7 @@ pub struct Args {
 }
 
 /// Lists the ports.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: PortsArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let observed = ObservedYard::observe(&args.yard, context).await?;
     let mut ports = ports(&observed.graph, &observed.inventory);
     if let Some(network) = &args.network {

@@ -7,13 +7,13 @@ use stackyard_yard::net::{ports, reach};
 
 /// Arguments of `stackyard net reach`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct ReachArgs {
     #[command(flatten)]
     yard: YardArgs,
 }
 
 /// Prints which members of the yard can reach each other.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: ReachArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let observed = ObservedYard::observe(&args.yard, context).await?;
     let ports = ports(&observed.graph, &observed.inventory);
     let table = reach(&observed.graph, &observed.inventory, &ports).table();

@@ -6,7 +6,7 @@ use crate::cli::{Context, ExitStatus};
 use crate::printer::duration;
 use serde_json::json;
 use stackyard_api::{StackChange, StackChangeKind, StackDeploy};
-use stackyard_catalog::compose::open::{Wanted, open};
+use stackyard_catalog::compose::open::{ComposeRequest, open};
 use stackyard_core::rollout::Packed;
 use stackyard_core::stack::Stack;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use std::time::Instant;
 
 /// Arguments of `stackyard stack deploy`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct DeployArgs {
     #[command(flatten)]
     yard: YardNameArgs,
 
@@ -54,9 +54,9 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 /// Deploys a stack, and waits until all of its containers work.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: DeployArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let begun = Instant::now();
-    let wanted = Wanted {
+    let wanted = ComposeRequest {
         files: args.file,
         name: args.name,
         profiles: args.profile,
@@ -91,7 +91,7 @@ pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
 }
 
 /// Reads Compose files, and warns of lines in them that have no effect.
-pub fn read(wanted: &Wanted, context: &Context) -> anyhow::Result<Stack> {
+pub fn read(wanted: &ComposeRequest, context: &Context) -> anyhow::Result<Stack> {
     let loaded = open(wanted)?;
     for warning in &loaded.warnings {
         context.printer.note(format!("warning: {warning}"));

@@ -6,7 +6,7 @@ use stackyard_client::EventsOf;
 
 /// Arguments of `stackyard stack events`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct EventsArgs {
     #[command(flatten)]
     yard: YardNameArgs,
 
@@ -18,7 +18,7 @@ pub struct Args {
 }
 
 /// Prints the events of a stack's containers.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: EventsArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let of = EventsOf::Stack { yard: &args.yard.yard, stack: &args.stack };
     events::print_events(&args.yard.client(context)?, of, args.filter, context).await
 }

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 /// Arguments of `stackyard stack exec`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct ExecArgs {
     #[command(flatten)]
     yard: YardNameArgs,
 
@@ -59,7 +59,7 @@ impl Drop for RawTerminal {
 }
 
 /// Runs a program, and exits with its exit status.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: ExecArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let client = args.yard.client(context)?;
     let tty = !args.no_tty && std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let query = ExecQuery { replica: args.service, command: args.command, tty, stdin: true, user: args.user };

@@ -7,7 +7,7 @@ use stackyard_client::LogQuery;
 
 /// Arguments of `stackyard stack logs`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct LogsArgs {
     #[command(flatten)]
     yard: YardNameArgs,
 
@@ -27,7 +27,7 @@ pub struct Args {
 }
 
 /// Prints the log lines of all containers as they arrive, each with its container before it.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: LogsArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let client = args.yard.client(context)?;
     let query = LogQuery { only: args.service, follow: args.follow, tail: args.tail, since: None };
     let mut lines = client.stack_logs(&args.yard.yard, &args.stack, &query).await?;

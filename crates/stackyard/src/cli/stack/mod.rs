@@ -33,27 +33,27 @@ impl YardNameArgs {
 
 /// Verbs of `stackyard stack`.
 #[derive(Subcommand)]
-pub enum Verb {
+pub enum StackVerb {
     /// Deploy Compose files to a yard and wait until they run
-    Deploy(deploy::Args),
+    Deploy(deploy::DeployArgs),
     /// List the stacks of a yard
     #[command(visible_alias = "ls")]
     List(show::ListArgs),
     /// Show a stack's services, containers and problems
     #[command(visible_alias = "ps")]
-    Show(show::Args),
+    Show(show::ShowArgs),
     /// Print the logs of a stack's containers
-    Logs(logs::Args),
+    Logs(logs::LogsArgs),
     /// Print the events of a stack's containers
     ///
     /// Events are starts, exits with their reason, and changes of health.
-    Events(events::Args),
+    Events(events::EventsArgs),
     /// Run a program in a container
-    Exec(exec::Args),
+    Exec(exec::ExecArgs),
     /// Change the number of containers of services
     Scale(manage::ScaleArgs),
     /// Change a service's image or environment with a rolling update
-    Update(update::Args),
+    Update(update::UpdateArgs),
     /// Restore an earlier version of a stack
     Rollback(manage::RollbackArgs),
     /// Remove a stack; its volumes stay on their hosts
@@ -62,17 +62,17 @@ pub enum Verb {
 }
 
 /// Runs a verb of `stackyard stack`.
-pub async fn run(verb: Verb, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(verb: StackVerb, context: &Context) -> anyhow::Result<ExitStatus> {
     match verb {
-        Verb::Deploy(args) => deploy::run(args, context).await,
-        Verb::List(args) => show::list(args, context).await,
-        Verb::Show(args) => show::run(args, context).await,
-        Verb::Logs(args) => logs::run(args, context).await,
-        Verb::Events(args) => events::run(args, context).await,
-        Verb::Exec(args) => exec::run(args, context).await,
-        Verb::Scale(args) => manage::scale(args, context).await,
-        Verb::Update(args) => update::run(args, context).await,
-        Verb::Rollback(args) => manage::roll_back(args, context).await,
-        Verb::Remove(args) => manage::remove(args, context).await,
+        StackVerb::Deploy(args) => deploy::run(args, context).await,
+        StackVerb::List(args) => show::list(args, context).await,
+        StackVerb::Show(args) => show::run(args, context).await,
+        StackVerb::Logs(args) => logs::run(args, context).await,
+        StackVerb::Events(args) => events::run(args, context).await,
+        StackVerb::Exec(args) => exec::run(args, context).await,
+        StackVerb::Scale(args) => manage::scale(args, context).await,
+        StackVerb::Update(args) => update::run(args, context).await,
+        StackVerb::Rollback(args) => manage::roll_back(args, context).await,
+        StackVerb::Remove(args) => manage::remove(args, context).await,
     }
 }

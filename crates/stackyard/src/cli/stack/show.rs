@@ -15,7 +15,7 @@ pub struct ListArgs {
 
 /// Arguments of `stackyard stack show`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct ShowArgs {
     #[command(flatten)]
     yard: YardNameArgs,
 
@@ -40,7 +40,7 @@ pub async fn list(args: ListArgs, context: &Context) -> anyhow::Result<ExitStatu
 }
 
 /// Shows a stack; exit code 1 if not all of it works.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: ShowArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let stack = args.yard.client(context)?.stack(&args.yard.yard, &args.stack, false).await?;
     context.printer.result(&stack, || text(&stack))?;
     let well = !stack.removing && stack.status.standing == Standing::Converged;

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 /// Arguments of `stackyard stack update`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct UpdateArgs {
     #[command(flatten)]
     yard: YardNameArgs,
 
@@ -56,7 +56,7 @@ fn variable(text: &str) -> Result<(String, String), String> {
 }
 
 /// Changes a service, and waits until all of its stack works.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: UpdateArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let set = args.env.into_iter().map(|(name, value)| (name, Some(value)));
     let environment: BTreeMap<_, _> = set.chain(args.env_rm.into_iter().map(|name| (name, None))).collect();
     if args.image.is_none() && environment.is_empty() {

@@ -9,7 +9,7 @@ use stackyard_yard::server_log;
 
 /// Arguments of `stackyard console`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct ConsoleArgs {
     #[command(flatten)]
     yard: YardArgs,
 
@@ -23,7 +23,7 @@ pub struct Args {
 }
 
 /// Prints the end of a server's console log.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: ConsoleArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let yard = args.yard.load()?;
     let cloud = args.yard.connect(&yard, context).await?;
     let name = &yard.intended.yard;

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 /// Arguments of `stackyard down`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct DownArgs {
     #[command(flatten)]
     yard: YardArgs,
 
@@ -23,7 +23,7 @@ pub struct Args {
 }
 
 /// Removes everything that the yard has in the cloud.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: DownArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let began = Instant::now();
     let printer = &context.printer;
     let yard = args.yard.load()?;

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 /// Arguments of `stackyard graph`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct GraphArgs {
     #[command(flatten)]
     yard: YardArgs,
 
@@ -24,7 +24,7 @@ pub struct Args {
 }
 
 /// Draws the yard and its resources in the cloud.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: GraphArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     if context.printer.is_json() && args.svg.is_none() && !args.dot {
         let observed = ObservedYard::observe(&args.yard, context).await?;
         context.printer.result(&observed.graph, String::new)?;

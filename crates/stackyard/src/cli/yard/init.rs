@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 /// Arguments of `stackyard init`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct InitArgs {
     /// Write the manifest to this new file
     #[arg(short, long, value_name = "FILE", default_value = "yard.yaml")]
     file: PathBuf,
@@ -87,7 +87,7 @@ struct DraftArgs {
 }
 
 /// Writes a commented manifest with names that exist in the cloud.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: InitArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     if args.file.exists() {
         bail!(UserError::new(
             format!("cannot write {}: the file exists", args.file.display()),
@@ -209,7 +209,7 @@ mod tests {
     #[derive(Parser)]
     struct Line {
         #[command(flatten)]
-        args: Args,
+        args: InitArgs,
     }
 
     fn draft(offer: &CloudChoices, words: &[&str]) -> YardDraft {

@@ -7,13 +7,13 @@ use stackyard_yard::UpOperation;
 
 /// Arguments of `stackyard plan`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct PlanArgs {
     #[command(flatten)]
     yard: YardArgs,
 }
 
 /// Shows what `up` would do, and what blocks it.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: PlanArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let yard = args.yard.load()?;
     let cloud = args.yard.connect(&yard, context).await?;
     let service = args.yard.service(context)?;

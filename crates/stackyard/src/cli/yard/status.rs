@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 /// Arguments of `stackyard status`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct StatusArgs {
     #[command(flatten)]
     yard: YardArgs,
 }
@@ -57,7 +57,7 @@ struct ServiceRow {
 }
 
 /// Shows the state of a yard; exit code 1 if it differs from its manifest.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: StatusArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let yard = args.yard.load()?;
     let cloud = args.yard.connect(&yard, context).await?;
     let service = args.yard.service(context)?;

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 /// Arguments of `stackyard sweep`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct SweepArgs {
     #[command(flatten)]
     cloud: CloudArgs,
 
@@ -28,7 +28,7 @@ pub struct Args {
 }
 
 /// Lists resources with our mark that belong to no known yard, and removes them with `--yes`.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: SweepArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let printer = &context.printer;
     let onlooker = printer.onlooker();
     let cloud = args.cloud.connect(None, &onlooker).await?;

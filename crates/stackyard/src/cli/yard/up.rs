@@ -16,7 +16,7 @@ use std::time::Instant;
 
 /// Arguments of `stackyard up`.
 #[derive(clap::Args)]
-pub struct Args {
+pub struct UpArgs {
     #[command(flatten)]
     pub(in crate::cli) yard: YardArgs,
 
@@ -29,7 +29,7 @@ pub struct Args {
 }
 
 /// Brings the yard to the state that its manifest describes.
-pub async fn run(args: Args, context: &Context) -> anyhow::Result<ExitStatus> {
+pub async fn run(args: UpArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let began = Instant::now();
     let printer = &context.printer;
     let onlooker = printer.onlooker();
