@@ -3,10 +3,10 @@
 //! Paths are relative to the root, with `/` between parts. The trait is all that the rest
 //! of the crate sees of a file system, so that a program can carry its packages inside.
 
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 /// A tree of files.
 pub trait Source: Send + Sync {
@@ -151,14 +151,14 @@ impl<'a> WatchedSource<'a> {
 
     /// Paths of the files that were read so far.
     pub fn paths(self) -> BTreeSet<String> {
-        self.read.into_inner().unwrap_or_else(PoisonError::into_inner)
+        self.read.into_inner()
     }
 }
 
 impl Source for WatchedSource<'_> {
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         let content = self.inner.read(path)?;
-        self.read.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
+        self.read.lock().insert(path.to_owned());
         Ok(content)
     }
 

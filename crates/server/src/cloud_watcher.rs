@@ -14,12 +14,13 @@
 //! while a cloud is being watched gets what was seen last, at once.
 
 use crate::own_thread::on_own_thread;
+use parking_lot::{Mutex, MutexGuard};
 use stackyard_core::text::error_chain;
 use stackyard_openstack::{Cloud, CloudConfig, Options, Sources};
 use stackyard_yard::Inventory;
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
@@ -99,7 +100,7 @@ impl CachedCloud {
 
 impl WatchedCloud {
     fn state(&self) -> MutexGuard<'_, CachedCloud> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
@@ -121,7 +122,7 @@ impl CloudWatcher {
     pub async fn at(&self, name: Option<&str>, busy: bool) -> CloudSnapshot {
         let name = name.unwrap_or_default();
         let watched = {
-            let mut clouds = self.0.clouds.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut clouds = self.0.clouds.lock();
             clouds.entry(name.to_owned()).or_default().clone()
         };
         let mut looks = watched.looks.subscribe();
@@ -151,7 +152,7 @@ impl CloudWatcher {
 
     /// Takes what was seen of a cloud for old: whoever asks next waits for another look.
     pub fn forget(&self, name: Option<&str>) {
-        let clouds = self.0.clouds.lock().unwrap_or_else(PoisonError::into_inner);
+        let clouds = self.0.clouds.lock();
         if let Some(watched) = clouds.get(name.unwrap_or_default()) {
             watched.state().ended = None;
             watched.wake.notify_one();

@@ -9,13 +9,14 @@
 use crate::api_error::ApiError;
 use crate::app::App;
 use crate::join;
+use parking_lot::Mutex;
 use russh::client::{self, Handle, Handler};
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, HashAlg, PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
 use russh::{ChannelMsg, Disconnect};
 use stackyard_api::{SshJoin, now};
 use stackyard_core::agent::{AgentConfig, DataVolume, Filesystem};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
@@ -82,7 +83,7 @@ impl Handler for HostKeyCheck {
         let PublicKeyOrCertificate::PublicKey { key, .. } = key else { return Ok(false) };
         let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
         let good = self.good.is_empty() || self.good.contains(&fingerprint);
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = fingerprint;
+        *self.seen.lock() = fingerprint;
         Ok(good)
     }
 }
@@ -108,7 +109,7 @@ pub(crate) async fn run(app: &App, request: SshJoin, lines: &Sender<String>) -> 
         Ok(session) => session.map_err(|e| explain(&at, &e, &seen))?,
         Err(_) => return Err(format!("logging in to {at}: no answer within {} s", LOGIN.as_secs())),
     };
-    let fingerprint = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let fingerprint = seen.lock().clone();
     if request.fingerprints.is_empty() && pinned.is_none() {
         say(lines, format!("its console shows no host key; {fingerprint} is trusted from now on")).await;
     }
@@ -153,7 +154,7 @@ async fn login(request: &SshJoin, key: PrivateKey, known: HostKeyCheck) -> Resul
 }
 
 fn explain(at: &str, error: &russh::Error, seen: &Mutex<String>) -> String {
-    let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let seen = seen.lock().clone();
     match error {
         russh::Error::UnknownKey => {
             format!("logging in to {at}: its host key {seen} is not the one that is expected; who answers there?")

@@ -2,8 +2,9 @@
 
 use crate::Error;
 use crate::ovsdb::{Ovsdb, map, read_map, read_uuid, uuid};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Key of an interface's `external_ids` that says whose it is.
@@ -184,7 +185,7 @@ impl Switch {
     }
 
     fn noop(&self) -> MutexGuard<'_, Option<String>> {
-        self.noop.lock().unwrap_or_else(PoisonError::into_inner)
+        self.noop.lock()
     }
 
     fn is_on(&self, doing: &str, bridge: &str, port: &str) -> Result<bool, Error> {

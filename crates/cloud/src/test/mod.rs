@@ -29,7 +29,7 @@ mod sweep;
 mod trunk;
 mod volume;
 
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 use std::time::{Duration, Instant};
 
 use stackyard_openstack::{Cloud, Error};
@@ -159,7 +159,7 @@ pub async fn run(cloud: &Cloud, options: &Options, hear: &Hear<'_>, cancel: impl
         }
     };
     bench.check("clean up", clean).await;
-    let checks = std::mem::take(&mut *bench.checks.lock().unwrap_or_else(PoisonError::into_inner));
+    let checks = std::mem::take(&mut *bench.checks.lock());
     Report { checks, cancelled, took: started.elapsed() }
 }
 
@@ -219,7 +219,7 @@ impl<'a> TestBench<'a> {
 
     fn end(&self, name: &'static str, outcome: TestOutcome, took: Duration, detail: String) {
         let check = Check { name, outcome, took, detail };
-        self.checks.lock().unwrap_or_else(PoisonError::into_inner).push(check.clone());
+        self.checks.lock().push(check.clone());
         (self.hear)(Event::Finished(check));
     }
 

@@ -10,8 +10,9 @@ mod call;
 pub use call::Call;
 pub(crate) use call::{path, segment};
 
+use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
@@ -148,7 +149,7 @@ impl Cloud {
     }
 
     fn current(&self) -> Option<Arc<Token>> {
-        self.inner.token.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.inner.token.read().clone()
     }
 
     /// Logs in again unless somebody else did since `refused` was.
@@ -161,7 +162,7 @@ impl Cloud {
             return Ok(token);
         }
         let token = Arc::new(self.authenticate().await?);
-        *self.inner.token.write().unwrap_or_else(PoisonError::into_inner) = Some(token.clone());
+        *self.inner.token.write() = Some(token.clone());
         Ok(token)
     }
 
@@ -319,11 +320,7 @@ impl Cloud {
                     lowered = true;
                     match self.newest(call.service, &token).await {
                         Some(newest) => {
-                            self.inner
-                                .ceilings
-                                .lock()
-                                .unwrap_or_else(PoisonError::into_inner)
-                                .insert(call.service, newest);
+                            self.inner.ceilings.lock().insert(call.service, newest);
                         }
                         None => return Err(http::refused(&request, &answer)),
                     }
@@ -335,7 +332,7 @@ impl Cloud {
     }
 
     fn ceiling(&self, service: Service) -> Option<String> {
-        self.inner.ceilings.lock().unwrap_or_else(PoisonError::into_inner).get(&service).cloned()
+        self.inner.ceilings.lock().get(&service).cloned()
     }
 
     /// The newest microversion that `service` speaks, from its version document.

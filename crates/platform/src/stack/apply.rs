@@ -4,11 +4,11 @@ use super::error::{Failure, Failures};
 use super::files::{self, FileLock};
 use super::{ApplyOptions, Engine, Error};
 use futures_util::future::join_all;
+use parking_lot::Mutex;
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::stack::plan::{Action, After, Plan, Resource, Step};
 use stackyard_core::stack::{DependencyCondition, Stack};
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::time::Instant;
 use tokio::sync::{Semaphore, watch};
 
@@ -82,7 +82,7 @@ impl Engine {
             failures: Mutex::new(Failures { failed: Vec::new(), skipped: Vec::new() }),
         };
         join_all(plan.steps.iter().map(|step| run.step(step))).await;
-        let failures = run.failures.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let failures = run.failures.into_inner();
         if !failures.failed.is_empty() {
             return Err(failures.into());
         }
@@ -161,8 +161,8 @@ impl Run<'_> {
         }
     }
 
-    fn failures(&self) -> std::sync::MutexGuard<'_, Failures> {
-        self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn failures(&self) -> parking_lot::MutexGuard<'_, Failures> {
+        self.failures.lock()
     }
 
     async fn fail(&self, step: &Step, error: Error, telling: &mut StepReporter<'_>) {

@@ -4,9 +4,9 @@
 //! not counted: a hundred hosts behind one address may join at once.
 
 use crate::api_error::ApiError;
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Failures that are let through in a [`PERIOD`].
@@ -36,7 +36,7 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
 impl AttemptLimiter {
     /// Refuses an address with too many failures.
     pub fn check(&self, address: IpAddr) -> Result<(), ApiError> {
-        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let failures = self.failures.lock();
         match failures.get(&network(address)) {
             Some((start, count)) if *count >= FAILURES && start.elapsed() < PERIOD => {
                 let wait = PERIOD.saturating_sub(start.elapsed()).as_secs() + 1;
@@ -48,7 +48,7 @@ impl AttemptLimiter {
 
     /// Counts a failure.
     pub fn failed(&self, address: IpAddr) {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = self.failures.lock();
         if failures.len() >= ADDRESSES {
             failures.retain(|_, (start, _)| start.elapsed() < PERIOD);
             if failures.len() >= ADDRESSES {

@@ -2,8 +2,9 @@
 
 use super::Caller;
 use crate::api_error::ApiError;
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// Seconds after which a caller that was refused may try again.
 const WAIT: u64 = 5;
@@ -45,7 +46,7 @@ impl CallerSlots {
 }
 
 fn lock(taken: &SlotTable) -> MutexGuard<'_, HashMap<String, usize>> {
-    taken.lock().unwrap_or_else(PoisonError::into_inner)
+    taken.lock()
 }
 
 /// A place that is taken until this is dropped.

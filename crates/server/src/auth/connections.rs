@@ -8,9 +8,10 @@
 //! host, and programs have places of their own.
 
 use super::{Caller, network};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use tokio::sync::Notify;
 
 /// Connections of one address over which no good token has come: that many hosts behind one router may come back at
@@ -138,7 +139,7 @@ impl Connections {
 }
 
 fn lock(table: &Mutex<ConnectionTable>) -> MutexGuard<'_, ConnectionTable> {
-    table.lock().unwrap_or_else(PoisonError::into_inner)
+    table.lock()
 }
 
 /// A connection.
@@ -159,7 +160,7 @@ impl Connection {
     /// A good token has come over it. The first one says whose it is.
     pub fn is_of(&self, caller: &Caller) {
         let Some(key) = caller.key() else { return };
-        let mut owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut owner = self.owner.lock();
         if let ConnectionOwner::Address(_) = &*owner {
             let mut table = lock(&self.table);
             table.remove(&owner, self.number);
@@ -171,7 +172,7 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        let owner = self.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        let owner = self.owner.lock();
         lock(&self.table).remove(&owner, self.number);
     }
 }

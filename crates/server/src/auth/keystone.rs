@@ -6,6 +6,7 @@
 use super::{AttemptLimiter, Caller};
 use crate::api_error::ApiError;
 use axum::http::StatusCode;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use stackyard_api::Role;
 use stackyard_core::text::error_chain;
@@ -13,7 +14,6 @@ use stackyard_openstack::{Auth, Cloud, CloudConfig, Error, Options, Ref, RetryPo
 use stackyard_store::Person;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -236,14 +236,14 @@ impl Keystones {
             return Ok(Some(id.clone()));
         }
         let (name, entry) = (config.name.clone(), format!("{config:?}"));
-        let known = self.projects.lock().unwrap_or_else(PoisonError::into_inner).get(&entry).cloned();
+        let known = self.projects.lock().get(&entry).cloned();
         if known.is_some() {
             return Ok(known);
         }
         let asked = async { connect(config).await?.project_id().await };
         match asked.await {
             Ok(id) => {
-                self.projects.lock().unwrap_or_else(PoisonError::into_inner).insert(entry, id.clone());
+                self.projects.lock().insert(entry, id.clone());
                 Ok(Some(id))
             }
             Err(error @ (Error::Api(_) | Error::Config { .. })) => {

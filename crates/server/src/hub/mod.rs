@@ -23,12 +23,13 @@ pub use stream::{AgentStream, Output, StreamInput};
 
 use connection::AgentLink;
 use container_events::ContainerEvents;
+use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
 use stackyard_api::ContainerEvent;
 use stackyard_core::agent::{Desired, Open, Part, Report};
 use stackyard_store::{Host, Store};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -112,7 +113,7 @@ impl Hub {
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<String, HostEntry>> {
-        self.0.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.entries.lock()
     }
 
     fn timing(&self) -> HubTiming {
@@ -186,7 +187,7 @@ impl Hub {
     }
 
     fn events(&self) -> MutexGuard<'_, ContainerEvents> {
-        self.0.events.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.events.lock()
     }
 
     /// Number of the last thing that happened to a container; 0 before there is one.

@@ -3,10 +3,11 @@
 //! What an agent sends waits here until the stream's reader takes it, at most a window of it
 //! ([`stackyard_core::agent::WINDOW`]). The connection never waits for a reader.
 
+use parking_lot::{Mutex, MutexGuard};
 use stackyard_core::agent::{Bytes, Open, Replica, Room, Stream, Taken, ToAgent, WINDOW, cost};
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc};
@@ -116,7 +117,7 @@ impl AgentStreams {
     }
 
     fn map(&self) -> MutexGuard<'_, HashMap<u64, StreamEntry>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock()
     }
 }
 

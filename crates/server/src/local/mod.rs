@@ -21,6 +21,7 @@ pub use status_cache::StatusSnapshot;
 use crate::api_error::ApiError;
 use crate::own_thread::spawn_thread;
 use crate::runs::{ActiveRun, RunEnd, RunReporter};
+use parking_lot::{Mutex, MutexGuard};
 use stackyard_api::{LocalPlan, LocalPreview, LocalStep, now};
 use stackyard_catalog::Question;
 use stackyard_cloud::home::{Home, HomeError};
@@ -34,7 +35,7 @@ use stackyard_platform::docker::{ConnectError, Docker};
 use stackyard_store::{NewRun, Run, Store};
 use status_cache::StatusCache;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 
@@ -200,7 +201,7 @@ impl LocalCloud {
     }
 
     fn going(&self) -> MutexGuard<'_, Option<Arc<ActiveRun>>> {
-        self.0.going.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.going.lock()
     }
 
     /// The state directory.

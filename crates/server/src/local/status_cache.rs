@@ -7,13 +7,14 @@
 use super::LocalCloud;
 use crate::own_thread::on_own_thread;
 use futures_util::StreamExt;
+use parking_lot::{Mutex, MutexGuard};
 use stackyard_api::now;
 use stackyard_cloud::STACK;
 use stackyard_cloud::status::{self, Status};
 use stackyard_core::text::error_chain;
 use stackyard_platform::docker::Docker;
 use stackyard_platform::stack::changes;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -54,7 +55,7 @@ pub(super) struct StatusCache {
 
 impl StatusCache {
     fn state(&self) -> MutexGuard<'_, CachedStatus> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -43,6 +43,7 @@ use beside::Beside;
 use here::Here;
 use options::Memory;
 use pairs::Turns;
+use parking_lot::Mutex;
 use serde_json::json;
 use stackyard_catalog::manifest;
 use stackyard_core::agent::{Answer, Ask, ContainerPort, NewContainerPort, PortAddress, PortLink};
@@ -54,7 +55,7 @@ use stackyard_yard::container_port::{DEVICE_OWNER, SUBPORT, ips, is_ours, mac_on
 use stackyard_yard::{POOL, metadata_mark};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::Notify;
 use trunks::{No, Trunks};
@@ -82,10 +83,6 @@ struct Inner {
     /// Floating IPs of containers without a port, by id, and since when.
     strays: Mutex<HashMap<String, Instant>>,
     wake: Notify,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a cloud said, for people.
@@ -217,11 +214,11 @@ impl Ports {
     async fn connect(&self, name: Option<&str>) -> Result<Cloud, String> {
         let config = CloudConfig::load_from(name, &self.0.sources).map_err(|e| error_chain(&e))?;
         let of = format!("{config:?}");
-        if let Some(known) = lock(&self.0.clouds).get(&of) {
+        if let Some(known) = self.0.clouds.lock().get(&of) {
             return Ok(known.clone());
         }
         let cloud = Cloud::connect(config, Options::default()).await.map_err(|e| error_chain(&e))?;
-        lock(&self.0.clouds).insert(of, cloud.clone());
+        self.0.clouds.lock().insert(of, cloud.clone());
         Ok(cloud)
     }
 
@@ -242,14 +239,14 @@ impl Ports {
             Some(server) => cloud.list(&[("device_id", &server.id)]).await.map_err(doing())?,
             None => Vec::new(),
         };
-        lock(&self.0.nics).insert(host.id.clone(), nics.clone());
+        self.0.nics.lock().insert(host.id.clone(), nics.clone());
         Ok(nics)
     }
 
     /// The port of a host's NIC in a network, as it was last.
     async fn nic(&self, cloud: &Cloud, host: &Host, network: &str) -> Result<Option<Port>, String> {
         let find = |nics: &[Port]| nics.iter().find(|p| p.network_id == network).cloned();
-        let known = lock(&self.0.nics).get(&host.id).and_then(|nics| find(nics));
+        let known = self.0.nics.lock().get(&host.id).and_then(|nics| find(nics));
         match known {
             Some(nic) => Ok(Some(nic)),
             None => Ok(find(&self.nics(cloud, host).await?)),
@@ -258,7 +255,7 @@ impl Ports {
 
     /// Says of a host that has no NIC why, if that is because it is no server.
     fn no_server(&self, cloud: &Cloud, host: &Host) -> String {
-        if lock(&self.0.nics).get(&host.id).is_some_and(|nics| !nics.is_empty()) {
+        if self.0.nics.lock().get(&host.id).is_some_and(|nics| !nics.is_empty()) {
             return String::new();
         }
         format!(

@@ -3,7 +3,7 @@
 use super::here::Here;
 use super::on_trunk::is_open;
 use super::pairs::{VRRP, take_off};
-use super::{Ports, and_left, container_port, lock, said, short};
+use super::{Ports, and_left, container_port, said, short};
 use stackyard_core::agent::{ContainerPort, NewContainerPort, PortLink};
 use stackyard_openstack::{AddressPair, Cloud, FixedIp, NewPort, Port};
 use stackyard_store::Host;
@@ -104,12 +104,12 @@ impl Ports {
         kinds: &[PortLink],
     ) -> Result<ContainerPort, String> {
         let name = &cloud.config().name;
-        let known = lock(&self.0.own_mac_alone).contains(name);
+        let known = self.0.own_mac_alone.lock().contains(name);
         if !known && kinds.contains(&PortLink::Macvlan) {
             let tried = self.change_pairs(cloud, host, nic.clone(), |all| add(all, port, &mac)).await;
             match tried {
                 Ok(()) => return Ok(container_port(port, PortLink::Macvlan, mac, nic.mac_address.clone())),
-                Err(why) if why.contains(VRRP) => drop(lock(&self.0.own_mac_alone).insert(name.clone())),
+                Err(why) if why.contains(VRRP) => drop(self.0.own_mac_alone.lock().insert(name.clone())),
                 Err(why) => return Err(why),
             }
         }

@@ -4,7 +4,7 @@ use super::beside::Beside;
 use super::here::Here;
 use super::options::Wishes;
 use super::trunks::{Lane, No};
-use super::{Ports, and_left, container_port, is_of, lock, said};
+use super::{Ports, and_left, container_port, is_of, said};
 use serde_json::json;
 use stackyard_core::agent::{ContainerPort, NewContainerPort, PortLink};
 use stackyard_core::yard::{Kind, Mark};
@@ -40,7 +40,7 @@ impl Ports {
             Err(no) => {
                 if let No::Answer(_) = no {
                     // It may be another NIC by now.
-                    lock(&self.0.nics).remove(&host.id);
+                    self.0.nics.lock().remove(&host.id);
                 }
                 Err(no)
             }
@@ -56,7 +56,7 @@ impl Ports {
     }
 
     fn first_nic(&self, host: &Host) -> Option<Port> {
-        let all = lock(&self.0.nics);
+        let all = self.0.nics.lock();
         all.get(&host.id)?.iter().min_by(|a, b| (&a.created_at, &a.id).cmp(&(&b.created_at, &b.id))).cloned()
     }
 
@@ -82,7 +82,7 @@ impl Ports {
             Ok(made) => Ok(made),
             Err(why) => {
                 // It may be another NIC by now.
-                lock(&self.0.nics).remove(&host.id);
+                self.0.nics.lock().remove(&host.id);
                 let beside = Beside::of(&new.options);
                 Err(and_left(why, self.give_back(cloud, host, &port, beside, &new.endpoint).await))
             }
@@ -286,7 +286,7 @@ impl Ports {
         let place = trunks.iter().find_map(|t| Some((t, t.sub_ports.iter().find(|s| s.port_id == port.id)?)));
         let is_new = port.device_owner == DEVICE_OWNER;
         let is_torn = place.is_none() && !nics.is_empty() && !is_new && port.device_id.is_empty();
-        if is_torn && !lock(&self.0.memory.moving).contains(&port.id) {
+        if is_torn && !self.0.memory.moving.lock().contains(&port.id) {
             cloud.delete_port(&port.id).await.map_err(said(format!("removing port {}", port.id)))?;
             return Ok(None);
         }
@@ -321,13 +321,13 @@ struct Moving<'a>(&'a Ports, &'a str);
 
 impl<'a> Moving<'a> {
     fn begin(ports: &'a Ports, port: &'a str) -> Self {
-        lock(&ports.0.memory.moving).insert(port.to_owned());
+        ports.0.memory.moving.lock().insert(port.to_owned());
         Self(ports, port)
     }
 }
 
 impl Drop for Moving<'_> {
     fn drop(&mut self) {
-        lock(&self.0.0.memory.moving).remove(self.1);
+        self.0.0.memory.moving.lock().remove(self.1);
     }
 }

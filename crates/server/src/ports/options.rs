@@ -2,8 +2,9 @@
 //! its yard and of its own NIC, and no address or name of anybody else in the network.
 
 use super::here::Here;
-use super::{Ports, lock, said};
+use super::{Ports, said};
 use ipnet::IpNet;
+use parking_lot::Mutex;
 use stackyard_core::agent::NewContainerPort;
 use stackyard_core::yard::{Kind, Mark};
 use stackyard_openstack::{AddressPair, Cloud, Network, Port, QosPolicy, SecurityGroup, Subnet};
@@ -11,7 +12,6 @@ use stackyard_store::Host;
 use stackyard_yard::container_port::is_containers;
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::Mutex;
 
 /// What was looked up in clouds, by their names; until [`Ports::forget`].
 #[derive(Debug, Default)]
@@ -45,26 +45,26 @@ impl Ports {
     /// Forgets what was looked up.
     pub(super) fn forget(&self) {
         let memory = &self.0.memory;
-        lock(&memory.trunks).clear();
-        lock(&memory.groups).clear();
-        lock(&memory.policies).clear();
-        lock(&memory.networks).clear();
+        memory.trunks.lock().clear();
+        memory.groups.lock().clear();
+        memory.policies.lock().clear();
+        memory.networks.lock().clear();
     }
 
     /// Whether a cloud has trunks.
     pub(super) async fn has_trunks(&self, cloud: &Cloud) -> Result<bool, String> {
         let name = &cloud.config().name;
-        if let Some(known) = lock(&self.0.memory.trunks).get(name) {
+        if let Some(known) = self.0.memory.trunks.lock().get(name) {
             return Ok(*known);
         }
         let has = cloud.has_extension("trunk").await.map_err(said("asking for Neutron's extensions"))?;
-        lock(&self.0.memory.trunks).insert(name.clone(), has);
+        self.0.memory.trunks.lock().insert(name.clone(), has);
         Ok(has)
     }
 
     /// Whether a network is known to be one of the host's yard, in which no NIC of it is.
     pub(super) fn is_yards(&self, host: &Host, network: &str) -> bool {
-        lock(&self.0.memory.networks).contains(&(host.id.clone(), network.to_owned()))
+        self.0.memory.networks.lock().contains(&(host.id.clone(), network.to_owned()))
     }
 
     /// Sees to it that a network, in which no NIC of the host is, is one of its yard.
@@ -77,7 +77,7 @@ impl Ports {
         let here = Here::of(cloud).await?;
         match cloud.get::<Network>(network).await {
             Ok(found) if is_network_of(&found, &host.yard, &here) => {
-                lock(&self.0.memory.networks).insert((host.id.clone(), network.to_owned()));
+                self.0.memory.networks.lock().insert((host.id.clone(), network.to_owned()));
                 Ok(())
             }
             Err(e) if !e.is_not_found() => Err(said(format!("looking up network {network}"))(e)),
@@ -123,17 +123,17 @@ impl Ports {
 
     async fn policy(&self, cloud: &Cloud, name: &str) -> Result<String, String> {
         let key = (cloud.config().name.clone(), name.to_owned());
-        if let Some(known) = lock(&self.0.memory.policies).get(&key) {
+        if let Some(known) = self.0.memory.policies.lock().get(&key) {
             return Ok(known.clone());
         }
         let found: QosPolicy = cloud.need(name).await.map_err(said("option `qos-policy`"))?;
-        lock(&self.0.memory.policies).insert(key, found.id.clone());
+        self.0.memory.policies.lock().insert(key, found.id.clone());
         Ok(found.id)
     }
 
     /// Ids of groups, by id, name, or the name that the yard's manifest gives them.
     async fn groups(&self, cloud: &Cloud, host: &Host, nic: &Port, names: &[String]) -> Result<Vec<String>, String> {
-        let known = lock(&self.0.memory.groups).get(&cloud.config().name).cloned();
+        let known = self.0.memory.groups.lock().get(&cloud.config().name).cloned();
         let (here, is_known) = (Here::of(cloud).await?, known.is_some());
         if let Some(found) = known.map(|all| find_groups(&all, host, &here, nic, names))
             && found.is_ok()
@@ -141,11 +141,11 @@ impl Ports {
             return found;
         }
         if is_known {
-            lock(&self.0.memory.groups).remove(&cloud.config().name);
+            self.0.memory.groups.lock().remove(&cloud.config().name);
         }
         let all: Vec<SecurityGroup> = cloud.list(&[]).await.map_err(said("looking up security groups"))?;
         let found = find_groups(&all, host, &here, nic, names);
-        lock(&self.0.memory.groups).insert(cloud.config().name.clone(), all);
+        self.0.memory.groups.lock().insert(cloud.config().name.clone(), all);
         found
     }
 }

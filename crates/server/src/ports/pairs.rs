@@ -1,12 +1,13 @@
 //! The address pairs of a NIC's port: one list, which several containers, and others beside this server, change.
 
-use super::{Ports, lock, said};
+use super::{Ports, said};
+use parking_lot::Mutex;
 use rand::RngExt as _;
 use stackyard_openstack::{AddressPair, Cloud, Port};
 use stackyard_store::Host;
 use stackyard_yard::container_port::is_pair_of;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
 
@@ -31,7 +32,7 @@ pub(super) struct Turns(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
 impl Turns {
     async fn take(&self, port: &str) -> OwnedMutexGuard<()> {
         let turn = {
-            let mut all = lock(&self.0);
+            let mut all = self.0.lock();
             all.retain(|_, turn| Arc::strong_count(turn) > 1);
             all.entry(port.to_owned()).or_default().clone()
         };
@@ -51,9 +52,9 @@ impl Ports {
         let id = nic.id.clone();
         let _turn = self.0.turns.take(&id).await;
         // Others may have had their turn since.
-        let newest = lock(&self.0.nics).get(&host.id).and_then(|nics| nics.iter().find(|p| p.id == id).cloned());
+        let newest = self.0.nics.lock().get(&host.id).and_then(|nics| nics.iter().find(|p| p.id == id).cloned());
         let changed = change_pairs(cloud, newest.unwrap_or(nic), change).await;
-        let mut all = lock(&self.0.nics);
+        let mut all = self.0.nics.lock();
         match changed {
             Ok(now) => {
                 for known in all.get_mut(&host.id).into_iter().flatten().filter(|p| p.id == id) {

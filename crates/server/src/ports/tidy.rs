@@ -6,7 +6,7 @@
 use super::here::Here;
 use super::on_trunk::free_or_delete;
 use super::pairs::{change_pairs, take_off};
-use super::{Ports, beside, containers, is_for_trunk, lock, said};
+use super::{Ports, beside, containers, is_for_trunk, said};
 use stackyard_catalog::manifest;
 use stackyard_core::text::error_chain;
 use stackyard_core::yard::{Kind, Mark};
@@ -69,7 +69,7 @@ impl Ports {
         // After the ports: a host is known before it asks for one.
         let hosts = self.0.store.hosts(None, None).await.map_err(|e| error_chain(&e))?;
         let hosts: HashMap<&str, &Host> = hosts.iter().map(|h| (h.id.as_str(), h)).collect();
-        lock(&self.0.nics).retain(|host, _| hosts.contains_key(host.as_str()));
+        self.0.nics.lock().retain(|host, _| hosts.contains_key(host.as_str()));
         // One that is just changing refuses, until next time.
         let members = self.tidy_members(cloud, yards, &hosts).await;
         let is_yards = |p: &Port| {
@@ -104,10 +104,10 @@ impl Ports {
             .filter_map(|(id, text)| Some((id, here.read("", text)?)))
             .filter(|(_, m)| yards.contains(&m.yard) && !containers.contains(&(m.key.name.clone(), m.yard.as_str())))
             .collect();
-        lock(&self.0.strays).retain(|id, _| strays.iter().any(|(stray, _)| *stray == id));
+        self.0.strays.lock().retain(|id, _| strays.iter().any(|(stray, _)| *stray == id));
         for (id, mark) in strays {
             let host = beside::host_of(&mark.key.name);
-            let since = *lock(&self.0.strays).entry(id.clone()).or_insert_with(Instant::now);
+            let since = *self.0.strays.lock().entry(id.clone()).or_insert_with(Instant::now);
             if names.contains(&(mark.yard.as_str(), host)) && since.elapsed() < PATIENCE {
                 continue;
             }

@@ -7,11 +7,12 @@
 //! VLAN ids go round: the one after the last that was given. One that has just become free may still be in use by a
 //! network namespace that the host's kernel has not torn down yet.
 
-use super::{lock, said};
+use super::said;
+use parking_lot::Mutex;
 use stackyard_openstack::{Cloud, Error, NewTrunk, Port, SubPort, Trunk};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -42,12 +43,12 @@ impl Trunks {
     /// The way to the trunk of a NIC's port; `mark` says whose it is.
     pub(super) fn lane(&self, parent: &Port, mark: &str) -> Arc<Lane> {
         let new = || Arc::new(Lane { parent: parent.id.clone(), mark: mark.to_owned(), ..Lane::default() });
-        lock(&self.0).entry(parent.id.clone()).or_insert_with(new).clone()
+        self.0.lock().entry(parent.id.clone()).or_insert_with(new).clone()
     }
 
     /// Forgets what it knows of trunks that nobody waits for.
     pub(super) fn forget(&self) {
-        lock(&self.0).retain(|_, lane| Arc::strong_count(lane) > 1);
+        self.0.lock().retain(|_, lane| Arc::strong_count(lane) > 1);
     }
 }
 
@@ -157,7 +158,7 @@ impl Lane {
         taken: Vec<u16>,
     ) -> Result<u16, String> {
         let (told, hears) = oneshot::channel();
-        lock(&self.waiting).push(Change::Add(Add { port: port.to_owned(), wanted, taken, told }));
+        self.waiting.lock().push(Change::Add(Add { port: port.to_owned(), wanted, taken, told }));
         self.go(cloud);
         hears.await.unwrap_or_else(|_| Err("the server stops".to_owned()))
     }
@@ -165,7 +166,7 @@ impl Lane {
     /// Takes a port out of the trunk, if it is in there.
     pub(super) async fn remove(self: &Arc<Self>, cloud: &Cloud, port: &str) -> Result<(), String> {
         let (told, hears) = oneshot::channel();
-        lock(&self.waiting).push(Change::Remove(Remove { port: port.to_owned(), told }));
+        self.waiting.lock().push(Change::Remove(Remove { port: port.to_owned(), told }));
         self.go(cloud);
         hears.await.unwrap_or_else(|_| Err("the server stops".to_owned()))
     }
@@ -176,7 +177,7 @@ impl Lane {
         tokio::spawn(async move {
             let mut known = lane.trunk.lock().await;
             let (mut adds, mut removes) = (Vec::new(), Vec::new());
-            for change in std::mem::take(&mut *lock(&lane.waiting)) {
+            for change in std::mem::take(&mut *lane.waiting.lock()) {
                 match change {
                     Change::Add(add) => adds.push(add),
                     Change::Remove(remove) => removes.push(remove),
@@ -201,7 +202,7 @@ impl Lane {
     /// The trunk, made if there is none.
     async fn ensure<'k>(&self, cloud: &Cloud, known: &'k mut Option<Known>) -> Result<&'k mut Known, No> {
         if known.is_none() {
-            if let Some(why) = lock(&self.without).clone() {
+            if let Some(why) = self.without.lock().clone() {
                 return Err(No::Trunk(why));
             }
             match self.find_or_make(cloud).await {
@@ -212,7 +213,7 @@ impl Lane {
                 Err(no) => {
                     self.is_there.store(false, Ordering::Relaxed);
                     if let No::Trunk(why) = &no {
-                        *lock(&self.without) = Some(why.clone());
+                        *self.without.lock() = Some(why.clone());
                     }
                     return Err(no);
                 }

@@ -1,11 +1,12 @@
 //! One run: what the store knows of it, how far it is, how it is stopped and how it ends.
 
 use super::Progress;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Map, Value};
 use stackyard_api::{RunState, now};
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_store::{NewRun, Run, Store};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -59,7 +60,7 @@ impl ActiveRun {
     }
 
     pub(crate) fn row(&self) -> MutexGuard<'_, NewRun> {
-        self.new.lock().unwrap_or_else(PoisonError::into_inner)
+        self.new.lock()
     }
 
     /// How far it is.
@@ -79,7 +80,7 @@ impl ActiveRun {
 
     /// Says something that is kept with the run beside its steps.
     pub(crate) fn attach(&self, name: &str, value: Value) {
-        self.more.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), value);
+        self.more.lock().insert(name.to_owned(), value);
         self.progress.touch();
     }
 
@@ -87,7 +88,7 @@ impl ActiveRun {
     fn content(&self) -> Value {
         let mut content = serde_json::to_value(self.progress.snapshot().0).unwrap_or_default();
         if let Some(fields) = content.as_object_mut() {
-            fields.extend(self.more.lock().unwrap_or_else(PoisonError::into_inner).clone());
+            fields.extend(self.more.lock().clone());
         }
         content
     }

@@ -24,6 +24,7 @@ pub use request::{FILE, YardIntent};
 use crate::api_error::ApiError;
 use crate::manifest::keep_manifest;
 use crate::own_thread::spawn_thread;
+use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
 use stackyard_api::{RunKind, RunState, now};
 use stackyard_catalog::manifest::Yard;
@@ -39,7 +40,7 @@ use stackyard_yard::{
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
@@ -113,7 +114,7 @@ struct RunContext {
 
 impl RunContext {
     fn warnings(&self) -> Vec<String> {
-        std::mem::take(&mut self.warnings.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.warnings.lock())
     }
 }
 
@@ -151,7 +152,7 @@ impl Runs {
     }
 
     fn going(&self) -> MutexGuard<'_, HashMap<String, Arc<ActiveRun>>> {
-        self.0.going.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.going.lock()
     }
 
     /// The run of a yard that goes on, if there is one.
@@ -339,7 +340,7 @@ fn known_here(yard: &str, service: Option<&Client>) -> Result<(), ApiError> {
 
 fn say(warnings: &Arc<Mutex<Vec<String>>>) -> impl Fn(String) + Send + Sync + use<> {
     let warnings = warnings.clone();
-    move |text| warnings.lock().unwrap_or_else(PoisonError::into_inner).push(text)
+    move |text| warnings.lock().push(text)
 }
 
 impl YardClaim {

@@ -4,12 +4,12 @@
 //! everything up to a number is told what changed since, however long it was away and however
 //! slowly it reads.
 
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use stackyard_api::{RunStep, StepState};
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::yard::plan::{Action, Plan};
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 /// Notes of a step, or of the run, that are kept; the oldest go first.
@@ -185,7 +185,7 @@ impl Progress {
     }
 
     fn lock(&self) -> MutexGuard<'_, ProgressState> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     fn changed<T>(&self, inner: &mut ProgressState, change: impl FnOnce(&mut ProgressState) -> T) -> T {

@@ -3,9 +3,10 @@
 use super::streams::to_stderr;
 use super::{duration, line};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use parking_lot::Mutex;
 use stackyard_core::progress::{Amount, Event, Onlooker, Unit};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Template for a step without an amount.
@@ -44,8 +45,8 @@ impl ProgressBars {
         let _ = self.multi.clear();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, StepBar>> {
-        self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, HashMap<String, StepBar>> {
+        self.running.lock()
     }
 
     fn start(&self, step: &str, doing: &str) {

@@ -2,9 +2,9 @@
 
 use super::streams::to_stderr;
 use super::{bytes, duration, line};
+use parking_lot::Mutex;
 use stackyard_core::progress::{Amount, Event, Onlooker, Unit};
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// Shortest time between two lines of a running step.
@@ -35,7 +35,7 @@ impl ProgressLines {
 
     /// The next line of a running step; `None` if it is too early for one.
     fn progress(&self, step: &str, doing: Option<&str>, amount: Option<Amount>, now: Instant) -> Option<String> {
-        let mut steps = self.steps.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut steps = self.steps.lock();
         let fresh = !steps.contains_key(step);
         let last =
             steps.entry(step.to_owned()).or_insert_with(|| LastLine { at: now, text: String::new(), from: None });

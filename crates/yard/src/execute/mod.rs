@@ -15,6 +15,7 @@ use crate::preflight::ResolvedChoices;
 use crate::retry::{RELEASE, SHORT_RELEASE};
 use futures_util::future::join_all;
 use hosts::HostCache;
+use parking_lot::Mutex;
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::yard::intend::{Intended, Pool, Resource};
 use stackyard_core::yard::plan::{Action, Plan, Step};
@@ -22,7 +23,6 @@ use stackyard_core::yard::{Key, Kind, Mark};
 use stackyard_openstack::Cloud;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 
@@ -162,18 +162,10 @@ impl<'a> Executor<'a> {
             async move {
                 let ready = self.wait(step, ends).await;
                 let end = if !ready {
-                    failures
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .skipped
-                        .push(step.key.clone());
+                    failures.lock().skipped.push(step.key.clone());
                     StepEnd::Badly
                 } else if let Some(failure) = self.step(step).await {
-                    failures
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .failed
-                        .push(failure);
+                    failures.lock().failed.push(failure);
                     StepEnd::Badly
                 } else {
                     StepEnd::Well
@@ -182,9 +174,7 @@ impl<'a> Executor<'a> {
             }
         }))
         .await;
-        let failures = failures
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
+        let failures = failures.into_inner();
         if failures.failed.is_empty() {
             Ok(self.outcome_was_unknown.load(Ordering::Relaxed))
         } else {
@@ -277,15 +267,12 @@ impl<'a> Executor<'a> {
     }
 
     pub(crate) fn note_id(&self, key: &Key, id: String) {
-        self.ids
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(key.clone(), id);
+        self.ids.lock().insert(key.clone(), id);
     }
 
     /// The id of a resource of the yard.
     pub(crate) fn id(&self, key: &Key) -> Result<String, ActionError> {
-        let ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let ids = self.ids.lock();
         ids.get(key)
             .cloned()
             .ok_or_else(|| format!("{key} is not there").into())

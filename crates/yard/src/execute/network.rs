@@ -3,6 +3,7 @@
 use crate::execute::{ActionError, Executor};
 use crate::observe::rule_seen;
 use crate::retry::{create_once, delete_until_gone, delete_within};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use stackyard_core::yard::intend::{Peer, Ref, Spec};
 use stackyard_core::yard::observed::OLDER_MARK;
@@ -14,7 +15,6 @@ use stackyard_openstack::{
     SecurityGroup, SecurityGroupRule, Subnet,
 };
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 
 /// What came of a request for a rule.
 enum CreatedRule {
@@ -248,7 +248,7 @@ impl Executor<'_> {
         let make = async || {
             let made = self.cloud.create::<SecurityGroupRule>(&new).await;
             if let Err(e) = &made {
-                *refusal.lock().unwrap_or_else(PoisonError::into_inner) = e.to_string();
+                *refusal.lock() = e.to_string();
             }
             made.map(|rule| CreatedRule::Rule(rule.id))
         };
@@ -256,10 +256,7 @@ impl Executor<'_> {
         let find = async || {
             let there: Vec<SecurityGroupRule> =
                 self.cloud.list(&[("security_group_id", &group_id)]).await?;
-            let refusal = refusal
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone();
+            let refusal = refusal.lock().clone();
             for rule in there.iter().filter(|r| same(r) || refusal.contains(&r.id)) {
                 if !self.removes(Kind::Rule, &rule.id) {
                     let id = rule.id.clone();
