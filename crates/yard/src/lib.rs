@@ -38,7 +38,7 @@ pub use inventory::{
     Availability, Balancing, Inventory, MarkedResource, StoredContainer, metadata_mark, scope_of,
 };
 pub use operations::{
-    DeclaredStacks, DownOperation, KnownYards, Lock, Records, Say, SweepResult, UpOperation,
+    DeclaredStacks, DownOperation, KnownYards, Records, Say, SweepResult, UpOperation, YardLock,
     YardSnapshot, YardStacks, connect, is_its_yard, remove_yard, scope, sweep,
 };
 pub use pools::install_script;

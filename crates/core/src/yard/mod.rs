@@ -228,7 +228,7 @@ impl Mark {
     /// The yard as marks name it: `shop@1f0c8ab2d91e`, or `shop` in marks of older versions.
     pub fn owner(&self) -> String {
         match &self.scope {
-            Some(scope) => format!("{}@{scope}", self.yard),
+            Some(scope) => scope.owner(&self.yard),
             None => self.yard.clone(),
         }
     }

@@ -1,8 +1,9 @@
 //! Where a yard is.
 
+use crate::text::hex;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use std::fmt::{self, Write};
+use std::fmt;
 
 /// How many hexadecimal digits a scope has.
 const DIGITS: usize = 12;
@@ -20,11 +21,7 @@ impl Scope {
     /// The scope of a project, by its id, in a region, by its id; a cloud that names no region has an empty one.
     pub fn of(project: &str, region: &str) -> Self {
         let digest = Sha256::digest(format!("{project}\0{region}"));
-        let digits = digest.iter().take(DIGITS / 2).fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
-        Self(digits)
+        Self(hex(&digest[..DIGITS / 2]))
     }
 
     /// Reads the digits of a scope; nothing if the text is none.
@@ -33,7 +30,12 @@ impl Scope {
         (text.len() == DIGITS && text.bytes().all(digit)).then(|| Self(text.to_owned()))
     }
 
-    /// Its digits.
+    /// The name of a yard in this scope, as marks, records and locks have it: `shop@1f0c8ab2d91e`.
+    pub fn owner(&self, yard: &str) -> String {
+        format!("{yard}@{self}")
+    }
+
+    /// The 12 hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }

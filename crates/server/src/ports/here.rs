@@ -13,7 +13,7 @@ pub(super) struct Here {
 }
 
 impl Here {
-    /// Those that a cloud's requests are for; no request beside the login.
+    /// Those that a cloud's requests are for; the login has told it, so no request is made.
     pub(super) async fn of(cloud: &Cloud) -> Result<Self, String> {
         let doing = || said(format!("asking cloud {} for project and region", cloud.config().name));
         let project = cloud.project_id().await.map_err(doing())?;

@@ -224,7 +224,7 @@ impl Executor<'_> {
             .into_iter()
             .find(|s| s.id != ours && s.status != "ERROR")?
             .id;
-        self.delete_duplicate(key, ours).await?;
+        self.delete_duplicate::<Server>(key, ours).await?;
         if self.active(key, &elder).await.is_ok() && self.has_ports(key, &elder).await? {
             self.on_retry(key)(format!(
                 "a run that was killed has made it, too; that one stays ({elder})"
@@ -234,25 +234,23 @@ impl Executor<'_> {
         self.on_retry(key)(
             "a run that was killed has made it, too, and took its ports: made anew".to_owned(),
         );
-        self.delete_duplicate(key, &elder).await?;
+        self.delete_duplicate::<Server>(key, &elder).await?;
         let Spec::Server(server) = self.spec(key).ok()? else {
             return None;
         };
         self.create_server(key, server).await.ok()
     }
 
-    /// Removes one of two servers that have the same key.
-    async fn delete_duplicate(&self, key: &Key, id: &str) -> Option<()> {
+    /// Removes one of two resources that have the same key, or one that failed, and waits until it is gone.
+    async fn delete_duplicate<T: Resource>(&self, key: &Key, id: &str) -> Option<()> {
         delete_until_gone(self.on_retry(key), async || {
-            self.cloud.delete::<Server>(id).await
+            self.cloud.delete::<T>(id).await
         })
         .await
         .ok()?;
-        self.retry_action(key, async || {
-            self.cloud.wait_gone::<Server>(id, LEAVE).await
-        })
-        .await
-        .ok()
+        self.retry_action(key, async || self.cloud.wait_gone::<T>(id, LEAVE).await)
+            .await
+            .ok()
     }
 
     /// Whether Neutron says of all ports of a server that it has them.
@@ -515,24 +513,11 @@ impl Executor<'_> {
             return trouble;
         }
         let ActionError { mut message, hint } = trouble;
-        message += match self.volume_leaves(key, id).await {
+        message += match self.delete_duplicate::<Volume>(key, id).await {
             Some(()) => "; it is removed again, and the next `up` creates it",
             None => "; it could not be removed again",
         };
         ActionError { message, hint }
-    }
-
-    async fn volume_leaves(&self, key: &Key, id: &str) -> Option<()> {
-        delete_until_gone(self.on_retry(key), async || {
-            self.cloud.delete::<Volume>(id).await
-        })
-        .await
-        .ok()?;
-        self.retry_action(key, async || {
-            self.cloud.wait_gone::<Volume>(id, LEAVE).await
-        })
-        .await
-        .ok()
     }
 
     /// Whether a volume is a host's own.

@@ -120,7 +120,7 @@ pub struct MarkedResource {
 }
 
 impl Inventory {
-    /// Lists everything, all kinds at once: twelve requests beside the login, and a few for the
+    /// Lists everything, all kinds at once: twelve requests in addition to the login, and a few for the
     /// parts of load balancers and for each object container. What of the optional kinds does not answer is
     /// [`Self::unseen`].
     ///

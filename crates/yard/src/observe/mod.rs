@@ -298,7 +298,7 @@ impl<'a> Observer<'a> {
         debug_assert!(owned.len() >= self.keys.len());
         Observed {
             resources,
-            owner: Mark::new(self.yard, &self.all.scope, &Key::new(Kind::Network, "")).owner(),
+            owner: self.all.scope.owner(self.yard),
         }
     }
 

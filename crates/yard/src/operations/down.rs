@@ -2,7 +2,7 @@
 
 use super::declared::{Say, forget_secrets};
 use super::snapshot::forget_stale;
-use super::{Lock, YardStacks, is_its_yard, let_settle, with_stacks};
+use super::{YardLock, YardStacks, is_its_yard, let_settle, with_stacks};
 use crate::data_loss::DataLoss;
 use crate::error::{Error, WorkError};
 use crate::execute::Executor;
@@ -116,7 +116,7 @@ impl<'a> DownOperation<'a> {
     /// [`WorkError`]: before anything is done where data would be lost that may not.
     pub async fn carry_out(
         &self,
-        lock: &Lock,
+        lock: &YardLock,
         has_pools: bool,
         loss: &DataLoss,
         onlooker: &dyn Onlooker,

@@ -10,6 +10,7 @@
 
 mod declared;
 mod down;
+mod lock;
 mod records;
 mod resources;
 mod snapshot;
@@ -19,7 +20,8 @@ mod up;
 
 pub use declared::{DeclaredStacks, Say};
 pub use down::{DownOperation, remove_yard};
-pub use records::{KnownYards, Lock, Records};
+pub use lock::YardLock;
+pub use records::{KnownYards, Records};
 pub use snapshot::YardSnapshot;
 pub use stacks::YardStacks;
 pub use sweep::{SweepResult, sweep};

@@ -4,68 +4,20 @@
 //! A yard is its name and its scope: `shop@1f0c8ab2d91e.yaml`. Older versions wrote `shop.yaml`, which says
 //! nothing of the project.
 
+use super::lock::{YardLock, trouble};
 use crate::error::Error;
 use stackyard_catalog::manifest;
 use stackyard_core::yard::{Mark, Scope};
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The directory with the records.
 #[derive(Debug, Clone)]
 pub struct Records {
     dir: PathBuf,
-}
-
-/// What a lock's file says from the first resource that is made until all is well.
-const MAKING: &[u8] = b"making\n";
-
-/// Held while a yard is changed; the kernel frees it when the process ends. Its file tells who takes
-/// it next whether a run was broken off.
-#[derive(Debug)]
-pub struct Lock {
-    file: File,
-    path: PathBuf,
-    unsettled: bool,
-}
-
-impl Lock {
-    /// Whether an earlier run began to make resources and did not end well: the cloud may have
-    /// been at work on what it had asked for when this lock was taken.
-    pub fn is_unsettled(&self) -> bool {
-        self.unsettled
-    }
-
-    /// Notes that resources will be made.
-    ///
-    /// # Errors
-    /// [`Error::File`]
-    pub fn making(&self) -> Result<(), Error> {
-        self.file
-            .write_all_at(MAKING, 0)
-            .map_err(trouble("writing", &self.path))
-    }
-
-    /// Notes that nothing is open any more.
-    ///
-    /// # Errors
-    /// [`Error::File`]
-    pub fn settled(&self) -> Result<(), Error> {
-        self.file
-            .set_len(0)
-            .map_err(trouble("emptying", &self.path))
-    }
-}
-
-fn trouble(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::File {
-        doing,
-        path,
-        source,
-    }
 }
 
 impl Records {
@@ -77,7 +29,7 @@ impl Records {
     }
 
     fn path(&self, yard: &str, scope: &Scope) -> PathBuf {
-        self.dir.join(format!("{yard}@{scope}.yaml"))
+        self.dir.join(format!("{}.yaml", scope.owner(yard)))
     }
 
     fn older(&self, yard: &str) -> PathBuf {
@@ -96,27 +48,9 @@ impl Records {
     ///
     /// # Errors
     /// [`Error::Locked`], [`Error::File`].
-    pub fn lock(&self, yard: &str, scope: &Scope) -> Result<Lock, Error> {
+    pub fn lock(&self, yard: &str, scope: &Scope) -> Result<YardLock, Error> {
         self.make()?;
-        let path = self.dir.join(format!(".{yard}@{scope}.lock"));
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(trouble("opening", &path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => return Err(Error::Locked { path }),
-            Err(fs::TryLockError::Error(e)) => return Err(trouble("locking", &path)(e)),
-        }
-        let unsettled = file.metadata().map_err(trouble("reading", &path))?.len() > 0;
-        Ok(Lock {
-            file,
-            path,
-            unsettled,
-        })
+        YardLock::take(self.dir.join(format!(".{}.lock", scope.owner(yard))))
     }
 
     /// Keeps a manifest; a crash leaves the old or the new one.
@@ -127,7 +61,7 @@ impl Records {
         self.make()?;
         let (path, new) = (
             self.path(yard, scope),
-            self.dir.join(format!(".{yard}@{scope}.new")),
+            self.dir.join(format!(".{}.new", scope.owner(yard))),
         );
         let write = || {
             let mut file = OpenOptions::new()

@@ -1,7 +1,7 @@
 //! UpOperation a yard up.
 
 use super::declared::{DeclaredStacks, Say};
-use super::{Lock, YardSnapshot, YardStacks, let_settle, scope, with_stacks};
+use super::{YardLock, YardSnapshot, YardStacks, let_settle, scope, with_stacks};
 use crate::data_loss::DataLoss;
 use crate::error::{Error, WorkError};
 use crate::host_service::HostService;
@@ -139,7 +139,7 @@ impl<'a> UpOperation<'a> {
     /// not need what failed was done.
     pub async fn carry_out(
         &self,
-        lock: &Lock,
+        lock: &YardLock,
         choices: &ResolvedChoices,
         loss: &DataLoss,
         onlooker: &dyn Onlooker,
