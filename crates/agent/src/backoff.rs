@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Longest time between two attempts to reach a server, or to bring a stack up.
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
 /// Times to wait: doubled each time, with jitter, so that many hosts do not come at once.
 #[derive(Debug, Clone)]
 pub(crate) struct Backoff {

@@ -76,9 +76,6 @@ pub enum Error {
         /// What to do; empty or led by `; `.
         hint: &'static str,
     },
-    /// The host could not be prepared.
-    #[error(transparent)]
-    Prepare(#[from] crate::prepare::Error),
 }
 
 impl Error {

@@ -1,13 +1,13 @@
 //! What a host says of itself.
 
-use crate::route;
+use crate::default_route;
 use stackyard_core::agent::{Facts, Usage};
 use std::net::IpAddr;
 use std::path::Path;
 
 /// Looks at this machine. `docker` is the version of its engine.
 pub(crate) fn facts(docker: &str) -> Facts {
-    let interface = route::default_interface();
+    let interface = default_route::interface();
     Facts {
         machine_id: line("/etc/machine-id").unwrap_or_default(),
         hostname: line("/proc/sys/kernel/hostname").unwrap_or_default(),
@@ -20,7 +20,7 @@ pub(crate) fn facts(docker: &str) -> Facts {
         docker: docker.to_owned(),
         agent: env!("CARGO_PKG_VERSION").to_owned(),
         addresses: addresses(),
-        mtu: interface.as_deref().and_then(route::mtu).unwrap_or_default(),
+        mtu: interface.as_deref().and_then(default_route::mtu).unwrap_or_default(),
     }
 }
 
@@ -91,7 +91,7 @@ fn server_id() -> Option<String> {
 /// Addresses that others may reach this machine at: those of the default routes first, no
 /// loopback or link-local ones, none of bridges and of containers' ends.
 fn addresses() -> Vec<IpAddr> {
-    let mut all = route::source_addresses();
+    let mut all = default_route::source_addresses();
     let Ok(interfaces) = nix::ifaddrs::getifaddrs() else { return all };
     for interface in interfaces {
         let sys = Path::new("/sys/class/net").join(&interface.interface_name);

@@ -5,10 +5,10 @@
 //! run there running:
 //!
 //! ```text
-//!            ┌────── link ──────┐          one connection at a time, outbound
-//!  Desired   │                  │  Report, streams
-//!            v                  │
-//!  disk <── parts              watch <── Docker's events, timer
+//!         ┌─── server_link ────┐           one connection at a time, outbound
+//! Desired │                    │ Report, streams
+//!         v                    │
+//! disk <── stacks       stacks::report <── Docker's events (engine), timer
 //!            │ one worker a stack ^
 //!            v                    │
 //!      platform::stack::Engine ── Docker Engine
@@ -26,39 +26,25 @@
 //!   (which is the same as being killed), work on all others goes on.
 //! - One agent works with a state directory at a time.
 
-mod ask;
 mod backoff;
 pub mod cni;
 pub mod cnm;
 pub mod config;
-mod docker;
-mod ends;
+mod context;
+mod default_route;
+mod engine;
 mod error;
 mod facts;
-mod handed;
-mod host;
-mod http;
-mod image;
-pub mod join;
-mod link;
-mod logs;
+mod log;
 mod mtu;
-mod part;
-mod parts;
 pub mod prepare;
 pub mod probe;
-mod report;
-mod route;
+pub mod program;
 pub mod run;
+pub mod server_link;
+mod stacks;
 pub mod state;
 pub mod status;
 mod streams;
 
 pub use error::Error;
-
-use stackyard_core::progress::Event;
-
-/// A line about preparing the host.
-pub(crate) fn host_note(text: impl Into<String>) -> Event {
-    Event::Note { step: Some("host".to_owned()), text: text.into() }
-}

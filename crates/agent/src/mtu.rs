@@ -4,8 +4,8 @@
 //! containers are made anew. So a change counts only when it has lasted: an interface that has
 //! not heard from DHCP after a boot has another MTU for a while.
 
-use crate::host::Host;
-use crate::route;
+use crate::context::Context;
+use crate::default_route;
 use crate::state::Durable;
 use stackyard_core::agent::AgentConfig;
 use stackyard_core::stack::Stack;
@@ -28,34 +28,34 @@ pub(crate) const OPTION: &str = "com.docker.network.driver.mtu";
 
 /// MTU of containers on this host now: what is configured, else that of the default route.
 pub(crate) fn now(config: &AgentConfig) -> Option<u32> {
-    config.mtu.or_else(|| route::default_interface().and_then(|i| route::mtu(&i)))
+    config.mtu.or_else(|| default_route::interface().and_then(|i| default_route::mtu(&i)))
 }
 
 /// Takes over the MTU known from before, else the present one.
-pub(crate) fn begin(host: &Host, config: &AgentConfig) {
-    let known = host.state.read(FILE).unwrap_or_else(|e| {
-        host.complain("the MTU is looked up anew", &e);
+pub(crate) fn begin(context: &Context, config: &AgentConfig) {
+    let known = context.state.read(FILE).unwrap_or_else(|e| {
+        context.complain("the MTU is looked up anew", &e);
         None
     });
     match known {
-        Some(mtu) => drop(host.mtu.send_replace(Some(mtu))),
-        None => adopt(host, now(config)),
+        Some(mtu) => drop(context.mtu.send_replace(Some(mtu))),
+        None => adopt(context, now(config)),
     }
 }
 
 /// Watches for another MTU, for ever.
-pub(crate) async fn watch(host: &Host, config: &AgentConfig) {
+pub(crate) async fn watch(context: &Context, config: &AgentConfig) {
     let mut other: Option<(u32, Instant)> = None;
     loop {
         tokio::time::sleep(EVERY).await;
-        let (known, seen) = (*host.mtu.borrow(), now(config));
+        let (known, seen) = (*context.mtu.borrow(), now(config));
         match seen {
-            Some(mtu) if known.is_none() => adopt(host, Some(mtu)),
+            Some(mtu) if known.is_none() => adopt(context, Some(mtu)),
             Some(mtu) if known != Some(mtu) => match other {
                 Some((same, since)) if same == mtu => {
                     if since.elapsed() >= LASTS {
-                        host.say(format!("the network's MTU is {mtu} now; networks of containers are made anew"));
-                        adopt(host, Some(mtu));
+                        context.say(format!("the network's MTU is {mtu} now; networks of containers are made anew"));
+                        adopt(context, Some(mtu));
                     }
                 }
                 _ => other = Some((mtu, Instant::now())),
@@ -65,12 +65,12 @@ pub(crate) async fn watch(host: &Host, config: &AgentConfig) {
     }
 }
 
-fn adopt(host: &Host, mtu: Option<u32>) {
+fn adopt(context: &Context, mtu: Option<u32>) {
     let Some(mtu) = mtu else { return };
-    if let Err(e) = host.state.write(FILE, &mtu, Durable::Yes) {
-        host.complain("the MTU is not remembered", &e);
+    if let Err(e) = context.state.write(FILE, &mtu, Durable::Yes) {
+        context.complain("the MTU is not remembered", &e);
     }
-    host.mtu.send_replace(Some(mtu));
+    context.mtu.send_replace(Some(mtu));
 }
 
 /// Gives the networks of a stack the host's MTU, where the user has not chosen one.

@@ -1,21 +1,23 @@
 //! `stackyard agent run`.
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, LONGEST_PAUSE};
 use crate::cnm::yard;
-use crate::host::{Access, Host, LONGEST};
-use crate::http::Client;
-use crate::parts::Parts;
+use crate::context::Context;
 use crate::prepare::volume;
+use crate::server_link::rpc::RpcClient;
+use crate::server_link::{self, Access, Client, Handler, Session, join};
+use crate::stacks::{Stacks, report, server_images};
 use crate::state::StateDir;
-use crate::status::Board;
-use crate::{Error, config, docker, handed, join, link, mtu, report};
-use stackyard_core::agent::{AgentConfig, Report};
+use crate::status::StatusFile;
+use crate::streams::Streams;
+use crate::{Error, config, engine, mtu};
+use stackyard_core::agent::{AgentConfig, Report, ToAgent, ToServer};
 use stackyard_core::progress::Onlooker;
 use stackyard_core::text::error_chain;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// How often the data volume is looked at.
 const GROW_EVERY: Duration = Duration::from_secs(30);
@@ -43,85 +45,140 @@ pub async fn run(options: Options, onlooker: Arc<dyn Onlooker>) -> Result<(), Er
     let config = config::read(&options.config)?;
     let state = StateDir::open(&options.state)?;
     let _lock = state.lock()?;
-    let host = Arc::new(Host::new(state.clone(), onlooker));
-    let parts = Parts::new(host.clone());
-    let board = Board::new(state);
-    mtu::begin(&host, &config);
-    parts.begin();
+    let context = Arc::new(Context::new(state.clone(), onlooker));
+    let access = watch::Sender::default();
+    let stacks = Stacks::new(context.clone(), access.subscribe());
+    let server = ServerTasks {
+        context: context.clone(),
+        stacks: stacks.clone(),
+        rpc: Arc::default(),
+        access,
+        status: StatusFile::new(state),
+    };
+    mtu::begin(&context, &config);
+    stacks.begin();
     let reports = watch::Sender::new(None);
     let seen = reports.subscribe();
     tokio::join!(
-        docker::watch(&host, &parts),
-        mtu::watch(&host, &config),
-        grow(&host, &config),
-        handed::tidy(&host, &parts),
-        report::keep(&host, &parts, &reports),
-        yard::run(&host, &options.plugins, options.reconcile),
-        show(&board, reports.subscribe()),
-        serve(&host, &parts, &options.config, &seen, &board),
+        engine::watch(&context, &stacks),
+        mtu::watch(&context, &config),
+        grow(&context, &config),
+        server_images::tidy(&context, &stacks),
+        report::keep(&context, &stacks, &reports),
+        yard::run(&context, &server.rpc, &options.plugins, options.reconcile),
+        show(&server.status, reports.subscribe()),
+        server.keep(&options.config, &seen),
     );
     Ok(())
 }
 
-/// Joins when needed and keeps the connection, for ever.
-async fn serve(
-    host: &Arc<Host>,
-    parts: &Arc<Parts>,
-    path: &Path,
-    reports: &watch::Receiver<Option<Report>>,
-    board: &Board,
-) {
-    let mut backoff = Backoff::new(Duration::from_secs(1), LONGEST);
-    let mut before = String::new();
-    loop {
-        // Read each time: `stackyard agent join` may have written another one.
-        let error = match access(host, path).await {
-            Ok(access) => {
-                host.access.send_replace(Some(access.clone()));
-                backoff.reset();
-                link::keep(host, parts, &access, reports, board).await
+/// What talks to the server, and acts on what it says.
+struct ServerTasks {
+    context: Arc<Context>,
+    stacks: Arc<Stacks>,
+    rpc: Arc<RpcClient>,
+    /// Absent until the host has joined.
+    access: watch::Sender<Option<Access>>,
+    status: StatusFile,
+}
+
+impl ServerTasks {
+    /// Joins when needed and keeps the connection, for ever.
+    async fn keep(&self, path: &Path, reports: &watch::Receiver<Option<Report>>) {
+        let mut backoff = Backoff::new(Duration::from_secs(1), LONGEST_PAUSE);
+        let mut before = String::new();
+        loop {
+            // Read each time: `stackyard agent join` may have written another one.
+            let error = match access(&self.context, path).await {
+                Ok(access) => {
+                    self.access.send_replace(Some(access.clone()));
+                    backoff.reset();
+                    server_link::keep(&self.context, &self.rpc, &access, reports, self).await
+                }
+                Err(e) => e,
+            };
+            let text = error_chain(&error);
+            self.status.cut_off(&text);
+            if text != before {
+                self.context.say(text.clone());
+                before = text;
             }
-            Err(e) => e,
-        };
-        let text = error_chain(&error);
-        board.cut_off(&text);
-        if text != before {
-            host.say(text.clone());
-            before = text;
+            let pause = if matches!(error, Error::Server { .. }) { backoff.next() } else { LONGEST_PAUSE };
+            tokio::time::sleep(pause).await;
         }
-        let pause = if matches!(error, Error::Server { .. }) { backoff.next() } else { LONGEST };
-        tokio::time::sleep(pause).await;
     }
 }
 
-async fn access(host: &Host, path: &Path) -> Result<Access, Error> {
-    let identity = join::join(path, &host.state, &*host.onlooker).await?;
+impl Handler for ServerTasks {
+    fn connected(&self, server: &str) {
+        self.status.connected(server);
+    }
+
+    fn cut_off(&self, problem: &str) {
+        self.status.cut_off(problem);
+    }
+
+    fn revision(&self) -> Option<u64> {
+        self.stacks.revision()
+    }
+
+    fn begin(&self, out: mpsc::Sender<ToServer>) -> Box<dyn Session> {
+        let streams = Streams::new(self.context.clone(), self.stacks.clone(), out);
+        Box::new(ServerSession { stacks: self.stacks.clone(), streams })
+    }
+}
+
+/// Serves one connection.
+struct ServerSession {
+    stacks: Arc<Stacks>,
+    streams: Streams,
+}
+
+impl Session for ServerSession {
+    fn handle(&mut self, message: ToAgent) -> Result<(), Error> {
+        match message {
+            // What cannot be kept is not begun: it would be forgotten by the next start.
+            ToAgent::Desired(desired) => return self.stacks.set(*desired),
+            ToAgent::Open { stream, open } => self.streams.open(stream, open),
+            ToAgent::Input { stream, data } => self.streams.input(stream, data.0),
+            ToAgent::Resize { stream, rows, columns } => self.streams.resize(stream, rows, columns),
+            ToAgent::Credit { stream, bytes } => self.streams.credit(stream, bytes),
+            ToAgent::Close { stream } => self.streams.close(stream),
+            // The connection has handed it on.
+            ToAgent::Answer { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+async fn access(context: &Context, path: &Path) -> Result<Access, Error> {
+    let identity = join::join(path, &context.state, &*context.onlooker).await?;
     let config = config::read(path)?;
     let client = Client::new(&config.ca).map_err(|problem| Error::Invalid { path: path.to_owned(), problem })?;
     Ok(Access { servers: config.server, client, identity })
 }
 
 /// Writes reports down for `stackyard agent status`.
-async fn show(board: &Board, mut reports: watch::Receiver<Option<Report>>) {
+async fn show(status: &StatusFile, mut reports: watch::Receiver<Option<Report>>) {
     while reports.changed().await.is_ok() {
         let report = reports.borrow_and_update().clone();
         if let Some(report) = report {
-            board.report(report);
+            status.report(report);
         }
     }
 }
 
 /// Lets the file system of the data volume follow the volume, for ever.
-async fn grow(host: &Arc<Host>, config: &AgentConfig) {
+async fn grow(context: &Arc<Context>, config: &AgentConfig) {
     let Some(wanted) = config.data_volume.clone() else { return };
     let mut before = String::new();
     let mut tried = volume::Tried::default();
     loop {
         tokio::time::sleep(GROW_EVERY).await;
-        let (host_, wanted, was) = (host.clone(), wanted.clone(), tried);
+        let (context_, wanted, was) = (context.clone(), wanted.clone(), tried);
         let work = tokio::task::spawn_blocking(move || {
             let mut tried = was;
-            let grown = volume::grow_mounted(&wanted, &mut tried, &*host_.onlooker);
+            let grown = volume::grow_mounted(&wanted, &mut tried, &*context_.onlooker);
             (grown, tried)
         });
         let Ok((grown, now)) = work.await else { continue };
@@ -129,7 +186,7 @@ async fn grow(host: &Arc<Host>, config: &AgentConfig) {
         if let Err(e) = grown {
             let text = error_chain(&e);
             if text != before {
-                host.say(text.clone());
+                context.say(text.clone());
                 before = text;
             }
         }

@@ -1,7 +1,7 @@
 //! What `stackyard agent status` shows.
 
 use crate::Error;
-use crate::join;
+use crate::server_link::identity;
 use crate::state::{Durable, StateDir};
 use crate::{config, mtu};
 use jiff::Timestamp;
@@ -53,7 +53,7 @@ pub fn status(path: &Path, state: &StateDir) -> Result<Status, Error> {
     }
     Ok(Status {
         runs,
-        host: join::identity(&config, state)?.map(|i| i.host),
+        host: identity(&config, state)?.map(|i| i.host),
         mtu: mtu::now(&config),
         name: config.name,
         servers: config.server,
@@ -62,12 +62,12 @@ pub fn status(path: &Path, state: &StateDir) -> Result<Status, Error> {
 }
 
 /// The running agent's side.
-pub(crate) struct Board {
+pub(crate) struct StatusFile {
     state: StateDir,
     last: Mutex<Last>,
 }
 
-impl Board {
+impl StatusFile {
     pub(crate) fn new(state: StateDir) -> Self {
         Self { state, last: Mutex::default() }
     }

@@ -62,7 +62,7 @@ impl Disk {
         }
     }
 
-    fn bring(&self) -> Result<(), stackyard_agent::Error> {
+    fn bring(&self) -> Result<(), Error> {
         let say = |e: Event| {
             if let Event::Note { text, .. } = e {
                 self.said.lock().unwrap().push(text);
@@ -74,7 +74,7 @@ impl Disk {
     /// As [`bring`], which must refuse; what it said.
     fn refused(&self) -> Error {
         match self.bring() {
-            Err(stackyard_agent::Error::Prepare(e)) => e,
+            Err(e) => e,
             other => panic!("{other:?}"),
         }
     }

@@ -4,7 +4,7 @@
 
 use super::Plugin;
 use super::ledger::Endpoint;
-use crate::join::note;
+use crate::log::agent_note;
 use stackyard_core::text::error_chain;
 use stackyard_wire::Error;
 use std::net::IpAddr;
@@ -47,7 +47,8 @@ impl Plugin {
                 }
             }
             if let Some(e) = failed {
-                onlooker.see(note(format!("the addresses of port {port} were not announced: {}", error_chain(&e))));
+                onlooker
+                    .see(agent_note(format!("the addresses of port {port} were not announced: {}", error_chain(&e))));
             }
         });
     }

@@ -2,8 +2,9 @@
 
 use super::ledger::Membership;
 use super::names::Whose;
-use super::yard::{Server, unexpected};
+use super::yard::unexpected;
 use super::{Error, Plugin, Source, mark};
+use crate::server_link::rpc::AskServer;
 use stackyard_core::agent::{Answer, Ask, NewPoolMember, PoolMember};
 use stackyard_openstack::{Cloud, LoadBalancer, LoadBalancerPool, Member, NewMember, Resource, Service};
 use std::collections::{BTreeMap, HashSet};
@@ -44,7 +45,7 @@ impl Plugin {
         Ok((id, vip))
     }
 
-    async fn ask_for_pool(&self, server: &dyn Server, wanted: &str) -> Result<(String, IpAddr), Error> {
+    async fn ask_for_pool(&self, server: &dyn AskServer, wanted: &str) -> Result<(String, IpAddr), Error> {
         let noun = LoadBalancerPool::KIND.noun;
         let known = self.names.known(noun, wanted);
         if let Some((id, vip)) = known.and_then(|id| self.known_vip(&id).map(|vip| (id, vip))) {
@@ -106,7 +107,7 @@ impl Plugin {
 
     async fn ask_for_members(
         &self,
-        server: &dyn Server,
+        server: &dyn AskServer,
         pools: HashSet<String>,
     ) -> Result<BTreeMap<String, Vec<Member>>, Error> {
         let doing = "listing members of load balancers' pools";

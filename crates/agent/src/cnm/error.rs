@@ -73,7 +73,7 @@ pub enum Error {
     },
     /// A program of the system failed.
     #[error(transparent)]
-    Program(#[from] crate::prepare::Error),
+    Program(#[from] crate::program::Error),
     /// The agent's own files.
     #[error(transparent)]
     Agent(#[from] crate::Error),

@@ -73,7 +73,8 @@ mod way_out;
 pub(crate) mod wiring;
 pub(crate) mod yard;
 
-use crate::join::note;
+use crate::log::agent_note;
+use crate::server_link::rpc::AskServer;
 use crate::state::StateDir;
 pub use error::Error;
 use ledger::{Endpoint, Ledger};
@@ -147,7 +148,7 @@ pub(crate) enum Source {
     /// A cloud, with credentials of this process's own.
     Cloud(Cloud),
     /// The server of the yard that this host is of.
-    Server(Arc<dyn yard::Server>),
+    Server(Arc<dyn AskServer>),
 }
 
 /// What all calls share.
@@ -258,7 +259,7 @@ impl Plugin {
 
     /// Writes a line to the log.
     pub(crate) fn say(&self, text: impl Into<String>) {
-        self.onlooker.see(note(text));
+        self.onlooker.see(agent_note(text));
     }
 
     /// Writes a line about what went wrong to the log.

@@ -17,7 +17,7 @@
 
 use super::ledger::Network;
 use super::{Error, Plugin, Source};
-use crate::prepare::{self, tool};
+use crate::program;
 use ipnet::{IpNet, Ipv4Net};
 use serde_json::Value;
 use stackyard_wire::kernel::Kernel;
@@ -88,11 +88,11 @@ pub(super) fn set_rule(owner: &str, wanted: bool) -> Result<(), Error> {
         let words = ["-w", "-t", "nat", command, "POSTROUTING", "-o", BRIDGE, "-m", "conntrack", "--ctstate", "DNAT"];
         let words = words.into_iter().chain(["-m", "comment", "--comment", owner, "-j", "MASQUERADE"]);
         let words: Vec<&OsStr> = words.map(OsStr::new).collect();
-        tool::run("publish ports on this host", "iptables", "iptables", &words)
+        program::run("publish ports on this host", "iptables", "iptables", &words)
     };
     let is_there = match run("-C") {
         // Where nobody can make a rule there is none.
-        Err(prepare::Error::NoProgram { .. }) if !wanted => false,
+        Err(program::Error::Missing { .. }) if !wanted => false,
         looked => looked?.status.success(),
     };
     if is_there == wanted {
@@ -103,7 +103,7 @@ pub(super) fn set_rule(owner: &str, wanted: bool) -> Result<(), Error> {
     if done.status.success() {
         return Ok(());
     }
-    Err(tool::failed("publish ports on this host", "iptables", &done).into())
+    Err(program::failed("publish ports on this host", "iptables", &done).into())
 }
 
 #[cfg(test)]

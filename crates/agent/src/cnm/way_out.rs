@@ -10,7 +10,7 @@ use super::ledger::Endpoint;
 use super::protocol::OfEndpoint;
 use super::reconcile::View;
 use super::wiring::Setup;
-use crate::join::note;
+use crate::log::agent_note;
 use stackyard_core::text::error_chain;
 use stackyard_wire::{RANKS, WayOut};
 use std::collections::BTreeSet;
@@ -102,7 +102,7 @@ impl Plugin {
             }
             if let Some(e) = failed {
                 let sandbox = sandbox.display();
-                onlooker.see(note(format!("the container of {sandbox} has no way out yet: {}", error_chain(&e))));
+                onlooker.see(agent_note(format!("the container of {sandbox} has no way out yet: {}", error_chain(&e))));
             }
         });
     }

@@ -12,9 +12,9 @@ use super::pool::{self, SPARE};
 use super::ports::{Wanted, short};
 use super::wiring::Local;
 use super::{Error, Front, PLUGIN, Plugin, Source, load_balancer, mark, plugin, reconcile};
-use crate::host::Host;
+use crate::context::Context;
+use crate::server_link::rpc::{AskServer, RpcClient};
 use crate::state::StateDir;
-use futures_util::future::BoxFuture;
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Map, json};
 use stackyard_core::agent::{
@@ -40,32 +40,26 @@ const SPARES_AT_ONCE: usize = 4;
 /// Docker's IPAM driver that gives out nothing.
 const NO_IPAM: &str = "null";
 
-/// Who asks Neutron.
-pub(crate) trait Server: Send + Sync {
-    /// Asks; an error says in words why there is no answer.
-    fn ask(&self, ask: Ask) -> BoxFuture<'_, Result<Answer, String>>;
-}
-
 /// Serves Docker for a host of a yard, for ever.
-pub(crate) async fn run(host: &Arc<Host>, plugins: &Path, every: Duration) {
+pub(crate) async fn run(context: &Context, rpc: &Arc<RpcClient>, plugins: &Path, every: Duration) {
     let mut before = String::new();
     loop {
-        let Err(e) = serve(host, plugins, every).await else { return };
+        let Err(e) = serve(context, rpc, plugins, every).await else { return };
         let text = format!("containers get no ports of their own: {}", error_chain(&e));
         if text != before {
-            host.say(text.clone());
+            context.say(text.clone());
             before = text;
         }
         tokio::time::sleep(AGAIN).await;
     }
 }
 
-async fn serve(host: &Arc<Host>, plugins: &Path, every: Duration) -> Result<(), Error> {
-    let state = StateDir::open(host.state.path().join("ports"))?;
+async fn serve(context: &Context, rpc: &Arc<RpcClient>, plugins: &Path, every: Duration) -> Result<(), Error> {
+    let state = StateDir::open(context.state.path().join("ports"))?;
     let owner = format!("{}:{PLUGIN}", Front::Docker.word());
     let wiring = Box::new(Local::new(None, owner, Naming::Stackyard));
-    let source = Source::Server(host.asking.clone());
-    let plugin = Arc::new(Plugin::new(Front::Docker, PLUGIN, source, wiring, &state, host.onlooker.clone())?);
+    let source = Source::Server(rpc.clone());
+    let plugin = Arc::new(Plugin::new(Front::Docker, PLUGIN, source, wiring, &state, context.onlooker.clone())?);
     let listener = plugin::listen(plugins, PLUGIN)?;
     tokio::select! {
         ended = plugin::serve(listener, plugin.clone()) => ended,
@@ -88,7 +82,7 @@ pub(crate) fn apply(stack: &mut Stack) {
 
 impl Plugin {
     /// Asks the server.
-    pub(super) async fn ask(&self, server: &dyn Server, doing: &str, ask: Ask) -> Result<Answer, Error> {
+    pub(super) async fn ask(&self, server: &dyn AskServer, doing: &str, ask: Ask) -> Result<Answer, Error> {
         match server.ask(ask).await {
             Ok(Answer::Refused { why }) | Err(why) => Err(Error::request(format!("{doing}: {why}"))),
             Ok(answer) => Ok(answer),
@@ -98,7 +92,7 @@ impl Plugin {
     /// The host's network of that name or id, with its subnets; its only one without a name.
     pub(super) async fn host_network(
         &self,
-        server: &dyn Server,
+        server: &dyn AskServer,
         name: Option<&str>,
         link: Option<PortLink>,
     ) -> Result<(Network, Vec<Subnet>), Error> {
@@ -142,7 +136,7 @@ impl Plugin {
     }
 
     /// Has the server make an endpoint's port.
-    pub(super) async fn ask_for_port(&self, server: &dyn Server, wanted: &Wanted<'_>) -> Result<Endpoint, Error> {
+    pub(super) async fn ask_for_port(&self, server: &dyn AskServer, wanted: &Wanted<'_>) -> Result<Endpoint, Error> {
         let doing = format!("making the port of {}", short(wanted.key));
         let address = |ip: &stackyard_openstack::FixedIp| PortAddress {
             subnet: ip.subnet_id.clone(),
@@ -181,7 +175,7 @@ impl Plugin {
     /// together; those that were made when one fails are returned, so that none is lost.
     pub(super) async fn ask_for_spares(
         &self,
-        server: &dyn Server,
+        server: &dyn AskServer,
         wanted: &Wanted<'_>,
         count: usize,
     ) -> Result<Vec<Endpoint>, Error> {
@@ -205,7 +199,7 @@ impl Plugin {
     }
 
     /// Has the server name a port that was ready before after its endpoint.
-    pub(super) async fn ask_to_name(&self, server: &dyn Server, port: &str, endpoint: &str) -> Result<(), Error> {
+    pub(super) async fn ask_to_name(&self, server: &dyn AskServer, port: &str, endpoint: &str) -> Result<(), Error> {
         let doing = format!("naming port {port}");
         let ask = Ask::Name { port: port.to_owned(), endpoint: endpoint.to_owned() };
         match self.ask(server, &doing, ask).await? {
@@ -238,7 +232,7 @@ impl Plugin {
     }
 
     /// Has the server remove a port.
-    pub(super) async fn ask_to_remove(&self, server: &dyn Server, endpoint: &Endpoint) -> Result<(), Error> {
+    pub(super) async fn ask_to_remove(&self, server: &dyn AskServer, endpoint: &Endpoint) -> Result<(), Error> {
         let doing = format!("giving back port {}", endpoint.port);
         let addresses = endpoint.addresses().collect();
         let network = self.ledger.networks.get(&endpoint.network).map(|n| n.neutron).unwrap_or_default();
@@ -260,7 +254,7 @@ impl Plugin {
     }
 
     /// The ports that the cloud has for this host's containers.
-    pub(super) async fn ask_for_ports(&self, server: &dyn Server) -> Result<Vec<Port>, Error> {
+    pub(super) async fn ask_for_ports(&self, server: &dyn AskServer) -> Result<Vec<Port>, Error> {
         let doing = "listing the ports of this host's containers";
         match self.ask(server, doing, Ask::Ports).await? {
             Answer::Ports { ports } => ports.iter().map(|p| self.read_port(p)).collect(),

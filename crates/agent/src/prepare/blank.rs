@@ -1,6 +1,7 @@
 //! Whether a volume is blank.
 
-use super::{Error, tool};
+use super::Error;
+use crate::program;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -25,7 +26,7 @@ pub(super) enum Content {
 /// Looks at a device with libblkid (`blkid --probe`) and at its ends.
 pub(super) fn look(device: &Path) -> Result<Content, Error> {
     let doing = format!("look at {}", device.display());
-    let output = tool::run(
+    let output = program::run(
         &doing,
         "blkid",
         "util-linux",
@@ -39,7 +40,7 @@ pub(super) fn look(device: &Path) -> Result<Content, Error> {
             Ok(if blank { Content::Blank } else { Content::Unknown })
         }
         Some(8) => Ok(Content::Other("it bears the signatures of several file systems".to_owned())),
-        _ => Err(tool::failed(&doing, "blkid", &output)),
+        _ => Err(program::failed(&doing, "blkid", &output).into()),
     }
 }
 

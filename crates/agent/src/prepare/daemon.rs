@@ -1,6 +1,7 @@
 //! Docker's own configuration: the MTU of its networks.
 
-use super::{Error, tool};
+use super::Error;
+use crate::program;
 use crate::state::Durable;
 use crate::state::StateDir;
 use serde_json::{Map, Value, json};
@@ -23,7 +24,7 @@ const OPTION: &str = "com.docker.network.driver.mtu";
 
 /// Major version of the Docker Engine that is installed.
 pub(super) fn version() -> Option<u32> {
-    let output = tool::run("look at Docker's version", "dockerd", "docker.io", &[OsStr::new("--version")]).ok()?;
+    let output = program::run("look at Docker's version", "dockerd", "docker.io", &[OsStr::new("--version")]).ok()?;
     major(&String::from_utf8_lossy(&output.stdout))
 }
 
@@ -34,7 +35,7 @@ fn major(text: &str) -> Option<u32> {
 
 /// Gives Docker's networks an MTU, in bytes; true when the file was written. Other keys stay as
 /// they are, and so does an MTU that the user has written.
-pub(super) fn set_mtu(path: &Path, mtu: u32, docker: Option<u32>, state: &StateDir) -> Result<bool, crate::Error> {
+pub(super) fn set_mtu(path: &Path, mtu: u32, docker: Option<u32>, state: &StateDir) -> Result<bool, Error> {
     let text = match std::fs::read_to_string(path) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
         other => other.map_err(Error::system("read", path))?,

@@ -14,14 +14,13 @@ mod blank;
 mod daemon;
 mod find;
 mod superblock;
-pub(crate) mod tool;
 pub mod volume;
 
 pub use find::Devices;
 
-use crate::host_note;
+use crate::log::host_note;
 use crate::state::StateDir;
-use crate::{config, mtu};
+use crate::{config, mtu, program};
 use stackyard_core::progress::Onlooker;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -88,28 +87,9 @@ pub enum Error {
         /// What the check said.
         said: String,
     },
-    /// A program is missing.
-    #[error("cannot {doing}: there is no program {program}; install the package {package}")]
-    NoProgram {
-        /// What was tried.
-        doing: String,
-        /// Its name.
-        program: String,
-        /// Debian's package with it.
-        package: &'static str,
-    },
-    /// A program failed.
-    #[error("cannot {doing}: {program} ended with {status}: {said}")]
-    Program {
-        /// What was tried.
-        doing: String,
-        /// Its name.
-        program: String,
-        /// How it ended.
-        status: String,
-        /// What it wrote to standard error.
-        said: String,
-    },
+    /// A program of the system is missing or failed.
+    #[error(transparent)]
+    Program(#[from] program::Error),
     /// The system refused.
     #[error("cannot {doing} {}", path.display())]
     System {
@@ -129,6 +109,9 @@ pub enum Error {
         /// What is wrong.
         problem: String,
     },
+    /// The agent's own files.
+    #[error(transparent)]
+    Agent(#[from] crate::Error),
 }
 
 impl Error {
@@ -139,7 +122,7 @@ impl Error {
 }
 
 /// Prepares this machine for Docker, as the configuration in `path` says.
-pub fn prepare(path: &Path, state: &StateDir, onlooker: &dyn Onlooker) -> Result<(), crate::Error> {
+pub fn prepare(path: &Path, state: &StateDir, onlooker: &dyn Onlooker) -> Result<(), Error> {
     let config = config::read(path)?;
     if let Some(wanted) = &config.data_volume {
         volume::bring(wanted, &Devices::default(), state, ATTACH, onlooker)?;

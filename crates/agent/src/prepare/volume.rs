@@ -3,8 +3,9 @@
 use super::blank::{self, Content};
 use super::find::kernel_name;
 use super::superblock::{self, Kind, Superblock};
-use super::{Devices, Error, tool};
-use crate::host_note;
+use super::{Devices, Error};
+use crate::log::host_note;
+use crate::program;
 use crate::state::{Durable, StateDir};
 use serde::{Deserialize, Serialize};
 use stackyard_core::agent::{DataVolume, Filesystem};
@@ -40,7 +41,7 @@ pub fn bring(
     state: &StateDir,
     attach: Duration,
     onlooker: &dyn Onlooker,
-) -> Result<(), crate::Error> {
+) -> Result<(), Error> {
     let device = wait(wanted, devices, attach, onlooker)?;
     let mount = Path::new(&wanted.mount);
     let say = |text: String| onlooker.see(host_note(text));
@@ -90,7 +91,7 @@ fn wait(wanted: &DataVolume, devices: &Devices, limit: Duration, onlooker: &dyn 
 }
 
 /// Sees to it that there is a file system; returns its type.
-fn make(wanted: &DataVolume, device: &Path, state: &StateDir, onlooker: &dyn Onlooker) -> Result<String, crate::Error> {
+fn make(wanted: &DataVolume, device: &Path, state: &StateDir, onlooker: &dyn Onlooker) -> Result<String, Error> {
     let record = format!("format-{}.json", wanted.id);
     let begun: Option<Begun> = state.read(&record)?;
     let content = blank::look(device)?;
@@ -113,12 +114,12 @@ fn make(wanted: &DataVolume, device: &Path, state: &StateDir, onlooker: &dyn Onl
             state.remove(&record)?;
             Ok(kind)
         }
-        Content::Filesystem(kind) => Err(not_blank(wanted, device, format!("it holds {kind}")).into()),
+        Content::Filesystem(kind) => Err(not_blank(wanted, device, format!("it holds {kind}"))),
         Content::Unknown => {
             let what = "its beginning or its end holds data that no tool knows".to_owned();
-            Err(not_blank(wanted, device, what).into())
+            Err(not_blank(wanted, device, what))
         }
-        Content::Other(what) => Err(not_blank(wanted, device, what).into()),
+        Content::Other(what) => Err(not_blank(wanted, device, what)),
     }
 }
 
@@ -132,7 +133,7 @@ fn format(
     state: &StateDir,
     record: &str,
     onlooker: &dyn Onlooker,
-) -> Result<String, crate::Error> {
+) -> Result<String, Error> {
     let uuid = new_uuid();
     let plain = uuid.replace('-', "");
     state.write(record, &Begun { uuid: plain }, Durable::Yes)?;
@@ -142,13 +143,13 @@ fn format(
     let kind = match wanted.filesystem {
         Filesystem::Ext4 => {
             let arguments = ["-q", "-F", "-m", "1", "-U", &uuid].map(OsStr::new);
-            tool::must(&doing, "mkfs.ext4", "e2fsprogs", &[&arguments[..], &[device_]].concat())?;
+            program::must(&doing, "mkfs.ext4", "e2fsprogs", &[&arguments[..], &[device_]].concat())?;
             "ext4"
         }
         Filesystem::Xfs => {
             let id = format!("uuid={uuid}");
             let arguments = ["-q", "-f", "-m", &id].map(OsStr::new);
-            tool::must(&doing, "mkfs.xfs", "xfsprogs", &[&arguments[..], &[device_]].concat())?;
+            program::must(&doing, "mkfs.xfs", "xfsprogs", &[&arguments[..], &[device_]].concat())?;
             "xfs"
         }
     };
@@ -173,12 +174,14 @@ fn check(wanted: &DataVolume, device: &Path, kind: &str) -> Result<(), Error> {
         return Ok(());
     }
     let doing = format!("check volume {} ({})", wanted.id, device.display());
-    let output = tool::run(&doing, "e2fsck", "e2fsprogs", &["-p".as_ref(), device.as_os_str()])?;
+    let output = program::run(&doing, "e2fsck", "e2fsprogs", &["-p".as_ref(), device.as_os_str()])?;
     match output.status.code() {
         // 1 and 2: mended.
         Some(0..=2) => Ok(()),
-        Some(4) => Err(Error::Damaged { id: wanted.id.clone(), device: device.to_owned(), said: tool::said(&output) }),
-        _ => Err(tool::failed(&doing, "e2fsck", &output)),
+        Some(4) => {
+            Err(Error::Damaged { id: wanted.id.clone(), device: device.to_owned(), said: program::said(&output) })
+        }
+        _ => Err(program::failed(&doing, "e2fsck", &output).into()),
     }
 }
 
@@ -302,8 +305,8 @@ fn grow(
     tried.0 = Some(size);
     let doing = format!("grow the file system of volume {} ({})", wanted.id, device.display());
     match kind {
-        Kind::Ext => tool::must(&doing, "resize2fs", "e2fsprogs", &[device.as_os_str()])?,
-        Kind::Xfs => tool::must(&doing, "xfs_growfs", "xfsprogs", &[mount.as_os_str()])?,
+        Kind::Ext => program::must(&doing, "resize2fs", "e2fsprogs", &[device.as_os_str()])?,
+        Kind::Xfs => program::must(&doing, "xfs_growfs", "xfsprogs", &[mount.as_os_str()])?,
     }
     let now = superblock::read(device).map_err(Error::system("read", device))?.map_or(used, |b| b.size);
     if now > used {

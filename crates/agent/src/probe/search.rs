@@ -43,7 +43,7 @@ pub(super) struct Search<'a> {
 }
 
 /// Searches the largest packet that gets to an address, of `most` bytes at most.
-pub(super) fn largest(
+pub(crate) fn largest(
     to: IpAddr,
     token: u64,
     most: u32,
@@ -152,7 +152,7 @@ impl Search<'_> {
 }
 
 /// Tells which packets of a search come, until `stop` or nobody hears.
-pub(super) fn listen(v6: bool, token: u64, told: &tokio::sync::mpsc::Sender<Ear>, stop: &AtomicBool) -> io::Result<()> {
+pub(crate) fn listen(v6: bool, token: u64, told: &tokio::sync::mpsc::Sender<Ear>, stop: &AtomicBool) -> io::Result<()> {
     let mut socket = Socket::ear(v6)?;
     let began = Instant::now();
     if told.blocking_send(Ear::Ready).is_err() {

@@ -2,7 +2,7 @@
 
 use super::survey::{bridge, inside, links_here};
 use super::within;
-use crate::host::Host;
+use crate::context::Context;
 use bollard::query_parameters::InspectNetworkOptions;
 use stackyard_core::agent::{MtuChanged, MtuSetting};
 use stackyard_core::mtu::MIN_IPV4;
@@ -10,7 +10,7 @@ use stackyard_core::text::error_chain;
 use stackyard_wire::link::{self, Link};
 
 /// Sets it; what had another.
-pub(super) async fn set(host: &Host, setting: MtuSetting) -> Result<Vec<MtuChanged>, String> {
+pub(crate) async fn set(context: &Context, setting: MtuSetting) -> Result<Vec<MtuChanged>, String> {
     let (MtuSetting::Link { mtu, .. } | MtuSetting::Network { mtu, .. }) = setting;
     if !(MIN_IPV4..=65_535).contains(&mtu) {
         return Err(format!("an MTU is {MIN_IPV4} to 65535 bytes, not {mtu}"));
@@ -25,13 +25,13 @@ pub(super) async fn set(host: &Host, setting: MtuSetting) -> Result<Vec<MtuChang
             })
             .await
         }
-        MtuSetting::Network { id, mtu } => of_network(host, &id, mtu).await,
+        MtuSetting::Network { id, mtu } => of_network(context, &id, mtu).await,
     }
 }
 
 /// A Docker network's bridge, and both ends of each link of a container.
-async fn of_network(host: &Host, id: &str, mtu: u32) -> Result<Vec<MtuChanged>, String> {
-    let engine = host.engine()?;
+async fn of_network(context: &Context, id: &str, mtu: u32) -> Result<Vec<MtuChanged>, String> {
+    let engine = context.engine()?;
     let docker = engine.docker().api();
     let network = docker.inspect_network(id, None::<InspectNetworkOptions>).await;
     let network = network.map_err(|e| format!("looking up Docker network {id}: {}", error_chain(&e)))?;

@@ -1,9 +1,9 @@
 //! How MTUs are set on this host.
 
 use super::{namespace_of, within};
-use crate::host::Host;
+use crate::context::Context;
+use crate::default_route;
 use crate::mtu::OPTION;
-use crate::route;
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptions, ListNetworksOptions};
 use stackyard_core::agent::{MtuContainer, MtuLink, MtuNetwork, MtuSurvey};
 use stackyard_core::text::error_chain;
@@ -20,14 +20,14 @@ const MOST: usize = 500;
 const BRIDGE: &str = "com.docker.network.bridge.name";
 
 /// Looks at links, networks and containers.
-pub(super) async fn survey(host: &Host) -> Result<MtuSurvey, String> {
+pub(crate) async fn survey(context: &Context) -> Result<MtuSurvey, String> {
     let mut survey = MtuSurvey::default();
-    if let Err(problem) = of_docker(host, &mut survey).await {
+    if let Err(problem) = of_docker(context, &mut survey).await {
         survey.problem = Some(problem);
     }
     let bridges: Vec<String> = survey.networks.iter().filter_map(|n| n.bridge.clone()).collect();
     survey.links = within(None, move || {
-        let default = route::default_interface();
+        let default = default_route::interface();
         let mut links = links_here()?;
         // The host's ends of containers' links have none.
         links.retain(|(link, seen)| !bridges.contains(&link.name) && !seen.addresses.is_empty());
@@ -37,8 +37,8 @@ pub(super) async fn survey(host: &Host) -> Result<MtuSurvey, String> {
     Ok(survey)
 }
 
-async fn of_docker(host: &Host, survey: &mut MtuSurvey) -> Result<(), String> {
-    let engine = host.engine()?;
+async fn of_docker(context: &Context, survey: &mut MtuSurvey) -> Result<(), String> {
+    let engine = context.engine()?;
     let docker = engine.docker().api();
     let failed = |e: bollard::errors::Error| {
         format!("asking Docker Engine for its networks and containers: {}", error_chain(&e))

@@ -56,7 +56,7 @@ impl Drop for Feed {
 }
 
 /// Where a stream's work writes to.
-pub(crate) struct Out {
+pub(super) struct Out {
     number: u64,
     out: mpsc::Sender<ToServer>,
     credit: Arc<Semaphore>,
@@ -64,7 +64,7 @@ pub(crate) struct Out {
 
 impl Out {
     /// Sends a piece once its reader has room for it; false if the connection is gone.
-    pub(crate) async fn send(&self, replica: Option<&Replica>, from: Stream, data: Vec<u8>) -> bool {
+    pub(super) async fn send(&self, replica: Option<&Replica>, from: Stream, data: Vec<u8>) -> bool {
         let Ok(credit) = self.credit.acquire_many(cost(data.len())).await else { return false };
         credit.forget();
         let chunk = ToServer::Chunk { stream: self.number, replica: replica.cloned(), from, data: Bytes(data) };
@@ -78,7 +78,7 @@ impl Out {
 }
 
 /// What comes for a stream's work.
-pub(crate) struct Inputs {
+pub(super) struct Inputs {
     number: u64,
     input: mpsc::UnboundedReceiver<Input>,
     room: Arc<Room>,
@@ -89,7 +89,7 @@ pub(crate) struct Inputs {
 impl Inputs {
     /// The next input; none if the stream is closed or the connection gone. Dropped before it is
     /// done, it loses nothing.
-    pub(crate) async fn recv(&mut self) -> Option<Input> {
+    pub(super) async fn recv(&mut self) -> Option<Input> {
         if let Some(bytes) = self.taken.due() {
             let place = self.out.reserve().await.ok()?;
             self.room.give(bytes);

@@ -5,6 +5,7 @@ use super::super::reconcile::Suspects;
 use super::super::tests::view;
 use super::*;
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use serde_json::Value;
 use stackyard_core::agent::{ExposedPorts, HostSubnet, PoolMember};
 use stackyard_core::text::error_chain;
@@ -128,7 +129,7 @@ impl Book {
     }
 }
 
-impl Server for Arc<Book> {
+impl AskServer for Arc<Book> {
     fn ask(&self, ask: Ask) -> BoxFuture<'_, Result<Answer, String>> {
         let away = self.away.load(Ordering::Relaxed);
         let answer = if away { Err("the server is not connected".to_owned()) } else { Ok(self.answer(ask)) };

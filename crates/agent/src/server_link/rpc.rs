@@ -1,6 +1,5 @@
 //! Questions to the server: numbered, sent over whatever connection there is, each with one answer.
 
-use crate::cnm::yard::Server;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use stackyard_core::agent::{Answer, Ask, ToServer};
@@ -17,9 +16,15 @@ const CONNECTED: Duration = Duration::from_secs(15);
 /// How long the server may take: Neutron may have to be asked more than once.
 const ANSWERED: Duration = Duration::from_secs(120);
 
-/// Questions that wait.
+/// Who answers questions: the server, or a stand-in for it in tests.
+pub(crate) trait AskServer: Send + Sync {
+    /// Asks; an error says in words why there is no answer.
+    fn ask(&self, ask: Ask) -> BoxFuture<'_, Result<Answer, String>>;
+}
+
+/// Asks the server over whatever connection there is; holds the questions that wait.
 #[derive(Default)]
-pub(crate) struct Asking {
+pub(crate) struct RpcClient {
     next: AtomicU64,
     /// Where messages to the server go while it is connected.
     out: watch::Sender<Option<mpsc::Sender<ToServer>>>,
@@ -27,15 +32,15 @@ pub(crate) struct Asking {
 }
 
 /// A question's place among those that wait, until it is dropped.
-struct Waits<'a>(&'a Asking, u64);
+struct PendingCall<'a>(&'a RpcClient, u64);
 
-impl Drop for Waits<'_> {
+impl Drop for PendingCall<'_> {
     fn drop(&mut self) {
         self.0.waiting().remove(&self.1);
     }
 }
 
-impl Asking {
+impl RpcClient {
     fn waiting(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Answer>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -67,7 +72,7 @@ impl Asking {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (told, hears) = oneshot::channel();
         self.waiting().insert(number, told);
-        let _waits = Waits(self, number);
+        let _waits = PendingCall(self, number);
         let lost = "the connection to the server was lost before it answered";
         if out.send(ToServer::Ask { number, ask }).await.is_err() {
             return Err(lost.to_owned());
@@ -80,7 +85,7 @@ impl Asking {
     }
 }
 
-impl Server for Asking {
+impl AskServer for RpcClient {
     fn ask(&self, ask: Ask) -> BoxFuture<'_, Result<Answer, String>> {
         self.put(ask).boxed()
     }
@@ -93,8 +98,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_question_gets_its_answer_or_the_reason_for_none() {
-        let asking = Arc::new(Asking::default());
-        let ask = |asking: &Arc<Asking>| {
+        let asking = Arc::new(RpcClient::default());
+        let ask = |asking: &Arc<RpcClient>| {
             let asking = asking.clone();
             tokio::spawn(async move { asking.ask(Ask::Ports).await })
         };

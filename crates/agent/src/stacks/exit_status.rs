@@ -7,16 +7,16 @@ use std::sync::{Mutex, PoisonError};
 
 /// How containers ended last, by id.
 #[derive(Debug, Default)]
-pub(crate) struct Ends(Mutex<HashMap<String, Known>>);
+pub(crate) struct ExitStatuses(Mutex<HashMap<String, LastExit>>);
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Known {
+struct LastExit {
     ended: Option<Ended>,
     /// The kernel ended a process of it since it ended last.
     oom: bool,
 }
 
-impl Ends {
+impl ExitStatuses {
     /// Takes what the engine tells.
     pub(crate) fn note(&self, change: &Change) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -26,7 +26,7 @@ impl Ends {
             Some(End::OutOfMemory) => all.entry(change.id.clone()).or_default().oom = true,
             Some(End::Died(status)) => {
                 let known = all.entry(change.id.clone()).or_default();
-                *known = Known { ended: Some(Ended { status, oom: known.oom }), oom: false };
+                *known = LastExit { ended: Some(Ended { status, oom: known.oom }), oom: false };
             }
         }
     }
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn an_end_is_known_until_the_container_goes() {
-        let ends = Ends::default();
+        let ends = ExitStatuses::default();
         let note = |end| ends.note(&Change { stack: "s".into(), id: "1".into(), end: Some(end) });
         note(End::OutOfMemory);
         assert_eq!(ends.of("1"), None);

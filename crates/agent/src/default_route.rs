@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// Name of the interface that the default route leads to: IPv4's, else IPv6's.
-pub(crate) fn default_interface() -> Option<String> {
+pub(crate) fn interface() -> Option<String> {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
     ipv4(&read("/proc/net/route")).or_else(|| ipv6(&read("/proc/net/ipv6_route")))
 }

@@ -1,7 +1,8 @@
 //! What runs here, for the server.
+
+use super::{Snapshot, Stacks, replica_of};
+use crate::context::Context;
 use crate::facts;
-use crate::host::Host;
-use crate::parts::{Parts, Snapshot, parse};
 use futures_util::future::join_all;
 use stackyard_core::agent::{ContainerReport, ContainerState, PartReport, Report};
 use stackyard_core::stack::observed::State;
@@ -28,15 +29,15 @@ const LINES: usize = 10;
 const WIDTH: usize = 300;
 
 /// Makes reports, for ever: when something changed, and now and then.
-pub(crate) async fn keep(host: &Host, parts: &Parts, out: &watch::Sender<Option<Report>>) {
+pub(crate) async fn keep(context: &Context, stacks: &Stacks, out: &watch::Sender<Option<Report>>) {
     let mut due = Instant::now() + EVERY;
     loop {
         let timer = tokio::select! {
-            () = host.changed.notified() => false,
+            () = context.changed.notified() => false,
             () = tokio::time::sleep_until(due) => true,
         };
         tokio::time::sleep(GATHER).await;
-        let report = build(host, parts).await;
+        let report = build(context, stacks).await;
         let same = out.borrow().as_ref().is_some_and(|before| {
             (before.revision, before.settled, &before.parts, before.mtu)
                 == (report.revision, report.settled, &report.parts, report.mtu)
@@ -48,18 +49,18 @@ pub(crate) async fn keep(host: &Host, parts: &Parts, out: &watch::Sender<Option<
     }
 }
 
-async fn build(host: &Host, parts: &Parts) -> Report {
-    let (revision, snapshots) = parts.snapshot();
+async fn build(context: &Context, stacks: &Stacks) -> Report {
+    let (revision, snapshots) = stacks.snapshot();
     let settled = snapshots.iter().all(|s| s.progress.tried);
-    let engine = host.engine();
-    let each = snapshots.iter().map(async |s| (s.name.clone(), part(host, engine.as_ref(), s).await));
+    let engine = context.engine();
+    let each = snapshots.iter().map(async |s| (s.name.clone(), part(stacks, engine.as_ref(), s).await));
     let parts: BTreeMap<String, PartReport> = join_all(each).await.into_iter().collect();
-    let root = host.docker.borrow().root.clone();
+    let root = context.docker.borrow().root.clone();
     let usage = facts::usage(root.as_deref());
-    Report { revision: revision.unwrap_or_default(), settled, parts, usage, mtu: *host.mtu.borrow() }
+    Report { revision: revision.unwrap_or_default(), settled, parts, usage, mtu: *context.mtu.borrow() }
 }
 
-async fn part(host: &Host, engine: Result<&Engine, &String>, snapshot: &Snapshot) -> PartReport {
+async fn part(stacks: &Stacks, engine: Result<&Engine, &String>, snapshot: &Snapshot) -> PartReport {
     let mut error = snapshot.progress.error.clone();
     let seen = match engine {
         Err(problem) => {
@@ -76,7 +77,7 @@ async fn part(host: &Host, engine: Result<&Engine, &String>, snapshot: &Snapshot
     };
     let containers = seen.iter().map(async |seen| {
         let mut container = container(snapshot, seen)?;
-        container.ended = host.ends.of(&seen.id);
+        container.ended = stacks.exits.of(&seen.id);
         if let Ok(engine) = engine
             && has_failed(seen)
         {
@@ -117,7 +118,7 @@ async fn freshly_tested(engine: &Engine, snapshot: &Snapshot, mut seen: Seen) ->
 
 fn container(snapshot: &Snapshot, seen: &Seen) -> Option<ContainerReport> {
     let part = snapshot.part.as_ref();
-    let replica = part.and_then(|p| p.replicas.get(&seen.service)).cloned().or_else(|| parse(&seen.service))?;
+    let replica = part.and_then(|p| p.replicas.get(&seen.service)).cloned().or_else(|| replica_of(&seen.service))?;
     let current = snapshot.progress.specs.get(&seen.service) == Some(&seen.spec);
     let generation = part.filter(|_| current).and_then(|p| p.generations.get(&seen.service)).copied();
     let state = match seen.state {

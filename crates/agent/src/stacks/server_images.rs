@@ -5,8 +5,9 @@
 //! removed when no stack uses it as it is now, nor as it was before (to which a roll back goes), and
 //! all that should run does. Containers and names that others gave keep an image.
 
-use crate::host::Host;
-use crate::parts::Parts;
+use super::Stacks;
+use crate::context::Context;
+use crate::server_link::Access;
 use crate::state::{Durable, StateDir};
 use serde::{Deserialize, Serialize};
 use stackyard_core::agent::Part;
@@ -15,6 +16,7 @@ use stackyard_platform::docker::Docker;
 use stackyard_platform::image::remove;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, watch};
 
 const FILE: &str = "images.json";
 
@@ -23,7 +25,7 @@ type Images = BTreeMap<String, BTreeSet<String>>;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-struct Known {
+struct Records {
     handed: Images,
     stacks: BTreeMap<String, Uses>,
 }
@@ -35,7 +37,7 @@ struct Uses {
     before: BTreeSet<String>,
 }
 
-impl Known {
+impl Records {
     fn use_by(&mut self, parts: &[Part]) {
         self.stacks.retain(|name, _| parts.iter().any(|p| p.name() == name));
         for part in parts {
@@ -54,23 +56,30 @@ impl Known {
 }
 
 /// What is known of such images, also on disk.
-pub(crate) struct Handed {
+pub(crate) struct ServerImages {
     state: StateDir,
-    known: Mutex<Known>,
+    known: Mutex<Records>,
+    /// Where the server answers; absent until the host has joined.
+    pub(super) access: watch::Receiver<Option<Access>>,
+    /// One image at a time is fetched: two stacks often want the same.
+    pub(super) fetching: tokio::sync::Mutex<()>,
+    /// Work on a stack has ended.
+    pub(super) work_ended: Notify,
 }
 
-impl Handed {
+impl ServerImages {
     /// Goes on with what is on disk; nothing if that cannot be read.
-    pub(crate) fn open(state: StateDir) -> Self {
+    pub(crate) fn open(state: StateDir, access: watch::Receiver<Option<Access>>) -> Self {
         let known = state.read(FILE).ok().flatten().unwrap_or_default();
-        Self { state, known: Mutex::new(known) }
+        let (fetching, work_ended) = (tokio::sync::Mutex::default(), Notify::new());
+        Self { state, known: Mutex::new(known), access, fetching, work_ended }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, Records> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Known)) -> Result<(), crate::Error> {
+    fn change(&self, change: impl FnOnce(&mut Records)) -> Result<(), crate::Error> {
         let mut known = self.lock();
         let before = known.clone();
         change(&mut known);
@@ -91,30 +100,37 @@ impl Handed {
 }
 
 /// Removes what nobody uses any more, whenever work on stacks has ended, for ever.
-pub(crate) async fn tidy(host: &Host, parts: &Parts) {
+pub(crate) async fn tidy(context: &Context, stacks: &Stacks) {
+    let images = &stacks.images;
     loop {
-        host.worked.notified().await;
-        if !parts.all_well() {
+        images.work_ended.notified().await;
+        if !stacks.all_well() {
             continue;
         }
-        let Ok(engine) = host.engine() else { continue };
+        let Ok(engine) = context.engine() else { continue };
         // Nobody fetches one of them meanwhile.
-        let _one = host.fetching.lock().await;
-        let unused = host.handed.lock().unused();
+        let _one = images.fetching.lock().await;
+        let unused = images.lock().unused();
         for (id, names) in unused {
-            if let Err(e) = forget(host, engine.docker(), &id, &names).await {
-                host.say(format!("cannot remove image {id}, which nothing uses any more: {e}"));
+            if let Err(e) = forget(context, images, engine.docker(), &id, &names).await {
+                context.say(format!("cannot remove image {id}, which nothing uses any more: {e}"));
             }
         }
     }
 }
 
-async fn forget(host: &Host, docker: &Docker, id: &str, names: &BTreeSet<String>) -> Result<(), String> {
+async fn forget(
+    context: &Context,
+    images: &ServerImages,
+    docker: &Docker,
+    id: &str,
+    names: &BTreeSet<String>,
+) -> Result<(), String> {
     // One that a container still has is tried again when work ends the next time.
     if remove(docker, id, names).await.map_err(|e| error_chain(&e))? {
         let names = names.iter().cloned().collect::<Vec<_>>().join(", ");
-        host.say(format!("image {names}: removed, nothing uses it any more"));
-        host.handed.change(|known| drop(known.handed.remove(id))).map_err(|e| error_chain(&e))?;
+        context.say(format!("image {names}: removed, nothing uses it any more"));
+        images.change(|known| drop(known.handed.remove(id))).map_err(|e| error_chain(&e))?;
     }
     Ok(())
 }
@@ -134,9 +150,9 @@ mod tests {
     fn what_is_used_now_or_was_before_stays() {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::open(dir.path()).unwrap();
-        let handed = Handed::open(state.clone());
+        let handed = ServerImages::open(state.clone(), watch::Sender::default().subscribe());
         ["1", "2", "3"].iter().for_each(|id| handed.note(id, "app").unwrap());
-        let unused = |handed: &Handed| handed.lock().unused().into_keys().collect::<Vec<_>>();
+        let unused = |handed: &ServerImages| handed.lock().unused().into_keys().collect::<Vec<_>>();
         // An update goes through pictures that have both.
         for ids in [&["1"][..], &["1", "2"], &["2"], &["2"]] {
             handed.use_by(&[part("site", ids)]).unwrap();
@@ -147,7 +163,7 @@ mod tests {
         }
         assert_eq!(unused(&handed), ["1"]);
         // Another process knows it, too.
-        let again = Handed::open(state);
+        let again = ServerImages::open(state, watch::Sender::default().subscribe());
         again.use_by(&[part("other", &["2"])]).unwrap();
         assert_eq!(unused(&again), ["1", "3"]);
         again.use_by(&[]).unwrap();

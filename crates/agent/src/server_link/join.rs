@@ -3,49 +3,25 @@
 //! A join token is single use. So that an agent that is killed after the server answered and
 //! before it wrote the answer down is not locked out, a nonce is on disk before the first request:
 //! the server answers the same token with the same nonce again (see [`JoinRequest`]).
-use crate::http::{Client, JOIN};
+
+use super::http::{Client, JOIN};
+use super::identity::{HOST, Identity, hash, identity};
+use crate::log::agent_note;
 use crate::state::{Durable, StateDir};
 use crate::{Error, config, facts};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use stackyard_core::agent::{AgentConfig, JoinRequest, Joined};
-use stackyard_core::progress::{Event, Onlooker};
+use stackyard_core::progress::Onlooker;
 use stackyard_core::text::{error_chain, hex};
-use std::fmt;
 use std::path::Path;
 
-const HOST: &str = "host.json";
 const NONCE: &str = "nonce.json";
-
-/// Who this host is to its server.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
-    /// Id of the host.
-    pub host: String,
-    /// The host's own token.
-    pub(crate) token: String,
-    /// Hash of the join token that it was got with.
-    join: String,
-}
-
-/// Shows no token.
-impl fmt::Debug for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").field("host", &self.host).finish_non_exhaustive()
-    }
-}
 
 #[derive(Serialize, Deserialize)]
 struct Nonce {
     /// Hash of the join token that it goes with.
     join: String,
     nonce: String,
-}
-
-/// Who this host is, if it has joined with the token that is configured now, or none is.
-pub(crate) fn identity(config: &AgentConfig, state: &StateDir) -> Result<Option<Identity>, Error> {
-    let known: Option<Identity> = state.read(HOST)?;
-    Ok(known.filter(|known| config.token.as_ref().is_none_or(|token| hash(token) == known.join)))
 }
 
 /// Joins, unless the host has joined already: asks each server once.
@@ -82,7 +58,7 @@ pub async fn join(path: &Path, state: &StateDir, onlooker: &dyn Onlooker) -> Res
                 let identity = Identity { host, token, join };
                 state.write(HOST, &identity, Durable::Yes)?;
                 state.remove(NONCE)?;
-                onlooker.see(note(format!("joined {server} as host {}", identity.host)));
+                onlooker.see(agent_note(format!("joined {server} as host {}", identity.host)));
                 forget_token(path, config, onlooker);
                 return Ok(identity);
             }
@@ -97,7 +73,7 @@ pub async fn join(path: &Path, state: &StateDir, onlooker: &dyn Onlooker) -> Res
 fn forget_token(path: &Path, mut config: AgentConfig, onlooker: &dyn Onlooker) {
     config.token = None;
     if let Err(e) = config::write(path, &config) {
-        onlooker.see(note(format!("the used join token stays in {}: {}", path.display(), error_chain(&e))));
+        onlooker.see(agent_note(format!("the used join token stays in {}: {}", path.display(), error_chain(&e))));
     }
 }
 
@@ -109,15 +85,6 @@ fn nonce(state: &StateDir, join: &str) -> Result<String, Error> {
     let nonce = hex(&rand::random::<[u8; 32]>());
     state.write(NONCE, &Nonce { join: join.to_owned(), nonce: nonce.clone() }, Durable::Yes)?;
     Ok(nonce)
-}
-
-fn hash(token: &str) -> String {
-    hex(&Sha256::digest(token.as_bytes()))
-}
-
-/// A line about the agent itself.
-pub(crate) fn note(text: impl Into<String>) -> Event {
-    Event::Note { step: Some("agent".to_owned()), text: text.into() }
 }
 
 #[cfg(test)]
@@ -132,23 +99,5 @@ mod tests {
         assert_eq!(first.len(), 64);
         assert_eq!(nonce(&state, "a").unwrap(), first);
         assert_ne!(nonce(&state, "b").unwrap(), first);
-    }
-
-    #[test]
-    fn a_new_join_token_asks_for_a_new_identity() {
-        let dir = tempfile::tempdir().unwrap();
-        let state = StateDir::open(dir.path()).unwrap();
-        let identity_of = |token: Option<&str>| {
-            let mut config: AgentConfig =
-                serde_json::from_str(r#"{"server": "https://a:1", "ca": "x", "name": "h"}"#).unwrap();
-            config.token = token.map(str::to_owned);
-            identity(&config, &state).unwrap()
-        };
-        assert_eq!(identity_of(None), None);
-        let known = Identity { host: "h1".into(), token: "t".into(), join: hash("one") };
-        state.write(HOST, &known, Durable::Yes).unwrap();
-        assert_eq!(identity_of(None), Some(known.clone()));
-        assert_eq!(identity_of(Some("one")), Some(known));
-        assert_eq!(identity_of(Some("two")), None);
     }
 }

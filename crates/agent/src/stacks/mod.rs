@@ -1,26 +1,39 @@
 //! All stacks of the host: the picture that the server gave, on disk and with a worker for each.
 
+mod exit_status;
+mod image;
+pub(crate) mod report;
+pub(crate) mod server_images;
+mod worker;
+
 use crate::Error;
-use crate::host::Host;
-use crate::part::{Progress, Wish, Work, Worker, lock};
+use crate::context::Context;
+use crate::server_link::Access;
 use crate::state::Durable;
+use exit_status::ExitStatuses;
+use server_images::ServerImages;
 use stackyard_core::agent::{Desired, Part, Replica};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, watch};
+use worker::{StackProgress, StackTarget, StackWorker, WorkerHandle, lock};
 
 const FILE: &str = "desired.json";
 
 /// The stacks.
-pub(crate) struct Parts {
-    host: Arc<Host>,
+pub(crate) struct Stacks {
+    context: Arc<Context>,
+    /// Images that came from the server.
+    pub(crate) images: Arc<ServerImages>,
+    /// How containers ended last.
+    pub(crate) exits: ExitStatuses,
     inner: Mutex<Inner>,
 }
 
 #[derive(Default)]
 struct Inner {
     revision: Option<u64>,
-    workers: BTreeMap<String, Worker>,
+    workers: BTreeMap<String, WorkerHandle>,
 }
 
 /// A stack, as a report needs it.
@@ -28,19 +41,21 @@ pub(crate) struct Snapshot {
     pub(crate) name: String,
     /// Absent while it is removed.
     pub(crate) part: Option<Arc<Part>>,
-    pub(crate) progress: Progress,
+    pub(crate) progress: StackProgress,
 }
 
-impl Parts {
-    pub(crate) fn new(host: Arc<Host>) -> Arc<Self> {
-        Arc::new(Self { host, inner: Mutex::default() })
+impl Stacks {
+    /// `access` tells where the server answers, once this host has joined.
+    pub(crate) fn new(context: Arc<Context>, access: watch::Receiver<Option<Access>>) -> Arc<Self> {
+        let images = Arc::new(ServerImages::open(context.state.clone(), access));
+        Arc::new(Self { context, images, exits: ExitStatuses::default(), inner: Mutex::default() })
     }
 
     /// Goes on with what is on disk.
     pub(crate) fn begin(self: &Arc<Self>) {
-        match self.host.state.read::<Desired>(FILE) {
+        match self.context.state.read::<Desired>(FILE) {
             Ok(Some(desired)) => {
-                self.host.say(format!(
+                self.context.say(format!(
                     "goes on with revision {} of what should run here (stacks: {})",
                     desired.revision,
                     desired.parts.len()
@@ -49,13 +64,13 @@ impl Parts {
             }
             Ok(None) => {}
             // Written whole or not at all, so this is another version's or a broken disk's.
-            Err(e) => self.host.complain("what the server said last is lost, it will say it again", &e),
+            Err(e) => self.context.complain("what the server said last is lost, it will say it again", &e),
         }
     }
 
     /// Takes over a new picture: to disk, then to the workers.
     pub(crate) fn set(self: &Arc<Self>, desired: Desired) -> Result<(), Error> {
-        self.host.state.write(FILE, &desired, Durable::Yes)?;
+        self.context.state.write(FILE, &desired, Durable::Yes)?;
         self.work(desired);
         Ok(())
     }
@@ -77,29 +92,29 @@ impl Parts {
     /// Revision, and the stacks with how far they got.
     pub(crate) fn snapshot(&self) -> (Option<u64>, Vec<Snapshot>) {
         let inner = lock(&self.inner);
-        let of = |(name, worker): (&String, &Worker)| {
-            let part = match &*worker.wish.borrow() {
-                Wish::Run(part) => Some(part.clone()),
-                Wish::Remove => None,
+        let of = |(name, worker): (&String, &WorkerHandle)| {
+            let part = match &*worker.target.borrow() {
+                StackTarget::Run(part) => Some(part.clone()),
+                StackTarget::Remove => None,
             };
             Snapshot { name: name.clone(), part, progress: worker.progress().clone() }
         };
         (inner.revision, inner.workers.iter().map(of).collect())
     }
 
-    /// Which replica a service of a stack is.
+    /// The replica that a service of a stack is.
     pub(crate) fn replica(&self, stack: &str, service: &str) -> Option<Replica> {
         let inner = lock(&self.inner);
-        let known = inner.workers.get(stack).and_then(|w| match &*w.wish.borrow() {
-            Wish::Run(part) => part.replicas.get(service).cloned(),
-            Wish::Remove => None,
+        let known = inner.workers.get(stack).and_then(|w| match &*w.target.borrow() {
+            StackTarget::Run(part) => part.replicas.get(service).cloned(),
+            StackTarget::Remove => None,
         });
-        known.or_else(|| parse(service))
+        known.or_else(|| replica_of(service))
     }
 
     /// Whether all that should run does, and all that should not is gone.
     pub(crate) fn all_well(&self) -> bool {
-        let well = |w: &Worker| {
+        let well = |w: &WorkerHandle| {
             let progress = w.progress();
             progress.tried && progress.error.is_none()
         };
@@ -107,54 +122,55 @@ impl Parts {
     }
 
     fn work(self: &Arc<Self>, desired: Desired) {
-        if let Err(e) = self.host.handed.use_by(&desired.parts) {
-            self.host.complain("images that nothing uses may stay", &e);
+        if let Err(e) = self.images.use_by(&desired.parts) {
+            self.context.complain("images that nothing uses may stay", &e);
         }
         let mut inner = lock(&self.inner);
         inner.revision = Some(desired.revision);
         let mut gone: BTreeSet<String> = inner.workers.keys().cloned().collect();
         // Stacks of an earlier picture, also of one that an agent was killed in.
-        match stackyard_platform::stack::known(self.host.state.path()) {
+        match stackyard_platform::stack::known(self.context.state.path()) {
             Ok(known) => gone.extend(known),
-            Err(e) => self.host.complain("stacks that should be removed may stay", &e),
+            Err(e) => self.context.complain("stacks that should be removed may stay", &e),
         }
         for part in desired.parts {
             gone.remove(part.name());
-            self.want(&mut inner, part.name().to_owned(), Wish::Run(Arc::new(part)));
+            self.set_target(&mut inner, part.name().to_owned(), StackTarget::Run(Arc::new(part)));
         }
         for name in gone {
-            self.want(&mut inner, name, Wish::Remove);
+            self.set_target(&mut inner, name, StackTarget::Remove);
         }
         drop(inner);
-        self.host.changed.notify_one();
+        self.context.changed.notify_one();
     }
 
-    fn want(self: &Arc<Self>, inner: &mut Inner, name: String, wish: Wish) {
+    fn set_target(self: &Arc<Self>, inner: &mut Inner, name: String, target: StackTarget) {
         if let Some(worker) = inner.workers.get(&name) {
-            worker.want(wish);
+            worker.set_target(target);
             return;
         }
-        let (sender, receiver) = watch::channel(wish);
-        let worker = Worker { wish: sender, poke: Arc::new(Notify::new()), progress: Arc::default() };
-        let mut work = Work {
-            host: self.host.clone(),
+        let (sender, receiver) = watch::channel(target);
+        let handle = WorkerHandle { target: sender, poke: Arc::new(Notify::new()), progress: Arc::default() };
+        let mut worker = StackWorker {
+            context: self.context.clone(),
+            images: self.images.clone(),
             name: name.clone(),
-            wish: receiver,
-            poke: worker.poke.clone(),
-            progress: worker.progress.clone(),
+            target: receiver,
+            poke: handle.poke.clone(),
+            progress: handle.progress.clone(),
         };
-        inner.workers.insert(name.clone(), worker);
-        let parts = self.clone();
+        inner.workers.insert(name.clone(), handle);
+        let stacks = self.clone();
         tokio::spawn(async move {
             loop {
-                work.run().await;
+                worker.run().await;
                 // It is removed; unless it is wanted again since.
-                let mut inner = lock(&parts.inner);
-                if !work.wish.has_changed().unwrap_or(false) {
+                let mut inner = lock(&stacks.inner);
+                if !worker.target.has_changed().unwrap_or(false) {
                     inner.workers.remove(&name);
                     drop(inner);
-                    parts.host.changed.notify_one();
-                    parts.host.worked.notify_one();
+                    stacks.context.changed.notify_one();
+                    stacks.images.work_ended.notify_one();
                     return;
                 }
             }
@@ -163,7 +179,7 @@ impl Parts {
 }
 
 /// The replica that a service of a part is, by its name.
-pub(crate) fn parse(service: &str) -> Option<Replica> {
+pub(crate) fn replica_of(service: &str) -> Option<Replica> {
     let (service, index) = service.rsplit_once('-')?;
     Some(Replica { service: service.to_owned(), index: index.parse().ok()? })
 }

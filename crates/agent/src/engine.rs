@@ -1,8 +1,8 @@
-//! Watching Docker Engine.
+//! Keeps the connection to Docker Engine, and passes on what happens to containers.
 
 use crate::backoff::Backoff;
-use crate::host::{Docker, Host};
-use crate::parts::Parts;
+use crate::context::{Context, EngineState};
+use crate::stacks::Stacks;
 use futures_util::TryStreamExt;
 use stackyard_core::text::error_chain;
 use stackyard_platform::docker;
@@ -11,37 +11,42 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Keeps a connection to the engine and passes on what happens to containers, for ever.
-pub(crate) async fn watch(host: &Host, parts: &Parts) {
+pub(crate) async fn watch(context: &Context, stacks: &Stacks) {
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
     loop {
         match docker::Docker::connect().await {
             Ok(docker) => {
                 let (version, root) = about(&docker).await;
-                let engine = Engine::new(docker.clone(), host.state.path());
-                host.say(format!("Docker Engine {version} answers"));
-                host.docker.send_replace(Docker { engine: Some(engine), version, root, problem: String::new() });
+                let engine = Engine::new(docker.clone(), context.state.path());
+                context.say(format!("Docker Engine {version} answers"));
+                context.docker.send_replace(EngineState {
+                    engine: Some(engine),
+                    version,
+                    root,
+                    problem: String::new(),
+                });
                 // What happened before is in nobody's events.
-                parts.poke(None);
-                host.changed.notify_one();
-                let problem = follow(&docker, host, parts, &mut backoff).await;
-                host.say(format!("Docker Engine is lost: {problem}"));
-                lose(host, problem);
+                stacks.poke(None);
+                context.changed.notify_one();
+                let problem = follow(&docker, context, stacks, &mut backoff).await;
+                context.say(format!("Docker Engine is lost: {problem}"));
+                lose(context, problem);
             }
             Err(e) => {
                 let problem = error_chain(&e);
-                if host.docker.borrow().problem != problem {
-                    host.say(problem.clone());
+                if context.docker.borrow().problem != problem {
+                    context.say(problem.clone());
                 }
-                lose(host, problem);
+                lose(context, problem);
             }
         }
-        host.changed.notify_one();
+        context.changed.notify_one();
         tokio::time::sleep(backoff.next()).await;
     }
 }
 
-fn lose(host: &Host, problem: String) {
-    host.docker.send_modify(|d| (d.engine, d.problem) = (None, problem));
+fn lose(context: &Context, problem: String) {
+    context.docker.send_modify(|d| (d.engine, d.problem) = (None, problem));
 }
 
 /// Version and data directory.
@@ -52,15 +57,15 @@ async fn about(docker: &docker::Docker) -> (String, Option<PathBuf>) {
 }
 
 /// Passes events on until there are no more; returns why.
-async fn follow(docker: &docker::Docker, host: &Host, parts: &Parts, backoff: &mut Backoff) -> String {
+async fn follow(docker: &docker::Docker, context: &Context, stacks: &Stacks, backoff: &mut Backoff) -> String {
     let mut events = changes(docker);
     loop {
         match events.try_next().await {
             Ok(Some(change)) => {
                 backoff.reset();
-                host.ends.note(&change);
-                parts.poke(Some(&change.stack));
-                host.changed.notify_one();
+                stacks.exits.note(&change);
+                stacks.poke(Some(&change.stack));
+                context.changed.notify_one();
             }
             Ok(None) => return "it closed the stream of its events".into(),
             Err(e) => return error_chain(&e),

@@ -1,5 +1,6 @@
 //! Images of a stack: from registries, and from the server where only it has them.
-use crate::host::Host;
+
+use super::server_images::ServerImages;
 use futures_util::TryStreamExt;
 use stackyard_core::agent::Part;
 use stackyard_core::progress::{Event, Onlooker};
@@ -15,7 +16,7 @@ use std::time::Instant;
 /// An image that the server names with its id is brought to that id; any other one is pulled
 /// if it is missing.
 pub(crate) async fn ensure(
-    host: &Host,
+    images: &ServerImages,
     docker: &Docker,
     part: &Part,
     stack: &Stack,
@@ -27,14 +28,14 @@ pub(crate) async fn ensure(
         if is_there(docker, reference, wanted).await? {
             continue;
         }
-        let _one = host.fetching.lock().await;
+        let _one = images.fetching.lock().await;
         // Somebody may have fetched it while we waited.
         if is_there(docker, reference, wanted).await? {
             continue;
         }
         match wanted {
             None => drop(pull(docker, reference, onlooker).await.map_err(|e| error_chain(&e))?),
-            Some(id) => hand_over(host, docker, reference, id, onlooker).await?,
+            Some(id) => hand_over(images, docker, reference, id, onlooker).await?,
         }
     }
     Ok(())
@@ -51,7 +52,7 @@ async fn is_there(docker: &Docker, reference: &str, wanted: Option<&String>) -> 
 
 /// Fetches an image from the server.
 async fn hand_over(
-    host: &Host,
+    images: &ServerImages,
     docker: &Docker,
     reference: &str,
     id: &str,
@@ -62,9 +63,9 @@ async fn hand_over(
     if id_of(docker, id).await.map_err(engine)?.is_none() {
         let step = format!("image {reference}");
         let begun = Instant::now();
-        host.handed.note(id, reference).map_err(|e| failed(error_chain(&e)))?;
+        images.note(id, reference).map_err(|e| failed(error_chain(&e)))?;
         onlooker.see(Event::Started { step: step.clone(), doing: "fetching from the server".into() });
-        let fetched = fetch(host, docker, reference, id).await.map_err(failed);
+        let fetched = fetch(images, docker, reference, id).await.map_err(failed);
         onlooker.see(match &fetched {
             Ok(()) => Event::Done { step, did: "fetched from the server".into(), took: begun.elapsed() },
             Err(error) => Event::Failed { step, error: error.clone() },
@@ -80,8 +81,8 @@ async fn hand_over(
     tag(docker, id, reference).await.map_err(engine)
 }
 
-async fn fetch(host: &Host, docker: &Docker, reference: &str, id: &str) -> Result<(), String> {
-    let Some(access) = host.access.borrow().clone() else { return Err("this host has not joined yet".into()) };
+async fn fetch(images: &ServerImages, docker: &Docker, reference: &str, id: &str) -> Result<(), String> {
+    let Some(access) = images.access.borrow().clone() else { return Err("this host has not joined yet".into()) };
     let mut last = String::new();
     for server in &access.servers {
         let query = [("reference", reference), ("id", id)];

@@ -1,18 +1,16 @@
 //! The connection to the server.
 
+use super::Access;
+use super::http::{CONNECT, refused, said};
+use super::rpc::RpcClient;
 use crate::Error;
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, LONGEST_PAUSE};
+use crate::context::Context;
 use crate::facts;
-use crate::host::{Access, Host, LONGEST};
-use crate::http::{CONNECT, refused, said};
-use crate::parts::Parts;
-use crate::status::Board;
-use crate::streams::Streams;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use rustls::pki_types::ServerName;
 use stackyard_core::agent::{PROTOCOL, Report, ToAgent, ToServer};
 use stackyard_core::text::error_chain;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -50,15 +48,36 @@ const CALL: &str = "connect";
 
 type Socket = WebSocketStream<TlsStream<TcpStream>>;
 
+/// Acts on what happens on the connection.
+pub(crate) trait Handler {
+    /// A connection to `server` is there.
+    fn connected(&self, server: &str);
+    /// There is none any more, or none yet, because of `problem`.
+    fn cut_off(&self, problem: &str);
+    /// Revision of the desired state that is on disk.
+    fn revision(&self) -> Option<u64>;
+    /// Begins to serve a connection, whose messages to the server go to `out`.
+    fn begin(&self, out: mpsc::Sender<ToServer>) -> Box<dyn Session>;
+}
+
+/// Serves one connection; dropped when that ends.
+pub(crate) trait Session: Send {
+    /// Acts on a message, which is no answer to a question.
+    ///
+    /// # Errors
+    /// Why the connection has to end.
+    fn handle(&mut self, message: ToAgent) -> Result<(), Error>;
+}
+
 /// Keeps a connection to one of the servers. Returns when a server refuses this host.
 pub(crate) async fn keep(
-    host: &Arc<Host>,
-    parts: &Arc<Parts>,
+    context: &Context,
+    rpc: &RpcClient,
     access: &Access,
     reports: &watch::Receiver<Option<Report>>,
-    board: &Board,
+    handler: &dyn Handler,
 ) -> Error {
-    let mut backoff = Backoff::new(Duration::from_secs(1), LONGEST);
+    let mut backoff = Backoff::new(Duration::from_secs(1), LONGEST_PAUSE);
     let mut before = String::new();
     loop {
         for server in &access.servers {
@@ -67,17 +86,17 @@ pub(crate) async fn keep(
                 Err(refused @ Error::Refused { .. }) => return refused,
                 Err(e) => error_chain(&e),
                 Ok(socket) => {
-                    host.say(format!("connected to {server}"));
-                    board.connected(server);
+                    context.say(format!("connected to {server}"));
+                    handler.connected(server);
                     before.clear();
-                    let problem = talk(socket, host, parts, reports.clone()).await;
+                    let problem = talk(socket, context, rpc, reports.clone(), handler).await;
                     format!("the connection to {server} has ended: {problem}")
                 }
             };
             if problem != before {
-                host.say(format!("{problem}; containers go on, the server is called again"));
+                context.say(format!("{problem}; containers go on, the server is called again"));
             }
-            board.cut_off(&problem);
+            handler.cut_off(&problem);
             before = problem;
             if begun.elapsed() > GOOD {
                 backoff.reset();
@@ -136,25 +155,26 @@ fn host_and_port(server: &str) -> Option<(&str, u16)> {
 /// Talks until the connection ends; returns why it did.
 async fn talk(
     socket: Socket,
-    host: &Arc<Host>,
-    parts: &Arc<Parts>,
+    context: &Context,
+    rpc: &RpcClient,
     reports: watch::Receiver<Option<Report>>,
+    handler: &dyn Handler,
 ) -> String {
     let (sink, source) = socket.split();
     let (out, queue) = mpsc::channel(QUEUE);
     let heard = watch::Sender::new(Instant::now());
     // At a start, the engine answers a moment later than the server.
-    let _ = timeout(ENGINE, host.docker.subscribe().wait_for(|d| d.engine.is_some())).await;
-    let version = host.docker.borrow().version.clone();
-    let hello = ToServer::Hello { protocol: PROTOCOL, facts: facts::facts(&version), revision: parts.revision() };
-    host.asking.connected(out.clone());
-    let mut streams = Streams::new(host.clone(), parts.clone(), out);
+    let _ = timeout(ENGINE, context.docker.subscribe().wait_for(|d| d.engine.is_some())).await;
+    let version = context.docker.borrow().version.clone();
+    let hello = ToServer::Hello { protocol: PROTOCOL, facts: facts::facts(&version), revision: handler.revision() };
+    rpc.connected(out.clone());
+    let mut session = handler.begin(out);
     let problem = tokio::select! {
         problem = write(sink, hello, queue, reports) => problem,
-        problem = read(source, host, parts, &mut streams, &heard) => problem,
+        problem = read(source, context, rpc, &mut *session, &heard) => problem,
         () = silence(heard.subscribe()) => format!("nothing was heard for {} s", DEAD.as_secs()),
     };
-    host.asking.cut_off();
+    rpc.cut_off();
     problem
 }
 
@@ -203,9 +223,9 @@ fn text(message: &ToServer) -> Message {
 
 async fn read(
     mut source: impl Stream<Item = Result<Message, tungstenite::Error>> + Unpin,
-    host: &Host,
-    parts: &Arc<Parts>,
-    streams: &mut Streams,
+    context: &Context,
+    rpc: &RpcClient,
+    session: &mut dyn Session,
     heard: &watch::Sender<Instant>,
 ) -> String {
     loop {
@@ -224,19 +244,13 @@ async fn read(
             _ => continue,
         };
         match said {
-            Ok(ToAgent::Desired(desired)) => {
-                // What cannot be kept is not begun: it would be forgotten by the next start.
-                if let Err(e) = parts.set(*desired) {
+            Ok(ToAgent::Answer { number, answer }) => rpc.answer(number, answer),
+            Ok(message) => {
+                if let Err(e) = session.handle(message) {
                     return error_chain(&e);
                 }
             }
-            Ok(ToAgent::Open { stream, open }) => streams.open(stream, open),
-            Ok(ToAgent::Input { stream, data }) => streams.input(stream, data.0),
-            Ok(ToAgent::Resize { stream, rows, columns }) => streams.resize(stream, rows, columns),
-            Ok(ToAgent::Credit { stream, bytes }) => streams.credit(stream, bytes),
-            Ok(ToAgent::Close { stream }) => streams.close(stream),
-            Ok(ToAgent::Answer { number, answer }) => host.asking.answer(number, answer),
-            Err(e) => host.complain("the server said what this agent does not understand", &e),
+            Err(e) => context.complain("the server said what this agent does not understand", &e),
         }
     }
 }

@@ -3,8 +3,9 @@
 //! Docker ends a followed log with the container. Whoever follows a service wants to see its next
 //! container too, and a replica that comes meanwhile: so a follower looks again, and goes on after
 //! the last line that it has shown, by the time that Docker has put to it.
-use crate::parts::Parts;
-use crate::streams::Out;
+
+use super::flow::Out;
+use crate::stacks::Stacks;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
@@ -19,38 +20,38 @@ use std::time::Duration;
 /// How often a follower looks for a new container.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Which part of which logs.
-pub(crate) struct Wanted {
+/// The lines to show of a stack's logs.
+pub(crate) struct LogRequest {
     pub(crate) stack: String,
     pub(crate) follow: bool,
     pub(crate) tail: Option<u32>,
     pub(crate) since: Option<i64>,
 }
 
-/// Whose logs: those asked for, else all of the stack here; none for "also those that come".
-pub(crate) struct Whose {
+/// ReplicaFilter logs: those asked for, else all of the stack here; none for "also those that come".
+pub(crate) struct ReplicaFilter {
     named: Option<BTreeSet<Replica>>,
 }
 
 /// Checks that there is something to show.
 pub(crate) async fn replicas(
     engine: &Engine,
-    parts: &Parts,
-    wanted: &Wanted,
+    stacks: &Stacks,
+    request: &LogRequest,
     named: Vec<Replica>,
-) -> Result<Whose, String> {
-    let whose = Whose { named: (!named.is_empty()).then(|| named.into_iter().collect()) };
-    let there = present(engine, parts, &wanted.stack).await?;
-    if there.is_empty() && !wanted.follow {
-        return Err(format!("stack {} has no container on this host", wanted.stack));
+) -> Result<ReplicaFilter, String> {
+    let filter = ReplicaFilter { named: (!named.is_empty()).then(|| named.into_iter().collect()) };
+    let there = present(engine, stacks, &request.stack).await?;
+    if there.is_empty() && !request.follow {
+        return Err(format!("stack {} has no container on this host", request.stack));
     }
-    Ok(whose)
+    Ok(filter)
 }
 
 /// Replicas of a stack that have a container here.
-async fn present(engine: &Engine, parts: &Parts, stack: &str) -> Result<BTreeSet<Replica>, String> {
+async fn present(engine: &Engine, stacks: &Stacks, stack: &str) -> Result<BTreeSet<Replica>, String> {
     let seen = engine.look_at(stack).await.map_err(|e| error_chain(&e))?;
-    Ok(seen.iter().filter_map(|s| parts.replica(stack, &s.service)).collect())
+    Ok(seen.iter().filter_map(|s| stacks.replica(stack, &s.service)).collect())
 }
 
 type Follower<'a> = Pin<Box<dyn Future<Output = Result<Replica, String>> + Send + 'a>>;
@@ -58,22 +59,22 @@ type Follower<'a> = Pin<Box<dyn Future<Output = Result<Replica, String>> + Send 
 /// Sends the logs; returns when all have ended, never when they are followed.
 pub(crate) async fn show(
     engine: &Engine,
-    parts: &Parts,
-    wanted: &Wanted,
-    whose: Whose,
+    stacks: &Stacks,
+    request: &LogRequest,
+    filter: ReplicaFilter,
     out: &Out,
 ) -> Result<(), String> {
     let mut running: FuturesUnordered<Follower<'_>> = FuturesUnordered::new();
     let mut known = BTreeSet::new();
     loop {
-        let there = present(engine, parts, &wanted.stack).await?;
-        let asked = |r: &&Replica| whose.named.as_ref().is_none_or(|named| named.contains(r));
+        let there = present(engine, stacks, &request.stack).await?;
+        let asked = |r: &&Replica| filter.named.as_ref().is_none_or(|named| named.contains(r));
         for replica in there.iter().filter(asked) {
             if known.insert(replica.clone()) {
-                running.push(Box::pin(one(engine, wanted, replica.clone(), out)));
+                running.push(Box::pin(one(engine, request, replica.clone(), out)));
             }
         }
-        if wanted.follow {
+        if request.follow {
             let next = async {
                 match running.next().await {
                     Some(ended) => ended,
@@ -94,17 +95,17 @@ pub(crate) async fn show(
 }
 
 /// Shows one replica's log; a follower ends when there is no container any more.
-async fn one(engine: &Engine, wanted: &Wanted, replica: Replica, out: &Out) -> Result<Replica, String> {
+async fn one(engine: &Engine, request: &LogRequest, replica: Replica, out: &Out) -> Result<Replica, String> {
     let service = replica.to_string();
     let mut options = LogOptions {
-        follow: wanted.follow,
-        tail: wanted.tail.and_then(|t| usize::try_from(t).ok()),
+        follow: request.follow,
+        tail: request.tail.and_then(|t| usize::try_from(t).ok()),
         timestamps: true,
-        since: wanted.since,
+        since: request.since,
     };
     let mut last: Option<Timestamp> = None;
     loop {
-        let lines = engine.logs(&wanted.stack, std::slice::from_ref(&service), options).await;
+        let lines = engine.logs(&request.stack, std::slice::from_ref(&service), options).await;
         let mut lines = match lines {
             Ok(lines) => lines,
             Err(stackyard_platform::stack::Error::NoContainer { .. }) => return Ok(replica),
@@ -114,7 +115,7 @@ async fn one(engine: &Engine, wanted: &Wanted, replica: Replica, out: &Out) -> R
             let line = match line {
                 Ok(line) => line,
                 // Removed while it was read.
-                Err(_) if wanted.follow => break,
+                Err(_) if request.follow => break,
                 Err(e) => return Err(error_chain(&e)),
             };
             let (time, text) = split(&line);
@@ -129,7 +130,7 @@ async fn one(engine: &Engine, wanted: &Wanted, replica: Replica, out: &Out) -> R
                 return Ok(replica);
             }
         }
-        if !wanted.follow {
+        if !request.follow {
             return Ok(replica);
         }
         // What comes after what was shown; without any line, all that comes.

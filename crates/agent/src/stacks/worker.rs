@@ -1,10 +1,13 @@
 //! The worker of one stack: brings its containers to what the server wants, and keeps them there.
 
-use crate::backoff::Backoff;
+use super::image;
+use super::server_images::ServerImages;
+use crate::backoff::{Backoff, LONGEST_PAUSE};
 use crate::cnm::yard;
-use crate::host::{Host, LONGEST, Named};
-use crate::{image, mtu};
+use crate::context::Context;
+use crate::mtu;
 use stackyard_core::agent::Part;
+use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::stack::plan::{Action, Plan, Resource};
 use stackyard_core::stack::{RestartPolicy, Stack};
 use stackyard_core::text::error_chain;
@@ -22,15 +25,15 @@ const CALM: Duration = Duration::from_secs(2);
 
 /// What the server wants of a stack.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Wish {
+pub(crate) enum StackTarget {
     Run(Arc<Part>),
     Remove,
 }
 
 /// How far the worker of a stack got.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Progress {
-    /// The wish that it has was tried at least once.
+pub(crate) struct StackProgress {
+    /// The target that it has was tried at least once.
     pub(crate) tried: bool,
     /// Why it is not as wished.
     pub(crate) error: Option<String>,
@@ -39,24 +42,24 @@ pub(crate) struct Progress {
 }
 
 /// A worker, as others see it.
-pub(crate) struct Worker {
-    pub(crate) wish: watch::Sender<Wish>,
+pub(crate) struct WorkerHandle {
+    pub(crate) target: watch::Sender<StackTarget>,
     /// Something happened to its containers.
     pub(crate) poke: Arc<Notify>,
-    pub(crate) progress: Arc<Mutex<Progress>>,
+    pub(crate) progress: Arc<Mutex<StackProgress>>,
 }
 
-impl Worker {
-    pub(crate) fn progress(&self) -> MutexGuard<'_, Progress> {
+impl WorkerHandle {
+    pub(crate) fn progress(&self) -> MutexGuard<'_, StackProgress> {
         lock(&self.progress)
     }
 
-    /// Gives it another wish; work on the one before is dropped.
-    pub(crate) fn want(&self, wish: Wish) {
-        if *self.wish.borrow() != wish {
-            // Before the wish is seen, so that nobody takes the old result for the new one's.
-            *self.progress() = Progress::default();
-            self.wish.send_replace(wish);
+    /// Gives it another target; work on the one before is dropped.
+    pub(crate) fn set_target(&self, target: StackTarget) {
+        if *self.target.borrow() != target {
+            // Before the target is seen, so that nobody takes the old result for the new one's.
+            *self.progress() = StackProgress::default();
+            self.target.send_replace(target);
         }
     }
 }
@@ -66,43 +69,44 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The worker's own side.
-pub(crate) struct Work {
-    pub(crate) host: Arc<Host>,
+pub(crate) struct StackWorker {
+    pub(crate) context: Arc<Context>,
+    pub(crate) images: Arc<ServerImages>,
     pub(crate) name: String,
-    pub(crate) wish: watch::Receiver<Wish>,
+    pub(crate) target: watch::Receiver<StackTarget>,
     pub(crate) poke: Arc<Notify>,
-    pub(crate) progress: Arc<Mutex<Progress>>,
+    pub(crate) progress: Arc<Mutex<StackProgress>>,
 }
 
-impl Work {
+impl StackWorker {
     /// Works until the stack is removed, which is when it returns.
     pub(crate) async fn run(&mut self) {
-        let mut backoff = Backoff::new(Duration::from_secs(1), LONGEST);
+        let mut backoff = Backoff::new(Duration::from_secs(1), LONGEST_PAUSE);
         loop {
-            let wish = self.wish.borrow_and_update().clone();
-            let mut newer = self.wish.clone();
+            let target = self.target.borrow_and_update().clone();
+            let mut newer = self.target.clone();
             let tried = tokio::select! {
-                // A newer wish goes first; dropping an attempt is as good as being killed in it.
+                // A newer target goes first; dropping an attempt is as good as being killed in it.
                 biased;
                 changed = newer.changed() => match changed {
                     Ok(()) => None,
                     Err(_) => return,
                 },
-                result = self.attempt(&wish) => Some(result),
+                result = self.attempt(&target) => Some(result),
             };
             let Some(result) = tried else {
                 backoff.reset();
                 continue;
             };
-            let failed = self.note(&wish, result);
-            if !failed && wish == Wish::Remove {
+            let failed = self.note(&target, result);
+            if !failed && target == StackTarget::Remove {
                 return;
             }
             let newer = if failed {
                 self.pause_after_failure(backoff.next()).await
             } else {
                 backoff.reset();
-                self.watch(&wish).await
+                self.watch(&target).await
             };
             if newer {
                 backoff.reset();
@@ -111,35 +115,35 @@ impl Work {
     }
 
     /// Writes down how an attempt ended; true when it failed.
-    fn note(&self, wish: &Wish, result: Result<(), String>) -> bool {
+    fn note(&self, target: &StackTarget, result: Result<(), String>) -> bool {
         let error = result.err();
         let failed = error.is_some();
-        // A wish that came in this moment has begun anew.
-        if *self.wish.borrow() == *wish {
+        // A target that came in this moment has begun anew.
+        if *self.target.borrow() == *target {
             let mut progress = lock(&self.progress);
             if let Some(error) = &error
                 && progress.error.as_ref() != Some(error)
             {
-                self.host.say(format!("stack {}: {error}; it is tried again", self.name));
+                self.context.say(format!("stack {}: {error}; it is tried again", self.name));
             }
             (progress.tried, progress.error) = (true, error);
         }
-        self.host.changed.notify_one();
-        self.host.worked.notify_one();
+        self.context.changed.notify_one();
+        self.images.work_ended.notify_one();
         failed
     }
 
-    /// Waits for a time, or for another wish: true then.
+    /// Waits for a time, or for another target: true then.
     async fn pause(&mut self, time: Duration) -> bool {
         tokio::select! {
-            changed = self.wish.changed() => changed.is_ok(),
+            changed = self.target.changed() => changed.is_ok(),
             () = tokio::time::sleep(time) => false,
         }
     }
 
     /// As [`pause`](Self::pause), but not longer than until a lost engine is back.
     async fn pause_after_failure(&mut self, time: Duration) -> bool {
-        let mut docker = self.host.docker.subscribe();
+        let mut docker = self.context.docker.subscribe();
         let lost = docker.borrow_and_update().engine.is_none();
         tokio::select! {
             newer = self.pause(time) => newer,
@@ -147,14 +151,14 @@ impl Work {
         }
     }
 
-    /// Waits until the stack is not as it should be any more, or for another wish: true then.
-    async fn watch(&mut self, wish: &Wish) -> bool {
-        let Wish::Run(part) = wish else { return false };
-        let mut mtu = self.host.mtu.subscribe();
+    /// Waits until the stack is not as it should be any more, or for another target: true then.
+    async fn watch(&mut self, target: &StackTarget) -> bool {
+        let StackTarget::Run(part) = target else { return false };
+        let mut mtu = self.context.mtu.subscribe();
         mtu.borrow_and_update();
         loop {
             tokio::select! {
-                changed = self.wish.changed() => return changed.is_ok(),
+                changed = self.target.changed() => return changed.is_ok(),
                 () = self.poke.notified() => {}
                 _ = mtu.changed() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
@@ -162,7 +166,7 @@ impl Work {
             if self.pause(CALM).await {
                 return true;
             }
-            let Ok(engine) = self.host.engine() else { continue };
+            let Ok(engine) = self.context.engine() else { continue };
             let stack = self.stack(part);
             // What cannot be planned now (an image that was removed) is mended by a new attempt.
             match engine.plan(&stack).await {
@@ -175,19 +179,19 @@ impl Work {
     /// The stack of a part as it is to be on this host.
     fn stack(&self, part: &Part) -> Stack {
         let mut stack = part.unpack();
-        mtu::apply(&mut stack, *self.host.mtu.borrow());
+        mtu::apply(&mut stack, *self.context.mtu.borrow());
         yard::apply(&mut stack);
         stack
     }
 
-    async fn attempt(&self, wish: &Wish) -> Result<(), String> {
+    async fn attempt(&self, target: &StackTarget) -> Result<(), String> {
         let engine = self.engine().await?;
-        let onlooker = Named { stack: &self.name, onlooker: &*self.host.onlooker };
-        match wish {
-            Wish::Remove => engine.remove(&self.name, false, &onlooker).await.map_err(|e| error_chain(&e)),
-            Wish::Run(part) => {
+        let onlooker = StackOnlooker { stack: &self.name, onlooker: &*self.context.onlooker };
+        match target {
+            StackTarget::Remove => engine.remove(&self.name, false, &onlooker).await.map_err(|e| error_chain(&e)),
+            StackTarget::Run(part) => {
                 let stack = self.stack(part);
-                image::ensure(&self.host, engine.docker(), part, &stack, &onlooker).await?;
+                image::ensure(&self.images, engine.docker(), part, &stack, &onlooker).await?;
                 let plan = engine.plan(&stack).await.map_err(|e| error_chain(&e))?;
                 lock(&self.progress).specs = specs(&plan);
                 engine.apply(&stack, &plan, &ApplyOptions::default(), &onlooker).await.map_err(|e| error_chain(&e))
@@ -197,10 +201,32 @@ impl Work {
 
     /// The engine; waits a while for one that does not answer yet.
     async fn engine(&self) -> Result<Engine, String> {
-        let mut docker = self.host.docker.subscribe();
+        let mut docker = self.context.docker.subscribe();
         let there = docker.wait_for(|d| d.engine.is_some());
         let _ = tokio::time::timeout(Duration::from_secs(10), there).await;
-        self.host.engine()
+        self.context.engine()
+    }
+}
+
+/// Passes events on with the name of a stack before each step; progress is left out, nobody
+/// watches an agent's bars.
+struct StackOnlooker<'a> {
+    stack: &'a str,
+    onlooker: &'a dyn Onlooker,
+}
+
+impl Onlooker for StackOnlooker<'_> {
+    fn see(&self, event: Event) {
+        let name = |step: String| format!("stack {}: {step}", self.stack);
+        self.onlooker.see(match event {
+            Event::Progress { .. } => return,
+            Event::Started { step, doing } => Event::Started { step: name(step), doing },
+            Event::Note { step, text } => {
+                Event::Note { step: Some(step.map_or_else(|| format!("stack {}", self.stack), name)), text }
+            }
+            Event::Done { step, did, took } => Event::Done { step: name(step), did, took },
+            Event::Failed { step, error } => Event::Failed { step: name(step), error },
+        });
     }
 }
 

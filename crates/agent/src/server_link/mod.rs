@@ -1,0 +1,26 @@
+//! The host's side of its link to the server: joining, one outbound connection, questions to the server.
+//!
+//! ```text
+//!   join ──> identity (host.json) ──> connection ──> Handler: desired state, streams
+//!                                         ^
+//!                            rpc ─────────┘ questions and their answers
+//! ```
+
+mod connection;
+mod http;
+mod identity;
+pub mod join;
+pub(crate) mod rpc;
+
+pub(crate) use connection::{Handler, Session, keep};
+pub(crate) use http::Client;
+pub use identity::Identity;
+pub(crate) use identity::identity;
+
+/// Where a server answers, and as whom to call there.
+#[derive(Clone)]
+pub(crate) struct Access {
+    pub(crate) servers: Vec<String>,
+    pub(crate) client: Client,
+    pub(crate) identity: Identity,
+}
