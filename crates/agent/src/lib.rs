@@ -27,8 +27,6 @@
 //! - One agent works with a state directory at a time.
 
 mod backoff;
-pub mod cni;
-pub mod cnm;
 pub mod config;
 mod context;
 mod default_route;
@@ -37,6 +35,7 @@ mod error;
 mod facts;
 mod log;
 mod mtu;
+pub mod network;
 pub mod prepare;
 pub mod probe;
 pub mod program;

@@ -1,8 +1,8 @@
 //! `stackyard agent run`.
 
 use crate::backoff::{Backoff, LONGEST_PAUSE};
-use crate::cnm::yard;
 use crate::context::Context;
+use crate::network::yard_host;
 use crate::prepare::volume;
 use crate::server_link::rpc::RpcClient;
 use crate::server_link::{self, Access, Client, Handler, Session, join};
@@ -65,7 +65,7 @@ pub async fn run(options: Options, onlooker: Arc<dyn Onlooker>) -> Result<(), Er
         grow(&context, &config),
         server_images::tidy(&context, &stacks),
         report::keep(&context, &stacks, &reports),
-        yard::run(&context, &server.rpc, &options.plugins, options.reconcile),
+        yard_host::run(&context, &server.rpc, &options.plugins, options.reconcile),
         show(&server.status, reports.subscribe()),
         server.keep(&options.config, &seen),
     );

@@ -6,7 +6,7 @@ mod cli;
 mod printer;
 
 use clap::Parser;
-use stackyard_agent::cni::shim;
+use stackyard_agent::network::cni::shim;
 use stackyard_yard::{RENDER_TEMPLATES, render_templates};
 use std::process::ExitCode;
 

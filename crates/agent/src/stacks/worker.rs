@@ -3,9 +3,9 @@
 use super::image;
 use super::server_images::ServerImages;
 use crate::backoff::{Backoff, LONGEST_PAUSE};
-use crate::cnm::yard;
 use crate::context::Context;
 use crate::mtu;
+use crate::network::yard_host;
 use stackyard_core::agent::Part;
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::stack::plan::{Action, Plan, Resource};
@@ -180,7 +180,7 @@ impl StackWorker {
     fn stack(&self, part: &Part) -> Stack {
         let mut stack = part.unpack();
         mtu::apply(&mut stack, *self.context.mtu.borrow());
-        yard::apply(&mut stack);
+        yard_host::use_null_ipam(&mut stack);
         stack
     }
 

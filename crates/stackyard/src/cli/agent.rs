@@ -7,7 +7,7 @@ use super::{Context, ExitStatus};
 use crate::printer::{duration, table};
 use anyhow::Context as _;
 use clap::Subcommand;
-use stackyard_agent::cnm::PLUGINS;
+use stackyard_agent::network::PLUGINS;
 use stackyard_agent::server_link::join;
 use stackyard_agent::state::{DEFAULT_DIR, StateDir};
 use stackyard_agent::status::{Status, status};

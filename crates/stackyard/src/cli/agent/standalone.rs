@@ -2,8 +2,7 @@
 
 use super::super::yard::CloudArgs;
 use super::super::{Context, ExitStatus};
-use stackyard_agent::cni;
-use stackyard_agent::cnm::{self, PLUGINS, PoolSize};
+use stackyard_agent::network::{PLUGINS, PoolSize, cni, standalone};
 use stackyard_wire::Remote;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -90,7 +89,7 @@ pub async fn run(args: StandaloneArgs, context: &Context) -> anyhow::Result<Exit
     let cloud = args.cloud.connect(None, &context.printer.onlooker()).await?;
     let kuryr = args.compat == Some(CompatDriver::Kuryr);
     let name = args.name.unwrap_or_else(|| if kuryr { "kuryr" } else { "stackyard" }.to_owned());
-    let options = cnm::Options {
+    let options = standalone::Options {
         cni: args.cni_socket.unwrap_or_else(|| cni::socket(&name)),
         name,
         kuryr,
@@ -103,7 +102,7 @@ pub async fn run(args: StandaloneArgs, context: &Context) -> anyhow::Result<Exit
         reconcile: Duration::from_secs(args.reconcile),
     };
     tokio::select! {
-        ended = cnm::run(options, context.printer.onlooker()) => ended?,
+        ended = standalone::run(options, context.printer.onlooker()) => ended?,
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
     }

@@ -1,0 +1,217 @@
+//! `runtimeConfig.bandwidth`: how fast packets may go to a container and out of it.
+//!
+//! Where the cloud has the extension `qos`, that is a QoS policy of the port: Neutron's switches hold to it wherever the
+//! packets go. Limits that are alike share a policy, which is made for the first container that has them and written
+//! down (`limits/` in the ledger) when it is whole. Nobody keeps count: a pass of the reconciler removes what no
+//! container has any more, and Neutron itself refuses that while a port has it. A policy that was found gone is made
+//! anew.
+//!
+//! Elsewhere the kernel of this host does it ([`stackyard_wire::limit`]): to the container on the host's end of its
+//! link, out of it on the container's, for an Open vSwitch in user space takes packets before anything at the host's
+//! end could hold them. So a container that may change its own links can undo the latter.
+
+use super::config::Wish;
+use super::failure::{Failure, code};
+use crate::network::bandwidth::{Bandwidth, Policy};
+use crate::network::ledger::Endpoint;
+use crate::network::observed::{InCloud, Suspects};
+use crate::network::options::EndpointOptions;
+use crate::network::port_manager::Plugin;
+use crate::network::{Error, mark};
+use serde_json::{Map, Value};
+use stackyard_openstack::{NewBandwidthLimit, NewQosPolicy, Port, QosPolicy, QosRule};
+use stackyard_wire::Rate;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+/// What stands for the network in a policy's mark.
+const MARK: &str = "bandwidth";
+/// Neutron's name of a limit among the kinds of rules.
+const RULE: &str = "bandwidth_limit";
+
+/// Who limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    Neutron,
+    Kernel,
+}
+
+impl By {
+    /// The key `bandwidth` of a configuration.
+    pub(crate) fn read(text: &str) -> Result<Self, Failure> {
+        match text {
+            "neutron" => Ok(Self::Neutron),
+            "tc" => Ok(Self::Kernel),
+            other => Err(invalid(format!("`bandwidth` must be \"neutron\" or \"tc\", not {other:?}"))),
+        }
+    }
+}
+
+fn invalid(msg: impl Into<String>) -> Failure {
+    Failure::new(code::CONFIG, msg)
+}
+
+/// Reads what the runtime gives; nothing if that limits nothing.
+pub(crate) fn read(given: &Map<String, Value>) -> Result<Option<Bandwidth>, Failure> {
+    let number = |key: &str| match given.get(key) {
+        None | Some(Value::Null) => Ok(0),
+        Some(value) => {
+            let wrong = || invalid(format!("runtimeConfig.bandwidth: {key} must be a number of bits, not {value}"));
+            value.as_u64().ok_or_else(wrong)
+        }
+    };
+    let direction = |of: &str| {
+        let (rate, burst) = (number(&format!("{of}Rate"))?, number(&format!("{of}Burst"))?);
+        if rate == 0 && burst > 0 {
+            return Err(invalid(format!("runtimeConfig.bandwidth: {of}Burst needs {of}Rate")));
+        }
+        Ok(Some(Rate { rate, burst }).filter(|r| r.rate > 0))
+    };
+    let known = ["ingressRate", "ingressBurst", "egressRate", "egressBurst"];
+    let is_empty = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+    if let Some((key, value)) = given.iter().find(|(key, value)| !known.contains(&key.as_str()) && !is_empty(value)) {
+        let msg = format!("runtimeConfig.bandwidth: {key} is {value}; there are {}", known.join(", "));
+        return Err(Failure::new(code::UNSUPPORTED_FIELD, msg));
+    }
+    let read = Bandwidth { ingress: direction("ingress")?, egress: direction("egress")? };
+    Ok(Some(read).filter(|b| *b != Bandwidth::default()))
+}
+
+/// Sees to an attach's limits: either its port gets a policy, or what is returned is for the kernel.
+pub(crate) async fn prepare(plugin: &Plugin, wish: &Wish, options: &mut EndpointOptions) -> Result<Bandwidth, Error> {
+    let Some(limits) = wish.bandwidth else { return Ok(Bandwidth::default()) };
+    // A port that was there before stays as it is.
+    let may = options.port.is_none() && options.qos_policy.is_none();
+    if wish.by == Some(By::Kernel) || wish.by.is_none() && !(may && has_qos(plugin).await?) {
+        return Ok(limits);
+    }
+    if !may {
+        return Err(Error::request(
+            "`bandwidth: neutron` gives the container's port a QoS policy: it does not go with `qosPolicy` or `port`",
+        ));
+    }
+    match policy(plugin, &limits).await {
+        Ok(id) => {
+            options.qos_policy = Some(id);
+            Ok(Bandwidth::default())
+        }
+        Err(Error::Cloud { source, .. }) if wish.by.is_none() && source.status() == Some(403) => {
+            plugin.say("the cloud lets this user make no QoS policies: bandwidth is limited by this host's kernel");
+            *plugin.qos.lock().unwrap_or_else(PoisonError::into_inner) = Some(false);
+            Ok(limits)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// Whether the cloud has QoS policies; it is asked once.
+async fn has_qos(plugin: &Plugin) -> Result<bool, Error> {
+    let known = *plugin.qos.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let has = plugin.cloud()?.has_extension("qos").await.map_err(Error::cloud("asking for Neutron's extensions"))?;
+    *plugin.qos.lock().unwrap_or_else(PoisonError::into_inner) = Some(has);
+    Ok(has)
+}
+
+/// The id of the policy with these limits, which is made if there is none.
+async fn policy(plugin: &Plugin, limits: &Bandwidth) -> Result<String, Error> {
+    let key = limits.key();
+    let _turn = plugin.turns.take(&format!("limits {key}")).await;
+    if let Some(policy) = plugin.ledger.limits.get(&key) {
+        return Ok(policy.id);
+    }
+    let doing = || Error::cloud(format!("making the QoS policy of bandwidth {key} (in kbit)"));
+    let new = NewQosPolicy { name: format!("cni-{key}"), description: mark::of_endpoint(&plugin.place(), MARK, &key) };
+    let made: QosPolicy = plugin.cloud()?.create(&new).await.map_err(doing())?;
+    for (direction, (max_kbps, max_burst_kbps)) in limits.each() {
+        let limit = NewBandwidthLimit { max_kbps, max_burst_kbps, direction: direction.to_owned() };
+        plugin.cloud()?.limit_bandwidth(&made.id, &limit).await.map_err(doing())?;
+    }
+    // Last: one that is not whole is nobody's.
+    plugin.ledger.limits.put(&key, &Policy { id: made.id.clone() })?;
+    Ok(made.id)
+}
+
+/// Forgets an attach's policy: the cloud does not have it any more.
+pub(crate) fn forget(plugin: &Plugin, wish: &Wish) -> Result<(), Error> {
+    wish.bandwidth.map_or(Ok(()), |limits| plugin.ledger.limits.remove(&limits.key()))
+}
+
+/// Compares what the runtime gives with what the port has. What is the kernel's to do the plugin looks at itself.
+pub(crate) async fn check(plugin: &Plugin, wish: &Wish, endpoint: &Endpoint) -> Result<(), Failure> {
+    let Some(limits) = wish.bandwidth else { return Ok(()) };
+    let different = |msg: String| Failure::new(code::DIFFERENT, msg);
+    if endpoint.limits != Bandwidth::default() {
+        let same = endpoint.limits == limits;
+        return if same { Ok(()) } else { Err(different("the container has other limits of bandwidth".to_owned())) };
+    }
+    let id = &endpoint.port;
+    let doing = || Error::cloud(format!("looking up the QoS policy of port {id}"));
+    let port: Port = plugin.cloud()?.get(id).await.map_err(doing())?;
+    let policy = port.qos_policy_id.ok_or_else(|| different(format!("port {id} has no QoS policy")))?;
+    let policy: QosPolicy = plugin.cloud()?.get(&policy).await.map_err(doing())?;
+    for (direction, (rate, burst)) in limits.each() {
+        let rule = policy.rules.iter().find(|r| r.kind == RULE && r.direction.as_deref() == Some(direction));
+        let is_it = |r: &QosRule| r.max_kbps == Some(rate) && r.max_burst_kbps == Some(burst);
+        if !rule.is_some_and(is_it) {
+            let kbit = |n: Option<u64>| n.map_or_else(|| "no".to_owned(), |n| n.to_string());
+            let (max, at_once) = (rule.and_then(|r| r.max_kbps), rule.and_then(|r| r.max_burst_kbps));
+            return Err(different(format!(
+                "the {direction} limit of port {id} is {} kbit/s with {} kbit at once, by QoS policy {}; it should be {rate} \
+                 and {burst}",
+                kbit(max),
+                kbit(at_once),
+                policy.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Policies that this plugin has made.
+pub(crate) async fn policies(plugin: &Plugin) -> Result<Vec<QosPolicy>, Error> {
+    if !has_qos(plugin).await? {
+        return Ok(Vec::new());
+    }
+    let place = plugin.place();
+    let mut policies: Vec<QosPolicy> =
+        plugin.cloud()?.list(&[]).await.map_err(Error::cloud("listing this plugin's QoS policies"))?;
+    policies.retain(|p| mark::network(&place, &p.description) == Some(MARK));
+    Ok(policies)
+}
+
+/// Removes policies that nobody needs.
+pub(crate) async fn remove_unused(plugin: &Plugin, cloud: &InCloud, suspects: &mut Suspects, grace: Duration) {
+    let place = plugin.place();
+    for policy in &cloud.policies {
+        let is_it = |options: &EndpointOptions| options.qos_policy.as_ref() == Some(&policy.id);
+        let used = plugin.ledger.endpoints.all().values().any(|e| is_it(&e.options))
+            || plugin.ledger.spares.all().values().any(|s| is_it(&s.endpoint.options))
+            || plugin.pools.keeps(is_it);
+        if used || !suspects.lasts(format!("QoS policy {}", policy.id), grace) {
+            continue;
+        }
+        let key = mark::endpoint(&place, &policy.description).unwrap_or_default();
+        let Some(_turn) = plugin.turns.try_take(&format!("limits {key}")) else { continue };
+        let what = format!("QoS policy {} is no container's any more", policy.name);
+        match remove(plugin, key, policy).await {
+            Ok(true) => plugin.say(what),
+            // A port that is about to be written down has it, or somebody else's.
+            Ok(false) => {}
+            Err(e) => plugin.complain(&what, &e),
+        }
+    }
+}
+
+/// Whether Neutron let it go.
+async fn remove(plugin: &Plugin, key: &str, policy: &QosPolicy) -> Result<bool, Error> {
+    if plugin.ledger.limits.get(key).is_some_and(|known| known.id == policy.id) {
+        plugin.ledger.limits.remove(key)?;
+    }
+    match plugin.cloud()?.delete::<QosPolicy>(&policy.id).await {
+        Err(e) if e.status() == Some(409) => Ok(false),
+        done => done.map(|_| true).map_err(Error::cloud(format!("removing QoS policy {}", policy.name))),
+    }
+}

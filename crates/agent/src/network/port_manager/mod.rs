@@ -1,0 +1,179 @@
+//! What all calls share, of one side (Docker's or CNI's): who it is, what it remembers, and what it makes ports with.
+//!
+//! What a manager does with ports stands in the modules of [`crate::network`], each by its feature; here is what they
+//! keep in memory. All of it may be lost: the ledger has what must not be.
+
+pub(crate) mod address_requests;
+pub(crate) mod member_changes;
+pub(crate) mod name_cache;
+pub(crate) mod port_demand;
+pub(crate) mod prefetch_demand;
+
+use crate::log::agent_note;
+use crate::network::keyed_mutex::Turns;
+use crate::network::ledger::{Endpoint, Ledger};
+use crate::network::options::PoolSize;
+use crate::network::wiring::{Prepared, Wiring};
+use crate::network::{Error, kuryr_names, mark};
+use crate::server_link::rpc::AskServer;
+use crate::state::StateDir;
+use address_requests::Wanted;
+use member_changes::Members;
+use name_cache::Names;
+use port_demand::Pools;
+use prefetch_demand::Ahead;
+use stackyard_core::progress::Onlooker;
+use stackyard_core::text::error_chain;
+use stackyard_openstack::Cloud;
+use stackyard_wire::binding::{Naming, Vif};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// Who asks for ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Front {
+    /// Docker's network driver.
+    Docker,
+    /// CNI plugins ([`crate::network::cni`]): container runtimes.
+    Cni,
+}
+
+impl Front {
+    /// How its marks and names begin.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Cni => "cni",
+        }
+    }
+}
+
+/// Where ports come from.
+#[derive(Clone)]
+pub(crate) enum Source {
+    /// A cloud, with credentials of this process's own.
+    Cloud(Cloud),
+    /// The server of the yard that this host is of.
+    Server(Arc<dyn AskServer>),
+}
+
+/// What all calls share.
+pub(crate) struct Plugin {
+    pub(crate) front: Front,
+    pub(crate) name: String,
+    pub(crate) kuryr: bool,
+    pub(crate) host: String,
+    pub(crate) source: Source,
+    /// Whether the cloud takes tags with what is made; asked for once, and only in kuryr's place.
+    pub(crate) tags: tokio::sync::OnceCell<bool>,
+    /// Whether the cloud has QoS policies that this user may make; asked for once.
+    pub(crate) qos: std::sync::Mutex<Option<bool>>,
+    pub(crate) wiring: Box<dyn Wiring>,
+    /// How Neutron has bound the last port of each network: links for the next one are made while it is asked for it.
+    pub(crate) bound: std::sync::Mutex<HashMap<String, Vif>>,
+    /// Links of ports that are not plugged yet.
+    pub(crate) prepared: std::sync::Mutex<HashMap<String, Prepared>>,
+    /// Ports that are being plugged before there is an endpoint.
+    pub(crate) plugging: std::sync::Mutex<HashMap<String, tokio::task::JoinHandle<Result<(), Error>>>>,
+    pub(crate) ledger: Ledger,
+    pub(crate) names: Names,
+    pub(crate) wanted: Wanted,
+    pub(crate) pool: PoolSize,
+    pub(crate) pools: Pools,
+    pub(crate) ahead: Ahead,
+    pub(crate) members: Members,
+    pub(crate) started: tokio::time::Instant,
+    /// Docker networks that are gone, and whose Neutron networks others use: so much was said.
+    pub(crate) left_in_use: std::sync::Mutex<HashSet<String>>,
+    pub(crate) turns: Turns,
+    pub(crate) onlooker: Arc<dyn Onlooker>,
+}
+
+impl Plugin {
+    /// One on a host that bears no name in Neutron, in nobody's place, without ports that are ready before.
+    pub(crate) fn new(
+        front: Front,
+        name: &str,
+        source: Source,
+        wiring: Box<dyn Wiring>,
+        state: &StateDir,
+        onlooker: Arc<dyn Onlooker>,
+    ) -> Result<Self, crate::Error> {
+        Ok(Self {
+            front,
+            name: name.to_owned(),
+            kuryr: false,
+            host: String::new(),
+            source,
+            tags: tokio::sync::OnceCell::new(),
+            qos: std::sync::Mutex::default(),
+            wiring,
+            bound: std::sync::Mutex::default(),
+            prepared: std::sync::Mutex::default(),
+            plugging: std::sync::Mutex::default(),
+            ledger: Ledger::open(state)?,
+            names: Names::default(),
+            wanted: Wanted::default(),
+            pool: PoolSize::default(),
+            pools: Pools::new(),
+            ahead: Ahead::default(),
+            members: Members::default(),
+            started: tokio::time::Instant::now(),
+            left_in_use: std::sync::Mutex::default(),
+            turns: Turns::default(),
+            onlooker,
+        })
+    }
+
+    /// The cloud itself.
+    pub(crate) fn cloud(&self) -> Result<&Cloud, Error> {
+        match &self.source {
+            Source::Cloud(cloud) => Ok(cloud),
+            Source::Server(_) => Err(Error::request("a host of a yard does not speak to the cloud itself")),
+        }
+    }
+
+    /// The name under which an endpoint's link is found on this host: the host's end, or a macvlan that no
+    /// container has.
+    pub(crate) fn device_here(&self, endpoint: &Endpoint) -> String {
+        let (host, container) = self.devices(endpoint);
+        match self.source {
+            Source::Cloud(_) => host,
+            Source::Server(_) => container,
+        }
+    }
+
+    /// Whose marks are this plugin's.
+    pub(crate) fn place(&self) -> String {
+        format!("stackyard-{}:{}@{}", self.front.word(), self.name, self.host)
+    }
+
+    /// By what its ports are used.
+    pub(crate) fn device_owner(&self) -> &'static str {
+        if self.kuryr { kuryr_names::DEVICE_OWNER } else { mark::DEVICE_OWNER }
+    }
+
+    /// How links are named.
+    pub(crate) fn naming(&self) -> Naming {
+        naming(self.kuryr)
+    }
+
+    /// Names of an endpoint's links: the host's end and the container's.
+    pub(crate) fn devices(&self, endpoint: &Endpoint) -> (String, String) {
+        self.naming().devices(&endpoint.vif, &endpoint.link)
+    }
+
+    /// Writes a line to the log.
+    pub(crate) fn say(&self, text: impl Into<String>) {
+        self.onlooker.see(agent_note(text));
+    }
+
+    /// Writes a line about what went wrong to the log.
+    pub(crate) fn complain(&self, what: &str, error: &dyn std::error::Error) {
+        self.say(format!("{what}: {}", error_chain(error)));
+    }
+}
+
+pub(crate) fn naming(kuryr: bool) -> Naming {
+    if kuryr { Naming::Kuryr } else { Naming::Stackyard }
+}

@@ -1,0 +1,61 @@
+//! On a host of a yard: serves Docker with ports that the server makes.
+
+use crate::context::Context;
+use crate::network::docker::plugin;
+use crate::network::port_manager::{Front, Plugin, Source};
+use crate::network::wiring::Local;
+use crate::network::{Error, PLUGIN, load_balancer, reconcile, warm_pool};
+use crate::server_link::rpc::RpcClient;
+use crate::state::StateDir;
+use stackyard_core::stack::Stack;
+use stackyard_core::text::error_chain;
+use stackyard_wire::binding::Naming;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long until the socket is tried for again.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// Docker's IPAM driver that gives out nothing.
+const NO_IPAM: &str = "null";
+
+/// Serves Docker for a host of a yard, for ever.
+pub(crate) async fn run(context: &Context, rpc: &Arc<RpcClient>, plugins: &Path, every: Duration) {
+    let mut before = String::new();
+    loop {
+        let Err(e) = serve(context, rpc, plugins, every).await else { return };
+        let text = format!("containers get no ports of their own: {}", error_chain(&e));
+        if text != before {
+            context.say(text.clone());
+            before = text;
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+async fn serve(context: &Context, rpc: &Arc<RpcClient>, plugins: &Path, every: Duration) -> Result<(), Error> {
+    let state = StateDir::open(context.state.path().join("ports"))?;
+    let owner = format!("{}:{PLUGIN}", Front::Docker.word());
+    let wiring = Box::new(Local::new(None, owner, Naming::Stackyard));
+    let source = Source::Server(rpc.clone());
+    let plugin = Arc::new(Plugin::new(Front::Docker, PLUGIN, source, wiring, &state, context.onlooker.clone())?);
+    let listener = plugin::listen(plugins, PLUGIN)?;
+    tokio::select! {
+        ended = plugin::serve(listener, plugin.clone()) => ended,
+        () = reconcile::keep(&plugin, every) => Ok(()),
+        () = warm_pool::keep(&plugin) => Ok(()),
+        () = load_balancer::keep(&plugin) => Ok(()),
+    }
+}
+
+/// Networks of this driver get their addresses from Neutron, not from the engine.
+pub(crate) fn use_null_ipam(stack: &mut Stack) {
+    for key in stack.network_keys() {
+        let mut network = stack.network(&key);
+        if network.driver.as_deref() == Some(PLUGIN) && !network.external && network.ipam_driver.is_none() {
+            network.ipam_driver = Some(NO_IPAM.to_owned());
+            stack.networks.insert(key, network);
+        }
+    }
+}
