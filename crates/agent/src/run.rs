@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::network::yard_host;
 use crate::prepare::volume;
 use crate::server_link::rpc::RpcClient;
-use crate::server_link::{self, Access, Client, Handler, Session, join};
+use crate::server_link::{self, ConnectionHandler, ConnectionSession, ServerAccess, ServerClient, join};
 use crate::stacks::{Stacks, report, server_images};
 use crate::state::StateDir;
 use crate::status::StatusFile;
@@ -78,7 +78,7 @@ struct ServerTasks {
     stacks: Arc<Stacks>,
     rpc: Arc<RpcClient>,
     /// Absent until the host has joined.
-    access: watch::Sender<Option<Access>>,
+    access: watch::Sender<Option<ServerAccess>>,
     status: StatusFile,
 }
 
@@ -109,7 +109,7 @@ impl ServerTasks {
     }
 }
 
-impl Handler for ServerTasks {
+impl ConnectionHandler for ServerTasks {
     fn connected(&self, server: &str) {
         self.status.connected(server);
     }
@@ -122,7 +122,7 @@ impl Handler for ServerTasks {
         self.stacks.revision()
     }
 
-    fn begin(&self, out: mpsc::Sender<ToServer>) -> Box<dyn Session> {
+    fn begin(&self, out: mpsc::Sender<ToServer>) -> Box<dyn ConnectionSession> {
         let streams = Streams::new(self.context.clone(), self.stacks.clone(), out);
         Box::new(ServerSession { stacks: self.stacks.clone(), streams })
     }
@@ -134,7 +134,7 @@ struct ServerSession {
     streams: Streams,
 }
 
-impl Session for ServerSession {
+impl ConnectionSession for ServerSession {
     fn handle(&mut self, message: ToAgent) -> Result<(), Error> {
         match message {
             // What cannot be kept is not begun: it would be forgotten by the next start.
@@ -151,11 +151,11 @@ impl Session for ServerSession {
     }
 }
 
-async fn access(context: &Context, path: &Path) -> Result<Access, Error> {
+async fn access(context: &Context, path: &Path) -> Result<ServerAccess, Error> {
     let identity = join::join(path, &context.state, &*context.onlooker).await?;
     let config = config::read(path)?;
-    let client = Client::new(&config.ca).map_err(|problem| Error::Invalid { path: path.to_owned(), problem })?;
-    Ok(Access { servers: config.server, client, identity })
+    let client = ServerClient::new(&config.ca).map_err(|problem| Error::Invalid { path: path.to_owned(), problem })?;
+    Ok(ServerAccess { servers: config.server, client, identity })
 }
 
 /// Writes reports down for `stackyard agent status`.
@@ -172,7 +172,7 @@ async fn show(status: &StatusFile, mut reports: watch::Receiver<Option<Report>>)
 async fn grow(context: &Arc<Context>, config: &AgentConfig) {
     let Some(wanted) = config.data_volume.clone() else { return };
     let mut before = String::new();
-    let mut tried = volume::Tried::default();
+    let mut tried = volume::GrowAttempt::default();
     loop {
         tokio::time::sleep(GROW_EVERY).await;
         let (context_, wanted, was) = (context.clone(), wanted.clone(), tried);

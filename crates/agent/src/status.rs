@@ -27,12 +27,12 @@ pub struct Status {
     pub mtu: Option<u32>,
     /// What the running agent, or the last one, wrote down.
     #[serde(flatten)]
-    pub last: Last,
+    pub last: LastStatus,
 }
 
 /// What an agent writes down as it goes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Last {
+pub struct LastStatus {
     /// Server that it is connected to.
     pub connected: Option<String>,
     /// Since when it has been connected or cut off, RFC 3339.
@@ -47,7 +47,7 @@ pub struct Last {
 pub fn status(path: &Path, state: &StateDir) -> Result<Status, Error> {
     let config = config::read(path)?;
     let runs = state.is_locked();
-    let mut last: Last = state.read(FILE).ok().flatten().unwrap_or_default();
+    let mut last: LastStatus = state.read(FILE).ok().flatten().unwrap_or_default();
     if !runs {
         last.connected = None;
     }
@@ -64,7 +64,7 @@ pub fn status(path: &Path, state: &StateDir) -> Result<Status, Error> {
 /// The running agent's side.
 pub(crate) struct StatusFile {
     state: StateDir,
-    last: Mutex<Last>,
+    last: Mutex<LastStatus>,
 }
 
 impl StatusFile {
@@ -97,12 +97,12 @@ impl StatusFile {
         self.write(&last);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Last> {
+    fn lock(&self) -> MutexGuard<'_, LastStatus> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Only for people who look: nothing depends on it.
-    fn write(&self, last: &Last) {
+    fn write(&self, last: &LastStatus) {
         let _ = self.state.write(FILE, last, Durable::No);
     }
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-use stackyard_agent::prepare::volume::{Tried, bring, grow_among};
+use stackyard_agent::prepare::volume::{GrowAttempt, bring, grow_among};
 use stackyard_agent::prepare::{Devices, Error};
 use stackyard_agent::state::StateDir;
 use stackyard_core::agent::{DataVolume, Filesystem};
@@ -248,7 +248,7 @@ fn it_grows_while_it_is_mounted() {
     disk.bring().unwrap();
     let before = disk.mib();
     disk.resize(512);
-    let mut tried = Tried::default();
+    let mut tried = GrowAttempt::default();
     let grown = grow_among(&disk.wanted, &disk.devices(), &mut tried, &());
     if !may_resize() {
         // A machine whose root may not: that is said, and nothing is broken.
@@ -278,7 +278,7 @@ fn xfs_too() {
     std::fs::write(disk.mount().join("kept"), "data").unwrap();
     let before = disk.mib();
     disk.resize(1024);
-    grow_among(&disk.wanted, &disk.devices(), &mut Tried::default(), &()).unwrap();
+    grow_among(&disk.wanted, &disk.devices(), &mut GrowAttempt::default(), &()).unwrap();
     assert!(disk.mib() > before + 400, "{before} {}", disk.mib());
     disk.unmount();
     let uuid = disk.uuid();

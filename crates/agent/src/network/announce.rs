@@ -4,7 +4,7 @@
 
 use crate::log::agent_note;
 use crate::network::ledger::Endpoint;
-use crate::network::port_manager::Plugin;
+use crate::network::port_manager::PortManager;
 use stackyard_core::text::error_chain;
 use stackyard_wire::Error;
 use std::net::IpAddr;
@@ -23,7 +23,7 @@ pub(crate) const PAUSES: &[Duration] = &[
     Duration::from_secs(32),
 ];
 
-impl Plugin {
+impl PortManager {
     /// Has an endpoint's addresses announced by `announce`, which answers how many there were and may block, after each
     /// of `pauses`. Nobody waits for that.
     pub(crate) fn announce(

@@ -17,7 +17,7 @@ pub(crate) struct Bandwidth {
 
 /// A policy that is whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Policy {
+pub(crate) struct BandwidthPolicy {
     pub(crate) id: String,
 }
 

@@ -4,13 +4,13 @@
 use crate::network::Error;
 use crate::network::ledger::{Endpoint, short};
 use crate::network::options::EndpointOptions;
-use crate::network::port_manager::Plugin;
+use crate::network::port_manager::PortManager;
 use stackyard_core::text::error_chain;
 use std::net::IpAddr;
 
-impl Plugin {
+impl PortManager {
     /// Whether there is in the cloud what an endpoint wants beside its port.
-    pub(crate) async fn check_edges(&self, options: &EndpointOptions) -> Result<(), Error> {
+    pub(crate) async fn check_extras(&self, options: &EndpointOptions) -> Result<(), Error> {
         if let Some(group) = &options.firewall_group {
             self.firewall_group(group).await?;
         }
@@ -18,7 +18,7 @@ impl Plugin {
     }
 
     /// Gives an endpoint what it wants beside its port; load balancers take it in some time later.
-    pub(crate) async fn give_edges(&self, key: &str, endpoint: &mut Endpoint) -> Result<(), Error> {
+    pub(crate) async fn give_extras(&self, key: &str, endpoint: &mut Endpoint) -> Result<(), Error> {
         if let Some(group) = &endpoint.options.firewall_group {
             self.guard(group, std::slice::from_ref(&endpoint.port)).await?;
         }

@@ -5,16 +5,16 @@
 //! makes it.
 
 use crate::network::ledger::{Network, short};
-use crate::network::names::Whose;
+use crate::network::names::Scope;
 use crate::network::options::EndpointOptions;
-use crate::network::port_manager::Plugin;
+use crate::network::port_manager::PortManager;
 use crate::network::port_manager::name_cache::DEFAULT_GROUP;
 use crate::network::{Error, mark};
 use stackyard_core::agent::ExposedPorts;
 use stackyard_core::text::error_chain;
 use stackyard_openstack::{NewSecurityGroup, NewSecurityGroupRule, SecurityGroup, SecurityGroupRule};
 
-impl Plugin {
+impl PortManager {
     /// Makes the group of an endpoint that is to have one; from then on its options have it.
     pub(crate) async fn open_exposed(
         &self,
@@ -31,7 +31,7 @@ impl Plugin {
         let doing = || Error::cloud(format!("letting in what container endpoint {} exposes", short(key)));
         // Whoever names groups replaces that one.
         if options.security_groups.is_none() {
-            let id = self.id_of::<SecurityGroup>(DEFAULT_GROUP, Whose::Ours).await?;
+            let id = self.id_of::<SecurityGroup>(DEFAULT_GROUP, Scope::Project).await?;
             options.security_groups = Some(vec![id]);
         }
         let new = NewSecurityGroup {

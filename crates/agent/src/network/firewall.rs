@@ -8,8 +8,8 @@
 
 use crate::network::Error;
 use crate::network::ledger::Endpoint;
-use crate::network::names::Whose;
-use crate::network::port_manager::Plugin;
+use crate::network::names::Scope;
+use crate::network::port_manager::PortManager;
 use serde_json::json;
 use stackyard_openstack::{FirewallGroup, Port};
 use std::collections::BTreeMap;
@@ -20,10 +20,10 @@ const TRIES: u32 = 10;
 /// Pause before the second try, in milliseconds; it grows by itself.
 const PAUSE: u64 = 60;
 
-impl Plugin {
+impl PortManager {
     /// Id of a firewall group.
     pub(crate) async fn firewall_group(&self, wanted: &str) -> Result<String, Error> {
-        match self.id_of::<FirewallGroup>(wanted, Whose::Ours).await {
+        match self.id_of::<FirewallGroup>(wanted, Scope::Project).await {
             Err(Error::Cloud { source, .. }) if source.is_not_found() => Err(Error::request(
                 "option `firewall-group`: this cloud has no firewall groups (Neutron's extension fwaas_v2)",
             )),
@@ -103,20 +103,20 @@ impl Plugin {
     pub(crate) async fn mend_firewalls(&self, endpoints: &BTreeMap<String, Endpoint>, known: impl Fn(&str) -> bool) {
         let mut wanted: BTreeMap<String, Vec<String>> = BTreeMap::new();
         // Held until the end: nobody's port goes meanwhile.
-        let mut turns = Vec::new();
+        let mut locks = Vec::new();
         for (key, endpoint) in endpoints.iter().filter(|(key, _)| known(key)) {
             let Some(group) = &endpoint.options.firewall_group else { continue };
-            let Some(turn) = self.turns.try_take(key) else { continue };
+            let Some(turn) = self.locks.try_lock(key) else { continue };
             if let Some(now) = self.ledger.endpoints.get(key).filter(|e| e.port == endpoint.port) {
                 wanted.entry(group.clone()).or_default().push(now.port);
-                turns.push(turn);
+                locks.push(turn);
             }
         }
         for id in self.ledger.networks.all().into_keys() {
-            let Some(turn) = self.turns.try_take(&id) else { continue };
+            let Some(turn) = self.locks.try_lock(&id) else { continue };
             if let Some(guarded) = self.ledger.networks.get(&id).and_then(|n| n.guarded) {
                 wanted.entry(guarded.group).or_default().extend(guarded.ports);
-                turns.push(turn);
+                locks.push(turn);
             }
         }
         for (group, ports) in wanted {

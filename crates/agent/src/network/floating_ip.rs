@@ -2,19 +2,19 @@
 //! ports (`-p`) only those lead to the endpoint, else all of it.
 
 use crate::network::ledger::Endpoint;
-use crate::network::names::Whose;
-use crate::network::port_manager::{Plugin, Source};
+use crate::network::names::Scope;
+use crate::network::port_manager::{PortManager, PortSource};
 use crate::network::{Error, mark};
 use serde_json::json;
 use stackyard_openstack::{FloatingIp, Network, NewFloatingIp, NewPortForwarding};
 use std::net::IpAddr;
 
-impl Plugin {
+impl PortManager {
     /// Makes a floating IP lead to an endpoint, if its options name one.
     pub(crate) async fn give_floating_ip(&self, id: &str, endpoint: &mut Endpoint) -> Result<(), Error> {
         let Some(wanted) = endpoint.options.floating_ip.clone() else { return Ok(()) };
         // The server has done it with the port.
-        let Source::Cloud(_) = self.source else { return Ok(()) };
+        let PortSource::Cloud(_) = self.source else { return Ok(()) };
         let doing = || Error::cloud(format!("giving port {} floating IP {wanted:?}", endpoint.port));
         let publishes = !endpoint.options.publish.is_empty();
         if wanted.parse::<IpAddr>().is_ok() {
@@ -31,7 +31,7 @@ impl Plugin {
             return self.lead(&ip.id, endpoint).await;
         }
         let new = NewFloatingIp {
-            floating_network_id: self.id_of::<Network>(&wanted, Whose::Anybodys).await?,
+            floating_network_id: self.id_of::<Network>(&wanted, Scope::Visible).await?,
             port_id: (!publishes).then(|| endpoint.port.clone()),
             description: mark::of_endpoint(&self.place(), &endpoint.network, id),
             ..NewFloatingIp::default()

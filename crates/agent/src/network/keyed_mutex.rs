@@ -2,28 +2,28 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 /// Who is at work on what.
 #[derive(Default)]
-pub(crate) struct Turns(Mutex<HashMap<String, Arc<Turn<()>>>>);
+pub(crate) struct KeyedMutex(Mutex<HashMap<String, Arc<AsyncMutex<()>>>>);
 
-impl Turns {
+impl KeyedMutex {
     /// Waits for the turn on `key`; it ends when what is returned is dropped.
-    pub(crate) async fn take(&self, key: &str) -> OwnedMutexGuard<()> {
+    pub(crate) async fn lock(&self, key: &str) -> OwnedMutexGuard<()> {
         let turn = self.of(key);
         turn.lock_owned().await
     }
 
     /// Takes the turn if nobody has it.
-    pub(crate) fn try_take(&self, key: &str) -> Option<OwnedMutexGuard<()>> {
+    pub(crate) fn try_lock(&self, key: &str) -> Option<OwnedMutexGuard<()>> {
         self.of(key).try_lock_owned().ok()
     }
 
-    fn of(&self, key: &str) -> Arc<Turn<()>> {
-        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-        turns.entry(key.to_owned()).or_default().clone()
+    fn of(&self, key: &str) -> Arc<AsyncMutex<()>> {
+        let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        locks.retain(|_, turn| Arc::strong_count(turn) > 1);
+        locks.entry(key.to_owned()).or_default().clone()
     }
 }
 
@@ -33,11 +33,11 @@ mod tests {
 
     #[tokio::test]
     async fn one_at_a_time_for_each_key() {
-        let turns = Turns::default();
-        let first = turns.take("a").await;
-        assert!(turns.try_take("a").is_none());
-        assert!(turns.try_take("b").is_some());
+        let locks = KeyedMutex::default();
+        let first = locks.lock("a").await;
+        assert!(locks.try_lock("a").is_none());
+        assert!(locks.try_lock("b").is_some());
         drop(first);
-        assert!(turns.try_take("a").is_some());
+        assert!(locks.try_lock("a").is_some());
     }
 }

@@ -10,7 +10,7 @@
 //! | `members/` | an endpoint's place in a load balancer's pool | is found there by its mark |
 
 use crate::network::Error;
-use crate::network::bandwidth::{Bandwidth, Policy};
+use crate::network::bandwidth::{Bandwidth, BandwidthPolicy};
 use crate::network::options::{EndpointOptions, PoolSize};
 use crate::state::{Durable, StateDir};
 use ipnet::IpNet;
@@ -43,7 +43,7 @@ pub(crate) struct Network {
     pub(crate) port_security: Option<bool>,
     /// Its router's ports that are in a firewall group.
     #[serde(default)]
-    pub(crate) guarded: Option<Guarded>,
+    pub(crate) guarded: Option<GuardedPorts>,
     /// Whether its containers get no way out; then its subnets here have no gateway and no default route.
     #[serde(default)]
     pub(crate) internal: bool,
@@ -51,7 +51,7 @@ pub(crate) struct Network {
 
 /// Ports in a firewall group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Guarded {
+pub(crate) struct GuardedPorts {
     /// Name or id.
     pub(crate) group: String,
     /// The ports' ids.
@@ -76,7 +76,7 @@ pub(crate) struct Subnet {
 
 /// An address pool that Docker has asked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Pool {
+pub(crate) struct AddressPool {
     pub(crate) cidr: IpNet,
     pub(crate) gateway: Option<IpAddr>,
     /// Id of the existing Neutron network that it is of.
@@ -155,13 +155,13 @@ pub(crate) struct Membership {
     pub(crate) weight: Option<u32>,
     /// Id of the subnet that the address is in; absent of what was found in the cloud.
     pub(crate) subnet: Option<String>,
-    pub(crate) stage: Stage,
+    pub(crate) stage: MembershipStage,
 }
 
 /// What is to become of a membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Stage {
+pub(crate) enum MembershipStage {
     /// To be made.
     Wanted,
     /// Made.
@@ -190,14 +190,14 @@ impl Endpoint {
 }
 
 /// Records of one kind.
-pub(crate) struct Shelf<T> {
+pub(crate) struct FileTable<T> {
     noun: &'static str,
     dir: StateDir,
     records: Mutex<BTreeMap<String, T>>,
     durable: Durable,
 }
 
-impl<T: Clone + Serialize + DeserializeOwned> Shelf<T> {
+impl<T: Clone + Serialize + DeserializeOwned> FileTable<T> {
     fn open(state: &StateDir, noun: &'static str, durable: Durable) -> Result<Self, crate::Error> {
         let dir = StateDir::open(state.path().join(format!("{noun}s")))?;
         let mut records = BTreeMap::new();
@@ -273,30 +273,30 @@ impl<T: Clone + Serialize + DeserializeOwned> Shelf<T> {
 
 /// All records.
 pub(crate) struct Ledger {
-    pub(crate) networks: Shelf<Network>,
-    pub(crate) pools: Shelf<Pool>,
+    pub(crate) networks: FileTable<Network>,
+    pub(crate) pools: FileTable<AddressPool>,
     /// After a power cut no container runs: endpoints need not outlive one.
-    pub(crate) endpoints: Shelf<Endpoint>,
-    pub(crate) spares: Shelf<Spare>,
-    pub(crate) members: Shelf<Membership>,
-    pub(crate) limits: Shelf<Policy>,
+    pub(crate) endpoints: FileTable<Endpoint>,
+    pub(crate) spares: FileTable<Spare>,
+    pub(crate) members: FileTable<Membership>,
+    pub(crate) limits: FileTable<BandwidthPolicy>,
 }
 
 impl Ledger {
     /// Reads what there is.
     pub(crate) fn open(state: &StateDir) -> Result<Self, crate::Error> {
         Ok(Self {
-            networks: Shelf::open(state, "network", Durable::Yes)?,
-            pools: Shelf::open(state, "pool", Durable::Yes)?,
-            endpoints: Shelf::open(state, "endpoint", Durable::No)?,
-            spares: Shelf::open(state, "spare", Durable::No)?,
-            members: Shelf::open(state, "member", Durable::No)?,
-            limits: Shelf::open(state, "limit", Durable::No)?,
+            networks: FileTable::open(state, "network", Durable::Yes)?,
+            pools: FileTable::open(state, "pool", Durable::Yes)?,
+            endpoints: FileTable::open(state, "endpoint", Durable::No)?,
+            spares: FileTable::open(state, "spare", Durable::No)?,
+            members: FileTable::open(state, "member", Durable::No)?,
+            limits: FileTable::open(state, "limit", Durable::No)?,
         })
     }
 }
 
-/// The time now, as [`Pool::asked`] has it.
+/// The time now, as [`AddressPool::asked`] has it.
 pub(crate) fn now() -> i64 {
     jiff::Timestamp::now().as_second()
 }
@@ -314,7 +314,8 @@ mod tests {
     fn records_outlive_the_process() {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::open(dir.path()).unwrap();
-        let pool = Pool { cidr: "10.0.0.0/24".parse().unwrap(), gateway: None, neutron: None, network: None, asked: 1 };
+        let pool =
+            AddressPool { cidr: "10.0.0.0/24".parse().unwrap(), gateway: None, neutron: None, network: None, asked: 1 };
         let ledger = Ledger::open(&state).unwrap();
         ledger.pools.put("a", &pool).unwrap();
         ledger.pools.put("b", &pool).unwrap();
@@ -322,7 +323,10 @@ mod tests {
         assert!(ledger.pools.put("../c", &pool).is_err());
         let again = Ledger::open(&state).unwrap();
         assert_eq!(again.pools.all(), [("a".to_owned(), pool)].into());
-        again.pools.alter("c", |none| none.or(Some(Pool { asked: 2, ..ledger.pools.get("a").unwrap() }))).unwrap();
+        again
+            .pools
+            .alter("c", |none| none.or(Some(AddressPool { asked: 2, ..ledger.pools.get("a").unwrap() })))
+            .unwrap();
         again.pools.alter("a", |_| None).unwrap();
         let third = Ledger::open(&state).unwrap().pools.all();
         assert_eq!(third.into_iter().map(|(key, pool)| (key, pool.asked)).collect::<Vec<_>>(), [("c".to_owned(), 2)]);

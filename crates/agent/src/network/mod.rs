@@ -38,8 +38,16 @@
 //! Stand-alone means that this process has credentials of the cloud. Hosts of a yard have none: there the server
 //! asks Neutron, and containers are macvlans on the host's own NIC (`server_broker`).
 //!
-//! What serves Docker lies in [`docker`], what serves CNI plugins in [`cni`]; both stand on the modules next to them,
-//! and `reconcile` stands on all. [`standalone`] and `yard_host` start it all.
+//! Who stands on whom; no module uses one that uses it:
+//!
+//! ```text
+//!   standalone, yard_host         start it all
+//!   reconcile
+//!   docker, cni                   what the two kinds of callers ask for
+//!   warm_pool, prefetch, server_broker, load_balancer, endpoint, ports, names, floating_ip, firewall, expose, announce
+//!   port_manager                  what all of these share and remember, of one kind of callers
+//!   ledger, wiring, observed, subnets, options, mark, bandwidth, kuryr_names, docker_bridge, keyed_mutex, error
+//! ```
 
 mod announce;
 mod bandwidth;

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 /// What Docker has, or what came by CNI and is in use.
 #[derive(Debug, Default)]
-pub(crate) struct View {
+pub(crate) struct RuntimeView {
     /// Ids of this driver's networks.
     pub(crate) networks: HashSet<String>,
     /// Network and MAC address of their endpoints, by id.
@@ -23,7 +23,7 @@ fn unanswered(error: &dyn std::error::Error) -> Error {
     Error::Docker { doing: "its networks", said: error_chain(error) }
 }
 
-impl View {
+impl RuntimeView {
     /// Ids of a driver's networks.
     pub(crate) async fn networks_of(driver: &str) -> Result<Vec<String>, Error> {
         let docker = Docker::connect().await.map_err(|e| unanswered(&e))?;
@@ -86,7 +86,7 @@ impl Suspects {
 
 /// What the cloud has of this plugin.
 #[derive(Debug, Default)]
-pub(crate) struct InCloud {
+pub(crate) struct CloudView {
     pub(crate) ports: Vec<Port>,
     pub(crate) floating_ips: Vec<FloatingIp>,
     pub(crate) networks: Vec<Network>,

@@ -108,7 +108,7 @@ pub(crate) struct EndpointOptions {
     /// Whether ports of this host are to lead to it (`-p` without a floating IP).
     pub(crate) on_host: bool,
     /// Pools of load balancers that it is to be a member of.
-    pub(crate) load_balancers: Vec<MemberOf>,
+    pub(crate) load_balancers: Vec<PoolMemberSpec>,
     /// Firewall group that its port is to be in: name or id.
     pub(crate) firewall_group: Option<String>,
     /// Whether a security group of its own is to let in what it exposes.
@@ -121,7 +121,7 @@ pub(crate) struct EndpointOptions {
 
 /// A place in a load balancer's pool: `POOL:PORT`, or `POOL:PORT=WEIGHT`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(crate) struct MemberOf {
+pub(crate) struct PoolMemberSpec {
     /// Name or id.
     pub(crate) pool: String,
     /// The container's port.
@@ -130,7 +130,7 @@ pub(crate) struct MemberOf {
     pub(crate) weight: Option<u32>,
 }
 
-impl FromStr for MemberOf {
+impl FromStr for PoolMemberSpec {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -144,7 +144,7 @@ impl FromStr for MemberOf {
     }
 }
 
-impl MemberOf {
+impl PoolMemberSpec {
     /// What its text must be, for errors.
     pub(crate) const FORM: &'static str = "POOL:PORT or POOL:PORT=WEIGHT, as web:8080";
 }
@@ -264,7 +264,8 @@ impl EndpointOptions {
             "dns-name" => self.dns_name = word(),
             "load-balancer" => {
                 let each = list(value);
-                self.load_balancers = each.iter().map(|m| parsed(key, m, MemberOf::FORM)).collect::<Result<_, _>>()?;
+                self.load_balancers =
+                    each.iter().map(|m| parsed(key, m, PoolMemberSpec::FORM)).collect::<Result<_, _>>()?;
             }
             FIREWALL => self.firewall_group = word(),
             "expose" => self.expose = Some(parsed(key, value, "true or false")?),
@@ -467,7 +468,7 @@ mod tests {
             let sent = json!({"load-balancer": text});
             EndpointOptions::read(sent.as_object().unwrap()).map(|o| o.load_balancers)
         };
-        let member = |pool: &str, port, weight| MemberOf { pool: pool.to_owned(), port, weight };
+        let member = |pool: &str, port, weight| PoolMemberSpec { pool: pool.to_owned(), port, weight };
         assert_eq!(read("web:80 a:b:81=5").unwrap(), [member("web", 80, None), member("a:b", 81, Some(5))]);
         for wrong in ["web", ":80", "web:0", "web:80=300", "web:x"] {
             assert!(read(wrong).unwrap_err().to_string().contains("POOL:PORT"), "{wrong}");

@@ -1,10 +1,10 @@
 //! Neutron ports of endpoints: made with all that is known in one request, given back in one.
 
 use crate::network::ledger::{Endpoint, Network, short};
-use crate::network::names::Whose;
+use crate::network::names::Scope;
 use crate::network::options::EndpointOptions;
-use crate::network::port_manager::{Front, Plugin, Source};
-use crate::network::wiring::{Home, Prepared};
+use crate::network::port_manager::{Frontend, PortManager, PortSource};
+use crate::network::wiring::{ContainerEnd, PreparedLink};
 use crate::network::{Error, kuryr_names, mark};
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 /// An endpoint whose port is to be made.
 #[derive(Clone)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct PortSpec<'a> {
     /// Docker's id of the network.
     pub(crate) network_id: &'a str,
     pub(crate) network: &'a Network,
@@ -30,12 +30,12 @@ pub(crate) struct Wanted<'a> {
     /// The endpoint that it was when its port was lost: it has its link.
     pub(crate) before: Option<&'a Endpoint>,
     /// Where the container's end goes, if that is known.
-    pub(crate) home: Option<&'a Arc<Home>>,
+    pub(crate) home: Option<&'a Arc<ContainerEnd>>,
 }
 
 /// Ids of what an endpoint's options name.
 #[derive(Default)]
-struct Named {
+struct OptionIds {
     security_groups: Option<Vec<String>>,
     qos_policy: Option<String>,
 }
@@ -60,10 +60,10 @@ impl Network {
     }
 }
 
-impl Plugin {
+impl PortManager {
     /// Makes an endpoint's port, and meanwhile its links.
-    pub(crate) async fn make_port(&self, wanted: &Wanted<'_>) -> Result<Endpoint, Error> {
-        if let Source::Server(server) = &self.source {
+    pub(crate) async fn make_port(&self, wanted: &PortSpec<'_>) -> Result<Endpoint, Error> {
+        if let PortSource::Server(server) = &self.source {
             return self.ask_for_port(&**server, wanted).await;
         }
         let (made, prepared) = tokio::join!(self.ask_for(wanted), self.prepare(wanted));
@@ -81,7 +81,7 @@ impl Plugin {
     }
 
     /// Makes links for a port that will be bound as the one before it.
-    async fn prepare(&self, wanted: &Wanted<'_>) -> Option<Prepared> {
+    async fn prepare(&self, wanted: &PortSpec<'_>) -> Option<PreparedLink> {
         let vif = self.bound().get(&wanted.network.neutron).cloned().filter(|_| wanted.before.is_none())?;
         // What is wrong is said when the port is plugged.
         self.wiring.prepare(&vif, wanted.network.mtu, wanted.home).await.ok().flatten()
@@ -92,7 +92,7 @@ impl Plugin {
         &self,
         endpoint: &Endpoint,
         mtu: u32,
-        home: Option<&Arc<Home>>,
+        home: Option<&Arc<ContainerEnd>>,
     ) -> BoxFuture<'static, Result<(), Error>> {
         let prepared = self.prepared().remove(&endpoint.port);
         self.wiring.plug(endpoint, mtu, home, prepared)
@@ -127,13 +127,13 @@ impl Plugin {
     }
 
     /// Removes links that nothing is made of.
-    async fn discard(&self, prepared: Prepared) {
+    async fn discard(&self, prepared: PreparedLink) {
         if let Err(e) = self.wiring.discard(prepared).await {
             self.complain("a link stays for the reconciler", &e);
         }
     }
 
-    fn prepared(&self) -> MutexGuard<'_, HashMap<String, Prepared>> {
+    fn prepared(&self) -> MutexGuard<'_, HashMap<String, PreparedLink>> {
         self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -141,7 +141,7 @@ impl Plugin {
         self.bound.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn ask_for(&self, wanted: &Wanted<'_>) -> Result<Endpoint, Error> {
+    async fn ask_for(&self, wanted: &PortSpec<'_>) -> Result<Endpoint, Error> {
         let doing = || format!("making the port of {}", short(wanted.key));
         let mut tried_again = false;
         loop {
@@ -161,8 +161,8 @@ impl Plugin {
     }
 
     /// Makes several ports alike, in one request; a yard's server is asked for a few at a time.
-    pub(crate) async fn make_ports(&self, wanted: &Wanted<'_>, count: usize) -> Result<Vec<Endpoint>, Error> {
-        if let Source::Server(server) = &self.source {
+    pub(crate) async fn make_ports(&self, wanted: &PortSpec<'_>, count: usize) -> Result<Vec<Endpoint>, Error> {
+        if let PortSource::Server(server) = &self.source {
             return self.ask_for_spares(&**server, wanted, count).await;
         }
         let named = self.named(wanted.options).await?;
@@ -178,11 +178,11 @@ impl Plugin {
 
     /// The name of an endpoint's port.
     pub(crate) fn port_name(&self, key: &str) -> String {
-        match self.front {
+        match self.frontend {
             _ if self.kuryr => kuryr_names::port_name(key),
-            Front::Docker => format!("docker-{}", short(key)),
+            Frontend::Docker => format!("docker-{}", short(key)),
             // The container's id and the name of its link.
-            Front::Cni => format!("cni-{}", key.get(..12).unwrap_or(key)),
+            Frontend::Cni => format!("cni-{}", key.get(..12).unwrap_or(key)),
         }
     }
 
@@ -200,7 +200,7 @@ impl Plugin {
         Some(vec![group])
     }
 
-    fn body(&self, wanted: &Wanted<'_>, named: Named) -> NewPort {
+    fn body(&self, wanted: &PortSpec<'_>, named: OptionIds) -> NewPort {
         NewPort {
             network_id: wanted.network.neutron.clone(),
             name: self.port_name(wanted.key),
@@ -219,7 +219,7 @@ impl Plugin {
     }
 
     /// Binds a port that is there to this host.
-    pub(crate) async fn adopt_port(&self, wanted: &Wanted<'_>, named: &str) -> Result<Endpoint, Error> {
+    pub(crate) async fn adopt_port(&self, wanted: &PortSpec<'_>, named: &str) -> Result<Endpoint, Error> {
         let doing = || format!("taking port {named:?}");
         let port: Port = self.cloud()?.need(named).await.map_err(Error::cloud(doing()))?;
         if port.network_id != wanted.network.neutron {
@@ -259,7 +259,7 @@ impl Plugin {
 
     /// Gives an endpoint's port back: one that was made goes, one that was there before is free again.
     pub(crate) async fn return_port(&self, key: &str, endpoint: &Endpoint) -> Result<(), Error> {
-        if let Source::Server(server) = &self.source {
+        if let PortSource::Server(server) = &self.source {
             return self.ask_to_remove(&**server, endpoint).await;
         }
         let doing = Error::cloud(format!("giving back port {}", endpoint.port));
@@ -279,18 +279,18 @@ impl Plugin {
         }
     }
 
-    async fn named(&self, options: &EndpointOptions) -> Result<Named, Error> {
-        let mut named = Named::default();
+    async fn named(&self, options: &EndpointOptions) -> Result<OptionIds, Error> {
+        let mut named = OptionIds::default();
         if let Some(groups) = &options.security_groups {
             let mut ids = Vec::new();
             for group in groups {
-                ids.push(self.id_of::<SecurityGroup>(group, Whose::Ours).await?);
+                ids.push(self.id_of::<SecurityGroup>(group, Scope::Project).await?);
             }
             ids.extend(options.own_group.clone());
             named.security_groups = Some(ids);
         }
         if let Some(policy) = &options.qos_policy {
-            named.qos_policy = Some(self.id_of::<QosPolicy>(policy, Whose::Anybodys).await?);
+            named.qos_policy = Some(self.id_of::<QosPolicy>(policy, Scope::Visible).await?);
         }
         Ok(named)
     }
@@ -324,7 +324,7 @@ impl Plugin {
     }
 }
 
-fn change(options: &EndpointOptions, ids: Named) -> PortChange {
+fn change(options: &EndpointOptions, ids: OptionIds) -> PortChange {
     PortChange {
         security_groups: ids.security_groups,
         qos_policy_id: ids.qos_policy,

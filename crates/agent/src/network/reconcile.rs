@@ -19,13 +19,13 @@
 //! seen so in every pass for as long as Docker could still come back to it.
 
 use crate::network::cni::bandwidth;
-use crate::network::docker::protocol::DeleteNetwork;
+use crate::network::docker::protocol::DeleteNetworkRequest;
 use crate::network::kuryr_names::EXISTING_PORT;
 use crate::network::ledger::{Endpoint, short};
-use crate::network::observed::{InCloud, Suspects, View};
+use crate::network::observed::{CloudView, RuntimeView, Suspects};
 use crate::network::options::EndpointOptions;
-use crate::network::port_manager::{Front, Plugin, Source};
-use crate::network::ports::Wanted;
+use crate::network::port_manager::{Frontend, PortManager, PortSource};
+use crate::network::ports::PortSpec;
 use crate::network::warm_pool::filling;
 use crate::network::{Error, mark};
 use stackyard_core::text::error_chain;
@@ -39,46 +39,46 @@ use tokio::time::Instant;
 const REFRESH: Duration = Duration::from_secs(300);
 
 /// Runs passes, for ever.
-pub(crate) async fn keep(plugin: &Plugin, every: Duration) {
+pub(crate) async fn keep(manager: &PortManager, every: Duration) {
     let mut suspects = Suspects::default();
     let mut before = String::new();
     let mut refreshed = Instant::now();
     loop {
-        if plugin.front == Front::Cni && refreshed.elapsed() >= REFRESH {
+        if manager.frontend == Frontend::Cni && refreshed.elapsed() >= REFRESH {
             refreshed = Instant::now();
-            crate::network::cni::refresh_networks(plugin).await;
+            crate::network::cni::refresh_networks(manager).await;
         }
-        let problem = match plugin.look_and_mend(&mut suspects, every).await {
+        let problem = match manager.look_and_mend(&mut suspects, every).await {
             Ok(()) => String::new(),
             Err(e) => error_chain(&e),
         };
         if problem != before && !problem.is_empty() {
-            plugin.say(format!("what is left over is not looked for: {problem}"));
+            manager.say(format!("what is left over is not looked for: {problem}"));
         }
         before = problem;
         tokio::time::sleep(every).await;
     }
 }
 
-impl Plugin {
+impl PortManager {
     async fn look_and_mend(&self, suspects: &mut Suspects, grace: Duration) -> Result<(), Error> {
         if self.kuryr {
-            self.take_over(&View::of(&self.name).await?).await?;
+            self.take_over(&RuntimeView::of(&self.name).await?).await?;
         }
         let cloud = self.look_at_cloud().await?;
         // After the cloud: what is made meanwhile is in Docker and not in the cloud, and so only suspected.
-        let view = match self.front {
-            Front::Docker => View::of(&self.name).await?,
-            Front::Cni => self.attachments().await?,
+        let view = match self.frontend {
+            Frontend::Docker => RuntimeView::of(&self.name).await?,
+            Frontend::Cni => self.attachments().await?,
         };
         self.mend(&cloud, &view, suspects, grace).await;
         Ok(())
     }
 
     /// Looks endpoints up that Docker has and that the ledger does not know: kuryr's.
-    pub(crate) async fn take_over(&self, view: &View) -> Result<(), Error> {
+    pub(crate) async fn take_over(&self, view: &RuntimeView) -> Result<(), Error> {
         for (id, (network, _)) in &view.endpoints {
-            if let Some(_turn) = self.turns.try_take(id) {
+            if let Some(_lock) = self.locks.try_lock(id) {
                 self.network(network).await?;
                 self.endpoint_of(network, id).await?;
             }
@@ -87,7 +87,7 @@ impl Plugin {
     }
 
     /// What came by CNI and is in use: its ADD has ended, its link is there, and the container's end not left here.
-    pub(crate) async fn attachments(&self) -> Result<View, Error> {
+    pub(crate) async fn attachments(&self) -> Result<RuntimeView, Error> {
         let links = self.wiring.links().await?;
         let is_used = |endpoint: &Endpoint| {
             let (host, container) = self.devices(endpoint);
@@ -98,7 +98,7 @@ impl Plugin {
         };
         let used = self.ledger.endpoints.all().into_iter().filter(|(_, e)| is_used(e));
         let networks = self.ledger.networks.all().into_keys().collect();
-        Ok(View { networks, endpoints: used.map(|(key, e)| (key, (e.network, e.mac))).collect() })
+        Ok(RuntimeView { networks, endpoints: used.map(|(key, e)| (key, (e.network, e.mac))).collect() })
     }
 
     /// Load balancers may be away without the network being so.
@@ -110,10 +110,10 @@ impl Plugin {
     }
 
     /// Lists what the cloud has of this plugin.
-    pub(crate) async fn look_at_cloud(&self) -> Result<InCloud, Error> {
-        if let Source::Server(server) = &self.source {
+    pub(crate) async fn look_at_cloud(&self) -> Result<CloudView, Error> {
+        if let PortSource::Server(server) = &self.source {
             let ports = self.ask_for_ports(&**server).await?;
-            return Ok(InCloud { ports, members: self.look_at_members_anyhow().await, ..InCloud::default() });
+            return Ok(CloudView { ports, members: self.look_at_members_anyhow().await, ..CloudView::default() });
         }
         let failed = || Error::cloud("listing what this plugin has in the cloud");
         let place = self.place();
@@ -130,34 +130,34 @@ impl Plugin {
         };
         floating_ips.retain(|f| mark::endpoint(&place, &f.description).is_some());
         // By CNI none are made.
-        let mut networks: Vec<Network> = match self.front {
-            Front::Docker => self.cloud()?.list(&[("project_id", &project)]).await.map_err(failed())?,
-            Front::Cni => Vec::new(),
+        let mut networks: Vec<Network> = match self.frontend {
+            Frontend::Docker => self.cloud()?.list(&[("project_id", &project)]).await.map_err(failed())?,
+            Frontend::Cni => Vec::new(),
         };
         networks.retain(|n| mark::network(&place, &n.description).is_some());
         // By CNI none are made either.
-        let mut groups: Vec<SecurityGroup> = match self.front {
-            Front::Docker => {
+        let mut groups: Vec<SecurityGroup> = match self.frontend {
+            Frontend::Docker => {
                 let brief = ["id", "name", "description"].map(|field| ("fields", field));
                 self.cloud()?
                     .list(&[&[("project_id", project.as_str())], &brief[..]].concat())
                     .await
                     .map_err(failed())?
             }
-            Front::Cni => Vec::new(),
+            Frontend::Cni => Vec::new(),
         };
         groups.retain(|g| mark::endpoint(&place, &g.description).is_some());
         let pools = self.stray_pools().await?;
         let members = self.look_at_members_anyhow().await;
-        let policies = match self.front {
-            Front::Docker => Vec::new(),
-            Front::Cni => bandwidth::policies(self).await?,
+        let policies = match self.frontend {
+            Frontend::Docker => Vec::new(),
+            Frontend::Cni => bandwidth::policies(self).await?,
         };
-        Ok(InCloud { ports, floating_ips, networks, groups, pools, members, policies })
+        Ok(CloudView { ports, floating_ips, networks, groups, pools, members, policies })
     }
 
     /// One pass. What cannot be mended now is told, and tried again in the next.
-    pub(crate) async fn mend(&self, cloud: &InCloud, view: &View, suspects: &mut Suspects, grace: Duration) {
+    pub(crate) async fn mend(&self, cloud: &CloudView, view: &RuntimeView, suspects: &mut Suspects, grace: Duration) {
         suspects.begin();
         let endpoints = self.ledger.endpoints.all();
         self.remove_ports(cloud, view, &endpoints, suspects, grace).await;
@@ -179,7 +179,7 @@ impl Plugin {
         }
         let endpoints = self.ledger.endpoints.all();
         self.mend_members(cloud, view, &endpoints, suspects, grace).await;
-        if let Source::Cloud(_) = self.source {
+        if let PortSource::Cloud(_) = self.source {
             self.mend_firewalls(&endpoints, |key| view.endpoints.contains_key(key)).await;
             let publishes = endpoints.values().any(|e| e.options.on_host);
             if let Err(e) = self.wiring.keep_publisher(publishes).await {
@@ -193,8 +193,8 @@ impl Plugin {
 
     async fn remove_ports(
         &self,
-        cloud: &InCloud,
-        view: &View,
+        cloud: &CloudView,
+        view: &RuntimeView,
         endpoints: &BTreeMap<String, Endpoint>,
         suspects: &mut Suspects,
         grace: Duration,
@@ -207,7 +207,7 @@ impl Plugin {
             if is_well || !suspects.lasts(format!("spare {port}"), grace) {
                 continue;
             }
-            let Some(_turn) = self.turns.try_take(&filling(network)) else { continue };
+            let Some(_lock) = self.locks.try_lock(&filling(network)) else { continue };
             self.tell(format!("port {port} waits for no container any more"), self.give_back(port).await);
         }
         for port in cloud.ports.iter().filter(|p| !spares.contains_key(&p.id)) {
@@ -221,7 +221,7 @@ impl Plugin {
                 Some((key, endpoint)) => (key.clone(), endpoint.clone()),
                 None => (port.device_id.clone(), self.endpoint(network, port.clone(), Default::default())),
             };
-            let Some(_turn) = self.turns.try_take(&key) else { continue };
+            let Some(_lock) = self.locks.try_lock(&key) else { continue };
             self.tell(format!("port {} is no container's any more", port.id), self.detach(&key, &endpoint).await);
         }
         // Records whose port is gone, too.
@@ -230,19 +230,25 @@ impl Plugin {
             if there || !suspects.lasts(format!("record {key}"), grace) {
                 continue;
             }
-            let Some(_turn) = self.turns.try_take(key) else { continue };
+            let Some(_lock) = self.locks.try_lock(key) else { continue };
             self.tell(format!("endpoint {} is gone", short(key)), self.detach(key, endpoint).await);
         }
     }
 
-    async fn remove_floating_ips(&self, cloud: &InCloud, view: &View, suspects: &mut Suspects, grace: Duration) {
+    async fn remove_floating_ips(
+        &self,
+        cloud: &CloudView,
+        view: &RuntimeView,
+        suspects: &mut Suspects,
+        grace: Duration,
+    ) {
         let place = self.place();
         for ip in &cloud.floating_ips {
             let endpoint = mark::endpoint(&place, &ip.description).unwrap_or_default();
             if view.endpoints.contains_key(endpoint) || !suspects.lasts(format!("floating IP {}", ip.id), grace) {
                 continue;
             }
-            let Some(_turn) = self.turns.try_take(endpoint) else { continue };
+            let Some(_lock) = self.locks.try_lock(endpoint) else { continue };
             let doing = Error::cloud(format!("removing floating IP {}", ip.address));
             let removed = match self.cloud() {
                 Ok(cloud) => cloud.delete::<FloatingIp>(&ip.id).await.map(drop).map_err(doing),
@@ -252,28 +258,28 @@ impl Plugin {
         }
     }
 
-    async fn remove_groups(&self, cloud: &InCloud, view: &View, suspects: &mut Suspects, grace: Duration) {
+    async fn remove_groups(&self, cloud: &CloudView, view: &RuntimeView, suspects: &mut Suspects, grace: Duration) {
         let place = self.place();
         for group in &cloud.groups {
             let endpoint = mark::endpoint(&place, &group.description).unwrap_or_default();
             if view.endpoints.contains_key(endpoint) || !suspects.lasts(format!("security group {}", group.id), grace) {
                 continue;
             }
-            let Some(_turn) = self.turns.try_take(endpoint) else { continue };
+            let Some(_lock) = self.locks.try_lock(endpoint) else { continue };
             let own = EndpointOptions { own_group: Some(group.id.clone()), ..EndpointOptions::default() };
             let removed = self.close_exposed(&own).await;
             self.tell(format!("security group {} is no container's any more", group.name), removed);
         }
     }
 
-    async fn remove_networks(&self, cloud: &InCloud, view: &View, suspects: &mut Suspects, grace: Duration) {
+    async fn remove_networks(&self, cloud: &CloudView, view: &RuntimeView, suspects: &mut Suspects, grace: Duration) {
         let place = self.place();
         for network in &cloud.networks {
             let docker = mark::network(&place, &network.description).unwrap_or_default();
             if view.networks.contains(docker) || !suspects.lasts(format!("network {}", network.id), grace) {
                 continue;
             }
-            let Some(_turn) = self.turns.try_take(docker) else { continue };
+            let Some(_lock) = self.locks.try_lock(docker) else { continue };
             // Said once, and not in each pass.
             let was_in_use = self.left_in_use().contains(docker);
             let removed = self.remove_parts(docker).await;
@@ -289,7 +295,7 @@ impl Plugin {
             let marked = network.made && cloud.networks.iter().any(|n| n.id == network.neutron);
             let gone = !marked && !view.networks.contains(&id);
             if gone && suspects.lasts(format!("network record {id}"), grace) {
-                let removed = self.delete_network(DeleteNetwork { network: id.clone() }).await.map(drop);
+                let removed = self.delete_network(DeleteNetworkRequest { network: id.clone() }).await.map(drop);
                 self.tell(format!("Docker network {} is gone", short(&id)), removed);
             }
         }
@@ -298,7 +304,7 @@ impl Plugin {
     async fn remove_links(
         &self,
         found: &[Found],
-        cloud: &InCloud,
+        cloud: &CloudView,
         endpoints: &BTreeMap<String, Endpoint>,
         suspects: &mut Suspects,
         grace: Duration,
@@ -319,8 +325,8 @@ impl Plugin {
     async fn restore(
         &self,
         found: &[Found],
-        cloud: &InCloud,
-        view: &View,
+        cloud: &CloudView,
+        view: &RuntimeView,
         endpoints: &BTreeMap<String, Endpoint>,
         suspects: &mut Suspects,
         grace: Duration,
@@ -330,13 +336,15 @@ impl Plugin {
             let has_port = cloud.ports.iter().any(|p| p.id == endpoint.port);
             let device = self.device_here(endpoint);
             let is_plugged = match self.source {
-                Source::Cloud(_) => found.iter().any(|f| f.device == device && f.port.as_ref() == Some(&endpoint.port)),
+                PortSource::Cloud(_) => {
+                    found.iter().any(|f| f.device == device && f.port.as_ref() == Some(&endpoint.port))
+                }
                 // What a container has cannot be seen from here.
-                Source::Server(_) => true,
+                PortSource::Server(_) => true,
             };
             let lasts = (!has_port && suspects.lasts(format!("lost port of {key}"), grace))
                 || (!is_plugged && suspects.lasts(format!("lost link of {key}"), grace));
-            let Some(_turn) = self.turns.try_take(key).filter(|_| lasts) else { continue };
+            let Some(_lock) = self.locks.try_lock(key).filter(|_| lasts) else { continue };
             let mut endpoint = endpoint.clone();
             if !has_port {
                 let made = self.remake_port(key, &mut endpoint).await;
@@ -366,7 +374,7 @@ impl Plugin {
         }
         let network = self.ledger.networks.need(&endpoint.network)?;
         let ips: Vec<FixedIp> = endpoint.ips.clone();
-        let wanted = Wanted {
+        let wanted = PortSpec {
             network_id: &endpoint.network,
             network: &network,
             key,

@@ -2,8 +2,8 @@
 
 use crate::network::docker::plugin;
 use crate::network::options::PoolSize;
-use crate::network::port_manager::{Front, Plugin, Source, naming};
-use crate::network::wiring::{self, Local};
+use crate::network::port_manager::{Frontend, PortManager, PortSource, naming};
+use crate::network::wiring::{self, HostWiring};
 use crate::network::{Error, cni, load_balancer, prefetch, reconcile, warm_pool};
 use crate::state::StateDir;
 use stackyard_core::progress::Onlooker;
@@ -50,19 +50,19 @@ pub async fn run(options: Options, onlooker: Arc<dyn Onlooker>) -> Result<(), Er
         (None, Some(switch)) => wiring::host_name(switch.clone()).await?,
         (None, None) => return Err(Error::NoHostName),
     };
-    let front = |front: Front, state: &StateDir| -> Result<Arc<Plugin>, Error> {
-        let (kuryr, pool) = match front {
-            Front::Docker => (options.kuryr, options.pool),
-            Front::Cni => (false, PoolSize::default()),
+    let frontend = |frontend: Frontend, state: &StateDir| -> Result<Arc<PortManager>, Error> {
+        let (kuryr, pool) = match frontend {
+            Frontend::Docker => (options.kuryr, options.pool),
+            Frontend::Cni => (false, PoolSize::default()),
         };
-        let owner = format!("{}:{}", front.word(), options.name);
-        let wiring = Box::new(Local::new(switch.clone(), owner, naming(kuryr)));
-        let source = Source::Cloud(options.cloud.clone());
-        let plugin = Plugin::new(front, &options.name, source, wiring, state, onlooker.clone())?;
-        Ok(Arc::new(Plugin { kuryr, pool, host: host.clone(), ..plugin }))
+        let owner = format!("{}:{}", frontend.word(), options.name);
+        let wiring = Box::new(HostWiring::new(switch.clone(), owner, naming(kuryr)));
+        let source = PortSource::Cloud(options.cloud.clone());
+        let manager = PortManager::new(frontend, &options.name, source, wiring, state, onlooker.clone())?;
+        Ok(Arc::new(PortManager { kuryr, pool, host: host.clone(), ..manager }))
     };
-    let docker = front(Front::Docker, &state)?;
-    let cni_ports = front(Front::Cni, &StateDir::open(state.path().join("cni"))?)?;
+    let docker = frontend(Frontend::Docker, &state)?;
+    let cni_ports = frontend(Frontend::Cni, &StateDir::open(state.path().join("cni"))?)?;
     let listener = plugin::listen(&options.plugins, &docker.name)?;
     let cni_listener = cni::listen(&options.cni)?;
     docker.say(format!(

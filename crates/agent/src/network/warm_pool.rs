@@ -23,8 +23,8 @@ use crate::network::Error;
 use crate::network::ledger::{Endpoint, Network, Spare};
 use crate::network::options::{EndpointOptions, PoolSize};
 use crate::network::port_manager::port_demand::{IDLE, SETTLED, Shape};
-use crate::network::port_manager::{Front, Plugin, Source};
-use crate::network::ports::Wanted;
+use crate::network::port_manager::{Frontend, PortManager, PortSource};
+use crate::network::ports::PortSpec;
 use serde_json::json;
 use stackyard_core::text::error_chain;
 use stackyard_openstack::Port;
@@ -55,7 +55,7 @@ impl EndpointOptions {
     }
 }
 
-impl Plugin {
+impl PortManager {
     fn pool_of(&self, network: &Network) -> PoolSize {
         // kuryr's ports have the MAC addresses that Docker gives them.
         if self.kuryr { PoolSize::default() } else { network.pool.unwrap_or(self.pool) }
@@ -70,12 +70,12 @@ impl Plugin {
         options: &EndpointOptions,
     ) -> Result<Option<Endpoint>, Error> {
         // A yard's server gives floating IPs to ports that it makes.
-        let is_asked = matches!(self.source, Source::Server(_)) && options.floating_ip.is_some();
+        let is_asked = matches!(self.source, PortSource::Server(_)) && options.floating_ip.is_some();
         let has_pool = self.pool_of(network).most > 0 && !is_asked;
         let has_any = has_pool || self.looks_ahead();
         let Some(shape) = options.shape().filter(|_| has_any) else { return Ok(None) };
         loop {
-            let next = self.ahead.next(network_id);
+            let next = self.prefetch.next(network_id);
             if let Some(taken) = self.take_ready(network_id, &shape, has_pool, key, options).await? {
                 return Ok(Some(taken));
             }
@@ -94,18 +94,18 @@ impl Plugin {
         key: Option<&str>,
         options: &EndpointOptions,
     ) -> Result<Option<Endpoint>, Error> {
-        let _turn = self.turns.take(&taking(network_id)).await;
+        let _lock = self.locks.lock(&taking(network_id)).await;
         if has_pool {
             let asked = (network_id.to_owned(), shape.clone());
-            self.pools.asked().insert(asked, Instant::now());
-            self.pools.changed.notify_one();
+            self.port_demand.asked().insert(asked, Instant::now());
+            self.port_demand.changed.notify_one();
         }
         let fits = |s: &Spare| s.ready && s.endpoint.network == network_id && s.endpoint.options == *shape;
         let fitting = self.ledger.spares.all().into_iter().filter(|(_, s)| fits(s));
         // A pool's is wired already.
         let Some((port, spare)) = fitting.min_by_key(|(_, s)| s.ahead) else { return Ok(None) };
         if spare.ahead {
-            self.ahead.ask(network_id);
+            self.prefetch.ask(network_id);
         }
         let endpoint = Endpoint { options: options.clone(), unnamed: !spare.ahead, ..spare.endpoint };
         // In this order: killed in between, it is an endpoint's.
@@ -116,21 +116,21 @@ impl Plugin {
 
     /// Gives back all ports that a network keeps ready; until what is returned is dropped, no others are made.
     pub(crate) async fn drain(&self, network_id: &str) -> Result<OwnedMutexGuard<()>, Error> {
-        let turn = self.turns.take(&filling(network_id)).await;
-        self.ahead.end(network_id).await;
+        let turn = self.locks.lock(&filling(network_id)).await;
+        self.prefetch.end(network_id).await;
         for (port, spare) in self.ledger.spares.all() {
             if spare.endpoint.network == network_id {
                 self.give_back(&port).await?;
             }
         }
-        self.pools.asked().retain(|(n, _), _| n != network_id);
+        self.port_demand.asked().retain(|(n, _), _| n != network_id);
         Ok(turn)
     }
 
     /// Gives a port back, unless an endpoint has taken it meanwhile. The caller has the turn of filling.
     pub(crate) async fn give_back(&self, port: &str) -> Result<(), Error> {
         let Some(spare) = self.ledger.spares.get(port) else { return Ok(()) };
-        let turn = self.turns.take(&taking(&spare.endpoint.network)).await;
+        let turn = self.locks.lock(&taking(&spare.endpoint.network)).await;
         let Some(spare) = self.ledger.spares.get(port) else { return Ok(()) };
         self.ledger.spares.put(port, &Spare { ready: false, ..spare.clone() })?;
         drop(turn);
@@ -150,7 +150,7 @@ impl Plugin {
             }
         }
         for (key, endpoint) in self.ledger.endpoints.all() {
-            if endpoint.unnamed && !key.contains(':') && self.pools.is_settled() {
+            if endpoint.unnamed && !key.contains(':') && self.port_demand.is_settled() {
                 self.name_port(&key).await?;
             }
         }
@@ -159,7 +159,7 @@ impl Plugin {
 
     /// The shapes that a network keeps ports ready for, and for how long nothing has asked for them.
     fn wanted_shapes(&self, id: &str, network: &Network) -> Vec<(Shape, Duration)> {
-        let asked = self.pools.asked();
+        let asked = self.port_demand.asked();
         let own = network.defaults.shape().unwrap_or_default();
         let mut shapes: Vec<(Shape, Duration)> = vec![(own.clone(), self.started.elapsed())];
         for spare in self.ledger.spares.all().into_values().filter(|s| s.endpoint.network == id && !s.ahead) {
@@ -190,7 +190,7 @@ impl Plugin {
             false => size.most,
         };
         loop {
-            let _turn = self.turns.take(&filling(id)).await;
+            let _lock = self.locks.lock(&filling(id)).await;
             if self.ledger.networks.get(id).is_none() {
                 return Ok(());
             }
@@ -203,7 +203,7 @@ impl Plugin {
                 self.give_back(port).await?;
             }
             let missing = wanted.saturating_sub(spares.len()).min(AT_ONCE);
-            if missing == 0 || (!spares.is_empty() && !self.pools.is_settled()) {
+            if missing == 0 || (!spares.is_empty() && !self.port_demand.is_settled()) {
                 return Ok(());
             }
             for spare in self.make_spares(id, network, shape, missing, false).await? {
@@ -223,7 +223,7 @@ impl Plugin {
         ahead: bool,
     ) -> Result<Vec<Spare>, Error> {
         let (key, ips) = (if ahead { id } else { SPARE }, network.addresses(None, None)?);
-        let new = Wanted { network_id: id, network, key, mac: None, ips, options: shape, before: None, home: None };
+        let new = PortSpec { network_id: id, network, key, mac: None, ips, options: shape, before: None, home: None };
         let mut made = Vec::new();
         for endpoint in self.make_ports(&new, count).await? {
             let spare = Spare { endpoint, ready: ahead, ahead };
@@ -235,7 +235,7 @@ impl Plugin {
 
     /// Plugs a port that is made, and waits until it is wired; but for one of CNI's.
     async fn ready_spare(&self, spare: &Spare, network: &Network) -> Result<(), Error> {
-        if self.front == Front::Docker {
+        if self.frontend == Frontend::Docker {
             let plugged = self.plug_links(&spare.endpoint, network.mtu, None).await;
             if plugged.as_ref().is_err_and(|e| e.vlan_taken().is_some()) {
                 // Another one will have another VLAN.
@@ -249,9 +249,9 @@ impl Plugin {
 
     /// Tells the cloud which endpoint has a port that was ready before.
     async fn name_port(&self, key: &str) -> Result<(), Error> {
-        let Some(_turn) = self.turns.try_take(key) else { return Ok(()) };
+        let Some(_lock) = self.locks.try_lock(key) else { return Ok(()) };
         let Some(endpoint) = self.ledger.endpoints.get(key).filter(|e| e.unnamed) else { return Ok(()) };
-        if let Source::Server(server) = &self.source {
+        if let PortSource::Server(server) = &self.source {
             self.ask_to_name(&**server, &endpoint.port, key).await?;
             return self.ledger.endpoints.put(key, &Endpoint { unnamed: false, ..endpoint });
         }
@@ -265,35 +265,35 @@ impl Plugin {
 }
 
 /// Tends the pools, for ever.
-pub(crate) async fn keep(plugin: &Plugin) {
+pub(crate) async fn keep(manager: &PortManager) {
     // A port that became an endpoint's just before the plugin was killed is that endpoint's.
-    let taken: Vec<String> = plugin.ledger.endpoints.all().into_values().map(|e| e.port).collect();
+    let taken: Vec<String> = manager.ledger.endpoints.all().into_values().map(|e| e.port).collect();
     for port in taken {
-        if let Err(e) = plugin.ledger.spares.remove(&port) {
-            plugin.complain("a pool's record stays", &e);
+        if let Err(e) = manager.ledger.spares.remove(&port) {
+            manager.complain("a pool's record stays", &e);
         }
     }
     // Links do not outlive a restart of the machine: they are looked at before a container gets one.
-    for port in plugin.ledger.spares.all().into_keys() {
+    for port in manager.ledger.spares.all().into_keys() {
         let unready = |spare: Option<Spare>| spare.map(|s| Spare { ready: false, ..s });
-        if let Err(e) = plugin.ledger.spares.alter(&port, unready) {
-            plugin.complain("a pool's record stays", &e);
+        if let Err(e) = manager.ledger.spares.alter(&port, unready) {
+            manager.complain("a pool's record stays", &e);
         }
     }
     let mut before = String::new();
     loop {
-        plugin.learn_default_group().await;
-        let problem = plugin.tend().await.err().map(|e| error_chain(&e)).unwrap_or_default();
+        manager.learn_default_group().await;
+        let problem = manager.tend().await.err().map(|e| error_chain(&e)).unwrap_or_default();
         if problem != before && !problem.is_empty() {
-            plugin.say(format!("pools of ports are not filled: {problem}"));
+            manager.say(format!("pools of ports are not filled: {problem}"));
         }
         let failed = !problem.is_empty();
         before = problem;
         if failed {
             tokio::time::sleep(PAUSE).await;
         } else {
-            let wait = if plugin.pools.is_settled() { EVERY } else { SETTLED };
-            let _ = tokio::time::timeout(wait, plugin.pools.changed.notified()).await;
+            let wait = if manager.port_demand.is_settled() { EVERY } else { SETTLED };
+            let _ = tokio::time::timeout(wait, manager.port_demand.changed.notified()).await;
         }
     }
 }

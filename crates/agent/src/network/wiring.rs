@@ -30,13 +30,18 @@ pub(crate) trait Wiring: Send + Sync {
         &self,
         endpoint: &Endpoint,
         mtu: u32,
-        home: Option<&Arc<Home>>,
-        prepared: Option<Prepared>,
+        home: Option<&Arc<ContainerEnd>>,
+        prepared: Option<PreparedLink>,
     ) -> BoxFuture<'static, Result<(), Error>>;
     /// Makes what it can of a port on a network that is still to be made; what that is called, if anything was made.
-    fn prepare(&self, vif: &Vif, mtu: u32, home: Option<&Arc<Home>>) -> BoxFuture<'_, Result<Option<Prepared>, Error>>;
+    fn prepare(
+        &self,
+        vif: &Vif,
+        mtu: u32,
+        home: Option<&Arc<ContainerEnd>>,
+    ) -> BoxFuture<'_, Result<Option<PreparedLink>, Error>>;
     /// Removes what was prepared.
-    fn discard(&self, prepared: Prepared) -> BoxFuture<'_, Result<(), Error>>;
+    fn discard(&self, prepared: PreparedLink) -> BoxFuture<'_, Result<(), Error>>;
     /// Puts the host's end on the switch again, for a container that runs; whether there is one.
     fn rewire(&self, endpoint: &Endpoint, mtu: u32) -> BoxFuture<'_, Result<bool, Error>>;
     /// Waits until the local controller has wired it.
@@ -64,11 +69,11 @@ pub(crate) trait Wiring: Send + Sync {
 
 /// By the file of a container's namespace, and what its ways out are to be.
 pub(crate) type KeepWaysOut =
-    Arc<dyn Fn(PathBuf, Vec<WayOut>) -> BoxFuture<'static, Result<Setup, Error>> + Send + Sync>;
+    Arc<dyn Fn(PathBuf, Vec<WayOut>) -> BoxFuture<'static, Result<NamespaceSetup, Error>> + Send + Sync>;
 
 /// How far Docker is with a container's network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Setup {
+pub(crate) enum NamespaceSetup {
     /// There is no namespace, not yet or no longer.
     Absent,
     /// Some links are missing.
@@ -78,13 +83,13 @@ pub(crate) enum Setup {
 
 /// Where a container's end of a link goes.
 #[derive(Debug)]
-pub(crate) struct Home {
+pub(crate) struct ContainerEnd {
     pub(crate) namespace: Namespace,
     /// Its name there.
     pub(crate) name: String,
 }
 
-impl Home {
+impl ContainerEnd {
     fn as_link(&self) -> link::Home<'_> {
         link::Home { namespace: &self.namespace, name: &self.name }
     }
@@ -92,13 +97,13 @@ impl Home {
 
 /// Links that no port has yet.
 #[derive(Debug)]
-pub(crate) struct Prepared {
+pub(crate) struct PreparedLink {
     /// What they are named after.
     pub(crate) link: String,
     vif: Vif,
 }
 
-impl Prepared {
+impl PreparedLink {
     pub(crate) fn new(vif: &Vif) -> Self {
         // As much of an id as a name has: chance keeps it apart from ports' ids.
         let link = format!("{:011x}", rand::random::<u64>() >> 20);
@@ -112,7 +117,7 @@ impl Prepared {
 }
 
 /// This host.
-pub(crate) struct Local {
+pub(crate) struct HostWiring {
     /// Neutron's switch, where there is one.
     switch: Option<Switch>,
     /// By what the switch knows this plugin's ports.
@@ -124,7 +129,7 @@ pub(crate) struct Local {
     kinds: OnceCell<Vec<PortLink>>,
 }
 
-impl Local {
+impl HostWiring {
     pub(crate) fn new(switch: Option<Switch>, owner: String, naming: Naming) -> Self {
         Self { switch, owner, naming, publishes: Mutex::new(None), kinds: OnceCell::new() }
     }
@@ -147,7 +152,7 @@ impl Local {
         doing: &'static str,
         endpoint: &Endpoint,
         mtu: u32,
-        home: Option<&Arc<Home>>,
+        home: Option<&Arc<ContainerEnd>>,
         work: impl FnOnce(&dyn binding::Driver, &Plug<'_>) -> Result<T, stackyard_wire::Error> + Send + 'static,
     ) -> BoxFuture<'static, Result<T, Error>> {
         let (switch, owner, endpoint) = (self.switch.clone(), self.owner.clone(), endpoint.clone());
@@ -158,19 +163,19 @@ impl Local {
         blocking(doing, move || {
             let Endpoint { port, mac, vif, .. } = &endpoint;
             let driver = binding::driver(vif, switch.as_ref())?;
-            let home = home.as_deref().map(Home::as_link);
+            let home = home.as_deref().map(ContainerEnd::as_link);
             work(&*driver, &Plug { host: &host, container: &container, port, mac, mtu, owner: &owner, ids, home })
         })
     }
 }
 
-impl Wiring for Local {
+impl Wiring for HostWiring {
     fn plug(
         &self,
         endpoint: &Endpoint,
         mtu: u32,
-        home: Option<&Arc<Home>>,
-        prepared: Option<Prepared>,
+        home: Option<&Arc<ContainerEnd>>,
+        prepared: Option<PreparedLink>,
     ) -> BoxFuture<'static, Result<(), Error>> {
         let limit = endpoint.limits.ingress;
         let ends = prepared.map(|p| self.naming.devices(&p.vif, &p.link));
@@ -190,13 +195,18 @@ impl Wiring for Local {
         })
     }
 
-    fn prepare(&self, vif: &Vif, mtu: u32, home: Option<&Arc<Home>>) -> BoxFuture<'_, Result<Option<Prepared>, Error>> {
-        let (prepared, home) = (Prepared::new(vif), home.cloned());
+    fn prepare(
+        &self,
+        vif: &Vif,
+        mtu: u32,
+        home: Option<&Arc<ContainerEnd>>,
+    ) -> BoxFuture<'_, Result<Option<PreparedLink>, Error>> {
+        let (prepared, home) = (PreparedLink::new(vif), home.cloned());
         let (switch, owner) = (self.switch.clone(), self.owner.clone());
         let (host, container) = self.naming.devices(vif, &prepared.link);
         blocking("prepare a port".to_owned(), move || {
             let driver = binding::driver(&prepared.vif, switch.as_ref())?;
-            let home = home.as_deref().map(Home::as_link);
+            let home = home.as_deref().map(ContainerEnd::as_link);
             let plug =
                 Plug { host: &host, container: &container, port: "", mac: "", mtu, owner: &owner, ids: &[], home };
             let is_made = driver.prepare(&plug).inspect_err(|_| drop(driver.unplug(&host, &container)))?;
@@ -204,7 +214,7 @@ impl Wiring for Local {
         })
     }
 
-    fn discard(&self, prepared: Prepared) -> BoxFuture<'_, Result<(), Error>> {
+    fn discard(&self, prepared: PreparedLink) -> BoxFuture<'_, Result<(), Error>> {
         let (host, _) = self.naming.devices(&prepared.vif, &prepared.link);
         blocking(format!("remove link {host}"), move || link::delete(&host).map(drop))
     }
@@ -302,15 +312,15 @@ impl Wiring for Local {
     }
 }
 
-fn ways_out_in(sandbox: &Path, ways: &[WayOut]) -> Result<Setup, stackyard_wire::Error> {
-    let Ok(namespace) = Namespace::open(sandbox) else { return Ok(Setup::Absent) };
+fn ways_out_in(sandbox: &Path, ways: &[WayOut]) -> Result<NamespaceSetup, stackyard_wire::Error> {
+    let Ok(namespace) = Namespace::open(sandbox) else { return Ok(NamespaceSetup::Absent) };
     // Where Docker is to put it, or has had it, lies an empty file.
     if !namespace.is_there().unwrap_or(false) {
-        return Ok(Setup::Absent);
+        return Ok(NamespaceSetup::Absent);
     }
     let bridge = docker_bridge::bridge_networks()?;
     let is_bridges = |address: IpAddr| bridge.iter().any(|net| IpNet::V4(*net).contains(&address));
-    Ok(if namespace.keep_ways_out(ways, &is_bridges)? { Setup::Whole } else { Setup::Partial })
+    Ok(if namespace.keep_ways_out(ways, &is_bridges)? { NamespaceSetup::Whole } else { NamespaceSetup::Partial })
 }
 
 /// This host's name in Neutron.

@@ -2,8 +2,8 @@
 
 use crate::context::Context;
 use crate::network::docker::plugin;
-use crate::network::port_manager::{Front, Plugin, Source};
-use crate::network::wiring::Local;
+use crate::network::port_manager::{Frontend, PortManager, PortSource};
+use crate::network::wiring::HostWiring;
 use crate::network::{Error, PLUGIN, load_balancer, reconcile, warm_pool};
 use crate::server_link::rpc::RpcClient;
 use crate::state::StateDir;
@@ -36,16 +36,17 @@ pub(crate) async fn run(context: &Context, rpc: &Arc<RpcClient>, plugins: &Path,
 
 async fn serve(context: &Context, rpc: &Arc<RpcClient>, plugins: &Path, every: Duration) -> Result<(), Error> {
     let state = StateDir::open(context.state.path().join("ports"))?;
-    let owner = format!("{}:{PLUGIN}", Front::Docker.word());
-    let wiring = Box::new(Local::new(None, owner, Naming::Stackyard));
-    let source = Source::Server(rpc.clone());
-    let plugin = Arc::new(Plugin::new(Front::Docker, PLUGIN, source, wiring, &state, context.onlooker.clone())?);
+    let owner = format!("{}:{PLUGIN}", Frontend::Docker.word());
+    let wiring = Box::new(HostWiring::new(None, owner, Naming::Stackyard));
+    let source = PortSource::Server(rpc.clone());
+    let manager =
+        Arc::new(PortManager::new(Frontend::Docker, PLUGIN, source, wiring, &state, context.onlooker.clone())?);
     let listener = plugin::listen(plugins, PLUGIN)?;
     tokio::select! {
-        ended = plugin::serve(listener, plugin.clone()) => ended,
-        () = reconcile::keep(&plugin, every) => Ok(()),
-        () = warm_pool::keep(&plugin) => Ok(()),
-        () = load_balancer::keep(&plugin) => Ok(()),
+        ended = plugin::serve(listener, manager.clone()) => ended,
+        () = reconcile::keep(&manager, every) => Ok(()),
+        () = warm_pool::keep(&manager) => Ok(()),
+        () = load_balancer::keep(&manager) => Ok(()),
     }
 }
 

@@ -54,7 +54,7 @@ pub fn bring(
         attach_to(wanted, &device, mount, &kind)?;
         say(format!("volume {} ({}, {kind}) mounted at {}", wanted.id, device.display(), mount.display()));
     }
-    grow(wanted, &device, mount, &mut Tried::default(), onlooker)?;
+    grow(wanted, &device, mount, &mut GrowAttempt::default(), onlooker)?;
     Ok(())
 }
 
@@ -264,10 +264,10 @@ fn unescape(text: &str) -> String {
 
 /// Size of the device for which growing was tried last, in bytes: some file systems leave a rest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tried(Option<u64>);
+pub struct GrowAttempt(Option<u64>);
 
 /// Lets the file system of a mounted volume fill it; nothing happens when it is not mounted.
-pub fn grow_mounted(wanted: &DataVolume, tried: &mut Tried, onlooker: &dyn Onlooker) -> Result<(), Error> {
+pub fn grow_mounted(wanted: &DataVolume, tried: &mut GrowAttempt, onlooker: &dyn Onlooker) -> Result<(), Error> {
     grow_among(wanted, &Devices::default(), tried, onlooker)
 }
 
@@ -275,7 +275,7 @@ pub fn grow_mounted(wanted: &DataVolume, tried: &mut Tried, onlooker: &dyn Onloo
 pub fn grow_among(
     wanted: &DataVolume,
     devices: &Devices,
-    tried: &mut Tried,
+    tried: &mut GrowAttempt,
     onlooker: &dyn Onlooker,
 ) -> Result<(), Error> {
     let mount = Path::new(&wanted.mount);
@@ -291,7 +291,7 @@ fn grow(
     wanted: &DataVolume,
     device: &Path,
     mount: &Path,
-    tried: &mut Tried,
+    tried: &mut GrowAttempt,
     onlooker: &dyn Onlooker,
 ) -> Result<(), Error> {
     let size = File::open(device).and_then(|f| size(&f)).map_err(Error::system("look at", device))?;

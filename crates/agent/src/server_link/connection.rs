@@ -1,6 +1,6 @@
 //! The connection to the server.
 
-use super::Access;
+use super::ServerAccess;
 use super::http::{CONNECT, refused, said};
 use super::rpc::RpcClient;
 use crate::Error;
@@ -49,7 +49,7 @@ const CALL: &str = "connect";
 type Socket = WebSocketStream<TlsStream<TcpStream>>;
 
 /// Acts on what happens on the connection.
-pub(crate) trait Handler {
+pub(crate) trait ConnectionHandler {
     /// A connection to `server` is there.
     fn connected(&self, server: &str);
     /// There is none any more, or none yet, because of `problem`.
@@ -57,11 +57,11 @@ pub(crate) trait Handler {
     /// Revision of the desired state that is on disk.
     fn revision(&self) -> Option<u64>;
     /// Begins to serve a connection, whose messages to the server go to `out`.
-    fn begin(&self, out: mpsc::Sender<ToServer>) -> Box<dyn Session>;
+    fn begin(&self, out: mpsc::Sender<ToServer>) -> Box<dyn ConnectionSession>;
 }
 
 /// Serves one connection; dropped when that ends.
-pub(crate) trait Session: Send {
+pub(crate) trait ConnectionSession: Send {
     /// Acts on a message, which is no answer to a question.
     ///
     /// # Errors
@@ -73,9 +73,9 @@ pub(crate) trait Session: Send {
 pub(crate) async fn keep(
     context: &Context,
     rpc: &RpcClient,
-    access: &Access,
+    access: &ServerAccess,
     reports: &watch::Receiver<Option<Report>>,
-    handler: &dyn Handler,
+    handler: &dyn ConnectionHandler,
 ) -> Error {
     let mut backoff = Backoff::new(Duration::from_secs(1), LONGEST_PAUSE);
     let mut before = String::new();
@@ -106,7 +106,7 @@ pub(crate) async fn keep(
     }
 }
 
-async fn connect(server: &str, access: &Access) -> Result<Socket, Error> {
+async fn connect(server: &str, access: &ServerAccess) -> Result<Socket, Error> {
     let failed = |problem: String| Error::Server { doing: CALL, server: server.to_owned(), problem };
     let (host, port) = host_and_port(server).ok_or_else(|| failed("an address is https://host:port".into()))?;
     let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(|e| failed(error_chain(&e)))?;
@@ -158,7 +158,7 @@ async fn talk(
     context: &Context,
     rpc: &RpcClient,
     reports: watch::Receiver<Option<Report>>,
-    handler: &dyn Handler,
+    handler: &dyn ConnectionHandler,
 ) -> String {
     let (sink, source) = socket.split();
     let (out, queue) = mpsc::channel(QUEUE);
@@ -225,7 +225,7 @@ async fn read(
     mut source: impl Stream<Item = Result<Message, tungstenite::Error>> + Unpin,
     context: &Context,
     rpc: &RpcClient,
-    session: &mut dyn Session,
+    session: &mut dyn ConnectionSession,
     heard: &watch::Sender<Instant>,
 ) -> String {
     loop {

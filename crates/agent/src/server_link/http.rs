@@ -18,12 +18,12 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// Requests to servers whose certificate the configured CA signed; no other CA is trusted and
 /// no proxy is asked.
 #[derive(Clone)]
-pub(crate) struct Client {
+pub(crate) struct ServerClient {
     http: reqwest::Client,
     pub(crate) tls: Arc<rustls::ClientConfig>,
 }
 
-impl Client {
+impl ServerClient {
     /// `ca` is PEM.
     pub(crate) fn new(ca: &str) -> Result<Self, String> {
         let mut roots = rustls::RootCertStore::empty();
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn a_ca_must_be_one() {
         for (pem, problem) in [("", "no certificate"), ("-----BEGIN CERTIFICATE-----\nx\n", "no PEM")] {
-            let error = Client::new(pem).err().unwrap();
+            let error = ServerClient::new(pem).err().unwrap();
             assert!(error.contains(problem), "{error}");
         }
     }

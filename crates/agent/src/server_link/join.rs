@@ -4,7 +4,7 @@
 //! before it wrote the answer down is not locked out, a nonce is on disk before the first request:
 //! the server answers the same token with the same nonce again (see [`JoinRequest`]).
 
-use super::http::{Client, JOIN};
+use super::http::{JOIN, ServerClient};
 use super::identity::{HOST, Identity, hash, identity};
 use crate::log::agent_note;
 use crate::state::{Durable, StateDir};
@@ -38,7 +38,7 @@ pub async fn join(path: &Path, state: &StateDir, onlooker: &dyn Onlooker) -> Res
         return Ok(known);
     }
     let Some(token) = &config.token else { return Err(Error::NoToken { path: path.to_owned() }) };
-    let client = Client::new(&config.ca).map_err(|problem| Error::Invalid { path: path.to_owned(), problem })?;
+    let client = ServerClient::new(&config.ca).map_err(|problem| Error::Invalid { path: path.to_owned(), problem })?;
     let join = hash(token);
     let docker = stackyard_platform::docker::Docker::connect().await.ok();
     let docker = match &docker {

@@ -12,15 +12,15 @@ mod identity;
 pub mod join;
 pub(crate) mod rpc;
 
-pub(crate) use connection::{Handler, Session, keep};
-pub(crate) use http::Client;
+pub(crate) use connection::{ConnectionHandler, ConnectionSession, keep};
+pub(crate) use http::ServerClient;
 pub use identity::Identity;
 pub(crate) use identity::identity;
 
 /// Where a server answers, and as whom to call there.
 #[derive(Clone)]
-pub(crate) struct Access {
+pub(crate) struct ServerAccess {
     pub(crate) servers: Vec<String>,
-    pub(crate) client: Client,
+    pub(crate) client: ServerClient,
     pub(crate) identity: Identity,
 }

@@ -8,7 +8,7 @@ mod worker;
 
 use crate::Error;
 use crate::context::Context;
-use crate::server_link::Access;
+use crate::server_link::ServerAccess;
 use crate::state::Durable;
 use exit_status::ExitStatuses;
 use server_images::ServerImages;
@@ -27,11 +27,11 @@ pub(crate) struct Stacks {
     pub(crate) images: Arc<ServerImages>,
     /// How containers ended last.
     pub(crate) exits: ExitStatuses,
-    inner: Mutex<Inner>,
+    table: Mutex<StackTable>,
 }
 
 #[derive(Default)]
-struct Inner {
+struct StackTable {
     revision: Option<u64>,
     workers: BTreeMap<String, WorkerHandle>,
 }
@@ -46,9 +46,9 @@ pub(crate) struct Snapshot {
 
 impl Stacks {
     /// `access` tells where the server answers, once this host has joined.
-    pub(crate) fn new(context: Arc<Context>, access: watch::Receiver<Option<Access>>) -> Arc<Self> {
+    pub(crate) fn new(context: Arc<Context>, access: watch::Receiver<Option<ServerAccess>>) -> Arc<Self> {
         let images = Arc::new(ServerImages::open(context.state.clone(), access));
-        Arc::new(Self { context, images, exits: ExitStatuses::default(), inner: Mutex::default() })
+        Arc::new(Self { context, images, exits: ExitStatuses::default(), table: Mutex::default() })
     }
 
     /// Goes on with what is on disk.
@@ -77,12 +77,12 @@ impl Stacks {
 
     /// Revision of the picture that is on disk.
     pub(crate) fn revision(&self) -> Option<u64> {
-        lock(&self.inner).revision
+        lock(&self.table).revision
     }
 
     /// Something happened to the containers of a stack; of all without a name.
     pub(crate) fn poke(&self, name: Option<&str>) {
-        for (worker, it) in &lock(&self.inner).workers {
+        for (worker, it) in &lock(&self.table).workers {
             if name.is_none_or(|n| n == worker) {
                 it.poke.notify_one();
             }
@@ -91,7 +91,7 @@ impl Stacks {
 
     /// Revision, and the stacks with how far they got.
     pub(crate) fn snapshot(&self) -> (Option<u64>, Vec<Snapshot>) {
-        let inner = lock(&self.inner);
+        let table = lock(&self.table);
         let of = |(name, worker): (&String, &WorkerHandle)| {
             let part = match &*worker.target.borrow() {
                 StackTarget::Run(part) => Some(part.clone()),
@@ -99,13 +99,13 @@ impl Stacks {
             };
             Snapshot { name: name.clone(), part, progress: worker.progress().clone() }
         };
-        (inner.revision, inner.workers.iter().map(of).collect())
+        (table.revision, table.workers.iter().map(of).collect())
     }
 
     /// The replica that a service of a stack is.
     pub(crate) fn replica(&self, stack: &str, service: &str) -> Option<Replica> {
-        let inner = lock(&self.inner);
-        let known = inner.workers.get(stack).and_then(|w| match &*w.target.borrow() {
+        let table = lock(&self.table);
+        let known = table.workers.get(stack).and_then(|w| match &*w.target.borrow() {
             StackTarget::Run(part) => part.replicas.get(service).cloned(),
             StackTarget::Remove => None,
         });
@@ -118,16 +118,16 @@ impl Stacks {
             let progress = w.progress();
             progress.tried && progress.error.is_none()
         };
-        lock(&self.inner).workers.values().all(well)
+        lock(&self.table).workers.values().all(well)
     }
 
     fn work(self: &Arc<Self>, desired: Desired) {
         if let Err(e) = self.images.use_by(&desired.parts) {
             self.context.complain("images that nothing uses may stay", &e);
         }
-        let mut inner = lock(&self.inner);
-        inner.revision = Some(desired.revision);
-        let mut gone: BTreeSet<String> = inner.workers.keys().cloned().collect();
+        let mut table = lock(&self.table);
+        table.revision = Some(desired.revision);
+        let mut gone: BTreeSet<String> = table.workers.keys().cloned().collect();
         // Stacks of an earlier picture, also of one that an agent was killed in.
         match stackyard_platform::stack::known(self.context.state.path()) {
             Ok(known) => gone.extend(known),
@@ -135,17 +135,17 @@ impl Stacks {
         }
         for part in desired.parts {
             gone.remove(part.name());
-            self.set_target(&mut inner, part.name().to_owned(), StackTarget::Run(Arc::new(part)));
+            self.set_target(&mut table, part.name().to_owned(), StackTarget::Run(Arc::new(part)));
         }
         for name in gone {
-            self.set_target(&mut inner, name, StackTarget::Remove);
+            self.set_target(&mut table, name, StackTarget::Remove);
         }
-        drop(inner);
+        drop(table);
         self.context.changed.notify_one();
     }
 
-    fn set_target(self: &Arc<Self>, inner: &mut Inner, name: String, target: StackTarget) {
-        if let Some(worker) = inner.workers.get(&name) {
+    fn set_target(self: &Arc<Self>, table: &mut StackTable, name: String, target: StackTarget) {
+        if let Some(worker) = table.workers.get(&name) {
             worker.set_target(target);
             return;
         }
@@ -159,16 +159,16 @@ impl Stacks {
             poke: handle.poke.clone(),
             progress: handle.progress.clone(),
         };
-        inner.workers.insert(name.clone(), handle);
+        table.workers.insert(name.clone(), handle);
         let stacks = self.clone();
         tokio::spawn(async move {
             loop {
                 worker.run().await;
                 // It is removed; unless it is wanted again since.
-                let mut inner = lock(&stacks.inner);
+                let mut table = lock(&stacks.table);
                 if !worker.target.has_changed().unwrap_or(false) {
-                    inner.workers.remove(&name);
-                    drop(inner);
+                    table.workers.remove(&name);
+                    drop(table);
                     stacks.context.changed.notify_one();
                     stacks.images.work_ended.notify_one();
                     return;

@@ -7,7 +7,7 @@
 
 use super::Stacks;
 use crate::context::Context;
-use crate::server_link::Access;
+use crate::server_link::ServerAccess;
 use crate::state::{Durable, StateDir};
 use serde::{Deserialize, Serialize};
 use stackyard_core::agent::Part;
@@ -60,7 +60,7 @@ pub(crate) struct ServerImages {
     state: StateDir,
     known: Mutex<Records>,
     /// Where the server answers; absent until the host has joined.
-    pub(super) access: watch::Receiver<Option<Access>>,
+    pub(super) access: watch::Receiver<Option<ServerAccess>>,
     /// One image at a time is fetched: two stacks often want the same.
     pub(super) fetching: tokio::sync::Mutex<()>,
     /// Work on a stack has ended.
@@ -69,7 +69,7 @@ pub(crate) struct ServerImages {
 
 impl ServerImages {
     /// Goes on with what is on disk; nothing if that cannot be read.
-    pub(crate) fn open(state: StateDir, access: watch::Receiver<Option<Access>>) -> Self {
+    pub(crate) fn open(state: StateDir, access: watch::Receiver<Option<ServerAccess>>) -> Self {
         let known = state.read(FILE).ok().flatten().unwrap_or_default();
         let (fetching, work_ended) = (tokio::sync::Mutex::default(), Notify::new());
         Self { state, known: Mutex::new(known), access, fetching, work_ended }

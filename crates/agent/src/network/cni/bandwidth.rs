@@ -10,13 +10,13 @@
 //! link, out of it on the container's, for an Open vSwitch in user space takes packets before anything at the host's
 //! end could hold them. So a container that may change its own links can undo the latter.
 
-use super::config::Wish;
+use super::config::AttachSpec;
 use super::failure::{Failure, code};
-use crate::network::bandwidth::{Bandwidth, Policy};
+use crate::network::bandwidth::{Bandwidth, BandwidthPolicy};
 use crate::network::ledger::Endpoint;
-use crate::network::observed::{InCloud, Suspects};
+use crate::network::observed::{CloudView, Suspects};
 use crate::network::options::EndpointOptions;
-use crate::network::port_manager::Plugin;
+use crate::network::port_manager::PortManager;
 use crate::network::{Error, mark};
 use serde_json::{Map, Value};
 use stackyard_openstack::{NewBandwidthLimit, NewQosPolicy, Port, QosPolicy, QosRule};
@@ -31,12 +31,12 @@ const RULE: &str = "bandwidth_limit";
 
 /// Who limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum By {
+pub(crate) enum Limiter {
     Neutron,
     Kernel,
 }
 
-impl By {
+impl Limiter {
     /// The key `bandwidth` of a configuration.
     pub(crate) fn read(text: &str) -> Result<Self, Failure> {
         match text {
@@ -78,11 +78,15 @@ pub(crate) fn read(given: &Map<String, Value>) -> Result<Option<Bandwidth>, Fail
 }
 
 /// Sees to an attach's limits: either its port gets a policy, or what is returned is for the kernel.
-pub(crate) async fn prepare(plugin: &Plugin, wish: &Wish, options: &mut EndpointOptions) -> Result<Bandwidth, Error> {
-    let Some(limits) = wish.bandwidth else { return Ok(Bandwidth::default()) };
+pub(crate) async fn prepare(
+    manager: &PortManager,
+    spec: &AttachSpec,
+    options: &mut EndpointOptions,
+) -> Result<Bandwidth, Error> {
+    let Some(limits) = spec.bandwidth else { return Ok(Bandwidth::default()) };
     // A port that was there before stays as it is.
     let may = options.port.is_none() && options.qos_policy.is_none();
-    if wish.by == Some(By::Kernel) || wish.by.is_none() && !(may && has_qos(plugin).await?) {
+    if spec.limiter == Some(Limiter::Kernel) || spec.limiter.is_none() && !(may && has_qos(manager).await?) {
         return Ok(limits);
     }
     if !may {
@@ -90,14 +94,14 @@ pub(crate) async fn prepare(plugin: &Plugin, wish: &Wish, options: &mut Endpoint
             "`bandwidth: neutron` gives the container's port a QoS policy: it does not go with `qosPolicy` or `port`",
         ));
     }
-    match policy(plugin, &limits).await {
+    match policy(manager, &limits).await {
         Ok(id) => {
             options.qos_policy = Some(id);
             Ok(Bandwidth::default())
         }
-        Err(Error::Cloud { source, .. }) if wish.by.is_none() && source.status() == Some(403) => {
-            plugin.say("the cloud lets this user make no QoS policies: bandwidth is limited by this host's kernel");
-            *plugin.qos.lock().unwrap_or_else(PoisonError::into_inner) = Some(false);
+        Err(Error::Cloud { source, .. }) if spec.limiter.is_none() && source.status() == Some(403) => {
+            manager.say("the cloud lets this user make no QoS policies: bandwidth is limited by this host's kernel");
+            *manager.qos.lock().unwrap_or_else(PoisonError::into_inner) = Some(false);
             Ok(limits)
         }
         Err(e) => Err(e),
@@ -105,43 +109,43 @@ pub(crate) async fn prepare(plugin: &Plugin, wish: &Wish, options: &mut Endpoint
 }
 
 /// Whether the cloud has QoS policies; it is asked once.
-async fn has_qos(plugin: &Plugin) -> Result<bool, Error> {
-    let known = *plugin.qos.lock().unwrap_or_else(PoisonError::into_inner);
+async fn has_qos(manager: &PortManager) -> Result<bool, Error> {
+    let known = *manager.qos.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = known {
         return Ok(known);
     }
-    let has = plugin.cloud()?.has_extension("qos").await.map_err(Error::cloud("asking for Neutron's extensions"))?;
-    *plugin.qos.lock().unwrap_or_else(PoisonError::into_inner) = Some(has);
+    let has = manager.cloud()?.has_extension("qos").await.map_err(Error::cloud("asking for Neutron's extensions"))?;
+    *manager.qos.lock().unwrap_or_else(PoisonError::into_inner) = Some(has);
     Ok(has)
 }
 
 /// The id of the policy with these limits, which is made if there is none.
-async fn policy(plugin: &Plugin, limits: &Bandwidth) -> Result<String, Error> {
+async fn policy(manager: &PortManager, limits: &Bandwidth) -> Result<String, Error> {
     let key = limits.key();
-    let _turn = plugin.turns.take(&format!("limits {key}")).await;
-    if let Some(policy) = plugin.ledger.limits.get(&key) {
+    let _lock = manager.locks.lock(&format!("limits {key}")).await;
+    if let Some(policy) = manager.ledger.limits.get(&key) {
         return Ok(policy.id);
     }
     let doing = || Error::cloud(format!("making the QoS policy of bandwidth {key} (in kbit)"));
-    let new = NewQosPolicy { name: format!("cni-{key}"), description: mark::of_endpoint(&plugin.place(), MARK, &key) };
-    let made: QosPolicy = plugin.cloud()?.create(&new).await.map_err(doing())?;
+    let new = NewQosPolicy { name: format!("cni-{key}"), description: mark::of_endpoint(&manager.place(), MARK, &key) };
+    let made: QosPolicy = manager.cloud()?.create(&new).await.map_err(doing())?;
     for (direction, (max_kbps, max_burst_kbps)) in limits.each() {
         let limit = NewBandwidthLimit { max_kbps, max_burst_kbps, direction: direction.to_owned() };
-        plugin.cloud()?.limit_bandwidth(&made.id, &limit).await.map_err(doing())?;
+        manager.cloud()?.limit_bandwidth(&made.id, &limit).await.map_err(doing())?;
     }
     // Last: one that is not whole is nobody's.
-    plugin.ledger.limits.put(&key, &Policy { id: made.id.clone() })?;
+    manager.ledger.limits.put(&key, &BandwidthPolicy { id: made.id.clone() })?;
     Ok(made.id)
 }
 
 /// Forgets an attach's policy: the cloud does not have it any more.
-pub(crate) fn forget(plugin: &Plugin, wish: &Wish) -> Result<(), Error> {
-    wish.bandwidth.map_or(Ok(()), |limits| plugin.ledger.limits.remove(&limits.key()))
+pub(crate) fn forget(manager: &PortManager, spec: &AttachSpec) -> Result<(), Error> {
+    spec.bandwidth.map_or(Ok(()), |limits| manager.ledger.limits.remove(&limits.key()))
 }
 
 /// Compares what the runtime gives with what the port has. What is the kernel's to do the plugin looks at itself.
-pub(crate) async fn check(plugin: &Plugin, wish: &Wish, endpoint: &Endpoint) -> Result<(), Failure> {
-    let Some(limits) = wish.bandwidth else { return Ok(()) };
+pub(crate) async fn check(manager: &PortManager, spec: &AttachSpec, endpoint: &Endpoint) -> Result<(), Failure> {
+    let Some(limits) = spec.bandwidth else { return Ok(()) };
     let different = |msg: String| Failure::new(code::DIFFERENT, msg);
     if endpoint.limits != Bandwidth::default() {
         let same = endpoint.limits == limits;
@@ -149,9 +153,9 @@ pub(crate) async fn check(plugin: &Plugin, wish: &Wish, endpoint: &Endpoint) -> 
     }
     let id = &endpoint.port;
     let doing = || Error::cloud(format!("looking up the QoS policy of port {id}"));
-    let port: Port = plugin.cloud()?.get(id).await.map_err(doing())?;
+    let port: Port = manager.cloud()?.get(id).await.map_err(doing())?;
     let policy = port.qos_policy_id.ok_or_else(|| different(format!("port {id} has no QoS policy")))?;
-    let policy: QosPolicy = plugin.cloud()?.get(&policy).await.map_err(doing())?;
+    let policy: QosPolicy = manager.cloud()?.get(&policy).await.map_err(doing())?;
     for (direction, (rate, burst)) in limits.each() {
         let rule = policy.rules.iter().find(|r| r.kind == RULE && r.direction.as_deref() == Some(direction));
         let is_it = |r: &QosRule| r.max_kbps == Some(rate) && r.max_burst_kbps == Some(burst);
@@ -171,46 +175,46 @@ pub(crate) async fn check(plugin: &Plugin, wish: &Wish, endpoint: &Endpoint) -> 
 }
 
 /// Policies that this plugin has made.
-pub(crate) async fn policies(plugin: &Plugin) -> Result<Vec<QosPolicy>, Error> {
-    if !has_qos(plugin).await? {
+pub(crate) async fn policies(manager: &PortManager) -> Result<Vec<QosPolicy>, Error> {
+    if !has_qos(manager).await? {
         return Ok(Vec::new());
     }
-    let place = plugin.place();
+    let place = manager.place();
     let mut policies: Vec<QosPolicy> =
-        plugin.cloud()?.list(&[]).await.map_err(Error::cloud("listing this plugin's QoS policies"))?;
+        manager.cloud()?.list(&[]).await.map_err(Error::cloud("listing this plugin's QoS policies"))?;
     policies.retain(|p| mark::network(&place, &p.description) == Some(MARK));
     Ok(policies)
 }
 
 /// Removes policies that nobody needs.
-pub(crate) async fn remove_unused(plugin: &Plugin, cloud: &InCloud, suspects: &mut Suspects, grace: Duration) {
-    let place = plugin.place();
+pub(crate) async fn remove_unused(manager: &PortManager, cloud: &CloudView, suspects: &mut Suspects, grace: Duration) {
+    let place = manager.place();
     for policy in &cloud.policies {
         let is_it = |options: &EndpointOptions| options.qos_policy.as_ref() == Some(&policy.id);
-        let used = plugin.ledger.endpoints.all().values().any(|e| is_it(&e.options))
-            || plugin.ledger.spares.all().values().any(|s| is_it(&s.endpoint.options))
-            || plugin.pools.keeps(is_it);
+        let used = manager.ledger.endpoints.all().values().any(|e| is_it(&e.options))
+            || manager.ledger.spares.all().values().any(|s| is_it(&s.endpoint.options))
+            || manager.port_demand.keeps(is_it);
         if used || !suspects.lasts(format!("QoS policy {}", policy.id), grace) {
             continue;
         }
         let key = mark::endpoint(&place, &policy.description).unwrap_or_default();
-        let Some(_turn) = plugin.turns.try_take(&format!("limits {key}")) else { continue };
+        let Some(_lock) = manager.locks.try_lock(&format!("limits {key}")) else { continue };
         let what = format!("QoS policy {} is no container's any more", policy.name);
-        match remove(plugin, key, policy).await {
-            Ok(true) => plugin.say(what),
+        match remove(manager, key, policy).await {
+            Ok(true) => manager.say(what),
             // A port that is about to be written down has it, or somebody else's.
             Ok(false) => {}
-            Err(e) => plugin.complain(&what, &e),
+            Err(e) => manager.complain(&what, &e),
         }
     }
 }
 
 /// Whether Neutron let it go.
-async fn remove(plugin: &Plugin, key: &str, policy: &QosPolicy) -> Result<bool, Error> {
-    if plugin.ledger.limits.get(key).is_some_and(|known| known.id == policy.id) {
-        plugin.ledger.limits.remove(key)?;
+async fn remove(manager: &PortManager, key: &str, policy: &QosPolicy) -> Result<bool, Error> {
+    if manager.ledger.limits.get(key).is_some_and(|known| known.id == policy.id) {
+        manager.ledger.limits.remove(key)?;
     }
-    match plugin.cloud()?.delete::<QosPolicy>(&policy.id).await {
+    match manager.cloud()?.delete::<QosPolicy>(&policy.id).await {
         Err(e) if e.status() == Some(409) => Ok(false),
         done => done.map(|_| true).map_err(Error::cloud(format!("removing QoS policy {}", policy.name))),
     }

@@ -1,11 +1,11 @@
 //! What a network configuration wants of this plugin: its own keys, `args`, `runtimeConfig`, `CNI_ARGS`.
 
 use super::bandwidth;
-use super::bandwidth::By;
+use super::bandwidth::Limiter;
 use super::failure::{Failure, code};
-use super::protocol::Request;
+use super::protocol::CniRequest;
 use crate::network::bandwidth::Bandwidth;
-use crate::network::options::{EndpointOptions, MemberOf, Published, pair};
+use crate::network::options::{EndpointOptions, PoolMemberSpec, Published, pair};
 use ipnet::IpNet;
 use serde_json::{Map, Value};
 use std::net::IpAddr;
@@ -41,7 +41,7 @@ const OF_NETWORKS: [&str; 5] = ["network", "subnets", "socket", "pool", "bandwid
 
 /// What an attach is to be. Names are still names.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Wish {
+pub(crate) struct AttachSpec {
     /// Name of the network configuration.
     pub(crate) name: String,
     /// Neutron's network: name or id.
@@ -54,20 +54,20 @@ pub(crate) struct Wish {
     /// How fast packets may go.
     pub(crate) bandwidth: Option<Bandwidth>,
     /// Who sees to that; absent: whoever can.
-    pub(crate) by: Option<By>,
+    pub(crate) limiter: Option<Limiter>,
     pub(crate) ips: Vec<IpAddr>,
     pub(crate) mac: Option<String>,
     /// What the container is to be told of name servers; empty: what its subnets say.
     pub(crate) dns: Map<String, Value>,
 }
 
-impl Wish {
-    pub(crate) fn read(request: &Request) -> Result<Self, Failure> {
+impl AttachSpec {
+    pub(crate) fn read(request: &CniRequest) -> Result<Self, Failure> {
         let config = &request.config;
-        let mut wish = Self { name: text(config, "name")?.unwrap_or_default(), ..Self::default() };
+        let mut spec = Self { name: text(config, "name")?.unwrap_or_default(), ..Self::default() };
         for (key, value) in config {
             if OF_ENDPOINTS.contains(&key.as_str()) {
-                wish.set(key, config)?;
+                spec.set(key, config)?;
             } else if key == "ipam" && value.as_object().is_some_and(Map::is_empty) || key == "ipMasq" && value != true
             {
                 // What other plugins need to be told to leave alone.
@@ -78,23 +78,23 @@ impl Wish {
                 return Err(unsupported(key, value, &nearest(key, &[&OF_NETWORKS[..], &OF_ENDPOINTS].concat())));
             }
         }
-        wish.network = text(config, "network")?
+        spec.network = text(config, "network")?
             .filter(|n| !n.is_empty())
             .ok_or_else(|| invalid("`network` must say which network of the cloud: a name or an id"))?;
-        wish.subnets = words(config, "subnets")?.unwrap_or_default();
-        wish.pool = match config.get("pool") {
+        spec.subnets = words(config, "subnets")?.unwrap_or_default();
+        spec.pool = match config.get("pool") {
             None => None,
             Some(value) => match value.as_u64().and_then(|n| usize::try_from(n).ok()) {
                 Some(number) => Some(number),
                 None => return Err(invalid(format!("`pool` must be a number of ports, not {value}"))),
             },
         };
-        wish.by = text(config, "bandwidth")?.map(|by| By::read(&by)).transpose()?;
-        wish.dns = object(config, "dns")?;
-        wish.of_arguments(&request.args)?;
-        wish.of_args(&object(config, "args")?)?;
-        wish.of_runtime(&object(config, "runtimeConfig")?)?;
-        Ok(wish)
+        spec.limiter = text(config, "bandwidth")?.map(|limiter| Limiter::read(&limiter)).transpose()?;
+        spec.dns = object(config, "dns")?;
+        spec.of_arguments(&request.args)?;
+        spec.of_args(&object(config, "args")?)?;
+        spec.of_runtime(&object(config, "runtimeConfig")?)?;
+        Ok(spec)
     }
 
     fn set(&mut self, key: &str, from: &Map<String, Value>) -> Result<(), Failure> {
@@ -109,7 +109,7 @@ impl Wish {
                 options.address_pairs = words(from, key)?.unwrap_or_default().iter().map(|p| pair(p)).collect();
             }
             "loadBalancers" => {
-                let wrong = |text: &String| invalid(format!("`{key}`: {text:?} must be {}", MemberOf::FORM));
+                let wrong = |text: &String| invalid(format!("`{key}`: {text:?} must be {}", PoolMemberSpec::FORM));
                 let each = words(from, key)?.unwrap_or_default();
                 let each = each.iter().map(|text| text.parse().map_err(|()| wrong(text)));
                 options.load_balancers = each.collect::<Result<_, _>>()?;

@@ -1,7 +1,7 @@
 //! What plugin and agent say to each other: a JSON document a line, over a Unix socket.
 //!
-//! One connection is one operation. The plugin sends a [`Request`]; the agent answers with [`Answer::Done`] or
-//! [`Answer::Failed`]. With ADD and CHECK comes [`Answer::Attached`] first; after that of ADD the plugin sends
+//! One connection is one operation. The plugin sends a [`CniRequest`]; the agent answers with [`Reply::Done`] or
+//! [`Reply::Failed`]. With ADD and CHECK comes [`Reply::Attached`] first; after that of ADD the plugin sends
 //! [`CONFIGURED`] when the container's end is set up. A connection that ends before takes the attach back.
 //!
 //! With the request of an ADD comes the container's network namespace, as a file descriptor (`SCM_RIGHTS`, unix(7)): a
@@ -33,7 +33,7 @@ pub(crate) enum Command {
 
 /// An operation, as the runtime asked for it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Request {
+pub(crate) struct CniRequest {
     pub(crate) command: Command,
     /// `CNI_CONTAINERID`.
     #[serde(default)]
@@ -54,15 +54,15 @@ pub(crate) struct Request {
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Answer {
-    Attached(Attached),
+pub(crate) enum Reply {
+    Attached(AttachResult),
     Done,
     Failed(Failure),
 }
 
 /// A port that is plugged, and how the container's end is to be set up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Attached {
+pub(crate) struct AttachResult {
     /// The host's end of the link.
     pub(crate) host: String,
     /// The container's end, if it is still in the host's namespace.

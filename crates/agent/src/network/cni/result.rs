@@ -1,6 +1,6 @@
 //! Results of ADD, in the shape of each version of the specification; and what CHECK compares with one.
 
-use super::protocol::Attached;
+use super::protocol::AttachResult;
 use super::spec::Version;
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
@@ -10,7 +10,7 @@ use std::net::IpAddr;
 pub(crate) fn render(
     version: Version,
     before: Option<&Map<String, Value>>,
-    attached: &Attached,
+    attached: &AttachResult,
     host_mac: &str,
     ifname: &str,
     netns: &str,
@@ -54,7 +54,7 @@ pub(crate) fn render(
 
 /// What a previous result says of the container's end.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Said {
+pub(crate) struct PreviousResult {
     pub(crate) mac: Option<String>,
     pub(crate) mtu: Option<u64>,
     pub(crate) addresses: Vec<IpNet>,
@@ -63,14 +63,14 @@ pub(crate) struct Said {
 }
 
 /// Reads one; nothing if it does not have that interface.
-pub(crate) fn said(result: &Map<String, Value>, ifname: &str) -> Option<Said> {
+pub(crate) fn previous_result(result: &Map<String, Value>, ifname: &str) -> Option<PreviousResult> {
     let list = |key: &str| result.get(key).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let is_ours = |i: &Value| i["name"] == ifname && i["sandbox"].as_str().is_some_and(|s| !s.is_empty());
     let index = list("interfaces").iter().position(is_ours)?;
     let interface = &list("interfaces")[index];
     let of_it = list("ips").iter().filter(|ip| ip["interface"].as_u64() == u64::try_from(index).ok());
     let route = |route: &Value| Some((route["dst"].as_str()?.parse().ok()?, route["gw"].as_str()?.parse().ok()?));
-    Some(Said {
+    Some(PreviousResult {
         mac: interface["mac"].as_str().filter(|m| !m.is_empty()).map(str::to_ascii_lowercase),
         mtu: interface["mtu"].as_u64().filter(|m| *m > 0),
         addresses: of_it.filter_map(|ip| ip["address"].as_str()?.parse().ok()).collect(),

@@ -1,11 +1,11 @@
 //! The agent's socket for plugins.
 
 use super::failure::{Failure, code};
-use super::protocol::{Answer, CONFIGURED, Command, LONGEST, Request};
+use super::protocol::{CONFIGURED, CniRequest, Command, LONGEST, Reply};
 use super::verbs;
 use crate::network::Error;
 use crate::network::announce::PAUSES;
-use crate::network::port_manager::Plugin;
+use crate::network::port_manager::PortManager;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use stackyard_core::text::error_chain;
 use std::io::{self, Cursor, IoSliceMut};
@@ -41,16 +41,16 @@ pub(crate) fn listen(path: &Path) -> Result<UnixListener, Error> {
 }
 
 /// Answers plugins, for ever.
-pub(crate) async fn serve(listener: UnixListener, plugin: Arc<Plugin>) {
+pub(crate) async fn serve(listener: UnixListener, manager: Arc<PortManager>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let plugin = plugin.clone();
+                let manager = manager.clone();
                 // Carried out also when the caller has gone away: what is half done would have to be found again.
-                tokio::spawn(async move { answer(&plugin, stream).await });
+                tokio::spawn(async move { answer(&manager, stream).await });
             }
             Err(e) => {
-                plugin.complain("a CNI plugin cannot be answered", &e);
+                manager.complain("a CNI plugin cannot be answered", &e);
                 // Out of file descriptors, as a rule.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -58,23 +58,23 @@ pub(crate) async fn serve(listener: UnixListener, plugin: Arc<Plugin>) {
     }
 }
 
-async fn answer(plugin: &Plugin, stream: UnixStream) {
+async fn answer(manager: &PortManager, stream: UnixStream) {
     let Ok((beginning, namespace)) = first(&stream).await else { return };
     let (read, write) = stream.into_split();
     let mut caller = Caller { read: BufReader::new(Cursor::new(beginning).chain(read)).take(LONGEST), write };
     let Some(line) = caller.line().await else { return };
-    let outcome = match serde_json::from_str::<Request>(&line) {
+    let outcome = match serde_json::from_str::<CniRequest>(&line) {
         Ok(request) => {
-            let outcome = carry_out(plugin, &request, namespace, &mut caller).await;
+            let outcome = carry_out(manager, &request, namespace, &mut caller).await;
             if let Err(failure) = &outcome {
                 let (command, container, ifname) = (request.command, &request.container, &request.ifname);
-                plugin.say(format!("CNI {command:?} {container} {ifname}: {}", failure.msg));
+                manager.say(format!("CNI {command:?} {container} {ifname}: {}", failure.msg));
             }
             outcome
         }
         Err(e) => Err(Failure::new(code::DECODE, format!("what the plugin sent cannot be read: {e}"))),
     };
-    let last = outcome.map_or_else(Answer::Failed, |()| Answer::Done);
+    let last = outcome.map_or_else(Reply::Failed, |()| Reply::Done);
     caller.send(&last).await;
 }
 
@@ -97,24 +97,24 @@ async fn first(stream: &UnixStream) -> io::Result<(Vec<u8>, Option<OwnedFd>)> {
 }
 
 async fn carry_out(
-    plugin: &Plugin,
-    request: &Request,
+    manager: &PortManager,
+    request: &CniRequest,
     namespace: Option<OwnedFd>,
     caller: &mut Caller,
 ) -> Result<(), Failure> {
     match request.command {
         Command::Add => {
-            let _turn = plugin.turns.take(&verbs::key(request)).await;
+            let _lock = manager.locks.lock(&verbs::key(request)).await;
             let home = verbs::home(request, namespace);
-            let (endpoint, attached) = verbs::add(plugin, request, home.as_ref()).await?;
-            caller.send(&Answer::Attached(attached)).await;
-            let (wired, said) = tokio::join!(plugin.wiring.ready(&endpoint), caller.line());
+            let (endpoint, attached) = verbs::add(manager, request, home.as_ref()).await?;
+            caller.send(&Reply::Attached(attached)).await;
+            let (wired, said) = tokio::join!(manager.wiring.ready(&endpoint), caller.line());
             let whole = match (wired, said.as_deref()) {
-                (Ok(()), Some(CONFIGURED)) => match verbs::finish(plugin, request) {
+                (Ok(()), Some(CONFIGURED)) => match verbs::finish(manager, request) {
                     Ok(()) => {
                         if let Some(home) = home {
                             // Seven seconds: as long as it is open, the namespace stays, also without its container.
-                            plugin
+                            manager
                                 .announce(&endpoint, &PAUSES[..4], move |addresses| home.namespace.announce(addresses));
                         }
                         return Ok(());
@@ -124,22 +124,22 @@ async fn carry_out(
                 (Ok(()), _) => Failure::new(code::HOST, "the plugin has gone away before all was configured"),
                 (Err(e), _) => e.into(),
             };
-            match plugin.detach(&verbs::key(request), &endpoint).await {
+            match manager.detach(&verbs::key(request), &endpoint).await {
                 Ok(()) => Err(whole),
                 Err(e) => Err(Failure::new(whole.code, format!("{}; then, {}", whole.msg, error_chain(&e)))),
             }
         }
         Command::Check => {
-            let attached = verbs::check(plugin, request).await?;
-            caller.send(&Answer::Attached(attached)).await;
+            let attached = verbs::check(manager, request).await?;
+            caller.send(&Reply::Attached(attached)).await;
             Ok(())
         }
         Command::Del => {
-            let _turn = plugin.turns.take(&verbs::key(request)).await;
-            verbs::del(plugin, request).await
+            let _lock = manager.locks.lock(&verbs::key(request)).await;
+            verbs::del(manager, request).await
         }
-        Command::Gc => verbs::gc(plugin, request).await,
-        Command::Status => verbs::status(plugin, request).await,
+        Command::Gc => verbs::gc(manager, request).await,
+        Command::Status => verbs::status(manager, request).await,
     }
 }
 
@@ -159,7 +159,7 @@ impl Caller {
         }
     }
 
-    async fn send(&mut self, answer: &Answer) {
+    async fn send(&mut self, answer: &Reply) {
         let Ok(mut line) = serde_json::to_vec(answer) else { return };
         line.push(b'\n');
         // Whether it arrived is seen when the plugin says its next word.

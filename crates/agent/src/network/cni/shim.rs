@@ -1,8 +1,8 @@
 //! The plugin: what a runtime starts as `stackyard-cni`. One thread, which blocks.
 
 use super::failure::{Failure, code};
-use super::protocol::{Answer, Attached, CONFIGURED, Command, LONGEST, Request};
-use super::result::Said;
+use super::protocol::{AttachResult, CONFIGURED, CniRequest, Command, LONGEST, Reply};
+use super::result::PreviousResult;
 use super::spec::{Variables, Version, is_name};
 use super::{PLUGIN, SOCKET, result, spec};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
@@ -83,7 +83,7 @@ fn run(version: &mut &'static str) -> Result<Option<Value>, Failure> {
         Some(_) => return Err(Failure::new(code::DECODE, "prevResult must be an object")),
     };
     let Variables { container, netns, ifname, args, .. } = variables;
-    let request = Request { command, container, ifname, args, netns, config };
+    let request = CniRequest { command, container, ifname, args, netns, config };
     match command {
         Command::Add => add(spoken, &request, before.as_ref()).map(Some),
         Command::Check => check(&request, before.as_ref()).map(|()| None),
@@ -99,7 +99,7 @@ fn read_config() -> Result<Map<String, Value>, Failure> {
         .map_err(|e| Failure::new(code::DECODE, format!("the network configuration is no JSON object: {e}")))
 }
 
-fn add(version: Version, request: &Request, before: Option<&Map<String, Value>>) -> Result<Value, Failure> {
+fn add(version: Version, request: &CniRequest, before: Option<&Map<String, Value>>) -> Result<Value, Failure> {
     let netns = request.netns.as_str();
     let namespace = open(netns)?;
     let mut here = Kernel::open()?;
@@ -131,7 +131,7 @@ fn set_up(
     inside: &mut Kernel,
     namespace: &Namespace,
     ifname: &str,
-    attached: &mut Attached,
+    attached: &mut AttachResult,
 ) -> Result<String, Failure> {
     let host_mac = here.link(&attached.host)?.map(|link| link.mac).unwrap_or_default();
     if let Some(device) = &attached.device {
@@ -157,11 +157,11 @@ fn set_up(
     Ok(host_mac)
 }
 
-fn check(request: &Request, before: Option<&Map<String, Value>>) -> Result<(), Failure> {
+fn check(request: &CniRequest, before: Option<&Map<String, Value>>) -> Result<(), Failure> {
     let netns = request.netns.as_str();
     let ifname = request.ifname.as_str();
     let before = before.ok_or_else(|| Failure::new(code::CONFIG, "CHECK needs the result of ADD in prevResult"))?;
-    let said = result::said(before, ifname)
+    let said = result::previous_result(before, ifname)
         .ok_or_else(|| Failure::new(code::CONFIG, format!("prevResult has no interface {ifname} with a sandbox")))?;
     let namespace = open(netns)?;
     let mut agent = Agent::ask(request, None)?;
@@ -188,7 +188,7 @@ fn limited(kernel: &mut Kernel, link: &Link, wanted: Option<Rate>) -> Result<(),
 }
 
 /// Compares a link with what the port is and what all plugins together have made of it.
-fn compare(inside: &mut Kernel, link: &Link, attached: &Attached, said: &Said) -> Result<(), Failure> {
+fn compare(inside: &mut Kernel, link: &Link, attached: &AttachResult, said: &PreviousResult) -> Result<(), Failure> {
     let name = &link.name;
     let mac = said.mac.as_ref().unwrap_or(&attached.mac);
     if !link.mac.eq_ignore_ascii_case(mac) {
@@ -249,7 +249,7 @@ struct Agent {
 
 impl Agent {
     /// Sends a request, and the container's namespace with it.
-    fn ask(request: &Request, namespace: Option<&Namespace>) -> Result<Self, Failure> {
+    fn ask(request: &CniRequest, namespace: Option<&Namespace>) -> Result<Self, Failure> {
         let socket = match request.config.get("socket") {
             None => SOCKET,
             Some(Value::String(path)) => path,
@@ -278,7 +278,7 @@ impl Agent {
         self.stream.get_mut().write_all(line).map_err(|e| self.gone(&e))
     }
 
-    fn answer(&mut self) -> Result<Answer, Failure> {
+    fn answer(&mut self) -> Result<Reply, Failure> {
         let mut line = String::new();
         let read = (&mut self.stream).take(LONGEST).read_line(&mut line);
         match read {
@@ -293,19 +293,19 @@ impl Agent {
         Failure::new(code::TRY_LATER, msg)
     }
 
-    fn attached(&mut self) -> Result<Attached, Failure> {
+    fn attached(&mut self) -> Result<AttachResult, Failure> {
         match self.answer()? {
-            Answer::Attached(attached) => Ok(attached),
-            Answer::Failed(failure) => Err(failure),
-            Answer::Done => Err(self.gone(&std::io::Error::from(ErrorKind::InvalidData))),
+            Reply::Attached(attached) => Ok(attached),
+            Reply::Failed(failure) => Err(failure),
+            Reply::Done => Err(self.gone(&std::io::Error::from(ErrorKind::InvalidData))),
         }
     }
 
     fn done(&mut self) -> Result<(), Failure> {
         match self.answer()? {
-            Answer::Done => Ok(()),
-            Answer::Failed(failure) => Err(failure),
-            Answer::Attached(_) => Err(self.gone(&std::io::Error::from(ErrorKind::InvalidData))),
+            Reply::Done => Ok(()),
+            Reply::Failed(failure) => Err(failure),
+            Reply::Attached(_) => Err(self.gone(&std::io::Error::from(ErrorKind::InvalidData))),
         }
     }
 

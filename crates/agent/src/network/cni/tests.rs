@@ -1,15 +1,15 @@
 //! The agent's side, as plugins ask for it, against the fake cloud; what it plugs is only noted down.
 
-use super::config::Wish;
+use super::config::AttachSpec;
 use super::failure::{Failure, code};
-use super::protocol::{Answer, Attached, CONFIGURED, Command, Request};
-use super::result::{render, said};
+use super::protocol::{AttachResult, CONFIGURED, CniRequest, Command, Reply};
+use super::result::{previous_result, render};
 use super::spec::{NEWEST, VERSIONS, Variables, Version, versions};
 use super::{listen, serve, verbs};
 use crate::network::bandwidth::Bandwidth;
 use crate::network::observed::Suspects;
-use crate::network::port_manager::{Front, Plugin};
-use crate::network::tests::fake_wiring::Paper;
+use crate::network::port_manager::{Frontend, PortManager};
+use crate::network::tests::fake_wiring::FakeWiring;
 use crate::network::tests::start;
 use serde_json::{Map, Value, json};
 use stackyard_fake::{Fake, Fault};
@@ -24,10 +24,10 @@ fn map(value: Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
-fn request(command: Command, container: &str, more: Value) -> Request {
+fn request(command: Command, container: &str, more: Value) -> CniRequest {
     let mut config = map(json!({"cniVersion": "1.1.0", "name": "net", "type": "stackyard-cni", "network": "front"}));
     config.extend(map(more));
-    Request {
+    CniRequest {
         command,
         container: container.to_owned(),
         ifname: "eth0".to_owned(),
@@ -37,8 +37,8 @@ fn request(command: Command, container: &str, more: Value) -> Request {
     }
 }
 
-fn wish(more: Value) -> Result<Wish, Failure> {
-    Wish::read(&request(Command::Add, "c", more))
+fn spec(more: Value) -> Result<AttachSpec, Failure> {
+    AttachSpec::read(&request(Command::Add, "c", more))
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn variables_are_checked() {
 
 #[test]
 fn a_configuration_says_what_a_port_has() {
-    let read = wish(json!({
+    let read = spec(json!({
         "subnets": ["a"], "securityGroups": ["web"], "floatingIP": "public", "allowedAddressPairs": ["10.0.0.0/24=fa:16:3e:00:00:01"],
         "loadBalancers": ["web:80=3"], "firewallGroup": "guard", "dns": {"search": ["x"]}, "ipam": {}, "ipMasq": false, "cni.dev/attachments": [],
         "args": {"cni": {"ips": ["10.0.0.8"]}, "stackyard": {"port": "vip"}, "other": {"x": 1}},
@@ -143,17 +143,17 @@ fn mistakes_in_a_configuration_are_said() {
         (json!({"runtimeConfig": {"bandwidth": {"unshapedSubnets": ["10.0.0.0/8"]}}}), 2, "there are ingressRate"),
         (json!({"runtimeConfig": {"deviceID": "x"}}), 2, "runtimeConfig.deviceID"),
     ] {
-        let failure = wish(more).unwrap_err();
+        let failure = spec(more).unwrap_err();
         assert!(failure.code == number && failure.msg.contains(text), "{failure:?}");
     }
     let mut unknown = request(Command::Add, "c", json!({}));
     unknown.args = vec![("FOO".into(), "1".into()), ("IP".into(), "10.0.0.7".into())];
-    assert_eq!(Wish::read(&unknown).unwrap_err().code, code::ENVIRONMENT);
+    assert_eq!(AttachSpec::read(&unknown).unwrap_err().code, code::ENVIRONMENT);
     unknown.args.push(("IgnoreUnknown".into(), "1".into()));
-    assert_eq!(Wish::read(&unknown).unwrap().ips.len(), 1);
+    assert_eq!(AttachSpec::read(&unknown).unwrap().ips.len(), 1);
 }
 
-fn attached() -> Attached {
+fn attached() -> AttachResult {
     serde_json::from_value(json!({
         "host": "sy1", "device": "sc1", "mac": "fa:16:3e:00:00:0a", "mtu": 1442,
         "addresses": [{"address": "10.0.0.5/24", "gateway": "10.0.0.1"}, {"address": "fd00::5/64", "gateway": null}],
@@ -195,28 +195,28 @@ fn results_have_the_shape_of_their_version() {
     let both = of(Version::V1_0_0, Some(&before));
     assert_eq!((both["interfaces"].as_array().unwrap().len(), &both["ips"][1]["interface"]), (3, &json!(2)));
     assert_eq!(both["dns"], json!({"search": ["a"]}));
-    let read = said(&map(both), "eth0").unwrap();
+    let read = previous_result(&map(both), "eth0").unwrap();
     assert_eq!(read.addresses.len(), 2, "not that of the other link");
     assert_eq!((read.mac.as_deref(), read.mtu, read.routes.len()), (Some("fa:16:3e:00:00:0a"), None, 1));
-    assert_eq!(said(&map(newest), "eth1"), None);
+    assert_eq!(previous_result(&map(newest), "eth1"), None);
 }
 
 /// The agent's side, and a socket of it.
-struct Ground {
+struct Fixture {
     fake: Fake,
     dir: tempfile::TempDir,
-    paper: Paper,
-    plugin: Arc<Plugin>,
+    fake_wiring: FakeWiring,
+    manager: Arc<PortManager>,
 }
 
-impl Ground {
+impl Fixture {
     async fn new() -> Self {
         let fake = Fake::start(Duration::ZERO).await.unwrap();
         fake.fail(|_, _| None);
-        let (dir, paper) = (tempfile::tempdir().unwrap(), Paper::default());
-        let plugin = Plugin { front: Front::Cni, ..start(&fake, dir.path(), &paper, "node-1").await };
+        let (dir, fake_wiring) = (tempfile::tempdir().unwrap(), FakeWiring::default());
+        let manager = PortManager { frontend: Frontend::Cni, ..start(&fake, dir.path(), &fake_wiring, "node-1").await };
         let new = stackyard_openstack::NewNetwork { name: "front".into(), ..Default::default() };
-        let network: stackyard_openstack::Network = plugin.cloud().unwrap().create(&new).await.unwrap();
+        let network: stackyard_openstack::Network = manager.cloud().unwrap().create(&new).await.unwrap();
         let new = stackyard_openstack::NewSubnet {
             name: "four".into(),
             network_id: network.id,
@@ -224,29 +224,29 @@ impl Ground {
             ip_version: 4,
             ..Default::default()
         };
-        plugin.cloud().unwrap().create::<stackyard_openstack::Subnet>(&new).await.unwrap();
-        let plugin = Arc::new(plugin);
+        manager.cloud().unwrap().create::<stackyard_openstack::Subnet>(&new).await.unwrap();
+        let manager = Arc::new(manager);
         let listener = listen(&dir.path().join("cni.sock")).unwrap();
-        tokio::spawn(serve(listener, plugin.clone()));
-        Self { fake, dir, paper, plugin }
+        tokio::spawn(serve(listener, manager.clone()));
+        Self { fake, dir, fake_wiring, manager }
     }
 
     /// Begins an operation.
-    async fn begin(&self, request: &Request) -> BufReader<UnixStream> {
+    async fn begin(&self, request: &CniRequest) -> BufReader<UnixStream> {
         let mut stream = UnixStream::connect(self.dir.path().join("cni.sock")).await.unwrap();
         stream.write_all(format!("{}\n", serde_json::to_string(request).unwrap()).as_bytes()).await.unwrap();
         BufReader::new(stream)
     }
 
-    async fn add(&self, container: &str, more: Value) -> Attached {
+    async fn add(&self, container: &str, more: Value) -> AttachResult {
         let mut stream = self.begin(&request(Command::Add, container, more)).await;
-        let Answer::Attached(attached) = answer(&mut stream).await else { panic!("no port") };
+        let Reply::Attached(attached) = answer(&mut stream).await else { panic!("no port") };
         stream.get_mut().write_all(format!("{CONFIGURED}\n").as_bytes()).await.unwrap();
-        assert_eq!(answer(&mut stream).await, Answer::Done);
+        assert_eq!(answer(&mut stream).await, Reply::Done);
         attached
     }
 
-    async fn ask(&self, request: &Request) -> Answer {
+    async fn ask(&self, request: &CniRequest) -> Reply {
         answer(&mut self.begin(request).await).await
     }
 
@@ -261,13 +261,13 @@ impl Ground {
     }
 
     async fn pass(&self) {
-        let cloud = self.plugin.look_at_cloud().await.unwrap();
-        let view = self.plugin.attachments().await.unwrap();
-        self.plugin.mend(&cloud, &view, &mut Suspects::default(), Duration::ZERO).await;
+        let cloud = self.manager.look_at_cloud().await.unwrap();
+        let view = self.manager.attachments().await.unwrap();
+        self.manager.mend(&cloud, &view, &mut Suspects::default(), Duration::ZERO).await;
     }
 }
 
-async fn answer(stream: &mut BufReader<UnixStream>) -> Answer {
+async fn answer(stream: &mut BufReader<UnixStream>) -> Reply {
     let mut line = String::new();
     stream.read_line(&mut line).await.unwrap();
     serde_json::from_str(&line).unwrap()
@@ -275,59 +275,59 @@ async fn answer(stream: &mut BufReader<UnixStream>) -> Answer {
 
 #[tokio::test]
 async fn add_is_one_request_and_del_one() {
-    let ground = Ground::new().await;
-    ground.add("first", json!({})).await;
-    ground.requests();
-    let attached = ground.add("second", json!({})).await;
-    assert_eq!(ground.requests(), ["POST /ports"]);
+    let fixture = Fixture::new().await;
+    fixture.add("first", json!({})).await;
+    fixture.requests();
+    let attached = fixture.add("second", json!({})).await;
+    assert_eq!(fixture.requests(), ["POST /ports"]);
     assert_eq!(attached.addresses[0].gateway.map(|g| g.to_string()).as_deref(), Some("10.5.0.1"));
     assert_eq!(attached.routes[0].0.to_string(), "0.0.0.0/0");
-    assert!(matches!(ground.ask(&request(Command::Check, "second", json!({}))).await, Answer::Attached(_)));
-    assert_eq!(ground.requests(), Vec::<String>::new());
+    assert!(matches!(fixture.ask(&request(Command::Check, "second", json!({}))).await, Reply::Attached(_)));
+    assert_eq!(fixture.requests(), Vec::<String>::new());
     for container in ["first", "second", "second"] {
-        assert_eq!(ground.ask(&request(Command::Del, container, json!({}))).await, Answer::Done);
+        assert_eq!(fixture.ask(&request(Command::Del, container, json!({}))).await, Reply::Done);
     }
-    assert_eq!(ground.requests().len(), 2);
-    assert_eq!(ground.ports(), 0);
-    let Answer::Failed(failure) = ground.ask(&request(Command::Check, "second", json!({}))).await else { panic!() };
+    assert_eq!(fixture.requests().len(), 2);
+    assert_eq!(fixture.ports(), 0);
+    let Reply::Failed(failure) = fixture.ask(&request(Command::Check, "second", json!({}))).await else { panic!() };
     assert_eq!(failure.code, code::DIFFERENT);
 }
 
 #[tokio::test]
 async fn from_a_pool_an_add_asks_nothing() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     let groups = json!({"pool": 2, "securityGroups": []});
-    ground.add("a", groups.clone()).await;
-    ground.plugin.tend().await.unwrap();
-    assert_eq!(ground.ports(), 3);
-    ground.requests();
-    ground.add("b", groups.clone()).await;
-    assert_eq!(ground.requests(), Vec::<String>::new());
-    ground.plugin.tend().await.unwrap();
-    let requests = ground.requests();
+    fixture.add("a", groups.clone()).await;
+    fixture.manager.tend().await.unwrap();
+    assert_eq!(fixture.ports(), 3);
+    fixture.requests();
+    fixture.add("b", groups.clone()).await;
+    assert_eq!(fixture.requests(), Vec::<String>::new());
+    fixture.manager.tend().await.unwrap();
+    let requests = fixture.requests();
     assert!(requests.iter().any(|r| r.starts_with("PUT /ports/")), "it learns whose it is: {requests:?}");
-    ground.pass().await;
-    assert_eq!(ground.ports(), 4, "two in use, two ready");
+    fixture.pass().await;
+    assert_eq!(fixture.ports(), 4, "two in use, two ready");
     // One that wants more than the pool has is made.
-    ground.add("c", json!({"pool": 2, "args": {"cni": {"ips": ["10.5.0.200"]}}})).await;
+    fixture.add("c", json!({"pool": 2, "args": {"cni": {"ips": ["10.5.0.200"]}}})).await;
     for container in ["a", "b", "c"] {
-        assert_eq!(ground.ask(&request(Command::Del, container, json!({}))).await, Answer::Done);
+        assert_eq!(fixture.ask(&request(Command::Del, container, json!({}))).await, Reply::Done);
     }
-    assert_eq!(ground.ports(), 2);
-    ground.add("d", json!({"pool": 0})).await;
-    assert_eq!(ground.ports(), 1, "the pool is gone");
+    assert_eq!(fixture.ports(), 2);
+    fixture.add("d", json!({"pool": 0})).await;
+    assert_eq!(fixture.ports(), 1, "the pool is gone");
 }
 
 #[tokio::test]
 async fn a_plugin_that_goes_away_has_its_attach_taken_back() {
-    let ground = Ground::new().await;
-    let mut stream = ground.begin(&request(Command::Add, "c", json!({}))).await;
-    assert!(matches!(answer(&mut stream).await, Answer::Attached(_)));
-    assert_eq!(ground.ports(), 1);
+    let fixture = Fixture::new().await;
+    let mut stream = fixture.begin(&request(Command::Add, "c", json!({}))).await;
+    assert!(matches!(answer(&mut stream).await, Reply::Attached(_)));
+    assert_eq!(fixture.ports(), 1);
     drop(stream);
     // Whoever comes next waits until that is done.
-    assert_eq!(ground.ask(&request(Command::Del, "c", json!({}))).await, Answer::Done);
-    assert_eq!((ground.ports(), ground.paper.0.lock().unwrap().len()), (0, 0));
+    assert_eq!(fixture.ask(&request(Command::Del, "c", json!({}))).await, Reply::Done);
+    assert_eq!((fixture.ports(), fixture.fake_wiring.0.lock().unwrap().len()), (0, 0));
 }
 
 /// 8 and 4 Mbit/s.
@@ -340,105 +340,106 @@ fn limited(more: Value) -> Value {
 
 #[tokio::test]
 async fn limits_that_are_alike_share_a_policy_that_goes_with_the_last_of_them() {
-    let ground = Ground::new().await;
-    let policies = || ground.fake.world().list_all("policies");
-    assert_eq!(ground.add("a", limited(json!({}))).await.limits, Bandwidth::default(), "not for the kernel");
-    ground.requests();
-    ground.add("b", limited(json!({}))).await;
-    assert_eq!(ground.requests(), ["POST /ports"]);
+    let fixture = Fixture::new().await;
+    let policies = || fixture.fake.world().list_all("policies");
+    assert_eq!(fixture.add("a", limited(json!({}))).await.limits, Bandwidth::default(), "not for the kernel");
+    fixture.requests();
+    fixture.add("b", limited(json!({}))).await;
+    assert_eq!(fixture.requests(), ["POST /ports"]);
     assert_eq!(policies().len(), 1);
     let limit = |direction, rate, burst| json!({"type": "bandwidth_limit", "direction": direction, "max_kbps": rate, "max_burst_kbps": burst});
     assert_eq!(policies()[0]["rules"], json!([limit("ingress", 8000, 6400), limit("egress", 4000, 3200)]));
     let policy = policies()[0]["id"].clone();
-    assert!(ground.fake.world().list_all("ports").iter().all(|p| p["qos_policy_id"] == policy));
+    assert!(fixture.fake.world().list_all("ports").iter().all(|p| p["qos_policy_id"] == policy));
     let check = |more: Value| request(Command::Check, "b", more);
-    assert!(matches!(ground.ask(&check(limited(json!({})))).await, Answer::Attached(_)));
+    assert!(matches!(fixture.ask(&check(limited(json!({})))).await, Reply::Attached(_)));
     let other = json!({"runtimeConfig": {"bandwidth": {"egressRate": 5_000_000}}});
-    let Answer::Failed(failure) = ground.ask(&check(other)).await else { panic!() };
+    let Reply::Failed(failure) = fixture.ask(&check(other)).await else { panic!() };
     assert!(failure.code == code::DIFFERENT && failure.msg.contains("4000 kbit/s"), "{failure:?}");
 
     for (container, left) in [("a", 1), ("b", 0)] {
-        assert_eq!(ground.ask(&request(Command::Del, container, json!({}))).await, Answer::Done);
-        ground.pass().await;
+        assert_eq!(fixture.ask(&request(Command::Del, container, json!({}))).await, Reply::Done);
+        fixture.pass().await;
         assert_eq!(policies().len(), left, "after {container}");
     }
-    ground.add("c", limited(json!({}))).await;
-    assert_eq!(ground.ask(&request(Command::Del, "c", json!({}))).await, Answer::Done);
+    fixture.add("c", limited(json!({}))).await;
+    assert_eq!(fixture.ask(&request(Command::Del, "c", json!({}))).await, Reply::Done);
     // An administrator was faster.
     let policy = policies()[0]["id"].as_str().unwrap().to_owned();
-    ground.plugin.cloud().unwrap().delete::<stackyard_openstack::QosPolicy>(&policy).await.unwrap();
-    ground.add("d", limited(json!({}))).await;
+    fixture.manager.cloud().unwrap().delete::<stackyard_openstack::QosPolicy>(&policy).await.unwrap();
+    fixture.add("d", limited(json!({}))).await;
     assert_eq!(policies().len(), 1, "made anew");
 }
 
 #[tokio::test]
 async fn a_policy_that_is_not_whole_is_nobodys() {
-    let ground = Ground::new().await;
-    ground.fake.fail(|_, seen| seen.path.ends_with("/bandwidth_limit_rules").then_some(Fault::Status(409)));
-    let failure = verbs::add(&ground.plugin, &request(Command::Add, "c", limited(json!({}))), None).await.unwrap_err();
+    let fixture = Fixture::new().await;
+    fixture.fake.fail(|_, seen| seen.path.ends_with("/bandwidth_limit_rules").then_some(Fault::Status(409)));
+    let failure =
+        verbs::add(&fixture.manager, &request(Command::Add, "c", limited(json!({}))), None).await.unwrap_err();
     assert!(failure.msg.contains("bandwidth ingress-8000-6400-egress-4000-3200"), "{failure:?}");
-    ground.fake.fail(|_, _| None);
-    assert_eq!((ground.ports(), ground.fake.world().count("policies")), (0, 1));
-    ground.pass().await;
-    assert_eq!(ground.fake.world().count("policies"), 0);
+    fixture.fake.fail(|_, _| None);
+    assert_eq!((fixture.ports(), fixture.fake.world().count("policies")), (0, 1));
+    fixture.pass().await;
+    assert_eq!(fixture.fake.world().count("policies"), 0);
 }
 
 #[tokio::test]
 async fn where_the_cloud_does_not_limit_the_kernel_does() {
-    let ground = Ground::new().await;
-    ground
+    let fixture = Fixture::new().await;
+    fixture
         .fake
         .fail(|_, seen| (seen.method == "POST" && seen.path.ends_with("/qos/policies")).then_some(Fault::Status(403)));
-    let limits = ground.add("a", limited(json!({}))).await.limits;
+    let limits = fixture.add("a", limited(json!({}))).await.limits;
     let (ingress, egress) = (limits.ingress.unwrap(), limits.egress.unwrap());
     assert_eq!((ingress.rate, ingress.burst, egress.rate), (8_000_000, 800_000, 4_000_000));
-    assert_eq!(ground.plugin.ledger.endpoints.get("a@eth0").unwrap().limits, limits);
-    ground.requests();
-    assert_eq!(ground.add("b", limited(json!({}))).await.limits, limits);
-    assert_eq!(ground.requests(), ["POST /ports"], "not asked again");
-    let Answer::Attached(checked) = ground.ask(&request(Command::Check, "b", limited(json!({})))).await else {
+    assert_eq!(fixture.manager.ledger.endpoints.get("a@eth0").unwrap().limits, limits);
+    fixture.requests();
+    assert_eq!(fixture.add("b", limited(json!({}))).await.limits, limits);
+    assert_eq!(fixture.requests(), ["POST /ports"], "not asked again");
+    let Reply::Attached(checked) = fixture.ask(&request(Command::Check, "b", limited(json!({})))).await else {
         panic!()
     };
     assert_eq!(checked.limits, limits, "for the plugin to look at");
     // Whoever wants Neutron's limits, or none of them, has them or an error.
-    assert_eq!(ground.add("c", limited(json!({"bandwidth": "tc"}))).await.limits, limits);
+    assert_eq!(fixture.add("c", limited(json!({"bandwidth": "tc"}))).await.limits, limits);
     let wanted = request(Command::Add, "d", limited(json!({"bandwidth": "neutron", "port": "vip"})));
-    let failure = verbs::add(&ground.plugin, &wanted, None).await.unwrap_err();
+    let failure = verbs::add(&fixture.manager, &wanted, None).await.unwrap_err();
     assert!(failure.code == code::CONFIG && failure.msg.contains("`port`"), "{failure:?}");
 }
 
 #[tokio::test]
 async fn what_is_in_use_stays_and_what_is_not_goes() {
-    let ground = Ground::new().await;
-    let attached = ground.add("c", json!({})).await;
-    ground.pass().await;
-    assert_eq!(ground.ports(), 1, "its host's end is there, and the container's is not here");
-    ground.paper.0.lock().unwrap().insert(attached.device.unwrap(), String::new());
-    let view = ground.plugin.attachments().await.unwrap();
+    let fixture = Fixture::new().await;
+    let attached = fixture.add("c", json!({})).await;
+    fixture.pass().await;
+    assert_eq!(fixture.ports(), 1, "its host's end is there, and the container's is not here");
+    fixture.fake_wiring.0.lock().unwrap().insert(attached.device.unwrap(), String::new());
+    let view = fixture.manager.attachments().await.unwrap();
     assert!(view.endpoints.is_empty(), "the container's end was left here");
-    ground.paper.0.lock().unwrap().clear();
-    ground.pass().await;
-    assert_eq!(ground.ports(), 0);
+    fixture.fake_wiring.0.lock().unwrap().clear();
+    fixture.pass().await;
+    assert_eq!(fixture.ports(), 0);
 }
 
 #[tokio::test]
 async fn what_was_begun_and_not_ended_goes() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     let wanted = request(Command::Add, "c", json!({}));
     for ended in [true, false] {
-        verbs::add(&ground.plugin, &wanted, None).await.unwrap();
+        verbs::add(&fixture.manager, &wanted, None).await.unwrap();
         if ended {
-            verbs::finish(&ground.plugin, &wanted).unwrap();
+            verbs::finish(&fixture.manager, &wanted).unwrap();
         }
-        ground.pass().await;
-        assert_eq!(ground.ports(), usize::from(ended));
+        fixture.pass().await;
+        assert_eq!(fixture.ports(), usize::from(ended));
     }
 }
 
 #[tokio::test]
 async fn a_link_is_made_in_a_namespace_that_comes_with_the_request() {
-    let ground = Ground::new().await;
-    let path = ground.dir.path().join("cni.sock");
+    let fixture = Fixture::new().await;
+    let path = fixture.dir.path().join("cni.sock");
     let wanted = request(Command::Add, "c", json!({"pool": 1, "securityGroups": []}));
     let line = format!("{}\n", serde_json::to_string(&wanted).unwrap());
     let sent = tokio::task::spawn_blocking(move || {
@@ -451,37 +452,37 @@ async fn a_link_is_made_in_a_namespace_that_comes_with_the_request() {
         stream
     });
     let mut stream = BufReader::new(UnixStream::from_std(sent.await.unwrap()).unwrap());
-    let Answer::Attached(attached) = answer(&mut stream).await else { panic!() };
+    let Reply::Attached(attached) = answer(&mut stream).await else { panic!() };
     assert_eq!(attached.device, None);
-    assert_eq!(ground.paper.homes(), ["eth0"]);
+    assert_eq!(fixture.fake_wiring.container_ends(), ["eth0"]);
     stream.get_mut().write_all(format!("{CONFIGURED}\n").as_bytes()).await.unwrap();
-    assert_eq!(answer(&mut stream).await, Answer::Done);
+    assert_eq!(answer(&mut stream).await, Reply::Done);
 }
 
 #[tokio::test]
 async fn what_is_not_listed_is_given_back() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     for container in ["a", "b", "c"] {
-        ground.add(container, json!({})).await;
+        fixture.add(container, json!({})).await;
     }
-    ground.add("d", json!({"name": "other"})).await;
-    let Answer::Failed(failure) = ground.ask(&request(Command::Gc, "", json!({}))).await else { panic!() };
+    fixture.add("d", json!({"name": "other"})).await;
+    let Reply::Failed(failure) = fixture.ask(&request(Command::Gc, "", json!({}))).await else { panic!() };
     assert_eq!(failure.code, code::CONFIG);
     let listed = json!({"cni.dev/valid-attachments": [{"containerID": "b", "ifname": "eth0"}]});
-    assert_eq!(ground.ask(&request(Command::Gc, "", listed)).await, Answer::Done);
-    let left: Vec<String> = ground.plugin.ledger.endpoints.all().into_keys().collect();
+    assert_eq!(fixture.ask(&request(Command::Gc, "", listed)).await, Reply::Done);
+    let left: Vec<String> = fixture.manager.ledger.endpoints.all().into_keys().collect();
     assert_eq!(left, ["b@eth0", "d@eth0"]);
-    assert_eq!(ground.ports(), 2);
+    assert_eq!(fixture.ports(), 2);
 }
 
 #[tokio::test]
 async fn status_says_whether_an_attach_could_succeed() {
-    let ground = Ground::new().await;
-    assert_eq!(ground.ask(&request(Command::Status, "", json!({}))).await, Answer::Done);
+    let fixture = Fixture::new().await;
+    assert_eq!(fixture.ask(&request(Command::Status, "", json!({}))).await, Reply::Done);
     let nowhere = request(Command::Status, "", json!({"network": "nowhere"}));
-    let Answer::Failed(failure) = ground.ask(&nowhere).await else { panic!() };
+    let Reply::Failed(failure) = fixture.ask(&nowhere).await else { panic!() };
     assert_eq!(failure.code, code::UNAVAILABLE);
-    let failure = verbs::add(&ground.plugin, &request(Command::Add, "c", json!({"network": "nowhere"})), None).await;
+    let failure = verbs::add(&fixture.manager, &request(Command::Add, "c", json!({"network": "nowhere"})), None).await;
     assert_eq!(failure.unwrap_err().code, code::CONFIG);
 }
 

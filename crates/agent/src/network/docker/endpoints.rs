@@ -2,11 +2,11 @@
 
 use crate::network::Error;
 use crate::network::announce::PAUSES;
-use crate::network::docker::protocol::{CreateEndpoint, OfEndpoint};
+use crate::network::docker::protocol::{CreateEndpointRequest, EndpointRequest};
 use crate::network::ledger::{Endpoint, Network, Subnet};
 use crate::network::options::{EndpointOptions, exposed, internal, published};
-use crate::network::port_manager::{Plugin, Source};
-use crate::network::ports::Wanted;
+use crate::network::port_manager::{PortManager, PortSource};
+use crate::network::ports::PortSpec;
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 use stackyard_wire::binding::IPVLAN;
@@ -17,37 +17,37 @@ use std::path::PathBuf;
 /// Route type of Docker's that means: over a next hop.
 const NEXT_HOP: u32 = 0;
 
-impl Plugin {
+impl PortManager {
     /// `CreateEndpoint`: the port, plugged.
-    pub(crate) async fn create_endpoint(&self, asked: CreateEndpoint) -> Result<Value, Error> {
-        let _turn = self.turns.take(&asked.endpoint).await;
-        let network = self.network(&asked.network).await?;
-        let mut endpoint = match self.endpoint_of(&asked.network, &asked.endpoint).await? {
+    pub(crate) async fn create_endpoint(&self, request: CreateEndpointRequest) -> Result<Value, Error> {
+        let _lock = self.locks.lock(&request.endpoint).await;
+        let network = self.network(&request.network).await?;
+        let mut endpoint = match self.endpoint_of(&request.network, &request.endpoint).await? {
             Some(known) => known,
-            None => self.attach(&asked, &network).await?,
+            None => self.attach(&request, &network).await?,
         };
         // One of a pool is plugged already; Join looks.
         if !endpoint.unnamed
             && !self.end_plugging(&endpoint.port).await
-            && let Err(e) = self.plug(&asked.endpoint, &mut endpoint, network.mtu).await
+            && let Err(e) = self.plug(&request.endpoint, &mut endpoint, network.mtu).await
         {
-            return Err(self.undo(&asked.endpoint, &endpoint, e).await);
+            return Err(self.undo(&request.endpoint, &endpoint, e).await);
         }
-        Ok(json!({"Interface": interface(&asked, &network, &endpoint)}))
+        Ok(json!({"Interface": interface(&request, &network, &endpoint)}))
     }
 
     /// Gets an endpoint its port and what else it wants.
-    async fn attach(&self, asked: &CreateEndpoint, network: &Network) -> Result<Endpoint, Error> {
-        let mut options = EndpointOptions::read(&asked.options)?.or(&network.defaults);
+    async fn attach(&self, request: &CreateEndpointRequest, network: &Network) -> Result<Endpoint, Error> {
+        let mut options = EndpointOptions::read(&request.options)?.or(&network.defaults);
         self.check_link(&options)?;
-        if let Source::Server(_) = self.source {
+        if let PortSource::Server(_) = self.source {
             options.check_for_yard()?;
         }
         if options.floating_ip.is_some() {
             if network.internal {
                 return Err(internal("floating-ip"));
             }
-            options.publish = published(&asked.options)?;
+            options.publish = published(&request.options)?;
             options.on_host = false;
         }
         // kuryr does nothing for `-p` (`network_driver_program_external_connectivity`).
@@ -55,10 +55,10 @@ impl Plugin {
         if options.on_host {
             self.check_publishing(network).await?;
         }
-        self.check_edges(&options).await?;
-        let mut endpoint = self.port_of(asked, network, options).await?;
-        if let Err(e) = self.give_edges(&asked.endpoint, &mut endpoint).await {
-            return Err(self.undo(&asked.endpoint, &endpoint, e).await);
+        self.check_extras(&options).await?;
+        let mut endpoint = self.port_of(request, network, options).await?;
+        if let Err(e) = self.give_extras(&request.endpoint, &mut endpoint).await {
+            return Err(self.undo(&request.endpoint, &endpoint, e).await);
         }
         Ok(endpoint)
     }
@@ -66,7 +66,7 @@ impl Plugin {
     /// Gets an endpoint its port, and writes it down.
     async fn port_of(
         &self,
-        asked: &CreateEndpoint,
+        request: &CreateEndpointRequest,
         network: &Network,
         mut options: EndpointOptions,
     ) -> Result<Endpoint, Error> {
@@ -74,15 +74,15 @@ impl Plugin {
             if options.port.is_some() {
                 return Err(Error::request("the options name `port` and `expose`: they exclude each other"));
             }
-            let open = exposed(&asked.options);
+            let open = exposed(&request.options);
             match self.source {
-                Source::Server(_) => options.exposed = open,
-                Source::Cloud(_) => {
-                    self.open_exposed(&asked.network, network, &asked.endpoint, &open, &mut options).await?;
+                PortSource::Server(_) => options.exposed = open,
+                PortSource::Cloud(_) => {
+                    self.open_exposed(&request.network, network, &request.endpoint, &open, &mut options).await?;
                 }
             }
         }
-        match self.port_with(asked, network, options.clone()).await {
+        match self.port_with(request, network, options.clone()).await {
             Err(e) => Err(self.and_close(&options, e).await),
             made => made,
         }
@@ -90,23 +90,23 @@ impl Plugin {
 
     async fn port_with(
         &self,
-        asked: &CreateEndpoint,
+        request: &CreateEndpointRequest,
         network: &Network,
         options: EndpointOptions,
     ) -> Result<Endpoint, Error> {
         let _own;
-        let mac = Some(asked.interface.mac_address.as_str()).filter(|m| !m.is_empty());
-        let v4 = one_of("ip", &asked.interface.address, options.ip)?;
-        let v6 = one_of("ip6", &asked.interface.address_v6, options.ip6)?;
+        let mac = Some(request.interface.mac_address.as_str()).filter(|m| !m.is_empty());
+        let v4 = one_of("ip", &request.interface.address, options.ip)?;
+        let v6 = one_of("ip6", &request.interface.address_v6, options.ip6)?;
         // With `--mac-address`, Docker has not told it when it asked for addresses, but for kuryr.
-        mac.into_iter().chain([asked.network.as_str()]).for_each(|who| self.wanted.forget(who));
-        let before = self.made_for_address(&asked.network, mac, [v4, v6]);
+        mac.into_iter().chain([request.network.as_str()]).for_each(|who| self.address_requests.forget(who));
+        let before = self.made_for_address(&request.network, mac, [v4, v6]);
         let before_key = before.as_ref().map(|(key, _)| key.clone());
         let endpoint = match before.map(|(_, made)| made) {
             Some(mut made) if options.port.is_none() && mac.is_none_or(|m| m == made.mac) => {
                 self.change_port(&mut made, options).await?;
                 if self.kuryr {
-                    self.tag_port(&asked.endpoint, &made).await?;
+                    self.tag_port(&request.endpoint, &made).await?;
                 }
                 made
             }
@@ -114,10 +114,10 @@ impl Plugin {
                 if let (Some(stale), Some(key)) = (other, &before_key) {
                     self.detach(key, &stale).await?;
                 }
-                let wanted = Wanted {
-                    network_id: &asked.network,
+                let wanted = PortSpec {
+                    network_id: &request.network,
                     network,
-                    key: &asked.endpoint,
+                    key: &request.endpoint,
                     mac,
                     ips: network.addresses(v4, v6)?,
                     options: &options,
@@ -126,21 +126,21 @@ impl Plugin {
                 };
                 let any = mac.is_none() && v4.is_none() && v6.is_none();
                 let ready = match any {
-                    true => self.take_spare(&asked.network, network, Some(&asked.endpoint), &options).await?,
+                    true => self.take_spare(&request.network, network, Some(&request.endpoint), &options).await?,
                     false => None,
                 };
-                _own = ready.is_none().then(|| self.ahead.make_own(&asked.network));
+                _own = ready.is_none().then(|| self.prefetch.make_own(&request.network));
                 match (&options.port, &self.source, ready) {
                     (_, _, Some(ready)) => ready,
-                    (Some(port), Source::Cloud(_), None) => self.adopt_port(&wanted, port).await?,
+                    (Some(port), PortSource::Cloud(_), None) => self.adopt_port(&wanted, port).await?,
                     (_, _, None) => self.port_for(&wanted).await?,
                 }
             }
         };
-        self.ledger.endpoints.put(&asked.endpoint, &endpoint)?;
+        self.ledger.endpoints.put(&request.endpoint, &endpoint)?;
         if let Some(key) = before_key {
             self.ledger.endpoints.remove(&key)?;
-            self.pools.changed.notify_one();
+            self.port_demand.changed.notify_one();
         }
         Ok(endpoint)
     }
@@ -164,9 +164,9 @@ impl Plugin {
     }
 
     /// `Join`: how the container's end is called, and where its routes lead.
-    pub(crate) async fn join(&self, asked: &OfEndpoint) -> Result<Value, Error> {
-        let endpoint = self.endpoint_of(&asked.network, &asked.endpoint).await?;
-        let mut endpoint = endpoint.map_or_else(|| self.ledger.endpoints.need(&asked.endpoint), Ok)?;
+    pub(crate) async fn join(&self, request: &EndpointRequest) -> Result<Value, Error> {
+        let endpoint = self.endpoint_of(&request.network, &request.endpoint).await?;
+        let mut endpoint = endpoint.map_or_else(|| self.ledger.endpoints.need(&request.endpoint), Ok)?;
         let network = self.network(&endpoint.network).await?;
         match self.wiring.ready(&endpoint).await {
             Err(_) if endpoint.unnamed => {
@@ -189,11 +189,11 @@ impl Plugin {
         answer["StaticRoutes"] = routes
             .map(|(to, via)| json!({"Destination": to.to_string(), "RouteType": NEXT_HOP, "NextHop": via.to_string()}))
             .collect();
-        if self.publishes_on_host(asked, &mut endpoint).await? {
+        if self.publishes_on_host(request, &mut endpoint).await? {
             self.publish_by_docker(&mut answer).await?;
-            self.make_ways_out(&asked.sandbox_key);
+            self.make_ways_out(&request.sandbox_key);
         }
-        let sandbox = PathBuf::from(&asked.sandbox_key);
+        let sandbox = PathBuf::from(&request.sandbox_key);
         self.announce(&endpoint, PAUSES, move |addresses| match Namespace::open(&sandbox) {
             Ok(namespace) if namespace.is_there().unwrap_or(false) => namespace.announce(addresses),
             // Docker makes it later, or its container has ended.
@@ -203,33 +203,33 @@ impl Plugin {
     }
 
     /// `EndpointOperInfo`.
-    pub(crate) fn describe_endpoint(&self, asked: &OfEndpoint) -> Value {
-        let port = self.ledger.endpoints.get(&asked.endpoint).map(|e| e.port);
+    pub(crate) fn describe_endpoint(&self, request: &EndpointRequest) -> Value {
+        let port = self.ledger.endpoints.get(&request.endpoint).map(|e| e.port);
         json!({"Value": port.map(|p| json!({"dev.stackyard.port": p})).unwrap_or_else(|| json!({}))})
     }
 
     /// `DeleteEndpoint`.
-    pub(crate) async fn delete_endpoint(&self, asked: &OfEndpoint) -> Result<Value, Error> {
-        let _turn = self.turns.take(&asked.endpoint).await;
-        if let Some(endpoint) = self.endpoint_of(&asked.network, &asked.endpoint).await? {
-            self.detach(&asked.endpoint, &endpoint).await?;
+    pub(crate) async fn delete_endpoint(&self, request: &EndpointRequest) -> Result<Value, Error> {
+        let _lock = self.locks.lock(&request.endpoint).await;
+        if let Some(endpoint) = self.endpoint_of(&request.network, &request.endpoint).await? {
+            self.detach(&request.endpoint, &endpoint).await?;
         }
         Ok(json!({}))
     }
 }
 
 /// What Docker did not know of an endpoint; to repeat what it knows is an error to it.
-fn interface(asked: &CreateEndpoint, network: &Network, endpoint: &Endpoint) -> Value {
+fn interface(request: &CreateEndpointRequest, network: &Network, endpoint: &Endpoint) -> Value {
     let mut answer = Map::new();
     // An ipvlan has its parent's, and takes no other.
-    if asked.interface.mac_address.is_empty() && endpoint.vif.vif_type != IPVLAN {
+    if request.interface.mac_address.is_empty() && endpoint.vif.vif_type != IPVLAN {
         answer.insert("MacAddress".to_owned(), endpoint.mac.clone().into());
     }
     for subnet in &network.subnets {
         let Some(address) = endpoint.address_in(&subnet.id) else { continue };
         let (field, known) = match address {
-            IpAddr::V4(_) => ("Address", &asked.interface.address),
-            IpAddr::V6(_) => ("AddressIPv6", &asked.interface.address_v6),
+            IpAddr::V4(_) => ("Address", &request.interface.address),
+            IpAddr::V6(_) => ("AddressIPv6", &request.interface.address_v6),
         };
         if known.is_empty() && !answer.contains_key(field) {
             answer.insert(field.to_owned(), format!("{address}/{}", subnet.cidr.prefix_len()).into());

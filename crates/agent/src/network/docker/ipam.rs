@@ -4,10 +4,10 @@
 //! became part of which network. So a pool waits for the next network with its CIDR, and no other of that
 //! CIDR is given out meanwhile.
 
-use crate::network::docker::protocol::{OfAddress, ReleasePool, RequestPool};
-use crate::network::ledger::{Endpoint, Pool, now};
+use crate::network::docker::protocol::{AddressRequest, ReleasePoolRequest, RequestPoolRequest};
+use crate::network::ledger::{AddressPool, Endpoint, now};
 use crate::network::options::NetworkOptions;
-use crate::network::port_manager::{Plugin, Source};
+use crate::network::port_manager::{PortManager, PortSource};
 use crate::network::subnets::{choose, cidr, gateway, no_subnet};
 use crate::network::{Error, ledger, ports};
 use serde_json::{Value, json};
@@ -21,34 +21,34 @@ const MAC: &str = "com.docker.network.endpoint.macaddress";
 /// How long a pool waits for its network, in seconds: Docker goes on at once, or not at all.
 pub(crate) const CLAIMED_WITHIN: i64 = 60;
 
-impl Plugin {
+impl PortManager {
     /// `RequestPool`.
-    pub(crate) async fn request_pool(&self, asked: RequestPool) -> Result<Value, Error> {
+    pub(crate) async fn request_pool(&self, request: RequestPoolRequest) -> Result<Value, Error> {
         if self.kuryr {
-            return self.request_kuryr_pool(asked).await;
+            return self.request_kuryr_pool(request).await;
         }
-        if let Source::Server(_) = self.source {
+        if let PortSource::Server(_) = self.source {
             return Err(Error::request(
                 "on a host of a yard, say --ipam-driver null: Neutron chooses addresses, or options `ip` and `ip6`",
             ));
         }
-        if !asked.sub_pool.is_empty() {
+        if !request.sub_pool.is_empty() {
             return Err(Error::request("--ip-range is the cloud's to decide: its subnets have allocation pools"));
         }
-        let options = NetworkOptions::read_ipam(&asked.options)?;
+        let options = NetworkOptions::read_ipam(&request.options)?;
         let pool = match &options.network {
-            Some(network) => self.existing_pool(network, &options, &asked).await?,
-            None if asked.pool.is_empty() => {
+            Some(network) => self.existing_pool(network, &options, &request).await?,
+            None if request.pool.is_empty() => {
                 return Err(Error::request(
                     "say --subnet, or for an existing network --ipam-opt network=NAME (or --ipam-driver null)",
                 ));
             }
             None => {
-                let cidr = cidr(&asked.pool)?;
-                Pool { cidr, gateway: None, neutron: None, network: None, asked: now() }
+                let cidr = cidr(&request.pool)?;
+                AddressPool { cidr, gateway: None, neutron: None, network: None, asked: now() }
             }
         };
-        let _turn = self.turns.take("pools").await;
+        let _lock = self.locks.lock("pools").await;
         for (id, other) in self.ledger.pools.all() {
             if other.network.is_none() && other.asked + CLAIMED_WITHIN < now() {
                 self.ledger.pools.remove(&id)?;
@@ -69,51 +69,56 @@ impl Plugin {
     }
 
     /// The subnet of an existing network that a pool is to be.
-    async fn existing_pool(&self, network: &str, options: &NetworkOptions, asked: &RequestPool) -> Result<Pool, Error> {
+    async fn existing_pool(
+        &self,
+        network: &str,
+        options: &NetworkOptions,
+        request: &RequestPoolRequest,
+    ) -> Result<AddressPool, Error> {
         let (found, subnets) = self.existing_network(Some(network), None).await?;
-        let (version, option) = if asked.v6 { (6, &options.subnet6) } else { (4, &options.subnet) };
-        let wanted = Some(asked.pool.as_str()).filter(|p| !p.is_empty()).or(option.as_deref());
+        let (version, option) = if request.v6 { (6, &options.subnet6) } else { (4, &options.subnet) };
+        let wanted = Some(request.pool.as_str()).filter(|p| !p.is_empty()).or(option.as_deref());
         let subnet = choose(&subnets, version, wanted).ok_or_else(|| no_subnet(network, version, wanted))?;
         let (cidr, gateway) = (cidr(&subnet.cidr)?, gateway(subnet));
-        Ok(Pool { cidr, gateway, neutron: Some(found.id), network: None, asked: now() })
+        Ok(AddressPool { cidr, gateway, neutron: Some(found.id), network: None, asked: now() })
     }
 
     /// `ReleasePool`.
-    pub(crate) async fn release_pool(&self, asked: &ReleasePool) -> Result<Value, Error> {
+    pub(crate) async fn release_pool(&self, request: &ReleasePoolRequest) -> Result<Value, Error> {
         if self.kuryr {
-            self.release_kuryr_pool(&asked.pool).await?;
+            self.release_kuryr_pool(&request.pool).await?;
         }
-        self.ledger.pools.remove(&asked.pool)?;
+        self.ledger.pools.remove(&request.pool)?;
         Ok(json!({}))
     }
 
     /// `RequestAddress`.
-    pub(crate) async fn request_address(&self, asked: OfAddress) -> Result<Value, Error> {
-        let pool = self.pool(&asked.pool).await?;
+    pub(crate) async fn request_address(&self, request: AddressRequest) -> Result<Value, Error> {
+        let pool = self.pool(&request.pool).await?;
         let with_length = |address: IpAddr| format!("{address}/{}", pool.cidr.prefix_len());
-        let wanted = match asked.address.as_str() {
+        let wanted = match request.address.as_str() {
             "" => None,
             text => Some(text.parse::<IpAddr>().map_err(|_| Error::request(format!("{text:?} is no address")))?),
         };
         if let Some(address) = wanted.filter(|a| !pool.cidr.contains(a)) {
             return Err(Error::request(format!("{address} is not in {}", pool.cidr)));
         }
-        if asked.options.get(PURPOSE).is_some_and(|p| p == GATEWAY) {
+        if request.options.get(PURPOSE).is_some_and(|p| p == GATEWAY) {
             let address = wanted.or(pool.gateway).or_else(|| pool.cidr.hosts().next());
             let address = address.ok_or_else(|| Error::request(format!("{} has no address", pool.cidr)))?;
             return Ok(json!({"Address": with_length(address), "Data": {}}));
         }
-        let mac = asked.options.get(MAC).and_then(Value::as_str);
+        let mac = request.options.get(MAC).and_then(Value::as_str);
         let network = pool.network.as_deref();
         let network = network.ok_or_else(|| Error::request(format!("no network has the pool {} yet", pool.cidr)));
         if let Some(address) = wanted {
             // The port is made when all is known of it. An address may be wanted before there is a network.
             if let Some(who) = mac.or(pool.network.as_deref()) {
-                self.wanted.note(who, address);
+                self.address_requests.note(who, address);
             }
             return Ok(json!({"Address": with_length(address), "Data": {}}));
         }
-        let address = self.address_of_new_port(&asked.pool, network?, mac).await?;
+        let address = self.address_of_new_port(&request.pool, network?, mac).await?;
         Ok(json!({"Address": with_length(address), "Data": {}}))
     }
 
@@ -122,11 +127,11 @@ impl Plugin {
     /// for.
     async fn address_of_new_port(&self, pool: &str, network_id: &str, mac: Option<&str>) -> Result<IpAddr, Error> {
         let who = mac.unwrap_or(network_id);
-        let _turn = self.turns.take(&format!("addresses of {who}")).await;
+        let _lock = self.locks.lock(&format!("addresses of {who}")).await;
         let network = self.network(network_id).await?;
         let subnet = network.subnets.iter().find(|s| s.pool.as_deref() == Some(pool));
         let subnet = subnet.ok_or_else(|| Error::request(format!("pool {pool} is no part of its network")))?;
-        let half = self.wanted.of(who);
+        let half = self.address_requests.of(who);
         // Docker asks for IPv4 and IPv6 one after the other; the port has both from the beginning.
         let has_ipv4 = network.subnets.iter().any(|s| s.cidr.addr().is_ipv4() && s.pool.is_some());
         let other_half = match half.port {
@@ -156,7 +161,7 @@ impl Plugin {
                 endpoint
             }
         };
-        self.wanted.hand_out(who, &endpoint.mac, &subnet.id);
+        self.address_requests.hand_out(who, &endpoint.mac, &subnet.id);
         let address = endpoint.address_in(&subnet.id);
         address.ok_or_else(|| Error::request(format!("port {} has no address in {}", endpoint.port, subnet.cidr)))
     }
@@ -185,25 +190,33 @@ impl Plugin {
         }
         // Without an id of its own it is known by its network's.
         let key = mac.unwrap_or(network_id);
-        let wanted =
-            ports::Wanted { network_id, network, key, mac, ips, options: &network.defaults, before: None, home: None };
-        let _own = self.ahead.make_own(network_id);
+        let wanted = ports::PortSpec {
+            network_id,
+            network,
+            key,
+            mac,
+            ips,
+            options: &network.defaults,
+            before: None,
+            home: None,
+        };
+        let _own = self.prefetch.make_own(network_id);
         let made = self.port_for(&wanted).await?;
         self.ledger.endpoints.put(&made.mac, &made)?;
         Ok(made)
     }
 
     /// `ReleaseAddress`: a port that was made for its address, and of which no endpoint became, goes.
-    pub(crate) async fn release_address(&self, asked: OfAddress) -> Result<Value, Error> {
-        let Some(pool) = self.ledger.pools.get(&asked.pool) else { return Ok(json!({})) };
-        let Ok(address) = asked.address.parse::<IpAddr>() else { return Ok(json!({})) };
-        self.wanted.forget_address(address);
+    pub(crate) async fn release_address(&self, request: AddressRequest) -> Result<Value, Error> {
+        let Some(pool) = self.ledger.pools.get(&request.pool) else { return Ok(json!({})) };
+        let Ok(address) = request.address.parse::<IpAddr>() else { return Ok(json!({})) };
+        self.address_requests.forget_address(address);
         let endpoints = self.ledger.endpoints.all();
         let unused = endpoints
             .into_iter()
             .find(|(key, e)| key.contains(':') && Some(&e.network) == pool.network.as_ref() && e.has(address));
         if let Some((mac, endpoint)) = unused {
-            let _turn = self.turns.take(&mac).await;
+            let _lock = self.locks.lock(&mac).await;
             self.detach(&mac, &endpoint).await?;
         }
         Ok(json!({}))

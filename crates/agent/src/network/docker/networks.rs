@@ -1,10 +1,10 @@
 //! Docker networks: existing Neutron networks, or made and removed with them.
 
-use crate::network::docker::protocol::{CreateNetwork, DeleteNetwork, IpamData};
-use crate::network::ledger::{Guarded, Network, short};
-use crate::network::names::Whose;
+use crate::network::docker::protocol::{CreateNetworkRequest, DeleteNetworkRequest, IpamData};
+use crate::network::ledger::{GuardedPorts, Network, short};
+use crate::network::names::Scope;
 use crate::network::options::NetworkOptions;
-use crate::network::port_manager::{Plugin, Source};
+use crate::network::port_manager::{PortManager, PortSource};
 use crate::network::subnets::{choose, cidr, mtu_of, no_subnet, record};
 use crate::network::{Error, kuryr_names, ledger, mark};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ use std::sync::{MutexGuard, PoisonError};
 const STATEFUL: &str = "dhcpv6-stateful";
 
 /// A subnet that a network is to have.
-struct Wish {
+struct SubnetSpec {
     /// 4 or 6.
     version: u32,
     /// CIDR; of an existing network also a name or id.
@@ -31,17 +31,17 @@ struct Wish {
     from: Option<String>,
 }
 
-impl Plugin {
+impl PortManager {
     /// `CreateNetwork`.
-    pub(crate) async fn create_network(&self, asked: CreateNetwork) -> Result<Value, Error> {
-        let _turn = self.turns.take(&asked.network).await;
-        if self.ledger.networks.get(&asked.network).is_some() {
+    pub(crate) async fn create_network(&self, request: CreateNetworkRequest) -> Result<Value, Error> {
+        let _lock = self.locks.lock(&request.network).await;
+        if self.ledger.networks.get(&request.network).is_some() {
             return Ok(json!({}));
         }
         let options = if self.kuryr {
-            NetworkOptions::read(&kuryr_names::network_options(&asked.options)?)?
+            NetworkOptions::read(&kuryr_names::network_options(&request.options)?)?
         } else {
-            NetworkOptions::read(&asked.options)?
+            NetworkOptions::read(&request.options)?
         };
         if self.kuryr && options.pool.is_some() {
             return Err(Error::request(
@@ -49,16 +49,16 @@ impl Plugin {
             ));
         }
         self.check_link(&options.defaults)?;
-        self.check_ipam(&asked)?;
-        let wishes = wishes(&asked, &options)?;
-        let existing = options.network.clone().or_else(|| self.neutron_of_pools(&wishes));
+        self.check_ipam(&request)?;
+        let subnet_specs = subnet_specs(&request, &options)?;
+        let existing = options.network.clone().or_else(|| self.neutron_of_pools(&subnet_specs));
         let mut network = match (&existing, &self.source) {
-            (_, Source::Server(_)) => {
+            (_, PortSource::Server(_)) => {
                 options.check_for_yard()?;
-                self.use_network(existing.as_deref(), &options, &wishes).await?
+                self.use_network(existing.as_deref(), &options, &subnet_specs).await?
             }
-            (Some(existing), _) => self.use_network(Some(existing), &options, &wishes).await?,
-            (None, _) => self.make_network(&asked.network, &options, &wishes).await?,
+            (Some(existing), _) => self.use_network(Some(existing), &options, &subnet_specs).await?,
+            (None, _) => self.make_network(&request.network, &options, &subnet_specs).await?,
         };
         if network.internal {
             for subnet in &mut network.subnets {
@@ -66,15 +66,15 @@ impl Plugin {
                 subnet.routes.retain(|(to, _)| to.prefix_len() > 0);
             }
         }
-        self.claim_pools(&asked.network, &mut network).await?;
+        self.claim_pools(&request.network, &mut network).await?;
         if self.kuryr
-            && let Err(e) = self.tag_network(&asked.network, &network).await
+            && let Err(e) = self.tag_network(&request.network, &network).await
         {
-            let undone = self.release_network(&asked.network, &network).await;
+            let undone = self.release_network(&request.network, &network).await;
             return Err(undone.err().unwrap_or(e));
         }
-        self.ledger.networks.put(&asked.network, &network)?;
-        self.pools.changed.notify_one();
+        self.ledger.networks.put(&request.network, &network)?;
+        self.port_demand.changed.notify_one();
         Ok(json!({}))
     }
 
@@ -84,7 +84,7 @@ impl Plugin {
         name: Option<&str>,
         link: Option<PortLink>,
     ) -> Result<(stackyard_openstack::Network, Vec<Subnet>), Error> {
-        if let Source::Server(server) = &self.source {
+        if let PortSource::Server(server) = &self.source {
             return self.host_network(&**server, name, link).await;
         }
         let name = name.unwrap_or_default();
@@ -98,7 +98,7 @@ impl Plugin {
         &self,
         name: Option<&str>,
         options: &NetworkOptions,
-        wishes: &[Wish],
+        subnet_specs: &[SubnetSpec],
     ) -> Result<Network, Error> {
         let (found, all) = self.existing_network(name, options.defaults.link).await?;
         let name = found.name.as_str();
@@ -110,17 +110,17 @@ impl Plugin {
             )));
         }
         let mut subnets = Vec::new();
-        for wish in wishes {
-            match choose(&all, wish.version, wish.subnet.as_deref()) {
+        for spec in subnet_specs {
+            match choose(&all, spec.version, spec.subnet.as_deref()) {
                 Some(subnet) => subnets.push(record(subnet)?),
                 // Any will do, and if there is none, that does, too.
-                None if wish.subnet.is_none() => {}
+                None if spec.subnet.is_none() => {}
                 // kuryr makes what an existing network lacks (`network_driver_create_network`).
                 None if self.kuryr => {
-                    let new = self.subnet(&found.id, name, "", options, wish).await?;
+                    let new = self.subnet(&found.id, name, "", options, spec).await?;
                     subnets.push(record(&self.cloud()?.create::<Subnet>(&new).await.map_err(doing())?)?);
                 }
-                None => return Err(no_subnet(name, wish.version, wish.subnet.as_deref())),
+                None => return Err(no_subnet(name, spec.version, spec.subnet.as_deref())),
             }
         }
         if subnets.is_empty() {
@@ -141,8 +141,13 @@ impl Plugin {
     }
 
     /// Makes a network with its subnets and its way out; what a killed plugin made of it is used.
-    async fn make_network(&self, id: &str, options: &NetworkOptions, wishes: &[Wish]) -> Result<Network, Error> {
-        if wishes.iter().all(|w| w.subnet.is_none() && w.from.is_none()) {
+    async fn make_network(
+        &self,
+        id: &str,
+        options: &NetworkOptions,
+        subnet_specs: &[SubnetSpec],
+    ) -> Result<Network, Error> {
+        if subnet_specs.iter().all(|w| w.subnet.is_none() && w.from.is_none()) {
             return Err(Error::request(
                 "say which network: -o network=NAME for one that the cloud has; for a new one --subnet (with \
                  --ipam-driver null: -o subnet=CIDR or -o subnet-pool=NAME)",
@@ -151,7 +156,7 @@ impl Plugin {
         if let Some(group) = &options.firewall_group {
             self.firewall_group(group).await?;
         }
-        match self.make_parts(id, options, wishes).await {
+        match self.make_parts(id, options, subnet_specs).await {
             Ok(network) => Ok(network),
             Err(e) => match self.remove_parts(id).await {
                 Ok(()) => Err(e),
@@ -160,7 +165,12 @@ impl Plugin {
         }
     }
 
-    async fn make_parts(&self, id: &str, options: &NetworkOptions, wishes: &[Wish]) -> Result<Network, Error> {
+    async fn make_parts(
+        &self,
+        id: &str,
+        options: &NetworkOptions,
+        subnet_specs: &[SubnetSpec],
+    ) -> Result<Network, Error> {
         let doing = |what: &str| Error::cloud(format!("making the {what} of Docker network {}", short(id)));
         let mark = mark::of_network(&self.place(), id);
         let own_name = || if self.kuryr { kuryr_names::network_name(id) } else { format!("docker-{}", short(id)) };
@@ -187,11 +197,11 @@ impl Plugin {
             }
         };
         let mut subnets = Vec::new();
-        for wish in wishes.iter().filter(|w| w.subnet.is_some() || w.from.is_some()) {
-            let subnet = match choose(&there, wish.version, wish.subnet.as_deref()) {
+        for spec in subnet_specs.iter().filter(|w| w.subnet.is_some() || w.from.is_some()) {
+            let subnet = match choose(&there, spec.version, spec.subnet.as_deref()) {
                 Some(subnet) => subnet.clone(),
                 None => {
-                    let new = self.subnet(&found.id, &name, &mark, options, wish).await?;
+                    let new = self.subnet(&found.id, &name, &mark, options, spec).await?;
                     self.cloud()?.create(&new).await.map_err(doing("subnet"))?
                 }
             };
@@ -199,7 +209,9 @@ impl Plugin {
         }
         self.connect(&name, &mark, options, &subnets).await?;
         let guarded = match &options.firewall_group {
-            Some(group) => Some(Guarded { group: group.clone(), ports: self.guard_router(&found.id, group).await? }),
+            Some(group) => {
+                Some(GuardedPorts { group: group.clone(), ports: self.guard_router(&found.id, group).await? })
+            }
             None => None,
         };
         let mtu = mtu(&found, options)?;
@@ -222,26 +234,26 @@ impl Plugin {
         name: &str,
         mark: &str,
         options: &NetworkOptions,
-        wish: &Wish,
+        spec: &SubnetSpec,
     ) -> Result<NewSubnet, Error> {
-        let from = match &wish.from {
-            Some(pool) => Some(self.id_of::<SubnetPool>(pool, Whose::Anybodys).await?),
-            None if self.kuryr => self.waiting_pool(wish.subnet.as_deref()),
+        let from = match &spec.from {
+            Some(pool) => Some(self.id_of::<SubnetPool>(pool, Scope::Visible).await?),
+            None if self.kuryr => self.waiting_pool(spec.subnet.as_deref()),
             None => None,
         };
-        let stateful = (wish.version == 6 && !self.kuryr).then(|| STATEFUL.to_owned());
-        let name = match &wish.subnet {
+        let stateful = (spec.version == 6 && !self.kuryr).then(|| STATEFUL.to_owned());
+        let name = match &spec.subnet {
             Some(cidr) if self.kuryr => format!("{}{cidr}", kuryr_names::SUBNET),
             _ => name.to_owned(),
         };
-        let servers = options.dns_servers.iter().filter(|s| s.contains(':') == (wish.version == 6));
+        let servers = options.dns_servers.iter().filter(|s| s.contains(':') == (spec.version == 6));
         Ok(NewSubnet {
             name,
             network_id: network.to_owned(),
-            cidr: wish.subnet.clone().unwrap_or_default(),
+            cidr: spec.subnet.clone().unwrap_or_default(),
             subnetpool_id: from,
-            ip_version: wish.version,
-            gateway_ip: match wish.gateway {
+            ip_version: spec.version,
+            gateway_ip: match spec.gateway {
                 _ if options.internal => Gateway::None,
                 Some(gateway) => Gateway::Address(gateway.to_string()),
                 None => Gateway::default(),
@@ -264,13 +276,13 @@ impl Plugin {
     ) -> Result<(), Error> {
         let doing = || Error::cloud(format!("connecting network {name:?} to its router"));
         let router = match (&options.router, &options.external) {
-            (Some(router), _) => self.id_of::<Router>(router, Whose::Anybodys).await?,
+            (Some(router), _) => self.id_of::<Router>(router, Scope::Visible).await?,
             (None, Some(external)) => {
                 let before: Vec<Router> = self.cloud()?.list(&[("description", mark)]).await.map_err(doing())?;
                 match before.into_iter().find(|r| r.description == mark) {
                     Some(router) => router.id,
                     None => {
-                        let network_id = self.id_of::<stackyard_openstack::Network>(external, Whose::Anybodys).await?;
+                        let network_id = self.id_of::<stackyard_openstack::Network>(external, Scope::Visible).await?;
                         let new = NewRouter {
                             name: name.to_owned(),
                             description: mark.to_owned(),
@@ -294,19 +306,19 @@ impl Plugin {
 
     /// Whether this driver has given out the address pools of a network. Docker's own IPAM driver gives out addresses
     /// that Neutron has given to others.
-    fn check_ipam(&self, asked: &CreateNetwork) -> Result<(), Error> {
+    fn check_ipam(&self, request: &CreateNetworkRequest) -> Result<(), Error> {
         if self.kuryr {
             return Ok(());
         }
         let own = self.ledger.pools.all();
         let is_own = |data: &&IpamData| own.values().any(|p| p.network.is_none() && p.cidr.to_string() == data.pool);
-        let given = asked.ipv4.iter().chain(&asked.ipv6).filter(|d| is_given(d));
+        let given = request.ipv4.iter().chain(&request.ipv6).filter(|d| is_given(d));
         match given.into_iter().find(|data| !is_own(data)) {
             None => Ok(()),
             Some(foreign) => {
                 let driver = match self.source {
-                    Source::Cloud(_) => format!("--ipam-driver {} (in Compose `ipam: driver:`), or ", self.name),
-                    Source::Server(_) => String::new(),
+                    PortSource::Cloud(_) => format!("--ipam-driver {} (in Compose `ipam: driver:`), or ", self.name),
+                    PortSource::Server(_) => String::new(),
                 };
                 Err(Error::request(format!(
                     "cannot use addresses of Docker's own IPAM driver ({}): Neutron gives them out; add \
@@ -318,23 +330,24 @@ impl Plugin {
     }
 
     /// The Neutron network that Docker's IPAM options named, if they did (`--ipam-opt network=`).
-    fn neutron_of_pools(&self, wishes: &[Wish]) -> Option<String> {
+    fn neutron_of_pools(&self, subnet_specs: &[SubnetSpec]) -> Option<String> {
         let pools = self.ledger.pools.all();
         let mut waiting = pools.into_values().filter(|p| p.network.is_none());
-        let is_wished = |p: &ledger::Pool| wishes.iter().any(|w| w.subnet.as_deref() == Some(&p.cidr.to_string()));
+        let is_wished =
+            |p: &ledger::AddressPool| subnet_specs.iter().any(|w| w.subnet.as_deref() == Some(&p.cidr.to_string()));
         waiting.find(|p| p.neutron.is_some() && is_wished(p))?.neutron
     }
 
     /// The id of the address pool with this CIDR that waits for its network.
     fn waiting_pool(&self, subnet: Option<&str>) -> Option<String> {
         let pools = self.ledger.pools.all();
-        let is_it = |p: &ledger::Pool| p.network.is_none() && subnet == Some(p.cidr.to_string().as_str());
+        let is_it = |p: &ledger::AddressPool| p.network.is_none() && subnet == Some(p.cidr.to_string().as_str());
         pools.into_iter().find(|(_, p)| is_it(p)).map(|(id, _)| id)
     }
 
     /// Makes the address pools that Docker has asked for with these CIDRs this network's.
     async fn claim_pools(&self, id: &str, network: &mut Network) -> Result<(), Error> {
-        let _turn = self.turns.take("pools").await;
+        let _lock = self.locks.lock("pools").await;
         let waiting = self.ledger.pools.all().into_iter().filter(|(_, p)| p.network.is_none());
         for (pool_id, mut pool) in waiting {
             if let Some(subnet) = network.subnets.iter_mut().find(|s| s.cidr == pool.cidr && s.pool.is_none()) {
@@ -347,23 +360,23 @@ impl Plugin {
     }
 
     /// `DeleteNetwork`.
-    pub(crate) async fn delete_network(&self, asked: DeleteNetwork) -> Result<Value, Error> {
-        let _turn = self.turns.take(&asked.network).await;
-        let known = self.ledger.networks.get(&asked.network);
-        let known = if self.kuryr && known.is_none() { self.find_network(&asked.network).await? } else { known };
+    pub(crate) async fn delete_network(&self, request: DeleteNetworkRequest) -> Result<Value, Error> {
+        let _lock = self.locks.lock(&request.network).await;
+        let known = self.ledger.networks.get(&request.network);
+        let known = if self.kuryr && known.is_none() { self.find_network(&request.network).await? } else { known };
         let Some(network) = known else { return Ok(json!({})) };
-        let _drained = self.drain(&asked.network).await?;
+        let _drained = self.drain(&request.network).await?;
         if self.kuryr {
-            self.release_network(&asked.network, &network).await?;
+            self.release_network(&request.network, &network).await?;
         } else if network.made {
-            let removed = self.remove_parts(&asked.network).await;
+            let removed = self.remove_parts(&request.network).await;
             if let Err(Error::NetworkInUse { .. }) = &removed {
                 // Docker forgets its network whatever the answer is. The reconciler knows the rest by its mark.
-                self.ledger.networks.remove(&asked.network)?;
+                self.ledger.networks.remove(&request.network)?;
             }
             removed?;
         }
-        self.ledger.networks.remove(&asked.network)?;
+        self.ledger.networks.remove(&request.network)?;
         Ok(json!({}))
     }
 
@@ -432,30 +445,30 @@ fn is_neutrons(port: &Port) -> bool {
 
 /// The subnets that a network is to have: what IPAM gave out, and with IPAM `null`, which gives nothing, what
 /// the options say.
-fn wishes(asked: &CreateNetwork, options: &NetworkOptions) -> Result<Vec<Wish>, Error> {
+fn subnet_specs(request: &CreateNetworkRequest, options: &NetworkOptions) -> Result<Vec<SubnetSpec>, Error> {
     // Docker has to know of an address pool, or to know of none at all.
-    let nothing_given = !asked.ipv4.iter().chain(&asked.ipv6).any(is_given);
-    let mut wishes = Vec::new();
+    let nothing_given = !request.ipv4.iter().chain(&request.ipv6).any(is_given);
+    let mut subnet_specs = Vec::new();
     let sides = [
-        (4, &asked.ipv4, &options.subnet, &options.subnet_pool),
-        (6, &asked.ipv6, &options.subnet6, &options.subnet_pool6),
+        (4, &request.ipv4, &options.subnet, &options.subnet_pool),
+        (6, &request.ipv6, &options.subnet6, &options.subnet_pool6),
     ];
     for (version, data, subnet, from) in sides {
         let given: Vec<&IpamData> = data.iter().filter(|d| is_given(d)).collect();
         for pool in &given {
             let gateway = pool.gateway.split('/').next().and_then(|g| g.parse().ok());
             let subnet = Some(cidr(&pool.pool)?.to_string());
-            wishes.push(Wish { version, subnet, gateway, from: None });
+            subnet_specs.push(SubnetSpec { version, subnet, gateway, from: None });
         }
         if given.is_empty() && nothing_given {
-            wishes.push(Wish { version, subnet: subnet.clone(), gateway: None, from: from.clone() });
+            subnet_specs.push(SubnetSpec { version, subnet: subnet.clone(), gateway: None, from: from.clone() });
         } else if subnet.is_some() || from.is_some() {
             return Err(Error::request(
                 "options `subnet` and `subnet-pool` are for --ipam-driver null; with another, say --subnet",
             ));
         }
     }
-    Ok(wishes)
+    Ok(subnet_specs)
 }
 
 /// Whether IPAM gave out a pool. With `--ipam-driver null` it is all addresses.

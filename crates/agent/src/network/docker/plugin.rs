@@ -1,7 +1,7 @@
 //! The socket: Docker's plugin protocol, POST with JSON, one path a method.
 
 use crate::network::Error;
-use crate::network::port_manager::Plugin;
+use crate::network::port_manager::PortManager;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path as Route, State};
@@ -46,10 +46,10 @@ impl Drop for Gone {
 }
 
 /// Answers calls, for ever.
-pub(crate) async fn serve(listener: UnixListener, plugin: Arc<Plugin>) -> Result<(), Error> {
+pub(crate) async fn serve(listener: UnixListener, manager: Arc<PortManager>) -> Result<(), Error> {
     let path = listener.local_addr().ok().and_then(|a| a.as_pathname().map(Path::to_owned)).unwrap_or_default();
     let _gone = Gone(path.clone());
-    let router = Router::new().route("/{method}", post(answer)).with_state(plugin);
+    let router = Router::new().route("/{method}", post(answer)).with_state(manager);
     axum::serve(listener, router).await.map_err(|source| Error::Socket { path, source })
 }
 
@@ -64,18 +64,23 @@ fn patience(method: &str) -> Duration {
 
 /// One call. It is carried out also when Docker has gone away or got an answer before its end: what is half done would
 /// have to be found again.
-async fn answer(State(plugin): State<Arc<Plugin>>, Route(method): Route<String>, body: Bytes) -> Response {
+async fn answer(State(manager): State<Arc<PortManager>>, Route(method): Route<String>, body: Bytes) -> Response {
     let within = patience(&method);
-    answer_within(within, plugin, method, body).await
+    answer_within(within, manager, method, body).await
 }
 
-pub(crate) async fn answer_within(within: Duration, plugin: Arc<Plugin>, method: String, body: Bytes) -> Response {
+pub(crate) async fn answer_within(
+    within: Duration,
+    manager: Arc<PortManager>,
+    method: String,
+    body: Bytes,
+) -> Response {
     let late = Error::Late { method: method.clone(), after: within };
-    let caller = plugin.clone();
+    let caller = manager.clone();
     let work = tokio::spawn(async move {
-        let result = call(&plugin, &method, &body).await;
+        let result = call(&manager, &method, &body).await;
         if let Err(e) = &result {
-            plugin.complain(&method, e);
+            manager.complain(&method, e);
         }
         result
     });
@@ -94,33 +99,33 @@ pub(crate) async fn answer_within(within: Duration, plugin: Arc<Plugin>, method:
 }
 
 /// Carries a call out; nothing for a method that there is not.
-pub(crate) async fn call(plugin: &Plugin, method: &str, body: &[u8]) -> Result<Option<Value>, Error> {
+pub(crate) async fn call(manager: &PortManager, method: &str, body: &[u8]) -> Result<Option<Value>, Error> {
     let answer = match method {
         "Plugin.Activate" => json!({"Implements": ["NetworkDriver", "IpamDriver"]}),
         "NetworkDriver.GetCapabilities" => json!({"Scope": "local", "ConnectivityScope": "global"}),
-        "NetworkDriver.CreateNetwork" => plugin.create_network(read(body)?).await?,
-        "NetworkDriver.DeleteNetwork" => plugin.delete_network(read(body)?).await?,
-        "NetworkDriver.CreateEndpoint" => plugin.create_endpoint(read(body)?).await?,
-        "NetworkDriver.EndpointOperInfo" => plugin.describe_endpoint(&read(body)?),
-        "NetworkDriver.Join" => plugin.join(&read(body)?).await?,
+        "NetworkDriver.CreateNetwork" => manager.create_network(read(body)?).await?,
+        "NetworkDriver.DeleteNetwork" => manager.delete_network(read(body)?).await?,
+        "NetworkDriver.CreateEndpoint" => manager.create_endpoint(read(body)?).await?,
+        "NetworkDriver.EndpointOperInfo" => manager.describe_endpoint(&read(body)?),
+        "NetworkDriver.Join" => manager.join(&read(body)?).await?,
         // A floating IP's ports lead here since CreateEndpoint, and Docker publishes those of this host by its bridge.
         // It also asks for endpoints that another network publishes for.
         "NetworkDriver.ProgramExternalConnectivity" | "NetworkDriver.RevokeExternalConnectivity" => json!({}),
         // The links go with the endpoint, wherever the container's end is by then.
         "NetworkDriver.Leave" => json!({}),
-        "NetworkDriver.DeleteEndpoint" => plugin.delete_endpoint(&read(body)?).await?,
+        "NetworkDriver.DeleteEndpoint" => manager.delete_endpoint(&read(body)?).await?,
         // Other hosts have a plugin of their own.
         "NetworkDriver.DiscoverNew" | "NetworkDriver.DiscoverDelete" => json!({}),
         // kuryr knows a port by the MAC address that Docker gives it (`ipam_get_capabilities`). Ports that are
         // ready before have one already.
-        "IpamDriver.GetCapabilities" => json!({"RequiresMACAddress": plugin.kuryr}),
+        "IpamDriver.GetCapabilities" => json!({"RequiresMACAddress": manager.kuryr}),
         "IpamDriver.GetDefaultAddressSpaces" => {
             json!({"LocalDefaultAddressSpace": "neutron", "GlobalDefaultAddressSpace": "neutron"})
         }
-        "IpamDriver.RequestPool" => plugin.request_pool(read(body)?).await?,
-        "IpamDriver.ReleasePool" => plugin.release_pool(&read(body)?).await?,
-        "IpamDriver.RequestAddress" => plugin.request_address(read(body)?).await?,
-        "IpamDriver.ReleaseAddress" => plugin.release_address(read(body)?).await?,
+        "IpamDriver.RequestPool" => manager.request_pool(read(body)?).await?,
+        "IpamDriver.ReleasePool" => manager.release_pool(&read(body)?).await?,
+        "IpamDriver.RequestAddress" => manager.request_address(read(body)?).await?,
+        "IpamDriver.ReleaseAddress" => manager.release_address(read(body)?).await?,
         _ => return Ok(None),
     };
     Ok(Some(answer))

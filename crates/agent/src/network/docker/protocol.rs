@@ -13,7 +13,7 @@ fn null<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(value: D) -> R
 /// `NetworkDriver.CreateNetwork`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(crate) struct CreateNetwork {
+pub(crate) struct CreateNetworkRequest {
     #[serde(rename = "NetworkID")]
     pub(crate) network: String,
     #[serde(deserialize_with = "null")]
@@ -39,7 +39,7 @@ pub(crate) struct IpamData {
 /// `NetworkDriver.DeleteNetwork`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct DeleteNetwork {
+pub(crate) struct DeleteNetworkRequest {
     #[serde(rename = "NetworkID")]
     pub(crate) network: String,
 }
@@ -47,13 +47,13 @@ pub(crate) struct DeleteNetwork {
 /// `NetworkDriver.CreateEndpoint`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(crate) struct CreateEndpoint {
+pub(crate) struct CreateEndpointRequest {
     #[serde(rename = "NetworkID")]
     pub(crate) network: String,
     #[serde(rename = "EndpointID")]
     pub(crate) endpoint: String,
     #[serde(deserialize_with = "null")]
-    pub(crate) interface: Interface,
+    pub(crate) interface: EndpointInterface,
     #[serde(deserialize_with = "null")]
     pub(crate) options: Map<String, Value>,
 }
@@ -61,7 +61,7 @@ pub(crate) struct CreateEndpoint {
 /// What an endpoint has already.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(crate) struct Interface {
+pub(crate) struct EndpointInterface {
     /// IPv4 address with its prefix length.
     #[serde(deserialize_with = "null")]
     pub(crate) address: String,
@@ -75,7 +75,7 @@ pub(crate) struct Interface {
 /// All other calls about an endpoint.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(crate) struct OfEndpoint {
+pub(crate) struct EndpointRequest {
     #[serde(rename = "NetworkID")]
     pub(crate) network: String,
     #[serde(rename = "EndpointID")]
@@ -87,7 +87,7 @@ pub(crate) struct OfEndpoint {
     pub(crate) options: Map<String, Value>,
 }
 
-impl OfEndpoint {
+impl EndpointRequest {
     /// Whether the container publishes ports. Docker says so with `Join`, whichever endpoint of the container it is.
     pub(crate) fn publishes(&self) -> bool {
         options::publishes(&self.options)
@@ -97,7 +97,7 @@ impl OfEndpoint {
 /// `IpamDriver.RequestPool`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(crate) struct RequestPool {
+pub(crate) struct RequestPoolRequest {
     #[serde(deserialize_with = "null")]
     pub(crate) pool: String,
     #[serde(deserialize_with = "null")]
@@ -111,7 +111,7 @@ pub(crate) struct RequestPool {
 /// `IpamDriver.ReleasePool`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct ReleasePool {
+pub(crate) struct ReleasePoolRequest {
     #[serde(rename = "PoolID")]
     pub(crate) pool: String,
 }
@@ -119,7 +119,7 @@ pub(crate) struct ReleasePool {
 /// `IpamDriver.RequestAddress` and `IpamDriver.ReleaseAddress`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(crate) struct OfAddress {
+pub(crate) struct AddressRequest {
     #[serde(rename = "PoolID")]
     pub(crate) pool: String,
     /// Without prefix length; empty if any will do.

@@ -18,11 +18,11 @@
 use crate::network::Error;
 use crate::network::docker_bridge::BRIDGE;
 use crate::network::ledger::Network;
-use crate::network::port_manager::{Plugin, Source};
+use crate::network::port_manager::{PortManager, PortSource};
 use ipnet::{IpNet, Ipv4Net};
 use serde_json::Value;
 
-impl Plugin {
+impl PortManager {
     /// Whether an endpoint can be published on this host.
     pub(crate) async fn check_publishing(&self, network: &Network) -> Result<(), Error> {
         let taken = self.wiring.publisher().await?;
@@ -42,7 +42,7 @@ impl Plugin {
     /// Has Docker publish a container's ports: changes what Join answers.
     pub(crate) async fn publish_by_docker(&self, answer: &mut Value) -> Result<(), Error> {
         // On a host of a yard nothing is published by the bridge, but maybe by another network of Docker's.
-        if let Source::Cloud(_) = self.source {
+        if let PortSource::Cloud(_) = self.source {
             self.wiring.publisher().await?;
             answer["DisableGatewayService"] = false.into();
         }

@@ -7,11 +7,11 @@
 
 use crate::log::agent_note;
 use crate::network::Error;
-use crate::network::docker::protocol::OfEndpoint;
+use crate::network::docker::protocol::EndpointRequest;
 use crate::network::ledger::Endpoint;
-use crate::network::observed::View;
-use crate::network::port_manager::Plugin;
-use crate::network::wiring::Setup;
+use crate::network::observed::RuntimeView;
+use crate::network::port_manager::PortManager;
+use crate::network::wiring::NamespaceSetup;
 use stackyard_core::text::error_chain;
 use stackyard_wire::{RANKS, WayOut};
 use std::collections::BTreeSet;
@@ -32,26 +32,30 @@ fn rank_of(network: &str) -> u32 {
     network.get(..3).and_then(|id| u32::from_str_radix(id, 16).ok()).unwrap_or_default()
 }
 
-impl Plugin {
+impl PortManager {
     /// Writes down which container an endpoint joins, if that publishes ports; whether Docker publishes them on this
     /// host.
     ///
     /// Docker tells CreateEndpoint of a container's first endpoint what is published, and Join of each.
-    pub(crate) async fn publishes_on_host(&self, asked: &OfEndpoint, endpoint: &mut Endpoint) -> Result<bool, Error> {
-        if self.kuryr || asked.sandbox_key.is_empty() || !(asked.publishes() || endpoint.options.on_host) {
+    pub(crate) async fn publishes_on_host(
+        &self,
+        request: &EndpointRequest,
+        endpoint: &mut Endpoint,
+    ) -> Result<bool, Error> {
+        if self.kuryr || request.sandbox_key.is_empty() || !(request.publishes() || endpoint.options.on_host) {
             return Ok(false);
         }
-        let others: Vec<Endpoint> = self.in_sandbox(&asked.sandbox_key, &asked.endpoint);
+        let others: Vec<Endpoint> = self.in_sandbox(&request.sandbox_key, &request.endpoint);
         let by_floating_ip = others.iter().chain([&*endpoint]).any(|e| !e.options.publish.is_empty());
-        let _turn = self.turns.take(&asked.endpoint).await;
-        if endpoint.sandbox != asked.sandbox_key {
-            endpoint.sandbox.clone_from(&asked.sandbox_key);
+        let _lock = self.locks.lock(&request.endpoint).await;
+        if endpoint.sandbox != request.sandbox_key {
+            endpoint.sandbox.clone_from(&request.sandbox_key);
             let taken: BTreeSet<u32> = others.iter().map(|e| e.rank).collect();
             let free = (rank_of(&endpoint.network)..RANKS).find(|rank| !taken.contains(rank));
             endpoint.rank = free.unwrap_or_default();
         }
         endpoint.options.on_host = !by_floating_ip;
-        self.ledger.endpoints.put(&asked.endpoint, endpoint)?;
+        self.ledger.endpoints.put(&request.endpoint, endpoint)?;
         Ok(endpoint.options.on_host)
     }
 
@@ -86,8 +90,8 @@ impl Plugin {
             let mut failed = None;
             while since.elapsed() < patience {
                 match keep(sandbox.clone(), ways.clone()).await {
-                    Ok(Setup::Whole) => return,
-                    Ok(Setup::Absent) => {}
+                    Ok(NamespaceSetup::Whole) => return,
+                    Ok(NamespaceSetup::Absent) => {}
                     made => {
                         if patience == THERE_WITHIN {
                             (since, patience) = (Instant::now(), SET_UP_WITHIN);
@@ -105,7 +109,7 @@ impl Plugin {
     }
 
     /// Looks at the ways out of all containers that publish ports on this host.
-    pub(crate) async fn restore_ways_out(&self, view: &View) {
+    pub(crate) async fn restore_ways_out(&self, view: &RuntimeView) {
         let all = self.ledger.endpoints.all();
         let running = all.iter().filter(|(key, e)| e.options.on_host && view.endpoints.contains_key(*key));
         let sandboxes: BTreeSet<&str> = running.map(|(_, e)| e.sandbox.as_str()).filter(|s| !s.is_empty()).collect();

@@ -14,14 +14,14 @@
 //!
 //! A record is written before anything is asked for, and a request that is repeated changes nothing. So the agent may
 //! be killed at any point; if it loses its records, too, members are found by their mark, which is their name. Whether it
-//! is Octavia that is asked, or a yard's server, `balancers` knows.
+//! is Octavia that is asked, or a yard's server, `pools` knows.
 
-use crate::network::ledger::{Endpoint, Membership, Stage};
-use crate::network::observed::{InCloud, Suspects, View};
+use crate::network::ledger::{Endpoint, Membership, MembershipStage};
+use crate::network::observed::{CloudView, RuntimeView, Suspects};
 use crate::network::options::EndpointOptions;
 mod pools;
 
-use crate::network::port_manager::Plugin;
+use crate::network::port_manager::PortManager;
 use crate::network::{Error, mark};
 use stackyard_core::text::error_chain;
 use stackyard_openstack::Member;
@@ -46,7 +46,7 @@ impl Membership {
     }
 }
 
-impl Plugin {
+impl PortManager {
     /// Looks whether there are the pools that an endpoint is to be a member of.
     pub(crate) async fn check_pools(&self, options: &EndpointOptions) -> Result<(), Error> {
         for wanted in &options.load_balancers {
@@ -74,7 +74,7 @@ impl Plugin {
                 port: member.port,
                 weight: member.weight,
                 subnet: Some(ip.subnet_id.clone()),
-                stage: Stage::Wanted,
+                stage: MembershipStage::Wanted,
             };
             wanted.insert(membership.key(), membership);
         }
@@ -85,10 +85,10 @@ impl Plugin {
         for (id, new) in wanted {
             self.ledger.members.alter(&id, |known| {
                 known
-                    .filter(|k| k.stage == Stage::There && Membership { stage: k.stage, ..new.clone() } == *k)
+                    .filter(|k| k.stage == MembershipStage::There && Membership { stage: k.stage, ..new.clone() } == *k)
                     .or(Some(new))
             })?;
-            self.members.changed.notify_one();
+            self.member_changes.changed.notify_one();
         }
         Ok(())
     }
@@ -100,7 +100,7 @@ impl Plugin {
     /// Notes down that a membership of an endpoint's is to end.
     fn give_up(&self, id: &str, key: &str) -> Result<(), Error> {
         self.ledger.members.alter(id, |known| {
-            let unwanted = |m: Membership| Membership { stage: Stage::Unwanted, ..m };
+            let unwanted = |m: Membership| Membership { stage: MembershipStage::Unwanted, ..m };
             known.map(|m| if m.endpoint == key { unwanted(m) } else { m })
         })
     }
@@ -121,17 +121,17 @@ impl Plugin {
             }
         };
         let _ = tokio::time::timeout(PATIENCE, tried).await;
-        self.members.changed.notify_one();
+        self.member_changes.changed.notify_one();
         Ok(())
     }
 
-    fn of_pool(&self, pool: &str, stage: Stage) -> Vec<(String, Membership)> {
+    fn of_pool(&self, pool: &str, stage: MembershipStage) -> Vec<(String, Membership)> {
         self.ledger.members.all().into_iter().filter(|(_, m)| m.pool == pool && m.stage == stage).collect()
     }
 
     /// Removes what is not wanted in a pool any more.
     async fn remove_members(&self, pool: &str) -> Result<(), Error> {
-        let unwanted = self.of_pool(pool, Stage::Unwanted);
+        let unwanted = self.of_pool(pool, MembershipStage::Unwanted);
         if unwanted.is_empty() {
             return Ok(());
         }
@@ -148,13 +148,14 @@ impl Plugin {
 
     /// Makes what is wanted in a pool.
     async fn add_members(&self, pool: &str) -> Result<(), Error> {
-        let wanted = self.of_pool(pool, Stage::Wanted);
+        let wanted = self.of_pool(pool, MembershipStage::Wanted);
         if wanted.is_empty() {
             return Ok(());
         }
         self.join_pool(pool, wanted.iter().map(|(_, m)| m)).await?;
         for (id, membership) in wanted {
-            let made = |m: Membership| if m == membership { Membership { stage: Stage::There, ..m } } else { m };
+            let made =
+                |m: Membership| if m == membership { Membership { stage: MembershipStage::There, ..m } } else { m };
             self.ledger.members.alter(&id, |now| now.map(made))?;
         }
         Ok(())
@@ -162,7 +163,7 @@ impl Plugin {
 
     /// Has Octavia do what is written down; what it refuses remains, and is the error.
     pub(crate) async fn tend_members(&self) -> Result<(), Error> {
-        let open = self.ledger.members.all().into_values().filter(|m| m.stage != Stage::There);
+        let open = self.ledger.members.all().into_values().filter(|m| m.stage != MembershipStage::There);
         let pools: HashSet<String> = open.map(|m| m.pool).collect();
         let mut failed = Vec::new();
         for pool in pools {
@@ -177,22 +178,22 @@ impl Plugin {
     pub(crate) async fn look_at_members(&self) -> Result<BTreeMap<String, Vec<Member>>, Error> {
         let place = self.place();
         let is_own = |m: &Member| mark::endpoint(&place, &m.name).is_some();
-        let known = self.members.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self.member_changes.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let recorded: HashSet<String> = self.ledger.members.all().into_values().map(|m| m.pool).collect();
         let found = match known {
             Some(known) => self.members_of(known.into_iter().chain(recorded).collect()).await?,
             None => self.members_of_all(recorded).await?,
         };
         let own = found.iter().filter(|(_, members)| members.iter().any(is_own)).map(|(pool, _)| pool.clone());
-        *self.members.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(own.collect());
+        *self.member_changes.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(own.collect());
         Ok(found)
     }
 
     /// Compares what is written down with endpoints and pools.
     pub(crate) async fn mend_members(
         &self,
-        cloud: &InCloud,
-        view: &View,
+        cloud: &CloudView,
+        view: &RuntimeView,
         endpoints: &BTreeMap<String, Endpoint>,
         suspects: &mut Suspects,
         grace: Duration,
@@ -200,7 +201,7 @@ impl Plugin {
         let has_some =
             |key: &str, e: &Endpoint| view.endpoints.contains_key(key) && !e.options.load_balancers.is_empty();
         for (key, endpoint) in endpoints.iter().filter(|(key, e)| has_some(key, e)) {
-            let Some(_turn) = self.turns.try_take(key) else { continue };
+            let Some(_lock) = self.locks.try_lock(key) else { continue };
             if self.ledger.endpoints.get(key).is_some()
                 && let Err(e) = self.enlist(key, endpoint).await
             {
@@ -210,14 +211,16 @@ impl Plugin {
         let records = self.ledger.members.all();
         for (id, membership) in &records {
             let key = &membership.endpoint;
-            let is_orphan = membership.stage != Stage::Unwanted && self.ledger.endpoints.get(key).is_none();
+            let is_orphan = membership.stage != MembershipStage::Unwanted && self.ledger.endpoints.get(key).is_none();
             if is_orphan && suspects.lasts(format!("orphaned member {id}"), grace) {
                 self.tell(format!("member {} is no container's any more", membership.address), self.give_up(id, key));
             }
-            let pool = cloud.members.get(&membership.pool).filter(|_| membership.stage == Stage::There);
+            let pool = cloud.members.get(&membership.pool).filter(|_| membership.stage == MembershipStage::There);
             let is_lost = pool.is_some_and(|members| !members.iter().any(|m| membership.is(m)));
             if is_lost && suspects.lasts(format!("lost member {id}"), grace) {
-                let again = |m: Membership| if m == *membership { Membership { stage: Stage::Wanted, ..m } } else { m };
+                let again = |m: Membership| {
+                    if m == *membership { Membership { stage: MembershipStage::Wanted, ..m } } else { m }
+                };
                 let noted = self.ledger.members.alter(id, |now| now.map(again));
                 self.tell(format!("member {} was removed from its pool and is made again", membership.address), noted);
             }
@@ -234,7 +237,7 @@ impl Plugin {
                     port: member.protocol_port,
                     weight: None,
                     subnet: None,
-                    stage: Stage::Unwanted,
+                    stage: MembershipStage::Unwanted,
                 };
                 let id = stray.key();
                 if records.contains_key(&id) || !suspects.lasts(format!("stray member {id}"), grace) {
@@ -244,23 +247,23 @@ impl Plugin {
                 self.tell(format!("member {} of pool {pool} is no container's", member.address), noted);
             }
         }
-        self.members.changed.notify_one();
+        self.member_changes.changed.notify_one();
     }
 }
 
 /// Has Octavia do what is written down, for ever.
-pub(crate) async fn keep(plugin: &Plugin) {
+pub(crate) async fn keep(manager: &PortManager) {
     let (mut before, mut pause) = (String::new(), PAUSES.0);
     loop {
-        let Err(error) = plugin.tend_members().await else {
+        let Err(error) = manager.tend_members().await else {
             (before, pause) = (String::new(), PAUSES.0);
-            plugin.members.changed.notified().await;
+            manager.member_changes.changed.notified().await;
             continue;
         };
         let problem = error_chain(&error);
         // One that only changes is well in a moment.
         if problem != before && (pause >= PAUSES.1 || !problem.contains("409")) {
-            plugin.say(format!("load balancers have not all of their members yet: {problem}"));
+            manager.say(format!("load balancers have not all of their members yet: {problem}"));
         }
         before = problem;
         tokio::time::sleep(pause).await;

@@ -1,8 +1,8 @@
 //! Pools of load balancers, as Octavia has them or a yard's server tells.
 
 use crate::network::ledger::Membership;
-use crate::network::names::Whose;
-use crate::network::port_manager::{Plugin, Source};
+use crate::network::names::Scope;
+use crate::network::port_manager::{PortManager, PortSource};
 use crate::network::server_broker::unexpected;
 use crate::network::{Error, mark};
 use crate::server_link::rpc::AskServer;
@@ -18,12 +18,12 @@ fn looking_up(pool: &str) -> String {
     format!("looking up pool {pool:?} of a load balancer")
 }
 
-impl Plugin {
+impl PortManager {
     /// Id of a pool, and its load balancer's address.
     pub(crate) async fn balanced_pool(&self, wanted: &str) -> Result<(String, IpAddr), Error> {
         match &self.source {
-            Source::Server(server) => self.ask_for_pool(&**server, wanted).await,
-            Source::Cloud(cloud) => self.look_up_pool(cloud, wanted).await,
+            PortSource::Server(server) => self.ask_for_pool(&**server, wanted).await,
+            PortSource::Cloud(cloud) => self.look_up_pool(cloud, wanted).await,
         }
     }
 
@@ -32,7 +32,7 @@ impl Plugin {
     }
 
     async fn look_up_pool(&self, cloud: &Cloud, wanted: &str) -> Result<(String, IpAddr), Error> {
-        let id = self.id_of::<LoadBalancerPool>(wanted, Whose::Ours).await?;
+        let id = self.id_of::<LoadBalancerPool>(wanted, Scope::Project).await?;
         if let Some(vip) = self.known_vip(&id) {
             return Ok((id, vip));
         }
@@ -73,8 +73,8 @@ impl Plugin {
         let mut found = BTreeMap::new();
         match &self.source {
             _ if pools.is_empty() => {}
-            Source::Server(server) => found = self.ask_for_members(&**server, pools).await?,
-            Source::Cloud(cloud) => {
+            PortSource::Server(server) => found = self.ask_for_members(&**server, pools).await?,
+            PortSource::Cloud(cloud) => {
                 for pool in pools {
                     let doing = Error::cloud(format!("listing the members of pool {pool}"));
                     let members = cloud.find_members(&pool).await.map_err(doing)?;
@@ -91,8 +91,8 @@ impl Plugin {
         mut known: HashSet<String>,
     ) -> Result<BTreeMap<String, Vec<Member>>, Error> {
         let cloud = match &self.source {
-            Source::Server(server) => return self.ask_for_members(&**server, HashSet::new()).await,
-            Source::Cloud(cloud) => cloud,
+            PortSource::Server(server) => return self.ask_for_members(&**server, HashSet::new()).await,
+            PortSource::Cloud(cloud) => cloud,
         };
         let doing = || Error::cloud("listing pools of load balancers");
         if cloud.has(Service::LoadBalancer).await.map_err(doing())? {
@@ -133,7 +133,7 @@ impl Plugin {
         let new: Vec<&Membership> = new.collect();
         let doing = format!("adding {} members to pool {pool}", new.len());
         match &self.source {
-            Source::Server(server) => {
+            PortSource::Server(server) => {
                 let members = new.into_iter().filter_map(|m| self.pool_member(m)).collect();
                 match self.ask(&**server, &doing, Ask::Enlist { pool: pool.to_owned(), members }).await {
                     Ok(Answer::Enlisted) => Ok(()),
@@ -145,7 +145,7 @@ impl Plugin {
                     }
                 }
             }
-            Source::Cloud(cloud) => {
+            PortSource::Cloud(cloud) => {
                 let member = |m: &Membership| NewMember {
                     name: m.mark.clone(),
                     address: m.address.clone(),
@@ -176,7 +176,7 @@ impl Plugin {
     /// Removes a member from a pool.
     pub(crate) async fn leave_pool(&self, pool: &str, member: &str) -> Result<(), Error> {
         let doing = format!("removing a member of pool {pool}");
-        let Source::Server(server) = &self.source else {
+        let PortSource::Server(server) = &self.source else {
             return self.cloud()?.delete_member(pool, member).await.map(drop).map_err(Error::cloud(doing));
         };
         match self.ask(&**server, &doing, Ask::Dismiss { pool: pool.to_owned(), member: member.to_owned() }).await? {

@@ -10,19 +10,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Docker makes one endpoint of a network at a time (moby `libnetwork/network.go`, `CreateEndpoint` holds the
 /// network's lock from the first address on).
 #[derive(Default)]
-pub(crate) struct Wanted(Mutex<HashMap<String, Half>>);
+pub(crate) struct AddressRequests(Mutex<HashMap<String, PendingEndpoint>>);
 
 /// What is known of an endpoint in between.
 #[derive(Default, Clone)]
-pub(crate) struct Half {
+pub(crate) struct PendingEndpoint {
     /// Addresses that a user has chosen (`--ip`).
     pub(crate) chosen: Vec<IpAddr>,
     /// The key of its port's record, and the subnets whose addresses Docker has got.
     pub(crate) port: Option<(String, Vec<String>)>,
 }
 
-impl Wanted {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Half>> {
+impl AddressRequests {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, PendingEndpoint>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -34,7 +34,7 @@ impl Wanted {
         half.chosen.push(address);
     }
 
-    pub(crate) fn of(&self, who: &str) -> Half {
+    pub(crate) fn of(&self, who: &str) -> PendingEndpoint {
         self.lock().get(who).cloned().unwrap_or_default()
     }
 

@@ -10,18 +10,18 @@ pub(crate) mod port_demand;
 pub(crate) mod prefetch_demand;
 
 use crate::log::agent_note;
-use crate::network::keyed_mutex::Turns;
+use crate::network::keyed_mutex::KeyedMutex;
 use crate::network::ledger::{Endpoint, Ledger};
 use crate::network::options::PoolSize;
-use crate::network::wiring::{Prepared, Wiring};
+use crate::network::wiring::{PreparedLink, Wiring};
 use crate::network::{Error, kuryr_names, mark};
 use crate::server_link::rpc::AskServer;
 use crate::state::StateDir;
-use address_requests::Wanted;
-use member_changes::Members;
-use name_cache::Names;
-use port_demand::Pools;
-use prefetch_demand::Ahead;
+use address_requests::AddressRequests;
+use member_changes::MemberChanges;
+use name_cache::NameCache;
+use port_demand::PortDemand;
+use prefetch_demand::PrefetchDemand;
 use stackyard_core::progress::Onlooker;
 use stackyard_core::text::error_chain;
 use stackyard_openstack::Cloud;
@@ -31,14 +31,14 @@ use std::sync::Arc;
 
 /// Who asks for ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Front {
+pub(crate) enum Frontend {
     /// Docker's network driver.
     Docker,
     /// CNI plugins ([`crate::network::cni`]): container runtimes.
     Cni,
 }
 
-impl Front {
+impl Frontend {
     /// How its marks and names begin.
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ impl Front {
 
 /// Where ports come from.
 #[derive(Clone)]
-pub(crate) enum Source {
+pub(crate) enum PortSource {
     /// A cloud, with credentials of this process's own.
     Cloud(Cloud),
     /// The server of the yard that this host is of.
@@ -58,12 +58,12 @@ pub(crate) enum Source {
 }
 
 /// What all calls share.
-pub(crate) struct Plugin {
-    pub(crate) front: Front,
+pub(crate) struct PortManager {
+    pub(crate) frontend: Frontend,
     pub(crate) name: String,
     pub(crate) kuryr: bool,
     pub(crate) host: String,
-    pub(crate) source: Source,
+    pub(crate) source: PortSource,
     /// Whether the cloud takes tags with what is made; asked for once, and only in kuryr's place.
     pub(crate) tags: tokio::sync::OnceCell<bool>,
     /// Whether the cloud has QoS policies that this user may make; asked for once.
@@ -72,35 +72,35 @@ pub(crate) struct Plugin {
     /// How Neutron has bound the last port of each network: links for the next one are made while it is asked for it.
     pub(crate) bound: std::sync::Mutex<HashMap<String, Vif>>,
     /// Links of ports that are not plugged yet.
-    pub(crate) prepared: std::sync::Mutex<HashMap<String, Prepared>>,
+    pub(crate) prepared: std::sync::Mutex<HashMap<String, PreparedLink>>,
     /// Ports that are being plugged before there is an endpoint.
     pub(crate) plugging: std::sync::Mutex<HashMap<String, tokio::task::JoinHandle<Result<(), Error>>>>,
     pub(crate) ledger: Ledger,
-    pub(crate) names: Names,
-    pub(crate) wanted: Wanted,
+    pub(crate) names: NameCache,
+    pub(crate) address_requests: AddressRequests,
     pub(crate) pool: PoolSize,
-    pub(crate) pools: Pools,
-    pub(crate) ahead: Ahead,
-    pub(crate) members: Members,
+    pub(crate) port_demand: PortDemand,
+    pub(crate) prefetch: PrefetchDemand,
+    pub(crate) member_changes: MemberChanges,
     pub(crate) started: tokio::time::Instant,
     /// Docker networks that are gone, and whose Neutron networks others use: so much was said.
     pub(crate) left_in_use: std::sync::Mutex<HashSet<String>>,
-    pub(crate) turns: Turns,
+    pub(crate) locks: KeyedMutex,
     pub(crate) onlooker: Arc<dyn Onlooker>,
 }
 
-impl Plugin {
+impl PortManager {
     /// One on a host that bears no name in Neutron, in nobody's place, without ports that are ready before.
     pub(crate) fn new(
-        front: Front,
+        frontend: Frontend,
         name: &str,
-        source: Source,
+        source: PortSource,
         wiring: Box<dyn Wiring>,
         state: &StateDir,
         onlooker: Arc<dyn Onlooker>,
     ) -> Result<Self, crate::Error> {
         Ok(Self {
-            front,
+            frontend,
             name: name.to_owned(),
             kuryr: false,
             host: String::new(),
@@ -112,15 +112,15 @@ impl Plugin {
             prepared: std::sync::Mutex::default(),
             plugging: std::sync::Mutex::default(),
             ledger: Ledger::open(state)?,
-            names: Names::default(),
-            wanted: Wanted::default(),
+            names: NameCache::default(),
+            address_requests: AddressRequests::default(),
             pool: PoolSize::default(),
-            pools: Pools::new(),
-            ahead: Ahead::default(),
-            members: Members::default(),
+            port_demand: PortDemand::new(),
+            prefetch: PrefetchDemand::default(),
+            member_changes: MemberChanges::default(),
             started: tokio::time::Instant::now(),
             left_in_use: std::sync::Mutex::default(),
-            turns: Turns::default(),
+            locks: KeyedMutex::default(),
             onlooker,
         })
     }
@@ -128,8 +128,8 @@ impl Plugin {
     /// The cloud itself.
     pub(crate) fn cloud(&self) -> Result<&Cloud, Error> {
         match &self.source {
-            Source::Cloud(cloud) => Ok(cloud),
-            Source::Server(_) => Err(Error::request("a host of a yard does not speak to the cloud itself")),
+            PortSource::Cloud(cloud) => Ok(cloud),
+            PortSource::Server(_) => Err(Error::request("a host of a yard does not speak to the cloud itself")),
         }
     }
 
@@ -138,14 +138,14 @@ impl Plugin {
     pub(crate) fn device_here(&self, endpoint: &Endpoint) -> String {
         let (host, container) = self.devices(endpoint);
         match self.source {
-            Source::Cloud(_) => host,
-            Source::Server(_) => container,
+            PortSource::Cloud(_) => host,
+            PortSource::Server(_) => container,
         }
     }
 
     /// Whose marks are this plugin's.
     pub(crate) fn place(&self) -> String {
-        format!("stackyard-{}:{}@{}", self.front.word(), self.name, self.host)
+        format!("stackyard-{}:{}@{}", self.frontend.word(), self.name, self.host)
     }
 
     /// By what its ports are used.

@@ -9,9 +9,9 @@ pub(crate) const DEFAULT_GROUP: &str = "default";
 
 /// Ids by noun and name.
 #[derive(Default)]
-pub(crate) struct Names(Mutex<HashMap<(&'static str, String), String>>);
+pub(crate) struct NameCache(Mutex<HashMap<(&'static str, String), String>>);
 
-impl Names {
+impl NameCache {
     /// Forgets all: something that was named is not there any more.
     pub(crate) fn forget(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();

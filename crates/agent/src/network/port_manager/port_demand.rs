@@ -18,15 +18,15 @@ pub(crate) type Shape = EndpointOptions;
 
 /// What is known of the pools while the plugin runs.
 #[derive(Default)]
-pub(crate) struct Pools {
+pub(crate) struct PortDemand {
     /// When an endpoint last asked for a port of that network and shape.
     asked: Mutex<HashMap<(String, Shape), Instant>>,
     pub(crate) changed: Notify,
-    /// [`SETTLED`]; nothing in tests, where [`Pools::default`] is used.
+    /// [`SETTLED`]; nothing in tests, where [`PortDemand::default`] is used.
     settled: Duration,
 }
 
-impl Pools {
+impl PortDemand {
     pub(crate) fn new() -> Self {
         Self { settled: SETTLED, ..Self::default() }
     }

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 /// What is made, and has to be, for each Docker network.
 #[derive(Default)]
-pub(crate) struct Ahead {
-    networks: Mutex<HashMap<String, Demand>>,
+pub(crate) struct PrefetchDemand {
+    networks: Mutex<HashMap<String, NetworkDemand>>,
     /// Somebody has asked for a port.
     pub(crate) asked: Notify,
     /// Some are made, or could not be.
@@ -17,7 +17,7 @@ pub(crate) struct Ahead {
 }
 
 #[derive(Default)]
-pub(crate) struct Demand {
+pub(crate) struct NetworkDemand {
     /// Ports that are being made for those who have asked.
     pub(crate) own: usize,
     /// Ports that are being made ahead.
@@ -32,7 +32,7 @@ pub(crate) struct Demand {
     pub(crate) ignored: HashSet<String>,
 }
 
-impl Demand {
+impl NetworkDemand {
     /// How many ports are lacking for these containers, of which, or for which, so many have one.
     pub(crate) fn lacks(&mut self, expected: HashSet<String>, have: usize) -> usize {
         self.ignored.retain(|container| expected.contains(container));
@@ -47,29 +47,29 @@ impl Demand {
 }
 
 /// A port is being made for somebody who has asked for it.
-pub(crate) struct Own<'a>(&'a Ahead, &'a str);
+pub(crate) struct OwnPort<'a>(&'a PrefetchDemand, &'a str);
 
-impl Drop for Own<'_> {
+impl Drop for OwnPort<'_> {
     fn drop(&mut self) {
         self.0.with(self.1, |demand| demand.own -= 1);
     }
 }
 
-impl Ahead {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Demand>> {
+impl PrefetchDemand {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, NetworkDemand>> {
         self.networks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn with<T>(&self, network: &str, change: impl FnOnce(&mut Demand) -> T) -> T {
+    pub(crate) fn with<T>(&self, network: &str, change: impl FnOnce(&mut NetworkDemand) -> T) -> T {
         let mut networks = self.lock();
         change(networks.entry(network.to_owned()).or_default())
     }
 
     /// Notes that somebody makes a port of its own, and that others may be about to.
-    pub(crate) fn make_own<'a>(&'a self, network: &'a str) -> Own<'a> {
+    pub(crate) fn make_own<'a>(&'a self, network: &'a str) -> OwnPort<'a> {
         self.with(network, |demand| demand.own += 1);
         self.ask(network);
-        Own(self, network)
+        OwnPort(self, network)
     }
 
     /// Notes that somebody has taken one.

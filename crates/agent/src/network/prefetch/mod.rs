@@ -16,8 +16,8 @@
 
 use crate::network::Error;
 use crate::network::ledger::short;
-use crate::network::port_manager::prefetch_demand::Demand;
-use crate::network::port_manager::{Front, Plugin, Source};
+use crate::network::port_manager::prefetch_demand::NetworkDemand;
+use crate::network::port_manager::{Frontend, PortManager, PortSource};
 use crate::network::warm_pool::filling;
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
 use bollard::query_parameters::{InspectNetworkOptions, ListContainersOptionsBuilder};
@@ -46,7 +46,7 @@ const ABOUT_TO_START: i64 = 60;
 /// For how long nobody must have taken one before they are given back.
 const UNTAKEN: Duration = Duration::from_secs(10);
 
-impl Plugin {
+impl PortManager {
     /// How many ports a network lacks for containers that are about to start.
     async fn lacking(&self, engine: &mut Engine, id: &str) -> Result<usize, String> {
         if self.ledger.networks.get(id).is_none_or(|network| network.defaults.shape().is_none()) {
@@ -58,19 +58,19 @@ impl Plugin {
         let held = held.iter().filter(|(_, e)| e.network == id).map(|(key, e)| (key.as_str(), e.mac.as_str()));
         let (expected, starting) = look(&containers, &[id, &name], held, crate::network::ledger::now());
         let spares = self.ledger.spares.all().into_values().filter(|s| s.endpoint.network == id && s.ready).count();
-        Ok(self.ahead.with(id, |demand| demand.lacks(expected, starting + spares)))
+        Ok(self.prefetch.with(id, |demand| demand.lacks(expected, starting + spares)))
     }
 
     /// Makes ports ahead; those that wait for some are told.
     async fn make_ahead(&self, id: &str, count: usize) {
         let made = self.make_some(id, count).await;
-        self.ahead.with(id, |demand| {
+        self.prefetch.with(id, |demand| {
             demand.ahead -= count;
             demand.active = Some(Instant::now());
             // Whoever comes next makes one, and hears why there are none.
             demand.look &= made.is_ok();
         });
-        self.ahead.made.notify_waiters();
+        self.prefetch.made.notify_waiters();
         if let Err(e) = made {
             self.complain("ports are not made ahead", &e);
         }
@@ -87,13 +87,13 @@ impl Plugin {
     pub(crate) async fn give_back_ahead(&self, untaken: Duration) {
         for (port, spare) in self.ledger.spares.all().into_iter().filter(|(_, s)| s.ahead) {
             let id = &spare.endpoint.network;
-            let active = self.ahead.with(id, |demand| demand.active).unwrap_or(self.started);
+            let active = self.prefetch.with(id, |demand| demand.active).unwrap_or(self.started);
             if active.elapsed() < untaken {
                 continue;
             }
             // They have failed to start, or will be started by and by.
-            self.ahead.with(id, Demand::ignore);
-            let _turn = self.turns.take(&filling(id)).await;
+            self.prefetch.with(id, NetworkDemand::ignore);
+            let _lock = self.locks.lock(&filling(id)).await;
             if let Err(e) = self.give_back(&port).await {
                 self.complain(&format!("port {port}, which no container has taken, stays"), &e);
             }
@@ -102,7 +102,7 @@ impl Plugin {
 
     /// Whether ports are made ahead: not where Docker gives MAC addresses, and not where nothing waits for another.
     pub(crate) fn looks_ahead(&self) -> bool {
-        self.front == Front::Docker && !self.kuryr && matches!(self.source, Source::Cloud(_))
+        self.frontend == Frontend::Docker && !self.kuryr && matches!(self.source, PortSource::Cloud(_))
     }
 }
 
@@ -165,49 +165,49 @@ fn look<'a>(
 }
 
 /// Makes ports ahead and gives back what nobody takes, for ever.
-pub(crate) async fn keep(plugin: &Plugin) {
-    if plugin.looks_ahead() {
-        tokio::join!(make(plugin), give_back(plugin));
+pub(crate) async fn keep(manager: &PortManager) {
+    if manager.looks_ahead() {
+        tokio::join!(make(manager), give_back(manager));
     }
     std::future::pending().await
 }
 
-async fn give_back(plugin: &Plugin) {
+async fn give_back(manager: &PortManager) {
     loop {
         tokio::time::sleep(UNTAKEN / 4).await;
-        plugin.give_back_ahead(UNTAKEN).await;
+        manager.give_back_ahead(UNTAKEN).await;
     }
 }
 
-async fn make(plugin: &Plugin) {
+async fn make(manager: &PortManager) {
     let (mut engine, mut requests) = (Engine::default(), FuturesUnordered::new());
     let mut due = None;
     loop {
         tokio::select! {
-            () = plugin.ahead.asked.notified() => {
+            () = manager.prefetch.asked.notified() => {
                 due.get_or_insert_with(|| Instant::now() + ASIDE);
                 continue;
             }
             () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => due = None,
             Some(()) = requests.next(), if !requests.is_empty() => {}
         }
-        for id in plugin.ahead.networks_to_look_at() {
+        for id in manager.prefetch.networks_to_look_at() {
             if requests.len() >= REQUESTS {
                 break;
             }
             // Before Docker is asked: who comes meanwhile is not forgotten.
-            plugin.ahead.with(&id, |demand| demand.look = false);
-            let mut lacking = plugin.lacking(&mut engine, &id).await.unwrap_or_else(|e| {
-                plugin.say(format!("who is about to start on network {} is not known: {e}", short(&id)));
+            manager.prefetch.with(&id, |demand| demand.look = false);
+            let mut lacking = manager.lacking(&mut engine, &id).await.unwrap_or_else(|e| {
+                manager.say(format!("who is about to start on network {} is not known: {e}", short(&id)));
                 0
             });
             while lacking > 0 && requests.len() < REQUESTS {
                 let (id, count) = (id.clone(), lacking.min(AT_ONCE));
                 lacking -= count;
-                plugin.ahead.with(&id, |demand| demand.ahead += count);
-                requests.push(async move { plugin.make_ahead(&id, count).await });
+                manager.prefetch.with(&id, |demand| demand.ahead += count);
+                requests.push(async move { manager.make_ahead(&id, count).await });
             }
-            plugin.ahead.with(&id, |demand| demand.look |= lacking > 0);
+            manager.prefetch.with(&id, |demand| demand.look |= lacking > 0);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Ports that are made ahead, against the fake cloud; what Docker says of containers is written down here.
 
-use super::{Demand, look};
+use super::{NetworkDemand, look};
 use crate::network::observed::Suspects;
-use crate::network::tests::{Ground, run_container, view};
+use crate::network::tests::{Fixture, run_container, view};
 use bollard::models::ContainerSummary;
 use serde_json::{Value, json};
 use stackyard_fake::Fault;
@@ -59,7 +59,7 @@ fn who_is_about_to_start() {
 
 #[test]
 fn ports_are_lacking_for_those_who_have_none_and_may_come() {
-    let mut demand = Demand { own: 1, ahead: 2, ..Demand::default() };
+    let mut demand = NetworkDemand { own: 1, ahead: 2, ..NetworkDemand::default() };
     assert_eq!(demand.lacks(ids(&["a", "b", "c", "d", "e"]), 1), 1);
     assert_eq!(demand.lacks(ids(&["a", "b", "c"]), 1), 0);
     // The last of them does not come: what was made for it is given back, and not made again.
@@ -73,75 +73,75 @@ fn ports_are_lacking_for_those_who_have_none_and_may_come() {
 
 #[tokio::test]
 async fn containers_take_ports_that_were_made_ahead() {
-    let mut ground = Ground::new().await;
-    let pools = ground.dual_network().await;
-    ground.requests();
-    ground.plugin.make_some(NET, 3).await.unwrap();
-    assert_eq!(ground.requests(), ["POST /ports"], "three in one request");
-    assert!(ground.paper.0.lock().unwrap().is_empty(), "plugged when a container takes it");
-    ground.pass(&view(&[]), &mut Suspects::default()).await;
-    assert_eq!(ground.ports(), 3, "they belong here");
-    ground.requests();
-    run_container(&ground, &pools, "e1").await;
-    run_container(&ground, &pools, "e2").await;
-    ground.plugin.tend().await.unwrap();
-    assert_eq!(ground.requests(), Vec::<String>::new(), "neither a port nor its name");
-    assert_eq!(ground.paper.0.lock().unwrap().len(), 2);
+    let mut fixture = Fixture::new().await;
+    let pools = fixture.dual_network().await;
+    fixture.requests();
+    fixture.manager.make_some(NET, 3).await.unwrap();
+    assert_eq!(fixture.requests(), ["POST /ports"], "three in one request");
+    assert!(fixture.fake_wiring.0.lock().unwrap().is_empty(), "plugged when a container takes it");
+    fixture.pass(&view(&[]), &mut Suspects::default()).await;
+    assert_eq!(fixture.ports(), 3, "they belong here");
+    fixture.requests();
+    run_container(&fixture, &pools, "e1").await;
+    run_container(&fixture, &pools, "e2").await;
+    fixture.manager.tend().await.unwrap();
+    assert_eq!(fixture.requests(), Vec::<String>::new(), "neither a port nor its name");
+    assert_eq!(fixture.fake_wiring.0.lock().unwrap().len(), 2);
 
     // One with an address of its own needs a port of its own.
     let interface = json!({"Address": "10.6.0.200/24"});
     let of = json!({"NetworkID": NET, "EndpointID": "e3", "Interface": interface, "Options": {}});
-    ground.call("NetworkDriver.CreateEndpoint", of).await;
-    assert_eq!(ground.requests(), ["POST /ports"]);
+    fixture.call("NetworkDriver.CreateEndpoint", of).await;
+    assert_eq!(fixture.requests(), ["POST /ports"]);
 
     // Nobody came for the third.
-    ground.restart().await;
-    ground.plugin.give_back_ahead(Duration::from_secs(3600)).await;
-    assert_eq!(ground.plugin.ledger.spares.all().len(), 1, "somebody may still come");
-    ground.plugin.give_back_ahead(Duration::ZERO).await;
-    assert!(ground.plugin.ledger.spares.all().is_empty());
-    assert_eq!(ground.ports(), 3);
+    fixture.restart().await;
+    fixture.manager.give_back_ahead(Duration::from_secs(3600)).await;
+    assert_eq!(fixture.manager.ledger.spares.all().len(), 1, "somebody may still come");
+    fixture.manager.give_back_ahead(Duration::ZERO).await;
+    assert!(fixture.manager.ledger.spares.all().is_empty());
+    assert_eq!(fixture.ports(), 3);
 }
 
 #[tokio::test]
 async fn who_comes_while_ports_are_made_waits_for_them() {
-    let ground = Ground::new().await;
-    let pools = ground.dual_network().await;
-    ground.requests();
-    ground.plugin.ahead.with(NET, |demand| demand.ahead = 2);
-    let both = async { (run_container(&ground, &pools, "e1").await, run_container(&ground, &pools, "e2").await) };
-    tokio::join!(both, ground.plugin.make_ahead(NET, 2));
-    assert_eq!(ground.requests(), ["POST /ports"]);
-    assert_eq!(ground.plugin.ledger.endpoints.all().len(), 2);
+    let fixture = Fixture::new().await;
+    let pools = fixture.dual_network().await;
+    fixture.requests();
+    fixture.manager.prefetch.with(NET, |demand| demand.ahead = 2);
+    let both = async { (run_container(&fixture, &pools, "e1").await, run_container(&fixture, &pools, "e2").await) };
+    tokio::join!(both, fixture.manager.make_ahead(NET, 2));
+    assert_eq!(fixture.requests(), ["POST /ports"]);
+    assert_eq!(fixture.manager.ledger.endpoints.all().len(), 2);
     // Then there is none, and none being made.
-    run_container(&ground, &pools, "e3").await;
-    assert_eq!(ground.requests(), ["POST /ports"]);
-    assert!(ground.plugin.ahead.with(NET, |demand| demand.look && demand.own == 0 && demand.ahead == 0));
+    run_container(&fixture, &pools, "e3").await;
+    assert_eq!(fixture.requests(), ["POST /ports"]);
+    assert!(fixture.manager.prefetch.with(NET, |demand| demand.look && demand.own == 0 && demand.ahead == 0));
 }
 
 #[tokio::test]
 async fn who_waits_for_ports_that_cannot_be_made_hears_why() {
-    let ground = Ground::new().await;
-    let pools = ground.dual_network().await;
-    ground.requests();
-    ground.fake.fail(|_, seen| (seen.path.ends_with("/ports")).then_some(Fault::Status(409)));
-    ground.plugin.ahead.with(NET, |demand| demand.ahead = 1);
+    let fixture = Fixture::new().await;
+    let pools = fixture.dual_network().await;
+    fixture.requests();
+    fixture.fake.fail(|_, seen| (seen.path.ends_with("/ports")).then_some(Fault::Status(409)));
+    fixture.manager.prefetch.with(NET, |demand| demand.ahead = 1);
     let ask = json!({"PoolID": pools.0, "Address": "", "Options": {}});
     let (refused, ()) =
-        tokio::join!(ground.try_call("IpamDriver.RequestAddress", ask), ground.plugin.make_ahead(NET, 1));
+        tokio::join!(fixture.try_call("IpamDriver.RequestAddress", ask), fixture.manager.make_ahead(NET, 1));
     assert!(refused.unwrap_err().contains("409"));
-    assert_eq!(ground.requests(), ["POST /ports", "POST /ports"], "ahead, and its own");
-    assert_eq!((ground.ports(), ground.plugin.ledger.endpoints.all().len()), (0, 0));
+    assert_eq!(fixture.requests(), ["POST /ports", "POST /ports"], "ahead, and its own");
+    assert_eq!((fixture.ports(), fixture.manager.ledger.endpoints.all().len()), (0, 0));
 }
 
 #[tokio::test]
 async fn a_network_goes_with_what_was_made_ahead() {
-    let ground = Ground::new().await;
-    ground.dual_network().await;
-    ground.plugin.ahead.with(NET, |demand| demand.ahead = 2);
+    let fixture = Fixture::new().await;
+    fixture.dual_network().await;
+    fixture.manager.prefetch.with(NET, |demand| demand.ahead = 2);
     // Docker may remove the network while they are being made.
-    let remove = ground.call("NetworkDriver.DeleteNetwork", json!({"NetworkID": NET}));
-    tokio::join!(remove, ground.plugin.make_ahead(NET, 2));
-    assert_eq!(ground.fake.world().left(), Vec::<String>::new());
-    assert!(ground.plugin.ledger.spares.all().is_empty());
+    let remove = fixture.call("NetworkDriver.DeleteNetwork", json!({"NetworkID": NET}));
+    tokio::join!(remove, fixture.manager.make_ahead(NET, 2));
+    assert_eq!(fixture.fake.world().left(), Vec::<String>::new());
+    assert!(fixture.manager.ledger.spares.all().is_empty());
 }

@@ -8,8 +8,8 @@
 
 use crate::network::ledger::{Endpoint, short};
 use crate::network::options::{EndpointOptions, NetworkOptions};
-use crate::network::port_manager::{Plugin, Source};
-use crate::network::ports::Wanted;
+use crate::network::port_manager::{PortManager, PortSource};
+use crate::network::ports::PortSpec;
 use crate::network::warm_pool::SPARE;
 use crate::network::{Error, mark};
 use crate::server_link::rpc::AskServer;
@@ -28,7 +28,7 @@ const VLANS: usize = 16;
 /// How many ports that nobody has yet the server is asked for at once: containers that start come between them.
 const SPARES_AT_ONCE: usize = 4;
 
-impl Plugin {
+impl PortManager {
     /// Asks the server.
     pub(crate) async fn ask(&self, server: &dyn AskServer, doing: &str, ask: Ask) -> Result<Answer, Error> {
         match server.ask(ask).await {
@@ -76,7 +76,7 @@ impl Plugin {
     /// Whether an endpoint may say of what kind its link is to be.
     pub(crate) fn check_link(&self, options: &EndpointOptions) -> Result<(), Error> {
         match (options.link, &self.source) {
-            (Some(_), Source::Cloud(_)) => {
+            (Some(_), PortSource::Cloud(_)) => {
                 Err(Error::request("option `link` is for hosts of a yard: here the switch is Neutron's own"))
             }
             _ => Ok(()),
@@ -84,7 +84,7 @@ impl Plugin {
     }
 
     /// Has the server make an endpoint's port.
-    pub(crate) async fn ask_for_port(&self, server: &dyn AskServer, wanted: &Wanted<'_>) -> Result<Endpoint, Error> {
+    pub(crate) async fn ask_for_port(&self, server: &dyn AskServer, wanted: &PortSpec<'_>) -> Result<Endpoint, Error> {
         let doing = format!("making the port of {}", short(wanted.key));
         let address = |ip: &stackyard_openstack::FixedIp| PortAddress {
             subnet: ip.subnet_id.clone(),
@@ -124,13 +124,13 @@ impl Plugin {
     pub(crate) async fn ask_for_spares(
         &self,
         server: &dyn AskServer,
-        wanted: &Wanted<'_>,
+        wanted: &PortSpec<'_>,
         count: usize,
     ) -> Result<Vec<Endpoint>, Error> {
         let one = |_| async {
             // Each bears the mark of its own.
             let key = format!("{SPARE}{:016x}", rand::random::<u64>());
-            self.ask_for_port(server, &Wanted { key: &key, ..wanted.clone() }).await
+            self.ask_for_port(server, &PortSpec { key: &key, ..wanted.clone() }).await
         };
         let all: Vec<_> = stream::iter(0..count).map(one).buffer_unordered(SPARES_AT_ONCE).collect().await;
         let (mut made, mut failed) = (Vec::new(), None);
@@ -164,7 +164,9 @@ impl Plugin {
                 Ok(()) => return Ok(()),
                 Err(e) => e,
             };
-            let (Some(id), Source::Server(server)) = (failed.vlan_taken(), &self.source) else { return Err(failed) };
+            let (Some(id), PortSource::Server(server)) = (failed.vlan_taken(), &self.source) else {
+                return Err(failed);
+            };
             taken.push(id);
             if taken.len() > VLANS {
                 return Err(failed);

@@ -2,7 +2,7 @@
 
 use crate::network::Error;
 use crate::network::ledger::Endpoint;
-use crate::network::wiring::{Home, KeepWaysOut, Prepared, Setup, Wiring};
+use crate::network::wiring::{ContainerEnd, KeepWaysOut, NamespaceSetup, PreparedLink, Wiring};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use ipnet::Ipv4Net;
@@ -16,16 +16,20 @@ use std::sync::{Arc, Mutex};
 /// A host without a switch: links by name, with the port that each is for. What Neutron could not bind is
 /// refused by the real factory of drivers.
 #[derive(Clone, Default)]
-pub(crate) struct Paper(pub(crate) Arc<Mutex<BTreeMap<String, String>>>, Arc<Mutex<Vec<u16>>>, Arc<Mutex<Vec<String>>>);
+pub(crate) struct FakeWiring(
+    pub(crate) Arc<Mutex<BTreeMap<String, String>>>,
+    Arc<Mutex<Vec<u16>>>,
+    Arc<Mutex<Vec<String>>>,
+);
 
-impl Paper {
+impl FakeWiring {
     /// These VLAN ids are in use, and no others.
     pub(crate) fn occupy(&self, ids: &[u16]) {
         *self.1.lock().unwrap() = ids.to_vec();
     }
 
     /// The names of containers' ends that were made where they belong.
-    pub(crate) fn homes(&self) -> Vec<String> {
+    pub(crate) fn container_ends(&self) -> Vec<String> {
         self.2.lock().unwrap().clone()
     }
 
@@ -43,13 +47,13 @@ impl Paper {
     }
 }
 
-impl Wiring for Paper {
+impl Wiring for FakeWiring {
     fn plug(
         &self,
         endpoint: &Endpoint,
         _: u32,
-        home: Option<&Arc<Home>>,
-        prepared: Option<Prepared>,
+        home: Option<&Arc<ContainerEnd>>,
+        prepared: Option<PreparedLink>,
     ) -> BoxFuture<'static, Result<(), Error>> {
         if let Some(prepared) = prepared {
             assert_eq!(self.0.lock().unwrap().remove(&prepared.link).as_deref(), Some(""));
@@ -58,12 +62,17 @@ impl Wiring for Paper {
         let done = self.set(endpoint);
         async { done }.boxed()
     }
-    fn prepare(&self, vif: &Vif, _: u32, _: Option<&Arc<Home>>) -> BoxFuture<'_, Result<Option<Prepared>, Error>> {
-        let prepared = Prepared::new(vif);
+    fn prepare(
+        &self,
+        vif: &Vif,
+        _: u32,
+        _: Option<&Arc<ContainerEnd>>,
+    ) -> BoxFuture<'_, Result<Option<PreparedLink>, Error>> {
+        let prepared = PreparedLink::new(vif);
         self.0.lock().unwrap().insert(prepared.link.clone(), String::new());
         async { Ok(Some(prepared)) }.boxed()
     }
-    fn discard(&self, prepared: Prepared) -> BoxFuture<'_, Result<(), Error>> {
+    fn discard(&self, prepared: PreparedLink) -> BoxFuture<'_, Result<(), Error>> {
         assert_eq!(self.0.lock().unwrap().remove(&prepared.link).as_deref(), Some(""));
         async { Ok(()) }.boxed()
     }
@@ -113,7 +122,7 @@ impl Wiring for Paper {
         async { Ok(()) }.boxed()
     }
     fn keep_ways_out(&self) -> KeepWaysOut {
-        Arc::new(|_, _| async { Ok(Setup::Whole) }.boxed())
+        Arc::new(|_, _| async { Ok(NamespaceSetup::Whole) }.boxed())
     }
 }
 

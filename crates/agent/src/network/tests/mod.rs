@@ -5,10 +5,10 @@ pub(crate) mod fake_wiring;
 
 use crate::network::PLUGIN;
 use crate::network::docker::plugin;
-use crate::network::observed::{Suspects, View};
-use crate::network::port_manager::port_demand::Pools;
-use crate::network::port_manager::{Front, Plugin, Source};
-use crate::network::tests::fake_wiring::Paper;
+use crate::network::observed::{RuntimeView, Suspects};
+use crate::network::port_manager::port_demand::PortDemand;
+use crate::network::port_manager::{Frontend, PortManager, PortSource};
+use crate::network::tests::fake_wiring::FakeWiring;
 use crate::state::StateDir;
 use serde_json::{Value, json};
 use stackyard_core::text::error_chain;
@@ -18,14 +18,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A cloud, a host, and a plugin that can be killed.
-pub(crate) struct Ground {
+pub(crate) struct Fixture {
     pub(crate) fake: Fake,
     pub(crate) dir: tempfile::TempDir,
-    pub(crate) paper: Paper,
-    pub(crate) plugin: Plugin,
+    pub(crate) fake_wiring: FakeWiring,
+    pub(crate) manager: PortManager,
 }
 
-impl Ground {
+impl Fixture {
     pub(crate) async fn new() -> Self {
         Self::on_host("node-1").await
     }
@@ -33,28 +33,28 @@ impl Ground {
     pub(crate) async fn on_host(host: &str) -> Self {
         let fake = Fake::start(Duration::ZERO).await.unwrap();
         fake.fail(|_, _| None);
-        let (dir, paper) = (tempfile::tempdir().unwrap(), Paper::default());
-        let plugin = start(&fake, dir.path(), &paper, host).await;
-        Self { fake, dir, paper, plugin }
+        let (dir, fake_wiring) = (tempfile::tempdir().unwrap(), FakeWiring::default());
+        let manager = start(&fake, dir.path(), &fake_wiring, host).await;
+        Self { fake, dir, fake_wiring, manager }
     }
 
     /// The same in kuryr's place.
     pub(crate) async fn in_place_of_kuryr() -> Self {
-        let mut ground = Self::new().await;
-        ground.plugin.kuryr = true;
-        ground
+        let mut fixture = Self::new().await;
+        fixture.manager.kuryr = true;
+        fixture
     }
 
     /// Starts again in kuryr's place, knowing nothing.
     pub(crate) async fn forget(&mut self) {
         self.dir = tempfile::tempdir().unwrap();
         self.restart().await;
-        self.plugin.kuryr = true;
+        self.manager.kuryr = true;
     }
 
     /// Kills the plugin and starts it again: what it had in memory is gone.
     pub(crate) async fn restart(&mut self) {
-        self.plugin = start(&self.fake, self.dir.path(), &self.paper, "node-1").await;
+        self.manager = start(&self.fake, self.dir.path(), &self.fake_wiring, "node-1").await;
     }
 
     /// Kills it, and what it has written down of some kinds is lost.
@@ -66,7 +66,7 @@ impl Ground {
     }
 
     pub(crate) async fn try_call(&self, method: &str, body: Value) -> Result<Value, String> {
-        let answer = plugin::call(&self.plugin, method, body.to_string().as_bytes()).await;
+        let answer = plugin::call(&self.manager, method, body.to_string().as_bytes()).await;
         answer.map(|a| a.expect("a method that there is")).map_err(|e| error_chain(&e))
     }
 
@@ -121,9 +121,9 @@ impl Ground {
         seen.iter().map(|s| format!("{} {}", s.method, s.path.trim_start_matches("/network/v2.0"))).collect()
     }
 
-    pub(crate) async fn pass(&self, view: &View, suspects: &mut Suspects) {
-        let cloud = self.plugin.look_at_cloud().await.unwrap();
-        self.plugin.mend(&cloud, view, suspects, Duration::ZERO).await;
+    pub(crate) async fn pass(&self, view: &RuntimeView, suspects: &mut Suspects) {
+        let cloud = self.manager.look_at_cloud().await.unwrap();
+        self.manager.mend(&cloud, view, suspects, Duration::ZERO).await;
     }
 
     pub(crate) fn ports(&self) -> usize {
@@ -132,7 +132,7 @@ impl Ground {
     }
 }
 
-pub(crate) async fn start(fake: &Fake, dir: &std::path::Path, paper: &Paper, host: &str) -> Plugin {
+pub(crate) async fn start(fake: &Fake, dir: &std::path::Path, fake_wiring: &FakeWiring, host: &str) -> PortManager {
     let entry = CloudEntry {
         auth_url: fake.auth_url(),
         username: "u".into(),
@@ -146,27 +146,27 @@ pub(crate) async fn start(fake: &Fake, dir: &std::path::Path, paper: &Paper, hos
     let retry = RetryPolicy { attempts: 2, first_wait: Duration::from_millis(1), ..RetryPolicy::default() };
     let cloud = Cloud::connect(config, Options { retry, ..Options::default() }).await.unwrap();
     let state = StateDir::open(dir).unwrap();
-    let (source, wiring) = (Source::Cloud(cloud), Box::new(paper.clone()));
-    let plugin = Plugin::new(Front::Docker, PLUGIN, source, wiring, &state, Arc::new(())).unwrap();
-    Plugin { host: host.to_owned(), pools: Pools::default(), ..plugin }
+    let (source, wiring) = (PortSource::Cloud(cloud), Box::new(fake_wiring.clone()));
+    let manager = PortManager::new(Frontend::Docker, PLUGIN, source, wiring, &state, Arc::new(())).unwrap();
+    PortManager { host: host.to_owned(), port_demand: PortDemand::default(), ..manager }
 }
 
-pub(crate) fn view(endpoints: &[(&str, &str, &str)]) -> View {
+pub(crate) fn view(endpoints: &[(&str, &str, &str)]) -> RuntimeView {
     let own = ["n1", "n2"].into_iter().chain(endpoints.iter().map(|(_, n, _)| *n));
-    View {
+    RuntimeView {
         networks: own.map(str::to_owned).collect(),
         endpoints: endpoints.iter().map(|(e, n, m)| ((*e).to_owned(), ((*n).to_owned(), (*m).to_owned()))).collect(),
     }
 }
 
 /// Docker's calls for a container on the network with both IP versions, until it runs; its MAC address.
-pub(crate) async fn run_container(ground: &Ground, pools: &(String, String), endpoint: &str) -> String {
+pub(crate) async fn run_container(fixture: &Fixture, pools: &(String, String), endpoint: &str) -> String {
     let ask = |pool: &str| json!({"PoolID": pool, "Address": "", "Options": {}});
-    let v4 = ground.call("IpamDriver.RequestAddress", ask(&pools.0)).await["Address"].clone();
-    let v6 = ground.call("IpamDriver.RequestAddress", ask(&pools.1)).await["Address"].clone();
+    let v4 = fixture.call("IpamDriver.RequestAddress", ask(&pools.0)).await["Address"].clone();
+    let v6 = fixture.call("IpamDriver.RequestAddress", ask(&pools.1)).await["Address"].clone();
     let interface = json!({"Address": v4, "AddressIPv6": v6});
     let of = json!({"NetworkID": "n2", "EndpointID": endpoint, "Interface": interface, "Options": {}});
-    let made = ground.call("NetworkDriver.CreateEndpoint", of.clone()).await;
-    ground.call("NetworkDriver.Join", json!({"NetworkID": "n2", "EndpointID": endpoint, "SandboxKey": "/x"})).await;
+    let made = fixture.call("NetworkDriver.CreateEndpoint", of.clone()).await;
+    fixture.call("NetworkDriver.Join", json!({"NetworkID": "n2", "EndpointID": endpoint, "SandboxKey": "/x"})).await;
     made["Interface"]["MacAddress"].as_str().expect("the port's").to_owned()
 }

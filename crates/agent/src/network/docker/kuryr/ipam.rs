@@ -1,11 +1,11 @@
 //! Address pools as kuryr has them: Neutron's subnet pools, whose ids Docker keeps.
 
 use crate::network::docker::ipam::CLAIMED_WITHIN;
-use crate::network::docker::protocol::RequestPool;
+use crate::network::docker::protocol::RequestPoolRequest;
 use crate::network::kuryr_names::{EXISTING_POOL, PoolOptions, SUBNET};
-use crate::network::ledger::{Pool, now};
-use crate::network::observed::View;
-use crate::network::port_manager::Plugin;
+use crate::network::ledger::{AddressPool, now};
+use crate::network::observed::RuntimeView;
+use crate::network::port_manager::PortManager;
 use crate::network::subnets::{cidr, gateway};
 use crate::network::{Error, kuryr_names, mark};
 use ipnet::IpNet;
@@ -15,17 +15,17 @@ use stackyard_openstack::{Network, NewSubnetPool, Subnet, SubnetPool};
 /// Subnet pools to use where a user names no subnet (`lib/config.py`, `default_subnetpool_v4` and `_v6`).
 const DEFAULTS: [&str; 2] = ["kuryr", "kuryr6"];
 
-impl Plugin {
+impl PortManager {
     /// `RequestPool` (`controllers.py`, `ipam_request_pool`).
-    pub(crate) async fn request_kuryr_pool(&self, asked: RequestPool) -> Result<Value, Error> {
-        let options = PoolOptions::read(&asked.options, asked.v6)?;
+    pub(crate) async fn request_kuryr_pool(&self, request: RequestPoolRequest) -> Result<Value, Error> {
+        let options = PoolOptions::read(&request.options, request.v6)?;
         // Of `--ip-range` kuryr makes the whole subnet.
-        let range = [&asked.sub_pool, &asked.pool].into_iter().find(|p| !p.is_empty());
+        let range = [&request.sub_pool, &request.pool].into_iter().find(|p| !p.is_empty());
         let wanted = range.map(|r| cidr(r)).transpose()?;
-        let _turn = self.turns.take("pools").await;
+        let _lock = self.locks.lock("pools").await;
         let found = match (&options.pool, wanted) {
             (Some(named), _) => Some(self.subnet_pool(named).await?),
-            (None, None) => Some(self.subnet_pool(DEFAULTS[usize::from(asked.v6)]).await?),
+            (None, None) => Some(self.subnet_pool(DEFAULTS[usize::from(request.v6)]).await?),
             (None, Some(_)) => None,
         };
         let of_pool = found.as_ref().and_then(|p| p.prefixes.first()).map(|p| cidr(p)).transpose()?;
@@ -48,7 +48,7 @@ impl Plugin {
                 known.network.unwrap_or_default()
             )));
         }
-        let record = Pool { cidr, gateway: None, neutron: None, network: None, asked: now() };
+        let record = AddressPool { cidr, gateway: None, neutron: None, network: None, asked: now() };
         self.ledger.pools.put(&pool.id, &record)?;
         Ok(json!({"PoolID": pool.id, "Pool": cidr.to_string(), "Data": {}}))
     }
@@ -128,7 +128,7 @@ impl Plugin {
 
     /// An address pool of Docker's: the ledger's, or the subnet pool with that id and the subnet that is of it
     /// or has its id as a tag (`ipam_request_address`).
-    pub(crate) async fn pool(&self, id: &str) -> Result<Pool, Error> {
+    pub(crate) async fn pool(&self, id: &str) -> Result<AddressPool, Error> {
         if let Some(known) = self.ledger.pools.get(id) {
             return Ok(known);
         }
@@ -136,7 +136,7 @@ impl Plugin {
         found.map_or_else(|| self.ledger.pools.need(id), Ok)
     }
 
-    async fn find_pool(&self, id: &str) -> Result<Option<Pool>, Error> {
+    async fn find_pool(&self, id: &str) -> Result<Option<AddressPool>, Error> {
         let doing = || Error::cloud(format!("looking up kuryr's subnet pool {id}"));
         let mut subnets: Vec<Subnet> = self.cloud()?.list(&[("tags", id)]).await.map_err(doing())?;
         subnets.retain(|s| s.tags.iter().any(|t| t == id));
@@ -150,14 +150,14 @@ impl Plugin {
             Some(id) => id,
             // Each host's Docker has its own network there.
             None => {
-                let ids = View::networks_of(&self.name).await?;
+                let ids = RuntimeView::networks_of(&self.name).await?;
                 let found = ids.into_iter().find(|id| kuryr_names::has_all(&neutron.tags, &kuryr_names::id_tags(id)));
                 let none = || Error::request(format!("network {:?} has no Docker network's tags", neutron.name));
                 found.ok_or_else(none)?
             }
         };
         self.network(&docker).await?;
-        let pool = Pool {
+        let pool = AddressPool {
             cidr: cidr(&subnet.cidr)?,
             gateway: gateway(subnet),
             neutron: None,
@@ -176,7 +176,7 @@ impl Plugin {
         let mark = mark::of_network(&self.place(), "pool");
         let doing = Error::cloud("listing subnet pools");
         let mut pools: Vec<SubnetPool> = self.cloud()?.list(&[("description", &mark)]).await.map_err(doing)?;
-        let is_used = |pool: &Pool| match &pool.network {
+        let is_used = |pool: &AddressPool| match &pool.network {
             Some(network) => self.ledger.networks.get(network).is_some(),
             None => pool.asked + CLAIMED_WITHIN > now(),
         };

@@ -2,14 +2,14 @@
 
 use crate::network::kuryr_names::SUBNET;
 use crate::network::ledger::Network;
-use crate::network::port_manager::Plugin;
+use crate::network::port_manager::PortManager;
 use crate::network::subnets::record;
 use crate::network::{Error, kuryr_names, ledger};
 use stackyard_openstack::Subnet;
 
 type Neutron = stackyard_openstack::Network;
 
-impl Plugin {
+impl PortManager {
     /// A Docker network: the ledger's, or the one with its tags.
     pub(crate) async fn network(&self, id: &str) -> Result<Network, Error> {
         match self.ledger.networks.get(id) {

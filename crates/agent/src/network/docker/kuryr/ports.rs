@@ -2,13 +2,13 @@
 
 use crate::network::kuryr_names::{DEVICE_OWNER, EXISTING_PORT};
 use crate::network::ledger::Endpoint;
-use crate::network::port_manager::Plugin;
-use crate::network::ports::Wanted;
+use crate::network::port_manager::PortManager;
+use crate::network::ports::PortSpec;
 use crate::network::{Error, kuryr_names};
 use serde_json::json;
 use stackyard_openstack::{FixedIp, Port, PortChange};
 
-impl Plugin {
+impl PortManager {
     /// An endpoint: the ledger's, or the port with its tags (`controllers.py`, `_get_ports_by_identifier`).
     pub(crate) async fn endpoint_of(&self, network: &str, id: &str) -> Result<Option<Endpoint>, Error> {
         if let Some(known) = self.ledger.endpoints.get(id) {
@@ -54,7 +54,7 @@ impl Plugin {
     /// The port for an endpoint: made, or the one that has its address or its MAC address already, as Zun makes
     /// it (`ipam_request_address`, `_create_or_update_port`). One that is bound is not taken away from whoever
     /// has it.
-    pub(crate) async fn port_for(&self, wanted: &Wanted<'_>) -> Result<Endpoint, Error> {
+    pub(crate) async fn port_for(&self, wanted: &PortSpec<'_>) -> Result<Endpoint, Error> {
         let refused = match self.make_port(wanted).await {
             Err(Error::Cloud { source, doing }) if self.kuryr && source.is_conflict() => Error::Cloud { source, doing },
             other => return other,
@@ -62,8 +62,8 @@ impl Plugin {
         let query = [("network_id", wanted.network.neutron.as_str())];
         let all: Vec<Port> =
             self.cloud()?.list(&query).await.map_err(Error::cloud("looking for the port with that address"))?;
-        let asked = |ip: &FixedIp| wanted.ips.iter().any(|w| w.ip_address.is_some() && *w == *ip);
-        let found = all.iter().find(|p| p.fixed_ips.iter().any(asked));
+        let request = |ip: &FixedIp| wanted.ips.iter().any(|w| w.ip_address.is_some() && *w == *ip);
+        let found = all.iter().find(|p| p.fixed_ips.iter().any(request));
         let found = found.or_else(|| all.iter().find(|p| Some(p.mac_address.as_str()) == wanted.mac));
         match found {
             Some(port) => self.adopt_kuryr_port(wanted, port.clone()).await,
@@ -72,7 +72,7 @@ impl Plugin {
     }
 
     /// Binds an existing port (`port_driver/driver.py`, `update_port`).
-    async fn adopt_kuryr_port(&self, wanted: &Wanted<'_>, port: Port) -> Result<Endpoint, Error> {
+    async fn adopt_kuryr_port(&self, wanted: &PortSpec<'_>, port: Port) -> Result<Endpoint, Error> {
         let bound = port.host.as_deref().unwrap_or_default();
         let is_free = bound.is_empty() && port.device_owner.is_empty();
         if !is_free && port.device_id != wanted.key {

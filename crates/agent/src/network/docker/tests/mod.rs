@@ -12,8 +12,8 @@ mod publish;
 mod reconcile;
 mod warm_pool;
 
-use crate::network::observed::View;
-use crate::network::tests::{Ground, view};
+use crate::network::observed::RuntimeView;
+use crate::network::tests::{Fixture, view};
 use serde_json::{Value, json};
 
 const MAC: &str = "02:42:0a:00:00:07";
@@ -21,16 +21,16 @@ const MAC: &str = "02:42:0a:00:00:07";
 const END: &str = "e1";
 
 /// Docker's view with the endpoint and without it.
-fn seen(ground: &Ground) -> View {
-    let mac = ground.plugin.ledger.endpoints.get(END).map(|e| e.mac).unwrap_or_default();
+fn seen(fixture: &Fixture) -> RuntimeView {
+    let mac = fixture.manager.ledger.endpoints.get(END).map(|e| e.mac).unwrap_or_default();
     view(&[(END, "n1", &mac)])
 }
 
-async fn detach(ground: &Ground) -> Result<Value, String> {
-    ground.try_call("NetworkDriver.DeleteEndpoint", json!({"NetworkID": "n1", "EndpointID": END})).await
+async fn detach(fixture: &Fixture) -> Result<Value, String> {
+    fixture.try_call("NetworkDriver.DeleteEndpoint", json!({"NetworkID": "n1", "EndpointID": END})).await
 }
 
-async fn try_attach(ground: &Ground, options: &Value) -> Result<Value, String> {
+async fn try_attach(fixture: &Fixture, options: &Value) -> Result<Value, String> {
     let body = json!({"NetworkID": "n1", "EndpointID": END, "Interface": {}, "Options": options});
-    ground.try_call("NetworkDriver.CreateEndpoint", body).await
+    fixture.try_call("NetworkDriver.CreateEndpoint", body).await
 }

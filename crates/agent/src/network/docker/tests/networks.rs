@@ -1,7 +1,7 @@
 //! Docker networks: existing ones, those that are made, internal ones.
 
 use crate::network::observed::Suspects;
-use crate::network::tests::{Ground, view};
+use crate::network::tests::{Fixture, view};
 use serde_json::json;
 use stackyard_core::progress::Event;
 use stackyard_fake::Fault;
@@ -10,43 +10,43 @@ use std::sync::{Arc, Mutex};
 
 #[tokio::test]
 async fn existing_networks_and_ports_stay() {
-    let ground = Ground::new().await;
-    ground.network().await;
-    let neutron = ground.plugin.ledger.networks.get("n1").unwrap().neutron;
+    let fixture = Fixture::new().await;
+    fixture.network().await;
+    let neutron = fixture.manager.ledger.networks.get("n1").unwrap().neutron;
     let pool = json!([{"Pool": "0.0.0.0/0"}]);
     let generic = json!({"network": neutron, "mtu": "1400"});
     let options = json!({"com.docker.network.generic": generic});
-    ground.call("NetworkDriver.CreateNetwork", json!({"NetworkID": "n3", "Options": options, "IPv4Data": pool})).await;
-    assert_eq!(ground.plugin.ledger.networks.get("n3").unwrap().mtu, 1400);
+    fixture.call("NetworkDriver.CreateNetwork", json!({"NetworkID": "n3", "Options": options, "IPv4Data": pool})).await;
+    assert_eq!(fixture.manager.ledger.networks.get("n3").unwrap().mtu, 1400);
     let new = stackyard_openstack::NewPort { network_id: neutron, name: "vip".into(), ..Default::default() };
-    let port: stackyard_openstack::Port = ground.plugin.cloud().unwrap().create(&new).await.unwrap();
+    let port: stackyard_openstack::Port = fixture.manager.cloud().unwrap().create(&new).await.unwrap();
     let body = json!({"NetworkID": "n3", "EndpointID": "e3", "Interface": {}, "Options": {"port": "vip"}});
-    let answer = ground.call("NetworkDriver.CreateEndpoint", body.clone()).await;
+    let answer = fixture.call("NetworkDriver.CreateEndpoint", body.clone()).await;
     assert_eq!(answer["Interface"]["MacAddress"], port.mac_address.as_str());
     let second = json!({"NetworkID": "n3", "EndpointID": "e4", "Interface": {}, "Options": {"port": "vip"}});
-    let error = ground.try_call("NetworkDriver.CreateEndpoint", second).await.unwrap_err();
+    let error = fixture.try_call("NetworkDriver.CreateEndpoint", second).await.unwrap_err();
     assert!(error.contains("in use"), "{error}");
-    ground.call("NetworkDriver.DeleteEndpoint", json!({"EndpointID": "e3"})).await;
-    let free: stackyard_openstack::Port = ground.plugin.cloud().unwrap().get(&port.id).await.unwrap();
+    fixture.call("NetworkDriver.DeleteEndpoint", json!({"EndpointID": "e3"})).await;
+    let free: stackyard_openstack::Port = fixture.manager.cloud().unwrap().get(&port.id).await.unwrap();
     assert_eq!((free.device_id.as_str(), free.host.as_deref()), ("", Some("")));
-    let before = ground.fake.world().left().len();
-    ground.call("NetworkDriver.DeleteNetwork", json!({"NetworkID": "n3"})).await;
-    assert_eq!(ground.fake.world().left().len(), before);
+    let before = fixture.fake.world().left().len();
+    fixture.call("NetworkDriver.DeleteNetwork", json!({"NetworkID": "n3"})).await;
+    assert_eq!(fixture.fake.world().left().len(), before);
 }
 
 #[tokio::test]
 async fn a_network_that_cannot_be_made_wholly_is_taken_back() {
-    let ground = Ground::new().await;
-    ground
+    let fixture = Fixture::new().await;
+    fixture
         .fake
         .fail(|_, seen| (seen.method == "POST" && seen.path.ends_with("/routers")).then_some(Fault::Status(403)));
     let generic = json!({"subnet": "10.5.0.0/24", "external": "public"});
     let options = json!({"com.docker.network.generic": generic});
     let body = json!({"NetworkID": "n1", "Options": options, "IPv4Data": [{"Pool": "0.0.0.0/0"}]});
-    ground.try_call("NetworkDriver.CreateNetwork", body).await.unwrap_err();
-    assert_eq!(ground.fake.world().left(), Vec::<String>::new());
+    fixture.try_call("NetworkDriver.CreateNetwork", body).await.unwrap_err();
+    assert_eq!(fixture.fake.world().left(), Vec::<String>::new());
     let none = json!({"NetworkID": "n1", "Options": {}, "IPv4Data": [{"Pool": "0.0.0.0/0"}]});
-    assert!(ground.try_call("NetworkDriver.CreateNetwork", none).await.unwrap_err().contains("-o network=NAME"));
+    assert!(fixture.try_call("NetworkDriver.CreateNetwork", none).await.unwrap_err().contains("-o network=NAME"));
 }
 
 /// `docker network rm`, while a server is on the network or another network on its router.
@@ -54,13 +54,13 @@ async fn a_network_that_cannot_be_made_wholly_is_taken_back() {
 async fn a_network_that_others_use_stays_whole() {
     for by_router in [false, true] {
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let mut ground = Ground::new().await;
+        let mut fixture = Fixture::new().await;
         let heard = lines.clone();
-        ground.plugin.onlooker = Arc::new(move |event: Event| heard.lock().unwrap().push(format!("{event:?}")));
-        ground.plugin.pool = "1".parse().unwrap();
-        ground.network().await;
-        let neutron = ground.plugin.ledger.networks.get("n1").unwrap().neutron;
-        let cloud = ground.plugin.cloud().unwrap().clone();
+        fixture.manager.onlooker = Arc::new(move |event: Event| heard.lock().unwrap().push(format!("{event:?}")));
+        fixture.manager.pool = "1".parse().unwrap();
+        fixture.network().await;
+        let neutron = fixture.manager.ledger.networks.get("n1").unwrap().neutron;
+        let cloud = fixture.manager.cloud().unwrap().clone();
         let router = cloud.list::<Router>(&[]).await.unwrap().remove(0).id;
         let (mut subnet, mut other, mut port) = (None, None, None);
         if by_router {
@@ -76,23 +76,23 @@ async fn a_network_that_others_use_stays_whole() {
             let new = NewPort { network_id: neutron, name: "vm".into(), ..NewPort::default() };
             port = Some(cloud.create::<Port>(&new).await.unwrap().id);
         }
-        let before = ground.fake.world().left();
-        ground.plugin.tend().await.unwrap();
-        let error = ground.try_call("NetworkDriver.DeleteNetwork", json!({"NetworkID": "n1"})).await.unwrap_err();
+        let before = fixture.fake.world().left();
+        fixture.manager.tend().await.unwrap();
+        let error = fixture.try_call("NetworkDriver.DeleteNetwork", json!({"NetworkID": "n1"})).await.unwrap_err();
         assert!(error.contains("cannot remove network \"docker-n1\": 1 ports"), "{error}");
         let mut gone = view(&[]);
         gone.networks.clear();
         let mut suspects = Suspects::default();
         for _ in 0..3 {
-            ground.pass(&gone, &mut suspects).await;
-            ground.plugin.tend().await.unwrap();
+            fixture.pass(&gone, &mut suspects).await;
+            fixture.manager.tend().await.unwrap();
         }
-        assert_eq!(ground.fake.world().left(), before, "and no port of the pool is made again");
+        assert_eq!(fixture.fake.world().left(), before, "and no port of the pool is made again");
         let said = || lines.lock().unwrap().iter().filter(|l| l.contains("cannot remove network")).count();
         assert_eq!(said(), 0, "what answers Docker has said it");
-        ground.plugin.left_in_use().clear();
+        fixture.manager.left_in_use().clear();
         for _ in 0..3 {
-            ground.pass(&gone, &mut suspects).await;
+            fixture.pass(&gone, &mut suspects).await;
         }
         assert_eq!(said(), 1, "once after a start");
         match (subnet, other, port) {
@@ -102,33 +102,33 @@ async fn a_network_that_others_use_stays_whole() {
             }
             (_, _, port) => drop(cloud.delete::<Port>(&port.unwrap()).await.unwrap()),
         }
-        ground.pass(&gone, &mut suspects).await;
-        assert_eq!(ground.fake.world().left(), Vec::<String>::new());
+        fixture.pass(&gone, &mut suspects).await;
+        assert_eq!(fixture.fake.world().left(), Vec::<String>::new());
     }
 }
 
 #[tokio::test]
 async fn an_internal_network_has_no_gateway() {
-    let ground = Ground::new().await;
+    let fixture = Fixture::new().await;
     let generic = json!({"subnet": "10.5.0.0/24"});
     let options = json!({"com.docker.network.generic": generic, "com.docker.network.internal": true});
     let body = json!({"NetworkID": "n1", "Options": options, "IPv4Data": [{"Pool": "0.0.0.0/0"}]});
-    ground.call("NetworkDriver.CreateNetwork", body).await;
-    ground.attach("e1", json!({})).await;
+    fixture.call("NetworkDriver.CreateNetwork", body).await;
+    fixture.attach("e1", json!({})).await;
     let of = json!({"NetworkID": "n1", "EndpointID": "e1", "SandboxKey": "/x", "Options": {}});
-    let joined = ground.call("NetworkDriver.Join", of).await;
+    let joined = fixture.call("NetworkDriver.Join", of).await;
     assert!(joined["Gateway"].is_null() && joined["DisableGatewayService"] == true, "{joined}");
     let floating =
         json!({"NetworkID": "n1", "EndpointID": "e2", "Interface": {}, "Options": {"floating-ip": "public"}});
-    let error = ground.try_call("NetworkDriver.CreateEndpoint", floating).await.unwrap_err();
+    let error = fixture.try_call("NetworkDriver.CreateEndpoint", floating).await.unwrap_err();
     assert!(error.contains("`floating-ip` on an internal network"), "{error}");
 
     // A network that has a gateway: the containers of this Docker network do not use it.
-    ground.dual_network().await;
-    let neutron = ground.plugin.ledger.networks.get("n2").unwrap().neutron;
+    fixture.dual_network().await;
+    let neutron = fixture.manager.ledger.networks.get("n2").unwrap().neutron;
     let options = json!({"com.docker.network.generic": {"network": neutron}, "com.docker.network.internal": true});
     let body = json!({"NetworkID": "n3", "Options": options, "IPv4Data": [{"Pool": "0.0.0.0/0"}]});
-    ground.call("NetworkDriver.CreateNetwork", body).await;
-    let subnets = ground.plugin.ledger.networks.get("n3").unwrap().subnets;
+    fixture.call("NetworkDriver.CreateNetwork", body).await;
+    let subnets = fixture.manager.ledger.networks.get("n3").unwrap().subnets;
     assert!(subnets.len() == 2 && subnets.iter().all(|s| s.gateway.is_none()));
 }
