@@ -30,7 +30,7 @@ pub(crate) struct PortSpec<'a> {
     /// The endpoint that it was when its port was lost: it has its link.
     pub(crate) before: Option<&'a Endpoint>,
     /// Where the container's end goes, if that is known.
-    pub(crate) home: Option<&'a Arc<ContainerEnd>>,
+    pub(crate) container_end: Option<&'a Arc<ContainerEnd>>,
 }
 
 /// Ids of what an endpoint's options name.
@@ -84,7 +84,7 @@ impl PortManager {
     async fn prepare(&self, wanted: &PortSpec<'_>) -> Option<PreparedLink> {
         let vif = self.bound().get(&wanted.network.neutron).cloned().filter(|_| wanted.before.is_none())?;
         // What is wrong is said when the port is plugged.
-        self.wiring.prepare(&vif, wanted.network.mtu, wanted.home).await.ok().flatten()
+        self.wiring.prepare(&vif, wanted.network.mtu, wanted.container_end).await.ok().flatten()
     }
 
     /// Plugs an endpoint, with the links that were made while Neutron made its port, if any were.
@@ -92,10 +92,10 @@ impl PortManager {
         &self,
         endpoint: &Endpoint,
         mtu: u32,
-        home: Option<&Arc<ContainerEnd>>,
+        container_end: Option<&Arc<ContainerEnd>>,
     ) -> BoxFuture<'static, Result<(), Error>> {
         let prepared = self.prepared().remove(&endpoint.port);
-        self.wiring.plug(endpoint, mtu, home, prepared)
+        self.wiring.plug(endpoint, mtu, container_end, prepared)
     }
 
     /// Begins to plug a port of which Docker has only asked the address: it comes back for the rest at once.

@@ -382,7 +382,7 @@ impl PortManager {
             ips,
             options: &endpoint.options,
             before: Some(endpoint),
-            home: None,
+            container_end: None,
         };
         let made = self.make_port(&wanted).await?;
         *endpoint = Endpoint {

@@ -223,7 +223,16 @@ impl PortManager {
         ahead: bool,
     ) -> Result<Vec<Spare>, Error> {
         let (key, ips) = (if ahead { id } else { SPARE }, network.addresses(None, None)?);
-        let new = PortSpec { network_id: id, network, key, mac: None, ips, options: shape, before: None, home: None };
+        let new = PortSpec {
+            network_id: id,
+            network,
+            key,
+            mac: None,
+            ips,
+            options: shape,
+            before: None,
+            container_end: None,
+        };
         let mut made = Vec::new();
         for endpoint in self.make_ports(&new, count).await? {
             let spare = Spare { endpoint, ready: ahead, ahead };

@@ -30,7 +30,7 @@ pub(crate) trait Wiring: Send + Sync {
         &self,
         endpoint: &Endpoint,
         mtu: u32,
-        home: Option<&Arc<ContainerEnd>>,
+        container_end: Option<&Arc<ContainerEnd>>,
         prepared: Option<PreparedLink>,
     ) -> BoxFuture<'static, Result<(), Error>>;
     /// Makes what it can of a port on a network that is still to be made; what that is called, if anything was made.
@@ -38,7 +38,7 @@ pub(crate) trait Wiring: Send + Sync {
         &self,
         vif: &Vif,
         mtu: u32,
-        home: Option<&Arc<ContainerEnd>>,
+        container_end: Option<&Arc<ContainerEnd>>,
     ) -> BoxFuture<'_, Result<Option<PreparedLink>, Error>>;
     /// Removes what was prepared.
     fn discard(&self, prepared: PreparedLink) -> BoxFuture<'_, Result<(), Error>>;
@@ -152,19 +152,22 @@ impl HostWiring {
         doing: &'static str,
         endpoint: &Endpoint,
         mtu: u32,
-        home: Option<&Arc<ContainerEnd>>,
+        container_end: Option<&Arc<ContainerEnd>>,
         work: impl FnOnce(&dyn binding::Driver, &Plug<'_>) -> Result<T, stackyard_wire::Error> + Send + 'static,
     ) -> BoxFuture<'static, Result<T, Error>> {
         let (switch, owner, endpoint) = (self.switch.clone(), self.owner.clone(), endpoint.clone());
-        let home = home.cloned();
+        let container_end = container_end.cloned();
         let (host, container) = self.naming.devices(&endpoint.vif, &endpoint.link);
         let ids: &[_] = if self.naming == Naming::Kuryr { &KURYRS } else { &[] };
         let doing = format!("{doing} port {} (MAC address {})", endpoint.port, endpoint.mac);
         blocking(doing, move || {
             let Endpoint { port, mac, vif, .. } = &endpoint;
             let driver = binding::driver(vif, switch.as_ref())?;
-            let home = home.as_deref().map(ContainerEnd::as_link);
-            work(&*driver, &Plug { host: &host, container: &container, port, mac, mtu, owner: &owner, ids, home })
+            let container_end = container_end.as_deref().map(ContainerEnd::as_link);
+            work(
+                &*driver,
+                &Plug { host: &host, container: &container, port, mac, mtu, owner: &owner, ids, home: container_end },
+            )
         })
     }
 }
@@ -174,12 +177,12 @@ impl Wiring for HostWiring {
         &self,
         endpoint: &Endpoint,
         mtu: u32,
-        home: Option<&Arc<ContainerEnd>>,
+        container_end: Option<&Arc<ContainerEnd>>,
         prepared: Option<PreparedLink>,
     ) -> BoxFuture<'static, Result<(), Error>> {
         let limit = endpoint.limits.ingress;
         let ends = prepared.map(|p| self.naming.devices(&p.vif, &p.link));
-        self.with("plug", endpoint, mtu, home, move |driver, plug| {
+        self.with("plug", endpoint, mtu, container_end, move |driver, plug| {
             let is_settled = match &ends {
                 Some((host, container)) if driver.settle((host, container), plug).is_err() => {
                     // Then it is made anew.
@@ -199,16 +202,24 @@ impl Wiring for HostWiring {
         &self,
         vif: &Vif,
         mtu: u32,
-        home: Option<&Arc<ContainerEnd>>,
+        container_end: Option<&Arc<ContainerEnd>>,
     ) -> BoxFuture<'_, Result<Option<PreparedLink>, Error>> {
-        let (prepared, home) = (PreparedLink::new(vif), home.cloned());
+        let (prepared, container_end) = (PreparedLink::new(vif), container_end.cloned());
         let (switch, owner) = (self.switch.clone(), self.owner.clone());
         let (host, container) = self.naming.devices(vif, &prepared.link);
         blocking("prepare a port".to_owned(), move || {
             let driver = binding::driver(&prepared.vif, switch.as_ref())?;
-            let home = home.as_deref().map(ContainerEnd::as_link);
-            let plug =
-                Plug { host: &host, container: &container, port: "", mac: "", mtu, owner: &owner, ids: &[], home };
+            let container_end = container_end.as_deref().map(ContainerEnd::as_link);
+            let plug = Plug {
+                host: &host,
+                container: &container,
+                port: "",
+                mac: "",
+                mtu,
+                owner: &owner,
+                ids: &[],
+                home: container_end,
+            };
             let is_made = driver.prepare(&plug).inspect_err(|_| drop(driver.unplug(&host, &container)))?;
             Ok(is_made.then_some(prepared))
         })

@@ -3,7 +3,7 @@
 use super::Error;
 use crate::program;
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -57,7 +57,7 @@ fn found(export: &str) -> Content {
 
 fn ends_are_zero(device: &Path) -> io::Result<bool> {
     let file = File::open(device)?;
-    let size = super::volume::size(&file)?;
+    let size = size(&file)?;
     let length = usize::try_from(size).unwrap_or(END).min(END);
     let mut end = vec![0; length];
     for at in [0, size.saturating_sub(length as u64)] {
@@ -67,6 +67,12 @@ fn ends_are_zero(device: &Path) -> io::Result<bool> {
         }
     }
     Ok(size > 0)
+}
+
+/// Size of a file or block device, in bytes.
+pub(super) fn size(file: &File) -> io::Result<u64> {
+    let mut file = file;
+    file.seek(SeekFrom::End(0))
 }
 
 #[cfg(test)]

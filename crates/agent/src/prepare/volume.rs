@@ -1,6 +1,6 @@
 //! The data volume: found, formatted if blank, mounted, grown.
 
-use super::blank::{self, Content};
+use super::blank::{self, Content, size};
 use super::find::kernel_name;
 use super::superblock::{self, Kind, Superblock};
 use super::{Devices, Error};
@@ -12,7 +12,6 @@ use stackyard_core::agent::{DataVolume, Filesystem};
 use stackyard_core::progress::Onlooker;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -320,10 +319,4 @@ fn grow(
         )));
     }
     Ok(())
-}
-
-/// Size of a file or block device, in bytes.
-pub(super) fn size(file: &File) -> io::Result<u64> {
-    let mut file = file;
-    file.seek(SeekFrom::End(0))
 }

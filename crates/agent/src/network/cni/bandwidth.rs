@@ -10,7 +10,7 @@
 //! link, out of it on the container's, for an Open vSwitch in user space takes packets before anything at the host's
 //! end could hold them. So a container that may change its own links can undo the latter.
 
-use super::config::AttachSpec;
+use super::config::{AttachSpec, Limiter};
 use super::failure::{Failure, code};
 use crate::network::bandwidth::{Bandwidth, BandwidthPolicy};
 use crate::network::ledger::Endpoint;
@@ -18,9 +18,7 @@ use crate::network::observed::{CloudView, Suspects};
 use crate::network::options::EndpointOptions;
 use crate::network::port_manager::PortManager;
 use crate::network::{Error, mark};
-use serde_json::{Map, Value};
 use stackyard_openstack::{NewBandwidthLimit, NewQosPolicy, Port, QosPolicy, QosRule};
-use stackyard_wire::Rate;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -28,54 +26,6 @@ use std::time::Duration;
 const MARK: &str = "bandwidth";
 /// Neutron's name of a limit among the kinds of rules.
 const RULE: &str = "bandwidth_limit";
-
-/// Who limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Limiter {
-    Neutron,
-    Kernel,
-}
-
-impl Limiter {
-    /// The key `bandwidth` of a configuration.
-    pub(crate) fn read(text: &str) -> Result<Self, Failure> {
-        match text {
-            "neutron" => Ok(Self::Neutron),
-            "tc" => Ok(Self::Kernel),
-            other => Err(invalid(format!("`bandwidth` must be \"neutron\" or \"tc\", not {other:?}"))),
-        }
-    }
-}
-
-fn invalid(msg: impl Into<String>) -> Failure {
-    Failure::new(code::CONFIG, msg)
-}
-
-/// Reads what the runtime gives; nothing if that limits nothing.
-pub(crate) fn read(given: &Map<String, Value>) -> Result<Option<Bandwidth>, Failure> {
-    let number = |key: &str| match given.get(key) {
-        None | Some(Value::Null) => Ok(0),
-        Some(value) => {
-            let wrong = || invalid(format!("runtimeConfig.bandwidth: {key} must be a number of bits, not {value}"));
-            value.as_u64().ok_or_else(wrong)
-        }
-    };
-    let direction = |of: &str| {
-        let (rate, burst) = (number(&format!("{of}Rate"))?, number(&format!("{of}Burst"))?);
-        if rate == 0 && burst > 0 {
-            return Err(invalid(format!("runtimeConfig.bandwidth: {of}Burst needs {of}Rate")));
-        }
-        Ok(Some(Rate { rate, burst }).filter(|r| r.rate > 0))
-    };
-    let known = ["ingressRate", "ingressBurst", "egressRate", "egressBurst"];
-    let is_empty = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
-    if let Some((key, value)) = given.iter().find(|(key, value)| !known.contains(&key.as_str()) && !is_empty(value)) {
-        let msg = format!("runtimeConfig.bandwidth: {key} is {value}; there are {}", known.join(", "));
-        return Err(Failure::new(code::UNSUPPORTED_FIELD, msg));
-    }
-    let read = Bandwidth { ingress: direction("ingress")?, egress: direction("egress")? };
-    Ok(Some(read).filter(|b| *b != Bandwidth::default()))
-}
 
 /// Sees to an attach's limits: either its port gets a policy, or what is returned is for the kernel.
 pub(crate) async fn prepare(

@@ -1,13 +1,12 @@
 //! What a network configuration wants of this plugin: its own keys, `args`, `runtimeConfig`, `CNI_ARGS`.
 
-use super::bandwidth;
-use super::bandwidth::Limiter;
 use super::failure::{Failure, code};
 use super::protocol::CniRequest;
 use crate::network::bandwidth::Bandwidth;
 use crate::network::options::{EndpointOptions, PoolMemberSpec, Published, pair};
 use ipnet::IpNet;
 use serde_json::{Map, Value};
+use stackyard_wire::Rate;
 use std::net::IpAddr;
 
 /// Keys of the specification and of CNI's conventions, which mean something to runtimes and other plugins.
@@ -38,6 +37,24 @@ const OF_ENDPOINTS: [&str; 8] = [
 ];
 /// Keys of a network.
 const OF_NETWORKS: [&str; 5] = ["network", "subnets", "socket", "pool", "bandwidth"];
+
+/// Who limits bandwidth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limiter {
+    Neutron,
+    Kernel,
+}
+
+impl Limiter {
+    /// The key `bandwidth` of a configuration.
+    pub(crate) fn read(text: &str) -> Result<Self, Failure> {
+        match text {
+            "neutron" => Ok(Self::Neutron),
+            "tc" => Ok(Self::Kernel),
+            other => Err(invalid(format!("`bandwidth` must be \"neutron\" or \"tc\", not {other:?}"))),
+        }
+    }
+}
 
 /// What an attach is to be. Names are still names.
 #[derive(Debug, Default, PartialEq)]
@@ -174,7 +191,7 @@ impl AttachSpec {
                     }
                 }
                 "dns" => self.dns_of_runtime(&object(runtime, key)?),
-                "bandwidth" => self.bandwidth = bandwidth::read(&object(runtime, key)?)?,
+                "bandwidth" => self.bandwidth = bandwidth(&object(runtime, key)?)?,
                 "portMappings" => self.options.publish = mappings(value)?,
                 // For others.
                 "aliases" | "cgroupPath" => {}
@@ -288,4 +305,30 @@ fn nearest(key: &str, known: &[&str]) -> String {
         Some((_, word)) => format!("; did you mean `{word}`?"),
         None => format!("; there are {}", known.join(", ")),
     }
+}
+
+/// Reads `runtimeConfig.bandwidth`; nothing if that limits nothing.
+fn bandwidth(given: &Map<String, Value>) -> Result<Option<Bandwidth>, Failure> {
+    let number = |key: &str| match given.get(key) {
+        None | Some(Value::Null) => Ok(0),
+        Some(value) => {
+            let wrong = || invalid(format!("runtimeConfig.bandwidth: {key} must be a number of bits, not {value}"));
+            value.as_u64().ok_or_else(wrong)
+        }
+    };
+    let direction = |of: &str| {
+        let (rate, burst) = (number(&format!("{of}Rate"))?, number(&format!("{of}Burst"))?);
+        if rate == 0 && burst > 0 {
+            return Err(invalid(format!("runtimeConfig.bandwidth: {of}Burst needs {of}Rate")));
+        }
+        Ok(Some(Rate { rate, burst }).filter(|r| r.rate > 0))
+    };
+    let known = ["ingressRate", "ingressBurst", "egressRate", "egressBurst"];
+    let is_empty = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+    if let Some((key, value)) = given.iter().find(|(key, value)| !known.contains(&key.as_str()) && !is_empty(value)) {
+        let msg = format!("runtimeConfig.bandwidth: {key} is {value}; there are {}", known.join(", "));
+        return Err(Failure::new(code::UNSUPPORTED_FIELD, msg));
+    }
+    let read = Bandwidth { ingress: direction("ingress")?, egress: direction("egress")? };
+    Ok(Some(read).filter(|b| *b != Bandwidth::default()))
 }

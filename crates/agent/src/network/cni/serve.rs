@@ -105,17 +105,18 @@ async fn carry_out(
     match request.command {
         Command::Add => {
             let _lock = manager.locks.lock(&verbs::key(request)).await;
-            let home = verbs::home(request, namespace);
-            let (endpoint, attached) = verbs::add(manager, request, home.as_ref()).await?;
+            let container_end = verbs::container_end(request, namespace);
+            let (endpoint, attached) = verbs::add(manager, request, container_end.as_ref()).await?;
             caller.send(&Reply::Attached(attached)).await;
             let (wired, said) = tokio::join!(manager.wiring.ready(&endpoint), caller.line());
             let whole = match (wired, said.as_deref()) {
                 (Ok(()), Some(CONFIGURED)) => match verbs::finish(manager, request) {
                     Ok(()) => {
-                        if let Some(home) = home {
+                        if let Some(container_end) = container_end {
                             // Seven seconds: as long as it is open, the namespace stays, also without its container.
-                            manager
-                                .announce(&endpoint, &PAUSES[..4], move |addresses| home.namespace.announce(addresses));
+                            manager.announce(&endpoint, &PAUSES[..4], move |addresses| {
+                                container_end.namespace.announce(addresses)
+                            });
                         }
                         return Ok(());
                     }

@@ -29,7 +29,7 @@ pub(crate) fn key(request: &CniRequest) -> String {
 }
 
 /// Where the container's end of a link goes, if its namespace is given.
-pub(crate) fn home(request: &CniRequest, namespace: Option<OwnedFd>) -> Option<Arc<ContainerEnd>> {
+pub(crate) fn container_end(request: &CniRequest, namespace: Option<OwnedFd>) -> Option<Arc<ContainerEnd>> {
     let namespace = Namespace::of(namespace?, Path::new(&request.netns));
     Some(Arc::new(ContainerEnd { namespace, name: request.ifname.clone() }))
 }
@@ -39,7 +39,7 @@ pub(crate) fn home(request: &CniRequest, namespace: Option<OwnedFd>) -> Option<A
 pub(crate) async fn add(
     manager: &PortManager,
     request: &CniRequest,
-    home: Option<&Arc<ContainerEnd>>,
+    container_end: Option<&Arc<ContainerEnd>>,
 ) -> Result<(Endpoint, AttachResult), Failure> {
     let spec = AttachSpec::read(request)?;
     let key = key(request);
@@ -48,14 +48,14 @@ pub(crate) async fn add(
         manager.detach(&key, &stale).await?;
     }
     manager.check_extras(&spec.options).await?;
-    let made = match make(manager, &spec, &key, home).await {
+    let made = match make(manager, &spec, &key, container_end).await {
         // What is remembered of network and names may not hold any more.
         Err(Error::Cloud { source, .. }) if source.is_not_found() => {
             manager.names.forget();
             bandwidth::forget(manager, &spec)?;
             let (id, _) = network(manager, &spec.network).await?;
             manager.ledger.networks.remove(&id)?;
-            make(manager, &spec, &key, home).await
+            make(manager, &spec, &key, container_end).await
         }
         other => other,
     };
@@ -69,13 +69,13 @@ pub(crate) async fn add(
     let plugged = async {
         manager.ledger.endpoints.put(&key, &endpoint)?;
         manager.give_extras(&key, &mut endpoint).await?;
-        manager.plug_links(&endpoint, network.mtu, home).await
+        manager.plug_links(&endpoint, network.mtu, container_end).await
     };
     if let Err(e) = plugged.await {
         return Err(manager.undo(&key, &endpoint, e).await.into());
     }
     let mut attached = attached(manager, &endpoint, &network, &spec.dns);
-    attached.device = attached.device.filter(|_| home.is_none());
+    attached.device = attached.device.filter(|_| container_end.is_none());
     Ok((endpoint, attached))
 }
 
@@ -92,7 +92,7 @@ async fn make(
     manager: &PortManager,
     spec: &AttachSpec,
     key: &str,
-    home: Option<&Arc<ContainerEnd>>,
+    container_end: Option<&Arc<ContainerEnd>>,
 ) -> Result<(Network, Endpoint), Error> {
     let (id, network) = network(manager, &spec.network).await?;
     let network = pooled(manager, &id, network, spec).await?;
@@ -104,7 +104,8 @@ async fn make(
     }
     let ips = fixed_ips(&chosen(manager, spec, &network).await?, !spec.subnets.is_empty(), &spec.ips)?;
     let mac = spec.mac.as_deref();
-    let wanted = PortSpec { network_id: &id, network: &network, key, mac, ips, options: &options, before: None, home };
+    let wanted =
+        PortSpec { network_id: &id, network: &network, key, mac, ips, options: &options, before: None, container_end };
     let endpoint = match &options.port {
         Some(port) => manager.adopt_port(&wanted, port).await?,
         None => manager.make_port(&wanted).await?,

@@ -122,7 +122,7 @@ impl PortManager {
                     ips: network.addresses(v4, v6)?,
                     options: &options,
                     before: None,
-                    home: None,
+                    container_end: None,
                 };
                 let any = mac.is_none() && v4.is_none() && v6.is_none();
                 let ready = match any {

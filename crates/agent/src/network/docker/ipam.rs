@@ -198,7 +198,7 @@ impl PortManager {
             ips,
             options: &network.defaults,
             before: None,
-            home: None,
+            container_end: None,
         };
         let _own = self.prefetch.make_own(network_id);
         let made = self.port_for(&wanted).await?;

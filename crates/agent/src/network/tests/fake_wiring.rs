@@ -52,13 +52,13 @@ impl Wiring for FakeWiring {
         &self,
         endpoint: &Endpoint,
         _: u32,
-        home: Option<&Arc<ContainerEnd>>,
+        container_end: Option<&Arc<ContainerEnd>>,
         prepared: Option<PreparedLink>,
     ) -> BoxFuture<'static, Result<(), Error>> {
         if let Some(prepared) = prepared {
             assert_eq!(self.0.lock().unwrap().remove(&prepared.link).as_deref(), Some(""));
         }
-        self.2.lock().unwrap().extend(home.map(|h| h.name.clone()));
+        self.2.lock().unwrap().extend(container_end.map(|h| h.name.clone()));
         let done = self.set(endpoint);
         async { done }.boxed()
     }
