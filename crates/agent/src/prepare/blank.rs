@@ -12,7 +12,7 @@ const END: usize = 1 << 20;
 
 /// What lies on a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Content {
+pub(super) enum VolumeContent {
     /// Nothing: no signature that libblkid knows, and zeros at both ends.
     Blank,
     /// A file system of this type.
@@ -24,7 +24,7 @@ pub(super) enum Content {
 }
 
 /// Looks at a device with libblkid (`blkid --probe`) and at its ends.
-pub(super) fn look(device: &Path) -> Result<Content, Error> {
+pub(super) fn look(device: &Path) -> Result<VolumeContent, Error> {
     let doing = format!("look at {}", device.display());
     let output = program::run(
         &doing,
@@ -37,21 +37,23 @@ pub(super) fn look(device: &Path) -> Result<Content, Error> {
         // Nothing found.
         Some(2) => {
             let blank = ends_are_zero(device).map_err(Error::system("read", device))?;
-            Ok(if blank { Content::Blank } else { Content::Unknown })
+            Ok(if blank { VolumeContent::Blank } else { VolumeContent::Unknown })
         }
-        Some(8) => Ok(Content::Other("it bears the signatures of several file systems".to_owned())),
+        Some(8) => Ok(VolumeContent::Other("it bears the signatures of several file systems".to_owned())),
         _ => Err(program::failed(&doing, "blkid", &output).into()),
     }
 }
 
 /// blkid(8): `TYPE` names what fills the device, `PTTYPE` a partition table.
-fn found(export: &str) -> Content {
+fn found(export: &str) -> VolumeContent {
     let value = |key: &str| export.lines().find_map(|l| l.strip_prefix(key)?.strip_prefix('='));
     match (value("TYPE"), value("PTTYPE")) {
-        (Some(kind), _) if value("USAGE").is_none_or(|u| u == "filesystem") => Content::Filesystem(kind.to_owned()),
-        (Some(kind), _) => Content::Other(format!("it holds {kind}")),
-        (None, Some(table)) => Content::Other(format!("it has a partition table ({table})")),
-        (None, None) => Content::Other("it bears a signature".to_owned()),
+        (Some(kind), _) if value("USAGE").is_none_or(|u| u == "filesystem") => {
+            VolumeContent::Filesystem(kind.to_owned())
+        }
+        (Some(kind), _) => VolumeContent::Other(format!("it holds {kind}")),
+        (None, Some(table)) => VolumeContent::Other(format!("it has a partition table ({table})")),
+        (None, None) => VolumeContent::Other("it bears a signature".to_owned()),
     }
 }
 
@@ -82,13 +84,13 @@ mod tests {
     #[test]
     fn what_blkid_says() {
         let fs = "DEVNAME=/dev/vdb\nUUID=x\nTYPE=ext4\nUSAGE=filesystem\n";
-        assert_eq!(found(fs), Content::Filesystem("ext4".into()));
+        assert_eq!(found(fs), VolumeContent::Filesystem("ext4".into()));
         for (said, what) in [
             ("DEVNAME=/dev/vdb\nTYPE=LVM2_member\nUSAGE=raid\n", "LVM2_member"),
             ("DEVNAME=/dev/vdb\nPTUUID=1\nPTTYPE=gpt\n", "partition table (gpt)"),
             ("DEVNAME=/dev/vdb\nTYPE=crypto_LUKS\nUSAGE=crypto\n", "crypto_LUKS"),
         ] {
-            assert!(matches!(found(said), Content::Other(text) if text.contains(what)), "{said}");
+            assert!(matches!(found(said), VolumeContent::Other(text) if text.contains(what)), "{said}");
         }
     }
 }

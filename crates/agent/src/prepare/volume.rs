@@ -1,6 +1,6 @@
 //! The data volume: found, formatted if blank, mounted, grown.
 
-use super::blank::{self, Content, size};
+use super::blank::{self, VolumeContent, size};
 use super::find::kernel_name;
 use super::superblock::{self, Kind, Superblock};
 use super::{Devices, Error};
@@ -94,13 +94,13 @@ fn make(wanted: &DataVolume, device: &Path, state: &StateDir, onlooker: &dyn Onl
     let record = format!("format-{}.json", wanted.id);
     let begun: Option<Begun> = state.read(&record)?;
     let content = blank::look(device)?;
-    if let (Some(begun), Content::Filesystem(_) | Content::Unknown) = (&begun, &content) {
+    if let (Some(begun), VolumeContent::Filesystem(_) | VolumeContent::Unknown) = (&begun, &content) {
         let there = superblock::read(device).map_err(Error::system("read", device))?;
         // Between this record and its removal nothing but the format writes to the volume. A file
         // system of another UUID, or one that was mounted, is somebody else's.
         let cut_short = match &there {
             Some(block) => block.uuid == begun.uuid && block.unused,
-            None => content == Content::Unknown,
+            None => content == VolumeContent::Unknown,
         };
         if cut_short {
             onlooker.see(host_note(format!("volume {}: the format was cut short, it is begun again", wanted.id)));
@@ -108,17 +108,17 @@ fn make(wanted: &DataVolume, device: &Path, state: &StateDir, onlooker: &dyn Onl
         }
     }
     match content {
-        Content::Blank => format(wanted, device, state, &record, onlooker),
-        Content::Filesystem(kind) if ["ext4", "ext3", "ext2", "xfs", "btrfs"].contains(&kind.as_str()) => {
+        VolumeContent::Blank => format(wanted, device, state, &record, onlooker),
+        VolumeContent::Filesystem(kind) if ["ext4", "ext3", "ext2", "xfs", "btrfs"].contains(&kind.as_str()) => {
             state.remove(&record)?;
             Ok(kind)
         }
-        Content::Filesystem(kind) => Err(not_blank(wanted, device, format!("it holds {kind}"))),
-        Content::Unknown => {
+        VolumeContent::Filesystem(kind) => Err(not_blank(wanted, device, format!("it holds {kind}"))),
+        VolumeContent::Unknown => {
             let what = "its beginning or its end holds data that no tool knows".to_owned();
             Err(not_blank(wanted, device, what))
         }
-        Content::Other(what) => Err(not_blank(wanted, device, what)),
+        VolumeContent::Other(what) => Err(not_blank(wanted, device, what)),
     }
 }
 

@@ -87,31 +87,31 @@ async fn links_of(docker: &bollard::Docker, id: &str) -> Option<(String, Vec<Mtu
 }
 
 /// A container that runs in a network namespace of its own.
-pub(super) struct Inside {
+pub(super) struct InspectedContainer {
     pub name: String,
     pub namespace: PathBuf,
-    endpoints: Vec<Endpoint>,
+    endpoints: Vec<ContainerInterface>,
 }
 
 /// Where it is in a network.
-struct Endpoint {
+struct ContainerInterface {
     /// Empty where the driver does not say.
     mac: String,
     address: Option<IpAddr>,
     network: String,
 }
 
-impl Inside {
+impl InspectedContainer {
     /// Id of the network that a link in there leads to.
     pub fn network(&self, link: &Link, seen: &MtuLink) -> Option<&str> {
-        let is = |e: &&Endpoint| {
+        let is = |e: &&ContainerInterface| {
             (!e.mac.is_empty() && e.mac == link.mac) || e.address.is_some_and(|a| seen.addresses.contains(&a))
         };
         self.endpoints.iter().find(is).map(|e| e.network.as_str())
     }
 }
 
-pub(super) async fn inside(docker: &bollard::Docker, id: &str) -> Option<Inside> {
+pub(super) async fn inside(docker: &bollard::Docker, id: &str) -> Option<InspectedContainer> {
     let container = docker.inspect_container(id, None::<InspectContainerOptions>).await.ok()?;
     let namespace = namespace_of(container.state.and_then(|s| s.pid))?;
     let networks = container.network_settings.and_then(|s| s.networks).unwrap_or_default();
@@ -120,11 +120,11 @@ pub(super) async fn inside(docker: &bollard::Docker, id: &str) -> Option<Inside>
         let address = n.ip_address.and_then(|a| a.parse().ok());
         // One in the host's network or another container's has neither.
         let named = !mac.is_empty() || address.is_some();
-        Some(Endpoint { mac, address, network: n.network_id.filter(|_| named)? })
+        Some(ContainerInterface { mac, address, network: n.network_id.filter(|_| named)? })
     };
-    let endpoints: Vec<Endpoint> = networks.into_values().filter_map(endpoint).collect();
+    let endpoints: Vec<ContainerInterface> = networks.into_values().filter_map(endpoint).collect();
     let name = container.name.unwrap_or_default().trim_start_matches('/').to_owned();
-    (!endpoints.is_empty()).then_some(Inside { name, namespace, endpoints })
+    (!endpoints.is_empty()).then_some(InspectedContainer { name, namespace, endpoints })
 }
 
 /// The links of this thread's network namespace, with their addresses.

@@ -37,7 +37,7 @@ struct StackTable {
 }
 
 /// A stack, as a report needs it.
-pub(crate) struct Snapshot {
+pub(crate) struct StackSnapshot {
     pub(crate) name: String,
     /// Absent while it is removed.
     pub(crate) part: Option<Arc<Part>>,
@@ -90,14 +90,14 @@ impl Stacks {
     }
 
     /// Revision, and the stacks with how far they got.
-    pub(crate) fn snapshot(&self) -> (Option<u64>, Vec<Snapshot>) {
+    pub(crate) fn snapshot(&self) -> (Option<u64>, Vec<StackSnapshot>) {
         let table = lock(&self.table);
         let of = |(name, worker): (&String, &WorkerHandle)| {
             let part = match &*worker.target.borrow() {
                 StackTarget::Run(part) => Some(part.clone()),
                 StackTarget::Remove => None,
             };
-            Snapshot { name: name.clone(), part, progress: worker.progress().clone() }
+            StackSnapshot { name: name.clone(), part, progress: worker.progress().clone() }
         };
         (table.revision, table.workers.iter().map(of).collect())
     }

@@ -1,6 +1,6 @@
 //! What runs here, for the server.
 
-use super::{Snapshot, Stacks, replica_of};
+use super::{StackSnapshot, Stacks, replica_of};
 use crate::context::Context;
 use crate::facts;
 use futures_util::future::join_all;
@@ -60,7 +60,7 @@ async fn build(context: &Context, stacks: &Stacks) -> Report {
     Report { revision: revision.unwrap_or_default(), settled, parts, usage, mtu: *context.mtu.borrow() }
 }
 
-async fn part(stacks: &Stacks, engine: Result<&Engine, &String>, snapshot: &Snapshot) -> PartReport {
+async fn part(stacks: &Stacks, engine: Result<&Engine, &String>, snapshot: &StackSnapshot) -> PartReport {
     let mut error = snapshot.progress.error.clone();
     let seen = match engine {
         Err(problem) => {
@@ -97,7 +97,7 @@ fn has_failed(seen: &Seen) -> bool {
     }
 }
 
-async fn last_lines(engine: &Engine, snapshot: &Snapshot, seen: &Seen) -> Vec<String> {
+async fn last_lines(engine: &Engine, snapshot: &StackSnapshot, seen: &Seen) -> Vec<String> {
     let log = engine.last_lines(&snapshot.name, &seen.service, LINES);
     // A report is not held up by an engine that does not answer.
     let lines = tokio::time::timeout(TEST, log).await.unwrap_or_default();
@@ -106,7 +106,7 @@ async fn last_lines(engine: &Engine, snapshot: &Snapshot, seen: &Seen) -> Vec<St
 
 /// Runs a health test that Docker has not got to yet: with Docker's own interval, a new
 /// container would be known to be healthy half a minute after it was.
-async fn freshly_tested(engine: &Engine, snapshot: &Snapshot, mut seen: Seen) -> Seen {
+async fn freshly_tested(engine: &Engine, snapshot: &StackSnapshot, mut seen: Seen) -> Seen {
     if seen.health == Some(Tested::NotYet) && seen.state == State::Running && snapshot.progress.tried {
         let test = engine.health(&snapshot.name, &seen.service);
         if matches!(tokio::time::timeout(TEST, test).await, Ok(Ok(Health::Healthy))) {
@@ -116,7 +116,7 @@ async fn freshly_tested(engine: &Engine, snapshot: &Snapshot, mut seen: Seen) ->
     seen
 }
 
-fn container(snapshot: &Snapshot, seen: &Seen) -> Option<ContainerReport> {
+fn container(snapshot: &StackSnapshot, seen: &Seen) -> Option<ContainerReport> {
     let part = snapshot.part.as_ref();
     let replica = part.and_then(|p| p.replicas.get(&seen.service)).cloned().or_else(|| replica_of(&seen.service))?;
     let current = snapshot.progress.specs.get(&seen.service) == Some(&seen.spec);
@@ -157,7 +157,7 @@ mod tests {
             BTreeMap::from([("web-2".into(), replica.clone())]),
             BTreeMap::from([("web-2".into(), 7)]),
         );
-        let mut snapshot = Snapshot { name: "s".into(), part: Some(Arc::new(part)), progress: Default::default() };
+        let mut snapshot = StackSnapshot { name: "s".into(), part: Some(Arc::new(part)), progress: Default::default() };
         snapshot.progress.specs.insert("web-2".into(), "new".into());
         let seen = |spec: &str, service: &str| Seen {
             service: service.into(),

@@ -25,19 +25,19 @@ type Images = BTreeMap<String, BTreeSet<String>>;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-struct Records {
+struct ImageRecords {
     handed: Images,
-    stacks: BTreeMap<String, Uses>,
+    stacks: BTreeMap<String, StackImages>,
 }
 
 /// Ids of images that a stack uses.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Uses {
+struct StackImages {
     now: BTreeSet<String>,
     before: BTreeSet<String>,
 }
 
-impl Records {
+impl ImageRecords {
     fn use_by(&mut self, parts: &[Part]) {
         self.stacks.retain(|name, _| parts.iter().any(|p| p.name() == name));
         for part in parts {
@@ -58,7 +58,7 @@ impl Records {
 /// What is known of such images, also on disk.
 pub(crate) struct ServerImages {
     state: StateDir,
-    known: Mutex<Records>,
+    known: Mutex<ImageRecords>,
     /// Where the server answers; absent until the host has joined.
     pub(super) access: watch::Receiver<Option<ServerAccess>>,
     /// One image at a time is fetched: two stacks often want the same.
@@ -75,11 +75,11 @@ impl ServerImages {
         Self { state, known: Mutex::new(known), access, fetching, work_ended }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Records> {
+    fn lock(&self) -> MutexGuard<'_, ImageRecords> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Records)) -> Result<(), crate::Error> {
+    fn change(&self, change: impl FnOnce(&mut ImageRecords)) -> Result<(), crate::Error> {
         let mut known = self.lock();
         let before = known.clone();
         change(&mut known);

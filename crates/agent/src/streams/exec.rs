@@ -1,7 +1,7 @@
 //! Programs in containers, `stack exec`: their input and output over a stream.
 
-use super::Input;
-use super::flow::{Inputs, Out};
+use super::StreamInput;
+use super::flow::{StreamInputs, StreamOutput};
 use futures_util::StreamExt;
 use stackyard_core::agent::{Replica, Stream};
 use stackyard_core::text::error_chain;
@@ -19,8 +19,8 @@ pub(super) async fn run(
     stack: &str,
     replica: &Replica,
     options: SessionOptions,
-    out: &Out,
-    inputs: Inputs,
+    out: &StreamOutput,
+    inputs: StreamInputs,
     closing: &mut oneshot::Receiver<()>,
 ) -> Result<Option<i64>, String> {
     let stdin = options.stdin;
@@ -42,7 +42,13 @@ pub(super) async fn run(
 }
 
 /// Carries input and output until the output ends.
-async fn carry(session: Session, replica: &Replica, out: &Out, mut inputs: Inputs, stdin: bool) -> Result<(), String> {
+async fn carry(
+    session: Session,
+    replica: &Replica,
+    out: &StreamOutput,
+    mut inputs: StreamInputs,
+    stdin: bool,
+) -> Result<(), String> {
     let Session { mut output, input, control } = session;
     let output = async {
         while let Some(piece) = output.next().await {
@@ -71,15 +77,15 @@ async fn carry(session: Session, replica: &Replica, out: &Out, mut inputs: Input
 }
 
 /// Hands one piece of input on; a program that does not want any more is none of our errors.
-async fn feed(control: &SessionControl, input: &mut Option<Pin<Box<dyn AsyncWrite + Send>>>, next: Input) {
+async fn feed(control: &SessionControl, input: &mut Option<Pin<Box<dyn AsyncWrite + Send>>>, next: StreamInput) {
     match (next, input.as_mut()) {
-        (Input::Size(rows, columns), _) => control.resize(rows, columns).await,
-        (Input::Data(data), Some(writer)) => {
+        (StreamInput::Size(rows, columns), _) => control.resize(rows, columns).await,
+        (StreamInput::Data(data), Some(writer)) => {
             if writer.write_all(&data).await.is_err() || writer.flush().await.is_err() {
                 *input = None;
             }
         }
-        (Input::End, Some(writer)) => {
+        (StreamInput::End, Some(writer)) => {
             let _ = writer.shutdown().await;
             *input = None;
         }

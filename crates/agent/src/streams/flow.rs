@@ -1,33 +1,33 @@
 //! Both directions of a stream, each with its window.
 
-use super::Input;
+use super::StreamInput;
 use stackyard_core::agent::{Bytes, Replica, Room, Stream, Taken, ToServer, WINDOW, cost};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 
 /// A stream's ends: where the connection puts what comes for it, and what its work writes to and
 /// reads from.
-pub(super) fn stream(number: u64, out: &mpsc::Sender<ToServer>) -> (Feed, Out, Inputs) {
+pub(super) fn stream(number: u64, out: &mpsc::Sender<ToServer>) -> (StreamFeed, StreamOutput, StreamInputs) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let (room, credit) = (Arc::new(Room::default()), Arc::new(Semaphore::new(WINDOW as usize)));
-    let feed = Feed { input: sender, room: room.clone(), credit: credit.clone() };
-    let inputs = Inputs { number, input: receiver, room, taken: Taken::default(), out: out.clone() };
-    (feed, Out { number, out: out.clone(), credit }, inputs)
+    let feed = StreamFeed { input: sender, room: room.clone(), credit: credit.clone() };
+    let inputs = StreamInputs { number, input: receiver, room, taken: Taken::default(), out: out.clone() };
+    (feed, StreamOutput { number, out: out.clone(), credit }, inputs)
 }
 
 /// The connection's end.
-pub(super) struct Feed {
-    input: mpsc::UnboundedSender<Input>,
+pub(super) struct StreamFeed {
+    input: mpsc::UnboundedSender<StreamInput>,
     room: Arc<Room>,
     /// Bytes of output that the reader at the server has room for.
     credit: Arc<Semaphore>,
 }
 
-impl Feed {
+impl StreamFeed {
     /// Hands input on; false if the server does not keep to the window. Input of a stream that has
     /// ended is dropped.
-    pub(super) fn put(&self, input: Input) -> bool {
-        if let Input::Data(data) = &input
+    pub(super) fn put(&self, input: StreamInput) -> bool {
+        if let StreamInput::Data(data) = &input
             && !self.room.take(data.len())
         {
             return self.is_closed();
@@ -49,20 +49,20 @@ impl Feed {
 }
 
 /// Work that waits for credit ends: none comes any more.
-impl Drop for Feed {
+impl Drop for StreamFeed {
     fn drop(&mut self) {
         self.credit.close();
     }
 }
 
 /// Where a stream's work writes to.
-pub(super) struct Out {
+pub(super) struct StreamOutput {
     number: u64,
     out: mpsc::Sender<ToServer>,
     credit: Arc<Semaphore>,
 }
 
-impl Out {
+impl StreamOutput {
     /// Sends a piece once its reader has room for it; false if the connection is gone.
     pub(super) async fn send(&self, replica: Option<&Replica>, from: Stream, data: Vec<u8>) -> bool {
         let Ok(credit) = self.credit.acquire_many(cost(data.len())).await else { return false };
@@ -78,18 +78,18 @@ impl Out {
 }
 
 /// What comes for a stream's work.
-pub(super) struct Inputs {
+pub(super) struct StreamInputs {
     number: u64,
-    input: mpsc::UnboundedReceiver<Input>,
+    input: mpsc::UnboundedReceiver<StreamInput>,
     room: Arc<Room>,
     taken: Taken,
     out: mpsc::Sender<ToServer>,
 }
 
-impl Inputs {
+impl StreamInputs {
     /// The next input; none if the stream is closed or the connection gone. Dropped before it is
     /// done, it loses nothing.
-    pub(super) async fn recv(&mut self) -> Option<Input> {
+    pub(super) async fn recv(&mut self) -> Option<StreamInput> {
         if let Some(bytes) = self.taken.due() {
             let place = self.out.reserve().await.ok()?;
             self.room.give(bytes);
@@ -97,7 +97,7 @@ impl Inputs {
             place.send(ToServer::Credit { stream: self.number, bytes });
         }
         let input = self.input.recv().await?;
-        if let Input::Data(data) = &input {
+        if let StreamInput::Data(data) = &input {
             self.taken.add(data.len());
         }
         Some(input)
@@ -144,14 +144,14 @@ mod tests {
     async fn input_that_is_not_read_is_bounded_and_credit_comes_back() {
         let (out, mut queue) = mpsc::channel(10);
         let (feed, _to, mut inputs) = stream(1, &out);
-        let data = || Input::Data(vec![0; 10_000]);
+        let data = || StreamInput::Data(vec![0; 10_000]);
         let mut fed = 0;
         while feed.put(data()) {
             fed += 1;
         }
         assert_eq!(fed, WINDOW / cost(10_000));
         // A window has no say in the size of a terminal.
-        assert!(feed.put(Input::Size(1, 2)));
+        assert!(feed.put(StreamInput::Size(1, 2)));
         for _ in 0..=fed / 2 + 1 {
             inputs.recv().await.unwrap();
         }

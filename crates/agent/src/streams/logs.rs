@@ -4,7 +4,7 @@
 //! container too, and a replica that comes meanwhile: so a follower looks again, and goes on after
 //! the last line that it has shown, by the time that Docker has put to it.
 
-use super::flow::Out;
+use super::flow::StreamOutput;
 use crate::stacks::Stacks;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -62,7 +62,7 @@ pub(crate) async fn show(
     stacks: &Stacks,
     request: &LogRequest,
     filter: ReplicaFilter,
-    out: &Out,
+    out: &StreamOutput,
 ) -> Result<(), String> {
     let mut running: FuturesUnordered<Follower<'_>> = FuturesUnordered::new();
     let mut known = BTreeSet::new();
@@ -95,7 +95,7 @@ pub(crate) async fn show(
 }
 
 /// Shows one replica's log; a follower ends when there is no container any more.
-async fn one(engine: &Engine, request: &LogRequest, replica: Replica, out: &Out) -> Result<Replica, String> {
+async fn one(engine: &Engine, request: &LogRequest, replica: Replica, out: &StreamOutput) -> Result<Replica, String> {
     let service = replica.to_string();
     let mut options = LogOptions {
         follow: request.follow,

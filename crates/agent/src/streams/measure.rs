@@ -1,7 +1,7 @@
 //! Measurements that the server asks for ([`crate::probe`]), over a stream.
 
-use super::Input;
-use super::flow::{Inputs, Out};
+use super::StreamInput;
+use super::flow::{StreamInputs, StreamOutput};
 use crate::context::Context;
 use crate::probe::{namespace, search, set, survey, within};
 use serde::Serialize;
@@ -17,16 +17,16 @@ const AT_ONCE: usize = 32;
 static PLACES: Semaphore = Semaphore::const_new(AT_ONCE);
 
 /// Tells a thread to end when it is dropped.
-struct Stop(Arc<AtomicBool>);
+struct StopGuard(Arc<AtomicBool>);
 
-impl Drop for Stop {
+impl Drop for StopGuard {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
 
 /// Tells the one who asked.
-async fn say(out: &Out, what: &impl Serialize) -> Result<(), String> {
+async fn say(out: &StreamOutput, what: &impl Serialize) -> Result<(), String> {
     let data = serde_json::to_vec(what).map_err(|e| error_chain(&e))?;
     let told = out.send(None, Stream::Stdout, data).await;
     told.then_some(()).ok_or_else(|| "the connection to the server was lost".to_owned())
@@ -36,8 +36,8 @@ async fn say(out: &Out, what: &impl Serialize) -> Result<(), String> {
 pub(super) async fn run(
     context: &Context,
     measure: Measure,
-    out: &Out,
-    mut inputs: Inputs,
+    out: &StreamOutput,
+    mut inputs: StreamInputs,
     closing: &mut oneshot::Receiver<()>,
 ) -> Result<(), String> {
     match measure {
@@ -54,7 +54,7 @@ pub(super) async fn run(
             let namespace = namespace(context, from.as_deref()).await?;
             let (tell, hears) = std::sync::mpsc::channel();
             let stop = Arc::new(AtomicBool::new(false));
-            let _stop = Stop(stop.clone());
+            let _stop = StopGuard(stop.clone());
             let work = within(namespace, move || {
                 search::largest(to, token, most, heard.then_some(hears), &stop)
                     .map_err(|e| format!("sending echoes to {to}: {e}"))
@@ -65,7 +65,7 @@ pub(super) async fn run(
                     _ = &mut *closing => return Ok(()),
                     found = &mut work => return say(out, &found?).await,
                     Some(input) = inputs.recv() => {
-                        if let Input::Data(data) = input
+                        if let StreamInput::Data(data) = input
                             && let Ok(Heard { sequence, .. }) = serde_json::from_slice(&data)
                         {
                             let _ = tell.send(sequence);
@@ -78,7 +78,7 @@ pub(super) async fn run(
             let _place = PLACES.acquire().await;
             let namespace = namespace(context, at.as_deref()).await?;
             let stop = Arc::new(AtomicBool::new(false));
-            let _stop = Stop(stop.clone());
+            let _stop = StopGuard(stop.clone());
             let (told, mut tells) = mpsc::channel(64);
             let work = within(namespace, move || {
                 search::listen(ipv6, token, &told, &stop).map_err(|e| format!("listening for echoes: {e}"))

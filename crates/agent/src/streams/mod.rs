@@ -11,7 +11,7 @@ mod measure;
 
 use crate::context::Context;
 use crate::stacks::Stacks;
-use flow::{Feed, Inputs, Out};
+use flow::{StreamFeed, StreamInputs, StreamOutput};
 use stackyard_core::agent::{Open, ToServer};
 use stackyard_platform::stack::SessionOptions;
 use std::collections::HashMap;
@@ -23,17 +23,17 @@ pub(crate) struct Streams {
     context: Arc<Context>,
     stacks: Arc<Stacks>,
     out: mpsc::Sender<ToServer>,
-    open: HashMap<u64, Handle>,
+    open: HashMap<u64, StreamHandle>,
 }
 
 /// Dropping it ends the stream.
-struct Handle {
-    feed: Feed,
+struct StreamHandle {
+    feed: StreamFeed,
     _closed: oneshot::Sender<()>,
 }
 
 /// What the server sends for a stream.
-pub(crate) enum Input {
+pub(crate) enum StreamInput {
     Data(Vec<u8>),
     End,
     Size(u16, u16),
@@ -57,16 +57,16 @@ impl Streams {
             };
             out.end(status, error).await;
         });
-        self.open.insert(stream, Handle { feed, _closed: closed });
+        self.open.insert(stream, StreamHandle { feed, _closed: closed });
     }
 
     /// Input of a stream; none ends it.
     pub(crate) fn input(&mut self, stream: u64, data: Vec<u8>) {
-        self.feed(stream, if data.is_empty() { Input::End } else { Input::Data(data) });
+        self.feed(stream, if data.is_empty() { StreamInput::End } else { StreamInput::Data(data) });
     }
 
     pub(crate) fn resize(&mut self, stream: u64, rows: u16, columns: u16) {
-        self.feed(stream, Input::Size(rows, columns));
+        self.feed(stream, StreamInput::Size(rows, columns));
     }
 
     /// The reader at the server has taken so many bytes.
@@ -81,7 +81,7 @@ impl Streams {
     }
 
     /// What comes for a stream that has ended is nobody's.
-    fn feed(&mut self, stream: u64, input: Input) {
+    fn feed(&mut self, stream: u64, input: StreamInput) {
         if self.open.get(&stream).is_some_and(|handle| !handle.feed.put(input)) {
             self.open.remove(&stream);
             self.context
@@ -95,8 +95,8 @@ async fn show(
     context: &Context,
     stacks: &Stacks,
     open: Open,
-    out: &Out,
-    inputs: Inputs,
+    out: &StreamOutput,
+    inputs: StreamInputs,
     closing: &mut oneshot::Receiver<()>,
 ) -> Result<Option<i64>, String> {
     match open {

@@ -37,9 +37,9 @@ pub(crate) fn listen(plugins: &Path, name: &str) -> Result<UnixListener, Error> 
 }
 
 /// A socket that goes with who listens: Docker waits for one where nobody answers, also to say how it is.
-struct Gone(PathBuf);
+struct SocketGuard(PathBuf);
 
-impl Drop for Gone {
+impl Drop for SocketGuard {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
@@ -48,7 +48,7 @@ impl Drop for Gone {
 /// Answers calls, for ever.
 pub(crate) async fn serve(listener: UnixListener, manager: Arc<PortManager>) -> Result<(), Error> {
     let path = listener.local_addr().ok().and_then(|a| a.as_pathname().map(Path::to_owned)).unwrap_or_default();
-    let _gone = Gone(path.clone());
+    let _gone = SocketGuard(path.clone());
     let router = Router::new().route("/{method}", post(answer)).with_state(manager);
     axum::serve(listener, router).await.map_err(|source| Error::Socket { path, source })
 }

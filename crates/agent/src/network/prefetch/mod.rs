@@ -48,7 +48,7 @@ const UNTAKEN: Duration = Duration::from_secs(10);
 
 impl PortManager {
     /// How many ports a network lacks for containers that are about to start.
-    async fn lacking(&self, engine: &mut Engine, id: &str) -> Result<usize, String> {
+    async fn lacking(&self, engine: &mut EngineClient, id: &str) -> Result<usize, String> {
         if self.ledger.networks.get(id).is_none_or(|network| network.defaults.shape().is_none()) {
             return Ok(0);
         }
@@ -108,12 +108,12 @@ impl PortManager {
 
 /// Docker Engine, once it was asked something, and the names of its networks by id.
 #[derive(Default)]
-struct Engine {
+struct EngineClient {
     docker: OnceCell<Docker>,
     names: HashMap<String, String>,
 }
 
-impl Engine {
+impl EngineClient {
     /// The name of a network, and the containers that are or will be on it.
     async fn containers(&mut self, id: &str) -> Result<(String, Vec<ContainerSummary>), String> {
         let docker = self.docker.get_or_try_init(Docker::connect).await.map_err(|e| error_chain(&e))?.api();
@@ -180,7 +180,7 @@ async fn give_back(manager: &PortManager) {
 }
 
 async fn make(manager: &PortManager) {
-    let (mut engine, mut requests) = (Engine::default(), FuturesUnordered::new());
+    let (mut engine, mut requests) = (EngineClient::default(), FuturesUnordered::new());
     let mut due = None;
     loop {
         tokio::select! {
