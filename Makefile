@@ -43,6 +43,7 @@ lint:
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo deny --log-level error check bans licenses sources
 	scripts/layers
+	scripts/names
 	scripts/prose
 	scripts/links
 

@@ -14,7 +14,7 @@ pub const SUBPORT: &str = "trunk:subport";
 /// How the name of a member begins that is a container on a host of a yard.
 pub const PLACE: &str = "stackyard-host:";
 
-/// The same of containers of agents that stand alone; see `stackyard_agent`'s `cnm::mark`.
+/// The same of containers of agents that stand alone; see `stackyard_agent`'s `network::mark`.
 const STANDALONE: [&str; 2] = ["stackyard-docker:", "stackyard-cni:"];
 
 /// How MAC addresses of containers' links begin: locally administered, and no other's here.

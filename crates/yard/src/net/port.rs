@@ -9,7 +9,7 @@ use stackyard_openstack::{Network, Port, SecurityGroup};
 use std::collections::HashMap;
 
 /// By what ports of containers are used that are bound to a host (`stackyard agent standalone`,
-/// crates/agent/src/cnm/mark.rs).
+/// crates/agent/src/network/mark.rs).
 const CONTAINER: &str = "compute:stackyard";
 
 /// The ports of a yard's networks, and those of its machines in other networks: by network, kind, owner.
