@@ -34,7 +34,7 @@ pub(crate) fn now(config: &AgentConfig) -> Option<u32> {
 /// Takes over the MTU known from before, else the present one.
 pub(crate) fn begin(context: &Context, config: &AgentConfig) {
     let known = context.state.read(FILE).unwrap_or_else(|e| {
-        context.complain("the MTU is looked up anew", &e);
+        context.complain("the MTU is looked up again", &e);
         None
     });
     match known {
@@ -54,7 +54,7 @@ pub(crate) async fn watch(context: &Context, config: &AgentConfig) {
             Some(mtu) if known != Some(mtu) => match other {
                 Some((same, since)) if same == mtu => {
                     if since.elapsed() >= LASTS {
-                        context.say(format!("the network's MTU is {mtu} now; networks of containers are made anew"));
+                        context.say(format!("the network's MTU is {mtu} now; networks of containers are recreated"));
                         adopt(context, Some(mtu));
                     }
                 }

@@ -403,7 +403,7 @@ fn confine(manifest: &Manifest, files: &Memory, root: &Node, log: &Log) {
         let values = command.env.values().map(|v| (v, &NO_VARIABLES));
         let texts = http.flat_map(|h| h.headers.values().chain([&h.url]).chain(&h.body)).map(|t| (t, &command.env));
         for name in values.chain(texts).flat_map(|(text, own)| strangers(text, own)) {
-            let message = format!("`${{{name}}}` is a variable of the server, which nobody else is told");
+            let message = format!("`${{{name}}}` is a variable of the server, which does not show it to its callers");
             at(path("env"), message, "say what it is in `env`");
         }
     }

@@ -128,7 +128,7 @@ async fn external(cloud: &Cloud, wanted: &ExternalNetwork, onlooker: &dyn Onlook
             if subnet.cidr != wanted.cidr || subnet.gateway_ip.as_deref() != Some(&wanted.gateway) {
                 let text = format!(
                     "subnet {subnet_name:?} has {} with gateway {}, the answers say {} with {}; \
-                     remove the network {:?} to have it made anew",
+                     remove the network {:?} to have it recreated",
                     subnet.cidr,
                     subnet.gateway_ip.as_deref().unwrap_or("none"),
                     wanted.cidr,

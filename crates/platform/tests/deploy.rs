@@ -146,9 +146,9 @@ async fn a_service_that_is_gone_leaves_no_container() {
     let text = plan.to_string().replace(&yard.stack.name, "STACK");
     let text: String = text.lines().map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ") + "\n").collect();
     insta::assert_snapshot!(text, @r"
-    - orphan STACK-web-1 remove: the stack has no service web any more
+    - orphan STACK-web-1 remove: the stack no longer has service web
     ~ container app recreate: networks
-    - network STACK_default remove: no service is on it any more
+    - network STACK_default remove: no service uses it
     1 to recreate, 2 to remove, 3 unchanged
     ");
     assert_eq!(yard.snapshot().await["db"], before["db"]);

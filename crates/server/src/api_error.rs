@@ -61,7 +61,7 @@ impl ApiError {
 
     /// 412: something was changed by somebody else since it was read.
     pub fn changed(what: &str) -> Self {
-        Self::failed_precondition(format!("{what} was changed by somebody else meanwhile; read it again"))
+        Self::failed_precondition(format!("{what} was changed by another caller since it was read; read it again"))
     }
 
     /// 412: something is not as the caller says.

@@ -283,7 +283,7 @@ impl Switch {
         let operation = select("Interface", "name", device, &["ofport", "error"]);
         let results = self.db.transact("look up an interface", vec![operation])?;
         Ok(match first(&results, 0) {
-            None => format!("{device} is on no bridge any more"),
+            None => format!("{device} is on no bridge"),
             Some(row) => match (row["error"].as_str(), row["ofport"].as_i64()) {
                 (Some(error), _) => format!("Open vSwitch could not take {device}: {error}"),
                 (None, Some(number)) if number > 0 => format!(

@@ -208,7 +208,7 @@ impl PortManager {
                 continue;
             }
             let Some(_lock) = self.locks.try_lock(&filling(network)) else { continue };
-            self.tell(format!("port {port} waits for no container any more"), self.give_back(port).await);
+            self.tell(format!("port {port} waits for no container"), self.give_back(port).await);
         }
         for port in cloud.ports.iter().filter(|p| !spares.contains_key(&p.id)) {
             let record = endpoints.iter().find(|(_, e)| e.port == port.id);
@@ -222,7 +222,7 @@ impl PortManager {
                 None => (port.device_id.clone(), self.endpoint(network, port.clone(), Default::default())),
             };
             let Some(_lock) = self.locks.try_lock(&key) else { continue };
-            self.tell(format!("port {} is no container's any more", port.id), self.detach(&key, &endpoint).await);
+            self.tell(format!("port {} belongs to no container", port.id), self.detach(&key, &endpoint).await);
         }
         // Records whose port is gone, too.
         for (key, endpoint) in endpoints {
@@ -254,7 +254,7 @@ impl PortManager {
                 Ok(cloud) => cloud.delete::<FloatingIp>(&ip.id).await.map(drop).map_err(doing),
                 Err(e) => Err(e),
             };
-            self.tell(format!("floating IP {} is no container's any more", ip.address), removed);
+            self.tell(format!("floating IP {} belongs to no container", ip.address), removed);
         }
     }
 
@@ -268,7 +268,7 @@ impl PortManager {
             let Some(_lock) = self.locks.try_lock(endpoint) else { continue };
             let own = EndpointOptions { own_group: Some(group.id.clone()), ..EndpointOptions::default() };
             let removed = self.close_exposed(&own).await;
-            self.tell(format!("security group {} is no container's any more", group.name), removed);
+            self.tell(format!("security group {} belongs to no container", group.name), removed);
         }
     }
 
@@ -287,7 +287,7 @@ impl PortManager {
                 continue;
             }
             let removed = removed.and_then(|()| self.ledger.networks.remove(docker));
-            self.tell(format!("network {:?} is no network of Docker's any more", network.name), removed);
+            self.tell(format!("network {:?} belongs to no network of Docker", network.name), removed);
         }
         // Those on existing networks: their ports that are ready, and what kuryr has put there. And records of
         // networks that are gone already.
@@ -316,7 +316,7 @@ impl PortManager {
         for link in found.iter().filter(|f| !known.contains(&f.device)) {
             if suspects.lasts(format!("link {}", link.device), grace) {
                 let removed = self.wiring.remove(link).await;
-                self.tell(format!("link {} is no port's any more", link.device), removed);
+                self.tell(format!("link {} belongs to no port", link.device), removed);
             }
         }
     }

@@ -69,7 +69,7 @@ impl Prober for Search<'_> {
 
     fn probe(&mut self, size: u32, attempt: u32) -> io::Result<Fate> {
         if self.stop.load(Ordering::Relaxed) {
-            return Err(io::Error::new(io::ErrorKind::Interrupted, "nobody waits for it any more"));
+            return Err(io::Error::new(io::ErrorKind::Interrupted, "its caller is gone"));
         }
         std::thread::sleep(self.next.saturating_duration_since(Instant::now()));
         self.sequence = self.sequence.wrapping_add(1);

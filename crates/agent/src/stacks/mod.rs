@@ -56,7 +56,7 @@ impl Stacks {
         match self.context.state.read::<Desired>(FILE) {
             Ok(Some(desired)) => {
                 self.context.say(format!(
-                    "goes on with revision {} of what should run here (stacks: {})",
+                    "resumes with revision {} of what should run here (stacks: {})",
                     desired.revision,
                     desired.parts.len()
                 ));

@@ -113,7 +113,7 @@ pub(crate) async fn tidy(context: &Context, stacks: &Stacks) {
         let unused = images.lock().unused();
         for (id, names) in unused {
             if let Err(e) = forget(context, images, engine.docker(), &id, &names).await {
-                context.say(format!("cannot remove image {id}, which nothing uses any more: {e}"));
+                context.say(format!("cannot remove image {id}, which nothing uses: {e}"));
             }
         }
     }
@@ -129,7 +129,7 @@ async fn forget(
     // One that a container still has is tried again when work ends the next time.
     if remove(docker, id, names).await.map_err(|e| error_chain(&e))? {
         let names = names.iter().cloned().collect::<Vec<_>>().join(", ");
-        context.say(format!("image {names}: removed, nothing uses it any more"));
+        context.say(format!("image {names}: removed, since nothing uses it"));
         images.change(|known| drop(known.handed.remove(id))).map_err(|e| error_chain(&e))?;
     }
     Ok(())

@@ -123,7 +123,7 @@ fn read(cx: &LoadContext<'_>) -> Option<Stack> {
     fields.finish(
         true,
         &[
-            ("version", FieldFate::Ignored("the version of the format is not looked at any more")),
+            ("version", FieldFate::Ignored("the version of the format is ignored")),
             ("include", FieldFate::Ignored("it was carried out")),
             ("models", FieldFate::Refused("models cannot be run here")),
         ],

@@ -59,7 +59,7 @@ fn space(scene: &PreflightScene, id: &str, title: &str, dir: &Path, least: u64, 
 
 fn make_room(id: &str) -> &'static str {
     if id == "disk.docker" {
-        "`docker system df` shows what takes the space, `docker system prune` frees what nobody uses; or set data-root in /etc/docker/daemon.json to a larger disk"
+        "`docker system df` shows what takes the space, `docker system prune` frees unused space; or set data-root in /etc/docker/daemon.json to a larger disk"
     } else {
         "free some space, or give another directory with --home"
     }

@@ -89,7 +89,7 @@ fn builder(scene: &PreflightScene) -> Check {
         Some(path) => Check::pass(id, title, path.display().to_string()),
         None if scene.engine.has_images => {
             Check::info(id, title, "mmdebstrap is not in PATH; the service images are there")
-                .means("they cannot be built anew when their recipes change")
+                .means("they cannot be rebuilt when their recipes change")
         }
         None => Check::fail(id, title, "mmdebstrap is not in PATH")
             .means("service images cannot be built here")

@@ -31,7 +31,7 @@ fn check(scene: &PreflightScene) -> Check {
     let unix = scene.input.machine.read("/proc/net/unix").unwrap_or_default();
     let socket = SOCKETS.iter().find(|s| unix.lines().any(|l| l.ends_with(&format!(" {s}"))));
     if let Some(socket) = socket.filter(|_| !engine.own_running()) {
-        return Check::fail(id, title, format!("somebody listens at {socket}"))
+        return Check::fail(id, title, format!("another program listens at {socket}"))
             .means("systemd would start the host's libvirt as soon as a service connects")
             .mend(stop);
     }

@@ -137,7 +137,7 @@ fn api(scene: &PreflightScene, all: &BTreeMap<String, Interface>) -> Check {
     };
     if !interface.up {
         return Check::fail(id, title, format!("{address} is on {name}, which is down"))
-            .means("nobody reaches the APIs")
+            .means("no client reaches the APIs")
             .mend(format!("`ip link set {name} up`"));
     }
     if address.is_loopback() {

@@ -17,7 +17,7 @@ fn forwarding(scene: &PreflightScene) -> Option<Check> {
     match scene.input.machine.number("/proc/sys/net/ipv4/ip_forward")? {
         0 => Some(
             Check::info(id, title, "net.ipv4.ip_forward is 0")
-                .means("the external network turns it on; whoever turns it off again cuts servers off")
+                .means("the external network turns it on; turning it off again cuts servers off")
                 .mend("`sysctl -w net.ipv4.ip_forward=1`, and the same in /etc/sysctl.d/"),
         ),
         _ => Some(Check::pass(id, title, "net.ipv4.ip_forward is 1")),

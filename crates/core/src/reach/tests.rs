@@ -89,7 +89,7 @@ fn a_shop() {
     assert_eq!(table.sources.len(), 6);
     let text = table.text();
     assert!(text.contains("server web (2) [no floating IP]\n  <- anywhere "), "{text}");
-    assert!(text.ends_with("server bare [no floating IP]\n  nobody\n"), "{text}");
+    assert!(text.ends_with("server bare [no floating IP]\n  no other member\n"), "{text}");
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl Table {
                 }
             }
             if lines == 0 {
-                text += "  nobody\n";
+                text += "  no other member\n";
             }
         }
         text

@@ -82,7 +82,7 @@ fn edit(path: &Path, change: impl Fn(&str) -> Result<Option<String>, String>) ->
     temp.as_file().sync_all().map_err(|e| file("write", e))?;
     let now = fs::read(&path).unwrap_or_default();
     if now != old {
-        return Err(refuse("somebody else changed the file at the same moment".to_owned()));
+        return Err(refuse("another program changed the file at the same moment".to_owned()));
     }
     temp.persist(&path).map_err(|e| file("replace", e.error))?;
     Ok(true)

@@ -372,7 +372,7 @@ pub(super) fn hint(error: &Error) -> Option<String> {
         );
     }
     if text.contains("is already in use by container") {
-        return Some("a container of that name was made by somebody else; remove or rename it".into());
+        return Some("another program created a container of that name; remove or rename it".into());
     }
     if text.contains("port is already allocated") || text.contains("address already in use") {
         return Some("another process or container has that port; `ss -ltnp` shows which".into());

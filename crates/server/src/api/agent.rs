@@ -69,7 +69,7 @@ async fn image_fetch(
     };
     let engine = Docker::connect().await.map_err(|e| ApiError::internal(format!("{e}: {}", e.source)))?;
     let gone =
-        || ApiError::not_found(format!("the server's Docker Engine has no image {id} ({}) any more", image.reference));
+        || ApiError::not_found(format!("the server's Docker Engine no longer has image {id} ({})", image.reference));
     let inspect = engine.api().inspect_image(&image.reference).await;
     let same = match inspect {
         Ok(found) => found.id.as_deref() == Some(id),

@@ -139,7 +139,7 @@ async fn need_pool(app: &App, host: &Host) -> Result<(), ApiError> {
     let Host { yard, name, .. } = host;
     let refused = |why: String| {
         Err(ApiError::conflict(format!(
-            "{yard}/{name} is made anew by no run: {why}. Replace the machine yourself: drain the host, remove it, and \
+            "{yard}/{name} is replaced by no run: {why}. Replace the machine yourself: drain the host, remove it, and \
              join another one (`stackyard host drain`, `remove`, `join`)"
         )))
     };
@@ -205,7 +205,7 @@ async fn host_replace_cancel(
     let scope = app.store().scope_of(&host.yard).await?.as_deref().and_then(Scope::parse).unwrap_or_default();
     let _lock = app.records().lock(&host.yard, &scope).map_err(|e| match e {
         Error::Locked { .. } => ApiError::conflict(format!(
-            "a run of yard {} goes on, and may be replacing the host; wait for it, or cancel it, and try again",
+            "a run of yard {} is active, and may be replacing the host; wait for it, or cancel it, and try again",
             host.yard
         )),
         other => other.into(),

@@ -223,7 +223,7 @@ async fn yard_delete(
     headers: HeaderMap,
 ) -> Result<StatusCode, ApiError> {
     if app.runs().of(&yard).is_some() {
-        return Err(ApiError::conflict(format!("a run of yard {yard} goes on; wait for it, or cancel it")));
+        return Err(ApiError::conflict(format!("a run of yard {yard} is active; wait for it, or cancel it")));
     }
     let (store, at) = (app.store(), expected(&headers)?);
     if forget.record && store.yard_is_gone(&yard, at).await? {

@@ -132,12 +132,15 @@ impl Keystones {
         let all = &self.rules.clouds;
         match (cloud, all.as_slice()) {
             (_, []) => Err(ApiError::conflict(
-                "nobody signs in with Keystone here: the server was not started with --sign-in-cloud",
+                "no user can sign in with Keystone: the server was not started with --sign-in-cloud",
             )),
             (None, [only]) => Ok(only),
             (None, _) => Err(ApiError::unprocessable(format!("say with which `cloud`: {}", all.join(", ")))),
             (Some(name), _) => all.iter().find(|c| *c == name).map(String::as_str).ok_or_else(|| {
-                ApiError::unprocessable(format!("nobody signs in with cloud {name} here, but with {}", all.join(", ")))
+                ApiError::unprocessable(format!(
+                    "no user can sign in with cloud {name}; this server accepts {}",
+                    all.join(", ")
+                ))
             }),
         }
     }

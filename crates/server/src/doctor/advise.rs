@@ -141,7 +141,8 @@ fn of_network(known: &Measurements<'_>, name: &str, advice: &mut Vec<MtuAdvice>,
         } else {
             continue;
         };
-        let lasts = format!("until the machine's network is configured anew; DHCP says then what network {name} has");
+        let lasts =
+            format!("until the machine's network is configured again; DHCP then sets the MTU of network {name}");
         advice.push(MtuAdvice {
             problem,
             remedy: format!(
@@ -189,7 +190,7 @@ fn of_machines(known: &Measurements<'_>, advice: &mut Vec<MtuAdvice>, links: &mu
     for machine in known.ends.iter().filter(|e| e.network.is_none() && e.kind == PortKind::Host) {
         let (Some(host), Some(set)) = (machine.host.as_deref(), machine.at(Place::Link)) else { continue };
         let Some((fits, from, to)) = right.get(host).filter(|(fits, ..)| *fits < set.mtu) else { continue };
-        let lasts = "until the machine starts again or its network is configured anew".to_owned();
+        let lasts = "until the machine starts again or its network is configured again".to_owned();
         advice.push(MtuAdvice {
             problem: format!(
                 "interface {} of {} has an MTU of {}, and packets of more than {fits} bytes vanish (from {} to {})",
@@ -226,7 +227,7 @@ fn of_link(
     let default = survey.is_some_and(|s| s.links.iter().any(|l| l.default && l.name == name));
     let stacks = survey.is_some_and(|s| s.networks.iter().any(|n| follows(known, host, n)));
     if default && stacks && known.agents.get(host) != Some(&to) {
-        lasts += "; a minute later the host's agent makes networks of stacks anew with it, and their containers";
+        lasts += "; a minute later the host's agent recreates networks of stacks with it, and their containers";
     }
     if to < MIN_IPV6 {
         lasts += &format!("; IPv6 needs {MIN_IPV6} and does not work with it");
@@ -265,7 +266,7 @@ fn of_containers(known: &Measurements<'_>, end: &MtuEnd, links: &Links) -> Optio
     let (remedy, lasts) = if follows(known, host, network) {
         let remedy =
             "the host's agent gives the networks of stacks the MTU of its host, a minute after that has changed";
-        (remedy.to_owned(), "their containers are made anew then, with the same".to_owned())
+        (remedy.to_owned(), "their containers are recreated then, with the same".to_owned())
     } else {
         let now = said.map(|s| format!(" (it says {s})")).unwrap_or_default();
         let remedy = match (&network.stack, network.bridge.as_deref()) {
@@ -273,9 +274,12 @@ fn of_containers(known: &Measurements<'_>, end: &MtuEnd, links: &Links) -> Optio
                 "write `driver_opts: {{{OPTION}: \"{fits}\"}}` to the network in the Compose file of stack {stack}{now}"
             ),
             (None, Some("docker0")) => format!("write `\"mtu\": {fits}` to the host's /etc/docker/daemon.json"),
-            (None, _) => format!("make the network anew: `docker network create -o {OPTION}={fits} ...`{now}"),
+            (None, _) => format!("recreate the network: `docker network create -o {OPTION}={fits} ...`{now}"),
         };
-        (remedy, "until its containers are made anew: a Docker network keeps the MTU that it was made with".to_owned())
+        (
+            remedy,
+            "until its containers are recreated: a Docker network keeps the MTU that it was created with".to_owned(),
+        )
     };
     Some(MtuAdvice {
         problem: format!(

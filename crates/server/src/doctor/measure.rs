@@ -60,7 +60,7 @@ pub(crate) async fn measure(hub: &Hub, from: MtuEnd, to: MtuEnd) -> MtuPair {
 
 async fn way(hub: &Hub, from: &MtuEnd, to: &MtuEnd) -> MtuWay {
     let (Some(sender), Some(address)) = (&from.host, to.address) else {
-        return MtuWay::of(Err("nobody sends there".to_owned()), false);
+        return MtuWay::of(Err("no agent sends there".to_owned()), false);
     };
     let token = rand::random();
     // Without an ear, answers tell.

@@ -382,7 +382,7 @@ impl LocalClaim {
         self.attach(&outlook);
         let Some(yes) = yes else { return Ok(()) };
         if digest != *yes {
-            return Err("what would be done is not what the plan says any more; plan again, and look at it".to_owned());
+            return Err("the plan has changed since it was confirmed; plan again, and look at it".to_owned());
         }
         self.going.progress().expect_steps(expected.into_iter().map(|s| (s.step, s.action)));
         prepared.carry_out(&ear).await.map_err(|e| error_chain(&e))?;

@@ -192,7 +192,7 @@ fn check_pair(address: &str, others: &[&Port], subnets: &[Subnet]) -> Result<(),
     let is_in = |text: &str| text.parse::<IpAddr>().is_ok_and(|ip| range.contains(&ip));
     let has = |p: &&&Port| p.fixed_ips.iter().filter_map(|ip| ip.ip_address.as_deref()).any(is_in);
     if let Some(other) = others.iter().find(has) {
-        return Err(format!("{option}: {address} is of port {}, which somebody uses", other.id));
+        return Err(format!("{option}: {address} belongs to port {}, which is in use", other.id));
     }
     let is_whole = range.prefix_len() < range.max_prefix_len();
     let overlaps = |s: &&Subnet| {

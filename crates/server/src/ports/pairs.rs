@@ -102,5 +102,5 @@ pub(super) async fn change_pairs(
             }
         }
     }
-    Err(format!("{doing}: somebody else was quicker {TRIES} times"))
+    Err(format!("{doing}: other callers changed them in the meantime, {TRIES} times"))
 }

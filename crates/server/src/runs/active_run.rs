@@ -149,7 +149,7 @@ impl ActiveRun {
             RunEnd::Well => (RunState::Done, None, Vec::new()),
             RunEnd::Badly(error, hints) => (RunState::Failed, Some(error), hints),
             RunEnd::Cancelled(who) => {
-                (RunState::Cancelled, Some(format!("{who} cancelled it; the next run goes on")), Vec::new())
+                (RunState::Cancelled, Some(format!("{who} cancelled it; the next run resumes")), Vec::new())
             }
             RunEnd::Interrupted => (RunState::Interrupted, None, Vec::new()),
         };

@@ -325,9 +325,9 @@ impl RunStart {
     /// Whether a plan is the one that somebody said yes to.
     fn check(&self, plan: &Plan) -> Result<(), ApiError> {
         match &self.terms.plan {
-            Some(expected) if *expected != digest(plan) => Err(ApiError::conflict(
-                "what would be done is not what the plan says any more; plan again, and look at it",
-            )),
+            Some(expected) if *expected != digest(plan) => {
+                Err(ApiError::conflict("the plan has changed since it was confirmed; plan again, and look at it"))
+            }
             _ => Ok(()),
         }
     }

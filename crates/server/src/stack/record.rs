@@ -86,7 +86,7 @@ impl Stacks {
             // Somebody else writes to this store: what they wrote counts.
             known.read = false;
             known.stacks.clear();
-            let what = format!("stack {} was changed by somebody else meanwhile; try again", key.1);
+            let what = format!("stack {} was changed by another caller in the meantime; try again", key.1);
             return Err(StackError::Refused(what));
         }
         kept.revision = at + 1;

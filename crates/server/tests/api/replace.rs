@@ -118,7 +118,7 @@ async fn a_host_is_marked_planned_taken_back_and_replaced() {
     let (status, said) =
         ask("DELETE", &format!("/api/v1/hosts/{}/replace", before[0]["id"].as_str().unwrap()), None).await;
     assert_eq!(status, StatusCode::CONFLICT, "{said}");
-    assert!(said["detail"].as_str().unwrap().contains("a run of yard shop goes on"), "{said}");
+    assert!(said["detail"].as_str().unwrap().contains("a run of yard shop is active"), "{said}");
     while state(&run).await == "running" {
         machines.boot(&fake, &running).await;
         tokio::time::sleep(Duration::from_millis(50)).await;

@@ -192,7 +192,7 @@ async fn its_port_has_what_it_asks_for_of_what_the_yard_has() {
     for (asked, word) in [
         (wrong(&|o| o.security_groups = Some(vec!["bank".into()])), "has a group \"bank\""),
         (wrong(&|o| o.address_pairs = vec![("10.20.0.128/28".into(), None)]), "single addresses"),
-        (wrong(&|o| o.address_pairs = vec![(is_of_e1.clone(), None)]), "which somebody uses"),
+        (wrong(&|o| o.address_pairs = vec![(is_of_e1.clone(), None)]), "which is in use"),
         (wrong(&|o| o.dns_name = Some("www".into())), "is the name of port"),
         (wrong(&|o| o.qos_policy = Some("fast".into())), "fast"),
         (wrong(&|o| o.floating_ip = Some("front".into())), "does not lead outside"),

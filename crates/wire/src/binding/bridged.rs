@@ -62,7 +62,7 @@ impl Driver for Bridged {
         match link::get(host)? {
             Some(link) if link.up && link.master == Some(bridge.index) => Ok(()),
             Some(_) => not_ready(format!("{host} is not in bridge {}, or not up", self.bridge)),
-            None => not_ready(format!("there is no link {host} any more")),
+            None => not_ready(format!("link {host} is gone")),
         }
     }
 

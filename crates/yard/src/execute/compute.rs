@@ -232,7 +232,7 @@ impl Executor<'_> {
             return Some(elder);
         }
         self.on_retry(key)(
-            "a run that was killed has made it, too, and took its ports: made anew".to_owned(),
+            "a run that was killed created it, too, and took its ports: recreated".to_owned(),
         );
         self.delete_duplicate::<Server>(key, &elder).await?;
         let Spec::Server(server) = self.spec(key).ok()? else {

@@ -197,7 +197,7 @@ impl<'a> Executor<'a> {
         let (doing, did) = match step.action {
             Action::Keep => return None,
             Action::Create => ("creating", "created"),
-            Action::Recreate => ("making anew", "made anew"),
+            Action::Recreate => ("recreating", "recreated"),
             Action::Change => ("changing", "changed"),
             Action::Await => ("waiting for it", "ready"),
             Action::Remove | Action::Discard => ("removing", "removed"),

@@ -80,7 +80,7 @@ impl Inventory {
     /// Lines about what is not known and not needed.
     pub fn warnings(&self) -> impl Iterator<Item = String> {
         let failed = self.unseen.iter().filter(|u| !u.is_forbidden());
-        failed.map(|u| format!("note: {u}; the yard goes on without, since it has none"))
+        failed.map(|u| format!("note: {u}; the yard has none and does not need it"))
     }
 
     /// Tells of them.

@@ -82,7 +82,7 @@ impl<'a> DownOperation<'a> {
                 Ok(stacks) => Some(stacks),
                 Err(error @ ClientError::Unreachable { .. }) => {
                     say(format!(
-                        "note: if the yard has stacks, the server goes on knowing them: {error}"
+                        "note: if the yard has stacks, the server still lists them: {error}"
                     ));
                     None
                 }

@@ -149,7 +149,7 @@ pub(crate) async fn remove_unused(manager: &PortManager, cloud: &CloudView, susp
         }
         let key = mark::endpoint(&place, &policy.description).unwrap_or_default();
         let Some(_lock) = manager.locks.try_lock(&format!("limits {key}")) else { continue };
-        let what = format!("QoS policy {} is no container's any more", policy.name);
+        let what = format!("QoS policy {} belongs to no container", policy.name);
         match remove(manager, key, policy).await {
             Ok(true) => manager.say(what),
             // A port that is about to be written down has it, or somebody else's.

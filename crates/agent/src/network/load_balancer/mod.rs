@@ -213,7 +213,7 @@ impl PortManager {
             let key = &membership.endpoint;
             let is_orphan = membership.stage != MembershipStage::Unwanted && self.ledger.endpoints.get(key).is_none();
             if is_orphan && suspects.lasts(format!("orphaned member {id}"), grace) {
-                self.tell(format!("member {} is no container's any more", membership.address), self.give_up(id, key));
+                self.tell(format!("member {} belongs to no container", membership.address), self.give_up(id, key));
             }
             let pool = cloud.members.get(&membership.pool).filter(|_| membership.stage == MembershipStage::There);
             let is_lost = pool.is_some_and(|members| !members.iter().any(|m| membership.is(m)));

@@ -221,7 +221,7 @@ fn orphans(names: &BTreeMap<String, &str>, observed: &Observed, steps: &mut Vec<
     orphans.sort_by(|a, b| a.name.cmp(&b.name));
     for c in orphans {
         let mut step = Step::new(Resource::Orphan(c.name.clone()), Action::Remove);
-        step.reasons.push(format!("the stack has no service {} any more", c.service));
+        step.reasons.push(format!("the stack no longer has service {}", c.service));
         step.id = Some(c.id.clone());
         steps.push(step);
     }
@@ -265,7 +265,7 @@ fn unused_networks(stack: &Stack, observed: &Observed, steps: &mut Vec<Step>) {
     for (name, seen) in &observed.networks {
         if seen.spec.is_some() && !wanted.contains(name) {
             let mut step = Step::new(Resource::Network(name.clone()), Action::Remove);
-            step.reasons.push("no service is on it any more".into());
+            step.reasons.push("no service uses it".into());
             step.after.clone_from(&before);
             step.id = Some(seen.id.clone());
             steps.push(step);

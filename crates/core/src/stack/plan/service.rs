@@ -72,7 +72,7 @@ impl<'a> Planner<'a> {
             let moved = now.is_some_and(|c| seen.follows.get(other).is_some_and(|id| *id != c.id));
             if self.anew.contains(other) || moved {
                 let why = if shares.contains(other) { "whose name spaces it shares," } else { "which it follows," };
-                reasons.push(format!("{other}, {why} is made anew"));
+                reasons.push(format!("{other}, {why} is recreated"));
             }
         }
         for key in self.stack.attachments(service).keys() {

@@ -203,7 +203,7 @@ fn what_shares_name_spaces_goes_along() {
     // Made anew by a run that was killed before it came to the proxy.
     engine.container_mut("keystone").id = "other".into();
     insta::assert_snapshot!(text(&stack, &engine), @r"
-    ~ container proxy  recreate: keystone, whose name spaces it shares, is made anew
+    ~ container proxy  recreate: keystone, whose name spaces it shares, is recreated
     1 to recreate, 5 unchanged
     ");
     engine.container_mut("keystone").state = State::Exited(1);
@@ -238,8 +238,8 @@ fn a_profile_switched_off_removes_its_containers_only() {
     core.services.remove("mariadb");
     core.services.get_mut("sync").unwrap().depends_on.clear();
     insta::assert_snapshot!(text(&core, &engine), @r"
-    - orphan cloud-mariadb-1  remove: the stack has no service mariadb any more
-    - orphan cloud-proxy-1    remove: the stack has no service proxy any more
+    - orphan cloud-mariadb-1  remove: the stack no longer has service mariadb
+    - orphan cloud-proxy-1    remove: the stack no longer has service proxy
     2 to remove, 3 unchanged
     ");
 }

@@ -84,7 +84,7 @@ fn of_stack(service: &ServiceStatus) -> String {
 
 fn several(names: &[&str]) -> String {
     match names {
-        [] => "nobody".to_owned(),
+        [] => "no member".to_owned(),
         [first, .., last] if names.len() > 4 => format!("{first} ... {last}, {} servers", names.len()),
         few => few.join(", "),
     }

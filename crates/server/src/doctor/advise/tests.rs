@@ -175,7 +175,7 @@ fn containers_get_what_their_host_has() {
     assert_eq!(steps(&case), ["host h1, containers in network shop_default: MTU 1500 -> 1442"]);
     let chosen = advice(&case);
     assert!(chosen[0].remedy.contains("Compose file of stack shop (it says 1500)"), "{}", chosen[0].remedy);
-    assert!(chosen[0].lasts.contains("made anew"));
+    assert!(chosen[0].lasts.contains("recreated"));
     // Nobody has chosen: the agent follows its host by itself.
     case.surveys.insert("id1".into(), survey(1442, None, 1500));
     assert!(advice(&case)[0].remedy.contains("agent gives"));
