@@ -1,24 +1,19 @@
-//! Yards on any OpenStack cloud, and the server that hosts' agents call.
-//!
-//! # The server
-//!
-//! [`daemon`] is the process, [`api`] what it offers, [`hub`] the agents' connections, [`ca`] its
-//! certificate, `console` the way of people to it.
-//!
-//! [`local`] is the cloud of the server's own machine, which the crate `cloud` brings up.
-//!
-//! # Yards
+//! The server that hosts' agents call: API, sign-in, agents' hub, stacks, runs, console.
 //!
 //! ```text
-//! Inventory::take ──> observe ──> core::yard::plan ──> preflight ──> apply ──> (observe again)
+//! daemon ── the process: lock, store, listeners
+//!   api ── one file a noun: handlers over `App`
+//!     access ── what callers may do        join, ssh ── how hosts join
+//!       app ── what all handlers share
+//!         runs, local ── runs of yards and of this machine's cloud (crates `yard`, `cloud`)
+//!         stack ── versions of stacks, and which host runs what
+//!         ports ── ports of containers on hosts of yards
+//!         hub ── the agents' connections
+//!         cloud_watcher ── clouds, looked at while someone watches
+//!         auth ── who calls
 //! ```
 //!
-//! The cloud is the state. [`Inventory`] lists a project with a number of requests that does not
-//! depend on how much is in it (but for pages of thousands); marks say what belongs to which yard.
-//! [`Run::apply`] walks a plan's graph in parallel; [`UpOperation`] and [`Removal`] are the whole way,
-//! stacks included, which the command line and the server's own runs go alike. Every action may be run
-//! again: what was made by a request whose answer got lost is found by its mark, what is gone already is
-//! fine.
+//! A module uses only those below it. The engine of yards is the crate `yard`, the wire types are `api`'s.
 
 mod access;
 pub mod api;

@@ -73,7 +73,7 @@ await check("a host that was marked on the command line is replaced from its pla
 await check("... and on the command line alone", async () => {
   const [before, server] = [await crew(), await crewServer()];
   const refused = await stackyard("host", "replace", "crew/crew-1", "--yes").catch((error) => error.stderr);
-  assert.match(refused, /needs its manifest; name it with `--file`/);
+  assert.match(refused, /its manifest is not given\nhint: pass --file/);
   dies();
   const [said] = await Promise.all([stackyard("host", "replace", "crew/crew-1", "--yes", "-f", `${work}/crew.yaml`), boots(server)]);
   assert.match(said, /The yard `crew` is up/);
