@@ -197,7 +197,7 @@ async fn somebody_elses_container_is_left_alone() {
     let options = bollard::query_parameters::CreateContainerOptionsBuilder::new().name(&name).build();
     let id = yard.api().create_container(Some(options), body).await.unwrap().id;
     let error = yard.try_up().await.unwrap_err().to_string();
-    assert!(error.contains("made by somebody else"), "{error}");
+    assert!(error.contains("another program created"), "{error}");
     assert_eq!(yard.id("app").await, id);
     common::force_remove(yard.api(), &name).await;
     yard.up().await;

@@ -16,7 +16,7 @@ async fn two_people_do_not_write_over_each_other() {
     client.keep_yard("shop", "a: 3", Some(revision)).await.unwrap();
     let late = client.keep_yard("shop", "a: 4", Some(revision)).await.unwrap_err();
     assert_eq!(late.status(), Some(412));
-    assert!(late.to_string().contains("changed by somebody else"), "{late}");
+    assert!(late.to_string().contains("changed by another caller"), "{late}");
     assert_eq!(client.yard("shop").await.unwrap().0, "a: 3");
     assert_eq!(client.yards().await.unwrap().len(), 1);
     assert_eq!(client.yard("none").await.unwrap_err().status(), Some(404));
