@@ -88,7 +88,7 @@ struct CachedCloud {
 
 impl fmt::Debug for WatchedCloud {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watched").finish_non_exhaustive()
+        f.debug_struct("WatchedCloud").finish_non_exhaustive()
     }
 }
 

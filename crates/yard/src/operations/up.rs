@@ -1,4 +1,4 @@
-//! UpOperation a yard up.
+//! Bringing a yard up.
 
 use super::declared::{DeclaredStacks, Say};
 use super::{YardLock, YardSnapshot, YardStacks, let_settle, scope, with_stacks};
@@ -26,7 +26,7 @@ pub struct UpOperation<'a> {
     /// The server, unless its yard of this name is another one.
     service: Option<&'a Client>,
     stacks: Option<DeclaredStacks>,
-    /// Whether the server knows that the yard's name is this yard's.
+    /// Whether [`Self::take_name`] found or made the name this yard's at the server.
     name_is_taken: AtomicBool,
     looked: Instant,
 }
@@ -48,11 +48,10 @@ impl<'a> UpOperation<'a> {
         let looked = Instant::now();
         let name = &yard.intended.yard;
         let (mut service, mut stacks) = (service, stacks);
-        let mut name_is_taken = false;
         if let Some(client) = service {
             match client.yard_scope(name).await {
                 Ok(None) => {}
-                Ok(Some(known)) if known == scope(cloud).await? => name_is_taken = true,
+                Ok(Some(known)) if known == scope(cloud).await? => {}
                 // A socket that a stopped server left behind: whether one is needed is known by now.
                 Err(ClientError::Unreachable { .. }) if stacks.is_none() => service = None,
                 Err(other) => return Err(other.into()),
@@ -82,7 +81,7 @@ impl<'a> UpOperation<'a> {
             name,
             service,
             stacks,
-            name_is_taken: name_is_taken.into(),
+            name_is_taken: AtomicBool::default(),
             looked,
         })
     }
@@ -100,21 +99,22 @@ impl<'a> UpOperation<'a> {
         let (Some(client), scope) = (self.service, &self.snapshot.inventory.scope) else {
             return Ok(());
         };
-        // Once, so that the audit log has it once.
+        // Callers take it before they keep a manifest, and `carry_out` for those that keep none.
         if self.name_is_taken.load(Ordering::Relaxed) {
             return Ok(());
         }
-        match client.take_yard_scope(self.name, scope).await {
-            Err(error) if error.status() == Some(409) => Err(Error::OtherScope {
-                yard: self.name.to_owned(),
-            }
-            .into()),
-            other => {
-                other?;
-                self.name_is_taken.store(true, Ordering::Relaxed);
-                Ok(())
+        // Read again: the name may have become another project's while the user looked at the plan.
+        if client.yard_scope(self.name).await?.as_ref() != Some(scope) {
+            match client.take_yard_scope(self.name, scope).await {
+                Err(error) if error.status() == Some(409) => {
+                    let yard = self.name.to_owned();
+                    return Err(Error::OtherScope { yard }.into());
+                }
+                other => other?,
             }
         }
+        self.name_is_taken.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// What stands in the way, and what [`Self::carry_out`] needs to know.

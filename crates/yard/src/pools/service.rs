@@ -6,8 +6,8 @@ use futures_util::future::BoxFuture;
 use stackyard_api::{HostView, NewJoin, SshDisk, SshJoin};
 use stackyard_client::{Client, ClientError};
 use stackyard_core::agent::ContainerState;
+use stackyard_core::text::error_chain;
 use stackyard_core::yard::Scope;
-use std::error::Error as _;
 use std::time::{Duration, SystemTime};
 
 impl HostService for Client {
@@ -141,11 +141,5 @@ fn gone_is_fine(result: Result<(), ClientError>) -> Result<(), String> {
 
 /// An error with its causes, in one sentence.
 fn told(error: ClientError) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(e) = next {
-        text += &format!(": {e}");
-        next = e.source();
-    }
-    text
+    error_chain(&error)
 }
