@@ -198,6 +198,12 @@ impl Error {
         self.status() == Some(404) || matches!(self, Self::NotFound { .. })
     }
 
+    /// Whether a network's driver refused an address pair because its MAC address is not the port's own: OVN's does
+    /// (neutron, `common/ovn/exceptions.py`, `InvalidVirtualMACAddress`; its text where an older one names no type).
+    pub fn is_own_mac_only(&self) -> bool {
+        matches!(self, Self::Api(e) if e.kind.as_deref() == Some("InvalidVirtualMACAddress") || e.message.contains("VRRP"))
+    }
+
     /// Whether it is in use, exists already, or is changing just now.
     pub fn is_conflict(&self) -> bool {
         self.status() == Some(409)

@@ -5,8 +5,6 @@ use stackyard_core::yard::Scope;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-/// Metadata of a Nova server: its pool.
-pub const POOL: &str = "stackyard.pool";
 /// Metadata: the id of the data volume that it was told to use.
 pub(crate) const DATA: &str = "stackyard.data";
 /// Metadata: how its join command ended: `yes`, or what went wrong.

@@ -10,7 +10,6 @@
 //! the command line and for the server's runs. Every action may run again: a resource of a request whose answer got
 //! lost is found by its mark, and a resource that is gone already is fine.
 
-pub mod container_port;
 mod data_loss;
 mod draft;
 mod error;
@@ -33,10 +32,8 @@ pub use draft::{first_draft, offer_of, write_manifest};
 pub use error::{Error, Failure, Failures, WorkError};
 pub use execute::Executor;
 pub use graph::{GraphInput, draw_graph};
-pub use host_service::{HostService, JoinCredentials, Member, NewHost, POOL, SshTarget};
-pub use inventory::{
-    Availability, Balancing, Inventory, MarkedResource, StoredContainer, metadata_mark, scope_of,
-};
+pub use host_service::{HostService, JoinCredentials, Member, NewHost, SshTarget};
+pub use inventory::{Availability, Balancing, Inventory, MarkedResource, StoredContainer};
 pub use operations::{
     DeclaredStacks, DownOperation, KnownYards, Records, Say, SweepResult, UpOperation, YardLock,
     YardSnapshot, YardStacks, connect, is_its_yard, remove_yard, scope, sweep,

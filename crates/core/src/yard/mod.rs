@@ -27,7 +27,14 @@ pub use scope::Scope;
 mod tests;
 
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt;
+
+/// Key of a [`Mark`] in metadata of Nova and Cinder.
+pub const MARK_METADATA: &str = "stackyard";
+
+/// Key of a host's pool in the metadata of its Nova server.
+pub const POOL_METADATA: &str = "stackyard.pool";
 
 /// Kinds of resources, in an order in which each comes after those that it may need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, utoipa::ToSchema)]
@@ -173,6 +180,11 @@ impl Mark {
     /// A mark.
     pub fn new(yard: &str, scope: &Scope, key: &Key) -> Self {
         Self { yard: yard.to_owned(), scope: Some(scope.clone()), key: key.clone() }
+    }
+
+    /// Reads the mark in metadata of Nova or Cinder.
+    pub fn from_metadata(metadata: &BTreeMap<String, String>) -> Option<Self> {
+        Self::parse(metadata.get(MARK_METADATA)?)
     }
 
     /// Reads `stackyard:<yard>@<scope>/<kind>/<name>`, and `stackyard:<yard>/<kind>/<name>` of older versions.

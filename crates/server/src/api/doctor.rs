@@ -16,6 +16,7 @@ use stackyard_api::{HostView, MtuEvent, MtuFix, MtuPair, MtuReport, MtuRequest, 
 use stackyard_core::agent::MtuSurvey;
 use stackyard_core::mtu::search::Passage;
 use stackyard_core::mtu::{Layer, MIN_IPV4};
+use stackyard_core::text::error_chain;
 use stackyard_yard::net::{by_id, layer, mtu_paths};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -179,7 +180,11 @@ async fn mtu_fix(
         check(&looked, &yard, step)?;
     }
     let needs_cloud = steps.iter().any(|s| matches!(s, MtuStep::Network { .. }));
-    let cloud = if needs_cloud { app.ports().cloud(&yard).await.map_err(ApiError::unprocessable)? } else { None };
+    let cloud = if needs_cloud {
+        app.ports().cloud(&yard).await.map_err(|e| ApiError::unprocessable(error_chain(&e)))?
+    } else {
+        None
+    };
     steps.sort_by_key(|s| match s {
         MtuStep::Network { .. } => 0,
         MtuStep::Link { .. } => 1,

@@ -123,9 +123,9 @@ async fn containers_are_members_of_pools_of_their_yard() {
 async fn without_load_balancers_there_is_no_pool() {
     let ground = Ground::new().await;
     let mut agent = ground.agent(0).await;
-    assert!(refused(&mut agent, Ask::Pool { pool: "web".into() }).await.contains("the yard has no load balancer"));
+    assert!(refused(&mut agent, Ask::Pool { pool: "web".into() }).await.contains("no load balancer of the project"));
     assert_eq!(listed(&mut agent, &[]).await, []);
     ground.fake.without(&["load-balancer"]);
-    assert!(refused(&mut agent, Ask::Pool { pool: "web".into() }).await.contains("the yard has no load balancer"));
+    assert!(refused(&mut agent, Ask::Pool { pool: "web".into() }).await.contains("no load balancer of the project"));
     ground.running.stop().await;
 }

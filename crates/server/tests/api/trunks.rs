@@ -247,8 +247,8 @@ async fn what_a_container_exposes_is_let_in_by_a_group_of_its_own() {
     let ingress = own.rules.iter().filter(|r| r.direction == "ingress");
     let rules: BTreeSet<_> =
         ingress.map(|r| (r.ethertype.as_str(), r.protocol.as_deref().unwrap(), r.port_range_max)).collect();
-    let wanted = |version| [(version, "tcp", Some(81)), (version, "udp", Some(53))];
-    assert_eq!(rules, wanted("IPv4").into_iter().chain(wanted("IPv6")).collect());
+    let wanted = [("IPv4", "tcp", Some(81)), ("IPv4", "udp", Some(53))];
+    assert_eq!(rules, wanted.into_iter().collect(), "the network has no IPv6 subnet");
     let kept: Port = ground.cloud.get(&port.id).await.unwrap();
     let mut its = ground.nic(0).await.security_groups;
     its.push(own.id.clone());

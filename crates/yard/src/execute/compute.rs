@@ -2,14 +2,13 @@
 
 use crate::execute::{ActionError, Executor};
 use crate::host_service::JOINED;
-use crate::inventory::{MARK, metadata_mark};
 use crate::observe::{ASKED, CONFIG_DRIVE, FLAVOR, IMAGE, TYPE, USER_DATA, ZONE, record};
 use crate::retry::{create_once, delete_until_gone, retry};
 use serde_json::{Value, json};
 use stackyard_core::yard::intend::{Ref, ServerSpec, Spec, key_of};
 use stackyard_core::yard::observed::OLDER_MARK;
 use stackyard_core::yard::plan::Step;
-use stackyard_core::yard::{Key, Kind};
+use stackyard_core::yard::{Key, Kind, MARK_METADATA, Mark};
 use stackyard_openstack::{
     BlockDevice, Error, Keypair, Method, NewKeypair, NewServer, NewServerGroup, NewVolume, Nic,
     Nics, Port, Resource, Server, ServerGroup, Service, Volume, user_data,
@@ -92,7 +91,7 @@ impl Executor<'_> {
         else {
             return Err(format!("{key} is no volume").into());
         };
-        let mut metadata = BTreeMap::from([(MARK.to_owned(), self.mark(key).to_string())]);
+        let mut metadata = BTreeMap::from([(MARK_METADATA.to_owned(), self.mark(key).to_string())]);
         metadata.extend(image.as_ref().map(|i| (IMAGE.to_owned(), i.clone())));
         metadata.extend(self.asked(key, &[("type", TYPE), ("availability zone", ZONE)]));
         let new = NewVolume {
@@ -111,7 +110,7 @@ impl Executor<'_> {
             let named: Vec<Volume> = self.cloud.list(&[("name", name)]).await?;
             Ok(named
                 .into_iter()
-                .find(|v| metadata_mark(&v.metadata) == mark && !known(v)))
+                .find(|v| Mark::from_metadata(&v.metadata) == mark && !known(v)))
         };
         Ok(
             create_once(self.on_retry(key), self.on_unknown_outcome(), make, find)
@@ -210,7 +209,7 @@ impl Executor<'_> {
         let named: Vec<Server> = self.cloud.list(&[("name", &name)]).await?;
         Ok(named
             .into_iter()
-            .filter(|s| metadata_mark(&s.metadata) == mark && !known(s))
+            .filter(|s| Mark::from_metadata(&s.metadata) == mark && !known(s))
             .collect())
     }
 
@@ -279,7 +278,7 @@ impl Executor<'_> {
 
     fn metadata(&self, key: &Key, server: &ServerSpec) -> BTreeMap<String, String> {
         let mut metadata = server.metadata.clone();
-        metadata.insert(MARK.to_owned(), self.mark(key).to_string());
+        metadata.insert(MARK_METADATA.to_owned(), self.mark(key).to_string());
         metadata.insert(FLAVOR.to_owned(), server.flavor.clone());
         metadata.extend(server.image.as_ref().map(|i| (IMAGE.to_owned(), i.clone())));
         if !server.digest.is_empty() {
@@ -361,7 +360,7 @@ impl Executor<'_> {
             return Err(format!("{key} is no volume").into());
         };
         if step.changes.iter().any(|c| c.field == OLDER_MARK) {
-            let body = json!({"metadata": {MARK: self.mark(key).to_string()}});
+            let body = json!({"metadata": {MARK_METADATA: self.mark(key).to_string()}});
             let action = async || {
                 let call = self.cloud.call(
                     Method::POST,

@@ -1,14 +1,14 @@
 //! What happens to a host beside what happens to its server.
 
 use super::{ActionError, Executor};
-use crate::host_service::{DATA, HostService, JOINED, Member, NewHost, POOL, SshTarget};
+use crate::host_service::{DATA, HostService, JOINED, Member, NewHost, SshTarget};
 use crate::pools::{JoinTarget, UserData, fetch, patience, too_large};
 use serde_json::json;
 use stackyard_core::agent::AgentConfig;
 use stackyard_core::progress::Event;
 use stackyard_core::yard::intend::{HostJoin, HostSpec, Pool, ServerSpec, Spec};
 use stackyard_core::yard::plan::Step;
-use stackyard_core::yard::{Key, Kind};
+use stackyard_core::yard::{Key, Kind, POOL_METADATA};
 use stackyard_openstack::{FloatingIp, Method, Server, Service, Volume};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -170,7 +170,7 @@ impl Executor<'_> {
     pub(crate) fn host_metadata(&self, host: &HostSpec) -> Vec<(String, String)> {
         let disk = host.disk.as_ref().and_then(|d| self.id(&d.volume).ok());
         let disk = disk.map(|id| (DATA.to_owned(), id));
-        std::iter::once((POOL.to_owned(), host.pool.clone()))
+        std::iter::once((POOL_METADATA.to_owned(), host.pool.clone()))
             .chain(disk)
             .collect()
     }

@@ -5,7 +5,6 @@
 //! is none: a run that was killed between two changes, an answer that got lost and a balancer that
 //! is just changing (409) are all the same to that.
 
-use crate::container_port::is_container;
 use crate::execute::{ActionError, Executor};
 use crate::inventory::{Balancing, is_ovn};
 use crate::observe::health;
@@ -20,6 +19,7 @@ use stackyard_openstack::{
     NewHealthMonitor, NewListener, NewLoadBalancer, NewMember, NewPool, Port,
     Result as CloudResult,
 };
+use stackyard_ports::is_container;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::time::Duration;

@@ -18,6 +18,7 @@ use stackyard_openstack::{
     Cloud, FloatingIp, Keypair, Network, Port, Resource, Router, SecurityGroup, Server,
     ServerGroup, Subnet, Volume,
 };
+use stackyard_ports::scope_of;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a project has of the kinds that yards are made of, and the networks that it may use.
@@ -249,10 +250,10 @@ impl Inventory {
             .for_each(|f| note(Mark::parse(&f.description), &f.id));
         self.servers
             .iter()
-            .for_each(|s| note(metadata_mark(&s.metadata), &s.id));
+            .for_each(|s| note(Mark::from_metadata(&s.metadata), &s.id));
         self.volumes
             .iter()
-            .for_each(|v| note(metadata_mark(&v.metadata), &v.id));
+            .for_each(|v| note(Mark::from_metadata(&v.metadata), &v.id));
         self.server_groups
             .iter()
             .for_each(|g| note(Mark::parse_name(Kind::ServerGroup, &g.name), &g.id));
@@ -282,7 +283,7 @@ impl Inventory {
     /// Servers of a yard.
     pub(crate) fn servers_of(&self, yard: &str) -> impl Iterator<Item = &Server> {
         let is_its = move |s: &&Server| {
-            metadata_mark(&s.metadata)
+            Mark::from_metadata(&s.metadata)
                 .is_some_and(|mark| mark.yard == yard && mark.is_in(&self.scope))
         };
         self.servers.iter().filter(is_its)
@@ -390,20 +391,6 @@ pub(crate) async fn all<T: Resource>(
 ) -> stackyard_openstack::Result<Vec<T>> {
     Box::pin(retry_question(cloud, async || cloud.list::<T>(query).await)).await
 }
-
-/// The scope of the project and region that a cloud's requests are for.
-pub async fn scope_of(cloud: &Cloud) -> stackyard_openstack::Result<Scope> {
-    let (project, region) = (cloud.project_id().await?, cloud.region_id().await?);
-    Ok(Scope::of(&project, &region))
-}
-
-/// The mark in metadata of Nova and Cinder.
-pub fn metadata_mark(metadata: &BTreeMap<String, String>) -> Option<Mark> {
-    Mark::parse(metadata.get(MARK)?)
-}
-
-/// Key of the mark in metadata.
-pub(crate) const MARK: &str = "stackyard";
 
 /// Something that may be meant: its id, its name, and whether it is the project's own.
 type Choice<'a> = (&'a str, &'a str, bool);

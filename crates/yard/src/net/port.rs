@@ -1,11 +1,11 @@
 //! Ports.
 
 use super::{by_id, is_machine};
-use crate::container_port::{DEVICE_OWNER, mac_on, whose};
 use crate::inventory::Inventory;
 use stackyard_api::{Graph, GraphKind, GraphNode, GraphState, PortKind, PortOwner, PortView};
 use stackyard_core::yard::Mark;
 use stackyard_openstack::{Network, Port, SecurityGroup};
+use stackyard_ports::{DEVICE_OWNER, mac_on, whose};
 use std::collections::HashMap;
 
 /// By what ports of containers are used that are bound to a host (`stackyard agent standalone`,

@@ -1,13 +1,13 @@
 //! Load balancers: their parts as fields.
 
 use super::Observer;
-use crate::container_port::is_container;
 use stackyard_core::yard::intend::{
     HealthSpec, algorithm_label, health_label, listener_label, member_label,
 };
 use stackyard_core::yard::observed::{Fields, Seen, State, Value};
 use stackyard_core::yard::{Key, Kind};
 use stackyard_openstack::{HealthMonitor, LoadBalancer};
+use stackyard_ports::is_container;
 use std::collections::{HashMap, HashSet};
 
 impl Observer<'_> {

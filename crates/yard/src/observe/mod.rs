@@ -11,13 +11,13 @@ pub(crate) use load_balancer::health;
 pub(crate) use network::rule_seen;
 pub(crate) use object_container::{CONTAINER_MARK, PUBLIC, PURGE};
 
-use crate::container_port::{is_containers, whose};
 use crate::inventory::{Inventory, MarkedResource, key_in};
 use jiff::SignedDuration;
 use stackyard_core::yard::intend::{Intended, Peer, Ref, Spec, key_of};
 use stackyard_core::yard::observed::{Fields, OLDER_MARK, Observed, Seen, State, Value};
 use stackyard_core::yard::{Key, Kind, Mark};
 use stackyard_openstack::Port;
+use stackyard_ports::{is_containers, whose};
 use std::collections::{HashMap, HashSet};
 
 /// How long after the first one a request whose answer got lost may make a double.

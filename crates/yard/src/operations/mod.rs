@@ -28,12 +28,12 @@ pub use sweep::{SweepResult, sweep};
 pub use up::UpOperation;
 
 use crate::error::Error;
-use crate::inventory::scope_of;
 use stackyard_client::{Client, ClientError};
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::yard::Scope;
 use stackyard_core::yard::plan::Plan;
 use stackyard_openstack::{Cloud, CloudConfig, Options, RequestEvent, Sources};
+use stackyard_ports::scope_of;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
