@@ -1,4 +1,4 @@
-//! What makes ports for the containers of one host, whoever that is.
+//! The traits by which callers get ports and pool members, no matter who asks the cloud for them.
 
 use crate::{Error, Result};
 use futures_util::future::BoxFuture;
@@ -23,13 +23,36 @@ pub struct DeletePort {
     pub exposed: bool,
 }
 
+/// Makes containers members of load balancers' pools. [`crate::ProjectPools`] asks Octavia, for a stand-alone agent; on
+/// hosts of yards each [`PortBroker`] does it, too.
+pub trait PoolBroker: Send + Sync {
+    /// The id of a pool of a load balancer, and the load balancer's address.
+    fn pool<'a>(&'a self, wanted: &'a str) -> BoxFuture<'a, Result<(String, IpAddr)>>;
+
+    /// The members of pools that are the host's containers, by pool; of all pools that they may join if `pools` is empty.
+    fn members<'a>(
+        &'a self,
+        pools: &'a [String],
+    ) -> BoxFuture<'a, Result<BTreeMap<String, Vec<PoolMember>>>>;
+
+    /// Makes containers members of a pool; one that is a member stays so.
+    fn enlist<'a>(
+        &'a self,
+        pool: &'a str,
+        members: &'a [NewPoolMember],
+    ) -> BoxFuture<'a, Result<()>>;
+
+    /// Removes a member from a pool.
+    fn dismiss<'a>(&'a self, pool: &'a str, member: &'a str) -> BoxFuture<'a, Result<()>>;
+}
+
 /// Makes and deletes ports for the containers of one host of a yard.
 ///
 /// [`crate::HostBroker`] asks Neutron, in the server. The agent's broker asks the server. What one host may name is
 /// checked by the first, so that a stolen host cannot name more.
 ///
 /// All errors are [`Error::Refused`] where the request must change, and [`Error::Cloud`] where the cloud refused it.
-pub trait PortBroker: Send + Sync {
+pub trait PortBroker: PoolBroker {
     /// A network by name or id, the host's only one without either. `links` are the kinds of links that the host can
     /// make; older agents name none.
     fn network<'a>(
@@ -56,25 +79,6 @@ pub trait PortBroker: Send + Sync {
 
     /// All ports of the host's containers.
     fn list(&self) -> BoxFuture<'_, Result<Vec<ContainerPort>>>;
-
-    /// The id of a pool of a load balancer, and the load balancer's address.
-    fn pool<'a>(&'a self, wanted: &'a str) -> BoxFuture<'a, Result<(String, IpAddr)>>;
-
-    /// The members of pools that are the host's containers, by pool; of all pools that they may join if `pools` is empty.
-    fn members<'a>(
-        &'a self,
-        pools: &'a [String],
-    ) -> BoxFuture<'a, Result<BTreeMap<String, Vec<PoolMember>>>>;
-
-    /// Makes containers members of a pool; one that is a member stays so.
-    fn enlist<'a>(
-        &'a self,
-        pool: &'a str,
-        members: &'a [NewPoolMember],
-    ) -> BoxFuture<'a, Result<()>>;
-
-    /// Removes a member from a pool.
-    fn dismiss<'a>(&'a self, pool: &'a str, member: &'a str) -> BoxFuture<'a, Result<()>>;
 }
 
 /// Answers an agent's question with a broker.

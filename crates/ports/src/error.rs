@@ -68,6 +68,11 @@ impl Error {
         matches!(self, Self::Cloud { answer, .. } if answer.is_not_found())
     }
 
+    /// Whether the cloud answered that this user may not (403).
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Cloud { answer, .. } if answer.status() == Some(403))
+    }
+
     /// Whether the cloud lets a port send from its own MAC address alone, as OVN's driver does.
     pub(crate) fn is_own_mac_only(&self) -> bool {
         matches!(self, Self::Cloud { answer, .. } if answer.is_own_mac_only())

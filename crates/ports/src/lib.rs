@@ -19,12 +19,14 @@ mod extras;
 pub mod floating_ip;
 pub mod host;
 pub mod load_balancer;
+pub mod place_mark;
 mod project;
 
-pub use broker::{DeletePort, PortBroker, answer};
+pub use broker::{DeletePort, PoolBroker, PortBroker, answer};
 pub use container_port::{
     DEVICE_OWNER, SEPARATOR, SUBPORT, is_container, is_containers, mac_of, mac_on, whose,
 };
 pub use error::{Error, Result};
 pub use host::{HostBroker, HostPorts, YardHost};
+pub use load_balancer::ProjectPools;
 pub use project::scope_of;

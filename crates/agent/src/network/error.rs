@@ -71,6 +71,9 @@ pub enum Error {
         /// When Docker got this answer.
         after: Duration,
     },
+    /// A broker of ports refused, or the cloud refused it.
+    #[error(transparent)]
+    Ports(#[from] stackyard_ports::Error),
     /// A program of the system failed.
     #[error(transparent)]
     Program(#[from] crate::program::Error),

@@ -46,7 +46,7 @@
 //!   docker, cni                   what the two kinds of callers ask for
 //!   warm_pool, prefetch, server_broker, load_balancer, endpoint, ports, names, floating_ip, firewall, expose, announce
 //!   port_manager                  what all of these share and remember, of one kind of callers
-//!   ledger, wiring, observed, subnets, options, mark, bandwidth, kuryr_names, docker_bridge, keyed_mutex, error
+//!   ledger, wiring, observed, subnets, options, bandwidth, kuryr_names, docker_bridge, keyed_mutex, error
 //! ```
 
 mod announce;
@@ -63,7 +63,6 @@ mod keyed_mutex;
 mod kuryr_names;
 mod ledger;
 mod load_balancer;
-mod mark;
 mod names;
 mod observed;
 mod options;

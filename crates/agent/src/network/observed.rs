@@ -3,8 +3,9 @@
 
 use crate::network::Error;
 use bollard::query_parameters::{InspectNetworkOptions, ListNetworksOptionsBuilder};
+use stackyard_core::agent::PoolMember;
 use stackyard_core::text::error_chain;
-use stackyard_openstack::{FloatingIp, Member, Network, Port, QosPolicy, SecurityGroup, SubnetPool};
+use stackyard_openstack::{FloatingIp, Network, Port, QosPolicy, SecurityGroup, SubnetPool};
 use stackyard_platform::docker::Docker;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -92,8 +93,8 @@ pub(crate) struct CloudView {
     pub(crate) networks: Vec<Network>,
     /// Security groups of endpoints' own.
     pub(crate) groups: Vec<SecurityGroup>,
-    /// All members of load balancers' pools where this plugin has some, by the pool's id.
-    pub(crate) members: BTreeMap<String, Vec<Member>>,
+    /// Members of load balancers' pools that are this plugin's, by the pool's id.
+    pub(crate) members: BTreeMap<String, Vec<PoolMember>>,
     /// Those that are no network's.
     pub(crate) pools: Vec<SubnetPool>,
     /// Those of containers' bandwidth.

@@ -3,12 +3,14 @@
 use crate::network::ledger::{Endpoint, Network, short};
 use crate::network::names::Scope;
 use crate::network::options::EndpointOptions;
-use crate::network::port_manager::{Frontend, PortManager, PortSource};
+use crate::network::port_manager::{Frontend, PortManager};
 use crate::network::wiring::{ContainerEnd, PreparedLink};
-use crate::network::{Error, kuryr_names, mark};
+use crate::network::{Error, kuryr_names};
 use futures_util::future::BoxFuture;
 use serde_json::json;
+use stackyard_core::yard::Mark;
 use stackyard_openstack::{AddressPair, FixedIp, NewPort, Port, PortChange, QosPolicy, SecurityGroup};
+use stackyard_ports::place_mark;
 use stackyard_wire::binding::Vif;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -63,8 +65,8 @@ impl Network {
 impl PortManager {
     /// Makes an endpoint's port, and meanwhile its links.
     pub(crate) async fn make_port(&self, wanted: &PortSpec<'_>) -> Result<Endpoint, Error> {
-        if let PortSource::Server(server) = &self.source {
-            return self.ask_for_port(&**server, wanted).await;
+        if let Some(broker) = self.broker() {
+            return self.create_on_host(broker, wanted).await;
         }
         let (made, prepared) = tokio::join!(self.ask_for(wanted), self.prepare(wanted));
         match (&made, prepared) {
@@ -162,8 +164,8 @@ impl PortManager {
 
     /// Makes several ports alike, in one request; a yard's server is asked for a few at a time.
     pub(crate) async fn make_ports(&self, wanted: &PortSpec<'_>, count: usize) -> Result<Vec<Endpoint>, Error> {
-        if let PortSource::Server(server) = &self.source {
-            return self.ask_for_spares(&**server, wanted, count).await;
+        if let Some(broker) = self.broker() {
+            return self.create_spares_on_host(broker, wanted, count).await;
         }
         let named = self.named(wanted.options).await?;
         let new = vec![self.body(wanted, named); count];
@@ -204,7 +206,7 @@ impl PortManager {
         NewPort {
             network_id: wanted.network.neutron.clone(),
             name: self.port_name(wanted.key),
-            description: mark::of_network(&self.place(), wanted.network_id),
+            description: place_mark::of_network(&self.place(), wanted.network_id),
             fixed_ips: wanted.ips.clone(),
             mac_address: wanted.mac.map(str::to_owned),
             host: Some(self.host.clone()),
@@ -224,6 +226,9 @@ impl PortManager {
         let port: Port = self.cloud()?.need(named).await.map_err(Error::cloud(doing()))?;
         if port.network_id != wanted.network.neutron {
             return Err(Error::request(format!("port {named:?} is on another network, {}", port.network_id)));
+        }
+        if Mark::parse(&port.description).is_some() {
+            return Err(Error::request(format!("port {named:?} is a yard's own: {}", port.description)));
         }
         if !port.device_id.is_empty() && port.device_id != wanted.key {
             let (owner, device) = (&port.device_owner, &port.device_id);
@@ -259,8 +264,8 @@ impl PortManager {
 
     /// Gives an endpoint's port back: one that was made goes, one that was there before is free again.
     pub(crate) async fn return_port(&self, key: &str, endpoint: &Endpoint) -> Result<(), Error> {
-        if let PortSource::Server(server) = &self.source {
-            return self.ask_to_remove(&**server, endpoint).await;
+        if let Some(broker) = self.broker() {
+            return self.delete_on_host(broker, endpoint).await;
         }
         let doing = Error::cloud(format!("giving back port {}", endpoint.port));
         if !endpoint.adopted {

@@ -18,18 +18,20 @@
 //! What is being made at this moment looks like what nobody needs. So all of this is done only to what was
 //! seen so in every pass for as long as Docker could still come back to it.
 
+use crate::network::Error;
 use crate::network::cni::bandwidth;
 use crate::network::docker::protocol::DeleteNetworkRequest;
 use crate::network::kuryr_names::EXISTING_PORT;
 use crate::network::ledger::{Endpoint, short};
 use crate::network::observed::{CloudView, RuntimeView, Suspects};
 use crate::network::options::EndpointOptions;
-use crate::network::port_manager::{Frontend, PortManager, PortSource};
+use crate::network::port_manager::{Frontend, PortManager};
 use crate::network::ports::PortSpec;
 use crate::network::warm_pool::filling;
-use crate::network::{Error, mark};
+use stackyard_core::agent::PoolMember;
 use stackyard_core::text::error_chain;
-use stackyard_openstack::{FixedIp, FloatingIp, Member, Network, Port, SecurityGroup};
+use stackyard_openstack::{FixedIp, FloatingIp, Network, Port, SecurityGroup};
+use stackyard_ports::place_mark;
 use stackyard_wire::binding::Found;
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -102,7 +104,7 @@ impl PortManager {
     }
 
     /// Load balancers may be away without the network being so.
-    async fn look_at_members_anyhow(&self) -> BTreeMap<String, Vec<Member>> {
+    async fn look_at_members_anyhow(&self) -> BTreeMap<String, Vec<PoolMember>> {
         self.look_at_members().await.unwrap_or_else(|e| {
             self.complain("load balancers are not looked at", &e);
             BTreeMap::new()
@@ -111,8 +113,8 @@ impl PortManager {
 
     /// Lists what the cloud has of this plugin.
     pub(crate) async fn look_at_cloud(&self) -> Result<CloudView, Error> {
-        if let PortSource::Server(server) = &self.source {
-            let ports = self.ask_for_ports(&**server).await?;
+        if let Some(broker) = self.broker() {
+            let ports = self.list_on_host(broker).await?;
             return Ok(CloudView { ports, members: self.look_at_members_anyhow().await, ..CloudView::default() });
         }
         let failed = || Error::cloud("listing what this plugin has in the cloud");
@@ -121,20 +123,20 @@ impl PortManager {
         let query = [("device_owner", self.device_owner()), ("binding:host_id", self.host.as_str())];
         let mut ports: Vec<Port> = self.cloud()?.list(&query).await.map_err(failed())?;
         let is_taken = |p: &Port| self.kuryr && p.tags.iter().any(|t| t == EXISTING_PORT);
-        ports.retain(|p| mark::network(&place, &p.description).is_some() || known.contains(&p.id) || is_taken(p));
+        ports.retain(|p| place_mark::network(&place, &p.description).is_some() || known.contains(&p.id) || is_taken(p));
         let project = self.cloud()?.project_id().await.map_err(failed())?;
         let mut floating_ips: Vec<FloatingIp> = match self.cloud()?.list(&[("project_id", &project)]).await {
             // A cloud without routers (Neutron's extension `router`) has none.
             Err(e) if e.is_not_found() => Vec::new(),
             all => all.map_err(failed())?,
         };
-        floating_ips.retain(|f| mark::endpoint(&place, &f.description).is_some());
+        floating_ips.retain(|f| place_mark::endpoint(&place, &f.description).is_some());
         // By CNI none are made.
         let mut networks: Vec<Network> = match self.frontend {
             Frontend::Docker => self.cloud()?.list(&[("project_id", &project)]).await.map_err(failed())?,
             Frontend::Cni => Vec::new(),
         };
-        networks.retain(|n| mark::network(&place, &n.description).is_some());
+        networks.retain(|n| place_mark::network(&place, &n.description).is_some());
         // By CNI none are made either.
         let mut groups: Vec<SecurityGroup> = match self.frontend {
             Frontend::Docker => {
@@ -146,7 +148,7 @@ impl PortManager {
             }
             Frontend::Cni => Vec::new(),
         };
-        groups.retain(|g| mark::endpoint(&place, &g.description).is_some());
+        groups.retain(|g| place_mark::endpoint(&place, &g.description).is_some());
         let pools = self.stray_pools().await?;
         let members = self.look_at_members_anyhow().await;
         let policies = match self.frontend {
@@ -179,7 +181,7 @@ impl PortManager {
         }
         let endpoints = self.ledger.endpoints.all();
         self.mend_members(cloud, view, &endpoints, suspects, grace).await;
-        if let PortSource::Cloud(_) = self.source {
+        if self.broker().is_none() {
             self.mend_firewalls(&endpoints, |key| view.endpoints.contains_key(key)).await;
             let publishes = endpoints.values().any(|e| e.options.on_host);
             if let Err(e) = self.wiring.keep_publisher(publishes).await {
@@ -212,7 +214,7 @@ impl PortManager {
         }
         for port in cloud.ports.iter().filter(|p| !spares.contains_key(&p.id)) {
             let record = endpoints.iter().find(|(_, e)| e.port == port.id);
-            let network = mark::network(&place, &port.description).or(record.map(|(_, e)| e.network.as_str()));
+            let network = place_mark::network(&place, &port.description).or(record.map(|(_, e)| e.network.as_str()));
             let network = network.unwrap_or_default();
             if view.has(port, network) || !suspects.lasts(format!("port {}", port.id), grace) {
                 continue;
@@ -244,7 +246,7 @@ impl PortManager {
     ) {
         let place = self.place();
         for ip in &cloud.floating_ips {
-            let endpoint = mark::endpoint(&place, &ip.description).unwrap_or_default();
+            let endpoint = place_mark::endpoint(&place, &ip.description).unwrap_or_default();
             if view.endpoints.contains_key(endpoint) || !suspects.lasts(format!("floating IP {}", ip.id), grace) {
                 continue;
             }
@@ -261,7 +263,7 @@ impl PortManager {
     async fn remove_groups(&self, cloud: &CloudView, view: &RuntimeView, suspects: &mut Suspects, grace: Duration) {
         let place = self.place();
         for group in &cloud.groups {
-            let endpoint = mark::endpoint(&place, &group.description).unwrap_or_default();
+            let endpoint = place_mark::endpoint(&place, &group.description).unwrap_or_default();
             if view.endpoints.contains_key(endpoint) || !suspects.lasts(format!("security group {}", group.id), grace) {
                 continue;
             }
@@ -275,7 +277,7 @@ impl PortManager {
     async fn remove_networks(&self, cloud: &CloudView, view: &RuntimeView, suspects: &mut Suspects, grace: Duration) {
         let place = self.place();
         for network in &cloud.networks {
-            let docker = mark::network(&place, &network.description).unwrap_or_default();
+            let docker = place_mark::network(&place, &network.description).unwrap_or_default();
             if view.networks.contains(docker) || !suspects.lasts(format!("network {}", network.id), grace) {
                 continue;
             }
@@ -335,13 +337,9 @@ impl PortManager {
             let Some(network) = self.ledger.networks.get(&endpoint.network) else { continue };
             let has_port = cloud.ports.iter().any(|p| p.id == endpoint.port);
             let device = self.device_here(endpoint);
-            let is_plugged = match self.source {
-                PortSource::Cloud(_) => {
-                    found.iter().any(|f| f.device == device && f.port.as_ref() == Some(&endpoint.port))
-                }
-                // What a container has cannot be seen from here.
-                PortSource::Server(_) => true,
-            };
+            // On a host of a yard the link is in the container, where it cannot be seen from here.
+            let is_plugged = self.broker().is_some()
+                || found.iter().any(|f| f.device == device && f.port.as_ref() == Some(&endpoint.port));
             let lasts = (!has_port && suspects.lasts(format!("lost port of {key}"), grace))
                 || (!is_plugged && suspects.lasts(format!("lost link of {key}"), grace));
             let Some(_lock) = self.locks.try_lock(key).filter(|_| lasts) else { continue };

@@ -23,7 +23,7 @@ use crate::network::Error;
 use crate::network::ledger::{Endpoint, Network, Spare};
 use crate::network::options::{EndpointOptions, PoolSize};
 use crate::network::port_manager::port_demand::{IDLE, SETTLED, Shape};
-use crate::network::port_manager::{Frontend, PortManager, PortSource};
+use crate::network::port_manager::{Frontend, PortManager};
 use crate::network::ports::PortSpec;
 use serde_json::json;
 use stackyard_core::text::error_chain;
@@ -70,7 +70,7 @@ impl PortManager {
         options: &EndpointOptions,
     ) -> Result<Option<Endpoint>, Error> {
         // A yard's server gives floating IPs to ports that it makes.
-        let is_asked = matches!(self.source, PortSource::Server(_)) && options.floating_ip.is_some();
+        let is_asked = self.broker().is_some() && options.floating_ip.is_some();
         let has_pool = self.pool_of(network).most > 0 && !is_asked;
         let has_any = has_pool || self.looks_ahead();
         let Some(shape) = options.shape().filter(|_| has_any) else { return Ok(None) };
@@ -260,8 +260,8 @@ impl PortManager {
     async fn name_port(&self, key: &str) -> Result<(), Error> {
         let Some(_lock) = self.locks.try_lock(key) else { return Ok(()) };
         let Some(endpoint) = self.ledger.endpoints.get(key).filter(|e| e.unnamed) else { return Ok(()) };
-        if let PortSource::Server(server) = &self.source {
-            self.ask_to_name(&**server, &endpoint.port, key).await?;
+        if let Some(broker) = self.broker() {
+            broker.rename(&endpoint.port, key).await?;
             return self.ledger.endpoints.put(key, &Endpoint { unnamed: false, ..endpoint });
         }
         let names = json!({"device_id": key, "name": self.port_name(key)});

@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::network::docker::plugin;
 use crate::network::port_manager::{Frontend, PortManager, PortSource};
+use crate::network::server_broker::rpc::ServerBroker;
 use crate::network::wiring::HostWiring;
 use crate::network::{Error, PLUGIN, load_balancer, reconcile, warm_pool};
 use crate::server_link::rpc::RpcClient;
@@ -38,7 +39,7 @@ async fn serve(context: &Context, rpc: &Arc<RpcClient>, plugins: &Path, every: D
     let state = StateDir::open(context.state.path().join("ports"))?;
     let owner = format!("{}:{PLUGIN}", Frontend::Docker.word());
     let wiring = Box::new(HostWiring::new(None, owner, Naming::Stackyard));
-    let source = PortSource::Server(rpc.clone());
+    let source = PortSource::Broker(Arc::new(ServerBroker::new(rpc.clone())));
     let manager =
         Arc::new(PortManager::new(Frontend::Docker, PLUGIN, source, wiring, &state, context.onlooker.clone())?);
     let listener = plugin::listen(plugins, PLUGIN)?;

@@ -89,8 +89,11 @@ pub struct NewPoolMember {
     pub address: IpAddr,
     /// Where it listens.
     pub port: u16,
-    /// How much it takes beside others; 1 if absent.
+    /// Its share of the traffic, relative to the other members; 1 if absent.
     pub weight: Option<u32>,
+    /// Id of the subnet that the address is in. A yard's server looks that up itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subnet: Option<String>,
 }
 
 /// A container that is a member of a load balancer's pool.

@@ -37,7 +37,7 @@ mod subport;
 mod sweep;
 mod trunk;
 
-use crate::broker::{DeletePort, PortBroker};
+use crate::broker::{DeletePort, PoolBroker, PortBroker};
 use crate::container_port::{DEVICE_OWNER, SUBPORT, ips, is_ours, mac_on, whose};
 use crate::extras::{Extras, short};
 use crate::project::ProjectScope;
@@ -455,7 +455,9 @@ impl PortBroker for HostBroker {
     fn list(&self) -> BoxFuture<'_, Result<Vec<ContainerPort>>> {
         self.list_ports().boxed()
     }
+}
 
+impl PoolBroker for HostBroker {
     fn pool<'a>(&'a self, wanted: &'a str) -> BoxFuture<'a, Result<(String, IpAddr)>> {
         self.find_pool(wanted).boxed()
     }

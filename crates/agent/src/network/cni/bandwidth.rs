@@ -12,13 +12,14 @@
 
 use super::config::{AttachSpec, Limiter};
 use super::failure::{Failure, code};
+use crate::network::Error;
 use crate::network::bandwidth::{Bandwidth, BandwidthPolicy};
 use crate::network::ledger::Endpoint;
 use crate::network::observed::{CloudView, Suspects};
 use crate::network::options::EndpointOptions;
 use crate::network::port_manager::PortManager;
-use crate::network::{Error, mark};
 use stackyard_openstack::{NewBandwidthLimit, NewQosPolicy, Port, QosPolicy, QosRule};
+use stackyard_ports::place_mark;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -77,7 +78,8 @@ async fn policy(manager: &PortManager, limits: &Bandwidth) -> Result<String, Err
         return Ok(policy.id);
     }
     let doing = || Error::cloud(format!("making the QoS policy of bandwidth {key} (in kbit)"));
-    let new = NewQosPolicy { name: format!("cni-{key}"), description: mark::of_endpoint(&manager.place(), MARK, &key) };
+    let new =
+        NewQosPolicy { name: format!("cni-{key}"), description: place_mark::of_endpoint(&manager.place(), MARK, &key) };
     let made: QosPolicy = manager.cloud()?.create(&new).await.map_err(doing())?;
     for (direction, (max_kbps, max_burst_kbps)) in limits.each() {
         let limit = NewBandwidthLimit { max_kbps, max_burst_kbps, direction: direction.to_owned() };
@@ -132,7 +134,7 @@ pub(crate) async fn policies(manager: &PortManager) -> Result<Vec<QosPolicy>, Er
     let place = manager.place();
     let mut policies: Vec<QosPolicy> =
         manager.cloud()?.list(&[]).await.map_err(Error::cloud("listing this plugin's QoS policies"))?;
-    policies.retain(|p| mark::network(&place, &p.description) == Some(MARK));
+    policies.retain(|p| place_mark::network(&place, &p.description) == Some(MARK));
     Ok(policies)
 }
 
@@ -147,7 +149,7 @@ pub(crate) async fn remove_unused(manager: &PortManager, cloud: &CloudView, susp
         if used || !suspects.lasts(format!("QoS policy {}", policy.id), grace) {
             continue;
         }
-        let key = mark::endpoint(&place, &policy.description).unwrap_or_default();
+        let key = place_mark::endpoint(&place, &policy.description).unwrap_or_default();
         let Some(_lock) = manager.locks.try_lock(&format!("limits {key}")) else { continue };
         let what = format!("QoS policy {} belongs to no container", policy.name);
         match remove(manager, key, policy).await {

@@ -5,7 +5,7 @@ use crate::network::announce::PAUSES;
 use crate::network::docker::protocol::{CreateEndpointRequest, EndpointRequest};
 use crate::network::ledger::{Endpoint, Network, Subnet};
 use crate::network::options::{EndpointOptions, exposed, internal, published};
-use crate::network::port_manager::{PortManager, PortSource};
+use crate::network::port_manager::PortManager;
 use crate::network::ports::PortSpec;
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
@@ -40,7 +40,7 @@ impl PortManager {
     async fn attach(&self, request: &CreateEndpointRequest, network: &Network) -> Result<Endpoint, Error> {
         let mut options = EndpointOptions::read(&request.options)?.or(&network.defaults);
         self.check_link(&options)?;
-        if let PortSource::Server(_) = self.source {
+        if self.broker().is_some() {
             options.check_for_yard()?;
         }
         if options.floating_ip.is_some() {
@@ -75,11 +75,9 @@ impl PortManager {
                 return Err(Error::request("the options name `port` and `expose`: they exclude each other"));
             }
             let open = exposed(&request.options);
-            match self.source {
-                PortSource::Server(_) => options.exposed = open,
-                PortSource::Cloud(_) => {
-                    self.open_exposed(&request.network, network, &request.endpoint, &open, &mut options).await?;
-                }
+            match self.broker() {
+                Some(_) => options.exposed = open,
+                None => self.open_exposed(&request.network, network, &request.endpoint, &open, &mut options).await?,
             }
         }
         match self.port_with(request, network, options.clone()).await {
@@ -130,10 +128,10 @@ impl PortManager {
                     false => None,
                 };
                 _own = ready.is_none().then(|| self.prefetch.make_own(&request.network));
-                match (&options.port, &self.source, ready) {
-                    (_, _, Some(ready)) => ready,
-                    (Some(port), PortSource::Cloud(_), None) => self.adopt_port(&wanted, port).await?,
-                    (_, _, None) => self.port_for(&wanted).await?,
+                match (&options.port, ready) {
+                    (_, Some(ready)) => ready,
+                    (Some(port), None) if self.broker().is_none() => self.adopt_port(&wanted, port).await?,
+                    (_, None) => self.port_for(&wanted).await?,
                 }
             }
         };

@@ -7,7 +7,7 @@
 use crate::network::docker::protocol::{AddressRequest, ReleasePoolRequest, RequestPoolRequest};
 use crate::network::ledger::{AddressPool, Endpoint, now};
 use crate::network::options::NetworkOptions;
-use crate::network::port_manager::{PortManager, PortSource};
+use crate::network::port_manager::PortManager;
 use crate::network::subnets::{choose, cidr, gateway, no_subnet};
 use crate::network::{Error, ledger, ports};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ impl PortManager {
         if self.kuryr {
             return self.request_kuryr_pool(request).await;
         }
-        if let PortSource::Server(_) = self.source {
+        if self.broker().is_some() {
             return Err(Error::request(
                 "on a host of a yard, say --ipam-driver null: Neutron chooses addresses, or options `ip` and `ip6`",
             ));

@@ -4,15 +4,16 @@ use crate::network::docker::protocol::{CreateNetworkRequest, DeleteNetworkReques
 use crate::network::ledger::{GuardedPorts, Network, short};
 use crate::network::names::Scope;
 use crate::network::options::NetworkOptions;
-use crate::network::port_manager::{PortManager, PortSource};
+use crate::network::port_manager::PortManager;
 use crate::network::subnets::{choose, cidr, mtu_of, no_subnet, record};
-use crate::network::{Error, kuryr_names, ledger, mark};
+use crate::network::{Error, kuryr_names, ledger};
 use serde_json::{Value, json};
 use stackyard_core::agent::PortLink;
 use stackyard_core::text::error_chain;
 use stackyard_openstack::{
     ExternalGateway, Gateway, NewNetwork, NewRouter, NewSubnet, Port, Router, Subnet, SubnetPool,
 };
+use stackyard_ports::place_mark;
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::{MutexGuard, PoisonError};
@@ -52,13 +53,13 @@ impl PortManager {
         self.check_ipam(&request)?;
         let subnet_specs = subnet_specs(&request, &options)?;
         let existing = options.network.clone().or_else(|| self.neutron_of_pools(&subnet_specs));
-        let mut network = match (&existing, &self.source) {
-            (_, PortSource::Server(_)) => {
-                options.check_for_yard()?;
-                self.use_network(existing.as_deref(), &options, &subnet_specs).await?
-            }
-            (Some(existing), _) => self.use_network(Some(existing), &options, &subnet_specs).await?,
-            (None, _) => self.make_network(&request.network, &options, &subnet_specs).await?,
+        let on_host = self.broker().is_some();
+        if on_host {
+            options.check_for_yard()?;
+        }
+        let mut network = match existing.is_some() || on_host {
+            true => self.use_network(existing.as_deref(), &options, &subnet_specs).await?,
+            false => self.make_network(&request.network, &options, &subnet_specs).await?,
         };
         if network.internal {
             for subnet in &mut network.subnets {
@@ -84,8 +85,8 @@ impl PortManager {
         name: Option<&str>,
         link: Option<PortLink>,
     ) -> Result<(stackyard_openstack::Network, Vec<Subnet>), Error> {
-        if let PortSource::Server(server) = &self.source {
-            return self.host_network(&**server, name, link).await;
+        if let Some(broker) = self.broker() {
+            return self.host_network(broker, name, link).await;
         }
         let name = name.unwrap_or_default();
         let doing = || Error::cloud(format!("looking up network {name:?}"));
@@ -172,7 +173,7 @@ impl PortManager {
         subnet_specs: &[SubnetSpec],
     ) -> Result<Network, Error> {
         let doing = |what: &str| Error::cloud(format!("making the {what} of Docker network {}", short(id)));
-        let mark = mark::of_network(&self.place(), id);
+        let mark = place_mark::of_network(&self.place(), id);
         let own_name = || if self.kuryr { kuryr_names::network_name(id) } else { format!("docker-{}", short(id)) };
         let name = options.name.clone().unwrap_or_else(own_name);
         let before: Vec<stackyard_openstack::Network> =
@@ -316,9 +317,9 @@ impl PortManager {
         match given.into_iter().find(|data| !is_own(data)) {
             None => Ok(()),
             Some(foreign) => {
-                let driver = match self.source {
-                    PortSource::Cloud(_) => format!("--ipam-driver {} (in Compose `ipam: driver:`), or ", self.name),
-                    PortSource::Server(_) => String::new(),
+                let driver = match self.broker() {
+                    None => format!("--ipam-driver {} (in Compose `ipam: driver:`), or ", self.name),
+                    Some(_) => String::new(),
                 };
                 Err(Error::request(format!(
                     "cannot use addresses of Docker's own IPAM driver ({}): Neutron gives them out; add \
@@ -383,7 +384,7 @@ impl PortManager {
     /// Removes all that was made for a Docker network, by its mark. While others use any of it, all of it stays.
     pub(crate) async fn remove_parts(&self, id: &str) -> Result<(), Error> {
         let doing = || Error::cloud(format!("removing what was made for Docker network {}", short(id)));
-        let mark = mark::of_network(&self.place(), id);
+        let mark = place_mark::of_network(&self.place(), id);
         let mut networks: Vec<stackyard_openstack::Network> =
             self.cloud()?.list(&[("description", &mark)]).await.map_err(doing())?;
         networks.retain(|n| n.description == mark);
@@ -424,7 +425,7 @@ impl PortManager {
     /// Whether a port was made for a Docker network, or has been taken by an endpoint of it.
     fn is_port_of(&self, port: &Port, id: &str) -> bool {
         let is_taken = || self.ledger.endpoints.all().values().any(|e| e.port == port.id && e.network == id);
-        mark::network(&self.place(), &port.description) == Some(id) || is_taken()
+        place_mark::network(&self.place(), &port.description) == Some(id) || is_taken()
     }
 
     /// Docker networks that are gone, and whose Neutron networks others use.

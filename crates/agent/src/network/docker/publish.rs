@@ -18,7 +18,7 @@
 use crate::network::Error;
 use crate::network::docker_bridge::BRIDGE;
 use crate::network::ledger::Network;
-use crate::network::port_manager::{PortManager, PortSource};
+use crate::network::port_manager::PortManager;
 use ipnet::{IpNet, Ipv4Net};
 use serde_json::Value;
 
@@ -42,7 +42,7 @@ impl PortManager {
     /// Has Docker publish a container's ports: changes what Join answers.
     pub(crate) async fn publish_by_docker(&self, answer: &mut Value) -> Result<(), Error> {
         // On a host of a yard nothing is published by the bridge, but maybe by another network of Docker's.
-        if let PortSource::Cloud(_) = self.source {
+        if self.broker().is_none() {
             self.wiring.publisher().await?;
             answer["DisableGatewayService"] = false.into();
         }

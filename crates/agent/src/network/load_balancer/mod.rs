@@ -13,18 +13,19 @@
 //! ```
 //!
 //! A record is written before anything is asked for, and a request that is repeated changes nothing. So the agent may
-//! be killed at any point; if it loses its records, too, members are found by their mark, which is their name. Whether it
-//! is Octavia that is asked, or a yard's server, `pools` knows.
+//! be killed at any point; if it loses its records, too, members are found by their mark, which is their name. `pools`
+//! knows the broker, which asks Octavia or a yard's server.
 
 use crate::network::ledger::{Endpoint, Membership, MembershipStage};
 use crate::network::observed::{CloudView, RuntimeView, Suspects};
 use crate::network::options::EndpointOptions;
 mod pools;
 
+use crate::network::Error;
 use crate::network::port_manager::PortManager;
-use crate::network::{Error, mark};
+use stackyard_core::agent::PoolMember;
 use stackyard_core::text::error_chain;
-use stackyard_openstack::Member;
+use stackyard_ports::place_mark;
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::sync::PoisonError;
@@ -41,8 +42,10 @@ impl Membership {
         format!("{}_{}_{}", self.pool, self.address, self.port)
     }
 
-    fn is(&self, member: &Member) -> bool {
-        (&self.mark, &self.address, self.port) == (&member.name, &member.address, member.protocol_port)
+    fn is(&self, member: &PoolMember) -> bool {
+        let PoolMember { of, .. } = member;
+        let address = self.address.parse().ok();
+        (&self.endpoint, address, self.port) == (&of.endpoint, Some(of.address), of.port)
     }
 }
 
@@ -68,7 +71,7 @@ impl PortManager {
             })?;
             let membership = Membership {
                 endpoint: key.to_owned(),
-                mark: mark::of_endpoint(&self.place(), &endpoint.network, key),
+                mark: place_mark::of_endpoint(&self.place(), &endpoint.network, key),
                 pool,
                 address: ip.ip_address.clone().unwrap_or_default(),
                 port: member.port,
@@ -135,7 +138,7 @@ impl PortManager {
         if unwanted.is_empty() {
             return Ok(());
         }
-        let there = self.members(pool).await?.unwrap_or_default();
+        let there = self.members(pool).await?;
         for (id, membership) in unwanted {
             for member in there.iter().filter(|m| membership.is(m)) {
                 self.leave_pool(pool, &member.id).await?;
@@ -175,16 +178,14 @@ impl PortManager {
     }
 
     /// Lists the pools where this plugin has members, or had.
-    pub(crate) async fn look_at_members(&self) -> Result<BTreeMap<String, Vec<Member>>, Error> {
-        let place = self.place();
-        let is_own = |m: &Member| mark::endpoint(&place, &m.name).is_some();
+    pub(crate) async fn look_at_members(&self) -> Result<BTreeMap<String, Vec<PoolMember>>, Error> {
         let known = self.member_changes.found.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let recorded: HashSet<String> = self.ledger.members.all().into_values().map(|m| m.pool).collect();
         let found = match known {
             Some(known) => self.members_of(known.into_iter().chain(recorded).collect()).await?,
             None => self.members_of_all(recorded).await?,
         };
-        let own = found.iter().filter(|(_, members)| members.iter().any(is_own)).map(|(pool, _)| pool.clone());
+        let own = found.iter().filter(|(_, members)| !members.is_empty()).map(|(pool, _)| pool.clone());
         *self.member_changes.found.lock().unwrap_or_else(PoisonError::into_inner) = Some(own.collect());
         Ok(found)
     }
@@ -228,13 +229,13 @@ impl PortManager {
         let place = self.place();
         for (pool, members) in &cloud.members {
             for member in members {
-                let Some(endpoint) = mark::endpoint(&place, &member.name) else { continue };
+                let PoolMember { of, .. } = member;
                 let stray = Membership {
-                    endpoint: endpoint.to_owned(),
-                    mark: member.name.clone(),
+                    endpoint: of.endpoint.clone(),
+                    mark: place_mark::of_endpoint(&place, &of.docker_network, &of.endpoint),
                     pool: pool.clone(),
-                    address: member.address.clone(),
-                    port: member.protocol_port,
+                    address: of.address.to_string(),
+                    port: of.port,
                     weight: None,
                     subnet: None,
                     stage: MembershipStage::Unwanted,
@@ -244,7 +245,7 @@ impl PortManager {
                     continue;
                 }
                 let noted = self.ledger.members.alter(&id, |now| now.or(Some(stray)));
-                self.tell(format!("member {} of pool {pool} is no container's", member.address), noted);
+                self.tell(format!("member {} of pool {pool} is no container's", of.address), noted);
             }
         }
         self.member_changes.changed.notify_one();

@@ -14,8 +14,7 @@ use crate::network::keyed_mutex::KeyedMutex;
 use crate::network::ledger::{Endpoint, Ledger};
 use crate::network::options::PoolSize;
 use crate::network::wiring::{PreparedLink, Wiring};
-use crate::network::{Error, kuryr_names, mark};
-use crate::server_link::rpc::AskServer;
+use crate::network::{Error, kuryr_names};
 use crate::state::StateDir;
 use address_requests::AddressRequests;
 use member_changes::MemberChanges;
@@ -25,6 +24,7 @@ use prefetch_demand::PrefetchDemand;
 use stackyard_core::progress::Onlooker;
 use stackyard_core::text::error_chain;
 use stackyard_openstack::Cloud;
+use stackyard_ports::{PoolBroker, PortBroker, ProjectPools, place_mark};
 use stackyard_wire::binding::{Naming, Vif};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -53,8 +53,8 @@ impl Frontend {
 pub(crate) enum PortSource {
     /// A cloud, with credentials of this process's own.
     Cloud(Cloud),
-    /// The server of the yard that this host is of.
-    Server(Arc<dyn AskServer>),
+    /// A broker, on a host of a yard: its server asks the cloud.
+    Broker(Arc<dyn PortBroker>),
 }
 
 /// What all calls share.
@@ -129,7 +129,23 @@ impl PortManager {
     pub(crate) fn cloud(&self) -> Result<&Cloud, Error> {
         match &self.source {
             PortSource::Cloud(cloud) => Ok(cloud),
-            PortSource::Server(_) => Err(Error::request("a host of a yard does not speak to the cloud itself")),
+            PortSource::Broker(_) => Err(Error::request("a host of a yard does not speak to the cloud itself")),
+        }
+    }
+
+    /// The broker that makes ports on a host of a yard; none where this process asks the cloud itself.
+    pub(crate) fn broker(&self) -> Option<&dyn PortBroker> {
+        match &self.source {
+            PortSource::Cloud(_) => None,
+            PortSource::Broker(broker) => Some(&**broker),
+        }
+    }
+
+    /// Makes containers members of load balancers' pools.
+    pub(crate) fn pool_broker(&self) -> Arc<dyn PoolBroker> {
+        match &self.source {
+            PortSource::Cloud(cloud) => Arc::new(ProjectPools::new(cloud.clone(), self.place())),
+            PortSource::Broker(broker) => broker.clone(),
         }
     }
 
@@ -139,7 +155,7 @@ impl PortManager {
         let (host, container) = self.devices(endpoint);
         match self.source {
             PortSource::Cloud(_) => host,
-            PortSource::Server(_) => container,
+            PortSource::Broker(_) => container,
         }
     }
 
@@ -150,7 +166,7 @@ impl PortManager {
 
     /// By what its ports are used.
     pub(crate) fn device_owner(&self) -> &'static str {
-        if self.kuryr { kuryr_names::DEVICE_OWNER } else { mark::DEVICE_OWNER }
+        if self.kuryr { kuryr_names::DEVICE_OWNER } else { place_mark::DEVICE_OWNER }
     }
 
     /// How links are named.

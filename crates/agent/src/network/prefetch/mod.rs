@@ -17,7 +17,7 @@
 use crate::network::Error;
 use crate::network::ledger::short;
 use crate::network::port_manager::prefetch_demand::NetworkDemand;
-use crate::network::port_manager::{Frontend, PortManager, PortSource};
+use crate::network::port_manager::{Frontend, PortManager};
 use crate::network::warm_pool::filling;
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
 use bollard::query_parameters::{InspectNetworkOptions, ListContainersOptionsBuilder};
@@ -102,7 +102,7 @@ impl PortManager {
 
     /// Whether ports are made ahead: not where Docker gives MAC addresses, and not where nothing waits for another.
     pub(crate) fn looks_ahead(&self) -> bool {
-        self.frontend == Frontend::Docker && !self.kuryr && matches!(self.source, PortSource::Cloud(_))
+        self.frontend == Frontend::Docker && !self.kuryr && self.broker().is_none()
     }
 }
 

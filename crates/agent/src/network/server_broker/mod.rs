@@ -6,20 +6,22 @@
 //! for each, which keeps the address, and lets the NIC's own port use that address. What cannot be had so the server
 //! refuses, by its name.
 
+pub(crate) mod rpc;
+#[cfg(test)]
+mod tests;
+
+use crate::network::Error;
 use crate::network::ledger::{Endpoint, short};
 use crate::network::options::{EndpointOptions, NetworkOptions};
 use crate::network::port_manager::{PortManager, PortSource};
 use crate::network::ports::PortSpec;
 use crate::network::warm_pool::SPARE;
-use crate::network::{Error, mark};
-use crate::server_link::rpc::AskServer;
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Map, json};
-use stackyard_core::agent::{
-    Answer, Ask, ContainerPort, HostNetwork, NewContainerPort, PortAddress, PortLink, PortOptions,
-};
+use stackyard_core::agent::{ContainerPort, HostNetwork, NewContainerPort, PortAddress, PortLink, PortOptions};
 use stackyard_core::text::error_chain;
 use stackyard_openstack::{Network, Port, Subnet};
+use stackyard_ports::{DeletePort, PortBroker, place_mark};
 use stackyard_wire::binding::{IPVLAN, MACVLAN, PARENT_MAC, VLAN, VLAN_ID, Vif};
 
 /// How many VLAN ids are asked for before it is given up: each has been somebody else's on this host.
@@ -29,30 +31,15 @@ const VLANS: usize = 16;
 const SPARES_AT_ONCE: usize = 4;
 
 impl PortManager {
-    /// Asks the server.
-    pub(crate) async fn ask(&self, server: &dyn AskServer, doing: &str, ask: Ask) -> Result<Answer, Error> {
-        match server.ask(ask).await {
-            Ok(Answer::Refused { why }) | Err(why) => Err(Error::request(format!("{doing}: {why}"))),
-            Ok(answer) => Ok(answer),
-        }
-    }
-
     /// The host's network of that name or id, with its subnets; its only one without a name.
     pub(crate) async fn host_network(
         &self,
-        server: &dyn AskServer,
+        broker: &dyn PortBroker,
         name: Option<&str>,
         link: Option<PortLink>,
     ) -> Result<(Network, Vec<Subnet>), Error> {
         let links = self.links(link).await?;
-        let doing = match name {
-            Some(name) => format!("looking up network {name:?}"),
-            None => "looking up this host's network".to_owned(),
-        };
-        match self.ask(server, &doing, Ask::Network { network: name.map(str::to_owned), links }).await? {
-            Answer::Network(network) => read_network(&network),
-            other => Err(unexpected(&doing, &other)),
-        }
+        read_network(&broker.network(name, &links).await?)
     }
 
     /// Kinds of links that an endpoint's may be of: what this host can make, or that one of it.
@@ -83,9 +70,12 @@ impl PortManager {
         }
     }
 
-    /// Has the server make an endpoint's port.
-    pub(crate) async fn ask_for_port(&self, server: &dyn AskServer, wanted: &PortSpec<'_>) -> Result<Endpoint, Error> {
-        let doing = format!("making the port of {}", short(wanted.key));
+    /// Has the broker make an endpoint's port.
+    pub(crate) async fn create_on_host(
+        &self,
+        broker: &dyn PortBroker,
+        wanted: &PortSpec<'_>,
+    ) -> Result<Endpoint, Error> {
         let address = |ip: &stackyard_openstack::FixedIp| PortAddress {
             subnet: ip.subnet_id.clone(),
             address: ip.ip_address.as_deref().and_then(|a| a.parse().ok()),
@@ -104,33 +94,29 @@ impl PortManager {
             vlan: wanted.before.and_then(|before| vlan_of(&before.vif)),
             options: port_options(wanted.options),
         };
-        let made = match self.ask(server, &doing, Ask::Make(Box::new(new.clone()))).await? {
-            Answer::Port(made) => made,
-            other => return Err(unexpected(&doing, &other)),
-        };
+        let made = broker.create(&new).await?;
         let endpoint = self.endpoint(wanted.network_id, self.read_port(&made)?, wanted.options.clone());
         let endpoint = Endpoint { adopted: wanted.options.port.is_some(), ..endpoint };
-        match unheeded(&new, &made) {
-            None => Ok(endpoint),
-            Some(why) => match self.ask_to_remove(server, &endpoint).await {
-                Ok(()) => Err(Error::request(format!("{doing}: {why}"))),
-                Err(left) => Err(Error::request(format!("{doing}: {why}; then, {}", error_chain(&left)))),
-            },
+        let Some(why) = ignored_request(&new, &made) else { return Ok(endpoint) };
+        let why = format!("making the port of {}: {why}", short(wanted.key));
+        match self.delete_on_host(broker, &endpoint).await {
+            Ok(()) => Err(Error::request(why)),
+            Err(left) => Err(Error::request(format!("{why}; then, {}", error_chain(&left)))),
         }
     }
 
-    /// Has the server make ports that no endpoint has yet. They come behind the trunk together, since they are asked for
+    /// Has the broker make ports that no endpoint has yet. They come behind the trunk together, since they are asked for
     /// together; those that were made when one fails are returned, so that none is lost.
-    pub(crate) async fn ask_for_spares(
+    pub(crate) async fn create_spares_on_host(
         &self,
-        server: &dyn AskServer,
+        broker: &dyn PortBroker,
         wanted: &PortSpec<'_>,
         count: usize,
     ) -> Result<Vec<Endpoint>, Error> {
         let one = |_| async {
             // Each bears the mark of its own.
             let key = format!("{SPARE}{:016x}", rand::random::<u64>());
-            self.ask_for_port(server, &PortSpec { key: &key, ..wanted.clone() }).await
+            self.create_on_host(broker, &PortSpec { key: &key, ..wanted.clone() }).await
         };
         let all: Vec<_> = stream::iter(0..count).map(one).buffer_unordered(SPARES_AT_ONCE).collect().await;
         let (mut made, mut failed) = (Vec::new(), None);
@@ -146,17 +132,7 @@ impl PortManager {
         }
     }
 
-    /// Has the server name a port that was ready before after its endpoint.
-    pub(crate) async fn ask_to_name(&self, server: &dyn AskServer, port: &str, endpoint: &str) -> Result<(), Error> {
-        let doing = format!("naming port {port}");
-        let ask = Ask::Name { port: port.to_owned(), endpoint: endpoint.to_owned() };
-        match self.ask(server, &doing, ask).await? {
-            Answer::Named => Ok(()),
-            other => Err(unexpected(&doing, &other)),
-        }
-    }
-
-    /// Plugs an endpoint. Where its VLAN id is in use on this host, the server is asked for another one.
+    /// Plugs an endpoint. Where its VLAN id is in use on this host, the broker is asked for another one.
     pub(crate) async fn plug(&self, key: &str, endpoint: &mut Endpoint, mtu: u32) -> Result<(), Error> {
         let mut taken = Vec::new();
         loop {
@@ -164,52 +140,37 @@ impl PortManager {
                 Ok(()) => return Ok(()),
                 Err(e) => e,
             };
-            let (Some(id), PortSource::Server(server)) = (failed.vlan_taken(), &self.source) else {
+            let (Some(id), Some(broker)) = (failed.vlan_taken(), self.broker()) else {
                 return Err(failed);
             };
             taken.push(id);
             if taken.len() > VLANS {
                 return Err(failed);
             }
-            let doing = format!("getting another VLAN for port {}", endpoint.port);
-            let ask = Ask::OtherVlan { port: endpoint.port.clone(), taken: taken.clone() };
-            match self.ask(&**server, &doing, ask).await? {
-                Answer::Port(moved) => endpoint.vif = vif_of(&moved),
-                other => return Err(unexpected(&doing, &other)),
-            }
+            endpoint.vif = vif_of(&broker.other_vlan(&endpoint.port, &taken).await?);
             self.ledger.endpoints.put(key, endpoint)?;
         }
     }
 
-    /// Has the server remove a port.
-    pub(crate) async fn ask_to_remove(&self, server: &dyn AskServer, endpoint: &Endpoint) -> Result<(), Error> {
-        let doing = format!("giving back port {}", endpoint.port);
-        let addresses = endpoint.addresses().collect();
-        let network = self.ledger.networks.get(&endpoint.network).map(|n| n.neutron).unwrap_or_default();
+    /// Has the broker delete an endpoint's port.
+    pub(crate) async fn delete_on_host(&self, broker: &dyn PortBroker, endpoint: &Endpoint) -> Result<(), Error> {
         // Of one that nothing is known of it may have been asked for.
         let is_known = self.ledger.endpoints.all().values().any(|e| e.port == endpoint.port)
             || self.ledger.spares.get(&endpoint.port).is_some();
         let may_have_all = !is_known && endpoint.vif.vif_type == VLAN;
-        let ask = Ask::Remove {
+        let gone = DeletePort {
             port: endpoint.port.clone(),
-            network,
-            addresses,
+            network: self.ledger.networks.get(&endpoint.network).map(|n| n.neutron).unwrap_or_default(),
+            addresses: endpoint.addresses().collect(),
             floating_ip: may_have_all || endpoint.options.floating_ip.is_some(),
             exposed: may_have_all || !endpoint.options.exposed.is_empty(),
         };
-        match self.ask(server, &doing, ask).await? {
-            Answer::Removed => Ok(()),
-            other => Err(unexpected(&doing, &other)),
-        }
+        Ok(broker.delete(&gone).await?)
     }
 
     /// The ports that the cloud has for this host's containers.
-    pub(crate) async fn ask_for_ports(&self, server: &dyn AskServer) -> Result<Vec<Port>, Error> {
-        let doing = "listing the ports of this host's containers";
-        match self.ask(server, doing, Ask::Ports).await? {
-            Answer::Ports { ports } => ports.iter().map(|p| self.read_port(p)).collect(),
-            other => Err(unexpected(doing, &other)),
-        }
+    pub(crate) async fn list_on_host(&self, broker: &dyn PortBroker) -> Result<Vec<Port>, Error> {
+        broker.list().await?.iter().map(|p| self.read_port(p)).collect()
     }
 
     /// A port as the rest of this plugin knows it.
@@ -219,7 +180,7 @@ impl PortManager {
         let vif = vif_of(of);
         let port = json!({
             "id": of.id, "network_id": of.network, "mac_address": of.mac, "fixed_ips": ips, "device_id": of.endpoint,
-            "description": mark::of_network(&self.place(), &of.docker_network),
+            "description": place_mark::of_network(&self.place(), &of.docker_network),
             "binding:vif_type": vif.vif_type, "binding:vif_details": vif.details,
         });
         serde_json::from_value(port).map_err(unreadable)
@@ -264,7 +225,7 @@ fn port_options(options: &EndpointOptions) -> PortOptions {
 }
 
 /// What of a port that was made is not as it was to be. A server that does not know something of it takes no notice.
-fn unheeded(wanted: &NewContainerPort, made: &ContainerPort) -> Option<String> {
+fn ignored_request(wanted: &NewContainerPort, made: &ContainerPort) -> Option<String> {
     let older = |what: &str| format!("the server is older than this agent and does not know {what}: update it");
     if !wanted.links.contains(&made.link) {
         return Some(older("option `link`"));
@@ -298,10 +259,6 @@ fn read_network(of: &HostNetwork) -> Result<(Network, Vec<Subnet>), Error> {
 
 fn unreadable(error: serde_json::Error) -> Error {
     Error::request(format!("what the server answered cannot be read: {error}"))
-}
-
-pub(crate) fn unexpected(doing: &str, answer: &Answer) -> Error {
-    Error::request(format!("{doing}: the server answered something else: {answer:?}"))
 }
 
 impl NetworkOptions {
@@ -349,6 +306,3 @@ impl EndpointOptions {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,5 +1,6 @@
 //! A host of a yard whose server makes ports of numbers.
 
+use super::rpc::ServerBroker;
 use super::*;
 use crate::network::PLUGIN;
 use crate::network::docker::plugin;
@@ -9,11 +10,12 @@ use crate::network::port_manager::port_demand::PortDemand;
 use crate::network::tests::fake_wiring::FakeWiring;
 use crate::network::tests::view;
 use crate::network::yard_host::use_null_ipam;
+use crate::server_link::rpc::AskServer;
 use crate::state::StateDir;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
-use stackyard_core::agent::{ExposedPorts, HostSubnet, PoolMember};
+use stackyard_core::agent::{Answer, Ask, ExposedPorts, HostSubnet, PoolMember};
 use stackyard_core::stack::Stack;
 use stackyard_core::text::error_chain;
 use std::collections::BTreeMap;
@@ -156,7 +158,8 @@ struct Fixture {
 
 fn start(fake_server: &Arc<FakeServer>, dir: &Path, fake_wiring: &FakeWiring) -> PortManager {
     let state = StateDir::open(dir).unwrap();
-    let (source, wiring) = (PortSource::Server(Arc::new(fake_server.clone())), Box::new(fake_wiring.clone()));
+    let (source, wiring) =
+        (PortSource::Broker(Arc::new(ServerBroker::new(Arc::new(fake_server.clone())))), Box::new(fake_wiring.clone()));
     PortManager::new(Frontend::Docker, PLUGIN, source, wiring, &state, Arc::new(())).unwrap()
 }
 

@@ -7,10 +7,11 @@ use crate::network::ledger::{AddressPool, now};
 use crate::network::observed::RuntimeView;
 use crate::network::port_manager::PortManager;
 use crate::network::subnets::{cidr, gateway};
-use crate::network::{Error, kuryr_names, mark};
+use crate::network::{Error, kuryr_names};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 use stackyard_openstack::{Network, NewSubnetPool, Subnet, SubnetPool};
+use stackyard_ports::place_mark;
 
 /// Subnet pools to use where a user names no subnet (`lib/config.py`, `default_subnetpool_v4` and `_v6`).
 const DEFAULTS: [&str; 2] = ["kuryr", "kuryr6"];
@@ -74,7 +75,7 @@ impl PortManager {
         }
         let new = NewSubnetPool {
             name: name.clone(),
-            description: mark::of_network(&self.place(), "pool"),
+            description: place_mark::of_network(&self.place(), "pool"),
             prefixes: vec![cidr.to_string()],
             default_prefixlen: Some(cidr.prefix_len().into()),
             shared: options.shared,
@@ -173,7 +174,7 @@ impl PortManager {
         if !self.kuryr {
             return Ok(Vec::new());
         }
-        let mark = mark::of_network(&self.place(), "pool");
+        let mark = place_mark::of_network(&self.place(), "pool");
         let doing = Error::cloud("listing subnet pools");
         let mut pools: Vec<SubnetPool> = self.cloud()?.list(&[("description", &mark)]).await.map_err(doing)?;
         let is_used = |pool: &AddressPool| match &pool.network {
