@@ -1,6 +1,6 @@
 //! Neutron ports and members of load balancers that belong to containers, as other parts of a yard see them.
 //!
-//! Their agents and the Stackyard server take care of them (`crates/server/src/ports`). A yard's plan leaves them alone.
+//! Their agents and the Stackyard server take care of them. A yard's plan leaves them alone.
 
 use stackyard_core::yard::{Kind, Mark};
 use stackyard_openstack::{AddressPair, Member, Port};
@@ -14,7 +14,7 @@ pub const SUBPORT: &str = "trunk:subport";
 /// How the name of a member begins that is a container on a host of a yard.
 pub const PLACE: &str = "stackyard-host:";
 
-/// The same of containers of agents that stand alone; see `stackyard_agent`'s `network::mark`.
+/// The same of containers of agents that stand alone; see [`crate::place_mark`].
 const STANDALONE: [&str; 2] = ["stackyard-docker:", "stackyard-cni:"];
 
 /// How MAC addresses of containers' links begin: locally administered, and no other's here.

@@ -39,7 +39,7 @@ fn container(member: &Member, host: &YardHost) -> Option<PoolMember> {
         address: member.address.parse().ok()?,
         port: member.protocol_port,
         weight: member.weight,
-        subnet: member.subnet_id.clone(),
+        subnet: None,
     };
     Some(PoolMember {
         id: member.id.clone(),

@@ -41,6 +41,7 @@ fn member(port: &ContainerPort) -> NewPoolMember {
         address: port.addresses[0].address.unwrap(),
         port: 8080,
         weight: Some(5),
+        subnet: None,
     }
 }
 

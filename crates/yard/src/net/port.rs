@@ -5,12 +5,8 @@ use crate::inventory::Inventory;
 use stackyard_api::{Graph, GraphKind, GraphNode, GraphState, PortKind, PortOwner, PortView};
 use stackyard_core::yard::Mark;
 use stackyard_openstack::{Network, Port, SecurityGroup};
-use stackyard_ports::{DEVICE_OWNER, mac_on, whose};
+use stackyard_ports::{DEVICE_OWNER, mac_on, place_mark, whose};
 use std::collections::HashMap;
-
-/// By what ports of containers are used that are bound to a host (`stackyard agent standalone`,
-/// crates/agent/src/network/mark.rs).
-const CONTAINER: &str = "compute:stackyard";
 
 /// The ports of a yard's networks, and those of its machines in other networks: by network, kind, owner.
 pub fn ports(graph: &Graph, inventory: &Inventory) -> Vec<PortView> {
@@ -121,7 +117,7 @@ fn kind(port: &Port, owner: Option<&GraphNode>, is_vip: bool) -> PortKind {
         }
         Some(GraphKind::Host) => PortKind::Host,
         Some(GraphKind::Server) => PortKind::Server,
-        _ if used == CONTAINER || whose(port).is_some() => PortKind::Container,
+        _ if used == place_mark::DEVICE_OWNER || whose(port).is_some() => PortKind::Container,
         _ if used.starts_with("compute:") => PortKind::Server,
         _ if used.starts_with("network:router") || used.starts_with("network:ha_router") => {
             PortKind::Router

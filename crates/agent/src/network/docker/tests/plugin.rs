@@ -4,6 +4,7 @@ use crate::network::docker::plugin;
 use crate::network::tests::Fixture;
 use serde_json::{Value, json};
 use stackyard_fake::Fault;
+use stackyard_openstack::{Network, NewPort, Port};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,16 @@ async fn docker_gets_an_answer_in_time_and_the_call_is_finished_later() {
 async fn mistakes_reach_the_user() {
     let fixture = Fixture::new().await;
     fixture.network().await;
+    let cloud = fixture.manager.cloud().unwrap();
+    let network = fixture.manager.ledger.networks.get("n1").unwrap();
+    let inside: Network = cloud.get(&network.neutron).await.unwrap();
+    let of_yard = NewPort {
+        network_id: network.neutron,
+        description: "stackyard:shop@0123456789ab/port/web.front".into(),
+        ..NewPort::default()
+    };
+    let of_yard: Port = cloud.create(&of_yard).await.unwrap();
+    let before = fixture.ports();
     let create = |options: Value| json!({"NetworkID": "n1", "EndpointID": "e1", "Interface": {}, "Options": options});
     for (options, said) in [
         (json!({"securty-groups": "x"}), "did you mean `security-groups`"),
@@ -46,6 +57,8 @@ async fn mistakes_reach_the_user() {
         ),
         (json!({"ip": "10.99.0.1"}), "in no subnet"),
         (json!({"floating-ip": "203.0.113.99"}), "has no floating IP"),
+        (json!({"floating-ip": inside.name}), "does not lead outside"),
+        (json!({"port": of_yard.id}), "is a yard's own"),
     ] {
         let error = fixture.try_call("NetworkDriver.CreateEndpoint", create(options)).await.unwrap_err();
         assert!(error.contains(said), "{error}");
@@ -53,5 +66,5 @@ async fn mistakes_reach_the_user() {
     let empty = plugin::call(&fixture.manager, "NetworkDriver.CreateEndpoint", b"").await.unwrap_err();
     assert!(empty.to_string().contains("try again"), "a retry of Docker's has no body");
     assert!(plugin::call(&fixture.manager, "NetworkDriver.Unheard", b"{}").await.unwrap().is_none());
-    assert_eq!(fixture.ports(), 1, "the router's");
+    assert_eq!(fixture.ports(), before, "the router's and the yard's");
 }
