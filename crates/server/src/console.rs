@@ -1,8 +1,8 @@
 //! The console: pages of `web/`, embedded in the binary.
 //!
 //! Names of files in `assets/` have a hash of their content in them and may be kept for ever.
-//! Whatever else is asked for is a page, and every page is the same `index.html`, which finds out by
-//! the path what to show. It comes with a policy (Content Security Policy, level 3) that lets a
+//! Any other path is a page, and every page is the same `index.html`, which finds out by
+//! the path what to show; with 404 if the console has no such page. It comes with a policy (Content Security Policy, level 3) that lets a
 //! browser run and load nothing but what this server itself serves; the component library's own
 //! `<style>` elements carry a nonce, new for each answer.
 //!
@@ -43,7 +43,7 @@ pub(crate) async fn serve(request: Request) -> Response {
     }
     let mut response = match path.strip_prefix('/').filter(|p| p.contains('.')) {
         Some(name) => file(name, request.headers()),
-        None => page(),
+        None => page(status_of(path)),
     };
     let headers = response.headers_mut();
     for (name, value) in [
@@ -102,8 +102,17 @@ fn accepts_brotli(headers: &HeaderMap) -> bool {
     })
 }
 
+/// First segments of the paths of the console's pages (`web/src/router.tsx`).
+const PAGES: [&str; 6] = ["", "access", "cloud", "hosts", "stacks", "yards"];
+
+/// A page that the console does not have is 404, so that a probe of a wrong path does not look well.
+fn status_of(path: &str) -> StatusCode {
+    let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    if PAGES.contains(&first) { StatusCode::OK } else { StatusCode::NOT_FOUND }
+}
+
 /// The page.
-fn page() -> Response {
+fn page(status: StatusCode) -> Response {
     let mut nonce = [0; 16];
     if let Err(error) = SysRng.try_fill_bytes(&mut nonce) {
         return ApiError::internal(error).into_response();
@@ -122,7 +131,7 @@ fn page() -> Response {
         (header::CONTENT_SECURITY_POLICY, policy),
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
-    (headers, html).into_response()
+    (status, headers, html).into_response()
 }
 
 #[cfg(test)]
@@ -141,10 +150,25 @@ mod tests {
         assert!(!accepts_brotli(&HeaderMap::new()));
     }
 
+    /// Each page of the console's router is served with 200.
+    #[test]
+    fn pages_are_those_of_the_router() {
+        let router = include_str!("../../../web/src/router.tsx");
+        let paths = router.split("path: \"").skip(1).filter_map(|rest| rest.split('"').next());
+        let paths: Vec<&str> = paths.collect();
+        assert!(paths.len() > 10, "{paths:?}");
+        for path in paths {
+            assert_eq!(status_of(path), StatusCode::OK, "{path}");
+        }
+        for probe in ["/healthz", "/metrics", "/yardsx"] {
+            assert_eq!(status_of(probe), StatusCode::NOT_FOUND, "{probe}");
+        }
+    }
+
     #[test]
     fn every_answer_has_a_nonce_of_its_own() {
         let policy = |r: Response| r.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned();
-        let (one, two) = (policy(page()), policy(page()));
+        let (one, two) = (policy(page(StatusCode::OK)), policy(page(StatusCode::OK)));
         assert_ne!(one, two);
         assert!(one.contains("frame-ancestors 'none'") && !one.contains("unsafe"), "{one}");
     }

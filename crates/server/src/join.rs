@@ -197,10 +197,8 @@ async fn again(
 }
 
 fn refuse(app: &App, joiner: &Joiner, why: &str) -> ApiError {
-    if let Some(address) = joiner.address {
-        app.limiter().failed(address);
-    }
-    ApiError::new(StatusCode::FORBIDDEN, why)
+    let limited = joiner.address.and_then(|address| app.limiter().fail(address).err());
+    limited.unwrap_or_else(|| ApiError::new(StatusCode::FORBIDDEN, why))
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use stackyard_api::{Role, now};
+use stackyard_core::text::error_chain;
 use stackyard_store::Token;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -54,28 +55,21 @@ pub(crate) async fn identify(State(app): State<App>, mut request: Request, next:
 
 async fn bearer(app: &App, address: IpAddr, token: &str) -> Result<Caller, ApiError> {
     match TokenKind::of(token) {
-        Some(TokenKind::Join) => {
-            app.limiter().check(address)?;
-            Ok(Caller::Joiner { hash: digest(token) })
-        }
-        Some(TokenKind::Agent) => {
-            app.limiter().check(address)?;
-            match app.store().host_of_token(&digest(token)).await? {
-                Some(host) => Ok(Caller::Agent { host: host.id, name: format!("{}/{}", host.yard, host.name) }),
-                None => {
-                    app.limiter().failed(address);
-                    let why = "this agent's token is not, or no longer, good: was its host removed or replaced?";
-                    Err(ApiError::unauthorized(why))
-                }
+        Some(TokenKind::Join) => Ok(Caller::Joiner { hash: digest(token) }),
+        Some(TokenKind::Agent) => match app.store().host_of_token(&digest(token)).await? {
+            Some(host) => Ok(Caller::Agent { host: host.id, name: format!("{}/{}", host.yard, host.name) }),
+            None => {
+                app.limiter().fail(address)?;
+                let why = "this agent's token is not, or no longer, good: was its host removed or replaced?";
+                Err(ApiError::unauthorized(why))
             }
-        }
+        },
         Some(TokenKind::Person) => {
-            app.limiter().check(address)?;
             let hash = digest(token);
             match app.store().person(&hash, now()).await? {
                 Some(person) => Caller::person(person, hash),
                 None => {
-                    app.limiter().failed(address);
+                    app.limiter().fail(address)?;
                     Err(ApiError::unauthorized("this token has ended; `stackyard token sign-in` gets another"))
                 }
             }
@@ -87,19 +81,17 @@ async fn bearer(app: &App, address: IpAddr, token: &str) -> Result<Caller, ApiEr
     }
 }
 
-/// The token for the API with this text, if it is good. Bad ones of an address are counted.
+/// The token for the API with this text, if it is good. Bad ones of an address are counted. A token has 256 random bits:
+/// it is looked up first, so that a good one works whatever others at its address (NAT, a proxy, a container) have tried.
 ///
 /// # Errors
 /// 401, 429.
 pub(crate) async fn api_token(app: &App, address: Option<IpAddr>, token: &str) -> Result<Token, ApiError> {
-    address.map_or(Ok(()), |a| app.limiter().check(a))?;
     let refused = match TokenKind::of(token) {
         Some(TokenKind::Api) => match app.store().token(&digest(token)).await? {
             Some(found) if found.expires.is_some_and(|end| end <= now()) => "this token has ended",
             Some(found) => {
-                if found.last_used.is_none_or(|at| at < now() - NOTE_EVERY) {
-                    app.store().used_token(&found.id, now()).await?;
-                }
+                note_use(app, &found).await;
                 return Ok(found);
             }
             None => "this token is not, or no longer, good: was it revoked?",
@@ -107,10 +99,18 @@ pub(crate) async fn api_token(app: &App, address: Option<IpAddr>, token: &str) -
         Some(_) => "this is no token for the API: make one with `stackyard token create`",
         None => "this is no token of a stackyard server",
     };
-    if let Some(address) = address {
-        app.limiter().failed(address);
-    }
+    address.map_or(Ok(()), |a| app.limiter().fail(a))?;
     Err(ApiError::unauthorized(refused))
+}
+
+/// Writes down now and then that a token is used. Reads work on when the store cannot write, as on a full disk.
+async fn note_use(app: &App, token: &Token) {
+    if token.last_used.is_some_and(|at| at >= now() - NOTE_EVERY) {
+        return;
+    }
+    if let Err(error) = app.store().used_token(&token.id, now()).await {
+        tracing::warn!("{}", error_chain(&error));
+    }
 }
 
 /// What `identify` found out.

@@ -2,7 +2,7 @@
 
 use crate::api_error::ApiError;
 use crate::app::App;
-use crate::auth::{Caller, NOTE_EVERY, TokenKind, digest, role, same_origin, session_secret};
+use crate::auth::{Caller, TokenKind, digest, role, same_origin, session_secret};
 use axum::http::{HeaderMap, Method, header};
 use stackyard_api::now;
 use stackyard_store::Token;
@@ -25,7 +25,6 @@ pub(super) async fn caller(
     if (!reads || headers.contains_key(header::UPGRADE)) && !headers.contains_key(header::ORIGIN) {
         return Err(ApiError::forbidden("with a session, a change needs the header `Origin`, as browsers send it"));
     }
-    app.limiter().check(address)?;
     if TokenKind::of(secret) != Some(TokenKind::Session) {
         return Ok(Caller::Nobody);
     }
@@ -35,14 +34,12 @@ pub(super) async fn caller(
     }
     match app.store().session(&hash, now()).await? {
         Some(found) if found.expires.is_none_or(|end| end > now()) => {
-            if found.last_used.is_none_or(|at| at < now() - NOTE_EVERY) {
-                app.store().used_token(&found.id, now()).await?;
-            }
+            super::note_use(app, &found).await;
             let role = role(&found.role)?;
             Ok(Caller::Token { id: found.id, name: found.name, role, session: Some(hash) })
         }
         _ => {
-            app.limiter().failed(address);
+            app.limiter().fail(address)?;
             Ok(Caller::Nobody)
         }
     }

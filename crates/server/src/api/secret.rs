@@ -92,6 +92,7 @@ async fn secret_delete(
     State(app): State<App>,
     Path((yard, name)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
+    check_name("secret", &name)?;
     let _turn = app.inner().turns.secrets.lock().await;
     if let Some(is) = tag(&app, &yard, &name).await? {
         unchanged.check(&format!("secret {name}"), Some(&is))?;

@@ -5,6 +5,7 @@ use super::{Body, Path};
 use crate::access::{CallerScope, Operator, Viewer};
 use crate::api_error::ApiError;
 use crate::app::App;
+use crate::join::check_labels;
 use crate::ssh;
 use axum::Json;
 use axum::extract::State;
@@ -61,6 +62,10 @@ async fn ssh_join(
 ) -> Result<Response, ApiError> {
     check_name("yard", &request.join.yard)?;
     check_name("pool", request.join.pool.as_deref().unwrap_or_default())?;
+    if let Some(name) = &request.join.name {
+        check_name("host", name)?;
+    }
+    check_labels(&request.join.labels)?;
     reach.need_yard(&request.join.yard).await?;
     let (lines, seen) = mpsc::channel(64);
     let work = Box::pin(async move { ssh::run(&app, request, &lines).await });

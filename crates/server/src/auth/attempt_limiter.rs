@@ -1,7 +1,8 @@
 //! Failed attempts of an address are limited.
 //!
-//! Tokens cannot be guessed; this keeps somebody who tries from costing anything. Successes are
-//! not counted: a hundred hosts behind one address may join at once.
+//! Tokens cannot be guessed, and are looked up before anything is counted: a good one works whatever others at its
+//! address (NAT, a proxy, a container of the host) have tried. Attempts with passwords are refused beforehand, since
+//! these can be guessed. Successes are not counted: a hundred hosts behind one address may join at once.
 
 use crate::api_error::ApiError;
 use parking_lot::Mutex;
@@ -34,7 +35,20 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
 }
 
 impl AttemptLimiter {
-    /// Refuses an address with too many failures.
+    /// Counts a failure.
+    ///
+    /// # Errors
+    /// 429, if there were too many before it.
+    pub fn fail(&self, address: IpAddr) -> Result<(), ApiError> {
+        self.check(address)?;
+        self.failed(address);
+        Ok(())
+    }
+
+    /// Refuses an address with too many failures, for what can be guessed.
+    ///
+    /// # Errors
+    /// 429.
     pub fn check(&self, address: IpAddr) -> Result<(), ApiError> {
         let failures = self.failures.lock();
         match failures.get(&network(address)) {

@@ -28,7 +28,7 @@ use stackyard_core::rollout::{self, Standing, Status, Version};
 use stackyard_core::stack::Stack;
 use stackyard_core::text::error_chain;
 use stackyard_store::Store;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, Notify, watch};
@@ -38,6 +38,10 @@ const SOON: Duration = Duration::from_secs(1);
 
 /// A look at least so often.
 const LATE: Duration = Duration::from_secs(10);
+
+/// How long agents have, after the server's start, to connect again: twice the longest pause between two attempts of an
+/// agent (`agent::backoff`, 60 s), and the time of a handshake. Until then no host is lost that has not been seen yet.
+const RETURN_WITHIN: Duration = Duration::from_secs(150);
 
 /// Changes within this time make one look.
 const GATHER: Duration = Duration::from_millis(150);
@@ -98,6 +102,8 @@ struct StacksState {
     hub: Hub,
     /// A host that is not connected for so long is lost.
     grace: Duration,
+    /// How long agents have to connect for the first time since the server started.
+    return_within: Duration,
     known: Mutex<StackTable>,
     wake: Notify,
     /// Grows with each look.
@@ -113,6 +119,8 @@ struct StackTable {
     stacks: BTreeMap<Key, StackEntry>,
     /// Since when hosts are away.
     away: HashMap<String, Instant>,
+    /// Hosts that were connected since the server started.
+    seen: HashSet<String>,
     /// What hosts were told last.
     told: HashMap<String, Vec<Part>>,
 }
@@ -185,10 +193,14 @@ pub enum ServiceChange {
 impl Stacks {
     /// The stacks in `store`, for the agents of `hub`; a host that is not connected for `grace`
     /// counts as lost.
+    ///
+    /// After a start, agents connect again only after a pause that grows: a host that has not been connected since then is
+    /// lost after 150 s at the earliest, whatever `grace` says.
     pub fn new(store: Store, hub: Hub, grace: Duration) -> Self {
         let (known, wake) = (Mutex::default(), Notify::new());
         let (looked, changes) = (watch::Sender::new(0), watch::Sender::new(0));
-        Self(Arc::new(StacksState { store, hub, grace, known, wake, looked, changes }))
+        let return_within = RETURN_WITHIN.max(grace);
+        Self(Arc::new(StacksState { store, hub, grace, return_within, known, wake, looked, changes }))
     }
 
     /// Keeps the stacks as they should be, for ever.

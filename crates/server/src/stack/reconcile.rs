@@ -49,6 +49,8 @@ impl Stacks {
     fn note_away(&self, known: &mut StackTable, rows: &[Row], seen: &HashMap<String, HostActivity>) {
         let connected = |id: &String| seen.get(id).is_some_and(|s| s.connected);
         known.away.retain(|id, _| !connected(id) && rows.iter().any(|h| h.id == *id));
+        known.seen.retain(|id| rows.iter().any(|h| h.id == *id));
+        known.seen.extend(rows.iter().filter(|h| connected(&h.id)).map(|h| h.id.clone()));
         for host in rows.iter().filter(|h| !connected(&h.id)) {
             known.away.entry(host.id.clone()).or_insert_with(Instant::now);
         }
@@ -57,7 +59,8 @@ impl Stacks {
     /// Hosts of a stack's yard, with what other stacks have on them.
     fn hosts(&self, known: &StackTable, rows: &[Row], seen: &HashMap<String, HostActivity>, key: &Key) -> Vec<Host> {
         let host = |row: &Row| {
-            let lost = known.away.get(&row.id).is_some_and(|since| since.elapsed() >= self.0.grace);
+            let grace = if known.seen.contains(&row.id) { self.0.grace } else { self.0.return_within };
+            let lost = known.away.get(&row.id).is_some_and(|since| since.elapsed() >= grace);
             let state = match (lost, row.drain.is_on(), seen.get(&row.id).is_some_and(|s| s.connected)) {
                 (true, ..) => HostState::Lost,
                 (_, true, _) => HostState::Drained,

@@ -19,6 +19,7 @@ mod nouns;
 mod pages;
 mod ports;
 mod replace;
+mod restart;
 mod roles;
 mod runs;
 mod stacks;

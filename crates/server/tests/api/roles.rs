@@ -173,8 +173,10 @@ async fn tokens_end_and_are_revoked() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_tries_tokens_is_stopped() {
+async fn who_tries_tokens_is_stopped_and_no_neighbour_is() {
     let running = Running::start().await;
+    let good = running.token("ann", Role::Viewer).await;
+    let host = running.host("shop", "web-1").await;
     let mut statuses = Vec::new();
     for n in 0..40 {
         let token = format!("sya_{n:0>64}");
@@ -182,6 +184,9 @@ async fn who_tries_tokens_is_stopped() {
     }
     assert_eq!(statuses[..30], [StatusCode::UNAUTHORIZED; 30]);
     assert_eq!(statuses[30..], [StatusCode::TOO_MANY_REQUESTS; 10]);
+    // Good tokens of the same address work: a container's host has its address, and so has all that is behind a proxy.
+    assert_eq!(running.call("GET", "/api/v1/hosts", Some(&good), None).await.0, StatusCode::OK);
+    running.agent(&host.token, None).await;
     // The socket is not an address.
     running.admin.hosts(None, None).await.unwrap();
     running.stop().await;

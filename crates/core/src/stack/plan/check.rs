@@ -20,6 +20,16 @@ pub enum PlanError {
         /// The name that leads nowhere.
         missing: String,
     },
+    /// A name that cannot be one: it becomes part of names of containers and of files on hosts.
+    #[error(
+        "{kind} {name:?}: a name has letters, digits, `.`, `_` and `-` alone (at most 200), and is neither `.` nor `..`"
+    )]
+    BadName {
+        /// `stack`, `service`, `volume`, `network`, `config` or `secret`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
     /// Services wait for each other.
     #[error("services wait for each other: {}", .0.join(" -> "))]
     Cycle(
@@ -87,6 +97,7 @@ pub enum PlanError {
 /// # Errors
 /// References to what is not there, circles, waits for an end that never comes.
 pub fn check_alone(stack: &Stack) -> Result<Vec<&str>, PlanError> {
+    names(stack)?;
     for (name, service) in &stack.services {
         references(stack, name, service)?;
         for (other, dependency) in &service.depends_on {
@@ -97,6 +108,22 @@ pub fn check_alone(stack: &Stack) -> Result<Vec<&str>, PlanError> {
         }
     }
     order(stack)
+}
+
+fn names(stack: &Stack) -> Result<(), PlanError> {
+    let all = std::iter::once(("stack", &stack.name))
+        .chain(stack.services.keys().map(|name| ("service", name)))
+        .chain(stack.volumes.keys().map(|name| ("volume", name)))
+        .chain(stack.networks.keys().map(|name| ("network", name)))
+        .chain(stack.configs.keys().map(|name| ("config", name)))
+        .chain(stack.secrets.keys().map(|name| ("secret", name)));
+    for (kind, name) in all {
+        let is_good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        if name.is_empty() || name.len() > 200 || name == "." || name == ".." || !name.bytes().all(is_good) {
+            return Err(PlanError::BadName { kind, name: name.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// Checks `stack` against itself and against what must be there beforehand; yields the
