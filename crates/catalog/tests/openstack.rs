@@ -59,6 +59,7 @@ fn summary(stack: &Stack) -> String {
                 MountKind::Bind(bind) => {
                     format!("host {}{}", bind.source, bind.propagation.map(|p| format!(" {p:?}")).unwrap_or_default())
                 }
+                MountKind::Archive(archive) => format!("archive {}", archive.source),
                 MountKind::Anonymous => "anonymous".into(),
                 MountKind::Tmpfs { .. } => "memory".into(),
             };

@@ -1,7 +1,7 @@
 //! A host's part of a stack.
 
 use super::message::Bytes;
-use crate::stack::{Config, Stack};
+use crate::stack::{Archive, Config, Stack};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -64,6 +64,11 @@ impl Part {
     /// Name of the stack.
     pub fn name(&self) -> &str {
         &self.stack.name
+    }
+
+    /// Archives that the part mounts, each once, by digest.
+    pub fn archives(&self) -> BTreeMap<&str, &Archive> {
+        self.stack.archives()
     }
 
     /// The stack, with the content of its files.

@@ -4,7 +4,7 @@ use crate::agent::Bytes;
 use crate::stack::spec::{Spec, config_digest};
 use crate::stack::{Config, FileMount, Service, Stack};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Files by name and path, for the way and for storing.
 pub type Files = BTreeMap<String, BTreeMap<String, Bytes>>;
@@ -39,6 +39,16 @@ impl Packed {
         };
         let (configs, secrets) = (take(&mut stack.configs), take(&mut stack.secrets));
         Self { stack, configs, secrets }
+    }
+
+    /// Name of the stack.
+    pub fn name(&self) -> &str {
+        &self.stack.name
+    }
+
+    /// Digests of the archives that services mount.
+    pub fn archives(&self) -> BTreeSet<String> {
+        self.stack.archives().into_keys().map(str::to_owned).collect()
     }
 
     /// The stack, whole.

@@ -7,6 +7,7 @@
 //!
 //! Source of the field meanings: the Compose specification (compose-spec, `05-services.md`).
 
+mod archive;
 pub mod deploy;
 pub mod observed;
 pub mod place;
@@ -15,6 +16,7 @@ mod service;
 pub mod spec;
 pub mod status;
 
+pub use archive::{ARCHIVE_ROOT, Archive, is_archive_digest};
 pub use service::{
     Attachment, Bind, CgroupMode, Config, Dependency, DependencyCondition, Device, FileAccess, FileMount, HealthTest,
     Healthcheck, Logging, Mount, MountKind, NetworkMode, PortProtocol, Propagation, PublishedPort, RestartPolicy,

@@ -1,5 +1,6 @@
 //! One service of a stack.
 
+use super::archive::Archive;
 use super::deploy::Deploy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -216,6 +217,8 @@ pub enum MountKind {
     },
     /// A path of the host.
     Bind(Bind),
+    /// A file or directory that came with the Compose file; read-only.
+    Archive(Archive),
     /// An anonymous volume.
     Anonymous,
     /// Memory, with an optional size in bytes.

@@ -5,7 +5,7 @@
 //! stays as it is, and the names of the differing parts say why it does not. Values never
 //! leave this module, only their digests do, so that the comparison needs no secrets.
 
-use super::{Config, FileMount, MountKind, NetworkMode, Service, Stack};
+use super::{Config, FileMount, Mount, MountKind, NetworkMode, Service, Stack};
 use crate::text::hex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 
 /// Hex digits kept of each digest: 64 bits tell two versions of one thing apart.
 const DIGITS: usize = 16;
+
+/// What the part of an archive is called, before its path.
+pub const ARCHIVE: &str = "files ";
 
 /// Digests of the parts of a resolved service, by part name (`image`, `environment`,
 /// `config keystone`, ...).
@@ -42,6 +45,9 @@ impl Spec {
         parts.insert("image".into(), digest(image.as_bytes()));
         if !service.volumes.is_empty() {
             parts.insert("volumes".into(), digest_value(&volumes(stack, service)));
+        }
+        for mount in &service.volumes {
+            archive(&mut parts, mount);
         }
         parts.insert("networks".into(), digest_value(&networks(stack, service)));
         for (kind, mounts, contents) in
@@ -117,7 +123,23 @@ fn files(parts: &mut BTreeMap<String, String>, kind: &str, mount: &FileMount, co
     parts.insert(name, digest_value(&json!([before, value])));
 }
 
+/// The content of an archive is a part of its own, so that the change of a file has the file's name.
+fn archive(parts: &mut BTreeMap<String, String>, mount: &Mount) {
+    let MountKind::Archive(archive) = &mount.kind else { return };
+    parts.insert(format!("{ARCHIVE}{}", archive.source), digest(archive.digest.as_bytes()));
+}
+
+/// Without the content of archives.
+fn without_content(mount: &Mount) -> Mount {
+    let mut mount = mount.clone();
+    if let MountKind::Archive(archive) = &mut mount.kind {
+        (archive.digest, archive.size) = (String::new(), 0);
+    }
+    mount
+}
+
 fn volumes(stack: &Stack, service: &Service) -> Value {
+    let mounts: Vec<Mount> = service.volumes.iter().map(without_content).collect();
     let names: Vec<_> = service
         .volumes
         .iter()
@@ -126,7 +148,7 @@ fn volumes(stack: &Stack, service: &Service) -> Value {
             _ => None,
         })
         .collect();
-    json!([service.volumes, names])
+    json!([mounts, names])
 }
 
 fn networks(stack: &Stack, service: &Service) -> Value {
@@ -192,7 +214,7 @@ fn digest(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::FileAccess;
+    use super::super::{Archive, FileAccess};
     use super::*;
 
     fn stack() -> Stack {
@@ -225,6 +247,18 @@ mod tests {
         service.privileged = true;
         let newer = Spec::of(&with_config("b"), &service, "sha256:2");
         assert_eq!(newer.changed(&new), ["environment", "image", "privileged"]);
+    }
+
+    #[test]
+    fn changed_files_are_named() {
+        let service = |digest: &str, target: &str| {
+            let archive = Archive { source: "./conf".into(), digest: digest.into(), size: digest.len() as u64 };
+            let mount = Mount { kind: MountKind::Archive(archive), target: target.into(), read_only: true };
+            Spec::of(&stack(), &Service { volumes: vec![mount], ..Service::default() }, "i")
+        };
+        let old = service("1", "/etc/a");
+        assert_eq!(service("2 longer", "/etc/a").changed(&old), ["files ./conf"]);
+        assert_eq!(service("1", "/etc/b").changed(&old), ["volumes"]);
     }
 
     #[test]

@@ -213,6 +213,12 @@ impl ContainerRequest<'_> {
                     .map(|p| api::MountBindOptions { propagation: Some(propagation(p)), ..Default::default() }),
                 ..base
             },
+            MountKind::Archive(archive) => api::Mount {
+                typ: Some(api::MountType::BIND),
+                source: Some(self.engine.archives().mounted(archive).to_str()?.to_owned()),
+                read_only: Some(true),
+                ..base
+            },
             MountKind::Bind(_) | MountKind::Anonymous => return None,
         })
     }

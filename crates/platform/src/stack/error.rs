@@ -69,6 +69,14 @@ pub enum Error {
         /// The path.
         path: String,
     },
+    /// An archive cannot be used.
+    #[error("the files {files} that came from the server cannot be used: {why}")]
+    BadArchive {
+        /// The path in the Compose file.
+        files: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The engine is too old for a setting.
     #[error("service {service}: {setting} needs Docker Engine {engine} (API {needed}); this engine speaks API {has}")]
     TooOld {

@@ -3,7 +3,7 @@
 //! The [`Engine`] looks ([`Engine::observe`]), asks the pure planner of `core` what is to be
 //! done ([`Engine::plan`]) and does it ([`Engine::apply`]). It keeps no record of its own:
 //! labels on containers, networks and volumes say what they were made for and from what.
-//! Only the files of configs and secrets lie on the host, below the state directory.
+//! Only the files of configs, secrets and archives lie on the host, below the state directory.
 //!
 //! What a step guarantees:
 //!
@@ -20,6 +20,7 @@
 //! One process at a time works on a stack (a lock file that dies with its holder).
 
 mod apply;
+mod archive;
 mod create;
 mod error;
 mod exec;
@@ -34,6 +35,7 @@ mod stats;
 mod step;
 mod wait;
 
+pub use archive::Archives;
 pub use error::{Error, Failure, Failures};
 pub use exec::ExecOutput;
 pub use logs::{LogLine, LogOptions, Source};
@@ -111,6 +113,11 @@ impl Engine {
     /// Where the files of configs and secrets lie.
     pub fn state(&self) -> &Path {
         &self.state
+    }
+
+    /// The archives that containers of this engine mount. Whoever applies a plan brings them there before.
+    pub fn archives(&self) -> Archives {
+        Archives::new(&self.state)
     }
 
     pub(super) fn api(&self) -> &bollard::Docker {

@@ -7,7 +7,7 @@ use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOption
 use futures_util::{StreamExt, TryStreamExt, stream};
 use stackyard_core::stack::Stack;
 use stackyard_core::stack::observed::{Container, Image, Network, Observed, State};
-use stackyard_core::stack::spec::Spec;
+use stackyard_core::stack::spec::{ARCHIVE, Spec};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Requests in flight at once while looking.
@@ -120,6 +120,11 @@ impl Engine {
             // A container whose files are gone would not start again: make it look changed.
             for lost in files::lost(c.mounts.iter().flatten().filter_map(|m| m.source.as_deref())) {
                 parts.remove(&lost);
+            }
+            let archives = self.archives();
+            let sources = c.mounts.iter().flatten().filter_map(|m| m.source.as_deref());
+            if sources.filter_map(|s| archives.digest_of(s)).any(|digest| !archives.has(&digest)) {
+                parts.retain(|name, _| !name.starts_with(ARCHIVE));
             }
         }
         Container {
