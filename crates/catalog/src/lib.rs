@@ -17,6 +17,7 @@ pub mod manifest;
 pub mod rules;
 
 mod answers;
+mod archive;
 mod diag;
 mod error;
 mod facts;
@@ -30,6 +31,7 @@ mod template;
 mod yaml;
 
 pub use answers::{AnswerError, AnswerErrors, Answers, Origin, ResolvedAnswer, ResolvedAnswers};
+pub use archive::PackedArchive;
 pub use diag::{Place, Problem, Problems, Warning};
 pub use error::Error;
 pub use facts::HostFacts;

@@ -1,6 +1,7 @@
 //! The way from a package to a stack.
 
 use crate::answers::{Answers, ResolvedAnswers};
+use crate::archive::PackedArchive;
 use crate::compose::{self, FileError, Files, Project};
 use crate::diag::{Log, Warning};
 use crate::error::Error;
@@ -21,6 +22,8 @@ use std::collections::BTreeMap;
 pub struct Rendered {
     /// What to deploy.
     pub stack: Stack,
+    /// The files that it carries to hosts, each content once.
+    pub archives: Vec<PackedArchive>,
     /// What in the package's files has no effect.
     pub warnings: Vec<Warning>,
     /// The answers, defaults filled in.
@@ -129,8 +132,8 @@ fn render_to(
     if let Some(error) = files.failure.into_inner() {
         return Err(error.into());
     }
-    let compose::Loaded { stack, warnings } = loaded?;
-    Ok(Rendered { stack, warnings, answers, profiles })
+    let compose::Loaded { stack, archives, warnings } = loaded?;
+    Ok(Rendered { stack, archives, warnings, answers, profiles })
 }
 
 /// Answers and host facts as Compose variables. Passwords are kept out: what is

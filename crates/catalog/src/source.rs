@@ -29,6 +29,16 @@ pub trait Source: Send + Sync {
         self.list(path).is_ok_and(|files| files.iter().any(|f| f != path))
     }
 
+    /// Path on this machine of what `path` names, whether it is there or not; `None` when the tree is in memory.
+    ///
+    /// # Errors
+    ///
+    /// When the path leads out of a source that may not be left.
+    fn locate(&self, path: &str) -> io::Result<Option<PathBuf>> {
+        let _ = path;
+        Ok(None)
+    }
+
     /// Absolute path of the root on this machine; `None` when the tree is in memory.
     fn root(&self) -> Option<&Path>;
 
@@ -132,6 +142,10 @@ impl Source for Dir {
         self.resolve(path).is_ok_and(|p| p.is_dir())
     }
 
+    fn locate(&self, path: &str) -> io::Result<Option<PathBuf>> {
+        self.resolve(path).map(Some)
+    }
+
     fn root(&self) -> Option<&Path> {
         Some(&self.root)
     }
@@ -168,6 +182,10 @@ impl Source for WatchedSource<'_> {
 
     fn is_dir(&self, path: &str) -> bool {
         self.inner.is_dir(path)
+    }
+
+    fn locate(&self, path: &str) -> io::Result<Option<PathBuf>> {
+        self.inner.locate(path)
     }
 
     fn root(&self) -> Option<&Path> {

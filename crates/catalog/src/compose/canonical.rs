@@ -158,7 +158,7 @@ fn volume(node: Node, path: &str, log: &Log) -> Vec<Node> {
     let mut volume = Vec::new();
     for mode in modes.split(',').filter(|m| !m.is_empty()) {
         match mode {
-            "rw" => {}
+            "rw" => entries.push(("read_only", word("false"))),
             "ro" => entries.push(("read_only", word("true"))),
             "nocopy" => volume.push(("nocopy", word("true"))),
             "z" | "Z" => bind.push(("selinux", word(mode))),

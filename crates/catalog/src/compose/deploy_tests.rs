@@ -71,8 +71,9 @@ fn what_should_run_is_started_again() {
 #[test]
 fn what_goes_on_one_engine_only() {
     services! {
-        "volumes: ['./x:/d']" => "error: compose.yaml:4:15: services.a.volumes[0]: `./x` is a path of this machine, not of the hosts; give a path that hosts have, or mount files with `configs`";
-        "volumes: ['~/x:/d']" => "error: compose.yaml:4:15: services.a.volumes[0]: `~/x` is a path of this machine, not of the hosts; give a path that hosts have, or mount files with `configs`";
+        "volumes: ['./x:/d']" => "error: compose.yaml:4:15: services.a.volumes[0]: `./x` is in no directory of this machine; mount text with `configs`, or deploy with `stackyard stack deploy` or `stackyard up`";
+        "volumes: ['~/x:/d']" => "error: compose.yaml:4:15: services.a.volumes[0]: `~/x` is in no directory of this machine; mount text with `configs`, or deploy with `stackyard stack deploy` or `stackyard up`";
+        "volumes: ['./x:/d:rw']" => "error: compose.yaml:4:15: services.a.volumes[0]: `./x` is carried to the hosts and cannot be written there; mount a named volume there for what a container writes (`volumes: {data: }`, `data:/path`)";
         "network_mode: container:x" => "error: compose.yaml:3:5: services.a.network_mode: containers of others are on no host for certain";
         "container_name: x" => "{} !services.a.container_name: has no effect: containers are named <stack>-<service>-<number>-1";
         "scale: 2\nnetworks: {front: {ipv4_address: 10.0.0.2}}" => "error: compose.yaml:3:5: services.a: several containers cannot have one address; leave the address out; the service's name leads to all its containers";

@@ -17,6 +17,7 @@
 //! target as configs are, and what has no effect or is not supported is always told.
 
 mod canonical;
+mod carried;
 mod check;
 mod deploy;
 mod dotenv;
@@ -32,6 +33,7 @@ mod units;
 pub use dotenv::parse as parse_dotenv;
 pub use files::{FileError, Files, SourceFiles};
 
+use crate::archive::PackedArchive;
 use crate::diag::{Log, Place, Problems, Warning};
 use crate::interpolate::Variables;
 use crate::package::{is_stack_name, start_of};
@@ -67,7 +69,7 @@ pub enum Target {
     /// One engine, on the machine that the files are on: one container a service.
     #[default]
     Engine,
-    /// The hosts of a yard: `deploy` counts, and paths of this machine mean nothing there.
+    /// The hosts of a yard: `deploy` counts, and files next to the Compose file are carried there.
     Hosts,
 }
 
@@ -76,6 +78,8 @@ pub enum Target {
 pub struct Loaded {
     /// The stack.
     pub stack: Stack,
+    /// The files that it carries to hosts, each content once: the bytes of its [`stackyard_core::stack::Archive`]s.
+    pub archives: Vec<PackedArchive>,
     /// What in the files has no effect.
     pub warnings: Vec<Warning>,
 }
@@ -85,6 +89,7 @@ pub(crate) struct LoadContext<'a> {
     pub(crate) project: &'a Project<'a>,
     pub(crate) variables: &'a Variables,
     pub(crate) log: &'a Log,
+    pub(crate) carried: &'a carried::Carried,
 }
 
 /// Reads Compose files into a stack.
@@ -98,11 +103,13 @@ pub fn load(project: &Project<'_>) -> Result<Loaded, Problems> {
     if let Some(name) = &project.name {
         variables.set_default("COMPOSE_PROJECT_NAME", name);
     }
-    let cx = LoadContext { project, variables: &variables, log: &log };
+    let carried = carried::Carried::default();
+    let cx = LoadContext { project, variables: &variables, log: &log, carried: &carried };
     let stack = read(&cx);
+    let archives = carried.finish(&log);
     let warnings = log.finish()?;
     match stack {
-        Some(stack) => Ok(Loaded { stack, warnings }),
+        Some(stack) => Ok(Loaded { stack, archives, warnings }),
         // Only reached when a reader gave up without saying why.
         None => {
             let place = Place::file(project.paths.first().map_or("compose.yaml", String::as_str));

@@ -1,7 +1,7 @@
 //! Volumes, bind mounts, memory mounts, devices, mounted files.
 
 use super::service::{one_of, parsed};
-use super::{LoadContext, Section, Target, Used, units};
+use super::{LoadContext, Section, Target, Used, carried, units};
 use crate::yaml::{FieldFate, FieldReading, Fields, Node};
 use stackyard_core::stack::{Bind, Device, FileAccess, FileMount, Mount, MountKind, Propagation, Volume};
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ fn mount(node: &Node, path: &str, cx: &LoadContext<'_>) -> Option<Mount> {
     );
     let target = f.need("target", node).and_then(|n| absolute(n, &f.at("target"), &f));
     let source = f.string("source");
-    let read_only = f.bool("read_only").unwrap_or(false);
+    let read_only = f.bool("read_only");
     let bind = f.get("bind").and_then(|n| Fields::of(n, f.at("bind"), f.log));
     let volume = f.get("volume").and_then(|n| Fields::of(n, f.at("volume"), f.log));
     let tmpfs = f.get("tmpfs").and_then(|n| Fields::of(n, f.at("tmpfs"), f.log));
@@ -43,6 +43,9 @@ fn mount(node: &Node, path: &str, cx: &LoadContext<'_>) -> Option<Mount> {
         ('v', source) => {
             let nocopy = volume.as_ref().and_then(|v| v.bool("nocopy")).unwrap_or(false);
             Some(source.map_or(MountKind::Anonymous, |name| MountKind::Volume { name, nocopy }))
+        }
+        ('b', Some(source)) if cx.project.target == Target::Hosts && !source.starts_with('/') => {
+            carried::mount(&source, read_only, &node.place, path, cx)
         }
         ('b', Some(source)) => {
             let source = host_path(&source, &node.place, path, cx);
@@ -81,7 +84,9 @@ fn mount(node: &Node, path: &str, cx: &LoadContext<'_>) -> Option<Mount> {
         tmpfs.finish(true, &[("mode", FieldFate::Refused("use the service's `tmpfs: /path:mode=...`"))]);
     }
     f.finish(true, &[("image", FieldFate::Refused("only volume, bind and tmpfs can be mounted"))]);
-    Some(Mount { kind: kind?, target: target?, read_only })
+    let kind = kind?;
+    let read_only = read_only.unwrap_or(false) || matches!(kind, MountKind::Archive(_));
+    Some(Mount { kind, target: target?, read_only })
 }
 
 fn absolute(node: &Node, path: &str, f: &Fields<'_, '_>) -> Option<String> {
@@ -95,11 +100,6 @@ fn absolute(node: &Node, path: &str, f: &Fields<'_, '_>) -> Option<String> {
 
 /// A path of the host, absolute.
 fn host_path(text: &str, place: &crate::diag::Place, path: &str, cx: &LoadContext<'_>) -> Option<String> {
-    if cx.project.target == Target::Hosts && !text.starts_with('/') {
-        let hint = Some("give a path that hosts have, or mount files with `configs`".into());
-        cx.log.problem_hint(place, format!("{path}: `{text}` is a path of this machine, not of the hosts"), hint);
-        return None;
-    }
     let text = expand_home(text, cx);
     if text.starts_with('/') {
         return Some(clean(Path::new(&text)));
