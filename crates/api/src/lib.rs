@@ -4,6 +4,7 @@
 //! does I/O; the OpenAPI document, `openapi/stackyard.json`, is made from these types and the handlers'
 //! annotations.
 
+mod archive;
 mod audit;
 mod cloud;
 mod container_event;
@@ -35,6 +36,7 @@ mod yard_plan;
 mod yard_scope;
 mod yard_status;
 
+pub use archive::{ArchiveCheck, ArchiveNeeds};
 pub use audit::AuditEntry;
 pub use cloud::{CloudChoice, CloudChoices, CloudView, DraftText};
 pub use container_event::{ContainerEvent, ContainerEventKind};

@@ -46,6 +46,16 @@ pub enum ClientError {
         /// Why.
         source: reqwest::Error,
     },
+    /// It is of an earlier version.
+    #[error("the server at {server} is of an earlier version and cannot {needed}; {hint}")]
+    TooOld {
+        /// Where the server is.
+        server: String,
+        /// What it was asked for.
+        needed: &'static str,
+        /// What to do.
+        hint: &'static str,
+    },
     /// It told something as it went, and not all of it.
     #[error(
         "{doing}: the server at {server} broke off; does it still run, and is it of this version?"

@@ -3,6 +3,7 @@
 //! One method an endpoint, in the files of their nouns; bodies and answers are the types that the
 //! handlers use.
 
+mod archive;
 mod doctor;
 mod error;
 mod event;
@@ -15,6 +16,7 @@ mod token;
 mod wait;
 mod yard;
 
+pub use archive::ArchiveContents;
 pub use error::ClientError;
 pub use event::{EventQuery, EventReader, EventsOf};
 pub use stack::{ExecQuery, ExecSession, ExecSink, LogQuery};
@@ -31,6 +33,9 @@ use std::time::Duration;
 /// Time for an answer to begin.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Time for the answer to an upload to begin: longer than the server waits for the largest.
+const UPLOAD: Duration = Duration::from_secs(20 * 60);
+
 /// So many of a list are asked for at once.
 const PAGE: u32 = 1000;
 
@@ -38,6 +43,8 @@ const PAGE: u32 = 1000;
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
+    /// As `http`, with the time that large bodies take.
+    uploads: reqwest::Client,
     base: String,
     token: Option<String>,
     /// For people.
@@ -96,13 +103,12 @@ impl Client {
     /// # Errors
     /// [`ClientError::Build`]
     pub fn socket(path: &Path) -> Result<Self, ClientError> {
-        let http = builder()
-            .unix_socket(path)
-            .build()
-            .map_err(|source| ClientError::Build { source })?;
+        let build = || builder().unix_socket(path);
+        let (http, uploads) = both(build)?;
         let shown = path.display().to_string();
         Ok(Self {
             http,
+            uploads,
             base: "http://stackyard".to_owned(),
             token: None,
             shown,
@@ -125,19 +131,22 @@ impl Client {
     /// # Errors
     /// [`ClientError::Build`]
     pub fn https_without(url: &str, ca: Option<&str>) -> Result<Self, ClientError> {
-        let mut builder = builder();
-        if let Some(ca) = ca {
-            let certificates = reqwest::Certificate::from_pem_bundle(ca.as_bytes());
-            builder = builder
-                .tls_certs_only(certificates.map_err(|source| ClientError::Build { source })?);
-        }
-        let http = builder
-            .https_only(true)
-            .build()
+        let certificates = ca
+            .map(|ca| reqwest::Certificate::from_pem_bundle(ca.as_bytes()))
+            .transpose()
             .map_err(|source| ClientError::Build { source })?;
+        let build = || {
+            let builder = builder().https_only(true);
+            match &certificates {
+                Some(only) => builder.tls_certs_only(only.clone()),
+                None => builder,
+            }
+        };
+        let (http, uploads) = both(build)?;
         let base = url.trim_end_matches('/').to_owned();
         Ok(Self {
             http,
+            uploads,
             shown: base.clone(),
             base,
             token: None,
@@ -151,7 +160,15 @@ impl Client {
 
     /// A request, `path` below the server's address.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}{path}", self.base));
+        self.authorized(self.http.request(method, format!("{}{path}", self.base)))
+    }
+
+    /// A request with a large body, `path` below the server's address.
+    pub(crate) fn upload(&self, method: Method, path: &str) -> RequestBuilder {
+        self.authorized(self.uploads.request(method, format!("{}{path}", self.base)))
+    }
+
+    fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -254,6 +271,16 @@ impl Client {
 /// The path in `<PATH>; rel="next"` (RFC 8288).
 fn next_page(link: &str) -> Option<&str> {
     Some(link.strip_prefix('<')?.split_once(">; rel=\"next\"")?.0)
+}
+
+/// A client for requests, and one for uploads.
+fn both(
+    build: impl Fn() -> reqwest::ClientBuilder,
+) -> Result<(reqwest::Client, reqwest::Client), ClientError> {
+    let failed = |source| ClientError::Build { source };
+    let http = build().build().map_err(failed)?;
+    let uploads = build().read_timeout(UPLOAD).build().map_err(failed)?;
+    Ok((http, uploads))
 }
 
 fn builder() -> reqwest::ClientBuilder {

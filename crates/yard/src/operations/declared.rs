@@ -6,8 +6,10 @@ use crate::templates::TemplateRenderer;
 use stackyard_api::StackDeploy;
 use stackyard_catalog::compose::open::{ComposeRequest, open, open_in};
 use stackyard_catalog::manifest::{StackSource, Yard, YardStack};
-use stackyard_catalog::{Answers, Dir, Memory, Package, Secrets, Source, render_for_hosts};
-use stackyard_client::{Client, ClientError};
+use stackyard_catalog::{
+    Answers, Dir, Memory, Package, PackedArchive, Secrets, Source, render_for_hosts,
+};
+use stackyard_client::{ArchiveContents, Client, ClientError};
 use stackyard_core::rollout::Packed;
 use stackyard_core::stack::Stack;
 use stackyard_core::yard::plan::Action;
@@ -89,6 +91,7 @@ impl DeclaredStacks {
         let name = &yard.intended.yard;
         let mut new_secrets = BTreeMap::new();
         let mut wanted = BTreeMap::new();
+        let mut archives = ArchiveContents::new();
         for stack in &yard.stacks {
             let files = yard.files.as_deref();
             let made = match &stack.source {
@@ -100,7 +103,8 @@ impl DeclaredStacks {
                     rendered(&package, &stack.name, answers, &secrets, renderer, say)
                 }
             };
-            let made = made.map_err(of(stack))?;
+            let (made, carried) = made.map_err(of(stack))?;
+            archives.extend(carried.into_iter().map(|a| (a.digest, a.content)));
             let deploy = StackDeploy {
                 stack: Packed::pack(made),
                 pool: stack.pool.clone(),
@@ -108,7 +112,13 @@ impl DeclaredStacks {
             };
             wanted.insert(stack.name.clone(), deploy);
         }
+        if !archives.is_empty() {
+            // Changes nothing, and says so clearly if the server is too old for them.
+            let digests = archives.keys().cloned().collect();
+            client.check_archives(name, digests).await?;
+        }
         let at_server = YardStacks::look(client.clone(), name, wanted).await?;
+        let at_server = at_server.with_archives(archives);
         Ok(Self {
             at_server,
             client: client.clone(),
@@ -141,7 +151,11 @@ fn of(stack: &YardStack) -> impl FnOnce(Trouble) -> WorkError {
 }
 
 /// Reads Compose files, and says what in them has no effect.
-fn read(wanted: &ComposeRequest, files: Option<&Memory>, say: Say<'_>) -> Result<Stack, Trouble> {
+fn read(
+    wanted: &ComposeRequest,
+    files: Option<&Memory>,
+    say: Say<'_>,
+) -> Result<(Stack, Vec<PackedArchive>), Trouble> {
     let loaded = match files {
         Some(files) => open_in(wanted, files)?,
         None => open(wanted)?,
@@ -150,7 +164,7 @@ fn read(wanted: &ComposeRequest, files: Option<&Memory>, say: Say<'_>) -> Result
         .warnings
         .iter()
         .for_each(|warning| say(format!("warning: {warning}")));
-    Ok(loaded.stack)
+    Ok((loaded.stack, loaded.archives))
 }
 
 fn package(dir: &Path, files: Option<&Memory>) -> Result<Package, Trouble> {
@@ -199,7 +213,7 @@ fn rendered(
     secrets: &Secrets,
     renderer: &TemplateRenderer,
     say: Say<'_>,
-) -> Result<Stack, Trouble> {
+) -> Result<(Stack, Vec<PackedArchive>), Trouble> {
     let rendered = render_for_hosts(package, stack, answers, secrets, &|job| {
         renderer.render(job)
     })?;
@@ -207,7 +221,7 @@ fn rendered(
         .warnings
         .iter()
         .for_each(|warning| say(format!("warning: {warning}")));
-    Ok(rendered.stack)
+    Ok((rendered.stack, rendered.archives))
 }
 
 /// Name of the secret of a yard that holds those of a stack's package.

@@ -5,7 +5,7 @@
 
 use futures_util::future::{join_all, try_join_all};
 use stackyard_api::{StackChange, StackChangeKind, StackDeploy, StackView};
-use stackyard_client::{Client, ClientError, Patience, WaitError};
+use stackyard_client::{ArchiveContents, Client, ClientError, Patience, WaitError};
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::rollout::Status;
 use stackyard_core::yard::plan::{Action, Deployed, ServiceStep, StackStep};
@@ -18,6 +18,8 @@ pub struct YardStacks {
     client: Client,
     yard: String,
     wanted: BTreeMap<String, StackDeploy>,
+    /// Files that the wanted stacks carry to hosts.
+    archives: ArchiveContents,
     /// What the server has.
     pub there: Vec<StackView>,
     /// What is to be done, by name; first those that go.
@@ -60,9 +62,16 @@ impl YardStacks {
             client,
             yard: yard.to_owned(),
             wanted,
+            archives: ArchiveContents::new(),
             there,
             steps,
         })
+    }
+
+    /// The same with the files that the stacks carry to hosts, which are uploaded before those are deployed.
+    #[must_use]
+    pub fn with_archives(self, archives: ArchiveContents) -> Self {
+        Self { archives, ..self }
     }
 
     /// Plans to remove all stacks of a yard.
@@ -79,6 +88,7 @@ impl YardStacks {
             client,
             yard: yard.to_owned(),
             wanted: BTreeMap::new(),
+            archives: ArchiveContents::new(),
             there,
             steps,
         })
@@ -150,6 +160,12 @@ impl YardStacks {
             if self.there.iter().any(|s| s.name == *name && s.removing) {
                 self.client.gone(&self.yard, name, patience).await?;
             }
+            let mounted = deploy.stack.archives();
+            let archives = self.archives.iter().filter(|(d, _)| mounted.contains(*d));
+            let archives = archives.map(|(d, content)| (d.clone(), content.clone()));
+            self.client
+                .upload_archives(&self.yard, &archives.collect())
+                .await?;
             self.client.deploy_stack(&self.yard, name, deploy).await?;
         }
         self.client

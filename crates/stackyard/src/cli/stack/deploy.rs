@@ -6,9 +6,11 @@ use crate::cli::{Context, ExitStatus};
 use crate::printer::duration;
 use serde_json::json;
 use stackyard_api::{StackChange, StackChangeKind, StackDeploy};
+use stackyard_catalog::PackedArchive;
+use stackyard_catalog::compose::Loaded;
 use stackyard_catalog::compose::open::{ComposeRequest, open};
+use stackyard_client::{ArchiveContents, Client};
 use stackyard_core::rollout::Packed;
-use stackyard_core::stack::Stack;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -63,10 +65,13 @@ pub async fn run(args: DeployArgs, context: &Context) -> anyhow::Result<ExitStat
         env_files: args.env_file,
         variables: args.variables.into_iter().collect(),
     };
-    let stack = read(&wanted, context)?;
+    let Loaded { stack, archives, .. } = read(&wanted, context)?;
     let client = args.yard.client(context)?;
     let (yard, name) = (args.yard.yard, stack.name.clone());
     let deploy = StackDeploy { stack: Packed::pack(stack), pool: args.pool, declared: false };
+    if !archives.is_empty() {
+        upload(&client, &yard, &deploy, archives, context).await?;
+    }
     let changes = client.deploy_stack(&yard, &name, &deploy).await?;
     for change in changes.iter().filter(|c| c.what != StackChangeKind::Same) {
         context.printer.note(text(change));
@@ -91,12 +96,33 @@ pub async fn run(args: DeployArgs, context: &Context) -> anyhow::Result<ExitStat
 }
 
 /// Reads Compose files, and warns of lines in them that have no effect.
-pub fn read(wanted: &ComposeRequest, context: &Context) -> anyhow::Result<Stack> {
+fn read(wanted: &ComposeRequest, context: &Context) -> anyhow::Result<Loaded> {
     let loaded = open(wanted)?;
     for warning in &loaded.warnings {
         context.printer.note(format!("warning: {warning}"));
     }
-    Ok(loaded.stack)
+    Ok(loaded)
+}
+
+/// Uploads the files that a stack carries to its hosts and that the server does not have yet.
+async fn upload(
+    client: &Client,
+    yard: &str,
+    deploy: &StackDeploy,
+    archives: Vec<PackedArchive>,
+    context: &Context,
+) -> anyhow::Result<()> {
+    let contents: ArchiveContents = archives.into_iter().map(|a| (a.digest, a.content)).collect();
+    client.check_archives(yard, contents.keys().cloned().collect()).await?;
+    // Before bytes are sent: the server may refuse the stack, or files of that size.
+    client.plan_stack(yard, deploy.stack.name(), deploy).await?;
+    let uploaded = client.upload_archives(yard, &contents).await?;
+    let bytes: usize = uploaded.iter().filter_map(|digest| contents.get(digest)).map(|content| content.len()).sum();
+    if bytes > 0 {
+        let kib = bytes.div_ceil(1024);
+        context.printer.note(format!("uploaded {kib} KiB of files that the stack carries to its hosts"));
+    }
+    Ok(())
 }
 
 /// A change in a line.
