@@ -1,6 +1,7 @@
 //! What all handlers share.
 
 use crate::api_error::ApiError;
+use crate::archive::Archives;
 use crate::auth::{AttemptLimiter, CallerSlots, Keystones};
 use crate::cloud_watcher::CloudWatcher;
 use crate::hub::Hub;
@@ -26,6 +27,8 @@ pub(crate) struct AppState {
     pub store: Store,
     pub hub: Hub,
     pub stacks: Stacks,
+    /// Files that stacks carry to their hosts.
+    pub archives: Archives,
     pub runs: Runs,
     pub ports: Ports,
     pub local: LocalCloud,
@@ -96,6 +99,11 @@ impl App {
     /// The stacks.
     pub fn stacks(&self) -> &Stacks {
         &self.0.stacks
+    }
+
+    /// Files that stacks carry to their hosts.
+    pub(crate) fn archives(&self) -> &Archives {
+        &self.0.archives
     }
 
     /// Runs of yards.

@@ -7,6 +7,7 @@
 //!       app ── what all handlers share
 //!         runs, local ── runs of yards and of this machine's cloud (crates `yard`, `cloud`)
 //!         stack ── versions of stacks, and which host runs what
+//!           archive ── files that stacks carry to their hosts
 //!         ports ── ports of containers on hosts of yards
 //!         hub ── the agents' connections
 //!         cloud_watcher ── clouds, looked at while someone watches
@@ -19,6 +20,7 @@ mod access;
 pub mod api;
 mod api_error;
 mod app;
+mod archive;
 pub mod auth;
 pub mod ca;
 mod cloud_watcher;

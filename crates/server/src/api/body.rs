@@ -5,9 +5,10 @@
 
 use crate::api_error::ApiError;
 use crate::app::App;
+use crate::archive::ArchiveError;
 use crate::auth::{Caller, CallerSlot};
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -30,6 +31,9 @@ const TIME: Duration = Duration::from_secs(20);
 /// Time for a greater one: 140 kB a second for the greatest.
 const TIME_OF_GREAT: Duration = Duration::from_secs(120);
 
+/// The operation whose body is an archive: as large as the server allows files of stacks to be.
+const ARCHIVE: &str = "/api/v1/yards/{yard}/archives/{digest}";
+
 /// Great bodies that one caller, and all callers, may send at once.
 pub(crate) const GREAT_AT_ONCE: (usize, usize) = (4, 16);
 
@@ -37,7 +41,12 @@ pub(crate) const GREAT_AT_ONCE: (usize, usize) = (4, 16);
 pub(super) async fn limit(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let caller = request.extensions().get::<Caller>().cloned().unwrap_or(Caller::Nobody);
     let known = !matches!(caller, Caller::Nobody | Caller::Joiner { .. });
-    let greatest = if known { GREATEST } else { OF_NOBODY };
+    let archive = request.extensions().get::<MatchedPath>().is_some_and(|p| p.as_str() == ARCHIVE);
+    let greatest = match (known, archive) {
+        (false, _) => OF_NOBODY,
+        (true, false) => GREATEST,
+        (true, true) => usize::try_from(app.archives().limit()).unwrap_or(usize::MAX),
+    };
     let length = request.headers().get(header::CONTENT_LENGTH).map(|l| l.to_str().ok()?.parse::<usize>().ok());
     // Without a length, a body comes in pieces, or there is none.
     let length = match length {
@@ -45,6 +54,9 @@ pub(super) async fn limit(State(app): State<App>, mut request: Request, next: Ne
         None if request.headers().contains_key(header::TRANSFER_ENCODING) => greatest,
         None => 0,
     };
+    if length > greatest && archive && known {
+        return ApiError::from(ArchiveError::TooLarge(app.archives().limit())).into_response();
+    }
     if length > greatest {
         let who = if known { "" } else { " of a caller who has not signed in" };
         let detail = format!("the body{who} has {length} bytes, and may have {greatest}");
@@ -52,7 +64,8 @@ pub(super) async fn limit(State(app): State<App>, mut request: Request, next: Ne
     }
     let (place, time) = if length > OF_NOBODY {
         match app.inner().bodies.take(&caller, "requests with more than 64 KiB") {
-            Ok(place) => (Some(place), TIME_OF_GREAT),
+            // As much for each of the greatest that others send.
+            Ok(place) => (Some(place), TIME_OF_GREAT * u32::try_from(length.div_ceil(GREATEST)).unwrap_or(u32::MAX)),
             Err(problem) => return problem.into_response(),
         }
     } else {

@@ -9,6 +9,7 @@
 //! socket it is the same router.
 
 mod agent;
+mod archive;
 mod audit;
 mod body;
 mod cloud;
@@ -92,6 +93,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(doctor::routes())
         .merge(server_console::routes())
         .merge(stack::routes())
+        .merge(archive::routes())
         .merge(stack_stream::routes())
         .merge(container_event::routes())
         .merge(stack_update::routes())

@@ -1,6 +1,6 @@
 //! A server in the background.
 
-use super::{DEFAULT_LOST_AFTER, DaemonError, ProcessLock, Settings, dir, file, socket};
+use super::{DEFAULT_FILES_LIMIT, DEFAULT_LOST_AFTER, DaemonError, ProcessLock, Settings, dir, file, socket};
 use crate::files;
 use stackyard_api::ServerView;
 use stackyard_client::Client;
@@ -95,6 +95,9 @@ fn same(dir: &Path, asked: &Settings, view: ServerView) -> Result<Detached, Daem
     }
     if asked.lost_after.is_some() && asked.lost_after != runs.lost_after {
         differs.push(format!("--lost-after {}", runs.lost_after.unwrap_or(DEFAULT_LOST_AFTER)));
+    }
+    if asked.files_limit.is_some() && asked.files_limit() != runs.files_limit() {
+        differs.push(format!("--files-limit {}", runs.files_limit.unwrap_or(DEFAULT_FILES_LIMIT)));
     }
     if asked.clouds.is_some() && asked.clouds != runs.clouds {
         let clouds = runs.clouds.as_ref().map(|c| format!("--clouds {}", c.display()));

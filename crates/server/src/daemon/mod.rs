@@ -8,6 +8,7 @@
 //!   stackyard.db              the store, unless it is PostgreSQL, 0600
 //!   ca.pem, ca.key            its CA, kept for ever, 0600
 //!   certificate.json          its certificate and key, 0600
+//!   archives/                 files that stacks carry to their hosts, 0700
 //!   log                       what it says when it runs in the background
 //! ```
 //!
@@ -21,10 +22,12 @@ mod settings;
 pub use detach::{Detached, detach, stop};
 pub use settings::{DEFAULT_LISTEN, DEFAULT_LOST_AFTER, Settings};
 
+pub use crate::archive::DEFAULT_FILES_LIMIT;
 pub use crate::paths::{dir, socket};
 
 use crate::api;
 use crate::app::{self, App};
+use crate::archive::Archives;
 use crate::auth::{AttemptLimiter, CallerSlots, Connections, Keystones};
 use crate::ca::{Ca, CaError};
 use crate::cloud_watcher::CloudWatcher;
@@ -215,7 +218,9 @@ impl Server {
 
         let hub = Hub::new(store.clone(), timing);
         let grace = Duration::from_secs(u64::from(settings.lost_after.unwrap_or(DEFAULT_LOST_AFTER)));
-        let stacks = Stacks::new(store.clone(), hub.clone(), grace);
+        let archives =
+            Archives::open(&dir, settings.files_limit()).map_err(file("reading the files of stacks in", &dir))?;
+        let stacks = Stacks::new(store.clone(), hub.clone(), archives.clone(), grace);
         let sources = Sources::of_process().with_file(settings.clouds.as_deref());
         let (life, alive) = watch::channel(());
         let looks = CloudWatcher::new(sources.clone());
@@ -226,6 +231,7 @@ impl Server {
             store,
             hub,
             stacks: stacks.clone(),
+            archives,
             runs,
             ports: ports.clone(),
             local,

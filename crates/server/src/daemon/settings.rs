@@ -1,5 +1,6 @@
 //! How a server is run. What is not said is as last time.
 
+use crate::archive::DEFAULT_FILES_LIMIT;
 use crate::auth::SignIn;
 use crate::files;
 use serde::{Deserialize, Serialize};
@@ -32,6 +33,9 @@ pub struct Settings {
     /// elsewhere. [`DEFAULT_LOST_AFTER`] if absent.
     #[serde(default)]
     pub lost_after: Option<u32>,
+    /// MiB that the files which one stack carries to its hosts may have. [`DEFAULT_FILES_LIMIT`] if absent.
+    #[serde(default)]
+    pub files_limit: Option<u32>,
     /// The clouds.yaml in which yards' clouds are found; as [`stackyard_openstack::CloudConfig::load`]
     /// finds it if absent.
     #[serde(default)]
@@ -50,7 +54,7 @@ impl std::fmt::Debug for Settings {
         let database = self.database.as_ref().map(|url| stackyard_store::Database::Url(url.clone()));
         let mut out = f.debug_struct("Settings");
         out.field("listen", &self.listen).field("names", &self.names).field("database", &database);
-        out.field("lost_after", &self.lost_after).field("clouds", &self.clouds);
+        out.field("lost_after", &self.lost_after).field("files_limit", &self.files_limit).field("clouds", &self.clouds);
         out.field("sign_in_clouds", &self.sign_in_clouds).field("sign_in_roles", &self.sign_in_roles).finish()
     }
 }
@@ -75,10 +79,15 @@ impl Settings {
         let listen = if self.listen.is_empty() { last.listen } else { self.listen };
         let names = if self.names.is_empty() { last.names } else { self.names };
         let (database, lost_after) = (self.database.or(last.database), self.lost_after.or(last.lost_after));
-        let clouds = self.clouds.or(last.clouds);
+        let (files_limit, clouds) = (self.files_limit.or(last.files_limit), self.clouds.or(last.clouds));
         let sign_in_clouds = self.sign_in_clouds.or(last.sign_in_clouds);
         let sign_in_roles = self.sign_in_roles.or(last.sign_in_roles);
-        Self { listen, names, database, lost_after, clouds, sign_in_clouds, sign_in_roles }
+        Self { listen, names, database, lost_after, files_limit, clouds, sign_in_clouds, sign_in_roles }
+    }
+
+    /// Bytes that the files which one stack carries to its hosts may have.
+    pub(crate) fn files_limit(&self) -> u64 {
+        u64::from(self.files_limit.unwrap_or(DEFAULT_FILES_LIMIT)) << 20
     }
 
     /// Who may sign in with Keystone.
@@ -168,10 +177,17 @@ mod tests {
         assert_eq!(Settings::last(dir.path()).unwrap(), Settings::default());
         let database = Some("postgres://me:pw@h/d".to_owned());
         let clouds = Some(PathBuf::from("/etc/openstack/clouds.yaml"));
-        let first = Settings { database, lost_after: Some(300), clouds, ..settings(&["0.0.0.0:1"], &["a"]) };
+        let first = Settings {
+            database,
+            lost_after: Some(300),
+            files_limit: Some(7),
+            clouds,
+            ..settings(&["0.0.0.0:1"], &["a"])
+        };
         first.keep(dir.path()).unwrap();
         let next = settings(&["0.0.0.0:2"], &[]).or(Settings::last(dir.path()).unwrap());
         assert_eq!(next.sign_in(), SignIn { clouds: Vec::new(), roles: SignIn::usual_roles() });
+        assert_eq!((next.files_limit(), settings(&[], &[]).files_limit()), (7 << 20, 64 << 20));
         assert_eq!((next.listen, next.names), (settings(&["0.0.0.0:2"], &[]).listen, vec!["a".to_owned()]));
         assert_eq!((next.database, next.lost_after), (first.database.clone(), Some(300)));
         assert_eq!(next.clouds, first.clouds);

@@ -21,6 +21,7 @@ mod reconcile;
 mod record;
 mod update;
 
+use crate::archive::Archives;
 use crate::hub::Hub;
 use record::StackRecord;
 use stackyard_core::agent::Part;
@@ -100,6 +101,8 @@ pub struct Stacks(Arc<StacksState>);
 struct StacksState {
     store: Store,
     hub: Hub,
+    /// Files that stacks carry to their hosts.
+    archives: Archives,
     /// A host that is not connected for so long is lost.
     grace: Duration,
     /// How long agents have to connect for the first time since the server started.
@@ -191,16 +194,16 @@ pub enum ServiceChange {
 }
 
 impl Stacks {
-    /// The stacks in `store`, for the agents of `hub`; a host that is not connected for `grace`
-    /// counts as lost.
+    /// The stacks in `store`, for the agents of `hub`, with the files in `archives`; a host that is not connected for
+    /// `grace` counts as lost.
     ///
     /// After a start, agents connect again only after a pause that grows: a host that has not been connected since then is
     /// lost after 150 s at the earliest, whatever `grace` says.
-    pub fn new(store: Store, hub: Hub, grace: Duration) -> Self {
+    pub fn new(store: Store, hub: Hub, archives: Archives, grace: Duration) -> Self {
         let (known, wake) = (Mutex::default(), Notify::new());
         let (looked, changes) = (watch::Sender::new(0), watch::Sender::new(0));
         let return_within = RETURN_WITHIN.max(grace);
-        Self(Arc::new(StacksState { store, hub, grace, return_within, known, wake, looked, changes }))
+        Self(Arc::new(StacksState { store, hub, archives, grace, return_within, known, wake, looked, changes }))
     }
 
     /// Keeps the stacks as they should be, for ever.
@@ -275,6 +278,7 @@ impl Stacks {
         Deployment { stack, pool, .. }: Deployment,
     ) -> Result<BTreeMap<String, ServiceChange>, StackError> {
         let images = checked(&stack).await?;
+        self.0.archives.check_stack(&stack).map_err(StackError::Refused)?;
         let known = self.known().await?;
         let there = known.stacks.get(&(yard.to_owned(), stack.name.clone())).filter(|e| !e.kept.removing);
         let history = there.map(|e| e.kept.history.as_slice()).unwrap_or_default();
@@ -301,6 +305,8 @@ impl Stacks {
             return Err(StackError::Leaving(name));
         }
         let mut kept = old.map(|e| e.kept.clone()).unwrap_or_default();
+        // While nobody else looks: they are of no version until this one is kept.
+        self.0.archives.take_for(yard, &stack).map_err(StackError::Refused)?;
         let next = Version::next(stack, images, pool, &kept.history);
         let changes = compare(&next, kept.history.first());
         kept.history.insert(0, next);

@@ -38,11 +38,24 @@ impl Stacks {
                 known.told.insert(host, parts);
             }
         }
+        self.collect_archives(&known);
         let there: BTreeSet<&String> = rows.iter().map(|h| &h.id).collect();
         known.told.retain(|host, _| there.contains(host));
         drop(known);
         self.0.looked.send_modify(|n| *n += 1);
         Ok(busy)
+    }
+
+    /// Removes files that no version of a stack mounts.
+    fn collect_archives(&self, known: &StackTable) {
+        let mut used = BTreeSet::new();
+        for ((yard, _), entry) in &known.stacks {
+            let archives = entry.kept.history.iter().flat_map(|v| v.stack.archives().into_keys());
+            used.extend(archives.map(|digest| (yard.clone(), digest.to_owned())));
+        }
+        if let Err(error) = self.0.archives.collect(&used) {
+            tracing::error!("cannot remove files that no stack mounts: {error}");
+        }
     }
 
     /// Notes since when hosts are away.

@@ -14,8 +14,9 @@ async fn one_server_a_directory_and_nothing_for_others_to_read() {
     let dir = running.home.path().join("server");
     for entry in std::fs::read_dir(&dir).unwrap() {
         let entry = entry.unwrap();
-        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode, 0o600, "{}", entry.path().display());
+        let metadata = entry.metadata().unwrap();
+        let private = if metadata.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(metadata.permissions().mode() & 0o777, private, "{}", entry.path().display());
     }
     assert_eq!(std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
     let home = running.stop().await;

@@ -88,7 +88,8 @@ async fn nobody_does_what_is_not_theirs() {
             .replace("{group}", "web")
             .replace("{cloud}", "fake")
             .replace("{revision}", &revision)
-            .replace("{arch}", "amd64");
+            .replace("{arch}", "amd64")
+            .replace("{digest}", &"0".repeat(64));
         let (verb, body) = (method.to_uppercase(), json!({}));
         let body = (method != "get" && method != "delete").then_some(&body);
         let ask = async |token: Option<&str>| running.call(&verb, &real, token, body).await;

@@ -16,13 +16,13 @@ use stackyard_yard::YardStacks;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-const PATIENCE: Patience = Patience { most: Duration::from_secs(20), failing: Duration::from_secs(5) };
+pub const PATIENCE: Patience = Patience { most: Duration::from_secs(20), failing: Duration::from_secs(5) };
 
 /// An image whose containers end, and say why.
 const BAD: &str = "registry.example/bad:1";
 
 /// An agent whose containers work at once, but for those of [`BAD`].
-fn obey(mut agent: Agent) {
+pub fn obey(mut agent: Agent) {
     tokio::spawn(async move {
         while let Some(message) = agent.next().await {
             if let ToAgent::Desired(desired) = message {

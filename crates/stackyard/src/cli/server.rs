@@ -46,6 +46,13 @@ pub struct ServerArgs {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(5..=86_400))]
     lost_after: Option<u32>,
 
+    /// MiB that the files of one stack may have together
+    ///
+    /// These are the files and directories next to a Compose file that its services mount.
+    /// [default: as last time, else 64]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    files_limit: Option<u32>,
+
     /// Read the clouds of yards from this clouds.yaml
     ///
     /// [default: as last time, else OS_CLIENT_CONFIG_FILE, else clouds.yaml in the current
@@ -116,6 +123,7 @@ pub async fn run(args: ServerArgs, context: &Context) -> anyhow::Result<ExitStat
                 names: args.name,
                 database,
                 lost_after,
+                files_limit: args.files_limit,
                 clouds,
                 sign_in_clouds,
                 sign_in_roles,
@@ -176,6 +184,9 @@ async fn detach(settings: Settings, context: &Context) -> anyhow::Result<ExitSta
     }
     if let Some(seconds) = settings.lost_after {
         command.args(["--lost-after", &seconds.to_string()]);
+    }
+    if let Some(mib) = settings.files_limit {
+        command.args(["--files-limit", &mib.to_string()]);
     }
     if let Some(file) = &settings.clouds {
         command.arg("--clouds").arg(file);

@@ -41,6 +41,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/archives/{digest}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * An archive, as it was uploaded
+         * @description Only archives that the desired state of the calling agent's host mounts.
+         */
+        get: operations["archive_fetch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit": {
         parameters: {
             query?: never;
@@ -707,6 +727,47 @@ export interface paths {
          * @description Nothing of it is removed from the cloud: a run that `remove`s does that.
          */
         delete: operations["yard_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/yards/{yard}/archives/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Which archives a yard does not have yet; nothing is changed
+         * @description Those that it has stay for ten minutes, for a stack that is about to mount them.
+         */
+        post: operations["archive_check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/yards/{yard}/archives/{digest}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Uploads an archive, a tar of one file or directory that services of the yard's stacks mount
+         * @description Its only entry at the top is called `root`. It stays while a version of a stack mounts it, and for ten minutes without
+         *     one.
+         */
+        put: operations["archive_put"];
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1421,6 +1482,21 @@ export interface components {
          * @enum {string}
          */
         AnswerOrigin: "given" | "default" | "unanswered";
+        /** @description Archives that a stack is about to mount. */
+        ArchiveCheck: {
+            /** @description Their digests: SHA-256 of the tar, 64 lowercase hex digits. */
+            digests: string[];
+        };
+        /** @description What the server has of archives. */
+        ArchiveNeeds: {
+            /**
+             * Format: int64
+             * @description Bytes that all archives of one stack may have together.
+             */
+            limit: number;
+            /** @description Digests of those that it does not have: upload them before the stack is deployed. */
+            missing: string[];
+        };
         /** @description An entry of the audit log. */
         AuditEntry: {
             /** @description When it began (RFC 3339). */
@@ -3711,6 +3787,35 @@ export interface operations {
             };
         };
     };
+    archive_fetch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                digest: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-tar": unknown;
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     audit_list: {
         parameters: {
             query?: {
@@ -5180,6 +5285,72 @@ export interface operations {
             cookie?: never;
         };
         requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    archive_check: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                yard: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ArchiveCheck"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArchiveNeeds"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    archive_put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                yard: string;
+                digest: string;
+            };
+            cookie?: never;
+        };
+        /** @description the tar, with this SHA-256 */
+        requestBody: {
+            content: {
+                "application/x-tar": string;
+            };
+        };
         responses: {
             204: {
                 headers: {
