@@ -1,5 +1,6 @@
 //! All stacks of the host: the picture that the server gave, on disk and with a worker for each.
 
+pub(crate) mod archive;
 mod exit_status;
 mod image;
 pub(crate) mod report;
@@ -10,6 +11,7 @@ use crate::Error;
 use crate::context::Context;
 use crate::server_link::ServerAccess;
 use crate::state::Durable;
+use archive::ServerArchives;
 use exit_status::ExitStatuses;
 use server_images::ServerImages;
 use stackyard_core::agent::{Desired, Part, Replica};
@@ -25,6 +27,10 @@ pub(crate) struct Stacks {
     context: Arc<Context>,
     /// Images that came from the server.
     pub(crate) images: Arc<ServerImages>,
+    /// Files that came from the server.
+    pub(crate) archives: Arc<ServerArchives>,
+    /// Work on a stack has ended: what it mounted may be unused.
+    archives_idle: Arc<Notify>,
     /// How containers ended last.
     pub(crate) exits: ExitStatuses,
     table: Mutex<StackTable>,
@@ -47,8 +53,16 @@ pub(crate) struct StackSnapshot {
 impl Stacks {
     /// `access` tells where the server answers, once this host has joined.
     pub(crate) fn new(context: Arc<Context>, access: watch::Receiver<Option<ServerAccess>>) -> Arc<Self> {
-        let images = Arc::new(ServerImages::open(context.state.clone(), access));
-        Arc::new(Self { context, images, exits: ExitStatuses::default(), table: Mutex::default() })
+        let images = Arc::new(ServerImages::open(context.state.clone(), access.clone()));
+        let archives = Arc::new(ServerArchives::open(&context, access));
+        Arc::new(Self {
+            context,
+            images,
+            archives,
+            archives_idle: Arc::default(),
+            exits: ExitStatuses::default(),
+            table: Mutex::default(),
+        })
     }
 
     /// Goes on with what is on disk.
@@ -121,6 +135,16 @@ impl Stacks {
         lock(&self.table).workers.values().all(well)
     }
 
+    /// Digests of the archives that stacks mount as they are wanted now.
+    fn wanted_archives(&self) -> BTreeSet<String> {
+        let table = lock(&self.table);
+        let parts = table.workers.values().filter_map(|w| match &*w.target.borrow() {
+            StackTarget::Run(part) => Some(part.clone()),
+            StackTarget::Remove => None,
+        });
+        parts.flat_map(|part| part.archives().into_keys().map(str::to_owned).collect::<Vec<_>>()).collect()
+    }
+
     fn work(self: &Arc<Self>, desired: Desired) {
         if let Err(e) = self.images.use_by(&desired.parts) {
             self.context.complain("images that nothing uses may stay", &e);
@@ -154,6 +178,8 @@ impl Stacks {
         let mut worker = StackWorker {
             context: self.context.clone(),
             images: self.images.clone(),
+            archives: self.archives.clone(),
+            archives_idle: self.archives_idle.clone(),
             name: name.clone(),
             target: receiver,
             poke: handle.poke.clone(),
@@ -171,6 +197,7 @@ impl Stacks {
                     drop(table);
                     stacks.context.changed.notify_one();
                     stacks.images.work_ended.notify_one();
+                    stacks.archives_idle.notify_one();
                     return;
                 }
             }

@@ -1,5 +1,6 @@
 //! The worker of one stack: brings its containers to what the server wants, and keeps them there.
 
+use super::archive::ServerArchives;
 use super::image;
 use super::server_images::ServerImages;
 use crate::backoff::{Backoff, LONGEST_PAUSE};
@@ -72,6 +73,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) struct StackWorker {
     pub(crate) context: Arc<Context>,
     pub(crate) images: Arc<ServerImages>,
+    pub(crate) archives: Arc<ServerArchives>,
+    pub(crate) archives_idle: Arc<Notify>,
     pub(crate) name: String,
     pub(crate) target: watch::Receiver<StackTarget>,
     pub(crate) poke: Arc<Notify>,
@@ -130,6 +133,7 @@ impl StackWorker {
         }
         self.context.changed.notify_one();
         self.images.work_ended.notify_one();
+        self.archives_idle.notify_one();
         failed
     }
 
@@ -194,6 +198,8 @@ impl StackWorker {
                 image::ensure(&self.images, engine.docker(), part, &stack, &onlooker).await?;
                 let plan = engine.plan(&stack).await.map_err(|e| error_chain(&e))?;
                 lock(&self.progress).specs = specs(&plan);
+                // After the plan, in which a container whose files are gone is to be recreated.
+                self.archives.ensure(part, &onlooker).await?;
                 engine.apply(&stack, &plan, &ApplyOptions::default(), &onlooker).await.map_err(|e| error_chain(&e))
             }
         }
