@@ -4,6 +4,7 @@
 //! of the crate sees of a file system, so that a program can carry its packages inside.
 
 use parking_lot::Mutex;
+use stackyard_core::stack::Archive;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -37,6 +38,12 @@ pub trait Source: Send + Sync {
     fn locate(&self, path: &str) -> io::Result<Option<PathBuf>> {
         let _ = path;
         Ok(None)
+    }
+
+    /// The archive that a service mounts as `source`, where only its digest came along.
+    fn archive(&self, source: &str) -> Option<Archive> {
+        let _ = source;
+        None
     }
 
     /// Absolute path of the root on this machine; `None` when the tree is in memory.
@@ -194,6 +201,36 @@ impl Source for WatchedSource<'_> {
 
     fn name(&self) -> String {
         self.inner.name()
+    }
+}
+
+/// A tree in memory, and the archives whose content stayed where they were packed.
+pub(crate) struct Shipped<'a> {
+    /// The tree.
+    pub(crate) tree: &'a Memory,
+    /// By what services mount.
+    pub(crate) archives: BTreeMap<String, Archive>,
+}
+
+impl Source for Shipped<'_> {
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        self.tree.read(path)
+    }
+
+    fn list(&self, dir: &str) -> io::Result<Vec<String>> {
+        self.tree.list(dir)
+    }
+
+    fn archive(&self, source: &str) -> Option<Archive> {
+        self.archives.get(source).cloned()
+    }
+
+    fn root(&self) -> Option<&Path> {
+        None
+    }
+
+    fn name(&self) -> String {
+        self.tree.name()
     }
 }
 

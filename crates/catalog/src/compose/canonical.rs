@@ -279,10 +279,25 @@ pub(crate) fn rebase(root: &mut Node, base: &str) {
             for item in list {
                 let is_bind = item.as_map().and_then(|m| m.get("type")).and_then(Node::as_text) == Some("bind");
                 if is_bind {
-                    each(item, "source", |n| rebase_text(n, base));
+                    each(item, "source", |n| rebase_source(n, base));
                 }
             }
         });
+    }
+}
+
+/// Stands before the source of a bind mount that is relative in its file and absolute as seen from the project, since
+/// the file is elsewhere: it is a path of this machine, and not of hosts.
+pub(crate) const FROM_HERE: char = '\0';
+
+fn rebase_source(node: &mut Node, base: &str) {
+    let relative = node.as_text().is_some_and(|t| !t.starts_with('/'));
+    rebase_text(node, base);
+    if let Kind::Scalar(scalar) = &mut node.kind
+        && relative
+        && scalar.text.starts_with('/')
+    {
+        scalar.text.insert(0, FROM_HERE);
     }
 }
 

@@ -2,6 +2,7 @@
 //! archives, and are read-only there.
 
 use super::LoadContext;
+use super::canonical::{FROM_HERE, join};
 use super::mounts::expand_home;
 use crate::archive::{PackError, PackedArchive, pack};
 use crate::diag::Place;
@@ -52,6 +53,7 @@ pub(crate) fn mount(
     path: &str,
     cx: &LoadContext<'_>,
 ) -> Option<MountKind> {
+    let text = text.trim_start_matches(FROM_HERE);
     let refuse = |why: String, hint: &str| {
         cx.log.problem_hint(place, format!("{path}: `{text}` {why}"), Some(hint.to_owned()));
         None
@@ -59,31 +61,61 @@ pub(crate) fn mount(
     if read_only == Some(false) {
         return refuse("is carried to the hosts and cannot be written there".into(), HINT);
     }
-    let full = match cx.project.source.locate(&expand_home(text, cx)) {
-        Ok(Some(full)) => full,
-        Ok(None) => {
-            let hint = "mount text with `configs`, or deploy with `stackyard stack deploy` or `stackyard up`";
-            return refuse("is in no directory of this machine".into(), hint);
-        }
+    let source = as_seen_from_project(text, cx);
+    let archive = match cx.project.source.locate(&expand_home(text, cx)) {
+        Ok(Some(full)) => match packed(full, cx) {
+            Ok((digest, size)) => Archive { source, digest, size },
+            Err((why, hint)) => return refuse(format!("cannot be carried to the hosts: {why}"), hint),
+        },
+        Ok(None) => match cx.project.source.archive(&source) {
+            Some(archive) => archive,
+            None => {
+                let hint = "mount text with `configs`, or deploy with `stackyard stack deploy` or `stackyard up`";
+                return refuse("is in no directory of this machine".into(), hint);
+            }
+        },
         Err(e) => return refuse(format!("cannot be carried to the hosts: {e}"), "mount files of the package"),
-    };
-    let known = cx.carried.packed.borrow().get(&full).cloned();
-    let packed = match known.map_or_else(|| pack(&full), Ok) {
-        Ok(packed) => packed,
-        Err(error @ PackError::Absent) => return refuse(format!("cannot be carried to the hosts: {error}"), HINT),
-        Err(error @ PackError::Empty) => {
-            return refuse(format!("cannot be carried to the hosts: {error}, and read-only there"), HINT);
-        }
-        Err(error) => {
-            return refuse(format!("cannot be carried to the hosts: {error}"), "mount only files that containers need");
-        }
     };
     if read_only.is_none() {
         cx.carried.note_silent(place, format!("{path}: `{text}`"));
     }
-    let (digest, size) = (packed.digest.clone(), packed.content.len() as u64);
+    Some(MountKind::Archive(archive))
+}
+
+/// Digest and length of a path's archive; or why there is none, and what to do.
+fn packed(full: PathBuf, cx: &LoadContext<'_>) -> Result<(String, u64), (String, &'static str)> {
+    let known = cx.carried.packed.borrow().get(&full).cloned();
+    let packed = known.map_or_else(|| pack(&full), Ok).map_err(|error| match error {
+        PackError::Absent => (error.to_string(), HINT),
+        PackError::Empty => (format!("{error}, and read-only there"), HINT),
+        _ => (error.to_string(), "mount only files that containers need"),
+    })?;
+    let found = (packed.digest.clone(), packed.content.len() as u64);
     cx.carried.packed.borrow_mut().insert(full, packed);
-    Some(MountKind::Archive(Archive { source: text.to_owned(), digest, size }))
+    Ok(found)
+}
+
+/// A relative path as the project's directory has it, `./conf/x`: the same here and where the files came along in a
+/// larger tree.
+fn as_seen_from_project(text: &str, cx: &LoadContext<'_>) -> String {
+    if text.starts_with(['/', '~']) {
+        return text.to_owned();
+    }
+    let first = cx.project.paths.first().filter(|_| cx.project.source.root().is_none());
+    let dir = first.and_then(|f| f.rsplit_once('/')).map_or("", |(dir, _)| dir);
+    let path = join("", text);
+    let (mut dir, mut path) = (parts(dir), parts(&path));
+    let common = dir.iter().zip(&path).take_while(|(a, b)| a == b).count();
+    let (up, down) = ("../".repeat(dir.split_off(common).len()), path.split_off(common).join("/"));
+    match (up.is_empty() && !down.starts_with(".."), down.is_empty()) {
+        (true, true) => ".".to_owned(),
+        (true, false) => format!("./{down}"),
+        _ => format!("{up}{down}"),
+    }
+}
+
+fn parts(path: &str) -> Vec<&str> {
+    path.split('/').filter(|p| !p.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -150,5 +182,18 @@ mod tests {
             let error = read(dir.path(), volumes).expect_err("refused");
             assert!(error.contains("/compose.yaml:5:15: services.web.volumes[0]: ") && error.contains(why), "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_relative_in_a_file_elsewhere_is_no_path_of_hosts() {
+        let (dir, other) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        read(dir.path(), "['/host:/h']").expect("read");
+        std::fs::write(other.path().join("own"), "x").expect("written");
+        std::fs::write(other.path().join("b.yaml"), "services: {web: {volumes: ['./own:/own:ro']}}").expect("written");
+        let files = vec![dir.path().join("compose.yaml"), other.path().join("b.yaml")];
+        let loaded = open(&ComposeRequest { files, ..ComposeRequest::default() }).expect("read");
+        let own = other.path().canonicalize().expect("there").join("own");
+        let sources: Vec<&str> = loaded.stack.archives().into_values().map(|a| a.source.as_str()).collect();
+        assert_eq!(sources, [own.to_str().expect("UTF-8")]);
     }
 }

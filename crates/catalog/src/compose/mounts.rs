@@ -1,5 +1,6 @@
 //! Volumes, bind mounts, memory mounts, devices, mounted files.
 
+use super::canonical::FROM_HERE;
 use super::service::{one_of, parsed};
 use super::{LoadContext, Section, Target, Used, carried, units};
 use crate::yaml::{FieldFate, FieldReading, Fields, Node};
@@ -100,7 +101,7 @@ fn absolute(node: &Node, path: &str, f: &Fields<'_, '_>) -> Option<String> {
 
 /// A path of the host, absolute.
 fn host_path(text: &str, place: &crate::diag::Place, path: &str, cx: &LoadContext<'_>) -> Option<String> {
-    let text = expand_home(text, cx);
+    let text = expand_home(text.trim_start_matches(FROM_HERE), cx);
     if text.starts_with('/') {
         return Some(clean(Path::new(&text)));
     }

@@ -4,7 +4,8 @@
 use super::{Loaded, Project, SourceFiles, Target, load, parse_dotenv};
 use crate::diag::Problems;
 use crate::interpolate::Variables;
-use crate::source::{Dir, Memory, Source, WatchedSource, normalise};
+use crate::source::{Dir, Memory, Shipped, Source, WatchedSource, normalise};
+use stackyard_core::stack::Archive;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -117,6 +118,21 @@ pub fn open_and_tell(wanted: &ComposeRequest) -> Result<(Loaded, BTreeSet<PathBu
     Ok((loaded, told))
 }
 
+/// Where a tree in memory has the archives of its Compose files, since it holds texts alone: JSON, by the path of the
+/// first Compose file of a stack.
+pub(crate) const ARCHIVES: &str = ".stackyard/archives.json";
+
+/// Archives of stacks, by the path of the first Compose file of each.
+pub(crate) type ArchivesByFile = BTreeMap<String, Vec<Archive>>;
+
+/// Archives that came along by their digests, by what services mount. Without a list of them, or with one that cannot
+/// be read, there are none, and the mounts say so.
+fn shipped(tree: &Memory, first: &str) -> BTreeMap<String, Archive> {
+    let list = tree.read(ARCHIVES).ok().and_then(|text| serde_json::from_slice::<ArchivesByFile>(&text).ok());
+    let archives = list.and_then(|mut l| l.remove(first)).unwrap_or_default();
+    archives.into_iter().map(|a| (a.source.clone(), a)).collect()
+}
+
 /// Reads Compose files of a tree in memory, as [`open`] does. Nothing of this machine is read: neither
 /// its files nor its environment.
 ///
@@ -131,8 +147,9 @@ pub fn open_in(wanted: &ComposeRequest, tree: &Memory) -> Result<Loaded, OpenErr
     let paths = named.collect::<Result<Vec<String>, OpenError>>()?;
     let first = paths.first().ok_or(OpenError::None)?;
     let dir = first.rsplit_once('/').map_or("", |(dir, _)| dir);
+    let source = Shipped { tree, archives: shipped(tree, first) };
     let project = Project {
-        source: tree,
+        source: &source,
         name: wanted.name.clone(),
         profiles: wanted.profiles.clone(),
         variables: variables(wanted, Path::new(dir), [], |path| {

@@ -1,13 +1,25 @@
 //! The files that a manifest of this machine names, for somebody elsewhere.
 
 use super::{StackSource, Yard};
-use crate::compose::open::open_and_tell;
+use crate::compose::open::{ARCHIVES, ArchivesByFile, open_and_tell};
 use crate::source::{Dir, Source};
+use stackyard_core::stack::{Archive, MountKind, Stack};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+/// Archives that services of a stack mount, once for each path.
+fn archives(stack: &Stack) -> Vec<Archive> {
+    let mounts = stack.services.values().flat_map(|s| &s.volumes);
+    let archives = mounts.filter_map(|m| match &m.kind {
+        MountKind::Archive(archive) => Some((archive.source.clone(), archive.clone())),
+        _ => None,
+    });
+    archives.collect::<BTreeMap<_, _>>().into_values().collect()
+}
+
 /// Texts of the files that a manifest names, and that those name, by their paths relative to it, as
-/// [`super::read_with`] takes them. What is not below its directory, or no text, is left out.
+/// [`super::read_with`] takes them. What is not below its directory, or no text, is left out. Of the files that stacks
+/// carry to their hosts, the digests come along.
 ///
 /// `path` is the manifest's own, from which `yard` was read.
 pub fn companions(yard: &Yard, path: &Path) -> BTreeMap<String, String> {
@@ -18,9 +30,16 @@ pub fn companions(yard: &Yard, path: &Path) -> BTreeMap<String, String> {
     let data = spec.servers.iter().filter_map(|s| s.user_data_file.as_ref());
     let data = data.chain(spec.hosts.iter().filter_map(|h| h.user_data_file.as_ref()));
     let mut paths: BTreeSet<PathBuf> = keys.chain(data).map(|file| dir.join(file)).collect();
+    let mut carried = ArchivesByFile::new();
     for stack in &yard.stacks {
         match &stack.source {
-            StackSource::Compose(wanted) => paths.extend(open_and_tell(wanted).into_iter().flat_map(|(_, read)| read)),
+            StackSource::Compose(wanted) => {
+                let Ok((loaded, read)) = open_and_tell(wanted) else { continue };
+                paths.extend(read);
+                let mounted = archives(&loaded.stack);
+                let first = wanted.files.first().and_then(|f| below(&dir, &f.canonicalize().ok()?));
+                carried.extend(first.filter(|_| !mounted.is_empty()).map(|first| (first, mounted)));
+            }
             StackSource::Package { dir, .. } => {
                 let Ok(package) = Dir::package(dir) else { continue };
                 let inside = package.list("").unwrap_or_default();
@@ -28,13 +47,21 @@ pub fn companions(yard: &Yard, path: &Path) -> BTreeMap<String, String> {
             }
         }
     }
-    paths.iter().filter_map(|path| text(&dir, path)).collect()
+    let mut files: BTreeMap<String, String> = paths.iter().filter_map(|path| text(&dir, path)).collect();
+    if let (false, Ok(list)) = (carried.is_empty(), serde_json::to_string(&carried)) {
+        files.insert(ARCHIVES.to_owned(), list);
+    }
+    files
+}
+
+fn below(dir: &Path, full: &Path) -> Option<String> {
+    Some(full.strip_prefix(dir).ok()?.to_str()?.to_owned())
 }
 
 fn text(dir: &Path, path: &Path) -> Option<(String, String)> {
     let full = path.canonicalize().ok()?;
     let text = std::fs::read_to_string(&full).ok().filter(|text| !text.contains('\0'))?;
-    Some((full.strip_prefix(dir).ok()?.to_str()?.to_owned(), text))
+    Some((below(dir, &full)?, text))
 }
 
 #[cfg(test)]
@@ -78,5 +105,37 @@ mod tests {
         let StackSource::Compose(wanted) = &there.stacks[0].source else { panic!("no Compose file") };
         let web = &open_in(wanted, &memory).unwrap().stack.services["web"];
         assert_eq!((web.image.as_str(), web.environment["A"].as_str()), ("web:7", "1"));
+    }
+
+    #[test]
+    fn carried_files_are_the_same_ones_elsewhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            std::fs::create_dir_all(dir.path().join(name).parent().unwrap()).unwrap();
+            std::fs::write(dir.path().join(name), text).unwrap();
+        };
+        write("site/more/compose.yaml", "services: {db: {image: d, volumes: ['./x:/x:ro']}}\n");
+        write("site/more/x", "x");
+        let web = "{image: w, volumes: ['./www:/www:ro', '../common:/c:ro', '.:/all:ro']}";
+        write("site/compose.yaml", &format!("include: [./more/compose.yaml]\nservices: {{web: {web}}}\n"));
+        write("site/www/index.html", "one");
+        write("common/a", "a");
+        let manifest = "apiVersion: stackyard.dev/v1\nkind: Yard\nmetadata: {name: shop}\nspec:\n  networks: [{name: n, cidr: 10.0.0.0/24}]\n  stacks: [{name: site, compose: site/compose.yaml}]\n";
+        write("yard.yaml", manifest);
+        let path = dir.path().join("yard.yaml");
+        let here = load(&path).unwrap();
+        let mut memory = Memory::new("");
+        companions(&here, &path).into_iter().for_each(|(path, text)| memory.insert(path, text));
+        let memory = Arc::new(memory);
+        let there = read_with("yard.yaml", manifest.to_owned(), memory.clone()).unwrap();
+        let wanted = |yard: &Yard| match &yard.stacks[0].source {
+            StackSource::Compose(wanted) => wanted.clone(),
+            StackSource::Package { .. } => panic!("no Compose file"),
+        };
+        let there = open_in(&wanted(&there), &memory).unwrap().stack;
+        let (here, _) = open_and_tell(&wanted(&here)).unwrap();
+        assert_eq!(there.services, here.stack.services);
+        let sources: Vec<String> = archives(&there).into_iter().map(|a| a.source).collect();
+        assert_eq!(sources, [".", "../common", "./more/x", "./www"]);
     }
 }
