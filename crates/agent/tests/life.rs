@@ -7,8 +7,9 @@ mod common;
 
 use common::{Host, all_run, containers, eventually, mode, part, platform, service, speaker};
 use futures_util::TryStreamExt;
+use sha2::{Digest, Sha256};
 use stackyard_core::agent::{Bytes, ContainerState, Open, Replica, ToAgent, ToServer, WINDOW};
-use stackyard_core::stack::{HealthTest, Healthcheck};
+use stackyard_core::stack::{Archive, HealthTest, Healthcheck, Mount, MountKind, Service};
 use stackyard_platform::image::id_of;
 use std::time::Duration;
 
@@ -189,6 +190,87 @@ async fn errors_are_reported_and_tried_again() {
     host.start();
     host.hub.report("nothing", |r| r.revision == 3 && r.settled && r.parts.is_empty()).await;
     eventually("the image goes", async || id_of(&host.docker, &id).await.unwrap().is_none()).await;
+}
+
+/// A directory with a text and a program, packed.
+fn packed(text: &str) -> (Archive, Vec<u8>) {
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut entry = |kind, name: &str, mode, content: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_size(content.len() as u64);
+        tar.append_data(&mut header, name, content).unwrap();
+    };
+    entry(tar::EntryType::Directory, "root", 0o755, b"");
+    entry(tar::EntryType::Regular, "root/text", 0o644, text.as_bytes());
+    entry(tar::EntryType::Regular, "root/run.sh", 0o755, b"#!/bin/sh\n");
+    let bytes = tar.into_inner().unwrap();
+    let digest = stackyard_core::text::hex(&Sha256::digest(&bytes));
+    (Archive { source: "./conf".into(), digest, size: bytes.len() as u64 }, bytes)
+}
+
+/// A service that is healthy when it has `text` in a directory of `archive`.
+fn reader(archive: &Archive, text: &str) -> Service {
+    let mut service = speaker("x");
+    let kind = MountKind::Archive(archive.clone());
+    service.volumes.push(Mount { kind, target: "/conf".into(), read_only: true });
+    let test = format!("test -x /conf/run.sh && grep -q {text} /conf/text && ! touch /conf/text 2>/dev/null");
+    service.healthcheck = Some(Healthcheck {
+        test: HealthTest::Shell(test),
+        interval: Some(Duration::from_secs(30)),
+        timeout: None,
+        retries: None,
+        start_period: None,
+    });
+    service
+}
+
+#[tokio::test]
+async fn files_come_from_the_server_once_and_go() {
+    let mut host = Host::new("files").await;
+    let stack = host.stack.clone();
+    let ((one, bytes), (two, other)) = (packed("one"), packed("two"));
+    let unpacked = |host: &Host| -> Vec<String> {
+        let all = std::fs::read_dir(host.state_file("archives")).unwrap();
+        all.map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    let failed = async |host: &Host, why: &str| {
+        let says = |e: &String| e.contains("the files ./conf") && e.contains(why);
+        host.hub.report(why, |r| r.parts.get(&stack).is_some_and(|p| p.error.as_ref().is_some_and(says))).await;
+    };
+    let wanted = [("web", reader(&one, "one")), ("web", reader(&one, "one")), ("db", reader(&one, "one"))];
+    host.want(1, vec![part(&stack, 1, &wanted)]);
+    host.start();
+    failed(&host, "no such archive").await;
+    let serve = |host: &Host, archive: &Archive, bytes: &[u8]| {
+        host.hub.inner.archives.lock().unwrap().insert(archive.digest.clone(), bytes.to_vec());
+    };
+    serve(&host, &one, &other);
+    failed(&host, "have the digest").await;
+    assert!(unpacked(&host).is_empty(), "{:?}", unpacked(&host));
+    serve(&host, &one, &bytes);
+    assert!(all_run(&host.settled(1).await, &stack, 3));
+    assert_eq!(mode(&host.state_file("archives")), 0o700);
+
+    // Another agent finds it there, and removes what the killed one left half done.
+    let fetched = *host.hub.inner.fetched.lock().unwrap();
+    host.kill();
+    std::fs::create_dir(host.state_file("archives/.new-killed")).unwrap();
+    host.hub.inner.hello.send_replace(None);
+    host.start();
+    eventually("hello", async || host.hub.inner.hello.borrow().is_some()).await;
+    host.settled(1).await;
+    assert_eq!(*host.hub.inner.fetched.lock().unwrap(), fetched, "fetched once");
+    assert_eq!(unpacked(&host), [one.digest.clone()]);
+
+    serve(&host, &two, &other);
+    host.want(2, vec![part(&stack, 2, &[("web", reader(&two, "two"))])]);
+    host.settled(2).await;
+    eventually("the old files go", async || unpacked(&host) == [two.digest.clone()]).await;
+    host.want(3, Vec::new());
+    host.hub.report("nothing", |r| r.revision == 3 && r.settled && r.parts.is_empty()).await;
+    eventually("all files go", async || unpacked(&host).is_empty()).await;
 }
 
 /// Makes an image that no other test has.

@@ -1,4 +1,4 @@
-//! A server that does what its test says: TLS, joins, the agents' WebSocket, images. It keeps the
+//! A server that does what its test says: TLS, joins, the agents' WebSocket, images, archives. It keeps the
 //! contract of `stackyard_core::agent` and nothing more.
 
 use futures_util::{SinkExt, StreamExt};
@@ -40,7 +40,9 @@ pub struct Inner {
     pub hello: watch::Sender<Option<(Facts, Option<u64>)>>,
     /// Images by reference and id, as `docker save`.
     pub images: Mutex<HashMap<(String, String), Vec<u8>>>,
-    /// Times that images were asked for.
+    /// Archives by digest.
+    pub archives: Mutex<HashMap<String, Vec<u8>>>,
+    /// Times that images or archives were asked for.
     pub fetched: Mutex<usize>,
     /// To the connected agent.
     orders: Mutex<Option<mpsc::Sender<ToAgent>>>,
@@ -78,6 +80,7 @@ impl Hub {
             report: watch::Sender::default(),
             hello: watch::Sender::default(),
             images: Mutex::default(),
+            archives: Mutex::default(),
             fetched: Mutex::default(),
             orders: Mutex::default(),
             said: Mutex::default(),
@@ -238,6 +241,13 @@ impl Inner {
             stream.write_all(answer.as_bytes()).await.unwrap();
             stream.flush().await.unwrap();
             self.talk(WebSocketStream::from_raw_socket(stream, Role::Server, None).await).await;
+        } else if let Some(digest) = target.strip_prefix("/api/v1/archives/") {
+            *self.fetched.lock().unwrap() += 1;
+            let archive = self.archives.lock().unwrap().get(digest).cloned();
+            match archive {
+                Some(archive) => reply(&mut stream, 200, &archive).await,
+                None => reply(&mut stream, 404, br#"{"error": "no such archive"}"#).await,
+            }
         } else if let Some(query) = target.strip_prefix("/api/v1/images?") {
             *self.fetched.lock().unwrap() += 1;
             let value = |name: &str| {
