@@ -70,7 +70,7 @@ pub enum Error {
         path: String,
     },
     /// An archive cannot be used.
-    #[error("the files {files} that came from the server cannot be used: {why}")]
+    #[error("the archive of {files} cannot be used: {why}")]
     BadArchive {
         /// The path in the Compose file.
         files: String,
