@@ -19,6 +19,7 @@ fuzz_target!(|data: &[u8]| {
             source: &source,
             paths: vec!["compose.yaml".into()],
             name: None,
+            default_name: None,
             profiles: vec!["core".into(), "full".into()],
             variables: Variables::lenient(Clone::clone(&values)),
             files: &SourceFiles(&source),

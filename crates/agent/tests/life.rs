@@ -31,6 +31,7 @@ async fn it_runs_what_the_server_says() {
         timeout: None,
         retries: None,
         start_period: None,
+        start_interval: None,
     });
     host.want(1, vec![part(&stack, 1, &[("web", speaker("one")), ("web", speaker("two")), ("db", db.clone())])]);
     host.start();

@@ -41,6 +41,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         source: &source,
         paths: names.collect(),
         name: Some("demo".into()),
+        default_name: None,
         profiles,
         variables: Variables::lenient(variables),
         files: &SourceFiles(&source),

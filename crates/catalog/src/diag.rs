@@ -4,6 +4,7 @@
 //! harmless stand-in, so that a user sees all mistakes of a file at once.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -102,6 +103,8 @@ impl fmt::Display for Warning {
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     problems: RefCell<Vec<Problem>>,
+    /// Places of values that could not be read: nothing that follows from it is a mistake of its own.
+    silent: RefCell<BTreeSet<Place>>,
     warnings: RefCell<Vec<Warning>>,
 }
 
@@ -116,10 +119,18 @@ impl Log {
 
     /// Notes a problem once: what stands behind an anchor is read once per alias.
     pub(crate) fn push(&self, problem: Problem) {
+        if self.silent.borrow().contains(&problem.place) {
+            return;
+        }
         let mut problems = self.problems.borrow_mut();
         if !problems.contains(&problem) {
             problems.push(problem);
         }
+    }
+
+    /// Notes no further problem at a place.
+    pub(crate) fn silence(&self, place: &Place) {
+        self.silent.borrow_mut().insert(place.clone());
     }
 
     pub(crate) fn warn(&self, place: &Place, message: impl Into<String>) {

@@ -7,6 +7,7 @@
 //! | `${V:?m}`, `${V?m}` | an error with `m` when `V` is unset or empty; when it is unset |
 //! | `${V:+a}`, `${V+a}` | `a` when `V` is set and not empty; when it is set |
 //! | `$$` | a dollar sign |
+//! | `$` before anything else | a dollar sign (an error where variables are strict) |
 //!
 //! `d`, `m` and `a` may contain variables themselves. Keys are not interpolated.
 
@@ -117,6 +118,8 @@ pub(crate) fn expand_node(node: &mut Node, variables: &Variables, log: &Log) {
                 Err(failure) => {
                     let place = place_within(&node.place, scalar, failure.offset);
                     log.problem_hint(&place, failure.message, failure.hint);
+                    // Its text is none that readers should judge.
+                    log.silence(&node.place);
                 }
             }
         }
@@ -218,6 +221,10 @@ impl TextScanner<'_> {
         }
         let braced = self.take('{');
         let name = self.name();
+        if name.is_empty() && !braced && !self.variables.strict {
+            // Compose takes it for a dollar sign: `[0-9]+$`, `$(date)`.
+            return Ok("$".into());
+        }
         if name.is_empty() {
             let what = if braced { "`${` without a name" } else { "`$` without a name" };
             return Err(self.failure(at, what, Some("write `$$` for a dollar sign")));
@@ -320,6 +327,8 @@ mod tests {
             ("${A?m}", "x"),
             ("${EMPTY?m}", ""),
             ("ä${A}", "äx"),
+            ("cost: 5$", "cost: 5$"),
+            ("$1 $(date) $-", "$1 $(date) $-"),
         ] {
             assert_eq!(go(text), expected, "{text}");
         }
@@ -332,8 +341,6 @@ mod tests {
             ("${NO?}", "error at 0: the variable `NO` is required"),
             ("${A", "error at 0: `${A` is followed by something else than `}` or `:-`, `-`, `:?`, `?`, `:+`, `+`"),
             ("${NO:-x", "error at 6: `${` without its `}`"),
-            ("cost: 5$", "error at 7: `$` without a name"),
-            ("$1", "error at 0: `$` without a name"),
             ("${}", "error at 0: `${` without a name"),
             ("${A!}", "error at 0: `${A` is followed by something else than `}` or `:-`, `-`, `:?`, `?`, `:+`, `+`"),
         ] {
@@ -347,6 +354,7 @@ mod tests {
         let e = expand("a $NO", &variables()).expect("expanded");
         assert_eq!((e.text.as_str(), e.unset), ("a ", vec![(2, "NO".to_owned())]));
         let strict = Variables::strict(variables().values);
+        assert_eq!(expand("5$", &strict).expect_err("strict").message, "`$` without a name");
         let f = expand("${B_3}", &strict).expect_err("strict");
         assert_eq!(f.hint.as_deref(), Some("did you mean `B_2`?"));
     }

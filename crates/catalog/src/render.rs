@@ -120,6 +120,7 @@ fn render_to(
         source: package.source.as_ref(),
         paths: vec!["compose.yaml".into()],
         name: Some(name.to_owned()),
+        default_name: None,
         profiles: profiles.clone(),
         variables,
         files: &files,
@@ -132,7 +133,7 @@ fn render_to(
     if let Some(error) = files.failure.into_inner() {
         return Err(error.into());
     }
-    let compose::Loaded { stack, archives, warnings } = loaded?;
+    let compose::Loaded { stack, archives, warnings, .. } = loaded?;
     Ok(Rendered { stack, archives, warnings, answers, profiles })
 }
 

@@ -21,7 +21,7 @@ async fn shop(name: &str) -> Yard {
     let mut db = sh("trap 'exit 0' TERM; sleep 1; touch /tmp/ready; while :; do sleep 0.2; done");
     db.healthcheck = Some(check("test -e /tmp/ready"));
     db.volumes.push(Mount {
-        kind: MountKind::Volume { name: "data".into(), nocopy: false },
+        kind: MountKind::Volume { name: "data".into(), nocopy: false, subpath: None },
         target: "/data".into(),
         read_only: false,
     });

@@ -194,6 +194,7 @@ async fn process_settings() {
             timeout: Some(Duration::from_secs(3)),
             retries: Some(4),
             start_period: Some(Duration::from_secs(1)),
+            start_interval: None,
             ..check("true")
         }),
         ..sleeper()
@@ -244,10 +245,10 @@ async fn mounts_of_all_kinds() {
         volumes: vec![
             Mount { read_only: true, ..mount(bind("there", false), "/there") },
             mount(bind("made", true), "/made"),
-            mount(MountKind::Volume { name: "data".into(), nocopy: true }, "/data"),
-            mount(MountKind::Volume { name: "data".into(), nocopy: false }, "/copied"),
+            mount(MountKind::Volume { name: "data".into(), nocopy: true, subpath: None }, "/data"),
+            mount(MountKind::Volume { name: "data".into(), nocopy: false, subpath: None }, "/copied"),
             mount(MountKind::Anonymous, "/anonymous"),
-            mount(MountKind::Tmpfs { size: Some(4 << 20) }, "/memory"),
+            mount(MountKind::Tmpfs { size: Some(4 << 20), mode: None }, "/memory"),
         ],
         tmpfs: BTreeMap::from([("/run".into(), "size=1m,mode=0711".into())]),
         devices: vec![Device { source: "/dev/zero".into(), target: "/dev/nothing".into(), permissions: "r".into() }],
@@ -314,6 +315,7 @@ async fn networks_names_and_addresses() {
     web.ports = vec![PublishedPort {
         target: 80,
         published: None,
+        published_last: None,
         host_ip: Some("127.0.0.1".into()),
         protocol: PortProtocol::Tcp,
     }];
@@ -366,7 +368,7 @@ async fn external_networks_and_volumes_are_used_and_left() {
     yard.stack.volumes.insert("out".into(), volume);
     let mut app = sleeper();
     app.network_mode = NetworkMode::Networks(BTreeMap::from([("out".to_owned(), Attachment::default())]));
-    app.volumes.push(mount(MountKind::Volume { name: "out".into(), nocopy: false }, "/out"));
+    app.volumes.push(mount(MountKind::Volume { name: "out".into(), nocopy: false, subpath: None }, "/out"));
     yard.add("app", app);
     let error = yard.try_up().await.unwrap_err().to_string();
     assert!(error.starts_with(&format!("external network {name} is not there")), "{error}");
@@ -389,7 +391,7 @@ async fn stop_signal_and_grace_period() {
     polite.stop_signal = Some("SIGUSR1".into());
     let volume = stackyard_core::stack::Volume { name: format!("{}_data", yard.stack.name), ..Default::default() };
     yard.stack.volumes.insert("data".into(), volume);
-    polite.volumes.push(mount(MountKind::Volume { name: "data".into(), nocopy: false }, "/data"));
+    polite.volumes.push(mount(MountKind::Volume { name: "data".into(), nocopy: false, subpath: None }, "/data"));
     polite.stop_grace_period = Some(Duration::from_secs(20));
     // Deaf to the signal; killed after its grace period.
     let mut deaf = sh("trap '' TERM; while :; do sleep 0.1; done");

@@ -27,7 +27,7 @@ fn stack(name: &str, version: u32) -> Stack {
     }
     stack.configs.insert("app".into(), common::config(&[("app.conf", &version.to_string()), ("sub/x", "y")]));
     let data = || Mount {
-        kind: MountKind::Volume { name: "data".into(), nocopy: false },
+        kind: MountKind::Volume { name: "data".into(), nocopy: false, subpath: None },
         target: "/data".into(),
         read_only: false,
     };

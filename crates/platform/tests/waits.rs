@@ -66,7 +66,7 @@ async fn jobs_that_failed_or_changed_run_again_and_others_do_not() {
     let mut yard = Yard::new("jobs").await;
     let volume = stackyard_core::stack::Volume { name: format!("{}_data", yard.stack.name), ..Default::default() };
     yard.stack.volumes.insert("data".into(), volume);
-    let kind = stackyard_core::stack::MountKind::Volume { name: "data".into(), nocopy: false };
+    let kind = stackyard_core::stack::MountKind::Volume { name: "data".into(), nocopy: false, subpath: None };
     let mount = stackyard_core::stack::Mount { kind, target: "/data".into(), read_only: false };
     let mut job = sh("echo ran >> /data/log; test $(wc -l < /data/log) -ge 2");
     job.volumes.push(mount.clone());
@@ -169,6 +169,7 @@ async fn a_test_that_hangs_is_ended() {
         interval: Some(Duration::from_secs(1)),
         retries: Some(1),
         start_period: None,
+        start_interval: None,
     });
     yard.add("app", app);
     yard.options.healthy_within = Duration::from_secs(2);

@@ -35,6 +35,12 @@ fn service(node: &mut Node, path: &str, log: &Log) {
     for key in ["dns", "dns_search", "dns_opt", "tmpfs", "env_file", "label_file"] {
         each(node, key, alone);
     }
+    for key in ["post_start", "pre_stop"] {
+        items(node, key, |mut hook| {
+            each(&mut hook, "environment", pairs);
+            vec![hook]
+        });
+    }
     each(node, "extra_hosts", hosts);
     each(node, "depends_on", |n| names(n, true));
     each(node, "networks", |n| names(n, false));
@@ -122,6 +128,9 @@ fn names(node: &mut Node, dependency: bool) {
     node.kind = Kind::Map(out);
 }
 
+/// Modes of mount(8) that Compose takes in the short form, and that no engine knows.
+const WITHOUT_EFFECT: [&str; 8] = ["exec", "noexec", "suid", "nosuid", "dev", "nodev", "atime", "noatime"];
+
 const PROPAGATIONS: [&str; 6] = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
 
 /// `[SOURCE:]TARGET[:MODE]`
@@ -164,6 +173,12 @@ fn volume(node: Node, path: &str, log: &Log) -> Vec<Node> {
             "z" | "Z" => bind.push(("selinux", word(mode))),
             "cached" | "delegated" | "consistent" => entries.push(("consistency", word(mode))),
             m if PROPAGATIONS.contains(&m) => bind.push(("propagation", word(mode))),
+            m if WITHOUT_EFFECT.contains(&m) => {
+                log.warn(
+                    &place,
+                    format!("{path}.volumes: the mode `{mode}` has no effect: the engine has no such mode"),
+                );
+            }
             _ => return wrong(&format!("has the unknown mode `{mode}`")),
         }
     }
@@ -200,27 +215,36 @@ fn ports(mut node: Node, path: &str, log: &Log) -> Vec<Node> {
             None => (None, Some(b)),
         },
     };
+    // An empty address, as `${BIND:-}:80:80` gives one, is none.
+    let ip = ip.filter(|ip| !ip.is_empty());
     if ip.is_some_and(|ip| ip.parse::<std::net::IpAddr>().is_err()) {
-        return wrong("has an address that is none");
+        return wrong("has a host address that is not an IP address");
     }
     let Some((first, last)) = port_range(target) else {
         return wrong("is not [[address:]port:]port[/protocol]");
     };
     let host = match published {
-        None | Some("") => None,
+        None | Some("" | "0") => None,
         Some(p) => match port_range(p) {
             Some(range) => Some(range),
-            None => return wrong("has a published port that is none"),
+            None => return wrong("has a published port that is not a port from 0 to 65535"),
         },
     };
-    if host.is_some_and(|(a, b)| b - a != last - first) {
+    // Of a range for one port, the engine takes a port that is free.
+    let any_of = host.filter(|(a, b)| first == last && a != b);
+    if any_of.is_none() && host.is_some_and(|(a, b)| b - a != last - first) {
         return wrong("has ranges of different lengths");
     }
     let word = |t: String| Node::text(place.clone(), t);
+    let protocol = protocol.to_ascii_lowercase();
     (first..=last)
         .map(|target| {
-            let mut entries = vec![("target", word(target.to_string())), ("protocol", word(protocol.to_owned()))];
-            entries.extend(host.map(|(start, _)| ("published", word((start + (target - first)).to_string()))));
+            let mut entries = vec![("target", word(target.to_string())), ("protocol", word(protocol.clone()))];
+            let published = match any_of {
+                Some((a, b)) => Some(format!("{a}-{b}")),
+                None => host.map(|(start, _)| (start + (target - first)).to_string()),
+            };
+            entries.extend(published.map(|p| ("published", word(p))));
             entries.extend(ip.map(|ip| ("host_ip", word(ip.to_owned()))));
             map(&place, entries)
         })
@@ -242,12 +266,21 @@ fn device(node: Node, path: &str, log: &Log) -> Vec<Node> {
             return Vec::new();
         }
     };
+    if is_cdi_name(text) {
+        return vec![node];
+    }
     if !source.starts_with('/') {
-        let hint = Some("give a path below /dev; devices by CDI name are not supported".to_owned());
+        let hint = Some("give a path below /dev, or a CDI name, `vendor.com/class=name`".to_owned());
         log.problem_hint(&place, format!("{path}.devices: `{text}` is not a path"), hint);
         return Vec::new();
     }
     vec![map(&place, vec![("source", word(source)), ("target", word(target)), ("permissions", word(permissions))])]
+}
+
+/// Whether a device is named as the Container Device Interface does: `vendor/class=name`.
+pub(crate) fn is_cdi_name(text: &str) -> bool {
+    let kind = text.split_once('=').filter(|(_, name)| !name.is_empty()).map(|(kind, _)| kind);
+    kind.and_then(|k| k.split_once('/')).is_some_and(|(vendor, class)| !vendor.is_empty() && !class.is_empty())
 }
 
 /// Makes the relative paths of a file in the directory `base` relative to the project.
@@ -265,15 +298,17 @@ pub(crate) fn rebase(root: &mut Node, base: &str) {
     let services = map.get_mut("services").and_then(Node::as_map_mut);
     for (_, service) in services.into_iter().flat_map(|m| &mut m.entries) {
         each(service, "extends", |n| each(n, "file", |n| rebase_text(n, base)));
-        each(service, "env_file", |n| {
-            let Kind::List(list) = &mut n.kind else { return };
-            for item in list {
-                match item.kind {
-                    Kind::Map(_) => each(item, "path", |n| rebase_text(n, base)),
-                    _ => rebase_text(item, base),
+        for key in ["env_file", "label_file"] {
+            each(service, key, |n| {
+                let Kind::List(list) = &mut n.kind else { return };
+                for item in list {
+                    match item.kind {
+                        Kind::Map(_) => each(item, "path", |n| rebase_text(n, base)),
+                        _ => rebase_text(item, base),
+                    }
                 }
-            }
-        });
+            });
+        }
         each(service, "volumes", |n| {
             let Kind::List(list) = &mut n.kind else { return };
             for item in list {

@@ -6,6 +6,19 @@ use crate::yaml::{FieldReading, Node};
 use stackyard_core::stack::{DEFAULT_NETWORK, MountKind, NetworkMode, Service};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Notes names of services that no container could have.
+pub(crate) fn names(root: &Node, cx: &LoadContext<'_>) {
+    let services = root.as_map().and_then(|m| m.get("services")).and_then(Node::as_map);
+    for (key, _) in services.into_iter().flat_map(|m| &m.entries) {
+        let name = &key.text;
+        let fits = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
+        if name.is_empty() || !fits {
+            let message = format!("`{name}` cannot name a service: only letters, digits, `_`, `.` and `-` can");
+            cx.log.problem(&key.place, message);
+        }
+    }
+}
+
 /// Names of the services that an active profile has, or that have no profile.
 pub(crate) fn active<'n>(services: &Section<'n>, cx: &LoadContext<'_>) -> BTreeSet<&'n str> {
     let wanted = &cx.project.profiles;

@@ -4,16 +4,16 @@
 //! it counts. What has no effect is told either way.
 
 use super::service::{duration, one_of, parsed};
-use super::{LoadContext, Target, units};
+use super::{LoadContext, Target, options, units};
 use crate::yaml::{FieldFate, FieldReading, Fields, Node};
-use stackyard_core::stack::deploy::{Constraint, Deploy, Mode, OnFailure, Order, Placement, Update};
+use stackyard_core::stack::deploy::{Constraint, Deploy, Mode, OnFailure, Order, Placement, Update, What};
 use stackyard_core::stack::{JOB_LABEL, MountKind, NetworkMode, RestartPolicy, Service};
 use std::collections::BTreeMap;
 
 /// A service's `restart`.
 pub(crate) fn restart(f: &Fields<'_, '_>) -> RestartPolicy {
     let policy = parsed(f, "restart", |text| match text.split_once(':').unwrap_or((text, "")) {
-        ("no", "") => Ok(RestartPolicy::No),
+        ("no" | "", "") => Ok(RestartPolicy::No),
         ("always", "") => Ok(RestartPolicy::Always),
         ("unless-stopped", "") => Ok(RestartPolicy::UnlessStopped),
         ("on-failure", "") => Ok(RestartPolicy::OnFailure { max_retries: None }),
@@ -113,26 +113,46 @@ fn deploy(f: &Fields<'_, '_>, service: &mut Service, cx: &LoadContext<'_>) {
 fn resources(d: &Fields<'_, '_>, service: &mut Service, hosts: bool) {
     let Some(r) = d.get("resources").and_then(|n| Fields::of(n, d.at("resources"), d.log)) else { return };
     if let Some(limits) = r.get("limits").and_then(|n| Fields::of(n, r.at("limits"), r.log)) {
-        service.nano_cpus = parsed(&limits, "cpus", units::nano_cpus).or(service.nano_cpus);
-        service.mem_limit = parsed(&limits, "memory", units::bytes).or(service.mem_limit);
-        service.pids_limit = limits.int("pids").or(service.pids_limit);
+        service.nano_cpus =
+            one(parsed(&limits, "cpus", units::nano_cpus), service.nano_cpus, &limits, ["cpus", "cpus"]);
+        service.mem_limit =
+            one(parsed(&limits, "memory", units::bytes), service.mem_limit, &limits, ["memory", "mem_limit"]);
+        service.pids_limit = one(limits.int("pids"), service.pids_limit, &limits, ["pids", "pids_limit"]);
         limits.finish(true, &[]);
     }
     if let Some(kept) = r.get("reservations").and_then(|n| Fields::of(n, r.at("reservations"), r.log)) {
-        service.mem_reservation = parsed(&kept, "memory", units::bytes).or(service.mem_reservation);
-        let mut others = vec![
-            ("devices", FieldFate::Refused("use devices")),
-            ("generic_resources", FieldFate::Refused("label the hosts, and constrain the placement")),
-        ];
+        let memory = parsed(&kept, "memory", units::bytes);
+        service.mem_reservation = one(memory, service.mem_reservation, &kept, ["memory", "mem_reservation"]);
+        if let Some(devices) = kept.get("devices") {
+            let requests = options::device_requests(devices, &kept.at("devices"), &kept, true);
+            service.engine.device_requests.extend(requests);
+        }
+        let mut others =
+            vec![("generic_resources", FieldFate::Refused("label the hosts, and constrain the placement"))];
         if hosts {
             service.deploy.nano_cpus = parsed(&kept, "cpus", units::nano_cpus).unwrap_or_default();
         } else {
-            others[1].1 = FieldFate::Refused("leave it out");
+            others[0].1 = FieldFate::Refused("leave it out");
             others.push(("cpus", FieldFate::Ignored("one engine reserves no CPUs")));
         }
         kept.finish(true, &others);
     }
     r.finish(true, &[]);
+}
+
+/// A limit that `deploy` has, else the service's own; two that differ are a mistake.
+fn one<T: PartialEq>(
+    here: Option<T>,
+    own: Option<T>,
+    f: &Fields<'_, '_>,
+    [key, other]: [&'static str; 2],
+) -> Option<T> {
+    if let (Some(here), Some(own), Some(node)) = (&here, &own, f.map.get(key))
+        && here != own
+    {
+        f.log.problem(&node.place, format!("{}: the service's `{other}` has another value", f.at(key)));
+    }
+    here.or(own)
 }
 
 fn restart_policy(f: &Fields<'_, '_>, d: &Fields<'_, '_>, service: &mut Service) {
@@ -142,9 +162,13 @@ fn restart_policy(f: &Fields<'_, '_>, d: &Fields<'_, '_>, service: &mut Service)
         ("none", RestartPolicy::No),
         ("on-failure", RestartPolicy::OnFailure { max_retries }),
         ("any", RestartPolicy::Always),
+        // Words of `restart`, which Compose takes here, too.
+        ("no", RestartPolicy::No),
+        ("always", RestartPolicy::Always),
+        ("unless-stopped", RestartPolicy::UnlessStopped),
     ];
     let policy = one_of(&p, "condition", &policies).unwrap_or(RestartPolicy::Always);
-    if f.get("restart").is_none() {
+    if f.get("restart").and_then(Node::as_text).is_none_or(str::is_empty) {
         service.restart = policy;
     }
     let why = "the engine has its own back-off";
@@ -158,7 +182,13 @@ fn placement(d: &Fields<'_, '_>) -> Placement {
     for node in p.get("constraints").map(|n| n.items(&path, p.log)).unwrap_or_default() {
         let Some(text) = node.string(&path, p.log) else { continue };
         match Constraint::parse(&text) {
-            Ok(constraint) => placement.constraints.push(constraint),
+            Ok(constraint) => {
+                if constraint.what == What::Role && (constraint.value == "worker") != constraint.equal {
+                    let why = "every host is a worker; leave the constraint out";
+                    p.log.warn(&node.place, format!("{path}: no host meets `{constraint}`: {why}"));
+                }
+                placement.constraints.push(constraint);
+            }
             Err(e) => p.log.problem(&node.place, format!("{path}: `{text}`: {e}")),
         }
     }
@@ -209,7 +239,8 @@ pub(crate) fn restarts(services: &mut BTreeMap<String, Service>, nodes: &BTreeMa
     let said = |name: &str| {
         let map = nodes.get(name).and_then(|n| n.as_map());
         let deploy = map.and_then(|m| m.get("deploy")).and_then(Node::as_map);
-        map.is_some_and(|m| m.get("restart").is_some()) || deploy.is_some_and(|d| d.get("restart_policy").is_some())
+        let restart = map.and_then(|m| m.get("restart")).and_then(Node::as_text);
+        restart.is_some_and(|r| !r.is_empty()) || deploy.is_some_and(|d| d.get("restart_policy").is_some())
     };
     let silent: Vec<String> = services
         .iter()
@@ -236,6 +267,12 @@ fn extension(f: &Fields<'_, '_>) -> bool {
 fn on_hosts(f: &Fields<'_, '_>, service: &Service, node: &Node) {
     let Deploy { mode, replicas, update, .. } = &service.deploy;
     let several = mode.is_global() || *replicas > 1 || update.order == Order::StartFirst;
+    if service.network_mode == NetworkMode::Bridge
+        && let Some(mode) = f.get("network_mode")
+    {
+        let what = "names of services do not resolve on the engine's own bridge";
+        f.log.warn(&mode.place, format!("{}: {what}", f.at("network_mode")));
+    }
     if let NetworkMode::Container(_) = service.network_mode {
         f.log
             .problem(&node.place, format!("{}: containers of others are on no host for certain", f.at("network_mode")));

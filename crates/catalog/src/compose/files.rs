@@ -50,6 +50,17 @@ impl Files for SourceFiles<'_> {
     }
 }
 
+/// Where the content of a config or secret comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileOrigin {
+    /// A file or directory, relative to the project.
+    File(String),
+    /// A variable, by its name.
+    Environment(String),
+    /// The Compose file itself.
+    Content,
+}
+
 /// Which of the two sections is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileKind {
@@ -72,13 +83,13 @@ pub(crate) fn read(
     section: &Section<'_>,
     used: &Used,
     cx: &LoadContext<'_>,
-) -> BTreeMap<String, Config> {
-    let mut configs = BTreeMap::new();
+) -> (BTreeMap<String, Config>, BTreeMap<String, FileOrigin>) {
+    let (mut configs, mut origins) = (BTreeMap::new(), BTreeMap::new());
     for (name, node) in section {
         let path = format!("{}.{name}", what.section());
         let Some(fields) = Fields::of(node, path.as_str(), cx.log) else { continue };
         let (file, content, variable) = (fields.get("file"), fields.get("content"), fields.get("environment"));
-        let external = fields.bool("external").unwrap_or(false);
+        let (external, _) = super::mounts::external(&fields);
         fields.string("name");
         fields.finish(
             true,
@@ -90,8 +101,10 @@ pub(crate) fn read(
             ],
         );
         if external {
-            let message = format!("{path}: an external {} does not exist on a single engine", &what.section()[..6]);
-            cx.log.problem_hint(&node.place, message, Some("give its `file`".into()));
+            if used.contains(*name) {
+                let message = format!("{path}: no {} is kept outside of stacks", &what.section()[..6]);
+                cx.log.problem_hint(&node.place, message, Some("give its `file` or `environment`".into()));
+            }
             continue;
         }
         let given = [file, content, variable].into_iter().flatten().count();
@@ -104,6 +117,13 @@ pub(crate) fn read(
             continue;
         }
         let single = |text: String| Some(BTreeMap::from([(String::new(), text.into_bytes())]));
+        let path_of = |n: &crate::yaml::Node| super::mounts::expand_home(n.as_text().unwrap_or_default(), cx);
+        let origin = match (file, variable) {
+            (Some(file), _) => FileOrigin::File(path_of(file)),
+            (_, Some(variable)) => FileOrigin::Environment(variable.as_text().unwrap_or_default().to_owned()),
+            _ => FileOrigin::Content,
+        };
+        origins.insert((*name).to_owned(), origin);
         let files = if let Some(node) = content {
             // An empty content is a fit content.
             single(node.as_text().unwrap_or_default().to_owned())
@@ -128,5 +148,5 @@ pub(crate) fn read(
         };
         configs.extend(files.map(|files| ((*name).to_owned(), Config { files })));
     }
-    configs
+    (configs, origins)
 }

@@ -20,18 +20,24 @@ mod canonical;
 mod carried;
 mod check;
 mod deploy;
+mod discover;
+mod documents;
 mod dotenv;
+mod environment;
 mod files;
+mod links;
 mod load;
 mod merge;
 mod mounts;
 mod network;
 pub mod open;
+mod options;
 mod service;
 mod units;
+mod words;
 
 pub use dotenv::parse as parse_dotenv;
-pub use files::{FileError, Files, SourceFiles};
+pub use files::{FileError, FileOrigin, Files, SourceFiles};
 
 use crate::archive::PackedArchive;
 use crate::diag::{Log, Place, Problems, Warning};
@@ -51,6 +57,8 @@ pub struct Project<'a> {
     pub paths: Vec<String>,
     /// Name of the stack; the files' `name` when absent.
     pub name: Option<String>,
+    /// Name of the stack when neither [`Project::name`] nor the files give one.
+    pub default_name: Option<String>,
     /// Active profiles; `*` activates all.
     pub profiles: Vec<String>,
     /// What `${VAR}` and environment entries without a value stand for.
@@ -82,12 +90,19 @@ pub struct Loaded {
     pub archives: Vec<PackedArchive>,
     /// What in the files has no effect.
     pub warnings: Vec<Warning>,
+    /// Where the content of configs comes from, by name.
+    pub configs: BTreeMap<String, FileOrigin>,
+    /// Where the content of secrets comes from, by name.
+    pub secrets: BTreeMap<String, FileOrigin>,
 }
 
 /// Everything that readers of parts need.
 pub(crate) struct LoadContext<'a> {
     pub(crate) project: &'a Project<'a>,
     pub(crate) variables: &'a Variables,
+    pub(crate) documents: &'a documents::Documents<'a>,
+    /// The stack's name, if there is one.
+    pub(crate) name: Option<String>,
     pub(crate) log: &'a Log,
     pub(crate) carried: &'a carried::Carried,
 }
@@ -100,16 +115,19 @@ pub(crate) struct LoadContext<'a> {
 pub fn load(project: &Project<'_>) -> Result<Loaded, Problems> {
     let log = Log::default();
     let mut variables = project.variables.clone();
-    if let Some(name) = &project.name {
-        variables.set_default("COMPOSE_PROJECT_NAME", name);
+    let documents = documents::Documents::new(project.source);
+    let own = || documents.name(&project.paths, &variables, &log);
+    let name = project.name.clone().or_else(own).or_else(|| project.default_name.clone());
+    if let Some(name) = &name {
+        variables.set("COMPOSE_PROJECT_NAME", name);
     }
     let carried = carried::Carried::default();
-    let cx = LoadContext { project, variables: &variables, log: &log, carried: &carried };
-    let stack = read(&cx);
+    let cx = LoadContext { project, variables: &variables, documents: &documents, name, log: &log, carried: &carried };
+    let loaded = read(&cx);
     let archives = carried.finish(&log);
     let warnings = log.finish()?;
-    match stack {
-        Some(stack) => Ok(Loaded { stack, archives, warnings }),
+    match loaded {
+        Some(loaded) => Ok(Loaded { archives, warnings, ..loaded }),
         // Only reached when a reader gave up without saying why.
         None => {
             let place = Place::file(project.paths.first().map_or("compose.yaml", String::as_str));
@@ -118,11 +136,8 @@ pub fn load(project: &Project<'_>) -> Result<Loaded, Problems> {
     }
 }
 
-fn read(cx: &LoadContext<'_>) -> Option<Stack> {
+fn read(cx: &LoadContext<'_>) -> Option<Loaded> {
     let root = load::project(cx)?;
-    if cx.log.failed() {
-        return None;
-    }
     let fields = Fields::of(&root, "", cx.log)?;
     let name = stack_name(&fields, cx);
     let (services, networks, volumes) = (fields.get("services"), fields.get("networks"), fields.get("volumes"));
@@ -133,6 +148,7 @@ fn read(cx: &LoadContext<'_>) -> Option<Stack> {
             ("version", FieldFate::Ignored("the version of the format is ignored")),
             ("include", FieldFate::Ignored("it was carried out")),
             ("models", FieldFate::Refused("models cannot be run here")),
+            ("jobs", FieldFate::Refused("use a service with `deploy: {mode: replicated-job}`")),
         ],
     );
 
@@ -140,6 +156,7 @@ fn read(cx: &LoadContext<'_>) -> Option<Stack> {
     if all.is_empty() && !cx.log.failed() {
         cx.log.problem(&root.place, "the file has no services");
     }
+    check::names(&root, cx);
     let active = check::active(&all, cx);
     let mut read = BTreeMap::new();
     for (key, node) in all.iter().filter(|(name, _)| active.contains(*name)) {
@@ -148,6 +165,7 @@ fn read(cx: &LoadContext<'_>) -> Option<Stack> {
         }
     }
     let nodes: BTreeMap<&str, &Node> = all.iter().map(|(k, n)| (*k, *n)).collect();
+    links::apply(&mut read, &nodes, cx);
     check::dependencies(&mut read, &nodes, cx);
     if cx.project.target == Target::Hosts {
         deploy::restarts(&mut read, &nodes);
@@ -163,22 +181,25 @@ fn read(cx: &LoadContext<'_>) -> Option<Stack> {
         &check::TopLevelNames { networks: &networks, volumes: &volumes, configs: &configs, secrets: &secrets },
         cx,
     );
+    let (config_files, config_origins) = files::read(files::FileKind::Config, &configs, &used.configs, cx);
+    let (secret_files, secret_origins) = files::read(files::FileKind::Secret, &secrets, &used.secrets, cx);
     let stack = Stack {
         networks: network::networks(&name, &networks, &used.networks, cx),
         volumes: mounts::volumes(&name, &volumes, &used.volumes, cx),
-        configs: files::read(files::FileKind::Config, &configs, &used.configs, cx),
-        secrets: files::read(files::FileKind::Secret, &secrets, &used.secrets, cx),
+        configs: config_files,
+        secrets: secret_files,
         services: read,
         name,
     };
-    Some(stack)
+    let (archives, warnings) = Default::default();
+    Some(Loaded { stack, archives, warnings, configs: config_origins, secrets: secret_origins })
 }
 
 fn stack_name(fields: &Fields<'_, '_>, cx: &LoadContext<'_>) -> String {
     let place = fields.map.get("name").map(|n| n.place.clone());
     let place = place.unwrap_or_else(|| start_of(cx.project.source, &cx.project.paths.concat()));
-    let own = fields.string("name");
-    let Some(name) = cx.project.name.clone().or(own) else {
+    fields.string("name");
+    let Some(name) = cx.name.clone() else {
         cx.log.problem_hint(&place, "the stack has no name", Some("add `name:` to the file".into()));
         return String::new();
     };
@@ -205,3 +226,5 @@ pub(crate) type Used = BTreeSet<String>;
 mod deploy_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wild_tests;

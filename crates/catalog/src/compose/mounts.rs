@@ -4,7 +4,9 @@ use super::canonical::FROM_HERE;
 use super::service::{one_of, parsed};
 use super::{LoadContext, Section, Target, Used, carried, units};
 use crate::yaml::{FieldFate, FieldReading, Fields, Node};
-use stackyard_core::stack::{Bind, Device, FileAccess, FileMount, Mount, MountKind, Propagation, Volume};
+use stackyard_core::stack::{
+    Bind, Device, DeviceRequest, FileAccess, FileMount, Mount, MountKind, Propagation, Volume,
+};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -43,7 +45,8 @@ fn mount(node: &Node, path: &str, cx: &LoadContext<'_>) -> Option<Mount> {
     let kind = match (kind?, source) {
         ('v', source) => {
             let nocopy = volume.as_ref().and_then(|v| v.bool("nocopy")).unwrap_or(false);
-            Some(source.map_or(MountKind::Anonymous, |name| MountKind::Volume { name, nocopy }))
+            let subpath = volume.as_ref().and_then(|v| v.string("subpath"));
+            Some(source.map_or(MountKind::Anonymous, |name| MountKind::Volume { name, nocopy, subpath }))
         }
         ('b', Some(source)) if cx.project.target == Target::Hosts && !source.starts_with('/') => {
             carried::mount(&source, read_only, &node.place, path, cx)
@@ -58,7 +61,10 @@ fn mount(node: &Node, path: &str, cx: &LoadContext<'_>) -> Option<Mount> {
             cx.log.problem(&node.place, format!("{path}: a bind mount needs a `source`"));
             None
         }
-        ('t', _) => Some(MountKind::Tmpfs { size: tmpfs.as_ref().and_then(|t| parsed(t, "size", units::bytes)) }),
+        ('t', _) => Some(MountKind::Tmpfs {
+            size: tmpfs.as_ref().and_then(|t| parsed(t, "size", units::bytes)),
+            mode: tmpfs.as_ref().and_then(tmpfs_mode),
+        }),
         _ => {
             cx.log.problem(&node.place, format!("{path}: only volume, bind and tmpfs can be mounted"));
             None
@@ -72,22 +78,35 @@ fn mount(node: &Node, path: &str, cx: &LoadContext<'_>) -> Option<Mount> {
     }
     if let Some(volume) = volume {
         volume.get("nocopy");
-        volume.finish(
-            true,
-            &[
-                ("subpath", FieldFate::Refused("mount the whole volume")),
-                ("labels", FieldFate::Refused("label the volume at top level")),
-            ],
-        );
+        volume.get("subpath");
+        volume.finish(true, &[("labels", FieldFate::Refused("label the volume at top level"))]);
     }
     if let Some(tmpfs) = tmpfs {
         tmpfs.get("size");
-        tmpfs.finish(true, &[("mode", FieldFate::Refused("use the service's `tmpfs: /path:mode=...`"))]);
+        tmpfs.get("mode");
+        tmpfs.finish(true, &[]);
     }
     f.finish(true, &[("image", FieldFate::Refused("only volume, bind and tmpfs can be mounted"))]);
     let kind = kind?;
     let read_only = read_only.unwrap_or(false) || matches!(kind, MountKind::Archive(_));
     Some(Mount { kind, target: target?, read_only })
+}
+
+/// Permission bits of a memory mount's directory.
+fn tmpfs_mode(t: &Fields<'_, '_>) -> Option<u32> {
+    parsed(t, "mode", |text| {
+        let mode = crate::yaml::parse_int(text).and_then(|n| u32::try_from(n).ok()).filter(|m| *m <= 0o7777);
+        mode.ok_or_else(|| "a file mode is expected; write it in octal, 01777".to_owned())
+    })
+}
+
+/// Devices that are named as the Container Device Interface does, which a driver of the engine hands in.
+pub(crate) fn device_names(f: &Fields<'_, '_>, requests: &mut Vec<DeviceRequest>) {
+    let items = f.map.get("devices").and_then(Node::as_list).unwrap_or_default();
+    let names: Vec<String> = items.iter().filter_map(Node::as_text).map(str::to_owned).collect();
+    if !names.is_empty() {
+        requests.push(DeviceRequest { driver: Some("cdi".into()), device_ids: names, ..DeviceRequest::default() });
+    }
 }
 
 fn absolute(node: &Node, path: &str, f: &Fields<'_, '_>) -> Option<String> {
@@ -158,7 +177,8 @@ pub(crate) fn tmpfs(f: &Fields<'_, '_>) -> BTreeMap<String, String> {
 pub(crate) fn devices(f: &Fields<'_, '_>) -> Vec<Device> {
     let Some(node) = f.get("devices") else { return Vec::new() };
     let path = f.at("devices");
-    let items = node.items(&path, f.log).iter().enumerate();
+    // Text is the CDI name of a device here; other short forms became long ones.
+    let items = node.items(&path, f.log).iter().enumerate().filter(|(_, n)| n.as_text().is_none());
     let read = items.filter_map(|(i, n)| {
         let d = Fields::of(n, format!("{path}[{i}]"), f.log)?;
         let source = d.need("source", n).and_then(|s| absolute(s, &d.at("source"), &d));
@@ -227,7 +247,7 @@ pub(crate) fn volumes(
             name: name.unwrap_or_else(|| if external { (*key).to_owned() } else { format!("{stack}_{key}") }),
             external,
             driver: f.string("driver"),
-            driver_opts: f.text_map("driver_opts"),
+            driver_opts: driver_opts(&f, cx),
             labels: f.text_map("labels"),
         };
         f.finish(true, &[]);
@@ -236,6 +256,22 @@ pub(crate) fn volumes(
         }
     }
     volumes
+}
+
+/// A volume's `driver_opts`; the directory that a local one binds is a path of the host.
+fn driver_opts(f: &Fields<'_, '_>, cx: &LoadContext<'_>) -> BTreeMap<String, String> {
+    let mut options = f.text_map("driver_opts");
+    let local = f.string("driver").is_none_or(|d| d == "local");
+    let binds = options.get("o").is_some_and(|o| o.split(',').any(|o| matches!(o, "bind" | "rbind")));
+    if local
+        && binds
+        && let Some((device, node)) = options.get_mut("device").zip(f.map.get("driver_opts"))
+        && !device.starts_with('/')
+        && let Some(path) = host_path(device, &node.place, &f.at("driver_opts.device"), cx)
+    {
+        *device = path;
+    }
+    options
 }
 
 /// `external: true`, or the old `external: {name: x}`.

@@ -26,11 +26,12 @@ pub(crate) fn mode(f: &Fields<'_, '_>) -> NetworkMode {
     match mode.split_once(':').unwrap_or((&mode, "")) {
         ("host", "") => NetworkMode::Host,
         ("none", "") => NetworkMode::None,
+        ("bridge" | "default", "") => NetworkMode::Bridge,
         ("service", name) if !name.is_empty() => NetworkMode::Service(name.to_owned()),
         ("container", name) if !name.is_empty() => NetworkMode::Container(name.to_owned()),
         _ => {
             let message = format!(
-                "{}: `{mode}`: one of `host`, `none`, `service:<name>`, `container:<name>` is expected",
+                "{}: `{mode}`: one of `host`, `none`, `bridge`, `service:<name>`, `container:<name>` is expected",
                 f.at("network_mode")
             );
             f.log.problem(&node.place, message);
@@ -81,26 +82,47 @@ pub(crate) fn ports(f: &Fields<'_, '_>) -> Vec<PublishedPort> {
     let Some(node) = f.get("ports") else { return Vec::new() };
     let path = f.at("ports");
     let items = node.items(&path, f.log).iter().enumerate();
-    items.filter_map(|(i, n)| port(n, format!("{path}[{i}]"), f)).collect()
+    let mut all = Vec::new();
+    for port in items.filter_map(|(i, n)| port(n, format!("{path}[{i}]"), f)) {
+        // The engine could publish a port only once.
+        if !all.contains(&port) {
+            all.push(port);
+        }
+    }
+    all
 }
 
 fn port(node: &Node, path: String, f: &Fields<'_, '_>) -> Option<PublishedPort> {
     let p = Fields::of(node, path, f.log)?;
     p.need("target", node);
     let target = single(&p, "target");
-    let published = single(&p, "published");
-    let protocol =
-        if p.get("protocol").is_some() { one_of(&p, "protocol", PROTOCOLS) } else { Some(PortProtocol::Tcp) };
+    let published = super::service::parsed(&p, "published", |text| match (text, port_range(text)) {
+        ("" | "0", _) => Ok(None),
+        (_, Some(range)) => Ok(Some(range)),
+        _ => Err("a port from 0 to 65535 or a range of ports is expected".into()),
+    });
+    let published = published.flatten();
+    let protocol = match p.get("protocol") {
+        None => Some(PortProtocol::Tcp),
+        Some(_) => super::service::parsed(&p, "protocol", |text| {
+            let known = PROTOCOLS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+            known.map(|(_, p)| *p).ok_or_else(|| "one of `tcp`, `udp`, `sctp` is expected".to_owned())
+        }),
+    };
     let host_ip = super::service::parsed(&p, "host_ip", |text| match text.parse::<IpAddr>() {
-        Ok(_) => Ok(text.to_owned()),
+        Ok(_) => Ok(Some(text.to_owned())),
+        Err(_) if text.is_empty() => Ok(None),
         Err(_) => Err("an address is expected".into()),
     });
+    let host_ip = host_ip.flatten();
     let mode = p.get("mode").is_none() || one_of(&p, "mode", &[("host", ()), ("ingress", ())]).is_some();
     p.get("name");
     p.get("app_protocol");
     p.finish(true, &[]);
     (mode && protocol.is_some()).then_some(())?;
-    Some(PublishedPort { target: target?, published, host_ip, protocol: protocol? })
+    let last = published.filter(|(first, last)| first != last).map(|(_, last)| last);
+    let published = published.map(|(first, _)| first);
+    Some(PublishedPort { target: target?, published, published_last: last, host_ip, protocol: protocol? })
 }
 
 fn single(p: &Fields<'_, '_>, key: &'static str) -> Option<u16> {
@@ -116,6 +138,7 @@ pub(crate) fn expose(f: &Fields<'_, '_>) -> Vec<String> {
     let mut all = Vec::new();
     for text in f.strings("expose") {
         let (ports, protocol) = text.split_once('/').unwrap_or((&text, "tcp"));
+        let protocol = protocol.to_ascii_lowercase();
         match port_range(ports) {
             Some((first, last)) if PROTOCOLS.iter().any(|(p, _)| *p == protocol) => {
                 all.extend((first..=last).map(|p| format!("{p}/{protocol}")));
@@ -162,16 +185,11 @@ pub(crate) fn networks(
             labels: f.text_map("labels"),
             internal: f.bool("internal").unwrap_or(false),
             enable_ipv6: f.bool("enable_ipv6").unwrap_or(false),
-            ipam_driver: None,
-            subnets: ipam(&f),
+            ..Network::default()
         };
-        f.finish(
-            true,
-            &[
-                ("attachable", FieldFate::Ignored("any container can be attached on one engine")),
-                ("enable_ipv4", FieldFate::Refused("leave it out")),
-            ],
-        );
+        let network = overlay(with_pools(network, &f), &f, used.contains(*key));
+        f.get("attachable");
+        f.finish(true, &[("enable_ipv4", FieldFate::Refused("leave it out"))]);
         if used.contains(*key) {
             networks.insert((*key).to_owned(), network);
         }
@@ -183,37 +201,74 @@ pub(crate) fn networks(
     networks
 }
 
-fn ipam(f: &Fields<'_, '_>) -> Vec<(String, Option<String>)> {
-    let Some(ipam) = f.get("ipam").and_then(|n| Fields::of(n, f.at("ipam"), f.log)) else { return Vec::new() };
-    let mut subnets = Vec::new();
+/// An overlay network of Swarm's becomes an ordinary one: hosts are no Swarm.
+fn overlay(network: Network, f: &Fields<'_, '_>, used: bool) -> Network {
+    let Some(driver) = f.get("driver").filter(|d| d.as_text() == Some("overlay")) else { return network };
+    if used && !network.external {
+        let what = "an ordinary network of each host takes its place";
+        let so = "services that publish no port are reached by services on the same host only";
+        f.log.warn(&driver.place, format!("{}: no overlay is built: {what}; {so}", f.at("driver")));
+    }
+    // Its options (`encrypted`, ...) mean nothing to the driver that takes its place.
+    Network { driver: None, driver_opts: BTreeMap::new(), ..network }
+}
+
+/// A network with what `ipam` says of its addresses.
+fn with_pools(mut network: Network, f: &Fields<'_, '_>) -> Network {
+    let Some(ipam) = f.get("ipam").and_then(|n| Fields::of(n, f.at("ipam"), f.log)) else { return network };
     if let Some(node) = ipam.get("config") {
         let path = ipam.at("config");
         for (i, item) in node.items(&path, f.log).iter().enumerate() {
             let Some(c) = Fields::of(item, format!("{path}[{i}]"), f.log) else { continue };
-            c.need("subnet", item);
-            let subnet = super::service::parsed(&c, "subnet", |text| {
-                text.parse::<ipnet::IpNet>()
-                    .map(|_| text.to_owned())
-                    .map_err(|_| "a network such as 10.0.0.0/24 is expected".into())
-            });
-            let gateway = address(&c, "gateway", |_| true);
-            c.finish(
-                true,
-                &[
-                    ("ip_range", FieldFate::Refused("leave it out")),
-                    ("aux_addresses", FieldFate::Refused("leave it out")),
-                ],
-            );
-            subnets.extend(subnet.map(|s| (s, gateway)));
+            pool(&mut network, &c, item);
+            c.finish(true, &[]);
         }
     }
-    let driver_default = ipam.string("driver").is_none_or(|d| d == "default");
+    let driver_default = ipam.string("driver").is_none_or(|d| d == "default" || d.is_empty());
     if !driver_default {
         f.log.problem(
             &f.map.get("ipam").map(|n| n.place.clone()).unwrap_or_else(|| crate::diag::Place::file("")),
             format!("{}: only the driver `default` is supported", ipam.path),
         );
     }
-    ipam.finish(true, &[("options", FieldFate::Refused("leave it out"))]);
-    subnets
+    network.ipam_options = ipam.text_map("options");
+    ipam.finish(true, &[]);
+    network
+}
+
+fn pool(network: &mut Network, c: &Fields<'_, '_>, item: &Node) {
+    c.need("subnet", item);
+    let net = |key: &'static str| {
+        super::service::parsed(c, key, |text| {
+            text.parse::<ipnet::IpNet>()
+                .map(|_| text.to_owned())
+                .map_err(|_| "a network such as 10.0.0.0/24 is expected".into())
+        })
+    };
+    let (subnet, range) = (net("subnet"), net("ip_range"));
+    let gateway = address(c, "gateway", |_| true);
+    let aux = c.text_map("aux_addresses");
+    let Some(subnet) = subnet else { return };
+    network.ip_ranges.extend(range.map(|r| (subnet.clone(), r)));
+    if !aux.is_empty() {
+        network.aux_addresses.insert(subnet.clone(), aux);
+    }
+    network.subnets.push((subnet, gateway));
+}
+
+/// A service's `mac_address`: that of its first network.
+pub(crate) fn mac_address(f: &Fields<'_, '_>, mode: &mut NetworkMode) {
+    let Some(node) = f.get("mac_address") else { return };
+    let Some(mac) = node.string(&f.at("mac_address"), f.log) else { return };
+    match mode {
+        NetworkMode::Networks(all) => {
+            if all.is_empty() {
+                all.insert(DEFAULT_NETWORK.to_owned(), Attachment::default());
+            }
+            for attachment in all.values_mut().take(1) {
+                attachment.mac_address.get_or_insert_with(|| mac.clone());
+            }
+        }
+        _ => f.log.problem(&node.place, format!("{}: the service has no network of its own", f.at("mac_address"))),
+    }
 }

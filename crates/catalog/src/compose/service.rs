@@ -1,7 +1,6 @@
 //! One service.
 
-use super::{LoadContext, Target, deploy, dotenv, mounts, network, units};
-use crate::interpolate::Variables;
+use super::{LoadContext, Target, deploy, environment, mounts, network, options, units, words};
 use crate::yaml::{FieldFate, FieldReading, Fields, Kind, Node};
 use stackyard_core::stack::deploy::Deploy;
 use stackyard_core::stack::{
@@ -12,44 +11,24 @@ use std::time::Duration;
 
 /// Keys of the specification that are not carried out.
 const OTHERS: &[(&str, FieldFate)] = &[
-    ("annotations", FieldFate::Refused("use labels")),
     ("attach", FieldFate::Ignored("nothing is attached to")),
     ("blkio_config", FieldFate::Refused("leave it out")),
-    ("cgroup_parent", FieldFate::Refused("leave it out")),
     ("container_name", FieldFate::Ignored("containers are named <stack>-<service>-1")),
-    ("cpu_count", FieldFate::Refused("use cpus")),
-    ("cpu_percent", FieldFate::Refused("use cpus")),
-    ("cpu_period", FieldFate::Refused("use cpus")),
-    ("cpu_quota", FieldFate::Refused("use cpus")),
-    ("cpu_rt_period", FieldFate::Refused("leave it out")),
-    ("cpu_rt_runtime", FieldFate::Refused("leave it out")),
-    ("cpu_shares", FieldFate::Refused("use cpus")),
-    ("cpuset", FieldFate::Refused("use cpus")),
+    ("cpu_count", FieldFate::Refused("use cpus; it is for Windows only")),
+    ("cpu_percent", FieldFate::Refused("use cpus; it is for Windows only")),
+    ("cpu_rt_period", FieldFate::Refused("use cpu_shares; engines on control groups 2 have no real-time quota")),
+    ("cpu_rt_runtime", FieldFate::Refused("use cpu_shares; engines on control groups 2 have no real-time quota")),
     ("credential_spec", FieldFate::Refused("it is for Windows only")),
     ("develop", FieldFate::Ignored("it is for developing only")),
-    ("device_cgroup_rules", FieldFate::Refused("use devices or privileged")),
-    ("dns_opt", FieldFate::Refused("leave it out")),
-    ("domainname", FieldFate::Refused("use a full hostname")),
-    ("external_links", FieldFate::Refused("use networks")),
-    ("gpus", FieldFate::Refused("use devices")),
+    ("external_links", FieldFate::Refused("put both on an external network")),
     ("isolation", FieldFate::Ignored("it is for Windows only")),
-    ("label_file", FieldFate::Refused("use labels")),
-    ("links", FieldFate::Refused("services reach each other by name on a common network")),
-    ("mac_address", FieldFate::Refused("set it on the service's network")),
-    ("mem_swappiness", FieldFate::Refused("leave it out")),
-    ("memswap_limit", FieldFate::Refused("leave it out")),
     ("models", FieldFate::Refused("models cannot be run here")),
-    ("oom_kill_disable", FieldFate::Refused("use oom_score_adj")),
-    ("platform", FieldFate::Refused("give an image for this machine")),
-    ("post_start", FieldFate::Refused("use a one-shot service with depends_on")),
-    ("pre_stop", FieldFate::Refused("handle the stop signal in the container")),
+    ("pre_start", FieldFate::Refused("use a one-shot service with depends_on")),
     ("provider", FieldFate::Refused("only containers can be run")),
     ("pull_policy", FieldFate::Ignored("a missing image is pulled")),
     ("pull_refresh_after", FieldFate::Ignored("a missing image is pulled")),
-    ("runtime", FieldFate::Refused("leave it out")),
-    ("storage_opt", FieldFate::Refused("leave it out")),
+    ("umask", FieldFate::Refused("set it in the command")),
     ("use_api_socket", FieldFate::Refused("bind-mount the socket")),
-    ("userns_mode", FieldFate::Refused("leave it out")),
     ("volumes_from", FieldFate::Refused("name the volumes")),
 ];
 
@@ -59,10 +38,10 @@ pub(crate) fn read(name: &str, node: &Node, cx: &LoadContext<'_>) -> Option<Serv
     let f = Fields::of(node, format!("services.{name}"), log)?;
     let mut service = Service {
         image: f.string("image").unwrap_or_default(),
-        command: words(&f, "command"),
-        entrypoint: words(&f, "entrypoint"),
-        environment: environment(&f, cx),
-        labels: f.text_map("labels"),
+        command: self::words(&f, "command"),
+        entrypoint: self::words(&f, "entrypoint"),
+        environment: environment::environment(&f, cx),
+        labels: environment::labels(&f, cx),
         user: f.string("user"),
         group_add: f.strings("group_add"),
         working_dir: f.string("working_dir"),
@@ -106,8 +85,12 @@ pub(crate) fn read(name: &str, node: &Node, cx: &LoadContext<'_>) -> Option<Serv
         restart: deploy::restart(&f),
         profiles: f.strings("profiles"),
         deploy: Deploy::default(),
+        engine: options::options(&f, cx),
     };
     service.network_mode = network::mode(&f);
+    network::mac_address(&f, &mut service.network_mode);
+    mounts::device_names(&f, &mut service.engine.device_requests);
+    f.get("links");
     deploy::read(&f, &mut service, node, cx);
     if let Some(adj) = service.oom_score_adj
         && !(-1000..=1000).contains(&adj)
@@ -121,16 +104,17 @@ pub(crate) fn read(name: &str, node: &Node, cx: &LoadContext<'_>) -> Option<Serv
         } else {
             log.warn(&build.place, format!("{}: has no effect: the image is taken as it is", f.at("build")));
         }
-    } else if service.image.is_empty() && f.get("provider").is_none() {
+    } else if service.image.is_empty() && f.map.get("provider").is_none_or(Node::is_null) {
         log.problem(&node.place, format!("services.{name}: `image` is missing"));
     }
     share_namespaces(&mut service);
     targets(&service, node, &f);
-    if cx.project.target == Target::Hosts
-        && let Some(name) = f.get("container_name")
-    {
-        let what = "has no effect: containers are named <stack>-<service>-<number>-1";
-        log.warn(&name.place, format!("{}: {what}", f.at("container_name")));
+    if cx.project.target == Target::Hosts {
+        options::check_placeholders(&f, &service, node);
+        if let Some(name) = f.get("container_name") {
+            let what = "has no effect: containers are named <stack>-<service>-<number>-1";
+            log.warn(&name.place, format!("{}: {what}", f.at("container_name")));
+        }
     }
     f.finish(true, OTHERS);
     Some(service)
@@ -186,76 +170,18 @@ pub(crate) fn one_of<T: Copy>(f: &Fields<'_, '_>, key: &'static str, words: &[(&
     })
 }
 
-/// A command: a list of words, or one line that is split as a shell does.
-fn words(f: &Fields<'_, '_>, key: &'static str) -> Option<Vec<String>> {
+/// A command: a list of words, or one line that is split as Compose does.
+pub(crate) fn words(f: &Fields<'_, '_>, key: &'static str) -> Option<Vec<String>> {
     let node = f.get(key)?;
     if !matches!(node.kind, Kind::Scalar(_)) {
         return Some(node.strings(&f.at(key), f.log));
     }
     let text = node.as_text()?;
-    let words = shlex::split(text);
+    let words = words::split(text);
     if words.is_none() {
         f.log.problem(&node.place, format!("{}: `{}` has an open quote", f.at(key), crate::yaml::shorten(text)));
     }
     words
-}
-
-fn environment(f: &Fields<'_, '_>, cx: &LoadContext<'_>) -> BTreeMap<String, String> {
-    let mut environment = BTreeMap::new();
-    if let Some(files) = f.get("env_file") {
-        // Later files see the variables of earlier ones.
-        let mut seen = cx.variables.clone();
-        for (i, item) in files.items(&f.at("env_file"), cx.log).iter().enumerate() {
-            for (name, value) in env_file(item, &format!("{}[{i}]", f.at("env_file")), &seen, cx) {
-                seen.set_default(&name, &value);
-                environment.insert(name, value);
-            }
-        }
-    }
-    if let Some(node) = f.get("environment") {
-        let path = f.at("environment");
-        for (key, value) in node.entries(&path, cx.log) {
-            if key.text.is_empty() || key.text.contains('=') {
-                cx.log.problem(&key.place, format!("{path}: `{}` cannot name a variable", key.text));
-            } else if value.is_null() {
-                // The value comes from where the stack is rendered, if it is set there.
-                match cx.variables.get(&key.text) {
-                    Some(value) => {
-                        environment.insert(key.text.clone(), value.to_owned());
-                    }
-                    None if cx.variables.is_strict() => {
-                        let message = format!("{path}: `{}` has no value, and no answer has its name", key.text);
-                        cx.log.problem(&key.place, message);
-                    }
-                    None => {
-                        environment.remove(&key.text);
-                    }
-                }
-            } else if let Some(text) = value.string(&format!("{path}.{}", key.text), cx.log) {
-                environment.insert(key.text.clone(), text);
-            }
-        }
-    }
-    environment
-}
-
-fn env_file(item: &Node, path: &str, variables: &Variables, cx: &LoadContext<'_>) -> Vec<(String, String)> {
-    let (file, required) = match item.kind {
-        Kind::Map(_) => {
-            let Some(f) = Fields::of(item, path, cx.log) else { return Vec::new() };
-            let file = f.need("path", item).and_then(|n| n.string(&f.at("path"), cx.log));
-            let required = f.bool("required").unwrap_or(true);
-            let raw = f.string("format").is_some_and(|v| v == "raw");
-            if raw {
-                cx.log.problem(&item.place, format!("{path}: the format `raw` is not supported"));
-            }
-            f.finish(false, &[]);
-            (file, required)
-        }
-        _ => (item.string(path, cx.log), true),
-    };
-    let file = file.map(|f| mounts::expand_home(&f, cx));
-    file.map(|f| dotenv::read(&f, &item.place, required, variables, cx)).unwrap_or_default()
 }
 
 fn ulimits(f: &Fields<'_, '_>) -> BTreeMap<String, Ulimit> {
@@ -308,8 +234,9 @@ fn healthcheck(f: &Fields<'_, '_>) -> Option<Healthcheck> {
     });
     let (interval, timeout) = (duration(&h, "interval"), duration(&h, "timeout"));
     let start_period = duration(&h, "start_period");
-    h.finish(true, &[("start_interval", FieldFate::Ignored("a service that is waited for is tested twice a second"))]);
-    Some(Healthcheck { test: test?, interval, timeout, retries, start_period })
+    let start_interval = duration(&h, "start_interval");
+    h.finish(true, &[]);
+    Some(Healthcheck { test: test?, interval, timeout, retries, start_period, start_interval })
 }
 
 fn health_test(node: &Node, h: &Fields<'_, '_>) -> Option<HealthTest> {

@@ -8,7 +8,12 @@ fn load_all(files: &[(&str, &str)], paths: &[&str], profiles: &[&str]) -> Result
     load_for(Target::Engine, files, paths, profiles)
 }
 
-fn load_for(target: Target, files: &[(&str, &str)], paths: &[&str], profiles: &[&str]) -> Result<Loaded, String> {
+pub(super) fn load_for(
+    target: Target,
+    files: &[(&str, &str)],
+    paths: &[&str],
+    profiles: &[&str],
+) -> Result<Loaded, String> {
     let mut source = Memory::new("");
     files.iter().for_each(|(path, text)| source.insert(*path, *text));
     let values = [("TAG", "1.2"), ("PORT", "8080"), ("EMPTY", ""), ("FLAG", "true")];
@@ -17,6 +22,7 @@ fn load_for(target: Target, files: &[(&str, &str)], paths: &[&str], profiles: &[
         source: &source,
         paths: paths.iter().map(|p| (*p).to_owned()).collect(),
         name: Some("demo".into()),
+        default_name: None,
         profiles: profiles.iter().map(|p| (*p).to_owned()).collect(),
         variables,
         files: &SourceFiles(&source),
@@ -150,7 +156,7 @@ fn mounts() {
             r#"{"devices":[{"permissions":"rwm","source":"/dev/kvm","target":"/dev/kvm"},"#,
             r#"{"permissions":"r","source":"/dev/a","target":"/dev/b"},{"permissions":"rwm","source":"/dev/c","target":"/dev/c"}]}"#);
         "devices: ['/dev/a:/dev/b:q']" => "error: compose.yaml:4:15: services.a.devices[0].permissions: `q` is not of `rwm`";
-        "devices: ['vendor.com/gpu=all']" => "error: compose.yaml:4:15: services.a.devices: `vendor.com/gpu=all` is not a path; give a path below /dev; devices by CDI name are not supported";
+        "devices: ['gpu=all']" => "error: compose.yaml:4:15: services.a.devices: `gpu=all` is not a path; give a path below /dev, or a CDI name, `vendor.com/class=name`";
     }
 }
 
@@ -187,7 +193,7 @@ fn mounted_files() {
     for (config, expected) in [
         (
             "{external: true}",
-            "compose.yaml:2:14: configs.c: an external config does not exist on a single engine; give its `file`",
+            "compose.yaml:2:14: configs.c: no config is kept outside of stacks; give its `file` or `environment`",
         ),
         (
             "{file: a, content: b}",
@@ -212,7 +218,7 @@ fn networks_and_ports() {
             r#"{"network_mode":{"networks":{"front":{"aliases":["x"],"ipv4_address":"10.0.0.2"}}}}"#;
         "networks: [frond]" => "error: compose.yaml:4:16: services.a: the network `frond` is not defined; did you mean `front`?";
         "networks: [front]\nnetwork_mode: host" => "error: compose.yaml:4:15: services.a: `networks` and `network_mode` exclude each other";
-        "network_mode: hosst" => "error: compose.yaml:4:19: services.a.network_mode: `hosst`: one of `host`, `none`, `service:<name>`, `container:<name>` is expected";
+        "network_mode: hosst" => "error: compose.yaml:4:19: services.a.network_mode: `hosst`: one of `host`, `none`, `bridge`, `service:<name>`, `container:<name>` is expected";
         "ports: ['80', '8080:80', '127.0.0.1:53:53/udp', '[::1]:6001-6002:7001-7002', '127.0.0.1::90']" => concat!(
             r#"{"ports":[{"host_ip":null,"protocol":"tcp","published":null,"target":80},"#,
             r#"{"host_ip":null,"protocol":"tcp","published":8080,"target":80},"#,
@@ -222,9 +228,9 @@ fn networks_and_ports() {
             r#"{"host_ip":"127.0.0.1","protocol":"tcp","published":null,"target":90}]}"#);
         "ports: [{target: 80, published: '${PORT}', host_ip: 127.0.0.1, protocol: tcp, mode: host}]" =>
             r#"{"ports":[{"host_ip":"127.0.0.1","protocol":"tcp","published":8080,"target":80}]}"#;
-        "ports: ['8000-8003:80']" => "error: compose.yaml:4:13: services.a.ports: `8000-8003:80` has ranges of different lengths";
-        "ports: ['x:80']" => "error: compose.yaml:4:13: services.a.ports: `x:80` has a published port that is none";
-        "ports: ['1.2.3:1:80']" => "error: compose.yaml:4:13: services.a.ports: `1.2.3:1:80` has an address that is none";
+        "ports: ['8000-8003:80-81']" => "error: compose.yaml:4:13: services.a.ports: `8000-8003:80-81` has ranges of different lengths";
+        "ports: ['x:80']" => "error: compose.yaml:4:13: services.a.ports: `x:80` has a published port that is not a port from 0 to 65535";
+        "ports: ['1.2.3:1:80']" => "error: compose.yaml:4:13: services.a.ports: `1.2.3:1:80` has a host address that is not an IP address";
         "ports: ['80/tpc']" => "error: compose.yaml:4:13: services.a.ports[0].protocol: `tpc`: one of `tcp`, `udp`, `sctp` is expected";
         "ports: ['70000']" => "error: compose.yaml:4:13: services.a.ports: `70000` is not [[address:]port:]port[/protocol]";
         "expose: [80, 90-91/udp]" => r#"{"expose":["80/tcp","90/udp","91/udp"]}"#;
@@ -256,7 +262,7 @@ fn health_and_dependencies() {
         "healthcheck: {test: [NONE]}" => r#"{"healthcheck":{"test":"disabled"}}"#;
         "healthcheck: {test: [curl, x]}" => "error: compose.yaml:4:25: services.a.healthcheck.test: a list starts with `CMD`, `CMD-SHELL` (and one line) or is [`NONE`]";
         "healthcheck: {interval: 5s}" => "error: compose.yaml:4:18: services.a.healthcheck: `test` is missing; give the `test`, or `disable: true`";
-        "healthcheck: {test: x, interval: 30}" => "error: compose.yaml:4:38: services.a.healthcheck.interval: `30`: a duration such as `1m30s` (units us, ms, s, m, h) is expected";
+        "healthcheck: {test: x, interval: 30}" => "error: compose.yaml:4:38: services.a.healthcheck.interval: `30`: a duration such as `1m30s` (units us, ms, s, m, h, d, w) is expected";
         "depends_on: [b]" => r#"{"depends_on":{"b":{"condition":"started","required":true}}}"#;
         "depends_on: {b: {condition: service_healthy, restart: true}}" => r#"{"depends_on":{"b":{"condition":"healthy","required":true,"restart":true}}}"#;
         "depends_on: {b: {condition: healthy}}" => "error: compose.yaml:4:33: services.a.depends_on.b.condition: `healthy`: one of `service_started`, `service_healthy`, `service_completed_successfully` is expected";
@@ -280,7 +286,7 @@ fn other_keys() {
         "restart: sometimes" => "error: compose.yaml:4:14: services.a.restart: `sometimes`: one of `no`, `always`, `unless-stopped`, `on-failure`, `on-failure:<count>` is expected";
         "ulimits: {nofile: {soft: 1, hard: 2}, nproc: 65535, memlock: -1}" => r#"{"ulimits":{"memlock":{"hard":-1,"soft":-1},"nofile":{"hard":2,"soft":1},"nproc":{"hard":65535,"soft":65535}}}"#;
         "privileged: ${FLAG}\nshm_size: 1gb\nmem_limit: 64m\ncpus: 0.5\npids_limit: -1" => r#"{"mem_limit":67108864,"nano_cpus":500000000,"pids_limit":-1,"privileged":true,"shm_size":1073741824}"#;
-        "privileged: yes" => "error: compose.yaml:4:17: services.a.privileged: `true` or `false` is expected, not `yes`";
+        "privileged: maybe" => "error: compose.yaml:4:17: services.a.privileged: `true` or `false` is expected, not `maybe`";
         "sysctls: [net.ipv4.ip_forward=1]" => r#"{"sysctls":{"net.ipv4.ip_forward":"1"}}"#;
         "labels: [a=b, c]" => r#"{"labels":{"a":"b","c":""}}"#;
         "stop_grace_period: 1m" => r#"{"stop_grace_period":{"nanos":0,"secs":60}}"#;

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 /// A duration: `1h5m30s20ms`, units us, ms, s, m, h, decimals allowed (Compose
-/// specification, "Specifying durations"). A bare `0` is zero.
+/// specification, "Specifying durations"); also d and w, as Compose does. A bare `0` is zero.
 ///
 /// # Errors
 ///
 /// A phrase that says what is expected.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "a duration such as `1m30s` (units us, ms, s, m, h) is expected".to_owned();
+    let wrong = || "a duration such as `1m30s` (units us, ms, s, m, h, d, w) is expected".to_owned();
     if text == "0" {
         return Ok(Duration::ZERO);
     }
@@ -30,6 +30,8 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
             "s" => 1_000_000_000,
             "m" => 60_000_000_000,
             "h" => 3_600_000_000_000,
+            "d" => 86_400_000_000_000,
+            "w" => 604_800_000_000_000,
             _ => return Err(wrong()),
         };
         nanos = nanos.checked_add(scaled(number, scale).ok_or_else(wrong)?).ok_or_else(wrong)?;
@@ -119,6 +121,8 @@ mod tests {
             ("1h5m30s20ms", 3_930_020),
             ("0", 0),
             ("0s", 0),
+            ("1d", 86_400_000),
+            ("1w2d", 777_600_000),
         ] {
             assert_eq!(duration(text), Ok(Duration::from_millis(ms)), "{text}");
         }

@@ -34,9 +34,9 @@ pub fn companions(yard: &Yard, path: &Path) -> BTreeMap<String, String> {
     for stack in &yard.stacks {
         match &stack.source {
             StackSource::Compose(wanted) => {
-                let Ok((loaded, read)) = open_and_tell(wanted) else { continue };
-                paths.extend(read);
-                let mounted = archives(&loaded.stack);
+                let Ok(opened) = open_and_tell(wanted) else { continue };
+                paths.extend(opened.files);
+                let mounted = archives(&opened.loaded.stack);
                 let first = wanted.files.first().and_then(|f| below(&dir, &f.canonicalize().ok()?));
                 carried.extend(first.filter(|_| !mounted.is_empty()).map(|first| (first, mounted)));
             }

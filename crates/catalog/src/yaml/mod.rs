@@ -15,8 +15,8 @@ mod read;
 mod span;
 
 pub(crate) use de::from_node;
-pub(crate) use parse::parse;
-pub(crate) use read::{FieldFate, FieldReading, Fields};
+pub(crate) use parse::{parse, parse_all};
+pub(crate) use read::{FieldFate, FieldReading, Fields, parse_int};
 pub(crate) use span::{Entry, SpanSpot, SpotKind, spots};
 
 use crate::diag::Place;

@@ -11,6 +11,15 @@ const MAX_DEPTH: usize = 100;
 /// Nodes of a document, after aliases are resolved: bounds "billion laughs".
 const MAX_NODES: usize = 200_000;
 
+/// Reads the YAML documents of a text, in order; at least one.
+///
+/// # Errors
+///
+/// As [`parse`], but for a second document.
+pub(crate) fn parse_all(file: &str, text: &str) -> Result<Vec<Node>, Problem> {
+    builder(file, text).documents(true)
+}
+
 /// Reads one YAML document.
 ///
 /// `file` is the name used in places. An empty document is a null node.
@@ -20,14 +29,18 @@ const MAX_NODES: usize = 200_000;
 /// The first mistake of syntax; a second document; a key that is not text or comes twice;
 /// an alias within its own anchor; nesting or expansion beyond the limits.
 pub(crate) fn parse(file: &str, text: &str) -> Result<Node, Problem> {
+    let mut documents = builder(file, text).documents(false)?;
+    Ok(documents.swap_remove(0))
+}
+
+fn builder<'t>(file: &str, text: &'t str) -> Builder<'t> {
     let options = granit_parser::options! { emit_comments: false };
-    let mut builder = Builder {
+    Builder {
         file: file.into(),
         parser: Parser::new_from_str_with_options(text, options),
         anchors: HashMap::new(),
         nodes: 0,
-    };
-    builder.document()
+    }
 }
 
 struct Builder<'t> {
@@ -70,20 +83,24 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn document(&mut self) -> Result<Node, Problem> {
-        let mut root = None;
+    /// All documents, or with `several` unset the only one; a null node where there is none.
+    fn documents(&mut self, several: bool) -> Result<Vec<Node>, Problem> {
+        let mut roots = Vec::new();
         loop {
             let (event, place) = self.next()?;
             match event {
                 Event::StreamEnd => break,
-                Event::DocumentStart(..) if root.is_some() => {
+                Event::DocumentStart(..) if !several && !roots.is_empty() => {
                     return Err(problem(place, "a second YAML document begins here", "one document a file is read"));
                 }
-                event if event.is_node() => root = Some(self.node(event, place, 0)?.node),
+                event if event.is_node() => roots.push(self.node(event, place, 0)?.node),
                 _ => {}
             }
         }
-        Ok(root.unwrap_or_else(|| Node::null(Place { file: self.file.clone(), line: 1, column: 1 })))
+        if roots.is_empty() {
+            roots.push(Node::null(Place { file: self.file.clone(), line: 1, column: 1 }));
+        }
+        Ok(roots)
     }
 
     fn node(&mut self, event: Event<'t>, place: Place, depth: usize) -> Result<BuiltNode, Problem> {

@@ -121,7 +121,7 @@ impl<'n, 'l> Fields<'n, 'l> {
 pub(crate) trait FieldReading {
     /// Text; any scalar but null.
     fn string(&self, path: &str, log: &Log) -> Option<String>;
-    /// `true` or `false`.
+    /// `true` or `false`; also `yes`, `on`, `y` and their opposites, as Compose takes them.
     fn bool(&self, path: &str, log: &Log) -> Option<bool>;
     /// A whole number: decimal, `0x`, `0o` or octal with a leading zero.
     fn int(&self, path: &str, log: &Log) -> Option<i64>;
@@ -145,9 +145,9 @@ impl FieldReading for Node {
     }
 
     fn bool(&self, path: &str, log: &Log) -> Option<bool> {
-        match self.as_text() {
-            Some("true" | "True" | "TRUE") => Some(true),
-            Some("false" | "False" | "FALSE") => Some(false),
+        match self.as_text().map(str::to_ascii_lowercase).as_deref() {
+            Some("true" | "yes" | "on" | "y") => Some(true),
+            Some("false" | "no" | "off" | "n") => Some(false),
             _ => {
                 log.problem(&self.place, format!("{path}: `true` or `false` is expected, not {}", self.describe()));
                 None

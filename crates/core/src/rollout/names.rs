@@ -52,6 +52,6 @@ fn meet(one: &Service, other: &Service) -> bool {
                 || (ours.is_empty() && theirs.contains_key("default"))
                 || (theirs.is_empty() && ours.contains_key("default"))
         }
-        NetworkMode::None | NetworkMode::Service(_) | NetworkMode::Container(_) => false,
+        NetworkMode::None | NetworkMode::Service(_) | NetworkMode::Container(_) | NetworkMode::Bridge => false,
     }
 }

@@ -4,7 +4,8 @@ use super::version::{Version, file_key, rename};
 use super::{Slot, Walk, definition};
 use crate::agent::{Part, replica_name};
 use crate::stack::place::HostState;
-use crate::stack::{Attachment, DEFAULT_NETWORK, JOB_LABEL, NetworkMode, Service, Stack};
+use crate::stack::template::{self, Placeholder};
+use crate::stack::{Attachment, DEFAULT_NETWORK, JOB_LABEL, MountKind, NetworkMode, Service, Stack};
 use std::collections::BTreeMap;
 
 /// Label of a service that follows others which may be on other hosts: a digest of them, so that
@@ -107,7 +108,7 @@ impl Walk<'_> {
                 }
                 networks.values_mut().for_each(|a| a.aliases.push(name.clone()));
             }
-            NetworkMode::Host | NetworkMode::None | NetworkMode::Container(_) => {}
+            NetworkMode::Host | NetworkMode::None | NetworkMode::Container(_) | NetworkMode::Bridge => {}
         }
         for (other, addresses) in &slot.names {
             let taken = replica.extra_hosts.iter().any(|h| h.split(':').next() == Some(other));
@@ -115,6 +116,47 @@ impl Walk<'_> {
                 replica.extra_hosts.extend(addresses.iter().map(|a| format!("{other}:{a}")));
             }
         }
+        self.fill_in(&mut replica, slot);
         replica
+    }
+
+    /// Replaces Swarm's placeholders where Swarm does: in the host name, the environment and mounts.
+    fn fill_in(&self, replica: &mut Service, slot: &Slot) {
+        let host = self.board.host(&slot.host);
+        let labels = replica.labels.clone();
+        let service = format!("{}_{}", self.current.stack.name, slot.replica.service);
+        let value = |placeholder: Placeholder<'_>| match placeholder {
+            Placeholder::NodeHostname => host.map_or(slot.host.clone(), |h| h.name.clone()),
+            Placeholder::NodeId => slot.host.clone(),
+            Placeholder::NodeOs => "linux".to_owned(),
+            Placeholder::NodeArchitecture => host.map_or(String::new(), |h| kernel_arch(&h.arch).to_owned()),
+            Placeholder::ServiceName => service.clone(),
+            Placeholder::ServiceLabel(name) => labels.get(name).cloned().unwrap_or_default(),
+            Placeholder::TaskName => format!("{service}.{}", slot.replica.index),
+            Placeholder::TaskSlot => slot.replica.index.to_string(),
+        };
+        let fill = |text: &mut String| {
+            // What is not known was refused when the stack was read.
+            if let Ok(filled) = template::expand(text, value) {
+                *text = filled;
+            }
+        };
+        replica.hostname.iter_mut().chain(replica.environment.values_mut()).for_each(fill);
+        for mount in &mut replica.volumes {
+            fill(&mut mount.target);
+            if let MountKind::Bind(bind) = &mut mount.kind {
+                fill(&mut bind.source);
+            }
+        }
+    }
+}
+
+/// The kernel's name of an architecture that Debian names.
+fn kernel_arch(debian: &str) -> &str {
+    match debian {
+        "amd64" => "x86_64",
+        "arm64" => "aarch64",
+        "armhf" => "armv7l",
+        other => other,
     }
 }

@@ -211,6 +211,7 @@ fn healthy(mut s: Service) -> Service {
         timeout: None,
         retries: Some(1),
         start_period: None,
+        start_interval: None,
     });
     s
 }
@@ -226,7 +227,13 @@ fn needs(mut s: Service, other: &str, condition: DependencyCondition) -> Service
 }
 
 fn publishes(mut s: Service, port: u16) -> Service {
-    s.ports.push(PublishedPort { target: port, published: Some(port), host_ip: None, protocol: PortProtocol::Tcp });
+    s.ports.push(PublishedPort {
+        target: port,
+        published: Some(port),
+        published_last: None,
+        host_ip: None,
+        protocol: PortProtocol::Tcp,
+    });
     s
 }
 
@@ -325,7 +332,7 @@ fn a_lost_host_gives_its_containers_away() {
     let mut w = World::new(&["a", "b", "c"]);
     let mut db = service("db:1", 1);
     db.volumes = vec![Mount {
-        kind: MountKind::Volume { name: "data".into(), nocopy: false },
+        kind: MountKind::Volume { name: "data".into(), nocopy: false, subpath: None },
         target: "/d".into(),
         read_only: false,
     }];
@@ -380,7 +387,7 @@ fn scaling_takes_the_last_and_comes_back_to_volumes() {
     let mut w = World::new(&["a", "b", "c"]);
     let mut db = service("db:1", 3);
     db.volumes = vec![Mount {
-        kind: MountKind::Volume { name: "data".into(), nocopy: false },
+        kind: MountKind::Volume { name: "data".into(), nocopy: false, subpath: None },
         target: "/d".into(),
         read_only: false,
     }];
@@ -421,6 +428,26 @@ fn names_lead_to_other_hosts() {
     assert_eq!(networks["default"].aliases, ["web"]);
     // Made once, although `api` was placed after `web` could have been.
     assert_eq!(w.made, 3);
+}
+
+#[test]
+fn placeholders_have_each_containers_values() {
+    let mut w = World::new(&["a", "b"]);
+    let mut web = service("web:1", 2);
+    web.deploy.placement.max_per_host = Some(1);
+    web.hostname = Some("{{.Node.Hostname}}-{{.Task.Slot}}".into());
+    web.environment = [("NAME", "{{.Service.Name}}/{{.Task.Name}}"), ("KEPT", "{{.Names}}")]
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .into();
+    w.deploy(stack(&[("web", web)]));
+    assert_eq!(w.settle(), Standing::Converged);
+    let shown = |host: &str| {
+        let services = w.told[host].unpack().services;
+        let web = services.values().next().cloned().unwrap();
+        format!("{} {} {}", web.hostname.unwrap_or_default(), web.environment["NAME"], web.environment["KEPT"])
+    };
+    assert_eq!(shown("a"), "a-1 shop_web/shop_web.1 {{.Names}}");
+    assert_eq!(shown("b"), "b-2 shop_web/shop_web.2 {{.Names}}");
 }
 
 #[test]

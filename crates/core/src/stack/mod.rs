@@ -10,13 +10,16 @@
 mod archive;
 pub mod deploy;
 pub mod observed;
+mod options;
 pub mod place;
 pub mod plan;
 mod service;
 pub mod spec;
 pub mod status;
+pub mod template;
 
 pub use archive::{ARCHIVE_ROOT, Archive, is_archive_digest};
+pub use options::{DeviceRequest, EngineOptions, ServiceHook, debian_arch};
 pub use service::{
     Attachment, Bind, CgroupMode, Config, Dependency, DependencyCondition, Device, FileAccess, FileMount, HealthTest,
     Healthcheck, Logging, Mount, MountKind, NetworkMode, PortProtocol, Propagation, PublishedPort, RestartPolicy,
@@ -108,6 +111,15 @@ pub struct Network {
     pub ipam_driver: Option<String>,
     /// Address pools as (subnet CIDR, gateway).
     pub subnets: Vec<(String, Option<String>)>,
+    /// Part of a subnet that containers get addresses of, by subnet; all of it where absent.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ip_ranges: BTreeMap<String, String>,
+    /// Addresses that the driver keeps for others, by subnet and name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub aux_addresses: BTreeMap<String, BTreeMap<String, String>>,
+    /// Options for the driver that gives out addresses.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub ipam_options: BTreeMap<String, String>,
 }
 
 /// A named volume of a stack.

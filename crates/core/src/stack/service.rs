@@ -1,5 +1,6 @@
 //! One service of a stack.
 
+use super::EngineOptions;
 use super::archive::Archive;
 use super::deploy::Deploy;
 use serde::{Deserialize, Serialize};
@@ -108,6 +109,9 @@ pub struct Service {
     /// engine runs one of each service and looks at no more than whether it is a job.
     #[serde(skip_serializing_if = "Deploy::is_default")]
     pub deploy: Deploy,
+    /// Settings that the engine takes as they are.
+    #[serde(flatten)]
+    pub engine: EngineOptions,
 }
 
 impl Service {
@@ -144,6 +148,8 @@ pub enum NetworkMode {
     Service(String),
     /// Another container's.
     Container(String),
+    /// The engine's own network `bridge`, on which names do not resolve.
+    Bridge,
 }
 
 impl Default for NetworkMode {
@@ -187,6 +193,9 @@ pub struct PublishedPort {
     pub target: u16,
     /// Port on the host; any free one when absent.
     pub published: Option<u16>,
+    /// Last port of a range on the host that starts at `published`; the engine takes a free one of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_last: Option<u16>,
     /// Address on the host; all when absent.
     pub host_ip: Option<String>,
     /// Transport.
@@ -214,6 +223,9 @@ pub enum MountKind {
         name: String,
         /// Do not copy the image's content into an empty volume.
         nocopy: bool,
+        /// Path inside the volume that is mounted; all of it when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subpath: Option<String>,
     },
     /// A path of the host.
     Bind(Bind),
@@ -225,6 +237,9 @@ pub enum MountKind {
     Tmpfs {
         /// Limit in bytes.
         size: Option<u64>,
+        /// Permission bits of its directory; the engine's default (0o1777) when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mode: Option<u32>,
     },
 }
 
@@ -361,6 +376,9 @@ pub struct Healthcheck {
     pub retries: Option<u32>,
     /// Failures do not count for so long after the start.
     pub start_period: Option<Duration>,
+    /// Time between two tests during the start period; `interval` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_interval: Option<Duration>,
 }
 
 /// A health test.

@@ -5,8 +5,8 @@ use super::{Engine, Error, labels};
 use bollard::models as api;
 use stackyard_core::stack::plan::Step;
 use stackyard_core::stack::{
-    Attachment, Bind, CgroupMode, FileMount, HealthTest, Healthcheck, Mount, MountKind, NetworkMode, PortProtocol,
-    Propagation, PublishedPort, RestartPolicy, Service, Stack,
+    Attachment, Bind, CgroupMode, DeviceRequest, FileMount, HealthTest, Healthcheck, Mount, MountKind, NetworkMode,
+    PortProtocol, Propagation, PublishedPort, RestartPolicy, Service, Stack,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -28,8 +28,10 @@ impl ContainerRequest<'_> {
         let s = self.service;
         let exposed = s.expose.iter().map(|p| if p.contains('/') { p.clone() } else { format!("{p}/tcp") });
         let published = s.ports.iter().map(port_key);
+        self.check_version()?;
         Ok(api::ContainerCreateBody {
             hostname: s.hostname.clone(),
+            domainname: s.engine.domainname.clone(),
             user: s.user.clone(),
             exposed_ports: some_vec(exposed.chain(published).collect()),
             tty: Some(s.tty),
@@ -61,6 +63,9 @@ impl ContainerRequest<'_> {
         let job = self.stack.is_job(self.name);
         let after = self.service.depends_on.keys().map(String::as_str).chain(self.service.shares());
         let mut all: HashMap<String, String> = self.service.labels.clone().into_iter().collect();
+        if !self.service.engine.pre_stop.is_empty() {
+            all.insert(labels::PRE_STOP.into(), labels::json(&self.service.engine.pre_stop));
+        }
         all.extend(labels::of_container(&self.stack.name, self.name, job, &self.step.spec, &self.follows, after));
         all
     }
@@ -111,14 +116,64 @@ impl ContainerRequest<'_> {
                 .map(|l| api::HostConfigLogConfig { typ: l.driver.clone(), config: some_map(&l.options) }),
             restart_policy: Some(restart(s.restart)),
             port_bindings: ports(&s.ports),
+            ..self.options()
+        }
+    }
+
+    /// The settings that need no more than to be handed on.
+    fn options(&self) -> api::HostConfig {
+        let o = &self.service.engine;
+        api::HostConfig {
+            runtime: o.runtime.clone(),
+            userns_mode: o.userns_mode.clone(),
+            cgroup_parent: o.cgroup_parent.clone(),
+            annotations: some_map(&o.annotations),
+            storage_opt: some_map(&o.storage_opt),
+            cpu_shares: o.cpu_shares,
+            cpu_period: o.cpu_period,
+            cpu_quota: o.cpu_quota,
+            cpuset_cpus: o.cpuset.clone(),
+            memory_swap: o.memswap_limit,
+            memory_swappiness: o.mem_swappiness,
+            oom_kill_disable: o.oom_kill_disable.then_some(true),
+            device_cgroup_rules: some_vec(o.device_cgroup_rules.clone()),
+            device_requests: some_vec(o.device_requests.iter().map(device_request).collect()),
+            dns_options: some_vec(o.dns_opt.clone()),
             ..Default::default()
         }
+    }
+
+    /// Refuses settings that the engine is too old for: it would ignore them in silence.
+    fn check_version(&self) -> Result<(), Error> {
+        let subpath = |m: &Mount| matches!(m.kind, MountKind::Volume { subpath: Some(_), .. });
+        let o = &self.service.engine;
+        let cdi = |r: &DeviceRequest| r.driver.as_deref() == Some("cdi");
+        for (there, setting, engine, needed) in [
+            (!o.annotations.is_empty(), "annotations", "24", (1, 43)),
+            (o.device_requests.iter().any(cdi), "a device by its CDI name", "25", (1, 44)),
+            (self.service.volumes.iter().any(subpath), "volume.subpath", "26", (1, 45)),
+        ] {
+            if there {
+                self.needs(setting, engine, needed)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn needs(&self, setting: &'static str, engine: &'static str, needed: (usize, usize)) -> Result<(), Error> {
+        let version = self.engine.api().client_version();
+        if (version.major_version, version.minor_version) >= needed {
+            return Ok(());
+        }
+        let (needed, has) = (format!("{}.{}", needed.0, needed.1), version.to_string());
+        Err(Error::TooOld { service: self.name.to_owned(), setting, engine, needed, has })
     }
 
     fn network_mode(&self) -> Option<String> {
         match &self.service.network_mode {
             NetworkMode::Host => Some("host".into()),
             NetworkMode::None => Some("none".into()),
+            NetworkMode::Bridge => Some("bridge".into()),
             NetworkMode::Service(name) => Some(self.name_space(&format!("service:{name}"))),
             NetworkMode::Container(name) => Some(format!("container:{name}")),
             NetworkMode::Networks(_) => {
@@ -144,15 +199,8 @@ impl ContainerRequest<'_> {
     }
 
     fn endpoint(&self, attachment: &Attachment) -> Result<api::EndpointSettings, Error> {
-        let version = self.engine.api().client_version();
-        if attachment.mac_address.is_some() && (version.major_version, version.minor_version) < (1, 44) {
-            return Err(Error::TooOld {
-                service: self.name.to_owned(),
-                setting: "mac_address",
-                engine: "25",
-                needed: "1.44",
-                has: version.to_string(),
-            });
+        if attachment.mac_address.is_some() {
+            self.needs("mac_address", "25", (1, 44))?;
         }
         let fixed = attachment.ipv4_address.is_some() || attachment.ipv6_address.is_some();
         Ok(api::EndpointSettings {
@@ -193,16 +241,23 @@ impl ContainerRequest<'_> {
         let base =
             api::Mount { target: Some(mount.target.clone()), read_only: Some(mount.read_only), ..Default::default() };
         Some(match &mount.kind {
-            MountKind::Volume { name, nocopy } => api::Mount {
+            MountKind::Volume { name, nocopy, subpath } => api::Mount {
                 typ: Some(api::MountType::VOLUME),
                 source: Some(self.stack.volumes.get(name)?.name.clone()),
-                volume_options: nocopy.then(|| api::MountVolumeOptions { no_copy: Some(true), ..Default::default() }),
+                volume_options: (*nocopy || subpath.is_some()).then(|| api::MountVolumeOptions {
+                    no_copy: Some(*nocopy),
+                    subpath: subpath.clone(),
+                    ..Default::default()
+                }),
                 ..base
             },
-            MountKind::Tmpfs { size } => api::Mount {
+            MountKind::Tmpfs { size, mode } => api::Mount {
                 typ: Some(api::MountType::TMPFS),
-                tmpfs_options: size
-                    .map(|s| api::MountTmpfsOptions { size_bytes: Some(as_i64_u(s)), ..Default::default() }),
+                tmpfs_options: (size.is_some() || mode.is_some()).then(|| api::MountTmpfsOptions {
+                    size_bytes: size.map(as_i64_u),
+                    mode: mode.map(i64::from),
+                    ..Default::default()
+                }),
                 ..base
             },
             MountKind::Bind(bind) if !bind.create_host_path => api::Mount {
@@ -261,6 +316,16 @@ fn device(d: &stackyard_core::stack::Device) -> api::DeviceMapping {
     }
 }
 
+fn device_request(r: &DeviceRequest) -> api::DeviceRequest {
+    api::DeviceRequest {
+        driver: r.driver.clone(),
+        count: r.count,
+        device_ids: some_vec(r.device_ids.clone()),
+        capabilities: some_vec(r.capabilities.clone()).map(|all| vec![all]),
+        options: some_map(&r.options),
+    }
+}
+
 fn ulimit((name, limit): (&String, &stackyard_core::stack::Ulimit)) -> api::ResourcesUlimits {
     api::ResourcesUlimits { name: Some(name.clone()), soft: Some(limit.soft), hard: Some(limit.hard) }
 }
@@ -288,8 +353,11 @@ fn port_key(port: &PublishedPort) -> String {
 fn ports(ports: &[PublishedPort]) -> Option<api::PortMap> {
     let mut map = api::PortMap::new();
     for port in ports {
-        let binding =
-            api::PortBinding { host_ip: port.host_ip.clone(), host_port: port.published.map(|p| p.to_string()) };
+        let host_port = port.published.map(|first| match port.published_last {
+            Some(last) => format!("{first}-{last}"),
+            None => first.to_string(),
+        });
+        let binding = api::PortBinding { host_ip: port.host_ip.clone(), host_port };
         map.entry(port_key(port)).or_default().get_or_insert_default().push(binding);
     }
     (!map.is_empty()).then_some(map)
@@ -307,7 +375,7 @@ fn healthcheck(check: &Healthcheck) -> api::HealthConfig {
         timeout: check.timeout.map(nanos),
         retries: check.retries.map(i64::from),
         start_period: check.start_period.map(nanos),
-        start_interval: None,
+        start_interval: check.start_interval.map(nanos),
     }
 }
 

@@ -87,9 +87,21 @@ pub enum Error {
         /// Release of the engine that can do it.
         engine: &'static str,
         /// API version that it needs.
-        needed: &'static str,
+        needed: String,
         /// API version that is spoken.
         has: String,
+    },
+    /// A program of the service's `post_start` or `pre_stop` failed.
+    #[error("cannot run {when} program `{command}`: {ended}; it last wrote: {}", or_nothing(.output))]
+    Hook {
+        /// The key of the service.
+        when: &'static str,
+        /// The program, without its arguments.
+        command: String,
+        /// How it ended.
+        ended: String,
+        /// The first of its output.
+        output: String,
     },
     /// The container ended although it should run, or a job ended badly.
     #[error("ended with status {status}{}", if *.oom { " (out of memory)" } else { "" })]

@@ -44,6 +44,16 @@ pub(super) struct TestResult {
     pub(super) output: String,
 }
 
+/// A command whose output is captured.
+fn captured(command: &[String]) -> ExecConfig {
+    ExecConfig {
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        cmd: Some(command.to_vec()),
+        ..Default::default()
+    }
+}
+
 impl Test {
     /// The test of a container: its own, else its image's.
     pub(super) fn of(container: &ContainerInspectResponse) -> Option<Self> {
@@ -95,7 +105,7 @@ impl Engine {
         all.status = self
             .run(
                 &container,
-                command,
+                captured(command),
                 |source, bytes| {
                     output(source, bytes);
                     match source {
@@ -110,20 +120,15 @@ impl Engine {
     }
 
     /// Runs a command in a container; `began` gets the id of the execution.
-    async fn run(
+    pub(super) async fn run(
         &self,
         container: &str,
-        command: &[String],
+        config: ExecConfig,
         mut output: impl FnMut(Source, &[u8]),
         began: impl FnOnce(String),
     ) -> Result<i64, Error> {
-        let failed = || Error::engine(format!("run {} in container {container}", command.first().map_or("", |c| c)));
-        let config = ExecConfig {
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            cmd: Some(command.to_vec()),
-            ..Default::default()
-        };
+        let program = config.cmd.as_ref().and_then(|c| c.first()).cloned().unwrap_or_default();
+        let failed = || Error::engine(format!("run {program} in container {container}"));
         let id = self.api().create_exec(container, config).await.map_err(failed())?.id;
         began(id.clone());
         let results = self.api().start_exec(&id, None).await.map_err(failed())?;
@@ -145,7 +150,7 @@ impl Engine {
         let mut exec = None;
         let run = self.run(
             container,
-            &test.argv,
+            captured(&test.argv),
             |_, bytes| {
                 let room = TEST_OUTPUT.saturating_sub(said.len());
                 said.extend_from_slice(&bytes[..bytes.len().min(room)]);

@@ -17,6 +17,8 @@ pub const JOB: &str = stackyard_core::stack::JOB_LABEL;
 pub const FOLLOWS: &str = "dev.stackyard.follows";
 /// Services that its service comes after, JSON array; on containers.
 pub const AFTER: &str = "dev.stackyard.after";
+/// Programs to run in it before it is stopped, JSON array; on containers of services with `pre_stop`.
+pub const PRE_STOP: &str = "dev.stackyard.pre-stop";
 
 /// The labels of a container.
 pub(super) fn of_container<'a>(
@@ -52,7 +54,7 @@ pub(super) fn filter(stack: &str) -> HashMap<String, Vec<String>> {
     HashMap::from([("label".to_owned(), vec![format!("{STACK}={stack}")])])
 }
 
-fn json(value: &impl serde::Serialize) -> String {
+pub(super) fn json(value: &impl serde::Serialize) -> String {
     // Maps and lists of strings always serialize.
     serde_json::to_string(value).unwrap_or_default()
 }

@@ -25,6 +25,7 @@ mod create;
 mod error;
 mod exec;
 mod files;
+mod hooks;
 pub mod labels;
 mod logs;
 mod look;

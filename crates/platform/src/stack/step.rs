@@ -116,12 +116,14 @@ impl Run<'_> {
             Action::Start => {
                 telling.doing("starting");
                 self.engine.start(&old, container).await?;
+                self.engine.after_start(&old, &self.stack.services[name].engine.post_start).await?;
                 return Ok(old);
             }
             Action::Restart => {
                 telling.doing("restarting");
                 self.engine.stop_container(&old).await?;
                 self.engine.start(&old, container).await?;
+                self.engine.after_start(&old, &self.stack.services[name].engine.post_start).await?;
                 return Ok(old);
             }
             Action::Recreate => {
@@ -138,6 +140,7 @@ impl Run<'_> {
             CreatedContainer::Now(id) => {
                 telling.doing("starting");
                 self.engine.start(&id, container).await?;
+                self.engine.after_start(&id, &service.engine.post_start).await?;
                 Ok(id)
             }
             CreatedContainer::Before(id) => Ok(id),
@@ -216,7 +219,7 @@ impl Engine {
             other => other.map_err(Error::engine(format!("inspect container {id}")))?,
         };
         let name = observe::name(&inspected).to_owned();
-        let state = inspected.state.unwrap_or_default();
+        let state = inspected.state.clone().unwrap_or_default();
         if state.running != Some(true) && state.restarting != Some(true) {
             return Ok(());
         }
@@ -224,6 +227,7 @@ impl Engine {
             // A frozen process cannot take its signal.
             let _ = self.api().unpause_container(id).await;
         }
+        self.before_stop(id, &inspected).await;
         let grace = inspected.config.and_then(|c| c.stop_timeout).and_then(|s| u64::try_from(s).ok());
         let grace = grace.map_or(GRACE, Duration::from_secs);
         let seconds = i32::try_from(grace.as_secs()).unwrap_or(i32::MAX);
@@ -263,7 +267,8 @@ impl Engine {
         let pools = network.subnets.iter().map(|(subnet, gateway)| IpamConfig {
             subnet: Some(subnet.clone()),
             gateway: gateway.clone(),
-            ..Default::default()
+            ip_range: network.ip_ranges.get(subnet).cloned(),
+            auxiliary_addresses: network.aux_addresses.get(subnet).map(|a| a.clone().into_iter().collect()),
         });
         let request = NetworkCreateRequest {
             name: network.name.clone(),
@@ -273,11 +278,13 @@ impl Engine {
             enable_ipv6: Some(network.enable_ipv6),
             options: Some(network.driver_opts.clone().into_iter().collect()),
             labels: Some(labels),
-            ipam: (!network.subnets.is_empty() || network.ipam_driver.is_some()).then(|| Ipam {
-                driver: network.ipam_driver.clone(),
-                config: (!network.subnets.is_empty()).then(|| pools.collect()),
-                ..Default::default()
-            }),
+            ipam: (!network.subnets.is_empty() || network.ipam_driver.is_some() || !network.ipam_options.is_empty())
+                .then(|| Ipam {
+                    driver: network.ipam_driver.clone(),
+                    config: (!network.subnets.is_empty()).then(|| pools.collect()),
+                    options: (!network.ipam_options.is_empty())
+                        .then(|| network.ipam_options.clone().into_iter().collect()),
+                }),
             ..Default::default()
         };
         match self.api().create_network(request).await {

@@ -171,6 +171,7 @@ pub fn check(line: &str) -> Healthcheck {
         timeout: None,
         retries: None,
         start_period: None,
+        start_interval: None,
     }
 }
 

@@ -19,7 +19,7 @@ mod tests;
 pub use obstacle::{Obstacle, Unplaced};
 
 use super::deploy::{Constraint, What};
-use super::{MountKind, NetworkMode, PortProtocol, Service, Stack};
+use super::{MountKind, NetworkMode, PortProtocol, Service, Stack, debian_arch};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -141,7 +141,9 @@ fn ports(service: &Service) -> BTreeSet<Port> {
     }
     let published = service.ports.iter().filter_map(|p| {
         let address = p.host_ip.as_deref().and_then(|ip| ip.parse::<IpAddr>().ok()).filter(|ip| !ip.is_unspecified());
-        Some(Port { number: p.published?, protocol: p.protocol, address })
+        // Of a range the engine takes one that is free.
+        let number = p.published.filter(|_| p.published_last.is_none())?;
+        Some(Port { number, protocol: p.protocol, address })
     });
     published.collect()
 }
@@ -216,7 +218,8 @@ impl<'a> Board<'a> {
         if let Some(pool) = self.pool.filter(|p| host.pool.as_deref() != Some(*p)) {
             return Err(Obstacle::Pool(pool.to_owned()));
         }
-        match service.deploy.placement.constraints.iter().find(|c| !meets(host, c)) {
+        let platform = service.engine.platform_constraint();
+        match service.deploy.placement.constraints.iter().chain(&platform).find(|c| !meets(host, c)) {
             Some(constraint) => Err(Obstacle::Constraint(constraint.clone())),
             None => Ok(()),
         }
@@ -317,12 +320,7 @@ fn meets(host: &Host, constraint: &Constraint) -> bool {
         What::Role => Some("worker"),
         What::Os => Some("linux"),
         What::Arch => {
-            let debian = |arch: &str| match arch {
-                "x86_64" => "amd64".to_owned(),
-                "aarch64" => "arm64".to_owned(),
-                other => other.to_owned(),
-            };
-            return (debian(&host.arch) == debian(&constraint.value)) == constraint.equal;
+            return (debian_arch(&host.arch) == debian_arch(&constraint.value)) == constraint.equal;
         }
     };
     (value == Some(constraint.value.as_str())) == constraint.equal

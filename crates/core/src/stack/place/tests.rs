@@ -67,6 +67,29 @@ fn hosts_are_told_apart() {
 }
 
 #[test]
+fn a_platform_is_that_of_the_host() {
+    let hosts = [host("a", 1024, &[]), host("b", 512, &[])];
+    let with = |platform: &str| {
+        let mut s = service(0);
+        s.engine.platform = Some(platform.into());
+        s
+    };
+    assert_eq!(spread(&hosts, &with("linux/amd64"), 2), "a b");
+    assert_eq!(spread(&hosts, &with("linux/arm64"), 1), "2 hosts: 2 not node.platform.arch == arm64");
+    assert_eq!(spread(&hosts, &with("linux"), 1), "a");
+}
+
+#[test]
+fn of_a_range_the_engine_takes_a_free_port() {
+    let hosts = [host("a", 1024, &[])];
+    let mut web = service(0);
+    let protocol = PortProtocol::Tcp;
+    web.ports =
+        vec![PublishedPort { target: 80, published: Some(8000), published_last: Some(8003), host_ip: None, protocol }];
+    assert_eq!(spread(&hosts, &web, 2), "a a");
+}
+
+#[test]
 fn room_is_kept() {
     let hosts = [host("a", 1024, &[("disk", "ssd")]), host("b", 512, &[])];
     assert_eq!(
@@ -91,6 +114,7 @@ fn ports_and_counts_are_kept() {
     let port = |ip: Option<&str>| PublishedPort {
         target: 80,
         published: Some(80),
+        published_last: None,
         host_ip: ip.map(str::to_owned),
         protocol: PortProtocol::Tcp,
     };
@@ -146,7 +170,7 @@ fn volumes_and_companions_tie() {
 
     let mut stack = Stack::default();
     let mount = |name: &str| crate::stack::Mount {
-        kind: MountKind::Volume { name: name.into(), nocopy: false },
+        kind: MountKind::Volume { name: name.into(), nocopy: false, subpath: None },
         target: "/d".into(),
         read_only: false,
     };
@@ -178,7 +202,7 @@ proptest! {
             let mut s = service(memory);
             s.deploy.placement.max_per_host = (max > 0).then_some(max);
             if port > 0 {
-                s.ports = vec![PublishedPort { target: 1, published: Some(port), host_ip: None, protocol: PortProtocol::Tcp }];
+                s.ports = vec![PublishedPort { target: 1, published: Some(port), published_last: None, host_ip: None, protocol: PortProtocol::Tcp }];
             }
             let name = format!("s{}", i % 3);
             let picked = board.pick(&name, &s, Ties::default());

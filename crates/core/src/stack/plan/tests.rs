@@ -103,7 +103,7 @@ fn service(image: &str, after: &[(&str, Condition)]) -> Service {
 /// A small cloud: a database, a job on it, an API, and a sidecar in the API's network.
 fn cloud() -> Stack {
     let mut mariadb = service("mariadb", &[]);
-    let kind = MountKind::Volume { name: "mariadb".into(), nocopy: false };
+    let kind = MountKind::Volume { name: "mariadb".into(), nocopy: false, subpath: None };
     mariadb.volumes.push(Mount { kind, target: "/var/lib/mysql".into(), read_only: false });
     let mut keystone = service("keystone", &[("sync", Condition::CompletedSuccessfully)]);
     keystone.configs.push(FileMount {
