@@ -151,6 +151,37 @@ async fn without_a_server() {
 }
 
 #[tokio::test]
+async fn a_stacks_file() {
+    let fixture = Fixture::new().await;
+    let mut text = fixture.transcript(&["stack config"]).await;
+    let write = |name: &str, text: &str| std::fs::write(fixture.dir.path().join(name), text).unwrap();
+    write(
+        "compose.yaml",
+        "name: shop\nservices:\n  web: {image: 'web:${TAG}', command: serve --colour \"#fff\", ports: ['8080:80'], volumes: ['data:/d'], secrets: [key]}\n  \
+         debug: {image: debug, profiles: [full], networks: [front]}\nvolumes: {data: }\nnetworks: {front: {driver: overlay}}\nsecrets: {key: {file: key}}\n",
+    );
+    write("compose.override.yaml", "services: {web: {environment: {PRICE: 5$$}}}\n");
+    write(".env", "TAG=1\n");
+    write("key", "hush");
+    let verbs = [
+        "stack config",
+        "stack config --json",
+        "stack config --profile full --services",
+        "stack config --profile full --images",
+        "stack config --volumes",
+        "stack config --profile full --networks",
+        "stack config --quiet",
+        "stack config -f none.yaml",
+        "stack config --services --images",
+    ];
+    text += &fixture.transcript(&verbs).await;
+    write("compose.yaml", "services:\n  web: {image: 'web:${TAG}', prots: ['80'], ports: ['x:80']}\n");
+    text += &fixture.transcript(&["stack config --set TAG=2 --quiet"]).await;
+    assert!(!text.contains("hush"), "{text}");
+    check("stack-config", &text);
+}
+
+#[tokio::test]
 async fn mtu() {
     let fixture = Fixture::new().await;
     let verbs = [

@@ -32,6 +32,7 @@ mod mounts;
 mod network;
 pub mod open;
 mod options;
+pub mod print;
 mod service;
 mod units;
 mod words;

@@ -20,27 +20,8 @@ pub struct DeployArgs {
     #[command(flatten)]
     yard: YardNameArgs,
 
-    /// Compose files; later ones override earlier ones
-    #[arg(short, long, value_name = "FILE", default_value = "compose.yaml")]
-    file: Vec<PathBuf>,
-
-    /// Name of the stack [default: the file's `name`, else its directory]
-    #[arg(short, long)]
-    name: Option<String>,
-
-    /// Activate a profile
-    #[arg(long, value_name = "NAME")]
-    profile: Vec<String>,
-
-    /// Read variables from this file
-    ///
-    /// [default: .env next to the first Compose file]
-    #[arg(long, value_name = "FILE")]
-    env_file: Vec<PathBuf>,
-
-    /// Set a variable of the Compose files
-    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
-    variables: Vec<(String, String)>,
+    #[command(flatten)]
+    compose: ComposeArgs,
 
     /// Use only hosts of this pool
     #[arg(long, value_name = "POOL")]
@@ -48,6 +29,50 @@ pub struct DeployArgs {
 
     #[command(flatten)]
     wait: WaitArgs,
+}
+
+/// Options that select Compose files and their variables.
+#[derive(clap::Args)]
+pub struct ComposeArgs {
+    /// Compose files; later ones override earlier ones [default: compose.yaml]
+    ///
+    /// Without this option, COMPOSE_FILE names the files. Otherwise the first of compose.yaml, compose.yml,
+    /// docker-compose.yml and docker-compose.yaml counts, in this directory or above, with its override file.
+    #[arg(short, long, value_name = "FILE")]
+    file: Vec<PathBuf>,
+
+    /// Name of the stack [default: the file's `name`, else its directory]
+    ///
+    /// COMPOSE_PROJECT_NAME takes precedence over the file's `name`.
+    #[arg(short, long)]
+    name: Option<String>,
+
+    /// Activate a profile [default: those of COMPOSE_PROFILES]
+    #[arg(long, value_name = "NAME")]
+    profile: Vec<String>,
+
+    /// Read variables from this file
+    ///
+    /// [default: the files of COMPOSE_ENV_FILES, else .env next to the first Compose file]
+    #[arg(long, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
+
+    /// Set a variable of the Compose files
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
+    variables: Vec<(String, String)>,
+}
+
+impl ComposeArgs {
+    /// The request for the stack that the options select.
+    pub fn request(self) -> ComposeRequest {
+        ComposeRequest {
+            files: self.file,
+            name: self.name,
+            profiles: self.profile,
+            env_files: self.env_file,
+            variables: self.variables.into_iter().collect(),
+        }
+    }
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -58,14 +83,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 /// Deploys a stack, and waits until all of its containers work.
 pub async fn run(args: DeployArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let begun = Instant::now();
-    let wanted = ComposeRequest {
-        files: args.file,
-        name: args.name,
-        profiles: args.profile,
-        env_files: args.env_file,
-        variables: args.variables.into_iter().collect(),
-    };
-    let Loaded { stack, archives, .. } = read(&wanted, context)?;
+    let Loaded { stack, archives, .. } = read(&args.compose.request(), context)?;
     let client = args.yard.client(context)?;
     let (yard, name) = (args.yard.yard, stack.name.clone());
     let deploy = StackDeploy { stack: Packed::pack(stack), pool: args.pool, declared: false };

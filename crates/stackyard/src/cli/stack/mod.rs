@@ -1,5 +1,6 @@
 //! Verbs about stacks: `stackyard stack ...`.
 
+mod config;
 pub mod deploy;
 mod events;
 mod exec;
@@ -36,6 +37,8 @@ impl YardNameArgs {
 pub enum StackVerb {
     /// Deploy Compose files to a yard and wait until they run
     Deploy(deploy::DeployArgs),
+    /// Print Compose files as one, in canonical form
+    Config(config::ConfigArgs),
     /// List the stacks of a yard
     #[command(visible_alias = "ls")]
     List(show::ListArgs),
@@ -65,6 +68,7 @@ pub enum StackVerb {
 pub async fn run(verb: StackVerb, context: &Context) -> anyhow::Result<ExitStatus> {
     match verb {
         StackVerb::Deploy(args) => deploy::run(args, context).await,
+        StackVerb::Config(args) => config::run(args, context),
         StackVerb::List(args) => show::list(args, context).await,
         StackVerb::Show(args) => show::run(args, context).await,
         StackVerb::Logs(args) => logs::run(args, context).await,
