@@ -223,6 +223,7 @@ fn reader(archive: &Archive, text: &str) -> Service {
         timeout: None,
         retries: None,
         start_period: None,
+        start_interval: None,
     });
     service
 }
@@ -263,7 +264,7 @@ async fn files_come_from_the_server_once_and_go() {
     eventually("hello", async || host.hub.inner.hello.borrow().is_some()).await;
     host.settled(1).await;
     assert_eq!(*host.hub.inner.fetched.lock().unwrap(), fetched, "fetched once");
-    assert_eq!(unpacked(&host), [one.digest.clone()]);
+    assert_eq!(unpacked(&host), std::slice::from_ref(&one.digest));
 
     serve(&host, &two, &other);
     host.want(2, vec![part(&stack, 2, &[("web", reader(&two, "two"))])]);

@@ -17,7 +17,7 @@ use value::{absent, doubled, mapping, object};
 /// The Compose file that a stack is, as JSON. `dir` is the project's directory, at which relative paths start.
 pub fn document(loaded: &Loaded, dir: &Path) -> Value {
     let stack = &loaded.stack;
-    let services = stack.services.iter().map(|(name, s)| (name.clone(), service::service(s))).collect();
+    let services = stack.services.iter().map(|(name, s)| (name.clone(), service::service(s, dir))).collect();
     let networks = stack.networks.iter().map(|(key, n)| (key.clone(), network(n))).collect();
     let volumes = stack.volumes.iter().map(|(key, v)| (key.clone(), volume(v))).collect();
     let mut all = Map::new();

@@ -133,7 +133,7 @@ mod tests {
             StackSource::Package { .. } => panic!("no Compose file"),
         };
         let there = open_in(&wanted(&there), &memory).unwrap().stack;
-        let (here, _) = open_and_tell(&wanted(&here)).unwrap();
+        let here = open_and_tell(&wanted(&here)).unwrap().loaded;
         assert_eq!(there.services, here.stack.services);
         let sources: Vec<String> = archives(&there).into_iter().map(|a| a.source).collect();
         assert_eq!(sources, [".", "../common", "./more/x", "./www"]);

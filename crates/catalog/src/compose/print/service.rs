@@ -1,5 +1,6 @@
 //! A service in the words of the specification.
 
+use super::absolute;
 use super::value::{absent, decimal, duration, mapping, object};
 use serde_json::{Map, Value, json};
 use stackyard_core::stack::deploy::{Deploy, Mode, OnFailure, Order, Update};
@@ -7,14 +8,15 @@ use stackyard_core::stack::{
     Attachment, CgroupMode, DependencyCondition, EngineOptions, FileAccess, FileMount, HealthTest, Healthcheck, Mount,
     MountKind, NetworkMode, PublishedPort, RestartPolicy, Service, ServiceHook,
 };
+use std::path::Path;
 
 /// One billion: billionths of a CPU in one CPU.
 const BILLION: u64 = 1_000_000_000;
 
-/// The service with all that it says.
-pub(super) fn service(s: &Service) -> Value {
+/// The service with all that it says. Relative paths start at `dir`.
+pub(super) fn service(s: &Service, dir: &Path) -> Value {
     let mut all = Map::new();
-    for part in [process(s), access(s), files(s), network(s), limits(s), life(s), options(&s.engine)] {
+    for part in [process(s), access(s), files(s, dir), network(s), limits(s), life(s), options(&s.engine)] {
         if let Value::Object(part) = part {
             all.extend(part);
         }
@@ -63,7 +65,7 @@ fn access(s: &Service) -> Value {
     ])
 }
 
-fn files(s: &Service) -> Value {
+fn files(s: &Service, dir: &Path) -> Value {
     let devices =
         s.devices.iter().map(|d| json!({"source": d.source, "target": d.target, "permissions": d.permissions}));
     let tmpfs = s.tmpfs.iter().map(|(target, options)| match options.as_str() {
@@ -73,7 +75,7 @@ fn files(s: &Service) -> Value {
     let cdi =
         s.engine.device_requests.iter().filter(|r| r.driver.as_deref() == Some("cdi")).flat_map(|r| &r.device_ids);
     object([
-        ("volumes", s.volumes.iter().map(mount).collect()),
+        ("volumes", s.volumes.iter().map(|m| mount(m, dir)).collect()),
         ("tmpfs", tmpfs.collect()),
         ("devices", devices.chain(cdi.map(|name| json!(name))).collect()),
         ("configs", s.configs.iter().map(file).collect()),
@@ -81,7 +83,7 @@ fn files(s: &Service) -> Value {
     ])
 }
 
-fn mount(m: &Mount) -> Value {
+fn mount(m: &Mount, dir: &Path) -> Value {
     let read_only = absent(m.read_only);
     match &m.kind {
         MountKind::Volume { name, nocopy, subpath } => object([
@@ -100,6 +102,14 @@ fn mount(m: &Mount) -> Value {
             ("read_only", read_only),
             ("tmpfs", object([("size", json!(size.map(|s| s.to_string()))), ("mode", json!(mode))])),
         ]),
+        MountKind::Archive(archive) => object([
+            ("type", json!("bind")),
+            ("source", json!(carried(&archive.source, dir))),
+            ("target", json!(m.target)),
+            ("read_only", read_only),
+            // The hosts do not mount this path; they get its files.
+            ("x-carried", json!(true)),
+        ]),
         MountKind::Bind(bind) => object([
             ("type", json!("bind")),
             ("source", json!(bind.source)),
@@ -110,6 +120,14 @@ fn mount(m: &Mount) -> Value {
                 object([("create_host_path", json!(bind.create_host_path)), ("propagation", json!(bind.propagation))]),
             ),
         ]),
+    }
+}
+
+/// The path on this machine of files that are carried to the hosts.
+fn carried(source: &str, dir: &Path) -> String {
+    match source.strip_prefix('~').zip(std::env::home_dir()) {
+        Some((below, home)) => format!("{}{below}", home.display()),
+        None => absolute(dir, source),
     }
 }
 
