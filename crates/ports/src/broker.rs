@@ -127,7 +127,8 @@ pub async fn answer(broker: &dyn PortBroker, ask: Ask) -> Answer {
             .dismiss(&pool, &member)
             .await
             .map(|()| Answer::Dismissed),
-        Ask::Unknown => Err(Error::refused(
+        // The hub answers questions about volumes elsewhere.
+        Ask::Volume(_) | Ask::Unknown => Err(Error::refused(
             "the server is older than this agent and does not know what it asks for: update it",
         )),
     };

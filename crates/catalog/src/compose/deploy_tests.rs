@@ -1,7 +1,7 @@
 //! `deploy` as it is read for the hosts of a yard.
 
 use super::Target;
-use super::tests::service_for;
+use super::tests::{load_for, service_for};
 
 fn hosts(lines: &str) -> String {
     // Said, so that it is not in every answer.
@@ -85,4 +85,51 @@ fn what_goes_on_one_engine_only() {
         ),
         "{shared}"
     );
+}
+
+/// What is said of a service with a volume of the driver `stackyard`: "" if it is fine.
+fn cinder(target: Target, volume: &str, service: &str) -> String {
+    let text = format!(
+        "services:\n  db: {{image: i, volumes: ['data:/d']{service}}}\nvolumes:\n  data: {{driver: stackyard{volume}}}\n"
+    );
+    load_for(target, &[("compose.yaml", &text)], &["compose.yaml"], &[]).err().unwrap_or_default()
+}
+
+#[test]
+fn cinder_volumes_are_checked_with_their_places() {
+    let good = ", driver_opts: {size: 20Gi, type: ssd, fs: xfs}";
+    assert_eq!(cinder(Target::Hosts, good, ""), "");
+    for (volume, expected) in [
+        ("", "compose.yaml:4:9: volumes.data.driver_opts: `size` is missing; add one, such as `size: 20Gi`"),
+        (
+            ", driver_opts: {size: 20Mi}",
+            "compose.yaml:4:50: volumes.data.driver_opts.size: `20Mi`: a size in GiB is expected, such as 20Gi or 1Ti",
+        ),
+        (
+            ", driver_opts: {size: 1Gi, sise: 2Gi}",
+            "compose.yaml:4:55: volumes.data.driver_opts.sise: unknown option; did you mean `size`?",
+        ),
+        (
+            ", driver_opts: {size: 1Gi, fs: zfs}",
+            "compose.yaml:4:59: volumes.data.driver_opts.fs: `zfs`: one of `ext4`, `xfs` is expected",
+        ),
+        (
+            ", external: true, name: x",
+            "compose.yaml:4:38: volumes.data.external: an external volume is not supported with this driver",
+        ),
+        (
+            ", name: x, driver_opts: {size: 1Gi}",
+            "compose.yaml:4:34: volumes.data.name: not supported with this driver; leave it out; the volume is named after its yard and stack",
+        ),
+    ] {
+        assert_eq!(cinder(Target::Hosts, volume, ""), expected);
+    }
+    assert!(
+        cinder(Target::Engine, good, "")
+            .starts_with("compose.yaml:4:18: volumes.data.driver: Cinder volumes exist only on hosts of a yard")
+    );
+    let two = cinder(Target::Hosts, good, ", scale: 2");
+    assert!(two.starts_with("compose.yaml:2:7: volume data: service db has 2 replicas"), "{two}");
+    let first = cinder(Target::Hosts, good, ", deploy: {update_config: {order: start-first}}");
+    assert!(first.contains("starts the new container first"), "{first}");
 }

@@ -19,6 +19,7 @@
 mod canonical;
 mod carried;
 mod check;
+mod cinder;
 mod deploy;
 mod discover;
 mod documents;
@@ -192,6 +193,7 @@ fn read(cx: &LoadContext<'_>) -> Option<Loaded> {
         services: read,
         name,
     };
+    cinder::one_container(&stack, &nodes, cx);
     let (archives, warnings) = Default::default();
     Some(Loaded { stack, archives, warnings, configs: config_origins, secrets: secret_origins })
 }

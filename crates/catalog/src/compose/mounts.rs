@@ -2,10 +2,10 @@
 
 use super::canonical::FROM_HERE;
 use super::service::{one_of, parsed};
-use super::{LoadContext, Section, Target, Used, carried, units};
+use super::{LoadContext, Section, Target, Used, carried, cinder, units};
 use crate::yaml::{FieldFate, FieldReading, Fields, Node};
 use stackyard_core::stack::{
-    Bind, Device, DeviceRequest, FileAccess, FileMount, Mount, MountKind, Propagation, Volume,
+    Bind, Device, DeviceRequest, FileAccess, FileMount, Mount, MountKind, Propagation, VOLUME_DRIVER, Volume,
 };
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -243,6 +243,9 @@ pub(crate) fn volumes(
         let Some(f) = Fields::of(node, format!("volumes.{key}"), cx.log) else { continue };
         let (external, external_name) = external(&f);
         let name = f.string("name").or(external_name);
+        if f.string("driver").as_deref() == Some(VOLUME_DRIVER) {
+            cinder::check(&f, node, external, name.is_some(), cx);
+        }
         let volume = Volume {
             name: name.unwrap_or_else(|| if external { (*key).to_owned() } else { format!("{stack}_{key}") }),
             external,

@@ -1,5 +1,6 @@
 //! What an agent must know before it knows its server: `/etc/stackyard/agent.json`.
 
+use crate::stack::Filesystem;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -64,17 +65,6 @@ pub struct DataVolume {
     /// What it is formatted with if it is blank. A volume that has a file system keeps it.
     #[serde(default)]
     pub filesystem: Filesystem,
-}
-
-/// File systems of data volumes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Filesystem {
-    /// ext4
-    #[default]
-    Ext4,
-    /// XFS
-    Xfs,
 }
 
 fn docker_data() -> String {

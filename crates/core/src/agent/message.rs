@@ -213,7 +213,7 @@ pub enum ToServer {
         /// In bytes, see [`super::cost`].
         bytes: u32,
     },
-    /// Asks for something about ports of containers.
+    /// Asks for something about ports or volumes of containers.
     Ask {
         /// Its number, never used twice by a running agent.
         number: u64,

@@ -10,7 +10,7 @@
 //!   │<──────────────────────── Open (logs, exec ...) ──│   streams, numbered by the server
 //!   │ ── Chunk ... End ───────────────────────────────>│
 //!   │<───────────────────────────────────────> Credit ─│   as far as a stream's reader takes it
-//!   │ ── Ask (a container's port) ────────────────────>│   numbered by the agent; the server asks Neutron
+//!   │ ── Ask (a container's port or volume) ──────────>│   numbered by the agent; the server asks Neutron or Nova
 //!   │<──────────────────────────────────────── Answer ─│
 //!   │ GET  /api/v1/images?...  agent token             │   an image that exists only at the server, as `docker save`
 //! ```
@@ -27,8 +27,10 @@ mod measure;
 mod message;
 mod part;
 mod port;
+mod volume;
 
-pub use config::{AgentConfig, CONFIG_PATH, DataVolume, Filesystem};
+pub use crate::stack::Filesystem;
+pub use config::{AgentConfig, CONFIG_PATH, DataVolume};
 pub use flow::{Room, Taken, WINDOW, cost};
 pub use measure::{Ear, Heard, Measure, MtuChanged, MtuContainer, MtuLink, MtuNetwork, MtuSetting, MtuSurvey};
 pub use message::{
@@ -40,6 +42,7 @@ pub use port::{
     Answer, Ask, ContainerPort, ExposedPorts, HostNetwork, HostSubnet, NewContainerPort, NewPoolMember, PoolMember,
     PortAddress, PortLink, PortOptions, PublishedPort,
 };
+pub use volume::{VolumeAnswer, VolumeAsk};
 
 /// Version of this protocol. A server refuses an agent with another one, and says so.
 pub const PROTOCOL: u32 = 2;

@@ -1,5 +1,6 @@
 //! Ports of containers: what an agent asks for, and what the server, which asks Neutron, answers.
 
+use super::volume::{VolumeAnswer, VolumeAsk};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -73,6 +74,8 @@ pub enum Ask {
         /// Id of the member.
         member: String,
     },
+    /// A Cinder volume of a stack on this host.
+    Volume(VolumeAsk),
     /// Something that only a newer agent asks for.
     #[serde(other)]
     Unknown,
@@ -320,6 +323,8 @@ pub enum Answer {
     Enlisted,
     /// It is a member no more.
     Dismissed,
+    /// The answer to [`Ask::Volume`].
+    Volume(VolumeAnswer),
     /// It is not done.
     Refused {
         /// Why, for people.

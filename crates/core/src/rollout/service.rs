@@ -365,7 +365,8 @@ impl<'a> Walk<'a> {
         };
         let tied = self.current.stack.is_tied(service) && host.is_none();
         let home = self.state.homes.get(&replica_name(subject.name, index)).filter(|_| tied);
-        let ties = Ties { home: home.map(String::as_str), with: with.as_deref() };
+        let cinder = self.current.stack.cinder_volumes(service).next().is_some();
+        let ties = Ties { home: home.map(String::as_str), with: with.as_deref(), cinder };
         // Where it may be, the newest version says; what it needs, its own.
         let mut asked = service.clone();
         asked.deploy.placement = subject.deploy.placement.clone();

@@ -383,6 +383,41 @@ fn a_drained_host_is_left() {
 }
 
 #[test]
+fn a_cinder_volume_moves_with_its_container() {
+    let mut w = World::new(&["a", "b", "c"]);
+    let mut db = service("db:1", 1);
+    db.volumes = vec![Mount {
+        kind: MountKind::Volume { name: "data".into(), nocopy: false },
+        target: "/d".into(),
+        read_only: false,
+    }];
+    let mut s = stack(&[("db", db)]);
+    let driver = Some(crate::stack::VOLUME_DRIVER.to_owned());
+    let driver_opts = [("size".to_owned(), "1Gi".to_owned())].into();
+    s.volumes.insert("data".into(), Volume { name: "shop_data".into(), driver, driver_opts, ..Volume::default() });
+    w.deploy(s);
+    // Machines that are no Nova servers are no place for it.
+    assert_ne!(w.settle(), Standing::Converged);
+    assert!(w.status.reasons[0].contains("3 no Nova server"), "{:?}", w.status.reasons);
+    for host in ["a", "b"] {
+        w.host(host).nova_server = true;
+    }
+    assert_eq!(w.settle(), Standing::Converged);
+    assert_eq!(w.shown(), "a: db-1@1; b:; c:");
+    w.host("a").state = HostState::Drained;
+    assert_eq!(w.settle(), Standing::Converged);
+    assert_eq!(w.shown(), "a:; b: db-1@1; c:");
+    // Nothing was left behind, and nothing draws it back.
+    assert!(w.status.notes.is_empty() && w.state.homes.is_empty());
+    w.host("a").state = HostState::Ready;
+    w.host("b").state = HostState::Lost;
+    w.running.remove("b");
+    assert_eq!(w.settle(), Standing::Converged);
+    assert_eq!(w.shown(), "a: db-1@1; c:");
+    assert!(w.status.notes.is_empty());
+}
+
+#[test]
 fn scaling_takes_the_last_and_comes_back_to_volumes() {
     let mut w = World::new(&["a", "b", "c"]);
     let mut db = service("db:1", 3);

@@ -8,6 +8,7 @@
 //! Source of the field meanings: the Compose specification (compose-spec, `05-services.md`).
 
 mod archive;
+pub mod cinder_volume;
 pub mod deploy;
 pub mod observed;
 mod options;
@@ -19,6 +20,7 @@ pub mod status;
 pub mod template;
 
 pub use archive::{ARCHIVE_ROOT, Archive, is_archive_digest};
+pub use cinder_volume::{CinderVolume, Filesystem, VOLUME_DRIVER};
 pub use options::{DeviceRequest, EngineOptions, ServiceHook, debian_arch};
 pub use service::{
     Attachment, Bind, CgroupMode, Config, Dependency, DependencyCondition, Device, FileAccess, FileMount, HealthTest,

@@ -144,7 +144,11 @@ fn volumes(stack: &Stack, service: &Service) -> Value {
         .volumes
         .iter()
         .map(|m| match &m.kind {
-            MountKind::Volume { name, .. } => stack.volumes.get(name).map(|v| v.name.as_str()),
+            // Another driver is another place, but older specs have no drivers in them.
+            MountKind::Volume { name, .. } => stack.volumes.get(name).map(|v| match v.is_cinder() {
+                true => format!("{}:{}", super::VOLUME_DRIVER, v.name),
+                false => v.name.clone(),
+            }),
             _ => None,
         })
         .collect();

@@ -131,7 +131,7 @@ impl FakeServer {
                 self.members.lock().unwrap().retain(|m| m.id != member);
                 Answer::Dismissed
             }
-            Ask::Unknown => Answer::Refused { why: "it is unknown".into() },
+            Ask::Volume(_) | Ask::Unknown => Answer::Refused { why: "it is unknown".into() },
             Ask::OtherVlan { port, taken } => {
                 let port = ports.get_mut(&port).unwrap();
                 port.vlan = (100..).find(|id| !taken.contains(id));

@@ -6,7 +6,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | must | the host is ready; all constraints; room in memory and CPUs for what is set aside; published ports (and `expose`d ones of services on the host's own network) are free; no more than `max_replicas_per_node`; where its volumes are, if that host is ready; where the service is whose name spaces it shares |
+//! | must | the host is ready; all constraints; room in memory and CPUs for what is set aside; published ports (and `expose`d ones of services on the host's own network) are free; no more than `max_replicas_per_node`; where its volumes are, if that host is ready; a Nova server, if it has a Cinder volume; where the service is whose name spaces it shares |
 //! | should | few of its like among the hosts with the same value of each spread label; few of its like on the host; few containers on the host; much memory left |
 //!
 //! What runs stays: whoever calls asks for a host only for containers that have none, or that
@@ -33,6 +33,9 @@ pub struct Host {
     pub name: String,
     /// The host pool that it is of.
     pub pool: Option<String>,
+    /// Whether it is a Nova server, so that Cinder volumes can be attached to it.
+    #[serde(default)]
+    pub nova_server: bool,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Its architecture, as Debian names it.
@@ -170,6 +173,8 @@ pub struct Ties<'a> {
     pub home: Option<&'a str>,
     /// Host that it must be on, since it shares the name spaces of a container there.
     pub with: Option<&'a str>,
+    /// It has a Cinder volume, so its host must be a Nova server.
+    pub cinder: bool,
 }
 
 impl<'a> Board<'a> {
@@ -234,6 +239,9 @@ impl<'a> Board<'a> {
         self.allows(spot.host, service)?;
         if ties.with.is_some_and(|with| with != host) {
             return Err(Obstacle::Shares);
+        }
+        if ties.cinder && !spot.host.nova_server {
+            return Err(Obstacle::NoServer);
         }
         if let Some(home) = ties.home.and_then(|id| self.spots.get(id))
             && home.host.id != host

@@ -37,6 +37,8 @@ pub enum Obstacle {
     Volumes(String),
     /// The service whose name spaces it shares is elsewhere.
     Shares,
+    /// It is no Nova server, and the container has a Cinder volume.
+    NoServer,
 }
 
 impl fmt::Display for Obstacle {
@@ -69,6 +71,7 @@ impl fmt::Display for Obstacle {
             Self::Enough(max) => write!(f, "with {max} of it already (max_replicas_per_node)"),
             Self::Volumes(host) => write!(f, "without its volumes (they are on {host})"),
             Self::Shares => f.write_str("without the service whose name spaces it shares"),
+            Self::NoServer => f.write_str("no Nova server, so a Cinder volume cannot be attached"),
         }
     }
 }

@@ -146,7 +146,7 @@ fn labels_are_spread_over_before_hosts() {
 #[test]
 fn volumes_and_companions_tie() {
     let mut hosts = [host("a", 1024, &[]), host("b", 512, &[])];
-    let home = Ties { home: Some("id-b"), with: None };
+    let home = Ties { home: Some("id-b"), ..Ties::default() };
     let pick = |hosts: &[Host], s: &Service, ties| {
         Board::new(hosts, None).pick("s", s, ties).map(|h| h.name.clone()).map_err(|e| e.to_string())
     };
@@ -166,7 +166,7 @@ fn volumes_and_companions_tie() {
     hosts[1].state = HostState::Lost;
     assert_eq!(pick(&hosts, &service(0), home), Ok("a".into()));
     hosts[1].state = HostState::Ready;
-    assert_eq!(pick(&hosts, &service(0), Ties { home: None, with: Some("id-b") }), Ok("b".into()));
+    assert_eq!(pick(&hosts, &service(0), Ties { with: Some("id-b"), ..Ties::default() }), Ok("b".into()));
 
     let mut stack = Stack::default();
     let mount = |name: &str| crate::stack::Mount {

@@ -76,6 +76,14 @@ pub enum PlanError {
         /// The other one.
         other: String,
     },
+    /// A Cinder volume is not described well, or could be in two containers at once.
+    #[error("volume {volume}: {why}")]
+    CinderVolume {
+        /// The volume's key.
+        volume: String,
+        /// What is wrong, and what to do.
+        why: String,
+    },
     /// Images are missing.
     #[error("missing images: {}; build or pull them first", .0.join(", "))]
     MissingImages(
