@@ -54,6 +54,7 @@ impl World {
                 let volume = body["volumeAttachment"]["volumeId"].as_str().unwrap_or_default().to_owned();
                 self.attach(id, &volume)
             }
+            ("GET", ["servers", id, "os-volume_attachments"]) => self.attachments(id),
             ("DELETE", ["servers", _, "os-volume_attachments", volume]) => self.detach(volume),
             ("GET", ["os-keypairs"]) => {
                 // A user's, whatever the project.

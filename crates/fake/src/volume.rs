@@ -58,6 +58,16 @@ impl World {
         }
     }
 
+    /// Nova's list of a server's volumes: with those that come and those that go.
+    pub(crate) fn attachments(&self, server: &str) -> Answer {
+        if self.get("servers", server).is_none() {
+            return refuse(404, "no such server");
+        }
+        let has = |v: &&Value| v["attachments"].as_array().into_iter().flatten().any(|a| a["server_id"] == server);
+        let all = self.all("volumes").filter(has).map(|v| json!({"volumeId": v["id"], "serverId": server}));
+        (200, json!({"volumeAttachments": all.collect::<Vec<_>>()}))
+    }
+
     pub(crate) fn attach(&mut self, server: &str, volume: &str) -> Answer {
         if self.get("servers", server).is_none_or(|s| s["status"] != "ACTIVE") {
             return refuse(409, "the server is not active");
@@ -75,7 +85,15 @@ impl World {
     }
 
     pub(crate) fn detach(&mut self, volume: &str) -> Answer {
+        let (takes_time, sticks) = (self.detaches_late, self.detach_sticks);
         match self.get_mut("volumes", volume) {
+            Some(item) if item["status"] == "in-use" && takes_time => {
+                item["status"] = "detaching".into();
+                if !sticks {
+                    self.set_due(volume);
+                }
+                (202, Value::Null)
+            }
             Some(item) if item["status"] == "in-use" => {
                 item["status"] = "available".into();
                 item["attachments"] = json!([]);

@@ -53,6 +53,10 @@ pub struct World {
     pub(crate) volume_zone: Option<String>,
     /// How many of the next volumes come to nothing.
     failing_volumes: usize,
+    /// Whether a volume is `detaching` for a time.
+    pub(crate) detaches_late: bool,
+    /// Whether a volume that is `detaching` stays so.
+    pub(crate) detach_sticks: bool,
     /// The rules that a new security group comes with, if not Neutron's usual ones.
     pub(crate) default_rules: Option<Vec<Value>>,
     /// Octavia's quota.
@@ -173,6 +177,17 @@ impl World {
     /// Has so many of the next volumes end in `error`.
     pub fn fail_volumes(&mut self, count: usize) {
         self.failing_volumes = count;
+    }
+
+    /// Has volumes be `detaching` for as long as volumes take, from now on; for ever if `stuck`.
+    pub fn detach_late(&mut self, stuck: bool) {
+        (self.detaches_late, self.detach_sticks) = (true, stuck);
+        if !stuck {
+            let waiting: Vec<String> = (self.all("volumes").filter(|v| v["status"] == "detaching"))
+                .filter_map(|v| v["id"].as_str().map(str::to_owned))
+                .collect();
+            waiting.iter().for_each(|id| self.set_due(id));
+        }
     }
 
     /// Has a server end in `ERROR`; `ran` says whether it ran before.
@@ -316,6 +331,10 @@ impl World {
                     }
                     Some("creating") => volume["status"] = "available".into(),
                     Some("attaching") => volume["status"] = "in-use".into(),
+                    Some("detaching") => {
+                        volume["status"] = "available".into();
+                        volume["attachments"] = json!([]);
+                    }
                     _ => {}
                 }
             }

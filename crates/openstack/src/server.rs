@@ -285,6 +285,26 @@ impl Cloud {
         call.on("server", server).json(&json!({"volumeAttachment": {"volumeId": volume}})).done().await
     }
 
+    /// Ids of the volumes that Nova has attached to a server, or is attaching.
+    ///
+    /// # Errors
+    /// [`crate::Error::Api`].
+    pub async fn attached_volumes(&self, server: &str) -> Result<Vec<String>> {
+        #[derive(Deserialize)]
+        struct AttachmentList {
+            #[serde(rename = "volumeAttachments")]
+            all: Vec<AttachmentEntry>,
+        }
+        #[derive(Deserialize)]
+        struct AttachmentEntry {
+            #[serde(rename = "volumeId")]
+            volume: String,
+        }
+        let path = format!("/servers/{}/os-volume_attachments", segment(server));
+        let call = self.call(crate::Method::GET, Service::Compute, path).on("server", server);
+        Ok(call.read::<AttachmentList>().await?.all.into_iter().map(|a| a.volume).collect())
+    }
+
     /// Detaches a volume: whether it was attached. It is free when the volume is `available`.
     ///
     /// # Errors

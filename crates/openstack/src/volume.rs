@@ -98,6 +98,16 @@ impl Resource for Volume {
 }
 
 impl Cloud {
+    /// Sets a key of a volume's metadata; other keys stay.
+    ///
+    /// # Errors
+    /// [`crate::Error::Api`].
+    pub async fn set_volume_metadata(&self, volume: &str, key: &str, value: &str) -> Result<()> {
+        let path = format!("/volumes/{}/metadata", segment(volume));
+        let call = self.call(crate::Method::POST, Service::Volume, path).on("volume", volume);
+        call.json(&json!({"metadata": {key: value}})).idempotent().done().await
+    }
+
     /// Grows a volume to `size` GiB; while attached this needs microversion 3.42.
     ///
     /// # Errors

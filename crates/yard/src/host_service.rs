@@ -29,7 +29,7 @@ pub struct Member {
     pub last_seen: Option<SystemTime>,
     /// Version of its Docker Engine.
     pub docker: String,
-    /// Containers of stacks that run on it.
+    /// Containers of stacks that run on it, and stacks that it is bringing up or removing.
     pub containers: usize,
     /// It was set apart because its server was about to go.
     pub leaving: bool,

@@ -10,6 +10,7 @@
 //! the command line and for the server's runs. Every action may run again: a resource of a request whose answer got
 //! lost is found by its mark, and a resource that is gone already is fine.
 
+pub mod container_volume;
 mod data_loss;
 mod draft;
 mod error;

@@ -11,12 +11,13 @@ pub(crate) use load_balancer::health;
 pub(crate) use network::rule_seen;
 pub(crate) use object_container::{CONTAINER_MARK, PUBLIC, PURGE};
 
+use crate::container_volume;
 use crate::inventory::{Inventory, MarkedResource, key_in};
 use jiff::SignedDuration;
 use stackyard_core::yard::intend::{Intended, Peer, Ref, Spec, key_of};
 use stackyard_core::yard::observed::{Fields, OLDER_MARK, Observed, Seen, State, Value};
 use stackyard_core::yard::{Key, Kind, Mark};
-use stackyard_openstack::Port;
+use stackyard_openstack::{Port, Volume};
 use stackyard_ports::{is_containers, whose};
 use std::collections::{HashMap, HashSet};
 
@@ -31,6 +32,7 @@ impl Inventory {
         let mut keys: HashMap<&str, &Key> = key_in(&owned, yard).collect();
         if intended.is_some() {
             // Ports of containers, their floating IPs and security groups come and go with these, whatever the manifest says.
+            // Volumes of stacks stay until somebody removes them.
             for port in self.ports.iter().filter(|p| whose(p).is_some()) {
                 keys.remove(port.id.as_str());
             }
@@ -47,6 +49,10 @@ impl Inventory {
                 .filter(|g| is_containers(&g.description))
             {
                 keys.remove(group.id.as_str());
+            }
+            let is_stacks = |v: &&Volume| container_volume::whose(v).is_some();
+            for volume in self.volumes.iter().filter(is_stacks) {
+                keys.remove(volume.id.as_str());
             }
         }
         let said = intended.map(|i| self.said(i)).unwrap_or_default();

@@ -111,8 +111,11 @@ fn member(host: HostView) -> Member {
             ContainerState::Running | ContainerState::Restarting
         )
     });
+    // A part without containers is still at work: it gives its volumes back.
+    let parts = host.report.iter().flat_map(|r| r.parts.values());
+    let leaving = parts.filter(|p| p.containers.is_empty()).count();
     Member {
-        containers: running.count(),
+        containers: running.count() + leaving,
         leaving: host.leaving,
         replace: host.replace.map(|r| format!("{} at {}", r.who, r.at)),
         name: host.name,
