@@ -31,6 +31,7 @@ mod stack_stream;
 mod stack_update;
 mod time;
 mod token;
+mod volume;
 mod yard;
 mod yard_plan;
 mod yard_scope;
@@ -72,6 +73,7 @@ pub use stack_update::{ServiceDefinition, ServiceUpdate, StackDefinition, StackU
 pub use stackyard_core::stack::status::{ServiceHealth, ServiceState};
 pub use time::{now, time};
 pub use token::{MintedToken, NewToken, TokenView};
+pub use volume::VolumeView;
 pub use yard::{ManifestText, ManifestView, YardView, manifest_digest};
 pub use yard_plan::{ManifestChecked, YardPlan, YardRequest};
 pub use yard_scope::YardScope;

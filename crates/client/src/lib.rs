@@ -13,6 +13,7 @@ mod server;
 mod ssh;
 mod stack;
 mod token;
+mod volume;
 mod wait;
 mod yard;
 

@@ -9,6 +9,7 @@ use crate::local::LocalCloud;
 use crate::ports::Ports;
 use crate::runs::Runs;
 use crate::stack::Stacks;
+use crate::volumes::Volumes;
 use stackyard_core::yard::Scope;
 use stackyard_store::Store;
 use stackyard_yard::Records;
@@ -31,6 +32,7 @@ pub(crate) struct AppState {
     pub archives: Archives,
     pub runs: Runs,
     pub ports: Ports,
+    pub volumes: Volumes,
     pub local: LocalCloud,
     pub looks: CloudWatcher,
     pub limiter: AttemptLimiter,
@@ -119,6 +121,11 @@ impl App {
     /// Ports of containers.
     pub(crate) fn ports(&self) -> &Ports {
         &self.0.ports
+    }
+
+    /// Cinder volumes of stacks.
+    pub(crate) fn volumes(&self) -> &Volumes {
+        &self.0.volumes
     }
 
     /// Looks at clouds.

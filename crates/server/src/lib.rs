@@ -10,6 +10,7 @@
 //!           archive ── files that stacks carry to their hosts
 //!         ports ── ports of containers on hosts of yards
 //!         hub ── the agents' connections
+//!         volumes ── Cinder volumes of stacks
 //!         cloud_watcher ── clouds, looked at while someone watches
 //!         auth ── who calls
 //! ```
@@ -39,3 +40,4 @@ pub mod ports;
 pub mod runs;
 mod ssh;
 pub mod stack;
+mod volumes;

@@ -35,10 +35,10 @@ async fn agent_connect(
     let Some(host) = app.store().host(&host).await? else {
         return Err(ApiError::unauthorized("the host was removed"));
     };
-    let (hub, ports) = (app.hub().clone(), app.ports().clone());
+    let (hub, ports, volumes) = (app.hub().clone(), app.ports().clone(), app.volumes().clone());
     let upgrade =
         upgrade.read_buffer_size(BUFFER).write_buffer_size(0).max_message_size(MESSAGE).max_frame_size(MESSAGE);
-    Ok(upgrade.on_upgrade(move |socket| hub::serve(hub, ports, host, socket)))
+    Ok(upgrade.on_upgrade(move |socket| hub::serve(hub, ports, volumes, host, socket)))
 }
 
 /// Which image.

@@ -36,6 +36,7 @@ mod stack;
 mod stack_stream;
 mod stack_update;
 mod token;
+mod volume;
 mod yard;
 mod yard_plan;
 mod yard_run;
@@ -97,6 +98,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(stack_stream::routes())
         .merge(container_event::routes())
         .merge(stack_update::routes())
+        .merge(volume::routes())
         .merge(secret::routes())
         .merge(ssh::routes())
         .merge(agent::routes())

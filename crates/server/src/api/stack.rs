@@ -202,7 +202,7 @@ async fn stack_plan(
     Ok(changes(app.stacks().changes(&yard, deployment).await?))
 }
 
-/// Removes a stack; volumes stay on their hosts
+/// Removes a stack; its volumes stay
 ///
 /// Answers at once; the stack is there, being removed, until no host runs anything of it.
 #[utoipa::path(delete, path = "/api/v1/yards/{yard}/stacks/{stack}", tag = "stack", security(("token" = [])),

@@ -37,6 +37,7 @@ use crate::local::LocalCloud;
 use crate::ports::Ports;
 use crate::runs::Runs;
 use crate::stack::Stacks;
+use crate::volumes::Volumes;
 use rustix::process::{Resource, getrlimit};
 use settings::{names, url};
 use stackyard_openstack::Sources;
@@ -234,6 +235,7 @@ impl Server {
             archives,
             runs,
             ports: ports.clone(),
+            volumes: Volumes::new(ports.clone()),
             local,
             looks,
             limiter: AttemptLimiter::default(),

@@ -3,6 +3,7 @@
 use super::Hub;
 use super::stream::{AgentStream, AgentStreams};
 use crate::ports::Ports;
+use crate::volumes::Volumes;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use stackyard_api::now;
 use stackyard_core::agent::{Ask, Desired, Facts, Open, PROTOCOL, ToAgent, ToServer};
@@ -52,9 +53,9 @@ fn end(code: u16, reason: impl Into<String>) -> ConnectionEnd {
 }
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(hub: Hub, ports: Ports, host: Host, mut socket: WebSocket) {
+pub(crate) async fn serve(hub: Hub, ports: Ports, volumes: Volumes, host: Host, mut socket: WebSocket) {
     let name = format!("{}/{}", host.yard, host.name);
-    match connected(&hub, &ports, &host, &mut socket).await {
+    match connected(&hub, (&ports, &volumes), &host, &mut socket).await {
         Ok(()) => tracing::info!(host = name, "disconnected"),
         Err(end) => {
             tracing::info!(host = name, reason = end.reason, "disconnecting");
@@ -64,7 +65,12 @@ pub(crate) async fn serve(hub: Hub, ports: Ports, host: Host, mut socket: WebSoc
     }
 }
 
-async fn connected(hub: &Hub, ports: &Ports, host: &Host, socket: &mut WebSocket) -> Result<(), ConnectionEnd> {
+async fn connected(
+    hub: &Hub,
+    (ports, volumes): (&Ports, &Volumes),
+    host: &Host,
+    socket: &mut WebSocket,
+) -> Result<(), ConnectionEnd> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let Some((facts, revision)) = hello(hub, socket).await? else { return Ok(()) };
     let store = &hub.0.store;
@@ -88,7 +94,9 @@ async fn connected(hub: &Hub, ports: &Ports, host: &Host, socket: &mut WebSocket
         hub.forget(&host.id);
     }
     let asked = AgentQuestions {
+        hub: hub.clone(),
         ports: ports.clone(),
+        volumes: volumes.clone(),
         host: Arc::new(Host { facts, ..host.clone() }),
         to_agent,
         work: JoinSet::new(),
@@ -141,7 +149,9 @@ fn malformed(error: &serde_json::Error) -> ConnectionEnd {
 
 /// What an agent has asked.
 struct AgentQuestions {
+    hub: Hub,
     ports: Ports,
+    volumes: Volumes,
     /// With what the agent says of it now.
     host: Arc<Host>,
     to_agent: mpsc::Sender<ToAgent>,
@@ -157,8 +167,16 @@ impl AgentQuestions {
             return Err(end(close_code::POLICY, format!("more than {AT_ONCE} questions at once")));
         }
         let (ports, host, to_agent) = (self.ports.clone(), self.host.clone(), self.to_agent.clone());
+        let (hub, volumes) = (self.hub.clone(), self.volumes.clone());
         self.work.spawn(async move {
-            let answer = ports.answer(&host, ask).await;
+            let answer = match ask {
+                Ask::Volume(ask) => {
+                    let answer = volumes.answer(host.clone(), hub.desired(&host.id), ask.clone()).await;
+                    hub.note_wait(&host.id, &ask, &answer);
+                    answer
+                }
+                other => ports.answer(&host, other).await,
+            };
             let _ = to_agent.send(ToAgent::Answer { number, answer }).await;
         });
         Ok(())

@@ -26,9 +26,9 @@ use container_events::ContainerEvents;
 use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
 use stackyard_api::ContainerEvent;
-use stackyard_core::agent::{Desired, Open, Part, Report};
+use stackyard_core::agent::{Answer, Desired, Open, Part, Report, VolumeAnswer, VolumeAsk};
 use stackyard_store::{Host, Store};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -72,6 +72,8 @@ pub struct HostActivity {
     pub connected: bool,
     /// What it said last, since the server started.
     pub report: Option<Arc<Report>>,
+    /// What its stacks wait for before they get a volume, by stack and the volume's key.
+    pub waits: BTreeMap<(String, String), String>,
 }
 
 /// The hub. Cheap to clone.
@@ -97,11 +99,18 @@ struct HostEntry {
     digest: String,
     link: Option<AgentLink>,
     report: Option<Arc<Report>>,
+    waits: BTreeMap<(String, String), String>,
 }
 
 impl Default for HostEntry {
     fn default() -> Self {
-        Self { desired: watch::Sender::new(None), digest: String::new(), link: None, report: None }
+        Self {
+            desired: watch::Sender::new(None),
+            digest: String::new(),
+            link: None,
+            report: None,
+            waits: BTreeMap::new(),
+        }
     }
 }
 
@@ -260,6 +269,25 @@ impl Hub {
         self.changed();
     }
 
+    /// Notes what a host waits for before it gets a volume, or that it waits no longer.
+    fn note_wait(&self, host: &str, ask: &VolumeAsk, answer: &Answer) {
+        let (stack, volume) = ask.volume();
+        let why = match answer {
+            Answer::Volume(VolumeAnswer::Wait { why }) => Some(why.clone()),
+            _ => None,
+        };
+        let is_new = self.entries().get_mut(host).is_some_and(|entry| {
+            let key = (stack.to_owned(), volume.to_owned());
+            match &why {
+                Some(why) => entry.waits.insert(key, why.clone()).as_ref() != Some(why),
+                None => entry.waits.remove(&key).is_some(),
+            }
+        });
+        if is_new {
+            self.changed();
+        }
+    }
+
     fn report(&self, host: &Host, number: u64, report: Report) {
         if let Some(entry) = self.entries().get_mut(&host.id)
             && entry.link.as_ref().is_some_and(|l| l.number() == number)
@@ -274,7 +302,7 @@ impl Hub {
 
 impl HostEntry {
     fn seen(&self) -> HostActivity {
-        HostActivity { connected: self.link.is_some(), report: self.report.clone() }
+        HostActivity { connected: self.link.is_some(), report: self.report.clone(), waits: self.waits.clone() }
     }
 }
 

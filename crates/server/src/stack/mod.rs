@@ -20,6 +20,7 @@ mod image;
 mod reconcile;
 mod record;
 mod update;
+mod volumes;
 
 use crate::archive::Archives;
 use crate::hub::Hub;
@@ -382,7 +383,7 @@ impl Stacks {
         Ok(())
     }
 
-    /// Removes a stack: its containers and networks go; volumes stay on their hosts.
+    /// Removes a stack: its containers and networks go; volumes stay.
     ///
     /// # Errors
     /// [`StackError::Missing`], [`StackError::Store`].

@@ -1,6 +1,6 @@
 //! One look at all stacks: decides, writes down what changed, tells the hosts.
 
-use super::{Key, StackError, StackTable, Stacks};
+use super::{Key, StackError, StackTable, Stacks, volumes};
 use crate::hub::HostActivity;
 use stackyard_core::agent::{Part, Report};
 use stackyard_core::rollout::{self, HostReport, Input, Standing, Status};
@@ -84,6 +84,7 @@ impl Stacks {
                 id: row.id.clone(),
                 name: row.name.clone(),
                 pool: Some(row.pool.clone()).filter(|p| !p.is_empty()),
+                nova_server: row.facts.server_id.is_some(),
                 labels: row.labels.clone(),
                 arch: row.facts.arch.clone(),
                 nano_cpus: u64::from(row.facts.cpus) * 1_000_000_000,
@@ -122,11 +123,16 @@ impl Stacks {
             .collect();
         let Some(entry) = known.stacks.get(key) else { return Ok(false) };
         if entry.kept.removing {
-            return self.leave(known, key, hosts, &heard).await;
+            return self.leave(known, key, hosts, &heard, seen).await;
         }
         let now = stackyard_api::now();
         let input = Input { history: &entry.kept.history, hosts, reports: &heard, now };
-        let output = rollout::step(input, entry.kept.state.clone());
+        let mut output = rollout::step(input, entry.kept.state.clone());
+        for (host, part) in &output.parts {
+            let Some(seen) = seen.get(host).filter(|s| s.connected) else { continue };
+            let name = hosts.iter().find(|h| h.id == *host).map_or(host.as_str(), |h| h.name.as_str());
+            volumes::tell_waits(&mut output.status, name, part, &seen.waits);
+        }
         let works = output.status.standing == Standing::Converged
             && entry.kept.history.first().is_some_and(|v| !v.worked && v.number == output.state.version);
         if works || output.state != entry.kept.state {
@@ -158,6 +164,7 @@ impl Stacks {
         key: &Key,
         hosts: &[Host],
         heard: &BTreeMap<String, HostReport<'_>>,
+        seen: &HashMap<String, HostActivity>,
     ) -> Result<bool, StackError> {
         // It was told before this look that the stack is to go: `told` has no part of it.
         let told = |id: &String| known.told.get(id).is_some_and(|parts| parts.iter().all(|p| p.name() != key.1));
@@ -173,7 +180,12 @@ impl Stacks {
             let error = heard.get(&h.id)?.part?.error.as_ref()?;
             Some(format!("{}: {error}", h.name))
         });
-        let reasons: Vec<String> = errors.collect();
+        let waits = left.iter().filter_map(|h| Some((h, seen.get(&h.id).filter(|s| s.connected)?)));
+        let waits = waits.flat_map(|(h, seen)| {
+            let of_stack = seen.waits.iter().filter(|((stack, _), _)| *stack == key.1);
+            of_stack.map(|(_, why)| format!("{}: {why}", h.name))
+        });
+        let reasons: Vec<String> = errors.chain(waits).collect();
         if left.is_empty() {
             self.forget(known, key).await?;
             return Ok(false);

@@ -26,4 +26,5 @@ mod runs;
 mod stacks;
 mod support;
 mod trunks;
+mod volumes;
 mod withstand;

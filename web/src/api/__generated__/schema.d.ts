@@ -1196,7 +1196,7 @@ export interface paths {
         put: operations["stack_put"];
         post?: never;
         /**
-         * Removes a stack; volumes stay on their hosts
+         * Removes a stack; its volumes stay
          * @description Answers at once; the stack is there, being removed, until no host runs anything of it.
          */
         delete: operations["stack_delete"];
@@ -1411,6 +1411,40 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/yards/{yard}/volumes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Cinder volumes of a yard's stacks, as the cloud has them now */
+        get: operations["volume_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/yards/{yard}/volumes/{volume}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes a Cinder volume that no host has and no stack needs, with its data */
+        delete: operations["volume_delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -3553,6 +3587,32 @@ export interface components {
             protocol: number;
             /** @description Version of Stackyard. */
             version: string;
+        };
+        /** @description A Cinder volume of a stack. */
+        VolumeView: {
+            /** @description When it was created, as Cinder says. */
+            created: string;
+            /** @description Cinder's id. */
+            id: string;
+            /** @description Cinder's name. */
+            name: string;
+            /** @description Whether the newest version of the stack has it. */
+            needed: boolean;
+            /** @description Name of the server that has it; the server's id if Nova has no such server. */
+            server?: string | null;
+            /**
+             * Format: int64
+             * @description Size in GiB.
+             */
+            size: number;
+            /** @description The stack. */
+            stack: string;
+            /** @description Cinder's status: `available`, `in-use`, `detaching` ... */
+            status: string;
+            /** @description The key in the stack's Compose file. */
+            volume: string;
+            /** @description Cinder's volume type. */
+            volume_type?: string | null;
         };
         /** @description What goes into a first manifest. */
         YardDraft: {
@@ -6817,6 +6877,89 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["YardStatus"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    volume_list: {
+        parameters: {
+            query?: {
+                /** @description Begins behind what has this marker: `Link` of the page before has it. */
+                marker?: string;
+                /** @description So many at most. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                yard: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    /** @description the next page, if there is one: `<PATH>; rel="next"` */
+                    Link?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VolumeView"][];
+                };
+            };
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    volume_delete: {
+        parameters: {
+            query?: {
+                /** @description The data on the volume is lost: without this, nothing is removed. */
+                allow_data_loss?: boolean;
+            };
+            header?: never;
+            path: {
+                yard: string;
+                volume: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             "4XX": {
