@@ -45,5 +45,6 @@ mod stacks;
 pub mod state;
 pub mod status;
 mod streams;
+mod volumes;
 
 pub use error::Error;

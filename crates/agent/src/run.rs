@@ -3,13 +3,14 @@
 use crate::backoff::{Backoff, LONGEST_PAUSE};
 use crate::context::Context;
 use crate::network::yard_host;
-use crate::prepare::volume;
+use crate::prepare::{Devices, volume};
 use crate::server_link::rpc::RpcClient;
 use crate::server_link::{self, ConnectionHandler, ConnectionSession, ServerAccess, ServerClient, join};
 use crate::stacks::{Stacks, archive, report, server_images};
 use crate::state::StateDir;
 use crate::status::StatusFile;
 use crate::streams::Streams;
+use crate::volumes::Volumes;
 use crate::{Error, config, engine, mtu};
 use stackyard_core::agent::{AgentConfig, Report, ToAgent, ToServer};
 use stackyard_core::progress::Onlooker;
@@ -47,14 +48,11 @@ pub async fn run(options: Options, onlooker: Arc<dyn Onlooker>) -> Result<(), Er
     let _lock = state.lock()?;
     let context = Arc::new(Context::new(state.clone(), onlooker));
     let access = watch::Sender::default();
-    let stacks = Stacks::new(context.clone(), access.subscribe());
-    let server = ServerTasks {
-        context: context.clone(),
-        stacks: stacks.clone(),
-        rpc: Arc::default(),
-        access,
-        status: StatusFile::new(state),
-    };
+    let rpc: Arc<RpcClient> = Arc::default();
+    let volumes = Volumes::open(&state, rpc.clone(), Devices::default(), context.onlooker.clone())?;
+    let stacks = Stacks::new(context.clone(), access.subscribe(), volumes);
+    let server =
+        ServerTasks { context: context.clone(), stacks: stacks.clone(), rpc, access, status: StatusFile::new(state) };
     mtu::begin(&context, &config);
     stacks.begin();
     let reports = watch::Sender::new(None);

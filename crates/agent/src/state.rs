@@ -9,6 +9,8 @@
 //! | `images.json` | images that came from the server | never removes those |
 //! | `mtu.json` | MTU of container networks | finds it anew |
 //! | `status.json` | for `stackyard agent status` | is written anew |
+//! | `volume-ledger/` | volumes that may be attached here | does not give back volumes of stacks that it no longer has |
+//! | `volumes/` | where volumes are mounted | makes it again |
 //! | `stacks/` | configs and secrets that are mounted | is written anew |
 
 use crate::Error;

@@ -30,7 +30,7 @@ impl Default for Devices {
 
 impl Devices {
     /// Device nodes of the disks that bear the id of a volume.
-    pub(super) fn of_volume(&self, id: &str) -> BTreeSet<PathBuf> {
+    pub(crate) fn of_volume(&self, id: &str) -> BTreeSet<PathBuf> {
         let by_serial = self.names().into_iter().filter(|name| is(&self.serial(name).unwrap_or_default(), id));
         let mut found: BTreeSet<PathBuf> = by_serial.map(|name| self.dev.join(name)).collect();
         for entry in std::fs::read_dir(&self.by_id).into_iter().flatten().flatten() {

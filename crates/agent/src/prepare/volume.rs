@@ -237,6 +237,28 @@ fn is_mounted(wanted: &DataVolume, device: &Path, mount: &Path) -> Result<bool, 
     }
 }
 
+/// The number (`MAJOR:MINOR`) of the device whose file system is seen at a place, if one is mounted there.
+///
+/// # Errors
+/// [`Error::System`]
+pub(crate) fn device_at(place: &Path) -> Result<Option<String>, Error> {
+    let path = Path::new("/proc/self/mountinfo");
+    let table = std::fs::read_to_string(path).map_err(Error::system("read", path))?;
+    let place = place.canonicalize().unwrap_or_else(|_| place.to_owned());
+    Ok(mounts(&table).filter(|m| m.at == place).last().map(|m| m.device))
+}
+
+/// The number of a block device, `MAJOR:MINOR`.
+pub(crate) fn device_number(device: &Path) -> Option<String> {
+    let number = std::fs::metadata(device).ok()?.rdev();
+    Some(format!("{}:{}", rustix::fs::major(number), rustix::fs::minor(number)))
+}
+
+/// Where a table of mounts (proc(5), mountinfo) has a device.
+pub(crate) fn places_of(table: &str, number: &str) -> impl Iterator<Item = PathBuf> {
+    mounts(table).filter(move |m| m.device == number).map(|m| m.at)
+}
+
 struct Mounted {
     device: String,
     at: PathBuf,

@@ -11,6 +11,7 @@ use crate::Error;
 use crate::context::Context;
 use crate::server_link::ServerAccess;
 use crate::state::Durable;
+use crate::volumes::Volumes;
 use archive::ServerArchives;
 use exit_status::ExitStatuses;
 use server_images::ServerImages;
@@ -31,6 +32,7 @@ pub(crate) struct Stacks {
     pub(crate) archives: Arc<ServerArchives>,
     /// Work on a stack has ended: what it mounted may be unused.
     archives_idle: Arc<Notify>,
+    volumes: Volumes,
     /// How containers ended last.
     pub(crate) exits: ExitStatuses,
     table: Mutex<StackTable>,
@@ -52,7 +54,11 @@ pub(crate) struct StackSnapshot {
 
 impl Stacks {
     /// `access` tells where the server answers, once this host has joined.
-    pub(crate) fn new(context: Arc<Context>, access: watch::Receiver<Option<ServerAccess>>) -> Arc<Self> {
+    pub(crate) fn new(
+        context: Arc<Context>,
+        access: watch::Receiver<Option<ServerAccess>>,
+        volumes: Volumes,
+    ) -> Arc<Self> {
         let images = Arc::new(ServerImages::open(context.state.clone(), access.clone()));
         let archives = Arc::new(ServerArchives::open(&context, access));
         Arc::new(Self {
@@ -60,6 +66,7 @@ impl Stacks {
             images,
             archives,
             archives_idle: Arc::default(),
+            volumes,
             exits: ExitStatuses::default(),
             table: Mutex::default(),
         })
@@ -157,6 +164,10 @@ impl Stacks {
             Ok(known) => gone.extend(known),
             Err(e) => self.context.complain("stacks that should be removed may stay", &e),
         }
+        match self.volumes.stacks() {
+            Ok(known) => gone.extend(known),
+            Err(e) => self.context.complain("volumes of removed stacks may stay attached", &e),
+        }
         for part in desired.parts {
             gone.remove(part.name());
             self.set_target(&mut table, part.name().to_owned(), StackTarget::Run(Arc::new(part)));
@@ -180,6 +191,7 @@ impl Stacks {
             images: self.images.clone(),
             archives: self.archives.clone(),
             archives_idle: self.archives_idle.clone(),
+            volumes: self.volumes.clone(),
             name: name.clone(),
             target: receiver,
             poke: handle.poke.clone(),

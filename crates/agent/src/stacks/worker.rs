@@ -7,19 +7,23 @@ use crate::backoff::{Backoff, LONGEST_PAUSE};
 use crate::context::Context;
 use crate::mtu;
 use crate::network::yard_host;
+use crate::volumes::Volumes;
 use stackyard_core::agent::Part;
 use stackyard_core::progress::{Event, Onlooker};
 use stackyard_core::stack::plan::{Action, Plan, Resource};
 use stackyard_core::stack::{RestartPolicy, Stack};
 use stackyard_core::text::error_chain;
 use stackyard_platform::stack::{ApplyOptions, Engine};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
 /// How often a stack is looked at although nothing was heard of it.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// How often a stack asks again for volumes that it waits for.
+const VOLUMES_EVERY: Duration = Duration::from_secs(1);
 
 /// Least time between two mendings.
 const CALM: Duration = Duration::from_secs(2);
@@ -38,6 +42,8 @@ pub(crate) struct StackProgress {
     pub(crate) tried: bool,
     /// Why it is not as wished.
     pub(crate) error: Option<String>,
+    /// What it waits for before it has its volumes, or is rid of them.
+    pub(crate) waits: Option<String>,
     /// Digest of what each service's container is to be made from; empty before the first plan.
     pub(crate) specs: BTreeMap<String, String>,
 }
@@ -75,6 +81,7 @@ pub(crate) struct StackWorker {
     pub(crate) images: Arc<ServerImages>,
     pub(crate) archives: Arc<ServerArchives>,
     pub(crate) archives_idle: Arc<Notify>,
+    pub(crate) volumes: Volumes,
     pub(crate) name: String,
     pub(crate) target: watch::Receiver<StackTarget>,
     pub(crate) poke: Arc<Notify>,
@@ -101,15 +108,16 @@ impl StackWorker {
                 backoff.reset();
                 continue;
             };
+            let waits = matches!(result, Ok(Some(_)));
             let failed = self.note(&target, result);
-            if !failed && target == StackTarget::Remove {
+            if !failed && !waits && target == StackTarget::Remove {
                 return;
             }
             let newer = if failed {
                 self.pause_after_failure(backoff.next()).await
             } else {
                 backoff.reset();
-                self.watch(&target).await
+                if waits { self.wait_for_volumes(&target).await } else { self.watch(&target).await }
             };
             if newer {
                 backoff.reset();
@@ -117,9 +125,12 @@ impl StackWorker {
         }
     }
 
-    /// Writes down how an attempt ended; true when it failed.
-    fn note(&self, target: &StackTarget, result: Result<(), String>) -> bool {
-        let error = result.err();
+    /// Writes down how an attempt ended; true when it failed. To wait for a volume is no failure.
+    fn note(&self, target: &StackTarget, result: Result<Option<String>, String>) -> bool {
+        let (waits, error) = match result {
+            Ok(waits) => (waits, None),
+            Err(error) => (None, Some(error)),
+        };
         let failed = error.is_some();
         // A target that came in this moment has begun anew.
         if *self.target.borrow() == *target {
@@ -129,7 +140,12 @@ impl StackWorker {
             {
                 self.context.say(format!("stack {}: {error}; it is tried again", self.name));
             }
-            (progress.tried, progress.error) = (true, error);
+            if let Some(waits) = &waits
+                && progress.waits.as_ref() != Some(waits)
+            {
+                self.context.say(format!("stack {}: waits for a volume: {waits}", self.name));
+            }
+            (progress.tried, progress.error, progress.waits) = (true, error, waits);
         }
         self.context.changed.notify_one();
         self.images.work_ended.notify_one();
@@ -152,6 +168,34 @@ impl StackWorker {
         tokio::select! {
             newer = self.pause(time) => newer,
             _ = docker.wait_for(|d| d.engine.is_some()), if lost => false,
+        }
+    }
+
+    /// Waits until one more volume is there, or for another target: true then.
+    async fn wait_for_volumes(&mut self, target: &StackTarget) -> bool {
+        let (mut before, began) = (None, Instant::now());
+        loop {
+            if self.pause(VOLUMES_EVERY).await {
+                return true;
+            }
+            if began.elapsed() > LOOK_EVERY {
+                return false;
+            }
+            let StackTarget::Run(part) = target else { return false };
+            let stack = part.unpack();
+            let missing = tokio::select! {
+                biased;
+                changed = self.target.changed() => return changed.is_ok(),
+                missing = self.volumes.bring(&stack) => missing,
+            };
+            // The first look is the yardstick: what still waits to be detached is tried again, too.
+            if missing.waits.is_empty()
+                || before.is_some_and(|b| b != missing.waits.len())
+                || !missing.failed.is_empty()
+            {
+                return false;
+            }
+            before = Some(missing.waits.len());
         }
     }
 
@@ -185,24 +229,54 @@ impl StackWorker {
         let mut stack = part.unpack();
         mtu::apply(&mut stack, *self.context.mtu.borrow());
         yard_host::use_null_ipam(&mut stack);
+        self.volumes.bind(&mut stack);
         stack
     }
 
-    async fn attempt(&self, target: &StackTarget) -> Result<(), String> {
+    /// One attempt; says what the stack waits for, if all else is done.
+    async fn attempt(&self, target: &StackTarget) -> Result<Option<String>, String> {
         let engine = self.engine().await?;
         let onlooker = StackOnlooker { stack: &self.name, onlooker: &*self.context.onlooker };
         match target {
-            StackTarget::Remove => engine.remove(&self.name, false, &onlooker).await.map_err(|e| error_chain(&e)),
-            StackTarget::Run(part) => {
-                let stack = self.stack(part);
-                image::ensure(&self.images, engine.docker(), part, &stack, &onlooker).await?;
-                let plan = engine.plan(&stack).await.map_err(|e| error_chain(&e))?;
-                lock(&self.progress).specs = specs(&plan);
-                // After the plan, in which a container whose files are gone is to be recreated.
-                self.archives.ensure(part, &onlooker).await?;
-                engine.apply(&stack, &plan, &ApplyOptions::default(), &onlooker).await.map_err(|e| error_chain(&e))
+            StackTarget::Remove => {
+                engine.remove(&self.name, false, &onlooker).await.map_err(|e| error_chain(&e))?;
+                self.volumes.release(&self.name, &BTreeSet::new()).await
             }
+            StackTarget::Run(part) => self.apply(part, &engine, &onlooker).await,
         }
+    }
+
+    /// Brings volumes and containers to what a part says. Containers whose volumes are missing are withheld; volumes
+    /// whose containers are gone are released.
+    async fn apply(&self, part: &Part, engine: &Engine, onlooker: &dyn Onlooker) -> Result<Option<String>, String> {
+        let (asked, mut stack) = (part.unpack(), self.stack(part));
+        let (images, missing) = tokio::join!(
+            image::ensure(&self.images, engine.docker(), part, &stack, onlooker),
+            self.volumes.bring(&asked),
+        );
+        let mut there = asked.clone();
+        missing.withhold(&mut there);
+        stack.services.retain(|name, _| there.services.contains_key(name));
+        let applied = async {
+            images?;
+            let plan = engine.plan(&stack).await.map_err(|e| error_chain(&e))?;
+            lock(&self.progress).specs = specs(&plan);
+            // After the plan, in which a container whose files are gone is to be recreated.
+            self.archives.ensure(part, onlooker).await?;
+            engine.apply(&stack, &plan, &ApplyOptions::default(), onlooker).await.map_err(|e| error_chain(&e))
+        };
+        let applied = applied.await;
+        // Also after a failure: another host may wait for what this one has no container for.
+        let kept = asked.services.values().flat_map(|s| asked.cinder_volumes(s)).map(str::to_owned).collect();
+        let released = self.volumes.release(&self.name, &kept).await;
+        applied?;
+        if let Some(failures) = missing.failures(&asked) {
+            return Err(failures);
+        }
+        let leaving = released?;
+        let coming = missing.waits.into_iter().map(|(key, why)| format!("{key}: {why}"));
+        let waits: Vec<String> = coming.chain(leaving).collect();
+        Ok((!waits.is_empty()).then(|| waits.join("; ")))
     }
 
     /// The engine; waits a while for one that does not answer yet.

@@ -4,7 +4,7 @@
 use futures_util::{SinkExt, StreamExt};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use stackyard_core::agent::{Desired, Facts, JoinRequest, Joined, Report, ToAgent, ToServer, cost};
+use stackyard_core::agent::{Answer, Ask, Desired, Facts, JoinRequest, Joined, Report, ToAgent, ToServer, cost};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -44,6 +44,8 @@ pub struct Inner {
     pub archives: Mutex<HashMap<String, Vec<u8>>>,
     /// Times that images or archives were asked for.
     pub fetched: Mutex<usize>,
+    /// Answers questions; without one, none is answered.
+    answers: Mutex<Option<Box<dyn Fn(&Ask) -> Answer + Send + Sync>>>,
     /// To the connected agent.
     orders: Mutex<Option<mpsc::Sender<ToAgent>>>,
     /// What streams said.
@@ -82,6 +84,7 @@ impl Hub {
             images: Mutex::default(),
             archives: Mutex::default(),
             fetched: Mutex::default(),
+            answers: Mutex::default(),
             orders: Mutex::default(),
             said: Mutex::default(),
             unread: Mutex::default(),
@@ -145,6 +148,11 @@ impl Hub {
     pub async fn order(&self, order: ToAgent) {
         let orders = self.inner.orders.lock().unwrap().clone();
         orders.expect("an agent is connected").send(order).await.unwrap();
+    }
+
+    /// Answers questions from now on.
+    pub fn answer_with(&self, answers: impl Fn(&Ask) -> Answer + Send + Sync + 'static) {
+        *self.inner.answers.lock().unwrap() = Some(Box::new(answers));
     }
 
     /// Nobody reads a stream that will be opened.
@@ -279,8 +287,11 @@ impl Inner {
         Some(Joined { host: "host-1".into(), token: fresh })
     }
 
-    /// Keeps what a stream says; the credit for it, if somebody reads it.
+    /// Keeps what a stream says; the credit for it, if somebody reads it, or the answer to a question.
     fn hear(&self, message: ToServer) -> Option<ToAgent> {
+        if let (ToServer::Ask { number, ask }, Some(answers)) = (&message, &*self.answers.lock().unwrap()) {
+            return Some(ToAgent::Answer { number: *number, answer: answers(ask) });
+        }
         let mut said = self.said.lock().unwrap();
         let credit = match &message {
             ToServer::Chunk { stream, data, .. } if !self.unread.lock().unwrap().contains(stream) => {
