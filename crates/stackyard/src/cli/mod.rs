@@ -14,6 +14,7 @@ mod server;
 mod sign_in;
 mod stack;
 mod token;
+mod volume;
 mod yard;
 
 use crate::printer::{Printer, ReaderGone};
@@ -68,6 +69,9 @@ enum TopVerb {
     /// Deploy Compose files across the hosts of a yard
     #[command(subcommand)]
     Stack(stack::StackVerb),
+    /// Manage the Cinder volumes of stacks
+    #[command(subcommand)]
+    Volume(volume::VolumeVerb),
     /// Manage tokens for the server's API
     #[command(subcommand)]
     Token(token::TokenVerb),
@@ -165,6 +169,7 @@ fn start(cli: Cli, printer: &Printer) -> anyhow::Result<ExitStatus> {
             TopVerb::Server(args) => server::run(args, &context).await,
             TopVerb::Host(verb) => host::run(verb, &context).await,
             TopVerb::Stack(verb) => stack::run(verb, &context).await,
+            TopVerb::Volume(verb) => volume::run(verb, &context).await,
             TopVerb::Token(verb) => token::run(verb, &context).await,
             TopVerb::Audit(args) => audit::run(args, &context).await,
             TopVerb::Cloud(verb) => cloud::run(verb, &context).await,

@@ -86,7 +86,7 @@ pub async fn remove(args: RemoveArgs, context: &Context) -> anyhow::Result<ExitS
     }
     let result = json!({"event": "result", "stack": name, "gone": args.wait.waits()});
     context.printer.result(&result, || match args.wait.waits() {
-        true => format!("The stack `{name}` is removed; its volumes stay on their hosts."),
+        true => format!("The stack `{name}` is removed; its volumes stay."),
         false => format!("The server is removing the stack `{name}`."),
     })?;
     Ok(ExitStatus::Done)

@@ -59,7 +59,7 @@ pub enum StackVerb {
     Update(update::UpdateArgs),
     /// Restore an earlier version of a stack
     Rollback(manage::RollbackArgs),
-    /// Remove a stack; its volumes stay on their hosts
+    /// Remove a stack; its volumes stay
     #[command(visible_alias = "rm")]
     Remove(manage::RemoveArgs),
 }

@@ -119,6 +119,6 @@ fn stack_text(statuses: &BTreeMap<String, Status>, stacks: Option<&YardStacks>) 
         text += &format!("The stack `{name}` works: {containers} containers.\n");
     }
     let gone = stacks.iter().flat_map(|s| &s.steps).filter(|s| s.action == Action::Remove);
-    gone.for_each(|s| text += &format!("The stack `{}` is removed; its volumes stay on their hosts.\n", s.name));
+    gone.for_each(|s| text += &format!("The stack `{}` is removed; its volumes stay.\n", s.name));
     text
 }
