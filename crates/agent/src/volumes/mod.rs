@@ -15,7 +15,7 @@
 //!
 //! A container gets the directory `data` of the volume as a bind mount that Docker does not create. If the volume is not
 //! mounted, there is no such directory, and Docker refuses to start the container: nothing is ever written next to a
-//! volume ([ADR 18](../../../../docs/adr/0018-volumes-as-bind-mounts.md)).
+//! volume ([ADR 19](../../../../docs/adr/0019-volumes-as-bind-mounts.md)).
 
 mod ledger;
 mod mount;
