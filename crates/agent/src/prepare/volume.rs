@@ -254,13 +254,14 @@ pub(crate) fn device_number(device: &Path) -> Option<String> {
     Some(format!("{}:{}", rustix::fs::major(number), rustix::fs::minor(number)))
 }
 
-/// Where a table of mounts (proc(5), mountinfo) has a device.
-pub(crate) fn places_of(table: &str, number: &str) -> impl Iterator<Item = PathBuf> {
-    mounts(table).filter(move |m| m.device == number).map(|m| m.at)
+/// The directories of a device's file system that a table of mounts (proc(5), mountinfo) has: `/` for all of it.
+pub(crate) fn roots_of(table: &str, number: &str) -> impl Iterator<Item = PathBuf> {
+    mounts(table).filter(move |m| m.device == number).map(|m| m.root)
 }
 
 struct Mounted {
     device: String,
+    root: PathBuf,
     at: PathBuf,
     source: String,
 }
@@ -270,9 +271,10 @@ fn mounts(table: &str) -> impl Iterator<Item = Mounted> + '_ {
     table.lines().filter_map(|line| {
         let mut fields = line.split(' ');
         let device = fields.nth(2)?.to_owned();
-        let at = PathBuf::from(unescape(fields.nth(1)?));
+        let root = PathBuf::from(unescape(fields.next()?));
+        let at = PathBuf::from(unescape(fields.next()?));
         let source = line.split(" - ").nth(1)?.split(' ').nth(1)?;
-        Some(Mounted { device, at, source: unescape(source) })
+        Some(Mounted { device, root, at, source: unescape(source) })
     })
 }
 

@@ -36,8 +36,9 @@ pub(super) fn unmount(id: &str, place: &Path, devices: &Devices) -> Result<(), S
     let device: Option<PathBuf> = devices.of_volume(id).into_iter().find(|d| d.exists());
     let mut mounted = volume::device_at(place).map_err(|e| error_chain(&e))?;
     let number = device.as_deref().and_then(volume::device_number).or_else(|| mounted.clone());
+    // A container has a part of the file system. All of it elsewhere is a copy of the mount here, and may go with it.
     if let Some(number) = &number {
-        let users = users(number, Some(place));
+        let users = users(number, |root| root != Path::new("/"));
         if !users.is_empty() {
             return Err(format!("cannot unmount volume {id}: it is in use by {}", users.join(", ")));
         }
@@ -51,14 +52,14 @@ pub(super) fn unmount(id: &str, place: &Path, devices: &Devices) -> Result<(), S
     let exclusive = OpenOptions::new().read(true).custom_flags(nix::libc::O_EXCL).open(&device);
     let flushed = exclusive.and_then(|file| file.sync_all());
     flushed.map_err(|e| {
-        let users = number.map(|n| users(&n, None)).unwrap_or_default();
+        let users = number.map(|n| users(&n, |_| true)).unwrap_or_default();
         let by = if users.is_empty() { String::new() } else { format!(" by {}", users.join(", ")) };
         format!("volume {id} ({}) is still mounted somewhere{by}: {e}", device.display())
     })
 }
 
-/// Processes in other mount namespaces that have a device mounted. Copies at `place` go with the mount there.
-fn users(number: &str, place: Option<&Path>) -> Vec<String> {
+/// Processes in other mount namespaces that have a directory of a device's file system mounted which `counts`.
+fn users(number: &str, counts: impl Fn(&Path) -> bool) -> Vec<String> {
     let own = std::fs::read_link("/proc/self/ns/mnt").ok();
     let mut users = Vec::new();
     for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
@@ -68,7 +69,7 @@ fn users(number: &str, place: Option<&Path>) -> Vec<String> {
             continue;
         }
         let table = std::fs::read_to_string(path.join("mountinfo")).unwrap_or_default();
-        if volume::places_of(&table, number).any(|at| place != Some(at.as_path())) {
+        if volume::roots_of(&table, number).any(|root| counts(&root)) {
             let name = std::fs::read_to_string(path.join("comm")).unwrap_or_default();
             users.push(format!("process {} ({})", process.file_name().display(), name.trim()));
         }

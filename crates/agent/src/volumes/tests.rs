@@ -169,9 +169,10 @@ fn stack() -> Stack {
 struct Elsewhere(Child);
 
 impl Elsewhere {
-    fn new() -> Self {
+    fn new(before: &str) -> Self {
         let mut command = Command::new("unshare");
-        command.args(["--mount", "--propagation", "private", "sh", "-c", "echo; exec sleep 60"]);
+        let script = format!("{before}echo; exec sleep 60");
+        command.args(["--mount", "--propagation", "private", "sh", "-c", &script]);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
@@ -222,8 +223,18 @@ async fn a_volume_comes_stays_over_a_boot_and_goes() {
 async fn a_mount_in_another_namespace_keeps_the_volume() {
     let ground = Ground::new();
     assert_eq!(ground.bring().await, MissingVolumes::default());
-    let elsewhere = Elsewhere::new();
-    // Seen at the same place only, as in a service of systemd: it may go with the mount here, and it does not.
+    // A container of the stack still runs: the host's mount stays, too.
+    let place = ground.place().display().to_string();
+    let container = Elsewhere::new(&format!("mount --bind {place}/data /mnt && umount {place} && "));
+    let why = ground.release().await.unwrap_err();
+    assert!(
+        why.contains("cannot unmount volume") && why.contains("in use by process") && why.contains("sleep"),
+        "{why}"
+    );
+    assert!(crate::prepare::volume::device_at(&ground.place()).unwrap().is_some());
+    drop(container);
+    // All of it, as programs have it that look at the whole host: it may go with the mount here, and it does not.
+    let elsewhere = Elsewhere::new("");
     let why = ground.release().await.unwrap_err();
     assert!(why.contains("still mounted somewhere by process") && why.contains("sleep"), "{why}");
     assert_eq!(ground.ledger(), Some(LedgerPhase::Attached { id: ID.into() }));

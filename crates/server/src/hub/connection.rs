@@ -171,7 +171,8 @@ impl AgentQuestions {
         self.work.spawn(async move {
             let answer = match ask {
                 Ask::Volume(ask) => {
-                    let answer = volumes.answer(host.clone(), hub.desired(&host.id), ask.clone()).await;
+                    let (looks, id) = (hub.clone(), host.id.clone());
+                    let answer = volumes.answer(host.clone(), move || looks.desired(&id), ask.clone()).await;
                     hub.note_wait(&host.id, &ask, &answer);
                     answer
                 }

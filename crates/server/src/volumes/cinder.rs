@@ -130,7 +130,8 @@ impl Volumes {
         let missing = || VolumeRemoveError::Missing(format!("yard {yard} has no stack with volume {id}"));
         let listed = self.list(yard).await.map_err(VolumeRemoveError::Cloud)?;
         let found = listed.into_iter().find(is_it).ok_or_else(missing)?;
-        let _turn = self.turn(yard, &found.stack, &found.key).await;
+        let turn = self.turn(yard, &found.stack, &found.key).await;
+        let _turn = turn.map_err(|t| VolumeRemoveError::InUse(t.into_text()))?;
         let listed = self.list(yard).await.map_err(VolumeRemoveError::Cloud)?;
         let found = listed.into_iter().find(is_it).ok_or_else(missing)?;
         if let Some(server) = &found.server {

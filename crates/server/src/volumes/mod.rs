@@ -40,6 +40,9 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 /// For so long another host's hold on a volume is told again without asking the cloud.
 const HELD: Duration = Duration::from_secs(5);
 
+/// Questions about one volume that wait for one another, with the table's own count.
+const WAITING: usize = 16;
+
 /// Volumes of stacks. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Volumes(Arc<VolumesState>);
@@ -103,10 +106,16 @@ impl Volumes {
         Self(Arc::new(VolumesState { ports, turns, held }))
     }
 
-    /// Answers a host, which should run `desired`. It is carried out to its end, also when the host goes away.
-    pub(crate) async fn answer(&self, host: Arc<Host>, desired: Option<Arc<Desired>>, ask: VolumeAsk) -> Answer {
+    /// Answers a host; `desired` tells what it should run by then. It is carried out to its end, also when the host goes
+    /// away.
+    pub(crate) async fn answer(
+        &self,
+        host: Arc<Host>,
+        desired: impl Fn() -> Option<Arc<Desired>> + Send + Sync + 'static,
+        ask: VolumeAsk,
+    ) -> Answer {
         let volumes = self.clone();
-        let work = tokio::spawn(async move { volumes.carry_out(&host, desired.as_deref(), &ask).await });
+        let work = tokio::spawn(async move { volumes.carry_out(&host, &desired, &ask).await });
         match work.await {
             Ok(Ok(answer)) => Answer::Volume(answer),
             Ok(Err(VolumeTrouble::Wait(why))) => Answer::Volume(VolumeAnswer::Wait { why }),
@@ -118,34 +127,38 @@ impl Volumes {
     async fn carry_out(
         &self,
         host: &Host,
-        desired: Option<&Desired>,
+        desired: &(impl Fn() -> Option<Arc<Desired>> + Sync),
         ask: &VolumeAsk,
     ) -> Result<VolumeAnswer, VolumeTrouble> {
         let (stack, key) = ask.volume();
         // First of all, so that questions are answered in their order.
-        let _turn = self.turn(&host.yard, stack, key).await;
+        let _turn = self.turn(&host.yard, stack, key).await?;
+        let wanted = match ask {
+            VolumeAsk::Attach { .. } => Some(wanted(desired().as_deref(), host, stack, key)?),
+            VolumeAsk::Detach { .. } => None,
+        };
         let cloud = self.cloud(&host.yard).await?;
         let scope = scope_of(&cloud).await.map_err(VolumeTrouble::of("ask the cloud for its project"))?;
         let mark = mark(&host.yard, &scope, stack, key);
         let server = server_of(&cloud, host, &scope).await?;
         let question = VolumeQuestion { cloud: &cloud, host, mark, server };
-        match ask {
-            VolumeAsk::Attach { .. } => {
-                let wanted = wanted(desired, host, stack, key)?;
-                self.attach(&question, &wanted).await
-            }
-            VolumeAsk::Detach { .. } => self.detach(&question).await,
+        match wanted {
+            Some(wanted) => self.attach(&question, &wanted).await,
+            None => self.detach(&question).await,
         }
     }
 
-    /// Waits until nothing else is done about a volume.
-    async fn turn(&self, yard: &str, stack: &str, key: &str) -> OwnedMutexGuard<()> {
+    /// Waits until nothing else is done about a volume, unless too many wait for that already.
+    async fn turn(&self, yard: &str, stack: &str, key: &str) -> Result<OwnedMutexGuard<()>, VolumeTrouble> {
         let turn = {
             let mut turns = self.0.turns.lock();
             turns.retain(|_, turn| Arc::strong_count(turn) > 1);
             turns.entry(format!("{yard}/{stack}:{key}")).or_default().clone()
         };
-        turn.lock_owned().await
+        if Arc::strong_count(&turn) > WAITING {
+            return Err(VolumeTrouble::Wait("the server is at work on it for others".to_owned()));
+        }
+        Ok(turn.lock_owned().await)
     }
 
     async fn cloud(&self, yard: &str) -> Result<Cloud, VolumeTrouble> {
