@@ -27,6 +27,9 @@ pub struct Hub {
     running: Option<tokio::task::JoinSet<()>>,
 }
 
+/// Answers questions of agents.
+type Answers = dyn Fn(&Ask) -> Answer + Send + Sync;
+
 /// What the hub knows.
 pub struct Inner {
     /// Join tokens, with the nonce that used them up.
@@ -45,7 +48,7 @@ pub struct Inner {
     /// Times that images or archives were asked for.
     pub fetched: Mutex<usize>,
     /// Answers questions; without one, none is answered.
-    answers: Mutex<Option<Box<dyn Fn(&Ask) -> Answer + Send + Sync>>>,
+    answers: Mutex<Option<Box<Answers>>>,
     /// To the connected agent.
     orders: Mutex<Option<mpsc::Sender<ToAgent>>>,
     /// What streams said.
