@@ -91,7 +91,7 @@ fn counting(stack: &str, generation: u64) -> Part {
     let line = "n=0; [ ! -e /data/n ] || read n </data/n; n=$((n+1)); echo $n >/data/n; sync; \
                 trap 'exit 0' TERM; while :; do sleep 0.2; done";
     let mut db = service(line);
-    let kind = MountKind::Volume { name: "data".into(), nocopy: false };
+    let kind = MountKind::Volume { name: "data".into(), nocopy: false, subpath: None };
     db.volumes = vec![Mount { kind, target: "/data".into(), read_only: false }];
     let part = part(stack, generation, &[("db", db), ("web", common::speaker("web"))]);
     let mut whole = part.unpack();

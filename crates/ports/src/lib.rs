@@ -27,6 +27,6 @@ pub use container_port::{
     DEVICE_OWNER, SEPARATOR, SUBPORT, is_container, is_containers, mac_of, mac_on, whose,
 };
 pub use error::{Error, Result};
-pub use host::{HostBroker, HostPorts, YardHost};
+pub use host::{HostBroker, HostPorts, YardHost, server_of};
 pub use load_balancer::ProjectPools;
 pub use project::scope_of;

@@ -145,7 +145,8 @@ impl Ports {
     }
 }
 
-fn yard_host(host: &Host) -> YardHost {
+/// A host as the brokers of ports know it.
+pub(crate) fn yard_host(host: &Host) -> YardHost {
     YardHost {
         id: host.id.clone(),
         name: host.name.clone(),

@@ -3,7 +3,6 @@
 //! The Stackyard server creates, attaches and detaches them (`crates/server/src/volumes`). A yard's plan leaves them
 //! alone; removing the yard removes them, as all of its volumes, with the word that this takes.
 
-use crate::inventory::metadata_mark;
 use stackyard_core::yard::{Key, Kind, Mark, Scope};
 use stackyard_openstack::Volume;
 
@@ -12,9 +11,6 @@ const SEPARATOR: char = ':';
 
 /// Metadata of a volume that was attached once, so that there may be data on it.
 pub const HOLDS_DATA: &str = "stackyard.data";
-
-/// Metadata in which the mark is.
-pub use crate::inventory::MARK;
 
 /// The mark of a stack's volume. `volume` is its key in the Compose file.
 pub fn mark(yard: &str, scope: &Scope, stack: &str, volume: &str) -> Mark {
@@ -27,7 +23,7 @@ pub fn mark(yard: &str, scope: &Scope, stack: &str, volume: &str) -> Mark {
 
 /// The yard, the stack and the key of a volume that belongs to a stack. None of other volumes.
 pub fn whose(volume: &Volume) -> Option<(Mark, String, String)> {
-    let mark = metadata_mark(&volume.metadata).filter(|m| m.key.kind == Kind::Volume)?;
+    let mark = Mark::from_metadata(&volume.metadata).filter(|m| m.key.kind == Kind::Volume)?;
     let (stack, key) = mark.key.name.split_once(SEPARATOR)?;
     let (stack, key) = (stack.to_owned(), key.to_owned());
     Some((mark, stack, key))

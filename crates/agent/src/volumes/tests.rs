@@ -149,7 +149,7 @@ impl Drop for Ground {
 }
 
 fn stack() -> Stack {
-    let kind = MountKind::Volume { name: "db".into(), nocopy: false };
+    let kind = MountKind::Volume { name: "db".into(), nocopy: false, subpath: None };
     let db = Service {
         image: "i".into(),
         volumes: vec![Mount { kind, target: "/d".into(), read_only: false }],

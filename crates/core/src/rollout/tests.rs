@@ -387,7 +387,7 @@ fn a_cinder_volume_moves_with_its_container() {
     let mut w = World::new(&["a", "b", "c"]);
     let mut db = service("db:1", 1);
     db.volumes = vec![Mount {
-        kind: MountKind::Volume { name: "data".into(), nocopy: false },
+        kind: MountKind::Volume { name: "data".into(), nocopy: false, subpath: None },
         target: "/d".into(),
         read_only: false,
     }];

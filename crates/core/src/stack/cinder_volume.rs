@@ -9,7 +9,7 @@
 
 use super::deploy::Order;
 use super::plan::PlanError;
-use super::{Service, Stack, Volume};
+use super::{Mount, MountKind, Service, Stack, Volume};
 use serde::{Deserialize, Serialize};
 
 /// The driver of such volumes.
@@ -147,6 +147,12 @@ fn conflict(stack: &Stack, name: &str, service: &Service, key: &str) -> Option<S
     if !is_volume_key(key) {
         return Some(format!("only [a-zA-Z0-9][a-zA-Z0-9._-]*, at most {LONGEST_KEY} characters, can name it"));
     }
+    let is_part = |m: &Mount| matches!(&m.kind, MountKind::Volume { name, subpath: Some(_), .. } if name == key);
+    if service.volumes.iter().any(is_part) {
+        return Some(format!(
+            "service {name} mounts a part of it (`subpath`), which is not supported; mount all of it"
+        ));
+    }
     if let Some(other) = other {
         return Some(format!("services {name} and {other} both mount it, and {one}; give each its own volume"));
     }
@@ -165,7 +171,6 @@ fn conflict(stack: &Stack, name: &str, service: &Service, key: &str) -> Option<S
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Mount, MountKind};
     use super::*;
 
     fn volume(options: &[(&str, &str)]) -> Volume {
@@ -178,7 +183,7 @@ mod tests {
     }
 
     fn service() -> Service {
-        let kind = MountKind::Volume { name: "db".into(), nocopy: false };
+        let kind = MountKind::Volume { name: "db".into(), nocopy: false, subpath: None };
         let mount = Mount { kind, target: "/d".into(), read_only: false };
         Service { image: "i".into(), volumes: vec![mount], ..Service::default() }
     }
@@ -226,6 +231,9 @@ mod tests {
         let mut global = service();
         global.deploy.mode = super::super::deploy::Mode::Global;
         assert!(why(&stack(global, size())).contains("each host"));
+        let mut part = service();
+        part.volumes[0].kind = MountKind::Volume { name: "db".into(), nocopy: false, subpath: Some("a".into()) };
+        assert!(why(&stack(part, size())).contains("subpath"));
         let mut shared = stack(service(), size());
         shared.services.insert("other".into(), service());
         assert!(why(&shared).contains("services db and other"));

@@ -40,7 +40,7 @@ mod trunk;
 use crate::broker::{DeletePort, PoolBroker, PortBroker};
 use crate::container_port::{DEVICE_OWNER, SUBPORT, ips, is_ours, mac_on, whose};
 use crate::extras::{Extras, short};
-use crate::project::ProjectScope;
+use crate::project::{ProjectScope, scope_of};
 use crate::{Error, Result};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -132,6 +132,33 @@ pub struct HostBroker {
     host: YardHost,
 }
 
+/// The Nova server that a host is: the yard's server of its name, by its mark. What its agent says of itself only chooses
+/// between duplicates.
+///
+/// # Errors
+/// The cloud refused.
+pub async fn server_of(
+    cloud: &Cloud,
+    host: &YardHost,
+) -> stackyard_openstack::Result<Option<Server>> {
+    // Nova's names are regular expressions; those of hosts have no signs in them.
+    let query = [("name", &*format!("^{}$", host.name))];
+    let mut its: Vec<Server> = cloud.list(&query).await?;
+    let (scope, key) = (scope_of(cloud).await?, Key::new(Kind::Server, &host.name));
+    its.retain(|s| {
+        Mark::from_metadata(&s.metadata).is_some_and(|m| m.is_of(&host.yard, &scope, &key))
+            && s.metadata.get(POOL_METADATA) == Some(&host.pool)
+    });
+    // After a run that was interrupted there may be duplicates.
+    let is_said = |s: &Server| {
+        host.server_id
+            .as_deref()
+            .is_some_and(|id| id.eq_ignore_ascii_case(&s.id))
+    };
+    let chosen = its.iter().position(is_said).unwrap_or(0);
+    Ok((chosen < its.len()).then(|| its.swap_remove(chosen)))
+}
+
 /// Whether a container's port was made to be behind a trunk, or is there: then no pair of a NIC is for it.
 fn is_for_trunk(port: &Port) -> bool {
     port.device_owner != DEVICE_OWNER || port.device_id.is_empty()
@@ -208,43 +235,19 @@ impl HostBroker {
 
     /// The ports of the host's NICs, as the cloud has them now; none if no server is that host.
     async fn nics(&self) -> Result<Vec<Port>> {
-        let host = &self.host;
-        let failed = || Error::cloud(format!("looking up the server that host {} is", host.name));
-        // Nova's names are regular expressions; those of hosts have no signs in them.
-        let query = [("name", &*format!("^{}$", host.name))];
-        let servers: Vec<Server> = self.cloud.list(&query).await.map_err(failed())?;
-        let (scope, key) = (
-            self.project().await?.scope,
-            Key::new(Kind::Server, &host.name),
-        );
-        let is_its = |s: &&Server| {
-            Mark::from_metadata(&s.metadata).is_some_and(|m| m.is_of(&host.yard, &scope, &key))
-                && s.metadata.get(POOL_METADATA) == Some(&host.pool)
-        };
-        // After a run that was interrupted there may be duplicates.
-        let is_said = |s: &&Server| {
-            host.server_id
-                .as_deref()
-                .is_some_and(|id| id.eq_ignore_ascii_case(&s.id))
-        };
-        let its: Vec<&Server> = servers.iter().filter(is_its).collect();
-        let server = its
-            .iter()
-            .copied()
-            .find(is_said)
-            .or_else(|| its.first().copied());
-        let nics: Vec<Port> = match server {
-            Some(server) => self
-                .cloud
-                .list(&[("device_id", &server.id)])
-                .await
-                .map_err(failed())?,
+        let doing = format!("looking up the server that host {} is", self.host.name);
+        let server = server_of(&self.cloud, &self.host).await;
+        let nics: Vec<Port> = match server.map_err(Error::cloud(doing.as_str()))? {
+            Some(server) => {
+                let query = [("device_id", server.id.as_str())];
+                self.cloud.list(&query).await.map_err(Error::cloud(doing))?
+            }
             None => Vec::new(),
         };
         self.shared
             .nics
             .lock()
-            .insert(host.id.clone(), nics.clone());
+            .insert(self.host.id.clone(), nics.clone());
         Ok(nics)
     }
 

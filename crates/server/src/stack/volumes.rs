@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_status_says_what_a_replica_waits_for() {
-        let kind = MountKind::Volume { name: "data".into(), nocopy: false };
+        let kind = MountKind::Volume { name: "data".into(), nocopy: false, subpath: None };
         let mounts = vec![Mount { kind, target: "/d".into(), read_only: false }];
         let mut stack = Stack { name: "shop".into(), ..Stack::default() };
         stack.services.insert("db-1".into(), Service { volumes: mounts, ..Service::default() });

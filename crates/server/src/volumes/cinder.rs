@@ -2,10 +2,11 @@
 
 use super::{VolumeQuestion, VolumeTrouble, Volumes};
 use stackyard_core::stack::CinderVolume;
-use stackyard_core::yard::Mark;
+use stackyard_core::text::error_chain;
+use stackyard_core::yard::{MARK_METADATA, Mark};
 use stackyard_openstack::{Cloud, NewVolume, Server, Volume};
-use stackyard_yard::container_volume::{HOLDS_DATA, MARK, whose};
-use stackyard_yard::scope_of;
+use stackyard_ports::scope_of;
+use stackyard_yard::container_volume::{HOLDS_DATA, whose};
 use std::collections::{BTreeMap, HashMap};
 
 /// A volume of a stack, as Cinder has it.
@@ -37,7 +38,7 @@ fn choose(mark: &Mark, mut volumes: Vec<Volume>) -> Result<Option<Volume>, Volum
     if let [_, _, ..] = used.as_slice() {
         let ids: Vec<&str> = used.iter().map(|v| v.id.as_str()).collect();
         return Err(VolumeTrouble::Refuse(format!(
-            "several volumes are marked as {}: {}; remove the metadata `{MARK}` from all but one",
+            "several volumes are marked as {}: {}; remove the metadata `{MARK_METADATA}` from all but one",
             mark.key,
             ids.join(", ")
         )));
@@ -73,7 +74,7 @@ pub(super) async fn find_or_create(
         size: wanted.size,
         volume_type: wanted.volume_type.clone(),
         description: format!("volume of a stack of yard {yard}"),
-        metadata: BTreeMap::from([(MARK.to_owned(), question.mark.to_string())]),
+        metadata: BTreeMap::from([(MARK_METADATA.to_owned(), question.mark.to_string())]),
         ..NewVolume::default()
     };
     let made = question.cloud.create::<Volume>(&new).await;
@@ -93,7 +94,7 @@ impl Volumes {
     /// # Errors
     /// What the cloud said, for people.
     pub async fn list(&self, yard: &str) -> Result<Vec<StackVolume>, String> {
-        let Some(cloud) = self.0.ports.cloud(yard).await? else { return Ok(Vec::new()) };
+        let Some(cloud) = self.0.ports.cloud(yard).await.map_err(|e| error_chain(&e))? else { return Ok(Vec::new()) };
         let all = match cloud.list::<Volume>(&[]).await {
             Err(stackyard_openstack::Error::NoEndpoint { .. }) => return Ok(Vec::new()),
             other => other.map_err(|e| VolumeTrouble::of("list volumes")(e).into_text())?,

@@ -22,16 +22,16 @@ mod step;
 
 pub use cinder::{StackVolume, VolumeRemoveError};
 
-use crate::ports::Ports;
+use crate::ports::{Ports, yard_host};
 use parking_lot::Mutex;
 use stackyard_core::agent::{Answer, Desired, VolumeAnswer, VolumeAsk};
 use stackyard_core::stack::CinderVolume;
 use stackyard_core::text::error_chain;
-use stackyard_core::yard::{Key, Kind, Mark};
+use stackyard_core::yard::Mark;
 use stackyard_openstack::{Cloud, Server};
+use stackyard_ports::scope_of;
 use stackyard_store::Host;
 use stackyard_yard::container_volume::mark;
-use stackyard_yard::{POOL, metadata_mark, scope_of};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -140,7 +140,7 @@ impl Volumes {
         let cloud = self.cloud(&host.yard).await?;
         let scope = scope_of(&cloud).await.map_err(VolumeTrouble::of("ask the cloud for its project"))?;
         let mark = mark(&host.yard, &scope, stack, key);
-        let server = server_of(&cloud, host, &scope).await?;
+        let server = server_of(&cloud, host).await?;
         let question = VolumeQuestion { cloud: &cloud, host, mark, server };
         match wanted {
             Some(wanted) => self.attach(&question, &wanted).await,
@@ -162,7 +162,7 @@ impl Volumes {
     }
 
     async fn cloud(&self, yard: &str) -> Result<Cloud, VolumeTrouble> {
-        let cloud = self.0.ports.cloud(yard).await.map_err(VolumeTrouble::Refuse)?;
+        let cloud = self.0.ports.cloud(yard).await.map_err(|e| VolumeTrouble::Refuse(error_chain(&e)))?;
         let none = || format!("the server has no manifest of yard {yard}, and so knows no cloud of it");
         cloud.ok_or_else(|| VolumeTrouble::Refuse(none()))
     }
@@ -185,21 +185,10 @@ fn wanted(desired: Option<&Desired>, host: &Host, stack: &str, key: &str) -> Res
 }
 
 /// The Nova server that a host is.
-async fn server_of(cloud: &Cloud, host: &Host, scope: &stackyard_core::yard::Scope) -> Result<Server, VolumeTrouble> {
+async fn server_of(cloud: &Cloud, host: &Host) -> Result<Server, VolumeTrouble> {
+    let found = stackyard_ports::server_of(cloud, &yard_host(host)).await;
     let doing = format!("look up the server that host {} is", host.name);
-    // Nova's names are regular expressions; those of hosts have no signs in them.
-    let named: Vec<Server> =
-        cloud.list(&[("name", &format!("^{}$", host.name))]).await.map_err(VolumeTrouble::of(doing))?;
-    let key = Key::new(Kind::Server, &host.name);
-    let is_its = |s: &&Server| {
-        let is_marked = metadata_mark(&s.metadata).is_some_and(|m| m.is_of(&host.yard, scope, &key));
-        is_marked && s.metadata.get(POOL) == Some(&host.pool)
-    };
-    // After a run that was broken off there may be doubles.
-    let is_said = |s: &&Server| host.facts.server_id.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(&s.id));
-    let its: Vec<&Server> = named.iter().filter(is_its).collect();
-    let found = its.iter().copied().find(is_said).or_else(|| its.first().copied()).cloned();
-    found.ok_or_else(|| {
+    found.map_err(VolumeTrouble::of(doing))?.ok_or_else(|| {
         VolumeTrouble::Refuse(format!(
             "host {} is no server of a pool of yard {} on cloud {}, and Cinder volumes can only be attached to those",
             host.name,
