@@ -24,7 +24,7 @@ fn detach() -> Ask {
 }
 
 fn stack(replicas: u32) -> StackDeploy {
-    let kind = MountKind::Volume { name: "data".into(), nocopy: false };
+    let kind = MountKind::Volume { name: "data".into(), nocopy: false, subpath: None };
     let volumes = vec![Mount { kind, target: "/d".into(), read_only: false }];
     let mut db = Service { image: "registry.example/db:1".into(), volumes, ..Service::default() };
     db.deploy.replicas = replicas;
