@@ -103,23 +103,23 @@ fn cinder_volumes_are_checked_with_their_places() {
         ("", "compose.yaml:4:9: volumes.data.driver_opts: `size` is missing; add one, such as `size: 20Gi`"),
         (
             ", driver_opts: {size: 20Mi}",
-            "compose.yaml:4:50: volumes.data.driver_opts.size: `20Mi`: a size in GiB is expected, such as 20Gi or 1Ti",
+            "compose.yaml:4:49: volumes.data.driver_opts.size: `20Mi`: a size in GiB is expected, such as 20Gi or 1Ti",
         ),
         (
             ", driver_opts: {size: 1Gi, sise: 2Gi}",
-            "compose.yaml:4:55: volumes.data.driver_opts.sise: unknown option; did you mean `size`?",
+            "compose.yaml:4:54: volumes.data.driver_opts.sise: unknown option; did you mean `size`?",
         ),
         (
             ", driver_opts: {size: 1Gi, fs: zfs}",
-            "compose.yaml:4:59: volumes.data.driver_opts.fs: `zfs`: one of `ext4`, `xfs` is expected",
+            "compose.yaml:4:58: volumes.data.driver_opts.fs: `zfs`: one of `ext4`, `xfs` is expected",
         ),
         (
             ", external: true, name: x",
-            "compose.yaml:4:38: volumes.data.external: an external volume is not supported with this driver",
+            "compose.yaml:4:39: volumes.data.external: an external volume is not supported with this driver",
         ),
         (
             ", name: x, driver_opts: {size: 1Gi}",
-            "compose.yaml:4:34: volumes.data.name: not supported with this driver; leave it out; the volume is named after its yard and stack",
+            "compose.yaml:4:35: volumes.data.name: not supported with this driver; leave it out; the volume is named after its yard and stack",
         ),
     ] {
         assert_eq!(cinder(Target::Hosts, volume, ""), expected);
