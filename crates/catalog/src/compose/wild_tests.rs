@@ -194,7 +194,7 @@ fn all_mistakes_are_told_at_once() {
         concat!(
             "compose.yaml:3:15: the variable `NONE` is required: set it\n",
             "compose.yaml:4:13: services.a.ports: `x:80` has a published port that is not a port from 0 to 65535\n",
-            "compose.yaml:5:15: services.a.volumes[0]: `./a` is a path of this machine, not of the hosts; give a path that hosts have, or mount files with `configs`\n",
+            "compose.yaml:5:15: services.a.volumes[0]: `./a` is in no directory of this machine; mount text with `configs`, or deploy with `stackyard stack deploy` or `stackyard up`\n",
             "compose.yaml:6:5: services.a: unknown key `imge`; did you mean `image`?\n",
             "compose.yaml:7:26: extends: this file has no service `c`; did you mean `a`?\n",
             "compose.yaml:7:35: services.b.cpus: `many`: a number of CPUs such as `0.5` is expected",
