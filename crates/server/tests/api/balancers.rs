@@ -127,6 +127,6 @@ async fn without_load_balancers_there_is_no_pool() {
     assert!(refused(&mut agent, Ask::Pool { pool: "web".into() }).await.contains("no load balancer of the project"));
     assert_eq!(listed(&mut agent, &[]).await, []);
     ground.fake.without(&["load-balancer"]);
-    assert!(refused(&mut agent, Ask::Pool { pool: "web".into() }).await.contains("no service load-balancer"));
+    assert!(refused(&mut agent, Ask::Pool { pool: "web".into() }).await.contains("there is no pool"));
     ground.running.stop().await;
 }
