@@ -66,7 +66,7 @@ impl Client {
             );
             let request = self
                 .upload(Method::PUT, &path)
-                .header(CONTENT_TYPE, "application/x-tar")
+                .header(CONTENT_TYPE, "application/octet-stream")
                 .body(content.clone());
             let doing = format!("uploading {} bytes of files to yard {yard}", content.len());
             self.send(request, &doing).await?;

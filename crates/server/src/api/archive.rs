@@ -68,7 +68,7 @@ async fn archive_check(
 /// Its only entry at the top is called `root`. It stays while a version of a stack mounts it, and for ten minutes without
 /// one.
 #[utoipa::path(put, path = "/api/v1/yards/{yard}/archives/{digest}", tag = "stack",
-    request_body(content = String, content_type = "application/x-tar", description = "the tar, with this SHA-256"),
+    request_body(content = String, content_type = "application/octet-stream", description = "the tar, with this SHA-256"),
     security(("token" = [])), responses((status = 204), (status = "4XX", body = Problem)))]
 async fn archive_put(
     _: Operator,

@@ -5408,7 +5408,7 @@ export interface operations {
         /** @description the tar, with this SHA-256 */
         requestBody: {
             content: {
-                "application/x-tar": string;
+                "application/octet-stream": string;
             };
         };
         responses: {
