@@ -270,9 +270,16 @@ fn driver_opts(f: &Fields<'_, '_>, cx: &LoadContext<'_>) -> BTreeMap<String, Str
         && binds
         && let Some((device, node)) = options.get_mut("device").zip(f.map.get("driver_opts"))
         && !device.starts_with('/')
-        && let Some(path) = host_path(device, &node.place, &f.at("driver_opts.device"), cx)
     {
-        *device = path;
+        let at = f.at("driver_opts.device");
+        if cx.project.target == Target::Hosts {
+            let hint =
+                Some("give a path that hosts have, or mount the directory itself: it is carried to the hosts".into());
+            let problem = format!("{at}: `{device}` is a path of this machine, not of the hosts");
+            cx.log.problem_hint(&node.place, problem, hint);
+        } else if let Some(path) = host_path(device, &node.place, &at, cx) {
+            *device = path;
+        }
     }
     options
 }

@@ -187,6 +187,15 @@ fn external_files_are_refused_where_they_are_used() {
 }
 
 #[test]
+fn a_volume_of_a_directory_here_is_no_volume_of_hosts() {
+    let text = "services: {a: {image: i, volumes: ['data:/v']}}\nvolumes: {data: {driver_opts: {type: none, o: bind, device: ./data}}}\n";
+    let error = mistakes(text);
+    let start =
+        "compose.yaml:2:31: volumes.data.driver_opts.device: `./data` is a path of this machine, not of the hosts;";
+    assert!(error.starts_with(start), "{error}");
+}
+
+#[test]
 fn all_mistakes_are_told_at_once() {
     let text = "services:\n  a:\n    image: 'i:${NONE:?set it}'\n    ports: ['x:80', '80']\n    volumes: ['./a:/b']\n    imge: x\n  b: {image: i, extends: c, cpus: many}\n";
     assert_eq!(
