@@ -8,6 +8,7 @@ use stackyard_core::stack::{Mount, Service, VOLUME_DRIVER, Volume};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const ID: &str = "7d1c2f4e-0b8f-4c60-a6a2-5c0f5e3f9d11";
 
@@ -79,16 +80,22 @@ impl AskServer for OneVolume {
     }
 }
 
+/// Held by each test: a namespace that one makes has the mounts of all.
+static ALONE: Mutex<()> = Mutex::new(());
+
 struct Ground {
     dir: tempfile::TempDir,
     server: Arc<OneVolume>,
     state: StateDir,
     volumes: Volumes,
     said: Arc<Mutex<Vec<String>>>,
+    /// Last, since it is dropped last.
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Ground {
     fn new() -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::tempdir().unwrap();
         std::fs::File::create(dir.path().join("disk")).unwrap().set_len(128 << 20).unwrap();
         let device = sh("losetup", &["--find", "--show", dir.path().join("disk").to_str().unwrap()]);
@@ -104,7 +111,7 @@ impl Ground {
         let state = StateDir::open(dir.path().join("state")).unwrap();
         let said = Arc::new(Mutex::new(Vec::new()));
         let volumes = open(&dir, &state, &server, &said);
-        Self { dir, server, state, volumes, said }
+        Self { dir, server, state, volumes, said, _alone: alone }
     }
 
     /// The agent was killed, and is another process.
@@ -176,6 +183,11 @@ impl Elsewhere {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line).unwrap();
+        // The shell says so before it becomes `sleep`.
+        let comm = format!("/proc/{}/comm", child.id());
+        while std::fs::read_to_string(&comm).unwrap() != "sleep\n" {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         Self(child)
     }
 }
