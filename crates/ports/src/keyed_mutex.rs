@@ -1,28 +1,38 @@
-//! One thing at a time for each endpoint: calls that Docker sends twice, and the reconciler.
+//! One thing at a time for each port, endpoint or volume.
 
+use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-/// Who is at work on what.
-#[derive(Default)]
-pub(crate) struct KeyedMutex(Mutex<HashMap<String, Arc<AsyncMutex<()>>>>);
+/// A lock for each key. Keys that no caller holds or waits for take no memory.
+#[derive(Debug, Default)]
+pub struct KeyedMutex(Mutex<HashMap<String, Arc<AsyncMutex<()>>>>);
 
 impl KeyedMutex {
-    /// Waits for the turn on `key`; it ends when what is returned is dropped.
-    pub(crate) async fn lock(&self, key: &str) -> OwnedMutexGuard<()> {
-        let turn = self.of(key);
-        turn.lock_owned().await
+    /// Waits for the lock on `key`; it is free again when the guard is dropped.
+    pub async fn lock(&self, key: &str) -> OwnedMutexGuard<()> {
+        self.of(key).lock_owned().await
     }
 
-    /// Takes the turn if nobody has it.
-    pub(crate) fn try_lock(&self, key: &str) -> Option<OwnedMutexGuard<()>> {
+    /// Takes the lock on `key` if it is free.
+    pub fn try_lock(&self, key: &str) -> Option<OwnedMutexGuard<()>> {
         self.of(key).try_lock_owned().ok()
     }
 
+    /// Waits for the lock on `key`, unless `most` callers hold it or wait for it already.
+    pub async fn lock_among(&self, key: &str, most: usize) -> Option<OwnedMutexGuard<()>> {
+        let lock = self.of(key);
+        // The table has one of the references, and this call another one.
+        if Arc::strong_count(&lock) > most + 1 {
+            return None;
+        }
+        Some(lock.lock_owned().await)
+    }
+
     fn of(&self, key: &str) -> Arc<AsyncMutex<()>> {
-        let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        locks.retain(|_, turn| Arc::strong_count(turn) > 1);
+        let mut locks = self.0.lock();
+        locks.retain(|_, lock| Arc::strong_count(lock) > 1);
         locks.entry(key.to_owned()).or_default().clone()
     }
 }
@@ -39,5 +49,14 @@ mod tests {
         assert!(locks.try_lock("b").is_some());
         drop(first);
         assert!(locks.try_lock("a").is_some());
+    }
+
+    #[tokio::test]
+    async fn more_than_so_many_do_not_wait() {
+        let locks = KeyedMutex::default();
+        let held = locks.lock_among("a", 1).await.unwrap();
+        assert!(locks.lock_among("a", 1).await.is_none());
+        drop(held);
+        assert!(locks.lock_among("a", 1).await.is_some());
     }
 }

@@ -18,6 +18,7 @@ pub mod exposed;
 mod extras;
 pub mod floating_ip;
 pub mod host;
+mod keyed_mutex;
 pub mod load_balancer;
 pub mod place_mark;
 mod project;
@@ -28,5 +29,6 @@ pub use container_port::{
 };
 pub use error::{Error, Result};
 pub use host::{HostBroker, HostPorts, YardHost, server_of};
+pub use keyed_mutex::KeyedMutex;
 pub use load_balancer::ProjectPools;
 pub use project::scope_of;

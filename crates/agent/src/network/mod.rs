@@ -46,7 +46,7 @@
 //!   docker, cni                   what the two kinds of callers ask for
 //!   warm_pool, prefetch, server_broker, load_balancer, endpoint, ports, names, floating_ip, firewall, expose, announce
 //!   port_manager                  what all of these share and remember, of one kind of callers
-//!   ledger, wiring, observed, subnets, options, bandwidth, kuryr_names, docker_bridge, keyed_mutex, error
+//!   ledger, wiring, observed, subnets, options, bandwidth, kuryr_names, docker_bridge, error
 //! ```
 
 mod announce;
@@ -59,7 +59,6 @@ mod error;
 mod expose;
 mod firewall;
 mod floating_ip;
-mod keyed_mutex;
 mod kuryr_names;
 mod ledger;
 mod load_balancer;

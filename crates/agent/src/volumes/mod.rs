@@ -33,11 +33,12 @@ use stackyard_core::progress::Onlooker;
 use stackyard_core::stack::cinder_volume::is_volume_key;
 use stackyard_core::stack::{Bind, Filesystem, MountKind, Stack};
 use stackyard_core::text::error_chain;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use stackyard_ports::KeyedMutex;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 /// Directory of a volume that its container gets. There is none in the empty directory below the mount.
@@ -62,7 +63,7 @@ struct VolumesState {
     dir: PathBuf,
     ledger: VolumeLedger,
     /// Held while something is done about a volume.
-    turns: Mutex<HashMap<String, Arc<AsyncMutex<()>>>>,
+    turns: KeyedMutex,
 }
 
 /// The volumes of a stack that are not mounted, by key, each with the reason for people.
@@ -124,7 +125,7 @@ impl Volumes {
         onlooker: Arc<dyn Onlooker>,
     ) -> Result<Self, Error> {
         let (dir, ledger) = (state.path().join("volumes"), VolumeLedger::open(state)?);
-        Ok(Self(Arc::new(VolumesState { server, onlooker, devices, dir, ledger, turns: Mutex::default() })))
+        Ok(Self(Arc::new(VolumesState { server, onlooker, devices, dir, ledger, turns: KeyedMutex::default() })))
     }
 
     /// Stacks that may have a volume attached to this host.
@@ -303,11 +304,6 @@ impl Volumes {
     }
 
     async fn turn(&self, stack: &str, key: &str) -> OwnedMutexGuard<()> {
-        let turn = {
-            let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
-            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-            turns.entry(format!("{stack}:{key}")).or_default().clone()
-        };
-        turn.lock_owned().await
+        self.0.turns.lock(&format!("{stack}:{key}")).await
     }
 }

@@ -41,10 +41,9 @@ use crate::broker::{DeletePort, PoolBroker, PortBroker};
 use crate::container_port::{DEVICE_OWNER, SUBPORT, ips, is_ours, mac_on, whose};
 use crate::extras::{Extras, short};
 use crate::project::{ProjectScope, scope_of};
-use crate::{Error, Result};
+use crate::{Error, KeyedMutex, Result};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use pairs::PairLocks;
 use parking_lot::Mutex;
 use policy::Lookups;
 use serde_json::json;
@@ -104,7 +103,8 @@ struct Shared {
     nics: Mutex<HashMap<String, Vec<Port>>>,
     /// Names of clouds that let a port use its own MAC address alone.
     own_mac_alone: Mutex<HashSet<String>>,
-    pair_locks: PairLocks,
+    /// Held, by a port's id, while its pairs are changed.
+    pair_locks: KeyedMutex,
     trunks: Trunks,
     lookups: Lookups,
     /// Ports that are out of their trunk for a moment.

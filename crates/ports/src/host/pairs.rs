@@ -3,13 +3,9 @@
 use super::HostBroker;
 use crate::container_port::is_pair_of;
 use crate::{Error, Result};
-use parking_lot::Mutex;
 use rand::RngExt as _;
 use stackyard_openstack::{AddressPair, Cloud, Port};
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::OwnedMutexGuard;
 
 /// How often a change is tried that others come before.
 const TRIES: u32 = 30;
@@ -20,21 +16,6 @@ const PAUSE: u64 = 100;
 /// Takes the pairs of a NIC with the MAC address `own` off that were made for these addresses.
 pub(super) fn take_off(own: String, addresses: &[String]) -> impl Fn(&mut Vec<AddressPair>) {
     move |all| all.retain(|pair| !is_pair_of(pair, &own, addresses))
-}
-
-/// Held, by a port's id, while its pairs are changed.
-#[derive(Debug, Default)]
-pub(super) struct PairLocks(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
-
-impl PairLocks {
-    async fn lock(&self, port: &str) -> OwnedMutexGuard<()> {
-        let lock = {
-            let mut all = self.0.lock();
-            all.retain(|_, lock| Arc::strong_count(lock) > 1);
-            all.entry(port.to_owned()).or_default().clone()
-        };
-        lock.lock_owned().await
-    }
 }
 
 impl HostBroker {

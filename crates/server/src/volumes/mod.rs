@@ -29,19 +29,19 @@ use stackyard_core::stack::CinderVolume;
 use stackyard_core::text::error_chain;
 use stackyard_core::yard::Mark;
 use stackyard_openstack::{Cloud, Server};
-use stackyard_ports::scope_of;
+use stackyard_ports::{KeyedMutex, scope_of};
 use stackyard_store::Host;
 use stackyard_yard::container_volume::mark;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::sync::OwnedMutexGuard;
 
 /// For so long another host's hold on a volume is told again without asking the cloud.
 const HELD: Duration = Duration::from_secs(5);
 
-/// Questions about one volume that wait for one another, with the table's own count.
-const WAITING: usize = 16;
+/// Questions about one volume that wait for one another.
+const WAITING: usize = 15;
 
 /// Volumes of stacks. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ struct VolumesState {
     /// Connects to clouds of yards.
     ports: Ports,
     /// Held while something is done about a volume, by its mark.
-    turns: Mutex<HashMap<String, Arc<AsyncMutex<()>>>>,
+    turns: KeyedMutex,
     /// Volumes that other servers have, by their marks: for which host that was found when, and in words.
     held: Mutex<HashMap<String, (String, Instant, String)>>,
 }
@@ -102,7 +102,7 @@ struct VolumeQuestion<'a> {
 impl Volumes {
     /// Volumes on the clouds that `ports` connects to.
     pub fn new(ports: Ports) -> Self {
-        let (turns, held) = (Mutex::default(), Mutex::default());
+        let (turns, held) = (KeyedMutex::default(), Mutex::default());
         Self(Arc::new(VolumesState { ports, turns, held }))
     }
 
@@ -150,15 +150,8 @@ impl Volumes {
 
     /// Waits until nothing else is done about a volume, unless too many wait for that already.
     async fn turn(&self, yard: &str, stack: &str, key: &str) -> Result<OwnedMutexGuard<()>, VolumeTrouble> {
-        let turn = {
-            let mut turns = self.0.turns.lock();
-            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
-            turns.entry(format!("{yard}/{stack}:{key}")).or_default().clone()
-        };
-        if Arc::strong_count(&turn) > WAITING {
-            return Err(VolumeTrouble::Wait("the server is at work on it for others".to_owned()));
-        }
-        Ok(turn.lock_owned().await)
+        let turn = self.0.turns.lock_among(&format!("{yard}/{stack}:{key}"), WAITING).await;
+        turn.ok_or_else(|| VolumeTrouble::Wait("the server is at work on it for others".to_owned()))
     }
 
     async fn cloud(&self, yard: &str) -> Result<Cloud, VolumeTrouble> {

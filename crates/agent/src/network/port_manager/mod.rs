@@ -10,7 +10,6 @@ pub(crate) mod port_demand;
 pub(crate) mod prefetch_demand;
 
 use crate::log::agent_note;
-use crate::network::keyed_mutex::KeyedMutex;
 use crate::network::ledger::{Endpoint, Ledger};
 use crate::network::options::PoolSize;
 use crate::network::wiring::{PreparedLink, Wiring};
@@ -24,7 +23,7 @@ use prefetch_demand::PrefetchDemand;
 use stackyard_core::progress::Onlooker;
 use stackyard_core::text::error_chain;
 use stackyard_openstack::Cloud;
-use stackyard_ports::{PoolBroker, PortBroker, ProjectPools, place_mark};
+use stackyard_ports::{KeyedMutex, PoolBroker, PortBroker, ProjectPools, place_mark};
 use stackyard_wire::binding::{Naming, Vif};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
