@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
+use rustix::fs::{Mode, OFlags};
 use stackyard_agent::prepare::volume::{GrowAttempt, bring, grow_among};
 use stackyard_agent::prepare::{Devices, Error};
 use stackyard_agent::state::StateDir;
@@ -11,7 +12,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const ID: &str = "7d1c2f4e-0b8f-4c60-a6a2-5c0f5e3f9d11";
 const MIB: u64 = 1 << 20;
@@ -83,8 +84,16 @@ impl Disk {
         Path::new(&self.wanted.mount)
     }
 
+    /// Unmounts it, and waits until the kernel lets go of the disk: another process's new mount namespace may have a copy
+    /// of the mount.
     fn unmount(&self) {
         sh("umount", &[&self.wanted.mount]);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let exclusive = OFlags::RDONLY | OFlags::EXCL | OFlags::CLOEXEC;
+        while let Err(e) = rustix::fs::open(&self.device, exclusive, Mode::empty()) {
+            assert!(Instant::now() < deadline, "{}: {e}", self.device.display());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     fn is_mounted(&self) -> bool {
