@@ -176,11 +176,11 @@ async fn connections_that_say_nothing_keep_nobody_out() {
     running.stop().await;
 }
 
-/// Sends the head of a request with a body and part of it; the answer's first line, and all of it.
-async fn half_sent(running: &Running, path: &str, token: &str, head: &str, part: &[u8]) -> (String, String) {
+/// Sends the head of a request (`POST /path`) with a body and part of it; the answer's first line, and all of it.
+pub async fn half_sent(running: &Running, request: &str, token: &str, head: &str, part: &[u8]) -> (String, String) {
     let mut connection = running.connection().await.unwrap();
     let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: server\r\ncontent-type: application/json\r\nauthorization: Bearer {token}\r\n{head}\r\n\r\n"
+        "{request} HTTP/1.1\r\nhost: server\r\ncontent-type: application/json\r\nauthorization: Bearer {token}\r\n{head}\r\n\r\n"
     );
     let head = if token.is_empty() { head.replace("authorization: Bearer \r\n", "") } else { head };
     connection.write_all(head.as_bytes()).await.unwrap();
@@ -197,12 +197,14 @@ async fn who_is_not_known_sends_little() {
     let running = Running::start().await;
     let join = format!("syj_{}", "0".repeat(64));
     for (path, token) in [("/api/v1/session", ""), ("/api/v1/session/token", ""), ("/api/v1/join", join.as_str())] {
-        let (status, answer) = half_sent(&running, path, token, "content-length: 16777216", b"{").await;
+        let request = format!("POST {path}");
+        let (status, answer) = half_sent(&running, &request, token, "content-length: 16777216", b"{").await;
         assert!(status.contains("413"), "{path}: {answer}");
         assert!(answer.contains("may have 65536"), "{path}: {answer}");
         // In pieces, without a length.
         let piece = format!("11170\r\n\"{}", "x".repeat(0x11170));
-        let (status, answer) = half_sent(&running, path, token, "transfer-encoding: chunked", piece.as_bytes()).await;
+        let (status, answer) =
+            half_sent(&running, &request, token, "transfer-encoding: chunked", piece.as_bytes()).await;
         assert!(status.contains("413"), "{path}: {answer}");
     }
     let (status, _) = running.call("POST", "/api/v1/session", None, Some(&json!({"token": "x".repeat(60_000)}))).await;
@@ -217,9 +219,10 @@ async fn one_caller_sends_so_many_large_bodies_at_once() {
     let other = running.token("other", Role::Operator).await;
     let path = "/api/v1/yards/shop/plan";
     // Five, in any order: one of them is refused, and the others wait for the rest of their bodies.
+    let request = format!("POST {path}");
     let mut sent = FuturesUnordered::new();
     for _ in 0..5 {
-        sent.push(half_sent(&running, path, &operator, "content-length: 1000000", b"{"));
+        sent.push(half_sent(&running, &request, &operator, "content-length: 1000000", b"{"));
     }
     let (status, answer) = sent.next().await.unwrap();
     assert!(status.contains("429"), "{answer}");
