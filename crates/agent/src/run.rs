@@ -6,7 +6,7 @@ use crate::network::yard_host;
 use crate::prepare::{Devices, volume};
 use crate::server_link::rpc::RpcClient;
 use crate::server_link::{self, ConnectionHandler, ConnectionSession, ServerAccess, ServerClient, join};
-use crate::stacks::{Stacks, archive, report, server_images};
+use crate::stacks::{self, Stacks, report};
 use crate::state::StateDir;
 use crate::status::StatusFile;
 use crate::streams::Streams;
@@ -61,8 +61,7 @@ pub async fn run(options: Options, onlooker: Arc<dyn Onlooker>) -> Result<(), Er
         engine::watch(&context, &stacks),
         mtu::watch(&context, &config),
         grow(&context, &config),
-        server_images::tidy(&context, &stacks),
-        archive::tidy(&context, &stacks),
+        stacks::tidy(&context, &stacks),
         report::keep(&context, &stacks, &reports),
         yard_host::run(&context, &server.rpc, &options.plugins, options.reconcile),
         show(&server.status, reports.subscribe()),

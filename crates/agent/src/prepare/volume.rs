@@ -217,16 +217,12 @@ fn docker_is_away(wanted: &DataVolume, mount: &Path) -> Result<(), Error> {
 /// # Errors
 /// Something else is mounted there, or the volume is mounted elsewhere.
 fn is_mounted(wanted: &DataVolume, device: &Path, mount: &Path) -> Result<bool, Error> {
-    let number = std::fs::metadata(device).map_err(Error::system("look at", device))?.rdev();
-    let number = format!("{}:{}", rustix::fs::major(number), rustix::fs::minor(number));
-    let table = Path::new("/proc/self/mountinfo");
-    let table = std::fs::read_to_string(table).map_err(Error::system("read", table))?;
+    let (number, table) = (device_number(device)?, own_mounts()?);
     // The kernel tells places without symbolic links.
     let target = mount.canonicalize().or_else(|_| std::path::absolute(mount));
     let target = target.map_err(Error::system("look at", mount))?;
     let in_the_way = |what: String| Error::InTheWay { id: wanted.id.clone(), mount: mount.to_owned(), what };
-    // What was mounted last at a place is what is seen there.
-    match mounts(&table).filter(|m| m.at == target).last() {
+    match seen_at(&table, &target) {
         Some(there) if there.device == number => return Ok(true),
         Some(there) => return Err(in_the_way(format!("{} is mounted there", there.source))),
         None => {}
@@ -242,16 +238,28 @@ fn is_mounted(wanted: &DataVolume, device: &Path, mount: &Path) -> Result<bool, 
 /// # Errors
 /// [`Error::System`]
 pub(crate) fn device_at(place: &Path) -> Result<Option<String>, Error> {
-    let path = Path::new("/proc/self/mountinfo");
-    let table = std::fs::read_to_string(path).map_err(Error::system("read", path))?;
     let place = place.canonicalize().unwrap_or_else(|_| place.to_owned());
-    Ok(mounts(&table).filter(|m| m.at == place).last().map(|m| m.device))
+    Ok(seen_at(&own_mounts()?, &place).map(|m| m.device))
 }
 
 /// The number of a block device, `MAJOR:MINOR`.
-pub(crate) fn device_number(device: &Path) -> Option<String> {
-    let number = std::fs::metadata(device).ok()?.rdev();
-    Some(format!("{}:{}", rustix::fs::major(number), rustix::fs::minor(number)))
+///
+/// # Errors
+/// [`Error::System`]
+pub(crate) fn device_number(device: &Path) -> Result<String, Error> {
+    let number = std::fs::metadata(device).map_err(Error::system("look at", device))?.rdev();
+    Ok(format!("{}:{}", rustix::fs::major(number), rustix::fs::minor(number)))
+}
+
+/// The table of this process's mounts.
+fn own_mounts() -> Result<String, Error> {
+    let path = Path::new("/proc/self/mountinfo");
+    std::fs::read_to_string(path).map_err(Error::system("read", path))
+}
+
+/// The mount that is seen at a place: the one that was made last there.
+fn seen_at(table: &str, place: &Path) -> Option<Mounted> {
+    mounts(table).filter(|m| m.at == place).last()
 }
 
 /// The directories of a device's file system that a table of mounts (proc(5), mountinfo) has: `/` for all of it.

@@ -1,13 +1,13 @@
-//! Files that a stack carries along, as archives of the server: fetched once for each distinct content, whichever
-//! stacks mount it, and removed when neither a stack nor a container does.
+//! Files that a stack carries along, as archives of the server: fetched once for each distinct content, and
+//! removed when neither a stack nor a container mounts it.
 
 use super::Stacks;
+use super::fetch::{self, Access};
 use crate::context::Context;
-use crate::server_link::ServerAccess;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use futures_util::StreamExt;
 use stackyard_core::agent::Part;
-use stackyard_core::progress::{Event, Onlooker};
+use stackyard_core::progress::Onlooker;
 use stackyard_core::stack::Archive;
 use stackyard_core::text::error_chain;
 use stackyard_platform::docker::Docker;
@@ -15,21 +15,18 @@ use stackyard_platform::stack::Archives;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
-use std::time::Instant;
-use tokio::sync::watch;
 
 /// Archives on their way to this host.
 pub(crate) struct ServerArchives {
     pub(super) archives: Archives,
-    /// Where the server answers; absent until the host has joined.
-    access: watch::Receiver<Option<ServerAccess>>,
+    access: Access,
     /// Held while one is fetched, and while unused ones are removed.
     busy: tokio::sync::Mutex<()>,
 }
 
 impl ServerArchives {
     /// Resumes with what is on disk, without what a killed agent left half done.
-    pub(crate) fn open(context: &Context, access: watch::Receiver<Option<ServerAccess>>) -> Self {
+    pub(crate) fn open(context: &Context, access: Access) -> Self {
         let archives = Archives::new(context.state.path());
         if let Err(e) = archives.sweep() {
             context.complain("files that were being unpacked may stay", &e);
@@ -44,34 +41,19 @@ impl ServerArchives {
             if archive.is_well_named() && self.archives.has(&archive.digest) {
                 continue;
             }
-            let (step, begun) = (format!("files {}", archive.source), Instant::now());
-            onlooker.see(Event::Started { step: step.clone(), doing: "fetching from the server".into() });
             let failed = |why| format!("cannot get the files {} from the server: {why}", archive.source);
-            let fetched = self.fetch(archive).await.map_err(failed);
-            onlooker.see(match &fetched {
-                Ok(()) => Event::Done { step, did: "fetched from the server".into(), took: begun.elapsed() },
-                Err(error) => Event::Failed { step, error: error.clone() },
-            });
-            fetched?;
+            let fetched = async { self.fetch(archive).await.map_err(failed) };
+            fetch::as_step(format!("files {}", archive.source), onlooker, fetched).await?;
         }
         Ok(())
     }
 
     async fn fetch(&self, archive: &Archive) -> Result<(), String> {
-        let Some(access) = self.access.borrow().clone() else { return Err("this host has not joined yet".into()) };
-        let mut last = String::new();
-        for server in &access.servers {
-            let path = format!("/api/v1/archives/{}", archive.digest);
-            match access.client.get(server, &path, &[], &access.identity.token, "get files").await {
-                Ok(answer) => {
-                    let file = self.archives.scratch().map_err(|e| error_chain(&e))?;
-                    let file = receive(answer, file, archive.size).await?;
-                    return self.archives.unpack(archive, file).await.map_err(|e| error_chain(&e));
-                }
-                Err(e) => last = error_chain(&e),
-            }
-        }
-        Err(last)
+        let path = format!("/api/v1/archives/{}", archive.digest);
+        let answer = fetch::get(&self.access, &path, &[], "get files").await?;
+        let file = self.archives.scratch().map_err(|e| error_chain(&e))?;
+        let file = receive(answer, file, archive.size).await?;
+        self.archives.unpack(archive, file).await.map_err(|e| error_chain(&e))
     }
 
     /// Removes the archives that neither `wanted` parts nor containers mount.
@@ -106,18 +88,11 @@ async fn receive(answer: reqwest::Response, mut file: File, size: u64) -> Result
     if got < size { Err(format!("it sent {got} of {size} bytes")) } else { Ok(file) }
 }
 
-/// Removes archives that nothing mounts any more, whenever work on stacks has ended, for ever.
-pub(crate) async fn tidy(context: &Context, stacks: &Stacks) {
-    loop {
-        stacks.archives_idle.notified().await;
-        if !stacks.all_well() {
-            continue;
-        }
-        let Ok(engine) = context.engine() else { continue };
-        match stacks.archives.collect(|| stacks.wanted_archives(), engine.docker()).await {
-            Ok(gone) if gone.is_empty() => {}
-            Ok(gone) => context.say(format!("files of {} archives: removed, since nothing mounts them", gone.len())),
-            Err(e) => context.say(format!("cannot remove files that nothing mounts: {e}")),
-        }
+/// Removes archives that nothing mounts any more.
+pub(super) async fn remove_unused(context: &Context, stacks: &Stacks, docker: &Docker) {
+    match stacks.archives.collect(|| stacks.wanted_archives(), docker).await {
+        Ok(gone) if gone.is_empty() => {}
+        Ok(gone) => context.say(format!("files of {} archives: removed, since nothing mounts them", gone.len())),
+        Err(e) => context.say(format!("cannot remove files that nothing mounts: {e}")),
     }
 }

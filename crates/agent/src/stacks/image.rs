@@ -1,15 +1,15 @@
 //! Images of a stack: from registries, and from the server where only it has them.
 
+use super::fetch;
 use super::server_images::ServerImages;
 use futures_util::TryStreamExt;
 use stackyard_core::agent::Part;
-use stackyard_core::progress::{Event, Onlooker};
+use stackyard_core::progress::Onlooker;
 use stackyard_core::stack::Stack;
 use stackyard_core::text::error_chain;
 use stackyard_platform::docker::{Docker, EngineError};
 use stackyard_platform::image::{id_of, load, pull, tag};
 use std::collections::BTreeSet;
-use std::time::Instant;
 
 /// Sees to it that the images of a part are there.
 ///
@@ -61,16 +61,9 @@ async fn hand_over(
     let failed = |what: String| format!("cannot get image {reference} from the server: {what}");
     let engine = |e: EngineError| failed(error_chain(&e));
     if id_of(docker, id).await.map_err(engine)?.is_none() {
-        let step = format!("image {reference}");
-        let begun = Instant::now();
         images.note(id, reference).map_err(|e| failed(error_chain(&e)))?;
-        onlooker.see(Event::Started { step: step.clone(), doing: "fetching from the server".into() });
-        let fetched = fetch(images, docker, reference, id).await.map_err(failed);
-        onlooker.see(match &fetched {
-            Ok(()) => Event::Done { step, did: "fetched from the server".into(), took: begun.elapsed() },
-            Err(error) => Event::Failed { step, error: error.clone() },
-        });
-        fetched?;
+        let fetched = async { fetch(images, docker, reference, id).await.map_err(failed) };
+        fetch::as_step(format!("image {reference}"), onlooker, fetched).await?;
     }
     if id_of(docker, reference).await.map_err(engine)?.as_deref() == Some(id) {
         return Ok(());
@@ -82,18 +75,8 @@ async fn hand_over(
 }
 
 async fn fetch(images: &ServerImages, docker: &Docker, reference: &str, id: &str) -> Result<(), String> {
-    let Some(access) = images.access.borrow().clone() else { return Err("this host has not joined yet".into()) };
-    let mut last = String::new();
-    for server in &access.servers {
-        let query = [("reference", reference), ("id", id)];
-        let token = &access.identity.token;
-        match access.client.get(server, "/api/v1/images", &query, token, "get an image").await {
-            Ok(answer) => {
-                let bytes = answer.bytes_stream().map_err(std::io::Error::other);
-                return load(docker, bytes).await.map_err(|e| error_chain(&e));
-            }
-            Err(e) => last = error_chain(&e),
-        }
-    }
-    Err(last)
+    let query = [("reference", reference), ("id", id)];
+    let answer = fetch::get(&images.access, "/api/v1/images", &query, "get an image").await?;
+    let bytes = answer.bytes_stream().map_err(std::io::Error::other);
+    load(docker, bytes).await.map_err(|e| error_chain(&e))
 }

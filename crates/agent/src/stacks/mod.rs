@@ -1,19 +1,20 @@
 //! All stacks of the host: the picture that the server gave, on disk and with a worker for each.
 
-pub(crate) mod archive;
+mod archive;
 mod exit_status;
+mod fetch;
 mod image;
 pub(crate) mod report;
-pub(crate) mod server_images;
+mod server_images;
 mod worker;
 
 use crate::Error;
 use crate::context::Context;
-use crate::server_link::ServerAccess;
 use crate::state::Durable;
 use crate::volumes::Volumes;
 use archive::ServerArchives;
 use exit_status::ExitStatuses;
+use fetch::Access;
 use server_images::ServerImages;
 use stackyard_core::agent::{Desired, Part, Replica};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,8 +31,8 @@ pub(crate) struct Stacks {
     pub(crate) images: Arc<ServerImages>,
     /// Files that came from the server.
     pub(crate) archives: Arc<ServerArchives>,
-    /// Work on a stack has ended: what it mounted may be unused.
-    archives_idle: Arc<Notify>,
+    /// Work on a stack has ended: what it used may be unused.
+    work_ended: Arc<Notify>,
     volumes: Volumes,
     /// How containers ended last.
     pub(crate) exits: ExitStatuses,
@@ -54,18 +55,14 @@ pub(crate) struct StackSnapshot {
 
 impl Stacks {
     /// `access` tells where the server answers, once this host has joined.
-    pub(crate) fn new(
-        context: Arc<Context>,
-        access: watch::Receiver<Option<ServerAccess>>,
-        volumes: Volumes,
-    ) -> Arc<Self> {
+    pub(crate) fn new(context: Arc<Context>, access: Access, volumes: Volumes) -> Arc<Self> {
         let images = Arc::new(ServerImages::open(context.state.clone(), access.clone()));
         let archives = Arc::new(ServerArchives::open(&context, access));
         Arc::new(Self {
             context,
             images,
             archives,
-            archives_idle: Arc::default(),
+            work_ended: Arc::default(),
             volumes,
             exits: ExitStatuses::default(),
             table: Mutex::default(),
@@ -144,12 +141,9 @@ impl Stacks {
 
     /// Digests of the archives that stacks mount as they are wanted now.
     fn wanted_archives(&self) -> BTreeSet<String> {
-        let table = lock(&self.table);
-        let parts = table.workers.values().filter_map(|w| match &*w.target.borrow() {
-            StackTarget::Run(part) => Some(part.clone()),
-            StackTarget::Remove => None,
-        });
-        parts.flat_map(|part| part.archives().into_keys().map(str::to_owned).collect::<Vec<_>>()).collect()
+        let (_, stacks) = self.snapshot();
+        let parts = stacks.iter().filter_map(|s| s.part.as_ref());
+        parts.flat_map(|part| part.archives().into_keys()).map(str::to_owned).collect()
     }
 
     fn work(self: &Arc<Self>, desired: Desired) {
@@ -190,7 +184,7 @@ impl Stacks {
             context: self.context.clone(),
             images: self.images.clone(),
             archives: self.archives.clone(),
-            archives_idle: self.archives_idle.clone(),
+            work_ended: self.work_ended.clone(),
             volumes: self.volumes.clone(),
             name: name.clone(),
             target: receiver,
@@ -208,12 +202,24 @@ impl Stacks {
                     table.workers.remove(&name);
                     drop(table);
                     stacks.context.changed.notify_one();
-                    stacks.images.work_ended.notify_one();
-                    stacks.archives_idle.notify_one();
+                    stacks.work_ended.notify_one();
                     return;
                 }
             }
         });
+    }
+}
+
+/// Removes images and files that nothing uses any more, whenever work on stacks has ended, for ever.
+pub(crate) async fn tidy(context: &Context, stacks: &Stacks) {
+    loop {
+        stacks.work_ended.notified().await;
+        if !stacks.all_well() {
+            continue;
+        }
+        let Ok(engine) = context.engine() else { continue };
+        server_images::remove_unused(context, &stacks.images, engine.docker()).await;
+        archive::remove_unused(context, stacks, engine.docker()).await;
     }
 }
 

@@ -5,9 +5,8 @@
 //! removed when no stack uses it as it is now, nor as it was before (to which a roll back goes), and
 //! all that should run does. Containers and names that others gave keep an image.
 
-use super::Stacks;
+use super::fetch::Access;
 use crate::context::Context;
-use crate::server_link::ServerAccess;
 use crate::state::{Durable, StateDir};
 use serde::{Deserialize, Serialize};
 use stackyard_core::agent::Part;
@@ -16,7 +15,6 @@ use stackyard_platform::docker::Docker;
 use stackyard_platform::image::remove;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tokio::sync::{Notify, watch};
 
 const FILE: &str = "images.json";
 
@@ -59,20 +57,16 @@ impl ImageRecords {
 pub(crate) struct ServerImages {
     state: StateDir,
     known: Mutex<ImageRecords>,
-    /// Where the server answers; absent until the host has joined.
-    pub(super) access: watch::Receiver<Option<ServerAccess>>,
+    pub(super) access: Access,
     /// One image at a time is fetched: two stacks often want the same.
     pub(super) fetching: tokio::sync::Mutex<()>,
-    /// Work on a stack has ended.
-    pub(super) work_ended: Notify,
 }
 
 impl ServerImages {
     /// Goes on with what is on disk; nothing if that cannot be read.
-    pub(crate) fn open(state: StateDir, access: watch::Receiver<Option<ServerAccess>>) -> Self {
+    pub(crate) fn open(state: StateDir, access: Access) -> Self {
         let known = state.read(FILE).ok().flatten().unwrap_or_default();
-        let (fetching, work_ended) = (tokio::sync::Mutex::default(), Notify::new());
-        Self { state, known: Mutex::new(known), access, fetching, work_ended }
+        Self { state, known: Mutex::new(known), access, fetching: tokio::sync::Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, ImageRecords> {
@@ -99,22 +93,14 @@ impl ServerImages {
     }
 }
 
-/// Removes what nobody uses any more, whenever work on stacks has ended, for ever.
-pub(crate) async fn tidy(context: &Context, stacks: &Stacks) {
-    let images = &stacks.images;
-    loop {
-        images.work_ended.notified().await;
-        if !stacks.all_well() {
-            continue;
-        }
-        let Ok(engine) = context.engine() else { continue };
-        // Nobody fetches one of them meanwhile.
-        let _one = images.fetching.lock().await;
-        let unused = images.lock().unused();
-        for (id, names) in unused {
-            if let Err(e) = forget(context, images, engine.docker(), &id, &names).await {
-                context.say(format!("cannot remove image {id}, which nothing uses: {e}"));
-            }
+/// Removes images that nothing uses any more.
+pub(super) async fn remove_unused(context: &Context, images: &ServerImages, docker: &Docker) {
+    // No worker fetches one of them in this time.
+    let _one = images.fetching.lock().await;
+    let unused = images.lock().unused();
+    for (id, names) in unused {
+        if let Err(e) = forget(context, images, docker, &id, &names).await {
+            context.say(format!("cannot remove image {id}, which nothing uses: {e}"));
         }
     }
 }
@@ -139,6 +125,7 @@ async fn forget(
 mod tests {
     use super::*;
     use stackyard_core::stack::Stack;
+    use tokio::sync::watch;
 
     fn part(stack: &str, ids: &[&str]) -> Part {
         let mut part = Part::pack(Stack { name: stack.into(), ..Stack::default() }, BTreeMap::new(), BTreeMap::new());

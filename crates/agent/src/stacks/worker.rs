@@ -80,7 +80,7 @@ pub(crate) struct StackWorker {
     pub(crate) context: Arc<Context>,
     pub(crate) images: Arc<ServerImages>,
     pub(crate) archives: Arc<ServerArchives>,
-    pub(crate) archives_idle: Arc<Notify>,
+    pub(crate) work_ended: Arc<Notify>,
     pub(crate) volumes: Volumes,
     pub(crate) name: String,
     pub(crate) target: watch::Receiver<StackTarget>,
@@ -148,8 +148,7 @@ impl StackWorker {
             (progress.tried, progress.error, progress.waits) = (true, error, waits);
         }
         self.context.changed.notify_one();
-        self.images.work_ended.notify_one();
-        self.archives_idle.notify_one();
+        self.work_ended.notify_one();
         failed
     }
 
@@ -182,11 +181,10 @@ impl StackWorker {
                 return false;
             }
             let StackTarget::Run(part) = target else { return false };
-            let stack = part.unpack();
             let missing = tokio::select! {
                 biased;
                 changed = self.target.changed() => return changed.is_ok(),
-                missing = self.volumes.bring(&stack) => missing,
+                missing = self.volumes.bring(part.stack()) => missing,
             };
             // The first look is the yardstick: what still waits to be detached is tried again, too.
             if missing.waits.is_empty()
@@ -249,14 +247,13 @@ impl StackWorker {
     /// Brings volumes and containers to what a part says. Containers whose volumes are missing are withheld; volumes
     /// whose containers are gone are released.
     async fn apply(&self, part: &Part, engine: &Engine, onlooker: &dyn Onlooker) -> Result<Option<String>, String> {
-        let (asked, mut stack) = (part.unpack(), self.stack(part));
+        let (asked, mut stack) = (part.stack(), self.stack(part));
         let (images, missing) = tokio::join!(
             image::ensure(&self.images, engine.docker(), part, &stack, onlooker),
-            self.volumes.bring(&asked),
+            self.volumes.bring(asked),
         );
-        let mut there = asked.clone();
-        missing.withhold(&mut there);
-        stack.services.retain(|name, _| there.services.contains_key(name));
+        let withheld = missing.withheld(asked);
+        stack.services.retain(|name, _| !withheld.contains(name));
         let applied = async {
             images?;
             let plan = engine.plan(&stack).await.map_err(|e| error_chain(&e))?;
@@ -270,7 +267,7 @@ impl StackWorker {
         let kept = asked.services.values().flat_map(|s| asked.cinder_volumes(s)).map(str::to_owned).collect();
         let released = self.volumes.release(&self.name, &kept).await;
         applied?;
-        if let Some(failures) = missing.failures(&asked) {
+        if let Some(failures) = missing.failures(asked) {
             return Err(failures);
         }
         let leaving = released?;

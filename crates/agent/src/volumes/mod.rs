@@ -82,8 +82,8 @@ enum VolumeDelay {
 }
 
 impl MissingVolumes {
-    /// Takes the services whose volumes are missing out of a stack, and those that share their name spaces.
-    pub(crate) fn withhold(&self, stack: &mut Stack) {
+    /// The services of a stack whose volumes are missing, and those that share their name spaces.
+    pub(crate) fn withheld(&self, stack: &Stack) -> BTreeSet<String> {
         let is_missing = |key: &str| self.waits.contains_key(key) || self.failed.contains_key(key);
         let uses = |(name, s): (&String, &stackyard_core::stack::Service)| {
             stack.cinder_volumes(s).any(is_missing).then(|| name.clone())
@@ -94,18 +94,16 @@ impl MissingVolumes {
             let more: Vec<String> =
                 stack.services.iter().filter(|(n, s)| !out.contains(*n) && shares(s)).map(|(n, _)| n.clone()).collect();
             if more.is_empty() {
-                break;
+                return out;
             }
             out.extend(more);
         }
-        stack.services.retain(|name, _| !out.contains(name));
     }
 
     /// The failures, each as one of the container that should have the volume.
     pub(crate) fn failures(&self, stack: &Stack) -> Option<String> {
         let of = |(key, why): (&String, &String)| {
-            let uses = |s: &stackyard_core::stack::Service| stack.cinder_volumes(s).any(|k| k == key);
-            let name = stack.services.iter().find(|(_, s)| uses(s)).map_or(key, |(n, _)| n);
+            let name = stack.cinder_users(key).next().unwrap_or(key);
             format!("container {name}: volume {key}: {why}")
         };
         let all: Vec<String> = self.failed.iter().map(of).collect();

@@ -35,7 +35,7 @@ pub(super) fn mount(
 pub(super) fn unmount(id: &str, place: &Path, devices: &Devices) -> Result<(), String> {
     let device: Option<PathBuf> = devices.of_volume(id).into_iter().find(|d| d.exists());
     let mut mounted = volume::device_at(place).map_err(|e| error_chain(&e))?;
-    let number = device.as_deref().and_then(volume::device_number).or_else(|| mounted.clone());
+    let number = device.as_deref().and_then(|d| volume::device_number(d).ok()).or_else(|| mounted.clone());
     // A container has a part of the file system. All of it elsewhere is a copy of the mount here, and may go with it.
     if let Some(number) = &number {
         let users = users(number, |root| root != Path::new("/"));

@@ -290,7 +290,7 @@ impl Inner {
         Some(Joined { host: "host-1".into(), token: fresh })
     }
 
-    /// Keeps what a stream says; the credit for it, if somebody reads it, or the answer to a question.
+    /// Keeps what a stream says; the credit for it, if a test reads it, or the answer to a question.
     fn hear(&self, message: ToServer) -> Option<ToAgent> {
         if let (ToServer::Ask { number, ask }, Some(answers)) = (&message, &*self.answers.lock().unwrap()) {
             return Some(ToAgent::Answer { number: *number, answer: answers(ask) });

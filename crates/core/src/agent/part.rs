@@ -66,6 +66,11 @@ impl Part {
         &self.stack.name
     }
 
+    /// The stack, without the content of its configs and secrets.
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
     /// Archives that the part mounts, each once, by digest.
     pub fn archives(&self) -> BTreeMap<&str, &Archive> {
         self.stack.archives()

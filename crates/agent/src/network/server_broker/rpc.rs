@@ -47,7 +47,7 @@ fn port(answer: Answer) -> Option<ContainerPort> {
     }
 }
 
-/// An answer that says no more than that it is done.
+/// An answer that says only that it is done.
 fn done(expected: Answer) -> impl FnOnce(Answer) -> Option<()> {
     move |answer| (answer == expected).then_some(())
 }
