@@ -120,7 +120,7 @@ impl ContainerRequest<'_> {
         }
     }
 
-    /// The settings that need no more than to be handed on.
+    /// The settings that are only handed on.
     fn options(&self) -> api::HostConfig {
         let o = &self.service.engine;
         api::HostConfig {

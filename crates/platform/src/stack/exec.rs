@@ -44,8 +44,16 @@ pub(super) struct TestResult {
     pub(super) output: String,
 }
 
+/// How a command ended that had so much time.
+pub(super) struct TimedRun {
+    /// Its exit status; none if it was still running, and was ended.
+    pub(super) status: Option<i64>,
+    /// The first of its output, without blanks around it.
+    pub(super) output: String,
+}
+
 /// A command whose output is captured.
-fn captured(command: &[String]) -> ExecConfig {
+pub(super) fn captured(command: &[String]) -> ExecConfig {
     ExecConfig {
         attach_stdout: Some(true),
         attach_stderr: Some(true),
@@ -120,7 +128,7 @@ impl Engine {
     }
 
     /// Runs a command in a container; `began` gets the id of the execution.
-    pub(super) async fn run(
+    async fn run(
         &self,
         container: &str,
         config: ExecConfig,
@@ -146,36 +154,44 @@ impl Engine {
 
     /// Runs the health test of a container once, within its time.
     pub(super) async fn run_test(&self, container: &str, test: &Test) -> Result<TestResult, Error> {
-        let mut said = Vec::new();
-        let mut exec = None;
+        let TimedRun { status, mut output } =
+            self.run_within(container, captured(&test.argv), test.timeout, TEST_OUTPUT).await?;
+        match status {
+            Some(0) => {}
+            Some(status) if output.is_empty() => output = format!("(exit status {status})"),
+            Some(_) => {}
+            None => {
+                let late = format!("no answer within {} s", test.timeout.as_secs_f64());
+                output = if output.is_empty() { late } else { format!("{output}\n{late}") };
+            }
+        }
+        Ok(TestResult { healthy: status == Some(0), output })
+    }
+
+    /// Runs a command in a container, for `time` at most; the first `most` bytes of its output are kept.
+    pub(super) async fn run_within(
+        &self,
+        container: &str,
+        config: ExecConfig,
+        time: Duration,
+        most: usize,
+    ) -> Result<TimedRun, Error> {
+        let (mut said, mut exec) = (Vec::new(), None);
         let run = self.run(
             container,
-            captured(&test.argv),
+            config,
             |_, bytes| {
-                let room = TEST_OUTPUT.saturating_sub(said.len());
+                let room = most.saturating_sub(said.len());
                 said.extend_from_slice(&bytes[..bytes.len().min(room)]);
             },
             |id| exec = Some(id),
         );
-        let ended = tokio::time::timeout(test.timeout, run).await;
-        let mut output = String::from_utf8_lossy(&said).trim().to_owned();
-        match ended {
-            Ok(status) => {
-                let status = status?;
-                if status != 0 && output.is_empty() {
-                    output = format!("(exit status {status})");
-                }
-                Ok(TestResult { healthy: status == 0, output })
-            }
-            Err(_) => {
-                if let Some(id) = exec {
-                    self.kill_exec(&id).await;
-                }
-                let late = format!("no answer within {} s", test.timeout.as_secs_f64());
-                output = if output.is_empty() { late } else { format!("{output}\n{late}") };
-                Ok(TestResult { healthy: false, output })
-            }
+        let ended = tokio::time::timeout(time, run).await;
+        if let (Err(_), Some(id)) = (&ended, exec) {
+            self.kill_exec(&id).await;
         }
+        let status = ended.ok().transpose()?;
+        Ok(TimedRun { status, output: String::from_utf8_lossy(&said).trim().to_owned() })
     }
 
     /// Ends a command that took too long, so that such do not pile up; the API has no call

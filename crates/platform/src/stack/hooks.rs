@@ -1,9 +1,10 @@
 //! Programs that run in a container at moments of its life: `post_start`, `pre_stop`.
 //!
 //! As with Compose, they run when Stackyard starts or stops a container, not when the engine
-//! restarts it. The container itself carries the `pre_stop` ones in a label, since whoever stops it
-//! may not have its service any more.
+//! restarts it. The container itself carries the `pre_stop` ones in a label: who stops it may not
+//! have its service any more.
 
+use super::exec::{TimedRun, captured};
 use super::{Engine, Error, labels};
 use bollard::models::{ContainerInspectResponse, ExecConfig};
 use stackyard_core::stack::ServiceHook;
@@ -52,39 +53,18 @@ impl Engine {
         time: Duration,
     ) -> Result<(), Error> {
         let config = ExecConfig {
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            cmd: Some(hook.command.clone()),
             user: hook.user.clone(),
             privileged: Some(hook.privileged),
             working_dir: hook.working_dir.clone(),
             env: Some(hook.environment.iter().map(|(k, v)| format!("{k}={v}")).collect()),
-            ..Default::default()
+            ..captured(&hook.command)
         };
-        let (mut output, mut exec) = (Vec::new(), None);
-        let run = self.run(
-            container,
-            config,
-            |_, bytes| {
-                let room = OUTPUT.saturating_sub(output.len());
-                output.extend_from_slice(&bytes[..bytes.len().min(room)]);
-            },
-            |id| exec = Some(id),
-        );
-        let ended = tokio::time::timeout(time, run).await;
-        let command = hook.command.first().cloned().unwrap_or_default();
-        let output = String::from_utf8_lossy(&output).trim().to_owned();
-        match ended {
-            Ok(Ok(0)) => Ok(()),
-            Ok(Ok(status)) => Err(Error::Hook { when, command, ended: format!("ended with status {status}"), output }),
-            Ok(Err(error)) => Err(error),
-            Err(_) => {
-                if let Some(id) = exec {
-                    self.kill_exec(&id).await;
-                }
-                let ended = format!("still running after {} s", time.as_secs());
-                Err(Error::Hook { when, command, ended, output })
-            }
-        }
+        let TimedRun { status, output } = self.run_within(container, config, time, OUTPUT).await?;
+        let ended = match status {
+            Some(0) => return Ok(()),
+            Some(status) => format!("ended with status {status}"),
+            None => format!("still running after {} s", time.as_secs()),
+        };
+        Err(Error::Hook { when, command: hook.command.first().cloned().unwrap_or_default(), ended, output })
     }
 }

@@ -116,7 +116,7 @@ impl Engine {
         &self.state
     }
 
-    /// The archives that containers of this engine mount. Whoever applies a plan brings them there before.
+    /// The archives that containers of this engine mount. They must be there before a plan is applied.
     pub fn archives(&self) -> Archives {
         Archives::new(&self.state)
     }
