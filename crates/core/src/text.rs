@@ -6,6 +6,28 @@ use std::fmt::Write;
 /// Rustls ends some texts with the address of its documentation, which helps programmers alone.
 const LIBRARY_HELP: &str = ": https://docs.rs/";
 
+/// Whether names of stacks, services, yards and their resources may have a character: letters, digits, `.`, `_`, `-`.
+pub fn is_name_char(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+}
+
+/// Whether a text is a name of 1 to `most` bytes, all of [`is_name_char`], the first a letter or digit.
+pub fn is_name(text: &str, most: usize) -> bool {
+    let begins_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    begins_well && text.len() <= most && text.chars().all(is_name_char)
+}
+
+/// Parses a size of at least 1 GiB: `20Gi`, `20GiB`, `1Ti`, or a bare number of GiB. Returns GiB.
+pub fn parse_gib(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let factor = match text[digits.len()..].trim() {
+        "" | "G" | "Gi" | "GiB" => 1,
+        "T" | "Ti" | "TiB" => 1024,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(factor).filter(|n| *n > 0)
+}
+
 /// An error with its causes on one line: `listing servers: 503 Service Unavailable: no database`.
 ///
 /// A cause whose text the line already has is left out, since some libraries repeat it.

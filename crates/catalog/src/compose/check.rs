@@ -4,6 +4,7 @@ use super::{LoadContext, Section, Used};
 use crate::diag::did_you_mean;
 use crate::yaml::{FieldReading, Node};
 use stackyard_core::stack::{DEFAULT_NETWORK, MountKind, NetworkMode, Service};
+use stackyard_core::text::is_name_char;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Notes names of services that no container could have.
@@ -11,8 +12,7 @@ pub(crate) fn names(root: &Node, cx: &LoadContext<'_>) {
     let services = root.as_map().and_then(|m| m.get("services")).and_then(Node::as_map);
     for (key, _) in services.into_iter().flat_map(|m| &m.entries) {
         let name = &key.text;
-        let fits = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'));
-        if name.is_empty() || !fits {
+        if name.is_empty() || !name.chars().all(is_name_char) {
             let message = format!("`{name}` cannot name a service: only letters, digits, `_`, `.` and `-` can");
             cx.log.problem(&key.place, message);
         }

@@ -6,7 +6,7 @@
 use super::LoadContext;
 use crate::diag::{Place, did_you_mean};
 use crate::yaml::{FieldReading, Node};
-use stackyard_core::stack::{Attachment, DEFAULT_NETWORK, Dependency, DependencyCondition, NetworkMode, Service};
+use stackyard_core::stack::{Dependency, DependencyCondition, Service};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Carries out the links of all services.
@@ -59,10 +59,9 @@ fn link(
         let message = format!("{path}: the alias `{}` is the name of another service", link.alias);
         return cx.log.problem(link.place, message);
     }
-    let common: BTreeSet<String> = match (keys(&services[link.from]), keys(&services[to])) {
-        (Some(ours), Some(theirs)) => ours.intersection(&theirs).cloned().collect(),
-        _ => BTreeSet::new(),
-    };
+    let theirs = services[to].network_mode.attachments();
+    let ours = services[link.from].network_mode.attachments().into_keys();
+    let common: BTreeSet<String> = ours.filter(|key| theirs.contains_key(key)).collect();
     if common.is_empty() {
         let hint = Some("put both on one network".to_owned());
         return cx.log.problem_hint(link.place, format!("{path}: `{to}` is on no common network"), hint);
@@ -76,21 +75,9 @@ fn link(
     }
 }
 
-/// Keys of a service's networks; `None` if it is on none of the stack's.
-fn keys(service: &Service) -> Option<BTreeSet<String>> {
-    match &service.network_mode {
-        NetworkMode::Networks(all) if all.is_empty() => Some([DEFAULT_NETWORK.to_owned()].into()),
-        NetworkMode::Networks(all) => Some(all.keys().cloned().collect()),
-        _ => None,
-    }
-}
-
 fn add_alias(service: &mut Service, networks: &BTreeSet<String>, alias: &str) {
-    let NetworkMode::Networks(all) = &mut service.network_mode else { return };
-    if all.is_empty() {
-        all.insert(DEFAULT_NETWORK.to_owned(), Attachment::default());
-    }
-    for (_, attachment) in all.iter_mut().filter(|(key, _)| networks.contains(*key)) {
+    let all = service.network_mode.attachments_mut().into_iter().flatten();
+    for (_, attachment) in all.filter(|(key, _)| networks.contains(*key)) {
         if !attachment.aliases.iter().any(|a| a == alias) {
             attachment.aliases.push(alias.to_owned());
         }

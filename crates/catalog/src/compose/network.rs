@@ -260,15 +260,12 @@ fn pool(network: &mut Network, c: &Fields<'_, '_>, item: &Node) {
 pub(crate) fn mac_address(f: &Fields<'_, '_>, mode: &mut NetworkMode) {
     let Some(node) = f.get("mac_address") else { return };
     let Some(mac) = node.string(&f.at("mac_address"), f.log) else { return };
-    match mode {
-        NetworkMode::Networks(all) => {
-            if all.is_empty() {
-                all.insert(DEFAULT_NETWORK.to_owned(), Attachment::default());
-            }
+    match mode.attachments_mut() {
+        Some(all) => {
             for attachment in all.values_mut().take(1) {
                 attachment.mac_address.get_or_insert_with(|| mac.clone());
             }
         }
-        _ => f.log.problem(&node.place, format!("{}: the service has no network of its own", f.at("mac_address"))),
+        None => f.log.problem(&node.place, format!("{}: the service has no network of its own", f.at("mac_address"))),
     }
 }

@@ -5,7 +5,7 @@ use super::{Slot, Walk, definition};
 use crate::agent::{Part, replica_name};
 use crate::stack::place::HostState;
 use crate::stack::template::{self, Placeholder};
-use crate::stack::{Attachment, DEFAULT_NETWORK, JOB_LABEL, MountKind, NetworkMode, Service, Stack};
+use crate::stack::{DEFAULT_NETWORK, JOB_LABEL, MountKind, NetworkMode, Service, Stack};
 use std::collections::BTreeMap;
 
 /// Label of a service that follows others which may be on other hosts: a digest of them, so that
@@ -102,13 +102,10 @@ impl Walk<'_> {
         [&mut replica.pid, &mut replica.ipc, &mut replica.uts].into_iter().for_each(shared);
         match &mut replica.network_mode {
             NetworkMode::Service(other) => *other = replica_name(other, index),
-            NetworkMode::Networks(networks) => {
-                if networks.is_empty() {
-                    networks.insert(DEFAULT_NETWORK.to_owned(), Attachment::default());
-                }
-                networks.values_mut().for_each(|a| a.aliases.push(name.clone()));
+            mode => {
+                let networks = mode.attachments_mut().into_iter().flat_map(BTreeMap::values_mut);
+                networks.for_each(|a| a.aliases.push(name.clone()));
             }
-            NetworkMode::Host | NetworkMode::None | NetworkMode::Container(_) | NetworkMode::Bridge => {}
         }
         for (other, addresses) in &slot.names {
             let taken = replica.extra_hosts.iter().any(|h| h.split(':').next() == Some(other));

@@ -237,6 +237,12 @@ fn publishes(mut s: Service, port: u16) -> Service {
     s
 }
 
+/// The service with the volume `data`.
+fn with_data(service: Service) -> Service {
+    let kind = MountKind::Volume { name: "data".into(), nocopy: false, subpath: None };
+    Service { volumes: vec![Mount { kind, target: "/d".into(), read_only: false }], ..service }
+}
+
 #[test]
 fn a_stack_comes_up_in_order() {
     let mut w = World::new(&["a", "b"]);
@@ -330,13 +336,7 @@ fn start_first_never_has_too_few() {
 #[test]
 fn a_lost_host_gives_its_containers_away() {
     let mut w = World::new(&["a", "b", "c"]);
-    let mut db = service("db:1", 1);
-    db.volumes = vec![Mount {
-        kind: MountKind::Volume { name: "data".into(), nocopy: false, subpath: None },
-        target: "/d".into(),
-        read_only: false,
-    }];
-    let mut s = stack(&[("db", db), ("web", service("app:1", 3))]);
+    let mut s = stack(&[("db", with_data(service("db:1", 1))), ("web", service("app:1", 3))]);
     s.volumes.insert("data".into(), Volume { name: "shop_data".into(), ..Volume::default() });
     w.deploy(s);
     assert_eq!(w.settle(), Standing::Converged);
@@ -385,13 +385,7 @@ fn a_drained_host_is_left() {
 #[test]
 fn a_cinder_volume_moves_with_its_container() {
     let mut w = World::new(&["a", "b", "c"]);
-    let mut db = service("db:1", 1);
-    db.volumes = vec![Mount {
-        kind: MountKind::Volume { name: "data".into(), nocopy: false, subpath: None },
-        target: "/d".into(),
-        read_only: false,
-    }];
-    let mut s = stack(&[("db", db)]);
+    let mut s = stack(&[("db", with_data(service("db:1", 1)))]);
     let driver = Some(crate::stack::VOLUME_DRIVER.to_owned());
     let driver_opts = [("size".to_owned(), "1Gi".to_owned())].into();
     s.volumes.insert("data".into(), Volume { name: "shop_data".into(), driver, driver_opts, ..Volume::default() });
@@ -420,13 +414,7 @@ fn a_cinder_volume_moves_with_its_container() {
 #[test]
 fn scaling_takes_the_last_and_comes_back_to_volumes() {
     let mut w = World::new(&["a", "b", "c"]);
-    let mut db = service("db:1", 3);
-    db.volumes = vec![Mount {
-        kind: MountKind::Volume { name: "data".into(), nocopy: false, subpath: None },
-        target: "/d".into(),
-        read_only: false,
-    }];
-    let mut s = stack(&[("db", db)]);
+    let mut s = stack(&[("db", with_data(service("db:1", 3)))]);
     s.volumes.insert("data".into(), Volume { name: "shop_data".into(), ..Volume::default() });
     w.deploy(s.clone());
     w.settle();

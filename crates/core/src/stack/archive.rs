@@ -1,7 +1,7 @@
 //! Files that a stack carries to its hosts: bind mounts of what lies next to the Compose file.
 //!
 //! The unit is an archive: a tar of one file or one directory, known by the SHA-256 of its bytes. A stack holds the
-//! digest alone. Whoever deploys it gives the bytes to the server once for each distinct content, and each host gets
+//! digest alone. Its deployer uploads the bytes to the server once for each distinct content, and each host gets
 //! them from there. A changed file is another digest, so it changes the services that mount it.
 
 use super::{MountKind, Stack};
@@ -35,14 +35,18 @@ pub fn is_archive_digest(text: &str) -> bool {
 }
 
 impl Stack {
+    /// Archives that services mount, one for each mount.
+    pub fn mounted_archives(&self) -> impl Iterator<Item = &Archive> {
+        let mounts = self.services.values().flat_map(|s| &s.volumes);
+        mounts.filter_map(|m| match &m.kind {
+            MountKind::Archive(archive) => Some(archive),
+            _ => None,
+        })
+    }
+
     /// Archives that services mount, each once, by digest.
     pub fn archives(&self) -> BTreeMap<&str, &Archive> {
-        let mounts = self.services.values().flat_map(|s| &s.volumes);
-        let archives = mounts.filter_map(|m| match &m.kind {
-            MountKind::Archive(archive) => Some((archive.digest.as_str(), archive)),
-            _ => None,
-        });
-        archives.collect()
+        self.mounted_archives().map(|archive| (archive.digest.as_str(), archive)).collect()
     }
 }
 

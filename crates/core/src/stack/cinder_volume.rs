@@ -10,6 +10,7 @@
 use super::deploy::Order;
 use super::plan::PlanError;
 use super::{Mount, MountKind, Service, Stack, Volume};
+use crate::text::{is_name, parse_gib};
 use serde::{Deserialize, Serialize};
 
 /// The driver of such volumes.
@@ -18,13 +19,12 @@ pub const VOLUME_DRIVER: &str = "stackyard";
 /// The options of this driver: `size` is required.
 pub const VOLUME_OPTIONS: [&str; 3] = ["size", "type", "fs"];
 
-/// Longest key of such a volume, in characters: Cinder's metadata has to hold the mark.
+/// Longest key of such a volume, in bytes: Cinder's metadata has to hold the mark.
 const LONGEST_KEY: usize = 64;
 
 /// Whether a Cinder volume of a stack can have this key. It becomes a part of a mark and of a path on the host.
 pub fn is_volume_key(key: &str) -> bool {
-    let is_good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    key.len() <= LONGEST_KEY && key.starts_with(|c: char| c.is_ascii_alphanumeric()) && key.chars().all(is_good)
+    is_name(key, LONGEST_KEY)
 }
 
 /// The file system of a volume that Stackyard formats.
@@ -63,15 +63,9 @@ pub struct CinderVolume {
     pub filesystem: Filesystem,
 }
 
-/// Parses a size: `20Gi`, `20GiB`, `1Ti`, or a number of GiB. Returns GiB.
+/// Parses a size as [`parse_gib`], without blanks and up to a PiB.
 fn gib(text: &str) -> Option<u64> {
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let factor = match &text[digits.len()..] {
-        "" | "G" | "Gi" | "GiB" => 1,
-        "T" | "Ti" | "TiB" => 1024,
-        _ => return None,
-    };
-    digits.parse::<u64>().ok()?.checked_mul(factor).filter(|n| (1..=1 << 20).contains(n))
+    parse_gib(text).filter(|n| *n <= 1 << 20 && !text.contains(char::is_whitespace))
 }
 
 /// Checks the value of one driver option.
@@ -117,6 +111,12 @@ impl Stack {
     pub fn cinder_volumes<'a>(&'a self, service: &'a Service) -> impl Iterator<Item = &'a str> {
         service.volume_keys().filter(|key| self.volumes.get(*key).is_some_and(Volume::is_cinder))
     }
+
+    /// Names of the services that mount the Cinder volume `key`.
+    pub fn cinder_users<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        let uses = move |service: &Service| self.cinder_volumes(service).any(|k| k == key);
+        self.services.iter().filter(move |(_, service)| uses(service)).map(|(name, _)| name.as_str())
+    }
 }
 
 /// Checks that each Cinder volume of a stack can only be in one container at a time.
@@ -137,8 +137,7 @@ pub fn check(stack: &Stack) -> Result<(), PlanError> {
 
 /// Why a service cannot have a Cinder volume, if it cannot.
 fn conflict(stack: &Stack, name: &str, service: &Service, key: &str) -> Option<String> {
-    let uses = |other: &Service| stack.cinder_volumes(other).any(|k| k == key);
-    let other = stack.services.iter().find(|(n, s)| *n != name && uses(s)).map(|(n, _)| n);
+    let other = stack.cinder_users(key).find(|other| *other != name);
     let deploy = &service.deploy;
     let one = "a Cinder volume can be in one container at a time";
     if stack.volumes[key].external {

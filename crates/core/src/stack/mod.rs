@@ -61,13 +61,7 @@ impl Stack {
     ///
     /// Empty when it shares or lacks a network name space.
     pub fn attachments(&self, service: &Service) -> BTreeMap<String, Attachment> {
-        match &service.network_mode {
-            NetworkMode::Networks(n) if n.is_empty() => {
-                BTreeMap::from([(DEFAULT_NETWORK.to_owned(), Attachment::default())])
-            }
-            NetworkMode::Networks(n) => n.clone(),
-            _ => BTreeMap::new(),
-        }
+        service.network_mode.attachments()
     }
 
     /// The network with `key`; the implied one when the stack does not describe it.

@@ -4,7 +4,7 @@ use super::deploy::{Constraint, What};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Settings that need no more than to be handed to the engine (Compose specification,
+/// Settings that are only handed to the engine (Compose specification,
 /// `05-services.md`). Part of a [`super::Service`], in whose JSON its fields are.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]

@@ -1,8 +1,8 @@
 //! One service of a stack.
 
-use super::EngineOptions;
 use super::archive::Archive;
 use super::deploy::Deploy;
+use super::{DEFAULT_NETWORK, EngineOptions};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -150,6 +150,24 @@ pub enum NetworkMode {
     Container(String),
     /// The engine's own network `bridge`, on which names do not resolve.
     Bridge,
+}
+
+impl NetworkMode {
+    /// The stack's networks by name; the key `default` when none is named. Empty where there is none of the stack's.
+    pub fn attachments(&self) -> BTreeMap<String, Attachment> {
+        let mut mode = self.clone();
+        mode.attachments_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The stack's networks by name, to be changed, once `default` is named where none was. None where there is none of
+    /// the stack's.
+    pub fn attachments_mut(&mut self) -> Option<&mut BTreeMap<String, Attachment>> {
+        let Self::Networks(all) = self else { return None };
+        if all.is_empty() {
+            all.insert(DEFAULT_NETWORK.to_owned(), Attachment::default());
+        }
+        Some(all)
+    }
 }
 
 impl Default for NetworkMode {

@@ -1,5 +1,6 @@
 //! Small words of manifests: sizes, port ranges, name rules.
 
+use crate::text::{is_name, parse_gib};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
@@ -18,14 +19,7 @@ pub struct Size(
 impl FromStr for Size {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-        let factor = match text[digits.len()..].trim() {
-            "" | "G" | "Gi" | "GiB" => 1,
-            "T" | "Ti" | "TiB" => 1024,
-            _ => 0,
-        };
-        let size = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(factor)).filter(|n| *n > 0);
-        size.map(Self).ok_or_else(|| "a size in GiB is expected, as 20Gi or 1Ti".to_owned())
+        parse_gib(text).map(Self).ok_or_else(|| "a size in GiB is expected, as 20Gi or 1Ti".to_owned())
     }
 }
 
@@ -138,6 +132,5 @@ pub fn is_yard_name(name: &str) -> bool {
 
 /// Whether a text can name a resource: letters, digits, `.`, `_`, `-`; at most 100 bytes.
 pub fn is_resource_name(name: &str) -> bool {
-    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    (1..=100).contains(&name.len()) && name.chars().all(inner) && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+    is_name(name, 100)
 }

@@ -21,6 +21,7 @@ use stackyard_api::{
     ManifestText, ManifestView, Problem, RunDetail, RunView, YardRequest, YardView, manifest_digest, time,
 };
 use stackyard_catalog::manifest;
+use stackyard_core::text::is_name_char;
 use stackyard_store::{Manifest, ManifestName, Yard};
 use std::collections::BTreeMap;
 use utoipa_axum::router::OpenApiRouter;
@@ -62,8 +63,7 @@ pub(super) async fn at(reach: &CallerScope, yard: &str, headers: &HeaderMap) -> 
 
 /// Whether a text can name a yard or one of its things.
 pub(super) fn check_name(what: &str, name: &str) -> Result<(), ApiError> {
-    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    if name.is_empty() || name.len() > 63 || !name.chars().all(good) || name.starts_with(['-', '.']) {
+    if name.is_empty() || name.len() > 63 || !name.chars().all(is_name_char) || name.starts_with(['-', '.']) {
         return Err(ApiError::bad(format!(
             "{what} {name:?} must be 1 to 63 letters, digits, `-`, `_`, `.`, and begin with a letter, digit or `_`"
         )));

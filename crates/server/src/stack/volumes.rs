@@ -11,7 +11,7 @@ pub(super) fn tell_waits(status: &mut Status, host: &str, part: &Part, waits: &B
     if waits.is_empty() {
         return;
     }
-    let stack = part.unpack();
+    let stack = part.stack();
     for (name, replica) in &part.replicas {
         let keys = stack.services.get(name).into_iter().flat_map(|s| stack.cinder_volumes(s));
         for key in keys {
@@ -29,18 +29,15 @@ pub(super) fn tell_waits(status: &mut Status, host: &str, part: &Part, waits: &B
 }
 
 impl Stacks {
-    /// The stack of a yard whose newest version has the Cinder volume `volume` of stack `stack`, or that is being
-    /// removed and may still have it. `None` if nothing needs the volume.
+    /// Whether the newest version of a yard's stack, which may be being removed, mounts its Cinder volume `volume`.
     ///
     /// # Errors
     /// [`StackError::Store`]
     pub async fn needs_volume(&self, yard: &str, stack: &str, volume: &str) -> Result<bool, StackError> {
         let known = self.known().await?;
         let Ok(entry) = known.entry(yard, stack) else { return Ok(false) };
-        let uses = |stack: &stackyard_core::stack::Stack| {
-            stack.services.values().any(|service| stack.cinder_volumes(service).any(|key| key == volume))
-        };
-        Ok(entry.kept.history.first().is_some_and(|version| uses(&version.stack)))
+        let newest = entry.kept.history.first();
+        Ok(newest.is_some_and(|version| version.stack.cinder_users(volume).next().is_some()))
     }
 }
 

@@ -24,7 +24,7 @@ pub use cinder::{StackVolume, VolumeRemoveError};
 
 use crate::ports::{Ports, yard_host};
 use parking_lot::Mutex;
-use stackyard_core::agent::{Answer, Desired, VolumeAnswer, VolumeAsk};
+use stackyard_core::agent::{Answer, Desired, Part, VolumeAnswer, VolumeAsk};
 use stackyard_core::stack::CinderVolume;
 use stackyard_core::text::error_chain;
 use stackyard_core::yard::Mark;
@@ -166,11 +166,8 @@ fn wanted(desired: Option<&Desired>, host: &Host, stack: &str, key: &str) -> Res
     let Some(desired) = desired else {
         return Err(VolumeTrouble::Wait("the server has just started and has not looked at the stack yet".to_owned()));
     };
-    let stack_here = desired.parts.iter().find(|p| p.name() == stack).map(stackyard_core::agent::Part::unpack);
-    let volume = stack_here.as_ref().and_then(|s| {
-        let is_used = s.services.values().any(|service| s.cinder_volumes(service).any(|k| k == key));
-        s.volumes.get(key).filter(|_| is_used)
-    });
+    let stack_here = desired.parts.iter().find(|p| p.name() == stack).map(Part::stack);
+    let volume = stack_here.and_then(|s| s.volumes.get(key).filter(|_| s.cinder_users(key).next().is_some()));
     let volume = volume.ok_or_else(|| {
         VolumeTrouble::Refuse(format!("no service of stack {stack} with volume {key} should run on host {}", host.name))
     })?;

@@ -32,7 +32,7 @@ impl Inventory {
         let mut keys: HashMap<&str, &Key> = key_in(&owned, yard).collect();
         if intended.is_some() {
             // Ports of containers, their floating IPs and security groups come and go with these, whatever the manifest says.
-            // Volumes of stacks stay until somebody removes them.
+            // Volumes of stacks stay until a user removes them.
             for port in self.ports.iter().filter(|p| whose(p).is_some()) {
                 keys.remove(port.id.as_str());
             }

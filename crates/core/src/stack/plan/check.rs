@@ -2,6 +2,7 @@
 
 use super::super::observed::Observed;
 use super::super::{DEFAULT_NETWORK, DependencyCondition, FileMount, HealthTest, Service, Stack};
+use crate::text::is_name_char;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why there is no plan.
@@ -126,8 +127,7 @@ fn names(stack: &Stack) -> Result<(), PlanError> {
         .chain(stack.configs.keys().map(|name| ("config", name)))
         .chain(stack.secrets.keys().map(|name| ("secret", name)));
     for (kind, name) in all {
-        let is_good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        if name.is_empty() || name.len() > 200 || name == "." || name == ".." || !name.bytes().all(is_good) {
+        if name.is_empty() || name.len() > 200 || name == "." || name == ".." || !name.chars().all(is_name_char) {
             return Err(PlanError::BadName { kind, name: name.clone() });
         }
     }
