@@ -195,6 +195,10 @@ impl Source for WatchedSource<'_> {
         self.inner.locate(path)
     }
 
+    fn archive(&self, source: &str) -> Option<Archive> {
+        self.inner.archive(source)
+    }
+
     fn root(&self) -> Option<&Path> {
         self.inner.root()
     }

@@ -9,19 +9,6 @@ fn hosts(lines: &str) -> String {
     service_for(Target::Hosts, &format!("{lines}{restart}"))
 }
 
-macro_rules! services {
-    ($($lines:expr => $expected:expr;)*) => {
-        let mut wrong = Vec::new();
-        for (lines, expected) in [$(($lines, $expected)),*] {
-            let got = hosts(lines);
-            if got != expected {
-                wrong.push(format!("{lines}\n     got {got}\nexpected {expected}"));
-            }
-        }
-        assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-    };
-}
-
 #[test]
 fn everything_counts() {
     let all = concat!(
@@ -38,7 +25,7 @@ fn everything_counts() {
 
 #[test]
 fn counts_and_modes() {
-    services! {
+    services! { hosts;
         "scale: 3" => hosts("deploy: {replicas: 3}").as_str();
         "scale: 3\ndeploy: {replicas: 2}" => "error: compose.yaml:4:12: services.a.scale: `deploy.replicas` says another number";
         "deploy: {replicas: 1}" => "{}";
@@ -70,7 +57,7 @@ fn what_should_run_is_started_again() {
 
 #[test]
 fn what_goes_on_one_engine_only() {
-    services! {
+    services! { hosts;
         "volumes: ['./x:/d']" => "error: compose.yaml:4:15: services.a.volumes[0]: `./x` is in no directory of this machine; mount text with `configs`, or deploy with `stackyard stack deploy` or `stackyard up`";
         "volumes: ['~/x:/d']" => "error: compose.yaml:4:15: services.a.volumes[0]: `~/x` is in no directory of this machine; mount text with `configs`, or deploy with `stackyard stack deploy` or `stackyard up`";
         "volumes: ['./x:/d:rw']" => "error: compose.yaml:4:15: services.a.volumes[0]: `./x` is carried to the hosts and cannot be written there; mount a named volume there for what a container writes (`volumes: {data: }`, `data:/path`)";

@@ -225,6 +225,21 @@ fn section<'n>(node: Option<&'n Node>, name: &str, cx: &LoadContext<'_>) -> Sect
 /// Names of a section's entries that services use.
 pub(crate) type Used = BTreeSet<String>;
 
+/// Checks what a function makes of the lines of services.
+#[cfg(test)]
+macro_rules! services {
+    ($read:ident; $($lines:expr => $expected:expr;)*) => {
+        let mut wrong = Vec::new();
+        for (lines, expected) in [$(($lines, $expected)),*] {
+            let got = $read(lines);
+            if got != expected {
+                wrong.push(format!("{lines}\n     got {got}\nexpected {expected}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    };
+}
+
 #[cfg(test)]
 mod deploy_tests;
 #[cfg(test)]

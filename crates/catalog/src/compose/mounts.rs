@@ -145,7 +145,7 @@ pub(crate) fn expand_home(text: &str, cx: &LoadContext<'_>) -> String {
 }
 
 /// An absolute path without `.`, `..` and a slash at its end.
-fn clean(path: &Path) -> String {
+pub(crate) fn clean(path: &Path) -> String {
     let mut clean = PathBuf::from("/");
     for part in path.components() {
         match part {

@@ -120,7 +120,7 @@ pub fn open_and_tell(wanted: &ComposeRequest) -> Result<OpenedStack, OpenError> 
     let dir = parent(files.first().ok_or(OpenError::None)?);
     let dir = dir.canonicalize().map_err(read(&dir))?;
     if found.is_some() {
-        beside(wanted, &mut variables, &dir, text_of)?;
+        read_env_file(wanted, &mut variables, &dir, text_of)?;
     }
     let source = Dir::project(&dir).map_err(read(&dir))?;
     let source = WatchedSource::new(&source);
@@ -220,13 +220,13 @@ fn variables(
         if wanted.env_files.is_empty() { discover::env_files(&variables) } else { Some(wanted.env_files.clone()) };
     match named {
         Some(files) => read_variables(&files, true, &mut variables, text_of)?,
-        None => beside(wanted, &mut variables, dir, text_of)?,
+        None => read_env_file(wanted, &mut variables, dir, text_of)?,
     }
     Ok(variables)
 }
 
 /// Adds the variables of `.env` in a directory, if it is there and counts.
-fn beside(
+fn read_env_file(
     wanted: &ComposeRequest,
     variables: &mut Variables,
     dir: &Path,

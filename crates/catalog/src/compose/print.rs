@@ -7,6 +7,7 @@
 mod service;
 mod value;
 
+use super::mounts::clean;
 use super::{FileOrigin, Loaded};
 use serde_json::{Map, Value, json};
 use stackyard_core::stack::{Network, Volume};
@@ -89,19 +90,9 @@ fn files(loaded: &Loaded, origins: &BTreeMap<String, FileOrigin>, dir: &Path, sh
     entries.collect()
 }
 
-/// A path from the project's directory, without `.` and `..`.
+/// A path from the project's directory, which is absolute, without `.` and `..`.
 fn absolute(dir: &Path, path: &str) -> String {
-    let mut all = std::path::PathBuf::new();
-    for part in dir.join(path).components() {
-        match part {
-            std::path::Component::ParentDir => {
-                all.pop();
-            }
-            std::path::Component::CurDir => {}
-            part => all.push(part),
-        }
-    }
-    all.display().to_string()
+    clean(&dir.join(path))
 }
 
 /// A document as YAML.

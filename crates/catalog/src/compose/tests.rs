@@ -79,22 +79,9 @@ pub(super) fn service_for(target: Target, lines: &str) -> String {
     }
 }
 
-macro_rules! services {
-    ($($lines:expr => $expected:expr;)*) => {
-        let mut wrong = Vec::new();
-        for (lines, expected) in [$(($lines, $expected)),*] {
-            let got = service(lines);
-            if got != expected {
-                wrong.push(format!("{lines}\n     got {got}\nexpected {expected}"));
-            }
-        }
-        assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-    };
-}
-
 #[test]
 fn commands() {
-    services! {
+    services! { service;
         "command: sh -c 'a b' \"c\"" => r#"{"command":["sh","-c","a b","c"]}"#;
         "command: [a, 1.10, 'b c']" => r#"{"command":["a","1.10","b c"]}"#;
         "entrypoint: []" => "{}";
@@ -106,7 +93,7 @@ fn commands() {
 
 #[test]
 fn environments() {
-    services! {
+    services! { service;
         "environment: [A=1, B=x=y, TAG, NONE]" => r#"{"environment":{"A":"1","B":"x=y","TAG":"1.2"}}"#;
         "environment: {A: 1.10, B: true, C: '', TAG: , NONE: , D: 0440}"
             => r#"{"environment":{"A":"1.10","B":"true","C":"","D":"0440","TAG":"1.2"}}"#;
@@ -128,7 +115,7 @@ fn environments() {
 
 #[test]
 fn mounts() {
-    services! {
+    services! { service;
         "volumes: ['data:/d', '/h:/t:ro,rshared', '~/x:/x', /anon]" => concat!(
             r#"{"volumes":[{"kind":{"volume":{"name":"data","nocopy":false}},"read_only":false,"target":"/d"},"#,
             r#"{"kind":{"bind":{"create_host_path":true,"propagation":"rshared","source":"/h"}},"read_only":true,"target":"/t"},"#,
@@ -162,7 +149,7 @@ fn mounts() {
 
 #[test]
 fn mounted_files() {
-    services! {
+    services! { service;
         "configs: [c]" => r#"{"configs":[{"source":"c","target":"/c"}]}"#;
         "configs: [{source: c, target: /etc/c}]" => r#"{"configs":[{"source":"c","target":"/etc/c"}]}"#;
         "secrets: [s, {source: s, target: t}]" => r#"{"secrets":[{"source":"s","target":"/run/secrets/s"},{"source":"s","target":"/run/secrets/t"}]}"#;
@@ -209,7 +196,7 @@ fn mounted_files() {
 
 #[test]
 fn networks_and_ports() {
-    services! {
+    services! { service;
         "network_mode: host" => r#"{"network_mode":"host"}"#;
         "network_mode: service:b" => r#"{"depends_on":{"b":{"condition":"started","required":true,"restart":true}},"network_mode":{"service":"b"}}"#;
         "networks: [front]" => r#"{"network_mode":{"networks":{"front":{"aliases":[],"driver_opts":{},"ipv4_address":null,"ipv6_address":null,"mac_address":null}}}}"#
@@ -253,7 +240,7 @@ fn networks_and_ports() {
 
 #[test]
 fn health_and_dependencies() {
-    services! {
+    services! { service;
         "healthcheck: {test: [CMD, a, b], interval: 1m30s, timeout: 500ms, retries: 3, start_period: 2s}" =>
             r#"{"healthcheck":{"interval":{"nanos":0,"secs":90},"retries":3,"start_period":{"nanos":0,"secs":2},"test":{"cmd":["a","b"]},"timeout":{"nanos":500000000,"secs":0}}}"#;
         "healthcheck: {test: curl -f x}" => r#"{"healthcheck":{"test":{"shell":"curl -f x"}}}"#;
@@ -279,7 +266,7 @@ fn health_and_dependencies() {
 
 #[test]
 fn other_keys() {
-    services! {
+    services! { service;
         "restart: unless-stopped" => r#"{"restart":"unless-stopped"}"#;
         "restart: no" => "{}";
         "restart: \"on-failure:3\"" => r#"{"restart":{"on-failure":{"max_retries":3}}}"#;

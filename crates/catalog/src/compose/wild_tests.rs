@@ -15,22 +15,9 @@ fn mistakes(text: &str) -> String {
     project(text).expect_err(text)
 }
 
-macro_rules! services {
-    ($($lines:expr => $expected:expr;)*) => {
-        let mut wrong = Vec::new();
-        for (lines, expected) in [$(($lines, $expected)),*] {
-            let got = hosts(lines);
-            if got != expected {
-                wrong.push(format!("{lines}\n     got {got}\nexpected {expected}"));
-            }
-        }
-        assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
-    };
-}
-
 #[test]
 fn commands_keep_all_their_words() {
-    services! {
+    services! { hosts;
         "command: \"--color #fff --port 1\"" => r##"{"command":["--color","#fff","--port","1"]}"##;
         "entrypoint: \"java -jar #opt\"" => r##"{"entrypoint":["java","-jar","#opt"]}"##;
         "command: |\n  server \\\n    --port 1" => r#"{"command":["server","--port","1"]}"#;
@@ -39,7 +26,7 @@ fn commands_keep_all_their_words() {
 
 #[test]
 fn port_forms() {
-    services! {
+    services! { hosts;
         "ports: [':443:443', '0:80', '80/UDP']" => concat!(
             r#"{"ports":[{"host_ip":null,"protocol":"tcp","published":443,"target":443},"#,
             r#"{"host_ip":null,"protocol":"tcp","published":null,"target":80},"#,
@@ -53,7 +40,7 @@ fn port_forms() {
 
 #[test]
 fn settings_of_the_engine() {
-    services! {
+    services! { hosts;
         "platform: linux/amd64\ncpu_shares: 512\ndomainname: d\nannotations: [a=b]\nmemswap_limit: -1\ndns_opt: ndots:1" =>
             r#"{"annotations":{"a":"b"},"cpu_shares":512,"dns_opt":["ndots:1"],"domainname":"d","memswap_limit":-1,"platform":"linux/amd64"}"#;
         "platform: windows/amd64" => "error: compose.yaml:4:15: services.a.platform: `windows/amd64`: only containers of linux can be run";
@@ -157,7 +144,7 @@ fn the_files_name_is_a_variable() {
 
 #[test]
 fn placeholders_of_swarm_are_checked() {
-    services! {
+    services! { hosts;
         "hostname: '{{.Node.Hostname}}-{{.Task.Slot}}'" => r#"{"hostname":"{{.Node.Hostname}}-{{.Task.Slot}}"}"#;
         "environment: {F: '{{.Names}}'}" => r#"{"environment":{"F":"{{.Names}}"}}"#;
     }
@@ -271,7 +258,7 @@ fn names_of_services_are_those_of_containers() {
 
 #[test]
 fn a_limit_has_one_value_and_a_port_is_published_once() {
-    services! {
+    services! { hosts;
         "mem_limit: 64m\ndeploy: {resources: {limits: {memory: 32m}}}" =>
             "error: compose.yaml:5:43: services.a.deploy.resources.limits.memory: the service's `mem_limit` has another value";
         "mem_limit: 64m\ndeploy: {resources: {limits: {memory: 65536k}}}" => r#"{"mem_limit":67108864}"#;

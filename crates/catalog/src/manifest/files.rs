@@ -3,18 +3,14 @@
 use super::{StackSource, Yard};
 use crate::compose::open::{ARCHIVES, ArchivesByFile, open_and_tell};
 use crate::source::{Dir, Source};
-use stackyard_core::stack::{Archive, MountKind, Stack};
+use stackyard_core::stack::{Archive, Stack};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Archives that services of a stack mount, once for each path.
 fn archives(stack: &Stack) -> Vec<Archive> {
-    let mounts = stack.services.values().flat_map(|s| &s.volumes);
-    let archives = mounts.filter_map(|m| match &m.kind {
-        MountKind::Archive(archive) => Some((archive.source.clone(), archive.clone())),
-        _ => None,
-    });
-    archives.collect::<BTreeMap<_, _>>().into_values().collect()
+    let by_path = stack.mounted_archives().map(|archive| (archive.source.as_str(), archive));
+    by_path.collect::<BTreeMap<_, _>>().into_values().cloned().collect()
 }
 
 /// Texts of the files that a manifest names, and that those name, by their paths relative to it, as
