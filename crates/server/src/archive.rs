@@ -76,7 +76,7 @@ pub(crate) const LIMIT_HINT: &str =
     "; `stackyard server --files-limit MIB` raises it, a named volume or the image can hold large data";
 
 /// Yard and digest.
-type Key = (String, String);
+pub(crate) type ArchiveKey = (String, String);
 
 /// The archives. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -88,7 +88,7 @@ struct ArchivesState {
     limit: u64,
     number: AtomicU64,
     /// Those that a stack is about to mount, and since when.
-    expected: Mutex<HashMap<Key, Instant>>,
+    expected: Mutex<HashMap<ArchiveKey, Instant>>,
 }
 
 impl Archives {
@@ -196,7 +196,7 @@ impl Archives {
 
     /// Refuses more archives than stacks that are on their way can need.
     fn check_room(&self, yard: &str) -> Result<(), ArchiveError> {
-        let waiting: Vec<Key> = self.0.expected.lock().keys().filter(|(y, _)| y == yard).cloned().collect();
+        let waiting: Vec<ArchiveKey> = self.0.expected.lock().keys().filter(|(y, _)| y == yard).cloned().collect();
         let bytes: u64 = waiting.iter().filter_map(|(yard, digest)| self.size(yard, digest)).sum();
         if bytes >= self.0.limit.saturating_mul(STACKS_ON_THEIR_WAY) {
             return Err(ArchiveError::TooMany { yard: yard.to_owned(), bytes });
@@ -252,7 +252,7 @@ impl Archives {
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) fn collect(&self, used: &BTreeSet<Key>) -> io::Result<()> {
+    pub(crate) fn collect(&self, used: &BTreeSet<ArchiveKey>) -> io::Result<()> {
         let mut expected = self.0.expected.lock();
         // Those that a version mounts have arrived.
         expected.retain(|key, since| !used.contains(key) && since.elapsed() < KEPT);
@@ -270,7 +270,7 @@ impl Archives {
     }
 
     /// All files, with what they are if they are archives.
-    fn all(&self) -> io::Result<Vec<(Option<Key>, PathBuf)>> {
+    fn all(&self) -> io::Result<Vec<(Option<ArchiveKey>, PathBuf)>> {
         let mut all = Vec::new();
         for yard in fs::read_dir(&self.0.dir)? {
             let yard = yard?;

@@ -22,7 +22,7 @@ mod record;
 mod update;
 mod volumes;
 
-use crate::archive::Archives;
+use crate::archive::{ArchiveKey, Archives};
 use crate::hub::Hub;
 use record::StackRecord;
 use stackyard_core::agent::Part;
@@ -30,7 +30,7 @@ use stackyard_core::rollout::{self, Standing, Status, Version};
 use stackyard_core::stack::Stack;
 use stackyard_core::text::error_chain;
 use stackyard_store::Store;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, Notify, watch};
@@ -127,6 +127,8 @@ struct StackTable {
     seen: HashSet<String>,
     /// What hosts were told last.
     told: HashMap<String, Vec<Part>>,
+    /// When the files of stacks were last compared with the archives that versions mount, and which these were.
+    collected: Option<(Instant, BTreeSet<ArchiveKey>)>,
 }
 
 #[derive(Debug)]

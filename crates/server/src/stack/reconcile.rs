@@ -8,7 +8,10 @@ use stackyard_core::stack::place::{Host, HostState, Taken};
 use stackyard_store::Host as Row;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How often the files of stacks are looked through although versions mount the same ones.
+const COLLECT_EVERY: Duration = Duration::from_secs(60);
 
 /// What hosts should run, by host and stack.
 type Parts = BTreeMap<String, BTreeMap<String, Part>>;
@@ -38,7 +41,7 @@ impl Stacks {
                 known.told.insert(host, parts);
             }
         }
-        self.collect_archives(&known);
+        self.collect_archives(&mut known);
         let there: BTreeSet<&String> = rows.iter().map(|h| &h.id).collect();
         known.told.retain(|host, _| there.contains(host));
         drop(known);
@@ -46,16 +49,25 @@ impl Stacks {
         Ok(busy)
     }
 
-    /// Removes files that no version of a stack mounts.
-    fn collect_archives(&self, known: &StackTable) {
+    /// Removes files that no version of a stack mounts: when versions mount others than before, and now and then, for
+    /// uploads whose stack never came.
+    fn collect_archives(&self, known: &mut StackTable) {
         let mut used = BTreeSet::new();
         for ((yard, _), entry) in &known.stacks {
             let archives = entry.kept.history.iter().flat_map(|v| v.stack.archives().into_keys());
             used.extend(archives.map(|digest| (yard.clone(), digest.to_owned())));
         }
-        if let Err(error) = self.0.archives.collect(&used) {
-            tracing::error!("cannot remove files that no stack mounts: {error}");
+        let is_done = |(when, last): &(Instant, BTreeSet<_>)| when.elapsed() < COLLECT_EVERY && *last == used;
+        if known.collected.as_ref().is_some_and(is_done) {
+            return;
         }
+        known.collected = match self.0.archives.collect(&used) {
+            Ok(()) => Some((Instant::now(), used)),
+            Err(error) => {
+                tracing::error!("cannot remove files that no stack mounts: {error}");
+                None
+            }
+        };
     }
 
     /// Notes since when hosts are away.

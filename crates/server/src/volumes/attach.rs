@@ -14,8 +14,30 @@ const PATIENCE: Duration = Duration::from_secs(75);
 /// First and longest pause between two looks.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
 
-/// StepRefusals of one step, one after the other, that are the answer.
+/// Refusals of one step, one after the other, that are the answer.
 const REFUSALS: u32 = 3;
+
+/// The looks that one question may take.
+struct LookPauses {
+    next: Duration,
+    began: Instant,
+}
+
+impl LookPauses {
+    fn begin() -> Self {
+        Self { next: PAUSES.0, began: Instant::now() }
+    }
+
+    /// Waits until the next look; false if the question has waited long enough.
+    async fn wait(&mut self) -> bool {
+        if self.began.elapsed() > PATIENCE {
+            return false;
+        }
+        tokio::time::sleep(self.next).await;
+        self.next = (self.next * 2).min(PAUSES.1);
+        true
+    }
+}
 
 /// A volume as Cinder and Nova have it.
 struct VolumeLook {
@@ -72,7 +94,7 @@ impl Volumes {
         }
         let volume = cinder::find_or_create(q, wanted).await?;
         let what = format!("volume {}", volume.id);
-        let (mut refusals, mut pause, began) = (StepRefusals::default(), PAUSES.0, Instant::now());
+        let (mut refusals, mut pauses) = (StepRefusals::default(), LookPauses::begin());
         loop {
             let look = look(q, &volume.id).await?;
             let why = match look.state(&q.server.id).toward_attached() {
@@ -93,17 +115,15 @@ impl Volumes {
                 }
                 VolumeStep::Look(why) => format!("{what}: {why}"),
             };
-            if began.elapsed() > PATIENCE {
+            if !pauses.wait().await {
                 return Ok(VolumeAnswer::Wait { why });
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSES.1);
         }
     }
 
     /// Detaches a volume from the host that has unmounted it; all of that mark, since an answer may have got lost.
     pub(super) async fn detach(&self, q: &VolumeQuestion<'_>) -> Result<VolumeAnswer, VolumeTrouble> {
-        let (mut refusals, mut pause, began) = (StepRefusals::default(), PAUSES.0, Instant::now());
+        let (mut refusals, mut pauses) = (StepRefusals::default(), LookPauses::begin());
         loop {
             let mut open = None;
             for volume in cinder::find_all(q).await? {
@@ -122,11 +142,9 @@ impl Volumes {
                 self.0.held.lock().remove(&q.mark.to_string());
                 return Ok(VolumeAnswer::Detached);
             };
-            if began.elapsed() > PATIENCE {
+            if !pauses.wait().await {
                 return Ok(VolumeAnswer::Wait { why });
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSES.1);
         }
     }
 }
