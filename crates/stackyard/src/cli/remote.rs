@@ -55,3 +55,21 @@ impl ServerArgs {
         Ok(Client::new(&address)?)
     }
 }
+
+/// Options that select a yard on a server.
+#[derive(clap::Args)]
+pub struct YardNameArgs {
+    /// Name of the yard
+    #[arg(short = 'y', long, value_name = "YARD", env = "STACKYARD_YARD")]
+    pub yard: String,
+
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+impl YardNameArgs {
+    /// A client for the server.
+    pub fn client(&self, context: &Context) -> anyhow::Result<Client> {
+        self.server.client(context)
+    }
+}

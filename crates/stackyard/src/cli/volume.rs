@@ -1,6 +1,6 @@
 //! Verbs about Cinder volumes of stacks: `stackyard volume ...`.
 
-use super::remote::ServerArgs;
+use super::remote::YardNameArgs;
 use super::{Context, ExitStatus};
 use crate::printer::table;
 use anyhow::bail;
@@ -8,17 +8,6 @@ use clap::Subcommand;
 use serde_json::json;
 use stackyard_api::VolumeView;
 use stackyard_client::Client;
-
-/// Options that select a yard on a server.
-#[derive(clap::Args)]
-pub struct VolumeYardArgs {
-    /// Name of the yard
-    #[arg(short = 'y', long, value_name = "YARD", env = "STACKYARD_YARD")]
-    yard: String,
-
-    #[command(flatten)]
-    server: ServerArgs,
-}
 
 /// Verbs of `stackyard volume`.
 #[derive(Subcommand)]
@@ -37,14 +26,14 @@ pub enum VolumeVerb {
 #[derive(clap::Args)]
 pub struct VolumeListArgs {
     #[command(flatten)]
-    yard: VolumeYardArgs,
+    yard: YardNameArgs,
 }
 
 /// Arguments of `stackyard volume show`.
 #[derive(clap::Args)]
 pub struct VolumeShowArgs {
     #[command(flatten)]
-    yard: VolumeYardArgs,
+    yard: YardNameArgs,
 
     /// Volume, as STACK/VOLUME or by Cinder's id
     #[arg(value_name = "VOLUME")]
@@ -55,7 +44,7 @@ pub struct VolumeShowArgs {
 #[derive(clap::Args)]
 pub struct VolumeRemoveArgs {
     #[command(flatten)]
-    yard: VolumeYardArgs,
+    yard: YardNameArgs,
 
     /// Volume, as STACK/VOLUME or by Cinder's id
     #[arg(value_name = "VOLUME")]
@@ -95,7 +84,7 @@ async fn find(client: &Client, yard: &str, wanted: &str) -> anyhow::Result<Volum
 
 async fn list(args: VolumeListArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let yard = &args.yard.yard;
-    let volumes = args.yard.server.client(context)?.volumes(yard).await?;
+    let volumes = args.yard.client(context)?.volumes(yard).await?;
     context.printer.result(&volumes, || {
         if volumes.is_empty() {
             return format!("The stacks of the yard `{yard}` have no Cinder volumes.");
@@ -110,7 +99,7 @@ async fn list(args: VolumeListArgs, context: &Context) -> anyhow::Result<ExitSta
 }
 
 async fn show(args: VolumeShowArgs, context: &Context) -> anyhow::Result<ExitStatus> {
-    let client = args.yard.server.client(context)?;
+    let client = args.yard.client(context)?;
     let volume = find(&client, &args.yard.yard, &args.volume).await?;
     context.printer.result(&volume, || {
         let needed = if volume.needed { "yes" } else { "no" };
@@ -131,7 +120,7 @@ async fn show(args: VolumeShowArgs, context: &Context) -> anyhow::Result<ExitSta
 }
 
 async fn remove(args: VolumeRemoveArgs, context: &Context) -> anyhow::Result<ExitStatus> {
-    let (client, printer) = (args.yard.server.client(context)?, &context.printer);
+    let (client, printer) = (args.yard.client(context)?, &context.printer);
     let volume = find(&client, &args.yard.yard, &args.volume).await?;
     let name = name(&volume);
     let mut allowed = args.allow_data_loss;

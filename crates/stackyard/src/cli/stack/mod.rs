@@ -10,27 +10,9 @@ mod show;
 mod update;
 pub mod wait;
 
-use super::remote::ServerArgs;
+use super::remote::YardNameArgs;
 use super::{Context, ExitStatus};
 use clap::Subcommand;
-use stackyard_client::Client;
-
-/// Options that select a yard on a server.
-#[derive(clap::Args)]
-pub struct YardNameArgs {
-    /// Name of the yard
-    #[arg(short = 'y', long, value_name = "YARD", env = "STACKYARD_YARD")]
-    yard: String,
-
-    #[command(flatten)]
-    server: ServerArgs,
-}
-
-impl YardNameArgs {
-    fn client(&self, context: &Context) -> anyhow::Result<Client> {
-        self.server.client(context)
-    }
-}
 
 /// Verbs of `stackyard stack`.
 #[derive(Subcommand)]
