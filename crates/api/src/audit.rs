@@ -12,7 +12,7 @@ pub struct AuditEntry {
     pub at: String,
     /// Who: `socket`, `token NAME`, `user NAME@DOMAIN of CLOUD/PROJECT`, `agent YARD/HOST` or
     /// `join YARD/HOST`.
-    pub who: String,
+    pub actor: String,
     /// Method and pattern of the path.
     pub verb: String,
     /// The path.

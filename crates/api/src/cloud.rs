@@ -26,7 +26,7 @@ pub struct CloudChoice {
     /// Its name.
     pub name: String,
     /// What it is, in words.
-    pub what: String,
+    pub description: String,
     /// Processors of a flavor.
     pub vcpus: u32,
     /// Disk in GiB: of a flavor what it has (0 is no limit), of an image what it needs.

@@ -47,7 +47,7 @@ pub struct ContainerEvent {
     /// Id of the container.
     pub container: String,
     /// What happened.
-    pub what: ContainerEventKind,
+    pub kind: ContainerEventKind,
     /// Exit status, where it ended.
     pub status: Option<i64>,
     /// It ended since it used more memory than it may.

@@ -1,6 +1,7 @@
 //! A yard as nodes and edges.
 
 use serde::{Deserialize, Serialize};
+use stackyard_core::health::Health;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
@@ -25,7 +26,7 @@ pub struct GraphCloud {
     pub name: String,
     /// When it was last seen (RFC 3339); absent before the first time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub looked: Option<String>,
+    pub observed_at: Option<String>,
     /// Why it could not be looked at since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -41,10 +42,10 @@ pub struct GraphNode {
     /// Its name.
     pub name: String,
     /// How it is.
-    pub state: GraphState,
-    /// Why it is not as it should be, for people.
+    pub health: Health,
+    /// Why it is not ready, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
+    pub reason: Option<String>,
     /// Id of the node that it is a part of: a subnet's network, a service's stack, the host of a
     /// container.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,30 +102,6 @@ pub enum GraphKind {
     Container,
 }
 
-/// How something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum GraphState {
-    /// As it should be.
-    Ok,
-    /// Getting there.
-    Working,
-    /// Waits for others.
-    Waiting,
-    /// It should work, and does not.
-    Failing,
-    /// Given up, or of no use any more.
-    Failed,
-    /// Its host is not connected.
-    Away,
-    /// Drained.
-    Drained,
-    /// Shut off.
-    Stopped,
-    /// It should be there, and is not.
-    Missing,
-}
-
 /// What joins two nodes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 pub struct GraphEdge {
@@ -175,14 +152,14 @@ impl GraphNode {
         id: impl Into<String>,
         kind: GraphKind,
         name: impl Into<String>,
-        state: GraphState,
+        health: Health,
     ) -> Self {
         Self {
             id: id.into(),
             kind,
             name: name.into(),
-            state,
-            why: None,
+            health,
+            reason: None,
             parent: None,
             service: None,
             host: None,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use stackyard_core::agent::{Facts, Report};
+use stackyard_core::health::Health;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
@@ -18,6 +19,11 @@ pub struct HostView {
     pub name: String,
     /// Labels for placement.
     pub labels: BTreeMap<String, String>,
+    /// How it is: `unknown` while its agent is not connected, `draining` while it is drained, `degraded` where a stack's
+    /// part fails.
+    pub health: Health,
+    /// Why it is not ready.
+    pub reason: Option<String>,
     /// Whether its agent is connected.
     pub connected: bool,
     /// Whether nothing new is put on it and what runs there goes elsewhere.
@@ -39,11 +45,40 @@ pub struct HostView {
     pub report: Option<Report>,
 }
 
-/// That a host's server is to be made anew.
+/// The health of a host, and why it is not ready.
+///
+/// # Arguments
+/// - `connected`: whether its agent is
+/// - `drained`: whether it is drained
+/// - `report`: what runs there, as its agent said last
+pub fn host_health(
+    connected: bool,
+    drained: bool,
+    report: Option<&Report>,
+) -> (Health, Option<String>) {
+    let failing = || {
+        report?
+            .parts
+            .iter()
+            .find_map(|(stack, part)| Some(format!("{stack}: {}", part.error.as_ref()?)))
+    };
+    match () {
+        () if !connected => (
+            Health::Unknown,
+            Some("its agent is not connected".to_owned()),
+        ),
+        () if drained => (Health::Draining, None),
+        () => failing().map_or((Health::Ready, None), |reason| {
+            (Health::Degraded, Some(reason))
+        }),
+    }
+}
+
+/// That a host's server is to be replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Replacement {
     /// Who asked for it, as in the audit log.
-    pub who: String,
+    pub actor: String,
     /// When (RFC 3339).
     pub at: String,
 }

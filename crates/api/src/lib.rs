@@ -46,8 +46,8 @@ pub use doctor::{
 };
 pub use draft::{DraftError, DraftJoin, YardDraft};
 pub use event::Revisions;
-pub use graph::{Graph, GraphCloud, GraphEdge, GraphEdgeKind, GraphKind, GraphNode, GraphState};
-pub use host::{Drain, HostView, Replacement};
+pub use graph::{Graph, GraphCloud, GraphEdge, GraphEdgeKind, GraphKind, GraphNode};
+pub use host::{Drain, HostView, Replacement, host_health};
 pub use join::{JoinTicket, NewJoin};
 pub use local::{
     AnswerOrigin, LocalAnswers, LocalDetail, LocalPlan, LocalPreview, LocalQuestion, LocalRequest,
@@ -59,17 +59,18 @@ pub use net::{
 };
 pub use path::segment;
 pub use problem::{Diagnostic, Problem};
-pub use resource::{ResourceState, ResourceStatus};
+pub use resource::ResourceStatus;
 pub use role::Role;
 pub use run::{RunCounts, RunDetail, RunEvent, RunKind, RunState, RunStep, RunView, StepState};
 pub use secret::{SecretValue, SecretView};
-pub use server::{Health, ServerView, Version};
+pub use server::{ServerHealth, ServerView, Version};
 pub use server_console::ServerConsole;
 pub use session::{ByCredential, ByPassword, NewSession, SessionToken, SessionView, SignInView};
 pub use ssh::{PoolKey, SshDisk, SshEvent, SshJoin};
 pub use stack::{StackChange, StackChangeKind, StackDeploy, StackScale, StackVersion, StackView};
 pub use stack_stream::{ExecInput, ExecOutput, StackLine};
 pub use stack_update::{ServiceDefinition, ServiceUpdate, StackDefinition, StackUpdate};
+pub use stackyard_core::health::Health;
 pub use stackyard_core::stack::status::{ServiceHealth, ServiceState};
 pub use time::{now, time};
 pub use token::{MintedToken, NewToken, TokenView};
@@ -77,4 +78,4 @@ pub use volume::VolumeView;
 pub use yard::{ManifestText, ManifestView, YardView, manifest_digest};
 pub use yard_plan::{ManifestChecked, YardPlan, YardRequest};
 pub use yard_scope::YardScope;
-pub use yard_status::{QuotaUse, YardState, YardStatus};
+pub use yard_status::{QuotaUse, YardStatus};

@@ -28,7 +28,7 @@ pub struct LocalRun {
     /// What it does: `plan`, `up` or `down`.
     pub kind: String,
     /// Who began it, as in the audit log.
-    pub who: String,
+    pub actor: String,
     /// When (RFC 3339).
     pub began: String,
     /// When it ended (RFC 3339).
@@ -102,7 +102,7 @@ pub struct LocalServices {
     /// They, by name.
     pub services: Vec<LocalService>,
     /// When they were looked at (RFC 3339); absent if they never were.
-    pub looked: Option<String>,
+    pub observed_at: Option<String>,
     /// Why they cannot be looked at now.
     pub error: Option<String>,
 }
@@ -125,9 +125,9 @@ pub struct LocalService {
     /// What a real request to it found.
     pub health: ServiceHealth,
     /// Whether that is as it should be.
-    pub well: bool,
-    /// What the health test said, if it failed.
-    pub said: Option<String>,
+    pub ok: bool,
+    /// Why it is not: what the health test said.
+    pub reason: Option<String>,
     /// Times that the engine started it again by itself.
     pub restarts: i64,
     /// When it was last started (RFC 3339).

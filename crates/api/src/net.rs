@@ -1,7 +1,8 @@
 //! Networks of a yard: ports, paths, who reaches whom, rules.
 
-use crate::{GraphCloud, GraphNode, GraphState};
+use crate::{GraphCloud, GraphNode};
 use serde::{Deserialize, Serialize};
+use stackyard_core::health::Health;
 use stackyard_core::mtu::Chain;
 use stackyard_core::reach::Table;
 use utoipa::ToSchema;
@@ -154,7 +155,7 @@ pub struct PortView {
     /// `ACTIVE`, `DOWN`, `BUILD`.
     pub status: String,
     /// How it is.
-    pub state: GraphState,
+    pub health: Health,
     /// The hypervisor or host that it is bound to; told to administrators of the cloud.
     pub bound: Option<String>,
 }

@@ -1,63 +1,46 @@
-//! Resources of a yard as they stand.
+//! The health of a yard's resources.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use stackyard_core::health::Health;
 use stackyard_core::yard::Kind;
+use stackyard_core::yard::plan::Action;
 use utoipa::ToSchema;
 
-/// A resource as it stands.
+/// A resource of a yard: how it is in the cloud, and what the next run does with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ResourceStatus {
     /// Its kind.
     pub kind: Kind,
     /// Its name within the kind.
     pub name: String,
-    /// How it stands, in a word.
-    pub state: ResourceState,
-    /// More about the state: why it is broken, the cloud's word.
-    pub why: Option<String>,
+    /// How it is in the cloud, whatever the manifest says.
+    pub health: Health,
+    /// Why it is not ready, in the cloud's words; or why the next run replaces it.
+    pub reason: Option<String>,
+    /// What the next run does with it; `keep` where the cloud has it as the manifest says.
+    pub planned: Action,
     /// What people want to know: addresses, sizes.
     pub detail: String,
     /// Its id in the cloud.
     pub id: Option<String>,
 }
 
-/// How a resource stands, in a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ResourceState {
-    /// As the manifest says.
-    Ok,
-    /// The manifest has it, the cloud does not.
-    Missing,
-    /// The cloud has it, the manifest does not.
-    Unwanted,
-    /// It differs from the manifest.
-    Differs,
-    /// It is on its way.
-    Pending,
-    /// It is stopped.
-    Stopped,
-    /// A host that was drained to be removed.
-    SetApart,
-    /// A host that works, and is to be made anew.
-    Marked,
-    /// It is of no use any more.
-    Broken,
-}
-
 impl ResourceStatus {
-    /// The state for people.
+    /// Health and difference from the manifest, for people.
     pub fn state_text(&self) -> String {
-        let why = self.why.as_deref().unwrap_or_default();
-        match self.state {
-            ResourceState::Ok => "ok".to_owned(),
-            ResourceState::Missing => "missing".to_owned(),
-            ResourceState::Unwanted => "not in the manifest".to_owned(),
-            ResourceState::Differs => "differs".to_owned(),
-            ResourceState::Pending | ResourceState::Stopped => why.to_owned(),
-            ResourceState::SetApart => "set apart".to_owned(),
-            ResourceState::Marked => format!("to be replaced: {why}"),
-            ResourceState::Broken => format!("BROKEN: {why}"),
+        let reason = self.reason.as_deref().unwrap_or_default();
+        match (self.health, self.planned) {
+            (Health::Missing, _) => "missing".to_owned(),
+            (_, Action::Remove) => "not in the manifest".to_owned(),
+            (Health::Ready, Action::Change | Action::Recreate | Action::Discard)
+                if reason.is_empty() =>
+            {
+                "differs".to_owned()
+            }
+            (Health::Ready, _) if !reason.is_empty() => format!("to be replaced: {reason}"),
+            (Health::Failed, _) => format!("FAILED: {reason}"),
+            (_, _) if !reason.is_empty() => reason.to_owned(),
+            (health, _) => health.to_string(),
         }
     }
 }

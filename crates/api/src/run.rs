@@ -16,7 +16,7 @@ pub struct RunView {
     /// Revision of the manifest; none for a removal.
     pub revision: Option<i64>,
     /// Who began it, as in the audit log.
-    pub who: String,
+    pub actor: String,
     /// When (RFC 3339).
     pub began: String,
     /// When it ended (RFC 3339).

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 /// That the server works.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
-pub struct Health {
+pub struct ServerHealth {
     /// Always `ok`; a server that does not work answers with a problem.
     pub status: String,
 }

@@ -38,7 +38,7 @@ pub struct StackView {
     pub versions: Vec<StackVersion>,
     /// Number of the version that a roll back goes to unless told otherwise: the last one that
     /// worked. Absent if there is none.
-    pub before: Option<u64>,
+    pub previous: Option<u64>,
     /// When it was last deployed (RFC 3339).
     pub deployed: String,
     /// How it stands: services with their containers, what is not as it should be.
@@ -50,8 +50,8 @@ pub struct StackView {
 pub struct StackVersion {
     /// Its number.
     pub number: u64,
-    /// All of it worked once.
-    pub worked: bool,
+    /// All of it was ready once.
+    pub succeeded: bool,
 }
 
 /// What happens to a service.
@@ -60,9 +60,9 @@ pub struct StackChange {
     /// The service.
     pub service: String,
     /// What happens to it.
-    pub what: StackChangeKind,
+    pub kind: StackChangeKind,
     /// The parts of it that differ.
-    pub why: Vec<String>,
+    pub reasons: Vec<String>,
 }
 
 /// How a deployment changes a service.

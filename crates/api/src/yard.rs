@@ -30,7 +30,7 @@ pub struct ManifestView {
     /// Its revision.
     pub revision: i64,
     /// Who kept it, as in the audit log; empty if that was not written down.
-    pub who: String,
+    pub actor: String,
     /// When (RFC 3339).
     pub kept: String,
 }
@@ -41,7 +41,7 @@ pub struct ManifestText {
     /// Its revision.
     pub revision: i64,
     /// Who kept it, as in the audit log; empty if that was not written down.
-    pub who: String,
+    pub actor: String,
     /// When (RFC 3339).
     pub kept: String,
     /// The text, YAML.

@@ -2,23 +2,8 @@
 
 use crate::ResourceStatus;
 use serde::{Deserialize, Serialize};
+use stackyard_core::health::Health;
 use utoipa::ToSchema;
-
-/// How a yard stands, in a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum YardState {
-    /// All is as the manifest says.
-    Ok,
-    /// Something is on its way.
-    Working,
-    /// Something differs from the manifest.
-    Differs,
-    /// Something is broken.
-    Failing,
-    /// The cloud could not be asked.
-    Unknown,
-}
 
 /// What of a quota is in use. Memory is in MiB, `gigabytes` are GiB.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -41,9 +26,11 @@ pub struct YardStatus {
     /// Its cloud.
     pub cloud: Option<String>,
     /// When the cloud was asked (RFC 3339).
-    pub looked: String,
-    /// How it stands, in a word.
-    pub state: YardState,
+    pub observed_at: String,
+    /// The worst health of its resources; `unknown` where the cloud could not be asked.
+    pub health: Health,
+    /// Whether a run would change nothing: the cloud has what the manifest says.
+    pub in_sync: bool,
     /// Why nothing is known.
     pub error: Option<String>,
     /// Its resources; without rules of security groups.

@@ -57,17 +57,17 @@ pub struct EventQuery {
     /// Services or replicas; all when empty.
     pub only: Vec<String>,
     /// Of this kind.
-    pub what: Option<ContainerEventKind>,
+    pub kind: Option<ContainerEventKind>,
 }
 
 impl EventQuery {
     fn text(&self) -> String {
-        let what = serde_json::to_value(self.what).unwrap_or_default();
-        let what = what.as_str().map(|what| format!("&what={what}"));
+        let kind = serde_json::to_value(self.kind).unwrap_or_default();
+        let kind = kind.as_str().map(|kind| format!("&kind={kind}"));
         format!(
             "only={}{}",
             segment(&self.only.join(",")),
-            what.unwrap_or_default()
+            kind.unwrap_or_default()
         )
     }
 }

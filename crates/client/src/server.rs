@@ -1,7 +1,7 @@
 //! The server itself.
 
 use super::{Client, ClientError};
-use stackyard_api::{Health, ServerView, Version};
+use stackyard_api::{ServerHealth, ServerView, Version};
 
 impl Client {
     /// The server's address, process and certificate.
@@ -16,7 +16,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`]
-    pub async fn health(&self) -> Result<Health, ClientError> {
+    pub async fn health(&self) -> Result<ServerHealth, ClientError> {
         self.get("/api/v1/health", "asking for the server's health")
             .await
     }

@@ -54,18 +54,18 @@ impl Client {
     /// [`ClientError`]
     pub async fn audit(
         &self,
-        who: Option<&str>,
+        actor: Option<&str>,
         before: Option<&str>,
         limit: u32,
     ) -> Result<Vec<AuditEntry>, ClientError> {
-        let who = who
-            .map(|who| format!("&who={}", segment(who)))
+        let actor = actor
+            .map(|actor| format!("&actor={}", segment(actor)))
             .unwrap_or_default();
         let marker = before
             .map(|id| format!("&marker={}", segment(id)))
             .unwrap_or_default();
         self.get(
-            &format!("/api/v1/audit?limit={limit}{who}{marker}"),
+            &format!("/api/v1/audit?limit={limit}{actor}{marker}"),
             "reading the audit log",
         )
         .await

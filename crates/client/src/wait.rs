@@ -2,8 +2,9 @@
 
 use super::{Client, ClientError};
 use stackyard_api::StackView;
+use stackyard_core::health::Health;
 use stackyard_core::progress::{Amount, Event, Onlooker, Unit};
-use stackyard_core::rollout::{Phase, ServiceStatus, Standing};
+use stackyard_core::rollout::{Phase, ServiceStatus};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -136,7 +137,7 @@ impl Telling<'_> {
                 (Some((begun, _)), false)
                     if !matches!(service.phase, Phase::Paused | Phase::RolledBack) =>
                 {
-                    let did = format!("{} of {} work", service.ready, service.desired);
+                    let did = format!("{} of {} ready", service.ready, service.desired);
                     let took = begun.elapsed();
                     self.onlooker.see(Event::Done {
                         step: step.clone(),
@@ -154,7 +155,7 @@ impl Telling<'_> {
         for service in &stack.status.services {
             let step = self.step(service);
             if self.begun.remove(&step).is_some() {
-                let error = service.why.clone().unwrap_or_else(|| doing(service));
+                let error = service.reason.clone().unwrap_or_else(|| doing(service));
                 self.onlooker.see(Event::Failed { step, error });
             }
         }
@@ -167,7 +168,7 @@ fn doing(service: &ServiceStatus) -> String {
         Phase::RollingBack => "rolling back",
         _ => "starting",
     };
-    match service.why.as_deref().and_then(|w| w.lines().next()) {
+    match service.reason.as_deref().and_then(|w| w.lines().next()) {
         Some(why) => format!("{what}: {why}"),
         None => what.to_owned(),
     }
@@ -204,15 +205,15 @@ impl Client {
             answered = Instant::now();
             telling.look(&view);
             let (stack, reasons) = (name.to_owned(), view.status.reasons.join("\n"));
-            let error = match view.status.standing {
-                Standing::Converged => return Ok(view),
-                Standing::Failed => Some(WaitError::GivenUp { stack, reasons }),
-                Standing::Failing => {
+            let error = match view.status.health {
+                Health::Ready => return Ok(view),
+                Health::Failed => Some(WaitError::GivenUp { stack, reasons }),
+                Health::Degraded => {
                     let since = *failing.get_or_insert_with(Instant::now);
                     (since.elapsed() >= patience.failing)
                         .then_some(WaitError::Failing { stack, reasons })
                 }
-                Standing::Working => {
+                _ => {
                     failing = None;
                     None
                 }

@@ -4,6 +4,7 @@
 //! bring facts in as values and carry decisions out.
 
 pub mod agent;
+pub mod health;
 pub mod mtu;
 pub mod preflight;
 pub mod progress;

@@ -8,7 +8,7 @@ use common::{Yard, check, sh, sleeper};
 use futures_util::{StreamExt, TryStreamExt};
 use stackyard_core::stack::status::ServiceState;
 use stackyard_core::stack::{Stack, plan::Plan};
-use stackyard_platform::stack::{ApplyOptions, Engine, Error, Health, LogLine, LogOptions, Source};
+use stackyard_platform::stack::{ApplyOptions, Engine, Error, HealthCheck, LogLine, LogOptions, Source};
 use std::time::Duration;
 
 #[tokio::test]
@@ -101,10 +101,10 @@ async fn status_tells_memory_health_and_time() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     let all = yard.engine.status(&yard.stack.name).await.unwrap();
     let of = |name: &str| all.iter().find(|s| s.service == name).unwrap();
-    assert_eq!(of("good").health, Health::Healthy);
-    assert_eq!(of("bad").health, Health::Unhealthy { output: "oh no".into() });
-    assert_eq!((&of("job").health, of("job").exit_status, of("job").memory), (&Health::Completed, Some(0), None));
-    assert_eq!(of("big").health, Health::Untested);
+    assert_eq!(of("good").health, HealthCheck::Healthy);
+    assert_eq!(of("bad").health, HealthCheck::Unhealthy { output: "oh no".into() });
+    assert_eq!((&of("job").health, of("job").exit_status, of("job").memory), (&HealthCheck::Completed, Some(0), None));
+    assert_eq!(of("big").health, HealthCheck::Untested);
     let memory = of("big").memory.unwrap();
     assert!((15_000_000..150_000_000).contains(&memory), "{memory}");
     assert!(of("good").memory.unwrap() < 5_000_000);

@@ -8,7 +8,7 @@ use common::{Yard, after, check, container_state, sh, sleeper};
 use stackyard_core::progress::Event;
 use stackyard_core::stack::plan::Resource;
 use stackyard_core::stack::{Dependency, DependencyCondition, HealthTest, Healthcheck, RestartPolicy, Service};
-use stackyard_platform::stack::{Error, Failures, Health};
+use stackyard_platform::stack::{Error, Failures, HealthCheck};
 use std::time::{Duration, Instant};
 
 fn failures(error: Error) -> Failures {
@@ -144,10 +144,10 @@ async fn dependents_wait_until_healthy_and_see_why_not() {
     assert!(position("container app", false) > position("container db", true), "{events:?}");
     // A test that starts to fail is noticed on the next run, though nothing is to be done;
     // the engine's own word, up to 30 s old, is taken while it is good.
-    assert_eq!(yard.engine.health(&yard.stack.name, "db").await.unwrap(), Health::Healthy);
+    assert_eq!(yard.engine.health(&yard.stack.name, "db").await.unwrap(), HealthCheck::Healthy);
     yard.sh("db", "rm /tmp/ready").await;
     let health = yard.engine.health(&yard.stack.name, "db").await.unwrap();
-    assert_eq!(health, Health::Unhealthy { output: "not yet".into() });
+    assert_eq!(health, HealthCheck::Unhealthy { output: "not yet".into() });
     yard.options.healthy_within = Duration::from_secs(1);
     yard.service("db").healthcheck.as_mut().unwrap().interval = Some(Duration::from_millis(500));
     yard.service("db").command = sleeper().command;

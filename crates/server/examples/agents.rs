@@ -21,7 +21,8 @@ use stackyard_client::Client;
 use stackyard_core::agent::{
     ContainerReport, ContainerState, Facts, JoinRequest, Joined, PROTOCOL, PartReport, Report, ToAgent, ToServer, Usage,
 };
-use stackyard_core::rollout::{Packed, Standing};
+use stackyard_core::health::Health;
+use stackyard_core::rollout::Packed;
 use stackyard_core::stack::deploy::Mode;
 use stackyard_core::stack::{Service, Stack};
 use stackyard_server::daemon;
@@ -128,7 +129,7 @@ async fn hold(binary: &str, home: &Path, count: usize, containers: u32) {
     }
     deploy.stack = Packed::pack(stack);
     client.deploy_stack(YARD, "everywhere", &deploy).await.unwrap();
-    while client.stack(YARD, "everywhere", true).await.unwrap().status.standing != Standing::Converged {}
+    while client.stack(YARD, "everywhere", true).await.unwrap().status.health != Health::Ready {}
     let token = NewToken { name: "bench".to_owned(), role: Role::Admin, ttl_s: None };
     let token = client.new_token(&token).await.unwrap().token;
     println!("{}", json!({"url": format!("https://{}", world.address), "token": token, "yard": YARD}));
@@ -163,7 +164,7 @@ async fn measure(binary: &str, home: &Path, count: usize, idle: Duration) -> ser
     let told = begun.elapsed().as_secs_f64();
     loop {
         let now = client.stack(YARD, "everywhere", true).await.unwrap().status;
-        if now.standing == Standing::Converged && now.services.iter().all(|s| s.replicas.len() == count) {
+        if now.health == Health::Ready && now.services.iter().all(|s| s.replicas.len() == count) {
             break;
         }
     }

@@ -145,8 +145,8 @@ pub(crate) async fn redeem(app: &App, joiner: &Joiner, request: agent::JoinReque
     let id = uuid::Uuid::now_v7().to_string();
     let new = NewHost { id, name, token_hash: token_hash.clone(), labels, facts: request.facts, nonce: nonce.clone() };
     let now = now();
-    let who = format!("join {}/{}", join.yard, new.name);
-    let entry = app.store().audit_begin(now, &who, "POST /api/v1/join", "/api/v1/join").await?;
+    let actor = format!("join {}/{}", join.yard, new.name);
+    let entry = app.store().audit_begin(now, &actor, "POST /api/v1/join", "/api/v1/join").await?;
     let outcome = match app.store().redeem(&joiner.hash, &new, now).await {
         Ok(Redeemed::Joined(host)) => {
             if let Some(old) = &join.replaces {

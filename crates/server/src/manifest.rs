@@ -12,7 +12,7 @@ pub(crate) async fn keep_manifest(
     yard: &str,
     text: &str,
     files: &BTreeMap<String, String>,
-    who: &str,
+    actor: &str,
     at: Option<i64>,
 ) -> Result<i64, ApiError> {
     if let Some(there) = store.yard(yard).await? {
@@ -24,6 +24,6 @@ pub(crate) async fn keep_manifest(
             return Ok(there.revision);
         }
     }
-    let revision = store.keep_yard(yard, text, files, who, at, now()).await?;
+    let revision = store.keep_yard(yard, text, files, actor, at, now()).await?;
     revision.ok_or_else(|| ApiError::changed(&format!("yard {yard}")))
 }

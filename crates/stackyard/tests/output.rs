@@ -136,7 +136,7 @@ async fn without_a_server() {
         "stack list --yard shop",
         "stack update --yard shop site web",
         "stack scale --yard shop site web",
-        "stack events --yard shop site --what gone",
+        "stack events --yard shop site --kind gone",
         "token list",
         "audit",
         "agent status --config none.json --state state",

@@ -201,7 +201,7 @@ async fn a_yard_with_stacks() {
     assert_eq!((&plan["summary"]["create"], &plan["plan"]["stacks"][0]["action"]), (&json!(3), &json!("create")));
     let up = fixture.ends(0, &["--json", "up", "--yes"]).await;
     assert!(up.out.contains(&format!("\"step\":\"service {}/web\"", fixture.stack())), "{}", up.out);
-    assert_eq!(up.last()["stacks"][fixture.stack()]["standing"], "converged");
+    assert_eq!(up.last()["stacks"][fixture.stack()]["health"], "ready");
     assert_eq!(fixture.containers().await, 1);
 
     // Again: no change anywhere, and quick.
@@ -218,18 +218,18 @@ async fn a_yard_with_stacks() {
     let status = fixture.ends(0, &["--json", "status"]).await.last();
     assert_eq!(status["stacks"][0]["services"][0]["hosts"], json!({"here": 1}));
     let tree = fixture.ends(0, &["graph"]).await.out;
-    assert!(tree.contains("host here") && tree.contains(&format!("service {}/web  works", fixture.stack())), "{tree}");
+    assert!(tree.contains("host here") && tree.contains(&format!("service {}/web  ready", fixture.stack())), "{tree}");
     let svg = fixture.ends(0, &["graph", "--svg"]).await.out;
-    assert!(svg.contains(&format!("stack {}: 1 of 1 work", fixture.stack())), "{svg}");
+    assert!(svg.contains(&format!("stack {}: 1 of 1 ready", fixture.stack())), "{svg}");
 
     // The same graph from the command line, which looks itself, and from the server.
     let own = fixture.ends(0, &["--json", "graph"]).await.last();
     let mut asked = fixture.client().graph(&fixture.tag).await.unwrap();
     let cloud = asked.cloud.as_mut().unwrap();
-    assert!(cloud.looked.take().is_some(), "{cloud:?}");
+    assert!(cloud.observed_at.take().is_some(), "{cloud:?}");
     assert_eq!(own, serde_json::to_value(&asked).unwrap());
     let container = own["nodes"].as_array().unwrap().iter().find(|n| n["kind"] == "container").unwrap();
-    assert_eq!((&container["state"], &container["parent"]), (&json!("ok"), &json!("host/here")));
+    assert_eq!((&container["health"], &container["parent"]), (&json!("ready"), &json!("host/here")));
 
     // A rollout that fails says why, and with which words.
     fixture.with_stack("echo the reason is this; exit 7");
@@ -238,7 +238,7 @@ async fn a_yard_with_stacks() {
     let output = fixture.ends(1, &["up", "--yes"]).await;
     assert!(output.err.contains("given up") && output.err.contains("the reason is this"), "{}", output.err);
     let status = fixture.ends(1, &["status"]).await.out;
-    assert!(status.contains("GIVEN UP"), "{status}");
+    assert!(status.contains("FAILED"), "{status}");
     // The same again is tried again.
     let output = fixture.ends(3, &["plan"]).await;
     assert!(output.out.contains("it was given up, and is tried again"), "{}", output.out);

@@ -12,7 +12,7 @@ pub struct Entry {
     /// When it began.
     pub at: Millis,
     /// Who.
-    pub who: String,
+    pub actor: String,
     /// What was done.
     pub verb: String,
     /// On what.
@@ -26,12 +26,12 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Query`]
-    pub async fn audit_begin(&self, now: Millis, who: &str, verb: &str, target: &str) -> Result<String, Error> {
+    pub async fn audit_begin(&self, now: Millis, actor: &str, verb: &str, target: &str) -> Result<String, Error> {
         let id = uuid::Uuid::now_v7().to_string();
         let query = sqlx::query("INSERT INTO audit (id, at, who, verb, target) VALUES ($1, $2, $3, $4, $5)")
             .bind(&id)
             .bind(now)
-            .bind(who)
+            .bind(actor)
             .bind(verb)
             .bind(target);
         self.change("writing the audit log", query).await?;
@@ -47,17 +47,17 @@ impl Store {
         self.change("writing the audit log", query).await.map(drop)
     }
 
-    /// At most `limit` entries, newest first, of `who` and older than the entry `before` if those are given.
+    /// At most `limit` entries, newest first, of `actor` and older than the entry `before` if those are given.
     ///
     /// # Errors
     /// [`Error::Query`]
-    pub async fn audit(&self, who: Option<&str>, before: Option<&str>, limit: u32) -> Result<Vec<Entry>, Error> {
+    pub async fn audit(&self, actor: Option<&str>, before: Option<&str>, limit: u32) -> Result<Vec<Entry>, Error> {
         let doing = "reading the audit log";
         let rows = sqlx::query(
             "SELECT * FROM audit WHERE ($1 IS NULL OR id < $1) AND ($2 IS NULL OR who = $2) ORDER BY id DESC LIMIT $3",
         )
         .bind(before)
-        .bind(who)
+        .bind(actor)
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .await
@@ -68,7 +68,7 @@ impl Store {
                 Ok(Entry {
                     id: columns.get("id")?,
                     at: columns.get("at")?,
-                    who: columns.get("who")?,
+                    actor: columns.get("who")?,
                     verb: columns.get("verb")?,
                     target: columns.get("target")?,
                     result: columns.get("result")?,

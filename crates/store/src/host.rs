@@ -42,7 +42,7 @@ pub struct Host {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replace {
     /// Who asked for it, as in the audit log.
-    pub who: String,
+    pub actor: String,
     /// When.
     pub at: Millis,
 }
@@ -115,7 +115,7 @@ pub(crate) fn host(row: &AnyRow) -> Result<Host, Error> {
         last_seen: columns.get("last_seen")?,
         drain: Drain::of(columns.get("drain")?),
         replace: match (columns.get("replace_by")?, columns.get("replace_at")?) {
-            (Some(who), Some(at)) => Some(Replace { who, at }),
+            (Some(actor), Some(at)) => Some(Replace { actor, at }),
             _ => None,
         },
         removed: columns.get("removed")?,
@@ -245,7 +245,7 @@ impl Store {
              WHERE id = $1 AND replace_by IS NULL AND removed IS NULL",
         )
         .bind(id)
-        .bind(&replace.who)
+        .bind(&replace.actor)
         .bind(replace.at);
         self.change("marking a host to be replaced", query).await
     }

@@ -21,7 +21,7 @@ pub struct NewRun {
     /// Revision of the manifest, if it has one.
     pub revision: Option<i64>,
     /// Who began it.
-    pub who: String,
+    pub actor: String,
     /// When.
     pub began: Millis,
     /// What it is called while it goes on.
@@ -51,7 +51,7 @@ fn run(row: &AnyRow) -> Result<Run, Error> {
             yard: columns.get("yard")?,
             kind: columns.get("kind")?,
             revision: columns.get("revision")?,
-            who: columns.get("who")?,
+            actor: columns.get("who")?,
             began: columns.get("began")?,
             state: columns.get("state")?,
         },
@@ -71,7 +71,7 @@ impl Store {
         let query = "INSERT INTO runs (id, yard, kind, revision, who, began, state, content)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         let query = sqlx::query(query).bind(&run.id).bind(&run.yard).bind(&run.kind).bind(run.revision);
-        let query = query.bind(&run.who).bind(run.began).bind(&run.state).bind(to_json("a run", content)?);
+        let query = query.bind(&run.actor).bind(run.began).bind(&run.state).bind(to_json("a run", content)?);
         self.change(doing, query).await?;
         let query = "DELETE FROM runs WHERE yard = $1 AND id NOT IN
              (SELECT id FROM runs WHERE yard = $1 ORDER BY id DESC LIMIT $2)";

@@ -28,7 +28,7 @@ pub struct ManifestName {
     /// Its revision.
     pub revision: i64,
     /// Who kept it; empty where that was not written down.
-    pub who: String,
+    pub actor: String,
     /// When it was kept.
     pub kept: Millis,
 }
@@ -47,7 +47,7 @@ pub struct Manifest {
 const READ: &str = "reading a yard";
 
 fn manifest_name(columns: &Columns<'_>) -> Result<ManifestName, Error> {
-    Ok(ManifestName { revision: columns.get("revision")?, who: columns.get("who")?, kept: columns.get("kept")? })
+    Ok(ManifestName { revision: columns.get("revision")?, actor: columns.get("who")?, kept: columns.get("kept")? })
 }
 
 fn yard(row: &AnyRow) -> Result<Yard, Error> {
@@ -93,7 +93,7 @@ impl Store {
         name: &str,
         manifest: &str,
         files: &BTreeMap<String, String>,
-        who: &str,
+        actor: &str,
         at: Option<i64>,
         now: Millis,
     ) -> Result<Option<i64>, Error> {
@@ -117,7 +117,7 @@ impl Store {
         let adding =
             "INSERT INTO manifests (yard, revision, manifest, files, who, kept) VALUES ($1, $2, $3, $4, $5, $6)";
         let query = sqlx::query(adding).bind(name).bind(revision).bind(manifest);
-        let query = query.bind(to_json("files of a manifest", files)?).bind(who).bind(now);
+        let query = query.bind(to_json("files of a manifest", files)?).bind(actor).bind(now);
         query.execute(&mut *work).await.map_err(Error::query(doing))?;
         let trimming = "DELETE FROM manifests WHERE yard = $1 AND revision NOT IN
              (SELECT revision FROM manifests WHERE yard = $1 ORDER BY revision DESC LIMIT $2)";

@@ -6,9 +6,10 @@ mod common;
 
 use common::{connect, shop, up};
 use serde_json::{Value, json};
-use stackyard_api::{Graph, GraphKind, GraphNode, GraphState, HostView, StackView};
+use stackyard_api::{Graph, GraphKind, GraphNode, HostView, StackView, host_health};
 use stackyard_core::agent::Facts;
-use stackyard_core::rollout::{Phase, ReplicaStatus, ServiceStatus, Standing, Status};
+use stackyard_core::health::Health;
+use stackyard_core::rollout::{Phase, ReplicaStatus, ServiceStatus, Status};
 use stackyard_core::yard::intend::Intended;
 use stackyard_fake::Fake;
 use stackyard_yard::{GraphInput, Inventory, draw_graph};
@@ -44,6 +45,8 @@ fn host(name: &str, connected: bool) -> HostView {
         pool: String::new(),
         name: name.into(),
         labels: BTreeMap::new(),
+        health: host_health(connected, false, None).0,
+        reason: host_health(connected, false, None).1,
         connected,
         drain: false,
         leaving: false,
@@ -72,7 +75,8 @@ fn replica(service: &str, index: u32, host: &str) -> ReplicaStatus {
         container: Some("c".into()),
         restarts: 0,
         generation: 1,
-        error: None,
+        health: Health::Ready,
+        reason: None,
     }
 }
 
@@ -85,8 +89,9 @@ fn stack(name: &str, replicas: Vec<ReplicaStatus>) -> StackView {
         running: replicas.len(),
         ready: replicas.len(),
         generation: 1,
+        health: Health::Ready,
         phase: Phase::Done,
-        why: None,
+        reason: None,
         replicas,
     };
     StackView {
@@ -96,11 +101,11 @@ fn stack(name: &str, replicas: Vec<ReplicaStatus>) -> StackView {
         pool: None,
         declared: false,
         versions: Vec::new(),
-        before: None,
+        previous: None,
         deployed: String::new(),
         status: Status {
             version: 1,
-            standing: Standing::Converged,
+            health: Health::Ready,
             services: vec![service],
             ..Status::default()
         },
@@ -174,8 +179,8 @@ async fn what_a_cloud_has_and_what_runs_there() {
 
     let front = node(&graph, "network/front");
     assert_eq!(
-        (front.state, front.details["mtu"].as_str()),
-        (GraphState::Ok, "1400")
+        (front.health, front.details["mtu"].as_str()),
+        (Health::Ready, "1400")
     );
     assert_eq!(front.details["cidr"], "10.20.0.0/24");
     let public = graph.nodes.iter().find(|n| n.name == "public").unwrap();
@@ -205,8 +210,8 @@ async fn what_a_cloud_has_and_what_runs_there() {
     );
     let old = node(&graph, "host/old");
     assert_eq!(
-        (old.state, old.why.as_deref()),
-        (GraphState::Away, Some("its agent is not connected"))
+        (old.health, old.reason.as_deref()),
+        (Health::Unknown, Some("its agent is not connected"))
     );
     let container = node(&graph, "container/site/web-1");
     assert_eq!(container.parent.as_deref(), Some("server/web-1"));
@@ -304,7 +309,7 @@ async fn what_should_be_there_and_is_not() {
         ("floating-ip/late", GraphKind::FloatingIp),
     ] {
         let node = node(&graph, id);
-        assert_eq!((node.state, node.kind), (GraphState::Missing, kind), "{id}");
+        assert_eq!((node.health, node.kind), (Health::Missing, kind), "{id}");
     }
     let edges = edges(&graph);
     assert!(
@@ -314,7 +319,7 @@ async fn what_should_be_there_and_is_not() {
         "{edges:#?}"
     );
     // What there is stays what it is.
-    assert_eq!(node(&graph, "server/db").state, GraphState::Ok);
+    assert_eq!(node(&graph, "server/db").health, Health::Ready);
 }
 
 #[test]
@@ -324,13 +329,20 @@ fn states_of_what_runs() {
         (1..=6).map(|i| replica("web", i, "h")).collect(),
     )];
     let service = &mut stacks[0].status.services[0];
-    service.replicas[1].healthy = Some(false);
-    service.replicas[2].state = "unknown".into();
-    service.replicas[3].state = "held".into();
-    (service.replicas[4].state, service.replicas[4].status) = ("exited".into(), Some(0));
-    service.replicas[5].error = Some("it ended with 7".into());
+    let healths = [
+        Health::Ready,
+        Health::Degraded,
+        Health::Unknown,
+        Health::Progressing,
+        Health::Missing,
+        Health::Failed,
+    ];
+    for (replica, health) in service.replicas.iter_mut().zip(healths) {
+        replica.health = health;
+    }
     let hosts = [HostView {
         drain: true,
+        health: Health::Draining,
         ..host("h", true)
     }];
     let state = |stacks: &[StackView], id: &str| {
@@ -345,19 +357,15 @@ fn states_of_what_runs() {
             ),
             id,
         )
-        .state
+        .health
     };
     let of = |stacks: &[StackView]| {
         (1..=6)
             .map(|i| state(stacks, &format!("container/site/web-{i}")))
             .collect::<Vec<_>>()
     };
-    use GraphState::{Away, Drained, Failing, Ok, Waiting};
-    assert_eq!(of(&stacks), [Ok, Failing, Away, Waiting, Failing, Failing]);
-    assert_eq!(state(&stacks, "host/h"), Drained);
-    // A job that ended with 0 is done.
-    stacks[0].status.services[0].mode = "replicated-job".into();
-    assert_eq!(of(&stacks)[4], Ok);
+    assert_eq!(of(&stacks), healths);
+    assert_eq!(state(&stacks, "host/h"), Health::Draining);
 }
 
 #[test]

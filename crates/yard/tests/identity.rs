@@ -270,7 +270,7 @@ async fn a_second_user_of_the_project_makes_the_keypair_for_new_servers_alone() 
         .unwrap();
     assert_eq!(
         (keypair.state_text().as_str(), keypair.detail.as_str()),
-        ("ok", "another user's")
+        ("ready", "another user's")
     );
     let more = shop(json!({
         "networks": [{"name": "front", "cidr": "10.20.0.0/24"}],

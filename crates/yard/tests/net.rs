@@ -8,6 +8,7 @@ use common::{connect, shop, up};
 use serde_json::json;
 use stackyard_api::{HostView, PortKind, PortView};
 use stackyard_core::agent::{Facts, Report};
+use stackyard_core::health::Health;
 use stackyard_core::mtu::{Basis, Place, Verdict};
 use stackyard_core::yard::intend::Intended;
 use stackyard_fake::Fake;
@@ -44,6 +45,8 @@ fn host(name: &str, address: &str, link: u32, containers: Option<u32>) -> HostVi
         pool: "run".into(),
         name: name.into(),
         labels: BTreeMap::new(),
+        health: Health::Ready,
+        reason: None,
         connected: true,
         drain: false,
         leaving: false,

@@ -16,16 +16,16 @@ await check("what happened to a stack's containers, also on its host's page", as
   await stackyard("stack", "scale", "site", "web=2");
   await within(30, "a container that went is told", async () => (await page.locator("tbody tr", { hasText: "removed" }).count()) > before);
   await page.getByRole("combobox", { name: "Event" }).selectOption("removed");
-  await page.getByText("stackyard stack events --yard shop site --what removed -f", { exact: true }).waitFor();
+  await page.getByText("stackyard stack events --yard shop site --kind removed -f", { exact: true }).waitFor();
   await page.locator("tbody tr", { hasText: "removed" }).first().waitFor();
   assert.equal(await page.locator("tbody tr", { hasText: "started" }).count(), 0);
   await page.getByRole("combobox", { name: "Containers" }).click();
   await page.getByRole("option", { name: "db", exact: true }).click();
   await page.getByText("No such events since the server started.").waitFor();
-  await page.getByText("stackyard stack events --yard shop site db --what removed -f", { exact: true }).waitFor();
+  await page.getByText("stackyard stack events --yard shop site db --kind removed -f", { exact: true }).waitFor();
   assert.deepEqual(await findings(page), []);
-  const told = (await stackyard("--json", "stack", "events", "site", "web", "--what", "removed")).split("\n").map((line) => JSON.parse(line));
-  assert.ok(told.every((event) => event.what === "removed" && event.service === "web" && event.yard === "shop"), JSON.stringify(told));
+  const told = (await stackyard("--json", "stack", "events", "site", "web", "--kind", "removed")).split("\n").map((line) => JSON.parse(line));
+  assert.ok(told.every((event) => event.kind === "removed" && event.service === "web" && event.yard === "shop"), JSON.stringify(told));
   await go("/hosts");
   await page.getByRole("link", { name: "h1", exact: true }).first().click();
   const events = page.locator(".panel", { has: page.getByRole("heading", { name: "Events" }) });
@@ -111,7 +111,7 @@ await check("a host is drained, and taken back", async () => {
   await page.getByRole("button", { name: "Actions on h1" }).click();
   await page.getByRole("menuitem", { name: "Drain" }).click();
   await page.locator("[role=dialog]").getByRole("button", { name: "Drain", exact: true }).click();
-  await row("h1").getByText("drained").waitFor();
+  await row("h1").getByText("draining").waitFor();
   await page.getByRole("link", { name: "h2" }).click();
   await within(60, "all on h2", async () => (await page.locator("tbody tr").count()) >= 3);
   await go("/hosts");
@@ -121,7 +121,7 @@ await check("a host is drained, and taken back", async () => {
 });
 await check("a host whose agent dies is away, and comes back, on the page that is open", async () => {
   process.kill(Number(readFileSync(`${work}/h1/agent.pid`, "utf8")), "SIGKILL");
-  await row("h1").getByText("offline").waitFor();
+  await row("h1").getByText("unknown").waitFor();
   await machine("agent", "h1");
   await row("h1").getByText("ready").waitFor({ timeout: 60_000 });
 });

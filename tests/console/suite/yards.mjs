@@ -74,7 +74,7 @@ await check("a run is cancelled; the next one resumes from there", async () => {
   await page.locator(".head").getByText("cancelled").waitFor();
   await page.getByText("token console cancelled it").waitFor();
   await machine("begin", `${work}/depot.yaml`);
-  assert.equal((await api("/api/v1/yards/depot/status")).state, "ok");
+  assert.equal((await api("/api/v1/yards/depot/status")).in_sync, true);
 });
 await check("a yard from a form: what the cloud has is offered, a mistake is at its field", async () => {
   await go("/yards");
@@ -111,7 +111,7 @@ await check("what the form writes is in the editor, what the command line writes
   assert.equal(ran.status, 0, ran.stderr.toString());
   const [{ revision }] = await api("/api/v1/yards/pond/manifests?limit=1");
   assert.equal((await api(`/api/v1/yards/pond/manifests/${revision}`)).manifest, readFileSync(`${work}/pond.yaml`, "utf8"));
-  assert.equal((await api("/api/v1/yards/pond/status")).state, "ok");
+  assert.equal((await api("/api/v1/yards/pond/status")).in_sync, true);
   await stackyard("down", "-f", `${work}/pond.yaml`, "--yes");
 });
 await check("a plan that cannot be carried out says why", async () => {

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { eventStreamUrl, appendEvents, type ContainerEvent } from "./container-events";
 
 const event = (seq: number): ContainerEvent => ({
-  seq, at: "2026-11-26T10:00:00Z", yard: "shop", host: "h", host_name: "web-1", stack: "site", service: "web", replica: "web-1", container: "abc", what: "started", oom: false, lines: [],
+  seq, at: "2026-11-26T10:00:00Z", yard: "shop", host: "h", host_name: "web-1", stack: "site", service: "web", replica: "web-1", container: "abc", kind: "started", oom: false, lines: [],
 });
 
 test("each event is there once, and the oldest go first", () => {
@@ -14,5 +14,5 @@ test("each event is there once, and the oldest go first", () => {
 
 test("a filter is the server's to apply", () => {
   expect(eventStreamUrl("/e", "", "")).toBe("/e/stream?tail=500");
-  expect(eventStreamUrl("/e", "web@host-1", "died")).toBe("/e/stream?tail=500&only=web%40host-1&what=died");
+  expect(eventStreamUrl("/e", "web@host-1", "died")).toBe("/e/stream?tail=500&only=web%40host-1&kind=died");
 });

@@ -34,8 +34,8 @@ export const stackEventsPath = (yard: string, stack: string): string => `/api/v1
 export const hostEventsPath = (id: string): string => `/api/v1/hosts/${encodeURIComponent(id)}/events`;
 
 /** URL of a stream of events, filtered by container and kind. An empty text is no filter. */
-export function eventStreamUrl(path: string, only: string, what: string): string {
-  const query = new URLSearchParams({ tail: String(EVENT_LIMIT), ...(only ? { only } : {}), ...(what ? { what } : {}) });
+export function eventStreamUrl(path: string, only: string, kind: string): string {
+  const query = new URLSearchParams({ tail: String(EVENT_LIMIT), ...(only ? { only } : {}), ...(kind ? { kind } : {}) });
   return `${path}/stream?${query.toString()}`;
 }
 

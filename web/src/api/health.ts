@@ -1,62 +1,29 @@
-/** Health states of hosts, containers, stacks and yards. Each state has an icon, a colour and a text. */
-import type { Host, Replica, Service, Stack } from "./client";
+/** Health of hosts, containers, stacks and yards, as the server says it. Each has an icon, a colour and a text. */
+import type { Host, Schemas, Service, Stack } from "./client";
 
-export type HealthState = "ok" | "working" | "failing" | "failed" | "away" | "drained" | "waiting" | "stopped" | "missing";
+/** The API's vocabulary, and `waiting` for steps that have not begun and for notes. */
+export type HealthState = Schemas["Health"] | "waiting";
 
-/** States from best to worst. A group has the worst state of its members. */
-export const HEALTH_STATES: HealthState[] = ["ok", "drained", "stopped", "waiting", "working", "missing", "away", "failing", "failed"];
+/** Health from best to worst. A group has the worst health of its members. */
+export const HEALTH_STATES: Schemas["Health"][] = ["ready", "draining", "progressing", "unknown", "missing", "degraded", "failed"];
 
-export function worstState(states: HealthState[]): HealthState {
-  return states.reduce((worst, s) => (HEALTH_STATES.indexOf(s) > HEALTH_STATES.indexOf(worst) ? s : worst), "ok");
+export function worstState(states: Schemas["Health"][]): Schemas["Health"] {
+  return states.reduce((worst, s) => (HEALTH_STATES.indexOf(s) > HEALTH_STATES.indexOf(worst) ? s : worst), "ready");
 }
 
-export function hostState(host: Host): HealthState {
-  if (!host.connected) return "away";
-  if (host.drain) return "drained";
-  const parts = Object.values(host.report?.parts ?? {});
-  return parts.some((part) => part.error) ? "failing" : "ok";
-}
-
-export function stackState(stack: Stack): HealthState {
-  if (stack.removing) return "working";
-  return ({ converged: "ok", working: "working", failing: "failing", failed: "failed" } as const)[
-    stack.status.standing
-  ];
+export function stackState(stack: Stack): Schemas["Health"] {
+  return stack.removing ? "progressing" : stack.status.health;
 }
 
 export function isJob(service: Service): boolean {
   return service.mode.endsWith("-job");
 }
 
-export function serviceState(service: Service): HealthState {
-  if (service.phase === "paused" || service.phase === "rolled_back") return "failed";
-  if (service.why) return "failing";
-  if (service.phase !== "done" || service.ready !== service.desired) return "working";
-  return "ok";
-}
-
-export function replicaState(replica: Replica, service: Service): HealthState {
-  if (replica.error) return "failing";
-  switch (replica.state) {
-    case "running":
-      if (replica.healthy === false) return "failing";
-      return "ok";
-    case "exited":
-      return isJob(service) && replica.status === 0 ? "ok" : "failing";
-    case "held":
-      return "waiting";
-    case "unknown":
-      return "away";
-    default:
-      return "working";
-  }
-}
-
 export interface YardGroup {
   name: string;
   hosts: Host[];
   stacks: Stack[];
-  state: HealthState;
+  state: Schemas["Health"];
 }
 
 /** Yards that have a manifest, a host or a stack. */
@@ -64,7 +31,7 @@ export function groupByYard(names: string[], hosts: Host[], stacks: Stack[]): Ya
   const all = new Set([...names, ...hosts.map((h) => h.yard), ...stacks.map((s) => s.yard)]);
   return [...all].sort().map((name) => {
     const own = { hosts: hosts.filter((h) => h.yard === name), stacks: stacks.filter((s) => s.yard === name) };
-    return { name, ...own, state: worstState([...own.hosts.map(hostState), ...own.stacks.map(stackState)]) };
+    return { name, ...own, state: worstState([...own.hosts.map((h) => h.health), ...own.stacks.map(stackState)]) };
   });
 }
 

@@ -17,12 +17,12 @@ export function cloudRunPath(id: string): string {
 }
 
 export function cloudServiceState(service: LocalService): HealthState {
-  if (service.well) return "ok";
-  return service.health === "down" ? "away" : "failing";
+  if (service.ok) return "ready";
+  return service.health === "down" ? "unknown" : "degraded";
 }
 
 export function checkState(check: PreflightCheck): HealthState {
-  return ({ pass: "ok", info: "waiting", warn: "failing", fail: "failed" } as const)[check.result];
+  return ({ pass: "ready", info: "waiting", warn: "degraded", fail: "failed" } as const)[check.result];
 }
 
 /** Input in the form by question. Other questions keep their answers. */

@@ -11,7 +11,7 @@ export type RunStep = Schemas["RunStep"];
 export type RunDetail = Schemas["RunDetail"];
 
 /** Fields that runs of all kinds have. */
-export type RunSummary = Pick<Run, "id" | "who" | "began" | "state" | "error">;
+export type RunSummary = Pick<Run, "id" | "actor" | "began" | "state" | "error">;
 
 export interface RunFeed<R extends RunSummary = Run, D = RunDetail> {
   run: R | null;
@@ -69,9 +69,9 @@ export function useRunFeed<R extends RunSummary, D extends { run: R; notes: stri
 }
 
 export function runState(run: Pick<Run, "state">): HealthState {
-  return ({ running: "working", done: "ok", failed: "failed", cancelled: "drained", interrupted: "away" } as const)[run.state];
+  return ({ running: "progressing", done: "ready", failed: "failed", cancelled: "draining", interrupted: "unknown" } as const)[run.state];
 }
 
 export function stepState(step: RunStep): HealthState {
-  return ({ waiting: "waiting", running: "working", done: "ok", failed: "failed", skipped: "drained" } as const)[step.state];
+  return ({ waiting: "waiting", running: "progressing", done: "ready", failed: "failed", skipped: "draining" } as const)[step.state];
 }

@@ -11,11 +11,11 @@ export function CloudNote({ cloud }: { cloud: Schemas["GraphCloud"] | null | und
   if (cloud.error) {
     return (
       <div className="note">
-        <StateMark state="away" text={cloud.looked ? t("topology.cloudLost", { name }) : t("topology.cloudNever", { name })} />{" "}
-        {cloud.looked && <RelativeTime at={cloud.looked} />}
+        <StateMark state="unknown" text={cloud.observed_at ? t("topology.cloudLost", { name }) : t("topology.cloudNever", { name })} />{" "}
+        {cloud.observed_at && <RelativeTime at={cloud.observed_at} />}
         <p className="why">{cloud.error}</p>
       </div>
     );
   }
-  return cloud.looked ? null : <p className="note"><StateMark state="working" text={t("topology.looking", { name })} /></p>;
+  return cloud.observed_at ? null : <p className="note"><StateMark state="progressing" text={t("topology.looking", { name })} /></p>;
 }

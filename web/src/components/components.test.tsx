@@ -28,10 +28,10 @@ function show(node: ReactNode, language: Language = "en") {
 }
 
 test("a state is told by a word, in the reader's language", () => {
-  show(<StateMark state="failing" />);
-  expect(screen.getByText("failing")).toBeTruthy();
+  show(<StateMark state="degraded" />);
+  expect(screen.getByText("degraded")).toBeTruthy();
   cleanup();
-  show(<StateMark state="failing" />, "zh");
+  show(<StateMark state="degraded" />, "zh");
   expect(screen.getByText("异常")).toBeTruthy();
 });
 

@@ -13,30 +13,30 @@ import { StateMark } from "./state-mark";
 import { RelativeTime } from "./time";
 
 const EVENT_STATES: Record<ContainerEventKind, HealthState> = {
-  created: "working", recreated: "working", started: "ok", restarted: "failing", died: "stopped", healthy: "ok", unhealthy: "failing", removed: "drained",
+  created: "progressing", recreated: "progressing", started: "ready", restarted: "degraded", died: "draining", healthy: "ready", unhealthy: "degraded", removed: "draining",
 };
 
 /** State of an event. An exit with a status other than 0 is a failure. */
 export function eventState(event: ContainerEvent): HealthState {
-  return event.what === "died" && (event.oom || (event.status ?? 0) !== 0) ? "failed" : EVENT_STATES[event.what];
+  return event.kind === "died" && (event.oom || (event.status ?? 0) !== 0) ? "failed" : EVENT_STATES[event.kind];
 }
 
 /** Events of a stack's containers, with filters. */
 export function StackEvents({ stack, only, choose }: { stack: Stack; only: string; choose: (only: string) => void }) {
   const { t } = useTexts();
-  const [what, setWhat] = useState("");
+  const [kind, setKind] = useState("");
   const names = stack.status.services.flatMap((s) => [s.name, ...s.replicas.map(replicaKey)]);
   const options = [{ value: "", label: t("logs.all") }, ...[...new Set(only ? [...names, only] : names)].map((name) => ({ value: name, label: name }))];
-  const url = eventStreamUrl(stackEventsPath(stack.yard, stack.name), only, what);
+  const url = eventStreamUrl(stackEventsPath(stack.yard, stack.name), only, kind);
   return (
     <>
       <section className="panel">
         <EventView key={url} url={url} place={(event) => <Link to="/hosts/$id" params={{ id: event.host }}>{event.host_name}</Link>} placed={t("stack.host")}>
           <Select searchable aria-label={t("logs.of")} data={options} value={only} onChange={(value) => choose(value ?? "")} allowDeselect={false} />
-          <EventKindFilter what={what} choose={setWhat} />
+          <EventKindFilter kind={kind} choose={setKind} />
         </EventView>
       </section>
-      <CommandLine text={`stackyard stack events --yard ${shellQuote(stack.yard)} ${shellQuote(stack.name)}${only ? ` ${shellQuote(only)}` : ""}${what ? ` --what ${what}` : ""} -f`} />
+      <CommandLine text={`stackyard stack events --yard ${shellQuote(stack.yard)} ${shellQuote(stack.name)}${only ? ` ${shellQuote(only)}` : ""}${kind ? ` --kind ${kind}` : ""} -f`} />
     </>
   );
 }
@@ -44,25 +44,25 @@ export function StackEvents({ stack, only, choose }: { stack: Stack; only: strin
 /** Events on a host. */
 export function HostEvents({ host }: { host: Host }) {
   const { t } = useTexts();
-  const [what, setWhat] = useState("");
-  const url = eventStreamUrl(hostEventsPath(host.id), "", what);
+  const [kind, setKind] = useState("");
+  const url = eventStreamUrl(hostEventsPath(host.id), "", kind);
   return (
     <>
       <section className="panel">
         <h2>{t("events.title")}</h2>
         <EventView key={url} url={url} place={(event) => <Link to="/stacks/$yard/$name" params={{ yard: event.yard, name: event.stack }}>{event.stack}</Link>} placed={t("stacks.name")}>
-          <EventKindFilter what={what} choose={setWhat} />
+          <EventKindFilter kind={kind} choose={setKind} />
         </EventView>
       </section>
-      <CommandLine text={`stackyard host events ${shellQuote(`${host.yard}/${host.name}`)}${what ? ` --what ${what}` : ""} -f`} />
+      <CommandLine text={`stackyard host events ${shellQuote(`${host.yard}/${host.name}`)}${kind ? ` --kind ${kind}` : ""} -f`} />
     </>
   );
 }
 
-function EventKindFilter({ what, choose }: { what: string; choose: (what: string) => void }) {
+function EventKindFilter({ kind, choose }: { kind: string; choose: (kind: string) => void }) {
   const { t } = useTexts();
   const data = [{ value: "", label: t("events.all") }, ...CONTAINER_EVENT_KINDS.map((value) => ({ value, label: t(`events.${value}`) }))];
-  return <NativeSelect aria-label={t("events.what")} value={what} onChange={(e) => choose(e.currentTarget.value)} data={data} />;
+  return <NativeSelect aria-label={t("events.what")} value={kind} onChange={(e) => choose(e.currentTarget.value)} data={data} />;
 }
 
 interface EventViewProps {
@@ -112,7 +112,7 @@ export function EventTable({ events, place, placed }: Pick<EventViewProps, "plac
 
 function EventRow({ event, place, placed }: { event: ContainerEvent; place: ReactNode; placed: string }) {
   const { t } = useTexts();
-  const texts = [t(`events.${event.what}`)];
+  const texts = [t(`events.${event.kind}`)];
   if (event.status != null) texts.push(t("events.status", { status: event.status }));
   if (event.oom) texts.push(t("events.oom"));
   const line = event.lines.at(-1);

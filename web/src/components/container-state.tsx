@@ -1,5 +1,5 @@
 import type { Replica, Service } from "../api/client";
-import { isJob, replicaState } from "../api/health";
+import { isJob } from "../api/health";
 import { useTexts, type TextKey } from "../i18n";
 import { StateMark } from "./state-mark";
 
@@ -15,8 +15,8 @@ export function ContainerState({ replica, service }: { replica: Replica; service
   const { t } = useTexts();
   return (
     <>
-      <StateMark state={replicaState(replica, service)} text={replicaStateText(replica, service, t)} />
-      {replica.error && <div className="why">{replica.error}</div>}
+      <StateMark state={replica.health} text={replicaStateText(replica, service, t)} />
+      {replica.reason && <div className="why">{replica.reason}</div>}
     </>
   );
 }

@@ -78,7 +78,7 @@ export function JoinCommand({ ticket, joined, again, close }: { ticket: Schemas[
       <p>{t("join.run")}</p>
       <CopyableText text={ticket.command} wrap />
       <div role="status">
-        {joinedName !== undefined ? <StateMark state="ok" text={t("join.joined", { name: joinedName })} />
+        {joinedName !== undefined ? <StateMark state="ready" text={t("join.joined", { name: joinedName })} />
           : timeLeft > 0 ? <StateMark state="waiting" text={t("join.left", { time: formatDuration(timeLeft) })} />
           : <StateMark state="failed" text={t("join.expired")} />}
       </div>

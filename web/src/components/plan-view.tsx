@@ -29,7 +29,7 @@ export function PlanView({ plan }: { plan: Plan }) {
     <div className="plan">
       <p className="sums" role="status">
         {plan.noop && plan.blockers.length === 0
-          ? <StateMark state="ok" text={t("plan.noop")} />
+          ? <StateMark state="ready" text={t("plan.noop")} />
           : sums.map((name) => <span key={name} className={`sum ${name}`}>{t(`plan.sum.${name}`, { n: plan.summary[name] })}</span>)}
         {plan.summary.lose_data > 0 && <span className="sum remove">{t("plan.sum.lost", { n: plan.summary.lose_data })}</span>}
       </p>

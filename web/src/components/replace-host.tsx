@@ -74,7 +74,7 @@ function ReplacementPlan({ host, close }: { host: Host; close: () => void }) {
   const ready = plan.data && plan.data.blockers.length === 0 && !plan.data.noop && loss.ready;
   return (
     <>
-      <p>{t("hosts.markedBy", { who: host.replace?.who ?? "" })} <span className="quiet"><RelativeTime at={host.replace?.at} /></span></p>
+      <p>{t("hosts.markedBy", { who: host.replace?.actor ?? "" })} <span className="quiet"><RelativeTime at={host.replace?.at} /></span></p>
       <p className="quiet">{t("hosts.replaceNext")}</p>
       {query.data && revision === undefined
         ? <p>{t("hosts.replaceNoManifest")}</p>

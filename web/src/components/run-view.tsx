@@ -32,7 +32,7 @@ export function RunTable<R extends RunSummary>({ runs, what, why }: { runs: R[];
           <tr key={run.id}>
             <td data-label={t("access.at")}><RelativeTime at={run.began} /></td>
             <td data-label={t("access.what")}>{what(run)}</td>
-            <td data-label={t("access.who")}>{run.who}</td>
+            <td data-label={t("access.who")}>{run.actor}</td>
             <td data-label={t("access.result")}><StateMark state={runState(run)} text={t(`run.state.${run.state}`)} />{why?.(run)}</td>
           </tr>
         ))}

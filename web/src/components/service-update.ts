@@ -1,6 +1,6 @@
 /** Changes of a service's image and environment, as an API request and as a command. */
 import type { Schemas, Service, Stack } from "../api/client";
-import { isJob, replicaState, type HealthState } from "../api/health";
+import { isJob, type HealthState } from "../api/health";
 import { shellQuote } from "../format";
 
 export type ServiceDefinition = Schemas["ServiceDefinition"];
@@ -67,10 +67,9 @@ export interface RolloutProgress {
 
 export function rolloutProgress(stack: Stack, service: Service | undefined): RolloutProgress {
   const behind = stack.status.version !== stack.versions[0]?.number;
-  const standing = behind ? "working" : stack.status.standing;
-  const state = ({ converged: "ok", working: "working", failing: "failing", failed: "failed" } as const)[standing];
+  const state = behind ? "progressing" : stack.status.health;
   if (!service) return { state, done: 0, all: 0 };
-  const works = service.replicas.filter((one) => one.generation === service.generation && replicaState(one, service) === "ok");
+  const works = service.replicas.filter((one) => one.generation === service.generation && one.health === "ready");
   const done = behind ? 0 : isJob(service) ? service.ready : works.length;
   return { state, done: Math.min(done, service.desired), all: service.desired };
 }

@@ -27,14 +27,14 @@ test("what differs is sent, and nothing else", () => {
 });
 
 const replica = (n: number, generation: number, more: Partial<Replica> = {}): Replica =>
-  ({ name: `web-${n}`, index: n, host: "i", host_name: "h1", state: "running", healthy: true, restarts: 0, generation, container: "c", status: null, error: null, ...more });
+  ({ name: `web-${n}`, index: n, host: "i", host_name: "h1", state: "running", healthy: true, restarts: 0, generation, container: "c", health: "ready", status: null, reason: null, ...more });
 
 function stack(more: Partial<Stack["status"]>, service: Partial<Service> = {}): Stack {
-  const web: Service = { name: "web", image: "app:2", mode: "replicated", desired: 2, running: 2, ready: 2, generation: 4, phase: "updating", why: null, replicas: [replica(1, 4), replica(2, 3)], ...service };
+  const web: Service = { name: "web", image: "app:2", mode: "replicated", desired: 2, running: 2, ready: 2, generation: 4, health: "progressing", phase: "updating", reason: null, replicas: [replica(1, 4), replica(2, 3)], ...service };
   return {
-    yard: "shop", name: "site", removing: false, pool: null, declared: false, before: 1, deployed: "2026-11-26T06:00:00Z",
-    versions: [{ number: 2, worked: false }, { number: 1, worked: true }],
-    status: { version: 2, standing: "working", reasons: [], notes: [], services: [web], ...more },
+    yard: "shop", name: "site", removing: false, pool: null, declared: false, previous: 1, deployed: "2026-11-26T06:00:00Z",
+    versions: [{ number: 2, succeeded: false }, { number: 1, succeeded: true }],
+    status: { version: 2, health: "progressing", reasons: [], notes: [], services: [web], ...more },
   };
 }
 
@@ -46,11 +46,11 @@ test("the command line does the same", () => {
 
 test("how far an update is: new containers that work count", () => {
   const of = (made: Stack) => rolloutProgress(made, made.status.services[0]);
-  expect(of(stack({}))).toEqual({ state: "working", done: 1, all: 2 });
-  expect(of(stack({ standing: "converged" }, { replicas: [replica(1, 4), replica(2, 4)] }))).toEqual({ state: "ok", done: 2, all: 2 });
+  expect(of(stack({}))).toEqual({ state: "progressing", done: 1, all: 2 });
+  expect(of(stack({ health: "ready" }, { replicas: [replica(1, 4), replica(2, 4)] }))).toEqual({ state: "ready", done: 2, all: 2 });
   // The server has not reconciled it since the deployment.
-  expect(of(stack({ version: 1, standing: "converged" }, { replicas: [replica(1, 4), replica(2, 4)] }))).toEqual({ state: "working", done: 0, all: 2 });
-  expect(of(stack({ standing: "failed" }, { replicas: [replica(1, 4, { error: "boom" }), replica(2, 3)] }))).toEqual({ state: "failed", done: 0, all: 2 });
+  expect(of(stack({ version: 1, health: "ready" }, { replicas: [replica(1, 4), replica(2, 4)] }))).toEqual({ state: "progressing", done: 0, all: 2 });
+  expect(of(stack({ health: "failed" }, { replicas: [replica(1, 4, { health: "degraded", reason: "boom" }), replica(2, 3)] }))).toEqual({ state: "failed", done: 0, all: 2 });
 });
 
 async function show(node: ReactNode, language: Language = "en") {
@@ -68,7 +68,7 @@ test("a plan comes first, and what is sent then has the tag of what was seen", a
   const asked: [string, unknown, unknown][] = [];
   vi.spyOn(api, "POST").mockImplementation((async (path: string, { params, body }: { params: { header?: unknown }; body: unknown }) => {
     asked.push([path.replace(/.*\{stack\}/, ""), params.header, body]);
-    return Promise.resolve({ data: [{ service: "web", what: "changed", why: ["environment", "image"] }, { service: "db", what: "same", why: [] }], response: new Response() });
+    return Promise.resolve({ data: [{ service: "web", kind: "changed", reasons: ["environment", "image"] }, { service: "db", kind: "same", reasons: [] }], response: new Response() });
   }) as never);
   const begun = vi.fn();
   await show(<UpdateForm stack={stack({})} names={["web", "db"]} service="web" setService={() => undefined} definition={HAS} tag={'"t"'} close={() => undefined} begun={begun} />);
@@ -90,7 +90,7 @@ test("a plan comes first, and what is sent then has the tag of what was seen", a
 });
 
 test("an update that fails says why", async () => {
-  const failed = stack({ standing: "failed", reasons: ["web: the update is paused: exited with 7: boom"] }, { phase: "paused", replicas: [replica(1, 4, { state: "exited", status: 7, error: "boom" }), replica(2, 3)] });
+  const failed = stack({ health: "failed", reasons: ["web: the update is paused: exited with 7: boom"] }, { phase: "paused", replicas: [replica(1, 4, { state: "exited", status: 7, health: "degraded", reason: "boom" }), replica(2, 3)] });
   await show(<UpdateProgress stack={failed} service="web" close={() => undefined} />, "zh");
   expect(screen.getByRole("alert").textContent).toContain("exited with 7: boom");
   expect(screen.getAllByRole("status")[0]?.textContent).toContain("web 的更新失败");

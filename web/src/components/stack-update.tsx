@@ -103,7 +103,7 @@ export function UpdateForm({ stack, names, service, setService, definition, tag,
 /** The plan of an update: old and new values, and the services whose containers are replaced. */
 export function UpdatePlan({ service, definition, change, all }: { service: string; definition: ServiceDefinition; change: ServiceUpdate; all: Schemas["StackChange"][] }) {
   const { t } = useTexts();
-  const changed = all.filter((one) => one.what !== "same");
+  const changed = all.filter((one) => one.kind !== "same");
   const others = changed.filter((one) => one.service !== service).map((one) => one.service);
   const fields: { field: string; from: string | undefined; to: string | null }[] = [
     ...(change.image == null ? [] : [{ field: t("stack.image"), from: definition.image, to: change.image }]),
@@ -130,15 +130,15 @@ export function UpdateProgress({ stack, service: name, close }: { stack: Stack; 
   const { t } = useTexts();
   const service = stack.status.services.find((one) => one.name === name);
   const { state, done, all } = rolloutProgress(stack, service);
-  const isOver = state === "ok" || state === "failed";
+  const isOver = state === "ready" || state === "failed";
   return (
     <div className="form">
       <div role="status">
-        <StateMark state={state} text={t(state === "ok" ? "update.done" : state === "failed" ? "update.failed" : state === "failing" ? "update.failing" : "update.working", { name })} />
+        <StateMark state={state} text={t(state === "ready" ? "update.done" : state === "failed" ? "update.failed" : state === "degraded" ? "update.failing" : "update.working", { name })} />
         <p className="quiet">{t("update.progress", { done, n: all })}</p>
       </div>
-      <progress className="whole" max={Math.max(all, 1)} value={state === "ok" ? Math.max(all, 1) : done} aria-label={t("update.progress", { done, n: all })} />
-      {(state === "failing" || state === "failed") && stack.status.reasons.length > 0 && (
+      <progress className="whole" max={Math.max(all, 1)} value={state === "ready" ? Math.max(all, 1) : done} aria-label={t("update.progress", { done, n: all })} />
+      {(state === "degraded" || state === "failed") && stack.status.reasons.length > 0 && (
         <div role="alert"><ul className="why">{stack.status.reasons.map((reason) => <li key={reason}>{reason}</li>)}</ul></div>
       )}
       {service && (
@@ -147,7 +147,7 @@ export function UpdateProgress({ stack, service: name, close }: { stack: Stack; 
             <li key={replicaKey(replica)}>
               <span>{replica.name} <span className="quiet">{replica.host_name}</span></span>
               <ContainerState replica={replica} service={service} />
-              <span className="quiet">{t(state !== "ok" && replica.generation !== service.generation ? "update.old" : "update.new")}</span>
+              <span className="quiet">{t(state !== "ready" && replica.generation !== service.generation ? "update.old" : "update.new")}</span>
             </li>
           ))}
         </ul>

@@ -108,7 +108,7 @@ test("steps keep their order, and what is older changes nothing", () => {
 });
 
 const RUN: Run = {
-  id: "r", yard: "shop", kind: "up", revision: 1, who: "token ann", began: "2026-11-26T06:00:00Z", ended: null,
+  id: "r", yard: "shop", kind: "up", revision: 1, actor: "token ann", began: "2026-11-26T06:00:00Z", ended: null,
   state: "failed", error: "server db: in ERROR", steps: { all: 2, done: 1, failed: 1 },
 };
 
@@ -166,7 +166,7 @@ test("a mistake is marked from its place to the end of the word, also where the 
 
 test("events of containers: newest first, with the cause", () => {
   const event = { at: "2026-11-26T10:00:00Z", yard: "shop", host: "h", host_name: "web-1", stack: "site", service: "web", replica: "web-1", container: "abc", oom: false, lines: [] };
-  const events: ContainerEvent[] = [{ ...event, seq: 1, what: "started" }, { ...event, seq: 2, what: "died", status: 137, oom: true, lines: ["a", "killed"] }];
+  const events: ContainerEvent[] = [{ ...event, seq: 1, kind: "started" }, { ...event, seq: 2, kind: "died", status: 137, oom: true, lines: ["a", "killed"] }];
   const { container } = show(<EventTable events={events} place={(one) => one.host_name} placed="Host" />);
   const rows = [...container.querySelectorAll("tbody tr")];
   expect(rows.map((row) => row.querySelector(".state")?.textContent)).toEqual(["exited, status 137, out of memory", "started"]);

@@ -14,7 +14,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-const offered = (name: string, more: Partial<OfferedItem> = {}): OfferedItem => ({ name, what: "", vcpus: 0, disk: 0, ram: 0, shared: false, ...more });
+const offered = (name: string, more: Partial<OfferedItem> = {}): OfferedItem => ({ name, description: "", vcpus: 0, disk: 0, ram: 0, shared: false, ...more });
 
 const OFFER: CloudOffer = {
   flavors: [offered("nano", { vcpus: 1, ram: 192, disk: 1 }), offered("host", { vcpus: 2, ram: 1024, disk: 6 }), offered("diskless", { vcpus: 2, ram: 2048 })],

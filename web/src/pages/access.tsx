@@ -99,7 +99,7 @@ function NewTokenForm({ close }: { close: () => void }) {
   if (make.data) {
     return (
       <div className="form">
-        <p><StateMark state="ok" text={t("access.shownOnce")} /></p>
+        <p><StateMark state="ready" text={t("access.shownOnce")} /></p>
         <CopyableText text={make.data.token} wrap />
         <div className="buttons"><Button onClick={close}>{t("close")}</Button></div>
       </div>
@@ -163,7 +163,7 @@ function AuditLog() {
           {query.data?.pages.flatMap((one) => one.entries).map((entry) => (
             <tr key={entry.id}>
               <td data-label={t("access.at")}><RelativeTime at={entry.at} /></td>
-              <td data-label={t("access.who")}>{entry.who}</td>
+              <td data-label={t("access.who")}>{entry.actor}</td>
               <td className="full mono">{entry.verb.split(" ")[0]} {entry.target}</td>
               <td data-label={t("access.result")}><AuditResult result={entry.result ?? null} /></td>
             </tr>
@@ -178,5 +178,5 @@ function AuditLog() {
 function AuditResult({ result }: { result: string | null }) {
   const { t } = useTexts();
   if (result === null) return <StateMark state="waiting" text={t("access.unfinished")} />;
-  return <StateMark state={result.startsWith("2") || result.startsWith("1") ? "ok" : "failed"} text={result} />;
+  return <StateMark state={result.startsWith("2") || result.startsWith("1") ? "ready" : "failed"} text={result} />;
 }

@@ -43,7 +43,7 @@ function CloudRunDetails({ id }: { id: string }) {
       <div className="head">
         <h1><span className="quiet"><Link to="/cloud">{t("cloud.title")}</Link> /</span> {run ? t(`cloud.kind.${cloudRunKind(run)}`) : t("loading")}</h1>
         {run && <StateMark state={runState(run)} text={t(`run.state.${run.state}`)} />}
-        {run && <span className="quiet">{run.who}, <RelativeTime at={run.began} /></span>}
+        {run && <span className="quiet">{run.actor}, <RelativeTime at={run.began} /></span>}
         {run?.state === "running" && <ElapsedTime run={run} />}
         <div className="end">
           {run?.state === "running" && <Button variant="default" onClick={() => setQuestion(cancel())}>{t("run.cancel")}</Button>}
@@ -92,7 +92,7 @@ export function PlanApproval({ preview }: { preview: PlanPreview }) {
       </div>
       <div className="pad plan">
         {plan.noop
-          ? <StateMark state="ok" text={t("cloud.noop")} />
+          ? <StateMark state="ready" text={t("cloud.noop")} />
           : (
             <ul className="steps" aria-label={t("plan.title")}>
               {plan.steps.map((step) => {

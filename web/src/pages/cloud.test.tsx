@@ -44,13 +44,13 @@ test("the command line says the same, in words of a shell", () => {
 test("the fix of a check is shown for warnings and blockers only", () => {
   const check = { id: "a", title: "Memory", seen: "8 GiB", means: "servers are few", mend: "add memory" };
   const { rerender } = show(<PreflightTable checks={[{ ...check, result: "warn" }]} />);
-  expect(screen.getByText("warning").closest(".state")).toHaveProperty("dataset.state", "failing");
+  expect(screen.getByText("warning").closest(".state")).toHaveProperty("dataset.state", "degraded");
   expect(screen.getByText("add memory")).toBeTruthy();
   rerender(<MantineProvider env="test"><LanguageProvider initial="en"><PreflightTable checks={[{ ...check, result: "info" }]} /></LanguageProvider></MantineProvider>);
   expect(screen.queryByText("add memory")).toBeNull();
 });
 
 test("a service that is down is told from one that fails its test", () => {
-  const service = { well: false, health: "down" } as LocalService;
-  expect([cloudServiceState(service), cloudServiceState({ ...service, health: "unhealthy" }), cloudServiceState({ ...service, well: true })]).toEqual(["away", "failing", "ok"]);
+  const service = { ok: false, health: "down" } as LocalService;
+  expect([cloudServiceState(service), cloudServiceState({ ...service, health: "unhealthy" }), cloudServiceState({ ...service, ok: true })]).toEqual(["unknown", "degraded", "ready"]);
 });

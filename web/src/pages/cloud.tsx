@@ -78,8 +78,8 @@ function CloudDetails({ cloud }: { cloud: Schemas["LocalView"] }) {
       </div>
       {running && (
         <div className="panel pad banner">
-          <StateMark state="working" text={t(`cloud.kind.${cloudRunKind(running)}`)} />
-          <span className="quiet">{running.who}, <RelativeTime at={running.began} /></span>
+          <StateMark state="progressing" text={t(`cloud.kind.${cloudRunKind(running)}`)} />
+          <span className="quiet">{running.actor}, <RelativeTime at={running.began} /></span>
           <Link to="/cloud/runs/$run" params={{ run: running.id }}>{t("run.follow", { done: running.steps.done, n: running.steps.all })}</Link>
         </div>
       )}
@@ -115,11 +115,11 @@ export function cloudRunKind(run: { kind: string }): "plan" | "up" | "down" {
 function CloudHealth({ services, there }: { services: LocalServices; there: boolean }) {
   const { t } = useTexts();
   const daemons = services.services.filter((s) => !s.job);
-  if (services.services.length === 0) return <StateMark state="drained" text={t(there ? "cloud.isDown" : "cloud.none")} />;
-  const well = daemons.filter((s) => s.well).length;
+  if (services.services.length === 0) return <StateMark state="draining" text={t(there ? "cloud.isDown" : "cloud.none")} />;
+  const well = daemons.filter((s) => s.ok).length;
   return (
     <>
-      <StateMark state={services.healthy ? "ok" : "failing"} text={t("cloud.well", { well, n: daemons.length })} />
+      <StateMark state={services.healthy ? "ready" : "degraded"} text={t("cloud.well", { well, n: daemons.length })} />
       <span className="quiet">{t("cloud.memory", { size: formatBytes(services.memory) })}</span>
     </>
   );
@@ -128,12 +128,12 @@ function CloudHealth({ services, there }: { services: LocalServices; there: bool
 function ServiceTable({ services, logs }: { services: LocalServices; logs: (name: string) => void }) {
   const { t } = useTexts();
   // Hide jobs that succeeded.
-  const visibleServices = services.services.filter((s) => !s.job || !s.well);
+  const visibleServices = services.services.filter((s) => !s.job || !s.ok);
   return (
     <section className="panel">
       <div className="title">
         <h2>{t("cloud.view.services")}</h2>
-        <span className="end quiet">{t("yard.looked")} <RelativeTime at={services.looked} /></span>
+        <span className="end quiet">{t("yard.looked")} <RelativeTime at={services.observed_at} /></span>
       </div>
       {services.error && <p className="pad why">{services.error}</p>}
       {visibleServices.length === 0 ? <p className="empty">{t("cloud.noServices")}</p> : (
@@ -167,7 +167,7 @@ function ServiceRow({ service, logs }: { service: LocalService; logs: (name: str
       <td className="full"><span className="strong">{name}</span>{service.job && <span className="quiet"> {t("stack.job")}</span>}</td>
       <td data-label={t("cloud.health")}>
         <StateMark state={cloudServiceState(service)} text={word} />
-        {service.said && <div className="why">{service.said}</div>}
+        {service.reason && <div className="why">{service.reason}</div>}
       </td>
       <td data-label={t("stack.restarts")} className="num">{service.restarts}</td>
       <td data-label={t("cloud.started")}><RelativeTime at={service.started} /></td>

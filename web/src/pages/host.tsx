@@ -3,7 +3,6 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Host, Replica, Service, Stack } from "../api/client";
-import { hostState } from "../api/health";
 import { hosts, stacks, useHasRole } from "../api/queries";
 import { formatBytes } from "../format";
 import { useTexts } from "../i18n";
@@ -48,7 +47,8 @@ function HostDetails({ host }: { host: Host }) {
     <div className="page">
       <div className="head">
         <h1><span className="quiet"><Link to="/hosts">{t("hosts.title")}</Link> /</span> {host.name}</h1>
-        <StateMark state={hostState(host)} {...(hostState(host) === "ok" ? { text: t("state.ready") } : {})} />
+        <StateMark state={host.health} />
+        {host.reason && <span className="why">{host.reason}</span>}
         {host.replace && <span className="quiet">{t("hosts.marked")}</span>}
         {canEdit && (
           <div className="end">

@@ -4,7 +4,7 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Host } from "../api/client";
-import { containerCount, hostState } from "../api/health";
+import { containerCount } from "../api/health";
 import { hosts, useHasRole } from "../api/queries";
 import { useTexts } from "../i18n";
 import { CommandLine } from "../components/command-line";
@@ -94,7 +94,7 @@ function HostRow({ host, menu }: { host: Host; menu: React.ReactNode }) {
         <Link to="/hosts/$id" params={{ id: host.id }} className="strong">{host.name}</Link>
         <div className="quiet">{[host.yard, host.pool, host.facts.addresses[0]].filter(Boolean).join(" · ")}</div>
       </td>
-      <td data-label={t("hosts.state")}><StateMark state={hostState(host)} {...(hostState(host) === "ok" ? { text: t("state.ready") } : {})} />{host.replace && <div className="quiet">{t("hosts.marked")}</div>}</td>
+      <td data-label={t("hosts.state")}><StateMark state={host.health} />{host.reason && <div className="why">{host.reason}</div>}{host.replace && <div className="quiet">{t("hosts.marked")}</div>}</td>
       <td data-label={t("hosts.memory")}>{usage ? <UsageMeter used={usage.memory} all={host.facts.memory} label={`${t("hosts.memory")} ${host.name}`} /> : none}</td>
       <td data-label={t("hosts.disk")}>{usage ? <UsageMeter used={usage.disk_used} all={usage.disk} label={`${t("hosts.disk")} ${host.name}`} /> : none}</td>
       <td data-label={t("hosts.load")} className="num nowrap">{usage ? (usage.load / 100).toFixed(2) : "–"} <span className="quiet">/ {t("hosts.cpus", { n: cpus })}</span></td>

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { Host, Stack } from "../api/client";
-import { replicaCounts, groupByYard, hostState, stackState, type HealthState, type YardGroup } from "../api/health";
+import { replicaCounts, groupByYard, stackState, type HealthState, type YardGroup } from "../api/health";
 import { hosts, server, stacks, yards } from "../api/queries";
 import { formatBytes } from "../format";
 import { useTexts } from "../i18n";
@@ -53,15 +53,15 @@ function Overview({ hosts, stacks, yards }: { hosts: Host[]; stacks: Stack[]; ya
   const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0);
   const awayHosts: AttentionItem[] = hosts
     .filter((h) => !h.connected)
-    .map((h) => ({ key: h.id, state: "away", link: <HostLink host={h} />, text: t("overview.isAway") }));
+    .map((h) => ({ key: h.id, state: "unknown", link: <HostLink host={h} />, text: t("overview.isAway") }));
   const hostErrors: AttentionItem[] = hosts.flatMap((h) =>
     Object.entries(h.report?.parts ?? {}).flatMap(([stack, part]) =>
-      part.error ? [{ key: `${h.id} ${stack}`, state: "failing" as const, link: <HostLink host={h} />, text: `${stack}: ${part.error}` }] : [],
+      part.error ? [{ key: `${h.id} ${stack}`, state: "degraded" as const, link: <HostLink host={h} />, text: `${stack}: ${part.error}` }] : [],
     ),
   );
   const stackProblems: AttentionItem[] = stacks.flatMap((s) => {
     const state = stackState(s);
-    return state === "failing" || state === "failed"
+    return state === "degraded" || state === "failed"
       ? [{ key: `${s.yard}/${s.name}`, state, link: <StackLink stack={s} />, text: s.status.reasons.join("\n") }]
       : [];
   });
@@ -71,14 +71,14 @@ function Overview({ hosts, stacks, yards }: { hosts: Host[]; stacks: Stack[]; ya
     <>
       <dl className="panel figures">
         <SummaryFigure name={t("overview.hosts")} value={t("overview.of", { ready: hosts.filter((h) => h.connected).length, n: hosts.length })} note={t("overview.connected")} />
-        <SummaryFigure name={t("overview.stacks")} value={t("overview.of", { ready: stacks.filter((s) => stackState(s) === "ok").length, n: stacks.length })} note={t("overview.working")} />
+        <SummaryFigure name={t("overview.stacks")} value={t("overview.of", { ready: stacks.filter((s) => stackState(s) === "ready").length, n: stacks.length })} note={t("overview.working")} />
         <SummaryFigure name={t("overview.containers")} value={t("overview.of", { ready: sum(all.map((c) => c.ready)), n: sum(all.map((c) => c.desired)) })} note={t("overview.working")} />
         <SummaryFigure name={t("overview.memory")} value={t("overview.of", { ready: formatBytes(memory.used), n: formatBytes(memory.all) })} note={t("overview.inUse")} />
       </dl>
       <section className="panel">
         <h2>{t("overview.attention")}</h2>
         {problems.length === 0 ? (
-          <p className="pad"><StateMark state="ok" text={t("overview.allWell")} /></p>
+          <p className="pad"><StateMark state="ready" text={t("overview.allWell")} /></p>
         ) : (
           <ul className="attention">
             {problems.map((one) => (
@@ -137,7 +137,7 @@ function YardPanel({ yard }: { yard: YardGroup }) {
           const used = host.report?.usage.memory;
           return (
             <li key={host.id}>
-              <StateMark state={hostState(host)} {...(hostState(host) === "ok" ? { text: t("state.ready") } : {})} />
+              <StateMark state={host.health} />
               <span><HostLink host={host} /> <span className="quiet">{host.facts.addresses[0]}</span></span>
               <span className="quiet">{used !== undefined ? `${formatBytes(used)} / ${formatBytes(host.facts.memory)}` : t("hosts.noReport")}</span>
             </li>

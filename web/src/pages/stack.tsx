@@ -4,7 +4,7 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { Fragment, lazy, Suspense, useState } from "react";
 import { api, unwrap, type Replica, type Service, type Stack } from "../api/client";
-import { isJob, serviceState, stackState } from "../api/health";
+import { isJob, stackState } from "../api/health";
 import { stacks, useHasRole } from "../api/queries";
 import { shellQuote } from "../format";
 import { useTexts } from "../i18n";
@@ -57,7 +57,7 @@ function StackDetails({ stack }: { stack: Stack }) {
   };
   const showEvents = (only: string) =>
     void navigate({ to: "/stacks/$yard/$name", params: { yard: stack.yard, name: stack.name }, search: { events: only } });
-  const back = typeof stack.before === "number";
+  const back = typeof stack.previous === "number";
   const rollback = (): ConfirmRequest => ({
     title: t("stack.rollbackTitle", { name: stack.name }),
     text: t("stack.rollbackText"),
@@ -148,8 +148,8 @@ function ServiceTable({ stack, canEdit, open, show }: ServiceTableProps) {
               <tr>
                 <td className="full strong">{service.name}</td>
                 <td data-label={t("stack.state")}>
-                  <StateMark state={serviceState(service)} />
-                  {service.why && <div className="why">{service.why}</div>}
+                  <StateMark state={service.health} />
+                  {service.reason && <div className="why">{service.reason}</div>}
                 </td>
                 <td data-label={t("stack.image")} className="mono">{service.image}</td>
                 <td data-label={t("stack.replicas")}><ScaleControl stack={stack} service={service} canScale={canEdit && !stack.removing} /></td>

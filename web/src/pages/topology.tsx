@@ -45,7 +45,7 @@ export default function TopologyPage() {
         <h1>
           <span className="quiet"><Link to="/yards">{t("yards.title")}</Link> / {graph?.cloud ? <Link to="/yards/$yard" params={{ yard }}>{yard}</Link> : yard} /</span> {t("topology.title")}
         </h1>
-        {graph && <StateMark state={worstState(graph.nodes.map((n) => n.state))} />}
+        {graph && <StateMark state={worstState(graph.nodes.map((n) => n.health))} />}
         <div className="end">
           <SegmentedControl
             size="xs"
@@ -81,7 +81,7 @@ function TopologyView({ snapshot: { graph, changes }, view, first }: { snapshot:
   const index = useMemo(() => indexGraph(graph), [graph]);
   const grouping = chosenGrouping ?? defaultGrouping(graph);
   const visible = useMemo(() => matchingNodes(index, filter), [index, filter]);
-  const inState = useMemo(() => countBy(graph, "state"), [graph]);
+  const inState = useMemo(() => countBy(graph, "health"), [graph]);
   const ofKind = useMemo(() => countBy(graph, "kind"), [graph]);
   if (graph.nodes.length === 0) {
     return <section className="panel"><CloudNote cloud={graph.cloud} /><p className="empty">{t("topology.empty")}</p></section>;
@@ -222,7 +222,7 @@ function ChangeAnnouncement({ changes, index }: { changes: GraphChanges; index: 
   const { t } = useTexts();
   const name = (id: string) => index.nodes.get(id)?.name ?? id.split("/").pop() ?? id;
   const all = [
-    ...changes.stateChanged.map(({ id }) => t("topology.stateChanged", { name: name(id), state: t(`state.${index.nodes.get(id)?.state ?? "ok"}`) })),
+    ...changes.stateChanged.map(({ id }) => t("topology.stateChanged", { name: name(id), state: t(`state.${index.nodes.get(id)?.health ?? "ready"}`) })),
     ...changes.added.map((id) => t("topology.added", { name: name(id) })),
     ...changes.removed.map((id) => t("topology.removed", { name: name(id) })),
   ];

@@ -107,7 +107,7 @@ export function ManifestForm({ title, text: before, clouds, yard: fixed, savedMa
           <span className="quiet"><Link to="/yards">{t("yards.title")}</Link> / {fixed !== undefined && <><Link to="/yards/$yard" params={{ yard: fixed }}>{fixed}</Link> / </>}</span>
           {title}
         </h1>
-        {reverting && savedManifest && <span className="quiet">{savedManifest.who} <RelativeTime at={savedManifest.kept} /></span>}
+        {reverting && savedManifest && <span className="quiet">{savedManifest.actor} <RelativeTime at={savedManifest.kept} /></span>}
         {methodSwitch}
       </div>
       <section className="panel">

@@ -37,7 +37,7 @@ function RunDetails({ yard, id }: { yard: string; id: string }) {
       <div className="head">
         <h1><span className="quiet"><Link to="/yards">{t("yards.title")}</Link> / <Link to="/yards/$yard" params={{ yard }}>{yard}</Link> /</span> {run ? t(`run.kind.${run.kind}`) : t("loading")}</h1>
         {run && <StateMark state={runState(run)} text={t(`run.state.${run.state}`)} />}
-        {run && <span className="quiet">{run.who}, <RelativeTime at={run.began} /></span>}
+        {run && <span className="quiet">{run.actor}, <RelativeTime at={run.began} /></span>}
         {run?.state === "running" && <ElapsedTime run={run} />}
         {canCancel && run?.state === "running" && <div className="end"><Button variant="default" onClick={() => setQuestion(cancel())}>{t("run.cancel")}</Button></div>}
       </div>

@@ -4,7 +4,6 @@ import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import type { Schemas } from "../api/client";
-import type { HealthState } from "../api/health";
 import { manifests, runs, useHasRole, yards, yardStatus } from "../api/queries";
 import { shellQuote } from "../format";
 import { useTexts } from "../i18n";
@@ -70,7 +69,7 @@ function YardDetails({ yard }: { yard: Yard }) {
       </div>
       {activeRun && (
         <p className="panel pad banner" role="status">
-          <StateMark state="working" text={t("run.by", { kind: t(`run.kind.${activeRun.kind}`), who: activeRun.who })} />
+          <StateMark state="progressing" text={t("run.by", { kind: t(`run.kind.${activeRun.kind}`), who: activeRun.actor })} />
           <Link to="/yards/$yard/runs/$run" params={{ ...params, run: activeRun.id }}>{t("run.follow", { done: activeRun.steps.done, n: activeRun.steps.all })}</Link>
         </p>
       )}
@@ -90,16 +89,27 @@ function RemovedYard({ yard }: { yard: string }) {
     <div className="page">
       <div className="head">
         <h1><span className="quiet"><Link to="/yards">{t("yards.title")}</Link> /</span> {yard}</h1>
-        <StateMark state="drained" text={t("yard.removed")} />
+        <StateMark state="draining" text={t("yard.removed")} />
       </div>
       <YardHistory yard={yard} revision={null} canEdit={canEdit} />
     </div>
   );
 }
 
-const RESOURCE_STATES: Record<Schemas["ResourceState"], HealthState> = {
-  ok: "ok", missing: "failed", unwanted: "failing", differs: "failing", pending: "working", stopped: "drained", set_apart: "drained", marked: "waiting", broken: "failed",
-};
+/** A resource that is ready but differs from the manifest waits for the next run. */
+function ResourceState({ resource }: { resource: Schemas["ResourceStatus"] }) {
+  const { t } = useTexts();
+  const differs = resource.health === "ready" && resource.planned !== "keep";
+  const text = resource.planned === "remove" ? t("resource.unlisted")
+    : differs ? t(resource.reason ? "resource.replace" : "resource.differs")
+    : t(`state.${resource.health}`);
+  return (
+    <>
+      <StateMark state={differs ? "waiting" : resource.health} text={text} />
+      {resource.reason && <div className="why">{resource.reason}</div>}
+    </>
+  );
+}
 
 function ResourceTable({ status, again, looking }: { status: Schemas["YardStatus"]; again: () => void; looking: boolean }) {
   const { t } = useTexts();
@@ -108,7 +118,7 @@ function ResourceTable({ status, again, looking }: { status: Schemas["YardStatus
       <section className="panel">
         <div className="title">
           <h2>{t("yard.resources")}</h2>
-          <span className="end quiet">{t("yard.looked")} <RelativeTime at={status.looked} /> <Button variant="subtle" size="compact-xs" loading={looking} leftSection={<IconRefresh size={13} />} onClick={again}>{t("yard.again")}</Button></span>
+          <span className="end quiet">{t("yard.looked")} <RelativeTime at={status.observed_at} /> <Button variant="subtle" size="compact-xs" loading={looking} leftSection={<IconRefresh size={13} />} onClick={again}>{t("yard.again")}</Button></span>
         </div>
         {status.error && <p className="pad why">{status.error}</p>}
         <table className="rows cards">
@@ -126,8 +136,7 @@ function ResourceTable({ status, again, looking }: { status: Schemas["YardStatus
                 <td data-label={t("yard.kind")}>{kindText(resource.kind)}</td>
                 <td data-label={t("access.name")}><span className="strong">{resource.name}</span></td>
                 <td data-label={t("hosts.state")}>
-                  <StateMark state={RESOURCE_STATES[resource.state]} text={t(`resource.${resource.state}`)} />
-                  {resource.why && <div className="why">{resource.why}</div>}
+                  <ResourceState resource={resource} />
                 </td>
                 <td data-label={t("yard.detail")}><span className="mono">{resource.detail}</span></td>
               </tr>
@@ -178,7 +187,7 @@ function YardHistory({ yard, revision, canEdit }: { yard: string; revision: numb
                 {all.map((one) => (
                   <tr key={one.revision}>
                     <td data-label={t("access.at")}><RelativeTime at={one.kept} /></td>
-                    <td data-label={t("access.who")}>{one.who || "–"}</td>
+                    <td data-label={t("access.who")}>{one.actor || "–"}</td>
                     <td className="corner">
                       <div className="tools">
                         {one.revision === revision ? <span className="tag">{t("yard.current")}</span>

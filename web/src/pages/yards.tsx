@@ -3,7 +3,6 @@ import { IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { Schemas } from "../api/client";
-import type { HealthState } from "../api/health";
 import { useHasRole, yards, yardStatus } from "../api/queries";
 import { runState } from "../api/runs";
 import { useTexts } from "../i18n";
@@ -63,7 +62,7 @@ function YardRow({ yard }: { yard: Yard }) {
       <td className="full"><Link className="strong" to="/yards/$yard" params={{ yard: yard.name }}>{yard.name}</Link></td>
       <td data-label={t("hosts.state")}><YardHealth yard={yard} status={found} /></td>
       <td data-label={t("yard.cloud")}>{found?.cloud ?? yard.cloud ?? <span className="quiet">{t("yard.cloudDefault")}</span>}</td>
-      <td data-label={t("yard.resources")} className="num">{found && found.state !== "unknown" ? found.resources.length : "–"}</td>
+      <td data-label={t("yard.resources")} className="num">{found && found.health !== "unknown" ? found.resources.length : "–"}</td>
       <td data-label={t("yard.quota")}>{found && <Quotas quotas={found.quotas} only={["instances", "cores", "ram"]} />}</td>
       <td data-label={t("yard.lastRun")}>
         {yard.run ? (
@@ -76,18 +75,16 @@ function YardRow({ yard }: { yard: Yard }) {
   );
 }
 
-export const YARD_STATES: Record<Schemas["YardState"], HealthState> = {
-  ok: "ok", working: "working", differs: "failing", failing: "failed", unknown: "away",
-};
-
 /** State of a yard, or its active run. */
 export function YardHealth({ yard, status }: { yard: Pick<Yard, "run">; status: Schemas["YardStatus"] | undefined }) {
   const { t } = useTexts();
-  if (yard.run?.state === "running") return <StateMark state="working" text={t(`run.kind.${yard.run.kind}`)} />;
+  if (yard.run?.state === "running") return <StateMark state="progressing" text={t(`run.kind.${yard.run.kind}`)} />;
   if (!status) return <StateMark state="waiting" text={t("loading")} />;
   return (
     <>
-      <StateMark state={YARD_STATES[status.state]} text={t(`yard.state.${status.state}`)} />
+      {status.health === "ready"
+        ? <StateMark state={status.in_sync ? "ready" : "waiting"} text={t(status.in_sync ? "yard.inSync" : "yard.differs")} />
+        : <StateMark state={status.health} />}
       {status.error && <div className="why">{status.error}</div>}
     </>
   );

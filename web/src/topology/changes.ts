@@ -19,7 +19,7 @@ export function graphChanges(before: Graph | undefined, now: Graph): GraphChange
     const last = previous.get(node.id);
     previous.delete(node.id);
     if (!last) changes.added.push(node.id);
-    else if (last.state !== node.state) changes.stateChanged.push({ id: node.id, from: last.state });
+    else if (last.health !== node.health) changes.stateChanged.push({ id: node.id, from: last.health });
   }
   changes.removed = [...previous.keys()];
   return changes;

@@ -43,13 +43,13 @@ export function NodeDetails({ index, node, choose }: DetailsProps) {
   const stack = node.kind === "stack" ? node.id : node.kind === "service" ? node.parent : null;
   const [reading, setReading] = useState(false);
   // A server's id has its name in the manifest, which may differ from the host's name.
-  const server = node.id.startsWith("server/") && node.state !== "missing" ? node.id.slice("server/".length) : null;
+  const server = node.id.startsWith("server/") && node.health !== "missing" ? node.id.slice("server/".length) : null;
   return (
     <DetailsPanel name={node.name} kind={node} close={() => choose(null)}>
       <div className="pad">
-        <StateMark state={node.state} />
+        <StateMark state={node.health} />
         {node.outside && <span className="quiet"> {t("topology.outside")}</span>}
-        {node.why && <p className="why">{node.why}</p>}
+        {node.reason && <p className="why">{node.reason}</p>}
         {node.host && <p><Link to="/hosts/$id" params={{ id: node.host }}>{t("hosts.name")}: {node.name}</Link></p>}
         {server && (
           <>
@@ -131,7 +131,7 @@ function NodeLinks({ title, all, choose }: { title: string; all: { node: GraphNo
       <ul className="others">
         {all.slice(0, MAX_LINKS).map(({ node, label }) => (
           <li key={`${node.id} ${label}`}>
-            <span className={`state ${node.state}`}><StateShape state={node.state} /><span className="hidden">{t(`state.${node.state}`)}</span></span>
+            <span className={`state ${node.health}`}><StateShape state={node.health} /><span className="hidden">{t(`state.${node.health}`)}</span></span>
             <button type="button" onClick={() => choose(node.id)}>{node.name}</button>
             <span className="quiet">{t(`kind.${node.kind}`)}{label === "" ? "" : ` ${label}`}</span>
           </li>

@@ -3,7 +3,7 @@ import type { GraphEdge, Graph, EdgeKind, NodeKind, GraphNode } from "./model";
 
 export function testNode(id: string, over: Partial<GraphNode> = {}): GraphNode {
   const [kind = "", ...name] = id.split("/");
-  return { id, kind: kind.replace("-", "_") as NodeKind, name: name.join("/"), state: "ok", details: {}, ...over };
+  return { id, kind: kind.replace("-", "_") as NodeKind, name: name.join("/"), health: "ready", details: {}, ...over };
 }
 
 export function testEdge(from: string, kind: EdgeKind, to: string): GraphEdge {
@@ -50,9 +50,9 @@ export function shopGraph(hosts = 3, each = 4): Graph {
       }));
     }
   }
-  return { yard: "shop", cloud: { name: "local", looked: "2026-11-26T06:00:00Z" }, nodes, edges };
+  return { yard: "shop", cloud: { name: "local", observed_at: "2026-11-26T06:00:00Z" }, nodes, edges };
 }
 
-export function withState(graph: Graph, id: string, state: GraphNode["state"]): Graph {
-  return { ...graph, nodes: graph.nodes.map((n) => (n.id === id ? { ...n, state } : n)) };
+export function withState(graph: Graph, id: string, health: GraphNode["health"]): Graph {
+  return { ...graph, nodes: graph.nodes.map((n) => (n.id === id ? { ...n, health } : n)) };
 }

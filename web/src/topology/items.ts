@@ -33,7 +33,7 @@ export function sceneItems(scene: Scene, placed: SceneLayout, machines: string):
     const rect = placed.rects.get(node.id);
     if (!rect) return;
     result.push({
-      id: node.id, shape: sort, rect, kind: node.kind, name: node.name, state: node.state,
+      id: node.id, shape: sort, rect, kind: node.kind, name: node.name, state: node.health,
       text: subtitle(node), tone: 0, outside: node.outside === true, ...more,
     });
   };
@@ -42,7 +42,7 @@ export function sceneItems(scene: Scene, placed: SceneLayout, machines: string):
     const rect = placed.rects.get(lane.id);
     if (lane.node) add("lane", lane.node, { tone: i % TONES });
     else if (rect) {
-      result.push({ id: lane.id, shape: "lane", rect, kind: "network", name: machines, state: "ok", text: "", tone: NO_TONE, outside: true });
+      result.push({ id: lane.id, shape: "lane", rect, kind: "network", name: machines, state: "ready", text: "", tone: NO_TONE, outside: true });
     }
   });
   [...scene.routers, ...scene.floating].forEach((node) => add("small", node));

@@ -118,7 +118,7 @@ test("only items that look different are drawn again", async () => {
   const marks = { chosen: null, neighbours: new Set<string>(), current: null };
   const label = (item: SceneItem) => item.name;
   const before = nodes(first, marks, label);
-  const graph = withState(shopGraph(40, 50), "container/site/web-7-7", "failing");
+  const graph = withState(shopGraph(40, 50), "container/site/web-7-7", "degraded");
   const after = nodes(sceneItems(buildScene(indexGraph(graph), NO_FILTER, "containers", new Set()), where, "Machines"), marks, label);
   expect(after.filter((n, i) => n !== before[i]).map((n) => n.id)).toEqual(["server/web-7", "container/site/web-7-7"]);
   const chosen = nodes(first, { ...marks, chosen: "server/db" }, label);
@@ -143,7 +143,7 @@ test("arrow keys go to the nearest thing on that side", async () => {
 });
 
 test("an SVG file has everything, and nothing breaks out of it", async () => {
-  const graph = withState(shopGraph(), "container/site/web-1-1", "failing");
+  const graph = withState(shopGraph(), "container/site/web-1-1", "degraded");
   const evil = '</text><script>alert("1")</script>\u0000&';
   graph.nodes = graph.nodes.map((n) => (n.id === "server/db" ? { ...n, name: evil } : n));
   const { where, items } = await place(graph);

@@ -33,8 +33,8 @@ export function TopologyList({ index, visible, chosen, choose }: { index: GraphI
               <td data-label={t("topology.kind")} className="nowrap"><span className="kind"><KindIcon kind={node.kind} size={14} /> {t(`kind.${node.kind}`)}</span></td>
               <td data-label={t("topology.name")}><button type="button" className="link" onClick={() => choose(node.id)}>{node.name}</button></td>
               <td data-label={t("topology.state")}>
-                <StateMark state={node.state} />
-                {node.why && <div className="why">{node.why}</div>}
+                <StateMark state={node.health} />
+                {node.reason && <div className="why">{node.reason}</div>}
               </td>
               <td data-label={t("topology.inside")}>{name(node.parent)}</td>
               <td data-label={t("topology.about")} className="quiet">{node.kind === "container" ? name(node.service) : subtitle(node)}</td>

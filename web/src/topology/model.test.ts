@@ -37,12 +37,12 @@ test("what stands in a lane needs no line to it; groups show theirs when chosen"
 
 test("containers of a service on a host become one, as bad as the worst of them", () => {
   const id = "container/site/web-1-2";
-  const found = indexGraph(withState(shopGraph(), id, "failing"));
+  const found = indexGraph(withState(shopGraph(), id, "degraded"));
   const of = (opened: ReadonlySet<string>) =>
     buildScene(found, NO_FILTER, "services", opened).lanes.flatMap((l) => l.boxes).find((b) => b.node.id === "server/web-1")?.chips ?? [];
   const group = groupId("service/site/web", "server/web-1");
   const [web, job] = of(none);
-  expect([web?.id, web?.name, web?.state, web?.works, web?.members?.length]).toEqual([group, "site/web", "failing", 2, 3]);
+  expect([web?.id, web?.name, web?.state, web?.works, web?.members?.length]).toEqual([group, "site/web", "degraded", 2, 3]);
   // A single container is no group.
   expect(job?.id).toBe("container/site/job-1-4");
   expect(of(new Set([group])).map((c) => c.id)).toContain(id);
@@ -67,10 +67,10 @@ test("many containers are grouped unless the reader says otherwise", () => {
 });
 
 test("a filter keeps what matches, and the hosts of it", () => {
-  const found = indexGraph(withState(shopGraph(), "container/site/web-2-1", "failing"));
-  const seen = matchingNodes(found, filter({ states: new Set(["failing"]) }));
+  const found = indexGraph(withState(shopGraph(), "container/site/web-2-1", "degraded"));
+  const seen = matchingNodes(found, filter({ states: new Set(["degraded"]) }));
   expect([...seen]).toEqual(["container/site/web-2-1"]);
-  const made = buildScene(found, filter({ states: new Set(["failing"]) }), "containers", none);
+  const made = buildScene(found, filter({ states: new Set(["degraded"]) }), "containers", none);
   expect(made.lanes.map((l) => [l.id, l.boxes.map((b) => b.node.id)])).toEqual([["network/front", ["server/web-2"]]]);
   expect(made.bars).toEqual([]);
   // Match by a detail, including children.
@@ -87,7 +87,7 @@ test("machines that are in no network have a lane of their own, containers witho
   graph.nodes.push(
     testNode("host/old", { kind: "host" }),
     testNode("container/site/web-9", { parent: "host/old", service: "service/site/web" }),
-    testNode("container/site/web-10", { service: "service/site/web", state: "waiting" }),
+    testNode("container/site/web-10", { service: "service/site/web", health: "progressing" }),
   );
   const made = all(graph);
   expect(made.lanes.at(-1)?.id).toBe(MACHINES_LANE);
@@ -116,6 +116,6 @@ test("changes between two graphs", () => {
   const before = shopGraph();
   const now = withState(before, "server/db", "failed");
   now.nodes = now.nodes.filter((n) => n.id !== "volume/spare").concat(testNode("volume/new"));
-  expect(graphChanges(before, now)).toEqual({ added: ["volume/new"], removed: ["volume/spare"], stateChanged: [{ id: "server/db", from: "ok" }] });
+  expect(graphChanges(before, now)).toEqual({ added: ["volume/new"], removed: ["volume/spare"], stateChanged: [{ id: "server/db", from: "ready" }] });
   expect(graphChanges(undefined, now)).toEqual({ added: [], removed: [], stateChanged: [] });
 });

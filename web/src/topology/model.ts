@@ -79,7 +79,7 @@ export function matchingNodes({ graph, nodes }: GraphIndex, filter: GraphFilter)
   const found = graph.nodes.filter(
     (n) =>
       !filter.without.has(n.kind) &&
-      (filter.states.size === 0 || filter.states.has(n.state)) &&
+      (filter.states.size === 0 || filter.states.has(n.health)) &&
       (text === "" || matchesText(n)),
   );
   return new Set(found.map((n) => n.id));
@@ -168,7 +168,7 @@ export function groupOf({ graph }: GraphIndex, id: string): GraphNode[] | undefi
 
 /** Whether a container is ready. */
 export function isReady(node: GraphNode): boolean {
-  return node.state === "ok";
+  return node.health === "ready";
 }
 
 /** Name of a container with its stack, because one host runs several stacks. */
@@ -183,11 +183,11 @@ function containerChips(all: GraphNode[], host: string, grouping: Grouping, open
   return [...services].flatMap(([service, members]): SceneChip[] => {
     const id = groupId(service, host);
     if (grouping === "containers" || members.length === 1 || opened.has(id)) {
-      return members.map((n) => ({ id: n.id, kind: n.kind, name: fullName(n), state: n.state })).sort(byName);
+      return members.map((n) => ({ id: n.id, kind: n.kind, name: fullName(n), state: n.health })).sort(byName);
     }
     const [, stack = "", name = ""] = service.split("/");
     return [{
-      id, kind: "container", name: `${stack}/${name}`, state: worstState(members.map((n) => n.state)),
+      id, kind: "container", name: `${stack}/${name}`, state: worstState(members.map((n) => n.health)),
       works: members.filter(isReady).length, members: [...members].sort(byName),
     }];
   });
@@ -209,7 +209,7 @@ export function buildScene(index: GraphIndex, filter: GraphFilter, grouping: Gro
       const volume = nodes.get(id);
       if (!volume || attached.has(id)) continue;
       attached.add(id);
-      if (visible.has(id)) chips.push({ id, kind: "volume", name: volume.name, state: volume.state });
+      if (visible.has(id)) chips.push({ id, kind: "volume", name: volume.name, state: volume.health });
     }
     return visible.has(node.id) || chips.length > 0 ? { node, chips } : undefined;
   };
@@ -240,7 +240,7 @@ export function buildScene(index: GraphIndex, filter: GraphFilter, grouping: Gro
     const chips: SceneChip[] = [];
     for (const service of (parts.get(stack.id) ?? []).filter((n) => n.kind === "service")) {
       const homeless = (index.containers.get(service.id) ?? []).filter((n) => !n.parent && visible.has(n.id));
-      if (visible.has(service.id)) chips.push({ id: service.id, kind: "service", name: service.name, state: service.state });
+      if (visible.has(service.id)) chips.push({ id: service.id, kind: "service", name: service.name, state: service.health });
       chips.push(...containerChips(homeless, stack.id, grouping, opened));
     }
     if (visible.has(stack.id) || chips.length > 0) shelf.push({ node: stack, chips });
@@ -290,8 +290,8 @@ function sceneLines({ graph, edges }: GraphIndex, made: Omit<Scene, "lines">): S
     .map((e) => ({ from: e.from, to: e.to, kind: e.kind, quiet: quiet(e) }));
 }
 
-/** Counts nodes by kind or state. */
-export function countBy<K extends "kind" | "state">(graph: Graph, by: K): Map<GraphNode[K], number> {
+/** Counts nodes by kind or health. */
+export function countBy<K extends "kind" | "health">(graph: Graph, by: K): Map<GraphNode[K], number> {
   const counts = new Map<GraphNode[K], number>();
   for (const node of graph.nodes) counts.set(node[by], (counts.get(node[by]) ?? 0) + 1);
   return counts;

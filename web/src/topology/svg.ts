@@ -6,8 +6,8 @@ import { HEAD, LINE, type SceneLayout, type Rect } from "./layout";
 
 const QUIET_COLOR = "#596464";
 const STATE_COLORS: Record<HealthState, string> = {
-  ok: "#1a7437", working: "#1d62b5", failing: "#8f5500", failed: "#b3261e", away: "#b3261e",
-  drained: QUIET_COLOR, waiting: QUIET_COLOR, stopped: QUIET_COLOR, missing: "#8f5500",
+  ready: "#1a7437", progressing: "#1d62b5", degraded: "#8f5500", failed: "#b3261e", unknown: "#b3261e",
+  draining: QUIET_COLOR, waiting: QUIET_COLOR, missing: "#8f5500",
 };
 /** Colours of lanes, as in topology.css. */
 const LANE_COLORS = ["#2f6fb3", "#3a8f5c", "#b3602f", "#7a4fa3", "#a33f5f", "#5f7a2f"];
@@ -72,7 +72,7 @@ function itemSvg(item: SceneItem, word: string): string {
     }
     default: {
       const round = item.shape === "small" ? h / 2 : 6;
-      const border = item.state === "ok" ? "#aab4b4" : STATE_COLORS[item.state];
+      const border = item.state === "ready" ? "#aab4b4" : STATE_COLORS[item.state];
       const box = rectSvg(item.rect, `rx="${round}" fill="#fff" stroke="${border}"${dash}`);
       const room = w - 48;
       const top = item.shape === "small" ? y : y + (HEAD - 40) / 2;

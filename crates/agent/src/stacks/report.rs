@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use stackyard_core::agent::{ContainerReport, ContainerState, PartReport, Report};
 use stackyard_core::stack::observed::State;
 use stackyard_core::text::error_chain;
-use stackyard_platform::stack::{Engine, Health, Seen, Tested};
+use stackyard_platform::stack::{Engine, HealthCheck, Seen, Tested};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -109,7 +109,7 @@ async fn last_lines(engine: &Engine, snapshot: &StackSnapshot, seen: &Seen) -> V
 async fn freshly_tested(engine: &Engine, snapshot: &StackSnapshot, mut seen: Seen) -> Seen {
     if seen.health == Some(Tested::NotYet) && seen.state == State::Running && snapshot.progress.tried {
         let test = engine.health(&snapshot.name, &seen.service);
-        if matches!(tokio::time::timeout(TEST, test).await, Ok(Ok(Health::Healthy))) {
+        if matches!(tokio::time::timeout(TEST, test).await, Ok(Ok(HealthCheck::Healthy))) {
             seen.health = Some(Tested::Healthy);
         }
     }

@@ -52,7 +52,7 @@ mod version;
 
 pub use seen::{HostReport, Seen};
 pub use state::{Phase, Progress, Slot, State};
-pub use status::{ReplicaStatus, ServiceStatus, Standing, Status};
+pub use status::{ReplicaStatus, ServiceStatus, Status};
 pub use version::{Files, Packed, Version};
 
 use crate::agent::Part;
@@ -158,7 +158,7 @@ pub fn needed(history: Vec<Version>, state: &State) -> Vec<Version> {
     // Of those that have a generation, the one that it is read from.
     let of = |name: &String, generation: u64| definition(&history, name, generation).map(|(v, _)| v.number);
     let slots = state.slots.iter().filter_map(|s| of(&s.replica.service, s.generation));
-    let goals = state.services.iter().flat_map(|(n, p)| [Some(p.generation), p.before].map(|g| of(n, g?)));
+    let goals = state.services.iter().flat_map(|(n, p)| [Some(p.generation), p.previous].map(|g| of(n, g?)));
     let mut used: BTreeSet<u64> = slots.chain(goals.flatten()).collect();
     used.extend(before(&history).map(|v| v.number));
     used.extend(history.iter().take(KEPT).map(|v| v.number));
@@ -184,8 +184,8 @@ impl<'a> Walk<'a> {
             if !known || !there {
                 progress.phase = Phase::Starting;
             } else if was != *generation || matches!(phase, Phase::Paused | Phase::RollingBack | Phase::RolledBack) {
-                progress.before = match phase {
-                    Phase::Updating | Phase::Paused => progress.before,
+                progress.previous = match phase {
+                    Phase::Updating | Phase::Paused => progress.previous,
                     Phase::Starting => None,
                     Phase::Done | Phase::RollingBack | Phase::RolledBack => Some(was),
                 }
@@ -194,7 +194,7 @@ impl<'a> Walk<'a> {
             } else {
                 continue;
             }
-            (progress.why, progress.batch, progress.open) = (None, None, false);
+            (progress.reason, progress.batch, progress.open) = (None, None, false);
         }
     }
 

@@ -109,7 +109,7 @@ impl<'a> Walk<'a> {
         let Some(progress) = self.state.services.get_mut(subject.name) else { return false };
         let Some(first) = first else {
             if matches!(progress.phase, Phase::Starting | Phase::Updating | Phase::Done) {
-                progress.why = None;
+                progress.reason = None;
             }
             return false;
         };
@@ -117,30 +117,30 @@ impl<'a> Walk<'a> {
             Phase::Updating => &subject.deploy.update,
             Phase::RollingBack => &subject.deploy.rollback,
             Phase::Starting | Phase::Done => {
-                progress.why = Some(first);
+                progress.reason = Some(first);
                 return false;
             }
             Phase::RolledBack | Phase::Paused => return false,
         };
         if subject.job || count * 1_000_000 <= u64::from(update.max_failures) * total {
-            progress.why = Some(first);
+            progress.reason = Some(first);
             return false;
         }
-        match (update.on_failure, progress.before) {
+        match (update.on_failure, progress.previous) {
             (OnFailure::Continue, _) => {
-                progress.why = Some(first);
+                progress.reason = Some(first);
                 false
             }
             (OnFailure::Rollback, Some(before)) if progress.phase == Phase::Updating => {
                 progress.phase = Phase::RollingBack;
                 progress.generation = before;
-                progress.before = None;
-                (progress.why, progress.batch, progress.open) = (Some(first), None, false);
+                progress.previous = None;
+                (progress.reason, progress.batch, progress.open) = (Some(first), None, false);
                 true
             }
             _ => {
                 progress.phase = Phase::Paused;
-                progress.why = Some(first);
+                progress.reason = Some(first);
                 false
             }
         }
@@ -286,7 +286,7 @@ impl<'a> Walk<'a> {
                     met.count() >= if busy { wanted } else { wanted.min(1) }
                 }
             };
-            let given_up = !dependency.required && (!busy || progress.why.is_some());
+            let given_up = !dependency.required && (!busy || progress.reason.is_some());
             if met || given_up {
                 return None;
             }
@@ -295,7 +295,7 @@ impl<'a> Walk<'a> {
                 DependencyCondition::Healthy => "is healthy",
                 DependencyCondition::CompletedSuccessfully => "has ended",
             };
-            let why = progress.why.as_deref().and_then(|w| w.lines().next());
+            let why = progress.reason.as_deref().and_then(|w| w.lines().next());
             let why = why.map(|w| format!(" ({w})")).unwrap_or_default();
             Some(format!("waits until {other} {what}{why}"))
         })
@@ -330,7 +330,7 @@ impl<'a> Walk<'a> {
         let index = index.unwrap_or(1);
         // What failed to be updated is replaced by what was there before.
         let progress = self.state.services.get(subject.name);
-        let before = progress.filter(|p| p.phase == Phase::Paused).and_then(|p| p.before);
+        let before = progress.filter(|p| p.phase == Phase::Paused).and_then(|p| p.previous);
         let generation = before.filter(|b| self.definition(subject.name, *b).is_some()).unwrap_or(subject.generation);
         let service = self.definition(subject.name, generation).map_or(subject.service, |(_, s)| s);
         let host = self.host_for(subject, service, index, host)?;
@@ -521,7 +521,7 @@ impl<'a> Walk<'a> {
             Phase::RolledBack => Phase::RolledBack,
             Phase::Paused => return,
             Phase::Starting | Phase::Updating | Phase::Done => {
-                (progress.why, progress.before) = (None, None);
+                (progress.reason, progress.previous) = (None, None);
                 Phase::Done
             }
         };

@@ -54,11 +54,13 @@ pub struct Progress {
     /// Generation that it is brought to.
     pub generation: u64,
     /// Generation that it had before, to which a failed update returns.
-    pub before: Option<u64>,
+    #[serde(alias = "before")]
+    pub previous: Option<u64>,
     /// What goes on.
     pub phase: Phase,
     /// Why it is in this phase, for people.
-    pub why: Option<String>,
+    #[serde(alias = "why")]
+    pub reason: Option<String>,
     /// A batch is on its way.
     pub open: bool,
     /// When the last batch was done, in milliseconds since 1970.
@@ -90,5 +92,18 @@ impl Phase {
     /// Whether containers are still being replaced or started.
     pub fn is_busy(self) -> bool {
         matches!(self, Self::Starting | Self::Updating | Self::RollingBack)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_an_older_server_stored_is_read() {
+        let stored =
+            r#"{"generation": 3, "before": 2, "phase": "paused", "why": "web-1 on a: exited with 1", "open": true}"#;
+        let read: Progress = serde_json::from_str(stored).unwrap();
+        assert_eq!((read.previous, read.reason.as_deref()), (Some(2), Some("web-1 on a: exited with 1")));
     }
 }

@@ -3,6 +3,7 @@
 use super::seen::{Seen, container};
 use super::{Phase, Walk};
 use crate::agent::{ContainerReport, ContainerState};
+use crate::health::Health;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -13,28 +14,13 @@ pub struct Status {
     /// Number of the version that is brought out.
     pub version: u64,
     /// In a word.
-    pub standing: Standing,
+    pub health: Health,
     /// What is not as it should be.
     pub reasons: Vec<String>,
     /// What should be known beside: volumes that were left behind.
     pub notes: Vec<String>,
     /// The services, by name.
     pub services: Vec<ServiceStatus>,
-}
-
-/// How a stack stands, in a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Standing {
-    /// All is as it should be.
-    #[default]
-    Converged,
-    /// It is on its way.
-    Working,
-    /// It is on its way, but something does not work.
-    Failing,
-    /// It was given up: an update is paused or was rolled back.
-    Failed,
 }
 
 /// How a service stands.
@@ -54,10 +40,12 @@ pub struct ServiceStatus {
     pub ready: usize,
     /// Generation that it is brought to.
     pub generation: u64,
-    /// What goes on.
+    /// How it is, as its phase, its count and its reason make it.
+    pub health: Health,
+    /// How far its update is.
     pub phase: Phase,
-    /// What is not as it should be.
-    pub why: Option<String>,
+    /// Why it is not ready.
+    pub reason: Option<String>,
     /// Its containers.
     pub replicas: Vec<ReplicaStatus>,
 }
@@ -93,15 +81,17 @@ pub struct ReplicaStatus {
     pub restarts: i64,
     /// Generation that it is of.
     pub generation: u64,
-    /// What does not work.
-    pub error: Option<String>,
+    /// How it is: what `state`, `healthy` and the agent's report make of it.
+    pub health: Health,
+    /// Why it does not work.
+    pub reason: Option<String>,
 }
 
 impl ReplicaStatus {
     /// Whether it runs and is well; of a job, whether it has ended well.
     pub fn works(&self) -> bool {
         let there = self.state == "running" || self.status == Some(0);
-        there && self.error.is_none() && self.healthy != Some(false)
+        there && self.reason.is_none() && self.healthy != Some(false)
     }
 }
 
@@ -110,36 +100,16 @@ impl Walk<'_> {
     pub(super) fn status(&self) -> Status {
         let services: Vec<ServiceStatus> =
             self.current.stack.services.keys().filter_map(|name| self.service_status(name)).collect();
-        let mut standing = Standing::Converged;
-        let mut reasons = Vec::new();
-        for service in &services {
-            let worse = match service.phase {
-                Phase::Paused | Phase::RolledBack => Standing::Failed,
-                _ if service.why.is_some() && !self.only_waits(&service.name) => Standing::Failing,
-                phase if phase.is_busy() || service.ready != service.desired => Standing::Working,
-                _ if service.replicas.iter().any(|r| r.generation != service.generation) => Standing::Working,
-                _ => Standing::Converged,
-            };
-            standing = if worse as u8 > standing as u8 { worse } else { standing };
-            if worse != Standing::Converged {
-                let why =
-                    service.why.clone().unwrap_or_else(|| format!("{} of {} work", service.ready, service.desired));
-                let what = match service.phase {
-                    Phase::Paused => "the update is paused: ",
-                    Phase::RollingBack => "is rolled back: ",
-                    Phase::RolledBack => "was rolled back: ",
-                    Phase::Starting | Phase::Updating | Phase::Done => "",
-                };
-                reasons.push(format!("{}: {what}{why}", service.name));
-            }
-        }
         let left = self.left();
+        let mut reasons: Vec<String> =
+            services.iter().filter(|s| s.health != Health::Ready).map(stack_reason).collect();
+        let mut health = services.iter().map(|s| s.health).max().unwrap_or_default();
         if left > 0 {
-            standing = if standing == Standing::Converged { Standing::Working } else { standing };
+            health = health.max(Health::Progressing);
             reasons.push(format!("{left} containers are still to go"));
         }
         let notes = self.state.notes.iter().map(|(name, note)| format!("{name}: {note}")).collect();
-        Status { version: self.state.version, standing, reasons, notes, services }
+        Status { version: self.state.version, health, reasons, notes, services }
     }
 
     /// Containers that hosts still have and should not.
@@ -152,7 +122,7 @@ impl Walk<'_> {
     }
 
     fn only_waits(&self, name: &str) -> bool {
-        let failing = self.state.services.get(name).is_some_and(|p| p.why.is_some());
+        let failing = self.state.services.get(name).is_some_and(|p| p.reason.is_some());
         self.waits.contains_key(name) && !failing && !self.unplaced.contains_key(name)
     }
 
@@ -179,10 +149,11 @@ impl Walk<'_> {
                 (Some(ContainerState::Paused), _) => ("paused", None),
                 (Some(ContainerState::Exited(status)), _) => ("exited", Some(status)),
             };
-            let error = match seen {
+            let reason = match seen {
                 Seen::Failed(error) => Some(error),
                 _ => None,
             };
+            let healthy = container.and_then(|c| c.healthy);
             replicas.push(ReplicaStatus {
                 name: slot.replica.to_string(),
                 index: slot.replica.index,
@@ -190,11 +161,12 @@ impl Walk<'_> {
                 host_name: self.board.host(&slot.host).map_or_else(|| slot.host.clone(), |h| h.name.clone()),
                 state: state.to_owned(),
                 status,
-                healthy: container.and_then(|c| c.healthy),
+                healthy,
                 container: container.map(|c| c.id.clone()),
                 restarts: container.map_or(0, |c| c.restarts),
                 generation: container.map_or(slot.generation, |c| c.generation),
-                error,
+                health: replica_health(state, reason.is_some() || healthy == Some(false), job && status == Some(0)),
+                reason,
             });
         }
         let mut desired = self.wanted.get(name).copied().unwrap_or(0);
@@ -203,7 +175,14 @@ impl Walk<'_> {
             (desired, running, ready) = (replicas.len(), replicas.len(), replicas.len());
         }
         let unplaced = self.unplaced.get(name).map(|(count, why)| format!("{count} without a host: {why}"));
-        let why = unplaced.or_else(|| progress.why.clone()).or_else(|| self.waits.get(name).cloned());
+        let reason = unplaced.or_else(|| progress.reason.clone()).or_else(|| self.waits.get(name).cloned());
+        let health = match progress.phase {
+            Phase::Paused | Phase::RolledBack => Health::Failed,
+            _ if reason.is_some() && !self.only_waits(name) => Health::Degraded,
+            phase if phase.is_busy() || ready != desired => Health::Progressing,
+            _ if replicas.iter().any(|r| r.generation != progress.generation) => Health::Progressing,
+            _ => Health::Ready,
+        };
         let mode = service.deploy.mode;
         let mode = match (mode.is_global(), job) {
             (false, false) => "replicated",
@@ -219,9 +198,52 @@ impl Walk<'_> {
             running,
             ready,
             generation: progress.generation,
+            health,
             phase: progress.phase,
-            why,
+            reason,
             replicas,
         })
+    }
+}
+
+/// What a stack says of a service that is not ready.
+fn stack_reason(service: &ServiceStatus) -> String {
+    let phase = match service.phase {
+        Phase::Paused => "the update is paused: ",
+        Phase::RollingBack => "is rolled back: ",
+        Phase::RolledBack => "was rolled back: ",
+        Phase::Starting | Phase::Updating | Phase::Done => "",
+    };
+    let counts = || format!("{} of {} ready", service.ready, service.desired);
+    format!("{}: {phase}{}", service.name, service.reason.clone().unwrap_or_else(counts))
+}
+
+/// The health of a container: by its state, whether something is wrong with it, and whether it is a job that ended well.
+fn replica_health(state: &str, fails: bool, completed: bool) -> Health {
+    match state {
+        _ if fails => Health::Degraded,
+        "running" => Health::Ready,
+        "exited" if completed => Health::Ready,
+        "exited" => Health::Degraded,
+        "unknown" => Health::Unknown,
+        _ => Health::Progressing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_health_of_a_container() {
+        let of = |state, fails, completed| replica_health(state, fails, completed);
+        assert_eq!(of("running", false, false), Health::Ready);
+        assert_eq!(of("running", true, false), Health::Degraded, "its health check fails, or its update");
+        assert_eq!(of("exited", false, true), Health::Ready, "a job that succeeded");
+        assert_eq!(of("exited", false, false), Health::Degraded);
+        assert_eq!(of("unknown", false, false), Health::Unknown, "its host is not connected");
+        for state in ["held", "creating", "restarting", "paused"] {
+            assert_eq!(of(state, false, false), Health::Progressing, "{state}");
+        }
     }
 }

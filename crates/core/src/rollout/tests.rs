@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::agent::{ContainerReport, ContainerState, PartReport, Replica};
+use crate::health::Health;
 use crate::stack::deploy::{Mode, OnFailure, Order};
 use crate::stack::place::HostState;
 use crate::stack::{
@@ -153,7 +154,7 @@ impl World {
     }
 
     /// Until nothing has changed for longer than anything is watched.
-    fn settle(&mut self) -> Standing {
+    fn settle(&mut self) -> Health {
         let mut still = 0;
         for _ in 0..300 {
             let before = (self.state.clone(), self.told.clone());
@@ -164,7 +165,7 @@ impl World {
             }
         }
         assert_eq!(self.complaints, Vec::<String>::new());
-        self.status.standing
+        self.status.health
     }
 
     /// `a: web-1@1 web-2@1; b: db-1@1`
@@ -250,7 +251,7 @@ fn a_stack_comes_up_in_order() {
     let web = needs(healthy(service("app:1", 3)), "migrate", DependencyCondition::CompletedSuccessfully);
     w.deploy(stack(&[("db", healthy(service("db:1", 1))), ("migrate", migrate), ("web", web)]));
     insta::assert_snapshot!(w.story());
-    assert_eq!(w.status.standing, Standing::Converged);
+    assert_eq!(w.status.health, Health::Ready);
     // Nothing is done twice.
     let (made, state) = (w.made, w.state.clone());
     w.settle();
@@ -261,13 +262,13 @@ fn a_stack_comes_up_in_order() {
 fn an_update_rolls() {
     let mut w = World::new(&["a", "b"]);
     w.deploy(stack(&[("web", service("app:1", 4))]));
-    assert_eq!(w.settle(), Standing::Converged);
+    assert_eq!(w.settle(), Health::Ready);
     let mut next = service("app:2", 4);
     next.deploy.update.parallelism = 2;
     next.deploy.update.delay = Duration::from_secs(7);
     w.deploy(stack(&[("web", next)]));
     insta::assert_snapshot!(w.story());
-    assert_eq!(w.status.standing, Standing::Converged);
+    assert_eq!(w.status.health, Health::Ready);
 }
 
 #[test]
@@ -275,7 +276,7 @@ fn a_failing_update_rolls_back() {
     let mut w = World::new(&["a", "b"]);
     for order in [Order::StopFirst, Order::StartFirst] {
         w.deploy(stack(&[("web", service("app:1", 3))]));
-        assert_eq!(w.settle(), Standing::Converged);
+        assert_eq!(w.settle(), Health::Ready);
         let before = w.shown();
         let mut next = service(BAD, 3);
         next.deploy.update.on_failure = OnFailure::Rollback;
@@ -286,7 +287,7 @@ fn a_failing_update_rolls_back() {
         } else {
             w.settle();
         }
-        assert_eq!(w.status.standing, Standing::Failed);
+        assert_eq!(w.status.health, Health::Failed);
         let images = |w: &World| w.shown().matches("@1").count();
         assert_eq!(images(&w), 3, "{before} became {}", w.shown());
         assert!(w.status.reasons[0].starts_with("web: was rolled back: web-"), "{:?}", w.status.reasons);
@@ -299,20 +300,20 @@ fn a_failing_update_pauses_and_goes_on_with_the_next() {
     w.deploy(stack(&[("web", service("app:1", 3))]));
     w.settle();
     w.deploy(stack(&[("web", service(BAD, 3))]));
-    assert_eq!(w.settle(), Standing::Failed);
+    assert_eq!(w.settle(), Health::Failed);
     assert_eq!(w.status.reasons, ["web: the update is paused: web-1 on a: ended with status 1"]);
     assert_eq!((w.shown().matches("@1").count(), w.shown().matches("@2").count()), (2, 1));
     w.deploy(stack(&[("web", service("app:3", 3))]));
-    assert_eq!(w.settle(), Standing::Converged);
+    assert_eq!(w.settle(), Health::Ready);
     assert_eq!(w.shown().matches("@3").count(), 3);
     // The first deployment again: its generation is known, and what it was is what it is.
     w.deploy(stack(&[("web", service("app:1", 3))]));
-    assert_eq!(w.settle(), Standing::Converged);
+    assert_eq!(w.settle(), Health::Ready);
     let mut tolerant = service(BAD, 3);
     tolerant.deploy.update.on_failure = OnFailure::Continue;
     w.deploy(stack(&[("web", tolerant)]));
     w.settle();
-    assert_eq!(w.status.standing, Standing::Failing);
+    assert_eq!(w.status.health, Health::Degraded);
     assert!(w.running.values().flat_map(|c| c.values()).all(|c| c.state == ContainerState::Exited(1)));
 }
 
@@ -339,7 +340,7 @@ fn a_lost_host_gives_its_containers_away() {
     let mut s = stack(&[("db", with_data(service("db:1", 1))), ("web", service("app:1", 3))]);
     s.volumes.insert("data".into(), Volume { name: "shop_data".into(), ..Volume::default() });
     w.deploy(s);
-    assert_eq!(w.settle(), Standing::Converged);
+    assert_eq!(w.settle(), Health::Ready);
     assert_eq!(w.shown(), "a: db-1@1 web-3@1; b: web-1@1; c: web-2@1");
     // For a moment, nothing happens.
     w.host("a").state = HostState::Away;
@@ -347,7 +348,7 @@ fn a_lost_host_gives_its_containers_away() {
     assert_eq!(w.told.len(), 3);
     w.host("a").state = HostState::Lost;
     w.running.remove("a");
-    assert_eq!(w.settle(), Standing::Converged);
+    assert_eq!(w.settle(), Health::Ready);
     assert_eq!(w.shown(), "b: db-1@1 web-1@1; c: web-2@1 web-3@1");
     assert_eq!(w.status.notes, ["db-1: its volumes stayed on lost host a"]);
     // It comes back: what runs stays.
@@ -371,7 +372,7 @@ fn a_drained_host_is_left() {
     w.host("a").state = HostState::Drained;
     insta::assert_snapshot!(w.story());
     w.host("a").state = HostState::Ready;
-    assert_eq!(w.settle(), Standing::Converged);
+    assert_eq!(w.settle(), Health::Ready);
     assert_eq!(w.shown(), "a: all-1@1; b: all-1@1 web-1@1 web-2@1 web-3@1 web-4@1");
     w.host("b").state = HostState::Drained;
     w.host("a").memory = 0;
@@ -391,22 +392,22 @@ fn a_cinder_volume_moves_with_its_container() {
     s.volumes.insert("data".into(), Volume { name: "shop_data".into(), driver, driver_opts, ..Volume::default() });
     w.deploy(s);
     // Machines that are no Nova servers are no place for it.
-    assert_ne!(w.settle(), Standing::Converged);
+    assert_ne!(w.settle(), Health::Ready);
     assert!(w.status.reasons[0].contains("3 no Nova server"), "{:?}", w.status.reasons);
     for host in ["a", "b"] {
         w.host(host).nova_server = true;
     }
-    assert_eq!(w.settle(), Standing::Converged);
+    assert_eq!(w.settle(), Health::Ready);
     assert_eq!(w.shown(), "a: db-1@1; b:; c:");
     w.host("a").state = HostState::Drained;
-    assert_eq!(w.settle(), Standing::Converged);
+    assert_eq!(w.settle(), Health::Ready);
     assert_eq!(w.shown(), "a:; b: db-1@1; c:");
     // Nothing was left behind, and nothing draws it back.
     assert!(w.status.notes.is_empty() && w.state.homes.is_empty());
     w.host("a").state = HostState::Ready;
     w.host("b").state = HostState::Lost;
     w.running.remove("b");
-    assert_eq!(w.settle(), Standing::Converged);
+    assert_eq!(w.settle(), Health::Ready);
     assert_eq!(w.shown(), "a: db-1@1; c:");
     assert!(w.status.notes.is_empty());
 }
@@ -420,7 +421,7 @@ fn scaling_takes_the_last_and_comes_back_to_volumes() {
     w.settle();
     let three = w.shown();
     w.history[0].stack.services.get_mut("db").unwrap().deploy.replicas = 1;
-    assert_eq!(w.settle(), Standing::Converged);
+    assert_eq!(w.settle(), Health::Ready);
     assert_eq!(w.shown(), "a: db-1@1; b:; c:");
     // Something else fills up where they were.
     w.host("b").taken.containers = 9;
@@ -439,7 +440,7 @@ fn names_lead_to_other_hosts() {
     let mut web = needs(service("web:1", 2), "api", DependencyCondition::Started);
     web.deploy.placement.max_per_host = Some(1);
     w.deploy(stack(&[("api", api), ("web", web)]));
-    assert_eq!(w.settle(), Standing::Converged);
+    assert_eq!(w.settle(), Health::Ready);
     let hosts = |w: &World, host: &str| {
         let services = w.told[host].unpack().services;
         let web = services.iter().find(|(n, _)| n.starts_with("web")).map(|(_, s)| s.clone()).unwrap();
@@ -463,7 +464,7 @@ fn placeholders_have_each_containers_values() {
         .map(|(k, v)| (k.to_owned(), v.to_owned()))
         .into();
     w.deploy(stack(&[("web", web)]));
-    assert_eq!(w.settle(), Standing::Converged);
+    assert_eq!(w.settle(), Health::Ready);
     let shown = |host: &str| {
         let services = w.told[host].unpack().services;
         let web = services.values().next().cloned().unwrap();
@@ -491,7 +492,7 @@ fn two_versions_of_a_config_are_on_a_host_at_once() {
     let part = w.told["a"].unpack();
     let contents: BTreeSet<&[u8]> = part.configs.values().map(|c| c.files[""].as_slice()).collect();
     assert_eq!(contents, BTreeSet::from([&b"one"[..], b"two"]));
-    assert_eq!(w.settle(), Standing::Converged);
+    assert_eq!(w.settle(), Health::Ready);
     assert_eq!(w.told["a"].unpack().configs.len(), 1);
 }
 
@@ -501,15 +502,15 @@ fn a_job_runs_once() {
     let mut job = service("job:1", 2);
     job.deploy.mode = Mode::ReplicatedJob;
     w.deploy(stack(&[("job", job.clone()), ("web", service("app:1", 1))]));
-    assert_eq!(w.settle(), Standing::Converged);
+    assert_eq!(w.settle(), Health::Ready);
     let made = w.made;
     w.host("a").state = HostState::Lost;
     w.running.remove("a");
-    assert_eq!(w.settle(), Standing::Converged);
+    assert_eq!(w.settle(), Health::Ready);
     assert!(w.made <= made + 1, "only web may come up again");
     job.image = "job:2".into();
     w.deploy(stack(&[("job", job), ("web", service("app:1", 1))]));
-    assert_eq!(w.settle(), Standing::Converged);
+    assert_eq!(w.settle(), Health::Ready);
     assert_eq!(w.shown().matches("@2").count(), 2);
     let mut bad = needs(service("app:1", 1), "job", DependencyCondition::CompletedSuccessfully);
     bad.restart = RestartPolicy::Always;
@@ -527,10 +528,10 @@ fn shared_name_spaces_stay_together() {
     let mut side = service("side:1", 2);
     side.network_mode = NetworkMode::Service("web".into());
     w.deploy(stack(&[("side", side.clone()), ("web", service("app:1", 2))]));
-    assert_eq!(w.settle(), Standing::Converged);
+    assert_eq!(w.settle(), Health::Ready);
     assert_eq!(w.shown(), "a: side-1@1 web-1@1; b: side-2@1 web-2@1");
     w.host("b").state = HostState::Drained;
-    assert_eq!(w.settle(), Standing::Converged);
+    assert_eq!(w.settle(), Health::Ready);
     assert_eq!(w.shown(), "a: side-1@1 side-2@1 web-1@1 web-2@1; b:");
     let part = w.told["a"].unpack();
     assert_eq!(part.services["side-2"].network_mode, NetworkMode::Service("web-2".into()));
@@ -598,7 +599,7 @@ proptest! {
         }
         w.hosts.iter_mut().for_each(|h| h.state = HostState::Ready);
         w.deploy(make("app:9".into(), 2, false, 1));
-        prop_assert_eq!(w.settle(), Standing::Converged, "{:?}\n{}", w.status.reasons, w.shown());
+        prop_assert_eq!(w.settle(), Health::Ready, "{:?}\n{}", w.status.reasons, w.shown());
         let count = |name: &str| w.running.values().flat_map(|c| c.keys()).filter(|r| r.service == name).count();
         prop_assert_eq!((count("web"), count("db"), count("all")), (2, 2, 3));
         let made = w.made;

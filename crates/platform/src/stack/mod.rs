@@ -42,7 +42,7 @@ pub use exec::ExecOutput;
 pub use logs::{LogLine, LogOptions, Source};
 pub use look::{Change, End, Seen, Tested, changes, known};
 pub use session::{Session, SessionControl, SessionOptions};
-pub use stats::{Health, ServiceStatus};
+pub use stats::{HealthCheck, ServiceStatus};
 
 use crate::docker::Docker;
 use stackyard_core::stack::Stack;

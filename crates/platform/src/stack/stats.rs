@@ -33,7 +33,7 @@ pub struct ServiceStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit_status: Option<i64>,
     /// What its health test said just now.
-    pub health: Health,
+    pub health: HealthCheck,
     /// Times that the engine started it again by itself.
     pub restarts: i64,
     /// When it was last started, RFC 3339; absent when it never was.
@@ -48,10 +48,10 @@ pub struct ServiceStatus {
     pub memory: Option<u64>,
 }
 
-/// Health of a service.
+/// What the health test of a service says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "health", rename_all = "snake_case")]
-pub enum Health {
+pub enum HealthCheck {
     /// The test succeeded.
     Healthy,
     /// The test failed.
@@ -70,7 +70,7 @@ pub enum Health {
 impl ServiceStatus {
     /// Whether all is well with it.
     pub fn is_well(&self) -> bool {
-        matches!(self.health, Health::Healthy | Health::Untested | Health::Completed)
+        matches!(self.health, HealthCheck::Healthy | HealthCheck::Untested | HealthCheck::Completed)
     }
 }
 
@@ -112,18 +112,18 @@ impl Engine {
         }
     }
 
-    async fn container_health(&self, c: &ContainerInspectResponse) -> Health {
+    async fn container_health(&self, c: &ContainerInspectResponse) -> HealthCheck {
         let id = c.id.as_deref().unwrap_or_default();
         match observe::state(c) {
             State::Running => {}
-            State::Exited(0) if observe::label(c, labels::JOB) == Some("true") => return Health::Completed,
-            _ => return Health::Down,
+            State::Exited(0) if observe::label(c, labels::JOB) == Some("true") => return HealthCheck::Completed,
+            _ => return HealthCheck::Down,
         }
-        let Some(test) = Test::of(c) else { return Health::Untested };
+        let Some(test) = Test::of(c) else { return HealthCheck::Untested };
         match self.run_test(id, &test).await {
-            Ok(result) if result.healthy => Health::Healthy,
-            Ok(result) => Health::Unhealthy { output: result.output },
-            Err(e) => Health::Unhealthy { output: stackyard_core::text::error_chain(&e) },
+            Ok(result) if result.healthy => HealthCheck::Healthy,
+            Ok(result) => HealthCheck::Unhealthy { output: result.output },
+            Err(e) => HealthCheck::Unhealthy { output: stackyard_core::text::error_chain(&e) },
         }
     }
 
@@ -131,11 +131,11 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Engine`] when the engine cannot be asked. A service without a container is
-    /// [`Health::Down`].
-    pub async fn health(&self, stack: &str, service: &str) -> Result<Health, Error> {
+    /// [`HealthCheck::Down`].
+    pub async fn health(&self, stack: &str, service: &str) -> Result<HealthCheck, Error> {
         let container = container_name(stack, service);
         match self.api().inspect_container(&container, None).await {
-            Err(e) if is_not_found(&e) => Ok(Health::Down),
+            Err(e) if is_not_found(&e) => Ok(HealthCheck::Down),
             Err(e) => Err(Error::engine(format!("inspect container {container}"))(e)),
             Ok(c) => Ok(self.container_health(&c).await),
         }

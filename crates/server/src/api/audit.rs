@@ -22,14 +22,14 @@ use utoipa_axum::routes;
 /// came of it. An entry without a result tells of a server that was killed, or of a caller who did
 /// not wait.
 pub(crate) async fn record(State(app): State<App>, request: Request, next: Next) -> Response {
-    let who = request.extensions().get::<Caller>().and_then(Caller::who);
+    let actor = request.extensions().get::<Caller>().and_then(Caller::actor);
     let path = request.extensions().get::<MatchedPath>().map(|p| p.as_str().to_owned());
     // To plan is to ask, with a body that is too large for a query.
     let asks = path.as_deref().is_some_and(|p| p.ends_with("/plan") || p.ends_with("/check"));
     let reads = asks || matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let (Some(who), Some(path), false) = (who, path, reads) else { return next.run(request).await };
+    let (Some(actor), Some(path), false) = (actor, path, reads) else { return next.run(request).await };
     let verb = format!("{} {path}", request.method());
-    match app.store().audit_begin(now(), &who, &verb, request.uri().path()).await {
+    match app.store().audit_begin(now(), &actor, &verb, request.uri().path()).await {
         Err(error) => axum::response::IntoResponse::into_response(ApiError::from(error)),
         Ok(id) => {
             ChangeCounters::note(&app.inner().changes.audit);
@@ -48,7 +48,7 @@ pub(crate) async fn record(State(app): State<App>, request: Request, next: Next)
 #[into_params(parameter_in = Query)]
 struct AuditFilter {
     /// Only those of this caller, as `who` has it.
-    who: Option<String>,
+    actor: Option<String>,
 }
 
 /// The audit log, newest entries first
@@ -61,11 +61,11 @@ async fn audit_list(
     Query(which): Query<AuditFilter>,
     page: Pager,
 ) -> Result<ListPage<AuditEntry>, ApiError> {
-    let entries = app.store().audit(which.who.as_deref(), page.marker(), page.reads()).await?;
+    let entries = app.store().audit(which.actor.as_deref(), page.marker(), page.reads()).await?;
     let entry = |e: Entry| AuditEntry {
         id: e.id,
         at: time(e.at),
-        who: e.who,
+        actor: e.actor,
         verb: e.verb,
         target: e.target,
         result: e.result,

@@ -58,8 +58,8 @@ pub(super) async fn limit(State(app): State<App>, mut request: Request, next: Ne
         return ApiError::from(ArchiveError::TooLarge(app.archives().limit())).into_response();
     }
     if length > greatest {
-        let who = if known { "" } else { " of a caller who has not signed in" };
-        let detail = format!("the body{who} has {length} bytes, and may have {greatest}");
+        let from = if known { "" } else { " of a caller who has not signed in" };
+        let detail = format!("the body{from} has {length} bytes, and may have {greatest}");
         return ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response();
     }
     let (place, time) = if length > OF_NOBODY {

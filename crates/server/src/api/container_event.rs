@@ -39,7 +39,7 @@ struct EventQuery {
     #[serde(default)]
     only: String,
     /// Only those of this kind.
-    what: Option<ContainerEventKind>,
+    kind: Option<ContainerEventKind>,
 }
 
 /// What a stream of events begins with.
@@ -61,7 +61,7 @@ impl EventQuery {
 
     fn filter(self) -> EventFilter {
         let names = self.only.split(',').map(str::trim).filter(|n| !n.is_empty());
-        EventFilter { only: names.map(str::to_owned).collect(), what: self.what, ..EventFilter::default() }
+        EventFilter { only: names.map(str::to_owned).collect(), kind: self.kind, ..EventFilter::default() }
     }
 }
 

@@ -65,7 +65,7 @@ async fn look_at(app: &App, yard: &str, anew: bool) -> Result<YardGraph, ApiErro
     let inventory = sighting.inventory.as_deref();
     let sight = GraphInput { inventory, intended: intended.as_ref(), hosts: &hosts, stacks: &stacks };
     let mut graph = draw_graph(yard, sight);
-    graph.cloud = cloud.map(|name| GraphCloud { name, looked: None, error: sighting.error.clone() });
+    graph.cloud = cloud.map(|name| GraphCloud { name, observed_at: None, error: sighting.error.clone() });
     Ok(YardGraph { manifest, sighting, hosts, graph })
 }
 
@@ -85,7 +85,7 @@ pub(super) fn tagged<T: Serialize>(
         return (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response();
     }
     if let Some(cloud) = stamp(&mut body) {
-        cloud.looked = looked.map(time);
+        cloud.observed_at = looked.map(time);
     }
     ([(header::ETAG, tag)], Json(body)).into_response()
 }

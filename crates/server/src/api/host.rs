@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Deserialize;
-use stackyard_api::{Drain, HostView, Problem, Replacement, now, time};
+use stackyard_api::{Drain, HostView, Problem, Replacement, host_health, now, time};
 use stackyard_catalog::manifest;
 use stackyard_core::yard::intend::Spec;
 use stackyard_core::yard::{Key, Kind, Scope};
@@ -26,21 +26,25 @@ use utoipa_axum::routes;
 
 fn host_view(host: Host, seen: Option<HostActivity>) -> HostView {
     let seen = seen.unwrap_or_default();
+    let report = seen.report.map(|r| (*r).clone());
+    let (health, reason) = host_health(seen.connected, host.drain.is_on(), report.as_ref());
     HostView {
         id: host.id,
         yard: host.yard,
         pool: host.pool,
         name: host.name,
         labels: host.labels,
+        health,
+        reason,
         connected: seen.connected,
         drain: host.drain.is_on(),
         leaving: host.drain == store::Drain::Leaving,
-        replace: host.replace.map(|r| Replacement { who: r.who, at: time(r.at) }),
+        replace: host.replace.map(|r| Replacement { actor: r.actor, at: time(r.at) }),
         joined: time(host.joined),
         last_seen: host.last_seen.map(|at| time(if seen.connected { now() } else { at })),
         facts: host.facts,
         revision: host.revision,
-        report: seen.report.map(|r| (*r).clone()),
+        report,
     }
 }
 
@@ -61,7 +65,7 @@ struct HostFilter {
 /// Of what callers can change of a host.
 fn tag(host: &Host) -> ETag {
     let drain = (host.drain.is_on(), host.drain == store::Drain::Leaving);
-    let replace = host.replace.as_ref().map(|r| (&r.who, r.at));
+    let replace = host.replace.as_ref().map(|r| (&r.actor, r.at));
     ETag::of(&(&host.id, &host.yard, &host.pool, &host.name, &host.labels, drain, replace))
 }
 
@@ -179,7 +183,7 @@ async fn host_replace(
     let _turn = app.inner().turns.hosts.lock().await;
     let host = as_it_was(&app, &id, &unchanged).await?;
     need_pool(&app, &host).await?;
-    let replace = store::Replace { who: caller.who().unwrap_or_default(), at: now() };
+    let replace = store::Replace { actor: caller.actor().unwrap_or_default(), at: now() };
     app.store().mark_to_replace(&host.id, &replace).await?;
     app.hub().changed();
     let host = find(&app, &host.id).await?;

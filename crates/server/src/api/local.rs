@@ -26,7 +26,7 @@ use stackyard_cloud::preflight::{self, Report};
 use stackyard_cloud::{AnswerChanges, STACK, up};
 use stackyard_core::text::error_chain;
 use stackyard_platform::docker::Docker;
-use stackyard_platform::stack::{Error as EngineError, Health, LogOptions, ServiceStatus, Source};
+use stackyard_platform::stack::{Error as EngineError, HealthCheck, LogOptions, ServiceStatus, Source};
 use stackyard_store::Run;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ impl FollowedRun for LocalDetail {
         let view = LocalRun {
             id: run.new.id,
             kind: run.new.kind,
-            who: run.new.who,
+            actor: run.new.actor,
             began: time(run.new.began),
             ended: run.ended.map(time),
             state: RunState::of(&run.new.state),
@@ -108,12 +108,12 @@ async fn local_show(_: Admin, State(app): State<App>) -> Result<Json<LocalView>,
 }
 
 fn service_view(of: &ServiceStatus) -> LocalService {
-    let (health, said) = match &of.health {
-        Health::Healthy => (ServiceHealth::Healthy, None),
-        Health::Unhealthy { output } => (ServiceHealth::Unhealthy, Some(output.trim().to_owned())),
-        Health::Untested => (ServiceHealth::Untested, None),
-        Health::Completed => (ServiceHealth::Completed, None),
-        Health::Down => (ServiceHealth::Down, None),
+    let (health, reason) = match &of.health {
+        HealthCheck::Healthy => (ServiceHealth::Healthy, None),
+        HealthCheck::Unhealthy { output } => (ServiceHealth::Unhealthy, Some(output.trim().to_owned())),
+        HealthCheck::Untested => (ServiceHealth::Untested, None),
+        HealthCheck::Completed => (ServiceHealth::Completed, None),
+        HealthCheck::Down => (ServiceHealth::Down, None),
     };
     LocalService {
         service: of.service.clone(),
@@ -123,8 +123,8 @@ fn service_view(of: &ServiceStatus) -> LocalService {
         state: of.state,
         exit_status: of.exit_status,
         health,
-        well: of.is_well(),
-        said,
+        ok: of.is_well(),
+        reason,
         restarts: of.restarts,
         started: of.started_at.clone(),
         memory: of.memory,
@@ -167,7 +167,7 @@ async fn local_services(_: Admin, State(app): State<App>) -> Json<LocalServices>
         healthy: status.is_some_and(|s| s.healthy),
         memory: status.map_or(0, |s| s.memory),
         services: status.map(|s| s.services.iter().map(service_view).collect()).unwrap_or_default(),
-        looked: seen.looked.map(time),
+        observed_at: seen.looked.map(time),
         error: seen.error,
     })
 }
@@ -251,7 +251,7 @@ async fn local_run_begin(
     State(app): State<App>,
     Body(wish): Body<LocalRequest>,
 ) -> Result<Response, ApiError> {
-    let run = app.local().begin(wish.try_into()?, &caller.who().unwrap_or_default()).await?;
+    let run = app.local().begin(wish.try_into()?, &caller.actor().unwrap_or_default()).await?;
     let place = format!("/api/v1/local/runs/{}", run.new.id);
     let run = LocalDetail::of(run).run;
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(run)).into_response())
@@ -278,7 +278,7 @@ async fn local_run_cancel(
     State(app): State<App>,
     Path(run): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    if app.local().cancel(&run, &caller.who().unwrap_or_default()) {
+    if app.local().cancel(&run, &caller.actor().unwrap_or_default()) {
         return Ok(StatusCode::ACCEPTED);
     }
     let LocalDetail { run, .. } = follow::find(&app, KEY, &run).await?;

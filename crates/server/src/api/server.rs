@@ -6,19 +6,19 @@ use crate::app::App;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use stackyard_api::{Health, Problem, ServerView, Version, time};
+use stackyard_api::{Problem, ServerHealth, ServerView, Version, time};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// Whether the server works: it answers, and its store does
 #[utoipa::path(get, path = "/api/v1/health", tag = "server",
-    responses((status = 200, body = Health), (status = 503, body = Problem)))]
-async fn health(State(app): State<App>) -> Result<Json<Health>, ApiError> {
+    responses((status = 200, body = ServerHealth), (status = 503, body = Problem)))]
+async fn health(State(app): State<App>) -> Result<Json<ServerHealth>, ApiError> {
     app.store().ping().await.map_err(|e| {
         tracing::error!("{e}");
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the server's store does not answer; its log says more")
     })?;
-    Ok(Json(Health { status: "ok".to_owned() }))
+    Ok(Json(ServerHealth { status: "ok".to_owned() }))
 }
 
 /// What the server speaks

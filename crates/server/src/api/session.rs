@@ -128,7 +128,7 @@ async fn let_in(app: &App, address: Option<IpAddr>, new: NewSession) -> Result<S
 /// Begins a session; its text, and when it ends.
 async fn begin(app: &App, known: &SignedIn, kind: auth::TokenKind) -> Result<(String, i64), ApiError> {
     let (secret, hash) = auth::mint(kind).map_err(ApiError::internal)?;
-    let who = match known {
+    let actor = match known {
         SignedIn::Token(token) => format!("token {}", token.name),
         SignedIn::Person(person, _) => auth::shown(person),
     };
@@ -136,7 +136,7 @@ async fn begin(app: &App, known: &SignedIn, kind: auth::TokenKind) -> Result<(St
         auth::TokenKind::Person => ("/api/v1/session/token", StatusCode::CREATED),
         _ => ("/api/v1/session", StatusCode::OK),
     };
-    let entry = app.store().audit_begin(now(), &who, &format!("POST {path}"), path).await?;
+    let entry = app.store().audit_begin(now(), &actor, &format!("POST {path}"), path).await?;
     let expires = match known {
         SignedIn::Token(token) => {
             let expires = (now() + LASTS).min(token.expires.unwrap_or(i64::MAX));
@@ -150,7 +150,7 @@ async fn begin(app: &App, known: &SignedIn, kind: auth::TokenKind) -> Result<(St
     };
     app.store().audit_end(&entry, result.as_str()).await?;
     ChangeCounters::note(&app.inner().changes.audit);
-    tracing::info!(until = time(expires), "{who} signed in");
+    tracing::info!(until = time(expires), "{actor} signed in");
     Ok((secret, expires))
 }
 

@@ -13,7 +13,7 @@ use axum::http::{HeaderName, StatusCode};
 use axum::response::IntoResponse;
 use serde::Deserialize;
 use stackyard_api::{Problem, StackChange, StackChangeKind, StackDeploy, StackScale, StackVersion, StackView, time};
-use stackyard_core::rollout::Standing;
+use stackyard_core::health::Health;
 use std::collections::BTreeMap;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -25,8 +25,8 @@ fn view(now: DeployedStack) -> StackView {
         removing: now.removing,
         pool: now.pool,
         declared: now.declared,
-        versions: now.versions.into_iter().map(|v| StackVersion { number: v.number, worked: v.worked }).collect(),
-        before: now.before,
+        versions: now.versions.into_iter().map(|v| StackVersion { number: v.number, succeeded: v.worked }).collect(),
+        previous: now.before,
         deployed: time(now.deployed),
         status: now.status,
     }
@@ -34,13 +34,13 @@ fn view(now: DeployedStack) -> StackView {
 
 pub(super) fn changes(all: BTreeMap<String, ServiceChange>) -> Json<Vec<StackChange>> {
     let change = |(service, change)| {
-        let (what, why) = match change {
+        let (kind, reasons) = match change {
             ServiceChange::New => (StackChangeKind::New, Vec::new()),
             ServiceChange::Changed(parts) => (StackChangeKind::Changed, parts),
             ServiceChange::Removed => (StackChangeKind::Removed, Vec::new()),
             ServiceChange::Same => (StackChangeKind::Same, Vec::new()),
         };
-        StackChange { service, what, why }
+        StackChange { service, kind, reasons }
     };
     Json(all.into_iter().map(change).collect())
 }
@@ -64,7 +64,7 @@ struct StackFilter {
     /// Only those of this yard.
     yard: Option<String>,
     /// Only those that stand so.
-    standing: Option<Standing>,
+    health: Option<Health>,
 }
 
 /// Of what callers can change of a stack: a version never changes but for the number of containers.
@@ -114,7 +114,7 @@ async fn stack_list_all(
     page: Pager,
 ) -> Result<ListPage<StackView>, ApiError> {
     let mut all = list(&app, which.yard.as_deref()).await?;
-    all.retain(|s| which.standing.is_none_or(|is| s.status.standing == is));
+    all.retain(|s| which.health.is_none_or(|is| s.status.health == is));
     Ok(page.cut(reach.only(all, |s| &s.yard).await?, |s| format!("{}/{}", s.yard, s.name)))
 }
 
@@ -145,7 +145,7 @@ async fn stack_show(
         let mut looked = app.stacks().looked();
         looked.mark_unchanged();
         // Where something is on its way the next look is near; else nothing would bring one about.
-        if app.stacks().get(&yard, &stack).await?.status.standing == Standing::Converged {
+        if app.stacks().get(&yard, &stack).await?.status.health == Health::Ready {
             app.stacks().poke();
         }
         let _ = tokio::time::timeout(std::time::Duration::from_secs(5), looked.changed()).await;
@@ -264,8 +264,8 @@ async fn stack_rollback(
     check(&app, &unchanged, &yard, &name).await?;
     let number = app.stacks().roll_back(&yard, &name, back.to).await?;
     let now = app.stacks().get(&yard, &name).await?;
-    let worked = now.versions.iter().any(|v| v.number == number && v.worked);
-    Ok((tag(&now).header(), Json(StackVersion { number, worked })))
+    let succeeded = now.versions.iter().any(|v| v.number == number && v.worked);
+    Ok((tag(&now).header(), Json(StackVersion { number, succeeded })))
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {

@@ -78,7 +78,7 @@ pub(super) fn yard_view(yard: Yard) -> YardView {
 }
 
 fn manifest_view(name: ManifestName) -> ManifestView {
-    ManifestView { revision: name.revision, who: name.who, kept: time(name.kept) }
+    ManifestView { revision: name.revision, actor: name.actor, kept: time(name.kept) }
 }
 
 /// All yards, each with its newest run
@@ -148,10 +148,10 @@ async fn manifest_show(
     match app.store().manifest(&yard, revision).await? {
         // It may be of another project's yard that had the name before.
         Some(Manifest { name, text, files }) if reach.has_manifest(&text).await? => {
-            let ManifestView { revision, who, kept } = manifest_view(name);
+            let ManifestView { revision, actor, kept } = manifest_view(name);
             let digest = manifest_digest(&text, &files);
             let files = files.into_keys().collect();
-            Ok(Json(ManifestText { revision, who, kept, manifest: text, files, digest }))
+            Ok(Json(ManifestText { revision, actor, kept, manifest: text, files, digest }))
         }
         _ => Err(ApiError::not_found(format!("yard {yard} has no manifest of revision {revision}"))),
     }
@@ -192,8 +192,8 @@ async fn yard_put(
         reach.need_cloud(manifest::gist(FILE, &manifest)?.cloud.as_deref()).await?;
     }
     let at = at(&reach, &yard, &headers).await?;
-    let who = caller.who().unwrap_or_default();
-    let revision = keep_manifest(app.store(), &yard, &manifest, &files, &who, at).await?;
+    let actor = caller.actor().unwrap_or_default();
+    let revision = keep_manifest(app.store(), &yard, &manifest, &files, &actor, at).await?;
     ChangeCounters::note(&app.inner().changes.yards);
     let kept = app.store().yard(&yard).await?.ok_or_else(|| ApiError::changed(&format!("yard {yard}")))?;
     Ok((ETag::revision(revision).header(), Json(yard_view(kept))).into_response())

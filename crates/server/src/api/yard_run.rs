@@ -43,7 +43,7 @@ impl FollowedRun for RunDetail {
             yard: run.new.yard,
             kind: if run.new.kind == "down" { RunKind::Down } else { RunKind::Up },
             revision: run.new.revision,
-            who: run.new.who,
+            actor: run.new.actor,
             began: time(run.new.began),
             ended: run.ended.map(time),
             state: RunState::of(&run.new.state),
@@ -129,7 +129,7 @@ async fn run_begin(
     let (plan, allow_data_loss) = (wish.plan.clone(), wish.allow_data_loss);
     let terms = RunTerms { plan, allow_data_loss, at };
     let wish = read(app.store(), &reach, &yard, wish).await?;
-    let run = app.runs().begin(&yard, wish, &caller.who().unwrap_or_default(), terms).await?;
+    let run = app.runs().begin(&yard, wish, &caller.actor().unwrap_or_default(), terms).await?;
     crate::app::ChangeCounters::note(&app.inner().changes.yards);
     let place = format!("/api/v1/yards/{yard}/runs/{}", run.new.id);
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(run_view(run))).into_response())
@@ -156,7 +156,7 @@ async fn run_cancel(
     State(app): State<App>,
     Path((yard, run)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
-    if app.runs().cancel(&yard, &run, &caller.who().unwrap_or_default()) {
+    if app.runs().cancel(&yard, &run, &caller.actor().unwrap_or_default()) {
         return Ok(StatusCode::ACCEPTED);
     }
     let RunDetail { run, .. } = find(&app, &yard, &run).await?;

@@ -10,10 +10,12 @@ use crate::runs::{FILE, YardIntent};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use stackyard_api::{Problem, QuotaUse, ResourceState, ResourceStatus, YardRequest, YardState, YardStatus, now, time};
+use stackyard_api::{Problem, QuotaUse, ResourceStatus, YardRequest, YardStatus, now, time};
 use stackyard_catalog::manifest::outline;
+use stackyard_core::health::Health;
 use stackyard_core::yard::Kind;
 use stackyard_core::yard::intend::Intended;
+use stackyard_core::yard::plan::Action;
 use stackyard_openstack::{Cloud, Quota};
 use stackyard_yard::{HostService, YardSnapshot};
 use std::collections::BTreeMap;
@@ -37,16 +39,6 @@ const QUOTAS: [(&str, Option<Kind>); 10] = [
     ("security_group", Some(Kind::SecurityGroup)),
     ("floatingip", Some(Kind::FloatingIp)),
 ];
-
-fn state(resources: &[ResourceStatus]) -> YardState {
-    let of = |r: &ResourceStatus| match r.state {
-        ResourceState::Ok => YardState::Ok,
-        ResourceState::Pending => YardState::Working,
-        ResourceState::Broken => YardState::Failing,
-        _ => YardState::Differs,
-    };
-    resources.iter().map(of).max().unwrap_or(YardState::Ok)
-}
 
 /// What the yard uses of what is not counted by kind: processors, MiB, GiB.
 fn sizes(session: &YardSnapshot<'_>) -> BTreeMap<&'static str, Option<i64>> {
@@ -81,7 +73,7 @@ async fn quotas(cloud: &Cloud, session: &YardSnapshot<'_>) -> Vec<QuotaUse> {
 
 /// How a yard stands, as its cloud says now
 ///
-/// A cloud that does not answer makes no problem of it: the state is `unknown` then, and says why. How its
+/// A cloud that does not answer makes no problem of it: its health is `unknown` then, and `error` says why. How its
 /// stacks stand, `/api/v1/yards/{yard}/stacks` says.
 #[utoipa::path(get, path = "/api/v1/yards/{yard}/status", tag = "yard", security(("token" = [])),
     responses((status = 200, body = YardStatus), (status = "4XX", body = Problem)))]
@@ -97,8 +89,9 @@ async fn yard_status(
     let mut status = YardStatus {
         cloud: super::yard::yard_view(found.clone()).cloud,
         yard,
-        looked: time(now()),
-        state: YardState::Unknown,
+        observed_at: time(now()),
+        health: Health::Unknown,
+        in_sync: false,
         error: None,
         resources: Vec::new(),
         quotas: Vec::new(),
@@ -113,7 +106,8 @@ async fn yard_status(
     };
     match looked.unwrap_or_else(|_| Err(late())) {
         Ok((cloud, resources, quotas)) => {
-            status.state = state(&resources);
+            status.health = resources.iter().map(|r| r.health).max().unwrap_or_default();
+            status.in_sync = resources.iter().all(|r| r.planned == Action::Keep);
             (status.cloud, status.resources, status.quotas) = (Some(cloud), resources, quotas);
         }
         Err(problem) => status.error = Some(problem.into_detail()),

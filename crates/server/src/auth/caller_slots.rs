@@ -31,17 +31,17 @@ impl CallerSlots {
     /// # Errors
     /// 429: the caller has as many as it may, or all callers have.
     pub fn take(&self, caller: &Caller, what: &str) -> Result<CallerSlot, ApiError> {
-        let Some(who) = caller.key() else { return Ok(CallerSlot(None)) };
+        let Some(actor) = caller.key() else { return Ok(CallerSlot(None)) };
         let mut taken = lock(&self.taken);
         let all: usize = taken.values().sum();
-        let own = taken.get(&who).copied().unwrap_or(0);
+        let own = taken.get(&actor).copied().unwrap_or(0);
         let (most, whose) = if own >= self.of_one { (self.of_one, "one caller") } else { (self.of_all, "the server") };
         if own >= self.of_one || all >= self.of_all {
             let detail = format!("{whose} may have {most} {what} at once, and has them; end some, or try again later");
             return Err(ApiError::too_many(detail, WAIT));
         }
-        taken.insert(who.clone(), own + 1);
-        Ok(CallerSlot(Some((self.taken.clone(), who))))
+        taken.insert(actor.clone(), own + 1);
+        Ok(CallerSlot(Some((self.taken.clone(), actor))))
     }
 }
 
@@ -55,11 +55,11 @@ pub(crate) struct CallerSlot(Option<(Arc<SlotTable>, String)>);
 
 impl Drop for CallerSlot {
     fn drop(&mut self) {
-        let Some((taken, who)) = self.0.take() else { return };
+        let Some((taken, actor)) = self.0.take() else { return };
         let mut taken = lock(&taken);
-        match taken.get_mut(&who) {
+        match taken.get_mut(&actor) {
             Some(own) if *own > 1 => *own -= 1,
-            _ => drop(taken.remove(&who)),
+            _ => drop(taken.remove(&actor)),
         }
     }
 }

@@ -108,7 +108,7 @@ impl Caller {
     }
 
     /// The caller, for the audit log. Nothing for those who are not known.
-    pub(crate) fn who(&self) -> Option<String> {
+    pub(crate) fn actor(&self) -> Option<String> {
         match self {
             Self::Socket => Some("socket".to_owned()),
             Self::Token { name, .. } => Some(format!("token {name}")),

@@ -25,7 +25,7 @@ pub struct EventFilter {
     /// Of these services or replicas, also those of one host: `web`, `web-2`, `web@host-1`; all when empty.
     pub only: BTreeSet<String>,
     /// Of this kind.
-    pub what: Option<ContainerEventKind>,
+    pub kind: Option<ContainerEventKind>,
 }
 
 impl EventFilter {
@@ -36,7 +36,7 @@ impl EventFilter {
         is(&self.yard, &event.yard)
             && is(&self.stack, &event.stack)
             && is(&self.host, &event.host)
-            && self.what.is_none_or(|what| what == event.what)
+            && self.kind.is_none_or(|kind| kind == event.kind)
             && (self.only.is_empty() || called(&event.service) || called(&event.replica))
     }
 }
@@ -66,17 +66,17 @@ impl ContainerEvents {
                 continue;
             }
             let held = self.held.remove(&key);
-            for (what, of) in compare(held.as_ref().unwrap_or(old), new) {
-                self.add(host, stack, what, of, at);
+            for (kind, of) in compare(held.as_ref().unwrap_or(old), new) {
+                self.add(host, stack, kind, of, at);
             }
         }
     }
 
-    fn add(&mut self, host: &Host, stack: &str, what: ContainerEventKind, of: &ContainerReport, at: i64) {
-        let end = matches!(what, ContainerEventKind::Died | ContainerEventKind::Restarted);
+    fn add(&mut self, host: &Host, stack: &str, kind: ContainerEventKind, of: &ContainerReport, at: i64) {
+        let end = matches!(kind, ContainerEventKind::Died | ContainerEventKind::Restarted);
         let wrong = end
             || matches!(
-                what,
+                kind,
                 ContainerEventKind::Recreated | ContainerEventKind::Removed | ContainerEventKind::Unhealthy
             );
         let status = match of.state {
@@ -98,7 +98,7 @@ impl ContainerEvents {
             service: of.replica.service.clone(),
             replica: of.replica.to_string(),
             container: of.id.clone(),
-            what,
+            kind,
             status: status.filter(|_| end),
             oom: end && of.ended.is_some_and(|e| e.oom),
             lines: if wrong { of.last_lines.clone() } else { Vec::new() },
@@ -135,7 +135,7 @@ fn compare<'r>(before: &'r PartReport, now: &'r PartReport) -> Vec<(ContainerEve
     };
     let (old, new) = (by_name(before), by_name(now));
     let there = new.iter().flat_map(|(name, container)| {
-        changed(old.get(name).copied(), container).into_iter().map(|what| (what, *container))
+        changed(old.get(name).copied(), container).into_iter().map(|kind| (kind, *container))
     });
     let gone = old.iter().filter(|(name, _)| !new.contains_key(*name)).map(|(_, c)| (ContainerEventKind::Removed, *c));
     there.chain(gone).collect()
@@ -222,7 +222,7 @@ mod tests {
     /// What happens on the way over these reports.
     fn told(reports: &[Report]) -> Vec<(ContainerEventKind, Option<i64>, bool)> {
         let all = taken(reports).after(0, &EventFilter::default());
-        all.into_iter().map(|e| (e.what, e.status, e.oom)).collect()
+        all.into_iter().map(|e| (e.kind, e.status, e.oom)).collect()
     }
 
     #[test]
@@ -245,8 +245,8 @@ mod tests {
         ];
         use ContainerEventKind::{Created, Died, Healthy, Recreated, Removed, Started, Unhealthy};
         let all = told(&life);
-        let what: Vec<ContainerEventKind> = all.iter().map(|e| e.0).collect();
-        assert_eq!(what, [Created, Started, Healthy, Unhealthy, Died, Recreated, Started, Removed]);
+        let kinds: Vec<ContainerEventKind> = all.iter().map(|e| e.0).collect();
+        assert_eq!(kinds, [Created, Started, Healthy, Unhealthy, Died, Recreated, Started, Removed]);
         assert_eq!(all[4], (Died, Some(7), false));
         assert_eq!(told(&life[2..3]), [], "what was there when the server started did not just happen");
     }
@@ -299,7 +299,7 @@ mod tests {
         for (filter, n) in [(only("web"), 3), (only("web-1@web-1"), 3), (only("web@web-2"), 0), (only("db"), 0)] {
             assert_eq!(events.after(0, &filter).len(), n, "{filter:?}");
         }
-        let gone = EventFilter { what: Some(ContainerEventKind::Removed), ..EventFilter::default() };
+        let gone = EventFilter { kind: Some(ContainerEventKind::Removed), ..EventFilter::default() };
         assert_eq!(events.before(None, 9, &gone).len(), 1);
         let other = EventFilter { stack: Some("other".to_owned()), ..EventFilter::default() };
         assert_eq!(events.before(None, 9, &other), []);

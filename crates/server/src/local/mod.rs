@@ -241,13 +241,13 @@ impl LocalCloud {
         self.going().clone().filter(|g| g.has_begun())
     }
 
-    fn claim(&self, word: &str, who: &str) -> Result<LocalClaim, ApiError> {
+    fn claim(&self, word: &str, actor: &str) -> Result<LocalClaim, ApiError> {
         let new = NewRun {
             id: uuid::Uuid::now_v7().to_string(),
             yard: KEY.to_owned(),
             kind: word.to_owned(),
             revision: None,
-            who: who.to_owned(),
+            actor: actor.to_owned(),
             began: now(),
             state: String::new(),
         };
@@ -257,7 +257,7 @@ impl LocalCloud {
             let since = stackyard_api::time(other.began);
             return Err(ApiError::conflict(format!(
                 "{} is at work on the cloud: `{}`, since {since}, run {}; wait for it, or cancel it",
-                other.who, other.kind, other.id
+                other.actor, other.kind, other.id
             )));
         }
         let going = Arc::new(ActiveRun::new(new));
@@ -270,12 +270,12 @@ impl LocalCloud {
     /// # Errors
     /// 409 where it cannot be, while another goes on, or when there is nothing to bring down; 422 for
     /// bad answers.
-    pub async fn begin(&self, wish: LocalIntent, who: &str) -> Result<Run, ApiError> {
+    pub async fn begin(&self, wish: LocalIntent, actor: &str) -> Result<Run, ApiError> {
         let obstacles = self.obstacles().await;
         if !obstacles.is_empty() {
             return Err(ApiError::conflict(obstacles.join("; ")));
         }
-        let claim = self.claim(wish.word(), who)?;
+        let claim = self.claim(wish.word(), actor)?;
         let (told, hears) = oneshot::channel();
         let mut alive = self.0.alive.clone();
         // It goes on when whoever asked goes away.
@@ -291,10 +291,10 @@ impl LocalCloud {
     }
 
     /// Cancels a run; whether it went on.
-    pub fn cancel(&self, id: &str, who: &str) -> bool {
+    pub fn cancel(&self, id: &str, actor: &str) -> bool {
         let going = self.running().filter(|g| g.row().id == id);
         going.is_some_and(|going| {
-            going.cancel(who);
+            going.cancel(actor);
             true
         })
     }
@@ -326,7 +326,7 @@ impl LocalClaim {
                     None
                 }
             };
-            let doing = format!("stackyard server, `{}` for {}", wish.word(), self.going.row().who);
+            let doing = format!("stackyard server, `{}` for {}", wish.word(), self.going.row().actor);
             let lock = local.home().lock(&doing).map_err(|e| refused(&e.into()))?;
             let docker = Docker::connect().await.map_err(|e| ApiError::conflict(error_chain(&e)))?;
             self.going.begin(store, None).await?;

@@ -107,8 +107,8 @@ impl ActiveRun {
     }
 
     /// Has it stop where it is, on behalf of `who`.
-    pub(crate) fn cancel(&self, who: &str) {
-        self.stop.send_replace(StopReason::Cancelled(who.to_owned()));
+    pub(crate) fn cancel(&self, actor: &str) {
+        self.stop.send_replace(StopReason::Cancelled(actor.to_owned()));
     }
 
     /// Has it stop where it is, since the server stops.
@@ -128,7 +128,7 @@ impl ActiveRun {
                 ended = &mut work => return ended,
                 // The sender goes with the run alone.
                 stopped = stop.wait_for(|s| *s != StopReason::No) => return match stopped.as_deref() {
-                    Ok(StopReason::Cancelled(who)) => RunEnd::Cancelled(who.clone()),
+                    Ok(StopReason::Cancelled(actor)) => RunEnd::Cancelled(actor.clone()),
                     _ => RunEnd::Interrupted,
                 },
                 _ = tick.tick() => {
@@ -148,8 +148,8 @@ impl ActiveRun {
         let (state, error, hints) = match ended {
             RunEnd::Well => (RunState::Done, None, Vec::new()),
             RunEnd::Badly(error, hints) => (RunState::Failed, Some(error), hints),
-            RunEnd::Cancelled(who) => {
-                (RunState::Cancelled, Some(format!("{who} cancelled it; the next run resumes")), Vec::new())
+            RunEnd::Cancelled(actor) => {
+                (RunState::Cancelled, Some(format!("{actor} cancelled it; the next run resumes")), Vec::new())
             }
             RunEnd::Interrupted => (RunState::Interrupted, None, Vec::new()),
         };

@@ -160,19 +160,19 @@ impl Runs {
         self.going().get(yard).filter(|g| g.has_begun()).cloned()
     }
 
-    fn claim(&self, yard: &str, kind: RunKind, who: &str) -> Result<YardClaim, ApiError> {
+    fn claim(&self, yard: &str, kind: RunKind, actor: &str) -> Result<YardClaim, ApiError> {
         let id = uuid::Uuid::now_v7().to_string();
         let kind = match kind {
             RunKind::Up => "up",
             RunKind::Down => "down",
         };
-        let (yard, who) = (yard.to_owned(), who.to_owned());
+        let (yard, actor) = (yard.to_owned(), actor.to_owned());
         let new = NewRun {
             id,
             yard: yard.clone(),
             kind: kind.to_owned(),
             revision: None,
-            who,
+            actor,
             began: now(),
             state: String::new(),
         };
@@ -182,7 +182,7 @@ impl Runs {
             let since = stackyard_api::time(other.began);
             return Err(ApiError::conflict(format!(
                 "{} is at work on yard {yard}: `{}`, since {since}, run {}; wait for it, or cancel it",
-                other.who, other.kind, other.id
+                other.actor, other.kind, other.id
             )));
         }
         let going = Arc::new(ActiveRun::new(new));
@@ -244,9 +244,9 @@ impl Runs {
     /// # Errors
     /// As of [`Self::plan`]; 409 while another run goes on, or if the plan is not the one of the terms;
     /// 412 if the revision is another; 422 if data would be lost that may not.
-    pub async fn begin(&self, yard: &str, wish: YardIntent, who: &str, terms: RunTerms) -> Result<Run, ApiError> {
+    pub async fn begin(&self, yard: &str, wish: YardIntent, actor: &str, terms: RunTerms) -> Result<Run, ApiError> {
         let kind = if matches!(wish, YardIntent::Up { .. }) { RunKind::Up } else { RunKind::Down };
-        let claim = self.claim(yard, kind, who)?;
+        let claim = self.claim(yard, kind, actor)?;
         let (told, hears) = oneshot::channel();
         let start = RunStart { terms, told };
         let mut alive = self.0.alive.clone();
@@ -271,10 +271,10 @@ impl Runs {
     }
 
     /// Cancels a run; whether it went on.
-    pub fn cancel(&self, yard: &str, id: &str, who: &str) -> bool {
+    pub fn cancel(&self, yard: &str, id: &str, actor: &str) -> bool {
         match self.of(yard).filter(|g| g.row().id == id) {
             Some(going) => {
-                going.cancel(who);
+                going.cancel(actor);
                 true
             }
             None => false,
@@ -447,8 +447,8 @@ impl YardClaim {
 
     /// Keeps the manifest; its revision.
     async fn keep(&self, yard: &Yard, files: &BTreeMap<String, String>, at: Option<i64>) -> Result<i64, ApiError> {
-        let who = self.going.row().who.clone();
-        keep_manifest(self.store(), &self.yard, &yard.text, files, &who, at).await
+        let actor = self.going.row().actor.clone();
+        keep_manifest(self.store(), &self.yard, &yard.text, files, &actor, at).await
     }
 
     /// Writes down that the run begins.

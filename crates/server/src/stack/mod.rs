@@ -26,7 +26,8 @@ use crate::archive::{ArchiveKey, Archives};
 use crate::hub::Hub;
 use record::StackRecord;
 use stackyard_core::agent::Part;
-use stackyard_core::rollout::{self, Standing, Status, Version};
+use stackyard_core::health::Health;
+use stackyard_core::rollout::{self, Status, Version};
 use stackyard_core::stack::Stack;
 use stackyard_core::text::error_chain;
 use stackyard_store::Store;
@@ -413,7 +414,7 @@ impl StackEntry {
         let mut status = self.status.clone();
         if !self.kept.removing && newest.is_some_and(|v| v.number != status.version) {
             // Nobody has looked at it since it was deployed.
-            status.standing = Standing::Working;
+            status.health = Health::Progressing;
         }
         let version = |v: &Version| DeployedVersion { number: v.number, worked: v.worked };
         DeployedStack {

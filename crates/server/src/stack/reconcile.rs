@@ -3,7 +3,8 @@
 use super::{Key, StackError, StackTable, Stacks, volumes};
 use crate::hub::HostActivity;
 use stackyard_core::agent::{Part, Report};
-use stackyard_core::rollout::{self, HostReport, Input, Standing, Status};
+use stackyard_core::health::Health;
+use stackyard_core::rollout::{self, HostReport, Input, Status};
 use stackyard_core::stack::place::{Host, HostState, Taken};
 use stackyard_store::Host as Row;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -145,7 +146,7 @@ impl Stacks {
             let name = hosts.iter().find(|h| h.id == *host).map_or(host.as_str(), |h| h.name.as_str());
             volumes::tell_waits(&mut output.status, name, part, &seen.waits);
         }
-        let works = output.status.standing == Standing::Converged
+        let works = output.status.health == Health::Ready
             && entry.kept.history.first().is_some_and(|v| !v.worked && v.number == output.state.version);
         if works || output.state != entry.kept.state {
             let mut kept = entry.kept.clone();
@@ -159,7 +160,7 @@ impl Stacks {
         for (host, part) in output.parts {
             parts.entry(host).or_default().insert(key.1.clone(), part);
         }
-        let busy = output.status.standing != Standing::Converged;
+        let busy = output.status.health != Health::Ready;
         if let Some(entry) = known.stacks.get_mut(key)
             && entry.status != output.status
         {
@@ -203,7 +204,7 @@ impl Stacks {
             return Ok(false);
         }
         if let Some(entry) = known.stacks.get_mut(key) {
-            let leaving = Status { standing: Standing::Working, services: Vec::new(), reasons, ..entry.status.clone() };
+            let leaving = Status { health: Health::Progressing, services: Vec::new(), reasons, ..entry.status.clone() };
             if entry.status != leaving {
                 entry.status = leaving;
                 self.changed();

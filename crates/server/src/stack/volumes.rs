@@ -2,7 +2,8 @@
 
 use super::{StackError, Stacks};
 use stackyard_core::agent::Part;
-use stackyard_core::rollout::{Standing, Status};
+use stackyard_core::health::Health;
+use stackyard_core::rollout::Status;
 use std::collections::BTreeMap;
 
 /// Adds to a stack's status what its host waits for before it gets the stack's volumes. `waits` is by stack and the
@@ -17,12 +18,12 @@ pub(super) fn tell_waits(status: &mut Status, host: &str, part: &Part, waits: &B
         for key in keys {
             let Some(why) = waits.get(&(stack.name.clone(), key.to_owned())) else { continue };
             let why = format!("{replica} on {host} waits for volume {key}: {why}");
-            if status.standing == Standing::Converged {
-                status.standing = Standing::Working;
+            if status.health == Health::Ready {
+                status.health = Health::Progressing;
             }
             status.reasons.push(why.clone());
             if let Some(service) = status.services.iter_mut().find(|s| s.name == replica.service) {
-                service.why.get_or_insert(why);
+                service.reason.get_or_insert(why);
             }
         }
     }
@@ -63,6 +64,6 @@ mod tests {
         assert_eq!(status, Status::default(), "another stack's");
         tell_waits(&mut status, "web-1", &part, &of("shop"));
         assert_eq!(status.reasons, ["db-1 on web-1 waits for volume data: it is detaching"]);
-        assert_eq!(status.standing, Standing::Working);
+        assert_eq!(status.health, Health::Progressing);
     }
 }

@@ -62,7 +62,7 @@ async fn files_reach_the_hosts_that_mount_them_alone() {
     assert_eq!(refused.status(), Some(422));
     assert!(refused.to_string().contains("does not have the files ./conf of stack site"), "{refused}");
     assert!(running.admin.stacks("shop").await.unwrap().is_empty());
-    assert_eq!(running.admin.plan_stack("shop", "site", &site(one)).await.unwrap()[0].what, StackChangeKind::New);
+    assert_eq!(running.admin.plan_stack("shop", "site", &site(one)).await.unwrap()[0].kind, StackChangeKind::New);
     assert_eq!(running.admin.upload_archives("shop", &contents(&[one])).await.unwrap(), [digest(one)]);
     assert!(running.admin.upload_archives("shop", &contents(&[one])).await.unwrap().is_empty());
     running.admin.deploy_stack("shop", "site", &site(one)).await.unwrap();
@@ -89,7 +89,7 @@ async fn files_reach_the_hosts_that_mount_them_alone() {
     running.admin.upload_archives("shop", &contents(&[two])).await.unwrap();
     let changes = running.admin.deploy_stack("shop", "site", &site(two)).await.unwrap();
     assert_eq!(
-        (changes[0].what, changes[0].why.as_slice()),
+        (changes[0].kind, changes[0].reasons.as_slice()),
         (StackChangeKind::Changed, &["files ./conf".to_owned()][..])
     );
     assert_eq!(on_disk(&running).len(), 2, "a roll back needs the first");

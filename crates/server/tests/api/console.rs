@@ -14,8 +14,8 @@ async fn a_session_may_what_its_token_may_and_ends_with_it() {
     let running = Running::start().await;
     let (viewer, admin) = (running.token("v", Role::Viewer).await, running.token("a", Role::Admin).await);
     let browser = Browser::sign_in(&running, &viewer).await;
-    let who: Value = browser.get("/api/v1/session").await.json().await.unwrap();
-    assert_eq!(who, json!({"name": "v", "role": "viewer"}));
+    let actor: Value = browser.get("/api/v1/session").await.json().await.unwrap();
+    assert_eq!(actor, json!({"name": "v", "role": "viewer"}));
     assert_eq!(browser.get("/api/v1/hosts").await.status(), StatusCode::OK);
     assert_eq!(browser.get("/api/v1/tokens").await.status(), StatusCode::FORBIDDEN);
     let join = json!({"yard": "shop"});
@@ -35,7 +35,7 @@ async fn a_session_may_what_its_token_may_and_ends_with_it() {
     assert_eq!(root.get("/api/v1/hosts").await.status(), StatusCode::UNAUTHORIZED);
     // Signing in is told as a change is.
     let entries = running.admin.audit(None, None, 100).await.unwrap();
-    let signed_in = entries.iter().filter(|e| e.verb == "POST /api/v1/session").map(|e| e.who.as_str());
+    let signed_in = entries.iter().filter(|e| e.verb == "POST /api/v1/session").map(|e| e.actor.as_str());
     assert_eq!(signed_in.collect::<Vec<_>>(), ["token a", "token v"]);
     running.stop().await;
 }

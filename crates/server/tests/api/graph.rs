@@ -14,8 +14,8 @@ const MANIFEST: &str = "apiVersion: stackyard.dev/v1\nkind: Yard\nmetadata: {nam
     - {name: ann, publicKeyFile: ann.pub}\n  servers:\n    - {name: web, flavor: m1.nano, image: tiny}\n";
 
 /// The state of a node; nothing if there is none.
-fn state<'g>(graph: &'g Value, id: &str) -> Option<&'g str> {
-    graph["nodes"].as_array().unwrap().iter().find(|n| n["id"] == id)?["state"].as_str()
+fn health<'g>(graph: &'g Value, id: &str) -> Option<&'g str> {
+    graph["nodes"].as_array().unwrap().iter().find(|n| n["id"] == id)?["health"].as_str()
 }
 
 /// Waits for an event in which `clouds` is another number.
@@ -47,8 +47,8 @@ async fn a_cloud_is_looked_at_for_those_who_watch() {
     running.admin.keep_yard("shop", MANIFEST, None).await.unwrap();
     let (status, graph) = ask().await;
     assert_eq!((status, &graph["cloud"]["name"]), (StatusCode::OK, &json!("fake")), "{graph}");
-    assert!(graph["cloud"]["looked"].is_string() && graph["cloud"]["error"].is_null(), "{graph}");
-    assert_eq!((state(&graph, "server/web"), state(&graph, "keypair/ann")), (Some("missing"), Some("missing")));
+    assert!(graph["cloud"]["observed_at"].is_string() && graph["cloud"]["error"].is_null(), "{graph}");
+    assert_eq!((health(&graph, "server/web"), health(&graph, "keypair/ann")), (Some("missing"), Some("missing")));
     let seen = fake.seen().len();
     ask().await;
     assert_eq!(fake.seen().len(), seen, "what was just looked at is not looked at again");
@@ -75,11 +75,15 @@ async fn a_cloud_is_looked_at_for_those_who_watch() {
     for _ in 0..10 {
         turn(&mut events, &mut clouds).await;
         graph = ask().await.1;
-        if state(&graph, "server/web") == Some("ok") && state(&graph, "keypair/ann") == Some("ok") {
+        if health(&graph, "server/web") == Some("ready") && health(&graph, "keypair/ann") == Some("ready") {
             break;
         }
     }
-    assert_eq!((state(&graph, "server/web"), state(&graph, "network/front")), (Some("ok"), Some("ok")), "{graph}");
+    assert_eq!(
+        (health(&graph, "server/web"), health(&graph, "network/front")),
+        (Some("ready"), Some("ready")),
+        "{graph}"
+    );
     assert_eq!(get(Some(&tag)).await.status(), StatusCode::OK);
 
     // A cloud that refuses is told; what it had stays.
@@ -87,7 +91,7 @@ async fn a_cloud_is_looked_at_for_those_who_watch() {
     turn(&mut events, &mut clouds).await;
     let (_, graph) = ask().await;
     assert!(graph["cloud"]["error"].as_str().unwrap().contains("fake"), "{graph}");
-    assert_eq!(state(&graph, "server/web"), Some("ok"));
+    assert_eq!(health(&graph, "server/web"), Some("ready"));
     fake.fail(|_, _| None);
     turn(&mut events, &mut clouds).await;
     assert!(ask().await.1["cloud"]["error"].is_null());

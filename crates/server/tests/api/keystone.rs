@@ -60,10 +60,10 @@ async fn keystone_lets_people_in_with_the_roles_that_they_have() {
         ("ann", "none", "operator"),
     ] {
         let browser = Browser::sign_in_with(&running, &password(user, project)).await;
-        let who: Value = browser.get("/api/v1/session").await.json().await.unwrap();
-        let told = (&who["name"], &who["role"], &who["cloud"], &who["project"]);
+        let actor: Value = browser.get("/api/v1/session").await.json().await.unwrap();
+        let told = (&actor["name"], &actor["role"], &actor["cloud"], &actor["project"]);
         assert_eq!(told, (&json!(format!("{user}@Default")), &json!(role), &json!("fake"), &json!(project)));
-        assert!(who["expires"].is_string());
+        assert!(actor["expires"].is_string());
     }
     // Who is let in and has no role that counts here.
     let answer = out.post("/api/v1/session", &password("vera", "none")).await;
@@ -97,7 +97,7 @@ async fn keystone_lets_people_in_with_the_roles_that_they_have() {
     assert!(answer.text().await.unwrap().contains("Keystone of cloud fake"));
 
     let entries = running.admin.audit(None, None, 100).await.unwrap();
-    let mut signed_in = entries.iter().filter(|e| e.verb == "POST /api/v1/session").map(|e| e.who.as_str());
+    let mut signed_in = entries.iter().filter(|e| e.verb == "POST /api/v1/session").map(|e| e.actor.as_str());
     assert_eq!(signed_in.next_back(), Some("user ann@Default of fake/p"));
     running.stop().await;
 }
@@ -110,9 +110,9 @@ async fn an_application_credential_signs_in_to_its_project() {
         [json!({"credential": id, "secret": "geheim"}), json!({"credential": "ci", "user": "vera", "secret": "geheim"})]
     {
         let browser = Browser::sign_in_with(&running, &json!({"application_credential": by})).await;
-        let who: Value = browser.get("/api/v1/session").await.json().await.unwrap();
+        let actor: Value = browser.get("/api/v1/session").await.json().await.unwrap();
         assert_eq!(
-            (&who["name"], &who["role"], &who["project"]),
+            (&actor["name"], &actor["role"], &actor["project"]),
             (&json!("vera@Default"), &json!("viewer"), &json!("p"))
         );
         assert_eq!(browser.post("/api/v1/joins", &json!({"yard": "shop"})).await.status(), FORBIDDEN);
@@ -210,7 +210,7 @@ async fn a_yard_is_brought_up_by_somebody_of_its_project() {
     let begun = olga.post("/api/v1/yards/fresh/runs", &json!({"manifest": manifest("fresh", "fake")})).await;
     assert_eq!(begun.status(), StatusCode::ACCEPTED);
     let run: Value = begun.json().await.unwrap();
-    assert_eq!(run["who"], "user olga@Default of fake/p");
+    assert_eq!(run["actor"], "user olga@Default of fake/p");
     let events = olga.get(&format!("/api/v1/yards/fresh/runs/{}/events", run["id"].as_str().unwrap())).await;
     assert!(events.text().await.unwrap().contains("\"state\":\"done\""));
     let vera = Browser::sign_in_with(&running, &password("vera", "p")).await;
@@ -226,9 +226,9 @@ async fn a_token_for_some_hours_is_as_good_as_a_session() {
     let (status, got) = running.call("POST", path, None, Some(&password("vera", "p"))).await;
     assert_eq!(status, StatusCode::CREATED, "{got}");
     let token = got["token"].as_str().unwrap();
-    let (status, who) = running.call("GET", "/api/v1/session", Some(token), None).await;
-    assert_eq!((status, &who["name"], &who["role"]), (OK, &json!("vera@Default"), &json!("viewer")));
-    assert_eq!(who["expires"], got["expires"]);
+    let (status, actor) = running.call("GET", "/api/v1/session", Some(token), None).await;
+    assert_eq!((status, &actor["name"], &actor["role"]), (OK, &json!("vera@Default"), &json!("viewer")));
+    assert_eq!(actor["expires"], got["expires"]);
     assert_eq!(running.call("GET", "/api/v1/tokens", Some(token), None).await.0, FORBIDDEN);
     assert_eq!(running.call("POST", "/api/v1/joins", Some(token), Some(&json!({"yard": "shop"}))).await.0, FORBIDDEN);
     // It is no cookie, and a token for the API needs no other.
@@ -249,8 +249,8 @@ async fn a_session_ends_with_keystones_token_by_signing_out_and_with_the_rules()
     // The client counts a token that ends within a minute as ended.
     fake.identity().tokens_last(Duration::from_secs(62));
     let vera = Browser::sign_in_with(&running, &password("vera", "p")).await;
-    let who: Value = vera.get("/api/v1/session").await.json().await.unwrap();
-    let ends: jiff::Timestamp = who["expires"].as_str().unwrap().parse().unwrap();
+    let actor: Value = vera.get("/api/v1/session").await.json().await.unwrap();
+    let ends: jiff::Timestamp = actor["expires"].as_str().unwrap().parse().unwrap();
     assert!(ends.duration_since(jiff::Timestamp::now()).as_secs() <= 62, "{ends}");
     assert_eq!(vera.sign_out().await.status(), StatusCode::NO_CONTENT);
     assert_eq!(vera.get("/api/v1/yards").await.status(), UNAUTHORIZED);

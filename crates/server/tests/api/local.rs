@@ -86,7 +86,7 @@ async fn one_at_a_time_also_beside_the_command_line() {
     // No machine has this card: preflight ends it before any image is looked at.
     let wish = json!({"kind": "plan", "set": {"neutron_interface": "nosuch0"}});
     let (status, run) = ground.ask("POST", RUNS, Some(&wish)).await;
-    assert_eq!((status, run["who"].as_str()), (StatusCode::ACCEPTED, Some("token root")), "{run}");
+    assert_eq!((status, run["actor"].as_str()), (StatusCode::ACCEPTED, Some("token root")), "{run}");
     let id = run["id"].as_str().unwrap();
     let (status, why) = ground.refused(json!({"kind": "plan"})).await;
     assert_eq!(status, StatusCode::CONFLICT);
@@ -127,7 +127,7 @@ async fn a_run_of_a_killed_server_is_interrupted() {
         yard: "@local".to_owned(),
         kind: "up".to_owned(),
         revision: None,
-        who: "token root".to_owned(),
+        actor: "token root".to_owned(),
         began: 1_000,
         state: "running".to_owned(),
     };

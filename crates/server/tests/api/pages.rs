@@ -101,14 +101,14 @@ async fn every_list_has_pages() {
         ("/api/v1/yards/shop/secrets?limit=2", "name", vec!["web-1", "web-2", "web-3"], 2),
         ("/api/v1/tokens?limit=2", "name", vec!["root", "web-1", "web-2", "web-3"], 2),
         ("/api/v1/tokens?role=admin&limit=1", "name", vec!["root"], 1),
-        ("/api/v1/yards/shop/manifests?limit=1", "who", vec!["socket", "socket"], 2),
+        ("/api/v1/yards/shop/manifests?limit=1", "actor", vec!["socket", "socket"], 2),
         ("/api/v1/yards/shop/runs?state=done", "id", vec![], 1),
     ] {
         let (told, number) = admin.all(path, key).await;
         assert_eq!((told.iter().map(String::as_str).collect::<Vec<_>>(), number), (all, pages), "{path}");
     }
     admin.ask(Method::DELETE, "/api/v1/tokens/web-3", None, &Value::Null).await;
-    let (verbs, _) = admin.all("/api/v1/audit?limit=2&who=token%20root", "verb").await;
+    let (verbs, _) = admin.all("/api/v1/audit?limit=2&actor=token%20root", "verb").await;
     assert_eq!(verbs, ["DELETE /api/v1/tokens/{id}"]);
     let (everything, pages) = admin.all("/api/v1/audit?limit=7", "id").await;
     assert_eq!(pages, everything.len().div_ceil(7));

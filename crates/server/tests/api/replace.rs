@@ -89,17 +89,23 @@ async fn a_host_is_marked_planned_taken_back_and_replaced() {
 
     let mark = "/api/v1/hosts/shop%2Fweb-2/replace";
     let marked = good("POST", mark, None).await;
-    assert_eq!((marked["replace"]["who"].as_str(), marked["name"].as_str()), (Some("token ann"), Some("web-2")));
+    assert_eq!((marked["replace"]["actor"].as_str(), marked["name"].as_str()), (Some("token ann"), Some("web-2")));
     let at = marked["replace"]["at"].as_str().unwrap();
     // Asked for by another, later: it stays the first one's.
-    assert_eq!(running.admin.replace_host("shop/web-2").await.unwrap().replace.unwrap().who, "token ann");
+    assert_eq!(running.admin.replace_host("shop/web-2").await.unwrap().replace.unwrap().actor, "token ann");
     let planned = plan().await;
     assert_eq!(planned["summary"]["replace"], 1, "{planned}");
     let steps = planned["plan"]["steps"].as_array().unwrap();
     let step = steps.iter().find(|s| s["action"] == "recreate").unwrap();
     assert_eq!(step["reasons"], json!([format!("asked for by token ann at {at}")]));
     let status = good("GET", &format!("{SHOP}/status"), None).await;
-    assert!(status["resources"].as_array().unwrap().iter().any(|r| r["state"] == "marked" && r["name"] == "web-2"));
+    assert!(
+        status["resources"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|r| r["name"] == "web-2" && r["reason"] == json!(format!("asked for by token ann at {at}")))
+    );
 
     // Taken back; once more does no harm.
     let taken = ask("DELETE", mark, None).await.0;

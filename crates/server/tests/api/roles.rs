@@ -56,7 +56,7 @@ async fn nobody_does_what_is_not_theirs() {
         yard: "shop".to_owned(),
         kind: "up".to_owned(),
         revision: None,
-        who: "ann".to_owned(),
+        actor: "ann".to_owned(),
         began: 1_000,
         state: "done".to_owned(),
     };
@@ -204,7 +204,7 @@ async fn every_change_is_in_the_audit_log() {
     running.call("DELETE", &format!("/api/v1/hosts/{}", host.host), None, None).await;
     let entries = running.admin.audit(None, None, 100).await.unwrap();
     let told: Vec<_> =
-        entries.iter().rev().map(|e| (e.who.as_str(), e.verb.as_str(), e.result.as_deref().unwrap())).collect();
+        entries.iter().rev().map(|e| (e.actor.as_str(), e.verb.as_str(), e.result.as_deref().unwrap())).collect();
     assert_eq!(
         told,
         [

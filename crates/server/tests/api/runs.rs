@@ -50,7 +50,7 @@ impl Ground {
     /// Begins a run; its path.
     async fn begin(&self, wish: &Value) -> String {
         let run = self.good("POST", &format!("{SHOP}/runs"), Some(wish)).await;
-        assert_eq!((run["state"].as_str(), run["who"].as_str()), (Some("running"), Some("token ann")), "{run}");
+        assert_eq!((run["state"].as_str(), run["actor"].as_str()), (Some("running"), Some("token ann")), "{run}");
         format!("{SHOP}/runs/{}", run["id"].as_str().unwrap())
     }
 
@@ -106,7 +106,11 @@ async fn up_changed_taken_back_and_gone() {
     assert!(ground.good("POST", &format!("{SHOP}/plan"), Some(&wish(1))).await["noop"].as_bool().unwrap());
 
     let status = ground.good("GET", &format!("{SHOP}/status"), None).await;
-    assert_eq!((status["state"].as_str(), status["error"].as_str()), (Some("ok"), None), "{status}");
+    assert_eq!(
+        (&status["health"], &status["in_sync"], &status["error"]),
+        (&json!("ready"), &json!(true), &Value::Null),
+        "{status}"
+    );
     let yards = ground.good("GET", "/api/v1/yards", None).await;
     assert_eq!((yards[0]["cloud"].as_str(), &yards[0]["run"]["id"]), (Some("fake"), &up["run"]["id"]));
 
@@ -123,7 +127,7 @@ async fn up_changed_taken_back_and_gone() {
     // Back to the first manifest, through a plan.
     let past = ground.good("GET", &format!("{SHOP}/manifests"), None).await;
     let past = past.as_array().unwrap();
-    assert_eq!((past.len(), past[0]["who"].as_str()), (2, Some("token ann")));
+    assert_eq!((past.len(), past[0]["actor"].as_str()), (2, Some("token ann")));
     let back = json!({"revision": past[1]["revision"]});
     let text = ground.good("GET", &format!("{SHOP}/manifests/{}", past[1]["revision"]), None).await;
     assert_eq!(text["manifest"], json!(manifest(1, "")));
@@ -353,7 +357,7 @@ async fn a_yard_that_the_command_line_brought_up_is_known_with_its_files() {
     let files = json!({"boot.sh": "#!/bin/sh\necho up\n"});
     ground.run(&json!({"manifest": text, "files": files})).await;
     let state = async || ground.good("GET", &format!("{SHOP}/status"), None).await;
-    assert_eq!(state().await["state"], "ok");
+    assert_eq!(state().await["in_sync"], true);
 
     // Kept again, as the command line does after each `up`: no other revision.
     let before = ground.running.admin.yard("shop").await.unwrap().1;
@@ -366,12 +370,16 @@ async fn a_yard_that_the_command_line_brought_up_is_known_with_its_files() {
     let kept = ground.running.admin.keep_yard_with("shop", &text, other, None).await.unwrap();
     assert!(kept.revision > before);
     let status = state().await;
-    assert_eq!(status["state"], "differs", "{status}");
+    assert_eq!((&status["health"], &status["in_sync"]), (&json!("ready"), &json!(false)), "{status}");
 
     // Without the file it makes no difference.
     ground.running.admin.keep_yard("shop", &text, None).await.unwrap();
     let status = state().await;
-    assert_eq!((status["state"].as_str(), status["error"].as_str()), (Some("ok"), None), "{status}");
+    assert_eq!(
+        (&status["health"], &status["in_sync"], &status["error"]),
+        (&json!("ready"), &json!(true), &Value::Null),
+        "{status}"
+    );
 
     for body in [json!({"remove": true}), json!({"manifest": "a: 1", "revision": 1}), json!({"manifest": "a\u{0}"})] {
         let (status, said) = ground.ask("PUT", SHOP, Some(&body)).await;

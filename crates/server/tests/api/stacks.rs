@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use stackyard_api::{ContainerEvent, ContainerEventKind, Role, StackDeploy};
 use stackyard_client::{EventQuery, EventsOf, Patience, WaitError};
 use stackyard_core::agent::{ContainerReport, ContainerState, Desired, PartReport, Report, ToAgent, ToServer};
-use stackyard_core::rollout::{Packed, Standing};
+use stackyard_core::health::Health;
+use stackyard_core::rollout::Packed;
 use stackyard_core::stack::{Service, Stack};
 use stackyard_core::yard::plan::{Action, StackStep};
 use stackyard_yard::YardStacks;
@@ -106,8 +107,8 @@ async fn stacks_come_change_and_go() {
     assert!(running.admin.stacks("shop").await.unwrap().is_empty(), "to plan changes nothing");
     up(&running, &wanted).await.unwrap();
     for view in running.admin.stacks("shop").await.unwrap() {
-        assert_eq!(view.status.standing, Standing::Converged);
-        assert_eq!(view.versions.iter().map(|v| (v.number, v.worked)).collect::<Vec<_>>(), [(1, true)]);
+        assert_eq!(view.status.health, Health::Ready);
+        assert_eq!(view.versions.iter().map(|v| (v.number, v.succeeded)).collect::<Vec<_>>(), [(1, true)]);
     }
 
     // Again: nothing to do, nothing done, and no waiting.
@@ -182,7 +183,7 @@ async fn a_stack_that_fails_says_why_and_goes_back_to_what_worked() {
     // Again: to what worked before that one.
     assert_eq!(back(None).await, (1, one.to_owned()));
     let view = running.admin.stack("shop", "site", false).await.unwrap();
-    let failed = view.versions.iter().find(|v| !v.worked).unwrap().number;
+    let failed = view.versions.iter().find(|v| !v.succeeded).unwrap().number;
     assert!((3..=4).contains(&failed), "{:?}", view.versions);
     let error = running.admin.roll_back_stack("shop", "site", Some(99)).await.unwrap_err().to_string();
     assert!(error.contains("no version 99") && error.contains(&failed.to_string()), "{error}");
@@ -234,7 +235,7 @@ async fn what_happens_to_containers_is_told() {
     deploy("registry.example/web:2").await;
     let mut events = running.admin.events(site, &all).await.unwrap();
     events.retain(|e| e.seq > before);
-    let of = |what| events.iter().filter(|e| e.what == what).count();
+    let of = |what| events.iter().filter(|e| e.kind == what).count();
     assert_eq!(of(ContainerEventKind::Recreated) + of(ContainerEventKind::Created), 2, "{events:?}");
     assert_eq!((of(ContainerEventKind::Started), of(ContainerEventKind::Healthy)), (2, 2), "{events:?}");
     assert!(events.iter().all(|e| e.service == "web" && e.yard == "shop"), "{events:?}");
@@ -253,9 +254,9 @@ async fn what_happens_to_containers_is_told() {
     let path = "/api/v1/yards/shop/stacks/site/events";
     assert_eq!(list(&format!("{path}?limit=2")).await, events[..2]);
     assert_eq!(list(&format!("{path}?limit=2&marker={}", events[1].seq)).await, events[2..4]);
-    let of_one = list(&format!("{path}?only={}&what=started", events[0].replica)).await;
+    let of_one = list(&format!("{path}?only={}&kind=started", events[0].replica)).await;
     assert!(
-        of_one.iter().all(|e| e.replica == events[0].replica && e.what == ContainerEventKind::Started),
+        of_one.iter().all(|e| e.replica == events[0].replica && e.kind == ContainerEventKind::Started),
         "{of_one:?}"
     );
     assert!(!of_one.is_empty());
@@ -274,7 +275,7 @@ async fn what_happens_to_containers_is_told() {
     );
     running.admin.scale_stack("shop", "site", [("web".to_owned(), 1)].into()).await.unwrap();
     let removed = live.next().await.unwrap();
-    assert_eq!(removed.what, ContainerEventKind::Removed);
+    assert_eq!(removed.kind, ContainerEventKind::Removed);
     let (mut pieces, mut text) = (Box::pin(answer.bytes_stream()), String::new());
     while !text.contains(&format!("id: {}\n", removed.seq)) {
         text += std::str::from_utf8(&pieces.next().await.unwrap().unwrap()).unwrap();
@@ -313,8 +314,8 @@ async fn a_service_is_updated_and_nothing_else() {
     };
     let (status, planned) = post("/update/plan", &wish, &tag).await;
     assert_eq!(status, StatusCode::OK);
-    let same = json!({"service": "db", "what": "same", "why": []});
-    let changed = json!({"service": "web", "what": "changed", "why": ["environment", "image"]});
+    let same = json!({"service": "db", "kind": "same", "reasons": []});
+    let changed = json!({"service": "web", "kind": "changed", "reasons": ["environment", "image"]});
     assert_eq!(planned, json!([same, changed]));
     assert_eq!(running.admin.stack("shop", "site", false).await.unwrap().versions.len(), 1, "a plan changes nothing");
 

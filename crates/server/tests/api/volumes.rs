@@ -338,7 +338,7 @@ async fn only_servers_get_volumes_and_only_one_container_has_one() {
     let why = async {
         loop {
             let stack = admin.stack("lab", "shop", true).await.unwrap();
-            let why = stack.status.services.first().and_then(|s| s.why.clone());
+            let why = stack.status.services.first().and_then(|s| s.reason.clone());
             if let Some(why) = why.filter(|w| !w.contains("not heard of")) {
                 break why;
             }

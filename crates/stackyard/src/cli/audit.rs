@@ -13,7 +13,7 @@ pub struct AuditArgs {
 
     /// Show only entries of this caller
     #[arg(long, value_name = "CALLER")]
-    who: Option<String>,
+    actor: Option<String>,
 
     #[command(flatten)]
     server: ServerArgs,
@@ -21,12 +21,12 @@ pub struct AuditArgs {
 
 /// Shows the audit log, the newest entries first.
 pub async fn run(args: AuditArgs, context: &Context) -> anyhow::Result<ExitStatus> {
-    let entries = args.server.client(context)?.audit(args.who.as_deref(), None, args.last).await?;
+    let entries = args.server.client(context)?.audit(args.actor.as_deref(), None, args.last).await?;
     context.printer.result(&entries, || {
         let rows = entries.iter().map(|e| {
             let verb = e.verb.split(' ').next().unwrap_or_default();
             let result = e.result.clone().unwrap_or_else(|| "unfinished".to_owned());
-            [e.at.clone(), e.who.clone(), format!("{verb} {}", e.target), result]
+            [e.at.clone(), e.actor.clone(), format!("{verb} {}", e.target), result]
         });
         table::table(["TIME", "CALLER", "ACTION", "RESULT"], rows)
     })?;

@@ -16,7 +16,7 @@ pub struct EventFilterArgs {
 
     /// Print only events of this kind
     #[arg(long, value_name = "KIND", value_parser = PossibleValuesParser::new(KINDS).try_map(parse_kind))]
-    what: Option<ContainerEventKind>,
+    kind: Option<ContainerEventKind>,
 
     /// Keep printing new events
     #[arg(short, long)]
@@ -38,7 +38,7 @@ pub async fn print_events(
     args: EventFilterArgs,
     context: &Context,
 ) -> anyhow::Result<ExitStatus> {
-    let query = EventQuery { only: args.service, what: args.what };
+    let query = EventQuery { only: args.service, kind: args.kind };
     if args.follow {
         let mut events = client.follow_events(of, &query, args.tail).await?;
         loop {
@@ -67,7 +67,7 @@ fn print(event: &ContainerEvent, of: EventsOf<'_>, context: &Context) -> anyhow:
 }
 
 fn describe(event: &ContainerEvent) -> String {
-    let mut text = match event.what {
+    let mut text = match event.kind {
         ContainerEventKind::Created => "created",
         ContainerEventKind::Recreated => "recreated",
         ContainerEventKind::Started => "started",

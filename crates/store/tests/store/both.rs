@@ -146,7 +146,7 @@ async fn a_name_is_one_hosts(store: &Store) {
 
 async fn a_host_is_replaced(store: &Store) {
     let old = joined(store, "heal", "web-1").await;
-    let asked = |who: &str, at| Replace { who: who.to_owned(), at };
+    let asked = |actor: &str, at| Replace { actor: actor.to_owned(), at };
     assert!(store.mark_to_replace(&old.id, &asked("ann", 1_600)).await.unwrap());
     assert!(store.unmark_to_replace(&old.id).await.unwrap());
     assert!(!store.unmark_to_replace(&old.id).await.unwrap());
@@ -310,7 +310,7 @@ async fn manifests_have_a_history(store: &Store) {
     }
     let newest = store.manifests("past", None, 2).await.unwrap();
     assert_eq!(newest.iter().map(|m| m.revision).collect::<Vec<_>>(), [revisions[202], revisions[201]]);
-    assert_eq!((newest[0].who.as_str(), newest[0].kept), ("ann", 1_000));
+    assert_eq!((newest[0].actor.as_str(), newest[0].kept), ("ann", 1_000));
     let older = store.manifests("past", Some(revisions[201]), 1000).await.unwrap();
     assert_eq!((older.len(), older[0].revision), (198, revisions[200]));
     assert_eq!(store.manifest("past", revisions[2]).await.unwrap(), None);
@@ -332,7 +332,7 @@ async fn runs_begin_and_end(store: &Store) {
         yard: yard.to_owned(),
         kind: "up".to_owned(),
         revision: (n != 2).then_some(7),
-        who: "ann".to_owned(),
+        actor: "ann".to_owned(),
         began: 1_000,
         state: "running".to_owned(),
     };

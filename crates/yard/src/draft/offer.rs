@@ -31,13 +31,13 @@ pub async fn offer_of(cloud: &Cloud) -> Result<CloudChoices, Error> {
     images.retain(|i| i.name.as_ref().is_some_and(|n| !n.is_empty()));
     images.sort_by(|a, b| a.name().cmp(b.name()));
     let flavor = |f: Flavor| {
-        let what = format!(
+        let description = format!(
             "{} MiB, {} processors, disk of {} GiB",
             f.ram, f.vcpus, f.disk
         );
         CloudChoice {
             name: f.name,
-            what,
+            description,
             vcpus: f.vcpus,
             disk: f.disk,
             ram: f.ram,
@@ -45,14 +45,14 @@ pub async fn offer_of(cloud: &Cloud) -> Result<CloudChoices, Error> {
         }
     };
     let image = |i: Image| {
-        let what = i
+        let description = i
             .size
             .map(|s| format!("{} MiB", s >> 20))
             .unwrap_or_default();
         let (name, size) = (i.name().to_owned(), i.size);
         CloudChoice {
             name,
-            what,
+            description,
             size,
             disk: i.min_disk,
             ram: i.min_ram,
@@ -65,12 +65,12 @@ pub async fn offer_of(cloud: &Cloud) -> Result<CloudChoices, Error> {
     let inside = |n: Network| {
         let shared = n.project_id != project;
         let whose = if shared { "shared" } else { "the project's" };
-        let what = n
+        let description = n
             .mtu
             .map_or_else(|| whose.to_owned(), |mtu| format!("{whose}, MTU {mtu}"));
         CloudChoice {
             name: n.name,
-            what,
+            description,
             mtu: n.mtu,
             shared,
             ..CloudChoice::default()

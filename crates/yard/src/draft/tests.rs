@@ -5,7 +5,7 @@ use std::path::Path;
 fn named(names: &[&str]) -> Vec<CloudChoice> {
     let offered = |n: &&str| CloudChoice {
         name: (*n).to_owned(),
-        what: "what it is".to_owned(),
+        description: "what it is".to_owned(),
         ..CloudChoice::default()
     };
     names.iter().map(offered).collect()

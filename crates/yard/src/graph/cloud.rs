@@ -2,7 +2,7 @@
 
 use super::{GraphBuilder, GraphEdgeKind as Joint};
 use crate::inventory::Inventory;
-use stackyard_api::{GraphKind, GraphNode, GraphState};
+use stackyard_api::{GraphKind, GraphNode, Health};
 use stackyard_core::yard::intend::{Intended, Ref, Spec};
 use stackyard_core::yard::observed::{Observed, Seen, State, Value};
 use stackyard_core::yard::{Key, Kind};
@@ -83,16 +83,16 @@ impl CloudGraph<'_, '_> {
         let Some(kind) = kind(seen.key.kind) else {
             return;
         };
-        let (state, why) = match &seen.state {
-            State::Ready | State::Elsewhere => (GraphState::Ok, None),
-            State::Pending(word) => (GraphState::Working, Some(word.clone())),
-            State::Stopped(word) => (GraphState::Stopped, Some(word.clone())),
-            State::SetApart => (GraphState::Drained, None),
-            State::Marked(why) => (GraphState::Ok, Some(why.clone())),
-            State::Broken(why) => (GraphState::Failed, Some(why.clone())),
+        let (health, reason) = match &seen.state {
+            State::Ready | State::Elsewhere => (Health::Ready, None),
+            State::Pending(word) => (Health::Progressing, Some(word.clone())),
+            State::Stopped(word) => (Health::Degraded, Some(word.clone())),
+            State::SetApart => (Health::Draining, None),
+            State::Marked(why) => (Health::Ready, Some(why.clone())),
+            State::Broken(why) => (Health::Failed, Some(why.clone())),
         };
-        let mut node = GraphNode::new(id_of(&seen.key), kind, &seen.key.name, state);
-        node.why = why;
+        let mut node = GraphNode::new(id_of(&seen.key), kind, &seen.key.name, health);
+        node.reason = reason;
         node.set_detail("id", &seen.id);
         let all = self.inventory;
         match kind {
@@ -124,8 +124,8 @@ impl CloudGraph<'_, '_> {
                         .unwrap_or_default(),
                 );
                 if found.is_some_and(|f| f.status == "ERROR") {
-                    (node.state, node.why) =
-                        (GraphState::Failed, Some("it is in state ERROR".to_owned()));
+                    (node.health, node.reason) =
+                        (Health::Failed, Some("it is in state ERROR".to_owned()));
                 }
             }
             GraphKind::LoadBalancer => {
@@ -138,8 +138,9 @@ impl CloudGraph<'_, '_> {
                     .map(|b| b.operating_status.as_str())
                     .unwrap_or_default();
                 node.set_detail("status", status);
-                if node.state == GraphState::Ok && matches!(status, "ERROR" | "DEGRADED") {
-                    (node.state, node.why) = (GraphState::Failing, Some(format!("it is {status}")));
+                if node.health == Health::Ready && matches!(status, "ERROR" | "DEGRADED") {
+                    (node.health, node.reason) =
+                        (Health::Degraded, Some(format!("it is {status}")));
                 }
             }
             GraphKind::Server => {
@@ -222,7 +223,7 @@ impl CloudGraph<'_, '_> {
             &node_id,
             graph_kind,
             if name.is_empty() { id } else { name },
-            GraphState::Ok,
+            Health::Ready,
         );
         node.outside = true;
         node.set_detail("id", id);
@@ -424,9 +425,9 @@ impl CloudGraph<'_, '_> {
             };
             node.kind = GraphKind::Host;
             node.set_detail("pool", &host.pool);
-            if host.has_agent() && node.state == GraphState::Ok {
-                (node.state, node.why) = (
-                    GraphState::Working,
+            if host.has_agent() && node.health == Health::Ready {
+                (node.health, node.reason) = (
+                    Health::Progressing,
                     Some("it has not joined yet".to_owned()),
                 );
             }
@@ -446,7 +447,7 @@ impl CloudGraph<'_, '_> {
                 id_of(&resource.key),
                 kind,
                 &resource.key.name,
-                GraphState::Missing,
+                Health::Missing,
             );
             if kind == GraphKind::Subnet {
                 node.parent = Some(id_of(&Key::new(Kind::Network, owner(&resource.key))));
@@ -489,7 +490,7 @@ impl CloudGraph<'_, '_> {
             let gone = [&from, &to].into_iter().any(|id| {
                 self.made
                     .get_mut(id)
-                    .is_some_and(|n| n.state == GraphState::Missing)
+                    .is_some_and(|n| n.health == Health::Missing)
             });
             if gone {
                 self.made.join(&from, &to, kind, None);

@@ -1,8 +1,8 @@
 //! Hosts, and what runs on them.
 
 use super::GraphBuilder;
-use stackyard_api::{GraphKind, GraphNode, GraphState, HostView, StackView};
-use stackyard_core::rollout::{Phase, ReplicaStatus, ServiceStatus, Standing};
+use stackyard_api::{GraphKind, GraphNode, HostView, StackView};
+use stackyard_core::health::Health;
 use std::collections::HashMap;
 
 /// Adds the yard's hosts, its stacks, their services and containers.
@@ -33,31 +33,18 @@ fn host_node(made: &mut GraphBuilder<'_>, host: &HostView) -> String {
         &id,
         GraphKind::Host,
         &host.name,
-        GraphState::Ok,
+        Health::Ready,
     ));
-    let error = host
-        .report
-        .iter()
-        .flat_map(|r| &r.parts)
-        .find_map(|(stack, part)| Some((stack, part.error.as_ref()?)));
-    let state = match () {
-        () if !host.connected => Some((
-            GraphState::Away,
-            Some("its agent is not connected".to_owned()),
-        )),
-        () if host.drain => Some((GraphState::Drained, None)),
-        () => error.map(|(stack, error)| (GraphState::Failing, Some(format!("{stack}: {error}")))),
-    };
     let Some(node) = made.get_mut(&id) else {
         return id;
     };
     node.kind = GraphKind::Host;
     node.host = Some(host.id.clone());
     // That it has not joined yet is said of what was looked at a moment before it did.
-    let waited = node.state == GraphState::Working
+    let waited = node.health == Health::Progressing
         && node.details.get("status").is_none_or(|s| s == "ACTIVE");
-    if matches!(node.state, GraphState::Ok) || waited {
-        (node.state, node.why) = state.unwrap_or((GraphState::Ok, None));
+    if matches!(node.health, Health::Ready) || waited {
+        (node.health, node.reason) = (host.health, host.reason.clone());
     }
     node.set_detail("pool", &host.pool);
     node.set_detail("os", &host.facts.os);
@@ -97,15 +84,12 @@ fn stack_nodes(made: &mut GraphBuilder<'_>, stack: &StackView, hosts: &HashMap<&
         .services
         .iter()
         .fold((0, 0), |(r, d), s| (r + s.ready, d + s.desired));
-    let state = match status.standing {
-        _ if stack.removing => GraphState::Working,
-        Standing::Converged => GraphState::Ok,
-        Standing::Working => GraphState::Working,
-        Standing::Failing => GraphState::Failing,
-        Standing::Failed => GraphState::Failed,
+    let health = match status.health {
+        Health::Ready if stack.removing => Health::Progressing,
+        health => health,
     };
-    let mut node = GraphNode::new(&id, GraphKind::Stack, &stack.name, state);
-    node.why = if stack.removing {
+    let mut node = GraphNode::new(&id, GraphKind::Stack, &stack.name, health);
+    node.reason = if stack.removing {
         Some("it is being removed".to_owned())
     } else {
         reasons(&status.reasons)
@@ -117,13 +101,8 @@ fn stack_nodes(made: &mut GraphBuilder<'_>, stack: &StackView, hosts: &HashMap<&
     made.node(node);
     for service in &status.services {
         let of = format!("service/{}/{}", stack.name, service.name);
-        let mut node = GraphNode::new(
-            &of,
-            GraphKind::Service,
-            &service.name,
-            service_state(service),
-        );
-        node.why.clone_from(&service.why);
+        let mut node = GraphNode::new(&of, GraphKind::Service, &service.name, service.health);
+        node.reason.clone_from(&service.reason);
         node.parent = Some(id.clone());
         node.set_detail("image", &service.image);
         node.set_detail("mode", &service.mode);
@@ -140,9 +119,8 @@ fn stack_nodes(made: &mut GraphBuilder<'_>, stack: &StackView, hosts: &HashMap<&
                 replica.name.clone()
             };
             let id = format!("container/{}/{which}", stack.name);
-            let state = replica_state(replica, service.mode.ends_with("-job"));
-            let mut node = GraphNode::new(id, GraphKind::Container, &replica.name, state);
-            node.why.clone_from(&replica.error);
+            let mut node = GraphNode::new(id, GraphKind::Container, &replica.name, replica.health);
+            node.reason.clone_from(&replica.reason);
             node.parent = hosts.get(replica.host.as_str()).cloned();
             node.service = Some(of.clone());
             let ended = replica.status.map(|s| format!(" {s}")).unwrap_or_default();
@@ -159,26 +137,4 @@ fn stack_nodes(made: &mut GraphBuilder<'_>, stack: &StackView, hosts: &HashMap<&
 fn reasons(all: &[String]) -> Option<String> {
     let lines: Vec<&str> = all.iter().filter_map(|r| r.lines().next()).collect();
     (!lines.is_empty()).then(|| lines.join("; "))
-}
-
-fn service_state(service: &ServiceStatus) -> GraphState {
-    match service.phase {
-        Phase::Paused | Phase::RolledBack => GraphState::Failed,
-        _ if service.why.is_some() => GraphState::Failing,
-        phase if phase.is_busy() || service.ready != service.desired => GraphState::Working,
-        _ => GraphState::Ok,
-    }
-}
-
-fn replica_state(replica: &ReplicaStatus, job: bool) -> GraphState {
-    match replica.state.as_str() {
-        _ if replica.error.is_some() => GraphState::Failing,
-        "running" if replica.healthy == Some(false) => GraphState::Failing,
-        "running" => GraphState::Ok,
-        "exited" if job && replica.status == Some(0) => GraphState::Ok,
-        "exited" => GraphState::Failing,
-        "held" => GraphState::Waiting,
-        "unknown" => GraphState::Away,
-        _ => GraphState::Working,
-    }
 }

@@ -2,7 +2,8 @@
 
 use super::{by_id, is_machine};
 use crate::inventory::Inventory;
-use stackyard_api::{Graph, GraphKind, GraphNode, GraphState, PortKind, PortOwner, PortView};
+use stackyard_api::{Graph, GraphKind, GraphNode, PortKind, PortOwner, PortView};
+use stackyard_core::health::Health;
 use stackyard_core::yard::Mark;
 use stackyard_openstack::{Network, Port, SecurityGroup};
 use stackyard_ports::{DEVICE_OWNER, mac_on, place_mark, whose};
@@ -79,20 +80,20 @@ pub fn ports(graph: &Graph, inventory: &Inventory) -> Vec<PortView> {
             security_groups: port.security_groups.iter().map(name).collect(),
             floating_ips: doors.remove(port.id.as_str()).unwrap_or_default(),
             status: port.status.clone(),
-            state: match port.status.as_str() {
-                "BUILD" => GraphState::Working,
-                "ERROR" => GraphState::Failed,
+            health: match port.status.as_str() {
+                "BUILD" => Health::Progressing,
+                "ERROR" => Health::Failed,
                 // Only what is plugged becomes ACTIVE: a load balancer of OVN never is, nor a container on a host's NIC.
-                "DOWN" if port.device_owner == DEVICE_OWNER => GraphState::Ok,
+                "DOWN" if port.device_owner == DEVICE_OWNER => Health::Ready,
                 "DOWN"
                     if matches!(
                         kind,
                         PortKind::Server | PortKind::Host | PortKind::Container
                     ) =>
                 {
-                    GraphState::Stopped
+                    Health::Degraded
                 }
-                _ => GraphState::Ok,
+                _ => Health::Ready,
             },
             bound: port.host.clone().filter(|h| !h.is_empty()),
         });

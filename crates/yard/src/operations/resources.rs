@@ -1,7 +1,8 @@
-//! How the resources of a yard stand.
+//! The health of a yard's resources.
 
 use super::YardSnapshot;
-use stackyard_api::{ResourceState, ResourceStatus};
+use stackyard_api::ResourceStatus;
+use stackyard_core::health::Health;
 use stackyard_core::yard::observed::State;
 use stackyard_core::yard::plan::{Action, Step};
 use stackyard_core::yard::{Key, Kind};
@@ -23,16 +24,14 @@ impl YardSnapshot<'_> {
                 .resources
                 .iter()
                 .find(|s| s.key == step.key && Some(&s.id) == step.id.as_ref());
-            let (state, why) = match (seen.map(|s| &s.state), step.action) {
-                (None, _) => (ResourceState::Missing, None),
-                (_, Action::Remove) => (ResourceState::Unwanted, None),
-                (Some(State::Broken(why)), _) => (ResourceState::Broken, Some(why.clone())),
-                (Some(State::Pending(word)), _) => (ResourceState::Pending, Some(word.clone())),
-                (Some(State::Stopped(word)), _) => (ResourceState::Stopped, Some(word.clone())),
-                (Some(State::SetApart), _) => (ResourceState::SetApart, None),
-                (Some(State::Marked(why)), _) => (ResourceState::Marked, Some(why.clone())),
-                (_, Action::Change | Action::Recreate) => (ResourceState::Differs, None),
-                _ => (ResourceState::Ok, None),
+            let (health, reason) = match seen.map(|s| &s.state) {
+                None => (Health::Missing, None),
+                Some(State::Broken(reason)) => (Health::Failed, Some(reason.clone())),
+                Some(State::Pending(word)) => (Health::Progressing, Some(word.clone())),
+                Some(State::Stopped(word)) => (Health::Degraded, Some(word.clone())),
+                Some(State::SetApart) => (Health::Draining, None),
+                Some(State::Marked(reason)) => (Health::Ready, Some(reason.clone())),
+                Some(State::Ready | State::Elsewhere) => (Health::Ready, None),
             };
             let detail = match seen.map(|s| &s.state) {
                 Some(State::Elsewhere) => "another user's".to_owned(),
@@ -41,8 +40,9 @@ impl YardSnapshot<'_> {
             ResourceStatus {
                 kind: step.key.kind,
                 name: step.key.name.clone(),
-                state,
-                why,
+                health,
+                reason,
+                planned: step.action,
                 detail,
                 id: step.id.clone(),
             }

@@ -210,7 +210,7 @@ fn as_deployed(view: &StackView) -> Deployed<'_> {
 
 /// A change as a step; none for what stays.
 fn step(change: StackChange) -> Option<ServiceStep> {
-    let action = match change.what {
+    let action = match change.kind {
         StackChangeKind::New => Action::Create,
         StackChangeKind::Changed => Action::Change,
         StackChangeKind::Removed => Action::Remove,
@@ -219,6 +219,6 @@ fn step(change: StackChange) -> Option<ServiceStep> {
     Some(ServiceStep {
         name: change.service,
         action,
-        parts: change.why,
+        parts: change.reasons,
     })
 }

@@ -117,7 +117,7 @@ fn member(host: HostView) -> Member {
     Member {
         containers: running.count() + leaving,
         leaving: host.leaving,
-        replace: host.replace.map(|r| format!("{} at {}", r.who, r.at)),
+        replace: host.replace.map(|r| format!("{} at {}", r.actor, r.at)),
         name: host.name,
         pool: host.pool,
         server_id: host.facts.server_id,

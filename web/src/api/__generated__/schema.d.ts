@@ -1404,7 +1404,7 @@ export interface paths {
         };
         /**
          * How a yard stands, as its cloud says now
-         * @description A cloud that does not answer makes no problem of it: the state is `unknown` then, and says why. How its
+         * @description A cloud that does not answer makes no problem of it: its health is `unknown` then, and `error` says why. How its
          *     stacks stand, `/api/v1/yards/{yard}/stacks` says.
          */
         get: operations["yard_status"];
@@ -1533,6 +1533,11 @@ export interface components {
         };
         /** @description An entry of the audit log. */
         AuditEntry: {
+            /**
+             * @description Who: `socket`, `token NAME`, `user NAME@DOMAIN of CLOUD/PROJECT`, `agent YARD/HOST` or
+             *     `join YARD/HOST`.
+             */
+            actor: string;
             /** @description When it began (RFC 3339). */
             at: string;
             /** @description Its id; ids grow with time. */
@@ -1546,11 +1551,6 @@ export interface components {
             target: string;
             /** @description Method and pattern of the path. */
             verb: string;
-            /**
-             * @description Who: `socket`, `token NAME`, `user NAME@DOMAIN of CLOUD/PROJECT`, `agent YARD/HOST` or
-             *     `join YARD/HOST`.
-             */
-            who: string;
         };
         /** @description An application credential of a cloud's Keystone, which brings its project. */
         ByCredential: {
@@ -1582,6 +1582,8 @@ export interface components {
         };
         /** @description Something to choose. */
         CloudChoice: {
+            /** @description What it is, in words. */
+            description: string;
             /**
              * Format: int64
              * @description Disk in GiB: of a flavor what it has (0 is no limit), of an image what it needs.
@@ -1611,8 +1613,6 @@ export interface components {
              * @description Processors of a flavor.
              */
             vcpus: number;
-            /** @description What it is, in words. */
-            what: string;
         };
         /**
          * @description What a cloud has to choose from; of each the first is the most sensible. What belongs to a yard is not
@@ -1659,6 +1659,8 @@ export interface components {
             host: string;
             /** @description Name of the host. */
             host_name: string;
+            /** @description What happened. */
+            kind: components["schemas"]["ContainerEventKind"];
             /** @description The end of its log, where something is wrong with it. */
             lines: string[];
             /** @description It ended since it used more memory than it may. */
@@ -1679,8 +1681,6 @@ export interface components {
              * @description Exit status, where it ended.
              */
             status?: number | null;
-            /** @description What happened. */
-            what: components["schemas"]["ContainerEventKind"];
             /** @description The yard. */
             yard: string;
         };
@@ -1890,10 +1890,10 @@ export interface components {
         GraphCloud: {
             /** @description Why it could not be looked at since. */
             error?: string | null;
-            /** @description When it was last seen (RFC 3339); absent before the first time. */
-            looked?: string | null;
             /** @description Its name in clouds.yaml. */
             name: string;
+            /** @description When it was last seen (RFC 3339); absent before the first time. */
+            observed_at?: string | null;
         };
         /** @description What joins two nodes. */
         GraphEdge: {
@@ -1922,6 +1922,8 @@ export interface components {
             details?: {
                 [key: string]: string;
             };
+            /** @description How it is. */
+            health: components["schemas"]["Health"];
             /** @description Id of the host that joined, in `/api/v1/hosts`. */
             host?: string | null;
             /** @description Unique in the yard, as `server/web-1`. */
@@ -1937,23 +1939,16 @@ export interface components {
              *     container.
              */
             parent?: string | null;
+            /** @description Why it is not ready, for people. */
+            reason?: string | null;
             /** @description Id of a container's service. */
             service?: string | null;
-            /** @description How it is. */
-            state: components["schemas"]["GraphState"];
-            /** @description Why it is not as it should be, for people. */
-            why?: string | null;
         };
         /**
-         * @description How something is.
+         * @description How something is, from best to worst; a field `reason` next to it says why, unless it is ready.
          * @enum {string}
          */
-        GraphState: "ok" | "working" | "waiting" | "failing" | "failed" | "away" | "drained" | "stopped" | "missing";
-        /** @description That the server works. */
-        Health: {
-            /** @description Always `ok`; a server that does not work answers with a problem. */
-            status: string;
-        };
+        Health: "ready" | "draining" | "progressing" | "unknown" | "missing" | "degraded" | "failed";
         /** @description A host. */
         HostView: {
             /** @description Whether its agent is connected. */
@@ -1962,6 +1957,11 @@ export interface components {
             drain: boolean;
             /** @description What the agent says of the machine. */
             facts: components["schemas"]["Facts"];
+            /**
+             * @description How it is: `unknown` while its agent is not connected, `draining` while it is drained, `degraded` where a stack's
+             *     part fails.
+             */
+            health: components["schemas"]["Health"];
             /** @description Its id. */
             id: string;
             /** @description When it joined (RFC 3339). */
@@ -1978,6 +1978,8 @@ export interface components {
             name: string;
             /** @description The pool; empty for a machine that belongs to none. */
             pool: string;
+            /** @description Why it is not ready. */
+            reason?: string | null;
             replace?: components["schemas"]["Replacement"] | null;
             report?: components["schemas"]["Report"] | null;
             /**
@@ -2150,6 +2152,8 @@ export interface components {
         };
         /** @description A run that changes the cloud, or plans to. */
         LocalRun: {
+            /** @description Who began it, as in the audit log. */
+            actor: string;
             /** @description When (RFC 3339). */
             began: string;
             /** @description When it ended (RFC 3339). */
@@ -2164,8 +2168,6 @@ export interface components {
             state: components["schemas"]["RunState"];
             /** @description Steps, and how many of them were done and failed. */
             steps: components["schemas"]["RunCounts"];
-            /** @description Who began it, as in the audit log. */
-            who: string;
         };
         /** @description A service of the cloud, or a job that prepares one. */
         LocalService: {
@@ -2187,21 +2189,21 @@ export interface components {
              * @description Memory of its processes in bytes (PSS: shared pages counted in shares); absent if it does not run.
              */
             memory?: number | null;
+            /** @description Whether that is as it should be. */
+            ok: boolean;
+            /** @description Why it is not: what the health test said. */
+            reason?: string | null;
             /**
              * Format: int64
              * @description Times that the engine started it again by itself.
              */
             restarts: number;
-            /** @description What the health test said, if it failed. */
-            said?: string | null;
             /** @description The service. */
             service: string;
             /** @description When it was last started (RFC 3339). */
             started?: string | null;
             /** @description What Docker Engine says of its container. */
             state: components["schemas"]["ServiceState"];
-            /** @description Whether that is as it should be. */
-            well: boolean;
         };
         /** @description The services of the cloud. */
         LocalServices: {
@@ -2209,13 +2211,13 @@ export interface components {
             error?: string | null;
             /** @description Whether there are any, and every one is well. */
             healthy: boolean;
-            /** @description When they were looked at (RFC 3339); absent if they never were. */
-            looked?: string | null;
             /**
              * Format: int64
              * @description PSS of all, in bytes.
              */
             memory: number;
+            /** @description When they were looked at (RFC 3339); absent if they never were. */
+            observed_at?: string | null;
             /** @description They, by name. */
             services: components["schemas"]["LocalService"][];
         };
@@ -2247,6 +2249,8 @@ export interface components {
         };
         /** @description A manifest with its text. */
         ManifestText: {
+            /** @description Who kept it, as in the audit log; empty if that was not written down. */
+            actor: string;
             /** @description Stands for the text and the files' contents: SHA-256, hexadecimal. */
             digest: string;
             /** @description Paths of the files that came with it. What is in them is not told, since it may be secret. */
@@ -2260,11 +2264,11 @@ export interface components {
              * @description Its revision.
              */
             revision: number;
-            /** @description Who kept it, as in the audit log; empty if that was not written down. */
-            who: string;
         };
         /** @description A manifest that a yard has or had. */
         ManifestView: {
+            /** @description Who kept it, as in the audit log; empty if that was not written down. */
+            actor: string;
             /** @description When (RFC 3339). */
             kept: string;
             /**
@@ -2272,8 +2276,6 @@ export interface components {
              * @description Its revision.
              */
             revision: number;
-            /** @description Who kept it, as in the audit log; empty if that was not written down. */
-            who: string;
         };
         /** @description A token that was just made. */
         MintedToken: {
@@ -2745,6 +2747,8 @@ export interface components {
             bound?: string | null;
             /** @description Addresses outside that lead to it. */
             floating_ips: string[];
+            /** @description How it is. */
+            health: components["schemas"]["Health"];
             /** @description Its id. */
             id: string;
             /** @description What it is of. */
@@ -2767,8 +2771,6 @@ export interface components {
             port_security: boolean;
             /** @description Names of its security groups. */
             security_groups: string[];
-            /** @description How it is. */
-            state: components["schemas"]["GraphState"];
             /** @description `ACTIVE`, `DOWN`, `BUILD`. */
             status: string;
         };
@@ -2915,12 +2917,12 @@ export interface components {
             /** @enum {string} */
             kind: "open";
         };
-        /** @description That a host's server is to be made anew. */
+        /** @description That a host's server is to be replaced. */
         Replacement: {
+            /** @description Who asked for it, as in the audit log. */
+            actor: string;
             /** @description When (RFC 3339). */
             at: string;
-            /** @description Who asked for it, as in the audit log. */
-            who: string;
         };
         /** @description One container of a service among its like. */
         Replica: {
@@ -2936,13 +2938,13 @@ export interface components {
         ReplicaStatus: {
             /** @description Id of the container. */
             container?: string | null;
-            /** @description What does not work. */
-            error?: string | null;
             /**
              * Format: int64
              * @description Generation that it is of.
              */
             generation: number;
+            /** @description How it is: what `state`, `healthy` and the agent's report make of it. */
+            health: components["schemas"]["Health"];
             /** @description What its health test says. */
             healthy?: boolean | null;
             /** @description Id of its host. */
@@ -2956,6 +2958,8 @@ export interface components {
             index: number;
             /** @description Its name, `web-2`. */
             name: string;
+            /** @description Why it does not work. */
+            reason?: string | null;
             /**
              * Format: int64
              * @description Times that it was started again.
@@ -3003,25 +3007,22 @@ export interface components {
          * @enum {string}
          */
         ResourceKind: "network" | "subnet" | "router" | "interface" | "security_group" | "rule" | "keypair" | "volume" | "server_group" | "port" | "server" | "attachment" | "load_balancer" | "object_container" | "floating_ip";
-        /**
-         * @description How a resource stands, in a word.
-         * @enum {string}
-         */
-        ResourceState: "ok" | "missing" | "unwanted" | "differs" | "pending" | "stopped" | "set_apart" | "marked" | "broken";
-        /** @description A resource as it stands. */
+        /** @description A resource of a yard: how it is in the cloud, and what the next run does with it. */
         ResourceStatus: {
             /** @description What people want to know: addresses, sizes. */
             detail: string;
+            /** @description How it is in the cloud, whatever the manifest says. */
+            health: components["schemas"]["Health"];
             /** @description Its id in the cloud. */
             id?: string | null;
             /** @description Its kind. */
             kind: components["schemas"]["ResourceKind"];
             /** @description Its name within the kind. */
             name: string;
-            /** @description How it stands, in a word. */
-            state: components["schemas"]["ResourceState"];
-            /** @description More about the state: why it is broken, the cloud's word. */
-            why?: string | null;
+            /** @description What the next run does with it; `keep` where the cloud has it as the manifest says. */
+            planned: components["schemas"]["PlanAction"];
+            /** @description Why it is not ready, in the cloud's words; or why the next run replaces it. */
+            reason?: string | null;
         };
         /** @description How often each noun changed since the server started. */
         Revisions: {
@@ -3201,6 +3202,8 @@ export interface components {
         };
         /** @description A run of a yard. */
         RunView: {
+            /** @description Who began it, as in the audit log. */
+            actor: string;
             /** @description When (RFC 3339). */
             began: string;
             /** @description When it ended (RFC 3339). */
@@ -3220,8 +3223,6 @@ export interface components {
             state: components["schemas"]["RunState"];
             /** @description Steps, and how many of them were done and failed. */
             steps: components["schemas"]["RunCounts"];
-            /** @description Who began it, as in the audit log. */
-            who: string;
             /** @description The yard. */
             yard: string;
         };
@@ -3257,6 +3258,11 @@ export interface components {
             server: string;
             /** @description The lines. */
             text: string;
+        };
+        /** @description That the server works. */
+        ServerHealth: {
+            /** @description Always `ok`; a server that does not work answers with a problem. */
+            status: string;
         };
         /** @description The server. */
         ServerView: {
@@ -3312,22 +3318,24 @@ export interface components {
              * @description Generation that it is brought to.
              */
             generation: number;
+            /** @description How it is, as its phase, its count and its reason make it. */
+            health: components["schemas"]["Health"];
             /** @description Its image. */
             image: string;
             /** @description How its containers are counted: `replicated`, `global`, or with `-job`. */
             mode: string;
             /** @description Its name. */
             name: string;
-            /** @description What goes on. */
+            /** @description How far its update is. */
             phase: components["schemas"]["Phase"];
             /** @description Of them, those that work. */
             ready: number;
+            /** @description Why it is not ready. */
+            reason?: string | null;
             /** @description Its containers. */
             replicas: components["schemas"]["ReplicaStatus"][];
             /** @description Containers that run (of a job: that ended with 0). */
             running: number;
-            /** @description What is not as it should be. */
-            why?: string | null;
         };
         /** @description What is done about a service of a stack. */
         ServiceStep: {
@@ -3412,12 +3420,12 @@ export interface components {
         };
         /** @description What happens to a service. */
         StackChange: {
+            /** @description What happens to it. */
+            kind: components["schemas"]["StackChangeKind"];
+            /** @description The parts of it that differ. */
+            reasons: string[];
             /** @description The service. */
             service: string;
-            /** @description What happens to it. */
-            what: components["schemas"]["StackChangeKind"];
-            /** @description The parts of it that differ. */
-            why: string[];
         };
         /**
          * @description How a deployment changes a service.
@@ -3463,14 +3471,14 @@ export interface components {
         };
         /** @description How a stack stands. */
         StackStatus: {
+            /** @description In a word. */
+            health: components["schemas"]["Health"];
             /** @description What should be known beside: volumes that were left behind. */
             notes: string[];
             /** @description What is not as it should be. */
             reasons: string[];
             /** @description The services, by name. */
             services: components["schemas"]["ServiceStatus"][];
-            /** @description In a word. */
-            standing: components["schemas"]["Standing"];
             /**
              * Format: int64
              * @description Number of the version that is brought out.
@@ -3502,17 +3510,11 @@ export interface components {
              * @description Its number.
              */
             number: number;
-            /** @description All of it worked once. */
-            worked: boolean;
+            /** @description All of it was ready once. */
+            succeeded: boolean;
         };
         /** @description A stack. */
         StackView: {
-            /**
-             * Format: int64
-             * @description Number of the version that a roll back goes to unless told otherwise: the last one that
-             *     worked. Absent if there is none.
-             */
-            before?: number | null;
             /** @description It came from the yard's manifest. */
             declared: boolean;
             /** @description When it was last deployed (RFC 3339). */
@@ -3521,6 +3523,12 @@ export interface components {
             name: string;
             /** @description Only hosts of this pool are used. */
             pool?: string | null;
+            /**
+             * Format: int64
+             * @description Number of the version that a roll back goes to unless told otherwise: the last one that
+             *     worked. Absent if there is none.
+             */
+            previous?: number | null;
             /** @description It is being removed. */
             removing: boolean;
             /** @description How it stands: services with their containers, what is not as it should be. */
@@ -3530,11 +3538,6 @@ export interface components {
             /** @description Its yard. */
             yard: string;
         };
-        /**
-         * @description How a stack stands, in a word.
-         * @enum {string}
-         */
-        Standing: "converged" | "working" | "failing" | "failed";
         /**
          * @description How a step of a run stands.
          * @enum {string}
@@ -3746,25 +3749,22 @@ export interface components {
              */
             scope?: string | null;
         };
-        /**
-         * @description How a yard stands, in a word.
-         * @enum {string}
-         */
-        YardState: "ok" | "working" | "differs" | "failing" | "unknown";
         /** @description How a yard stands. */
         YardStatus: {
             /** @description Its cloud. */
             cloud?: string | null;
             /** @description Why nothing is known. */
             error?: string | null;
+            /** @description The worst health of its resources; `unknown` where the cloud could not be asked. */
+            health: components["schemas"]["Health"];
+            /** @description Whether a run would change nothing: the cloud has what the manifest says. */
+            in_sync: boolean;
             /** @description When the cloud was asked (RFC 3339). */
-            looked: string;
+            observed_at: string;
             /** @description The project's quotas, as far as the cloud tells them. */
             quotas: components["schemas"]["QuotaUse"][];
             /** @description Its resources; without rules of security groups. */
             resources: components["schemas"]["ResourceStatus"][];
-            /** @description How it stands, in a word. */
-            state: components["schemas"]["YardState"];
             /** @description The yard. */
             yard: string;
         };
@@ -3884,7 +3884,7 @@ export interface operations {
                 /** @description So many at most. */
                 limit?: number;
                 /** @description Only those of this caller, as `who` has it. */
-                who?: string;
+                actor?: string;
             };
             header?: never;
             path?: never;
@@ -4094,7 +4094,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Health"];
+                    "application/json": components["schemas"]["ServerHealth"];
                 };
             };
             503: {
@@ -4262,7 +4262,7 @@ export interface operations {
                  */
                 only?: string;
                 /** @description Only those of this kind. */
-                what?: components["schemas"]["ContainerEventKind"];
+                kind?: components["schemas"]["ContainerEventKind"];
             };
             header?: never;
             path: {
@@ -4302,7 +4302,7 @@ export interface operations {
                  */
                 only?: string;
                 /** @description Only those of this kind. */
-                what?: components["schemas"]["ContainerEventKind"];
+                kind?: components["schemas"]["ContainerEventKind"];
                 /** @description So many of those that were before, the newest; all that are kept if absent. After `Last-Event-ID` it counts not. */
                 tail?: number;
             };
@@ -5041,7 +5041,7 @@ export interface operations {
                 /** @description Only those of this yard. */
                 yard?: string;
                 /** @description Only those that stand so. */
-                standing?: components["schemas"]["Standing"];
+                health?: components["schemas"]["Health"];
             };
             header?: never;
             path?: never;
@@ -6520,7 +6520,7 @@ export interface operations {
                  */
                 only?: string;
                 /** @description Only those of this kind. */
-                what?: components["schemas"]["ContainerEventKind"];
+                kind?: components["schemas"]["ContainerEventKind"];
             };
             header?: never;
             path: {
@@ -6560,7 +6560,7 @@ export interface operations {
                  */
                 only?: string;
                 /** @description Only those of this kind. */
-                what?: components["schemas"]["ContainerEventKind"];
+                kind?: components["schemas"]["ContainerEventKind"];
                 /** @description So many of those that were before, the newest; all that are kept if absent. After `Last-Event-ID` it counts not. */
                 tail?: number;
             };

@@ -58,7 +58,7 @@ export function MtuPaths({ yard, paths }: { yard: string; paths: MtuPath[] }) {
   return (
     <>
       <p className="pad" role="status">
-        {broken > 0 ? <StateMark state="failing" text={t("net.breaks", { n: broken })} /> : <StateMark state="ok" text={t("net.allFits")} />}
+        {broken > 0 ? <StateMark state="degraded" text={t("net.breaks", { n: broken })} /> : <StateMark state="ready" text={t("net.allFits")} />}
       </p>
       <ul className="paths">
         {paths.map((path) => (
@@ -102,7 +102,7 @@ function PathLayers({ hops }: { hops: MtuHop[] }) {
           {hop.layer != null && (
             <span className="quiet how">{hop.layer}{(hop.overhead ?? 0) > 0 && <>: −{hop.overhead}{hop.formula != null && ` = ${hop.formula}`}</>}</span>
           )}
-          {wrong && <StateMark state="failing" text={t("net.tooLarge", { n: (hop.set ?? 0) - (hop.fits ?? 0), fits: hop.fits ?? 0 })} />}
+          {wrong && <StateMark state="degraded" text={t("net.tooLarge", { n: (hop.set ?? 0) - (hop.fits ?? 0), fits: hop.fits ?? 0 })} />}
           {hop.verdict === "spare" && <span className="quiet">{t("net.spare", { n: (hop.fits ?? 0) - (hop.set ?? 0) })}</span>}
           {hop.verdict === "unknown" && hop.set == null && <span className="quiet">{t("net.notTold")}</span>}
         </div>

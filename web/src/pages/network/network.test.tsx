@@ -34,7 +34,7 @@ async function show(node: ReactNode, role: "viewer" | "operator" = "operator", l
 function port(id: string, more: Partial<Schemas["PortView"]> = {}): Schemas["PortView"] {
   return {
     id, name: "", kind: "server", owner: { name: id, node: `server/${id}` }, network: "front", network_id: "n1", addresses: [`10.0.0.${id.length}`], mac: "fa:16:3e:00:00:01",
-    mtu: 1442, port_security: true, security_groups: ["web"], floating_ips: [], status: "ACTIVE", state: "ok", ...more,
+    mtu: 1442, port_security: true, security_groups: ["web"], floating_ips: [], status: "ACTIVE", health: "ready", ...more,
   };
 }
 

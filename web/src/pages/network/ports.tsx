@@ -127,7 +127,7 @@ function PortRow({ yard, port }: { yard: string; port: NetworkPort }) {
           : <span className="quiet">{t("net.notEnforced")}</span>}
       </td>
       <td data-label={t("net.floating")} className="mono">{port.floating_ips.join(", ") || "–"}</td>
-      <td data-label={t("net.status")}><StateMark state={port.state} text={port.status || t(`state.${port.state}`)} /></td>
+      <td data-label={t("net.status")}><StateMark state={port.health} text={port.status || t(`state.${port.health}`)} /></td>
     </tr>
   );
 }

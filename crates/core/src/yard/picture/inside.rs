@@ -1,6 +1,7 @@
 //! What runs in hosts: containers of stacks, by service.
 
-use crate::rollout::{ReplicaStatus, Standing, Status};
+use crate::health::Health;
+use crate::rollout::{ReplicaStatus, Status};
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 
@@ -19,9 +20,9 @@ pub(super) struct Inside {
 impl Display for Inside {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match (self.working == self.containers, self.containers) {
-            (true, 1) => f.write_str("works"),
-            (true, n) => write!(f, "{n} work"),
-            (false, n) => write!(f, "{} of {n} work", self.working),
+            (true, 1) => f.write_str("ready"),
+            (true, n) => write!(f, "{n} ready"),
+            (false, n) => write!(f, "{} of {n} ready", self.working),
         }
     }
 }
@@ -44,12 +45,10 @@ pub(super) fn inside(stacks: &Stacks, hosts: &[String]) -> Vec<Inside> {
 /// How a stack stands, in words, and whether that is well.
 pub(super) fn words(status: &Status) -> (String, bool) {
     let (ready, desired) = status.services.iter().fold((0, 0), |(r, d), s| (r + s.ready, d + s.desired));
-    let mut text = format!("{ready} of {desired} work");
-    match status.standing {
-        Standing::Converged => {}
-        Standing::Working => text += ", on its way",
-        Standing::Failing => text += ", FAILING",
-        Standing::Failed => text += ", GIVEN UP",
+    let mut text = format!("{ready} of {desired} ready");
+    if status.health != Health::Ready {
+        text += ", ";
+        text += status.health.label();
     }
-    (text, status.standing == Standing::Converged)
+    (text, status.health == Health::Ready)
 }

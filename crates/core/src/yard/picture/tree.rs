@@ -77,9 +77,9 @@ fn service(inside: &Inside) -> Node {
 }
 
 fn of_stack(service: &ServiceStatus) -> String {
-    let why = service.why.as_deref().and_then(|w| w.lines().next());
+    let why = service.reason.as_deref().and_then(|w| w.lines().next());
     let why = why.map(|w| format!("  ({w})")).unwrap_or_default();
-    format!("service {}  {} of {} work{why}", service.name, service.ready, service.desired)
+    format!("service {}  {} of {} ready{why}", service.name, service.ready, service.desired)
 }
 
 fn several(names: &[&str]) -> String {

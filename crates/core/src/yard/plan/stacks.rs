@@ -1,7 +1,8 @@
 //! Stacks in a plan: what the Stackyard server has of them, against the manifest.
 
 use super::Action;
-use crate::rollout::{Standing, Status};
+use crate::health::Health;
+use crate::rollout::Status;
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
 
@@ -62,12 +63,12 @@ impl StackStep {
         }
         let first = |text: &String| text.lines().next().unwrap_or_default().to_owned();
         let why: Vec<String> = there.status.reasons.iter().map(first).collect();
-        match there.status.standing {
-            Standing::Converged => step(Action::Keep, Vec::new()),
-            Standing::Working | Standing::Failing => step(Action::Await, why),
-            Standing::Failed => {
+        match there.status.health {
+            Health::Ready => step(Action::Keep, Vec::new()),
+            Health::Failed => {
                 step(Action::Change, vec![format!("it was given up, and is tried again: {}", why.join("; "))])
             }
+            _ => step(Action::Await, why),
         }
     }
 

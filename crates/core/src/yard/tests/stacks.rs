@@ -1,24 +1,25 @@
 //! Stacks in plans and pictures.
 
 use super::*;
-use crate::rollout::{Standing, Status};
+use crate::health::Health;
+use crate::rollout::Status;
 use crate::yard::plan::{Deployed, ServiceStep, StackStep};
 
 /// Stacks over the hosts of a pool and a machine that joined by hand; one container is not well.
 pub(super) fn stacks() -> picture::Stacks {
     let replica = |name: &str, host: &str, healthy: bool| {
         json!({"name": name, "index": 1, "host": host, "host_name": host, "state": "running", "healthy": healthy,
-            "restarts": 0, "generation": 1})
+            "restarts": 0, "generation": 1, "health": if healthy { "ready" } else { "degraded" }})
     };
     let service = |name: &str, ready: usize, replicas: Value| {
         let desired = replicas.as_array().unwrap().len();
         let why = (ready < desired).then_some("web-3 on edge: not healthy after 60 s\n  the last lines of its log:");
         json!({"name": name, "image": "i", "mode": "replicated", "desired": desired, "running": desired,
-            "ready": ready, "generation": 1, "phase": "done", "why": why, "replicas": replicas})
+            "ready": ready, "generation": 1, "phase": "done", "health": if why.is_some() { "degraded" } else { "ready" }, "reason": why, "replicas": replicas})
     };
     let web =
         json!([replica("web-1", "web-1", true), replica("web-2", "web-1", true), replica("web-3", "edge", false)]);
-    let site = json!({"version": 1, "standing": "failing", "reasons": ["web: not well"], "notes": [],
+    let site = json!({"version": 1, "health": "degraded", "reasons": ["web: not well"], "notes": [],
         "services": [service("db", 1, json!([replica("db-1", "web-2", true)])), service("web", 2, web)]});
     BTreeMap::from([("site".to_owned(), serde_json::from_value(site).unwrap())])
 }
@@ -37,37 +38,39 @@ fn stacks_are_drawn_in_their_hosts() {
     ├─ network front
     │  ├─ server web-1
     │  │  ├─ volume web-1/data
-    │  │  └─ service site/web  2 work
+    │  │  └─ service site/web  2 ready
     │  ├─ server web-2
     │  │  ├─ volume web-2/data
-    │  │  └─ service site/db  works
+    │  │  └─ service site/db  ready
     │  └─ server web-3
     │     └─ volume web-3/data
     ├─ host edge  (no server of the yard)
-    │  └─ service site/web  0 of 1 work
-    └─ stack site  3 of 4 work, FAILING
-       ├─ service db  1 of 1 work
-       └─ service web  2 of 3 work  (web-3 on edge: not healthy after 60 s)
+    │  └─ service site/web  0 of 1 ready
+    └─ stack site  3 of 4 ready, DEGRADED
+       ├─ service db  1 of 1 ready
+       └─ service web  2 of 3 ready  (web-3 on edge: not healthy after 60 s)
     ");
     let dot = picture::dot(&intended, &toy.observed, &stacks());
     let host = dot.split("subgraph \"cluster server web-1\"").nth(1).unwrap().split("  }").next().unwrap();
     assert!(
-        host.contains("\"server web-1\"") && host.contains("label=\"site/web\\n2 work\", shape=component"),
+        host.contains("\"server web-1\"") && host.contains("label=\"site/web\\n2 ready\", shape=component"),
         "{dot}"
     );
     let svg = picture::svg(&intended, &toy.observed, &BTreeMap::new(), &stacks());
-    assert!(svg.contains(">2 x site/web<") && svg.contains(">site/db<") && svg.contains("site: 3 of 4 work, FAILING"));
+    assert!(
+        svg.contains(">2 x site/web<") && svg.contains(">site/db<") && svg.contains("site: 3 of 4 ready, DEGRADED")
+    );
 }
 
 #[test]
 fn stacks_in_a_plan() {
-    let status = |standing: Standing, reason: &str| Status {
-        standing,
+    let status = |health: Health, reason: &str| Status {
+        health,
         reasons: vec![format!("{reason}\nits log")],
         ..Status::default()
     };
-    let (well, bad) = (status(Standing::Converged, ""), status(Standing::Failed, "web: was rolled back: it ended"));
-    let (late, new) = (status(Standing::Working, "web: 1 of 3 work"), Status::default());
+    let (well, bad) = (status(Health::Ready, ""), status(Health::Failed, "web: was rolled back: it ended"));
+    let (late, new) = (status(Health::Progressing, "web: 1 of 3 ready"), Status::default());
     let there = |status, removing| Deployed { status, removing, declared: true };
     let service = |name: &str, action, parts: &[&str]| ServiceStep {
         name: name.to_owned(),
@@ -99,7 +102,7 @@ fn stacks_in_a_plan() {
                  ~ service web: image, deploy
     ~ change   stack by-hand: it was deployed by hand, and is the manifest's from now on
     ~ change   stack failed: it was given up, and is tried again: web: was rolled back: it ended
-    > wait for stack late: web: 1 of 3 work
+    > wait for stack late: web: 1 of 3 ready
     + create   stack new
                  + service web
     = keep     stack same

@@ -5,7 +5,7 @@ use super::local;
 use crate::printer::{bytes, duration, table};
 use stackyard_cloud::status::{self, Status};
 use stackyard_platform::docker::Docker;
-use stackyard_platform::stack::Health;
+use stackyard_platform::stack::HealthCheck;
 use std::time::Duration;
 
 /// Shows every service; exit code 1 if one is not healthy.
@@ -38,12 +38,12 @@ fn text(status: &Status) -> String {
     text + &format!("\n{well} of {all} services are healthy; they use {memory} of memory (PSS)")
 }
 
-fn health(health: &Health) -> String {
+fn health(health: &HealthCheck) -> String {
     match health {
-        Health::Healthy => "healthy".to_owned(),
-        Health::Untested => "running".to_owned(),
-        Health::Completed => "completed".to_owned(),
-        Health::Down => "down".to_owned(),
-        Health::Unhealthy { output } => format!("UNHEALTHY: {}", output.trim()),
+        HealthCheck::Healthy => "healthy".to_owned(),
+        HealthCheck::Untested => "running".to_owned(),
+        HealthCheck::Completed => "completed".to_owned(),
+        HealthCheck::Down => "down".to_owned(),
+        HealthCheck::Unhealthy { output } => format!("UNHEALTHY: {}", output.trim()),
     }
 }

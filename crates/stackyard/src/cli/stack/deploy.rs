@@ -91,7 +91,7 @@ pub async fn run(args: DeployArgs, context: &Context) -> anyhow::Result<ExitStat
         upload(&client, &yard, &deploy, archives, context).await?;
     }
     let changes = client.deploy_stack(&yard, &name, &deploy).await?;
-    for change in changes.iter().filter(|c| c.what != StackChangeKind::Same) {
+    for change in changes.iter().filter(|c| c.kind != StackChangeKind::Same) {
         context.printer.note(text(change));
     }
     if !args.wait.waits() {
@@ -145,6 +145,6 @@ async fn upload(
 
 /// A change in a line.
 pub fn text(change: &StackChange) -> String {
-    let why = if change.why.is_empty() { String::new() } else { format!(": {}", change.why.join(", ")) };
-    format!("service {} is {}{why}", change.service, change.what)
+    let why = if change.reasons.is_empty() { String::new() } else { format!(": {}", change.reasons.join(", ")) };
+    format!("service {} is {}{why}", change.service, change.kind)
 }

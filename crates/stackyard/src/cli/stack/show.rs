@@ -4,7 +4,8 @@ use super::YardNameArgs;
 use crate::cli::{Context, ExitStatus};
 use crate::printer::table;
 use stackyard_api::StackView;
-use stackyard_core::rollout::{ReplicaStatus, Standing};
+use stackyard_core::health::Health;
+use stackyard_core::rollout::ReplicaStatus;
 
 /// Arguments of `stackyard stack list`.
 #[derive(clap::Args)]
@@ -32,7 +33,7 @@ pub async fn list(args: ListArgs, context: &Context) -> anyhow::Result<ExitStatu
         }
         let rows = stacks.iter().map(|s| {
             let (ready, desired) = s.status.services.iter().fold((0, 0), |(r, d), s| (r + s.ready, d + s.desired));
-            [s.name.clone(), standing(s), format!("{ready}/{desired}"), s.deployed.clone()]
+            [s.name.clone(), state_text(s).to_owned(), format!("{ready}/{desired}"), s.deployed.clone()]
         });
         table::table(["STACK", "STATE", "CONTAINERS", "DEPLOYED"], rows)
     })?;
@@ -43,33 +44,26 @@ pub async fn list(args: ListArgs, context: &Context) -> anyhow::Result<ExitStatu
 pub async fn run(args: ShowArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let stack = args.yard.client(context)?.stack(&args.yard.yard, &args.stack, false).await?;
     context.printer.result(&stack, || text(&stack))?;
-    let well = !stack.removing && stack.status.standing == Standing::Converged;
+    let well = !stack.removing && stack.status.health == Health::Ready;
     Ok(if well { ExitStatus::Done } else { ExitStatus::Failed })
 }
 
 /// The state of a stack in a word or two.
-pub fn standing(stack: &StackView) -> String {
-    let word = match stack.status.standing {
-        _ if stack.removing => "being removed",
-        Standing::Converged => "works",
-        Standing::Working => "on its way",
-        Standing::Failing => "FAILING",
-        Standing::Failed => "GIVEN UP",
-    };
-    word.to_owned()
+pub fn state_text(stack: &StackView) -> &'static str {
+    if stack.removing { "being removed" } else { stack.status.health.label() }
 }
 
 fn text(stack: &StackView) -> String {
     let status = &stack.status;
     let rows = status.services.iter().map(|s| {
-        let why = s.why.as_deref().and_then(|w| w.lines().next()).unwrap_or_default().to_owned();
-        [s.name.clone(), s.mode.clone(), format!("{}/{}", s.ready, s.desired), s.image.clone(), why]
+        let reason = s.reason.as_deref().and_then(|w| w.lines().next()).unwrap_or_default().to_owned();
+        [s.name.clone(), s.mode.clone(), format!("{}/{}", s.ready, s.desired), s.image.clone(), reason]
     });
     let mut text = table::table(["SERVICE", "MODE", "READY", "IMAGE", "PROBLEM"], rows);
     let replicas = status.services.iter().flat_map(|s| &s.replicas).map(|r| {
-        let error = r.error.as_deref().and_then(|e| e.lines().next()).unwrap_or_default().to_owned();
+        let reason = r.reason.as_deref().and_then(|e| e.lines().next()).unwrap_or_default().to_owned();
         let container = r.container.as_deref().map(|c| c.chars().take(12).collect()).unwrap_or_default();
-        [r.name.clone(), r.host_name.clone(), state(r), container, error]
+        [r.name.clone(), r.host_name.clone(), state(r), container, reason]
     });
     text += "\n";
     text += &table::table(["CONTAINER", "HOST", "STATE", "ID", "PROBLEM"], replicas);
@@ -77,15 +71,15 @@ fn text(stack: &StackView) -> String {
         text += &format!("\nnote: {note}");
     }
     if stack.versions.len() > 1 {
-        let versions = stack.versions.iter().map(|v| match (v.worked, Some(v.number) == stack.before) {
+        let versions = stack.versions.iter().map(|v| match (v.succeeded, Some(v.number) == stack.previous) {
             (true, true) => format!("{} (rollback target)", v.number),
             (true, false) => v.number.to_string(),
-            (false, _) => format!("{} (never worked)", v.number),
+            (false, _) => format!("{} (was never ready)", v.number),
         });
         text += &format!("\nKept versions: {}.", versions.collect::<Vec<_>>().join(", "));
     }
     let pool = stack.pool.as_ref().map(|p| format!(" on hosts of pool {p}")).unwrap_or_default();
-    text + &format!("\nStack `{}`, version {}{pool}: {}.", stack.name, status.version, standing(stack))
+    text + &format!("\nStack `{}`, version {}{pool}: {}.", stack.name, status.version, state_text(stack))
 }
 
 fn state(replica: &ReplicaStatus) -> String {

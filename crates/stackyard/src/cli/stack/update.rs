@@ -71,7 +71,7 @@ pub async fn run(args: UpdateArgs, context: &Context) -> anyhow::Result<ExitStat
     let (yard, name) = (&args.yard.yard, &args.stack);
     if args.plan {
         let changes = client.plan_stack_update(yard, name, &update).await?;
-        let lines: Vec<String> = changes.iter().filter(|c| c.what != StackChangeKind::Same).map(text).collect();
+        let lines: Vec<String> = changes.iter().filter(|c| c.kind != StackChangeKind::Same).map(text).collect();
         let result = json!({"event": "result", "stack": name, "changes": changes});
         context.printer.result(&result, || match lines.is_empty() {
             true => "No changes.".to_owned(),
@@ -79,7 +79,7 @@ pub async fn run(args: UpdateArgs, context: &Context) -> anyhow::Result<ExitStat
         })?;
         return Ok(if lines.is_empty() { ExitStatus::Done } else { ExitStatus::Pending });
     }
-    for change in client.update_stack(yard, name, &update).await?.iter().filter(|c| c.what != StackChangeKind::Same) {
+    for change in client.update_stack(yard, name, &update).await?.iter().filter(|c| c.kind != StackChangeKind::Same) {
         context.printer.note(text(change));
     }
     super::manage::finish(&client, yard, name, &args.wait, context, "is updated").await

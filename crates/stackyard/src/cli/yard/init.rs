@@ -196,7 +196,7 @@ fn pick(prompt: &str, from: &[CloudChoice], other: Option<&str>) -> anyhow::Resu
 
 fn items(from: &[CloudChoice], other: Option<&str>) -> Vec<String> {
     let width = from.iter().map(|o| o.name.chars().count()).max().unwrap_or(0);
-    let line = |o: &CloudChoice| format!("{:width$}  {}", o.name, o.what).trim_end().to_owned();
+    let line = |o: &CloudChoice| format!("{:width$}  {}", o.name, o.description).trim_end().to_owned();
     other.map(str::to_owned).into_iter().chain(from.iter().map(line)).collect()
 }
 
@@ -270,7 +270,8 @@ mod tests {
     #[test]
     fn a_pick_list_shows_what_things_are() {
         let from = [("a", "small"), ("long", "")];
-        let from = from.map(|(n, what)| CloudChoice { name: n.into(), what: what.into(), ..CloudChoice::default() });
+        let from =
+            from.map(|(n, text)| CloudChoice { name: n.into(), description: text.into(), ..CloudChoice::default() });
         assert_eq!(items(&from, Some("none")), ["none", "a     small", "long"]);
         // Nothing to choose: no question.
         assert_eq!(pick("Flavor", &from[..1], None).expect("no question").as_deref(), Some("a"));

@@ -147,7 +147,7 @@ impl ObservedYard {
         let sight =
             GraphInput { inventory: Some(&inventory), intended: Some(&yard.intended), hosts: &hosts, stacks: &stacks };
         let mut graph = draw_graph(name, sight);
-        graph.cloud = Some(GraphCloud { name: cloud.config().name.clone(), looked: None, error: None });
+        graph.cloud = Some(GraphCloud { name: cloud.config().name.clone(), observed_at: None, error: None });
         Ok(Self { graph, inventory, hosts })
     }
 }
