@@ -28,7 +28,7 @@ await check("the yard: all is as declared, and what it uses of the quota", async
 });
 await check("the topology: both hosts with their containers, the server, the router and the floating IP", async () => {
   await go("/yards/quickstart/picture");
-  for (const name of [/^network front, OK/, /^router /, /^floating IP /, /^server db, OK/, /^host web-1, OK/, /^host web-2, OK/]) {
+  for (const name of [/^network front, ready/, /^router /, /^floating IP /, /^server db, ready/, /^host web-1, ready/, /^host web-2, ready/]) {
     await drawn(name).first().waitFor();
   }
   await page.getByText("Each", { exact: true }).click();

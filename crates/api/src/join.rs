@@ -19,6 +19,9 @@ pub struct NewJoin {
     /// Labels of the host, for placement.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// The machine may choose labels in addition to these. Labels attract stacks, and with them their secrets.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub labels_from_machine: bool,
     /// Seconds that the token lasts, 15 minutes if absent, at most 7 days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_s: Option<u32>,

@@ -3,6 +3,7 @@
 //! Everything here is pure: no I/O, no clock, no randomness, no async. The other crates
 //! bring facts in as values and carry decisions out.
 
+pub mod address;
 pub mod agent;
 pub mod health;
 pub mod mtu;

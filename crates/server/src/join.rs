@@ -5,6 +5,7 @@ use crate::api_error::ApiError;
 use crate::app::App;
 use crate::auth::{TokenKind, digest, mint};
 use crate::host;
+use crate::hub::bounded_facts;
 use axum::http::StatusCode;
 use stackyard_api::{NewJoin, now};
 use stackyard_core::agent;
@@ -55,6 +56,7 @@ pub(crate) async fn create(app: &App, request: NewJoin) -> Result<(String, i64, 
         pool: request.pool.unwrap_or_default(),
         name: request.name,
         labels: request.labels,
+        machine_labels: request.labels_from_machine,
         replaces: replaces.map(|h| h.id),
         created: now,
         expires: now + i64::from(ttl) * 1000,
@@ -102,6 +104,20 @@ pub(crate) fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), ApiE
     }
 }
 
+/// Labels attract stacks and their secrets, so the join token says which the machine has.
+fn check_machine_labels(join: &Join, own: &BTreeMap<String, String>) -> Result<(), ApiError> {
+    let chosen = own.iter().filter(|(key, _)| !join.machine_labels && !join.labels.contains_key(*key));
+    let chosen: Vec<String> = chosen.map(|(key, value)| format!("{key}={value}")).collect();
+    if chosen.is_empty() {
+        return Ok(());
+    }
+    Err(ApiError::forbidden(format!(
+        "this join token lets no machine choose its labels, and it wants {}; make another with \
+         `stackyard host join --label`, or with `--labels-from-machine`, or join without `--label`",
+        chosen.join(", ")
+    )))
+}
+
 /// The line of shell that joins a machine.
 ///
 /// It trusts nobody on the way: what it fetched without a check is compared with the CA's digest,
@@ -131,6 +147,7 @@ pub(crate) async fn redeem(app: &App, joiner: &Joiner, request: agent::JoinReque
     let Some(join) = app.store().join(&joiner.hash).await? else {
         return Err(refuse(app, joiner, "this join token is unknown: make another with `stackyard host join`"));
     };
+    check_machine_labels(&join, &request.labels)?;
     let name = join.name.clone().unwrap_or_else(|| {
         let own = host_name(&request.name);
         if own.is_empty() { host_name(&request.facts.hostname) } else { own }
@@ -143,7 +160,8 @@ pub(crate) async fn redeem(app: &App, joiner: &Joiner, request: agent::JoinReque
     let mut labels = request.labels;
     labels.extend(join.labels.clone());
     let id = uuid::Uuid::now_v7().to_string();
-    let new = NewHost { id, name, token_hash: token_hash.clone(), labels, facts: request.facts, nonce: nonce.clone() };
+    let facts = bounded_facts(request.facts);
+    let new = NewHost { id, name, token_hash: token_hash.clone(), labels, facts, nonce: nonce.clone() };
     let now = now();
     let actor = format!("join {}/{}", join.yard, new.name);
     let entry = app.store().audit_begin(now, &actor, "POST /api/v1/join", "/api/v1/join").await?;

@@ -22,6 +22,8 @@ pub struct Join {
     pub name: Option<String>,
     /// Labels of the host.
     pub labels: BTreeMap<String, String>,
+    /// Whether the machine may choose labels in addition to these.
+    pub machine_labels: bool,
     /// Id of a host that the new one takes the place of.
     pub replaces: Option<String>,
     /// When it was made.
@@ -56,6 +58,7 @@ fn join(row: &AnyRow) -> Result<Join, Error> {
         pool: columns.get("pool")?,
         name: columns.get("name")?,
         labels: columns.json("labels")?,
+        machine_labels: columns.get::<i64>("machine_labels")? != 0,
         replaces: columns.get("replaces")?,
         created: columns.get("created")?,
         expires: columns.get("expires")?,
@@ -75,8 +78,8 @@ impl Store {
         let old = sqlx::query("DELETE FROM joins WHERE expires < $1").bind(forget);
         self.change(doing, old).await?;
         let query = sqlx::query(
-            "INSERT INTO joins (hash, id, yard, pool, name, labels, replaces, created, expires)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            "INSERT INTO joins (hash, id, yard, pool, name, labels, replaces, created, expires, machine_labels)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(&join.hash)
         .bind(&join.id)
@@ -86,7 +89,8 @@ impl Store {
         .bind(to_json("labels", &join.labels)?)
         .bind(&join.replaces)
         .bind(join.created)
-        .bind(join.expires);
+        .bind(join.expires)
+        .bind(i64::from(join.machine_labels));
         self.change(doing, query).await.map(drop)
     }
 

@@ -13,13 +13,14 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// Every migration there ever was, in order.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "first", include_str!("../migrations/0001_first.sql")),
     (2, "sessions", include_str!("../migrations/0002_sessions.sql")),
     (3, "runs", include_str!("../migrations/0003_runs.sql")),
     (4, "people", include_str!("../migrations/0004_people.sql")),
     (5, "replace", include_str!("../migrations/0005_replace.sql")),
     (6, "scopes", include_str!("../migrations/0006_scopes.sql")),
+    (7, "machine labels", include_str!("../migrations/0007_machine_labels.sql")),
 ];
 
 /// Number of PostgreSQL's advisory lock that a server holds on its database (`sy` and a 1).

@@ -39,7 +39,7 @@ pub use operations::{
     DeclaredStacks, DownOperation, KnownYards, Records, Say, SweepResult, UpOperation, YardLock,
     YardSnapshot, YardStacks, connect, is_its_yard, remove_yard, scope, sweep,
 };
-pub use pools::install_script;
+pub use pools::{AllowedHost, HookTargets, install_script};
 pub use preflight::{PreflightResult, ResolvedChoices, preflight};
 pub use server_log::server_log;
 pub use templates::{RENDER_TEMPLATES, TemplateRenderer, render_templates};

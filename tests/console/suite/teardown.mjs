@@ -25,8 +25,8 @@ await check("a cloud that does not answer is told; what it had stays", async () 
   await go("/yards/shop/picture");
   process.kill(Number(readFileSync(`${work}/cloud.pid`, "utf8")), "SIGKILL");
   await page.getByText("Cannot read the cloud fake. Data from").waitFor({ timeout: 90_000 });
-  await drawn(/^network front, OK/).waitFor();
-  await drawn(/^volume data, OK/).waitFor();
+  await drawn(/^network front, ready/).waitFor();
+  await drawn(/^volume data, ready/).waitFor();
   assert.deepEqual(await findings(page), []);
 });
 await check("signing out ends the session", async () => {

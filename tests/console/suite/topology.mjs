@@ -11,12 +11,12 @@ const canvas = page.locator(".canvas");
 await check("the topology: networks, what is at the edge, hosts with their containers", async () => {
   await go("/");
   await page.getByRole("link", { name: "Topology of shop" }).click();
-  for (const name of [/^network front, OK, 10\.20\.0\.0\/24 · MTU 1442/, /^network public/, /^router front/, /^floating IP db/, /^load balancer web/, /^server db, OK, 10\.[23]0\./, /^host h1, OK/, /^host h2, OK/, /^volume data/, /^stack site/]) await drawn(name).waitFor();
+  for (const name of [/^network front, ready, 10\.20\.0\.0\/24 · MTU 1442/, /^network public/, /^router front/, /^floating IP db/, /^load balancer web/, /^server db, ready, 10\.[23]0\./, /^host h1, ready/, /^host h2, ready/, /^volume data/, /^stack site/]) await drawn(name).waitFor();
   const inside = async (chip, box) => {
     const [a, b] = [await drawn(chip).boundingBox(), await drawn(box).boundingBox()];
     return a.x >= b.x && a.y >= b.y && a.x + a.width <= b.x + b.width + 1 && a.y + a.height <= b.y + b.height + 1;
   };
-  assert.ok(await inside(/^container site\/db-1, OK/, /^host h1/) || await inside(/^container site\/db-1, OK/, /^host h2/));
+  assert.ok(await inside(/^container site\/db-1, ready/, /^host h1/) || await inside(/^container site\/db-1, ready/, /^host h2/));
   assert.ok(await inside(/^host h1/, /^network front/), "h1 is in its network");
   assert.ok(await inside(/^volume data/, /^server db/));
   assert.ok(!(await inside(/^host h2/, /^network front/)), "h2 is no server of the yard");
@@ -57,12 +57,12 @@ await check("the topology: filtered by text, kind and state", async () => {
 });
 await check("the topology is live: what a stack and the cloud do is seen without being asked", async () => {
   await stackyard("stack", "scale", "site", "web=3");
-  await drawn(/^container site\/web-3, OK/).waitFor({ timeout: 60_000 });
+  await drawn(/^container site\/web-3, ready/).waitFor({ timeout: 60_000 });
   await page.getByText("site/web-3").first().waitFor();
   await stackyard("stack", "scale", "site", "web=2");
   await drawn(/^container site\/web-3/).waitFor({ state: "detached", timeout: 60_000 });
   await machine("yard", "late");
-  await drawn(/^server late, OK/).waitFor({ timeout: 40_000 });
+  await drawn(/^server late, ready/).waitFor({ timeout: 40_000 });
 });
 await check("the topology by keyboard: arrows, Enter, Escape, and what a reader is told", async () => {
   await go("/yards/shop/picture");

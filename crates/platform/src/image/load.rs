@@ -3,19 +3,42 @@
 use crate::docker::{Docker, is_not_found, status};
 use bollard::query_parameters::{ImportImageOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder};
 use futures_util::{Stream, TryStreamExt};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 /// Longest time that the engine may be silent while it unpacks.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-/// Id of the image that `reference` (a name or an id) means on this engine, if it means one.
-pub async fn id_of(docker: &Docker, reference: &str) -> Result<Option<String>, bollard::errors::Error> {
+/// An image that an engine has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageAtEngine {
+    /// Its id.
+    pub id: String,
+    /// Its labels.
+    pub labels: HashMap<String, String>,
+}
+
+/// The image that `reference` (a name or an id) means on this engine, if it means one.
+///
+/// # Errors
+/// The engine's.
+pub async fn look_up(docker: &Docker, reference: &str) -> Result<Option<ImageAtEngine>, bollard::errors::Error> {
     match docker.api().inspect_image(reference).await {
-        Ok(image) => Ok(image.id),
+        Ok(image) => {
+            let labels = image.config.and_then(|c| c.labels).unwrap_or_default();
+            Ok(image.id.map(|id| ImageAtEngine { id, labels }))
+        }
         Err(e) if is_not_found(&e) => Ok(None),
         Err(e) => Err(e),
     }
+}
+
+/// Id of the image that `reference` (a name or an id) means on this engine, if it means one.
+///
+/// # Errors
+/// The engine's.
+pub async fn id_of(docker: &Docker, reference: &str) -> Result<Option<String>, bollard::errors::Error> {
+    Ok(look_up(docker, reference).await?.map(|image| image.id))
 }
 
 /// Loads images from the bytes of `docker save`; an error of the stream ends it.

@@ -43,7 +43,7 @@ pub use build::{BuildError, Built, Options, build};
 pub use credentials::CredentialError;
 pub use extract::{ExtractError, extract};
 pub use list::{ImageState, ListedImage, Listing, list};
-pub use load::{id_of, load, remove, tag};
+pub use load::{ImageAtEngine, id_of, load, look_up, remove, tag};
 pub use pull::{PullError, pull, pull_all, pull_as};
 pub use recipe::{GuestRecipe, ImageRecipe, NameRecipe, Recipe, RecipeError, RootRecipe};
 pub use sources::{Files, Folder};

@@ -13,7 +13,9 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use stackyard_api::{PoolKey, Problem, SshEvent, SshJoin};
+use stackyard_core::address::is_local;
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use utoipa_axum::router::OpenApiRouter;
@@ -49,6 +51,15 @@ async fn ssh_key_show(
     }
 }
 
+/// A machine has an address of its own: no name that leads anywhere, and none of the server's machine or its link.
+fn check_address(text: &str) -> Result<(), ApiError> {
+    match text.parse::<IpAddr>() {
+        Ok(address) if !is_local(address) => Ok(()),
+        Ok(_) => Err(ApiError::bad(format!("`address`: {text} leads to the server itself or to its link"))),
+        Err(_) => Err(ApiError::bad(format!("`address`: {text:?} is no IP address"))),
+    }
+}
+
 /// Installs agent and Docker Engine on a machine over SSH, and lets it join
 ///
 /// The answer is one JSON value a line, while it goes on. It ends when the caller goes away.
@@ -66,6 +77,7 @@ async fn ssh_join(
         check_name("host", name)?;
     }
     check_labels(&request.join.labels)?;
+    check_address(&request.address)?;
     reach.need_yard(&request.join.yard).await?;
     let (lines, seen) = mpsc::channel(64);
     let work = Box::pin(async move { ssh::run(&app, request, &lines).await });

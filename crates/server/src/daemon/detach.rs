@@ -116,6 +116,10 @@ fn same(dir: &Path, asked: &Settings, view: ServerView) -> Result<Detached, Daem
         let roles: Vec<String> = roles.iter().map(|(k, r)| format!("--sign-in-role {k}={}", r.name())).collect();
         differs.push(roles.join(" "));
     }
+    if asked.hook_hosts.is_some() && asked.hook_hosts.iter().flatten().ne(runs.hook_hosts.iter().flatten()) {
+        let hosts: Vec<String> = runs.hook_hosts.iter().flatten().map(|h| format!("--allow-hook-host {h}")).collect();
+        differs.push(if hosts.is_empty() { "no --allow-hook-host".to_owned() } else { hosts.join(" ") });
+    }
     if asked.database.is_some() && asked.database != runs.database {
         differs.push(format!("the database {}", view.database));
     }

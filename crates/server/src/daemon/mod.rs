@@ -36,7 +36,7 @@ use crate::hub::{Hub, HubTiming};
 use crate::local::LocalCloud;
 use crate::ports::Ports;
 use crate::runs::Runs;
-use crate::stack::Stacks;
+use crate::stack::{StackRules, Stacks};
 use crate::volumes::Volumes;
 use rustix::process::{Resource, getrlimit};
 use settings::{names, url};
@@ -221,12 +221,15 @@ impl Server {
         let grace = Duration::from_secs(u64::from(settings.lost_after.unwrap_or(DEFAULT_LOST_AFTER)));
         let archives =
             Archives::open(&dir, settings.files_limit()).map_err(file("reading the files of stacks in", &dir))?;
-        let stacks = Stacks::new(store.clone(), hub.clone(), archives.clone(), grace);
+        // Where people of several projects sign in, one must not get what was built for another.
+        let rules = StackRules { grace, labelled_images: !settings.sign_in().clouds.is_empty() };
+        let stacks = Stacks::new(store.clone(), hub.clone(), archives.clone(), rules);
         let sources = Sources::of_process().with_file(settings.clouds.as_deref());
         let (life, alive) = watch::channel(());
         let looks = CloudWatcher::new(sources.clone());
         let ports = Ports::new(store.clone(), sources.clone());
-        let runs = Runs::open(store.clone(), home, sources.clone(), renderer, alive.clone()).await?;
+        let runs =
+            Runs::open(store.clone(), home, sources.clone(), renderer, settings.hook_targets(), alive.clone()).await?;
         let local = LocalCloud::new(store.clone(), home, settings.clouds.clone(), alive);
         let app = App::new(app::AppState {
             store,

@@ -5,6 +5,7 @@ use crate::auth::SignIn;
 use crate::files;
 use serde::{Deserialize, Serialize};
 use stackyard_api::Role;
+use stackyard_yard::{AllowedHost, HookTargets};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -46,6 +47,9 @@ pub struct Settings {
     /// What roles of Keystone's may do; [`SignIn::usual_roles`] if absent.
     #[serde(default)]
     pub sign_in_roles: Option<BTreeMap<String, Role>>,
+    /// Hosts without a public address to which requests of manifests may go; none if absent or empty.
+    #[serde(default)]
+    pub hook_hosts: Option<Vec<AllowedHost>>,
 }
 
 /// Shows no password.
@@ -55,7 +59,8 @@ impl std::fmt::Debug for Settings {
         let mut out = f.debug_struct("Settings");
         out.field("listen", &self.listen).field("names", &self.names).field("database", &database);
         out.field("lost_after", &self.lost_after).field("files_limit", &self.files_limit).field("clouds", &self.clouds);
-        out.field("sign_in_clouds", &self.sign_in_clouds).field("sign_in_roles", &self.sign_in_roles).finish()
+        out.field("sign_in_clouds", &self.sign_in_clouds).field("sign_in_roles", &self.sign_in_roles);
+        out.field("hook_hosts", &self.hook_hosts).finish()
     }
 }
 
@@ -82,7 +87,8 @@ impl Settings {
         let (files_limit, clouds) = (self.files_limit.or(last.files_limit), self.clouds.or(last.clouds));
         let sign_in_clouds = self.sign_in_clouds.or(last.sign_in_clouds);
         let sign_in_roles = self.sign_in_roles.or(last.sign_in_roles);
-        Self { listen, names, database, lost_after, files_limit, clouds, sign_in_clouds, sign_in_roles }
+        let hook_hosts = self.hook_hosts.or(last.hook_hosts);
+        Self { listen, names, database, lost_after, files_limit, clouds, sign_in_clouds, sign_in_roles, hook_hosts }
     }
 
     /// Bytes that the files which one stack carries to its hosts may have.
@@ -91,6 +97,11 @@ impl Settings {
     }
 
     /// Who may sign in with Keystone.
+    /// Where requests of manifests may go.
+    pub(crate) fn hook_targets(&self) -> HookTargets {
+        HookTargets::public_and(self.hook_hosts.iter().flatten().cloned())
+    }
+
     pub(crate) fn sign_in(&self) -> SignIn {
         let roles = self.sign_in_roles.clone().unwrap_or_else(SignIn::usual_roles);
         SignIn { clouds: self.sign_in_clouds.clone().unwrap_or_default(), roles }

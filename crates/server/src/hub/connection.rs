@@ -1,6 +1,7 @@
 //! One agent's connection.
 
 use super::Hub;
+use super::bounds::{ReportPace, bounded_facts};
 use super::stream::{AgentStream, AgentStreams};
 use crate::ports::Ports;
 use crate::volumes::Volumes;
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 /// Messages that wait for an agent.
 const WAITING: usize = 64;
@@ -110,6 +111,7 @@ async fn connected(
         asked,
         told: revision,
         heard: Instant::now(),
+        pace: ReportPace::new(Instant::now()),
         noted: now(),
     };
     let result = connection.run(desired, commands, gone).await;
@@ -127,7 +129,9 @@ async fn hello(hub: &Hub, socket: &mut WebSocket) -> Result<Option<(Facts, Optio
     let message = message.map_err(|_| end(close_code::POLICY, "no Hello came"))?;
     match message {
         Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
-            Ok(ToServer::Hello { protocol, facts, revision }) if protocol == PROTOCOL => Ok(Some((facts, revision))),
+            Ok(ToServer::Hello { protocol, facts, revision }) if protocol == PROTOCOL => {
+                Ok(Some((bounded_facts(facts), revision)))
+            }
             Ok(ToServer::Hello { protocol, .. }) => Err(end(
                 close_code::POLICY,
                 format!("the agent speaks protocol {protocol}, the server {PROTOCOL}; bring both to one version"),
@@ -194,6 +198,7 @@ struct AgentConnection<'a> {
     /// Revision that the agent has.
     told: Option<u64>,
     heard: Instant,
+    pace: ReportPace,
     noted: i64,
 }
 
@@ -268,7 +273,10 @@ impl AgentConnection<'_> {
         let message = serde_json::from_str(text).map_err(|e| malformed(&e))?;
         match message {
             ToServer::Hello { .. } => return Err(end(close_code::POLICY, "Hello came twice")),
-            ToServer::Report(report) => self.hub.report(self.host, self.number, *report),
+            ToServer::Report(report) => {
+                self.hub.report(self.host, self.number, *report);
+                sleep(self.pace.after(text.len(), Instant::now())).await;
+            }
             ToServer::Ask { number, ask } => self.asked.take(number, ask)?,
             ToServer::Chunk { stream, replica, from, data } => {
                 if !self.streams.deliver(stream, replica, from, data.0) {

@@ -10,8 +10,9 @@ use stackyard_core::agent::{ContainerReport, ContainerState, PartReport, Report}
 use stackyard_store::Host;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-/// Events of all hosts that are kept; the oldest go first.
+/// Events of all hosts that are kept, and their bytes. Where there are more, the host that has most loses its oldest.
 const KEEP: usize = 5000;
+const BYTES: usize = 16 << 20;
 
 /// Events that somebody wants to know of.
 #[derive(Debug, Clone, Default)]
@@ -46,18 +47,20 @@ impl EventFilter {
 pub(super) struct ContainerEvents {
     last: u64,
     kept: VecDeque<ContainerEvent>,
+    /// Bytes of those that are kept, by id of the host.
+    bytes: HashMap<String, usize>,
     /// By host and stack, what was known before an engine stopped answering.
     held: HashMap<(String, String), PartReport>,
 }
 
 impl ContainerEvents {
-    /// Takes what a host reports at `at`, in milliseconds since 1970.
-    pub fn take(&mut self, host: &Host, before: Option<&Report>, now: &Report, at: i64) {
+    /// Takes what a host reports of `stacks` at `at`, in milliseconds since 1970.
+    pub fn take(&mut self, host: &Host, before: Option<&Report>, now: &Report, stacks: &BTreeSet<&String>, at: i64) {
         let Some(before) = before else { return };
         let none = PartReport::default();
-        for stack in before.parts.keys().chain(now.parts.keys().filter(|s| !before.parts.contains_key(*s))) {
+        for stack in stacks.iter().copied() {
             let (old, new) = (before.parts.get(stack).unwrap_or(&none), now.parts.get(stack).unwrap_or(&none));
-            let key = (host.id.clone(), stack.clone());
+            let key = (host.id.clone(), (*stack).clone());
             // An engine that does not answer says nothing of containers.
             if new.error.is_some() && new.containers.is_empty() {
                 if !old.containers.is_empty() {
@@ -85,10 +88,7 @@ impl ContainerEvents {
         };
         // More than any of a server before this one, so that who was told of those can go on here.
         self.last = (self.last + 1).max(at.unsigned_abs());
-        if self.kept.len() == KEEP {
-            self.kept.pop_front();
-        }
-        self.kept.push_back(ContainerEvent {
+        let event = ContainerEvent {
             seq: self.last,
             at: stackyard_api::time(at),
             yard: host.yard.clone(),
@@ -102,7 +102,23 @@ impl ContainerEvents {
             status: status.filter(|_| end),
             oom: end && of.ended.is_some_and(|e| e.oom),
             lines: if wrong { of.last_lines.clone() } else { Vec::new() },
-        });
+        };
+        *self.bytes.entry(host.id.clone()).or_default() += size(&event);
+        self.kept.push_back(event);
+        while self.kept.len() > KEEP || self.bytes.values().sum::<usize>() > BYTES {
+            self.drop_oldest_of_loudest();
+        }
+    }
+
+    /// Drops the oldest event of the host whose events take most room: a host that tells without end loses its own.
+    fn drop_oldest_of_loudest(&mut self) {
+        let loudest = self.bytes.iter().max_by_key(|(_, bytes)| **bytes).map(|(host, _)| host.clone());
+        let at = self.kept.iter().position(|e| Some(&e.host) == loudest.as_ref());
+        let Some(gone) = at.and_then(|at| self.kept.remove(at)) else { return };
+        if let Some(bytes) = self.bytes.get_mut(&gone.host) {
+            *bytes -= size(&gone);
+        }
+        self.bytes.retain(|_, bytes| *bytes > 0);
     }
 
     /// Forgets a host that is none any more; what happened there stays.
@@ -126,6 +142,12 @@ impl ContainerEvents {
         let older = self.kept.iter().rev().filter(|e| before.is_none_or(|b| e.seq < b));
         older.filter(|e| filter.fits(e)).take(most).cloned().collect()
     }
+}
+
+/// Bytes of an event, about.
+fn size(event: &ContainerEvent) -> usize {
+    let texts = [&event.stack, &event.service, &event.replica, &event.container].into_iter().chain(&event.lines);
+    size_of::<ContainerEvent>() + texts.map(|t| t.len() + size_of::<String>()).sum::<usize>()
 }
 
 /// What is new of a stack on a host, and of which container.
@@ -213,7 +235,7 @@ mod tests {
     fn taken(reports: &[Report]) -> ContainerEvents {
         let (mut events, mut before) = (ContainerEvents::default(), None);
         for now in reports {
-            events.take(&host(), before, now, 1000);
+            events.take(&host(), before, now, &BTreeSet::from([&"site".to_owned()]), 1000);
             before = Some(now);
         }
         events
@@ -303,5 +325,34 @@ mod tests {
         assert_eq!(events.before(None, 9, &gone).len(), 1);
         let other = EventFilter { stack: Some("other".to_owned()), ..EventFilter::default() };
         assert_eq!(events.before(None, 9, &other), []);
+    }
+
+    #[test]
+    fn a_host_that_tells_without_end_loses_its_own() {
+        let stack = "site".to_owned();
+        let stacks = BTreeSet::from([&stack]);
+        let (none, mut dead) = (report(vec![]), container("1", ContainerState::Exited(1)));
+        dead.last_lines = vec!["x".repeat(1200); 20];
+        let loud = report(vec![dead]);
+        let mut events = ContainerEvents::default();
+        let quiet = Host { id: "quiet".into(), ..host() };
+        events.take(&quiet, Some(&none), &report(vec![container("1", ContainerState::Running)]), &stacks, 1);
+        for at in 0..2 * KEEP as i64 {
+            let (before, now) = if at % 2 == 0 { (&none, &loud) } else { (&loud, &none) };
+            events.take(&host(), Some(before), now, &stacks, at);
+        }
+        let kept = events.after(0, &EventFilter::default());
+        assert_eq!(kept.iter().filter(|e| e.host == "quiet").count(), 2, "the other's are still there");
+        let bytes: usize = kept.iter().map(size).sum();
+        assert!(bytes <= BYTES && bytes > BYTES / 2, "{bytes} bytes in {} events", kept.len());
+        assert_eq!(bytes, events.bytes.values().sum::<usize>());
+        assert!(kept.is_sorted_by_key(|e| e.seq));
+
+        // A stack that the host was never told to run.
+        let count = events.kept.len();
+        let mut forged = report(vec![container("1", ContainerState::Running)]);
+        forged.parts = forged.parts.into_values().map(|part| ("payments".to_owned(), part)).collect();
+        events.take(&quiet, Some(&none), &forged, &stacks, 1);
+        assert_eq!(events.kept.len(), count);
     }
 }

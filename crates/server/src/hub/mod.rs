@@ -13,14 +13,17 @@
 //! comes. What should run is not kept here over a restart: whoever reconciles says it again, and if
 //! that is what the agent has already (by a digest in the store), nothing is sent.
 
+mod bounds;
 mod connection;
 mod container_events;
 mod stream;
 
+pub(crate) use bounds::bounded_facts;
 pub(crate) use connection::serve;
 pub use container_events::EventFilter;
 pub use stream::{AgentStream, Output, StreamInput};
 
+use bounds::bounded_report;
 use connection::AgentLink;
 use container_events::ContainerEvents;
 use parking_lot::{Mutex, MutexGuard};
@@ -28,7 +31,7 @@ use sha2::{Digest, Sha256};
 use stackyard_api::ContainerEvent;
 use stackyard_core::agent::{Answer, Desired, Open, Part, Report, VolumeAnswer, VolumeAsk};
 use stackyard_store::{Host, Store};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -97,6 +100,8 @@ struct HostEntry {
     desired: watch::Sender<Option<Arc<Desired>>>,
     /// Of `desired`'s parts.
     digest: String,
+    /// Stacks that the host was told to run since the server started.
+    stacks: BTreeSet<String>,
     link: Option<AgentLink>,
     report: Option<Arc<Report>>,
     waits: BTreeMap<(String, String), String>,
@@ -107,6 +112,7 @@ impl Default for HostEntry {
         Self {
             desired: watch::Sender::new(None),
             digest: String::new(),
+            stacks: BTreeSet::new(),
             link: None,
             report: None,
             waits: BTreeMap::new(),
@@ -160,6 +166,7 @@ impl Hub {
         let mut entries = self.entries();
         let entry = entries.entry(host.to_owned()).or_default();
         entry.digest = digest;
+        entry.stacks.extend(parts.iter().map(|p| p.stack().name.clone()));
         entry.desired.send_replace(Some(Arc::new(Desired { revision, parts })));
         Ok(revision)
     }
@@ -292,8 +299,11 @@ impl Hub {
         if let Some(entry) = self.entries().get_mut(&host.id)
             && entry.link.as_ref().is_some_and(|l| l.number() == number)
         {
-            let before = entry.report.take();
-            self.events().take(host, before.as_deref(), &report, stackyard_api::now());
+            let (report, before) = (bounded_report(report), entry.report.take());
+            // Nothing happens to stacks that the host was never told to run.
+            let stacks = before.iter().flat_map(|b| b.parts.keys()).chain(report.parts.keys());
+            let stacks: BTreeSet<&String> = stacks.filter(|s| entry.stacks.contains(*s)).collect();
+            self.events().take(host, before.as_deref(), &report, &stacks, stackyard_api::now());
             entry.report = Some(Arc::new(report));
         }
         self.changed();

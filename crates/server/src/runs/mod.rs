@@ -36,7 +36,8 @@ use stackyard_core::yard::plan::Plan;
 use stackyard_openstack::{Cloud, Sources};
 use stackyard_store::{NewRun, Run, Store};
 use stackyard_yard::{
-    DataLoss, DeclaredStacks, DownOperation, Error, Records, TemplateRenderer, UpOperation, WorkError, connect, scope,
+    DataLoss, DeclaredStacks, DownOperation, Error, HookTargets, Records, TemplateRenderer, UpOperation, WorkError,
+    connect, scope,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -84,6 +85,8 @@ struct RunsState {
     home: PathBuf,
     sources: Sources,
     renderer: TemplateRenderer,
+    /// Where requests of join commands may go: manifests come from callers.
+    hook_targets: HookTargets,
     going: Mutex<HashMap<String, Arc<ActiveRun>>>,
     /// Grows when a run begins or ends.
     changes: watch::Sender<u64>,
@@ -130,11 +133,21 @@ impl Runs {
         home: &Path,
         sources: Sources,
         renderer: TemplateRenderer,
+        hook_targets: HookTargets,
         alive: watch::Receiver<()>,
     ) -> Result<Self, stackyard_store::Error> {
         store.end_runs(RunState::Interrupted.word(), now()).await?;
         let (going, changes) = (Mutex::default(), watch::Sender::new(0));
-        Ok(Self(Arc::new(RunsState { store, home: home.to_owned(), sources, renderer, going, changes, alive })))
+        Ok(Self(Arc::new(RunsState {
+            store,
+            home: home.to_owned(),
+            sources,
+            renderer,
+            hook_targets,
+            going,
+            changes,
+            alive,
+        })))
     }
 
     /// Where clouds are found.
@@ -202,6 +215,7 @@ impl Runs {
             YardIntent::Up { yard, .. } => {
                 let stacks = DeclaredStacks::look(yard, Some(&ground.client), &self.0.renderer, &say).await?;
                 let operation = UpOperation::look(yard, &ground.cloud, Some(&ground.client), stacks, &say).await?;
+                let operation = operation.limit_hooks(self.0.hook_targets.clone());
                 known_here(&yard.intended.yard, operation.service())?;
                 operation.snapshot.inventory.warnings().for_each(&say);
                 let blockers = operation.preflight().await?.blockers;
@@ -369,6 +383,7 @@ impl YardClaim {
         };
         let looked = async {
             let operation = UpOperation::look(yard, &ground.cloud, Some(&ground.client), stacks, &say).await?;
+            let operation = operation.limit_hooks(self.runs.0.hook_targets.clone());
             known_here(&self.yard, operation.service())?;
             operation.snapshot.inventory.warnings().for_each(|text| self.note(text));
             start.check(&operation.plan)?;

@@ -4,12 +4,19 @@ use super::StackError;
 use stackyard_core::stack::Stack;
 use stackyard_core::text::error_chain;
 use stackyard_platform::docker::Docker;
-use stackyard_platform::image::id_of;
+use stackyard_platform::image::{ImageAtEngine, look_up};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Images of `stack` that the Docker Engine beside the server has and hosts are to get from it:
+/// Label of an image that says to which yard's hosts the server may send it: a yard's name, or `*`.
+const YARD: &str = "dev.stackyard.yard";
+
+/// Images of `stack` that the Docker Engine of the server's machine has and hosts are to get from it:
 /// those whose name has no registry, and those that the stack says are local. Id by reference.
-pub(super) async fn local(stack: &Stack) -> Result<BTreeMap<String, String>, StackError> {
+///
+/// # Arguments
+/// - `yard`: the stack's
+/// - `labelled`: only images with the yard's label ([`YARD`]), since yards belong to people who do not trust each other
+pub(super) async fn local(stack: &Stack, yard: &str, labelled: bool) -> Result<BTreeMap<String, String>, StackError> {
     let said: BTreeSet<&String> = stack.services.values().filter(|s| s.deploy.local_image).map(|s| &s.image).collect();
     let all: BTreeSet<&String> = stack.services.values().map(|s| &s.image).filter(|i| !has_registry(i)).collect();
     let mut images = BTreeMap::new();
@@ -22,9 +29,20 @@ pub(super) async fn local(stack: &Stack) -> Result<BTreeMap<String, String>, Sta
         }
     };
     for reference in all.union(&said) {
-        let found = id_of(&docker, reference).await;
+        let found = look_up(&docker, reference).await;
         match found {
-            Ok(Some(id)) => drop(images.insert((*reference).clone(), id)),
+            Ok(Some(image)) if !labelled || is_for(&image, yard) => {
+                images.insert((*reference).clone(), image.id);
+            }
+            Ok(Some(_)) if said.contains(reference) => {
+                return Err(StackError::Refused(format!(
+                    "the image {reference} of the server's Docker Engine is not for yard {yard}: people sign in to this \
+                     server with Keystone, so images need the label `{YARD}={yard}` (or `*`); build it with \
+                     `docker build --label`"
+                )));
+            }
+            // As if it were not there: hosts pull it.
+            Ok(Some(_)) => {}
             Ok(None) if said.contains(reference) => {
                 let hint = "build or load it there, or take `x-stackyard` away if hosts can pull it";
                 let what = format!("the Docker Engine of the server has no image {reference}; {hint}");
@@ -37,6 +55,10 @@ pub(super) async fn local(stack: &Stack) -> Result<BTreeMap<String, String>, Sta
         }
     }
     Ok(images)
+}
+
+fn is_for(image: &ImageAtEngine, yard: &str) -> bool {
+    image.labels.get(YARD).is_some_and(|of| of == yard || of == "*")
 }
 
 fn first(names: &BTreeSet<&String>) -> String {

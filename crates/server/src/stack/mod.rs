@@ -99,14 +99,22 @@ type Key = (String, String);
 #[derive(Debug, Clone)]
 pub struct Stacks(Arc<StacksState>);
 
+/// What the administrator of a server says about its stacks.
+#[derive(Debug, Clone, Copy)]
+pub struct StackRules {
+    /// A host that is not connected for so long is lost.
+    pub grace: Duration,
+    /// Hosts get an image of the server's Docker Engine only if it is labelled for their yard.
+    pub labelled_images: bool,
+}
+
 #[derive(Debug)]
 struct StacksState {
     store: Store,
     hub: Hub,
     /// Files that stacks carry to their hosts.
     archives: Archives,
-    /// A host that is not connected for so long is lost.
-    grace: Duration,
+    rules: StackRules,
     /// How long agents have to connect for the first time since the server started.
     return_within: Duration,
     known: Mutex<StackTable>,
@@ -198,16 +206,22 @@ pub enum ServiceChange {
 }
 
 impl Stacks {
-    /// The stacks in `store`, for the agents of `hub`, with the files in `archives`; a host that is not connected for
-    /// `grace` counts as lost.
+    /// The stacks in `store`, for the agents of `hub`, with the files in `archives`.
     ///
     /// After a start, agents connect again only after a pause that grows: a host that has not been connected since then is
-    /// lost after 150 s at the earliest, whatever `grace` says.
-    pub fn new(store: Store, hub: Hub, archives: Archives, grace: Duration) -> Self {
+    /// lost after 150 s at the earliest, whatever `rules` say.
+    pub fn new(store: Store, hub: Hub, archives: Archives, rules: StackRules) -> Self {
         let (known, wake) = (Mutex::default(), Notify::new());
         let (looked, changes) = (watch::Sender::new(0), watch::Sender::new(0));
-        let return_within = RETURN_WITHIN.max(grace);
-        Self(Arc::new(StacksState { store, hub, archives, grace, return_within, known, wake, looked, changes }))
+        let return_within = RETURN_WITHIN.max(rules.grace);
+        Self(Arc::new(StacksState { store, hub, archives, rules, return_within, known, wake, looked, changes }))
+    }
+
+    /// Checks what can be checked before a stack is deployed, and finds the images that hosts are to
+    /// get from here: id by reference.
+    async fn checked(&self, yard: &str, stack: &Stack) -> Result<BTreeMap<String, String>, StackError> {
+        rollout::check(stack).map_err(|e| StackError::Refused(e.to_string()))?;
+        image::local(stack, yard, self.0.rules.labelled_images).await
     }
 
     /// Keeps the stacks as they should be, for ever.
@@ -281,7 +295,7 @@ impl Stacks {
         yard: &str,
         Deployment { stack, pool, .. }: Deployment,
     ) -> Result<BTreeMap<String, ServiceChange>, StackError> {
-        let images = checked(&stack).await?;
+        let images = self.checked(yard, &stack).await?;
         self.0.archives.check_stack(&stack).map_err(StackError::Refused)?;
         let known = self.known().await?;
         let there = known.stacks.get(&(yard.to_owned(), stack.name.clone())).filter(|e| !e.kept.removing);
@@ -300,7 +314,7 @@ impl Stacks {
         yard: &str,
         Deployment { stack, pool, declared }: Deployment,
     ) -> Result<BTreeMap<String, ServiceChange>, StackError> {
-        let images = checked(&stack).await?;
+        let images = self.checked(yard, &stack).await?;
         let name = stack.name.clone();
         let mut known = self.known().await?;
         let key = (yard.to_owned(), name.clone());
@@ -434,13 +448,6 @@ impl StackEntry {
     fn staying(&self, name: &str) -> Result<StackRecord, StackError> {
         if self.kept.removing { Err(StackError::Leaving(name.to_owned())) } else { Ok(self.kept.clone()) }
     }
-}
-
-/// Checks what can be checked before a stack is deployed, and finds the images that hosts are to
-/// get from here: id by reference.
-async fn checked(stack: &Stack) -> Result<BTreeMap<String, String>, StackError> {
-    rollout::check(stack).map_err(|e| StackError::Refused(e.to_string()))?;
-    image::local(stack).await
 }
 
 /// What becomes of each service, by name.

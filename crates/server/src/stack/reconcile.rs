@@ -85,7 +85,7 @@ impl Stacks {
     /// Hosts of a stack's yard, with what other stacks have on them.
     fn hosts(&self, known: &StackTable, rows: &[Row], seen: &HashMap<String, HostActivity>, key: &Key) -> Vec<Host> {
         let host = |row: &Row| {
-            let grace = if known.seen.contains(&row.id) { self.0.grace } else { self.0.return_within };
+            let grace = if known.seen.contains(&row.id) { self.0.rules.grace } else { self.0.return_within };
             let lost = known.away.get(&row.id).is_some_and(|since| since.elapsed() >= grace);
             let state = match (lost, row.drain.is_on(), seen.get(&row.id).is_some_and(|s| s.connected)) {
                 (true, ..) => HostState::Lost,

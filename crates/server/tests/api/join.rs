@@ -3,7 +3,7 @@
 use super::support::{Running, request};
 use reqwest::StatusCode;
 use stackyard_api::NewJoin;
-use stackyard_core::agent::Joined;
+use stackyard_core::agent::{JoinRequest, Joined};
 use std::process::Command;
 use std::time::Duration;
 
@@ -18,21 +18,37 @@ async fn a_token_joins_one_machine() {
     let ticket = running.ticket(NewJoin { labels: labels.into(), ..join("shop") }).await;
     assert_eq!(ticket.server, running.url);
     assert_eq!(ticket.ca_pem, running.ca);
-    let (status, answer) = running.join(&ticket.token, &request("web-1.example.org")).await;
+    let (status, answer) = running.join(&ticket.token, &labelled("web-1.example.org", "disk", "hdd")).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     let joined: Joined = serde_json::from_value(answer).unwrap();
     let host = running.admin.host("shop/web-1").await.unwrap();
     assert_eq!((host.id.as_str(), host.pool.as_str(), host.connected), (joined.host.as_str(), "web", false));
-    assert_eq!(
-        host.labels.into_iter().collect::<Vec<_>>(),
-        [("disk".to_owned(), "ssd".to_owned()), ("own".to_owned(), "1".to_owned())]
-    );
+    assert_eq!(host.labels.into_iter().collect::<Vec<_>>(), [("disk".to_owned(), "ssd".to_owned())]);
     assert_eq!(host.facts.cpus, 2);
 
     let (status, answer) = running.join(&ticket.token, &request("web-2")).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
     assert!(answer["detail"].as_str().unwrap().contains("used already"), "{answer}");
     assert_eq!(running.admin.hosts(Some("shop"), None).await.unwrap().len(), 1);
+    running.stop().await;
+}
+
+fn labelled(name: &str, key: &str, value: &str) -> JoinRequest {
+    JoinRequest { labels: [(key.to_owned(), value.to_owned())].into(), ..request(name) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_gives_itself_labels_only_if_its_token_says_so() {
+    let running = Running::start().await;
+    let ticket = running.ticket(join("shop")).await;
+    let (status, answer) = running.join(&ticket.token, &labelled("web-1", "tier", "db")).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(answer["detail"].as_str().unwrap().contains("it wants tier=db"), "{answer}");
+    assert_eq!(running.join(&ticket.token, &request("web-1")).await.0, StatusCode::OK, "the token was not used up");
+
+    let ticket = running.ticket(NewJoin { labels_from_machine: true, ..join("shop") }).await;
+    assert_eq!(running.join(&ticket.token, &labelled("web-2", "tier", "db")).await.0, StatusCode::OK);
+    assert_eq!(running.admin.host("shop/web-2").await.unwrap().labels["tier"], "db");
     running.stop().await;
 }
 

@@ -81,5 +81,11 @@ async fn names_that_are_none_are_refused() {
         "user": "debian"});
     let (status, detail) = refused("POST", "/api/v1/ssh-joins", Some(ssh)).await;
     assert!(status.is_client_error() && detail.contains("host \"../x\""), "{status}: {detail}");
+    for address in ["127.0.0.1", "169.254.169.254", "::1", "localhost", "::ffff:127.0.0.1"] {
+        let ssh = json!({"join": {"yard": "shop", "pool": "web", "name": "x"}, "address": address, "server_id": "s",
+            "user": "debian"});
+        let (status, detail) = refused("POST", "/api/v1/ssh-joins", Some(ssh)).await;
+        assert!(status == StatusCode::BAD_REQUEST && detail.contains("`address`"), "{status}: {detail}");
+    }
     running.stop().await;
 }

@@ -244,12 +244,7 @@ pub fn facts(name: &str) -> Facts {
 /// A join as an agent asks for it; the nonce is the name's.
 pub fn request(name: &str) -> JoinRequest {
     let nonce = format!("{name:0>64}");
-    JoinRequest {
-        facts: facts(name),
-        name: name.to_owned(),
-        labels: [("own".to_owned(), "1".to_owned())].into(),
-        nonce,
-    }
+    JoinRequest { facts: facts(name), name: name.to_owned(), labels: std::collections::BTreeMap::new(), nonce }
 }
 
 /// A browser that may have signed in.

@@ -93,7 +93,7 @@ pub struct JoinArgs {
     #[arg(long)]
     name: Option<String>,
 
-    /// Label for placement constraints; repeat it for several labels
+    /// Label for placement constraints, if the join token allows it; repeat it for several labels
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_label)]
     label: Vec<(String, String)>,
 

@@ -81,6 +81,10 @@ pub struct JoinArgs {
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_label)]
     label: Vec<(String, String)>,
 
+    /// Accept labels that the machine gives itself, too
+    #[arg(long)]
+    labels_from_machine: bool,
+
     /// Minutes until the command expires
     #[arg(long, value_name = "MINUTES", default_value_t = 15, value_parser = clap::value_parser!(u32).range(1..=10_080))]
     minutes: u32,
@@ -174,6 +178,7 @@ pub async fn run(verb: HostVerb, context: &Context) -> anyhow::Result<ExitStatus
                 pool: args.pool,
                 name: args.name,
                 labels: args.label.into_iter().collect(),
+                labels_from_machine: args.labels_from_machine,
                 ttl_s: Some(args.minutes * 60),
                 replaces: args.replaces,
                 server: args.reach,

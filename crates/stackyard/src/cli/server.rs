@@ -8,6 +8,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use stackyard_api::Role;
 use stackyard_client::Client;
 use stackyard_server::daemon::{self, DEFAULT_LISTEN, Detached, Server, Settings};
+use stackyard_yard::AllowedHost;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
@@ -74,6 +75,13 @@ pub struct ServerArgs {
     #[arg(long, value_name = "KEYSTONE=ROLE", value_parser = sign_in_role)]
     sign_in_role: Option<Vec<(String, Role)>>,
 
+    /// Let manifests send requests to this host, too; repeat it for several hosts
+    ///
+    /// Join commands with `http` go to public addresses only. A host is a name, an address or a
+    /// network (10.0.0.0/8). Pass '' to allow none. [default: as last time, else none]
+    #[arg(long, value_name = "HOST", value_parser = hook_host)]
+    allow_hook_host: Option<Vec<Option<AllowedHost>>>,
+
     /// Start in the background, and return when the server answers
     #[arg(long)]
     detach: bool,
@@ -92,6 +100,11 @@ impl ServerArgs {
     pub fn serves(&self) -> bool {
         self.verb.is_none() && !self.detach
     }
+}
+
+/// Parses a host; nothing is none.
+fn hook_host(text: &str) -> Result<Option<AllowedHost>, String> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
 }
 
 /// Parses `KEYSTONE=ROLE`.
@@ -127,6 +140,7 @@ pub async fn run(args: ServerArgs, context: &Context) -> anyhow::Result<ExitStat
                 clouds,
                 sign_in_clouds,
                 sign_in_roles,
+                hook_hosts: args.allow_hook_host.map(|all| all.into_iter().flatten().collect()),
             };
             if args.detach { detach(settings, context).await } else { serve(settings, context).await }
         }

@@ -58,6 +58,7 @@ fn a_join(yard: &str) -> Join {
         pool: "web".to_owned(),
         name: None,
         labels: BTreeMap::from([("disk".to_owned(), "ssd".to_owned())]),
+        machine_labels: n.is_multiple_of(2),
         replaces: None,
         created: 1_000,
         expires: 2_000,

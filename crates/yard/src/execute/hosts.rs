@@ -144,7 +144,7 @@ impl Executor<'_> {
                     name: &key.name,
                     number: host.number,
                 };
-                boot.command(&fetch(hook, &of).await?)
+                boot.command(&fetch(hook, &of, &self.hook_targets).await?)
             }
         };
         match too_large(&text) {

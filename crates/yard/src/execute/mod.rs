@@ -11,6 +11,7 @@ use crate::data_loss::DataLoss;
 use crate::error::{Error, Failure, Failures};
 use crate::host_service::HostService;
 use crate::inventory::Inventory;
+use crate::pools::HookTargets;
 use crate::preflight::ResolvedChoices;
 use crate::retry::{RELEASE, SHORT_RELEASE};
 use futures_util::future::join_all;
@@ -42,6 +43,8 @@ pub struct Executor<'a> {
     pub(crate) pools: HashMap<&'a str, &'a Pool>,
     /// Hosts that joined, if a server was given that knows.
     pub(crate) roster: Option<HostCache<'a>>,
+    /// Where requests of join commands may go.
+    pub(crate) hook_targets: HookTargets,
     /// Ids of what is there and of what was made.
     ids: Mutex<HashMap<Key, String>>,
     /// Actions of the plan by key, without removals.
@@ -115,6 +118,7 @@ impl<'a> Executor<'a> {
                 .map(|p| (p.name.as_str(), p))
                 .collect(),
             roster: None,
+            hook_targets: HookTargets::any(),
             ids: Mutex::new(ids),
             actions: plan
                 .steps
@@ -139,6 +143,13 @@ impl<'a> Executor<'a> {
     #[must_use]
     pub fn with_service(mut self, service: Option<&'a dyn HostService>) -> Self {
         self.roster = service.map(|service| HostCache::new(service, self.yard));
+        self
+    }
+
+    /// Has requests of join commands go to `targets` only.
+    #[must_use]
+    pub fn limit_hooks(mut self, targets: &HookTargets) -> Self {
+        self.hook_targets = targets.clone();
         self
     }
 

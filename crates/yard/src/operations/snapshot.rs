@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::execute::Executor;
 use crate::host_service::{HostService, Member};
 use crate::inventory::Inventory;
-use crate::pools::{HostKnowledge, judge, stale};
+use crate::pools::{HookTargets, HostKnowledge, judge, stale};
 use crate::preflight::{PreflightResult, ResolvedChoices, preflight};
 use futures_util::future::try_join;
 use stackyard_core::progress::{Event, Onlooker};
@@ -23,6 +23,7 @@ pub struct YardSnapshot<'a> {
     intended: &'a Intended,
     service: Option<&'a dyn HostService>,
     members: Vec<Member>,
+    hook_targets: HookTargets,
     /// What the project has.
     pub inventory: Inventory,
     /// What it has of the yard.
@@ -112,10 +113,20 @@ impl<'a> YardSnapshot<'a> {
             intended,
             service,
             members,
+            hook_targets: HookTargets::any(),
             inventory,
             observed,
             plan,
         })
+    }
+
+    /// Has requests of join commands go to `targets` only; without it, they go anywhere.
+    #[must_use]
+    pub fn limit_hooks(self, targets: HookTargets) -> Self {
+        Self {
+            hook_targets: targets,
+            ..self
+        }
     }
 
     /// What stands in the way of the plan, and what apply needs to know.
@@ -129,6 +140,7 @@ impl<'a> YardSnapshot<'a> {
             self.intended,
             &self.plan,
             self.service.is_some(),
+            &self.hook_targets,
         )
         .await
     }
@@ -160,6 +172,7 @@ impl<'a> YardSnapshot<'a> {
     /// As [`Self::apply`].
     pub async fn again(&self, loss: &DataLoss, onlooker: &dyn Onlooker) -> Result<(), Error> {
         let now = Self::take_unchecked(self.cloud, self.intended, self.service).await?;
+        let now = now.limit_hooks(self.hook_targets.clone());
         if now.plan.is_noop() {
             return Ok(());
         }
@@ -185,7 +198,10 @@ impl<'a> YardSnapshot<'a> {
             choices,
             onlooker,
         );
-        run.with_service(self.service).apply(loss).await
+        run.with_service(self.service)
+            .limit_hooks(&self.hook_targets)
+            .apply(loss)
+            .await
     }
 }
 

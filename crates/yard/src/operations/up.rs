@@ -5,6 +5,7 @@ use super::{YardLock, YardSnapshot, YardStacks, let_settle, scope, with_stacks};
 use crate::data_loss::DataLoss;
 use crate::error::{Error, WorkError};
 use crate::host_service::HostService;
+use crate::pools::HookTargets;
 use crate::preflight::{PreflightResult, ResolvedChoices};
 use stackyard_catalog::manifest::Yard;
 use stackyard_client::{Client, ClientError, Patience};
@@ -84,6 +85,15 @@ impl<'a> UpOperation<'a> {
             name_is_taken: AtomicBool::default(),
             looked,
         })
+    }
+
+    /// Has requests of join commands go to `targets` only; without it, they go anywhere.
+    #[must_use]
+    pub fn limit_hooks(self, targets: HookTargets) -> Self {
+        Self {
+            snapshot: self.snapshot.limit_hooks(targets),
+            ..self
+        }
     }
 
     /// The server, unless its yard of this name is another one.

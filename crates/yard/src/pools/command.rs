@@ -1,6 +1,7 @@
 //! Somebody else's join command: fetched fresh for each server that is made, since the tokens in
 //! such commands expire. Nothing of it is kept, and no message shows it.
 
+use super::HookTargets;
 use serde_json::Value;
 use serde_json_path::JsonPath;
 use stackyard_core::yard::manifest::{CommandJoin, HttpHook};
@@ -25,8 +26,9 @@ pub(crate) struct JoinTarget<'a> {
     pub number: u32,
 }
 
-/// What of a hook's words cannot be had on this machine: variables and files.
-pub(crate) fn missing(hook: &CommandJoin) -> Vec<String> {
+/// Why a hook cannot be carried out on this machine: variables and files that are not there, requests that may
+/// not be sent.
+pub(crate) fn missing(hook: &CommandJoin, targets: &HookTargets) -> Vec<String> {
     let mut said = Vec::new();
     let mut texts: Vec<&str> = hook.env.values().map(String::as_str).collect();
     if let Some(http) = &hook.http {
@@ -45,6 +47,14 @@ pub(crate) fn missing(hook: &CommandJoin) -> Vec<String> {
         .map(|k| (k.clone(), String::new()))
         .collect();
     said.extend(texts.into_iter().filter_map(|t| expand(t, &own).err()));
+    let url = hook
+        .http
+        .as_ref()
+        .and_then(|h| expand(&h.url, &hook.env).ok());
+    said.extend(
+        url.and_then(|url| targets.refusal(&url))
+            .map(|why| format!("the join command's URL: {why}")),
+    );
     if let Some(program) = hook.program.first()
         && program.contains('/')
         && let Err(e) = std::fs::metadata(program)
@@ -60,7 +70,11 @@ pub(crate) fn missing(hook: &CommandJoin) -> Vec<String> {
 ///
 /// # Errors
 /// A sentence.
-pub(crate) async fn fetch(hook: &CommandJoin, of: &JoinTarget<'_>) -> Result<String, String> {
+pub(crate) async fn fetch(
+    hook: &CommandJoin,
+    of: &JoinTarget<'_>,
+    targets: &HookTargets,
+) -> Result<String, String> {
     let mut env: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in &hook.env {
         env.insert(name.clone(), expand(value, &BTreeMap::new())?);
@@ -74,7 +88,7 @@ pub(crate) async fn fetch(hook: &CommandJoin, of: &JoinTarget<'_>) -> Result<Str
     let command = match (&hook.text, hook.program.split_first(), &hook.http) {
         (Some(text), ..) => text.clone(),
         (_, Some((program, arguments)), _) => run(program, arguments, &env).await?,
-        (.., Some(http)) => request(http, &env).await?,
+        (.., Some(http)) => request(http, &env, targets).await?,
         _ => return Err("there is no join command".to_owned()),
     };
     let command = command.trim();
@@ -161,11 +175,18 @@ async fn run(
     String::from_utf8(output.stdout).map_err(|_| doing("its output is no text".to_owned()))
 }
 
-async fn request(hook: &HttpHook, env: &BTreeMap<String, String>) -> Result<String, String> {
+async fn request(
+    hook: &HttpHook,
+    env: &BTreeMap<String, String>,
+    targets: &HookTargets,
+) -> Result<String, String> {
     let url = expand(&hook.url, env)?;
     let shown = url.split(['?', '#']).next().unwrap_or_default().to_owned();
     let doing = |what: String| format!("fetching the join command from {shown}: {what}");
-    let client = client(hook).map_err(&doing)?;
+    if let Some(why) = targets.refusal(&url) {
+        return Err(doing(why));
+    }
+    let client = client(hook, targets, &url).map_err(&doing)?;
     let body = hook.body.as_deref().map(|b| expand(b, env)).transpose()?;
     let method = hook
         .method
@@ -228,7 +249,7 @@ fn pick(answer: &Value, path: &str) -> Result<String, String> {
     }
 }
 
-fn client(hook: &HttpHook) -> Result<reqwest::Client, String> {
+fn client(hook: &HttpHook, targets: &HookTargets, url: &str) -> Result<reqwest::Client, String> {
     // The first caller in the process wins; they all want the same provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
@@ -246,7 +267,7 @@ fn client(hook: &HttpHook) -> Result<reqwest::Client, String> {
         }
         builder = builder.tls_certs_merge(certificates);
     }
-    builder.build().map_err(cause)
+    targets.limit(builder, url).build().map_err(cause)
 }
 
 /// What lies at the bottom of an error, without the address, which may hold secrets.
@@ -289,7 +310,7 @@ mod tests {
         hook.env.insert("MORE".into(), "more".into());
         (hook.prefix, hook.suffix) = (Some("env A=1".into()), Some("--worker".into()));
         assert_eq!(
-            fetch(&hook, &of()).await.unwrap(),
+            fetch(&hook, &of(), &HookTargets::any()).await.unwrap(),
             "env A=1 join web-2 of shop with more --worker\n"
         );
     }
@@ -299,6 +320,7 @@ mod tests {
         let error = fetch(
             &program("echo secret; echo no token for you >&2; exit 3"),
             &of(),
+            &HookTargets::any(),
         )
         .await
         .unwrap_err();
@@ -308,13 +330,13 @@ mod tests {
         );
         assert!(!error.contains("secret"), "{error}");
         assert!(
-            fetch(&program("true"), &of())
+            fetch(&program("true"), &of(), &HookTargets::any())
                 .await
                 .unwrap_err()
                 .contains("empty")
         );
         assert!(
-            fetch(&program("echo 'join {token}'"), &of())
+            fetch(&program("echo 'join {token}'"), &of(), &HookTargets::any())
                 .await
                 .unwrap_err()
                 .contains("{token}")
@@ -323,8 +345,8 @@ mod tests {
             program: vec!["/no/such/program".into()],
             ..CommandJoin::default()
         };
-        assert_eq!(super::missing(&missing).len(), 1);
-        assert!(fetch(&missing, &of()).await.is_err());
+        assert_eq!(super::missing(&missing, &HookTargets::any()).len(), 1);
+        assert!(fetch(&missing, &of(), &HookTargets::any()).await.is_err());
     }
 
     /// Answers one request a connection with `status` and `body`; gives back what came.
@@ -377,7 +399,7 @@ mod tests {
         ])
         .await;
         let url = format!("{url}/v3/clusterregistrationtokens?clusterId=c-m-1");
-        let command = fetch(&http(url), &of()).await.unwrap();
+        let command = fetch(&http(url), &of(), &HookTargets::any()).await.unwrap();
         assert_eq!(command, "curl x | sh -s - --worker\n");
         let came = serving.await.unwrap();
         assert!(
@@ -403,9 +425,13 @@ mod tests {
             (200, r#"{"data": [{"nodeCommand": 1}]}"#, "no text"),
         ] {
             let (url, _serving) = serve(vec![(status, body)]).await;
-            let error = fetch(&http(format!("{url}/v3/tokens?key=geheim")), &of())
-                .await
-                .unwrap_err();
+            let error = fetch(
+                &http(format!("{url}/v3/tokens?key=geheim")),
+                &of(),
+                &HookTargets::any(),
+            )
+            .await
+            .unwrap_err();
             assert!(
                 error.contains(message) && error.contains("/v3/tokens"),
                 "{error}"
@@ -417,8 +443,37 @@ mod tests {
     #[test]
     fn what_is_missing_is_found_beforehand() {
         let mut hook = http("https://r".into());
-        assert!(missing(&hook).is_empty());
+        assert!(missing(&hook, &HookTargets::any()).is_empty());
         hook.env = BTreeMap::from([("RANCHER".to_owned(), "${STACKYARD_TEST_NO_SUCH}".to_owned())]);
-        assert!(missing(&hook)[0].contains("STACKYARD_TEST_NO_SUCH"));
+        assert!(missing(&hook, &HookTargets::any())[0].contains("STACKYARD_TEST_NO_SUCH"));
+    }
+
+    #[tokio::test]
+    async fn a_name_leads_nowhere_that_is_not_allowed() {
+        let (url, _serving) = serve(vec![(200, r#"{"data": [{"nodeCommand": "join"}]}"#)]).await;
+        let url = url.replace("127.0.0.1", "localhost");
+        let limited =
+            |hosts: &[&str]| HookTargets::public_and(hosts.iter().map(|h| h.parse().unwrap()));
+        let error = fetch(&http(url.clone()), &of(), &limited(&["other.example"]))
+            .await
+            .unwrap_err();
+        assert!(
+            error.contains("no public address") && error.contains("--allow-hook-host localhost"),
+            "{error}"
+        );
+        let literal = url.replace("localhost", "127.0.0.1");
+        assert!(
+            fetch(&http(literal.clone()), &of(), &limited(&[]))
+                .await
+                .unwrap_err()
+                .contains("no public address")
+        );
+        assert_eq!(missing(&http(literal), &limited(&[])).len(), 1);
+        assert_eq!(
+            fetch(&http(url), &of(), &limited(&["localhost"]))
+                .await
+                .unwrap(),
+            "join --worker\n"
+        );
     }
 }

@@ -20,10 +20,12 @@
 
 mod command;
 mod health;
+mod hook_targets;
 mod service;
 mod user_data;
 
 pub(crate) use command::{JoinTarget, fetch, missing};
 pub(crate) use health::{HostKnowledge, judge, patience, stale};
+pub use hook_targets::{AllowedHost, HookTargets};
 pub use user_data::install as install_script;
 pub(crate) use user_data::{UserData, too_large, will_be_too_large};

@@ -93,6 +93,7 @@ fn new_join(host: &NewHost<'_>) -> NewJoin {
         pool: Some(host.pool.to_owned()),
         name: Some(host.name.to_owned()),
         labels: host.labels.clone(),
+        labels_from_machine: false,
         ttl_s: Some(u32::try_from(host.valid.as_secs()).unwrap_or(u32::MAX)),
         replaces: host.replaces.clone(),
         server: None,

@@ -5,7 +5,7 @@ mod load_balancer;
 
 use crate::error::Error;
 use crate::inventory::{Availability, Inventory};
-use crate::pools::{missing, will_be_too_large};
+use crate::pools::{HookTargets, missing, will_be_too_large};
 use crate::retry::retry;
 use futures_util::future::try_join_all;
 use stackyard_core::yard::intend::{HostJoin, Intended, Peer, Ref, Spec};
@@ -35,7 +35,7 @@ pub struct PreflightResult {
 }
 
 /// Checks a plan against the cloud; asks it nothing if nothing is to be made. `has_service` says
-/// whether there is a server that hosts can join.
+/// whether there is a server that hosts can join; `targets`, where requests of join commands may go.
 ///
 /// # Errors
 /// [`Error::Cloud`]
@@ -45,6 +45,7 @@ pub async fn preflight(
     intended: &Intended,
     plan: &Plan,
     has_service: bool,
+    targets: &HookTargets,
 ) -> Result<PreflightResult, Error> {
     let mut found = PreflightResult {
         blockers: plan.refusals.clone(),
@@ -80,7 +81,7 @@ pub async fn preflight(
         .filter(|r| new.contains(&r.key))
         .map(|r| (&r.key, &r.spec))
         .collect();
-    hosts(&specs, has_service, &mut found);
+    hosts(&specs, has_service, targets, &mut found);
     machines(cloud, &specs, &mut found).await?;
     quotas(cloud, &specs, plan, &mut found).await?;
     if lack(&inventory.balancing).is_none() {
@@ -143,7 +144,12 @@ impl PreflightCheck<'_> {
 }
 
 /// What new hosts need to join.
-fn hosts(specs: &[(&Key, &Spec)], has_service: bool, found: &mut PreflightResult) {
+fn hosts(
+    specs: &[(&Key, &Spec)],
+    has_service: bool,
+    targets: &HookTargets,
+    found: &mut PreflightResult,
+) {
     let mut seen = BTreeSet::new();
     for (_, spec) in specs {
         let Spec::Server(server) = spec else { continue };
@@ -163,7 +169,7 @@ fn hosts(specs: &[(&Key, &Spec)], has_service: bool, found: &mut PreflightResult
             );
         }
         if let HostJoin::Command(command) = &host.join {
-            missing(command).into_iter().for_each(&mut say);
+            missing(command, targets).into_iter().for_each(&mut say);
         }
         will_be_too_large(server.user_data.as_deref(), &host.join, host.disk.is_some())
             .into_iter()
