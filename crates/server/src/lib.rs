@@ -1,6 +1,7 @@
 //! The server that hosts' agents call: API, sign-in, agents' hub, stacks, runs, console.
 //!
 //! ```text
+//! backup ── a server's state in one encrypted file, and back
 //! daemon ── the process: lock, store, listeners
 //!   api ── one file a noun: handlers over `App`
 //!     access ── what callers may do        join, ssh ── how hosts join
@@ -23,6 +24,7 @@ mod api_error;
 mod app;
 mod archive;
 pub mod auth;
+pub mod backup;
 pub mod ca;
 mod cloud_watcher;
 mod console;

@@ -30,6 +30,33 @@ pub enum Error {
         /// What went wrong.
         source: sqlx::migrate::MigrateError,
     },
+    /// A newer version wrote the tables.
+    #[error(
+        "the store {database} has tables of version {schema}, and this stackyard knows versions up to {known}; \
+         use the version of stackyard that wrote them, or a newer one"
+    )]
+    Newer {
+        /// Which database, without a password.
+        database: String,
+        /// Version of its tables.
+        schema: i64,
+        /// The newest version that this program knows.
+        known: i64,
+    },
+    /// A copy is to be loaded into a database that is in use.
+    #[error("the store {database} is not empty")]
+    NotEmpty {
+        /// Which database, without a password.
+        database: String,
+    },
+    /// Rows of a copy have no place in the store.
+    #[error("table {table} does not have such rows in version {schema} of the tables")]
+    Foreign {
+        /// Name of the table.
+        table: String,
+        /// Version of the tables.
+        schema: i64,
+    },
     /// Another server uses the database.
     #[error("another stackyard server uses the store {database}; stop it, or give this one its own database")]
     Locked {

@@ -13,6 +13,7 @@
 //! No resource of a cloud is lost with the store: clouds are observed, not remembered.
 
 mod audit;
+mod copy;
 mod error;
 mod host;
 mod join;
@@ -28,6 +29,7 @@ mod token;
 mod yard;
 
 pub use audit::Entry;
+pub use copy::{CellValue, StoreLoader, StoreSnapshot, TableRows};
 pub use error::Error;
 pub use host::{Drain, Host, NewHost, Replace};
 pub use join::{Join, Redeemed};
@@ -35,7 +37,7 @@ pub use person::Person;
 pub use run::{NewRun, Run};
 pub use secret::SecretName;
 pub use stack::Stack;
-pub use store::{Database, Store};
+pub use store::{Database, SCHEMA, Store};
 pub use token::Token;
 pub use yard::{Manifest, ManifestName, Yard};
 

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use sqlx::any::AnyPoolOptions;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, AnyPool, Connection, SqlStr};
 use std::fmt;
 use std::fs::{DirBuilder, OpenOptions};
@@ -22,6 +22,9 @@ const MIGRATIONS: [(i64, &str, &str); 7] = [
     (6, "scopes", include_str!("../migrations/0006_scopes.sql")),
     (7, "machine labels", include_str!("../migrations/0007_machine_labels.sql")),
 ];
+
+/// Version of the tables: the number of the last migration.
+pub const SCHEMA: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// Number of PostgreSQL's advisory lock that a server holds on its database (`sy` and a 1).
 const LOCK: i64 = 0x7379_0001;
@@ -53,6 +56,27 @@ impl Database {
             Self::Url(url) => without_password(url),
         }
     }
+
+    /// As the driver wants it. A file must exist.
+    pub(crate) fn url(&self) -> String {
+        match self {
+            Self::File(path) => format!("sqlite://{}", in_url(path)),
+            Self::Url(url) => url.clone(),
+        }
+    }
+}
+
+/// All migrations.
+pub(crate) fn migrator() -> Migrator {
+    let migrations = MIGRATIONS.iter().map(|(version, name, sql)| {
+        Migration::new(*version, (*name).into(), MigrationType::Simple, SqlStr::from_static(sql), false)
+    });
+    Migrator::with_migrations(migrations.collect())
+}
+
+/// Tables of a version that this one does not know.
+pub(crate) fn newer(database: String, schema: i64) -> Error {
+    Error::Newer { database, schema, known: SCHEMA }
 }
 
 /// The store. Cheap to clone.
@@ -86,6 +110,13 @@ impl Store {
     /// # Errors
     /// [`Error::Open`], [`Error::File`], [`Error::Migrate`], [`Error::Locked`].
     pub async fn open(database: &Database) -> Result<Self, Error> {
+        let store = Self::connect(database).await?;
+        store.migrate().await?;
+        Ok(store)
+    }
+
+    /// As [`Self::open`], with the tables as they are.
+    pub(crate) async fn connect(database: &Database) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
         let shown = database.shown();
         let trouble = |source| Error::Open { database: shown.clone(), source };
@@ -102,7 +133,7 @@ impl Store {
                         sqlx::raw_sql(pragmas).execute(connection).await.map(drop)
                     })
                 });
-                (options.connect(&format!("sqlite://{}", in_url(path))).await.map_err(trouble)?, None)
+                (options.connect(&database.url()).await.map_err(trouble)?, None)
             }
             Database::Url(url) => {
                 let lock = Lock { url: url.clone(), connection: Mutex::new(lock(url, &shown).await?) };
@@ -110,17 +141,19 @@ impl Store {
                 (options.connect(url).await.map_err(trouble)?, Some(Arc::new(lock)))
             }
         };
-        let store = Self { pool, lock, database: shown };
-        store.migrate().await?;
-        Ok(store)
+        Ok(Self { pool, lock, database: shown })
     }
 
     async fn migrate(&self) -> Result<(), Error> {
-        let migrations = MIGRATIONS.iter().map(|(version, name, sql)| {
-            Migration::new(*version, (*name).into(), MigrationType::Simple, SqlStr::from_static(sql), false)
-        });
-        let migrator = Migrator::with_migrations(migrations.collect());
-        migrator.run(&self.pool).await.map_err(|source| Error::Migrate { database: self.database.clone(), source })
+        migrator().run(&self.pool).await.map_err(|source| match source {
+            MigrateError::VersionMissing(schema) if schema > SCHEMA => newer(self.database.clone(), schema),
+            source => Error::Migrate { database: self.database.clone(), source },
+        })
+    }
+
+    /// Whether it is PostgreSQL, which is locked for this process.
+    pub(crate) fn is_postgres(&self) -> bool {
+        self.lock.is_some()
     }
 
     /// Looks whether the database answers and is still ours alone. To be called now and then: a

@@ -56,6 +56,9 @@ use tokio::task::JoinSet;
 /// The program that this process runs, also after another one has taken its place on disk.
 const PROGRAM: &str = "/proc/self/exe";
 
+/// File in the directory of a server that is being restored ([`crate::backup`]).
+pub(crate) const RESTORING: &str = "restoring";
+
 /// How often the store is asked whether it is still there and ours.
 const STORE_EVERY: Duration = Duration::from_secs(15);
 
@@ -80,6 +83,14 @@ pub enum DaemonError {
         dir: PathBuf,
         /// Its process.
         pid: String,
+    },
+    /// A restoration was interrupted.
+    #[error(
+        "the server of {} is half restored; run `stackyard server restore` again, which completes it", .dir.display()
+    )]
+    Restoring {
+        /// Its directory.
+        dir: PathBuf,
     },
     /// An address is not to be had.
     #[error("listening on {address}")]
@@ -131,10 +142,10 @@ fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DaemonErr
 
 /// Held by the process that runs.
 #[derive(Debug)]
-struct ProcessLock(#[expect(dead_code, reason = "the lock is the open file")] File);
+pub(crate) struct ProcessLock(#[expect(dead_code, reason = "the lock is the open file")] File);
 
 impl ProcessLock {
-    fn take(dir: &Path) -> Result<Self, DaemonError> {
+    pub(crate) fn take(dir: &Path) -> Result<Self, DaemonError> {
         let path = dir.join("lock");
         let open = OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(&path);
         let mut lock = open.map_err(file("opening", &path))?;
@@ -195,6 +206,9 @@ impl Server {
         let dir = dir(home);
         files::make_dir(&dir).map_err(file("making", &dir))?;
         let lock = ProcessLock::take(&dir)?;
+        if dir.join(RESTORING).exists() {
+            return Err(DaemonError::Restoring { dir });
+        }
         let last = Settings::last(&dir).map_err(file("reading the settings in", &dir))?;
         let before = last.sign_in();
         let mut settings = settings.or(last);

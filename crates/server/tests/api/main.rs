@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod archives;
+mod backups;
 mod balancers;
 mod clouds;
 mod console;
@@ -18,6 +19,9 @@ mod local;
 mod net;
 mod nouns;
 mod pages;
+#[path = "../../../store/tests/store/place.rs"]
+#[allow(dead_code, reason = "the tests of the store use all of it")]
+mod place;
 mod ports;
 mod replace;
 mod restart;

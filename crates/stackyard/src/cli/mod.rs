@@ -11,6 +11,7 @@ mod man;
 mod net;
 mod remote;
 mod server;
+mod server_backup;
 mod sign_in;
 mod stack;
 mod token;

@@ -1,5 +1,6 @@
 //! `stackyard server`
 
+use super::server_backup::{self, BackupArgs, RestoreArgs};
 use super::{Context, ExitStatus};
 use crate::printer::table;
 use anyhow::Context as _;
@@ -93,6 +94,17 @@ enum ServerVerb {
     Stop,
     /// Show the server on this machine; exit code 1 if none runs
     Status,
+    /// Write everything that the server keeps into one encrypted file
+    ///
+    /// The server may run. The file has the store, the CA with its key, the certificate, the
+    /// settings, the files of stacks and the manifests of yards. It is an age file for your
+    /// passphrase, with a gzipped tar in it.
+    Backup(BackupArgs),
+    /// Restore a server from a backup
+    ///
+    /// The whole backup is checked before anything changes. Hosts and tokens find the restored
+    /// server if it has the name or address of the old one. Stop the old server first.
+    Restore(RestoreArgs),
 }
 
 impl ServerArgs {
@@ -126,6 +138,8 @@ pub async fn run(args: ServerArgs, context: &Context) -> anyhow::Result<ExitStat
             Ok(ExitStatus::Done)
         }
         Some(ServerVerb::Status) => status(context).await,
+        Some(ServerVerb::Backup(args)) => server_backup::backup(args, context).await,
+        Some(ServerVerb::Restore(args)) => server_backup::restore(args, context).await,
         None => {
             let (database, lost_after) = (args.database, args.lost_after);
             let clouds = args.clouds.map(std::path::absolute).transpose()?;

@@ -1,6 +1,7 @@
 //! Errors as the user reads them: causes and a hint.
 
 use stackyard_openstack::Error as CloudError;
+use stackyard_server::backup::BackupError;
 use stackyard_yard::{DataLossRefused, Error as YardError, WorkError};
 
 /// An error of the command line with a hint.
@@ -48,6 +49,9 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
         }
         if cause.is::<DataLossRefused>() {
             return Some(DataLossRefused::HINT.to_owned());
+        }
+        if let Some(error) = cause.downcast_ref::<BackupError>() {
+            return error.hint().map(str::to_owned);
         }
         let of_cloud = cause.downcast_ref::<CloudError>();
         let of_cloud = of_cloud.or_else(|| cause.downcast_ref::<Box<CloudError>>().map(|boxed| &**boxed));

@@ -1,0 +1,210 @@
+//! Copies of all tables: from one database to the other, of an older version, while others write.
+
+use crate::place::Place;
+use stackyard_core::agent::Facts;
+use stackyard_store::{
+    CellValue, Database, Error, Join, NewHost, NewRun, Person, Replace, SCHEMA, Store, StoreLoader, StoreSnapshot,
+    TableRows, Token,
+};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Rows in every table, with nulls, and with texts that a careless copy would change.
+async fn fill(store: &Store) {
+    let odd = "'; DROP TABLE hosts; -- \" \\ \n\t$1 ü \u{1F980}";
+    let files = BTreeMap::from([("compose.yaml".to_owned(), odd.to_owned())]);
+    store.keep_yard("shop", odd, &files, "ann", None, 1_000).await.unwrap();
+    store.set_secret("shop", "key", odd, 1).await.unwrap();
+    store.set_setting("colour", odd).await.unwrap();
+    let join = Join {
+        id: "join-1".to_owned(),
+        hash: "hash-1".to_owned(),
+        yard: "shop".to_owned(),
+        pool: "web".to_owned(),
+        name: None,
+        labels: BTreeMap::new(),
+        replaces: None,
+        created: 1_000,
+        expires: 2_000,
+        used: None,
+        host: None,
+        nonce: None,
+    };
+    store.add_join(&join, 0).await.unwrap();
+    let host = NewHost {
+        id: "host-1".to_owned(),
+        name: "web-1".to_owned(),
+        token_hash: "host-token".to_owned(),
+        labels: BTreeMap::new(),
+        facts: Facts { memory: 8 << 30, ..Facts::default() },
+        nonce: "nonce".to_owned(),
+    };
+    store.redeem("hash-1", &host, 1_500).await.unwrap();
+    store.keep_revision("host-1", u64::try_from(i64::MAX).unwrap(), "digest").await.unwrap();
+    store.mark_to_replace("host-1", &Replace { who: "bob".to_owned(), at: i64::MAX }).await.unwrap();
+    let (id, name, role) = ("id-1".to_owned(), "ci".to_owned(), "admin".to_owned());
+    store.add_token(&Token { id, name, role, created: 1_000, expires: None, last_used: None }, "h1").await.unwrap();
+    store.add_session("session", "id-1", 9_000, 1_000).await.unwrap();
+    let person = Person {
+        cloud: "local".to_owned(),
+        keystone: "https://k.example".to_owned(),
+        name: "ann".to_owned(),
+        project: "1234".to_owned(),
+        project_name: "shop".to_owned(),
+        role: "operator".to_owned(),
+        expires: 9_000,
+    };
+    store.add_person("person", &person, 1_000).await.unwrap();
+    let run = NewRun {
+        id: "run-1".to_owned(),
+        yard: "shop".to_owned(),
+        kind: "remove".to_owned(),
+        revision: None,
+        who: "ann".to_owned(),
+        began: 1_000,
+        state: "going".to_owned(),
+    };
+    store.begin_run(&run, &serde_json::json!({"steps": []})).await.unwrap();
+    store.take_scope("shop", "1f0c8ab2d91e").await.unwrap();
+    // More than one piece.
+    for n in 0..40 {
+        store.audit_begin(n, "ann", "PUT", &odd.repeat(1_000)).await.unwrap();
+    }
+}
+
+/// All rows, in order.
+async fn copy(database: &Database) -> (i64, Vec<TableRows>) {
+    let snapshot = StoreSnapshot::begin(database).await.unwrap();
+    let schema = snapshot.schema();
+    let mut pieces = Vec::new();
+    let taken: Result<(), Error> = snapshot
+        .read(|rows| {
+            pieces.push(rows);
+            Ok(())
+        })
+        .await;
+    taken.unwrap();
+    (schema, pieces)
+}
+
+fn sorted(pieces: &[TableRows]) -> BTreeMap<(String, Vec<String>), Vec<Vec<CellValue>>> {
+    let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for piece in pieces {
+        all.entry((piece.table.clone(), piece.columns.clone())).or_default().extend(piece.rows.clone());
+    }
+    all.values_mut().for_each(|rows| rows.sort());
+    all
+}
+
+async fn load(database: &Database, schema: i64, pieces: &[TableRows], replace: bool) -> Result<(), Error> {
+    let mut loader = StoreLoader::begin(database, schema, replace).await?;
+    for rows in pieces {
+        // As a backup keeps them.
+        let text = serde_json::to_string(rows).unwrap();
+        loader.insert(&serde_json::from_str(&text).unwrap()).await?;
+    }
+    loader.commit().await
+}
+
+#[tokio::test]
+async fn a_copy_goes_to_the_other_database_and_back_without_a_difference() {
+    let (from, between, back) = (Place::sqlite(), Place::postgres(), Place::sqlite());
+    let store = from.open().await;
+    fill(&store).await;
+    let (schema, first) = copy(&from.database).await;
+    assert_eq!(schema, SCHEMA);
+    let filled: Vec<_> = sorted(&first).into_keys().map(|(table, _)| table).collect();
+    assert_eq!(filled.len(), 12, "all tables but `stacks` have rows: {filled:?}");
+    assert!(first.iter().filter(|piece| piece.table == "audit").count() > 1);
+    load(&between.database, schema, &first, false).await.unwrap();
+    let (_, second) = copy(&between.database).await;
+    load(&back.database, schema, &second, false).await.unwrap();
+    let (_, third) = copy(&back.database).await;
+    assert_eq!(sorted(&first), sorted(&second));
+    assert_eq!(sorted(&first), sorted(&third));
+    // The copies are stores.
+    for place in [&between, &back] {
+        let store = place.open().await;
+        assert_eq!(store.host_of_token("host-token").await.unwrap().unwrap().revision, i64::MAX as u64);
+        assert_eq!(store.audit(None, None, 1_000).await.unwrap().len(), 40);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_is_of_one_moment_and_keeps_nobody_from_writing() {
+    for place in [Place::sqlite(), Place::postgres()] {
+        let store = place.open().await;
+        fill(&store).await;
+        let snapshot = StoreSnapshot::begin(&place.database).await.unwrap();
+        let writing = tokio::time::timeout(Duration::from_secs(5), async {
+            store.set_secret("shop", "later", "value", 2).await.unwrap();
+            store.remove_token("ci").await.unwrap();
+        });
+        writing.await.expect("the copy stops the writer");
+        let mut names = Vec::new();
+        let taken: Result<(), Error> = snapshot
+            .read(|rows| {
+                names.extend(rows.rows.iter().map(|row| format!("{} {:?}", rows.table, row)));
+                Ok(())
+            })
+            .await;
+        taken.unwrap();
+        assert!(names.iter().any(|row| row.starts_with("tokens")), "{:?}", place.database);
+        assert!(!names.iter().any(|row| row.contains("later")), "{:?}", place.database);
+    }
+}
+
+#[tokio::test]
+async fn a_database_with_rows_is_replaced_only_if_told_and_only_as_a_whole() {
+    let from = Place::sqlite();
+    fill(&from.open().await).await;
+    let (schema, pieces) = copy(&from.database).await;
+    for place in [Place::sqlite(), Place::postgres()] {
+        let store = place.open().await;
+        store.set_setting("colour", "red").await.unwrap();
+        store.close().await;
+        drop(store);
+        let before = copy(&place.database).await;
+        // The lock of a PostgreSQL database is gone a moment after its connection.
+        let refused = loop {
+            match load(&place.database, schema, &pieces, false).await {
+                Err(Error::Locked { .. }) => tokio::time::sleep(Duration::from_millis(50)).await,
+                other => break other,
+            }
+        };
+        assert!(matches!(refused, Err(Error::NotEmpty { .. })), "{refused:?}");
+        // A process that ends before the commit.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let mut loader = StoreLoader::begin(&place.database, schema, true).await.unwrap();
+        loader.insert(&pieces[0]).await.unwrap();
+        drop(loader);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(sorted(&copy(&place.database).await.1), sorted(&before.1));
+        load(&place.database, schema, &pieces, true).await.unwrap();
+        assert_eq!(sorted(&copy(&place.database).await.1), sorted(&pieces));
+    }
+}
+
+#[tokio::test]
+async fn a_copy_of_older_tables_is_migrated() {
+    let yard = |table: &str| TableRows {
+        table: table.to_owned(),
+        columns: ["name", "manifest", "revision", "updated"].map(str::to_owned).to_vec(),
+        rows: vec![vec![
+            CellValue::Text("shop".to_owned()),
+            CellValue::Text("kind: Yard".to_owned()),
+            CellValue::Integer(7),
+            CellValue::Integer(1_000),
+        ]],
+    };
+    let place = Place::sqlite();
+    load(&place.database, 2, &[yard("yards")], false).await.unwrap();
+    let store = place.open().await;
+    // The third migration made a history of what was there.
+    assert_eq!(store.manifest("shop", 7).await.unwrap().unwrap().text, "kind: Yard");
+    for table in ["scopes", "_sqlx_migrations", "yards; DROP TABLE hosts"] {
+        let place = Place::sqlite();
+        let error = load(&place.database, 2, &[yard(table)], false).await.unwrap_err();
+        assert!(matches!(&error, Error::Foreign { table: named, .. } if named == table), "{error:?}");
+    }
+}
