@@ -45,6 +45,24 @@ pub struct RequestEvent {
     pub retry: Option<(String, Duration)>,
 }
 
+/// Exchanges of this process with all clouds, and those of them that repeated one that failed.
+static SENT: AtomicU64 = AtomicU64::new(0);
+static RETRIED: AtomicU64 = AtomicU64::new(0);
+
+/// Exchanges of this process with all clouds, since it started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CloudTraffic {
+    /// All.
+    pub sent: u64,
+    /// Those that repeated one that failed.
+    pub retried: u64,
+}
+
+/// Exchanges of this process with all clouds, since it started.
+pub fn traffic() -> CloudTraffic {
+    CloudTraffic { sent: SENT.load(Ordering::Relaxed), retried: RETRIED.load(Ordering::Relaxed) }
+}
+
 /// How often and how long.
 #[derive(Debug, Clone)]
 pub struct RetryPolicy {
@@ -175,6 +193,7 @@ impl Http {
                     Err(e) => Err(transport(request, &e, attempt)),
                 };
             };
+            RETRIED.fetch_add(1, Ordering::Relaxed);
             tracing::debug!(what = request.what, reason, ?wait, "sending again");
             tokio::time::sleep(wait).await;
             attempt += 1;
@@ -183,6 +202,7 @@ impl Http {
 
     async fn once(&self, request: &Prepared, token: Option<&str>) -> reqwest::Result<Answer> {
         self.total.fetch_add(1, Ordering::Relaxed);
+        SENT.fetch_add(1, Ordering::Relaxed);
         if request.mutating {
             self.mutating.fetch_add(1, Ordering::Relaxed);
         }

@@ -57,7 +57,7 @@ pub use error::{ApiError, Error, Result, TransportError};
 pub use firewall::{FirewallGroup, FirewallPolicy, FirewallRule, NewFirewallGroup, NewFirewallPolicy, NewFirewallRule};
 pub use flavor::{Flavor, NewFlavor};
 pub use floating_ip::{FloatingIp, NewFloatingIp, NewPortForwarding};
-pub use http::{Counts, Observer, Options, RequestEvent, RetryPolicy};
+pub use http::{CloudTraffic, Counts, Observer, Options, RequestEvent, RetryPolicy, traffic};
 pub use identity::{Credential, NewProject, NewRole, NewUser, Project, Role, User};
 pub use image::{Image, NewImage};
 pub use keypair::{Keypair, NewKeypair};

@@ -2,11 +2,13 @@
 
 use crate::api_error::ApiError;
 use crate::archive::Archives;
-use crate::auth::{AttemptLimiter, CallerSlots, Keystones};
+use crate::auth::{AttemptLimiter, CallerSlots, Connections, Keystones};
 use crate::cloud_watcher::CloudWatcher;
 use crate::hub::Hub;
 use crate::local::LocalCloud;
+use crate::metrics::Metrics;
 use crate::ports::Ports;
+use crate::readiness::Readiness;
 use crate::runs::Runs;
 use crate::stack::Stacks;
 use crate::volumes::Volumes;
@@ -41,6 +43,13 @@ pub(crate) struct AppState {
     /// Large bodies that are being read.
     pub bodies: CallerSlots,
     pub keystones: Keystones,
+    /// Who is connected.
+    pub connections: Connections,
+    /// What Prometheus reads.
+    pub metrics: Metrics,
+    pub readiness: Readiness,
+    /// End of the server's certificate, in seconds since 1970.
+    pub certificate_ends: i64,
     /// State directory of the server.
     pub dir: PathBuf,
     /// `https://host:port` that hosts use unless told otherwise.

@@ -72,6 +72,8 @@ pub struct Ca {
     pub sha256: String,
     /// Names and addresses in the server's certificate.
     pub names: BTreeSet<String>,
+    /// End of the server's certificate, in seconds since 1970.
+    pub ends: i64,
     tls: Arc<rustls::ServerConfig>,
 }
 
@@ -127,7 +129,7 @@ impl Ca {
             }
             other => other,
         })?);
-        Ok(Self { pem, sha256, names, tls })
+        Ok(Self { pem, sha256, names, ends: leaf.ends, tls })
     }
 
     /// TLS as the server speaks it.

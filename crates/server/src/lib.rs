@@ -14,6 +14,7 @@
 //!         volumes ── Cinder volumes of stacks
 //!         cloud_watcher ── clouds, looked at while someone watches
 //!         auth ── who calls
+//!         metrics ── what Prometheus reads
 //! ```
 //!
 //! A module uses only those below it. The engine of yards is the crate `yard`, the wire types are `api`'s.
@@ -36,9 +37,11 @@ pub mod hub;
 mod join;
 pub mod local;
 mod manifest;
+pub mod metrics;
 mod own_thread;
 mod paths;
 pub mod ports;
+mod readiness;
 pub mod runs;
 mod ssh;
 pub mod stack;

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -91,6 +93,37 @@ fn a_server_that_cannot_run_says_why() {
     let address = taken.local_addr().unwrap().to_string();
     let error = home.fails(&["server", "--detach", "--listen", &address]);
     assert!(error.contains(&format!("listening on {address}")), "{error}");
+}
+
+/// The metrics at a port of this machine; nothing if nobody listens.
+fn metrics_at(port: u16) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    Some(answer)
+}
+
+#[test]
+fn metrics_are_shown_where_they_were_last_told_to_be() {
+    let home = Home::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (port, address) = (free.to_string(), format!("127.0.0.1:{free}"));
+    home.ok(&[DETACH.as_slice(), &["--metrics-listen", &port]].concat());
+    assert!(metrics_at(free).unwrap().contains("stackyard_build_info"));
+    assert!(home.ok(&["server", "--detach", "--metrics-listen", &address]).contains("is already running"));
+    let error = home.fails(&["server", "--detach", "--metrics-listen", ""]);
+    assert!(error.contains(&format!("with --metrics-listen {address}")), "{error}");
+    home.ok(&["server", "stop"]);
+    home.ok(&["server", "--detach"]);
+    assert!(metrics_at(free).is_some());
+    home.ok(&["server", "stop"]);
+    home.ok(&["server", "--detach", "--metrics-listen", ""]);
+    assert_eq!(metrics_at(free), None);
+    let wrong = home.run(&["server", "--metrics-listen", "x:y"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    let error = String::from_utf8_lossy(&wrong.stderr);
+    assert!(error.contains("expected ADDRESS:PORT"), "{error}");
 }
 
 #[test]

@@ -125,6 +125,15 @@ pub(crate) fn host(row: &AnyRow) -> Result<Host, Error> {
 }
 
 impl Store {
+    /// How many hosts there are that were not removed.
+    ///
+    /// # Errors
+    /// [`Error::Query`]
+    pub async fn host_count(&self) -> Result<i64, Error> {
+        let query = sqlx::query_scalar("SELECT COUNT(*) FROM hosts WHERE removed IS NULL");
+        query.fetch_one(&self.pool).await.map_err(Error::query("counting hosts"))
+    }
+
     /// Hosts that were not removed, of one yard and pool or of all, in order of yard and name.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ pub(crate) mod host;
 pub(crate) mod install;
 pub(crate) mod join;
 mod local;
+mod metrics;
 mod net;
 mod page;
 mod secret;
@@ -46,6 +47,7 @@ mod yard_status;
 pub(crate) use body::GREAT_AT_ONCE;
 pub(crate) use endless::ENDLESS;
 pub(crate) use extract::{Body, Path, Query};
+pub(crate) use metrics::open_router;
 
 use crate::api_error::ApiError;
 use crate::app::App;
@@ -109,6 +111,7 @@ fn documented() -> OpenApiRouter<App> {
 pub(crate) fn router(app: &App) -> Router {
     let (router, _) = documented().split_for_parts();
     router
+        .merge(metrics::routes())
         .fallback(crate::console::serve)
         .method_not_allowed_fallback(not_so)
         .layer(from_fn_with_state(app.clone(), body::limit))
@@ -116,6 +119,7 @@ pub(crate) fn router(app: &App) -> Router {
         .layer(from_fn_with_state(app.clone(), audit::record))
         .layer(from_fn_with_state(app.clone(), crate::access::identify))
         .layer(from_fn(no_store))
+        .layer(from_fn_with_state(app.clone(), metrics::count))
         .with_state(app.clone())
 }
 

@@ -26,6 +26,11 @@ impl CallerSlots {
         Self { taken: Arc::default(), of_one, of_all }
     }
 
+    /// Places that are taken.
+    pub fn taken(&self) -> usize {
+        lock(&self.taken).values().sum()
+    }
+
     /// Takes a place for one of `what`; it is free again when the place is dropped.
     ///
     /// # Errors

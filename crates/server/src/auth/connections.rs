@@ -48,6 +48,20 @@ struct ConnectionLimits {
     all: usize,
 }
 
+/// The limits by which connections end, for people.
+const LIMITS: [&str; 4] = ["address", "addresses", "caller", "all"];
+
+/// How many there are, and were ended.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionCounts {
+    /// Open ones over which no good token has come.
+    pub unknown: usize,
+    /// Open ones of known callers.
+    pub known: usize,
+    /// Those that made room, by limit.
+    pub ended: [(&'static str, u64); LIMITS.len()],
+}
+
 #[derive(Debug)]
 struct ConnectionTable {
     most: ConnectionLimits,
@@ -55,6 +69,8 @@ struct ConnectionTable {
     all: usize,
     /// Of them, those of addresses.
     unknown: usize,
+    /// Connections that made room, by limit.
+    ended: [u64; LIMITS.len()],
     /// By owner: the ends of its connections, by number, the oldest first.
     owners: HashMap<ConnectionOwner, BTreeMap<u64, Arc<Notify>>>,
 }
@@ -66,12 +82,15 @@ impl ConnectionTable {
         self.unknown += usize::from(owner.is_address());
         let most = if owner.is_address() { self.most.of_address } else { self.most.of_caller };
         if self.owners.get(owner).is_some_and(|own| own.len() > most) {
+            self.ended[if owner.is_address() { 0 } else { 2 }] += 1;
             self.end_oldest(owner);
         }
         if self.unknown > self.most.of_addresses {
+            self.ended[1] += 1;
             self.end_oldest_of_largest(ConnectionOwner::is_address);
         }
         if self.all > self.most.all {
+            self.ended[3] += 1;
             self.end_oldest_of_largest(|_| true);
         }
     }
@@ -123,7 +142,21 @@ impl Connections {
     }
 
     fn with(most: ConnectionLimits) -> Self {
-        Self(Arc::new(Mutex::new(ConnectionTable { most, next: 0, all: 0, unknown: 0, owners: HashMap::new() })))
+        Self(Arc::new(Mutex::new(ConnectionTable {
+            most,
+            next: 0,
+            all: 0,
+            unknown: 0,
+            ended: [0; LIMITS.len()],
+            owners: HashMap::new(),
+        })))
+    }
+
+    /// How many there are, and were ended.
+    pub fn counts(&self) -> ConnectionCounts {
+        let table = lock(&self.0);
+        let ended = std::array::from_fn(|n| (LIMITS[n], table.ended[n]));
+        ConnectionCounts { unknown: table.unknown, known: table.all - table.unknown, ended }
     }
 
     /// One that was just accepted.

@@ -120,6 +120,16 @@ fn same(dir: &Path, asked: &Settings, view: ServerView) -> Result<Detached, Daem
         let hosts: Vec<String> = runs.hook_hosts.iter().flatten().map(|h| format!("--allow-hook-host {h}")).collect();
         differs.push(if hosts.is_empty() { "no --allow-hook-host".to_owned() } else { hosts.join(" ") });
     }
+    if asked.metrics_listen.is_some()
+        && asked.metrics_listen.as_deref() != Some(runs.metrics_listen.as_deref().unwrap_or_default())
+    {
+        let listen: Vec<String> = runs.metrics_listen.iter().flatten().map(ToString::to_string).collect();
+        differs.push(if listen.is_empty() {
+            "no --metrics-listen".to_owned()
+        } else {
+            format!("--metrics-listen {}", listen.join(" --metrics-listen "))
+        });
+    }
     if asked.database.is_some() && asked.database != runs.database {
         differs.push(format!("the database {}", view.database));
     }

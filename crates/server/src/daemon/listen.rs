@@ -1,6 +1,7 @@
 //! Connections: HTTPS and the Unix socket, the same router on both.
 
 use crate::auth::{Connections, Peer};
+use crate::metrics::{HandshakeOutcome, Metrics};
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
@@ -56,6 +57,7 @@ pub(super) async fn https(
     listener: TcpListener,
     tls: Arc<rustls::ServerConfig>,
     connections: Connections,
+    metrics: Metrics,
     router: Router,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -67,11 +69,18 @@ pub(super) async fn https(
         };
         let Some((stream, address)) = taken(accepted).await else { continue };
         let (acceptor, router, stop) = (acceptor.clone(), router.clone(), stop.clone());
+        let metrics = metrics.clone();
         let connection = Arc::new(connections.enter(address.ip()));
         tokio::spawn(async move {
             let serving = async {
                 // Port scanners, and clients that do not know the CA, get no further.
-                if let Ok(Ok(stream)) = timeout(PATIENCE, acceptor.accept(stream)).await {
+                let handshake = timeout(PATIENCE, acceptor.accept(stream)).await;
+                metrics.handshake(match &handshake {
+                    Ok(Ok(_)) => HandshakeOutcome::Done,
+                    Ok(Err(_)) => HandshakeOutcome::Failed,
+                    Err(_) => HandshakeOutcome::TooSlow,
+                });
+                if let Ok(Ok(stream)) = handshake {
                     let router =
                         router.layer(Extension(Peer::Remote(address.ip()))).layer(Extension(connection.clone()));
                     http(stream, router, stop).await;
@@ -116,5 +125,29 @@ pub(super) async fn unix(listener: UnixListener, router: Router, mut stop: watch
                 tokio::time::sleep(PAUSE).await;
             }
         }
+    }
+}
+
+/// Connections without TLS that are served at the same time.
+const PLAIN_AT_ONCE: usize = 32;
+
+/// Serves HTTP without TLS until `stop` becomes true. When there are too many connections, the next ones wait.
+pub(super) async fn plain(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(PLAIN_AT_ONCE));
+    loop {
+        let next = async {
+            let place = places.clone().acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            next = next => next,
+            () = stopping(&mut stop) => return,
+        };
+        let Some((stream, _)) = taken(accepted).await else { continue };
+        let (router, stop) = (router.clone(), stop.clone());
+        tokio::spawn(async move {
+            let _place = place;
+            http(stream, router, stop).await;
+        });
     }
 }

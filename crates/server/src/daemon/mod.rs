@@ -34,7 +34,9 @@ use crate::cloud_watcher::CloudWatcher;
 use crate::files;
 use crate::hub::{Hub, HubTiming};
 use crate::local::LocalCloud;
+use crate::metrics::Metrics;
 use crate::ports::Ports;
+use crate::readiness::Readiness;
 use crate::runs::Runs;
 use crate::stack::{StackRules, Stacks};
 use crate::volumes::Volumes;
@@ -48,7 +50,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -168,6 +170,7 @@ impl ProcessLock {
 pub struct Server {
     app: App,
     listening: Vec<SocketAddr>,
+    metrics_listening: Vec<SocketAddr>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     lost: watch::Receiver<bool>,
@@ -224,6 +227,12 @@ impl Server {
             let listener = TcpListener::bind(address).await;
             listeners.push(listener.map_err(|source| DaemonError::Listen { address, source })?);
         }
+        let mut open_listeners = Vec::new();
+        for &address in settings.metrics_listen.iter().flatten() {
+            let listener = TcpListener::bind(address).await;
+            open_listeners.push(listener.map_err(|source| DaemonError::Listen { address, source })?);
+        }
+        let metrics_listening: Vec<SocketAddr> = open_listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
         let listening: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
         if settings.sign_in() != before {
             // What they may do was decided by other rules.
@@ -242,9 +251,14 @@ impl Server {
         let (life, alive) = watch::channel(());
         let looks = CloudWatcher::new(sources.clone());
         let ports = Ports::new(store.clone(), sources.clone());
+        let metrics = Metrics::default();
+        look_at_store(&store, &metrics).await?;
+        let hook_targets = settings.hook_targets();
         let runs =
-            Runs::open(store.clone(), home, sources.clone(), renderer, settings.hook_targets(), alive.clone()).await?;
+            Runs::open(store.clone(), home, sources.clone(), renderer, hook_targets, alive.clone(), metrics.clone()).await?;
         let local = LocalCloud::new(store.clone(), home, settings.clouds.clone(), alive);
+        let files = getrlimit(Resource::Nofile).current.and_then(|n| usize::try_from(n).ok());
+        let connections = Connections::new(files.unwrap_or(usize::MAX));
         let app = App::new(app::AppState {
             store,
             hub,
@@ -259,6 +273,10 @@ impl Server {
             endless: CallerSlots::new(api::ENDLESS.0, api::ENDLESS.1),
             bodies: CallerSlots::new(api::GREAT_AT_ONCE.0, api::GREAT_AT_ONCE.1),
             keystones: Keystones::new(sources.clone(), settings.sign_in()),
+            connections: connections.clone(),
+            metrics: metrics.clone(),
+            readiness: Readiness::default(),
+            certificate_ends: ca.ends,
             dir: dir.clone(),
             url: url(&settings, &listening),
             ca_pem: ca.pem.clone(),
@@ -272,12 +290,13 @@ impl Server {
         });
         let (stop, stopping) = watch::channel(false);
         let router = api::router(&app);
-        let files = getrlimit(Resource::Nofile).current.and_then(|n| usize::try_from(n).ok());
-        let connections = Connections::new(files.unwrap_or(usize::MAX));
         let mut tasks = JoinSet::new();
         for listener in listeners {
-            let connections = connections.clone();
-            tasks.spawn(listen::https(listener, ca.tls(), connections, router.clone(), stopping.clone()));
+            let (connections, metrics) = (connections.clone(), metrics.clone());
+            tasks.spawn(listen::https(listener, ca.tls(), connections, metrics, router.clone(), stopping.clone()));
+        }
+        for listener in open_listeners {
+            tasks.spawn(listen::plain(listener, api::open_router(&app), stopping.clone()));
         }
         let socket = socket(home);
         tasks.spawn(listen::unix(bind(&socket)?, router, stopping.clone()));
@@ -299,13 +318,21 @@ impl Server {
         });
         let (losing, lost) = watch::channel(false);
         tasks.spawn(watch_store(app.clone(), losing, stopping));
+        if !metrics_listening.is_empty() {
+            tracing::info!(listen = ?metrics_listening, "metrics without TLS and without a token");
+        }
         tracing::info!(listen = ?listening, url = app.inner().url, database = app.store().database(), "the server runs");
-        Ok(Self { app, listening, stop, tasks, lost, socket, _life: life, _lock: lock })
+        Ok(Self { app, listening, metrics_listening, stop, tasks, lost, socket, _life: life, _lock: lock })
     }
 
     /// Addresses that it listens on.
     pub fn listening(&self) -> &[SocketAddr] {
         &self.listening
+    }
+
+    /// Addresses on which it shows its metrics without TLS and without a token.
+    pub fn metrics_listening(&self) -> &[SocketAddr] {
+        &self.metrics_listening
     }
 
     /// What its handlers share.
@@ -353,7 +380,7 @@ async fn watch_store(app: App, losing: watch::Sender<bool>, mut stopping: watch:
             () = tokio::time::sleep(STORE_EVERY) => {}
             _ = stopping.wait_for(|stop| *stop) => return,
         }
-        match app.store().ping().await {
+        match look_at_store(app.store(), &app.inner().metrics).await {
             Ok(()) => {}
             Err(error @ stackyard_store::Error::Locked { .. }) => {
                 tracing::error!("{error}");
@@ -363,4 +390,16 @@ async fn watch_store(app: App, losing: watch::Sender<bool>, mut stopping: watch:
             Err(error) => tracing::error!("{error}: {:?}", std::error::Error::source(&error).map(ToString::to_string)),
         }
     }
+}
+
+/// Looks whether the store answers and is still ours, and counts that.
+async fn look_at_store(store: &Store, metrics: &Metrics) -> Result<(), stackyard_store::Error> {
+    let begun = Instant::now();
+    let looked = async {
+        store.ping().await?;
+        store.host_count().await
+    };
+    let looked = looked.await;
+    metrics.store_checked(looked.as_ref().ok().copied(), begun.elapsed());
+    looked.map(drop)
 }

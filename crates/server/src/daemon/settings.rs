@@ -50,6 +50,9 @@ pub struct Settings {
     /// Hosts without a public address to which requests of manifests may go; none if absent or empty.
     #[serde(default)]
     pub hook_hosts: Option<Vec<AllowedHost>>,
+    /// Addresses to show metrics on, without TLS and without a token; none if absent or empty.
+    #[serde(default)]
+    pub metrics_listen: Option<Vec<SocketAddr>>,
 }
 
 /// Shows no password.
@@ -60,7 +63,7 @@ impl std::fmt::Debug for Settings {
         out.field("listen", &self.listen).field("names", &self.names).field("database", &database);
         out.field("lost_after", &self.lost_after).field("files_limit", &self.files_limit).field("clouds", &self.clouds);
         out.field("sign_in_clouds", &self.sign_in_clouds).field("sign_in_roles", &self.sign_in_roles);
-        out.field("hook_hosts", &self.hook_hosts).finish()
+        out.field("hook_hosts", &self.hook_hosts).field("metrics_listen", &self.metrics_listen).finish()
     }
 }
 
@@ -88,7 +91,19 @@ impl Settings {
         let sign_in_clouds = self.sign_in_clouds.or(last.sign_in_clouds);
         let sign_in_roles = self.sign_in_roles.or(last.sign_in_roles);
         let hook_hosts = self.hook_hosts.or(last.hook_hosts);
-        Self { listen, names, database, lost_after, files_limit, clouds, sign_in_clouds, sign_in_roles, hook_hosts }
+        let metrics_listen = self.metrics_listen.or(last.metrics_listen);
+        Self {
+            listen,
+            names,
+            database,
+            lost_after,
+            files_limit,
+            clouds,
+            sign_in_clouds,
+            sign_in_roles,
+            hook_hosts,
+            metrics_listen,
+        }
     }
 
     /// Bytes that the files which one stack carries to its hosts may have.

@@ -143,8 +143,8 @@ impl ActiveRun {
         }
     }
 
-    /// Writes down how it ended.
-    pub(crate) async fn end(&self, store: &Store, ended: RunEnd) {
+    /// Writes down how it ended, and returns that.
+    pub(crate) async fn end(&self, store: &Store, ended: RunEnd) -> RunState {
         let (state, error, hints) = match ended {
             RunEnd::Well => (RunState::Done, None, Vec::new()),
             RunEnd::Badly(error, hints) => (RunState::Failed, Some(error), hints),
@@ -162,5 +162,6 @@ impl ActiveRun {
         if let Err(error) = ended {
             tracing::error!("{error}: that run {id} of {yard} ended as {} is lost", state.word());
         }
+        state
     }
 }

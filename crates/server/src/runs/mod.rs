@@ -23,6 +23,7 @@ pub use request::{FILE, YardIntent};
 
 use crate::api_error::ApiError;
 use crate::manifest::keep_manifest;
+use crate::metrics::Metrics;
 use crate::own_thread::spawn_thread;
 use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
@@ -92,6 +93,8 @@ struct RunsState {
     changes: watch::Sender<u64>,
     /// Its sender goes with the server, and what runs then goes as if the process were killed.
     alive: watch::Receiver<()>,
+    /// Counts runs that end.
+    metrics: Metrics,
 }
 
 /// A yard that is this run's alone until it is dropped.
@@ -135,6 +138,7 @@ impl Runs {
         renderer: TemplateRenderer,
         hook_targets: HookTargets,
         alive: watch::Receiver<()>,
+        metrics: Metrics,
     ) -> Result<Self, stackyard_store::Error> {
         store.end_runs(RunState::Interrupted.word(), now()).await?;
         let (going, changes) = (Mutex::default(), watch::Sender::new(0));
@@ -147,6 +151,7 @@ impl Runs {
             going,
             changes,
             alive,
+            metrics,
         })))
     }
 
@@ -166,6 +171,11 @@ impl Runs {
 
     fn going(&self) -> MutexGuard<'_, HashMap<String, Arc<ActiveRun>>> {
         self.0.going.lock()
+    }
+
+    /// How many runs go on.
+    pub fn active(&self) -> usize {
+        self.going().len()
     }
 
     /// The run of a yard that goes on, if there is one.
@@ -408,7 +418,8 @@ impl YardClaim {
         start.told.send(Ok(self.going.run())).ok();
         let work = async { ended(operation.carry_out(&lock, &choices, &loss, &ear).await.map(drop)) };
         let result = self.going.follow(self.store(), work).await;
-        self.going.end(self.store(), result).await;
+        let state = self.going.end(self.store(), result).await;
+        self.runs.0.metrics.run_ended(RunKind::Up, state);
     }
 
     async fn down(self, cloud: Option<&str>, has_pools: bool, kinds: BTreeSet<Kind>, start: RunStart) {
@@ -457,7 +468,8 @@ impl YardClaim {
         {
             result = RunEnd::Badly(format!("forgetting the yard: {error}"), Vec::new());
         }
-        self.going.end(self.store(), result).await;
+        let state = self.going.end(self.store(), result).await;
+        self.runs.0.metrics.run_ended(RunKind::Down, state);
     }
 
     /// Keeps the manifest; its revision.

@@ -16,6 +16,7 @@ mod join;
 mod keystone;
 mod life;
 mod local;
+mod metrics;
 mod net;
 mod nouns;
 mod pages;

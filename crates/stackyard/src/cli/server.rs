@@ -83,6 +83,13 @@ pub struct ServerArgs {
     #[arg(long, value_name = "HOST", value_parser = hook_host)]
     allow_hook_host: Option<Vec<Option<AllowedHost>>>,
 
+    /// Show metrics on this address, without TLS and token
+    ///
+    /// A port alone is one of 127.0.0.1. Anyone who reaches the address can read the metrics. Pass
+    /// '' to turn it off. [default: as last time, else none]
+    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = metrics_address)]
+    metrics_listen: Option<Vec<MetricsAddress>>,
+
     /// Start in the background, and return when the server answers
     #[arg(long)]
     detach: bool,
@@ -128,6 +135,23 @@ fn sign_in_role(text: &str) -> Result<(String, Role), String> {
     }
 }
 
+/// An address for metrics; none turns them off.
+#[derive(Debug, Clone, Copy)]
+struct MetricsAddress(Option<SocketAddr>);
+
+/// Parses `ADDRESS:PORT`, `PORT`, or nothing.
+fn metrics_address(text: &str) -> Result<MetricsAddress, String> {
+    if text.is_empty() {
+        return Ok(MetricsAddress(None));
+    }
+    let address = match text.parse::<u16>() {
+        Ok(port) => Some(SocketAddr::from(([127, 0, 0, 1], port))),
+        Err(_) => text.parse().ok(),
+    };
+    let expected = || "expected ADDRESS:PORT, such as `10.0.0.5:7441`, or a port of 127.0.0.1".to_owned();
+    address.map(|address| MetricsAddress(Some(address))).ok_or_else(expected)
+}
+
 /// Runs, starts, stops or shows the server.
 pub async fn run(args: ServerArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     match args.verb {
@@ -145,6 +169,7 @@ pub async fn run(args: ServerArgs, context: &Context) -> anyhow::Result<ExitStat
             let clouds = args.clouds.map(std::path::absolute).transpose()?;
             let sign_in_clouds = args.sign_in_cloud.map(|all| all.into_iter().filter(|c| !c.is_empty()).collect());
             let sign_in_roles = args.sign_in_role.map(|all| all.into_iter().collect());
+            let metrics_listen = args.metrics_listen.map(|all| all.into_iter().filter_map(|a| a.0).collect());
             let settings = Settings {
                 listen: args.listen,
                 names: args.name,
@@ -155,6 +180,7 @@ pub async fn run(args: ServerArgs, context: &Context) -> anyhow::Result<ExitStat
                 sign_in_clouds,
                 sign_in_roles,
                 hook_hosts: args.allow_hook_host.map(|all| all.into_iter().flatten().collect()),
+                metrics_listen,
             };
             if args.detach { detach(settings, context).await } else { serve(settings, context).await }
         }
@@ -227,6 +253,13 @@ async fn detach(settings: Settings, context: &Context) -> anyhow::Result<ExitSta
     }
     for (name, role) in settings.sign_in_roles.iter().flatten() {
         command.args(["--sign-in-role", &format!("{name}={}", role.name())]);
+    }
+    if let Some(listen) = &settings.metrics_listen {
+        let listen: Vec<String> = listen.iter().map(ToString::to_string).collect();
+        let none = [String::new()];
+        for address in if listen.is_empty() { none.as_slice() } else { &listen } {
+            command.args(["--metrics-listen", address]);
+        }
     }
     // In the environment, because every user can read arguments.
     match &settings.database {

@@ -188,8 +188,10 @@ async fn hosts_change_and_go(store: &Store) {
     assert_eq!((now.last_seen, now.drain, now.facts.cpus), (Some(1_800), Drain::Held, 8));
     assert_eq!((now.revision, now.digest.as_str()), (u64::try_from(i64::MAX).unwrap(), "digest"));
     assert_eq!(store.hosts(Some("change"), Some("web")).await.unwrap().len(), 1);
+    let all = store.host_count().await.unwrap();
     assert!(store.hosts(Some("change"), Some("db")).await.unwrap().is_empty());
     assert!(store.remove_host(&host.id, 1_900).await.unwrap());
+    assert_eq!(store.host_count().await.unwrap(), all - 1);
     assert!(!store.remove_host(&host.id, 1_901).await.unwrap());
     assert!(!store.drain(&host.id, Drain::No).await.unwrap());
     assert_eq!(store.host_named("change", "web-1").await.unwrap(), None);
