@@ -62,6 +62,15 @@ impl Namespace {
             .map_err(|e| Error::kernel(format!("enter network namespace {}", self.path.display()))(e.into()))
     }
 
+    /// Opens sockets in there, on a thread of its own. They stay in that namespace wherever they are used.
+    ///
+    /// # Errors
+    /// Those of [`Namespace::enter`], and [`Error::Kernel`] if `open` fails.
+    pub fn open_sockets<T: Send>(&self, open: impl FnOnce() -> io::Result<T> + Send) -> Result<T, Error> {
+        let failed = Error::kernel(format!("open sockets in network namespace {}", self.path.display()));
+        self.within(|| open().map_err(failed))
+    }
+
     /// Does something in there, on a thread of its own.
     ///
     /// # Errors
