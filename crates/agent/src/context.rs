@@ -28,6 +28,8 @@ pub(crate) struct Context {
     pub(crate) docker: watch::Sender<EngineState>,
     /// MTU of container networks, in bytes; the engine's default if absent.
     pub(crate) mtu: watch::Sender<Option<u32>>,
+    /// Grows when something happened to containers.
+    pub(crate) containers: watch::Sender<u64>,
     /// Something changed that a report should tell.
     pub(crate) changed: Notify,
 }
@@ -39,6 +41,7 @@ impl Context {
             onlooker,
             docker: watch::Sender::default(),
             mtu: watch::Sender::default(),
+            containers: watch::Sender::default(),
             changed: Notify::new(),
         }
     }
@@ -51,6 +54,12 @@ impl Context {
     /// Writes a line about what went wrong to the log.
     pub(crate) fn complain(&self, what: &str, error: &dyn std::error::Error) {
         self.say(format!("{what}: {}", error_chain(error)));
+    }
+
+    /// Says that something happened to containers.
+    pub(crate) fn containers_changed(&self) {
+        self.containers.send_modify(|n| *n += 1);
+        self.changed.notify_one();
     }
 
     /// The engine, when it answers.

@@ -17,7 +17,7 @@ pub(crate) async fn watch(context: &Context, stacks: &Stacks) {
         match docker::Docker::connect().await {
             Ok(docker) => {
                 let (version, root) = about(&docker).await;
-                let engine = Engine::new(docker.clone(), context.state.path());
+                let engine = Engine::new(docker.clone(), context.state.path()).with_resolver();
                 context.say(format!("Docker Engine {version} answers"));
                 context.docker.send_replace(EngineState {
                     engine: Some(engine),
@@ -27,7 +27,7 @@ pub(crate) async fn watch(context: &Context, stacks: &Stacks) {
                 });
                 // What happened before is in nobody's events.
                 stacks.poke(None);
-                context.changed.notify_one();
+                context.containers_changed();
                 let problem = follow(&docker, context, stacks, &mut backoff).await;
                 context.say(format!("Docker Engine is lost: {problem}"));
                 lose(context, problem);
@@ -65,7 +65,7 @@ async fn follow(docker: &docker::Docker, context: &Context, stacks: &Stacks, bac
                 backoff.reset();
                 stacks.exits.note(&change);
                 stacks.poke(Some(&change.stack));
-                context.changed.notify_one();
+                context.containers_changed();
             }
             Ok(None) => return "it closed the stream of its events".into(),
             Err(e) => return error_chain(&e),

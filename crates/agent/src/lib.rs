@@ -25,6 +25,8 @@
 //! - A new picture from the server takes over at once: work on stacks that it changes is dropped
 //!   (which is the same as being killed), work on all others goes on.
 //! - One agent works with a state directory at a time.
+//! - Answers to containers that look for services ([`names`]) come from a thread of their own, from
+//!   what the agent knows, whether or not the server is there.
 
 mod backoff;
 pub mod config;
@@ -35,6 +37,7 @@ mod error;
 mod facts;
 mod log;
 mod mtu;
+pub mod names;
 pub mod network;
 pub mod prepare;
 pub mod probe;

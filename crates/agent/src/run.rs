@@ -2,6 +2,7 @@
 
 use crate::backoff::{Backoff, LONGEST_PAUSE};
 use crate::context::Context;
+use crate::names::Names;
 use crate::network::yard_host;
 use crate::prepare::{Devices, volume};
 use crate::server_link::rpc::RpcClient;
@@ -51,8 +52,16 @@ pub async fn run(options: Options, onlooker: Arc<dyn Onlooker>) -> Result<(), Er
     let rpc: Arc<RpcClient> = Arc::default();
     let volumes = Volumes::open(&state, rpc.clone(), Devices::default(), context.onlooker.clone())?;
     let stacks = Stacks::new(context.clone(), access.subscribe(), volumes);
-    let server =
-        ServerTasks { context: context.clone(), stacks: stacks.clone(), rpc, access, status: StatusFile::new(state) };
+    let names = Arc::new(Names::open(&context));
+    let (announce, announced) = Names::announcements();
+    let server = ServerTasks {
+        context: context.clone(),
+        stacks: stacks.clone(),
+        names: names.clone(),
+        rpc,
+        access,
+        status: StatusFile::new(state),
+    };
     mtu::begin(&context, &config);
     stacks.begin();
     let reports = watch::Sender::new(None);
@@ -63,7 +72,8 @@ pub async fn run(options: Options, onlooker: Arc<dyn Onlooker>) -> Result<(), Er
         grow(&context, &config),
         stacks::tidy(&context, &stacks),
         report::keep(&context, &stacks, &reports),
-        yard_host::run(&context, &server.rpc, &options.plugins, options.reconcile),
+        yard_host::run(&context, &server.rpc, &options.plugins, options.reconcile, &announce),
+        names.run(&context, &stacks, reports.subscribe(), announced),
         show(&server.status, reports.subscribe()),
         server.keep(&options.config, &seen),
     );
@@ -74,6 +84,7 @@ pub async fn run(options: Options, onlooker: Arc<dyn Onlooker>) -> Result<(), Er
 struct ServerTasks {
     context: Arc<Context>,
     stacks: Arc<Stacks>,
+    names: Arc<Names>,
     rpc: Arc<RpcClient>,
     /// Absent until the host has joined.
     access: watch::Sender<Option<ServerAccess>>,
@@ -122,13 +133,14 @@ impl ConnectionHandler for ServerTasks {
 
     fn begin(&self, out: mpsc::Sender<ToServer>) -> Box<dyn ConnectionSession> {
         let streams = Streams::new(self.context.clone(), self.stacks.clone(), out);
-        Box::new(ServerSession { stacks: self.stacks.clone(), streams })
+        Box::new(ServerSession { stacks: self.stacks.clone(), names: self.names.clone(), streams })
     }
 }
 
 /// Serves one connection.
 struct ServerSession {
     stacks: Arc<Stacks>,
+    names: Arc<Names>,
     streams: Streams,
 }
 
@@ -137,6 +149,7 @@ impl ConnectionSession for ServerSession {
         match message {
             // What cannot be kept is not begun: it would be forgotten by the next start.
             ToAgent::Desired(desired) => return self.stacks.set(*desired),
+            ToAgent::Names(update) => self.names.update(*update),
             ToAgent::Open { stream, open } => self.streams.open(stream, open),
             ToAgent::Input { stream, data } => self.streams.input(stream, data.0),
             ToAgent::Resize { stream, rows, columns } => self.streams.resize(stream, rows, columns),

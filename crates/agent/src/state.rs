@@ -7,6 +7,7 @@
 //! | `nonce.json` | nonce of the join that goes on | cannot ask for a join again that was answered |
 //! | `desired.json` | what should run here | waits for the server to say it |
 //! | `images.json` | images that came from the server | never removes those |
+//! | `names.json` | names of containers on other hosts | waits for the server to tell them |
 //! | `mtu.json` | MTU of container networks | finds it anew |
 //! | `status.json` | for `stackyard agent status` | is written anew |
 //! | `volume-ledger/` | volumes that may be attached here | does not give back volumes of stacks that it no longer has |

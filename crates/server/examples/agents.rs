@@ -243,6 +243,7 @@ async fn live(world: Arc<World>, host: String, mut socket: Socket) {
                         let container = |replica: &stackyard_core::agent::Replica, generation: u64| ContainerReport {
                             last_lines: Vec::new(),
                             ended: None,
+                            addresses: Default::default(),
                             replica: replica.clone(),
                             generation,
                             id: format!("{host:0>64}"),

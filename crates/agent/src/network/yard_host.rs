@@ -14,6 +14,7 @@ use stackyard_wire::binding::Naming;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
 
 /// How long until the socket is tried for again.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -22,10 +23,16 @@ const AGAIN: Duration = Duration::from_secs(30);
 const NO_IPAM: &str = "null";
 
 /// Serves Docker for a host of a yard, for ever.
-pub(crate) async fn run(context: &Context, rpc: &Arc<RpcClient>, plugins: &Path, every: Duration) {
+pub(crate) async fn run(
+    context: &Context,
+    rpc: &Arc<RpcClient>,
+    plugins: &Path,
+    every: Duration,
+    announce: &mpsc::Sender<String>,
+) {
     let mut before = String::new();
     loop {
-        let Err(e) = serve(context, rpc, plugins, every).await else { return };
+        let Err(e) = serve(context, rpc, plugins, every, announce).await else { return };
         let text = format!("containers get no ports of their own: {}", error_chain(&e));
         if text != before {
             context.say(text.clone());
@@ -35,13 +42,20 @@ pub(crate) async fn run(context: &Context, rpc: &Arc<RpcClient>, plugins: &Path,
     }
 }
 
-async fn serve(context: &Context, rpc: &Arc<RpcClient>, plugins: &Path, every: Duration) -> Result<(), Error> {
+async fn serve(
+    context: &Context,
+    rpc: &Arc<RpcClient>,
+    plugins: &Path,
+    every: Duration,
+    announce: &mpsc::Sender<String>,
+) -> Result<(), Error> {
     let state = StateDir::open(context.state.path().join("ports"))?;
     let owner = format!("{}:{PLUGIN}", Frontend::Docker.word());
     let wiring = Box::new(HostWiring::new(None, owner, Naming::Stackyard));
     let source = PortSource::Broker(Arc::new(ServerBroker::new(rpc.clone())));
-    let manager =
-        Arc::new(PortManager::new(Frontend::Docker, PLUGIN, source, wiring, &state, context.onlooker.clone())?);
+    let mut manager = PortManager::new(Frontend::Docker, PLUGIN, source, wiring, &state, context.onlooker.clone())?;
+    manager.announce_sandbox = Some(announce.clone());
+    let manager = Arc::new(manager);
     let listener = plugin::listen(plugins, PLUGIN)?;
     tokio::select! {
         ended = plugin::serve(listener, manager.clone()) => ended,

@@ -4,11 +4,13 @@ use super::{StackSnapshot, Stacks, replica_of};
 use crate::context::Context;
 use crate::facts;
 use futures_util::future::join_all;
-use stackyard_core::agent::{ContainerReport, ContainerState, PartReport, Report};
+use stackyard_core::agent::{ContainerReport, ContainerState, Part, PartReport, Report, shared_networks};
 use stackyard_core::stack::observed::State;
 use stackyard_core::text::error_chain;
 use stackyard_platform::stack::{Engine, HealthCheck, Seen, Tested};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -139,15 +141,22 @@ fn container(snapshot: &StackSnapshot, seen: &Seen) -> Option<ContainerReport> {
         started: seen.started,
         last_lines: Vec::new(),
         ended: None,
+        addresses: shared_addresses(part, seen),
     })
+}
+
+/// Addresses on networks that reach across hosts: these are what other hosts need.
+fn shared_addresses(part: Option<&Arc<Part>>, seen: &Seen) -> BTreeMap<String, Vec<IpAddr>> {
+    let shared = shared_networks(part.map(|p| &**p));
+    let of = seen.addresses.iter().filter(|(network, _)| shared.contains(*network));
+    of.map(|(network, addresses)| (network.clone(), addresses.clone())).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stackyard_core::agent::{Part, Replica};
+    use stackyard_core::agent::Replica;
     use stackyard_core::stack::Stack;
-    use std::sync::Arc;
 
     #[test]
     fn only_what_was_made_from_the_present_text_has_its_generation() {
@@ -167,6 +176,7 @@ mod tests {
             health: Some(Tested::NotYet),
             restarts: 0,
             started: Some(1),
+            addresses: BTreeMap::new(),
         };
         let report = container(&snapshot, &seen("new", "web-2")).unwrap();
         assert_eq!((report.replica, report.generation, report.healthy), (replica, 7, Some(false)));

@@ -23,11 +23,15 @@ use std::time::Duration;
 /// Directory of the agent that a process is to be.
 const TASK: &str = "STACKYARD_TEST_AGENT";
 
+/// Where Docker looks for plugins; a directory of the test unless it is set.
+const PLUGINS: &str = "STACKYARD_TEST_PLUGINS";
+
 /// To be called by a test named `the_agent_process` that is ignored.
 pub async fn be_the_agent() {
     let dir = PathBuf::from(std::env::var(TASK).unwrap());
     let (config, state) = (dir.join("agent.json"), dir.join("state"));
-    let options = Options { config, state, plugins: dir.join("plugins"), reconcile: Duration::from_secs(5) };
+    let plugins = std::env::var(PLUGINS).map_or_else(|_| dir.join("plugins"), PathBuf::from);
+    let options = Options { config, state, plugins, reconcile: Duration::from_secs(5) };
     let say = |event: Event| match event {
         Event::Note { step, text } => eprintln!("agent: {}: {text}", step.unwrap_or_default()),
         Event::Failed { step, error } => eprintln!("agent: {step} FAILED: {error}"),
@@ -43,6 +47,8 @@ pub struct Host {
     pub docker: Docker,
     pub stack: String,
     pub dir: tempfile::TempDir,
+    /// Where Docker looks for plugins, if it is to find the agent's.
+    pub plugins: Option<PathBuf>,
     agent: Option<Child>,
 }
 
@@ -52,7 +58,8 @@ impl Host {
         platform::ensure_image(&docker).await;
         let hub = Hub::start().await;
         let dir = tempfile::tempdir().unwrap();
-        let host = Self { hub, docker, stack: format!("syagent-{name}-{}", std::process::id()), dir, agent: None };
+        let stack = format!("syagent-{name}-{}", std::process::id());
+        let host = Self { hub, docker, stack, dir, plugins: None, agent: None };
         host.hub.inner.joins.lock().unwrap().insert("join-1".into(), None);
         host.configure(&host.hub.ca, Some("join-1"));
         host
@@ -74,6 +81,7 @@ impl Host {
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--ignored", "--exact", "the_agent_process", "--nocapture"])
             .env(TASK, self.dir.path())
+            .envs(self.plugins.as_ref().map(|at| (PLUGINS, at)))
             .stdout(Stdio::null())
             .spawn();
         self.agent = Some(child.unwrap());

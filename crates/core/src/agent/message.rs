@@ -1,6 +1,7 @@
 //! The messages.
 
 use super::measure::Measure;
+use super::names::NameUpdate;
 use super::part::{Part, Replica};
 use super::port::{Answer, Ask};
 use serde::{Deserialize, Serialize};
@@ -97,6 +98,8 @@ pub struct Desired {
 pub enum ToAgent {
     /// What should run. It replaces all that was said before.
     Desired(Box<Desired>),
+    /// Names of containers on other hosts changed.
+    Names(Box<NameUpdate>),
     /// Opens a stream.
     Open {
         /// Its number, never used twice in a connection.
@@ -290,6 +293,10 @@ pub struct ContainerReport {
     /// How it ended when it did last; absent if it never did while the agent looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
+    /// Its addresses on networks that reach across hosts, by the network's name on the engine.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, Vec<String>>)]
+    pub addresses: BTreeMap<String, Vec<IpAddr>>,
 }
 
 /// How a container ended.

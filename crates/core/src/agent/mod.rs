@@ -6,6 +6,7 @@
 //!   │ GET  /api/v1/agent       agent token, WebSocket  │   always, with back-off
 //!   │ ── Hello ───────────────────────────────────────>│
 //!   │<─────────────────────────────────────── Desired ─│   all that should run there, whole, each time it changes
+//!   │<───────────────────────────────── Names (a part) ─│   what names lead to on other hosts, each time it changes
 //!   │ ── Report ──────────────────────────────────────>│   what runs there, each time it changes
 //!   │<──────────────────────── Open (logs, exec ...) ──│   streams, numbered by the server
 //!   │ ── Chunk ... End ───────────────────────────────>│
@@ -25,6 +26,7 @@ mod config;
 mod flow;
 mod measure;
 mod message;
+mod names;
 mod part;
 mod port;
 mod volume;
@@ -37,6 +39,7 @@ pub use message::{
     Bytes, ContainerReport, ContainerState, Desired, Ended, Facts, JoinRequest, Joined, Open, PartReport, Report,
     Stream, ToAgent, ToServer, Usage,
 };
+pub use names::{NameUpdate, NamedContainer, NamedEndpoint, named, on_networks, shared_networks};
 pub use part::{Part, Replica, replica_name};
 pub use port::{
     Answer, Ask, ContainerPort, ExposedPorts, HostNetwork, HostSubnet, NewContainerPort, NewPoolMember, PoolMember,

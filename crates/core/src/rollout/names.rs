@@ -2,7 +2,8 @@
 //!
 //! On one host the engine resolves the name of a service (each replica has it as an alias). A
 //! service that publishes ports and has no replica on the host is reached at the hosts that do:
-//! its name leads to their addresses, at the published ports.
+//! its name leads to their addresses, at the published ports. Where both are on a network that
+//! reaches across hosts, the agents' resolvers answer instead ([`crate::agent::named`]).
 
 use super::Walk;
 use crate::stack::{NetworkMode, Service};
@@ -25,7 +26,11 @@ impl Walk<'_> {
             for (name, other) in &reachable {
                 let hosts = at.get(*name);
                 let here = hosts.is_some_and(|h| h.contains(&slot.host)) && service.network_mode != NetworkMode::Host;
-                if **name == slot.replica.service || here || !meet(service, other) {
+                if **name == slot.replica.service
+                    || here
+                    || !meet(service, other)
+                    || self.current.stack.meet_across_hosts(service, other)
+                {
                     continue;
                 }
                 let address = |id: &String| self.board.host(id)?.addresses.first().copied();

@@ -165,6 +165,7 @@ mod tests {
             started: None,
             last_lines: Vec::new(),
             ended: None,
+            addresses: Default::default(),
         };
         let seen = |error: Option<&str>, settled| {
             let part = PartReport { error: error.map(str::to_owned), containers: vec![container.clone()] };

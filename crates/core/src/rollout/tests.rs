@@ -116,6 +116,7 @@ impl World {
                     let container = ContainerReport {
                         last_lines: Vec::new(),
                         ended: None,
+                        addresses: Default::default(),
                         replica: replica.clone(),
                         generation,
                         id: format!("c{}", self.made),
@@ -452,6 +453,25 @@ fn names_lead_to_other_hosts() {
     assert_eq!(networks["default"].aliases, ["web"]);
     // Made once, although `api` was placed after `web` could have been.
     assert_eq!(w.made, 3);
+}
+
+#[test]
+fn names_on_a_network_that_crosses_hosts_are_left_to_the_resolver() {
+    let mut w = World::new(&["a", "b"]);
+    let mut api = publishes(service("api:1", 1), 8080);
+    api.deploy.placement.constraints = vec![crate::stack::deploy::Constraint::parse("node.hostname == b").unwrap()];
+    let mut web = needs(service("web:1", 1), "api", DependencyCondition::Started);
+    web.deploy.placement.constraints = vec![crate::stack::deploy::Constraint::parse("node.hostname == a").unwrap()];
+    for service in [&mut api, &mut web] {
+        service.network_mode = NetworkMode::Networks([("front".to_owned(), Default::default())].into());
+    }
+    let mut stack = stack(&[("api", api), ("web", web)]);
+    let driver = Some(crate::stack::NETWORK_DRIVER.to_owned());
+    let front = crate::stack::Network { name: "s_front".into(), driver, ..Default::default() };
+    stack.networks.insert("front".into(), front);
+    w.deploy(stack);
+    assert_eq!(w.settle(), Health::Ready);
+    assert!(w.told["a"].unpack().services["web-1"].extra_hosts.is_empty());
 }
 
 #[test]

@@ -72,6 +72,12 @@ impl Stack {
             .unwrap_or_else(|| Network { name: format!("{}_{key}", self.name), ..Network::default() })
     }
 
+    /// Whether two services are on one network that reaches across hosts.
+    pub fn meet_across_hosts(&self, one: &Service, other: &Service) -> bool {
+        let theirs = self.attachments(other);
+        self.attachments(one).keys().any(|key| theirs.contains_key(key) && self.network(key).crosses_hosts())
+    }
+
     /// Keys of the networks that services sit on.
     pub fn network_keys(&self) -> BTreeSet<String> {
         self.services.values().flat_map(|s| self.attachments(s).into_keys()).collect()
@@ -83,6 +89,13 @@ pub const DEFAULT_NETWORK: &str = "default";
 
 /// Label of a service that declares it a one-shot job.
 pub const JOB_LABEL: &str = "dev.stackyard.job";
+
+/// Driver of networks whose containers have Neutron ports.
+pub const NETWORK_DRIVER: &str = "stackyard";
+
+/// Name server of containers on networks that reach across hosts: the agent listens there in the container's own
+/// network namespace. Docker's resolver forwards to it what it does not know.
+pub const RESOLVER: std::net::Ipv4Addr = std::net::Ipv4Addr::new(127, 0, 0, 153);
 
 /// A container network of a stack.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -116,6 +129,13 @@ pub struct Network {
     /// Options for the driver that gives out addresses.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub ipam_options: BTreeMap<String, String>,
+}
+
+impl Network {
+    /// Whether containers of the stack meet here across hosts, and find each other by name.
+    pub fn crosses_hosts(&self) -> bool {
+        self.driver.as_deref() == Some(NETWORK_DRIVER) && !self.external
+    }
 }
 
 /// A named volume of a stack.

@@ -56,7 +56,8 @@ impl ContainerRequest<'_> {
     /// Networks of the container after the first one: name and settings.
     pub(super) fn further_networks(&self) -> Result<Vec<(String, api::EndpointSettings)>, Error> {
         let attachments = self.stack.attachments(self.service);
-        attachments.iter().skip(1).map(|(key, a)| Ok((self.stack.network(key).name, self.endpoint(a)?))).collect()
+        let further = attachments.iter().skip(1);
+        further.map(|(key, a)| Ok((self.stack.network(key).name, self.endpoint(key, a)?))).collect()
     }
 
     fn labels(&self) -> HashMap<String, String> {
@@ -66,6 +67,7 @@ impl ContainerRequest<'_> {
         if !self.service.engine.pre_stop.is_empty() {
             all.insert(labels::PRE_STOP.into(), labels::json(&self.service.engine.pre_stop));
         }
+        all.extend(self.resolver_label());
         all.extend(labels::of_container(&self.stack.name, self.name, job, &self.step.spec, &self.follows, after));
         all
     }
@@ -100,7 +102,7 @@ impl ContainerRequest<'_> {
             ulimits: some_vec(s.ulimits.iter().map(ulimit).collect()),
             sysctls: some_map(&s.sysctls),
             extra_hosts: some_vec(s.extra_hosts.clone()),
-            dns: some_vec(s.dns.clone()),
+            dns: some_vec(self.name_servers()),
             dns_search: some_vec(s.dns_search.clone()),
             init: s.init,
             shm_size: s.shm_size.map(as_i64_u),
@@ -192,19 +194,19 @@ impl ContainerRequest<'_> {
     fn first_network(&self) -> Result<Option<api::NetworkingConfig>, Error> {
         let attachments = self.stack.attachments(self.service);
         let Some((key, attachment)) = attachments.iter().next() else { return Ok(None) };
-        let endpoint = self.endpoint(attachment)?;
+        let endpoint = self.endpoint(key, attachment)?;
         Ok(Some(api::NetworkingConfig {
             endpoints_config: Some(HashMap::from([(self.stack.network(key).name, endpoint)])),
         }))
     }
 
-    fn endpoint(&self, attachment: &Attachment) -> Result<api::EndpointSettings, Error> {
+    fn endpoint(&self, key: &str, attachment: &Attachment) -> Result<api::EndpointSettings, Error> {
         if attachment.mac_address.is_some() {
             self.needs("mac_address", "25", (1, 44))?;
         }
         let fixed = attachment.ipv4_address.is_some() || attachment.ipv6_address.is_some();
         Ok(api::EndpointSettings {
-            aliases: Some(std::iter::once(self.name.to_owned()).chain(attachment.aliases.iter().cloned()).collect()),
+            aliases: Some(self.aliases(key, attachment)),
             ipam_config: fixed.then(|| api::EndpointIpamConfig {
                 ipv4_address: attachment.ipv4_address.clone(),
                 ipv6_address: attachment.ipv6_address.clone(),

@@ -20,6 +20,9 @@ pub const AFTER: &str = "dev.stackyard.after";
 /// Programs to run in it before it is stopped, JSON array; on containers of services with `pre_stop`.
 pub const PRE_STOP: &str = "dev.stackyard.pre-stop";
 
+/// Name servers of the service's own, JSON array; on containers that ask the agent's resolver first.
+pub const RESOLVER: &str = "dev.stackyard.resolver";
+
 /// The labels of a container.
 pub(super) fn of_container<'a>(
     stack: &str,

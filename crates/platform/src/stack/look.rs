@@ -2,12 +2,13 @@
 
 use super::{Engine, Error, files, labels, observe};
 use crate::docker::Docker;
-use bollard::models::{ContainerInspectResponse, EventMessage, HealthStatusEnum};
+use bollard::models::{ContainerInspectResponse, EndpointSettings, EventMessage, HealthStatusEnum};
 use bollard::query_parameters::EventsOptionsBuilder;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use stackyard_core::stack::observed::State;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::path::Path;
 
 /// A container of a stack.
@@ -27,6 +28,8 @@ pub struct Seen {
     pub restarts: i64,
     /// When it was last started, in seconds since 1970; absent when it never was.
     pub started: Option<i64>,
+    /// Its addresses by network; none while it does not run.
+    pub addresses: BTreeMap<String, Vec<IpAddr>>,
 }
 
 /// What the engine knows of a container's health test.
@@ -115,7 +118,18 @@ fn seen(c: &ContainerInspectResponse) -> Seen {
         health: health(c),
         restarts: c.restart_count.unwrap_or_default(),
         started: observe::started(c).map(|ns| ns / 1_000_000_000),
+        addresses: addresses(c),
     }
+}
+
+fn addresses(c: &ContainerInspectResponse) -> BTreeMap<String, Vec<IpAddr>> {
+    let networks = c.network_settings.as_ref().and_then(|s| s.networks.as_ref());
+    let of = |endpoint: &EndpointSettings| -> Vec<IpAddr> {
+        let both = [&endpoint.ip_address, &endpoint.global_ipv6_address];
+        both.into_iter().flatten().filter_map(|text| text.parse().ok()).collect()
+    };
+    let all = networks.into_iter().flatten().map(|(name, endpoint)| (name.clone(), of(endpoint)));
+    all.filter(|(_, addresses)| !addresses.is_empty()).collect()
 }
 
 fn health(c: &ContainerInspectResponse) -> Option<Tested> {

@@ -31,6 +31,7 @@ mod logs;
 mod look;
 mod observe;
 mod remove;
+mod resolver;
 mod session;
 mod stats;
 mod step;
@@ -41,6 +42,7 @@ pub use error::{Error, Failure, Failures};
 pub use exec::ExecOutput;
 pub use logs::{LogLine, LogOptions, Source};
 pub use look::{Change, End, Seen, Tested, changes, known};
+pub use resolver::{Sandbox, SandboxCache};
 pub use session::{Session, SessionControl, SessionOptions};
 pub use stats::{HealthCheck, ServiceStatus};
 
@@ -55,6 +57,8 @@ use std::time::Duration;
 pub struct Engine {
     docker: Docker,
     state: PathBuf,
+    /// Containers on networks that reach across hosts ask the agent's resolver.
+    resolver: bool,
 }
 
 /// How a plan is carried out.
@@ -103,7 +107,13 @@ impl Default for ApplyOptions {
 impl Engine {
     /// An engine on `docker` that keeps the files of configs and secrets below `state`.
     pub fn new(docker: Docker, state: impl Into<PathBuf>) -> Self {
-        Self { docker, state: state.into() }
+        Self { docker, state: state.into(), resolver: false }
+    }
+
+    /// The same engine with the agent's resolver: containers on networks that reach across hosts ask
+    /// [`RESOLVER`](stackyard_core::stack::RESOLVER) for names, from when they are next created.
+    pub fn with_resolver(self) -> Self {
+        Self { resolver: true, ..self }
     }
 
     /// The connection.

@@ -2,6 +2,7 @@
 
 use super::Hub;
 use super::bounds::{ReportPace, bounded_facts};
+use super::names::ToldNames;
 use super::stream::{AgentStream, AgentStreams};
 use crate::ports::Ports;
 use crate::volumes::Volumes;
@@ -89,7 +90,7 @@ async fn connected(
     let (to_agent, commands) = mpsc::channel(WAITING);
     let (alive, gone) = oneshot::channel();
     let streams = AgentStreams::new(to_agent.clone());
-    let desired = hub.attach(&host.id, AgentLink { number, streams: streams.clone(), _alive: alive });
+    let desired = hub.attach(host, AgentLink { number, streams: streams.clone(), _alive: alive });
     // It may have been removed since its token was looked at.
     if store.host(&host.id).await.map_err(failed)?.is_none_or(|h| h.removed.is_some()) {
         hub.forget(&host.id);
@@ -110,6 +111,7 @@ async fn connected(
         streams,
         asked,
         told: revision,
+        told_names: ToldNames::default(),
         heard: Instant::now(),
         pace: ReportPace::new(Instant::now()),
         noted: now(),
@@ -197,6 +199,7 @@ struct AgentConnection<'a> {
     asked: AgentQuestions,
     /// Revision that the agent has.
     told: Option<u64>,
+    told_names: ToldNames,
     heard: Instant,
     pace: ReportPace,
     noted: i64,
@@ -212,6 +215,8 @@ impl AgentConnection<'_> {
         let mut ping = interval(self.hub.timing().ping);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         desired.mark_changed();
+        let mut names = self.hub.0.names.subscribe();
+        names.mark_changed();
         loop {
             tokio::select! {
                 message = self.socket.recv() => match message {
@@ -229,6 +234,14 @@ impl AgentConnection<'_> {
                     if let Some(now) = now.filter(|d| self.told != Some(d.revision)) {
                         self.told = Some(now.revision);
                         self.send(&ToAgent::Desired(Box::new((*now).clone()))).await?;
+                    }
+                    // Its networks may be others.
+                    names.mark_changed();
+                }
+                Ok(()) = names.changed() => {
+                    names.mark_unchanged();
+                    if let Some(update) = self.hub.name_update(&self.host.id, &mut self.told_names) {
+                        self.send(&ToAgent::Names(Box::new(update))).await?;
                     }
                 }
                 Some(command) = commands.recv() => self.send(&command).await?,

@@ -206,6 +206,7 @@ mod tests {
             started: Some(1),
             last_lines: Vec::new(),
             ended: None,
+            addresses: Default::default(),
         }
     }
 

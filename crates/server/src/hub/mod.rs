@@ -16,6 +16,7 @@
 mod bounds;
 mod connection;
 mod container_events;
+mod names;
 mod stream;
 
 pub(crate) use bounds::bounded_facts;
@@ -29,10 +30,11 @@ use container_events::ContainerEvents;
 use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
 use stackyard_api::ContainerEvent;
-use stackyard_core::agent::{Answer, Desired, Open, Part, Report, VolumeAnswer, VolumeAsk};
+use stackyard_core::agent::{Answer, Desired, NamedContainer, Open, Part, Report, VolumeAnswer, VolumeAsk};
 use stackyard_store::{Host, Store};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -90,6 +92,10 @@ struct HubState {
     entries: Mutex<HashMap<String, HostEntry>>,
     changes: watch::Sender<u64>,
     events: Mutex<ContainerEvents>,
+    /// Grows when names of containers change.
+    names: watch::Sender<u64>,
+    /// Agents are told names.
+    tells_names: AtomicBool,
     /// Held while a desired state is set, so that revisions are stored in their order.
     order: tokio::sync::Mutex<()>,
 }
@@ -105,6 +111,10 @@ struct HostEntry {
     link: Option<AgentLink>,
     report: Option<Arc<Report>>,
     waits: BTreeMap<(String, String), String>,
+    /// The host's yard, once it is known.
+    yard: Option<String>,
+    /// Names of its containers; absent while they are not known.
+    named: Option<Arc<Vec<NamedContainer>>>,
 }
 
 impl Default for HostEntry {
@@ -116,6 +126,8 @@ impl Default for HostEntry {
             link: None,
             report: None,
             waits: BTreeMap::new(),
+            yard: None,
+            named: None,
         }
     }
 }
@@ -124,7 +136,8 @@ impl Hub {
     pub(crate) fn new(store: Store, timing: HubTiming) -> Self {
         let (changes, order) = (watch::Sender::new(0), tokio::sync::Mutex::default());
         let (entries, events) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(HubState { store, timing, entries, changes, events, order }))
+        let (names, tells_names) = (watch::Sender::new(0), AtomicBool::new(false));
+        Self(Arc::new(HubState { store, timing, entries, changes, events, names, tells_names, order }))
     }
 
     fn entries(&self) -> MutexGuard<'_, HashMap<String, HostEntry>> {
@@ -153,6 +166,7 @@ impl Hub {
             return Ok(revision);
         }
         let kept = self.0.store.host(host).await?;
+        let yard = kept.as_ref().map(|h| h.yard.clone());
         let (last, same) = kept.map_or((0, false), |h| (h.revision, h.digest == digest));
         let revision = if same {
             last
@@ -167,7 +181,13 @@ impl Hub {
         let entry = entries.entry(host.to_owned()).or_default();
         entry.digest = digest;
         entry.stacks.extend(parts.iter().map(|p| p.stack().name.clone()));
+        entry.yard = yard.or(entry.yard.take());
         entry.desired.send_replace(Some(Arc::new(Desired { revision, parts })));
+        let renamed = entry.refresh_names();
+        drop(entries);
+        if renamed {
+            self.names_changed();
+        }
         Ok(revision)
     }
 
@@ -244,6 +264,7 @@ impl Hub {
     pub(crate) fn forget(&self, host: &str) {
         self.entries().remove(host);
         self.events().forget(host);
+        self.names_changed();
         self.changed();
     }
 
@@ -255,10 +276,11 @@ impl Hub {
     }
 
     /// Makes a connection the one of its host; what should run there.
-    fn attach(&self, host: &str, link: AgentLink) -> watch::Receiver<Option<Arc<Desired>>> {
+    fn attach(&self, host: &Host, link: AgentLink) -> watch::Receiver<Option<Arc<Desired>>> {
         let desired = {
             let mut entries = self.entries();
-            let entry = entries.entry(host.to_owned()).or_default();
+            let entry = entries.entry(host.id.clone()).or_default();
+            entry.yard = Some(host.yard.clone());
             entry.link = Some(link);
             entry.desired.subscribe()
         };
@@ -296,6 +318,7 @@ impl Hub {
     }
 
     fn report(&self, host: &Host, number: u64, report: Report) {
+        let mut renamed = false;
         if let Some(entry) = self.entries().get_mut(&host.id)
             && entry.link.as_ref().is_some_and(|l| l.number() == number)
         {
@@ -305,6 +328,10 @@ impl Hub {
             let stacks: BTreeSet<&String> = stacks.filter(|s| entry.stacks.contains(*s)).collect();
             self.events().take(host, before.as_deref(), &report, &stacks, stackyard_api::now());
             entry.report = Some(Arc::new(report));
+            renamed = entry.refresh_names();
+        }
+        if renamed {
+            self.names_changed();
         }
         self.changed();
     }

@@ -42,6 +42,7 @@ impl Stacks {
                 known.told.insert(host, parts);
             }
         }
+        self.0.hub.tell_names();
         self.collect_archives(&mut known);
         let there: BTreeSet<&String> = rows.iter().map(|h| &h.id).collect();
         known.told.retain(|host, _| there.contains(host));

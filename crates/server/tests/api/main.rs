@@ -17,6 +17,7 @@ mod keystone;
 mod life;
 mod local;
 mod metrics;
+mod names;
 mod net;
 mod nouns;
 mod pages;

@@ -50,6 +50,7 @@ pub fn report(desired: &Desired) -> Report {
                 started: Some(1),
                 last_lines: if bad { vec!["boom".to_owned()] } else { Vec::new() },
                 ended: None,
+                addresses: Default::default(),
             }
         };
         let containers = part.replicas.iter().map(container).collect();

@@ -1691,6 +1691,10 @@ export interface components {
         ContainerEventKind: "created" | "recreated" | "started" | "restarted" | "died" | "healthy" | "unhealthy" | "removed";
         /** @description A container. */
         ContainerReport: {
+            /** @description Its addresses on networks that reach across hosts, by the network's name on the engine. */
+            addresses?: {
+                [key: string]: string[];
+            };
             ended?: components["schemas"]["ContainerEnded"] | null;
             /**
              * Format: int64

@@ -191,6 +191,10 @@ impl PortManager {
             self.publish_by_docker(&mut answer).await?;
             self.make_ways_out(&request.sandbox_key);
         }
+        if let Some(announce) = &self.announce_sandbox {
+            // One that is missed here is found when its container runs.
+            let _ = announce.try_send(request.sandbox_key.clone());
+        }
         let sandbox = PathBuf::from(&request.sandbox_key);
         self.announce(&endpoint, PAUSES, move |addresses| match Namespace::open(&sandbox) {
             Ok(namespace) if namespace.is_there().unwrap_or(false) => namespace.announce(addresses),

@@ -85,6 +85,8 @@ pub(crate) struct PortManager {
     /// Docker networks that are gone, and whose Neutron networks others use: so much was said.
     pub(crate) left_in_use: std::sync::Mutex<HashSet<String>>,
     pub(crate) locks: KeyedMutex,
+    /// Told of each network namespace that Docker sets up, by its file.
+    pub(crate) announce_sandbox: Option<tokio::sync::mpsc::Sender<String>>,
     pub(crate) onlooker: Arc<dyn Onlooker>,
 }
 
@@ -120,6 +122,7 @@ impl PortManager {
             started: tokio::time::Instant::now(),
             left_in_use: std::sync::Mutex::default(),
             locks: KeyedMutex::default(),
+            announce_sandbox: None,
             onlooker,
         })
     }

@@ -1,0 +1,323 @@
+//! The resolver's sockets in one container's network namespace.
+//!
+//! A question that comes in there is that namespace's own, whatever address it has: nothing else has a way to the
+//! sockets. Sockets are opened as soon as Docker has set up the namespace, which is before the container's first program
+//! runs. Which networks the container is on is known a moment later. Until then its questions wait.
+
+use super::answer::{Reply, Transport, failure, reply};
+use super::forward::{Forwarder, read_message, write_message};
+use super::zone::Zone;
+use hickory_proto::op::ResponseCode;
+use stackyard_core::stack::RESOLVER;
+use stackyard_platform::stack::Sandbox;
+use stackyard_wire::namespace::Namespace;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdTcpListener, UdpSocket as StdUdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+/// Port of DNS (RFC 1035, section 4.2).
+const DNS: u16 = 53;
+
+/// How often the namespace is looked at until its sockets are open.
+const OFTEN: Duration = Duration::from_millis(4);
+
+/// Time that Docker has to make a namespace.
+const THERE_WITHIN: Duration = Duration::from_secs(60);
+
+/// Time that Docker has to set up its loopback interface.
+const SET_UP_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long questions wait until it is known which container asks.
+const KNOWN_WITHIN: Duration = Duration::from_secs(4);
+
+/// Questions of one container that are forwarded or wait, at once. The agent refuses more.
+const AT_ONCE: usize = 64;
+
+/// Such questions, and connections, of all containers. Each has an open file.
+const OPEN_FILES: usize = 384;
+
+/// Connections of one container at once. The agent closes more.
+const CONNECTIONS: usize = 32;
+
+/// A connection without a question is closed after this time.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Largest question over UDP, in bytes.
+const LARGEST: usize = 4096;
+
+/// What all listeners share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) zone: watch::Receiver<Arc<Zone>>,
+    files: Arc<Semaphore>,
+}
+
+impl Shared {
+    pub(super) fn new(zone: watch::Receiver<Arc<Zone>>) -> Self {
+        Self { zone, files: Arc::new(Semaphore::new(OPEN_FILES)) }
+    }
+}
+
+/// What a listener needs to answer.
+#[derive(Clone)]
+struct Answering {
+    shared: Shared,
+    /// The container that asks; absent until it is known.
+    sandbox: watch::Receiver<Option<Arc<Sandbox>>>,
+    namespace: Arc<Namespace>,
+    slots: Arc<Semaphore>,
+}
+
+/// Answers questions in the network namespace `path` until it is dropped. Returns what failed.
+pub(super) async fn listen(path: PathBuf, shared: Shared, sandbox: watch::Receiver<Option<Arc<Sandbox>>>) -> io::Error {
+    let (namespace, udp, tcp) = match open(&path, &sandbox).await {
+        Ok(opened) => opened,
+        Err(e) => return e,
+    };
+    let slots = Arc::new(Semaphore::new(AT_ONCE));
+    let answering = Answering { shared, sandbox, namespace, slots };
+    tokio::select! {
+        error = serve_udp(udp, answering.clone()) => error,
+        error = serve_tcp(tcp, answering) => error,
+    }
+}
+
+/// Opens the sockets as soon as the namespace is there.
+async fn open(
+    path: &Path,
+    sandbox: &watch::Receiver<Option<Arc<Sandbox>>>,
+) -> io::Result<(Arc<Namespace>, UdpSocket, TcpListener)> {
+    let namespace = || {
+        let process = sandbox.borrow().as_ref().map(|s| s.process);
+        std::future::ready(open_namespace(path, process))
+    };
+    let namespace = Arc::new(within(THERE_WITHIN, namespace).await?);
+    let opening = || {
+        let namespace = namespace.clone();
+        async move {
+            let opened = tokio::task::spawn_blocking(move || namespace.open_sockets(bind)).await;
+            opened.map_err(io::Error::other)?.map_err(io::Error::other)
+        }
+    };
+    let (udp, tcp) = within(SET_UP_WITHIN, opening).await?;
+    Ok((namespace, UdpSocket::from_std(udp)?, TcpListener::from_std(tcp)?))
+}
+
+/// Tries often for a time.
+async fn within<T, F: Future<Output = io::Result<T>>>(time: Duration, attempt: impl Fn() -> F) -> io::Result<T> {
+    let until = Instant::now() + time;
+    loop {
+        match attempt().await {
+            Err(_) if Instant::now() < until => sleep(OFTEN).await,
+            done => return done,
+        }
+    }
+}
+
+/// Opens a namespace by its file, or else by a process in it: Docker may have a mount namespace of its own.
+fn open_namespace(path: &Path, process: Option<i64>) -> io::Result<Namespace> {
+    let by_process = process.map(|pid| PathBuf::from(format!("/proc/{pid}/ns/net")));
+    for file in [Some(path.to_owned()), by_process].into_iter().flatten() {
+        if let Ok(namespace) = Namespace::open(&file)
+            && namespace.is_there()?
+            && !namespace.is_current()?
+        {
+            return Ok(namespace);
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::NotFound, "its network namespace is not there"))
+}
+
+fn bind() -> io::Result<(StdUdpSocket, StdTcpListener)> {
+    let at = SocketAddr::from((RESOLVER, DNS));
+    let (udp, tcp) = (StdUdpSocket::bind(at)?, StdTcpListener::bind(at)?);
+    udp.set_nonblocking(true)?;
+    tcp.set_nonblocking(true)?;
+    Ok((udp, tcp))
+}
+
+async fn serve_udp(socket: UdpSocket, answering: Answering) -> io::Error {
+    let socket = Arc::new(socket);
+    let mut waiting = JoinSet::new();
+    let mut message = vec![0; LARGEST];
+    loop {
+        let (length, from) = match socket.recv_from(&mut message).await {
+            Ok(received) => received,
+            // A client that did not wait for its answer.
+            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => continue,
+            Err(e) => return e,
+        };
+        let question = &message[..length];
+        match answering.at_once(question, Transport::Udp) {
+            Some(Reply::Answer(answer)) => drop(socket.try_send_to(&answer, from)),
+            Some(Reply::Ignore) => {}
+            Some(Reply::Forward) | None => {
+                let (socket, answering, question) = (socket.clone(), answering.clone(), question.to_vec());
+                waiting.spawn(async move {
+                    if let Some(answer) = answering.later(&question, Transport::Udp).await {
+                        let _ = socket.send_to(&answer, from).await;
+                    }
+                });
+            }
+        }
+        while waiting.try_join_next().is_some() {}
+    }
+}
+
+async fn serve_tcp(listener: TcpListener, answering: Answering) -> io::Error {
+    let mut connections = JoinSet::new();
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => continue,
+            Err(e) => return e,
+        };
+        while connections.try_join_next().is_some() {}
+        if connections.len() < CONNECTIONS {
+            connections.spawn(serve_connection(stream, answering.clone()));
+        }
+    }
+}
+
+async fn serve_connection(mut stream: TcpStream, answering: Answering) {
+    let Ok(_file) = answering.shared.files.try_acquire() else { return };
+    while let Ok(Ok(Some(question))) = timeout(IDLE, read_message(&mut stream)).await {
+        let answer = match answering.at_once(&question, Transport::Tcp) {
+            Some(Reply::Answer(answer)) => Some(answer),
+            Some(Reply::Ignore) => None,
+            Some(Reply::Forward) | None => answering.later(&question, Transport::Tcp).await,
+        };
+        let Some(answer) = answer else { return };
+        if !matches!(timeout(IDLE, write_message(&mut stream, &answer)).await, Ok(Ok(()))) {
+            return;
+        }
+    }
+}
+
+impl Answering {
+    /// The reply, if it is known which container asks.
+    fn at_once(&self, question: &[u8], transport: Transport) -> Option<Reply> {
+        let sandbox = self.sandbox.borrow();
+        let zone = self.shared.zone.borrow();
+        Some(reply(question, transport, &sandbox.as_ref()?.networks, &zone))
+    }
+
+    /// The answer to a question that has to wait, or that other servers have to answer.
+    async fn later(&self, question: &[u8], transport: Transport) -> Option<Vec<u8>> {
+        let servfail = || match failure(question, ResponseCode::ServFail) {
+            Reply::Answer(answer) => Some(answer),
+            _ => None,
+        };
+        let (Ok(_slot), Ok(_file)) = (self.slots.try_acquire(), self.shared.files.try_acquire()) else {
+            return servfail();
+        };
+        let mut sandbox = self.sandbox.clone();
+        if timeout(KNOWN_WITHIN, async { sandbox.wait_for(Option::is_some).await.is_ok() }).await != Ok(true) {
+            return servfail();
+        }
+        let sandbox = sandbox.borrow().clone()?;
+        match self.at_once(question, transport)? {
+            Reply::Answer(answer) => Some(answer),
+            Reply::Ignore => None,
+            Reply::Forward => self.forward(&sandbox, question, transport).await.or_else(servfail),
+        }
+    }
+
+    async fn forward(&self, sandbox: &Sandbox, question: &[u8], transport: Transport) -> Option<Vec<u8>> {
+        let own_servers = Arc::new(sandbox.name_servers.clone());
+        let forwarder = Forwarder { namespace: self.namespace.clone(), own_servers, is_internal: sandbox.is_internal };
+        forwarder.ask(question, transport).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::zone::tests::{container, networks};
+    use super::*;
+    use std::time::Instant as Clock;
+
+    /// Names that a client asks for in turn: a service with three replicas, and one of them.
+    const QUESTIONS: [&[u8]; 2] = [
+        b"\0\x07\x01\0\0\x01\0\0\0\0\0\0\x03web\0\0\x01\0\x01",
+        b"\0\x07\x01\0\0\x01\0\0\0\0\0\0\x05web-2\0\0\x01\0\x01",
+    ];
+
+    /// Serves on a thread, and returns the address and a file with the thread's CPU time.
+    fn serve() -> (SocketAddr, String) {
+        let (ready, began) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let all = [1, 2, 3].map(|i| container("web", i, true, &[&format!("10.0.0.{i}")]));
+                let (_zone, zone) = watch::channel(Arc::new(Zone::new(&all)));
+                let sandbox = Sandbox {
+                    path: PathBuf::new(),
+                    process: 1,
+                    networks: networks(&["shop_front"]),
+                    name_servers: Vec::new(),
+                    is_internal: true,
+                };
+                let (_sandbox, sandbox) = watch::channel(Some(Arc::new(sandbox)));
+                let namespace = Arc::new(Namespace::open(Path::new("/proc/self/ns/net")).unwrap());
+                let slots = Arc::new(Semaphore::new(AT_ONCE));
+                let answering = Answering { shared: Shared::new(zone), sandbox, namespace, slots };
+                let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+                let task = std::fs::read_link("/proc/thread-self").unwrap();
+                ready.send((socket.local_addr().unwrap(), format!("/proc/{}/schedstat", task.display()))).unwrap();
+                serve_udp(socket, answering).await
+            })
+        });
+        began.recv().unwrap()
+    }
+
+    fn ask(server: SocketAddr, times: usize) -> Vec<Duration> {
+        let socket = StdUdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        socket.connect(server).unwrap();
+        let mut answer = [0; 512];
+        let one = |i: usize| {
+            let begun = Clock::now();
+            socket.send(QUESTIONS[i % 2]).unwrap();
+            let length = socket.recv(&mut answer).unwrap();
+            assert_eq!((answer[7], length > 30), (if i.is_multiple_of(2) { 3 } else { 1 }, true));
+            begun.elapsed()
+        };
+        (0..times).map(one).collect()
+    }
+
+    #[test]
+    fn questions_are_answered_over_a_socket() {
+        let (server, _) = serve();
+        assert_eq!(ask(server, 10).len(), 10);
+    }
+
+    /// Prints answers a second of CPU time, and the 99th percentile of a question's time in microseconds.
+    #[test]
+    #[ignore = "a measurement, for bench/run names"]
+    fn answers_a_second() {
+        let (server, stat) = serve();
+        ask(server, 1000);
+        let on_cpu = || -> u64 {
+            let text = std::fs::read_to_string(&stat).unwrap();
+            text.split(' ').next().unwrap().parse().unwrap()
+        };
+        let (before, begun) = (on_cpu(), Clock::now());
+        let clients: Vec<_> = (0..4).map(|_| std::thread::spawn(move || ask(server, 50_000))).collect();
+        let mut times: Vec<Duration> = clients.into_iter().flat_map(|c| c.join().unwrap()).collect();
+        let (took, used) = (begun.elapsed(), Duration::from_nanos(on_cpu() - before));
+        times.sort();
+        let count = times.len() as f64;
+        println!(
+            "answers {:.0} core {:.0} p99 {}",
+            count / took.as_secs_f64(),
+            count / used.as_secs_f64(),
+            times[times.len() * 99 / 100].as_micros()
+        );
+    }
+}
