@@ -121,7 +121,7 @@ fn cut(mut response: Message, largest: usize) -> Reply {
             Ok(bytes) if bytes.len() <= largest => return Reply::Answer(bytes),
             _ if response.answers.is_empty() => return Reply::Ignore,
             Ok(bytes) => {
-                // An answer takes 16 bytes at least: a compressed name, ten bytes, and an address.
+                // An address takes 16 bytes or 28: a compressed name, ten bytes, and itself (RFC 1035, section 4.1.3).
                 let surplus = (bytes.len() - largest).div_ceil(28).max(1);
                 response.metadata.truncation = true;
                 response.answers.truncate(response.answers.len().saturating_sub(surplus));
@@ -228,5 +228,35 @@ mod tests {
         let mut notify = question("web.", RecordType::A);
         notify.metadata.op_code = OpCode::Notify;
         assert_eq!(code(&notify.to_vec().unwrap()), ResponseCode::NotImp);
+    }
+
+    /// Bytes of a generator (xorshift64, Marsaglia 2003), the same in each run.
+    fn noise(state: &mut u64) -> usize {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        usize::try_from(*state >> 33).unwrap()
+    }
+
+    #[test]
+    fn a_damaged_question_gets_a_message_that_can_be_read_or_nothing() {
+        let (zone, mut state) = (zone(100), 88_172_645_463_325_252);
+        let mut asked = question("web.", RecordType::A);
+        asked.set_edns(Edns::new());
+        let whole = asked.to_vec().unwrap();
+        for _ in 0..20_000 {
+            let mut bytes = whole.clone();
+            for _ in 0..1 + noise(&mut state) % 4 {
+                let at = noise(&mut state) % bytes.len();
+                bytes[at] = noise(&mut state).to_le_bytes()[0];
+            }
+            if noise(&mut state).is_multiple_of(8) {
+                bytes.truncate(noise(&mut state) % bytes.len());
+            }
+            if let Reply::Answer(answer) = reply(&bytes, Transport::Udp, &networks(&["shop_front"]), &zone) {
+                assert_eq!(answer[..2], bytes[..2], "{bytes:?}");
+                assert!(answer.len() <= usize::from(LARGEST_UDP) && Message::from_vec(&answer).is_ok(), "{bytes:?}");
+            }
+        }
     }
 }

@@ -21,6 +21,9 @@ const EVERY: Duration = Duration::from_secs(30);
 /// Changes within this time make one report.
 const GATHER: Duration = Duration::from_millis(100);
 
+/// The same for a change after a quiet time: names on other hosts wait for it.
+const GATHER_FIRST: Duration = Duration::from_millis(20);
+
 /// Time for a health test that is run for a report.
 const TEST: Duration = Duration::from_secs(10);
 
@@ -33,12 +36,15 @@ const WIDTH: usize = 300;
 /// Makes reports, for ever: when something changed, and now and then.
 pub(crate) async fn keep(context: &Context, stacks: &Stacks, out: &watch::Sender<Option<Report>>) {
     let mut due = Instant::now() + EVERY;
+    let mut last = Instant::now();
     loop {
         let timer = tokio::select! {
             () = context.changed.notified() => false,
             () = tokio::time::sleep_until(due) => true,
         };
-        tokio::time::sleep(GATHER).await;
+        let is_first = last.elapsed() > 2 * GATHER;
+        tokio::time::sleep(if is_first { GATHER_FIRST } else { GATHER }).await;
+        last = Instant::now();
         let report = build(context, stacks).await;
         let same = out.borrow().as_ref().is_some_and(|before| {
             (before.revision, before.settled, &before.parts, before.mtu)
