@@ -1,8 +1,8 @@
 //! Answers to a package's questions: gathered from files and command lines, checked at once.
 
-use crate::diag::{Log, Place, Problems, did_you_mean};
+use crate::diag::{Log, Place, Problem, Problems, did_you_mean};
 use crate::question::{Question, Value};
-use crate::yaml::{self, FieldReading};
+use crate::yaml::{self, FieldReading, Node};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,20 +36,27 @@ impl Answers {
     pub fn from_yaml(file: &str, text: &str) -> Result<Self, Problems> {
         let node = yaml::parse(file, text)?;
         let log = Log::default();
-        let mut answers = Self::default();
-        if !node.is_null() {
-            for (key, value) in node.entries("answers", &log) {
-                // `name:` takes back what an earlier file said.
-                if value.is_null() {
-                    continue;
-                }
-                if let Some(text) = value.string(&key.text, &log) {
-                    answers.given.insert(key.text.clone(), Given { text, place: Some(value.place.clone()) });
-                }
-            }
-        }
+        let answers = Self::from_node(&node, &log);
         log.finish()?;
         Ok(answers)
+    }
+
+    /// Reads a mapping of names to values.
+    pub(crate) fn from_node(node: &Node, log: &Log) -> Self {
+        let mut answers = Self::default();
+        if node.is_null() {
+            return answers;
+        }
+        for (key, value) in node.entries("answers", log) {
+            // `name:` takes back what an earlier file said.
+            if value.is_null() {
+                continue;
+            }
+            if let Some(text) = value.string(&key.text, log) {
+                answers.given.insert(key.text.clone(), Given { text, place: Some(value.place.clone()) });
+            }
+        }
+        answers
     }
 
     /// Sets one answer.
@@ -280,6 +287,20 @@ pub enum AnswerError {
         /// What is allowed.
         allowed: String,
     },
+}
+
+impl AnswerError {
+    /// The error as a mistake at its own place, else at `entry`.
+    pub(crate) fn at(&self, entry: &Place) -> Problem {
+        let (place, message, hint) = match self {
+            Self::Unknown { name, place, hint } => (place.clone(), format!("unknown answer `{name}`"), hint.clone()),
+            Self::Invalid { name, value, place, allowed } => {
+                (place.clone(), format!("{name}: `{value}` is not allowed: it must be {allowed}"), None)
+            }
+            Self::Missing { .. } => (None, self.to_string(), None),
+        };
+        Problem { place: place.unwrap_or_else(|| entry.clone()), message, hint }
+    }
 }
 
 fn prefix(place: &Option<Place>) -> String {

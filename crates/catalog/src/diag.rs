@@ -62,6 +62,20 @@ impl Problems {
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()
     }
+
+    /// The same number of mistakes, each told in another way.
+    pub(crate) fn map(self, tell: impl FnMut(Problem) -> Problem) -> Self {
+        Self(self.0.into_iter().map(tell).collect())
+    }
+}
+
+impl IntoIterator for Problems {
+    type Item = Problem;
+    type IntoIter = std::vec::IntoIter<Problem>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
 }
 
 impl From<Problem> for Problems {

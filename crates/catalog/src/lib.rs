@@ -14,6 +14,7 @@
 
 pub mod compose;
 pub mod manifest;
+pub mod manifest_edit;
 pub mod rules;
 
 mod answers;
@@ -21,13 +22,19 @@ mod archive;
 mod diag;
 mod error;
 mod facts;
+mod finder;
+mod fragment;
+mod index;
 mod interpolate;
 mod package;
+mod privileges;
 mod question;
+mod reference;
 mod render;
 mod secrets;
 mod source;
 mod template;
+mod unpack;
 mod yaml;
 
 pub use answers::{AnswerError, AnswerErrors, Answers, Origin, ResolvedAnswer, ResolvedAnswers};
@@ -35,10 +42,15 @@ pub use archive::PackedArchive;
 pub use diag::{Place, Problem, Problems, Warning};
 pub use error::Error;
 pub use facts::HostFacts;
+pub use finder::{CarriedPackages, FindError, NoCatalogs, PackageFinder, content_digest};
+pub use index::{CatalogIndex, IndexedPackage, compare_versions};
 pub use interpolate::Variables;
 pub use package::{API_VERSION, Package};
+pub use privileges::privileges;
 pub use question::{Question, QuestionType, Value};
+pub use reference::{CatalogPackage, PackageReference};
 pub use render::{RenderTemplates, Rendered, render, render_for_hosts};
 pub use secrets::{RandomError, SecretKind, SecretSpec, Secrets};
 pub use source::{Dir, Memory, Source};
 pub use template::{RenderedTemplates, TemplateError, TemplateJob};
+pub use unpack::{UnpackError, pack_tree, read_directory, unpack};

@@ -1,17 +1,21 @@
 //! Manifests of yards: read with line and column in every error, all mistakes at once.
 
 mod files;
+mod packages;
 
 pub use files::companions;
+pub use packages::InstalledPackage;
 
 use crate::answers::Answers;
 use crate::compose::open::ComposeRequest;
 use crate::diag::{Log, Place, Problem, Problems};
+use crate::finder::{CarriedPackages, NoCatalogs, PackageFinder};
+use crate::package::Package;
 use crate::source::{Memory, Source, normalise};
 use crate::yaml::{self, FieldReading, Fields, Node, from_node};
 use serde::de::DeserializeOwned;
 use stackyard_core::yard::intend::{Intended, Trouble, intend};
-use stackyard_core::yard::manifest::{Manifest, Metadata, Spec, Stack};
+use stackyard_core::yard::manifest::{Manifest, Metadata, PackageEntry, Spec, Stack};
 use stackyard_core::yard::{Key, Kind};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,8 +30,10 @@ pub struct Yard {
     pub intended: Intended,
     /// The file's text, to be kept as it is.
     pub text: String,
-    /// Its stacks.
+    /// Its stacks, and those of its packages.
     pub stacks: Vec<YardStack>,
+    /// Its packages, whose parts are among `intended` and `stacks`.
+    pub packages: Vec<InstalledPackage>,
     /// The files that came with it; if absent, those that it names are this machine's.
     pub files: Option<Arc<Memory>>,
 }
@@ -55,6 +61,19 @@ pub enum StackSource {
         /// Answers to its questions.
         answers: Answers,
     },
+    /// A stack of a package of the manifest, to be rendered.
+    Installed(Box<InstalledStack>),
+}
+
+/// A stack of a package of a manifest.
+#[derive(Debug, Clone)]
+pub struct InstalledStack {
+    /// The package, with the Compose files of this stack.
+    pub package: Package,
+    /// Answers to its questions.
+    pub answers: Answers,
+    /// What the manifest calls the package. All its stacks share its secrets.
+    pub instance: String,
 }
 
 /// Why there is no manifest.
@@ -78,10 +97,18 @@ pub enum Error {
 /// # Errors
 /// [`Error::Read`] if there is no such file, [`Error::Mistakes`] with every mistake.
 pub fn load(path: &Path) -> Result<Yard, Error> {
+    load_with(path, &NoCatalogs)
+}
+
+/// The same with packages of catalogs.
+///
+/// # Errors
+/// As of [`load`].
+pub fn load_with(path: &Path, finder: &dyn PackageFinder) -> Result<Yard, Error> {
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|source| Error::Read { path: shown.clone(), source })?;
     let dir = path.parent().map(Path::to_owned).unwrap_or_default();
-    read(&shown, text, &dir).map_err(Error::Mistakes)
+    read_in(&shown, text, &dir, finder).map_err(Error::Mistakes)
 }
 
 /// Reads a manifest from its text; `file` is its name in messages, `dir` where the files are that
@@ -90,7 +117,23 @@ pub fn load(path: &Path) -> Result<Yard, Error> {
 /// # Errors
 /// Every mistake.
 pub fn read(file: &str, text: String, dir: &Path) -> Result<Yard, Problems> {
-    read_beside(file, text, &FileBase::Dir(dir))
+    read_in(file, text, dir, &NoCatalogs)
+}
+
+/// The same with packages of catalogs.
+///
+/// # Errors
+/// Every mistake.
+pub fn read_in(file: &str, text: String, dir: &Path, finder: &dyn PackageFinder) -> Result<Yard, Problems> {
+    read_beside(file, text, &FileBase::Dir(dir), finder)
+}
+
+/// The entries of `spec.packages`, whatever packages they name.
+///
+/// # Errors
+/// Every mistake of the manifest's form.
+pub fn package_entries(file: &str, text: &str) -> Result<Vec<PackageEntry>, Problems> {
+    Ok(form(file, text)?.spec.packages)
 }
 
 /// Reads a manifest that came from elsewhere with the files that it names. Nothing of this machine is
@@ -99,7 +142,8 @@ pub fn read(file: &str, text: String, dir: &Path) -> Result<Yard, Problems> {
 /// # Errors
 /// Every mistake; among them whatever would need this machine.
 pub fn read_with(file: &str, text: String, files: Arc<Memory>) -> Result<Yard, Problems> {
-    read_beside(file, text, &FileBase::Files(&files)).map(|yard| Yard { files: Some(files), ..yard })
+    let (base, finder) = (FileBase::Files(&files), CarriedPackages(&files));
+    read_beside(file, text, &base, &finder).map(|yard| Yard { files: Some(files), ..yard })
 }
 
 /// What of a manifest is needed to remove its yard.
@@ -107,8 +151,10 @@ pub fn read_with(file: &str, text: String, files: Arc<Memory>) -> Result<Yard, P
 pub struct ManifestSummary {
     /// Its cloud, if it says.
     pub cloud: Option<String>,
-    /// Whether it has pools of hosts.
+    /// Whether it has pools of hosts, or packages, which may have some.
     pub has_pools: bool,
+    /// Whether it has packages, whose parts its text does not show.
+    pub has_packages: bool,
 }
 
 /// Reads what is needed to remove a yard, whatever else of its manifest can be read.
@@ -119,8 +165,9 @@ pub fn gist(file: &str, text: &str) -> Result<ManifestSummary, Problems> {
     let root = yaml::parse(file, text)?;
     let spec = root.as_map().and_then(|m| m.get("spec")).and_then(Node::as_map);
     let cloud = spec.and_then(|s| s.get("cloud")).and_then(|n| n.as_text().map(str::to_owned));
-    let has_pools = spec.and_then(|s| s.get("hosts")).and_then(Node::as_list).is_some_and(|l| !l.is_empty());
-    Ok(ManifestSummary { cloud, has_pools })
+    let has = |list| spec.and_then(|s| s.get(list)).and_then(Node::as_list).is_some_and(|l| !l.is_empty());
+    let has_packages = has("packages");
+    Ok(ManifestSummary { cloud, has_pools: has("hosts") || has_packages, has_packages })
 }
 
 /// Where the files are that a manifest names.
@@ -129,23 +176,34 @@ enum FileBase<'a> {
     Dir(&'a Path),
     /// They came with it.
     Files(&'a Memory),
+    /// Nobody has them.
+    Text,
 }
 
-fn read_beside(file: &str, text: String, beside: &FileBase<'_>) -> Result<Yard, Problems> {
-    let root = yaml::parse(file, &text)?;
+fn read_beside(file: &str, text: String, beside: &FileBase<'_>, finder: &dyn PackageFinder) -> Result<Yard, Problems> {
+    let mut root = yaml::parse(file, &text)?;
     let log = Log::default();
-    let mut manifest = manifest(&root, &log);
+    let merged = packages::merge(&mut root, beside, finder, &log);
+    let read = read_merged(file, &root, beside, log);
+    let (manifest, intended) = read.map_err(|problems| problems.map(|p| merged.explain(p)))?;
+    let mut stacks = stacks(&manifest, beside);
+    stacks.extend(merged.stacks);
+    Ok(Yard { manifest, intended, text, stacks, packages: merged.installed, files: None })
+}
+
+/// Reads a manifest whose packages are merged.
+fn read_merged(file: &str, root: &Node, beside: &FileBase<'_>, log: Log) -> Result<(Manifest, Intended), Problems> {
+    let mut manifest = manifest(root, &log);
     if let Some(manifest) = &mut manifest {
-        include(manifest, &root, beside, &log);
-        check_stacks(manifest, &root, &log);
+        include(manifest, root, beside, &log);
+        check_stacks(manifest, root, &log);
         match beside {
             FileBase::Dir(dir) => locate(manifest, dir),
-            FileBase::Files(files) => confine(manifest, files, &root, &log),
+            FileBase::Files(files) => confine(manifest, files, root, &log),
+            FileBase::Text => {}
         }
     }
-    let (manifest, intended) = meaning(file, &root, manifest, log)?;
-    let stacks = stacks(&manifest, beside);
-    Ok(Yard { manifest, intended, text, stacks, files: None })
+    meaning(file, root, manifest, log)
 }
 
 /// What a manifest means to somebody who has its text alone: the files that it names are taken as
@@ -154,8 +212,19 @@ fn read_beside(file: &str, text: String, beside: &FileBase<'_>) -> Result<Yard, 
 /// # Errors
 /// Every mistake.
 pub fn outline(file: &str, text: &str) -> Result<Intended, Problems> {
-    let root = yaml::parse(file, text)?;
+    outline_with(file, text, &Memory::default())
+}
+
+/// The same with the packages of catalogs that are among `files`, the files that came with the manifest. Without its
+/// package, an entry of `packages` brings nothing.
+///
+/// # Errors
+/// Every mistake.
+pub fn outline_with(file: &str, text: &str, files: &Memory) -> Result<Intended, Problems> {
+    let mut root = yaml::parse(file, text)?;
     let log = Log::default();
+    let base = if files.files().next().is_some() { FileBase::Files(files) } else { FileBase::Text };
+    packages::merge(&mut root, &base, &CarriedPackages(files), &log);
     let mut manifest = manifest(&root, &log);
     for pair in manifest.iter_mut().flat_map(|m| &mut m.spec.keypairs).filter(|p| p.public_key_file.is_some()) {
         pair.public_key.get_or_insert_with(|| "unknown -".to_owned());
@@ -212,7 +281,7 @@ fn meaning(file: &str, root: &Node, manifest: Option<Manifest>, log: Log) -> Res
 fn stacks(manifest: &Manifest, beside: &FileBase<'_>) -> Vec<YardStack> {
     let dir = match beside {
         FileBase::Dir(dir) => dir,
-        FileBase::Files(_) => Path::new(""),
+        FileBase::Files(_) | FileBase::Text => Path::new(""),
     };
     let paths = |all: &[String]| all.iter().map(|p| dir.join(p)).collect();
     let stack = |s: &Stack| {
@@ -222,7 +291,7 @@ fn stacks(manifest: &Manifest, beside: &FileBase<'_>) -> Vec<YardStack> {
                 s.answers.iter().for_each(|(name, answer)| answers.set(name, answer.to_string()));
                 let dir = match beside {
                     FileBase::Dir(dir) => self::beside(dir, package),
-                    FileBase::Files(_) => PathBuf::from(package),
+                    FileBase::Files(_) | FileBase::Text => PathBuf::from(package),
                 };
                 StackSource::Package { dir, answers }
             }
@@ -315,6 +384,7 @@ fn spec(node: &Node, log: &Log) -> Option<Spec> {
         object_containers: list(&fields, "objectContainers"),
         floating_ips: list(&fields, "floatingIPs"),
         stacks: list(&fields, "stacks"),
+        packages: list(&fields, "packages"),
     };
     fields.finish(true, &[]);
     Some(spec)
@@ -358,6 +428,7 @@ fn include(manifest: &mut Manifest, root: &Node, beside: &FileBase<'_>, log: &Lo
                 Some(Err(_)) => at(format!("`{file}` is not UTF-8"), None),
                 None => at(absent(file), Some(SEND.into())),
             },
+            FileBase::Text => {}
         }
     }
 }

@@ -30,9 +30,16 @@ pub struct Package {
     pub secrets: Vec<SecretSpec>,
     /// Compose profiles to activate, before interpolation.
     pub(crate) profiles: Vec<Node>,
+    /// Paths of its Compose files.
+    pub(crate) compose: Vec<String>,
+    /// What a manifest calls it; nothing for a package that is the stack itself.
+    pub(crate) instance: Option<String>,
     /// Its files.
     pub(crate) source: Arc<dyn Source>,
 }
+
+/// The Compose file of a package that names none.
+pub(crate) const COMPOSE: &str = "compose.yaml";
 
 impl fmt::Debug for Package {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,6 +65,11 @@ impl Package {
             let place = root.place.clone();
             Error::Files(Problem { place, message: "not a package".into(), hint: None }.into())
         })
+    }
+
+    /// The package as `instance` of a manifest, with these Compose files for one of its stacks.
+    pub(crate) fn installed(&self, instance: &str, compose: Vec<String>) -> Self {
+        Self { instance: Some(instance.to_owned()), compose, ..self.clone() }
     }
 
     /// The question of a name.
@@ -108,6 +120,8 @@ fn read(root: &Node, source: Arc<dyn Source>, log: &Log) -> Option<Package> {
         questions: questions.into_iter().map(|(q, _)| q).collect(),
         secrets: secrets.into_iter().map(|(s, _)| s).collect(),
         profiles,
+        compose: vec![COMPOSE.to_owned()],
+        instance: None,
         source,
     };
     metadata.finish(true, &[]);
@@ -150,7 +164,7 @@ pub(crate) fn shown(source: &dyn Source, path: &str) -> String {
     shown_in(&source.name(), path)
 }
 
-fn read_text(source: &dyn Source, path: &str) -> Result<String, Error> {
+pub(crate) fn read_text(source: &dyn Source, path: &str) -> Result<String, Error> {
     let error = |e| Error::Read { package: source.name(), path: path.to_owned(), source: e };
     let bytes = source.read(path).map_err(error)?;
     String::from_utf8(bytes).map_err(|e| {

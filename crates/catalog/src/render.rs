@@ -95,7 +95,8 @@ fn render_to(
             format!("`{name}` cannot name a stack: only [a-z0-9][a-z0-9_-]* can"),
         );
     }
-    let variables = variables(package, &answers, host);
+    let mut variables = variables(package, &answers, host);
+    variables.set_default(INSTANCE, package.instance.as_deref().unwrap_or(name));
     let mut profiles = Vec::new();
     for node in &package.profiles {
         let mut node = node.clone();
@@ -118,7 +119,7 @@ fn render_to(
     };
     let project = Project {
         source: package.source.as_ref(),
-        paths: vec!["compose.yaml".into()],
+        paths: package.compose.clone(),
         name: Some(name.to_owned()),
         default_name: None,
         profiles: profiles.clone(),
@@ -137,9 +138,12 @@ fn render_to(
     Ok(Rendered { stack, archives, warnings, answers, profiles })
 }
 
+/// The variable for what a manifest calls the package. A question of this name takes precedence.
+pub(crate) const INSTANCE: &str = "instance";
+
 /// Answers and host facts as Compose variables. Passwords are kept out: what is
 /// interpolated ends in a container's public description.
-fn variables(package: &Package, answers: &ResolvedAnswers, host: Option<&HostFacts>) -> Variables {
+pub(crate) fn variables(package: &Package, answers: &ResolvedAnswers, host: Option<&HostFacts>) -> Variables {
     let mut variables = Variables::strict(BTreeMap::new());
     match host {
         Some(host) => host.variables().into_iter().for_each(|(name, value)| variables.set(name, value)),

@@ -206,9 +206,9 @@ fn same(a: &Manifest, b: &Manifest, at: usize) -> bool {
 }
 
 /// A change of a text.
-struct TextEdit {
-    at: Range<usize>,
-    text: String,
+pub(crate) struct TextEdit {
+    pub(crate) at: Range<usize>,
+    pub(crate) text: String,
 }
 
 const ALIAS: &str = "they use anchors, aliases or tags";
@@ -433,7 +433,7 @@ fn rebuilt(
 }
 
 /// A part of a text with changes in it.
-fn edited(text: &str, part: &Range<usize>, mut edits: Vec<TextEdit>) -> Result<String, &'static str> {
+pub(crate) fn edited(text: &str, part: &Range<usize>, mut edits: Vec<TextEdit>) -> Result<String, &'static str> {
     edits.sort_by_key(|e| (e.at.start, e.at.end));
     let mut changed = String::with_capacity(part.len() + 200);
     let mut done = part.start;
@@ -447,26 +447,26 @@ fn edited(text: &str, part: &Range<usize>, mut edits: Vec<TextEdit>) -> Result<S
 }
 
 /// Where the dash of a list's item is.
-fn dash(text: &str, item: usize) -> Result<usize, &'static str> {
+pub(crate) fn dash(text: &str, item: usize) -> Result<usize, &'static str> {
     let before = text.get(..item).ok_or(LAYOUT)?.trim_end();
     before.ends_with('-').then(|| before.len() - 1).ok_or(LAYOUT)
 }
 
-fn line_start(text: &str, at: usize) -> usize {
+pub(crate) fn line_start(text: &str, at: usize) -> usize {
     text[..at].rfind('\n').map_or(0, |n| n + 1)
 }
 
 /// The end of a line, before its newline.
-fn line_end(text: &str, at: usize) -> usize {
+pub(crate) fn line_end(text: &str, at: usize) -> usize {
     text[at..].find('\n').map_or(text.len(), |n| at + n)
 }
 
-fn next_line(text: &str, at: usize) -> usize {
+pub(crate) fn next_line(text: &str, at: usize) -> usize {
     text[at..].find('\n').map_or(text.len(), |n| at + n + 1)
 }
 
 /// Column, from 0, of what stands in a line; dashes before it count as indentation.
-fn column(text: &str, at: usize) -> usize {
+pub(crate) fn column(text: &str, at: usize) -> usize {
     text[line_start(text, at)..at].chars().count()
 }
 

@@ -267,6 +267,27 @@ impl Memory {
         tree
     }
 
+    /// The same tree under another name in messages.
+    #[must_use]
+    pub fn renamed(self, name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// Takes a file away; its content, if it was there.
+    pub fn remove(&mut self, path: &str) -> Option<Vec<u8>> {
+        self.files.remove(path)
+    }
+
+    /// Whether there is a file at a path.
+    pub(crate) fn contains(&self, path: &str) -> bool {
+        self.files.contains_key(path)
+    }
+
+    /// All files, by path.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.files.iter().map(|(path, content)| (path.as_str(), content.as_slice()))
+    }
+
     /// As [`Memory::insert`], for building in one expression.
     #[must_use]
     pub fn with(mut self, path: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {

@@ -50,6 +50,17 @@ pub fn package(name: &str) -> Result<Arc<dyn Source>, AssetError> {
     if found { Ok(Arc::new(tree)) } else { Err(AssetError::Package(name.to_owned())) }
 }
 
+/// The built-in packages that yards can have: all but OpenStack, which is for one machine.
+pub fn catalog() -> Memory {
+    let mut tree = Memory::new("catalog");
+    for path in Packages::iter().filter(|path| !path.starts_with("openstack/")) {
+        if let Some(file) = Packages::get(&path) {
+            tree.insert(path, file.data);
+        }
+    }
+    tree
+}
+
 /// A built-in image recipe, with this program for the images that take one.
 ///
 /// # Errors

@@ -12,7 +12,10 @@ use crate::readiness::Readiness;
 use crate::runs::Runs;
 use crate::stack::Stacks;
 use crate::volumes::Volumes;
+use stackyard_catalog::manifest::{gist, outline_with};
+use stackyard_catalog::{Memory, Problems};
 use stackyard_core::yard::Scope;
+use stackyard_core::yard::intend::Intended;
 use stackyard_store::Store;
 use stackyard_yard::Records;
 use std::collections::BTreeSet;
@@ -169,5 +172,26 @@ impl App {
         }
         let scope = self.store().scope_of(yard).await?.as_deref().and_then(Scope::parse);
         self.records().read(yard, scope.as_ref()).map_err(ApiError::internal)
+    }
+
+    /// What a manifest of a yard, from [`Self::manifest_of`], means; `file` is its name in messages. Packages are read
+    /// from the files that the server keeps with it.
+    ///
+    /// # Errors
+    /// 500.
+    pub(crate) async fn outline_of(
+        &self,
+        yard: &str,
+        file: &str,
+        text: &str,
+    ) -> Result<Result<Intended, Problems>, ApiError> {
+        let mut files = Memory::default();
+        if gist(file, text).is_ok_and(|gist| gist.has_packages)
+            && let Some(kept) = self.store().yard(yard).await?
+            && let Some(manifest) = self.store().manifest(yard, kept.revision).await?
+        {
+            manifest.files.into_iter().for_each(|(path, text)| files.insert(path, text));
+        }
+        Ok(outline_with(file, text, &files))
     }
 }

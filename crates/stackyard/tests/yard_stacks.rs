@@ -167,7 +167,7 @@ impl Drop for Fixture {
         let _ = { stop }.arg("--home").arg(home).args(["server", "stop"]).output();
         let clean = format!(
             "docker ps -aq --filter name=^{0} | xargs -r docker rm -f; docker network ls -q --filter name=^{0} | xargs -r docker network rm; \
-             docker rmi -f {1}",
+             docker volume ls -q --filter name=^{0} | xargs -r docker volume rm; docker rmi -f {1}",
             self.tag, self.image
         );
         let _ = std::process::Command::new("sh").args(["-c", &clean]).output();
@@ -313,4 +313,157 @@ async fn a_package_over_hosts() {
     fixture.ends(0, &["down", "--yes"]).await;
     assert_eq!(fixture.containers().await, 0);
     assert!(fixture.client().secrets(&fixture.tag).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_package_of_a_catalog_over_hosts() {
+    let mut fixture = Fixture::new("inst").await;
+    fixture.begin().await;
+    let source = fixture.dir.path().join("source/shop");
+    std::fs::create_dir_all(source.join("config")).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(source.join(name), text).unwrap();
+    let compose = |image: &str| {
+        format!(
+            "services:\n  web:\n    image: {image}\n    command: [sh, -c, 'exec sleep 1000']\n    stop_grace_period: 0s\n    \
+             healthcheck: {{test: [CMD, 'true'], interval: 1s}}\n    environment: {{OF: '${{instance}}'}}\n    secrets: [conf]\n    \
+             cap_add: [NET_RAW]\nsecrets: {{conf: {{file: ./config/conf}}}}\n"
+        )
+    };
+    let version = |version: &str, text: &str| {
+        let meta = format!("metadata: {{name: shop, version: '{version}'}}\n");
+        let body = "questions: [{name: title, type: string, required: true}]\nsecrets: [{name: db, type: password}]\n";
+        write("package.yaml", &format!("apiVersion: stackyard.dev/v1\nkind: Package\n{meta}{body}"));
+        write("config/conf.j2", text);
+    };
+    version("1", "{{ answers.title }} {{ secrets.db }}\n");
+    write("compose.yaml", &compose(&fixture.image));
+    write("jobs.yaml", &compose(&fixture.image));
+    write("yard.yaml", "stacks: [{name: main}, {name: jobs, compose: jobs.yaml}]\n");
+    fixture.manifest("");
+    fixture.ends(0, &["catalog", "add", "main", "source"]).await;
+    let name = fixture.stack();
+    let install = ["catalog", "install", "main/shop", "--name", &name, "--answer", "title=Ours"];
+    let review = fixture.ends(1, &install).await.err;
+    assert!(review.contains("wants service web: capabilities NET_RAW"), "{review}");
+    fixture.ends(0, &[&install[..], &["--yes"]].concat()).await;
+    let plan = fixture.ends(3, &["plan"]).await;
+    assert!(plan.err.contains(&format!("note: package {name}: service web: capabilities NET_RAW")), "{}", plan.err);
+    fixture.ends(0, &["up", "--yes"]).await;
+
+    // Both stacks have the package's one secret, under its name.
+    let kept = fixture.client().secret(&fixture.tag, &format!("package.{name}")).await.unwrap();
+    let password = kept.trim().strip_prefix("db: ").unwrap().trim_matches('"').to_owned();
+    let conf = async |stack: &str| {
+        let filter = format!("label=dev.stackyard.stack={stack}");
+        let filters = ["ps", "-q", "--filter", &filter];
+        let container = docker(&filters).await;
+        docker(&["exec", container.trim(), "sh", "-c", "echo $OF; cat /run/secrets/conf"]).await
+    };
+    let jobs = format!("{name}-jobs");
+    assert_eq!(fixture.containers().await, 2);
+    for stack in [&name, &jobs] {
+        assert_eq!(conf(stack).await, format!("{name}\nOurs {password}\n"), "{stack}");
+    }
+
+    // The server can tell what the yard has from the files that came along.
+    let (_, revision) = fixture.client().yard(&fixture.tag).await.unwrap();
+    let manifest = fixture.client().manifest(&fixture.tag, revision).await.unwrap();
+    assert!(manifest.files.iter().any(|path| path.ends_with("main/shop@1/package.yaml")), "{:?}", manifest.files);
+
+    version("2", "{{ answers.title }}: {{ secrets.db }}\n");
+    fixture.ends(0, &["catalog", "update"]).await;
+    fixture.ends(0, &["catalog", "upgrade", &name, "--yes"]).await;
+    fixture.ends(0, &["up", "--yes"]).await;
+    assert_eq!(conf(&name).await, format!("{name}\nOurs: {password}\n"));
+
+    fixture.ends(0, &["catalog", "uninstall", &name]).await;
+    fixture.ends(0, &["up", "--yes"]).await;
+    assert_eq!(fixture.containers().await, 0);
+    fixture.ends(0, &["down", "--yes"]).await;
+    assert!(fixture.client().secrets(&fixture.tag).await.unwrap().is_empty());
+}
+
+/// An image with PostgreSQL of this machine that reads the variables of Docker's official image.
+async fn postgresql_image(dir: &std::path::Path, image: &str) {
+    let entry = r#"#!/bin/sh
+set -e
+bin=$(echo /usr/lib/postgresql/*/bin)
+export PATH="/bin:$bin"
+if [ ! -s "$PGDATA/PG_VERSION" ]; then
+    initdb -D "$PGDATA" -U "$POSTGRES_USER" --pwfile="$POSTGRES_PASSWORD_FILE" -A scram-sha-256 --locale=C -E UTF8
+    echo 'host all all all scram-sha-256' >> "$PGDATA/pg_hba.conf"
+    echo "CREATE DATABASE $POSTGRES_DB" | postgres --single -D "$PGDATA" postgres
+fi
+exec postgres -D "$PGDATA" -c listen_addresses='*' -c unix_socket_directories=/tmp
+"#;
+    let root = dir.join("pg");
+    std::fs::create_dir_all(&root).unwrap();
+    std::fs::write(root.join("entry"), entry).unwrap();
+    let script = format!(
+        r#"set -e
+        cd '{root}'
+        mkdir -p bin etc tmp usr/lib usr/share/zoneinfo var/lib/postgresql/stackyard
+        cp /bin/busybox bin/busybox
+        for a in sh echo ls cat; do ln -s busybox bin/$a; done
+        chmod 755 entry
+        chmod 1777 tmp
+        cp -a /usr/lib/postgresql usr/lib/
+        cp -a /usr/share/postgresql usr/share/
+        cp -a /usr/share/zoneinfo/UTC usr/share/zoneinfo/
+        ln -sf "$(echo /usr/lib/postgresql/*/bin/pg_isready)" bin/pg_isready
+        echo 'postgres:x:999:999::/:/bin/sh' > etc/passwd
+        chown 999:999 var/lib/postgresql/stackyard
+        for binary in $(echo /usr/lib/postgresql/*/bin/{{postgres,initdb,pg_isready}}) $(echo /usr/lib/postgresql/*/lib/dict_snowball.so); do
+            ldd $binary | grep -o '/[^ ]*' | while read library; do
+                mkdir -p ".$(dirname $library)"
+                cp -L "$library" ".$library"
+            done
+        done
+        tar -c . | docker import --change 'USER postgres' --change 'ENTRYPOINT ["/entry"]' - {image}"#,
+        root = root.display()
+    );
+    let made = Command::new("bash").args(["-c", &script]).stdout(Stdio::null()).status().await.unwrap();
+    assert!(made.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_postgresql_package_serves_a_database() {
+    let mut fixture = Fixture::new("pgsql").await;
+    let image = format!("stackyard-test/{}-pg:1", fixture.tag);
+    postgresql_image(fixture.dir.path(), &image).await;
+    docker(&["rmi", "-f", &fixture.image]).await;
+    fixture.image = image.clone();
+    fixture.begin().await;
+    fixture.manifest("");
+    let port = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (name, first) = (fixture.stack(), port());
+    let (image_answer, port_answer) = (format!("image={image}"), format!("port={first}"));
+    let install = ["catalog", "install", "stackyard/postgresql", "--name", &name, "--yes"];
+    let answers = ["-a", &image_answer, "-a", &port_answer, "-a", "storage=local"];
+    fixture.ends(0, &[&install[..], &answers].concat()).await;
+    fixture.ends(0, &["up", "--yes"]).await;
+    let kept = fixture.client().secret(&fixture.tag, &format!("package.{name}")).await.unwrap();
+    let password = kept.trim().strip_prefix("password: ").unwrap().trim_matches('"').to_owned();
+    let psql = async |port: u16, statement: &str| {
+        let target = format!("host=127.0.0.1 port={port} user=app dbname=app connect_timeout=10");
+        let mut command = Command::new("psql");
+        command.args([&target, "-v", "ON_ERROR_STOP=1", "-Atc", statement]).env("PGPASSWORD", &password);
+        let output = command.output().await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    psql(first, "create table sold (item text); insert into sold values ('tea')").await;
+
+    // Another port is another container, with the same data and the same password.
+    let second = port();
+    let text = std::fs::read_to_string(fixture.dir.path().join("yard.yaml")).unwrap();
+    let changed = text.replace(&format!("port: {first}"), &format!("port: {second}"));
+    assert_ne!(text, changed);
+    std::fs::write(fixture.dir.path().join("yard.yaml"), changed).unwrap();
+    fixture.ends(0, &["up", "--yes"]).await;
+    assert_eq!(psql(second, "select item from sold").await, "tea\n");
+    fixture.ends(0, &["down", "--yes"]).await;
+    assert_eq!(fixture.containers().await, 0);
+    let volumes = docker(&["volume", "ls", "-q", "--filter", &format!("name=^{}", fixture.tag)]).await;
+    assert_eq!(volumes.lines().count(), 1, "data outlives its stack: {volumes}");
 }

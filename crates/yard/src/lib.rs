@@ -10,6 +10,7 @@
 //! the command line and for the server's runs. Every action may run again: a resource of a request whose answer got
 //! lost is found by its mark, and a resource that is gone already is fine.
 
+mod catalogs;
 pub mod container_volume;
 mod data_loss;
 mod draft;
@@ -24,10 +25,12 @@ mod operations;
 mod pools;
 mod preflight;
 mod retry;
+mod review;
 mod server_log;
 mod templates;
 mod unseen;
 
+pub use catalogs::{BUILT_IN, CatalogError, CatalogRecord, Catalogs};
 pub use data_loss::{DataLoss, DataLossRefused, LostData};
 pub use draft::{first_draft, offer_of, write_manifest};
 pub use error::{Error, Failure, Failures, WorkError};
@@ -41,6 +44,7 @@ pub use operations::{
 };
 pub use pools::{AllowedHost, HookTargets, install_script};
 pub use preflight::{PreflightResult, ResolvedChoices, preflight};
+pub use review::{PackageReview, StackReview};
 pub use server_log::server_log;
 pub use templates::{RENDER_TEMPLATES, TemplateRenderer, render_templates};
 pub use unseen::{FailedListing, OptionalListing};

@@ -1,7 +1,9 @@
 //! The files that a manifest of this machine names, for somebody elsewhere.
 
-use super::{StackSource, Yard};
+use super::{InstalledPackage, StackSource, Yard};
 use crate::compose::open::{ARCHIVES, ArchivesByFile, open_and_tell};
+use crate::finder::CarriedPackages;
+use crate::reference::{CatalogPackage, PackageReference};
 use crate::source::{Dir, Source};
 use stackyard_core::stack::{Archive, Stack};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,18 +38,39 @@ pub fn companions(yard: &Yard, path: &Path) -> BTreeMap<String, String> {
                 let first = wanted.files.first().and_then(|f| below(&dir, &f.canonicalize().ok()?));
                 carried.extend(first.filter(|_| !mounted.is_empty()).map(|first| (first, mounted)));
             }
-            StackSource::Package { dir, .. } => {
-                let Ok(package) = Dir::package(dir) else { continue };
-                let inside = package.list("").unwrap_or_default();
-                paths.extend(package.root().into_iter().flat_map(|r| inside.iter().map(|p| r.join(p))));
-            }
+            StackSource::Package { dir: package, .. } => paths.extend(inside(package)),
+            // Their packages follow.
+            StackSource::Installed(_) => {}
+        }
+    }
+    let mut kept = BTreeMap::new();
+    for package in &yard.packages {
+        match &package.reference {
+            PackageReference::Dir(of) => paths.extend(inside(&super::beside(&dir, of))),
+            PackageReference::Catalog(of) => kept.extend(texts(package, of)),
         }
     }
     let mut files: BTreeMap<String, String> = paths.iter().filter_map(|path| text(&dir, path)).collect();
+    files.extend(kept);
     if let (false, Ok(list)) = (carried.is_empty(), serde_json::to_string(&carried)) {
         files.insert(ARCHIVES.to_owned(), list);
     }
     files
+}
+
+/// Paths of the files in a package's directory.
+fn inside(dir: &Path) -> Vec<PathBuf> {
+    let Ok(package) = Dir::package(dir) else { return Vec::new() };
+    let paths = package.list("").unwrap_or_default();
+    package.root().into_iter().flat_map(|r| paths.iter().map(|p| r.join(p))).collect()
+}
+
+/// Texts of a catalog's package, by the paths under which they travel.
+fn texts(package: &InstalledPackage, of: &CatalogPackage) -> BTreeMap<String, String> {
+    let source = &package.package.source;
+    let text = |path: &str| source.read(path).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let paths = source.list("").unwrap_or_default();
+    paths.iter().filter_map(|path| Some((CarriedPackages::path(of, path), text(path)?))).collect()
 }
 
 fn below(dir: &Path, full: &Path) -> Option<String> {
@@ -126,7 +149,7 @@ mod tests {
         let there = read_with("yard.yaml", manifest.to_owned(), memory.clone()).unwrap();
         let wanted = |yard: &Yard| match &yard.stacks[0].source {
             StackSource::Compose(wanted) => wanted.clone(),
-            StackSource::Package { .. } => panic!("no Compose file"),
+            _ => panic!("no Compose file"),
         };
         let there = open_in(&wanted(&there), &memory).unwrap().stack;
         let here = open_and_tell(&wanted(&here)).unwrap().loaded;

@@ -8,6 +8,7 @@ mod keypair;
 mod load_balancer;
 mod network;
 mod object_container;
+mod package;
 mod security_group;
 mod server;
 mod stack;
@@ -19,6 +20,7 @@ pub use keypair::Keypair;
 pub use load_balancer::{Algorithm, BalancedProtocol, HealthMonitor, Listener, LoadBalancer, Member, MonitorType};
 pub use network::{Ipv6Mode, Network, NetworkRouter, Router, Subnet};
 pub use object_container::ObjectContainer;
+pub use package::PackageEntry;
 pub use security_group::{Direction, Rule, SecurityGroup};
 pub use server::{Attach, BootVolume, Policy, Server, ServerGroup};
 pub use stack::{Answer, OneOrMany, Stack};
@@ -108,6 +110,9 @@ part! {
         /// Stacks: Compose files over the yard's hosts.
         #[serde(default)]
         stacks: Vec<Stack>,
+        /// Packages, each with all that it brings.
+        #[serde(default)]
+        packages: Vec<PackageEntry>,
     }
 }
 

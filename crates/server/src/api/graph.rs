@@ -12,7 +12,6 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use stackyard_api::{Graph, GraphCloud, HostView, Problem, time};
-use stackyard_catalog::manifest::outline;
 use stackyard_yard::{GraphInput, draw_graph};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -45,7 +44,10 @@ async fn look_at(app: &App, yard: &str, anew: bool) -> Result<YardGraph, ApiErro
         return Err(ApiError::not_found(format!("there is no yard {yard}, and no host or stack of one")));
     }
     // Files that the manifest names are where it was applied.
-    let intended = manifest.as_ref().map(|text| outline(&format!("the manifest of {yard}"), text));
+    let intended = match &manifest {
+        Some(text) => Some(app.outline_of(yard, &format!("the manifest of {yard}"), text).await?),
+        None => None,
+    };
     let (intended, cloud, sighting) = match intended {
         Some(Ok(intended)) => {
             let name = intended.cloud.clone();

@@ -15,7 +15,6 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Deserialize;
 use stackyard_api::{Drain, HostView, Problem, Replacement, host_health, now, time};
-use stackyard_catalog::manifest;
 use stackyard_core::yard::intend::Spec;
 use stackyard_core::yard::{Key, Kind, Scope};
 use stackyard_store::{self as store, Host};
@@ -151,7 +150,7 @@ async fn need_pool(app: &App, host: &Host) -> Result<(), ApiError> {
         return refused(format!("the server knows no manifest of yard {yard}"));
     };
     // Of a manifest that has mistakes by now: its next run, or rather its plan, tells them.
-    let Ok(intended) = manifest::outline(FILE, &text) else {
+    let Ok(intended) = app.outline_of(yard, FILE, &text).await? else {
         return refused(format!("the manifest of yard {yard} cannot be read"));
     };
     let made = intended.get(&Key::new(Kind::Server, name)).and_then(|r| match &r.spec {

@@ -399,3 +399,62 @@ async fn the_console_log_of_a_server() {
     assert_eq!(status, StatusCode::NOT_FOUND, "{why}");
     ground.running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_package_of_a_catalog_comes_with_its_manifest() {
+    let ground = Ground::new().await;
+    // A version of a package that has so many servers, with the files that travel.
+    let version = |version: &str, servers: u32| {
+        let meta =
+            format!("apiVersion: stackyard.dev/v1\nkind: Package\nmetadata: {{name: farm, version: '{version}'}}\n");
+        let parts =
+            format!("servers: [{{name: node, count: {servers}, flavor: m1.nano, image: tiny, network: front}}]\n");
+        let tree =
+            stackyard_catalog::Memory::new("").with("package.yaml", meta.clone()).with("yard.yaml", parts.clone());
+        let digest = stackyard_catalog::content_digest(&tree);
+        let below = format!(".stackyard/packages/main/farm@{version}");
+        let files = json!({format!("{below}/package.yaml"): meta, format!("{below}/yard.yaml"): parts});
+        let entry = format!("  packages: [{{name: db, package: main/farm@{version}, digest: '{digest}'}}]\n");
+        (entry, files)
+    };
+    let (entry, files) = version("1", 1);
+    let wish = json!({"manifest": manifest(1, &entry), "files": files});
+    let plan = ground.good("POST", &format!("{SHOP}/plan"), Some(&wish)).await;
+    assert!(plan["plan"]["steps"].to_string().contains("db-node-1"), "{plan}");
+    assert_eq!(ground.run(&wish).await["run"]["state"], "done");
+    assert_eq!(ground.fake.world().count("servers"), 2);
+    assert!(ground.good("POST", &format!("{SHOP}/plan"), Some(&wish)).await["noop"].as_bool().unwrap());
+    let status = ground.good("GET", &format!("{SHOP}/status"), None).await;
+    assert_eq!(status["state"], "ok", "{status}");
+
+    // The picture knows parts of packages that are not there.
+    let (entry, files) = version("2", 2);
+    let next = manifest(1, &entry);
+    let kept: std::collections::BTreeMap<String, String> = serde_json::from_value(files.clone()).unwrap();
+    ground.running.admin.keep_yard_with("shop", &next, kept, None).await.unwrap();
+    let graph = ground.good("GET", &format!("{SHOP}/graph"), None).await;
+    let node = graph["nodes"].as_array().unwrap().iter().find(|n| n["id"] == "server/db-node-2");
+    assert_eq!(node.map(|n| &n["state"]), Some(&json!("missing")), "{graph}");
+
+    // Other content than the pinned one is refused; so is none.
+    let mut evil = files.clone();
+    evil[".stackyard/packages/main/farm@2/yard.yaml"] = json!("servers: []\n");
+    for (files, wanted) in [(evil, "have the digest"), (json!({}), "is not among the files")] {
+        let wish = json!({"manifest": next, "files": files});
+        let (status, said) = ground.ask("POST", &format!("{SHOP}/runs"), Some(&wish)).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{said}");
+        assert!(said["detail"].as_str().unwrap().contains(wanted), "{said}");
+    }
+    assert_eq!(ground.run(&json!({"manifest": next, "files": files})).await["run"]["state"], "done");
+    assert_eq!(ground.fake.world().count("servers"), 3);
+
+    // Back, with the files that were kept with the older manifest.
+    let past = ground.good("GET", &format!("{SHOP}/manifests"), None).await;
+    let first = past.as_array().unwrap().last().unwrap()["revision"].clone();
+    assert_eq!(ground.run(&json!({"revision": first})).await["run"]["state"], "done");
+    assert_eq!(ground.fake.world().count("servers"), 2);
+    let gone = ground.run(&json!({"remove": true, "allow_data_loss": true})).await;
+    assert_eq!(gone["run"]["state"], "done", "{gone}");
+    assert_eq!(ground.fake.world().left(), Vec::<String>::new());
+    ground.running.stop().await;
+}

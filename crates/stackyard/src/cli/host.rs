@@ -227,7 +227,7 @@ async fn replace(args: ReplaceArgs, context: &Context) -> anyhow::Result<ExitSta
     let file = args.file.unwrap_or_else(|| PathBuf::from("yard.yaml"));
     let yard = YardArgs { file, cloud: args.cloud, server: args.server };
     let is_its = if named || runs_up && yard.file.exists() {
-        let manifest = yard.load()?.intended.yard;
+        let manifest = yard.load(context)?.intended.yard;
         if named && manifest != host.yard {
             bail!("cannot replace {name}: {} is the manifest of yard `{manifest}`", yard.file.display());
         }

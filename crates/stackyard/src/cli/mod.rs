@@ -2,6 +2,7 @@
 
 mod agent;
 mod audit;
+mod catalog;
 mod cloud;
 mod completions;
 mod events;
@@ -73,6 +74,9 @@ enum TopVerb {
     /// Manage the Cinder volumes of stacks
     #[command(subcommand)]
     Volume(volume::VolumeVerb),
+    /// Manage catalogs, and the packages of a manifest
+    #[command(subcommand)]
+    Catalog(catalog::CatalogVerb),
     /// Manage tokens for the server's API
     #[command(subcommand)]
     Token(token::TokenVerb),
@@ -171,6 +175,7 @@ fn start(cli: Cli, printer: &Printer) -> anyhow::Result<ExitStatus> {
             TopVerb::Host(verb) => host::run(verb, &context).await,
             TopVerb::Stack(verb) => stack::run(verb, &context).await,
             TopVerb::Volume(verb) => volume::run(verb, &context).await,
+            TopVerb::Catalog(verb) => catalog::run(verb, &context).await,
             TopVerb::Token(verb) => token::run(verb, &context).await,
             TopVerb::Audit(args) => audit::run(args, &context).await,
             TopVerb::Cloud(verb) => cloud::run(verb, &context).await,

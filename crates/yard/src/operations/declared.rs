@@ -5,14 +5,14 @@ use crate::error::WorkError;
 use crate::templates::TemplateRenderer;
 use stackyard_api::StackDeploy;
 use stackyard_catalog::compose::open::{ComposeRequest, open, open_in};
-use stackyard_catalog::manifest::{StackSource, Yard, YardStack};
+use stackyard_catalog::manifest::{InstalledStack, StackSource, Yard, YardStack};
 use stackyard_catalog::{
-    Answers, Dir, Memory, Package, PackedArchive, Secrets, Source, render_for_hosts,
+    Answers, Dir, Memory, Package, PackedArchive, Secrets, Source, privileges, render_for_hosts,
 };
 use stackyard_client::{ArchiveContents, Client, ClientError};
 use stackyard_core::rollout::Packed;
 use stackyard_core::stack::Stack;
-use stackyard_core::yard::plan::Action;
+use stackyard_core::yard::plan::{Action, StackStep};
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::path::Path;
@@ -35,8 +35,10 @@ pub struct DeclaredStacks {
     pub at_server: YardStacks,
     client: Client,
     yard: String,
-    /// By stack: secrets of packages that the server does not have yet, all of a stack in one text.
+    /// By package: secrets that the server does not have yet, all of a package in one text.
     new_secrets: BTreeMap<String, String>,
+    /// By stack: its package.
+    owners: BTreeMap<String, String>,
 }
 
 impl DeclaredStacks {
@@ -89,7 +91,7 @@ impl DeclaredStacks {
         say: Say<'_>,
     ) -> Result<Self, WorkError> {
         let name = &yard.intended.yard;
-        let mut new_secrets = BTreeMap::new();
+        let mut secrets = PackageSecrets::default();
         let mut wanted = BTreeMap::new();
         let mut archives = ArchiveContents::new();
         for stack in &yard.stacks {
@@ -98,9 +100,22 @@ impl DeclaredStacks {
                 StackSource::Compose(wanted) => read(wanted, files, say),
                 StackSource::Package { dir, answers } => {
                     let package = package(dir, files).map_err(of(stack))?;
-                    let secrets = secrets(&package, stack, name, client, &mut new_secrets).await?;
+                    let secrets = secrets
+                        .look(&package, &stack.name, stack, name, client)
+                        .await?;
                     let _place = renderer.place().await;
                     rendered(&package, &stack.name, answers, &secrets, renderer, say)
+                }
+                StackSource::Installed(part) => {
+                    let InstalledStack {
+                        package, answers, ..
+                    } = part.as_ref();
+                    let secrets = secrets
+                        .look(package, &part.instance, stack, name, client)
+                        .await?;
+                    let _place = renderer.place().await;
+                    let made = rendered(package, &stack.name, answers, &secrets, renderer, say);
+                    made.inspect(|(made, _)| warn_of_privileges(&part.instance, made, say))
                 }
             };
             let (made, carried) = made.map_err(of(stack))?;
@@ -123,7 +138,8 @@ impl DeclaredStacks {
             at_server,
             client: client.clone(),
             yard: name.clone(),
-            new_secrets,
+            new_secrets: secrets.new,
+            owners: secrets.owners,
         })
     }
 
@@ -132,13 +148,14 @@ impl DeclaredStacks {
     /// # Errors
     /// What the server says.
     pub(crate) async fn keep_secrets(&self) -> Result<(), ClientError> {
-        let goes = |name: &str| {
-            let step = self.at_server.steps.iter().find(|s| s.name == name);
-            step.is_some_and(|s| matches!(s.action, Action::Create | Action::Change))
+        let goes = |package: &String| {
+            let of_package = |s: &&StackStep| self.owners.get(&s.name) == Some(package);
+            let mut steps = self.at_server.steps.iter().filter(of_package);
+            steps.any(|s| matches!(s.action, Action::Create | Action::Change))
         };
-        for (stack, secrets) in self.new_secrets.iter().filter(|(stack, _)| goes(stack)) {
+        for (package, secrets) in self.new_secrets.iter().filter(|(of, _)| goes(of)) {
             self.client
-                .set_secret(&self.yard, &secret_key(stack), secrets)
+                .set_secret(&self.yard, &secret_key(package), secrets)
                 .await?;
         }
         Ok(())
@@ -178,32 +195,59 @@ fn package(dir: &Path, files: Option<&Memory>) -> Result<Package, Trouble> {
     Ok(Package::load(source)?)
 }
 
-/// The secrets of a package: those that the server keeps, and new ones for what it lacks.
-async fn secrets(
-    package: &Package,
-    stack: &YardStack,
-    yard: &str,
-    client: &Client,
-    new: &mut BTreeMap<String, String>,
-) -> Result<Secrets, WorkError> {
-    if package.secrets.is_empty() {
-        return Ok(Secrets::default());
+/// The secrets of the packages of a yard.
+#[derive(Default)]
+struct PackageSecrets {
+    /// Of the packages that were looked at.
+    known: BTreeMap<String, Secrets>,
+    /// By package: those that the server does not have yet, in one text.
+    new: BTreeMap<String, String>,
+    /// By stack: its package.
+    owners: BTreeMap<String, String>,
+}
+
+impl PackageSecrets {
+    /// The secrets of a package: those that the server keeps, and new ones for what it lacks. All stacks of `owner`
+    /// have the same.
+    async fn look(
+        &mut self,
+        package: &Package,
+        owner: &str,
+        stack: &YardStack,
+        yard: &str,
+        client: &Client,
+    ) -> Result<Secrets, WorkError> {
+        if package.secrets.is_empty() {
+            return Ok(Secrets::default());
+        }
+        self.owners.insert(stack.name.clone(), owner.to_owned());
+        if let Some(known) = self.known.get(owner) {
+            return Ok(known.clone());
+        }
+        let key = secret_key(owner);
+        let kept = match client.secret(yard, &key).await {
+            Ok(text) => Secrets::from_yaml(&key, &text).map_err(|e| of(stack)(e.into())),
+            Err(error) if error.status() == Some(404) => Ok(Secrets::default()),
+            Err(other) => Err(other.into()),
+        };
+        let mut secrets = kept?;
+        // Kept when it is deployed, not before: a plan changes nothing.
+        let made = secrets
+            .generate(&package.secrets)
+            .map_err(|e| of(stack)(e.into()))?;
+        if !made.is_empty() {
+            self.new.insert(owner.to_owned(), secrets.to_yaml());
+        }
+        self.known.insert(owner.to_owned(), secrets.clone());
+        Ok(secrets)
     }
-    let key = secret_key(&stack.name);
-    let kept = match client.secret(yard, &key).await {
-        Ok(text) => Secrets::from_yaml(&key, &text).map_err(|e| of(stack)(e.into())),
-        Err(error) if error.status() == Some(404) => Ok(Secrets::default()),
-        Err(other) => Err(other.into()),
-    };
-    let mut secrets = kept?;
-    // Kept when it is deployed, not before: a plan changes nothing.
-    let made = secrets
-        .generate(&package.secrets)
-        .map_err(|e| of(stack)(e.into()))?;
-    if !made.is_empty() {
-        new.insert(stack.name.clone(), secrets.to_yaml());
+}
+
+/// Tells what a package wants of its hosts beyond confined containers.
+fn warn_of_privileges(package: &str, stack: &Stack, say: Say<'_>) {
+    for privilege in privileges(stack) {
+        say(format!("note: package {package}: {privilege}"));
     }
-    Ok(secrets)
 }
 
 fn rendered(
@@ -224,9 +268,9 @@ fn rendered(
     Ok((rendered.stack, rendered.archives))
 }
 
-/// Name of the secret of a yard that holds those of a stack's package.
-fn secret_key(stack: &str) -> String {
-    format!("package.{stack}")
+/// Name of the secret of a yard that holds those of a package.
+fn secret_key(package: &str) -> String {
+    format!("package.{package}")
 }
 
 /// Has the server forget the secrets of packages of a yard that is gone with all its data.

@@ -1,5 +1,6 @@
 //! `stackyard net doctor`
 
+use super::super::catalog::catalogs;
 use super::super::remote::ServerArgs;
 use super::super::{Context, ExitStatus};
 use crate::printer::{UserError, table};
@@ -67,7 +68,7 @@ pub async fn run(args: DoctorArgs, context: &Context) -> anyhow::Result<ExitStat
     if !args.addresses.is_empty() {
         return from_here(&args.addresses, context).await;
     }
-    let yard = manifest::load(&args.file)?.intended.yard;
+    let yard = manifest::load_with(&args.file, &catalogs(context))?.intended.yard;
     let client = args.server.client(context)?;
     let wish = MtuRequest { pairs: Some(args.pairs) };
     let report = measure(&client, &yard, &wish, context).await?;

@@ -24,7 +24,7 @@ pub struct ConsoleArgs {
 
 /// Prints the end of a server's console log.
 pub async fn run(args: ConsoleArgs, context: &Context) -> anyhow::Result<ExitStatus> {
-    let yard = args.yard.load()?;
+    let yard = args.yard.load(context)?;
     let cloud = args.yard.connect(&yard, context).await?;
     let name = &yard.intended.yard;
     let Some((id, text)) = server_log(&cloud, name, &args.name, Some(args.lines)).await? else {

@@ -26,7 +26,7 @@ pub struct DownArgs {
 pub async fn run(args: DownArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let began = Instant::now();
     let printer = &context.printer;
-    let yard = args.yard.load()?;
+    let yard = args.yard.load(context)?;
     let name = &yard.intended.yard;
     let records = records(context);
     let cloud = args.yard.connect(&yard, context).await?;

@@ -30,7 +30,7 @@ pub async fn run(args: GraphArgs, context: &Context) -> anyhow::Result<ExitStatu
         context.printer.result(&observed.graph, String::new)?;
         return Ok(ExitStatus::Done);
     }
-    let yard = args.yard.load()?;
+    let yard = args.yard.load(context)?;
     let cloud = args.yard.connect(&yard, context).await?;
     let service = args.yard.service(context)?;
     let session = YardSnapshot::take_with(&cloud, &yard.intended, as_host_service(service.as_ref())).await?;

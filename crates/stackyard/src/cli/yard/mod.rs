@@ -10,6 +10,7 @@ pub mod sweep;
 pub mod up;
 
 use super::Context;
+use super::catalog::catalogs;
 use super::remote::ServerArgs;
 use crate::printer::Printer;
 use stackyard_api::{Graph, GraphCloud, HostView, StackView};
@@ -92,8 +93,8 @@ impl CloudArgs {
 }
 
 impl YardArgs {
-    pub(super) fn load(&self) -> anyhow::Result<Yard> {
-        Ok(manifest::load(&self.file)?)
+    pub(super) fn load(&self, context: &Context) -> anyhow::Result<Yard> {
+        Ok(manifest::load_with(&self.file, &catalogs(context))?)
     }
 
     /// The server that hosts of pools join, if there is one.
@@ -123,7 +124,7 @@ pub struct ObservedYard {
 impl ObservedYard {
     /// Reads the yard's resources from the cloud, and its hosts and stacks from the server.
     pub async fn observe(args: &YardArgs, context: &Context) -> anyhow::Result<Self> {
-        let yard = args.load()?;
+        let yard = args.load(context)?;
         let name = &yard.intended.yard;
         let cloud = args.connect(&yard, context).await?;
         let service = args.service(context)?;
@@ -165,7 +166,12 @@ async fn load_stacks(
 ) -> anyhow::Result<Option<DeclaredStacks>> {
     let printer = context.printer.clone();
     let note = move |text: String| printer.note(text);
-    Ok(DeclaredStacks::look(yard, client, &TemplateRenderer::here(), &note).await?)
+    // Packages of catalogs come from others.
+    let renderer = match yard.packages.is_empty() {
+        true => TemplateRenderer::here(),
+        false => TemplateRenderer::apart(std::env::current_exe()?),
+    };
+    Ok(DeclaredStacks::look(yard, client, &renderer, &note).await?)
 }
 
 /// The stacks of a yard on the server; `None` if no server answers.

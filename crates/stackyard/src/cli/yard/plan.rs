@@ -14,7 +14,7 @@ pub struct PlanArgs {
 
 /// Shows what `up` would do, and what blocks it.
 pub async fn run(args: PlanArgs, context: &Context) -> anyhow::Result<ExitStatus> {
-    let yard = args.yard.load()?;
+    let yard = args.yard.load(context)?;
     let cloud = args.yard.connect(&yard, context).await?;
     let service = args.yard.service(context)?;
     let stacks = load_stacks(&yard, service.as_ref(), context).await?;

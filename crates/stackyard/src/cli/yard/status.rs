@@ -53,7 +53,7 @@ struct ServiceRow {
 
 /// Shows the state of a yard; exit code 1 if it differs from its manifest.
 pub async fn run(args: StatusArgs, context: &Context) -> anyhow::Result<ExitStatus> {
-    let yard = args.yard.load()?;
+    let yard = args.yard.load(context)?;
     let cloud = args.yard.connect(&yard, context).await?;
     let service = args.yard.service(context)?;
     let stacks = match &service {

@@ -33,7 +33,7 @@ pub async fn run(args: UpArgs, context: &Context) -> anyhow::Result<ExitStatus> 
     let began = Instant::now();
     let printer = &context.printer;
     let onlooker = printer.onlooker();
-    let yard = args.yard.load()?;
+    let yard = args.yard.load(context)?;
     let name = &yard.intended.yard;
     let service = args.yard.service(context)?;
     let records = records(context);
