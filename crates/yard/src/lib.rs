@@ -44,7 +44,7 @@ pub use operations::{
 };
 pub use pools::{AllowedHost, HookTargets, install_script};
 pub use preflight::{PreflightResult, ResolvedChoices, preflight};
-pub use review::{PackageReview, StackReview};
+pub use review::{PackageReview, StackReview, printable};
 pub use server_log::server_log;
 pub use templates::{RENDER_TEMPLATES, TemplateRenderer, render_templates};
 pub use unseen::{FailedListing, OptionalListing};

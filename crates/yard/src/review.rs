@@ -79,6 +79,13 @@ fn resources(yard: &Yard) -> impl Iterator<Item = String> {
     yard.intended.resources.iter().map(|r| r.key.to_string())
 }
 
+/// A text of a package without what moves a terminal's cursor or changes its colours: it must not hide lines of a
+/// question to the user.
+pub fn printable(text: &str) -> String {
+    text.replace(['\n', '\r', '\t'], " ")
+        .replace(char::is_control, "\u{fffd}")
+}
+
 impl std::fmt::Display for PackageReview {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for resource in &self.resources {
@@ -86,11 +93,34 @@ impl std::fmt::Display for PackageReview {
         }
         for stack in &self.stacks {
             let images: Vec<&str> = stack.images.iter().map(String::as_str).collect();
-            writeln!(f, "  stack {} of {}", stack.name, images.join(", "))?;
+            let images = printable(&images.join(", "));
+            writeln!(f, "  stack {} of {images}", stack.name)?;
             for privilege in &stack.privileges {
-                writeln!(f, "    wants {privilege}")?;
+                writeln!(f, "    wants {}", printable(privilege))?;
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_cannot_hide_what_it_wants() {
+        let stack = StackReview {
+            name: "db".into(),
+            images: ["i\u{1b}[8m".to_owned()].into(),
+            privileges: vec!["service a: paths of the host /\r/tmp\u{9b}2K".into()],
+        };
+        let review = PackageReview {
+            resources: vec!["network db".into()],
+            stacks: vec![stack],
+        };
+        assert_eq!(
+            review.to_string(),
+            "  network db\n  stack db of i\u{fffd}[8m\n    wants service a: paths of the host / /tmp\u{fffd}2K\n"
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{YardSnapshot, YardStacks};
 use crate::error::WorkError;
+use crate::review::printable;
 use crate::templates::TemplateRenderer;
 use stackyard_api::StackDeploy;
 use stackyard_catalog::compose::open::{ComposeRequest, open, open_in};
@@ -246,7 +247,10 @@ impl PackageSecrets {
 /// Tells what a package wants of its hosts beyond confined containers.
 fn warn_of_privileges(package: &str, stack: &Stack, say: Say<'_>) {
     for privilege in privileges(stack) {
-        say(format!("note: package {package}: {privilege}"));
+        say(format!(
+            "note: package {package}: {}",
+            printable(&privilege)
+        ));
     }
 }
 

@@ -5,7 +5,7 @@ mod show;
 
 use super::{Context, ExitStatus};
 use serde_json::json;
-use stackyard_yard::Catalogs;
+use stackyard_yard::{Catalogs, printable};
 
 /// Verbs about catalogs and the packages of a manifest.
 #[derive(clap::Subcommand)]
@@ -82,10 +82,10 @@ fn add(args: &AddArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let catalogs = catalogs(context);
     let record = catalogs.add(&args.name, &args.source)?;
     let index = catalogs.index(&args.name)?;
-    index.mistakes.iter().for_each(|mistake| context.printer.note(format!("note: left out: {mistake}")));
+    index.mistakes.iter().for_each(|mistake| context.printer.note(format!("note: left out: {}", printable(mistake))));
     let packages: Vec<String> = index.packages.iter().map(|p| p.id.to_string()).collect();
     context.printer.result(&json!({"event": "result", "catalog": record, "packages": packages}), || {
-        format!("Added the catalog `{}` with {} packages ({}).", record.name, packages.len(), record.digest)
+        format!("Added the catalog `{}` ({}): {}.", record.name, record.digest, packages.join(", "))
     })?;
     Ok(ExitStatus::Done)
 }

@@ -5,6 +5,7 @@ use super::catalogs;
 use crate::printer::table::table;
 use serde_json::{Value, json};
 use stackyard_catalog::{IndexedPackage, PackageReference, Question};
+use stackyard_yard::printable;
 
 /// Arguments of `catalog search`.
 #[derive(clap::Args)]
@@ -42,9 +43,9 @@ pub fn search(args: &SearchArgs, context: &Context) -> anyhow::Result<ExitStatus
             [&p.id.name, &p.package.title, &p.package.description].iter().any(|t| t.to_lowercase().contains(&text))
         };
         found.extend(
-            newest
-                .filter(fits)
-                .map(|p| [format!("{}/{}", p.id.catalog, p.id.name), p.id.version.clone(), p.package.title.clone()]),
+            newest.filter(fits).map(|p| {
+                [format!("{}/{}", p.id.catalog, p.id.name), p.id.version.clone(), printable(&p.package.title)]
+            }),
         );
     }
     let row = |[package, version, title]: &[String; 3]| json!({"package": package, "version": version, "title": title});
@@ -79,19 +80,16 @@ pub fn run(args: &ShowArgs, context: &Context) -> anyhow::Result<ExitStatus> {
         "versions": versions, "source": record.source, "digest": found.digest(), "questions": questions,
     });
     context.printer.result(&result, || {
-        let mut text = format!("{}: {}\n", found.id, package.title);
+        let mut text = format!("{}: {}\n", found.id, printable(&package.title));
         if !package.description.is_empty() {
-            text += &format!("{}\n", package.description);
+            text += &format!("{}\n", printable(&package.description));
         }
         text += &format!("versions: {}\nsource: {}\ndigest: {}\n", versions.join(", "), record.source, found.digest());
-        let rows = package.questions.iter().map(|q| {
-            [
-                q.name.clone(),
-                q.allowed(),
-                default_of(q),
-                if q.description.is_empty() { q.label.clone() } else { q.description.clone() },
-            ]
-        });
+        let row = |q: &Question| {
+            let meaning = if q.description.is_empty() { &q.label } else { &q.description };
+            [q.name.clone(), q.allowed(), default_of(q), meaning.clone()].map(|text| printable(&text))
+        };
+        let rows = package.questions.iter().map(row);
         if !package.questions.is_empty() {
             text += &format!("\n{}", table(["QUESTION", "ANSWER", "DEFAULT", "MEANING"], rows));
         }
