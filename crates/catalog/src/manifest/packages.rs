@@ -209,7 +209,8 @@ impl PackageMerge<'_> {
         }
         let tree = snapshot(source.as_ref()).map_err(|e| Some(package.problem("package", e, None)))?;
         let digest = content_digest(&tree);
-        self.check_digest(package, dir, &digest)?;
+        let hint = "look at the change, and write the new digest into the manifest";
+        self.check_digest(package, dir, &digest, hint)?;
         Ok((Arc::new(tree), Some(digest)))
     }
 
@@ -222,20 +223,26 @@ impl PackageMerge<'_> {
         };
         let tree = snapshot(&tree).map_err(|e| problem(format!("{wanted}: {e}"), None))?;
         let digest = content_digest(&tree);
-        self.check_digest(package, &wanted.to_string(), &digest)?;
+        let name = &package.entry.name;
+        let hint = format!("look at the change and take it with `stackyard catalog upgrade {name}`");
+        self.check_digest(package, &wanted.to_string(), &digest, &hint)?;
         Ok((Arc::new(tree), Some(digest)))
     }
 
     /// Refuses a package whose content is not the one that the manifest pins.
-    fn check_digest(&self, package: &PackageNode<'_>, shown: &str, is: &str) -> Result<(), Option<Problem>> {
-        let name = &package.entry.name;
+    fn check_digest(
+        &self,
+        package: &PackageNode<'_>,
+        shown: &str,
+        is: &str,
+        hint: &str,
+    ) -> Result<(), Option<Problem>> {
         let (key, message) = match &package.entry.digest {
             Some(pinned) if pinned == is => return Ok(()),
             Some(pinned) => ("digest", format!("the files of {shown} have the digest {is}, not {pinned}")),
             None => ("package", format!("{shown} needs `digest`, which pins the content that was looked at")),
         };
-        let hint = format!("look at the change and take it with `stackyard catalog upgrade {name}`");
-        Err(Some(package.problem(key, message, Some(hint))))
+        Err(Some(package.problem(key, message, Some(hint.to_owned()))))
     }
 
     /// Appends what a package brings.

@@ -364,6 +364,18 @@ fn a_directory_is_a_package_and_cannot_be_left() {
     let absent = read_with("yard.yaml", manifest, Arc::new(Memory::default())).unwrap_err().to_string();
     assert!(absent.contains("`./web` is not among the files that came with the manifest"), "{absent}");
 
+    // A directory may be pinned, too.
+    let pinned = |digest: &str| format!("{HEAD}  packages: [{{name: w, package: ./web, digest: '{digest}'}}]\n");
+    write("pinned.yaml", &pinned("sha256:00"));
+    let error = load(&dir.path().join("pinned.yaml")).unwrap_err().to_string();
+    assert!(
+        error.contains("the files of ./web have the digest sha256:") && error.contains("; look at the change, and"),
+        "{error}"
+    );
+    let digest = error.split_once("the digest ").unwrap().1.split_once(',').unwrap().0;
+    write("pinned.yaml", &pinned(digest));
+    assert_eq!(load(&dir.path().join("pinned.yaml")).unwrap().packages[0].digest.as_deref(), Some(digest));
+
     std::fs::remove_file(package.join("boot")).unwrap();
     std::os::unix::fs::symlink(dir.path().join("secret"), package.join("boot")).unwrap();
     let error = load(&path).unwrap_err().to_string();
