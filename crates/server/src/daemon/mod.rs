@@ -255,7 +255,8 @@ impl Server {
         look_at_store(&store, &metrics).await?;
         let hook_targets = settings.hook_targets();
         let runs =
-            Runs::open(store.clone(), home, sources.clone(), renderer, hook_targets, alive.clone(), metrics.clone()).await?;
+            Runs::open(store.clone(), home, sources.clone(), renderer, hook_targets, alive.clone(), metrics.clone())
+                .await?;
         let local = LocalCloud::new(store.clone(), home, settings.clouds.clone(), alive);
         let files = getrlimit(Resource::Nofile).current.and_then(|n| usize::try_from(n).ok());
         let connections = Connections::new(files.unwrap_or(usize::MAX));

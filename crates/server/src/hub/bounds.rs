@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 /// Last lines of a container's log, and bytes of each. An agent sends 10 of at most 300 characters.
 const LINES: (usize, usize) = (20, 1200);
+/// Networks of a container, and its addresses in each.
+const NETWORKS: (usize, usize) = (64, 16);
 /// Bytes of an error of a part.
 const ERROR: usize = 16 << 10;
 /// Bytes of a name or an id of a container, which lead into file names of 255 bytes.
@@ -25,6 +27,11 @@ pub(super) fn bounded_report(mut report: Report) -> Report {
         part.error.iter_mut().for_each(|e| cut(e, ERROR));
         for container in &mut part.containers {
             container.last_lines.truncate(LINES.0);
+            container.addresses.retain(|network, _| network.len() <= NAME);
+            while container.addresses.len() > NETWORKS.0 {
+                container.addresses.pop_last();
+            }
+            container.addresses.values_mut().for_each(|of| of.truncate(NETWORKS.1));
             container.last_lines.iter_mut().for_each(|line| cut(line, LINES.1));
         }
     }
@@ -90,6 +97,7 @@ mod tests {
             started: None,
             last_lines: vec![line.to_owned(); 1000],
             ended: None,
+            addresses: (0..1000).map(|n| (n.to_string(), vec![[10, 0, 0, 1].into(); 1000])).collect(),
         }
     }
 
@@ -104,6 +112,8 @@ mod tests {
         let part = &report.parts["site"];
         assert_eq!(part.containers.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(), ["1"]);
         assert_eq!((part.containers[0].last_lines.len(), part.containers[0].last_lines[0].len()), LINES);
+        let addresses = &part.containers[0].addresses;
+        assert_eq!((addresses.len(), addresses["1"].len()), NETWORKS);
         assert_eq!(part.error.as_ref().map(String::len), Some(ERROR));
     }
 

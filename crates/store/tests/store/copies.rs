@@ -23,6 +23,7 @@ async fn fill(store: &Store) {
         pool: "web".to_owned(),
         name: None,
         labels: BTreeMap::new(),
+        machine_labels: true,
         replaces: None,
         created: 1_000,
         expires: 2_000,
@@ -41,7 +42,7 @@ async fn fill(store: &Store) {
     };
     store.redeem("hash-1", &host, 1_500).await.unwrap();
     store.keep_revision("host-1", u64::try_from(i64::MAX).unwrap(), "digest").await.unwrap();
-    store.mark_to_replace("host-1", &Replace { who: "bob".to_owned(), at: i64::MAX }).await.unwrap();
+    store.mark_to_replace("host-1", &Replace { actor: "bob".to_owned(), at: i64::MAX }).await.unwrap();
     let (id, name, role) = ("id-1".to_owned(), "ci".to_owned(), "admin".to_owned());
     store.add_token(&Token { id, name, role, created: 1_000, expires: None, last_used: None }, "h1").await.unwrap();
     store.add_session("session", "id-1", 9_000, 1_000).await.unwrap();
@@ -60,7 +61,7 @@ async fn fill(store: &Store) {
         yard: "shop".to_owned(),
         kind: "remove".to_owned(),
         revision: None,
-        who: "ann".to_owned(),
+        actor: "ann".to_owned(),
         began: 1_000,
         state: "going".to_owned(),
     };
