@@ -115,6 +115,7 @@ fn read_tar(name: &str, reader: impl Read) -> Result<Memory, UnpackError> {
         let path = confined(&path.map_err(|_| refused(&shown, "its path is not UTF-8"))?)?;
         match kind {
             EntryType::Directory => {}
+            _ if path.is_empty() => return Err(refused(shown, "it has no path")),
             EntryType::Regular | EntryType::Continuous => {
                 tree.admit(&path, entry.size())?;
                 let mut content = Vec::new();

@@ -60,6 +60,7 @@ fn paths_that_lead_out_and_links_are_refused() {
         (&[(EntryType::Link, "a", "/etc/passwd")], "cannot take a: it is a link"),
         (&[(EntryType::Char, "a", "")], "it is neither a file nor a directory"),
         (&[(EntryType::Fifo, "a", "")], "it is neither a file nor a directory"),
+        (&[(file, ".", "")], "cannot take .: it has no path"),
         (&[(file, "a", ""), (file, "./a", "")], "cannot take a: it comes twice"),
         (&[(file, "a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r", "")], "bytes or 16 directories"),
     ] {
