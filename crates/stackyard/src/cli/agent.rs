@@ -93,7 +93,9 @@ pub struct JoinArgs {
     #[arg(long)]
     name: Option<String>,
 
-    /// Label for placement constraints, if the join token allows it; repeat it for several labels
+    /// Label for placement constraints; repeat it for several labels
+    ///
+    /// The join token must be made with `--labels-from-machine`, or have a label of this name.
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_label)]
     label: Vec<(String, String)>,
 

@@ -76,7 +76,7 @@ pub struct ServerArgs {
     #[arg(long, value_name = "KEYSTONE=ROLE", value_parser = sign_in_role)]
     sign_in_role: Option<Vec<(String, Role)>>,
 
-    /// Let manifests send requests to this host, too; repeat it for several hosts
+    /// Let manifests send requests to this host; repeat it for several
     ///
     /// Join commands with `http` go to public addresses only. A host is a name, an address or a
     /// network (10.0.0.0/8). Pass '' to allow none. [default: as last time, else none]

@@ -2603,6 +2603,8 @@ export interface components {
             labels?: {
                 [key: string]: string;
             };
+            /** @description The machine may choose labels in addition to these. Labels attract stacks, and with them their secrets. */
+            labels_from_machine?: boolean;
             /** @description Name of the host; what the machine calls itself if absent. */
             name?: string | null;
             /** @description Pool of the host; none if absent. */
