@@ -434,7 +434,7 @@ async fn a_package_of_a_catalog_comes_with_its_manifest() {
     ground.running.admin.keep_yard_with("shop", &next, kept, None).await.unwrap();
     let graph = ground.good("GET", &format!("{SHOP}/graph"), None).await;
     let node = graph["nodes"].as_array().unwrap().iter().find(|n| n["id"] == "server/db-node-2");
-    assert_eq!(node.map(|n| &n["state"]), Some(&json!("missing")), "{graph}");
+    assert_eq!(node.map(|n| &n["health"]), Some(&json!("missing")), "{graph}");
 
     // Other content than the pinned one is refused; so is none.
     let mut evil = files.clone();
