@@ -76,24 +76,27 @@ async fn a_template_that_takes_too_much_ends_alone() {
 
     let before = most_memory(pid);
     // What the catalog counts, and what it does not.
-    for (attack, why) in [
+    let attacks: [(&str, &[&str]); 4] = [
         (
             "{% set n = namespace(x='aaaaaaaaaaaaaaaa') %}{% for a in range(40) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
-            "page.j2:1: rendering it takes too much",
+            &["page.j2:1: rendering it takes too much"],
         ),
         (
             "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
-            "page.j2:1: rendering it takes too much",
+            &["page.j2:1: rendering it takes too much"],
         ),
         (
             "{% set n = namespace(x=[1]) %}{% for a in range(40) %}{% set n.x = n.x + n.x %}{% endfor %}",
-            "more than 5 s of processor time",
+            &["more than 5 s of processor time"],
         ),
-        ("{{ (range(100000)|list) * 1000 }}", "more than 256 MiB of memory"),
-    ] {
+        // Each page costs the kernel time, so a slow machine's limit is the processor time.
+        ("{{ (range(100000)|list) * 1000 }}", &["more than 256 MiB of memory", "more than 5 s of processor time"]),
+    ];
+    for (attack, whys) in attacks {
         let refused = plan(&home, attack).await;
         assert_eq!(refused["status"], 422, "{attack}: {refused}");
-        assert!(refused["detail"].as_str().unwrap().contains(why), "{attack}: {refused}");
+        let detail = refused["detail"].as_str().unwrap();
+        assert!(whys.iter().any(|why| detail.contains(why)), "{attack}: {refused}");
     }
     let more = most_memory(pid) - before;
     assert!(more < 50, "the server itself took {more} MiB more");

@@ -137,11 +137,15 @@ impl<'a> DownOperation<'a> {
                 Ok(_) => {}
             }
         }
-        if removes || self.unseen.iter().any(|u| u.what.is_needed(&self.kinds)) {
-            unseen = self.remove(loss, onlooker).await?;
-        }
         if lock.is_unsettled() {
+            // First, since what the cloud still makes may use what is to go: a subnet is in use as long as a load
+            // balancer that this run has not seen has its port there.
             let_settle(self.looked, onlooker).await;
+        }
+        if removes
+            || lock.is_unsettled()
+            || self.unseen.iter().any(|u| u.what.is_needed(&self.kinds))
+        {
             unseen = self.remove(loss, onlooker).await?;
         }
         lock.settled()?;
