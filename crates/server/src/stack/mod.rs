@@ -17,6 +17,7 @@
 //! A removed stack stays until no host that is there runs anything of it.
 
 mod image;
+mod left_volumes;
 mod reconcile;
 mod record;
 mod update;
@@ -24,6 +25,7 @@ mod volumes;
 
 use crate::archive::{ArchiveKey, Archives};
 use crate::hub::Hub;
+use left_volumes::left_volumes;
 use record::StackRecord;
 use stackyard_core::agent::Part;
 use stackyard_core::health::Health;
@@ -459,7 +461,11 @@ fn compare(next: &Version, old: Option<&Version>) -> BTreeMap<String, ServiceCha
         let change = match old.and_then(|o| next.changes(name, o)) {
             None => ServiceChange::New,
             Some(parts) if parts.is_empty() => ServiceChange::Same,
-            Some(parts) => ServiceChange::Changed(parts),
+            Some(mut parts) => {
+                let left = old.map(|old| left_volumes(&old.stack, &next.stack, name));
+                parts.extend(left.into_iter().flatten());
+                ServiceChange::Changed(parts)
+            }
         };
         changes.insert(name.clone(), change);
     }
