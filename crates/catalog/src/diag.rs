@@ -45,12 +45,15 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.message)?;
-        if let Some(hint) = &self.hint {
-            write!(f, "; {hint}")?;
-        }
-        Ok(())
+        let hint = self.hint.iter().map(|hint| format!("; {hint}")).collect::<String>();
+        f.write_str(&harmless(format!("{}: {}{hint}", self.place, self.message)))
     }
+}
+
+/// A text of a stranger's file without what moves a terminal's cursor or changes its colours.
+pub(crate) fn harmless(text: String) -> String {
+    let acts = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if text.contains(acts) { text.replace(acts, "\u{fffd}") } else { text }
 }
 
 /// All mistakes found in one go, in the order of their places. Never empty.
@@ -109,7 +112,7 @@ pub struct Warning {
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.message)
+        f.write_str(&harmless(format!("{}: {}", self.place, self.message)))
     }
 }
 
@@ -199,6 +202,16 @@ mod tests {
         assert_eq!(nearest("network-mode", known), Some("network_mode"));
         assert_eq!(nearest("Volume", known), Some("volumes"));
         assert_eq!(nearest("entrypoint", known), None);
+    }
+
+    #[test]
+    fn a_problem_does_not_act_on_a_terminal() {
+        let place = Place { file: "a\u{1b}]0;x\u{7}".into(), line: 1, column: 2 };
+        let (message, hint) = ("b\r\u{9b}2K\n  c".to_owned(), Some("d\u{8}".to_owned()));
+        let warning = Warning { place: place.clone(), message: message.clone() };
+        let shown = "a\u{fffd}]0;x\u{fffd}:1:2: b\u{fffd}\u{fffd}2K\n  c";
+        assert_eq!(warning.to_string(), shown);
+        assert_eq!(Problem { place, message, hint }.to_string(), format!("{shown}; d\u{fffd}"));
     }
 
     #[test]

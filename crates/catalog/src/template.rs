@@ -19,7 +19,7 @@
 //! process of its own ([`TemplateJob`]), which the kernel ends.
 
 use crate::answers::ResolvedAnswers;
-use crate::diag::did_you_mean;
+use crate::diag::{did_you_mean, harmless};
 use crate::facts::HostFacts;
 use crate::secrets::Secrets;
 use crate::source::Source;
@@ -50,7 +50,9 @@ pub(crate) const SUFFIX: &str = ".j2";
 
 /// A template that cannot be rendered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("{file}{}: {message}{}{}", show_line(*.line), show_expression(.expression), show_hint(.hint))]
+#[error("{}", harmless(format!(
+    "{file}{}: {message}{}{}", show_line(*.line), show_expression(.expression), show_hint(.hint)
+)))]
 pub struct TemplateError {
     /// The template.
     pub file: String,

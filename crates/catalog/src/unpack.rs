@@ -135,7 +135,11 @@ fn confined(path: &str) -> Result<String, UnpackError> {
         let shown: String = path.chars().take(PATH_BYTES).collect();
         return Err(refused(shown, format!("its path has more than {PATH_BYTES} bytes or {DEPTH} directories")));
     }
-    if path.split('/').any(|part| part == "..") || path.contains(['\\', '\0']) {
+    if path.contains(char::is_control) {
+        let shown = path.replace(char::is_control, "\u{fffd}");
+        return Err(refused(shown, "its path has a control character"));
+    }
+    if path.split('/').any(|part| part == "..") || path.contains('\\') {
         return Err(refused(path, "its path leads out of the archive"));
     }
     normalise(path).ok_or_else(|| refused(path, "its path is absolute"))

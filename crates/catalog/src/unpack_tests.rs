@@ -97,6 +97,19 @@ fn bombs_are_refused_before_they_are_unpacked() {
 }
 
 #[test]
+fn a_path_cannot_change_the_terminal() {
+    for path in ["db/\u{1b}[2Jx", "a\nb", "a\u{9b}2K", "a\rb"] {
+        let refused = refusal(&tar(&[(EntryType::Regular, path, "")]));
+        assert!(refused.contains("its path has a control character"), "{refused}");
+        assert!(!refused.contains(char::is_control), "{refused:?}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a\u{1b}[8m"), "x").unwrap();
+    let refused = read_directory(dir.path()).unwrap_err().to_string();
+    assert!(refused.contains("its path has a control character") && !refused.contains(char::is_control), "{refused:?}");
+}
+
+#[test]
 fn a_directory_has_the_same_rules() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir_all(dir.path().join("a/.git")).unwrap();
