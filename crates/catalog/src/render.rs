@@ -105,7 +105,9 @@ fn render_to(
     }
     log.finish()?;
 
-    let job = TemplateJob::new(package.source.as_ref(), &answers, secrets, host);
+    // Others may be of a version, or of another package, that had the name before.
+    let secrets = secrets.only(&package.secrets);
+    let job = TemplateJob::new(package.source.as_ref(), &answers, &secrets, host);
     let job = job.map_err(|source| {
         let package = package.name.clone();
         Error::Read { package, path: CONFIG_DIR.to_owned(), source }

@@ -118,7 +118,12 @@ pub struct RandomError(String);
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets {
     values: BTreeMap<String, String>,
+    /// The package that they were made for.
+    package: Option<String>,
 }
+
+/// The key of [`Secrets::package`] in a file; no secret can have this name.
+const PACKAGE: &str = ".package";
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -147,6 +152,23 @@ impl Secrets {
         Ok(made)
     }
 
+    /// Those that are declared.
+    #[must_use]
+    pub fn only(&self, specs: &[SecretSpec]) -> Self {
+        let declared = specs.iter().filter_map(|s| Some((s.name.clone(), self.values.get(&s.name)?.clone())));
+        Self { values: declared.collect(), package: self.package.clone() }
+    }
+
+    /// The package that they were made for, if that was noted: `CATALOG/NAME`, or `NAME` of one in a directory.
+    pub fn package(&self) -> Option<&str> {
+        self.package.as_deref()
+    }
+
+    /// Notes the package that they are made for.
+    pub fn set_package(&mut self, package: &str) {
+        self.package = Some(package.to_owned());
+    }
+
     /// The value of a secret.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)
@@ -164,7 +186,9 @@ impl Secrets {
 
     /// A YAML mapping with all values in clear: write it with mode 0600.
     pub fn to_yaml(&self) -> String {
-        self.values.iter().map(|(k, v)| format!("{k}: {}\n", serde_json::Value::from(v.as_str()))).collect()
+        let package = self.package.iter().map(|package| (PACKAGE, package));
+        let values = self.values.iter().map(|(k, v)| (k.as_str(), v));
+        package.chain(values).map(|(k, v)| format!("{k}: {}\n", serde_json::Value::from(v.as_str()))).collect()
     }
 
     /// Reads what [`Secrets::to_yaml`] wrote; `file` is its name in messages.
@@ -190,7 +214,8 @@ impl Secrets {
             }
         }
         log.finish()?;
-        Ok(Self { values })
+        let package = values.remove(PACKAGE);
+        Ok(Self { values, package })
     }
 }
 
@@ -224,6 +249,17 @@ mod tests {
         let key = base64::engine::general_purpose::URL_SAFE.decode(secrets.get("f").expect("there"));
         assert_eq!(key.map(|k| k.len()), Ok(32));
         assert_eq!(Secrets::from_yaml("s", &secrets.to_yaml()).expect("read"), secrets);
+    }
+
+    #[test]
+    fn a_package_is_noted_and_gets_no_more_than_it_declares() {
+        let mut secrets = Secrets::from_yaml("s", "a: one\nb: two\n").expect("read");
+        assert_eq!(secrets.package(), None);
+        secrets.set_package("main/db");
+        let again = Secrets::from_yaml("s", &secrets.to_yaml()).expect("read");
+        assert_eq!((again.package(), again.names().collect::<Vec<_>>()), (Some("main/db"), vec!["a", "b"]));
+        let declared = again.only(&[spec("b", SecretKind::Uuid), spec("c", SecretKind::Uuid)]);
+        assert_eq!(declared.iter().collect::<Vec<_>>(), [("b", "two")]);
     }
 
     #[test]

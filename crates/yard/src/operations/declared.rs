@@ -8,7 +8,8 @@ use stackyard_api::StackDeploy;
 use stackyard_catalog::compose::open::{ComposeRequest, open, open_in};
 use stackyard_catalog::manifest::{InstalledStack, StackSource, Yard, YardStack};
 use stackyard_catalog::{
-    Answers, Dir, Memory, Package, PackedArchive, Secrets, Source, privileges, render_for_hosts,
+    Answers, Dir, Memory, Package, PackageReference, PackedArchive, Secrets, Source, privileges,
+    render_for_hosts,
 };
 use stackyard_client::{ArchiveContents, Client, ClientError};
 use stackyard_core::rollout::Packed;
@@ -16,6 +17,7 @@ use stackyard_core::stack::Stack;
 use stackyard_core::yard::plan::{Action, StackStep};
 use std::collections::BTreeMap;
 use std::error::Error as StdError;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,7 +32,6 @@ pub type Say<'a> = &'a (dyn Fn(String) + Send + Sync);
 type Trouble = Box<dyn StdError + Send + Sync>;
 
 /// The stacks of a manifest at the server.
-#[derive(Debug)]
 pub struct DeclaredStacks {
     /// What is there, and what is to be done.
     pub at_server: YardStacks,
@@ -40,6 +41,18 @@ pub struct DeclaredStacks {
     new_secrets: BTreeMap<String, String>,
     /// By stack: its package.
     owners: BTreeMap<String, String>,
+}
+
+/// Shows no secret.
+impl fmt::Debug for DeclaredStacks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeclaredStacks")
+            .field("yard", &self.yard)
+            .field("at_server", &self.at_server)
+            .field("owners", &self.owners)
+            .field("new_secrets", &self.new_secrets.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
 }
 
 impl DeclaredStacks {
@@ -101,9 +114,11 @@ impl DeclaredStacks {
                 StackSource::Compose(wanted) => read(wanted, files, say),
                 StackSource::Package { dir, answers } => {
                     let package = package(dir, files).map_err(of(stack))?;
-                    let secrets = secrets
-                        .look(&package, &stack.name, stack, name, client)
-                        .await?;
+                    let owner = SecretOwner {
+                        name: &stack.name,
+                        package: package.name.clone(),
+                    };
+                    let secrets = secrets.look(&package, &owner, stack, name, client).await?;
                     let _place = renderer.place().await;
                     rendered(&package, &stack.name, answers, &secrets, renderer, say)
                 }
@@ -111,9 +126,8 @@ impl DeclaredStacks {
                     let InstalledStack {
                         package, answers, ..
                     } = part.as_ref();
-                    let secrets = secrets
-                        .look(package, &part.instance, stack, name, client)
-                        .await?;
+                    let owner = SecretOwner::of(yard, part);
+                    let secrets = secrets.look(package, &owner, stack, name, client).await?;
                     let _place = renderer.place().await;
                     let made = rendered(package, &stack.name, answers, &secrets, renderer, say);
                     made.inspect(|(made, _)| warn_of_privileges(&part.instance, made, say))
@@ -181,7 +195,7 @@ fn read(
     loaded
         .warnings
         .iter()
-        .for_each(|warning| say(format!("warning: {warning}")));
+        .for_each(|warning| say(format!("warning: {}", printable(&warning.to_string()))));
     Ok((loaded.stack, loaded.archives))
 }
 
@@ -194,6 +208,49 @@ fn package(dir: &Path, files: Option<&Memory>) -> Result<Package, Trouble> {
         }
     };
     Ok(Package::load(source)?)
+}
+
+/// Whose secrets are meant.
+struct SecretOwner<'y> {
+    /// What the manifest calls the package, or its stack.
+    name: &'y str,
+    /// The package: `CATALOG/NAME`, or `NAME` of one in a directory.
+    package: String,
+}
+
+impl<'y> SecretOwner<'y> {
+    fn of(yard: &Yard, part: &'y InstalledStack) -> Self {
+        let entry = yard.packages.iter().find(|p| p.name == part.instance);
+        let package = match entry.map(|p| &p.reference) {
+            Some(PackageReference::Catalog(id)) => format!("{}/{}", id.catalog, id.name),
+            Some(PackageReference::Dir(_)) | None => part.package.name.clone(),
+        };
+        Self {
+            name: &part.instance,
+            package,
+        }
+    }
+
+    /// Refuses secrets that were made for another package. A directory is the user's own, so it may follow a package
+    /// of its name; a package of a catalog gets no secrets but its own.
+    fn check(&self, kept: Option<&str>) -> Result<(), String> {
+        let is_catalog = self.package.contains('/');
+        let fits = match kept {
+            None => !is_catalog,
+            Some(kept) if is_catalog => kept == self.package,
+            Some(kept) => kept.rsplit('/').next() == Some(self.package.as_str()),
+        };
+        if fits {
+            return Ok(());
+        }
+        let (key, kept) = (secret_key(self.name), kept.unwrap_or("a directory"));
+        Err(format!(
+            "the server keeps secrets of another package, {kept}, under the name `{}`, and {} must not read them; give \
+             the package another name in the manifest, or remove the secret `{key}` of the yard, if its data is not \
+             needed any longer (`DELETE /api/v1/yards/YARD/secrets/{key}`)",
+            self.name, self.package
+        ))
+    }
 }
 
 /// The secrets of the packages of a yard.
@@ -213,7 +270,7 @@ impl PackageSecrets {
     async fn look(
         &mut self,
         package: &Package,
-        owner: &str,
+        owner: &SecretOwner<'_>,
         stack: &YardStack,
         yard: &str,
         client: &Client,
@@ -221,25 +278,31 @@ impl PackageSecrets {
         if package.secrets.is_empty() {
             return Ok(Secrets::default());
         }
-        self.owners.insert(stack.name.clone(), owner.to_owned());
-        if let Some(known) = self.known.get(owner) {
+        let name = owner.name;
+        self.owners.insert(stack.name.clone(), name.to_owned());
+        if let Some(known) = self.known.get(name) {
             return Ok(known.clone());
         }
-        let key = secret_key(owner);
-        let kept = match client.secret(yard, &key).await {
-            Ok(text) => Secrets::from_yaml(&key, &text).map_err(|e| of(stack)(e.into())),
-            Err(error) if error.status() == Some(404) => Ok(Secrets::default()),
-            Err(other) => Err(other.into()),
+        let key = secret_key(name);
+        let mut secrets = match client.secret(yard, &key).await {
+            Ok(text) => {
+                let kept = Secrets::from_yaml(&key, &text).map_err(|e| of(stack)(e.into()))?;
+                let checked = owner.check(kept.package());
+                checked.map_err(|e| of(stack)(e.into()))?;
+                kept
+            }
+            Err(error) if error.status() == Some(404) => Secrets::default(),
+            Err(other) => return Err(other.into()),
         };
-        let mut secrets = kept?;
         // Kept when it is deployed, not before: a plan changes nothing.
         let made = secrets
             .generate(&package.secrets)
             .map_err(|e| of(stack)(e.into()))?;
         if !made.is_empty() {
-            self.new.insert(owner.to_owned(), secrets.to_yaml());
+            secrets.set_package(&owner.package);
+            self.new.insert(name.to_owned(), secrets.to_yaml());
         }
-        self.known.insert(owner.to_owned(), secrets.clone());
+        self.known.insert(name.to_owned(), secrets.clone());
         Ok(secrets)
     }
 }
@@ -268,7 +331,7 @@ fn rendered(
     rendered
         .warnings
         .iter()
-        .for_each(|warning| say(format!("warning: {warning}")));
+        .for_each(|warning| say(format!("warning: {}", printable(&warning.to_string()))));
     Ok((rendered.stack, rendered.archives))
 }
 
@@ -294,4 +357,40 @@ pub(crate) async fn forget_secrets(yard: &str, client: &Client) -> Result<(), Cl
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_does_not_inherit_the_secrets_of_another() {
+        let check = |package: &str, kept| {
+            let package = package.to_owned();
+            SecretOwner {
+                name: "db",
+                package,
+            }
+            .check(kept)
+        };
+        for (package, kept) in [
+            ("main/db", Some("main/db")),
+            ("db", Some("db")),
+            ("db", None),
+            ("db", Some("main/db")),
+        ] {
+            assert_eq!(check(package, kept), Ok(()), "{package} {kept:?}");
+        }
+        for (package, kept) in [
+            ("evil/db", Some("main/db")),
+            ("main/evil", Some("main/db")),
+            ("evil/db", Some("db")),
+            ("evil/db", None),
+            ("evil", Some("main/db")),
+        ] {
+            let refused = check(package, kept).unwrap_err();
+            assert!(refused.contains("secrets of another package"), "{refused}");
+            assert!(refused.contains("`package.db`"), "{refused}");
+        }
+    }
 }
