@@ -9,7 +9,7 @@ use stackyard_catalog::{
     content_digest, pack_tree, read_directory, unpack,
 };
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// The file of a kept tar that says where the tree is from. Sources cannot have it: what is hidden is left out of
@@ -25,6 +25,21 @@ pub struct CatalogRecord {
     pub source: String,
     /// SHA-256 of its files, as `sha256:` and 64 hex digits.
     pub digest: String,
+    /// Why it cannot be used; its source and digest are not known then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
+}
+
+impl CatalogRecord {
+    /// A catalog whose copy cannot be used.
+    fn damaged(name: &str, why: &CatalogError) -> Self {
+        Self {
+            name: name.to_owned(),
+            source: String::new(),
+            digest: String::new(),
+            damage: Some(why.to_string()),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -112,13 +127,16 @@ impl Catalogs {
         }
     }
 
-    /// All catalogs, the program's own first.
+    /// All catalogs, the program's own first, and damaged ones among them.
     ///
     /// # Errors
-    /// [`CatalogError::File`], [`CatalogError::Damaged`].
+    /// [`CatalogError::File`] of their directory.
     pub fn list(&self) -> Result<Vec<CatalogRecord>, CatalogError> {
-        let names = self.names()?;
-        names.iter().map(|name| Ok(self.open(name)?.0)).collect()
+        let record = |name: &String| match self.open(name) {
+            Ok((record, _)) => record,
+            Err(why) => CatalogRecord::damaged(name, &why),
+        };
+        Ok(self.names()?.iter().map(record).collect())
     }
 
     /// Copies a directory or an archive (tar, or tar and gzip), and keeps the copy under this name.
@@ -148,12 +166,19 @@ impl Catalogs {
         Ok((before, after))
     }
 
-    /// Forgets a catalog. Yards that have packages of it need it for their next `up`.
+    /// Forgets a catalog, damaged or not. Yards that have packages of it need it for their next `up`.
     ///
     /// # Errors
     /// [`CatalogError`]
     pub fn remove(&self, name: &str) -> Result<CatalogRecord, CatalogError> {
-        let record = self.own(name)?;
+        let record = match self.own(name) {
+            Err(why @ (CatalogError::Unknown { .. } | CatalogError::BuiltIn(_))) => {
+                return Err(why);
+            }
+            // What is damaged must not stay for ever.
+            Err(why) => CatalogRecord::damaged(name, &why),
+            Ok(record) => record,
+        };
         let path = self.path(name);
         fs::remove_file(&path).map_err(file("remove", &path))?;
         Ok(record)
@@ -228,6 +253,7 @@ impl Catalogs {
                 name: name.to_owned(),
                 source: "built in".to_owned(),
                 digest: content_digest(&self.built_in),
+                damage: None,
             };
             return Ok((record, self.built_in.clone()));
         }
@@ -252,6 +278,7 @@ impl Catalogs {
                 name,
                 source,
                 digest,
+                damage: None,
             },
             tree,
         ))
@@ -280,6 +307,7 @@ impl Catalogs {
             name: name.to_owned(),
             source: shown,
             digest: digest.clone(),
+            damage: None,
         };
         let kept = serde_json::json!(KeptRecord {
             source: record.source.clone(),
@@ -291,7 +319,10 @@ impl Catalogs {
         // With the record it may be one file or some bytes too many.
         unpack(&record.source, packed.as_slice())?;
         fs::create_dir_all(&self.dir).map_err(file("create", &self.dir))?;
-        fs::write(&new, packed).map_err(file("write", &new))?;
+        // On the disk before it has the name: a crash must not leave an empty file there.
+        let mut written = fs::File::create(&new).map_err(file("write", &new))?;
+        let synced = written.write_all(&packed).and_then(|()| written.sync_all());
+        synced.map_err(file("write", &new))?;
         fs::rename(&new, &path).map_err(file("write", &path))?;
         Ok(record)
     }
@@ -332,9 +363,16 @@ impl PackageFinder for Catalogs {
             Ok((_, found)) => Ok(found.tree),
             Err(error) => Err(FindError {
                 message: error.to_string(),
-                hint: Some(
-                    "`stackyard catalog add` and `catalog update` fetch catalogs".to_owned(),
-                ),
+                hint: match error {
+                    // The copy has other versions: the manifest's entry needs one of them.
+                    CatalogError::NoPackage { .. } => None,
+                    CatalogError::Damaged(_) => Some(
+                        "`stackyard catalog remove` and `catalog add` copy it again".to_owned(),
+                    ),
+                    _ => Some(
+                        "`stackyard catalog add` and `catalog update` fetch catalogs".to_owned(),
+                    ),
+                },
             }),
         }
     }
@@ -438,5 +476,16 @@ mod tests {
             error.contains("the copy of the catalog `main` is damaged"),
             "{error}"
         );
+        // It is listed, with the others, and can be removed; so can one that is no tar at all.
+        for content in [None, Some("no tar")] {
+            content.inspect(|text| fs::write(&path, text).unwrap());
+            let listed = catalogs.list().unwrap();
+            assert_eq!((listed.len(), listed[1].name.as_str()), (2, "main"));
+            assert!(listed[0].damage.is_none() && listed[1].damage.is_some());
+            catalogs.remove("main").unwrap();
+            assert!(!path.exists());
+        }
+        let unknown = catalogs.remove("main").unwrap_err().to_string();
+        assert!(unknown.contains("there is no catalog `main`"), "{unknown}");
     }
 }

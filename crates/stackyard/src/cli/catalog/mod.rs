@@ -94,7 +94,13 @@ fn update(args: &UpdateArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let catalogs = catalogs(context);
     let names = match &args.name {
         Some(name) => vec![name.clone()],
-        None => catalogs.list()?.into_iter().map(|c| c.name).filter(|n| n != stackyard_yard::BUILT_IN).collect(),
+        None => {
+            let all = catalogs.list()?;
+            let damaged = all.iter().filter_map(|c| c.damage.as_ref());
+            damaged.for_each(|why| context.printer.note(format!("note: left out: {}", printable(why))));
+            let sound = all.into_iter().filter(|c| c.damage.is_none() && c.name != stackyard_yard::BUILT_IN);
+            sound.map(|c| c.name).collect()
+        }
     };
     let mut updated = Vec::new();
     for name in &names {

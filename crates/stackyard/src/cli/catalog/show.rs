@@ -5,7 +5,7 @@ use super::catalogs;
 use crate::printer::table::table;
 use serde_json::{Value, json};
 use stackyard_catalog::{IndexedPackage, PackageReference, Question};
-use stackyard_yard::printable;
+use stackyard_yard::{CatalogRecord, printable};
 
 /// Arguments of `catalog search`.
 #[derive(clap::Args)]
@@ -24,9 +24,11 @@ pub struct ShowArgs {
 /// Lists catalogs.
 pub fn list(context: &Context) -> anyhow::Result<ExitStatus> {
     let records = catalogs(context).list()?;
-    context.printer.result(&records, || {
-        table(["NAME", "SOURCE", "DIGEST"], records.iter().cloned().map(|r| [r.name, r.source, r.digest]))
-    })?;
+    let row = |r: CatalogRecord| match r.damage {
+        Some(why) => [r.name, r.source, printable(&why)],
+        None => [r.name, r.source, r.digest],
+    };
+    context.printer.result(&records, || table(["NAME", "SOURCE", "DIGEST"], records.iter().cloned().map(row)))?;
     Ok(ExitStatus::Done)
 }
 
@@ -36,6 +38,10 @@ pub fn search(args: &SearchArgs, context: &Context) -> anyhow::Result<ExitStatus
     let text = args.text.as_deref().unwrap_or_default().to_lowercase();
     let mut found: Vec<[String; 3]> = Vec::new();
     for record in catalogs.list()? {
+        if let Some(why) = &record.damage {
+            context.printer.note(format!("note: left out: {}", printable(why)));
+            continue;
+        }
         let index = catalogs.index(&record.name)?;
         let names: std::collections::BTreeSet<&str> = index.packages.iter().map(|p| p.id.name.as_str()).collect();
         let newest = names.into_iter().filter_map(|name| index.get(name, None));
