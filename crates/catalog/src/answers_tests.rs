@@ -23,7 +23,7 @@ questions:
 
 fn questions() -> Vec<Question> {
     let source = Memory::new("").with("package.yaml", PACKAGE);
-    crate::Package::load(Arc::new(source)).expect("a package").questions
+    crate::Package::load(Arc::new(source)).expect("a package").questions.clone()
 }
 
 fn resolve(pairs: &[&str]) -> Result<ResolvedAnswers, String> {

@@ -20,7 +20,7 @@ pub trait PackageFinder {
 pub struct FindError {
     /// The catalog, package or version that is missing.
     pub message: String,
-    /// What to do about it.
+    /// What to do about it; nothing if the catalog is there, so that another version of it is needed.
     pub hint: Option<String>,
 }
 
@@ -31,7 +31,7 @@ pub struct NoCatalogs;
 impl PackageFinder for NoCatalogs {
     fn find(&self, package: &CatalogPackage) -> Result<Memory, FindError> {
         let message = format!("the package {package} is not available: no catalog is known here");
-        Err(FindError { message, hint: None })
+        Err(FindError { message, hint: Some("use a package in a directory, such as `./package`".into()) })
     }
 }
 
@@ -76,7 +76,7 @@ pub fn content_digest(tree: &Memory) -> String {
 }
 
 /// Files that one package may have.
-const FILES: usize = 2000;
+pub(crate) const FILES: usize = 2000;
 /// Bytes of all files of a package: it travels with manifests.
 const BYTES: u64 = 4 << 20;
 

@@ -8,7 +8,7 @@
 //! ```
 
 use crate::diag::{Log, did_you_mean};
-use crate::interpolate::{Variables, expand_node};
+use crate::interpolate::{TextBudget, Variables, expand_node, too_long_together};
 use crate::package::{Package, read_text, shown};
 use crate::source::Source;
 use crate::yaml::{self, FieldReading, Key, Kind, Map, Node, Style};
@@ -23,6 +23,9 @@ const MAIN: &str = "main";
 
 /// Key that leaves an item out unless it is true.
 const WHEN: &str = "when";
+
+/// Bytes that a byte of `yard.yaml` may take once it is read: a value of two bytes is a node with its place.
+const NODE_COST: usize = 8;
 
 /// Lists of a manifest that a package may have, each with the key that names an item, and what an item is called.
 pub(crate) const LISTS: [(&str, &str, &str); 12] = [
@@ -99,7 +102,16 @@ pub(crate) fn read(package: &Package, instance: &str, variables: &Variables, log
     if !source.list(FILE).is_ok_and(|files| files == [FILE]) {
         return Fragment::default();
     }
-    let root = match read_text(source, FILE).map(|text| yaml::parse(&name, &text)) {
+    let budget = variables.budget();
+    let text = read_text(source, FILE);
+    if let Ok(text) = &text
+        && !budget.take(text.len().saturating_mul(NODE_COST))
+    {
+        let message = format!("with it {}", too_long_together());
+        log.problem_hint(&crate::package::start_of(source, FILE), message, Some("shorten the file".into()));
+        return Fragment::default();
+    }
+    let root = match text.map(|text| yaml::parse(&name, &text)) {
         Ok(Ok(root)) => root,
         Ok(Err(problem)) => {
             let file = Some(problem.place.file.clone());
@@ -118,7 +130,7 @@ pub(crate) fn read(package: &Package, instance: &str, variables: &Variables, log
     for (list, items) in &mut lists {
         items.iter_mut().for_each(|item| expand(item, variables, log));
         items.retain_mut(|item| is_wanted(item, log));
-        items.iter_mut().for_each(|item| inline(list, item, source, log));
+        items.iter_mut().for_each(|item| inline(list, item, source, budget, log));
     }
     refuse_programs(&lists, log);
     Fragment { lists, file }
@@ -238,7 +250,7 @@ fn is_wanted(item: &mut Node, log: &Log) -> bool {
 }
 
 /// Puts the text of a package's file in the place of its name.
-fn inline(list: &str, item: &mut Node, source: &dyn Source, log: &Log) {
+fn inline(list: &str, item: &mut Node, source: &dyn Source, budget: &TextBudget, log: &Log) {
     let Some(map) = item.as_map_mut() else { return };
     for (_, file_key, text_key) in INLINED.iter().filter(|(of, ..)| *of == list) {
         let Some((key, file)) = map.remove(file_key) else { continue };
@@ -247,16 +259,20 @@ fn inline(list: &str, item: &mut Node, source: &dyn Source, log: &Log) {
             log.problem_hint(&key.place, format!("`{text_key}` is there, too"), Some("keep one of them".into()));
             continue;
         }
-        match confined_text(source, &path) {
+        match confined_text(source, &path, budget) {
             Ok(text) => map.set(Key { text: (*text_key).to_owned(), place: key.place }, Node::text(file.place, text)),
             Err(e) => log.problem(&file.place, format!("{file_key}: cannot read `{path}` of the package: {e}")),
         }
     }
 }
 
-fn confined_text(source: &dyn Source, path: &str) -> Result<String, String> {
+/// Each item has a copy of the file's text, so that each takes it from the budget.
+fn confined_text(source: &dyn Source, path: &str, budget: &TextBudget) -> Result<String, String> {
     let path = crate::source::normalise(path).ok_or("it leads out of the package")?;
     let bytes = source.read(&path).map_err(|e| e.to_string())?;
+    if !budget.take(bytes.len()) {
+        return Err(format!("with it {}", too_long_together()));
+    }
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
 }
 

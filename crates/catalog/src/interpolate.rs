@@ -14,11 +14,37 @@
 use crate::diag::{Log, Place, did_you_mean};
 use crate::yaml::{Kind, Node, Scalar, Style};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Nesting of variables in defaults: bounds the recursion.
 const MAX_DEPTH: usize = 32;
 /// Bytes of a text with its variables replaced: bounds `A=$A$A` over many lines of a `.env` file.
 const MAX_TEXT: usize = 1 << 20;
+/// Bytes of all texts with their variables replaced, of one manifest or one stack: bounds one long value in many
+/// places.
+const MAX_TEXTS: u64 = 16 << 20;
+
+/// What is left of [`MAX_TEXTS`]. Clones take from the same.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TextBudget(Arc<AtomicU64>);
+
+impl TextBudget {
+    /// Takes bytes away; whether so many were left.
+    pub(crate) fn take(&self, bytes: usize) -> bool {
+        let bytes = u64::try_from(bytes).unwrap_or(MAX_TEXTS).min(MAX_TEXTS + 1);
+        self.0.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) <= MAX_TEXTS
+    }
+
+    fn is_spent(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > MAX_TEXTS
+    }
+}
+
+/// What is said about a text for which nothing is left.
+pub(crate) fn too_long_together() -> String {
+    format!("the texts are longer than {} MiB together", MAX_TEXTS >> 20)
+}
 
 /// What variables in Compose files stand for.
 #[derive(Debug, Clone, Default)]
@@ -26,17 +52,28 @@ pub struct Variables {
     values: BTreeMap<String, String>,
     refused: BTreeMap<String, String>,
     strict: bool,
+    budget: TextBudget,
 }
 
 impl Variables {
     /// Variables of an environment: an unset one is empty, with a warning.
     pub fn lenient(values: BTreeMap<String, String>) -> Self {
-        Self { values, refused: BTreeMap::new(), strict: false }
+        Self { values, ..Self::default() }
     }
 
     /// Variables of a package: one that is not known is a mistake.
     pub fn strict(values: BTreeMap<String, String>) -> Self {
-        Self { values, refused: BTreeMap::new(), strict: true }
+        Self { values, strict: true, ..Self::default() }
+    }
+
+    /// Takes the texts that it makes from this budget.
+    pub(crate) fn with_budget(self, budget: TextBudget) -> Self {
+        Self { budget, ..self }
+    }
+
+    /// What is left for the texts that it makes.
+    pub(crate) fn budget(&self) -> &TextBudget {
+        &self.budget
     }
 
     /// Adds or replaces a value.
@@ -87,11 +124,18 @@ pub(crate) struct ExpandedText {
 pub(crate) fn expand(text: &str, variables: &Variables) -> Result<ExpandedText, InterpolationFailure> {
     let mut scanner = TextScanner { text, at: 0, variables, unset: Vec::new() };
     let expanded = scanner.run(false, true, 0)?;
+    if !variables.budget.take(expanded.len()) {
+        return Err(scanner.failure(0, &format!("with their variables {}", too_long_together()), None));
+    }
     Ok(ExpandedText { text: expanded, unset: scanner.unset })
 }
 
 /// Interpolates all scalars below a node; notes failures at their places.
 pub(crate) fn expand_node(node: &mut Node, variables: &Variables, log: &Log) {
+    // One problem says it; thousands more would say nothing else.
+    if variables.budget.is_spent() && log.failed() {
+        return;
+    }
     match &mut node.kind {
         Kind::List(items) => items.iter_mut().for_each(|n| expand_node(n, variables, log)),
         Kind::Map(map) => {

@@ -3,21 +3,23 @@
 mod files;
 mod packages;
 
-pub use files::companions;
+pub use files::{COMPANIONS, check_companions, companions};
 pub use packages::InstalledPackage;
 
 use crate::answers::Answers;
 use crate::compose::open::ComposeRequest;
 use crate::diag::{Log, Place, Problem, Problems};
 use crate::finder::{CarriedPackages, NoCatalogs, PackageFinder};
+use crate::interpolate::{TextBudget, too_long_together};
 use crate::package::Package;
 use crate::source::{Memory, Source, normalise};
 use crate::yaml::{self, FieldReading, Fields, Node, from_node};
 use serde::de::DeserializeOwned;
 use stackyard_core::yard::intend::{Intended, Trouble, intend};
 use stackyard_core::yard::manifest::{Manifest, Metadata, PackageEntry, Spec, Stack};
+use stackyard_core::yard::words::is_yard_name;
 use stackyard_core::yard::{Key, Kind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -70,8 +72,8 @@ pub enum StackSource {
 pub struct InstalledStack {
     /// The package, with the Compose files of this stack.
     pub package: Package,
-    /// Answers to its questions.
-    pub answers: Answers,
+    /// Answers to its questions, those of all its stacks.
+    pub answers: Arc<Answers>,
     /// What the manifest calls the package. All its stacks share its secrets.
     pub instance: String,
 }
@@ -149,6 +151,8 @@ pub fn read_with(file: &str, text: String, files: Arc<Memory>) -> Result<Yard, P
 /// What of a manifest is needed to remove its yard.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ManifestSummary {
+    /// The yard's name, if it can be one.
+    pub name: Option<String>,
     /// Its cloud, if it says.
     pub cloud: Option<String>,
     /// Whether it has pools of hosts, or packages, which may have some.
@@ -156,6 +160,9 @@ pub struct ManifestSummary {
     /// Whether it has packages, whose parts its text does not show.
     pub has_packages: bool,
 }
+
+/// Kinds of resources that a cloud may have no service for.
+const OPTIONAL: [Kind; 5] = [Kind::Keypair, Kind::ServerGroup, Kind::Volume, Kind::LoadBalancer, Kind::ObjectContainer];
 
 /// Reads what is needed to remove a yard, whatever else of its manifest can be read.
 ///
@@ -167,7 +174,20 @@ pub fn gist(file: &str, text: &str) -> Result<ManifestSummary, Problems> {
     let cloud = spec.and_then(|s| s.get("cloud")).and_then(|n| n.as_text().map(str::to_owned));
     let has = |list| spec.and_then(|s| s.get(list)).and_then(Node::as_list).is_some_and(|l| !l.is_empty());
     let has_packages = has("packages");
-    Ok(ManifestSummary { cloud, has_pools: has("hosts") || has_packages, has_packages })
+    let metadata = root.as_map().and_then(|m| m.get("metadata")).and_then(Node::as_map);
+    let name = metadata.and_then(|m| m.get("name")).and_then(|n| n.as_text().map(str::to_owned));
+    let name = name.filter(|n| is_yard_name(n));
+    Ok(ManifestSummary { name, cloud, has_pools: has("hosts") || has_packages, has_packages })
+}
+
+/// Kinds of resources that the yard of a manifest may have: those of its text; if that has mistakes, or packages bring
+/// more, all that can fail to be listed.
+pub fn removed_kinds(file: &str, text: &str) -> BTreeSet<Kind> {
+    match outline(file, text) {
+        Ok(Outline { intended, absent }) if absent.is_empty() => intended.kinds(),
+        Ok(Outline { intended, .. }) => intended.kinds().into_iter().chain(OPTIONAL).collect(),
+        Err(_) => OPTIONAL.into(),
+    }
 }
 
 /// Where the files are that a manifest names.
@@ -176,8 +196,8 @@ enum FileBase<'a> {
     Dir(&'a Path),
     /// They came with it.
     Files(&'a Memory),
-    /// Nobody has them.
-    Text,
+    /// Nobody has them, but for the packages that are among these.
+    Partial(&'a Memory),
 }
 
 fn read_beside(file: &str, text: String, beside: &FileBase<'_>, finder: &dyn PackageFinder) -> Result<Yard, Problems> {
@@ -200,7 +220,7 @@ fn read_merged(file: &str, root: &Node, beside: &FileBase<'_>, log: Log) -> Resu
         match beside {
             FileBase::Dir(dir) => locate(manifest, dir),
             FileBase::Files(files) => confine(manifest, files, root, &log),
-            FileBase::Text => {}
+            FileBase::Partial(_) => {}
         }
     }
     meaning(file, root, manifest, log)
@@ -211,20 +231,47 @@ fn read_merged(file: &str, root: &Node, beside: &FileBase<'_>, log: Log) -> Resu
 ///
 /// # Errors
 /// Every mistake.
-pub fn outline(file: &str, text: &str) -> Result<Intended, Problems> {
+pub fn outline(file: &str, text: &str) -> Result<Outline, Problems> {
     outline_with(file, text, &Memory::default())
 }
 
-/// The same with the packages of catalogs that are among `files`, the files that came with the manifest. Without its
-/// package, an entry of `packages` brings nothing.
+/// The meaning of a manifest's text.
+#[derive(Debug, Clone)]
+pub struct Outline {
+    /// What it means, without the packages in `absent`.
+    pub intended: Intended,
+    /// Packages whose files are not known, by their names in the manifest. What they bring is not in `intended`, so
+    /// whatever else a yard has may be theirs.
+    pub absent: Vec<String>,
+}
+
+impl Outline {
+    /// What the manifest means, if all of it is known.
+    ///
+    /// # Errors
+    /// The packages that are absent.
+    pub fn complete(self) -> Result<Intended, AbsentPackages> {
+        if self.absent.is_empty() { Ok(self.intended) } else { Err(AbsentPackages(self.absent)) }
+    }
+}
+
+/// Packages of a manifest without files.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the files of the packages {} did not come with the manifest, so what they bring is not known; \
+     run `stackyard up`, which sends them along", .0.join(", ")
+)]
+pub struct AbsentPackages(pub Vec<String>);
+
+/// The same with the packages that are among `files`, the files that came with the manifest. Without its package, an
+/// entry of `packages` brings nothing and is in [`Outline::absent`].
 ///
 /// # Errors
 /// Every mistake.
-pub fn outline_with(file: &str, text: &str, files: &Memory) -> Result<Intended, Problems> {
+pub fn outline_with(file: &str, text: &str, files: &Memory) -> Result<Outline, Problems> {
     let mut root = yaml::parse(file, text)?;
     let log = Log::default();
-    let base = if files.files().next().is_some() { FileBase::Files(files) } else { FileBase::Text };
-    packages::merge(&mut root, &base, &CarriedPackages(files), &log);
+    let absent = packages::merge(&mut root, &FileBase::Partial(files), &CarriedPackages(files), &log).absent;
     let mut manifest = manifest(&root, &log);
     for pair in manifest.iter_mut().flat_map(|m| &mut m.spec.keypairs).filter(|p| p.public_key_file.is_some()) {
         pair.public_key.get_or_insert_with(|| "unknown -".to_owned());
@@ -243,7 +290,7 @@ pub fn outline_with(file: &str, text: &str, files: &Memory) -> Result<Intended, 
             resource.fields.retain(|field, _| !["public key", "user data"].contains(field));
         }
     }
-    Ok(intended)
+    Ok(Outline { intended, absent })
 }
 
 /// What a manifest says, whatever that means and whatever files it names.
@@ -281,7 +328,7 @@ fn meaning(file: &str, root: &Node, manifest: Option<Manifest>, log: Log) -> Res
 fn stacks(manifest: &Manifest, beside: &FileBase<'_>) -> Vec<YardStack> {
     let dir = match beside {
         FileBase::Dir(dir) => dir,
-        FileBase::Files(_) | FileBase::Text => Path::new(""),
+        FileBase::Files(_) | FileBase::Partial(_) => Path::new(""),
     };
     let paths = |all: &[String]| all.iter().map(|p| dir.join(p)).collect();
     let stack = |s: &Stack| {
@@ -291,7 +338,7 @@ fn stacks(manifest: &Manifest, beside: &FileBase<'_>) -> Vec<YardStack> {
                 s.answers.iter().for_each(|(name, answer)| answers.set(name, answer.to_string()));
                 let dir = match beside {
                     FileBase::Dir(dir) => self::beside(dir, package),
-                    FileBase::Files(_) | FileBase::Text => PathBuf::from(package),
+                    FileBase::Files(_) | FileBase::Partial(_) => PathBuf::from(package),
                 };
                 StackSource::Package { dir, answers }
             }
@@ -405,6 +452,8 @@ fn include(manifest: &mut Manifest, root: &Node, beside: &FileBase<'_>, log: &Lo
     let data = data.enumerate().map(|(i, it)| (format!("spec.servers[{i}]"), it));
     let pools = spec.hosts.iter_mut().map(|p| (&p.user_data_file, &mut p.user_data, "userData"));
     let pools = pools.enumerate().map(|(i, it)| (format!("spec.hosts[{i}]"), it));
+    // Thousands of servers may name one long file.
+    let budget = TextBudget::default();
     for (path, (file, content, word)) in keys.chain(data).chain(pools) {
         let Some(file) = file else { continue };
         let at = |message: String, hint: Option<String>| {
@@ -424,11 +473,15 @@ fn include(manifest: &mut Manifest, root: &Node, beside: &FileBase<'_>, log: &Lo
                 }
             }
             FileBase::Files(files) => match among(files, file).map(String::from_utf8) {
-                Some(Ok(text)) => *content = Some(text),
+                Some(Ok(text)) if budget.take(text.len()) => *content = Some(text),
+                Some(Ok(_)) => {
+                    at(format!("with `{file}` {}", too_long_together()), None);
+                    break;
+                }
                 Some(Err(_)) => at(format!("`{file}` is not UTF-8"), None),
                 None => at(absent(file), Some(SEND.into())),
             },
-            FileBase::Text => {}
+            FileBase::Partial(_) => {}
         }
     }
 }

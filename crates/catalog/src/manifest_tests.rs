@@ -225,7 +225,7 @@ fn the_gist_is_read_of_what_cannot_be_brought_up() {
     let text = format!("{HEAD}  cloud: lab\n  nonsense: 1\n  hosts: [{{pool: a}}]\n");
     assert_eq!(
         gist("yard.yaml", &text).unwrap(),
-        ManifestSummary { cloud: Some("lab".into()), has_pools: true, has_packages: false }
+        ManifestSummary { name: Some("shop".into()), cloud: Some("lab".into()), has_pools: true, has_packages: false }
     );
     assert_eq!(gist("yard.yaml", "[]").unwrap(), ManifestSummary::default());
     assert!(gist("yard.yaml", "{").is_err());

@@ -8,14 +8,32 @@ use crate::source::Source;
 use crate::template::shown_in;
 use crate::yaml::{self, FieldReading, Fields, Node};
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// Format of `package.yaml` that this crate reads.
 pub const API_VERSION: &str = "stackyard.dev/v1";
 
-/// A package that was read; nothing of it is rendered yet.
+/// A package that was read; nothing of it is rendered yet. Clones share what was read.
 #[derive(Clone)]
 pub struct Package {
+    content: Arc<PackageContent>,
+    /// Paths of its Compose files.
+    pub(crate) compose: Vec<String>,
+    /// What a manifest calls it; nothing for a package that is the stack itself.
+    pub(crate) instance: Option<String>,
+}
+
+impl Deref for Package {
+    type Target = PackageContent;
+
+    fn deref(&self) -> &PackageContent {
+        &self.content
+    }
+}
+
+/// What `package.yaml` of a package says, with its files.
+pub struct PackageContent {
     /// Name; also the default name of the stack.
     pub name: String,
     /// Version of the package, not of what it installs.
@@ -30,10 +48,6 @@ pub struct Package {
     pub secrets: Vec<SecretSpec>,
     /// Compose profiles to activate, before interpolation.
     pub(crate) profiles: Vec<Node>,
-    /// Paths of its Compose files.
-    pub(crate) compose: Vec<String>,
-    /// What a manifest calls it; nothing for a package that is the stack itself.
-    pub(crate) instance: Option<String>,
     /// Its files.
     pub(crate) source: Arc<dyn Source>,
 }
@@ -112,7 +126,7 @@ fn read(root: &Node, source: Arc<dyn Source>, log: &Log) -> Option<Package> {
         log.problem(&name_node.place, format!("metadata.name: `{name}` is not [a-z0-9][a-z0-9_-]*"));
     }
     let version = metadata.need("version", metadata_node).and_then(|n| n.string("metadata.version", log));
-    let package = Package {
+    let content = PackageContent {
         title: metadata.string("title").unwrap_or_else(|| name.clone()),
         description: metadata.string("description").unwrap_or_default(),
         version: version.unwrap_or_default(),
@@ -120,12 +134,10 @@ fn read(root: &Node, source: Arc<dyn Source>, log: &Log) -> Option<Package> {
         questions: questions.into_iter().map(|(q, _)| q).collect(),
         secrets: secrets.into_iter().map(|(s, _)| s).collect(),
         profiles,
-        compose: vec![COMPOSE.to_owned()],
-        instance: None,
         source,
     };
     metadata.finish(true, &[]);
-    Some(package)
+    Some(Package { content: Arc::new(content), compose: vec![COMPOSE.to_owned()], instance: None })
 }
 
 fn check_names(questions: &[(Question, &Node)], secrets: &[(SecretSpec, &Node)], log: &Log) {

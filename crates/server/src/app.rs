@@ -12,10 +12,9 @@ use crate::readiness::Readiness;
 use crate::runs::Runs;
 use crate::stack::Stacks;
 use crate::volumes::Volumes;
-use stackyard_catalog::manifest::{gist, outline_with};
+use stackyard_catalog::manifest::{Outline, gist, outline_with};
 use stackyard_catalog::{Memory, Problems};
 use stackyard_core::yard::Scope;
-use stackyard_core::yard::intend::Intended;
 use stackyard_store::Store;
 use stackyard_yard::Records;
 use std::collections::BTreeSet;
@@ -175,7 +174,7 @@ impl App {
     }
 
     /// What a manifest of a yard, from [`Self::manifest_of`], means; `file` is its name in messages. Packages are read
-    /// from the files that the server keeps with it.
+    /// from the files that the server keeps with it; of those that it lacks, the outline has the names.
     ///
     /// # Errors
     /// 500.
@@ -184,7 +183,7 @@ impl App {
         yard: &str,
         file: &str,
         text: &str,
-    ) -> Result<Result<Intended, Problems>, ApiError> {
+    ) -> Result<Result<Outline, Problems>, ApiError> {
         let mut files = Memory::default();
         if gist(file, text).is_ok_and(|gist| gist.has_packages)
             && let Some(kept) = self.store().yard(yard).await?

@@ -284,3 +284,35 @@ async fn catalogs_come_from_archives_and_bad_ones_are_refused() {
     );
     fixture.ends(0, &["catalog", "remove", "good"]).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_yard_goes_without_its_package() {
+    let fixture = Fixture::new().await;
+    fixture.ends(0, &["catalog", "add", "main", "source"]).await;
+    fixture.ends(0, &[INSTALL, &["-y"]].concat()).await;
+    fixture.ends(0, &["up", "-y"]).await;
+
+    // The version of the manifest is gone from the catalog.
+    std::fs::rename(fixture.dir.path().join("source/cluster/1.9.0"), fixture.dir.path().join("old")).unwrap();
+    fixture.version("2.0.0", &parts(5432));
+    fixture.ends(0, &["catalog", "update"]).await;
+    for verb in ["plan", "status"] {
+        let said = fixture.ends(1, &[verb]).await;
+        assert!(said.contains("`stackyard catalog upgrade db` writes another version"), "{said}");
+    }
+    // The catalog is damaged: it is listed, and can be removed.
+    let copy = fixture.dir.path().join("home/catalogs/main.tar");
+    std::fs::write(&copy, "no tar").unwrap();
+    assert!(fixture.ends(0, &["catalog", "list"]).await.contains("main"));
+    fixture.ends(0, &["catalog", "search"]).await;
+    fixture.ends(0, &["catalog", "remove", "main"]).await;
+    assert!(!copy.exists());
+
+    let said = fixture.ends(0, &["down", "-y", "--allow-data-loss"]).await;
+    assert!(said.contains("there is no catalog `main`") && said.contains("removed all the same"), "{said}");
+    assert_eq!(fixture.left(), Vec::<String>::new());
+
+    // Another mistake is one as before.
+    fixture.write("yard.yaml", &HEAD.replace("cidr:", "cider:"));
+    assert!(fixture.ends(1, &["down", "-y"]).await.contains("cider"));
+}

@@ -58,6 +58,31 @@ pub fn companions(yard: &Yard, path: &Path) -> BTreeMap<String, String> {
     files
 }
 
+/// Files that may come with a manifest: as many as one package may have.
+pub const COMPANIONS: usize = crate::finder::FILES;
+/// Bytes of these files as JSON: with the manifest they fit into one request to the server, of 16 MiB at most.
+const COMPANION_BYTES: usize = 15 << 20;
+
+/// Refuses files that a server would not take with a manifest.
+///
+/// # Errors
+/// In words, with the limit and what to do.
+pub fn check_companions(files: &BTreeMap<String, String>) -> Result<(), String> {
+    let hint = "take what is not needed out of the directories of its packages, or divide the yard into several";
+    if files.len() > COMPANIONS {
+        let count = files.len();
+        return Err(format!("the manifest names {count} files, and comes with {COMPANIONS} at most; {hint}"));
+    }
+    let bytes = serde_json::to_string(files).map_or(usize::MAX, |json| json.len());
+    if bytes > COMPANION_BYTES {
+        let (is, most) = (bytes.div_ceil(1 << 20), COMPANION_BYTES >> 20);
+        return Err(format!(
+            "the files that the manifest names have {is} MiB as JSON, and may have {most} MiB; {hint}"
+        ));
+    }
+    Ok(())
+}
+
 /// Paths of the files in a package's directory.
 fn inside(dir: &Path) -> Vec<PathBuf> {
     let Ok(package) = Dir::package(dir) else { return Vec::new() };
@@ -124,6 +149,17 @@ mod tests {
         let StackSource::Compose(wanted) = &there.stacks[0].source else { panic!("no Compose file") };
         let web = &open_in(wanted, &memory).unwrap().stack.services["web"];
         assert_eq!((web.image.as_str(), web.environment["A"].as_str()), ("web:7", "1"));
+    }
+
+    #[test]
+    fn files_that_a_server_refuses_are_told_before_they_are_sent() {
+        let files = |count: usize, text: &str| (0..count).map(|i| (format!("f{i}"), text.to_owned())).collect();
+        assert_eq!(check_companions(&files(COMPANIONS, "x")), Ok(()));
+        let error = check_companions(&files(COMPANIONS + 1, "")).unwrap_err();
+        assert!(error.contains("names 2001 files, and comes with 2000 at most"), "{error}");
+        // Each line break is two bytes of JSON.
+        let error = check_companions(&files(2, &"\n".repeat(4 << 20))).unwrap_err();
+        assert!(error.contains("have 17 MiB as JSON, and may have 15 MiB"), "{error}");
     }
 
     #[test]

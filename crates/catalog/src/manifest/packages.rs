@@ -7,16 +7,22 @@ use crate::diag::{Log, Place, Problem};
 use crate::error::Error;
 use crate::finder::{PackageFinder, content_digest, snapshot};
 use crate::fragment::{self, LISTS, append, name_of};
+use crate::interpolate::TextBudget;
 use crate::package::{COMPOSE, Package};
 use crate::reference::{CatalogPackage, PackageReference};
 use crate::render::{INSTANCE, variables};
-use crate::source::{Dir, Source};
+use crate::source::{Dir, Memory, Source, normalise};
 use crate::yaml::{Node, from_node};
 use serde::Deserialize;
 use stackyard_core::yard::manifest::{OneOrMany, PackageEntry};
 use stackyard_core::yard::words::is_yard_name;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// Packages of a manifest.
+const ENTRIES: usize = 64;
+/// Bytes of the files of all its packages, each counted once.
+const BYTES: u64 = 16 << 20;
 
 /// A package of a manifest.
 #[derive(Debug, Clone)]
@@ -48,6 +54,8 @@ pub(super) struct MergedPackages {
     pub(super) installed: Vec<InstalledPackage>,
     pub(super) stacks: Vec<YardStack>,
     origins: Vec<FragmentOrigin>,
+    /// Entries without files: what they bring is not known.
+    pub(super) absent: Vec<String>,
 }
 
 /// Where items of a manifest came from.
@@ -61,15 +69,30 @@ struct FragmentOrigin {
 }
 
 /// Reads the packages of a manifest and appends what they bring to its lists. Where nobody has the files of a
-/// manifest ([`FileBase::Text`]), packages are left out. Mistakes are noted in `log`.
+/// manifest ([`FileBase::Partial`]), packages are left out. Mistakes are noted in `log`.
 pub(super) fn merge(root: &mut Node, base: &FileBase<'_>, finder: &dyn PackageFinder, log: &Log) -> MergedPackages {
-    let mut merge = PackageMerge { base, finder, log, merged: MergedPackages::default(), names: BTreeMap::new() };
+    let mut merge = PackageMerge {
+        base,
+        finder,
+        log,
+        merged: MergedPackages::default(),
+        names: BTreeMap::new(),
+        read: BTreeMap::new(),
+        bytes: 0,
+        budget: TextBudget::default(),
+    };
     let Some(spec) = root.as_map_mut().and_then(|m| m.get_mut("spec")).and_then(Node::as_map_mut) else {
         return merge.merged;
     };
-    let Some(entries) = spec.get("packages").and_then(Node::as_list).map(<[Node]>::to_vec) else {
+    let Some((place, entries)) = spec.get("packages").and_then(|n| Some((n.place.clone(), n.as_list()?))) else {
         return merge.merged;
     };
+    if entries.len() > ENTRIES {
+        let message = format!("spec.packages: {} packages; a manifest has {ENTRIES} at most", entries.len());
+        log.problem_hint(&place, message, Some("divide the yard into several".into()));
+        return merge.merged;
+    }
+    let entries = entries.to_vec();
     for (list, key, _) in LISTS {
         for item in spec.get(list).and_then(Node::as_list).unwrap_or_default() {
             if let Some((name, node)) = name_of(item, key) {
@@ -113,6 +136,22 @@ struct PackageMerge<'a> {
     merged: MergedPackages,
     /// Where each name of a list is, the manifest's and those of packages.
     names: BTreeMap<(&'static str, String), Place>,
+    /// By what entries name: entries of one package share its files.
+    read: BTreeMap<String, PackageFiles>,
+    /// Of the files that were read.
+    bytes: u64,
+    /// For what all packages bring.
+    budget: TextBudget,
+}
+
+/// The files of a package.
+#[derive(Clone)]
+struct PackageFiles {
+    source: Arc<dyn Source>,
+    /// Of files that are in memory.
+    digest: Option<String>,
+    /// What `package.yaml` says, once an entry needed it.
+    package: Option<Package>,
 }
 
 impl PackageMerge<'_> {
@@ -145,20 +184,26 @@ impl PackageMerge<'_> {
             PackageReference::Dir(dir) => self.directory(package, dir),
             PackageReference::Catalog(wanted) => self.of_catalog(package, wanted),
         };
-        let (source, digest) = match found {
+        let (files, digest) = match found {
             Ok(found) => found,
             Err(problem) => {
-                problem.into_iter().for_each(|p| self.log.push(p));
+                match problem {
+                    Some(problem) => self.log.push(problem),
+                    None => self.merged.absent.push(package.entry.name.clone()),
+                }
                 return None;
             }
         };
-        let read = match Package::load(source) {
+        let read = match files.package.map_or_else(|| Package::load(files.source), Ok) {
             Ok(read) => read,
             Err(error) => {
                 self.tell(package, error);
                 return None;
             }
         };
+        if let Some(files) = self.read.get_mut(&key(&reference)) {
+            files.package = Some(read.clone());
+        }
         if let PackageReference::Catalog(wanted) = &reference
             && (read.name != wanted.name || read.version != wanted.version)
         {
@@ -183,50 +228,100 @@ impl PackageMerge<'_> {
     }
 }
 
-type FoundSource = (Arc<dyn Source>, Option<String>);
+/// Files, and their digest if the manifest pins it.
+type FoundFiles = (PackageFiles, Option<String>);
+
+/// What two entries of one package have in common.
+fn key(reference: &PackageReference) -> String {
+    match reference {
+        PackageReference::Dir(dir) => format!("./{}", normalise(dir).unwrap_or_else(|| dir.clone())),
+        PackageReference::Catalog(wanted) => wanted.to_string(),
+    }
+}
 
 impl PackageMerge<'_> {
-    /// A directory's files. Without a problem if there is no such directory among the files of a manifest.
-    fn directory(&self, package: &PackageNode<'_>, dir: &str) -> Result<FoundSource, Option<Problem>> {
-        let source: Arc<dyn Source> = match self.base {
-            FileBase::Dir(base) => {
+    /// A directory's files. Without a problem if only the manifest's text is known.
+    fn directory(&mut self, package: &PackageNode<'_>, dir: &str) -> Result<FoundFiles, Option<Problem>> {
+        let refused = |e: String| Some(package.problem("package", e, None));
+        let key = key(&PackageReference::Dir(dir.to_owned()));
+        let files = match (self.read.get(&key), self.base) {
+            (Some(files), _) => files.clone(),
+            (None, FileBase::Dir(base)) => {
                 let path = beside(base, dir);
                 let opened = Dir::package(&path).map_err(|e| format!("cannot read {}: {e}", path.display()));
-                Arc::new(opened.map_err(|e| Some(package.problem("package", e, None)))?)
+                let source: Arc<dyn Source> = Arc::new(opened.map_err(refused)?);
+                // Whatever else is in a directory that is no package is not read.
+                match package.entry.digest.is_some() && source.read("package.yaml").is_ok() {
+                    true => self.keep(key, snapshot(source.as_ref()).map_err(refused)?).map_err(refused)?,
+                    false => PackageFiles { source, digest: None, package: None },
+                }
             }
-            FileBase::Files(files) => {
+            (None, FileBase::Files(files)) => {
                 let tree = files.below(dir);
                 if tree.files().next().is_none() {
                     return Err(Some(package.problem("package", super::absent(dir), Some(super::SEND.into()))));
                 }
-                Arc::new(tree)
+                self.keep(key, snapshot(&tree).map_err(refused)?).map_err(refused)?
             }
-            FileBase::Text => return Err(None),
+            (None, FileBase::Partial(files)) => {
+                let tree = files.below(dir);
+                if !tree.contains("package.yaml") {
+                    return Err(None);
+                }
+                self.keep(key, snapshot(&tree).map_err(refused)?).map_err(refused)?
+            }
         };
-        // Whatever else is in a directory that is no package is not read.
-        if package.entry.digest.is_none() || source.read("package.yaml").is_err() {
-            return Ok((source, None));
+        match (&package.entry.digest, &files.digest) {
+            (Some(_), Some(digest)) => {
+                let hint = "look at the change, and write the new digest into the manifest";
+                self.check_digest(package, dir, digest, hint)?;
+                let digest = files.digest.clone();
+                Ok((files, digest))
+            }
+            _ => Ok((files, None)),
         }
-        let tree = snapshot(source.as_ref()).map_err(|e| Some(package.problem("package", e, None)))?;
-        let digest = content_digest(&tree);
-        let hint = "look at the change, and write the new digest into the manifest";
-        self.check_digest(package, dir, &digest, hint)?;
-        Ok((Arc::new(tree), Some(digest)))
     }
 
-    fn of_catalog(&self, package: &PackageNode<'_>, wanted: &CatalogPackage) -> Result<FoundSource, Option<Problem>> {
+    fn of_catalog(
+        &mut self,
+        package: &PackageNode<'_>,
+        wanted: &CatalogPackage,
+    ) -> Result<FoundFiles, Option<Problem>> {
         let problem = |message: String, hint| Some(package.problem("package", message, hint));
-        let tree = match (self.finder.find(wanted), self.base) {
-            (Ok(tree), _) => tree,
-            (Err(_), FileBase::Text) => return Err(None),
-            (Err(e), _) => return Err(problem(e.message, e.hint)),
+        let key = wanted.to_string();
+        let files = match (self.read.get(&key), self.base) {
+            (Some(files), _) => files.clone(),
+            (None, base) => {
+                let tree = match (self.finder.find(wanted), base) {
+                    (Ok(tree), _) => tree,
+                    (Err(_), FileBase::Partial(_)) => return Err(None),
+                    (Err(e), _) => {
+                        let name = &package.entry.name;
+                        let other =
+                            || format!("`stackyard catalog upgrade {name}` writes another version into the manifest");
+                        return Err(problem(e.message, Some(e.hint.unwrap_or_else(other))));
+                    }
+                };
+                let tree = snapshot(&tree).map_err(|e| problem(format!("{wanted}: {e}"), None))?;
+                self.keep(key, tree).map_err(|e| problem(e, None))?
+            }
         };
-        let tree = snapshot(&tree).map_err(|e| problem(format!("{wanted}: {e}"), None))?;
-        let digest = content_digest(&tree);
         let name = &package.entry.name;
         let hint = format!("look at the change and take it with `stackyard catalog upgrade {name}`");
-        self.check_digest(package, &wanted.to_string(), &digest, &hint)?;
-        Ok((Arc::new(tree), Some(digest)))
+        self.check_digest(package, &wanted.to_string(), files.digest.as_deref().unwrap_or_default(), &hint)?;
+        let digest = files.digest.clone();
+        Ok((files, digest))
+    }
+
+    /// Keeps the files of a package for all its entries.
+    fn keep(&mut self, key: String, tree: Memory) -> Result<PackageFiles, String> {
+        self.bytes += tree.files().map(|(_, content)| content.len() as u64).sum::<u64>();
+        if self.bytes > BYTES {
+            return Err(format!("with it, the packages of the manifest have more than {} MiB", BYTES >> 20));
+        }
+        let files = PackageFiles { digest: Some(content_digest(&tree)), source: Arc::new(tree), package: None };
+        self.read.insert(key, files.clone());
+        Ok(files)
     }
 
     /// Refuses a package whose content is not the one that the manifest pins.
@@ -285,7 +380,7 @@ impl PackageMerge<'_> {
     fn variables(&self, found: &InstalledPackage, instance: &str, answers: &ResolvedAnswers) -> crate::Variables {
         let mut variables = variables(&found.package, answers, None);
         variables.set_default(INSTANCE, instance);
-        variables
+        variables.with_budget(self.budget.clone())
     }
 
     /// The items whose names nothing else has; the others are mistakes.
@@ -334,6 +429,7 @@ impl PackageMerge<'_> {
             }
             None => Vec::new(),
         };
+        let answers = Arc::new(answers.clone());
         for stack in stacks {
             let compose = stack.compose.map_or_else(|| vec![COMPOSE.to_owned()], |files| files.all().to_vec());
             let package = found.package.installed(&origin.instance, compose);

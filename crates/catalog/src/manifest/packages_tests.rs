@@ -1,6 +1,6 @@
 //! Packages of manifests: what they bring, and bad ones, which change nothing and are told with their places.
 
-use super::super::{companions, gist, load, load_with, outline, outline_with, read_beside, read_with};
+use super::super::{companions, gist, load, load_with, outline, outline_with, read_beside, read_with, removed_kinds};
 use super::*;
 use crate::finder::FindError;
 use crate::manifest::Yard;
@@ -245,9 +245,8 @@ fn content_that_differs_from_the_pinned_one_is_refused() {
         "yard.yaml:5:36: spec.packages[0].package: main/web@1.0.0 needs `digest`, which pins the content that was looked \
          at; look at the change and take it with `stackyard catalog upgrade site`"
     );
-    assert!(
-        one.mistakes("  packages: [{name: site, package: main/web@2.0.0}]\n").contains("there is no main/web@2.0.0")
-    );
+    let gone = one.mistakes("  packages: [{name: site, package: main/web@2.0.0}]\n");
+    assert!(gone.contains("there is no main/web@2.0.0; `stackyard catalog upgrade site` writes another"), "{gone}");
     assert!(one.mistakes("  packages: [{name: Site, package: ./x}]\n").contains("`Site` cannot name a package"));
     assert!(one.mistakes("  packages: [{name: site, package: web}]\n").contains("nor a directory such as `./web`"));
     let lies = TestCatalog(vec![(
@@ -358,9 +357,13 @@ fn a_directory_is_a_package_and_cannot_be_left() {
     files.into_iter().for_each(|(path, text)| tree.insert(path, text));
     let there = read_with("yard.yaml", manifest.clone(), Arc::new(tree.clone())).unwrap();
     assert_eq!(format!("{:?}", there.intended), format!("{:?}", yard.intended));
-    assert_eq!(outline_with("yard.yaml", &manifest, &tree).unwrap().resources.len(), 2);
-    assert!(outline("yard.yaml", &manifest).unwrap().resources.is_empty());
-    assert!(gist("yard.yaml", &manifest).unwrap().has_pools);
+    assert_eq!(outline_with("yard.yaml", &manifest, &tree).unwrap().complete().unwrap().resources.len(), 2);
+    let outlined = outline("yard.yaml", &manifest).unwrap();
+    assert!(outlined.intended.resources.is_empty());
+    assert_eq!(outlined.absent, ["w"]);
+    let summary = gist("yard.yaml", &manifest).unwrap();
+    assert!(summary.has_pools && summary.name.as_deref() == Some("shop"));
+    assert!(removed_kinds("yard.yaml", &manifest).contains(&stackyard_core::yard::Kind::LoadBalancer));
     let absent = read_with("yard.yaml", manifest, Arc::new(Memory::default())).unwrap_err().to_string();
     assert!(absent.contains("`./web` is not among the files that came with the manifest"), "{absent}");
 
@@ -407,4 +410,91 @@ fn a_package_of_a_catalog_travels_with_its_manifest() {
     let error = read_with("yard.yaml", text.clone(), Arc::new(Memory::default())).unwrap_err().to_string();
     assert!(error.contains("is not among the files that came with the manifest"), "{error}");
     assert!(load(&path).unwrap_err().to_string().contains("no catalog is known here"));
+}
+
+/// A directory `p` with a package of these files and this body of `package.yaml`.
+fn directory(body: &str, files: &[(&str, &str)]) -> Memory {
+    let head = "apiVersion: stackyard.dev/v1\nkind: Package\nmetadata: {name: p, version: '1'}\n";
+    let tree = Memory::new("").with("p/package.yaml", format!("{head}{body}"));
+    files.iter().fold(tree, |tree, (path, text)| tree.with(format!("p/{path}"), *text))
+}
+
+/// A manifest with so many packages of the directory.
+fn entries(count: usize) -> String {
+    let entry = |i: usize| format!("    - {{name: a{i}, package: {}p}}\n", "./".repeat(1 + i % 3));
+    format!("{HEAD}  packages:\n{}", (0..count).map(entry).collect::<String>())
+}
+
+#[test]
+fn many_entries_of_one_package_take_the_memory_of_one() {
+    let read = |count, tree: Memory| read_with("yard.yaml", entries(count), Arc::new(tree));
+    let pad = "x".repeat(3 << 20);
+    let error = read(30_000, directory("", &[("pad", &pad)])).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "yard.yaml:6:5: spec.packages: 30000 packages; a manifest has 64 at most; divide the yard into several"
+    );
+    let yard = read(64, directory("", &[("pad", &pad)])).unwrap();
+    let first = &yard.packages[0].package.source;
+    assert!(yard.packages.len() == 64 && yard.packages.iter().all(|p| Arc::ptr_eq(&p.package.source, first)));
+
+    // The limits of a package are those of a directory, too, with or without a digest.
+    let error = read(1, directory("", &[("pad", &"x".repeat(8 << 20))])).unwrap_err().to_string();
+    assert!(error.contains("spec.packages[0].package: its files have more than 4 MiB"), "{error}");
+    // Directories within one another, each with what is below it.
+    let deep = |i: usize| format!("p{}", "/p".repeat(i));
+    let head = "apiVersion: stackyard.dev/v1\nkind: Package\nmetadata: {name: p, version: '1'}\n";
+    let tree = (0..10).fold(Memory::new("").with(deep(9) + "/pad", pad.as_str()), |tree, i| {
+        tree.with(deep(i) + "/package.yaml", head)
+    });
+    let list = (0..10).map(|i| format!("    - {{name: a{i}, package: ./{}}}\n", deep(i))).collect::<String>();
+    let error = read_with("yard.yaml", format!("{HEAD}  packages:\n{list}"), Arc::new(tree)).unwrap_err().to_string();
+    assert!(error.contains("the packages of the manifest have more than 16 MiB"), "{error}");
+}
+
+#[test]
+fn one_long_answer_in_many_places_is_refused() {
+    let question = format!("questions: [{{name: x, type: string, default: '{}'}}]\n", "y".repeat(1 << 20));
+    let item = "  - {name: '${x}'}\n";
+    let yard = format!("servers:\n{}", item.repeat(10_000));
+    let read = |count, yard: &str, files: &[(&str, &str)]| {
+        let tree = files.iter().fold(directory(&question, &[("yard.yaml", yard)]), |tree, (path, text)| {
+            tree.with(format!("p/{path}"), *text)
+        });
+        read_with("yard.yaml", entries(count), Arc::new(tree)).unwrap_err().to_string()
+    };
+    let error = read(1, &yard, &[]);
+    assert!(error.contains("with their variables the texts are longer than 16 MiB together"), "{}", error.len());
+    // It is said once, and what was made until then is all.
+    assert!(error.lines().count() < 40 && error.len() < 10_000, "{}", error.lines().count());
+    // A little by each of many packages is as much.
+    let error = read(60, "networks: [{name: n, cidr: '${x}'}]\n", &[]);
+    assert!(error.contains("longer than 16 MiB together"), "{}", error.len());
+    // A file in many places.
+    let yard = format!("servers:\n{}", "  - {name: a, userDataFile: f}\n".repeat(1000));
+    let error = read(1, &yard, &[("f", &"z".repeat(1 << 20))]);
+    assert!(error.contains("cannot read `f` of the package: with it the texts are longer than 16 MiB"), "{error}");
+    // Many small values.
+    let error = read(1, &format!("servers: [{}]\n", "a,".repeat(1_200_000)), &[]);
+    assert!(error.contains("with it the texts are longer than 16 MiB together"), "{error}");
+}
+
+#[test]
+fn one_long_file_of_many_servers_is_refused() {
+    let servers = "    - {name: a, flavor: f, image: i, network: n, userDataFile: f}\n".repeat(1000);
+    let tree = Memory::new("").with("f", "z".repeat(1 << 20));
+    let error = read_with("yard.yaml", format!("{HEAD}  servers:\n{servers}"), Arc::new(tree)).unwrap_err().to_string();
+    assert!(error.contains("userDataFile: with `f` the texts are longer than 16 MiB together"), "{error}");
+}
+
+#[test]
+fn a_directory_that_did_not_travel_hides_its_own_parts_alone() {
+    let tree = directory("", &[("yard.yaml", "networks: [{name: main, cidr: 10.0.0.0/24}]\n")]);
+    let text = format!("{}    - {{name: other, package: ./q}}\n", entries(1));
+    let outlined = outline_with("yard.yaml", &text, &tree).unwrap();
+    assert!(outlined.intended.resources.iter().any(|r| r.key.to_string() == "network a0"));
+    assert_eq!(outlined.absent, ["other"]);
+    let error = outlined.complete().unwrap_err().to_string();
+    assert!(error.contains("the files of the packages other did not come with the manifest"), "{error}");
+    assert!(outline_with("yard.yaml", &entries(1), &tree).unwrap().complete().is_ok());
 }

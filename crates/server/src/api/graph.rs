@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use stackyard_api::{Graph, GraphCloud, HostView, Problem, time};
+use stackyard_catalog::manifest::AbsentPackages;
 use stackyard_yard::{GraphInput, draw_graph};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -49,14 +50,17 @@ async fn look_at(app: &App, yard: &str, anew: bool) -> Result<YardGraph, ApiErro
         None => None,
     };
     let (intended, cloud, sighting) = match intended {
-        Some(Ok(intended)) => {
-            let name = intended.cloud.clone();
+        Some(Ok(outline)) => {
+            let name = outline.intended.cloud.clone();
             if anew {
                 app.looks().forget(name.as_deref());
             }
-            let sighting = app.looks().at(name.as_deref(), app.runs().of(yard).is_some()).await;
+            let mut sighting = app.looks().at(name.as_deref(), app.runs().of(yard).is_some()).await;
+            // The picture lacks what these packages have not made yet.
+            let absent = (!outline.absent.is_empty()).then(|| AbsentPackages(outline.absent).to_string());
+            sighting.error = sighting.error.take().or(absent);
             let name = name.or_else(|| sighting.name.clone()).unwrap_or_default();
-            (Some(intended), Some(name), sighting)
+            (Some(outline.intended), Some(name), sighting)
         }
         Some(Err(mistakes)) => {
             let error = Some(format!("its manifest has mistakes: {mistakes}"));

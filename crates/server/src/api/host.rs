@@ -15,6 +15,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Deserialize;
 use stackyard_api::{Drain, HostView, Problem, Replacement, host_health, now, time};
+use stackyard_catalog::manifest::AbsentPackages;
 use stackyard_core::yard::intend::Spec;
 use stackyard_core::yard::{Key, Kind, Scope};
 use stackyard_store::{self as store, Host};
@@ -150,15 +151,16 @@ async fn need_pool(app: &App, host: &Host) -> Result<(), ApiError> {
         return refused(format!("the server knows no manifest of yard {yard}"));
     };
     // Of a manifest that has mistakes by now: its next run, or rather its plan, tells them.
-    let Ok(intended) = app.outline_of(yard, FILE, &text).await? else {
+    let Ok(outline) = app.outline_of(yard, FILE, &text).await? else {
         return refused(format!("the manifest of yard {yard} cannot be read"));
     };
-    let made = intended.get(&Key::new(Kind::Server, name)).and_then(|r| match &r.spec {
+    let made = outline.intended.get(&Key::new(Kind::Server, name)).and_then(|r| match &r.spec {
         Spec::Server(server) => server.host.as_ref(),
         _ => None,
     });
     match made {
         Some(made) if made.has_agent() => Ok(()),
+        _ if !outline.absent.is_empty() => refused(AbsentPackages(outline.absent).to_string()),
         _ => refused(format!("it is of no pool in the manifest of yard {yard}")),
     }
 }

@@ -11,13 +11,11 @@ use axum::Json;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::header;
 use stackyard_api::{Diagnostic, ManifestChecked, Problem, YardPlan, YardRequest};
+use stackyard_catalog::manifest::COMPANIONS;
 use stackyard_store::Store;
 use std::collections::BTreeMap;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-/// Files that may come with a manifest.
-const FILES: usize = 500;
 
 impl From<PlanPreview> for YardPlan {
     fn from(outlook: PlanPreview) -> Self {
@@ -117,8 +115,8 @@ async fn read_any(store: &Store, reach: &CallerScope, yard: &str, wish: YardRequ
 }
 
 pub(super) fn check_files(files: &BTreeMap<String, String>) -> Result<(), ApiError> {
-    if files.len() > FILES {
-        return Err(ApiError::bad(format!("a manifest comes with {FILES} files at most")));
+    if files.len() > COMPANIONS {
+        return Err(ApiError::bad(format!("a manifest comes with {COMPANIONS} files at most")));
     }
     let outside = |path: &&String| path.starts_with('/') || path.split('/').any(|p| p == "..") || path.contains('\0');
     if let Some(path) = files.keys().find(outside) {

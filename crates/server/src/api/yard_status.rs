@@ -11,11 +11,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use stackyard_api::{Problem, QuotaUse, ResourceStatus, YardRequest, YardStatus, now, time};
-use stackyard_catalog::manifest::outline;
+use stackyard_catalog::Memory;
+use stackyard_catalog::manifest::outline_with;
 use stackyard_core::health::Health;
 use stackyard_core::yard::Kind;
 use stackyard_core::yard::intend::Intended;
-use stackyard_core::yard::plan::Action;
 use stackyard_openstack::{Cloud, Quota};
 use stackyard_yard::{HostService, YardSnapshot};
 use std::collections::BTreeMap;
@@ -105,10 +105,10 @@ async fn yard_status(
         ApiError::new(StatusCode::GATEWAY_TIMEOUT, detail)
     };
     match looked.unwrap_or_else(|_| Err(late())) {
-        Ok((cloud, resources, quotas)) => {
+        Ok(CloudLook { cloud, resources, quotas, in_sync }) => {
             status.health = resources.iter().map(|r| r.health).max().unwrap_or_default();
-            status.in_sync = resources.iter().all(|r| r.planned == Action::Keep);
             (status.cloud, status.resources, status.quotas) = (Some(cloud), resources, quotas);
+            status.in_sync = in_sync;
         }
         Err(problem) => status.error = Some(problem.into_detail()),
     }
@@ -123,24 +123,33 @@ async fn intended(app: &App, reach: &CallerScope, yard: &str, revision: i64) -> 
         Ok(YardIntent::Up { yard, .. }) => Ok(yard.intended),
         Ok(YardIntent::Down { .. }) => Err(ApiError::internal("a revision is no removal")),
         Err(problem) => {
-            let kept = app.store().manifest(yard, revision).await?;
-            kept.and_then(|kept| outline(FILE, &kept.text).ok()).ok_or(problem)
+            let Some(kept) = app.store().manifest(yard, revision).await? else { return Err(problem) };
+            let mut files = Memory::default();
+            kept.files.into_iter().for_each(|(path, text)| files.insert(path, text));
+            let Ok(outline) = outline_with(FILE, &kept.text, &files) else { return Err(problem) };
+            // Without the parts of a package, its resources would seem to be in the way.
+            outline.complete().map_err(|absent| ApiError::unprocessable(absent.to_string()))
         }
     }
 }
 
-async fn look(
-    app: &App,
-    reach: &CallerScope,
-    yard: &str,
-    revision: i64,
-) -> Result<(String, Vec<ResourceStatus>, Vec<QuotaUse>), ApiError> {
+/// What a cloud has of a yard.
+struct CloudLook {
+    cloud: String,
+    resources: Vec<ResourceStatus>,
+    quotas: Vec<QuotaUse>,
+    /// A run would change nothing: not even what has no row of its own, such as the rules of a security group.
+    in_sync: bool,
+}
+
+async fn look(app: &App, reach: &CallerScope, yard: &str, revision: i64) -> Result<CloudLook, ApiError> {
     let intended = intended(app, reach, yard, revision).await?;
     let cloud = app.runs().cloud(intended.cloud.as_deref()).await?;
     let client = app.runs().client()?;
     let session = YardSnapshot::take_with(&cloud, &intended, Some(&client as &dyn HostService)).await?;
     let quotas = quotas(&cloud, &session).await;
-    Ok((cloud.config().name.clone(), session.resources(), quotas))
+    let (resources, in_sync) = (session.resources(), session.plan.is_noop());
+    Ok(CloudLook { cloud: cloud.config().name.clone(), resources, quotas, in_sync })
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {

@@ -48,12 +48,7 @@ impl YardIntent {
     /// If the manifest is no YAML.
     pub fn down(text: &str) -> Result<Self, Problems> {
         let gist = manifest::gist(FILE, text)?;
-        let optional = [Kind::Keypair, Kind::ServerGroup, Kind::Volume, Kind::LoadBalancer, Kind::ObjectContainer];
-        let mut kinds = manifest::outline(FILE, text).map_or_else(|_| optional.into(), |intended| intended.kinds());
-        if gist.has_packages {
-            kinds.extend(optional);
-        }
-        Ok(Self::Down { cloud: gist.cloud, has_pools: gist.has_pools, kinds })
+        Ok(Self::Down { cloud: gist.cloud, has_pools: gist.has_pools, kinds: manifest::removed_kinds(FILE, text) })
     }
 
     /// Its cloud, if the manifest says.

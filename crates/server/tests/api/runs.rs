@@ -389,6 +389,25 @@ async fn a_yard_that_the_command_line_brought_up_is_known_with_its_files() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rule_that_a_run_would_change_is_not_in_sync() {
+    let ground = Ground::new().await;
+    let text = |port: u16| {
+        manifest(
+            1,
+            &format!("  securityGroups: [{{name: g, rules: [{{proto: tcp, port: {port}, from: 10.0.0.0/8}}]}}]\n"),
+        )
+    };
+    assert_eq!(ground.run(&json!({"manifest": text(80)})).await["run"]["state"], "done");
+    let status = async || ground.good("GET", &format!("{SHOP}/status"), None).await;
+    assert_eq!(status().await["in_sync"], true);
+    ground.running.admin.keep_yard("shop", &text(81), None).await.unwrap();
+    let status = status().await;
+    assert!(status["resources"].as_array().unwrap().iter().all(|r| r["planned"] == "keep"), "{status}");
+    assert_eq!(status["in_sync"], false, "{status}");
+    ground.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_console_log_of_a_server() {
     let ground = Ground::new().await;
     ground.run(&wish(1)).await;
@@ -435,6 +454,26 @@ async fn a_package_of_a_catalog_comes_with_its_manifest() {
     let graph = ground.good("GET", &format!("{SHOP}/graph"), None).await;
     let node = graph["nodes"].as_array().unwrap().iter().find(|n| n["id"] == "server/db-node-2");
     assert_eq!(node.map(|n| &n["health"]), Some(&json!("missing")), "{graph}");
+
+    // Without the package, nothing is derived from the rest: what is there is not in the way.
+    ground.running.admin.keep_yard("shop", &next, None).await.unwrap();
+    let status = ground.good("GET", &format!("{SHOP}/status"), None).await;
+    assert!(status["error"].as_str().unwrap().contains("the packages db did not come with the manifest"), "{status}");
+    assert!(status["in_sync"] == false && status["resources"] == json!([]), "{status}");
+    let graph = ground.good("GET", &format!("{SHOP}/graph"), None).await;
+    assert!(graph["cloud"]["error"].as_str().unwrap().contains("did not come with the manifest"), "{graph}");
+    // A file of another part that is missing hides no package.
+    let (entry, with_package) = version("1", 1);
+    let unsent = "    - {name: extra, flavor: m1.nano, image: tiny, userDataFile: boot.sh}\n";
+    let text = manifest(1, &format!("{unsent}{entry}"));
+    let kept = serde_json::from_value::<std::collections::BTreeMap<String, String>>(with_package).unwrap();
+    ground.running.admin.keep_yard_with("shop", &text, kept, None).await.unwrap();
+    let status = ground.good("GET", &format!("{SHOP}/status"), None).await;
+    let planned = |name: &str| {
+        let all = status["resources"].as_array().unwrap();
+        all.iter().find(|r| r["kind"] == "server" && r["name"] == name).map(|r| r["planned"].clone())
+    };
+    assert_eq!((planned("db-node-1"), planned("extra")), (Some(json!("keep")), Some(json!("create"))), "{status}");
 
     // Other content than the pinned one is refused; so is none.
     let mut evil = files.clone();

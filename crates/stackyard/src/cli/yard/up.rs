@@ -5,7 +5,7 @@ use super::{LossArgs, YardArgs, load_stacks, records};
 use crate::printer::duration;
 use serde_json::json;
 use stackyard_api::manifest_digest;
-use stackyard_catalog::manifest::{Yard, companions};
+use stackyard_catalog::manifest::{Yard, check_companions, companions};
 use stackyard_client::{Client, ClientError};
 use stackyard_core::rollout::Status;
 use stackyard_core::yard::plan::Action;
@@ -90,6 +90,10 @@ pub async fn run(args: UpArgs, context: &Context) -> anyhow::Result<ExitStatus> 
 async fn record_manifest(yard: &Yard, path: &Path, service: Option<&Client>, context: &Context) {
     let Some(service) = service else { return };
     let (name, files) = (&yard.intended.yard, companions(yard, path));
+    if let Err(why) = check_companions(&files) {
+        context.printer.note(format!("note: cannot add the manifest to the server's history: {why}"));
+        return;
+    }
     let kept = async {
         let known = match service.yard(name).await {
             Ok((text, revision)) if text == yard.text => {
