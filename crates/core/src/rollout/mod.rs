@@ -105,6 +105,7 @@ struct Walk<'a> {
 /// The first contradiction.
 pub fn check(stack: &Stack) -> Result<(), PlanError> {
     crate::stack::plan::check_alone(stack)?;
+    crate::stack::plan::check_engine_names(stack)?;
     crate::stack::cinder_volume::check(stack)?;
     for (name, service) in &stack.services {
         for other in service.shares() {

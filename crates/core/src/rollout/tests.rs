@@ -5,8 +5,9 @@ use crate::agent::{ContainerReport, ContainerState, PartReport, Replica};
 use crate::health::Health;
 use crate::stack::deploy::{Mode, OnFailure, Order};
 use crate::stack::place::HostState;
+use crate::stack::plan::PlanError;
 use crate::stack::{
-    Config, Dependency, DependencyCondition, FileAccess, FileMount, HealthTest, Healthcheck, Mount, MountKind,
+    Config, Dependency, DependencyCondition, FileAccess, FileMount, HealthTest, Healthcheck, Mount, MountKind, Network,
     NetworkMode, PortProtocol, PublishedPort, RestartPolicy, Volume,
 };
 use proptest::prelude::*;
@@ -557,6 +558,25 @@ fn shared_name_spaces_stay_together() {
     assert_eq!(part.services["side-2"].network_mode, NetworkMode::Service("web-2".into()));
     side.deploy.replicas = 1;
     assert!(check(&stack(&[("side", side), ("web", service("app:1", 2))])).is_err());
+}
+
+#[test]
+fn names_that_lead_elsewhere_in_an_engines_api_are_refused() {
+    for image in ["../events?", "../containers/db/json?", "../images/big:tag/get?", ""] {
+        let error = check(&stack(&[("web", service(image, 1))])).unwrap_err();
+        assert!(matches!(error, PlanError::BadImage { .. }), "{image}: {error}");
+    }
+    for name in ["../events?", "..", "a/b", "a?b", "a#b", "%2e%2e", ""] {
+        let name = name.to_owned();
+        let mut volumes = stack(&[("web", service("app:1", 1))]);
+        volumes.volumes.insert("data".into(), Volume { name: name.clone(), ..Volume::default() });
+        let mut networks = stack(&[("web", service("app:1", 1))]);
+        networks.networks.insert("front".into(), Network { name: name.clone(), external: true, ..Network::default() });
+        for stack in [volumes, networks] {
+            let error = check(&stack).unwrap_err();
+            assert!(matches!(error, PlanError::BadName { .. }), "{name}: {error}");
+        }
+    }
 }
 
 /// What may happen to a world.

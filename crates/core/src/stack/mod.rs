@@ -14,6 +14,7 @@ pub mod observed;
 mod options;
 pub mod place;
 pub mod plan;
+mod reference;
 mod service;
 pub mod spec;
 pub mod status;
@@ -22,6 +23,7 @@ pub mod template;
 pub use archive::{ARCHIVE_ROOT, Archive, is_archive_digest};
 pub use cinder_volume::{CinderVolume, Filesystem, VOLUME_DRIVER};
 pub use options::{DeviceRequest, EngineOptions, ServiceHook, debian_arch};
+pub use reference::is_image_reference;
 pub use service::{
     Attachment, Bind, CgroupMode, Config, Dependency, DependencyCondition, Device, FileAccess, FileMount, HealthTest,
     Healthcheck, Logging, Mount, MountKind, NetworkMode, PortProtocol, Propagation, PublishedPort, RestartPolicy,

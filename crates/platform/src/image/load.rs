@@ -3,6 +3,7 @@
 use crate::docker::{Docker, is_not_found, status};
 use bollard::query_parameters::{ImportImageOptionsBuilder, RemoveImageOptions, TagImageOptionsBuilder};
 use futures_util::{Stream, TryStreamExt};
+use stackyard_core::stack::is_image_reference;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -18,11 +19,15 @@ pub struct ImageAtEngine {
     pub labels: HashMap<String, String>,
 }
 
-/// The image that `reference` (a name or an id) means on this engine, if it means one.
+/// The image that `reference` (a name or an id) means on this engine, if it means one. A text that cannot name an image
+/// means none: in the path of the request, it would ask the engine for something else.
 ///
 /// # Errors
 /// The engine's.
 pub async fn look_up(docker: &Docker, reference: &str) -> Result<Option<ImageAtEngine>, bollard::errors::Error> {
+    if !is_image_reference(reference) {
+        return Ok(None);
+    }
     match docker.api().inspect_image(reference).await {
         Ok(image) => {
             let labels = image.config.and_then(|c| c.labels).unwrap_or_default();

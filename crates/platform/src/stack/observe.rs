@@ -5,9 +5,9 @@ use crate::docker::is_not_found;
 use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum};
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use stackyard_core::stack::Stack;
 use stackyard_core::stack::observed::{Container, Image, Network, Observed, State};
 use stackyard_core::stack::spec::{ARCHIVE, Spec};
+use stackyard_core::stack::{Stack, is_image_reference};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Requests in flight at once while looking.
@@ -145,7 +145,9 @@ impl Engine {
     }
 
     async fn images(&self, stack: &Stack) -> Result<BTreeMap<String, Image>, Error> {
-        let references: BTreeSet<&String> = stack.services.values().map(|s| &s.image).collect();
+        let images = stack.services.values().map(|s| &s.image);
+        // Another text would ask the engine for something else.
+        let references: BTreeSet<&String> = images.filter(|image| is_image_reference(image)).collect();
         let inspect = |reference: &'_ String| {
             let reference = reference.clone();
             async move {

@@ -339,6 +339,8 @@ async fn a_service_is_updated_and_nothing_else() {
         (json!({"services": {"nope": {}}}), StatusCode::NOT_FOUND),
         (json!({"services": {}}), StatusCode::UNPROCESSABLE_ENTITY),
         (json!({"services": {"web": {"image": "a b"}}}), StatusCode::UNPROCESSABLE_ENTITY),
+        // It would follow the engine's events, which never end.
+        (json!({"services": {"web": {"image": "../events?"}}}), StatusCode::UNPROCESSABLE_ENTITY),
         (json!({"services": {"web": {"environment": {"A=B": "1"}}}}), StatusCode::UNPROCESSABLE_ENTITY),
         (json!({"services": {"web": {"command": []}}}), StatusCode::UNPROCESSABLE_ENTITY),
     ] {

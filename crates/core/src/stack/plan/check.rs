@@ -1,7 +1,7 @@
 //! Whether a stack can be deployed at all, and in which order.
 
 use super::super::observed::Observed;
-use super::super::{DEFAULT_NETWORK, DependencyCondition, FileMount, HealthTest, Service, Stack};
+use super::super::{DEFAULT_NETWORK, DependencyCondition, FileMount, HealthTest, Service, Stack, is_image_reference};
 use crate::text::is_name_char;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,10 +26,19 @@ pub enum PlanError {
         "{kind} {name:?}: a name has letters, digits, `.`, `_` and `-` alone (at most 200), and is neither `.` nor `..`"
     )]
     BadName {
-        /// `stack`, `service`, `volume`, `network`, `config` or `secret`.
+        /// `stack`, `service`, `volume`, `network`, `config` or `secret`; `name of volume` or `name of network` for
+        /// what the engine calls them.
         kind: &'static str,
         /// The name.
         name: String,
+    },
+    /// An engine has the name in the path of a request, where it would lead elsewhere.
+    #[error("service {service}: {image:?} is no name of an image; write it as `registry.example/team/app:1.2`")]
+    BadImage {
+        /// The service.
+        service: String,
+        /// The name.
+        image: String,
     },
     /// Services wait for each other.
     #[error("services wait for each other: {}", .0.join(" -> "))]
@@ -126,12 +135,30 @@ fn names(stack: &Stack) -> Result<(), PlanError> {
         .chain(stack.networks.keys().map(|name| ("network", name)))
         .chain(stack.configs.keys().map(|name| ("config", name)))
         .chain(stack.secrets.keys().map(|name| ("secret", name)));
-    for (kind, name) in all {
-        if name.is_empty() || name.len() > 200 || name == "." || name == ".." || !name.chars().all(is_name_char) {
-            return Err(PlanError::BadName { kind, name: name.clone() });
-        }
+    all.into_iter().try_for_each(|(kind, name)| check_name(kind, name))
+}
+
+fn check_name(kind: &'static str, name: &str) -> Result<(), PlanError> {
+    if name.is_empty() || name.len() > 200 || name == "." || name == ".." || !name.chars().all(is_name_char) {
+        return Err(PlanError::BadName { kind, name: name.to_owned() });
     }
     Ok(())
+}
+
+/// Checks what an engine's API has in the paths of requests: names of images, and the engine's names of volumes and
+/// networks.
+///
+/// # Errors
+/// [`PlanError::BadImage`], [`PlanError::BadName`].
+pub fn check_engine_names(stack: &Stack) -> Result<(), PlanError> {
+    for (service, Service { image, .. }) in &stack.services {
+        if !is_image_reference(image) {
+            return Err(PlanError::BadImage { service: service.clone(), image: image.clone() });
+        }
+    }
+    let volumes = stack.volumes.values().map(|v| ("name of volume", &v.name));
+    let networks = stack.networks.values().map(|n| ("name of network", &n.name));
+    volumes.chain(networks).try_for_each(|(kind, name)| check_name(kind, name))
 }
 
 /// Checks `stack` against itself and against what must be there beforehand; yields the

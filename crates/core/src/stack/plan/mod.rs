@@ -26,7 +26,7 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use check::{PlanError, check_alone};
+pub use check::{PlanError, check_alone, check_engine_names};
 
 use service::Planner;
 
