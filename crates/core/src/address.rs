@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// Whether an address is one of the public internet: not a machine's own, not a private network's, not set apart for
 /// something else (IANA's registries of special-purpose addresses, RFC 6890).
 ///
-/// IPv6 addresses that carry one of IPv4 (mapped, RFC 4291; NAT64, RFC 6052; 6to4, RFC 3056) are what that is.
+/// IPv6 addresses that carry one of IPv4 (mapped, RFC 4291; NAT64's 64:ff9b::/96, RFC 6052; 6to4, RFC 3056) are what that
+/// is. NAT64's 64:ff9b:1::/48 is for local use (RFC 8215), and so not public.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
@@ -42,11 +43,12 @@ fn is_public_v6(a: Ipv6Addr) -> bool {
 
 /// The IPv4 address within one of IPv6.
 fn embedded(a: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [first, second, third, .., high, low] = a.segments();
+    let [first, second, third, fourth, fifth, sixth, high, low] = a.segments();
     let from = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
     match (first, second) {
         (0x2002, _) => Some(from(second, third)),
-        (0x64, 0xff9b) => Some(from(high, low)),
+        // The rest of 64:ff9b::/32 has the IPv4 address elsewhere, or none.
+        (0x64, 0xff9b) if (third, fourth, fifth, sixth) == (0, 0, 0, 0) => Some(from(high, low)),
         _ if a.is_loopback() || a.is_unspecified() => None,
         _ => a.to_ipv4_mapped().or_else(|| a.to_ipv4()),
     }
@@ -110,6 +112,11 @@ mod tests {
             "::ffff:169.254.169.254",
             "::127.0.0.1",
             "64:ff9b::a9fe:a9fe",
+            // For local use: 169.254.169.254 where a network's prefix has 48 or 96 bits, 1.1.1.1 at the end.
+            "64:ff9b:1:a9fe:a9:fe00::",
+            "64:ff9b:1::a9fe:a9fe",
+            "64:ff9b:1:a9fe:a9:fe00:101:101",
+            "64:ff9b:0:1::101:101",
             "2002:7f00:1::1",
             "2002:a00:1::1",
         ] {

@@ -3,7 +3,6 @@
 
 use super::HookTargets;
 use serde_json::Value;
-use serde_json_path::JsonPath;
 use stackyard_core::yard::manifest::{CommandJoin, HttpHook};
 use std::collections::BTreeMap;
 use std::error::Error as _;
@@ -17,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const TRIES: u32 = 3;
 /// Bytes of a command at most.
 const MOST: usize = 32 * 1024;
+/// Bytes of the answer that has the command at most.
+const MOST_ANSWER: usize = 1 << 20;
 
 /// Who the command is for.
 pub(crate) struct JoinTarget<'a> {
@@ -227,25 +228,34 @@ async fn request(
         }
         tokio::time::sleep(Duration::from_secs(u64::from(tries))).await;
     };
-    let answer: Value = answer
-        .json()
-        .await
-        .map_err(|_| doing("the answer is no JSON".to_owned()))?;
-    pick(&answer, &hook.json_path).map_err(doing)
+    let body = read(answer).await.map_err(&doing)?;
+    let answer: Value =
+        serde_json::from_slice(&body).map_err(|_| doing("the answer is no JSON".to_owned()))?;
+    pick(&answer, hook).map_err(doing)
 }
 
-/// The one text at a path.
-fn pick(answer: &Value, path: &str) -> Result<String, String> {
-    let parsed = JsonPath::parse(path).map_err(|e| format!("`{path}`: {e}"))?;
-    let found = parsed.query(answer).all();
-    match found.as_slice() {
-        [Value::String(text)] => Ok(text.clone()),
-        [] => Err(format!("the answer has nothing at `{path}`")),
-        [_] => Err(format!("what the answer has at `{path}` is no text")),
-        many => Err(format!(
-            "the answer has {} things at `{path}`, not one",
-            many.len()
-        )),
+/// The body of an answer, if it is not too long: a server reads answers for people who share it.
+async fn read(mut answer: reqwest::Response) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(cause)? {
+        if body.len() + chunk.len() > MOST_ANSWER {
+            return Err(format!(
+                "the answer has more than {} MiB; ask for the token alone",
+                MOST_ANSWER >> 20
+            ));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// The text at a hook's path.
+fn pick(answer: &Value, hook: &HttpHook) -> Result<String, String> {
+    let path = &hook.json_path;
+    match hook.path()?.query(answer).first() {
+        Some(Value::String(text)) => Ok(text.clone()),
+        None => Err(format!("the answer has nothing at `{path}`")),
+        Some(_) => Err(format!("what the answer has at `{path}` is no text")),
     }
 }
 
@@ -351,7 +361,7 @@ mod tests {
 
     /// Answers one request a connection with `status` and `body`; gives back what came.
     async fn serve(
-        answers: Vec<(u16, &'static str)>,
+        answers: Vec<(u16, impl AsRef<str> + Send + 'static)>,
     ) -> (String, tokio::task::JoinHandle<Vec<String>>) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
@@ -362,11 +372,12 @@ mod tests {
                 let mut data = vec![0; 4096];
                 let n = stream.read(&mut data).await.unwrap();
                 came.push(String::from_utf8_lossy(&data[..n]).into_owned());
-                let length = body.len();
+                let (body, length) = (body.as_ref(), body.as_ref().len());
                 let answer = format!(
                     "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
                 );
-                stream.write_all(answer.as_bytes()).await.unwrap();
+                // A reader that has enough goes away.
+                stream.write_all(answer.as_bytes()).await.ok();
             }
             came
         });
@@ -438,6 +449,19 @@ mod tests {
             );
             assert!(!error.contains("geheim"), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_fills_no_memory() {
+        let endless = format!(
+            r#"{{"data": [{{"nodeCommand": "join"}}], "x": "{}"}}"#,
+            "x".repeat(MOST_ANSWER)
+        );
+        let (url, _serving) = serve(vec![(200, endless)]).await;
+        let error = fetch(&http(url), &of(), &HookTargets::any())
+            .await
+            .unwrap_err();
+        assert!(error.contains("more than 1 MiB"), "{error}");
     }
 
     #[test]

@@ -145,8 +145,25 @@ impl Resolve for LimitedResolver {
 }
 
 fn may_go(allowed: &[AllowedHost], address: IpAddr) -> bool {
+    // When nothing tells the addresses of this machine, any address may be one.
+    let own = || {
+        if_addrs::get_if_addrs()
+            .map(|all| all.iter().map(|i| i.ip()).collect::<Vec<_>>())
+            .ok()
+    };
+    is_allowed(allowed, address)
+        || is_public(address) && own().is_some_and(|own| !is_own(&own, address))
+}
+
+fn is_allowed(allowed: &[AllowedHost], address: IpAddr) -> bool {
     let of = |host: &AllowedHost| matches!(host, AllowedHost::Network(network) if network.contains(&address));
-    is_public(address) || allowed.iter().any(of)
+    allowed.iter().any(of)
+}
+
+/// Whether an address is one of this machine's interfaces: a public one leads to what listens for the machine alone.
+fn is_own(own: &[IpAddr], address: IpAddr) -> bool {
+    own.iter()
+        .any(|a| a.to_canonical() == address.to_canonical())
 }
 
 fn refused(host: &str, address: IpAddr) -> String {
@@ -156,7 +173,7 @@ fn refused(host: &str, address: IpAddr) -> String {
         format!(" is {address}, which")
     };
     format!(
-        "{host}{at} is no public address, and this server sends requests of manifests to no other; \
+        "{host}{at} is no public address of another machine, and this server sends requests of manifests to no other; \
          its administrator can allow it with `stackyard server --allow-hook-host {host}`"
     )
 }
@@ -193,6 +210,21 @@ mod tests {
             "..",
         ] {
             assert!(text.parse::<AllowedHost>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_machines_own_public_addresses_are_known() {
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let own = [address("1.1.1.1"), address("2606:4700::1")];
+        for (text, expected) in [
+            ("1.1.1.1", true),
+            ("::ffff:1.1.1.1", true),
+            ("2606:4700::1", true),
+            ("1.1.1.2", false),
+            ("2606:4700::2", false),
+        ] {
+            assert_eq!(is_own(&own, address(text)), expected, "{text}");
         }
     }
 

@@ -257,9 +257,8 @@ impl Maker<'_> {
             let message = format!("`{method}` is not one of {}", methods.join(", "));
             self.trouble(format!("{path}.http.method"), message, None);
         }
-        if let Err(e) = serde_json_path::JsonPath::parse(&http.json_path) {
-            let hint = "as `$.data[0].nodeCommand`";
-            self.trouble(format!("{path}.http.jsonPath"), format!("`{}`: {e}", http.json_path), Some(hint));
+        if let Err(message) = http.path() {
+            self.trouble(format!("{path}.http.jsonPath"), message, Some("as `$.data[0].nodeCommand`"));
         }
     }
 }

@@ -7,6 +7,7 @@ use super::server::{Attach, BootVolume};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
+use serde_json_path::JsonPath;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -199,11 +200,30 @@ part! {
         /// Body.
         #[serde(default)]
         body: Option<String>,
-        /// Where in the answer the command is, as `$.data[0].nodeCommand` (RFC 9535).
+        /// Where in the answer the command is, as `$.data[0].nodeCommand` (RFC 9535, names and numbers only).
         json_path: String,
         /// PEM certificates to trust beside the system's, a file relative to the manifest.
         #[serde(default)]
         ca_file: Option<String>,
+    }
+}
+
+impl HttpHook {
+    /// Where in the answer the command is.
+    ///
+    /// Only singular queries (RFC 9535, 2.3.5.1): with `..`, wildcards, lists and filters, a short path finds more nodes
+    /// of a small answer than a machine can hold.
+    ///
+    /// # Errors
+    /// A sentence about the path.
+    pub fn path(&self) -> Result<JsonPath, String> {
+        let text = &self.json_path;
+        let path = JsonPath::parse(text).map_err(|e| format!("`{text}`: {e}"))?;
+        // In a comparison, the grammar allows no other queries, and a whole path cannot end the comparison.
+        match JsonPath::parse(&format!("$[?{text} == 0]")) {
+            Ok(_) => Ok(path),
+            Err(_) => Err(format!("`{text}` may lead to several places; use names and numbers only")),
+        }
     }
 }
 

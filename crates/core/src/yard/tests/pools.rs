@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::yard::intend::{HostJoin, Spec};
+use crate::yard::manifest::HttpHook;
 
 fn pool(more: Value) -> Value {
     let mut pool = json!({"pool": "web", "count": 3, "flavor": "m1.host", "image": "docker-host",
@@ -223,6 +224,10 @@ fn mistakes_in_pools_are_told() {
             json!({"join": {"command": {"http": {"url": "https://r", "jsonPath": "data[0"}}}}),
             "spec.hosts[0].join.command.http.jsonPath: `data[0`",
         ),
+        (
+            json!({"join": {"command": {"http": {"url": "https://r", "jsonPath": "$..*..*..*..*..*..*"}}}}),
+            "spec.hosts[0].join.command.http.jsonPath: `$..*..*..*..*..*..*` may lead to several places",
+        ),
         (json!({"join": {"ssh": {"via": "floatingIP"}}}), "the hosts have no floating IP"),
         (json!({"key": "me", "join": {"ssh": {}}}), "a key of its own"),
         (json!({"dataVolume": {"size": 1, "mount": "/a b"}}), "`/a b` is no absolute path"),
@@ -232,5 +237,31 @@ fn mistakes_in_pools_are_told() {
     ] {
         let said = said(more);
         assert!(said.contains(message), "{said}");
+    }
+}
+
+#[test]
+fn a_path_into_an_answer_leads_to_one_place() {
+    let path = |text: &str| {
+        let hook = json!({"url": "https://r", "jsonPath": text});
+        serde_json::from_value::<HttpHook>(hook).unwrap().path()
+    };
+    for good in ["$", "$.a", "$.data[0].nodeCommand", "$['a b']['?']", "$[\"..\"][-1]", "$ .a [0]"] {
+        path(good).unwrap();
+    }
+    for wrong in [
+        "$..a",
+        "$..*..*..*..*..*..*",
+        "$.*",
+        "$[*,*][*,*]",
+        "$[0,0][0,0]",
+        "$[0:9]",
+        "$[?@.a]",
+        "$[?$..*]",
+        "$.a == 0 || $..*",
+        "$.a]..[?$.b",
+        "data",
+    ] {
+        assert!(path(wrong).is_err(), "{wrong}");
     }
 }
