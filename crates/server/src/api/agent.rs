@@ -68,33 +68,28 @@ async fn image_fetch(
         )));
     };
     let engine = Docker::connect().await.map_err(|e| ApiError::internal(format!("{e}: {}", e.source)))?;
-    let gone =
-        || ApiError::not_found(format!("the server's Docker Engine no longer has image {id} ({})", image.reference));
-    let inspect = engine.api().inspect_image(&image.reference).await;
-    let same = match inspect {
-        Ok(found) => found.id.as_deref() == Some(id),
-        Err(error) if is_not_found(&error) => false,
-        Err(error) => return Err(ApiError::internal(error)),
-    };
-    if !same {
-        match engine.api().inspect_image(id).await {
-            Ok(_) => {}
-            Err(error) if is_not_found(&error) => return Err(gone()),
-            Err(error) => return Err(ApiError::internal(error)),
+    match engine.api().inspect_image(id).await {
+        Ok(_) => {}
+        Err(error) if is_not_found(&error) => {
+            return Err(ApiError::not_found(format!(
+                "the server's Docker Engine no longer has image {id} ({})",
+                image.reference
+            )));
         }
+        Err(error) => return Err(ApiError::internal(error)),
     }
-    // By its name, so that what is loaded has it; by its id if the name is another image's now.
-    let name = if same { image.reference } else { id.clone() };
-    let tar = futures_util::StreamExt::boxed(async_stream(engine, name));
+    // By the id that was checked at the deployment: a name without a tag would export all images of that name. The agent
+    // gives the image its name.
+    let tar = futures_util::StreamExt::boxed(async_stream(engine, id));
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, "application/x-tar")], Body::from_stream(tar)).into_response())
 }
 
 /// The engine's stream, with the engine's client in it.
 fn async_stream(
     engine: Docker,
-    name: String,
-) -> impl futures_util::Stream<Item = Result<axum::body::Bytes, std::io::Error>> {
-    let stream = engine.api().export_image(&name);
+    id: &str,
+) -> impl futures_util::Stream<Item = Result<axum::body::Bytes, std::io::Error>> + use<> {
+    let stream = engine.api().export_image(id);
     futures_util::StreamExt::map(stream, |piece| piece.map_err(std::io::Error::other))
 }
 

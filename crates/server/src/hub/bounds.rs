@@ -55,15 +55,15 @@ fn cut(text: &mut String, most: usize) {
     text.truncate(text.floor_char_boundary(most));
 }
 
-/// How fast reports of one connection are read: those that come faster wait in the connection, where they cost the
-/// sender alone.
+/// How fast messages of one host's agent are read: those that come faster wait in the connection, where they cost the
+/// sender alone. What belongs to an open stream does not count, because a stream has a window of its own.
 #[derive(Debug)]
-pub(super) struct ReportPace {
-    /// When all that came would have been read at [`ReportPace::RATE`].
+pub(super) struct AgentPace {
+    /// When all that came would have been read at [`AgentPace::RATE`].
     paid: Instant,
 }
 
-impl ReportPace {
+impl AgentPace {
     /// Bytes in a second. A report of a hundred containers has 30 KiB, and comes at most ten times in a second.
     const RATE: u64 = 1 << 20;
     /// So much may come at once, in seconds of the rate.
@@ -137,11 +137,11 @@ mod tests {
     fn who_reports_too_fast_waits() {
         let start = Instant::now();
         let at = |ms: u64| start + Duration::from_millis(ms);
-        let mut pace = ReportPace::new(start);
+        let mut pace = AgentPace::new(start);
         for n in 0..600 {
             assert_eq!(pace.after(30 << 10, at(n * 100)), Duration::ZERO, "a busy host of a hundred containers, {n}");
         }
-        let mut pace = ReportPace::new(at(0));
+        let mut pace = AgentPace::new(at(0));
         let waits: Vec<u64> = (0..6).map(|_| pace.after(4 << 20, at(60_000)).as_secs()).collect();
         assert_eq!(waits, [0, 0, 0, 0, 4, 8], "16 MiB at once, then 1 MiB in a second");
     }

@@ -1,7 +1,7 @@
 //! One agent's connection.
 
 use super::Hub;
-use super::bounds::{ReportPace, bounded_facts};
+use super::bounds::bounded_facts;
 use super::names::ToldNames;
 use super::stream::{AgentStream, AgentStreams};
 use crate::ports::Ports;
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 
 /// Messages that wait for an agent.
 const WAITING: usize = 64;
@@ -113,7 +113,8 @@ async fn connected(
         told: revision,
         told_names: ToldNames::default(),
         heard: Instant::now(),
-        pace: ReportPace::new(Instant::now()),
+        // The debt of a connection before this one.
+        reads: hub.next_read(&host.id, 0),
         noted: now(),
     };
     let result = connection.run(desired, commands, gone).await;
@@ -201,7 +202,8 @@ struct AgentConnection<'a> {
     told: Option<u64>,
     told_names: ToldNames,
     heard: Instant,
-    pace: ReportPace,
+    /// When the next message is read.
+    reads: Instant,
     noted: i64,
 }
 
@@ -219,7 +221,10 @@ impl AgentConnection<'_> {
         names.mark_changed();
         loop {
             tokio::select! {
-                message = self.socket.recv() => match message {
+                message = async {
+                    sleep_until(self.reads.into()).await;
+                    self.socket.recv().await
+                } => match message {
                     None | Some(Err(_) | Ok(Message::Close(_))) => return Ok(()),
                     Some(Ok(message)) => {
                         self.heard = Instant::now();
@@ -288,11 +293,15 @@ impl AgentConnection<'_> {
             ToServer::Hello { .. } => return Err(end(close_code::POLICY, "Hello came twice")),
             ToServer::Report(report) => {
                 self.hub.report(self.host, self.number, *report);
-                sleep(self.pace.after(text.len(), Instant::now())).await;
+                self.reads = self.hub.next_read(&self.host.id, text.len());
             }
-            ToServer::Ask { number, ask } => self.asked.take(number, ask)?,
+            ToServer::Ask { number, ask } => {
+                self.asked.take(number, ask)?;
+                self.reads = self.hub.next_read(&self.host.id, text.len());
+            }
             ToServer::Chunk { stream, replica, from, data } => {
                 if !self.streams.deliver(stream, replica, from, data.0) {
+                    self.reads = self.hub.next_read(&self.host.id, text.len());
                     self.send(&ToAgent::Close { stream }).await?;
                 }
             }

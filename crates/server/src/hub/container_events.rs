@@ -10,7 +10,8 @@ use stackyard_core::agent::{ContainerReport, ContainerState, PartReport, Report}
 use stackyard_store::Host;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-/// Events of all hosts that are kept, and their bytes. Where there are more, the host that has most loses its oldest.
+/// Events of all hosts that are kept, and their bytes. Where there are more, the host that has most of what is too much
+/// loses its oldest.
 const KEEP: usize = 5000;
 const BYTES: usize = 16 << 20;
 
@@ -42,13 +43,20 @@ impl EventFilter {
     }
 }
 
+/// How much of the events that are kept is a host's.
+#[derive(Debug, Default, Clone, Copy)]
+struct HostShare {
+    events: usize,
+    bytes: usize,
+}
+
 /// What happened lately.
 #[derive(Debug, Default)]
 pub(super) struct ContainerEvents {
     last: u64,
     kept: VecDeque<ContainerEvent>,
-    /// Bytes of those that are kept, by id of the host.
-    bytes: HashMap<String, usize>,
+    /// How much of that is a host's, by its id.
+    shares: HashMap<String, HostShare>,
     /// By host and stack, what was known before an engine stopped answering.
     held: HashMap<(String, String), PartReport>,
 }
@@ -103,22 +111,26 @@ impl ContainerEvents {
             oom: end && of.ended.is_some_and(|e| e.oom),
             lines: if wrong { of.last_lines.clone() } else { Vec::new() },
         };
-        *self.bytes.entry(host.id.clone()).or_default() += size(&event);
+        let share = self.shares.entry(host.id.clone()).or_default();
+        (share.events, share.bytes) = (share.events + 1, share.bytes + size(&event));
         self.kept.push_back(event);
-        while self.kept.len() > KEEP || self.bytes.values().sum::<usize>() > BYTES {
-            self.drop_oldest_of_loudest();
+        while self.kept.len() > KEEP {
+            self.drop_oldest_of_host_with_most(|share| share.events);
+        }
+        while self.shares.values().map(|share| share.bytes).sum::<usize>() > BYTES {
+            self.drop_oldest_of_host_with_most(|share| share.bytes);
         }
     }
 
-    /// Drops the oldest event of the host whose events take most room: a host that tells without end loses its own.
-    fn drop_oldest_of_loudest(&mut self) {
-        let loudest = self.bytes.iter().max_by_key(|(_, bytes)| **bytes).map(|(host, _)| host.clone());
-        let at = self.kept.iter().position(|e| Some(&e.host) == loudest.as_ref());
+    /// Drops the oldest event of the host that has most: a host that tells without end loses its own.
+    fn drop_oldest_of_host_with_most(&mut self, of: impl Fn(&HostShare) -> usize) {
+        let host = self.shares.iter().max_by_key(|(_, share)| of(share)).map(|(host, _)| host.clone());
+        let at = self.kept.iter().position(|e| Some(&e.host) == host.as_ref());
         let Some(gone) = at.and_then(|at| self.kept.remove(at)) else { return };
-        if let Some(bytes) = self.bytes.get_mut(&gone.host) {
-            *bytes -= size(&gone);
+        if let Some(share) = self.shares.get_mut(&gone.host) {
+            (share.events, share.bytes) = (share.events - 1, share.bytes - size(&gone));
         }
-        self.bytes.retain(|_, bytes| *bytes > 0);
+        self.shares.retain(|_, share| share.events > 0);
     }
 
     /// Forgets a host that is none any more; what happened there stays.
@@ -329,6 +341,31 @@ mod tests {
     }
 
     #[test]
+    fn many_small_events_of_a_host_displace_no_large_ones_of_others() {
+        let stack = "site".to_owned();
+        let stacks = BTreeSet::from([&stack]);
+        let none = report(vec![]);
+        let mut dead = container("1", ContainerState::Exited(1));
+        dead.last_lines = vec!["x".repeat(1200); 20];
+        let told = report(vec![dead]);
+        let mut events = ContainerEvents::default();
+        let quiet = Host { id: "quiet".into(), ..host() };
+        for at in 0..300 {
+            let (before, now) = if at % 2 == 0 { (&none, &told) } else { (&told, &none) };
+            events.take(&quiet, Some(before), now, &stacks, at);
+        }
+        let of_quiet = |events: &ContainerEvents| events.kept.iter().filter(|e| e.host == "quiet").count();
+        let before = of_quiet(&events);
+        let small = report(vec![container("1", ContainerState::Created)]);
+        for at in 0..2 * KEEP as i64 {
+            let (old, now) = if at % 2 == 0 { (&none, &small) } else { (&small, &none) };
+            events.take(&host(), Some(old), now, &stacks, 1000 + at);
+        }
+        assert_eq!(events.kept.len(), KEEP);
+        assert_eq!(of_quiet(&events), before);
+    }
+
+    #[test]
     fn a_host_that_tells_without_end_loses_its_own() {
         let stack = "site".to_owned();
         let stacks = BTreeSet::from([&stack]);
@@ -346,7 +383,7 @@ mod tests {
         assert_eq!(kept.iter().filter(|e| e.host == "quiet").count(), 2, "the other's are still there");
         let bytes: usize = kept.iter().map(size).sum();
         assert!(bytes <= BYTES && bytes > BYTES / 2, "{bytes} bytes in {} events", kept.len());
-        assert_eq!(bytes, events.bytes.values().sum::<usize>());
+        assert_eq!(bytes, events.shares.values().map(|share| share.bytes).sum::<usize>());
         assert!(kept.is_sorted_by_key(|e| e.seq));
 
         // A stack that the host was never told to run.

@@ -24,7 +24,7 @@ pub(crate) use connection::serve;
 pub use container_events::EventFilter;
 pub use stream::{AgentStream, Output, StreamInput};
 
-use bounds::bounded_report;
+use bounds::{AgentPace, bounded_report};
 use connection::AgentLink;
 use container_events::ContainerEvents;
 use parking_lot::{Mutex, MutexGuard};
@@ -35,7 +35,7 @@ use stackyard_store::{Host, Store};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// Times of a connection.
@@ -115,6 +115,8 @@ struct HostEntry {
     yard: Option<String>,
     /// Names of its containers; absent while they are not known.
     named: Option<Arc<Vec<NamedContainer>>>,
+    /// How fast its agent is read, also over connections that follow each other.
+    pace: AgentPace,
 }
 
 impl Default for HostEntry {
@@ -128,6 +130,7 @@ impl Default for HostEntry {
             waits: BTreeMap::new(),
             yard: None,
             named: None,
+            pace: AgentPace::new(Instant::now()),
         }
     }
 }
@@ -183,6 +186,7 @@ impl Hub {
         entry.stacks.extend(parts.iter().map(|p| p.stack().name.clone()));
         entry.yard = yard.or(entry.yard.take());
         entry.desired.send_replace(Some(Arc::new(Desired { revision, parts })));
+        entry.forget_waits();
         let renamed = entry.refresh_names();
         drop(entries);
         if renamed {
@@ -288,6 +292,13 @@ impl Hub {
         desired
     }
 
+    /// When the next message of a host's agent is read, after one of so many bytes.
+    fn next_read(&self, host: &str, bytes: usize) -> Instant {
+        let now = Instant::now();
+        let pace = self.entries().get_mut(host).map(|entry| entry.pace.after(bytes, now));
+        now + pace.unwrap_or_default()
+    }
+
     /// A connection has ended; `number` says which, since a newer one may be there.
     fn detach(&self, host: &str, number: u64) {
         if let Some(entry) = self.entries().get_mut(host)
@@ -298,7 +309,8 @@ impl Hub {
         self.changed();
     }
 
-    /// Notes what a host waits for before it gets a volume, or that it waits no longer.
+    /// Notes what a host waits for before it gets a volume, or that it waits no longer. Only volumes count that the host
+    /// should have: an agent may ask for any name.
     fn note_wait(&self, host: &str, ask: &VolumeAsk, answer: &Answer) {
         let (stack, volume) = ask.volume();
         let why = match answer {
@@ -308,8 +320,10 @@ impl Hub {
         let is_new = self.entries().get_mut(host).is_some_and(|entry| {
             let key = (stack.to_owned(), volume.to_owned());
             match &why {
-                Some(why) => entry.waits.insert(key, why.clone()).as_ref() != Some(why),
-                None => entry.waits.remove(&key).is_some(),
+                Some(why) if entry.should_have(stack, volume) => {
+                    entry.waits.insert(key, why.clone()).as_ref() != Some(why)
+                }
+                _ => entry.waits.remove(&key).is_some(),
             }
         });
         if is_new {
@@ -341,6 +355,20 @@ impl HostEntry {
     fn seen(&self) -> HostActivity {
         HostActivity { connected: self.link.is_some(), report: self.report.clone(), waits: self.waits.clone() }
     }
+
+    /// Whether a stack with this volume should run on the host.
+    fn should_have(&self, stack: &str, volume: &str) -> bool {
+        let desired = self.desired.borrow();
+        let mut parts = desired.iter().flat_map(|d| &d.parts);
+        parts.any(|p| p.name() == stack && p.stack().volumes.contains_key(volume))
+    }
+
+    /// Forgets what the host waits for with volumes that it should no longer have.
+    fn forget_waits(&mut self) {
+        let mut waits = std::mem::take(&mut self.waits);
+        waits.retain(|(stack, volume), _| self.should_have(stack, volume));
+        self.waits = waits;
+    }
 }
 
 /// SHA-256 of parts as they are sent, in hexadecimal digits.
@@ -351,4 +379,31 @@ fn digest(parts: &[Part]) -> String {
         hash.update(serde_json::to_vec(part).unwrap_or_default());
     }
     stackyard_core::text::hex(&hash.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stackyard_core::stack::{Stack, Volume};
+
+    fn desired(volumes: &[&str]) -> Option<Arc<Desired>> {
+        let volumes = volumes.iter().map(|name| ((*name).to_owned(), Volume::default())).collect();
+        let stack = Stack { name: "site".to_owned(), volumes, ..Stack::default() };
+        let parts = vec![Part::pack(stack, BTreeMap::new(), BTreeMap::new())];
+        Some(Arc::new(Desired { revision: 1, parts }))
+    }
+
+    #[test]
+    fn a_host_waits_for_volumes_that_it_should_have_alone() {
+        let mut entry = HostEntry::default();
+        assert!(!entry.should_have("site", "data"), "nothing was said yet");
+        entry.desired.send_replace(desired(&["data", "logs"]));
+        assert!(entry.should_have("site", "data"));
+        assert!(!entry.should_have("site", &"x".repeat(4 << 20)) && !entry.should_have("other", "data"));
+        let wait = |volume: &str| (("site".to_owned(), volume.to_owned()), "why".to_owned());
+        entry.waits = [wait("data"), wait("logs")].into();
+        entry.desired.send_replace(desired(&["logs"]));
+        entry.forget_waits();
+        assert_eq!(entry.waits, [wait("logs")].into());
+    }
 }

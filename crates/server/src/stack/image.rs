@@ -6,9 +6,13 @@ use stackyard_core::text::error_chain;
 use stackyard_platform::docker::Docker;
 use stackyard_platform::image::{ImageAtEngine, look_up};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// Label of an image that says to which yard's hosts the server may send it: a yard's name, or `*`.
 const YARD: &str = "dev.stackyard.yard";
+
+/// Time for the engine to say which images of a stack it has. Other changes of stacks wait for that.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Images of `stack` that the Docker Engine of the server's machine has and hosts are to get from it:
 /// those whose name has no registry, and those that the stack says are local. Id by reference.
@@ -17,6 +21,20 @@ const YARD: &str = "dev.stackyard.yard";
 /// - `yard`: the stack's
 /// - `labelled`: only images with the yard's label ([`YARD`]), since yards belong to people who do not trust each other
 pub(super) async fn local(stack: &Stack, yard: &str, labelled: bool) -> Result<BTreeMap<String, String>, StackError> {
+    within(PATIENCE, look(stack, yard, labelled)).await
+}
+
+async fn within<T>(limit: Duration, looking: impl Future<Output = Result<T, StackError>>) -> Result<T, StackError> {
+    tokio::time::timeout(limit, looking).await.unwrap_or_else(|_| {
+        Err(StackError::Refused(format!(
+            "cannot look for images of the stack: the Docker Engine of the server did not answer within {} s; try again, \
+             or restart that engine",
+            limit.as_secs_f32()
+        )))
+    })
+}
+
+async fn look(stack: &Stack, yard: &str, labelled: bool) -> Result<BTreeMap<String, String>, StackError> {
     let said: BTreeSet<&String> = stack.services.values().filter(|s| s.deploy.local_image).map(|s| &s.image).collect();
     let all: BTreeSet<&String> = stack.services.values().map(|s| &s.image).filter(|i| !has_registry(i)).collect();
     let mut images = BTreeMap::new();
@@ -75,6 +93,15 @@ fn has_registry(reference: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_engine_that_does_not_answer_holds_up_no_other_stack() {
+        let silent = std::future::pending::<Result<(), StackError>>();
+        let error = within(Duration::from_millis(10), silent).await.unwrap_err().to_string();
+        assert!(error.contains("did not answer within 0.01 s"), "{error}");
+    }
+
     #[test]
     fn registries_are_told() {
         for (name, expected) in [

@@ -43,6 +43,9 @@ const HELD: Duration = Duration::from_secs(5);
 /// Questions about one volume that wait for one another.
 const WAITING: usize = 15;
 
+/// Bytes of the name of a stack or volume at most: any agent may ask for any.
+const NAME: usize = 255;
+
 /// Volumes of stacks. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Volumes(Arc<VolumesState>);
@@ -131,6 +134,9 @@ impl Volumes {
         ask: &VolumeAsk,
     ) -> Result<VolumeAnswer, VolumeTrouble> {
         let (stack, key) = ask.volume();
+        if stack.len() > NAME || key.len() > NAME {
+            return Err(VolumeTrouble::Refuse(format!("a stack or volume has a name of more than {NAME} bytes")));
+        }
         // First of all, so that questions are answered in their order.
         let _turn = self.turn(&host.yard, stack, key).await?;
         let wanted = match ask {

@@ -3,7 +3,7 @@
 use super::support::{Agent, Running, facts};
 use reqwest::StatusCode;
 use stackyard_core::agent::{
-    Bytes, Facts, Open, PROTOCOL, Part, Replica, Report, Stream, ToAgent, ToServer, WINDOW, cost,
+    Bytes, Facts, Open, PROTOCOL, Part, PartReport, Replica, Report, Stream, ToAgent, ToServer, WINDOW, cost,
 };
 use stackyard_core::stack::Stack;
 use stackyard_server::hub::{HubError, HubTiming, Output};
@@ -314,6 +314,32 @@ async fn a_silent_connection_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_connection_pays_for_what_the_last_one_sent() {
+    let running = Running::start_in(tempfile::tempdir().unwrap(), alone()).await;
+    let host = running.host("shop", "web-1").await;
+    let hub = running.server.app().hub().clone();
+    let told = |revision: u64| hub.seen(&host.host).and_then(|h| h.report).is_some_and(|r| r.revision == revision);
+    let large = |revision: u64| {
+        let part = PartReport { error: Some("x".repeat(4_000_000)), ..PartReport::default() };
+        let parts = [("site".to_owned(), part)].into();
+        ToServer::Report(Box::new(Report { revision, parts, ..Report::default() }))
+    };
+    let mut agent = running.agent(&host.token, None).await;
+    // The first four are free, and the others wait for those before them.
+    for revision in 1..=6 {
+        agent.send(&large(revision)).await;
+    }
+    running.until("all reports", || told(6)).await;
+    let begun = std::time::Instant::now();
+    drop(agent);
+    let mut agent = running.agent(&host.token, None).await;
+    agent.send(&ToServer::Report(Box::new(Report { revision: 7, ..Report::default() }))).await;
+    running.until("the report of the new connection", || told(7)).await;
+    assert!(begun.elapsed() > Duration::from_secs(2), "{:?}", begun.elapsed());
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_removed_host_is_put_out() {
     let running = Running::start_in(tempfile::tempdir().unwrap(), alone()).await;
     let host = running.host("shop", "web-1").await;
@@ -331,8 +357,9 @@ async fn images_are_for_hosts_that_are_to_run_them() {
     let running = Running::start_in(tempfile::tempdir().unwrap(), alone()).await;
     let (one, two) = (running.host("shop", "web-1").await, running.host("shop", "web-2").await);
     let hub = running.server.app().hub().clone();
-    let name = "stackyard-test/hub:1";
-    let id = image(name);
+    // Without a tag, Docker would export all images of the name.
+    let (name, other) = ("stackyard-test/hub", "stackyard-test/hub:other");
+    let (id, foreign) = (image(name), image(other));
     let mut site = part("site");
     site.images.insert(name.to_owned(), id.clone());
     hub.set_desired(&one.host, vec![site]).await.unwrap();
@@ -354,8 +381,10 @@ async fn images_are_for_hosts_that_are_to_run_them() {
     let manifest =
         tokio::task::spawn_blocking(move || std::process::Command::new("sh").args(["-c", &list]).output().unwrap());
     let manifest = String::from_utf8(manifest.await.unwrap().stdout).unwrap();
-    assert!(manifest.contains(name), "{manifest}");
-    docker(&["image", "rm", name]);
+    let hex = |id: &str| id.trim_start_matches("sha256:").to_owned();
+    assert!(manifest.contains(&hex(&id)), "{manifest}");
+    assert!(!manifest.contains(&hex(&foreign)) && !manifest.contains(other), "{manifest}");
+    docker(&["image", "rm", name, other]);
     let (status, answer) = running.call("GET", &path, Some(&one.token), None).await;
     assert_eq!(status, StatusCode::NOT_FOUND, "{answer}");
     running.stop().await;

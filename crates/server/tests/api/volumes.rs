@@ -32,7 +32,8 @@ fn stack(replicas: u32) -> StackDeploy {
     stack.services.insert("db".into(), db);
     let options = [("size", "3Gi"), ("type", "ssd")].map(|(k, v)| (k.to_owned(), v.to_owned()));
     let driver = Some(VOLUME_DRIVER.to_owned());
-    stack.volumes.insert("data".into(), Volume { driver, driver_opts: options.into(), ..Volume::default() });
+    let name = "shop_data".to_owned();
+    stack.volumes.insert("data".into(), Volume { name, driver, driver_opts: options.into(), ..Volume::default() });
     StackDeploy { stack: Packed::pack(stack), pool: None, declared: false }
 }
 
