@@ -109,6 +109,24 @@ fn a_running_server_is_backed_up_and_restored() {
 }
 
 #[test]
+fn a_database_in_the_environment_yields_to_the_options() {
+    let (server, files) = (RunningServer::start(), tempfile::tempdir().unwrap());
+    let file = files.path().join("backup").to_str().unwrap().to_owned();
+    run(server.home(), &["server", "backup", &file]);
+    let there = tempfile::tempdir().unwrap();
+    let restore = |more: &[&str]| {
+        let mut command = stackyard(there.path(), &["server", "restore", &file]);
+        command.args(more).env("STACKYARD_DATABASE", "postgres://me@127.0.0.1:1/none");
+        command
+    };
+    ok(&restore(&["--check"]).output().unwrap());
+    let error = fails(restore(&[]));
+    assert!(error.contains("127.0.0.1:1"), "{error}");
+    ok(&restore(&["--sqlite"]).output().unwrap());
+    assert!(there.path().join("server/stackyard.db").exists());
+}
+
+#[test]
 fn a_passphrase_comes_from_a_file_or_the_environment_and_from_nowhere_else() {
     let (server, files) = (RunningServer::start(), tempfile::tempdir().unwrap());
     let path = |name: &str| files.path().join(name).to_str().unwrap().to_owned();

@@ -72,6 +72,14 @@ pub enum BackupError {
     /// The target is no file that can be replaced.
     #[error("cannot write a backup to {}: it is not a regular file", .0.display())]
     Irregular(PathBuf),
+    /// A restoration would refuse an entry of this size.
+    #[error("cannot back up {path}: it has {size} bytes, and a backup takes {}", JSON_LIMIT)]
+    TooLarge {
+        /// Which entry.
+        path: String,
+        /// Its size, in bytes.
+        size: u64,
+    },
     /// The encryption failed.
     #[error("cannot encrypt the backup")]
     Encrypt(#[source] age::EncryptError),
@@ -231,6 +239,9 @@ pub struct BackupSummary {
     pub files: u64,
     /// Bytes of these files together.
     pub bytes: u64,
+    /// Files that it does not have because no server makes files of such names, by path. Only where it was just written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<String>,
 }
 
 impl BackupSummary {
@@ -245,6 +256,7 @@ impl BackupSummary {
             rows: end.rows,
             files: end.files,
             bytes: end.bytes,
+            skipped: Vec::new(),
         }
     }
 }

@@ -47,7 +47,7 @@ pub struct RestoredServer {
     pub dir: PathBuf,
     /// Where the store is now, without a password.
     pub store: String,
-    /// Where the replaced directory is, if it had a server.
+    /// Where the replaced directory is, if it had a server, with the manifests of yards that were replaced.
     pub replaced: Option<PathBuf>,
 }
 
@@ -102,11 +102,6 @@ pub async fn restore(home: &Path, request: RestoreRequest<'_>) -> Result<Restore
         return Err(BackupError::Damaged { name, cause: "it was replaced while it was read".to_owned() });
     }
     settings.keep(&next.dir).map_err(file("write the settings in", &next.dir))?;
-    for (path, manifest) in &checked.yards {
-        let path = home.join(path);
-        path.parent().map_or(Ok(()), files::make_dir).map_err(file("create", &path))?;
-        files::write_private(&path, manifest).map_err(file("write", &path))?;
-    }
     let _next_lock = ProcessLock::take(&next.dir).map_err(BackupError::Daemon)?;
     let replaced = if settings.database.is_some() {
         let replaced = next.publish(home, &dir)?;
@@ -116,6 +111,8 @@ pub async fn restore(home: &Path, request: RestoreRequest<'_>) -> Result<Restore
         loader.commit().await?;
         next.publish(home, &dir)?
     };
+    // Only now: a restoration that failed before has changed nothing, and the marker keeps servers away until all is done.
+    let replaced = put_manifests(home, &dir, replaced)?;
     fs::remove_file(dir.join(MARKER)).and_then(|()| sync_dir(&dir)).map_err(file("complete", &dir))?;
     let store = match settings.database {
         Some(_) => database.shown(),
@@ -212,10 +209,9 @@ impl Staging {
         Ok(Self { dir })
     }
 
-    /// Writes a file of a backup that belongs to the server's directory.
+    /// Writes a file of a backup. Manifests of yards are below `yards` until they are put into their place.
     fn unpack(&self, path: &str, content: &mut dyn Read) -> Result<(), BackupError> {
-        let Some(below) = path.strip_prefix("server/") else { return drain(content) };
-        let to = self.dir.join(below);
+        let to = self.dir.join(path.strip_prefix("server/").unwrap_or(path));
         if let Some(parent) = to.parent() {
             files::make_dir(parent).map_err(file("create", parent))?;
         }
@@ -234,14 +230,45 @@ impl Staging {
     }
 }
 
+/// Moves the manifests of yards from the restored server's directory to their place. Those that they replace are kept in
+/// the directory of the replaced server; returns where that is.
+fn put_manifests(home: &Path, dir: &Path, mut kept: Option<PathBuf>) -> Result<Option<PathBuf>, BackupError> {
+    let (staged, place) = (dir.join("yards"), home.join("yards"));
+    let entries = match fs::read_dir(&staged) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(kept),
+        Err(error) => return Err(file("read", &staged)(error)),
+    };
+    files::make_dir(&place).map_err(file("create", &place))?;
+    for entry in entries {
+        let name = entry.map_err(file("read", &staged))?.file_name();
+        let (from, to) = (staged.join(&name), place.join(&name));
+        if to.exists() && fs::read(&to).ok() != fs::read(&from).ok() {
+            let old = kept.get_or_insert_with(|| replaced_dir(home)).join("yards");
+            files::make_dir(&old).map_err(file("create", &old))?;
+            let old = old.join(&name);
+            fs::rename(&to, &old).map_err(file("rename", &to))?;
+        }
+        fs::rename(&from, &to).map_err(file("write", &to))?;
+    }
+    sync_dir(&place).map_err(file("write", &place))?;
+    fs::remove_dir(&staged).map_err(file("remove", &staged))?;
+    Ok(kept)
+}
+
+/// A name for what a restoration replaces.
+fn replaced_dir(home: &Path) -> PathBuf {
+    let now = stackyard_api::time(stackyard_api::now()).replace([':', '-'], "");
+    home.join(format!("server.replaced-{now}"))
+}
+
 /// Removes a directory without a server, or of a restoration that did not end; renames any other one.
 fn set_aside(home: &Path, dir: &Path) -> Result<Option<PathBuf>, BackupError> {
     if dir.join(MARKER).exists() || of_a_server(dir).map_err(file("read", dir))?.is_none() {
         fs::remove_dir_all(dir).map_err(file("remove", dir))?;
         return Ok(None);
     }
-    let now = stackyard_api::time(stackyard_api::now()).replace([':', '-'], "");
-    let kept = home.join(format!("server.replaced-{now}"));
+    let kept = replaced_dir(home);
     fs::rename(dir, &kept).map_err(file("rename", dir))?;
     Ok(Some(kept))
 }

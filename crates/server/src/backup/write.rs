@@ -1,18 +1,20 @@
 //! A backup is written.
 
 use super::{
-    BackupEnd, BackupError, BackupHeader, BackupSummary, FILES, FORMAT, MARKER, Passphrase, StoreHeader, file,
+    BackupEnd, BackupError, BackupHeader, BackupSummary, FILES, FORMAT, JSON_LIMIT, MARKER, Passphrase, StoreHeader,
+    file, is_known_file,
 };
 use crate::daemon::Settings;
 use crate::paths;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use rustix::fs::OFlags;
 use serde::Serialize;
 use stackyard_store::{Database, StoreSnapshot, TableRows};
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Logarithm of scrypt's work factor: 128 MiB of memory and less than a second (OWASP, "Password Storage").
@@ -61,8 +63,11 @@ pub async fn write_file(home: &Path, passphrase: &Passphrase, path: &Path) -> Re
 
 /// Opens the file that becomes `path`, empty, for this process alone. A killed one leaves it, and it is taken over.
 fn open_alone(new: &Path, path: &Path) -> Result<File, BackupError> {
-    let open = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(new);
+    // No link that another user of the directory put there, and no file that others can read.
+    let no_link = OFlags::NOFOLLOW.bits().cast_signed();
+    let open = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).custom_flags(no_link).open(new);
     let out = open.map_err(file("write", new))?;
+    out.set_permissions(Permissions::from_mode(0o600)).map_err(file("protect", new))?;
     match out.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(BackupError::Busy(path.to_owned())),
@@ -100,6 +105,7 @@ pub async fn write(
     let mut tar = BackupTar {
         tar: tar::Builder::new(GzEncoder::new(encrypted, Compression::default())),
         end: BackupEnd::default(),
+        skipped: Vec::new(),
         now: stackyard_api::now(),
     };
     let header = BackupHeader {
@@ -131,8 +137,13 @@ pub async fn write(
             tar.rows(number, &rows)
         })
         .await?;
-    let end = tar.finish()?;
-    Ok(BackupSummary::new(header, store, end))
+    let (end, skipped) = tar.finish()?;
+    Ok(BackupSummary { skipped, ..BackupSummary::new(header, store, end) })
+}
+
+/// Whether an entry is as small as a restoration needs it.
+fn fits(path: &str, size: u64) -> Result<(), BackupError> {
+    if size > JSON_LIMIT { Err(BackupError::TooLarge { path: path.to_owned(), size }) } else { Ok(()) }
 }
 
 /// Names in a directory, in order; none if it is not there. Names that are no UTF-8 are not the server's.
@@ -150,6 +161,8 @@ fn names(dir: &Path) -> Result<BTreeSet<String>, BackupError> {
 struct BackupTar<W: Write> {
     tar: tar::Builder<GzEncoder<age::stream::StreamWriter<W>>>,
     end: BackupEnd,
+    /// Files that a restoration would refuse.
+    skipped: Vec<String>,
     /// Time of the entries, in milliseconds since 1970.
     now: i64,
 }
@@ -165,11 +178,16 @@ impl<W: Write> BackupTar<W> {
 
     fn json(&mut self, path: &str, value: &impl Serialize) -> Result<(), BackupError> {
         let text = serde_json::to_vec(value).map_err(|e| file("write to the backup", Path::new(path))(e.into()))?;
+        fits(path, text.len() as u64)?;
         self.entry(path, text.len() as u64, text.as_slice())
     }
 
     /// Adds a file below `home`; nothing if it is not there.
     fn file(&mut self, home: &Path, path: &str) -> Result<(), BackupError> {
+        if !is_known_file(path) {
+            self.skipped.push(path.to_owned());
+            return Ok(());
+        }
         let from = home.join(path);
         let opened = match File::open(&from) {
             Ok(opened) => opened,
@@ -189,8 +207,8 @@ impl<W: Write> BackupTar<W> {
     /// Adds the archives that are not `copied` yet.
     fn archives(&mut self, home: &Path, copied: &mut BTreeSet<String>) -> Result<(), BackupError> {
         let dir = paths::dir(home).join("archives");
-        for yard in names(&dir)? {
-            for name in names(&dir.join(&yard))?.iter().filter(|name| super::archive_digest(name).is_some()) {
+        for yard in names(&dir)?.iter().filter(|yard| dir.join(yard).is_dir()) {
+            for name in names(&dir.join(yard))?.iter().filter(|name| super::archive_digest(name).is_some()) {
                 let path = format!("server/archives/{yard}/{name}");
                 if copied.insert(path.clone()) {
                     self.file(home, &path)?;
@@ -205,12 +223,24 @@ impl<W: Write> BackupTar<W> {
         self.json(&format!("store/{number:06}-{}.json", rows.table), rows)
     }
 
-    fn finish(mut self) -> Result<BackupEnd, BackupError> {
+    fn finish(mut self) -> Result<(BackupEnd, Vec<String>), BackupError> {
         let end = self.end.clone();
         self.json("end.json", &end)?;
         let compressed = self.tar.into_inner().and_then(GzEncoder::finish);
         let out = compressed.and_then(age::stream::StreamWriter::finish).and_then(|mut out| out.flush());
         out.map_err(file("write", Path::new("the backup")))?;
-        Ok(end)
+        Ok((end, self.skipped))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_that_no_restoration_reads_is_refused() {
+        assert!(fits("store/000001-runs.json", JSON_LIMIT).is_ok());
+        let error = fits("store/000001-runs.json", JSON_LIMIT + 1).unwrap_err();
+        assert!(error.to_string().contains("store/000001-runs.json"), "{error}");
     }
 }

@@ -14,6 +14,7 @@ use stackyard_store::{Database, Error, StoreSnapshot};
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::task::Poll;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -105,7 +106,7 @@ async fn hosts_and_tokens_find_the_restored_server() {
     add_files(running.home.path());
     let host = running.host("shop", "web-1").await;
     let operator = running.token("ann", Role::Operator).await;
-    running.agent(&host.token, None).await;
+    let _agent = running.agent(&host.token, None).await;
     let (url, ca) = (running.url.clone(), running.ca.clone());
     let home = running.stop().await;
     let there = restored(&backed_up(home.path()).await).await;
@@ -121,7 +122,7 @@ async fn hosts_and_tokens_find_the_restored_server() {
     }
     let running = Running::start_in(there, HubTiming::default()).await;
     assert_eq!((&running.url, &running.ca), (&url, &ca));
-    running.agent(&host.token, None).await;
+    let _agent = running.agent(&host.token, None).await;
     running.until("the agent", || running.server.app().hub().connected() == 1).await;
     let (status, hosts) = running.call("GET", "/api/v1/hosts", Some(&operator), None).await;
     assert_eq!((status, &hosts[0]["name"]), (StatusCode::OK, &json!("web-1")));
@@ -242,6 +243,81 @@ async fn what_is_there_is_replaced_only_if_told() {
     let error = restore(there.path(), &file, RestoreTarget::AsBefore, false).await.unwrap_err();
     assert!(error.to_string().contains("another yards/shop@1f0c8ab2d91e.yaml"), "{error}");
     assert_eq!(std::fs::read_to_string(&manifest).unwrap(), "kind: Other\n");
+}
+
+/// Polls a restoration at most `polls` times and then drops it, as the end of its process does; `None` if it did not end.
+async fn restore_killed_after(polls: usize, home: &Path, file: &Path) -> Option<RestoredServer> {
+    let (mut left, mut restoring) = (polls, std::pin::pin!(restore(home, file, RestoreTarget::AsBefore, true)));
+    let done = std::future::poll_fn(|cx| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        restoring.as_mut().poll(cx).map(Some)
+    });
+    done.await.map(|done| done.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_restoration_leaves_the_manifests_of_the_server_that_is_there() {
+    let home = of_a_stopped_server().await;
+    let files = tempfile::tempdir().unwrap();
+    let file = files.path().join("backup");
+    std::fs::write(&file, backed_up(home.path()).await).unwrap();
+    let there = of_a_stopped_server().await;
+    let ca = || std::fs::read(there.path().join("server/ca.pem")).unwrap();
+    let name = "yards/shop@1f0c8ab2d91e.yaml";
+    let manifest = || std::fs::read_to_string(there.path().join(name)).unwrap();
+    std::fs::write(there.path().join(name), "kind: Other\n").unwrap();
+    let old = ca();
+    let mut killed = 0;
+    let done = loop {
+        match restore_killed_after(killed, there.path(), &file).await {
+            Some(done) => break done,
+            None => assert_eq!((manifest().as_str(), ca() == old), ("kind: Other\n", true), "killed at {killed}"),
+        }
+        killed += 1;
+    };
+    assert!(killed > 3, "it was killed {killed} times only");
+    assert_eq!((manifest().as_str(), ca() == old), ("kind: Yard\n", false));
+    let replaced = done.replaced.unwrap();
+    assert_eq!(std::fs::read(replaced.join("ca.pem")).unwrap(), old);
+    assert_eq!(std::fs::read_to_string(replaced.join(name)).unwrap(), "kind: Other\n");
+    let mode = std::fs::metadata(there.path().join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    assert!(!there.path().join("server/yards").exists() && !there.path().join("server/restoring").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_has_only_what_can_be_restored() {
+    let home = of_a_stopped_server().await;
+    for name in ["server/agents/.gitkeep", "server/agents/a\\b", "server/archives/.gitkeep"] {
+        std::fs::write(home.path().join(name), "x").unwrap();
+    }
+    let files = tempfile::tempdir().unwrap();
+    let file = files.path().join("backup");
+    let written = backup::write_file(home.path(), &passphrase(), &file).await.unwrap();
+    assert_eq!(written.summary.skipped, ["server/agents/.gitkeep", "server/agents/a\\b"]);
+    backup::check(&file, &passphrase()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_follows_no_link_and_is_for_its_owner_alone() {
+    let home = of_a_stopped_server().await;
+    let files = tempfile::tempdir().unwrap();
+    let (file, new, precious) =
+        (files.path().join("backup"), files.path().join("backup.new"), files.path().join("precious"));
+    std::fs::write(&precious, "precious").unwrap();
+    std::os::unix::fs::symlink(&precious, &new).unwrap();
+    let error = backup::write_file(home.path(), &passphrase(), &file).await.unwrap_err();
+    assert!(error.to_string().contains("backup.new"), "{error}");
+    assert_eq!(std::fs::read_to_string(&precious).unwrap(), "precious");
+    std::fs::remove_file(&new).unwrap();
+    // As another program left it.
+    std::fs::write(&new, "").unwrap();
+    std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o644)).unwrap();
+    backup::write_file(home.path(), &passphrase(), &file).await.unwrap();
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,6 +10,7 @@ use stackyard_api::Role;
 use stackyard_client::Client;
 use stackyard_server::daemon::{self, DEFAULT_LISTEN, Detached, Server, Settings};
 use stackyard_yard::AllowedHost;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
@@ -165,26 +166,67 @@ pub async fn run(args: ServerArgs, context: &Context) -> anyhow::Result<ExitStat
         Some(ServerVerb::Backup(args)) => server_backup::backup(args, context).await,
         Some(ServerVerb::Restore(args)) => server_backup::restore(args, context).await,
         None => {
-            let (database, lost_after) = (args.database, args.lost_after);
-            let clouds = args.clouds.map(std::path::absolute).transpose()?;
-            let sign_in_clouds = args.sign_in_cloud.map(|all| all.into_iter().filter(|c| !c.is_empty()).collect());
-            let sign_in_roles = args.sign_in_role.map(|all| all.into_iter().collect());
-            let metrics_listen = args.metrics_listen.map(|all| all.into_iter().filter_map(|a| a.0).collect());
-            let settings = Settings {
-                listen: args.listen,
-                names: args.name,
-                database,
-                lost_after,
-                files_limit: args.files_limit,
-                clouds,
-                sign_in_clouds,
-                sign_in_roles,
-                hook_hosts: args.allow_hook_host.map(|all| all.into_iter().flatten().collect()),
-                metrics_listen,
-            };
-            if args.detach { detach(settings, context).await } else { serve(settings, context).await }
+            let detached = args.detach;
+            let settings = settings(args)?;
+            if detached { detach(settings, context).await } else { serve(settings, context).await }
         }
     }
+}
+
+/// The settings that a command line tells.
+fn settings(args: ServerArgs) -> std::io::Result<Settings> {
+    Ok(Settings {
+        listen: args.listen,
+        names: args.name,
+        database: args.database,
+        lost_after: args.lost_after,
+        files_limit: args.files_limit,
+        clouds: args.clouds.map(std::path::absolute).transpose()?,
+        sign_in_clouds: args.sign_in_cloud.map(|all| all.into_iter().filter(|c| !c.is_empty()).collect()),
+        sign_in_roles: args.sign_in_role.map(|all| all.into_iter().collect()),
+        hook_hosts: args.allow_hook_host.map(|all| all.into_iter().flatten().collect()),
+        metrics_listen: args.metrics_listen.map(|all| all.into_iter().filter_map(|a| a.0).collect()),
+    })
+}
+
+/// Options of `stackyard server` that tell these settings, all but the database: every user can read arguments.
+fn options(settings: &Settings) -> Vec<OsString> {
+    // Without `..`, so that the compiler asks for the option of a new setting.
+    let Settings {
+        listen,
+        names,
+        database: _,
+        lost_after,
+        files_limit,
+        clouds,
+        sign_in_clouds,
+        sign_in_roles,
+        hook_hosts,
+        metrics_listen,
+    } = settings;
+    let mut options = Vec::new();
+    let mut add = |option: &str, value: OsString| options.extend([option.into(), value]);
+    listen.iter().for_each(|address| add("--listen", address.to_string().into()));
+    names.iter().for_each(|name| add("--name", name.into()));
+    lost_after.iter().for_each(|seconds| add("--lost-after", seconds.to_string().into()));
+    files_limit.iter().for_each(|mib| add("--files-limit", mib.to_string().into()));
+    clouds.iter().for_each(|file| add("--clouds", file.into()));
+    for (name, role) in sign_in_roles.iter().flatten() {
+        add("--sign-in-role", format!("{name}={}", role.name()).into());
+    }
+    let lists = [
+        ("--sign-in-cloud", sign_in_clouds.clone()),
+        ("--allow-hook-host", hook_hosts.as_ref().map(|all| all.iter().map(ToString::to_string).collect())),
+        ("--metrics-listen", metrics_listen.as_ref().map(|all| all.iter().map(ToString::to_string).collect())),
+    ];
+    for (option, values) in lists {
+        match values {
+            // Nothing differs from what was told last time.
+            Some(values) if values.is_empty() => add(option, OsString::new()),
+            values => values.into_iter().flatten().for_each(|value| add(option, value.into())),
+        }
+    }
+    options
 }
 
 async fn serve(settings: Settings, context: &Context) -> anyhow::Result<ExitStatus> {
@@ -230,37 +272,7 @@ async fn detach(settings: Settings, context: &Context) -> anyhow::Result<ExitSta
     let program = std::env::current_exe().context("cannot find this program's file")?;
     let mut command = Command::new(program);
     command.arg("--home").arg(&context.home).arg("server");
-    for listen in &settings.listen {
-        command.args(["--listen", &listen.to_string()]);
-    }
-    for name in &settings.names {
-        command.args(["--name", name]);
-    }
-    if let Some(seconds) = settings.lost_after {
-        command.args(["--lost-after", &seconds.to_string()]);
-    }
-    if let Some(mib) = settings.files_limit {
-        command.args(["--files-limit", &mib.to_string()]);
-    }
-    if let Some(file) = &settings.clouds {
-        command.arg("--clouds").arg(file);
-    }
-    if let Some(clouds) = &settings.sign_in_clouds {
-        let none = [String::new()];
-        for cloud in if clouds.is_empty() { none.as_slice() } else { clouds } {
-            command.args(["--sign-in-cloud", cloud]);
-        }
-    }
-    for (name, role) in settings.sign_in_roles.iter().flatten() {
-        command.args(["--sign-in-role", &format!("{name}={}", role.name())]);
-    }
-    if let Some(listen) = &settings.metrics_listen {
-        let listen: Vec<String> = listen.iter().map(ToString::to_string).collect();
-        let none = [String::new()];
-        for address in if listen.is_empty() { none.as_slice() } else { &listen } {
-            command.args(["--metrics-listen", address]);
-        }
-    }
+    command.args(options(&settings));
     // In the environment, because every user can read arguments.
     match &settings.database {
         Some(url) => command.env("STACKYARD_DATABASE", url),
@@ -307,4 +319,49 @@ async fn status(context: &Context) -> anyhow::Result<ExitStatus> {
         table::table(["SERVER", ""], rows.map(|(key, value)| [key.to_owned(), value]))
     })?;
     Ok(ExitStatus::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        server: ServerArgs,
+    }
+
+    /// The settings of the process that `--detach` starts. It has the database from its environment.
+    fn handed_on(told: &Settings) -> Settings {
+        let words = [OsString::from("server")].into_iter().chain(options(told));
+        Settings { database: told.database.clone(), ..settings(Cli::parse_from(words).server).unwrap() }
+    }
+
+    #[test]
+    fn a_detached_server_is_told_everything() {
+        // Without `..`: a new setting must be here.
+        let all = Settings {
+            listen: vec!["127.0.0.1:7440".parse().unwrap(), "[::1]:7440".parse().unwrap()],
+            names: vec!["yard.example".to_owned(), "10.0.0.5".to_owned()],
+            database: Some("postgres://me:pw@h/d".to_owned()),
+            lost_after: Some(300),
+            files_limit: Some(7),
+            clouds: Some("/etc/openstack/clouds.yaml".into()),
+            sign_in_clouds: Some(vec!["a".to_owned(), "b".to_owned()]),
+            sign_in_roles: Some([("member".to_owned(), Role::Operator), ("x".to_owned(), Role::Viewer)].into()),
+            hook_hosts: Some(vec!["rancher.example".parse().unwrap(), "10.0.0.0/8".parse().unwrap()]),
+            metrics_listen: Some(vec!["127.0.0.1:7441".parse().unwrap()]),
+        };
+        assert_eq!(handed_on(&all), all);
+        assert!(!options(&all).iter().any(|word| word.to_string_lossy().contains("pw")));
+        assert_eq!(handed_on(&Settings::default()), Settings::default());
+        let none = Settings {
+            sign_in_clouds: Some(Vec::new()),
+            hook_hosts: Some(Vec::new()),
+            metrics_listen: Some(Vec::new()),
+            ..Settings::default()
+        };
+        assert_eq!(handed_on(&none), none);
+    }
 }

@@ -11,6 +11,9 @@ use std::time::Duration;
 /// Variable with the passphrase.
 const PASSPHRASE: &str = "STACKYARD_PASSPHRASE";
 
+/// Variable with the database, as for `stackyard server`.
+const DATABASE: &str = "STACKYARD_DATABASE";
+
 /// Source of the passphrase of a backup.
 #[derive(clap::Args)]
 struct PassphraseArgs {
@@ -47,8 +50,8 @@ pub struct RestoreArgs {
 
     /// Restore into PostgreSQL: postgres://USER:PASSWORD@HOST/DATABASE
     ///
-    /// [default: the database that the server had, else SQLite]
-    #[arg(long, env = "STACKYARD_DATABASE", hide_env_values = true, value_name = "URL")]
+    /// [default: STACKYARD_DATABASE, else the database that the server had, else SQLite]
+    #[arg(long, value_name = "URL")]
     database: Option<String>,
 
     /// Restore into SQLite, also if the server had PostgreSQL
@@ -100,14 +103,23 @@ pub async fn backup(args: BackupArgs, context: &Context) -> anyhow::Result<ExitS
         let out = BufWriter::new(std::io::stdout().lock());
         let summary = backup::write(&context.home, &passphrase, backup::WORK_FACTOR, out).await?;
         context.printer.note(format!("The backup is complete. {}", content(&summary)));
+        note_skipped(&summary, context);
         return Ok(ExitStatus::Done);
     }
     let file = std::path::absolute(&args.file)?;
     let written = backup::write_file(&context.home, &passphrase, &file).await?;
+    note_skipped(&written.summary, context);
     context.printer.result(&written, || {
         format!("The backup is in {} ({}). {}", file.display(), bytes(written.size), content(&written.summary))
     })?;
     Ok(ExitStatus::Done)
+}
+
+fn note_skipped(summary: &BackupSummary, context: &Context) {
+    if !summary.skipped.is_empty() {
+        let skipped = summary.skipped.join(", ");
+        context.printer.note(format!("The backup has nothing of {skipped}: no server makes files of such names."));
+    }
 }
 
 /// Restores a server, or checks a backup.
@@ -120,10 +132,12 @@ pub async fn restore(args: RestoreArgs, context: &Context) -> anyhow::Result<Exi
             .result(&summary, || format!("The backup is intact. {}\n{}", origin(&summary), content(&summary)))?;
         return Ok(ExitStatus::Done);
     }
+    // Not by clap: to it, `--sqlite` and `--check` would conflict with a variable of the environment.
+    let variable = || std::env::var(DATABASE).ok().filter(|url| !url.is_empty());
     let target = match args.database {
         Some(url) => RestoreTarget::Url(url),
         None if args.sqlite => RestoreTarget::Sqlite,
-        None => RestoreTarget::AsBefore,
+        None => variable().map_or(RestoreTarget::AsBefore, RestoreTarget::Url),
     };
     let request = RestoreRequest { file: &args.file, passphrase: &passphrase, target, replace: args.replace };
     let restored = backup::restore(&context.home, request).await?;
