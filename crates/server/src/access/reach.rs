@@ -194,8 +194,8 @@ impl CallerScope {
                 _ => Err(crate::host::missing(id)),
             };
         }
-        // What is not of the API is for machines that join, and tells nothing.
-        if EVERYBODYS.contains(&path) || !path.starts_with("/api/") {
+        // What is not of the API is for machines that join, and tells nothing; but metrics count what all yards have.
+        if EVERYBODYS.contains(&path) || !path.starts_with("/api/") && path != "/metrics" {
             return Ok(());
         }
         Err(ApiError::forbidden(format!("{path} is about the whole server: this needs the role admin")))

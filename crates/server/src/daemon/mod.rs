@@ -64,6 +64,9 @@ pub(crate) const RESTORING: &str = "restoring";
 /// How often the store is asked whether it is still there and ours.
 const STORE_EVERY: Duration = Duration::from_secs(15);
 
+/// Time for the store to answer such a look.
+const STORE_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Why a server does not run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -395,12 +398,47 @@ async fn watch_store(app: App, losing: watch::Sender<bool>, mut stopping: watch:
 
 /// Looks whether the store answers and is still ours, and counts that.
 async fn look_at_store(store: &Store, metrics: &Metrics) -> Result<(), stackyard_store::Error> {
-    let begun = Instant::now();
-    let looked = async {
+    let looking = async {
         store.ping().await?;
         store.host_count().await
     };
-    let looked = looked.await;
-    metrics.store_checked(looked.as_ref().ok().copied(), begun.elapsed());
-    looked.map(drop)
+    counted(looking, metrics, STORE_PATIENCE).await
+}
+
+/// Counts a look at the store. One that gets no answer counts as failed, else the metrics would tell of the last one.
+async fn counted(
+    looking: impl Future<Output = Result<i64, stackyard_store::Error>>,
+    metrics: &Metrics,
+    patience: Duration,
+) -> Result<(), stackyard_store::Error> {
+    let begun = Instant::now();
+    let looked = tokio::time::timeout(patience, looking).await;
+    metrics.store_checked(looked.as_ref().ok().and_then(|l| l.as_ref().ok()).copied(), begun.elapsed());
+    looked.map_or_else(
+        |_| {
+            tracing::error!("the store has not answered within {} s", patience.as_secs_f32());
+            Ok(())
+        },
+        |looked| looked.map(drop),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_store_that_does_not_answer_counts_as_failed() {
+        let metrics = Metrics::default();
+        let failures = || {
+            let text = metrics.text(&crate::metrics::Momentary::default()).unwrap();
+            let line = text.lines().find(|l| l.starts_with("stackyard_store_check_failures_total ")).unwrap();
+            line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()
+        };
+        assert_eq!(failures(), 0);
+        counted(std::future::pending(), &metrics, Duration::from_millis(10)).await.unwrap();
+        assert_eq!(failures(), 1);
+        counted(async { Ok(3) }, &metrics, STORE_PATIENCE).await.unwrap();
+        assert_eq!(failures(), 1);
+    }
 }

@@ -61,7 +61,7 @@ async fn an_answer_that_got_lost_is_given_again() {
     assert_eq!(again.host, first.host);
     assert_ne!(again.token, first.token);
     assert!(running.dial(&first.token).await.is_err(), "the first token is still good");
-    running.agent(&again.token, None).await;
+    let _agent = running.agent(&again.token, None).await;
     let mut other = request("web-1");
     other.nonce = "f".repeat(64);
     assert_eq!(running.join(&ticket.token, &other).await.0, StatusCode::FORBIDDEN);

@@ -230,6 +230,8 @@ async fn a_token_for_some_hours_is_as_good_as_a_session() {
     assert_eq!((status, &actor["name"], &actor["role"]), (OK, &json!("vera@Default"), &json!("viewer")));
     assert_eq!(actor["expires"], got["expires"]);
     assert_eq!(running.call("GET", "/api/v1/tokens", Some(token), None).await.0, FORBIDDEN);
+    // Its numbers are about the yards of all projects.
+    assert_eq!(running.call("GET", "/metrics", Some(token), None).await.0, FORBIDDEN);
     assert_eq!(running.call("POST", "/api/v1/joins", Some(token), Some(&json!({"yard": "shop"}))).await.0, FORBIDDEN);
     // It is no cookie, and a token for the API needs no other.
     let cookie = format!("__Host-stackyard={token}");

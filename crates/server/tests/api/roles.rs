@@ -187,7 +187,7 @@ async fn who_tries_tokens_is_stopped_and_no_neighbour_is() {
     assert_eq!(statuses[30..], [StatusCode::TOO_MANY_REQUESTS; 10]);
     // Good tokens of the same address work: a container's host has its address, and so has all that is behind a proxy.
     assert_eq!(running.call("GET", "/api/v1/hosts", Some(&good), None).await.0, StatusCode::OK);
-    running.agent(&host.token, None).await;
+    let _agent = running.agent(&host.token, None).await;
     // The socket is not an address.
     running.admin.hosts(None, None).await.unwrap();
     running.stop().await;
