@@ -216,7 +216,9 @@ async fn names_resolve_across_hosts_and_outlive_agent_and_server() {
     // It asks before it does anything else; and its service has a name server.
     let mut web = service("nslookup db >/tmp/first 2>&1; trap 'exit 0' TERM; while :; do sleep 0.2; done");
     web.dns = vec!["127.0.0.2".into()];
-    let first = on_front(&part(&stack, 1, &[("web", web), ("cache", sleeper())]));
+    let name_server_of_its_own = Service { expose: vec!["53/udp".into()], ..sleeper() };
+    let services = [("web", web), ("cache", sleeper()), ("dns", name_server_of_its_own)];
+    let first = on_front(&part(&stack, 1, &services));
     let other = on_front(&part(&second, 1, &[("web", sleeper())]));
     host.want(1, Vec::new());
     host.start();
@@ -224,6 +226,10 @@ async fn names_resolve_across_hosts_and_outlive_agent_and_server() {
     host.hub.order(elsewhere(&stack, &["10.99.0.101", "10.99.0.102"])).await;
     host.want(2, vec![first, other]);
     host.settled(2).await;
+
+    let listen = || UdpSocket::bind("0.0.0.0:53");
+    let dns = sandbox(&host, &stack, "dns-1").await;
+    drop(Namespace::open(&dns).unwrap().open_sockets(listen).expect("its own port 53"));
 
     let cat = ["/bin/cat", "/tmp/first"].map(str::to_owned);
     let text = host.engine().exec(&stack, "web-1", &cat, |_, _| {}).await.unwrap().stdout;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 pub(crate) use stackyard_core::agent::PublishedPort as Published;
 use stackyard_core::agent::{ExposedPorts, PortLink};
+use stackyard_core::stack::RESOLVER_OPTION;
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -22,6 +23,9 @@ const PORT_MAP: &str = "com.docker.network.portmap";
 
 /// Ports that an image or a user says a container listens on (`EXPOSE`, `--expose`, `-p`).
 const EXPOSED: &str = "com.docker.network.endpoint.exposedports";
+
+/// Port of DNS (RFC 1035, section 4.2).
+const DNS: u16 = 53;
 
 /// Keys of networks; endpoints' keys below that are defaults for a network's endpoints.
 const NETWORK_KEYS: [&str; 15] = [
@@ -45,7 +49,7 @@ const NETWORK_KEYS: [&str; 15] = [
 const DEFAULT_KEYS: [&str; 7] =
     ["security-groups", "qos-policy", "floating-ip", "allowed-address-pairs", "load-balancer", "expose", "link"];
 /// Keys of endpoints alone.
-const ENDPOINT_KEYS: [&str; 5] = ["ip", "ip6", "port", "dns-name", FIREWALL];
+const ENDPOINT_KEYS: [&str; 6] = ["ip", "ip6", "port", "dns-name", FIREWALL, RESOLVER_OPTION];
 /// Of a network for its router's ports, of an endpoint for its own port.
 const FIREWALL: &str = "firewall-group";
 
@@ -117,6 +121,8 @@ pub(crate) struct EndpointOptions {
     pub(crate) own_group: Option<String>,
     /// On a host of a yard: what the server is to let in by such a group.
     pub(crate) exposed: Vec<ExposedPorts>,
+    /// Whether its container asks the agent's resolver, which then listens on port 53 in there.
+    pub(crate) resolver: bool,
 }
 
 /// A place in a load balancer's pool: `POOL:PORT`, or `POOL:PORT=WEIGHT`.
@@ -247,6 +253,8 @@ impl EndpointOptions {
         }
         // Unless it gets a floating IP to publish them by.
         options.on_host = publishes(sent);
+        // A name server could not listen on all addresses next to the agent.
+        options.resolver &= !exposed(sent).iter().any(|e| (e.first..=e.last).contains(&DNS));
         Ok(options)
     }
 
@@ -262,6 +270,7 @@ impl EndpointOptions {
             "ip6" => self.ip6 = Some(parsed(key, value, "an IPv6 address")?),
             "port" => self.port = word(),
             "dns-name" => self.dns_name = word(),
+            RESOLVER_OPTION => self.resolver = parsed(key, value, "true or false")?,
             "load-balancer" => {
                 let each = list(value);
                 self.load_balancers =

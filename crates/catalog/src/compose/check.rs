@@ -3,7 +3,7 @@
 use super::{LoadContext, Section, Used};
 use crate::diag::did_you_mean;
 use crate::yaml::{FieldReading, Node};
-use stackyard_core::stack::{DEFAULT_NETWORK, MountKind, NetworkMode, Service};
+use stackyard_core::stack::{DEFAULT_NETWORK, MountKind, NetworkMode, Service, Stack};
 use stackyard_core::text::is_name_char;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -116,6 +116,17 @@ fn find_circle(services: &BTreeMap<String, Service>) -> Option<Vec<String>> {
         }
         path.push(at);
         at = left.get(at)?.iter().copied().find(|d| left.contains_key(d))?;
+    }
+}
+
+/// Warns of `ndots` where containers ask the agent's resolver: Docker's would not forward names without a dot.
+pub(crate) fn resolver_options(stack: &Stack, nodes: &BTreeMap<&str, &Node>, cx: &LoadContext<'_>) {
+    let sets_ndots = |s: &Service| s.engine.dns_opt.iter().any(|o| o.starts_with("ndots:"));
+    for (name, _) in stack.services.iter().filter(|(_, s)| sets_ndots(s) && stack.asks_resolver(s)) {
+        let Some(node) = nodes.get(name.as_str()) else { continue };
+        let place = node.as_map().and_then(|m| m.get("dns_opt")).map_or(&node.place, |n| &n.place);
+        let why = "with it, Docker does not look for names of services on other hosts";
+        cx.log.warn(place, format!("services.{name}.dns_opt: `ndots` has no effect on this service's networks: {why}"));
     }
 }
 

@@ -120,3 +120,24 @@ fn cinder_volumes_are_checked_with_their_places() {
     let first = cinder(Target::Hosts, good, ", deploy: {update_config: {order: start-first}}");
     assert!(first.contains("starts the new container first"), "{first}");
 }
+
+#[test]
+fn ndots_has_no_effect_where_names_reach_across_hosts() {
+    let warnings = |target, driver: &str, lines: &str| {
+        let text = format!(
+            "services:\n  a: {{image: i, networks: [front], {lines}}}\nnetworks:\n  front: {{driver: {driver}}}\n"
+        );
+        let loaded = load_for(target, &[("compose.yaml", &text)], &["compose.yaml"], &[]).expect("read");
+        loaded.warnings.iter().map(ToString::to_string).collect::<String>()
+    };
+    let said = warnings(Target::Hosts, "stackyard", "dns_opt: [timeout:1, ndots:1]");
+    assert!(said.contains("compose.yaml:2") && said.contains("services.a.dns_opt: `ndots` has no effect"), "{said}");
+    for (target, driver, lines) in [
+        (Target::Hosts, "stackyard", "dns_opt: [timeout:1]"),
+        (Target::Hosts, "stackyard", "dns_opt: [ndots:1], expose: [53]"),
+        (Target::Hosts, "bridge", "dns_opt: [ndots:1]"),
+        (Target::Engine, "bridge", "dns_opt: [ndots:1]"),
+    ] {
+        assert_eq!(warnings(target, driver, lines), "", "{driver} {lines}");
+    }
+}

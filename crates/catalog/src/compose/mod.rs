@@ -194,6 +194,9 @@ fn read(cx: &LoadContext<'_>) -> Option<Loaded> {
         name,
     };
     cinder::one_container(&stack, &nodes, cx);
+    if cx.project.target == Target::Hosts {
+        check::resolver_options(&stack, &nodes, cx);
+    }
     let (archives, warnings) = Default::default();
     Some(Loaded { stack, archives, warnings, configs: config_origins, secrets: secret_origins })
 }

@@ -80,10 +80,29 @@ impl Stack {
         self.attachments(one).keys().any(|key| theirs.contains_key(key) && self.network(key).crosses_hosts())
     }
 
+    /// Whether containers of a service on a host of a yard ask the agent's resolver. A service that declares port 53 is a
+    /// name server itself, and could not listen on all addresses next to the agent's.
+    pub fn asks_resolver(&self, service: &Service) -> bool {
+        let serves_dns = service.ports.iter().any(|p| p.target == DNS) || service.expose.iter().any(|p| is_dns(p));
+        let mut networks = self.attachments(service).into_keys().map(|key| self.network(&key));
+        !serves_dns && networks.any(|n| n.crosses_hosts())
+    }
+
     /// Keys of the networks that services sit on.
     pub fn network_keys(&self) -> BTreeSet<String> {
         self.services.values().flat_map(|s| self.attachments(s).into_keys()).collect()
     }
+}
+
+/// Port of DNS (RFC 1035, section 4.2).
+const DNS: u16 = 53;
+
+/// Whether a port of an image or of `expose` is that of DNS, or a range with it: `53`, `53/udp`, `50-60`.
+pub fn is_dns(port: &str) -> bool {
+    let numbers = port.split('/').next().unwrap_or_default();
+    let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
+    let number = |text: &str| text.trim().parse::<u16>().ok();
+    number(first).zip(number(last)).is_some_and(|(first, last)| (first..=last).contains(&DNS))
 }
 
 /// Key of the network of services that name none.
@@ -98,6 +117,10 @@ pub const NETWORK_DRIVER: &str = "stackyard";
 /// Name server of containers on networks that reach across hosts: the agent listens there in the container's own
 /// network namespace. Docker's resolver forwards to it what it does not know.
 pub const RESOLVER: std::net::Ipv4Addr = std::net::Ipv4Addr::new(127, 0, 0, 153);
+
+/// Driver option of an endpoint whose container asks [`RESOLVER`]. The network driver hears of it before the container's
+/// first program runs, and does not learn the container's labels.
+pub const RESOLVER_OPTION: &str = "resolver";
 
 /// A container network of a stack.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -154,4 +177,31 @@ pub struct Volume {
     pub driver_opts: BTreeMap<String, String>,
     /// Labels of the user's own.
     pub labels: BTreeMap<String, String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn containers_on_networks_that_reach_across_hosts_ask_the_resolver() {
+        let mut stack = Stack { name: "shop".into(), ..Stack::default() };
+        let front = |external| Network { driver: Some(NETWORK_DRIVER.into()), external, ..Network::default() };
+        stack.networks.extend([("front".into(), front(false)), ("theirs".into(), front(true))]);
+        let on = |networks: &[&str]| {
+            let attachments = networks.iter().map(|n| ((*n).to_owned(), Attachment::default())).collect();
+            Service { network_mode: NetworkMode::Networks(attachments), ..Service::default() }
+        };
+        let asks = |service: &Service| stack.asks_resolver(service);
+        assert!(asks(&on(&["default", "front"])));
+        assert!(!asks(&on(&["default"])) && !asks(&on(&["theirs"])) && !asks(&Service::default()));
+        assert!(!asks(&Service { network_mode: NetworkMode::Host, ..Service::default() }));
+        let open = |port: &str| Service { expose: vec![port.into()], ..on(&["front"]) };
+        for port in ["53", "53/udp", "50-60", "53-53/tcp"] {
+            assert!(!asks(&open(port)), "{port}: it is a name server itself");
+        }
+        for port in ["5353/udp", "54-60", "x"] {
+            assert!(asks(&open(port)), "{port}");
+        }
+    }
 }

@@ -20,6 +20,8 @@ pub(super) struct ContainerRequest<'a> {
     pub(super) step: &'a Step,
     /// Ids of the containers that it follows, by service.
     pub(super) follows: BTreeMap<String, String>,
+    /// Its image declares port 53: it is that of a name server.
+    pub(super) image_serves_dns: bool,
 }
 
 impl ContainerRequest<'_> {
@@ -140,7 +142,7 @@ impl ContainerRequest<'_> {
             oom_kill_disable: o.oom_kill_disable.then_some(true),
             device_cgroup_rules: some_vec(o.device_cgroup_rules.clone()),
             device_requests: some_vec(o.device_requests.iter().map(device_request).collect()),
-            dns_options: some_vec(o.dns_opt.clone()),
+            dns_options: some_vec(self.resolver_options()),
             ..Default::default()
         }
     }
@@ -213,7 +215,7 @@ impl ContainerRequest<'_> {
                 ..Default::default()
             }),
             mac_address: attachment.mac_address.clone(),
-            driver_opts: some_map(&attachment.driver_opts),
+            driver_opts: some_map(&self.endpoint_options(key, attachment)),
             ..Default::default()
         })
     }

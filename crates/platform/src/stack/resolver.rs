@@ -9,13 +9,16 @@ use super::create::ContainerRequest;
 use super::{Engine, Error, labels};
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptions};
-use stackyard_core::stack::{Attachment, RESOLVER, Service, Stack};
+use stackyard_core::stack::{Attachment, RESOLVER, RESOLVER_OPTION, Service, Stack, is_dns};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-/// Port of DNS (RFC 1035, section 4.2).
-const DNS: u16 = 53;
+/// Files that Docker takes a container's options from: the second one where systemd-resolved manages the first.
+const RESOLV_CONFS: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
+
+/// An option that changes nothing: five seconds are the default (resolv.conf(5)). Docker takes no empty list.
+const DEFAULT_OPTION: &str = "timeout:5";
 
 /// The network namespace of a running container that asks the agent's resolver.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,12 +49,34 @@ type Place = (PathBuf, i64);
 
 impl ContainerRequest<'_> {
     fn asks_resolver(&self) -> bool {
-        self.engine.resolver && asks_resolver(self.stack, self.service)
+        self.engine.resolver && !self.image_serves_dns && self.stack.asks_resolver(self.service)
     }
 
     /// Name servers that the engine writes down for the container.
     pub(super) fn name_servers(&self) -> Vec<String> {
         if self.asks_resolver() { vec![RESOLVER.to_string()] } else { self.service.dns.clone() }
+    }
+
+    /// Options for `/etc/resolv.conf` that the engine writes down for the container.
+    ///
+    /// Where `ndots` is set, Docker's resolver answers names without a dot that it does not know itself, instead of
+    /// forwarding them (moby `libnetwork/resolver.go`, `NdotsSet`). So a container that asks the agent has none: neither
+    /// its service's nor the host's.
+    pub(super) fn resolver_options(&self) -> Vec<String> {
+        let own = &self.service.engine.dns_opt;
+        if !self.asks_resolver() {
+            return own.clone();
+        }
+        without_ndots(own, || RESOLV_CONFS.iter().filter_map(|path| std::fs::read_to_string(path).ok()).collect())
+    }
+
+    /// Options of the container's endpoint on the network `key`, for the network's driver.
+    pub(super) fn endpoint_options(&self, key: &str, attachment: &Attachment) -> BTreeMap<String, String> {
+        let mut options = attachment.driver_opts.clone();
+        if self.asks_resolver() && self.stack.network(key).crosses_hosts() {
+            options.insert(RESOLVER_OPTION.to_owned(), "true".to_owned());
+        }
+        options
     }
 
     /// The mark of a container that asks the agent's resolver.
@@ -68,7 +93,44 @@ impl ContainerRequest<'_> {
     }
 }
 
+/// `own` options of resolv.conf(5) without `ndots`. Without any of its own, a container would have the host's, which
+/// `host` reads: then it has those without `ndots`.
+fn without_ndots(own: &[String], host: impl FnOnce() -> Vec<String>) -> Vec<String> {
+    let is_ndots = |option: &str| option == "ndots" || option.starts_with("ndots:");
+    let kept: Vec<String> = own.iter().filter(|o| !is_ndots(o)).cloned().collect();
+    if !kept.is_empty() {
+        return kept;
+    }
+    let files = host();
+    let lines = files.iter().flat_map(|text| text.lines());
+    let words = lines.map(str::split_whitespace).filter_map(|mut w| (w.next()? == "options").then_some(w));
+    let (ndots, mut kept): (Vec<_>, Vec<_>) = words.flatten().map(str::to_owned).partition(|o| is_ndots(o));
+    if ndots.is_empty() {
+        return Vec::new();
+    }
+    kept.sort();
+    kept.dedup();
+    if kept.is_empty() {
+        kept.push(DEFAULT_OPTION.to_owned());
+    }
+    kept
+}
+
 impl Engine {
+    /// Whether the image of a service that would ask the agent's resolver is that of a name server.
+    pub(super) async fn image_serves_dns(&self, stack: &Stack, service: &Service) -> Result<bool, Error> {
+        if !self.resolver || !stack.asks_resolver(service) {
+            return Ok(false);
+        }
+        let image = match self.api().inspect_image(&service.image).await {
+            // Making the container says so.
+            Err(e) if crate::docker::is_not_found(&e) => return Ok(false),
+            other => other.map_err(Error::engine(format!("inspect image {}", service.image)))?,
+        };
+        let ports = image.config.and_then(|c| c.exposed_ports).unwrap_or_default();
+        Ok(ports.iter().any(|p| is_dns(p)))
+    }
+
     /// The network namespaces of all running containers that ask the agent's resolver.
     ///
     /// # Errors
@@ -120,15 +182,6 @@ impl Engine {
     }
 }
 
-/// Whether containers of a service ask the agent's resolver. A service that declares port 53 is a name server itself,
-/// and could not listen on all addresses next to the agent's.
-fn asks_resolver(stack: &Stack, service: &Service) -> bool {
-    let is_dns = |port: &String| port.split('/').next() == Some("53");
-    let serves_dns = service.ports.iter().any(|p| p.target == DNS) || service.expose.iter().any(is_dns);
-    let mut networks = stack.attachments(service).into_keys().map(|key| stack.network(&key));
-    !serves_dns && networks.any(|n| n.crosses_hosts())
-}
-
 fn endpoints(container: &ContainerSummary) -> impl Iterator<Item = (&String, &bollard::models::EndpointSettings)> {
     container.network_settings.iter().filter_map(|s| s.networks.as_ref()).flatten()
 }
@@ -141,8 +194,9 @@ fn identity(container: &ContainerSummary) -> (String, Vec<String>) {
 }
 
 fn sandbox(container: &ContainerSummary, (path, process): Place, cache: &SandboxCache) -> Sandbox {
-    let label = container.labels.as_ref().and_then(|l| l.get(labels::RESOLVER));
-    let servers: Vec<String> = label.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let text = |label: &str| container.labels.as_ref().and_then(|l| l.get(label));
+    let servers: Vec<String> =
+        text(labels::RESOLVER).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     let internal = |id: &String| cache.internal.get(id).copied().unwrap_or_default();
     Sandbox {
         path,
@@ -156,23 +210,18 @@ fn sandbox(container: &ContainerSummary, (path, process): Place, cache: &Sandbox
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stackyard_core::stack::{NETWORK_DRIVER, Network, NetworkMode};
 
     #[test]
-    fn containers_on_networks_that_reach_across_hosts_ask_the_resolver() {
-        let mut stack = Stack { name: "shop".into(), ..Stack::default() };
-        let front = |external| Network { driver: Some(NETWORK_DRIVER.into()), external, ..Network::default() };
-        stack.networks.extend([("front".into(), front(false)), ("theirs".into(), front(true))]);
-        let on = |networks: &[&str]| {
-            let attachments = networks.iter().map(|n| ((*n).to_owned(), Attachment::default())).collect();
-            Service { network_mode: NetworkMode::Networks(attachments), ..Service::default() }
+    fn a_container_that_asks_the_resolver_has_no_ndots() {
+        let options = |own: &[&str], host: &[&str]| {
+            let texts = |all: &[&str]| all.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
+            without_ndots(&texts(own), || texts(host))
         };
-        let asks = |service: &Service| asks_resolver(&stack, service);
-        assert!(asks(&on(&["default", "front"])));
-        assert!(!asks(&on(&["default"])) && !asks(&on(&["theirs"])) && !asks(&Service::default()));
-        assert!(!asks(&Service { network_mode: NetworkMode::Host, ..Service::default() }));
-        let open = |port: &str| Service { expose: vec![port.into()], ..on(&["front"]) };
-        assert!(!asks(&open("53")) && !asks(&open("53/udp")), "it is a name server itself");
-        assert!(asks(&open("5353/udp")));
+        assert_eq!(options(&["ndots:1", "timeout:2"], &["options ndots:5"]), ["timeout:2"]);
+        assert!(options(&["ndots:1"], &["nameserver 10.0.0.1\noptions edns0"]).is_empty(), "the host's");
+        let host = ["options ndots:2 edns0\noptions\trotate\n", "options edns0\n# options ndots:1"];
+        assert_eq!(options(&[], &host), ["edns0", "rotate"], "the host's without it");
+        assert_eq!(options(&["ndots:0"], &["options ndots:2"]), [DEFAULT_OPTION], "an empty list means the host's");
+        assert!(options(&[], &["options ndotsx:2"]).is_empty());
     }
 }

@@ -135,7 +135,9 @@ impl Run<'_> {
         telling.doing("creating");
         let service = &self.stack.services[name];
         let follows = self.follows(service).await?;
-        let making = ContainerRequest { engine: self.engine, stack: self.stack, name, service, step, follows };
+        let image_serves_dns = self.engine.image_serves_dns(self.stack, service).await?;
+        let (engine, stack) = (self.engine, self.stack);
+        let making = ContainerRequest { engine, stack, name, service, step, follows, image_serves_dns };
         match self.engine.create(&making, container).await? {
             CreatedContainer::Now(id) => {
                 telling.doing("starting");

@@ -191,7 +191,10 @@ impl PortManager {
             self.publish_by_docker(&mut answer).await?;
             self.make_ways_out(&request.sandbox_key);
         }
-        if let Some(announce) = &self.announce_sandbox {
+        // In any other container, port 53 is for its own programs.
+        if endpoint.options.resolver
+            && let Some(announce) = &self.announce_sandbox
+        {
             // One that is missed here is found when its container runs.
             let _ = announce.try_send(request.sandbox_key.clone());
         }

@@ -79,3 +79,32 @@ async fn published_ports_are_forwarded_by_the_floating_ip() {
     fixture.call("NetworkDriver.DeleteEndpoint", json!({"EndpointID": "e2"})).await;
     assert_eq!(fixture.fake.world().left(), with_kept);
 }
+
+#[tokio::test]
+async fn only_containers_that_ask_the_resolver_and_are_no_name_servers_are_announced() {
+    let mut fixture = Fixture::new().await;
+    fixture.network().await;
+    let (announce, mut announced) = tokio::sync::mpsc::channel(8);
+    fixture.manager.announce_sandbox = Some(announce);
+    let exposed = |proto: u8, port: u16| json!({"Proto": proto, "Port": port});
+    let ports = "com.docker.network.endpoint.exposedports";
+    for (endpoint, options, is_announced) in [
+        ("e1", json!({ports: [exposed(6, 80)]}), false),
+        ("e2", json!({"resolver": "true", ports: [exposed(6, 80)]}), true),
+        ("e3", json!({"resolver": "true", ports: [exposed(6, 53)]}), false),
+        ("e4", json!({"resolver": "true", ports: [exposed(17, 52), exposed(17, 53)]}), false),
+        ("e5", json!({"resolver": "false"}), false),
+    ] {
+        fixture.attach(endpoint, options).await;
+        let sandbox = format!("/{endpoint}");
+        let join = json!({"NetworkID": "n1", "EndpointID": endpoint, "SandboxKey": sandbox, "Options": {}});
+        fixture.call("NetworkDriver.Join", join.clone()).await;
+        assert_eq!(announced.try_recv().ok(), is_announced.then_some(sandbox.clone()), "{endpoint}");
+        // The plugin was started again since.
+        let announce = fixture.manager.announce_sandbox.take();
+        fixture.restart().await;
+        fixture.manager.announce_sandbox = announce;
+        fixture.call("NetworkDriver.Join", join).await;
+        assert_eq!(announced.try_recv().ok(), is_announced.then_some(sandbox), "{endpoint}");
+    }
+}
