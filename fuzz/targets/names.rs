@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use stackyard_agent::names::answer::{Reply, Transport, reply};
-use stackyard_agent::names::zone::Zone;
+use stackyard_agent::names::zone::{Asker, Zone};
 use stackyard_core::agent::{NamedContainer, NamedEndpoint, Replica};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -28,7 +28,7 @@ fuzz_target!(|data: &[u8]| {
     let Some((transport, message)) = data.split_first() else { return };
     let transport = if transport % 2 == 0 { Transport::Udp } else { Transport::Tcp };
     let networks = BTreeSet::from(["shop_front".to_owned()]);
-    if let Reply::Answer(answer) = reply(message, transport, &networks, &ZONE) {
+    if let Reply::Answer(answer) = reply(message, transport, &Asker { stack: "shop", networks: &networks }, &ZONE) {
         assert!(answer.len() >= 12 && answer[..2] == message[..2], "the number");
         assert!(answer[2] & 0x80 != 0, "it is an answer");
         assert!(transport == Transport::Tcp || answer.len() <= 1232, "{} bytes", answer.len());

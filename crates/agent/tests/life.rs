@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use stackyard_core::agent::{Bytes, ContainerState, Open, Replica, ToAgent, ToServer, WINDOW};
 use stackyard_core::stack::{Archive, HealthTest, Healthcheck, Mount, MountKind, Service};
 use stackyard_platform::image::id_of;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Not a test: the agent.
 #[tokio::test]
@@ -39,7 +39,9 @@ async fn it_runs_what_the_server_says() {
     let first = containers(&report, &stack);
     assert!(all_run(&report, &stack, 3), "{report:#?}");
     assert!(first.values().all(|c| c.generation == 1), "{first:#?}");
-    assert_eq!(first["db-1"].healthy, Some(true), "known before Docker's own first test");
+    let begun = Instant::now();
+    host.hub.report("db is healthy", |r| containers(r, &stack)["db-1"].healthy == Some(true)).await;
+    assert!(begun.elapsed() < Duration::from_secs(20), "known before Docker's own first test");
     assert_eq!(first["web-1"].healthy, None);
     assert!(report.usage.memory > 0 && report.usage.disk > report.usage.disk_used, "{:?}", report.usage);
     let (facts, revision) = host.hub.inner.hello.borrow().clone().unwrap();
@@ -68,6 +70,34 @@ async fn it_runs_what_the_server_says() {
     host.want(3, Vec::new());
     let empty = host.hub.report("nothing", |r| r.revision == 3 && r.settled && r.parts.is_empty()).await;
     assert!(empty.parts.is_empty());
+    host.nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_report_does_not_wait_for_a_health_test() {
+    let mut host = Host::new("tests").await;
+    let stack = host.stack.clone();
+    let mut slow = speaker("slow");
+    slow.healthcheck = Some(Healthcheck {
+        test: HealthTest::Shell("sleep 8".into()),
+        interval: Some(Duration::from_secs(120)),
+        timeout: None,
+        retries: None,
+        start_period: None,
+        start_interval: None,
+    });
+    host.want(1, vec![part(&stack, 1, &[("web", speaker("web")), ("slow", slow)])]);
+    host.start();
+    let before = containers(&host.settled(1).await, &stack)["web-1"].clone();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let options = bollard::query_parameters::RestartContainerOptionsBuilder::new().t(0).build();
+    host.docker.api().restart_container(&before.id, Some(options)).await.unwrap();
+    let begun = Instant::now();
+    host.hub.report("the new start", |r| containers(r, &stack)["web-1"].started > before.started).await;
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    host.hub.report("slow is healthy", |r| containers(r, &stack)["slow-1"].healthy == Some(true)).await;
+    host.want(2, Vec::new());
+    host.hub.report("nothing", |r| r.revision == 2 && r.settled && r.parts.is_empty()).await;
     host.nothing_left().await;
 }
 

@@ -256,7 +256,7 @@ async fn live(world: Arc<World>, host: String, mut socket: Socket) {
                         report.parts = desired.parts.iter().map(|part| {
                             let one = |(name, replica)| container(replica, part.generations.get(name).copied().unwrap_or_default());
                             let containers = part.replicas.iter().map(one).collect();
-                            (part.name().to_owned(), PartReport { error: None, containers })
+                            (part.name().to_owned(), PartReport { containers, ..PartReport::default() })
                         }).collect();
                         if !report.parts.is_empty() {
                             world.told.fetch_add(1, Ordering::Relaxed);

@@ -1,9 +1,8 @@
 //! Answers to DNS messages (RFC 1035, EDNS of RFC 6891), without I/O.
 
-use super::zone::Zone;
+use super::zone::{Asker, Zone};
 use hickory_proto::op::{Edns, Message, MessageType, Metadata, OpCode, Query, ResponseCode};
-use hickory_proto::rr::{DNSClass, RData, Record, RecordType};
-use std::collections::BTreeSet;
+use hickory_proto::rr::{DNSClass, RData, Record};
 use std::net::IpAddr;
 
 /// Largest answer over UDP in bytes, whatever the client takes: it must not be fragmented on its way.
@@ -38,8 +37,8 @@ pub enum Reply {
     Ignore,
 }
 
-/// Replies to `message` of a container on `networks`.
-pub fn reply(message: &[u8], transport: Transport, networks: &BTreeSet<String>, zone: &Zone) -> Reply {
+/// Replies to `message` of a container.
+pub fn reply(message: &[u8], transport: Transport, asker: &Asker<'_>, zone: &Zone) -> Reply {
     let Some(kind) = message.get(2).filter(|_| message.len() >= HEADER) else { return Reply::Ignore };
     if kind & 0x80 != 0 {
         return Reply::Ignore;
@@ -52,7 +51,7 @@ pub fn reply(message: &[u8], transport: Transport, networks: &BTreeSet<String>, 
     if question.query_class != DNSClass::IN {
         return Reply::Forward;
     }
-    match zone.addresses(networks, &lower_case(question)) {
+    match zone.addresses(asker, &lower_case(question), question.query_type) {
         Some(addresses) => answer(&asked, question, addresses, transport),
         None => Reply::Forward,
     }
@@ -100,9 +99,6 @@ fn answer(asked: &Message, question: &Query, addresses: Vec<IpAddr>, transport: 
         edns.set_max_payload(LARGEST_UDP);
         response.set_edns(edns);
     }
-    let wanted = question.query_type;
-    let fits =
-        |a: &IpAddr| wanted == RecordType::ANY || wanted == if a.is_ipv4() { RecordType::A } else { RecordType::AAAA };
     let record = |address: IpAddr| {
         let data = match address {
             IpAddr::V4(a) => RData::A(a.into()),
@@ -110,7 +106,7 @@ fn answer(asked: &Message, question: &Query, addresses: Vec<IpAddr>, transport: 
         };
         Record::from_rdata(question.name.clone(), TTL, data)
     };
-    response.answers = addresses.into_iter().filter(fits).map(record).collect();
+    response.answers = addresses.into_iter().map(record).collect();
     cut(response, usize::from(largest))
 }
 
@@ -139,7 +135,8 @@ fn encode(response: &Message) -> Reply {
 mod tests {
     use super::super::zone::tests::{container, networks};
     use super::*;
-    use hickory_proto::rr::Name;
+    use hickory_proto::rr::{Name, RecordType};
+    use std::collections::BTreeSet;
 
     fn question(name: &str, kind: RecordType) -> Message {
         let mut message = Message::new(77, MessageType::Query, OpCode::Query);
@@ -154,7 +151,12 @@ mod tests {
     }
 
     fn ask(message: &Message, transport: Transport, zone: &Zone) -> Option<Message> {
-        match reply(&message.to_vec().unwrap(), transport, &networks(&["shop_front"]), zone) {
+        match reply(
+            &message.to_vec().unwrap(),
+            transport,
+            &Asker { stack: "shop", networks: &networks(&["shop_front"]) },
+            zone,
+        ) {
             Reply::Answer(bytes) => {
                 assert!(transport == Transport::Tcp || bytes.len() <= usize::from(message.max_payload()));
                 Some(Message::from_vec(&bytes).unwrap())
@@ -186,13 +188,40 @@ mod tests {
         assert_eq!((answer.metadata.response_code, answer.answers.len()), (ResponseCode::NoError, 0));
     }
 
+    /// As glibc and musl ask: A and AAAA in pairs.
+    #[test]
+    fn each_replica_comes_first_in_its_turn() {
+        let first = |zone: &Zone, name: &str, kind: RecordType| {
+            let answer = ask(&question(name, kind), Transport::Udp, zone).unwrap();
+            answer.answers.first().map(|record| record.data.to_string())
+        };
+        let v4: Vec<_> = [1, 2].map(|i| container("web", i, true, &[&format!("10.0.0.{i}")])).into();
+        let dual: Vec<_> =
+            [1, 2].map(|i| container("web", i, true, &[&format!("10.0.0.{i}"), &format!("fd00::{i}")])).into();
+        for all in [v4, dual] {
+            let zone = Zone::new(&all);
+            let mut firsts = [BTreeSet::new(), BTreeSet::new()];
+            for _ in 0..2 {
+                for (kind, firsts) in [RecordType::A, RecordType::AAAA].into_iter().zip(&mut firsts) {
+                    firsts.extend(first(&zone, "web.", kind));
+                    // One replica has no turns, and those of another name are its own.
+                    first(&zone, "web-1.", kind);
+                    first(&zone, "shop_web.", kind);
+                }
+            }
+            let has_v6 = all[0].networks["shop_front"].addresses.len() > 1;
+            assert_eq!(firsts.map(|f| f.len()), [2, if has_v6 { 2 } else { 0 }]);
+        }
+    }
+
     #[test]
     fn other_names_are_forwarded() {
         for name in ["example.org.", "web.example.org.", "db.", "."] {
             assert_eq!(ask(&question(name, RecordType::A), Transport::Udp, &zone(1)), None, "{name}");
         }
         let bytes = question("web.", RecordType::A).to_vec().unwrap();
-        let elsewhere = reply(&bytes, Transport::Udp, &networks(&["other_front"]), &zone(1));
+        let elsewhere =
+            reply(&bytes, Transport::Udp, &Asker { stack: "shop", networks: &networks(&["other_front"]) }, &zone(1));
         assert_eq!(elsewhere, Reply::Forward, "a stack's names are for its networks");
     }
 
@@ -213,7 +242,9 @@ mod tests {
 
     #[test]
     fn messages_that_are_no_questions_get_an_error_or_nothing() {
-        let of = |bytes: &[u8]| reply(bytes, Transport::Udp, &networks(&["shop_front"]), &zone(1));
+        let of = |bytes: &[u8]| {
+            reply(bytes, Transport::Udp, &Asker { stack: "shop", networks: &networks(&["shop_front"]) }, &zone(1))
+        };
         assert_eq!(of(b""), Reply::Ignore);
         assert_eq!(of(&[0; 11]), Reply::Ignore);
         let mut answer = question("web.", RecordType::A);
@@ -253,7 +284,9 @@ mod tests {
             if noise(&mut state).is_multiple_of(8) {
                 bytes.truncate(noise(&mut state) % bytes.len());
             }
-            if let Reply::Answer(answer) = reply(&bytes, Transport::Udp, &networks(&["shop_front"]), &zone) {
+            if let Reply::Answer(answer) =
+                reply(&bytes, Transport::Udp, &Asker { stack: "shop", networks: &networks(&["shop_front"]) }, &zone)
+            {
                 assert_eq!(answer[..2], bytes[..2], "{bytes:?}");
                 assert!(answer.len() <= usize::from(LARGEST_UDP) && Message::from_vec(&answer).is_ok(), "{bytes:?}");
             }

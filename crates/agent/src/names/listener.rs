@@ -2,12 +2,14 @@
 //!
 //! A question that comes in there is that namespace's own, whatever address it has: nothing else has a way to the
 //! sockets. Sockets are opened as soon as Docker has set up the namespace, which is before the container's first program
-//! runs. Which networks the container is on is known a moment later. Until then its questions wait.
+//! runs. Which networks the container is on is known a moment later, after the agent's start also what runs on this host.
+//! Until then its questions wait.
 
 use super::answer::{Reply, Transport, failure, reply};
 use super::forward::{Forwarder, read_message, write_message};
-use super::zone::Zone;
+use super::zone::{Asker, Zone};
 use hickory_proto::op::ResponseCode;
+use rustix::io::Errno;
 use stackyard_core::stack::RESOLVER;
 use stackyard_platform::stack::Sandbox;
 use stackyard_wire::namespace::Namespace;
@@ -39,7 +41,7 @@ const KNOWN_WITHIN: Duration = Duration::from_secs(4);
 /// Questions of one container that are forwarded or wait, at once. The agent refuses more.
 const AT_ONCE: usize = 64;
 
-/// Such questions, and connections, of all containers. Each has an open file.
+/// Questions of all containers that are forwarded, at once. Each has an open file.
 const OPEN_FILES: usize = 384;
 
 /// Connections of one container at once. The agent closes more.
@@ -48,18 +50,22 @@ const CONNECTIONS: usize = 32;
 /// A connection without a question is closed after this time.
 const IDLE: Duration = Duration::from_secs(10);
 
+/// Pause before the next connection after open files ran out.
+const CALM: Duration = Duration::from_millis(100);
+
 /// Largest question over UDP, in bytes.
 const LARGEST: usize = 4096;
 
 /// What all listeners share.
 #[derive(Clone)]
 pub(super) struct Shared {
-    pub(super) zone: watch::Receiver<Arc<Zone>>,
+    /// What names lead to; absent until it is known what runs here.
+    pub(super) zone: watch::Receiver<Option<Arc<Zone>>>,
     files: Arc<Semaphore>,
 }
 
 impl Shared {
-    pub(super) fn new(zone: watch::Receiver<Arc<Zone>>) -> Self {
+    pub(super) fn new(zone: watch::Receiver<Option<Arc<Zone>>>) -> Self {
         Self { zone, files: Arc::new(Semaphore::new(OPEN_FILES)) }
     }
 }
@@ -123,15 +129,16 @@ async fn within<T, F: Future<Output = io::Result<T>>>(time: Duration, attempt: i
 /// Opens a namespace by its file, or else by a process in it: Docker may have a mount namespace of its own.
 fn open_namespace(path: &Path, process: Option<i64>) -> io::Result<Namespace> {
     let by_process = process.map(|pid| PathBuf::from(format!("/proc/{pid}/ns/net")));
+    let mut problem = io::Error::new(io::ErrorKind::NotFound, "its network namespace is not there");
     for file in [Some(path.to_owned()), by_process].into_iter().flatten() {
-        if let Ok(namespace) = Namespace::open(&file)
-            && namespace.is_there()?
-            && !namespace.is_current()?
-        {
-            return Ok(namespace);
+        match Namespace::open(&file) {
+            Ok(namespace) if namespace.is_there()? && !namespace.is_current()? => return Ok(namespace),
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => problem = io::Error::new(e.kind(), format!("cannot open {}: {e}", file.display())),
         }
     }
-    Err(io::Error::new(io::ErrorKind::NotFound, "its network namespace is not there"))
+    Err(problem)
 }
 
 fn bind() -> io::Result<(StdUdpSocket, StdTcpListener)> {
@@ -176,6 +183,11 @@ async fn serve_tcp(listener: TcpListener, answering: Answering) -> io::Error {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(e) if e.kind() == io::ErrorKind::ConnectionAborted => continue,
+            // Questions over UDP need no open file of their own.
+            Err(e) if is_out_of_files(&e) => {
+                sleep(CALM).await;
+                continue;
+            }
             Err(e) => return e,
         };
         while connections.try_join_next().is_some() {}
@@ -185,8 +197,12 @@ async fn serve_tcp(listener: TcpListener, answering: Answering) -> io::Error {
     }
 }
 
+/// Whether the process, or the system, has no more open files (accept(2)).
+fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
 async fn serve_connection(mut stream: TcpStream, answering: Answering) {
-    let Ok(_file) = answering.shared.files.try_acquire() else { return };
     while let Ok(Ok(Some(question))) = timeout(IDLE, read_message(&mut stream)).await {
         let answer = match answering.at_once(&question, Transport::Tcp) {
             Some(Reply::Answer(answer)) => Some(answer),
@@ -201,11 +217,12 @@ async fn serve_connection(mut stream: TcpStream, answering: Answering) {
 }
 
 impl Answering {
-    /// The reply, if it is known which container asks.
+    /// The reply, if it is known which container asks and what names lead to.
     fn at_once(&self, question: &[u8], transport: Transport) -> Option<Reply> {
         let sandbox = self.sandbox.borrow();
         let zone = self.shared.zone.borrow();
-        Some(reply(question, transport, &sandbox.as_ref()?.networks, &zone))
+        let Sandbox { stack, networks, .. } = &**sandbox.as_ref()?;
+        Some(reply(question, transport, &Asker { stack, networks }, zone.as_ref()?))
     }
 
     /// The answer to a question that has to wait, or that other servers have to answer.
@@ -214,11 +231,11 @@ impl Answering {
             Reply::Answer(answer) => Some(answer),
             _ => None,
         };
-        let (Ok(_slot), Ok(_file)) = (self.slots.try_acquire(), self.shared.files.try_acquire()) else {
-            return servfail();
-        };
-        let mut sandbox = self.sandbox.clone();
-        if timeout(KNOWN_WITHIN, async { sandbox.wait_for(Option::is_some).await.is_ok() }).await != Ok(true) {
+        let Ok(_slot) = self.slots.try_acquire() else { return servfail() };
+        let (mut sandbox, mut zone) = (self.sandbox.clone(), self.shared.zone.clone());
+        let known =
+            async { sandbox.wait_for(Option::is_some).await.is_ok() && zone.wait_for(Option::is_some).await.is_ok() };
+        if timeout(KNOWN_WITHIN, known).await != Ok(true) {
             return servfail();
         }
         let sandbox = sandbox.borrow().clone()?;
@@ -230,6 +247,8 @@ impl Answering {
     }
 
     async fn forward(&self, sandbox: &Sandbox, question: &[u8], transport: Transport) -> Option<Vec<u8>> {
+        // Only a question that is under way holds one: a container's idle connections take nothing from others.
+        let _file = self.shared.files.try_acquire().ok()?;
         let own_servers = Arc::new(sandbox.name_servers.clone());
         let forwarder = Forwarder { namespace: self.namespace.clone(), own_servers, is_internal: sandbox.is_internal };
         forwarder.ask(question, transport).await
@@ -238,7 +257,7 @@ impl Answering {
 
 #[cfg(test)]
 mod tests {
-    use super::super::zone::tests::{container, networks};
+    use super::super::zone::tests::container;
     use super::*;
     use std::time::Instant as Clock;
 
@@ -255,18 +274,8 @@ mod tests {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let all = [1, 2, 3].map(|i| container("web", i, true, &[&format!("10.0.0.{i}")]));
-                let (_zone, zone) = watch::channel(Arc::new(Zone::new(&all)));
-                let sandbox = Sandbox {
-                    path: PathBuf::new(),
-                    process: 1,
-                    networks: networks(&["shop_front"]),
-                    name_servers: Vec::new(),
-                    is_internal: true,
-                };
-                let (_sandbox, sandbox) = watch::channel(Some(Arc::new(sandbox)));
-                let namespace = Arc::new(Namespace::open(Path::new("/proc/self/ns/net")).unwrap());
-                let slots = Arc::new(Semaphore::new(AT_ONCE));
-                let answering = Answering { shared: Shared::new(zone), sandbox, namespace, slots };
+                let (_zone, zone) = watch::channel(Some(Arc::new(Zone::new(&all))));
+                let answering = answering(zone, known_sandbox());
                 let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
                 let task = std::fs::read_link("/proc/thread-self").unwrap();
                 ready.send((socket.local_addr().unwrap(), format!("/proc/{}/schedstat", task.display()))).unwrap();
@@ -289,6 +298,85 @@ mod tests {
             begun.elapsed()
         };
         (0..times).map(one).collect()
+    }
+
+    fn sandbox_of(networks: &[&str]) -> Sandbox {
+        Sandbox {
+            path: PathBuf::new(),
+            process: 1,
+            stack: "shop".into(),
+            networks: super::super::zone::tests::networks(networks),
+            name_servers: Vec::new(),
+            is_internal: true,
+        }
+    }
+
+    fn answering(
+        zone: watch::Receiver<Option<Arc<Zone>>>,
+        sandbox: watch::Receiver<Option<Arc<Sandbox>>>,
+    ) -> Answering {
+        let namespace = Arc::new(Namespace::open(Path::new("/proc/self/ns/net")).unwrap());
+        Answering { shared: Shared::new(zone), sandbox, namespace, slots: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    fn known_sandbox() -> watch::Receiver<Option<Arc<Sandbox>>> {
+        watch::Sender::new(Some(Arc::new(sandbox_of(&["shop_front"])))).subscribe()
+    }
+
+    fn code(answer: &[u8]) -> u8 {
+        answer[3] & 0x0f
+    }
+
+    /// The agent was started again: the engine has not told yet what runs here.
+    #[tokio::test(start_paused = true)]
+    async fn questions_wait_until_it_is_known_what_runs_here() {
+        let zone = watch::Sender::new(None);
+        let answering = answering(zone.subscribe(), known_sandbox());
+        assert_eq!(answering.at_once(QUESTIONS[0], Transport::Udp), None, "it is not forwarded");
+        let late = answering.later(QUESTIONS[0], Transport::Udp).await.unwrap();
+        assert_eq!(code(&late), 2, "SERVFAIL, so that the client asks again");
+        let asked = {
+            let answering = answering.clone();
+            tokio::spawn(async move { answering.later(QUESTIONS[0], Transport::Udp).await })
+        };
+        sleep(Duration::from_secs(1)).await;
+        zone.send_replace(Some(Arc::new(Zone::new(&[container("web", 1, true, &["10.0.0.1"])]))));
+        let answer = asked.await.unwrap().unwrap();
+        assert_eq!((code(&answer), answer[7]), (0, 1));
+    }
+
+    #[tokio::test]
+    async fn idle_connections_take_nothing_from_other_containers() {
+        let (_zone, zone) = watch::channel(Some(Arc::new(Zone::new(&[]))));
+        let answering = answering(zone, known_sandbox());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let files = answering.shared.files.clone();
+        tokio::spawn(serve_tcp(listener, answering));
+        let mut idle = Vec::new();
+        for _ in 0..CONNECTIONS {
+            idle.push(TcpStream::connect(at).await.unwrap());
+        }
+        // Each is served: one answers.
+        let last = idle.last_mut().unwrap();
+        write_message(last, b"\0\x07\x01\0\0\0\0\0\0\0\0\0").await.unwrap();
+        assert_eq!(code(&read_message(last).await.unwrap().unwrap()), 1, "no question");
+        assert_eq!(files.available_permits(), OPEN_FILES);
+    }
+
+    #[test]
+    fn only_open_files_that_ran_out_pass() {
+        let error = |code: Errno| io::Error::from(code);
+        assert!(is_out_of_files(&error(Errno::MFILE)) && is_out_of_files(&error(Errno::NFILE)));
+        assert!(!is_out_of_files(&error(Errno::INVAL)) && !is_out_of_files(&io::Error::other("x")));
+    }
+
+    #[test]
+    fn a_namespace_that_cannot_be_opened_says_why() {
+        let of = |path: &str| open_namespace(Path::new(path), None).unwrap_err();
+        let error = of("/proc/self/ns/net/x");
+        assert!(error.to_string().contains("/proc/self/ns/net/x: Not a directory"), "{error}");
+        assert_eq!(of("/proc/self/nothing").kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

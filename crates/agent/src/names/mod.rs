@@ -18,7 +18,9 @@
 //! - Names of other hosts come from the server, and stay on disk while it is away. Names of this host come from its own
 //!   containers.
 //! - All listeners run on one thread of their own, so that work on stacks does not delay answers.
-//! - After a restart, the agent opens its sockets again. Containers notice nothing but the gap.
+//! - After a restart, the agent opens its sockets again. Containers notice nothing but the gap. Questions wait until the
+//!   engine has told what runs here.
+//! - While the engine tells nothing of a container, its names lead where they led before.
 
 pub mod answer;
 mod forward;
@@ -32,7 +34,7 @@ use crate::context::Context;
 use crate::stacks::Stacks;
 use crate::state::{Durable, StateDir};
 use serde::{Deserialize, Serialize};
-use stackyard_core::agent::{NameUpdate, NamedContainer, Report, named};
+use stackyard_core::agent::{NameUpdate, NamedContainer, Part, Report, named};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,7 +66,7 @@ pub(crate) struct Names {
     picture: watch::Sender<Picture>,
 }
 
-/// Tells of network namespaces that Docker sets up, by their files.
+/// Tells of network namespaces that Docker sets up for containers that ask the resolver, by their files.
 pub(crate) type Announcements = mpsc::Sender<String>;
 
 impl Names {
@@ -95,7 +97,8 @@ impl Names {
         reports: watch::Receiver<Option<Report>>,
         announced: mpsc::Receiver<String>,
     ) {
-        let zone = watch::Sender::new(Arc::new(self.zone(stacks, None)));
+        // Before it is known what runs here, a name that nothing has may be a service's.
+        let zone = watch::Sender::new(None);
         let (found, sandboxes) = mpsc::channel(1);
         if let Err(e) = sandboxes::spawn(context.clone(), zone.subscribe(), announced, sandboxes) {
             context.complain("containers do not find services on other hosts", &e);
@@ -109,9 +112,10 @@ impl Names {
         &self,
         stacks: &Stacks,
         mut reports: watch::Receiver<Option<Report>>,
-        zone: &watch::Sender<Arc<Zone>>,
+        zone: &watch::Sender<Option<Arc<Zone>>>,
     ) {
         let mut picture = self.picture.subscribe();
+        let mut own = None;
         loop {
             let ended = tokio::select! {
                 changed = picture.changed() => changed.is_err(),
@@ -122,15 +126,14 @@ impl Names {
             }
             let report = reports.borrow_and_update().clone();
             picture.mark_unchanged();
-            zone.send_replace(Arc::new(self.zone(stacks, report.as_ref())));
+            let parts: Vec<_> = stacks.snapshot().1.into_iter().filter_map(|s| s.part).collect();
+            let now = report.and_then(|r| own_names(parts.iter().map(|p| &**p), &r, own.as_deref()));
+            own = now.or(own);
+            if let Some(own) = &own {
+                let picture = self.picture.borrow();
+                zone.send_replace(Some(Arc::new(Zone::new(picture.0.values().flatten().chain(own)))));
+            }
         }
-    }
-
-    fn zone(&self, stacks: &Stacks, report: Option<&Report>) -> Zone {
-        let parts: Vec<_> = stacks.snapshot().1.into_iter().filter_map(|s| s.part).collect();
-        let own = report.map(|r| named(parts.iter().map(|p| &**p), r)).unwrap_or_default();
-        let picture = self.picture.borrow();
-        Zone::new(picture.0.values().flatten().chain(&own))
     }
 
     /// Writes down what the server tells, for ever.
@@ -146,6 +149,18 @@ impl Names {
     }
 }
 
+/// Names of the host's own containers. `None` before the engine has told of any.
+fn own_names<'a>(
+    parts: impl IntoIterator<Item = &'a Part>,
+    report: &Report,
+    before: Option<&[NamedContainer]>,
+) -> Option<Vec<NamedContainer>> {
+    let mut reported = report.parts.values();
+    // One container of which the engine never tells must not keep all names away.
+    let answered = report.parts.is_empty() || reported.any(|p| !p.incomplete || !p.containers.is_empty());
+    named(parts, report, before.or(answered.then_some(&[])))
+}
+
 async fn write(state: &StateDir, picture: Picture) -> Result<(), Error> {
     let state = state.clone();
     let written = tokio::task::spawn_blocking(move || state.write(FILE, &picture, Durable::No)).await;
@@ -155,6 +170,35 @@ async fn write(state: &StateDir, picture: Picture) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stackyard_core::agent::{PartReport, Replica};
+    use stackyard_core::stack::{Attachment, NETWORK_DRIVER, Network, NetworkMode, Service, Stack};
+
+    #[test]
+    fn own_names_are_unknown_until_the_engine_has_answered() {
+        let mut stack = Stack { name: "shop".into(), ..Stack::default() };
+        let front = Network { name: "shop_front".into(), driver: Some(NETWORK_DRIVER.into()), ..Network::default() };
+        stack.networks.insert("front".into(), front);
+        let on_front = NetworkMode::Networks([("front".to_owned(), Attachment::default())].into());
+        stack.services.insert("db-1".into(), Service { network_mode: on_front, ..Service::default() });
+        let replica = Replica { service: "db".into(), index: 1 };
+        let part = Part::pack(stack, [("db-1".to_owned(), replica)].into(), BTreeMap::new());
+        let of = |parts: &[(&str, bool)]| Report {
+            parts: parts
+                .iter()
+                .map(|(name, incomplete)| {
+                    ((*name).to_owned(), PartReport { incomplete: *incomplete, ..PartReport::default() })
+                })
+                .collect(),
+            ..Report::default()
+        };
+        assert_eq!(own_names([&part], &of(&[("shop", true)]), None), None, "the engine is not reached yet");
+        let there = own_names([&part], &of(&[("shop", false)]), None);
+        assert_eq!(there.as_ref().map(Vec::len), Some(1));
+        assert_eq!(own_names([&part], &of(&[("shop", true)]), there.as_deref()), there);
+        let other = own_names([&part], &of(&[("bank", false), ("shop", true)]), None);
+        assert_eq!(other.map(|o| o.len()), Some(1), "one stack does not keep the names of all away");
+        assert_eq!(own_names([], &of(&[]), None), Some(Vec::new()));
+    }
 
     #[test]
     fn hosts_that_an_update_does_not_mention_stay_or_go() {

@@ -23,7 +23,7 @@ const CALM: Duration = Duration::from_millis(20);
 /// A namespace that Docker announced and whose container is not known after this time is given up.
 const KNOWN_WITHIN: Duration = Duration::from_secs(90);
 
-/// A listener that failed is tried again after this time.
+/// What failed is tried again after this time: a listener, a question to Docker about a container.
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// Asks Docker for the running containers that use the resolver whenever containers changed, for ever.
@@ -33,25 +33,28 @@ pub(super) async fn watch(context: &Context, found: mpsc::Sender<Vec<Sandbox>>) 
     let mut before = String::new();
     loop {
         changes.mark_unchanged();
+        let mut pause = LOOK_EVERY;
         if let Ok(engine) = context.engine() {
-            match engine.sandboxes(&mut cache).await {
-                Ok(sandboxes) => {
-                    before.clear();
+            let problem = match engine.sandboxes(&mut cache).await {
+                Ok((sandboxes, problem)) => {
                     if found.send(sandboxes).await.is_err() {
                         return;
                     }
+                    problem
                 }
-                Err(e) => {
-                    let problem = e.to_string();
-                    if problem != before {
-                        context.complain("new containers do not find services on other hosts", &e);
-                        before = problem;
-                    }
+                Err(e) => Some(e),
+            };
+            let text = problem.as_ref().map(|e| error_chain(e)).unwrap_or_default();
+            if problem.is_some() {
+                pause = AGAIN;
+                if text != before {
+                    context.say(format!("new containers do not find services on other hosts: {text}"));
                 }
             }
+            before = text;
         }
         sleep(CALM).await;
-        let _ = timeout(LOOK_EVERY, changes.changed()).await;
+        let _ = timeout(pause, changes.changed()).await;
     }
 }
 
@@ -62,7 +65,7 @@ pub(super) async fn watch(context: &Context, found: mpsc::Sender<Vec<Sandbox>>) 
 /// [`Error::File`] if there is no thread.
 pub(super) fn spawn(
     context: Arc<Context>,
-    zone: tokio_watch::Receiver<Arc<Zone>>,
+    zone: tokio_watch::Receiver<Option<Arc<Zone>>>,
     mut announced: mpsc::Receiver<String>,
     mut found: mpsc::Receiver<Vec<Sandbox>>,
 ) -> Result<(), Error> {

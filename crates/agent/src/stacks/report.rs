@@ -7,12 +7,13 @@ use futures_util::future::join_all;
 use stackyard_core::agent::{ContainerReport, ContainerState, Part, PartReport, Report, shared_networks};
 use stackyard_core::stack::observed::State;
 use stackyard_core::text::error_chain;
-use stackyard_platform::stack::{Engine, HealthCheck, Seen, Tested};
-use std::collections::BTreeMap;
+use stackyard_platform::stack::{Engine, HealthCheck, Look, Seen, Tested};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// A report comes at least so often: for what is in use, and in case an event got lost.
@@ -24,7 +25,7 @@ const GATHER: Duration = Duration::from_millis(100);
 /// The same for a change after a quiet time: names on other hosts wait for it.
 const GATHER_FIRST: Duration = Duration::from_millis(20);
 
-/// Time for a health test that is run for a report.
+/// Time for a health test.
 const TEST: Duration = Duration::from_secs(10);
 
 /// Lines of its log that a report has of a container that failed.
@@ -37,15 +38,17 @@ const WIDTH: usize = 300;
 pub(crate) async fn keep(context: &Context, stacks: &Stacks, out: &watch::Sender<Option<Report>>) {
     let mut due = Instant::now() + EVERY;
     let mut last = Instant::now();
+    let mut tests = HealthTests::default();
     loop {
         let timer = tokio::select! {
             () = context.changed.notified() => false,
+            () = tests.next() => false,
             () = tokio::time::sleep_until(due) => true,
         };
         let is_first = last.elapsed() > 2 * GATHER;
         tokio::time::sleep(if is_first { GATHER_FIRST } else { GATHER }).await;
         last = Instant::now();
-        let report = build(context, stacks).await;
+        let report = build(context, stacks, &mut tests).await;
         let same = out.borrow().as_ref().is_some_and(|before| {
             (before.revision, before.settled, &before.parts, before.mtu)
                 == (report.revision, report.settled, &report.parts, report.mtu)
@@ -57,43 +60,49 @@ pub(crate) async fn keep(context: &Context, stacks: &Stacks, out: &watch::Sender
     }
 }
 
-async fn build(context: &Context, stacks: &Stacks) -> Report {
+async fn build(context: &Context, stacks: &Stacks, tests: &mut HealthTests) -> Report {
     let (revision, snapshots) = stacks.snapshot();
     let settled = snapshots.iter().all(|s| s.progress.tried);
     let engine = context.engine();
-    let each = snapshots.iter().map(async |s| (s.name.clone(), part(stacks, engine.as_ref(), s).await));
+    let looks = snapshots.iter().map(async |s| match &engine {
+        Ok(engine) => engine.look_at(&s.name).await.map_err(|e| error_chain(&e)),
+        Err(problem) => Err(problem.clone()),
+    });
+    let mut looks = join_all(looks).await;
+    if let Ok(engine) = &engine {
+        tests.begin(engine, &snapshots, &mut looks);
+    }
+    let engine = engine.as_ref().ok();
+    let each = snapshots.iter().zip(looks).map(async |(s, look)| (s.name.clone(), part(stacks, engine, s, look).await));
     let parts: BTreeMap<String, PartReport> = join_all(each).await.into_iter().collect();
     let root = context.docker.borrow().root.clone();
     let usage = facts::usage(root.as_deref());
     Report { revision: revision.unwrap_or_default(), settled, parts, usage, mtu: *context.mtu.borrow() }
 }
 
-async fn part(stacks: &Stacks, engine: Result<&Engine, &String>, snapshot: &StackSnapshot) -> PartReport {
+async fn part(
+    stacks: &Stacks,
+    engine: Option<&Engine>,
+    snapshot: &StackSnapshot,
+    look: Result<Look, String>,
+) -> PartReport {
     let mut error = snapshot.progress.error.clone();
-    let seen = match engine {
-        Err(problem) => {
-            error.get_or_insert_with(|| problem.clone());
-            Vec::new()
-        }
-        Ok(engine) => match engine.look_at(&snapshot.name).await {
-            Ok(seen) => join_all(seen.into_iter().map(|s| freshly_tested(engine, snapshot, s))).await,
-            Err(e) => {
-                error.get_or_insert_with(|| error_chain(&e));
-                Vec::new()
-            }
-        },
+    let (seen, incomplete, problem) = match look {
+        Ok(look) => (look.containers, look.incomplete, look.problem.map(|e| error_chain(&e))),
+        Err(problem) => (Vec::new(), true, Some(problem)),
     };
+    error = error.or(problem);
     let containers = seen.iter().map(async |seen| {
         let mut container = container(snapshot, seen)?;
         container.ended = stacks.exits.of(&seen.id);
-        if let Ok(engine) = engine
+        if let Some(engine) = engine
             && has_failed(seen)
         {
             container.last_lines = last_lines(engine, snapshot, seen).await;
         }
         Some(container)
     });
-    PartReport { error, containers: join_all(containers).await.into_iter().flatten().collect() }
+    PartReport { error, containers: join_all(containers).await.into_iter().flatten().collect(), incomplete }
 }
 
 /// Whether a container ended badly, is started again and again, or is not well.
@@ -112,16 +121,58 @@ async fn last_lines(engine: &Engine, snapshot: &StackSnapshot, seen: &Seen) -> V
     lines.iter().map(|l| l.chars().take(WIDTH).collect()).collect()
 }
 
-/// Runs a health test that Docker has not got to yet: with Docker's own interval, a new
-/// container would be known to be healthy half a minute after it was.
-async fn freshly_tested(engine: &Engine, snapshot: &StackSnapshot, mut seen: Seen) -> Seen {
-    if seen.health == Some(Tested::NotYet) && seen.state == State::Running && snapshot.progress.tried {
-        let test = engine.health(&snapshot.name, &seen.service);
-        if matches!(tokio::time::timeout(TEST, test).await, Ok(Ok(HealthCheck::Healthy))) {
-            seen.health = Some(Tested::Healthy);
+/// Health tests that Docker has not got to yet: with Docker's own interval, a new container would be known to be healthy
+/// half a minute after it was. A report does not wait for them. Each that succeeds makes the next one.
+#[derive(Default)]
+struct HealthTests {
+    running: JoinSet<(TestedStart, bool)>,
+    begun: BTreeSet<TestedStart>,
+    healthy: BTreeSet<TestedStart>,
+}
+
+/// A container's id, and when it was started.
+type TestedStart = (String, Option<i64>);
+
+impl HealthTests {
+    /// Waits until a test has succeeded; without one for ever.
+    async fn next(&mut self) {
+        loop {
+            match self.running.join_next().await {
+                Some(Ok((which, healthy))) => {
+                    self.begun.remove(&which);
+                    if healthy {
+                        self.healthy.insert(which);
+                        return;
+                    }
+                }
+                Some(Err(_)) => {}
+                None => std::future::pending().await,
+            }
         }
     }
-    seen
+
+    /// Takes over results, and begins a test of each container that has none.
+    fn begin(&mut self, engine: &Engine, snapshots: &[StackSnapshot], looks: &mut [Result<Look, String>]) {
+        let mut waiting = BTreeSet::new();
+        for (snapshot, look) in snapshots.iter().zip(looks) {
+            let seen = look.iter_mut().flat_map(|look| &mut look.containers);
+            for seen in seen.filter(|s| s.health == Some(Tested::NotYet) && s.state == State::Running) {
+                let which = (seen.id.clone(), seen.started);
+                waiting.insert(which.clone());
+                if self.healthy.contains(&which) {
+                    seen.health = Some(Tested::Healthy);
+                } else if snapshot.progress.tried && self.begun.insert(which.clone()) {
+                    let (engine, stack, service) = (engine.clone(), snapshot.name.clone(), seen.service.clone());
+                    self.running.spawn(async move {
+                        let test = tokio::time::timeout(TEST, engine.health(&stack, &service)).await;
+                        (which, matches!(test, Ok(Ok(HealthCheck::Healthy))))
+                    });
+                }
+            }
+        }
+        // Docker knows of the others itself.
+        self.healthy.retain(|which| waiting.contains(which));
+    }
 }
 
 fn container(snapshot: &StackSnapshot, seen: &Seen) -> Option<ContainerReport> {

@@ -51,7 +51,7 @@ pub(crate) async fn replicas(
 /// Replicas of a stack that have a container here.
 async fn present(engine: &Engine, stacks: &Stacks, stack: &str) -> Result<BTreeSet<Replica>, String> {
     let seen = engine.look_at(stack).await.map_err(|e| error_chain(&e))?;
-    Ok(seen.iter().filter_map(|s| stacks.replica(stack, &s.service)).collect())
+    Ok(seen.containers.iter().filter_map(|s| stacks.replica(stack, &s.service)).collect())
 }
 
 type Follower<'a> = Pin<Box<dyn Future<Output = Result<Replica, String>> + Send + 'a>>;

@@ -115,7 +115,7 @@ impl Host {
     pub async fn running(&self) -> BTreeMap<String, String> {
         use stackyard_core::stack::observed::State;
         let seen = self.engine().look_at(&self.stack).await.unwrap();
-        seen.into_iter().filter(|s| s.state == State::Running).map(|s| (s.service, s.id)).collect()
+        seen.containers.into_iter().filter(|s| s.state == State::Running).map(|s| (s.service, s.id)).collect()
     }
 
     /// Nothing of the stack is there any more.

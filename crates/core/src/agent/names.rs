@@ -42,20 +42,40 @@ pub struct NameUpdate {
 }
 
 /// The replicas of `parts` that have names across hosts, in order of stack and replica, with what `report` says of them.
-pub fn named<'a>(parts: impl IntoIterator<Item = &'a Part>, report: &Report) -> Vec<NamedContainer> {
+/// A replica of which an incomplete report says nothing has the addresses that it had in `before`.
+///
+/// `None` if the report is incomplete and nothing is known from before: its replicas may run.
+pub fn named<'a>(
+    parts: impl IntoIterator<Item = &'a Part>,
+    report: &Report,
+    before: Option<&[NamedContainer]>,
+) -> Option<Vec<NamedContainer>> {
     let mut all = Vec::new();
     for part in parts {
-        let reported = report.parts.get(part.name()).map(|p| p.containers.as_slice()).unwrap_or_default();
+        let reported = report.parts.get(part.name());
+        let is_incomplete = reported.is_some_and(|r| r.incomplete);
+        let reported = reported.map(|p| p.containers.as_slice()).unwrap_or_default();
         for (name, replica) in &part.replicas {
             let container = reported.iter().find(|c| c.replica == *replica);
-            let networks = endpoints(part, name, replica, container);
-            if !networks.is_empty() {
-                let ready = container.is_some_and(|c| runs(c) && c.healthy != Some(false));
-                all.push(NamedContainer { stack: part.name().to_owned(), replica: replica.clone(), ready, networks });
+            let mut networks = endpoints(part, name, replica, container);
+            if networks.is_empty() {
+                continue;
             }
+            let mut ready = container.is_some_and(|c| runs(c) && c.healthy != Some(false));
+            if container.is_none() && is_incomplete {
+                let mut known = before?.iter();
+                if let Some(known) = known.find(|k| k.stack == part.name() && k.replica == *replica) {
+                    ready = known.ready;
+                    for (network, endpoint) in &mut networks {
+                        endpoint.addresses =
+                            known.networks.get(network).map(|e| e.addresses.clone()).unwrap_or_default();
+                    }
+                }
+            }
+            all.push(NamedContainer { stack: part.name().to_owned(), replica: replica.clone(), ready, networks });
         }
     }
-    all
+    Some(all)
 }
 
 /// Names on the engine of the networks of `parts` that reach across hosts.
@@ -140,13 +160,13 @@ mod tests {
             ended: None,
             addresses,
         };
-        let part = PartReport { error: None, containers: vec![container] };
+        let part = PartReport { containers: vec![container], ..PartReport::default() };
         Report { parts: [("shop".to_owned(), part)].into(), ..Report::default() }
     }
 
     #[test]
     fn a_container_is_named_on_networks_that_reach_across_hosts() {
-        let all = named([&part()], &report(ContainerState::Running, Some(true)));
+        let all = named([&part()], &report(ContainerState::Running, Some(true)), None).unwrap();
         let [web] = all.as_slice() else { panic!("{all:?}") };
         assert_eq!((web.stack.as_str(), web.replica.to_string().as_str(), web.ready), ("shop", "web-2", true));
         assert_eq!(web.networks.keys().collect::<Vec<_>>(), ["shop_front"]);
@@ -157,19 +177,43 @@ mod tests {
 
     #[test]
     fn a_container_that_does_not_run_has_names_without_addresses() {
-        let ill = named([&part()], &report(ContainerState::Running, Some(false)));
+        let ill = named([&part()], &report(ContainerState::Running, Some(false)), None).unwrap();
         assert!(!ill[0].ready && !ill[0].networks["shop_front"].addresses.is_empty());
         for state in [ContainerState::Exited(0), ContainerState::Restarting, ContainerState::Paused] {
-            let ended = named([&part()], &report(state, None));
+            let ended = named([&part()], &report(state, None), None).unwrap();
             assert!(!ended[0].ready && ended[0].networks["shop_front"].addresses.is_empty(), "{state:?}");
         }
-        assert!(named([&part()], &Report::default())[0].networks["shop_front"].addresses.is_empty());
+        assert!(named([&part()], &Report::default(), None).unwrap()[0].networks["shop_front"].addresses.is_empty());
+    }
+
+    #[test]
+    fn a_host_that_cannot_look_keeps_its_names() {
+        let (part, seen) = (part(), report(ContainerState::Running, Some(true)));
+        let before = named([&part], &seen, None).unwrap();
+        let mut unseen = seen.clone();
+        unseen.parts.insert("shop".into(), PartReport { incomplete: true, ..PartReport::default() });
+        assert_eq!(named([&part], &unseen, Some(&before)), Some(before.clone()));
+        assert_eq!(named([&part], &unseen, None), None, "it is not known whether they run");
+        // What the report has counts.
+        let mut ended = report(ContainerState::Exited(0), None);
+        ended.parts.get_mut("shop").unwrap().incomplete = true;
+        assert_eq!(
+            named([&part], &ended, Some(&before)),
+            named([&part], &report(ContainerState::Exited(0), None), None)
+        );
+        // An agent that cannot tell, and one that says that there are none.
+        unseen.parts.insert("shop".into(), PartReport::default());
+        let gone = named([&part], &unseen, Some(&before)).unwrap();
+        assert!(!gone[0].ready && gone[0].networks["shop_front"].addresses.is_empty());
+        let text = serde_json::to_string(&unseen).unwrap();
+        assert!(!text.contains("incomplete"), "an older server reads it: {text}");
+        assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), unseen);
     }
 
     #[test]
     fn a_host_sees_only_containers_on_networks_of_its_own() {
         assert_eq!(shared_networks([&part()]), ["shop_front".to_owned()].into());
-        let all = named([&part()], &report(ContainerState::Running, None));
+        let all = named([&part()], &report(ContainerState::Running, None), None).unwrap();
         assert_eq!(on_networks(&all, &["shop_front".to_owned(), "x".to_owned()].into()), all);
         assert!(on_networks(&all, &["shop_back".to_owned()].into()).is_empty());
     }

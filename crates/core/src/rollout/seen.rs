@@ -168,7 +168,8 @@ mod tests {
             addresses: Default::default(),
         };
         let seen = |error: Option<&str>, settled| {
-            let part = PartReport { error: error.map(str::to_owned), containers: vec![container.clone()] };
+            let part =
+                PartReport { error: error.map(str::to_owned), containers: vec![container.clone()], incomplete: false };
             look(&slot, &Service::default(), false, Some(&HostReport { part: Some(&part), settled }), 0)
         };
         let error = "container web-1: cannot start container shop-web-1-1: the address is taken";

@@ -72,7 +72,9 @@ impl World {
         let parts: BTreeMap<String, PartReport> = self
             .running
             .iter()
-            .map(|(h, c)| (h.clone(), PartReport { error: None, containers: c.values().cloned().collect() }))
+            .map(|(h, c)| {
+                (h.clone(), PartReport { containers: c.values().cloned().collect(), ..PartReport::default() })
+            })
             .collect();
         let empty = PartReport::default();
         let heard = self.hosts.iter().filter(|h| matches!(h.state, HostState::Ready | HostState::Drained));

@@ -1,15 +1,21 @@
 //! What the containers of a stack do, by what the engine alone knows.
 
+use super::observe::PARALLEL;
 use super::{Engine, Error, files, labels, observe};
-use crate::docker::Docker;
+use crate::docker::{Docker, is_not_found};
 use bollard::models::{ContainerInspectResponse, EndpointSettings, EventMessage, HealthStatusEnum};
 use bollard::query_parameters::EventsOptionsBuilder;
 use futures_util::stream::BoxStream;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use stackyard_core::stack::observed::State;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::path::Path;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Time that the engine has to tell of one container.
+const LOOKED_WITHIN: Duration = Duration::from_secs(5);
 
 /// A container of a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,10 +49,53 @@ pub enum Tested {
     Unhealthy,
 }
 
+/// The containers of a stack, as far as the engine told of them.
+#[derive(Debug)]
+pub struct Look {
+    /// The containers, ordered by name.
+    pub containers: Vec<Seen>,
+    /// Containers are missing.
+    pub incomplete: bool,
+    /// What the engine said to one that is missing; nothing if it only did not answer in time.
+    pub problem: Option<Error>,
+}
+
 impl Engine {
-    /// The containers of the stack `name`, ordered by name.
-    pub async fn look_at(&self, name: &str) -> Result<Vec<Seen>, Error> {
-        Ok(self.containers(name).await?.iter().map(seen).collect())
+    /// The containers of the stack `name`. One of which the engine does not tell does not hide the others.
+    ///
+    /// # Errors
+    /// [`Error::Engine`]: there is no list of containers.
+    pub async fn look_at(&self, name: &str) -> Result<Look, Error> {
+        let ids = self.container_ids(name).await?;
+        let looked: Vec<_> = stream::iter(ids)
+            .map(|id| self.inspect_within(LOOKED_WITHIN, id))
+            .buffer_unordered(PARALLEL)
+            .collect()
+            .await;
+        let (mut there, mut incomplete, mut problem) = (Vec::new(), false, None);
+        for container in looked {
+            match container {
+                Ok(container) => there.extend(container),
+                Err(Error::Engine { source: bollard::errors::Error::RequestTimeoutError, .. }) => incomplete = true,
+                Err(e) => (incomplete, problem) = (true, Some(e)),
+            }
+        }
+        there.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Look { containers: there.iter().map(seen).collect(), incomplete, problem })
+    }
+
+    /// Inspects a container that may be gone, and gives up when the engine does not answer: it does not while it starts
+    /// the container or waits for a network of it.
+    pub(super) async fn inspect_within(
+        &self,
+        time: Duration,
+        id: String,
+    ) -> Result<Option<ContainerInspectResponse>, Error> {
+        let answer = timeout(time, self.api().inspect_container(&id, None)).await;
+        match answer.unwrap_or(Err(bollard::errors::Error::RequestTimeoutError)) {
+            Err(e) if is_not_found(&e) => Ok(None),
+            other => other.map(Some).map_err(Error::engine(format!("inspect container {id}"))),
+        }
     }
 }
 

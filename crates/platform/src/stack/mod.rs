@@ -37,11 +37,14 @@ mod stats;
 mod step;
 mod wait;
 
+#[cfg(test)]
+mod stuck_tests;
+
 pub use archive::Archives;
 pub use error::{Error, Failure, Failures};
 pub use exec::ExecOutput;
 pub use logs::{LogLine, LogOptions, Source};
-pub use look::{Change, End, Seen, Tested, changes, known};
+pub use look::{Change, End, Look, Seen, Tested, changes, known};
 pub use resolver::{Sandbox, SandboxCache};
 pub use session::{Session, SessionControl, SessionOptions};
 pub use stats::{HealthCheck, ServiceStatus};

@@ -11,7 +11,7 @@ use stackyard_core::stack::{Stack, is_image_reference};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Requests in flight at once while looking.
-const PARALLEL: usize = 16;
+pub(super) const PARALLEL: usize = 16;
 
 impl Engine {
     /// Looks at everything that bears the mark of `stack` and at the images, external
@@ -29,10 +29,7 @@ impl Engine {
 
     /// Inspects all containers of the stack `name`, ordered by name.
     pub(super) async fn containers(&self, name: &str) -> Result<Vec<ContainerInspectResponse>, Error> {
-        let doing = || Error::engine(format!("list the containers of stack {name}"));
-        let options = ListContainersOptionsBuilder::new().all(true).filters(&labels::filter(name)).build();
-        let list = self.api().list_containers(Some(options)).await.map_err(doing())?;
-        let ids = list.into_iter().filter_map(|c| c.id);
+        let ids = self.container_ids(name).await?;
         let inspect = |id: String| async move {
             match self.api().inspect_container(&id, None).await {
                 // Removed since it was listed.
@@ -48,6 +45,14 @@ impl Engine {
             .await?;
         all.sort_by(|a: &ContainerInspectResponse, b| a.name.cmp(&b.name));
         Ok(all)
+    }
+
+    /// Ids of all containers of the stack `name`.
+    pub(super) async fn container_ids(&self, name: &str) -> Result<Vec<String>, Error> {
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&labels::filter(name)).build();
+        let list = self.api().list_containers(Some(options)).await;
+        let list = list.map_err(Error::engine(format!("list the containers of stack {name}")))?;
+        Ok(list.into_iter().filter_map(|c| c.id).collect())
     }
 
     async fn networks(&self, stack: &Stack) -> Result<BTreeMap<String, Network>, Error> {

@@ -6,16 +6,22 @@
 //! network: Docker would answer them with the replicas of this host alone.
 
 use super::create::ContainerRequest;
+use super::observe::PARALLEL;
 use super::{Engine, Error, labels};
-use bollard::models::ContainerSummary;
+use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListNetworksOptions};
+use futures_util::{StreamExt, stream};
 use stackyard_core::stack::{Attachment, RESOLVER, RESOLVER_OPTION, Service, Stack, is_dns};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Files that Docker takes a container's options from: the second one where systemd-resolved manages the first.
 const RESOLV_CONFS: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
+
+/// Time that the engine has to tell of one container: questions of new ones wait.
+const KNOWN_WITHIN: Duration = Duration::from_secs(2);
 
 /// An option that changes nothing: five seconds are the default (resolv.conf(5)). Docker takes no empty list.
 const DEFAULT_OPTION: &str = "timeout:5";
@@ -28,6 +34,8 @@ pub struct Sandbox {
     pub path: PathBuf,
     /// Id of a process in the namespace.
     pub process: i64,
+    /// Stack that the container belongs to.
+    pub stack: String,
     /// Names on the engine of the networks that the container is on.
     pub networks: BTreeSet<String>,
     /// Name servers that its service names; the host's if there are none.
@@ -131,39 +139,47 @@ impl Engine {
         Ok(ports.iter().any(|p| is_dns(p)))
     }
 
-    /// The network namespaces of all running containers that ask the agent's resolver.
+    /// The network namespaces of all running containers that ask the agent's resolver, and why some are missing. One of
+    /// which the engine does not tell does not hide the others.
     ///
     /// # Errors
-    /// [`Error::Engine`]
-    pub async fn sandboxes(&self, cache: &mut SandboxCache) -> Result<Vec<Sandbox>, Error> {
+    /// [`Error::Engine`]: there is no list of containers.
+    pub async fn sandboxes(&self, cache: &mut SandboxCache) -> Result<(Vec<Sandbox>, Option<Error>), Error> {
         let filters = HashMap::from([("label".to_owned(), vec![labels::RESOLVER.to_owned()])]);
         let options = ListContainersOptionsBuilder::new().filters(&filters).build();
         let list = self.api().list_containers(Some(options)).await;
         let list = list.map_err(Error::engine("list the containers that ask the resolver"))?;
         self.learn_networks(&list, cache).await?;
-        let (mut sandboxes, mut places) = (Vec::new(), BTreeMap::new());
-        for container in &list {
+        // One that waits to be started again has no namespace.
+        let runs = |c: &&ContainerSummary| c.state != Some(ContainerSummaryStateEnum::RESTARTING);
+        let known = &cache.places;
+        let looked = stream::iter(list.iter().filter(runs)).map(async |container| {
             let key = identity(container);
-            let place = match cache.places.get(&key).cloned() {
-                Some(place) => place,
-                None => match self.place(&key.0).await? {
-                    Some(place) => place,
-                    None => continue,
-                },
+            let place = match known.get(&key).cloned() {
+                Some(place) => Ok(Some(place)),
+                None => self.place(key.0.clone()).await,
             };
-            sandboxes.push(sandbox(container, place.clone(), cache));
-            places.insert(key, place);
+            (container, key, place)
+        });
+        let looked: Vec<_> = looked.buffer_unordered(PARALLEL).collect().await;
+        let (mut sandboxes, mut places, mut problem) = (Vec::new(), BTreeMap::new(), None);
+        for (container, key, place) in looked {
+            match place {
+                Ok(Some(place)) => {
+                    sandboxes.push(sandbox(container, place.clone(), cache));
+                    places.insert(key, place);
+                }
+                Ok(None) => {}
+                Err(e) => problem = Some(e),
+            }
         }
         cache.places = places;
-        Ok(sandboxes)
+        Ok((sandboxes, problem))
     }
 
     /// Where a container's network namespace is, while it runs.
-    async fn place(&self, id: &str) -> Result<Option<Place>, Error> {
-        let container = match self.api().inspect_container(id, None).await {
-            Err(e) if crate::docker::is_not_found(&e) => return Ok(None),
-            other => other.map_err(Error::engine(format!("inspect container {id}")))?,
-        };
+    async fn place(&self, id: String) -> Result<Option<Place>, Error> {
+        let Some(container) = self.inspect_within(KNOWN_WITHIN, id).await? else { return Ok(None) };
         let key = container.network_settings.and_then(|s| s.sandbox_key).filter(|k| !k.is_empty());
         let process = container.state.and_then(|s| s.pid).filter(|pid| *pid > 0);
         Ok(key.map(PathBuf::from).zip(process))
@@ -201,6 +217,7 @@ fn sandbox(container: &ContainerSummary, (path, process): Place, cache: &Sandbox
     Sandbox {
         path,
         process,
+        stack: text(labels::STACK).cloned().unwrap_or_default(),
         networks: endpoints(container).map(|(name, _)| name.clone()).collect(),
         name_servers: servers.iter().filter_map(|s| s.parse().ok()).collect(),
         is_internal: endpoints(container).all(|(_, e)| e.network_id.as_ref().is_some_and(internal)),

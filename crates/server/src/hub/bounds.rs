@@ -105,7 +105,7 @@ mod tests {
     fn a_report_without_end_is_cut() {
         let long = "ä".repeat(1 << 20);
         let containers = vec![container("web", "1", &long), container(&long, "2", ""), container("web", &long, "")];
-        let part = PartReport { error: Some(long.clone()), containers };
+        let part = PartReport { error: Some(long.clone()), containers, incomplete: false };
         let report = Report { parts: [("site".to_owned(), part.clone()), (long, part)].into(), ..Report::default() };
         let report = bounded_report(report);
         assert_eq!(report.parts.keys().collect::<Vec<_>>(), ["site"]);

@@ -223,7 +223,7 @@ mod tests {
     }
 
     fn report(containers: Vec<ContainerReport>) -> Report {
-        let parts = [("site".to_owned(), PartReport { error: None, containers })].into();
+        let parts = [("site".to_owned(), PartReport { containers, ..PartReport::default() })].into();
         Report { parts, ..Report::default() }
     }
 

@@ -4,8 +4,8 @@
 //! It tells every other host of the yard those on networks that this host has, too. A connection remembers what it has
 //! told, and sends hosts whose names changed since.
 //!
-//! After the server's start nothing is known of a host before its first report. An agent keeps what it knows of such a
-//! host. The hub tells nothing before it knows which hosts there are: [`Hub::tell_names`].
+//! After the server's start nothing is known of a host before its first report in which the host could look at all of
+//! its containers. An agent keeps what it knows of such a host. The hub tells nothing before it knows which hosts there are: [`Hub::tell_names`].
 
 use super::{HostEntry, Hub};
 use stackyard_core::agent::{NameUpdate, NamedContainer, named, on_networks, shared_networks};
@@ -31,7 +31,7 @@ impl HostEntry {
         let desired = self.desired.borrow().clone();
         let now = match (desired, &self.report) {
             (Some(desired), _) if desired.parts.is_empty() => Some(Vec::new()),
-            (Some(desired), Some(report)) => Some(named(&desired.parts, report)),
+            (Some(desired), Some(report)) => named(&desired.parts, report, self.named.as_ref().map(|n| n.as_slice())),
             _ => None,
         };
         let is_new = self.named.as_deref() != now.as_ref();

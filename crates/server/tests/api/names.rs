@@ -41,7 +41,7 @@ fn report(stack: &str, service: &str, index: u32, address: &str) -> ToServer {
         ended: None,
         addresses: [(format!("{stack}_front"), vec![address.parse().unwrap()])].into(),
     };
-    let part = PartReport { error: None, containers: vec![container] };
+    let part = PartReport { containers: vec![container], ..PartReport::default() };
     ToServer::Report(Box::new(Report { parts: [(stack.to_owned(), part)].into(), ..Report::default() }))
 }
 
@@ -129,6 +129,13 @@ async fn a_change_is_told_at_once_and_what_is_the_same_is_not() {
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
     db.send(&report("site", "db", 1, "10.20.0.19")).await;
     assert!(web.is_quiet().await, "nothing changed");
+    // Its engine does not answer: what runs there still does.
+    let part = PartReport { error: Some("no engine".into()), incomplete: true, ..PartReport::default() };
+    let unseen = Report { parts: [("site".to_owned(), part)].into(), ..Report::default() };
+    db.send(&ToServer::Report(Box::new(unseen))).await;
+    assert!(web.is_quiet().await, "the host cannot look");
+    db.send(&report("site", "db", 1, "10.20.0.77")).await;
+    told(&mut web, &two.host, "10.20.0.77]").await;
     // It is to go: its name does not lead to it any more, whether or not the host answers.
     want(&hub, &two.host, &[]).await;
     assert!(names(&mut web).await.changed[&two.host].is_empty());

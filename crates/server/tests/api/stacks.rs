@@ -54,7 +54,7 @@ pub fn report(desired: &Desired) -> Report {
             }
         };
         let containers = part.replicas.iter().map(container).collect();
-        report.parts.insert(part.name().to_owned(), PartReport { error: None, containers });
+        report.parts.insert(part.name().to_owned(), PartReport { containers, ..PartReport::default() });
     }
     report
 }

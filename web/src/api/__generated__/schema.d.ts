@@ -2653,6 +2653,8 @@ export interface components {
             containers: components["schemas"]["ContainerReport"][];
             /** @description What went wrong at the last attempt, for people; the agent tries again. */
             error?: string | null;
+            /** @description The engine did not tell of all containers: those that are not listed may run. */
+            incomplete?: boolean;
         };
         /**
          * @description What goes on with a service.
