@@ -119,6 +119,7 @@ pub async fn run(verb: AgentVerb, context: &Context) -> anyhow::Result<ExitStatu
 }
 
 async fn run_agent(args: RunArgs, context: &Context) -> anyhow::Result<ExitStatus> {
+    super::server::allow_open_files();
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let AgentPaths { config, state } = args.paths;
     let options = run::Options { config, state, plugins: args.plugins, reconcile: Duration::from_secs(args.reconcile) };

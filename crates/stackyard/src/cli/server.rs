@@ -260,8 +260,9 @@ async fn serve(settings: Settings, context: &Context) -> anyhow::Result<ExitStat
     Ok(ExitStatus::Done)
 }
 
-/// Each agent's connection is an open file. A service has 1,024 unless it asks for more.
-fn allow_open_files() {
+/// Each agent's connection is an open file of the server. Each container that asks an agent for names takes three of the
+/// agent, and each of its connections one. A service has 1,024 unless it asks for more.
+pub(super) fn allow_open_files() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
         tracing::warn!("cannot raise the limit of open files from {:?} to {:?}: {error}", limit.current, limit.maximum);
