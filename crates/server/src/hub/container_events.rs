@@ -69,17 +69,15 @@ impl ContainerEvents {
         for stack in stacks.iter().copied() {
             let (old, new) = (before.parts.get(stack).unwrap_or(&none), now.parts.get(stack).unwrap_or(&none));
             let key = (host.id.clone(), (*stack).clone());
-            // An engine that does not answer says nothing of containers.
-            if new.error.is_some() && new.containers.is_empty() {
-                if !old.containers.is_empty() {
-                    self.held.insert(key, old.clone());
-                }
-                continue;
-            }
             let held = self.held.remove(&key);
-            for (kind, of) in compare(held.as_ref().unwrap_or(old), new) {
+            let known = held.as_ref().unwrap_or(old);
+            // An engine that does not answer says nothing of containers. An older agent does not tell it from none.
+            let is_silent = new.error.is_some() && new.containers.is_empty();
+            let now = (new.incomplete || is_silent).then(|| completed(new, known));
+            for (kind, of) in compare(known, now.as_ref().unwrap_or(new)) {
                 self.add(host, stack, kind, of, at);
             }
+            self.held.extend(now.map(|now| (key, now)));
         }
     }
 
@@ -160,6 +158,15 @@ impl ContainerEvents {
 fn size(event: &ContainerEvent) -> usize {
     let texts = [&event.stack, &event.service, &event.replica, &event.container].into_iter().chain(&event.lines);
     size_of::<ContainerEvent>() + texts.map(|t| t.len() + size_of::<String>()).sum::<usize>()
+}
+
+/// A part with what was `known` of replicas that it does not list.
+fn completed(part: &PartReport, known: &PartReport) -> PartReport {
+    let mut part = part.clone();
+    let unseen = known.containers.iter().filter(|k| part.containers.iter().all(|c| c.replica != k.replica));
+    let unseen: Vec<_> = unseen.cloned().collect();
+    part.containers.extend(unseen);
+    part
 }
 
 /// What is new of a stack on a host, and of which container.
@@ -314,6 +321,25 @@ mod tests {
         assert_eq!(
             made.iter().map(|e| e.0).collect::<Vec<_>>(),
             [ContainerEventKind::Created, ContainerEventKind::Started]
+        );
+    }
+
+    #[test]
+    fn an_engine_that_does_not_tell_of_one_container_does_not_remove_it() {
+        let first = container("1", ContainerState::Running);
+        let mut second = container("2", ContainerState::Running);
+        second.replica.index = 2;
+        let died = ContainerReport { state: ContainerState::Exited(7), ..first.clone() };
+        let mut unseen = report(vec![died.clone()]);
+        unseen.parts.get_mut("site").unwrap().incomplete = true;
+        let all = report(vec![first, second.clone()]);
+        let end = [(ContainerEventKind::Died, Some(7), false)];
+        assert_eq!(told(&[all.clone(), unseen.clone(), unseen.clone()]), end);
+        assert_eq!(told(&[all.clone(), unseen.clone(), report(vec![died.clone(), second])]), end, "nor make it");
+        let gone = told(&[all, unseen, report(vec![died])]);
+        assert_eq!(
+            gone.iter().map(|e| e.0).collect::<Vec<_>>(),
+            [ContainerEventKind::Died, ContainerEventKind::Removed]
         );
     }
 
