@@ -216,6 +216,8 @@ async fn names_resolve_across_hosts_and_outlive_agent_and_server() {
     // It asks before it does anything else; and its service has a name server.
     let mut web = service("nslookup db >/tmp/first 2>&1; trap 'exit 0' TERM; while :; do sleep 0.2; done");
     web.dns = vec!["127.0.0.2".into()];
+    // Docker's resolver would forward no names without a dot.
+    web.engine.dns_opt = vec!["ndots:1".into(), "timeout:3".into()];
     let name_server_of_its_own = Service { expose: vec!["53/udp".into()], ..sleeper() };
     let services = [("web", web), ("cache", sleeper()), ("dns", name_server_of_its_own)];
     let first = on_front(&part(&stack, 1, &services));
