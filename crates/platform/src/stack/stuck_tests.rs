@@ -5,13 +5,14 @@ use crate::docker::Docker;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
 /// Containers: one is told of, one is being started again, one never answers, and one fails if the engine is `ill`.
-async fn engine(name: &str, ill: bool) -> Engine {
-    let path = std::env::temp_dir().join(format!("stackyard-stuck-{name}-{}.sock", std::process::id()));
-    let _ = std::fs::remove_file(&path);
+async fn engine(ill: bool) -> (Engine, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("docker.sock");
     let listener = UnixListener::bind(&path).unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -19,7 +20,7 @@ async fn engine(name: &str, ill: bool) -> Engine {
         }
     });
     let docker = Docker::connect_to(&format!("unix://{}", path.display())).await.unwrap();
-    Engine::new(docker, PathBuf::from("/nowhere")).with_resolver()
+    (Engine::new(docker, PathBuf::from("/nowhere")).with_resolver(), dir)
 }
 
 async fn serve(mut stream: UnixStream, ill: bool) {
@@ -67,7 +68,7 @@ fn container(id: &str) -> Value {
 
 #[tokio::test]
 async fn one_container_does_not_hide_the_namespaces_of_others() {
-    let (engine, begun) = (engine("sandboxes", true).await, Instant::now());
+    let ((engine, _dir), begun) = (engine(true).await, Instant::now());
     let mut cache = SandboxCache::default();
     let (found, problem) = engine.sandboxes(&mut cache).await.unwrap();
     let [web] = found.as_slice() else { panic!("{found:?}") };
@@ -80,10 +81,11 @@ async fn one_container_does_not_hide_the_namespaces_of_others() {
 
 #[tokio::test]
 async fn one_container_does_not_hide_others_from_a_report() {
-    for (name, ill) in [("slow", false), ("ill", true)] {
-        let look = engine(name, ill).await.look_at("s").await.unwrap();
+    for ill in [false, true] {
+        let (engine, _dir) = engine(ill).await;
+        let look = engine.look_at("s").await.unwrap();
         let services: Vec<&str> = look.containers.iter().map(|c| c.service.as_str()).collect();
-        assert_eq!((services, look.incomplete), (vec!["again", "web"], true), "{name}");
+        assert_eq!((services, look.incomplete), (vec!["again", "web"], true));
         let problem = look.problem.map(|e| stackyard_core::text::error_chain(&e));
         assert_eq!(problem.as_ref().is_some_and(|p| p.contains("it is ill")), ill, "{problem:?}");
     }
