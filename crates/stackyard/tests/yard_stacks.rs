@@ -174,6 +174,13 @@ impl Drop for Fixture {
     }
 }
 
+/// The secret with this name in the text that the server keeps of a package.
+fn value_of(name: &str, kept: &str) -> String {
+    let values = kept.lines().filter_map(|line| line.split_once(": "));
+    let value = values.filter(|(key, _)| *key == name).map(|(_, value)| value).next();
+    value.unwrap_or_else(|| panic!("no {name} in {} lines", kept.lines().count())).trim_matches('"').to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_yard_with_stacks() {
     let mut fixture = Fixture::new("site").await;
@@ -292,7 +299,7 @@ async fn a_package_over_hosts() {
     assert!(fixture.client().secrets(&fixture.tag).await.unwrap().is_empty(), "a plan keeps nothing");
     let up = fixture.ends(0, &["up", "--yes"]).await;
     let kept = fixture.client().secret(&fixture.tag, &key).await.unwrap();
-    let password = kept.trim().strip_prefix("db: ").unwrap().trim_matches('"').to_owned();
+    let password = value_of("db", &kept);
     assert_eq!(password.len(), 32);
     let container = docker(&["ps", "-q", "--filter", &format!("name=^{}", fixture.tag)]).await;
     let there = docker(&["exec", container.trim(), "cat", "/run/secrets/conf"]).await;
@@ -352,7 +359,7 @@ async fn a_package_of_a_catalog_over_hosts() {
 
     // Both stacks have the package's one secret, under its name.
     let kept = fixture.client().secret(&fixture.tag, &format!("package.{name}")).await.unwrap();
-    let password = kept.trim().strip_prefix("db: ").unwrap().trim_matches('"').to_owned();
+    let password = value_of("db", &kept);
     let conf = async |stack: &str| {
         let filter = format!("label=dev.stackyard.stack={stack}");
         let filters = ["ps", "-q", "--filter", &filter];
@@ -443,7 +450,7 @@ async fn the_postgresql_package_serves_a_database() {
     fixture.ends(0, &[&install[..], &answers].concat()).await;
     fixture.ends(0, &["up", "--yes"]).await;
     let kept = fixture.client().secret(&fixture.tag, &format!("package.{name}")).await.unwrap();
-    let password = kept.trim().strip_prefix("password: ").unwrap().trim_matches('"').to_owned();
+    let password = value_of("password", &kept);
     let psql = async |port: u16, statement: &str| {
         let target = format!("host=127.0.0.1 port={port} user=app dbname=app connect_timeout=10");
         let mut command = Command::new("psql");
