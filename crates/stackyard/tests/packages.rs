@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 use stackyard_fake::Fake;
+use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -194,7 +195,11 @@ async fn a_package_costs_what_the_same_manifest_by_hand_costs() {
     );
     by_hand.ends(0, &["up", "--yes"]).await;
     assert_eq!(package.changes(), by_hand.changes());
-    assert_eq!(package.fake.seen().len(), by_hand.fake.seen().len());
+    // How often a server is asked for until it is there depends on the machine.
+    let different = |fixture: &Fixture| {
+        fixture.fake.seen().into_iter().map(|seen| (seen.method, seen.path)).collect::<BTreeSet<_>>().len()
+    };
+    assert_eq!(different(&package), different(&by_hand));
     // Each is the other's yard.
     package.write("yard.yaml", &by_hand.read("yard.yaml"));
     package.ends(0, &["plan"]).await;
