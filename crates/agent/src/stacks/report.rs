@@ -48,8 +48,9 @@ pub(crate) async fn keep(context: &Context, stacks: &Stacks, out: &watch::Sender
         let is_first = last.elapsed() > 2 * GATHER;
         tokio::time::sleep(if is_first { GATHER_FIRST } else { GATHER }).await;
         last = Instant::now();
-        let report = build(context, stacks, &mut tests).await;
-        let same = out.borrow().as_ref().is_some_and(|before| {
+        let before = out.borrow().clone();
+        let report = build(context, stacks, &mut tests, before.as_ref()).await;
+        let same = before.as_ref().is_some_and(|before| {
             (before.revision, before.settled, &before.parts, before.mtu)
                 == (report.revision, report.settled, &report.parts, report.mtu)
         });
@@ -60,7 +61,7 @@ pub(crate) async fn keep(context: &Context, stacks: &Stacks, out: &watch::Sender
     }
 }
 
-async fn build(context: &Context, stacks: &Stacks, tests: &mut HealthTests) -> Report {
+async fn build(context: &Context, stacks: &Stacks, tests: &mut HealthTests, before: Option<&Report>) -> Report {
     let (revision, snapshots) = stacks.snapshot();
     let settled = snapshots.iter().all(|s| s.progress.tried);
     let engine = context.engine();
@@ -73,7 +74,10 @@ async fn build(context: &Context, stacks: &Stacks, tests: &mut HealthTests) -> R
         tests.begin(engine, &snapshots, &mut looks);
     }
     let engine = engine.as_ref().ok();
-    let each = snapshots.iter().zip(looks).map(async |(s, look)| (s.name.clone(), part(stacks, engine, s, look).await));
+    let each = snapshots.iter().zip(looks).map(async |(s, look)| {
+        let before = before.and_then(|b| b.parts.get(&s.name)).map_or(&[][..], |part| &part.containers);
+        (s.name.clone(), part(stacks, engine, s, look, before).await)
+    });
     let parts: BTreeMap<String, PartReport> = join_all(each).await.into_iter().collect();
     let root = context.docker.borrow().root.clone();
     let usage = facts::usage(root.as_deref());
@@ -85,11 +89,15 @@ async fn part(
     engine: Option<&Engine>,
     snapshot: &StackSnapshot,
     look: Result<Look, String>,
+    before: &[ContainerReport],
 ) -> PartReport {
     let mut error = snapshot.progress.error.clone();
-    let (seen, incomplete, problem) = match look {
-        Ok(look) => (look.containers, look.incomplete, look.problem.map(|e| error_chain(&e))),
-        Err(problem) => (Vec::new(), true, Some(problem)),
+    let (seen, unseen, incomplete, problem) = match look {
+        Ok(Look { containers, unseen, problem }) => {
+            let incomplete = !unseen.is_empty();
+            (containers, unseen, incomplete, problem.map(|e| error_chain(&e)))
+        }
+        Err(problem) => (Vec::new(), Vec::new(), true, Some(problem)),
     };
     error = error.or(problem);
     let containers = seen.iter().map(async |seen| {
@@ -102,7 +110,15 @@ async fn part(
         }
         Some(container)
     });
-    PartReport { error, containers: join_all(containers).await.into_iter().flatten().collect(), incomplete }
+    let mut containers: Vec<_> = join_all(containers).await.into_iter().flatten().collect();
+    containers.extend(last_told(before, &unseen));
+    PartReport { error, containers, incomplete }
+}
+
+/// The last reports of containers of which the engine did not tell: they are there, and a slow engine must not make them
+/// look as if they were missing.
+fn last_told(before: &[ContainerReport], unseen: &[String]) -> impl Iterator<Item = ContainerReport> {
+    before.iter().filter(|container| unseen.contains(&container.id)).cloned()
 }
 
 /// Whether a container ended badly, is started again and again, or is not well.
@@ -240,5 +256,24 @@ mod tests {
         assert_eq!(container(&snapshot, &seen("old", "web-2")).unwrap().generation, 0);
         let gone = container(&snapshot, &seen("old", "my-db-1")).unwrap();
         assert_eq!(gone.replica, Replica { service: "my-db".into(), index: 1 });
+    }
+
+    #[test]
+    fn a_container_that_the_engine_lists_alone_is_as_it_was() {
+        let report = |id: &str| ContainerReport {
+            replica: Replica { service: "web".into(), index: 1 },
+            generation: 7,
+            id: id.into(),
+            state: ContainerState::Running,
+            healthy: Some(true),
+            restarts: 0,
+            started: Some(1),
+            last_lines: Vec::new(),
+            ended: None,
+            addresses: BTreeMap::new(),
+        };
+        let before = [report("stuck"), report("gone")];
+        let kept: Vec<_> = last_told(&before, &["stuck".to_owned(), "new".to_owned()]).collect();
+        assert_eq!(kept, [report("stuck")]);
     }
 }

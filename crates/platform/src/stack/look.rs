@@ -14,8 +14,8 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Time that the engine has to tell of one container.
-const LOOKED_WITHIN: Duration = Duration::from_secs(5);
+/// Time that the engine has to tell of one container. A virtual machine without KVM may take seconds.
+const LOOKED_WITHIN: Duration = Duration::from_secs(10);
 
 /// A container of a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,9 +54,9 @@ pub enum Tested {
 pub struct Look {
     /// The containers, ordered by name.
     pub containers: Vec<Seen>,
-    /// Containers are missing.
-    pub incomplete: bool,
-    /// What the engine said to one that is missing; nothing if it only did not answer in time.
+    /// Ids of containers of which the engine did not tell.
+    pub unseen: Vec<String>,
+    /// What the engine said of one of those; nothing if it only did not answer in time.
     pub problem: Option<Error>,
 }
 
@@ -68,20 +68,25 @@ impl Engine {
     pub async fn look_at(&self, name: &str) -> Result<Look, Error> {
         let ids = self.container_ids(name).await?;
         let looked: Vec<_> = stream::iter(ids)
-            .map(|id| self.inspect_within(LOOKED_WITHIN, id))
+            .map(async |id| (id.clone(), self.inspect_within(LOOKED_WITHIN, id).await))
             .buffer_unordered(PARALLEL)
             .collect()
             .await;
-        let (mut there, mut incomplete, mut problem) = (Vec::new(), false, None);
-        for container in looked {
-            match container {
-                Ok(container) => there.extend(container),
-                Err(Error::Engine { source: bollard::errors::Error::RequestTimeoutError, .. }) => incomplete = true,
-                Err(e) => (incomplete, problem) = (true, Some(e)),
-            }
+        let (mut there, mut unseen, mut problem) = (Vec::new(), Vec::new(), None);
+        for (id, container) in looked {
+            let error = match container {
+                Ok(container) => {
+                    there.extend(container);
+                    continue;
+                }
+                Err(Error::Engine { source: bollard::errors::Error::RequestTimeoutError, .. }) => None,
+                Err(e) => Some(e),
+            };
+            unseen.push(id);
+            problem = error.or(problem);
         }
         there.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Look { containers: there.iter().map(seen).collect(), incomplete, problem })
+        Ok(Look { containers: there.iter().map(seen).collect(), unseen, problem })
     }
 
     /// Inspects a container that may be gone, and gives up when the engine does not answer: it does not while it starts

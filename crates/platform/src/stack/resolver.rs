@@ -21,7 +21,7 @@ use std::time::Duration;
 const RESOLV_CONFS: [&str; 2] = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"];
 
 /// Time that the engine has to tell of one container: questions of new ones wait.
-const KNOWN_WITHIN: Duration = Duration::from_secs(2);
+const KNOWN_WITHIN: Duration = Duration::from_secs(5);
 
 /// An option that changes nothing: five seconds are the default (resolv.conf(5)). Docker takes no empty list.
 const DEFAULT_OPTION: &str = "timeout:5";
