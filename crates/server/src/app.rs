@@ -9,7 +9,7 @@ use crate::local::LocalCloud;
 use crate::metrics::Metrics;
 use crate::ports::Ports;
 use crate::readiness::Readiness;
-use crate::runs::Runs;
+use crate::runs::{Runs, file_tree};
 use crate::stack::Stacks;
 use crate::volumes::Volumes;
 use stackyard_catalog::manifest::{Outline, gist, outline_with};
@@ -189,7 +189,7 @@ impl App {
             && let Some(kept) = self.store().yard(yard).await?
             && let Some(manifest) = self.store().manifest(yard, kept.revision).await?
         {
-            manifest.files.into_iter().for_each(|(path, text)| files.insert(path, text));
+            files = file_tree(&manifest.files);
         }
         Ok(outline_with(file, text, &files))
     }

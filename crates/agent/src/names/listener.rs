@@ -197,7 +197,7 @@ async fn serve_tcp(listener: TcpListener, answering: Answering) -> io::Error {
     }
 }
 
-/// Whether the process, or the system, has no more open files (accept(2)).
+/// Whether the process, or the system, has as many open files as it may (accept(2)).
 fn is_out_of_files(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }

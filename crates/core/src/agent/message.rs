@@ -269,15 +269,9 @@ pub struct PartReport {
     /// Its containers.
     pub containers: Vec<ContainerReport>,
     /// The engine did not tell of all containers: those that are not listed may run.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     pub incomplete: bool,
-}
-
-/// For flags that are left out while they are not set.
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_false(flag: &bool) -> bool {
-    !flag
 }
 
 /// A container.

@@ -6,12 +6,11 @@ use crate::access::{CallerScope, Viewer};
 use crate::api_error::ApiError;
 use crate::app::App;
 use crate::own_thread::on_own_thread;
-use crate::runs::{FILE, YardIntent};
+use crate::runs::{FILE, YardIntent, file_tree};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use stackyard_api::{Problem, QuotaUse, ResourceStatus, YardRequest, YardStatus, now, time};
-use stackyard_catalog::Memory;
 use stackyard_catalog::manifest::outline_with;
 use stackyard_core::health::Health;
 use stackyard_core::yard::Kind;
@@ -124,9 +123,7 @@ async fn intended(app: &App, reach: &CallerScope, yard: &str, revision: i64) -> 
         Ok(YardIntent::Down { .. }) => Err(ApiError::internal("a revision is no removal")),
         Err(problem) => {
             let Some(kept) = app.store().manifest(yard, revision).await? else { return Err(problem) };
-            let mut files = Memory::default();
-            kept.files.into_iter().for_each(|(path, text)| files.insert(path, text));
-            let Ok(outline) = outline_with(FILE, &kept.text, &files) else { return Err(problem) };
+            let Ok(outline) = outline_with(FILE, &kept.text, &file_tree(&kept.files)) else { return Err(problem) };
             // Without the parts of a package, its resources would seem to be in the way.
             outline.complete().map_err(|absent| ApiError::unprocessable(absent.to_string()))
         }

@@ -5,7 +5,8 @@
 //! told, and sends hosts whose names changed since.
 //!
 //! After the server's start nothing is known of a host before its first report in which the host could look at all of
-//! its containers. An agent keeps what it knows of such a host. The hub tells nothing before it knows which hosts there are: [`Hub::tell_names`].
+//! its containers. An agent keeps what it knows of such a host. The hub tells nothing before it knows which hosts there
+//! are: [`Hub::tell_names`].
 
 use super::{HostEntry, Hub};
 use stackyard_core::agent::{NameUpdate, NamedContainer, named, on_networks, shared_networks};

@@ -30,15 +30,20 @@ pub enum YardIntent {
     },
 }
 
+/// The files that came with a manifest, by their paths.
+pub(crate) fn file_tree(files: &BTreeMap<String, String>) -> Memory {
+    let mut tree = Memory::default();
+    files.iter().for_each(|(path, text)| tree.insert(path.strip_prefix("./").unwrap_or(path), text.as_bytes()));
+    tree
+}
+
 impl YardIntent {
     /// As a manifest says that comes with files.
     ///
     /// # Errors
     /// Every mistake.
     pub fn up(text: String, files: BTreeMap<String, String>) -> Result<Self, Problems> {
-        let mut tree = Memory::new("");
-        files.iter().for_each(|(path, text)| tree.insert(path.strip_prefix("./").unwrap_or(path), text.as_bytes()));
-        let yard = manifest::read_with(FILE, text, Arc::new(tree))?;
+        let yard = manifest::read_with(FILE, text, Arc::new(file_tree(&files)))?;
         Ok(Self::Up { yard: Box::new(yard), files })
     }
 

@@ -34,7 +34,7 @@ struct RemovedYard {
 }
 
 impl RemovedYard {
-    /// Reads the manifest. A package of it that is not to be had, or not any longer, keeps nothing from being removed.
+    /// Reads the manifest. A package that cannot be found keeps nothing from being removed.
     fn load(args: &YardArgs, context: &Context) -> anyhow::Result<Self> {
         let error = match args.load(context) {
             Ok(yard) => {
