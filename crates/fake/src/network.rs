@@ -216,6 +216,10 @@ impl World {
                 if !self.has("networks", &item["network_id"]) {
                     return refuse(404, "no such network");
                 }
+                let same = |s: &Value| s["network_id"] == item["network_id"] && s["cidr"] == item["cidr"];
+                if item["cidr"].is_string() && self.all("subnets").any(same) {
+                    return refuse(400, "Requested subnet overlaps with another subnet");
+                }
                 item["enable_dhcp"] = true.into();
                 if !item["gateway_ip"].is_string() {
                     let base = item["cidr"].as_str().unwrap_or_default().split('/').next().unwrap_or_default();

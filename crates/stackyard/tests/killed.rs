@@ -22,8 +22,8 @@ const PARALLEL: usize = 12;
 const ANSWER: Duration = Duration::from_millis(8);
 /// How long its servers take to boot.
 const BOOT: Duration = Duration::from_millis(200);
-/// How long it takes over a request whose caller is killed.
-const LATE: Duration = Duration::from_millis(1500);
+/// How long it takes over a request whose caller is killed: the next run has just asked for the same, or has ended.
+const LATE: [Duration; 2] = [Duration::from_millis(650), Duration::from_millis(1500)];
 
 /// A fake cloud with a home, a clouds.yaml and a manifest of its own.
 struct Fixture {
@@ -160,13 +160,13 @@ async fn killed(n: u64, took: [Duration; 3]) -> Result<(), String> {
 }
 
 /// Kills `up` while the cloud has a request that it will carry out after the next run has looked.
-async fn killed_during(path: &str, next: &str) -> Result<(), String> {
+async fn killed_during(path: &str, next: &str, late: Duration) -> Result<(), String> {
     let fixture = Fixture::new().await;
     fixture.manifest(2);
     let (slow, held) = (path.to_owned(), AtomicBool::new(false));
     fixture.fake.fail(move |_, seen| {
         let meant = seen.method == "POST" && seen.path == slow && !held.swap(true, Ordering::Relaxed);
-        meant.then_some(Fault::DoneLate(LATE))
+        meant.then_some(Fault::DoneLate(late))
     });
     let mut up = fixture.command("up").stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let asked = async {
@@ -176,7 +176,7 @@ async fn killed_during(path: &str, next: &str) -> Result<(), String> {
     };
     tokio::time::timeout(Duration::from_secs(30), asked).await.map_err(|_| "was not asked for")?;
     up.kill().await.unwrap();
-    let carried_out = Instant::now() + LATE + ANSWER * 10;
+    let carried_out = Instant::now() + late + ANSWER * 10;
     fixture.run(next, 0).await?;
     tokio::time::sleep_until(carried_out.into()).await;
     if next == "up" {
@@ -207,6 +207,10 @@ async fn killed_while_the_cloud_makes_something() {
     let posts = fixture.fake.seen().into_iter().filter(|s| s.method == "POST");
     let paths: BTreeSet<String> = posts.map(|s| s.path).collect();
     assert!(paths.len() > 10, "{paths:?}");
-    let cases = paths.iter().flat_map(|path| ["up", "down"].map(|next| (path, next)));
-    all_well(cases.map(|(path, next)| (format!("{path}, then {next}"), killed_during(path, next)))).await;
+    let nexts = ["up", "down"].into_iter().flat_map(|next| LATE.map(|late| (next, late)));
+    let cases = paths.iter().flat_map(|path| nexts.clone().map(move |(next, late)| (path, next, late)));
+    all_well(cases.map(|(path, next, late)| {
+        (format!("{path} after {} ms, then {next}", late.as_millis()), killed_during(path, next, late))
+    }))
+    .await;
 }

@@ -10,7 +10,9 @@ use common::{DELAY, connect, connect_for, converges, down, each, shop, up, vanis
 use serde_json::json;
 use stackyard_core::yard::intend::Intended;
 use stackyard_fake::{Fake, Fault, Seen, Twin};
+use stackyard_openstack::{NewSecurityGroup, Port, SecurityGroup};
 use stackyard_yard::YardSnapshot;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -81,6 +83,40 @@ async fn a_killed_run_s_server_that_comes_late_stays_if_it_has_the_ports() {
         assert_eq!(made, if keeps_ports { 3 } else { 4 });
         converges(&fake, &yard(2, 80)).await.unwrap();
     }
+}
+
+/// A killed run's group that comes late is a double, as its rules are.
+#[tokio::test]
+async fn the_rules_of_the_group_that_stays_stay() {
+    let fake = Fake::start(DELAY).await.unwrap();
+    let (cloud, yard) = (connect(&fake).await, yard(2, 80));
+    assert!(up(&cloud, &yard).await.unwrap());
+    let groups = async || {
+        let all = cloud.list::<SecurityGroup>(&[]).await.unwrap();
+        let marked = all.into_iter().filter(|g| !g.description.is_empty());
+        marked.collect::<Vec<_>>()
+    };
+    let [idle] = groups().await.try_into().unwrap();
+    let new = NewSecurityGroup {
+        name: idle.name.clone(),
+        description: idle.description.clone(),
+    };
+    let used = cloud.create::<SecurityGroup>(&new).await.unwrap();
+    let ids = |group: &SecurityGroup| -> BTreeSet<String> {
+        group.rules.iter().map(|r| r.id.clone()).collect()
+    };
+    assert!(!used.rules.is_empty());
+    for port in cloud.list::<Port>(&[]).await.unwrap() {
+        if port.security_groups.contains(&idle.id) {
+            let body = json!({"security_groups": [used.id]});
+            cloud.update::<Port>(&port.id, &body).await.unwrap();
+        }
+    }
+    assert!(up(&cloud, &yard).await.unwrap());
+    let [left] = groups().await.try_into().unwrap();
+    assert_eq!(left.id, used.id, "the idle one went");
+    assert!(ids(&left).is_superset(&ids(&used)), "{left:?}");
+    converges(&fake, &yard).await.unwrap();
 }
 
 /// Only a silent service must be given up soon: a busy machine is slow.

@@ -75,8 +75,9 @@ impl<'a> Observer<'a> {
                 resources.push(Seen {
                     key: self.rule(&group.key.name, rule),
                     id: rule.id.clone(),
-                    created: String::new(),
-                    held: false,
+                    // Ranks as its group does: the rules of a double go with it, and those of the group that stays stay.
+                    created: format!("{} {}", g.created_at, g.id),
+                    held,
                     state: State::Ready,
                     fields: Fields::new(),
                     uses,
