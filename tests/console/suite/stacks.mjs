@@ -57,8 +57,12 @@ await check("a terminal in a container", async () => {
   await screen.waitFor();
   await page.keyboard.type("cat /www/index.html; stty size\n");
   await screen.getByText("version 2").waitFor();
-  const size = /(\d+) (\d+)/.exec((await screen.innerText()).split("version 2").at(-1));
-  assert.ok(Number(size[2]) > 80, `the program was told the size: ${size?.[0]}`);
+  let size;
+  await within(20, "the size of the terminal", async () => {
+    size = /(\d+) (\d+)/.exec((await screen.innerText()).split("version 2").at(-1));
+    return size;
+  });
+  assert.ok(Number(size[2]) > 80, `the program was told the size: ${size[0]}`);
   await page.keyboard.type("exit 3\n");
   await page.getByText("exited with status 3").waitFor();
   assert.deepEqual(await findings(page), []);

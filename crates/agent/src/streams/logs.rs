@@ -20,6 +20,11 @@ use std::time::Duration;
 /// How often a follower looks for a new container.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// How many lines that the engine has ready are taken together.
+const LINES_AT_ONCE: usize = 64;
+/// Bytes of lines that are sent as one piece; a longer line is a piece of its own.
+const PIECE: usize = 8 << 10;
+
 /// The lines to show of a stack's logs.
 pub(crate) struct LogRequest {
     pub(crate) stack: String,
@@ -107,27 +112,29 @@ async fn one(engine: &Engine, request: &LogRequest, replica: Replica, out: &Stre
     loop {
         let lines = engine.logs(&request.stack, std::slice::from_ref(&service), options).await;
         let mut lines = match lines {
-            Ok(lines) => lines,
+            Ok(lines) => lines.ready_chunks(LINES_AT_ONCE),
             Err(stackyard_platform::stack::Error::NoContainer { .. }) => return Ok(replica),
             Err(e) => return Err(error_chain(&e)),
         };
-        while let Some(line) = lines.next().await {
-            let line = match line {
-                Ok(line) => line,
-                // Removed while it was read.
-                Err(_) if request.follow => break,
-                Err(e) => return Err(error_chain(&e)),
-            };
-            let (time, text) = split(&line);
-            if let (Some(time), Some(last)) = (time, last)
-                && time <= last
-            {
-                continue;
+        while let Some(read) = lines.next().await {
+            let mut pieces = Pieces::default();
+            let mut broken = None;
+            for line in read {
+                match line {
+                    Ok(line) => pieces.add(&line, &mut last),
+                    Err(e) => broken = Some(e),
+                }
             }
-            last = time.or(last);
-            let from = if line.source == Source::Stderr { Stream::Stderr } else { Stream::Stdout };
-            if !out.send(Some(&replica), from, format!("{text}\n").into_bytes()).await {
-                return Ok(replica);
+            for (from, text) in pieces.0 {
+                if !out.send(Some(&replica), from, text).await {
+                    return Ok(replica);
+                }
+            }
+            match broken {
+                None => {}
+                // Removed while it was read.
+                Some(_) if request.follow => break,
+                Some(e) => return Err(error_chain(&e)),
             }
         }
         if !request.follow {
@@ -137,6 +144,31 @@ async fn one(engine: &Engine, request: &LogRequest, replica: Replica, out: &Stre
         options.tail = None;
         options.since = last.map(Timestamp::as_second).or(options.since);
         tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Lines that are sent at once: a message for each line costs more than the line.
+#[derive(Default)]
+struct Pieces(Vec<(Stream, Vec<u8>)>);
+
+impl Pieces {
+    /// Adds a line that is newer than the `last` one shown.
+    fn add(&mut self, line: &LogLine, last: &mut Option<Timestamp>) {
+        let (time, text) = split(line);
+        if let (Some(time), Some(last)) = (time, *last)
+            && time <= last
+        {
+            return;
+        }
+        *last = time.or(*last);
+        let from = if line.source == Source::Stderr { Stream::Stderr } else { Stream::Stdout };
+        match self.0.last_mut() {
+            Some((same, piece)) if *same == from && piece.len() + text.len() < PIECE => {
+                piece.extend_from_slice(text.as_bytes());
+                piece.push(b'\n');
+            }
+            _ => self.0.push((from, format!("{text}\n").into_bytes())),
+        }
     }
 }
 
@@ -156,14 +188,29 @@ fn split(line: &LogLine) -> (Option<Timestamp>, &str) {
 mod tests {
     use super::*;
 
+    fn line(text: &str) -> LogLine {
+        LogLine { service: "web-1".into(), container: "s-web-1-1".into(), source: Source::Stdout, text: text.into() }
+    }
+
+    #[test]
+    fn lines_of_one_source_are_sent_together() {
+        let (mut pieces, mut last) = (Pieces::default(), None);
+        let error = LogLine { source: Source::Stderr, ..line("2026-11-25T12:00:02Z c") };
+        let long = format!("2026-11-25T12:00:04Z {}", "e".repeat(PIECE));
+        for line in
+            [line("2026-11-25T12:00:00Z a"), line("2026-11-25T12:00:01Z b"), error, line("2026-11-25T12:00:03Z d")]
+        {
+            pieces.add(&line, &mut last);
+        }
+        pieces.add(&line("2026-11-25T12:00:01Z b"), &mut last);
+        pieces.add(&line(&long), &mut last);
+        let sent: Vec<_> = pieces.0.iter().map(|(from, piece)| (*from, piece.len())).collect();
+        assert_eq!(sent, [(Stream::Stdout, 4), (Stream::Stderr, 2), (Stream::Stdout, 2), (Stream::Stdout, PIECE + 1)]);
+        assert_eq!(pieces.0[0].1, b"a\nb\n");
+    }
+
     #[test]
     fn times_are_taken_off() {
-        let line = |text: &str| LogLine {
-            service: "web-1".into(),
-            container: "s-web-1-1".into(),
-            source: Source::Stdout,
-            text: text.into(),
-        };
         let stamped = line("2026-11-25T12:00:00.123456789Z hello world");
         let (time, text) = split(&stamped);
         assert_eq!((time.unwrap().as_second() % 60, text), (0, "hello world"));

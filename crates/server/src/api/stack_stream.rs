@@ -28,6 +28,9 @@ use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+/// Lines that are there at once are one piece of the answer.
+const LINES_AT_ONCE: usize = 64;
+
 /// Time without a line after which an empty one is sent.
 const ALIVE: Duration = Duration::from_secs(10);
 
@@ -124,9 +127,12 @@ pub(super) fn streamed(
     app: &App,
     caller: Caller,
 ) -> Result<Response, ApiError> {
-    let json = lines.map(|line| {
-        let mut text = serde_json::to_vec(&line).unwrap_or_default();
-        text.push(b'\n');
+    let json = lines.ready_chunks(LINES_AT_ONCE).map(|lines| {
+        let mut text = Vec::new();
+        for line in lines {
+            text.extend(serde_json::to_vec(&line).unwrap_or_default());
+            text.push(b'\n');
+        }
         Ok::<_, std::io::Error>(text)
     });
     let json = until_ended(app, caller, alive(json))?;
