@@ -65,8 +65,14 @@ fn mount(node: &Node, path: &str, cx: &LoadContext<'_>) -> Option<Mount> {
             size: tmpfs.as_ref().and_then(|t| parsed(t, "size", units::bytes)),
             mode: tmpfs.as_ref().and_then(tmpfs_mode),
         }),
-        _ => {
-            cx.log.problem(&node.place, format!("{path}: only volume, bind and tmpfs can be mounted"));
+        (other, _) => {
+            let (word, hint) = match other {
+                'i' => ("image", "copy its files into a volume with a one-shot service"),
+                'c' => ("cluster", "use a volume with `driver: stackyard`"),
+                _ => ("npipe", "it is for Windows only"),
+            };
+            let what = format!("{path}: `type: {word}` is not supported; only volume, bind and tmpfs can be mounted");
+            cx.log.problem_hint(&node.place, what, Some(hint.into()));
             None
         }
     };

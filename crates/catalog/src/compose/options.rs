@@ -166,4 +166,20 @@ pub(crate) fn check_placeholders(f: &Fields<'_, '_>, service: &Service, node: &N
             check(text, place_of("volumes"), &f.at("volumes"));
         }
     }
+    // Swarm leaves them there, too.
+    let words = |words: &Option<Vec<String>>| words.iter().flatten().any(|text| has_placeholder(text));
+    let kept = [
+        ("command", words(&service.command)),
+        ("entrypoint", words(&service.entrypoint)),
+        ("labels", service.labels.values().any(|text| has_placeholder(text))),
+    ];
+    for (key, _) in kept.into_iter().filter(|(_, has)| *has) {
+        let what = "placeholders stay as they are; they count in hostname, environment and paths of mounts only";
+        f.log.warn(place_of(key), format!("{}: {what}", f.at(key)));
+    }
+}
+
+/// Whether a text has a placeholder of Swarm's.
+fn has_placeholder(text: &str) -> bool {
+    template::expand(text, |_| String::new()).as_deref() != Ok(text)
 }

@@ -146,6 +146,13 @@ fn the_files_name_is_a_variable() {
 fn placeholders_of_swarm_are_checked() {
     services! { hosts;
         "hostname: '{{.Node.Hostname}}-{{.Task.Slot}}'" => r#"{"hostname":"{{.Node.Hostname}}-{{.Task.Slot}}"}"#;
+        "command: [a, '{{.Node.Hostname}}']" => concat!(
+            r#"{"command":["a","{{.Node.Hostname}}"]} !services.a.command: placeholders stay as they are; "#,
+            "they count in hostname, environment and paths of mounts only");
+        "labels: {a: '{{.Task.Foo}}', b: '{{.Names}}'}" => concat!(
+            r#"{"labels":{"a":"{{.Task.Foo}}","b":"{{.Names}}"}} !services.a.labels: placeholders stay as they are; "#,
+            "they count in hostname, environment and paths of mounts only");
+        "command: [ps, --format, '{{.Names}}']" => r#"{"command":["ps","--format","{{.Names}}"]}"#;
         "environment: {F: '{{.Names}}'}" => r#"{"environment":{"F":"{{.Names}}"}}"#;
     }
     let error = hosts("environment: {ID: '{{.Task.ID}}'}");
