@@ -28,6 +28,7 @@ mod session;
 mod ssh;
 mod stack;
 mod stack_stream;
+mod stack_top;
 mod stack_update;
 mod time;
 mod token;
@@ -69,6 +70,7 @@ pub use session::{ByCredential, ByPassword, NewSession, SessionToken, SessionVie
 pub use ssh::{PoolKey, SshDisk, SshEvent, SshJoin};
 pub use stack::{StackChange, StackChangeKind, StackDeploy, StackScale, StackVersion, StackView};
 pub use stack_stream::{ExecInput, ExecOutput, StackLine};
+pub use stack_top::ContainerTop;
 pub use stack_update::{ServiceDefinition, ServiceUpdate, StackDefinition, StackUpdate};
 pub use stackyard_core::health::Health;
 pub use stackyard_core::stack::status::{ServiceHealth, ServiceState};

@@ -5,8 +5,8 @@ use futures_util::{SinkExt, Stream, StreamExt, stream};
 use reqwest::Method;
 use reqwest::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use stackyard_api::{
-    ExecInput, ExecOutput, StackChange, StackDeploy, StackLine, StackScale, StackUpdate,
-    StackVersion, StackView, segment,
+    ContainerTop, ExecInput, ExecOutput, StackChange, StackDeploy, StackLine, StackScale,
+    StackUpdate, StackVersion, StackView, segment,
 };
 use std::collections::BTreeMap;
 use tokio_tungstenite::WebSocketStream;
@@ -231,6 +231,27 @@ impl Client {
         self.json(
             request,
             &format!("rolling stack {stack} of yard {yard} back"),
+        )
+        .await
+    }
+
+    /// Processes of a stack's containers.
+    ///
+    /// # Arguments
+    /// - `only`: services or replicas; all when empty
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub async fn stack_top(
+        &self,
+        yard: &str,
+        stack: &str,
+        only: &[String],
+    ) -> Result<Vec<ContainerTop>, ClientError> {
+        let rest = format!("/top?only={}", segment(&only.join(",")));
+        self.get(
+            &path(yard, stack, &rest),
+            &format!("listing processes of stack {stack} of yard {yard}"),
         )
         .await
     }

@@ -5,6 +5,7 @@
 mod common;
 
 use common::{Yard, check, config, mounted, sh, sleeper};
+use stackyard_core::agent::BoundPort;
 use stackyard_core::stack::{
     Attachment, Bind, CgroupMode, Device, FileAccess, FileMount, Logging, Mount, MountKind, Network, NetworkMode,
     PortProtocol, PublishedPort, RestartPolicy, Service, Ulimit,
@@ -343,6 +344,12 @@ async fn networks_names_and_addresses() {
         .unwrap();
     let binding = ports["80/tcp"].clone().unwrap().remove(0);
     assert_eq!(binding.host_ip.as_deref(), Some("127.0.0.1"));
+    let look = yard.engine.look_at(&yard.stack.name).await.unwrap();
+    let told = |service: &str| look.containers.iter().find(|c| c.service == service).unwrap().ports.clone();
+    let published = binding.host_port.as_deref().unwrap().parse().unwrap();
+    let host_ip = Some("127.0.0.1".parse().unwrap());
+    assert_eq!(told("web"), [BoundPort { target: 80, protocol: PortProtocol::Tcp, published, host_ip }]);
+    assert_eq!(told("client"), []);
     let mut stream = TcpStream::connect(("127.0.0.1", binding.host_port.unwrap().parse().unwrap())).unwrap();
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
     let mut answer = String::new();

@@ -65,6 +65,25 @@ async fn logs_are_followed() {
 }
 
 #[tokio::test]
+async fn processes_of_a_container_are_listed() {
+    let mut yard = Yard::new("top").await;
+    yard.add("a", sh("sleep 987 & exec sleep 986")).add("ended", sh("exit 0"));
+    yard.up().await;
+    let stack = yard.stack.name.clone();
+    let top = yard.engine.processes(&stack, "a").await.unwrap().unwrap();
+    let command = top.titles.iter().position(|title| title == "CMD").unwrap();
+    let commands: Vec<&str> = top.rows.iter().map(|row| row[command].as_str()).collect();
+    assert_eq!(commands.len(), 2, "{commands:?}");
+    assert!(commands.iter().any(|c| c.ends_with("sleep 987")), "{commands:?}");
+    assert!(yard.engine.processes(&stack, "none").await.unwrap().is_none());
+    yard.engine.stop(&stack, &()).await.unwrap();
+    let error = yard.engine.processes(&stack, "a").await.unwrap_err();
+    let error = stackyard_core::text::error_chain(&error);
+    assert!(error.contains("list the processes of container") && error.contains("not running"), "{error}");
+    yard.end().await;
+}
+
+#[tokio::test]
 async fn commands_run_in_containers() {
     let mut yard = Yard::new("exec").await;
     yard.add("a", sleeper());

@@ -244,6 +244,7 @@ async fn live(world: Arc<World>, host: String, mut socket: Socket) {
                             last_lines: Vec::new(),
                             ended: None,
                             addresses: Default::default(),
+                            ports: Vec::new(),
                             replica: replica.clone(),
                             generation,
                             id: format!("{host:0>64}"),

@@ -73,6 +73,7 @@ fn replica(service: &str, index: u32, host: &str) -> ReplicaStatus {
         status: None,
         healthy: Some(true),
         container: Some("c".into()),
+        ports: Vec::new(),
         restarts: 0,
         generation: 1,
         health: Health::Ready,

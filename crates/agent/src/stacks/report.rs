@@ -215,6 +215,7 @@ fn container(snapshot: &StackSnapshot, seen: &Seen) -> Option<ContainerReport> {
         last_lines: Vec::new(),
         ended: None,
         addresses: shared_addresses(part, seen),
+        ports: seen.ports.clone(),
     })
 }
 
@@ -250,6 +251,7 @@ mod tests {
             restarts: 0,
             started: Some(1),
             addresses: BTreeMap::new(),
+            ports: Vec::new(),
         };
         let report = container(&snapshot, &seen("new", "web-2")).unwrap();
         assert_eq!((report.replica, report.generation, report.healthy), (replica, 7, Some(false)));
@@ -271,6 +273,7 @@ mod tests {
             last_lines: Vec::new(),
             ended: None,
             addresses: BTreeMap::new(),
+            ports: Vec::new(),
         };
         let before = [report("stuck"), report("gone")];
         let kept: Vec<_> = last_told(&before, &["stuck".to_owned(), "new".to_owned()]).collect();

@@ -8,6 +8,7 @@ mod exec;
 mod flow;
 mod logs;
 mod measure;
+mod top;
 
 use crate::context::Context;
 use crate::stacks::Stacks;
@@ -108,6 +109,13 @@ async fn show(
             tokio::select! {
                 _ = closing => Ok(None),
                 ended = logs::show(&engine, stacks, &request, replicas, out) => ended.map(|()| None),
+            }
+        }
+        Open::Top { stack, replicas } => {
+            let engine = context.engine()?;
+            tokio::select! {
+                _ = closing => Ok(None),
+                ended = top::run(&engine, &stack, &replicas, out) => ended.map(|()| None),
             }
         }
         Open::Exec { stack, replica, command, tty, stdin, user } => {

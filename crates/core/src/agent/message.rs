@@ -4,6 +4,7 @@ use super::measure::Measure;
 use super::names::NameUpdate;
 use super::part::{Part, Replica};
 use super::port::{Answer, Ask};
+use crate::stack::PortProtocol;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -176,6 +177,13 @@ pub enum Open {
         /// User; the container's if absent.
         user: Option<String>,
     },
+    /// Processes of containers: one [`Processes`] a piece of output, JSON.
+    Top {
+        /// The stack.
+        stack: String,
+        /// Replicas.
+        replicas: Vec<Replica>,
+    },
     /// Work on MTUs.
     Measure {
         /// Which.
@@ -301,6 +309,33 @@ pub struct ContainerReport {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = BTreeMap<String, Vec<String>>)]
     pub addresses: BTreeMap<String, Vec<IpAddr>>,
+    /// Its ports that the host forwards, while it runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<BoundPort>,
+}
+
+/// A port of a container that its host forwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+pub struct BoundPort {
+    /// Port in the container.
+    pub target: u16,
+    /// Transport.
+    pub protocol: PortProtocol,
+    /// Port on the host.
+    pub published: u16,
+    /// Address on the host; absent for all addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub host_ip: Option<IpAddr>,
+}
+
+/// The processes of a container, as `ps` of its host lists them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Processes {
+    /// Titles of the columns.
+    pub titles: Vec<String>,
+    /// A row for each process.
+    pub rows: Vec<Vec<String>>,
 }
 
 /// How a container ended.

@@ -36,8 +36,8 @@ pub use config::{AgentConfig, CONFIG_PATH, DataVolume};
 pub use flow::{Room, Taken, WINDOW, cost};
 pub use measure::{Ear, Heard, Measure, MtuChanged, MtuContainer, MtuLink, MtuNetwork, MtuSetting, MtuSurvey};
 pub use message::{
-    Bytes, ContainerReport, ContainerState, Desired, Ended, Facts, JoinRequest, Joined, Open, PartReport, Report,
-    Stream, ToAgent, ToServer, Usage,
+    BoundPort, Bytes, ContainerReport, ContainerState, Desired, Ended, Facts, JoinRequest, Joined, Open, PartReport,
+    Processes, Report, Stream, ToAgent, ToServer, Usage,
 };
 pub use names::{NameUpdate, NamedContainer, NamedEndpoint, named, on_networks, shared_networks};
 pub use part::{Part, Replica, replica_name};

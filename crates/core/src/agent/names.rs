@@ -159,6 +159,7 @@ mod tests {
             last_lines: Vec::new(),
             ended: None,
             addresses,
+            ports: Vec::new(),
         };
         let part = PartReport { containers: vec![container], ..PartReport::default() };
         Report { parts: [("shop".to_owned(), part)].into(), ..Report::default() }

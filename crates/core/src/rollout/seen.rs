@@ -166,6 +166,7 @@ mod tests {
             last_lines: Vec::new(),
             ended: None,
             addresses: Default::default(),
+            ports: Vec::new(),
         };
         let seen = |error: Option<&str>, settled| {
             let part =

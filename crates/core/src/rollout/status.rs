@@ -2,7 +2,7 @@
 
 use super::seen::{Seen, container};
 use super::{Phase, Walk};
-use crate::agent::{ContainerReport, ContainerState};
+use crate::agent::{BoundPort, ContainerReport, ContainerState};
 use crate::health::Health;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -77,6 +77,9 @@ pub struct ReplicaStatus {
     pub healthy: Option<bool>,
     /// Id of the container.
     pub container: Option<String>,
+    /// Its ports that the host forwards, while it runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<BoundPort>,
     /// Times that it was started again.
     pub restarts: i64,
     /// Generation that it is of.
@@ -163,6 +166,7 @@ impl Walk<'_> {
                 status,
                 healthy,
                 container: container.map(|c| c.id.clone()),
+                ports: container.map(|c| c.ports.clone()).unwrap_or_default(),
                 restarts: container.map_or(0, |c| c.restarts),
                 generation: container.map_or(slot.generation, |c| c.generation),
                 health: replica_health(state, reason.is_some() || healthy == Some(false), job && status == Some(0)),

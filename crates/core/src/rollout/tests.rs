@@ -120,6 +120,7 @@ impl World {
                         last_lines: Vec::new(),
                         ended: None,
                         addresses: Default::default(),
+                        ports: Vec::new(),
                         replica: replica.clone(),
                         generation,
                         id: format!("c{}", self.made),

@@ -193,7 +193,7 @@ pub struct Attachment {
 }
 
 /// Transport of a published port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PortProtocol {
     /// TCP
@@ -202,6 +202,17 @@ pub enum PortProtocol {
     Udp,
     /// SCTP
     Sctp,
+}
+
+impl PortProtocol {
+    /// As Compose files and the engine write it: `tcp`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        }
+    }
 }
 
 /// A container's port made reachable on the host.

@@ -6,7 +6,7 @@ use bollard::models as api;
 use stackyard_core::stack::plan::Step;
 use stackyard_core::stack::{
     Attachment, Bind, CgroupMode, DeviceRequest, FileMount, HealthTest, Healthcheck, Mount, MountKind, NetworkMode,
-    PortProtocol, Propagation, PublishedPort, RestartPolicy, Service, Stack,
+    Propagation, PublishedPort, RestartPolicy, Service, Stack,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -346,12 +346,7 @@ fn restart(policy: RestartPolicy) -> api::RestartPolicy {
 }
 
 fn port_key(port: &PublishedPort) -> String {
-    let protocol = match port.protocol {
-        PortProtocol::Tcp => "tcp",
-        PortProtocol::Udp => "udp",
-        PortProtocol::Sctp => "sctp",
-    };
-    format!("{}/{protocol}", port.target)
+    format!("{}/{}", port.target, port.protocol.word())
 }
 
 fn ports(ports: &[PublishedPort]) -> Option<api::PortMap> {

@@ -3,10 +3,12 @@
 use super::observe::PARALLEL;
 use super::{Engine, Error, files, labels, observe};
 use crate::docker::{Docker, is_not_found};
-use bollard::models::{ContainerInspectResponse, EndpointSettings, EventMessage, HealthStatusEnum};
+use bollard::models::{ContainerInspectResponse, EndpointSettings, EventMessage, HealthStatusEnum, PortMap};
 use bollard::query_parameters::EventsOptionsBuilder;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use stackyard_core::agent::BoundPort;
+use stackyard_core::stack::PortProtocol;
 use stackyard_core::stack::observed::State;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -36,6 +38,8 @@ pub struct Seen {
     pub started: Option<i64>,
     /// Its addresses by network; none while it does not run.
     pub addresses: BTreeMap<String, Vec<IpAddr>>,
+    /// Its ports that the host forwards, sorted; none while it does not run.
+    pub ports: Vec<BoundPort>,
 }
 
 /// What the engine knows of a container's health test.
@@ -173,6 +177,7 @@ fn seen(c: &ContainerInspectResponse) -> Seen {
         restarts: c.restart_count.unwrap_or_default(),
         started: observe::started(c).map(|ns| ns / 1_000_000_000),
         addresses: addresses(c),
+        ports: ports(c),
     }
 }
 
@@ -184,6 +189,38 @@ fn addresses(c: &ContainerInspectResponse) -> BTreeMap<String, Vec<IpAddr>> {
     };
     let all = networks.into_iter().flatten().map(|(name, endpoint)| (name.clone(), of(endpoint)));
     all.filter(|(_, addresses)| !addresses.is_empty()).collect()
+}
+
+/// Ports that the host forwards. Docker lists those that it forwards itself. On a network whose driver does that, it
+/// repeats only what was asked for.
+fn ports(c: &ContainerInspectResponse) -> Vec<BoundPort> {
+    if observe::state(c) != State::Running {
+        return Vec::new();
+    }
+    let forwarded = c.network_settings.as_ref().and_then(|s| s.ports.as_ref());
+    let asked = c.host_config.as_ref().and_then(|h| h.port_bindings.as_ref());
+    let mut ports: Vec<BoundPort> = [forwarded, asked].into_iter().flatten().flat_map(bound_ports).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+}
+
+/// Bindings with one port of the host: `80/tcp` to addresses and ports.
+fn bound_ports(map: &PortMap) -> impl Iterator<Item = BoundPort> {
+    map.iter().flat_map(|(key, bindings)| {
+        let parsed = key.split_once('/').and_then(|(port, protocol)| {
+            let known = [PortProtocol::Tcp, PortProtocol::Udp, PortProtocol::Sctp];
+            let protocol = known.into_iter().find(|p| p.word() == protocol)?;
+            Some((port.parse().ok()?, protocol))
+        });
+        bindings.iter().flatten().filter_map(move |binding| {
+            let (target, protocol) = parsed?;
+            let published = binding.host_port.as_deref()?.parse().ok().filter(|port| *port > 0)?;
+            let address: Option<IpAddr> = binding.host_ip.as_deref().and_then(|ip| ip.parse().ok());
+            let host_ip = address.filter(|ip| !ip.is_unspecified());
+            Some(BoundPort { target, protocol, published, host_ip })
+        })
+    })
 }
 
 fn health(c: &ContainerInspectResponse) -> Option<Tested> {

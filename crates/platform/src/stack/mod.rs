@@ -35,6 +35,7 @@ mod resolver;
 mod session;
 mod stats;
 mod step;
+mod top;
 mod wait;
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ mod session;
 mod ssh;
 mod stack;
 mod stack_stream;
+mod stack_top;
 mod stack_update;
 mod token;
 mod volume;
@@ -98,6 +99,7 @@ fn documented() -> OpenApiRouter<App> {
         .merge(stack::routes())
         .merge(archive::routes())
         .merge(stack_stream::routes())
+        .merge(stack_top::routes())
         .merge(container_event::routes())
         .merge(stack_update::routes())
         .merge(volume::routes())

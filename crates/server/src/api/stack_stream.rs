@@ -63,11 +63,20 @@ fn called(service: &str, replica: &ReplicaStatus) -> [String; 4] {
     [service.to_owned(), replica.name.clone(), format!("{service}@{}", replica.host_name), replica.at()]
 }
 
+/// Replicas by id and name of their host.
+pub(super) type ReplicasByHost = BTreeMap<(String, String), Vec<Replica>>;
+
 /// Hosts with containers of a stack, and the replicas on each that were asked for.
-fn wanted(now: &DeployedStack, only: &str) -> Result<BTreeMap<(String, String), Vec<Replica>>, ApiError> {
+///
+/// # Arguments
+/// - `only`: services or replicas, with commas between them; all if empty
+///
+/// # Errors
+/// 404 for a name that the stack does not have.
+pub(super) fn wanted(now: &DeployedStack, only: &str) -> Result<ReplicasByHost, ApiError> {
     let names: BTreeSet<String> = only.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
     let mut found = BTreeSet::new();
-    let mut hosts: BTreeMap<(String, String), Vec<Replica>> = BTreeMap::new();
+    let mut hosts = ReplicasByHost::new();
     for service in &now.status.services {
         for replica in &service.replicas {
             let asked: Vec<String> =

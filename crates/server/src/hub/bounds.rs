@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 const LINES: (usize, usize) = (20, 1200);
 /// Networks of a container, and its addresses in each.
 const NETWORKS: (usize, usize) = (64, 16);
+/// Ports of a container that its host forwards.
+const PORTS: usize = 1024;
 /// Bytes of an error of a part.
 const ERROR: usize = 16 << 10;
 /// Bytes of a name or an id of a container, which lead into file names of 255 bytes.
@@ -27,6 +29,7 @@ pub(super) fn bounded_report(mut report: Report) -> Report {
         part.error.iter_mut().for_each(|e| cut(e, ERROR));
         for container in &mut part.containers {
             container.last_lines.truncate(LINES.0);
+            container.ports.truncate(PORTS);
             container.addresses.retain(|network, _| network.len() <= NAME);
             while container.addresses.len() > NETWORKS.0 {
                 container.addresses.pop_last();
@@ -84,7 +87,8 @@ impl AgentPace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use stackyard_core::agent::{ContainerReport, ContainerState, PartReport, Replica};
+    use stackyard_core::agent::{BoundPort, ContainerReport, ContainerState, PartReport, Replica};
+    use stackyard_core::stack::PortProtocol;
 
     fn container(service: &str, id: &str, line: &str) -> ContainerReport {
         ContainerReport {
@@ -98,6 +102,7 @@ mod tests {
             last_lines: vec![line.to_owned(); 1000],
             ended: None,
             addresses: (0..1000).map(|n| (n.to_string(), vec![[10, 0, 0, 1].into(); 1000])).collect(),
+            ports: vec![BoundPort { target: 1, protocol: PortProtocol::Tcp, published: 1, host_ip: None }; 100_000],
         }
     }
 
@@ -114,6 +119,7 @@ mod tests {
         assert_eq!((part.containers[0].last_lines.len(), part.containers[0].last_lines[0].len()), LINES);
         let addresses = &part.containers[0].addresses;
         assert_eq!((addresses.len(), addresses["1"].len()), NETWORKS);
+        assert_eq!(part.containers[0].ports.len(), PORTS);
         assert_eq!(part.error.as_ref().map(String::len), Some(ERROR));
     }
 

@@ -226,6 +226,7 @@ mod tests {
             last_lines: Vec::new(),
             ended: None,
             addresses: Default::default(),
+            ports: Vec::new(),
         }
     }
 

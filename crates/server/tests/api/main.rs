@@ -31,6 +31,7 @@ mod roles;
 mod runs;
 mod stacks;
 mod support;
+mod top;
 mod trunks;
 mod volumes;
 mod withstand;

@@ -40,6 +40,7 @@ fn report(stack: &str, service: &str, index: u32, address: &str) -> ToServer {
         last_lines: Vec::new(),
         ended: None,
         addresses: [(format!("{stack}_front"), vec![address.parse().unwrap()])].into(),
+        ports: Vec::new(),
     };
     let part = PartReport { containers: vec![container], ..PartReport::default() };
     ToServer::Report(Box::new(Report { parts: [(stack.to_owned(), part)].into(), ..Report::default() }))

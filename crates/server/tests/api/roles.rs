@@ -24,6 +24,8 @@ fn needs(method: &str, path: &str) -> Option<Role> {
         ("get", p) if p.ends_with("/definition") => Role::Operator,
         // A program in a container changes what it likes.
         ("get", p) if p.ends_with("/exec") => Role::Operator,
+        // Command lines of processes may hold passwords.
+        ("get", p) if p.ends_with("/top") => Role::Operator,
         ("get", _) => Role::Viewer,
         _ => Role::Operator,
     })

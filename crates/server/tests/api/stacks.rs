@@ -51,6 +51,7 @@ pub fn report(desired: &Desired) -> Report {
                 last_lines: if bad { vec!["boom".to_owned()] } else { Vec::new() },
                 ended: None,
                 addresses: Default::default(),
+                ports: Vec::new(),
             }
         };
         let containers = part.replicas.iter().map(container).collect();

@@ -1,7 +1,6 @@
 //! Why a container finds no host, in words.
 
 use super::{HostState, Port};
-use crate::stack::PortProtocol;
 use crate::stack::deploy::{Constraint, What};
 use serde::Serialize;
 use std::fmt;
@@ -60,14 +59,7 @@ impl fmt::Display for Obstacle {
                 write!(f, "too little memory (has {} free, needs {})", Size(*free), Size(*needs))
             }
             Self::Cpus { free, needs } => write!(f, "too few CPUs (has {} free, needs {})", Cpus(*free), Cpus(*needs)),
-            Self::Port(port) => {
-                let protocol = match port.protocol {
-                    PortProtocol::Tcp => "tcp",
-                    PortProtocol::Udp => "udp",
-                    PortProtocol::Sctp => "sctp",
-                };
-                write!(f, "port {}/{protocol} taken", port.number)
-            }
+            Self::Port(port) => write!(f, "port {}/{} taken", port.number, port.protocol.word()),
             Self::Enough(max) => write!(f, "with {max} of it already (max_replicas_per_node)"),
             Self::Volumes(host) => write!(f, "without its volumes (they are on {host})"),
             Self::Shares => f.write_str("without the service whose name spaces it shares"),
