@@ -114,7 +114,7 @@ pub async fn run(args: DeployArgs, context: &Context) -> anyhow::Result<ExitStat
 }
 
 /// Reads Compose files, and warns of lines in them that have no effect.
-fn read(wanted: &ComposeRequest, context: &Context) -> anyhow::Result<Loaded> {
+pub fn read(wanted: &ComposeRequest, context: &Context) -> anyhow::Result<Loaded> {
     let loaded = open(wanted)?;
     for warning in &loaded.warnings {
         context.printer.note(format!("warning: {warning}"));

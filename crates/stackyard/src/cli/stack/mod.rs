@@ -2,11 +2,14 @@
 
 mod config;
 pub mod deploy;
+mod diff;
 mod events;
 mod exec;
 mod logs;
 mod manage;
+mod port;
 mod show;
+mod top;
 mod update;
 pub mod wait;
 
@@ -21,6 +24,8 @@ pub enum StackVerb {
     Deploy(deploy::DeployArgs),
     /// Print Compose files as one, in canonical form
     Config(config::ConfigArgs),
+    /// Show what `deploy` would change; exit code 3 means pending changes
+    Diff(diff::DiffArgs),
     /// List the stacks of a yard
     #[command(visible_alias = "ls")]
     List(show::ListArgs),
@@ -35,6 +40,10 @@ pub enum StackVerb {
     Events(events::EventsArgs),
     /// Run a program in a container
     Exec(exec::ExecArgs),
+    /// List the processes of a stack's containers
+    Top(top::TopArgs),
+    /// Print the addresses at which published ports are reached
+    Port(port::PortArgs),
     /// Change the number of containers of services
     Scale(manage::ScaleArgs),
     /// Change a service's image or environment with a rolling update
@@ -51,11 +60,14 @@ pub async fn run(verb: StackVerb, context: &Context) -> anyhow::Result<ExitStatu
     match verb {
         StackVerb::Deploy(args) => deploy::run(args, context).await,
         StackVerb::Config(args) => config::run(args, context),
+        StackVerb::Diff(args) => diff::run(args, context).await,
         StackVerb::List(args) => show::list(args, context).await,
         StackVerb::Show(args) => show::run(args, context).await,
         StackVerb::Logs(args) => logs::run(args, context).await,
         StackVerb::Events(args) => events::run(args, context).await,
         StackVerb::Exec(args) => exec::run(args, context).await,
+        StackVerb::Top(args) => top::run(args, context).await,
+        StackVerb::Port(args) => port::run(args, context).await,
         StackVerb::Scale(args) => manage::scale(args, context).await,
         StackVerb::Update(args) => update::run(args, context).await,
         StackVerb::Rollback(args) => manage::roll_back(args, context).await,

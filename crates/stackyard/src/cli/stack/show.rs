@@ -63,10 +63,11 @@ fn text(stack: &StackView) -> String {
     let replicas = status.services.iter().flat_map(|s| &s.replicas).map(|r| {
         let reason = r.reason.as_deref().and_then(|e| e.lines().next()).unwrap_or_default().to_owned();
         let container = r.container.as_deref().map(|c| c.chars().take(12).collect()).unwrap_or_default();
-        [r.name.clone(), r.host_name.clone(), state(r), container, reason]
+        let ports = r.ports.iter().map(|p| format!("{}->{}/{}", p.published, p.target, p.protocol.word()));
+        [r.name.clone(), r.host_name.clone(), state(r), container, ports.collect::<Vec<_>>().join(" "), reason]
     });
     text += "\n";
-    text += &table::table(["CONTAINER", "HOST", "STATE", "ID", "PROBLEM"], replicas);
+    text += &table::table(["CONTAINER", "HOST", "STATE", "ID", "PORTS", "PROBLEM"], replicas);
     for note in &status.notes {
         text += &format!("\nnote: {note}");
     }
