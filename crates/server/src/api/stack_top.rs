@@ -44,13 +44,14 @@ type Told = Result<Processes, String>;
 #[utoipa::path(get, path = "/api/v1/yards/{yard}/stacks/{stack}/top", tag = "stack", params(TopQuery),
     security(("token" = [])), responses((status = 200, body = Vec<ContainerTop>), (status = "4XX", body = Problem)))]
 async fn stack_top(
-    _: Operator,
+    Operator(caller): Operator,
     State(app): State<App>,
     Path((yard, stack)): Path<(String, String)>,
     Query(query): Query<TopQuery>,
 ) -> Result<Json<Vec<ContainerTop>>, ApiError> {
     let now = app.stacks().get(&yard, &stack).await?;
     let hosts: ReplicasByHost = wanted(&now, &query.only)?;
+    let _place = app.inner().endless.take(&caller, "streams")?;
     let asked = hosts.into_iter().map(|((host, name), replicas)| of_host(app.hub(), &stack, host, name, replicas));
     let mut all: Vec<ContainerTop> = join_all(asked).await.into_iter().flatten().collect();
     all.sort_by(|a, b| (&a.container, &a.host).cmp(&(&b.container, &b.host)));

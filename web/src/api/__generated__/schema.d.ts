@@ -1357,6 +1357,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/yards/{yard}/stacks/{stack}/top": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Processes of a stack's containers
+         * @description Their command lines may hold passwords.
+         */
+        get: operations["stack_top"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/yards/{yard}/stacks/{stack}/update": {
         parameters: {
             query?: never;
@@ -1552,6 +1572,23 @@ export interface components {
             /** @description Method and pattern of the path. */
             verb: string;
         };
+        /** @description A port of a container that its host forwards. */
+        BoundPort: {
+            /** @description Address on the host; absent for all addresses. */
+            host_ip?: string | null;
+            /** @description Transport. */
+            protocol: components["schemas"]["PortProtocol"];
+            /**
+             * Format: int32
+             * @description Port on the host.
+             */
+            published: number;
+            /**
+             * Format: int32
+             * @description Port in the container.
+             */
+            target: number;
+        };
         /** @description An application credential of a cloud's Keystone, which brings its project. */
         ByCredential: {
             /** @description One of `GET /api/v1/sign-in`; the only one if absent. */
@@ -1707,6 +1744,8 @@ export interface components {
             id: string;
             /** @description The last lines of its log, if it failed. */
             last_lines?: string[];
+            /** @description Its ports that the host forwards, while it runs. */
+            ports?: components["schemas"]["BoundPort"][];
             /** @description Which replica of which service. */
             replica: components["schemas"]["Replica"];
             /**
@@ -1743,6 +1782,19 @@ export interface components {
              * @description Ended with a status.
              */
             status: number;
+        };
+        /** @description The processes of a container. */
+        ContainerTop: {
+            /** @description The container's name, `web-2`. */
+            container: string;
+            /** @description Name of its host. */
+            host: string;
+            /** @description A row for each process. */
+            processes: string[][];
+            /** @description Why there are none: the container does not run, or its host does not answer. */
+            reason?: string | null;
+            /** @description Titles of the columns, as `ps` of the host prints them. */
+            titles: string[];
         };
         /** @description A mistake in a file that was sent. */
         Diagnostic: {
@@ -2747,6 +2799,11 @@ export interface components {
             /** @description Its node in the yard's graph. */
             node?: string | null;
         };
+        /**
+         * @description Transport of a published port.
+         * @enum {string}
+         */
+        PortProtocol: "tcp" | "udp" | "sctp";
         /** @description A port of a yard's network, or of one of its machines in another network. */
         PortView: {
             /** @description Its addresses. */
@@ -2966,6 +3023,8 @@ export interface components {
             index: number;
             /** @description Its name, `web-2`. */
             name: string;
+            /** @description Its ports that the host forwards, while it runs. */
+            ports?: components["schemas"]["BoundPort"][];
             /** @description Why it does not work. */
             reason?: string | null;
             /**
@@ -6784,6 +6843,42 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    stack_top: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Services or replicas (`web`, `web-2`), also those of one host (`web@host-1`), with commas between them; all
+                 *     if absent.
+                 */
+                only?: string;
+            };
+            header?: never;
+            path: {
+                yard: string;
+                stack: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContainerTop"][];
+                };
             };
             "4XX": {
                 headers: {
