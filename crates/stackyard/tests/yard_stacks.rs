@@ -268,56 +268,41 @@ async fn verbs_of_a_stack_that_was_deployed_by_hand() {
     let mut fixture = Fixture::new("verb").await;
     fixture.begin().await;
     let (yard, stack) = (fixture.tag.clone(), fixture.stack());
+    let (yard, stack) = (yard.as_str(), stack.as_str());
     fixture.with_stack("exec sleep 1000");
     let compose = fixture.dir.path().join("compose.yaml");
     let text = std::fs::read_to_string(&compose).unwrap();
     std::fs::write(&compose, text + "    ports: ['127.0.0.1::80', '53/udp']\n").unwrap();
-    let of =
-        |verb: &'static str| ["stack", verb, "--yard", &yard, "-f", "compose.yaml", "-n", &stack].map(str::to_owned);
-    let strings = |all: &'static [&str]| all.iter().map(|s| (*s).to_owned());
-    let (diff, deploy) = (of("diff"), of("deploy"));
-    let (diff, deploy): (Vec<&str>, Vec<&str>) =
-        (diff.iter().map(String::as_str).collect(), deploy.iter().map(String::as_str).collect());
+    let diff = ["stack", "diff", "--yard", yard, "-f", "compose.yaml", "-n", stack];
+    let mut deploy = diff;
+    deploy[1] = "deploy";
 
     let before = fixture.changes().await;
     assert_eq!(fixture.ends(3, &diff).await.out, "service web is new\n");
-    assert!(fixture.client().stacks(&yard).await.unwrap().is_empty());
+    assert!(fixture.client().stacks(yard).await.unwrap().is_empty());
     assert_eq!(fixture.changes().await, before, "a diff changes nothing");
     fixture.ends(0, &deploy).await;
     assert_eq!(fixture.ends(0, &diff).await.out, "No changes.\n");
 
-    let ports = |more: &'static [&str]| -> Vec<String> {
-        let words = strings(&["--json", "stack", "port", "--yard"]).chain([yard.clone(), stack.clone()]);
-        words.chain(strings(more)).collect()
-    };
-    let ends = async |code, words: Vec<String>| {
-        fixture.ends(code, &words.iter().map(String::as_str).collect::<Vec<_>>()).await
-    };
-    let all = ends(0, ports(&[])).await.last();
-    let known: Vec<(u64, &str)> = all
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|p| (p["target"].as_u64().unwrap(), p["protocol"].as_str().unwrap()))
-        .collect();
-    assert_eq!(known, [(53, "udp"), (80, "tcp")], "{all}");
+    let all = fixture.ends(0, &["--json", "stack", "port", "--yard", yard, stack]).await.last();
+    let targets: Vec<&Value> = all.as_array().unwrap().iter().map(|port| &port["target"]).collect();
+    assert_eq!(targets, [&json!(53), &json!(80)], "{all}");
     assert!(all[0]["address"].is_string() && all[0]["published"].as_u64() > Some(0), "{all}");
-    let web = ends(0, ports(&["web", "80"])).await.last();
+    let web = fixture.ends(0, &["--json", "stack", "port", "--yard", yard, stack, "web", "80"]).await.last();
     assert_eq!((&web[0]["address"], &web[0]["container"]), (&json!("127.0.0.1"), &json!("web-1")));
-    let bound = format!("127.0.0.1:{}", web[0]["published"]);
     let engine = docker(&["port", &format!("{stack}-web-1-1"), "80"]).await;
-    assert_eq!(engine.trim(), bound);
-    let none = ends(1, ports(&["web@here", "443"])).await.out;
+    assert_eq!(engine.trim(), format!("127.0.0.1:{}", web[0]["published"]));
+    let none = fixture.ends(1, &["stack", "port", "--yard", yard, stack, "web@here", "443"]).await.err;
     assert!(none.contains("cannot find a published port 443/tcp of web@here"), "{none}");
 
-    let top = fixture.ends(0, &["stack", "top", "--yard", &yard, &stack, "web"]).await.out;
+    let top = fixture.ends(0, &["stack", "top", "--yard", yard, stack, "web"]).await.out;
     assert!(top.starts_with("web-1 on here\n") && top.contains("PID") && top.contains("sleep 1000"), "{top}");
-    let shown = fixture.ends(0, &["stack", "ps", "--yard", &yard, &stack]).await.out;
+    let shown = fixture.ends(0, &["stack", "ps", "--yard", yard, stack]).await.out;
     assert!(shown.contains("->80/tcp"), "{shown}");
 
     fixture.with_stack("exec sleep 2000");
     assert_eq!(fixture.ends(3, &diff).await.out, "service web is changed: command, ports\n");
-    fixture.ends(0, &["stack", "remove", "--yard", &yard, &stack]).await;
+    fixture.ends(0, &["stack", "remove", "--yard", yard, stack]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

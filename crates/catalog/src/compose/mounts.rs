@@ -71,7 +71,7 @@ fn mount(node: &Node, path: &str, cx: &LoadContext<'_>) -> Option<Mount> {
                 'c' => ("cluster", "use a volume with `driver: stackyard`"),
                 _ => ("npipe", "it is for Windows only"),
             };
-            let what = format!("{path}: `type: {word}` is not supported; only volume, bind and tmpfs can be mounted");
+            let what = format!("{path}: `type: {word}`: only volume, bind and tmpfs can be mounted");
             cx.log.problem_hint(&node.place, what, Some(hint.into()));
             None
         }

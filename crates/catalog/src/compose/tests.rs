@@ -136,8 +136,8 @@ fn mounts() {
         "volumes: ['x/y:/d']" => "error: compose.yaml:4:15: services.a.volumes: `x/y:/d` has a source that is neither a volume nor starts with `./` or `/`";
         "volumes: ['./x:/d']" => "error: compose.yaml:4:15: services.a.volumes[0]: `./x` is in no directory of this machine; mount files of the package with `configs`";
         "volumes: [{type: image, source: i, target: /t}]" => concat!(
-            "error: compose.yaml:4:15: services.a.volumes[0]: `type: image` is not supported; only volume, bind and tmpfs can be ",
-            "mounted\nhint: copy its files into a volume with a one-shot service");
+            "error: compose.yaml:4:15: services.a.volumes[0]: `type: image`: only volume, bind and tmpfs can be mounted; ",
+            "copy its files into a volume with a one-shot service");
         "volumes: ['/a:/t', 'data:/t/']" => "error: compose.yaml:3:5: services.a: two things are mounted at `/t`";
         "tmpfs: /run" => r#"{"tmpfs":{"/run":""}}"#;
         "tmpfs: ['/run:size=64m,mode=755', /tmp]" => r#"{"tmpfs":{"/run":"size=64m,mode=755","/tmp":""}}"#;

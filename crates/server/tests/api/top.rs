@@ -88,10 +88,8 @@ async fn processes_and_ports_of_each_container() {
     let all = running.admin.stack_top("shop", "site", &[]).await.unwrap();
     let [first, second] = all.as_slice() else { panic!("{all:?}") };
     assert_eq!((first.container.as_str(), first.host.as_str(), &first.reason), ("web-1", "web-1", &None));
-    assert_eq!(
-        (&first.titles[..], &first.processes[0][..]),
-        (&["PID".into(), "CMD".into()][..], &["7".into(), "web-1".into()][..])
-    );
+    assert_eq!(first.titles, ["PID", "CMD"]);
+    assert_eq!(first.processes, [["7", "web-1"]]);
     assert_eq!((second.container.as_str(), second.reason.as_deref()), ("web-2", Some("it is not running")));
     let only = running.admin.stack_top("shop", "site", &["web-1".to_owned()]).await.unwrap();
     assert_eq!(only, [first.clone()]);
