@@ -140,3 +140,24 @@ fn who_stays_has_a_health_check() {
         }
     }
 }
+
+#[test]
+fn services_that_check_tokens_know_their_type_in_the_catalog() {
+    let (full, _) = rendered(&["profile=full"], &small());
+    let configs = &full.stack.configs;
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
+    let files = || configs.iter().flat_map(|(name, c)| c.files.values().map(move |file| (name, text(file))));
+    let (_, catalog) = files().find(|(name, _)| *name == "catalog").expect("the catalog");
+    let catalog: serde_json::Value = serde_json::from_str(&catalog).expect("JSON");
+    let types: Vec<&str> =
+        catalog["services"].as_array().expect("a list").iter().filter_map(|s| s["type"].as_str()).collect();
+    let mut checked = 0;
+    for (name, file) in files().filter(|(_, file)| file.contains("[keystone_authtoken]")) {
+        let (_, section) = file.split_once("[keystone_authtoken]").expect("the section");
+        let section = section.split("\n[").next().unwrap_or_default();
+        let own = section.lines().find_map(|l| l.strip_prefix("service_type = "));
+        assert!(own.is_some_and(|own| types.contains(&own)), "{name}: {own:?} of {types:?}");
+        checked += 1;
+    }
+    assert!(checked >= 7, "{checked}");
+}
