@@ -3,6 +3,39 @@
 use crate::world::{Answer, Request, Twin, World, refuse};
 use serde_json::{Value, json};
 
+/// Since when servers are created with tags.
+const TAGS: (u32, u32) = (2, 52);
+/// Since when a server group has one policy in place of a list.
+const POLICY: (u32, u32) = (2, 64);
+
+/// The microversion that a request is in; the oldest if it says none.
+fn microversion(request: &Request<'_>) -> (u32, u32) {
+    let said = request.headers.get("x-openstack-nova-api-version").and_then(|v| v.split_once('.'));
+    said.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?))).unwrap_or((2, 1))
+}
+
+/// Reads a new group's policy as this microversion writes it.
+fn take_policy(group: &mut Value, version: (u32, u32)) -> Option<Answer> {
+    let (needed, other) = if version < POLICY { ("policies", "policy") } else { ("policy", "policies") };
+    if group.get(needed).is_none() || group.get(other).is_some() {
+        return Some(refuse(400, &format!("'{needed}' is a required property")));
+    }
+    if let Some(first) = group.get("policies").map(|all| all[0].clone()) {
+        group.as_object_mut().into_iter().for_each(|g| drop(g.remove("policies")));
+        group["policy"] = first;
+    }
+    None
+}
+
+/// Shows a group's policy as this microversion does.
+fn tell_policy(group: &mut Value, version: (u32, u32)) {
+    if version < POLICY
+        && let Some(policy) = group.as_object_mut().and_then(|g| g.remove("policy"))
+    {
+        group["policies"] = json!([policy]);
+    }
+}
+
 impl World {
     pub(crate) fn image(&mut self, request: &Request<'_>) -> Answer {
         self.list("images", request)
@@ -10,12 +43,25 @@ impl World {
 
     pub(crate) fn compute(&mut self, request: &Request<'_>) -> Answer {
         let body = &request.body;
+        let version = microversion(request);
+        if version > self.nova_speaks {
+            return refuse(406, "that microversion is not supported");
+        }
         match (request.method, request.path.as_slice()) {
+            ("GET", []) => {
+                let (major, minor) = self.nova_speaks;
+                (200, json!({"version": {"id": "v2.1", "version": format!("{major}.{minor}"), "min_version": "2.1"}}))
+            }
             ("GET", ["limits"]) => {
-                (200, json!({"limits": {"absolute": {"maxTotalInstances": -1, "totalInstancesUsed": 0}}}))
+                let limits =
+                    json!({"maxTotalInstances": -1, "totalInstancesUsed": 0, "maxServerMeta": self.metadata_limit});
+                (200, json!({"limits": {"absolute": limits}}))
             }
             ("GET", ["flavors", "detail"]) => self.list("flavors", request),
             ("GET", ["servers", "detail"]) => self.list("servers", request),
+            ("POST", ["servers"]) if body["server"].get("tags").is_some() && version < TAGS => {
+                refuse(400, "Additional properties are not allowed ('tags' was unexpected)")
+            }
             ("POST", ["servers"]) => self.create_server(&body["server"], &body["os:scheduler_hints"]),
             ("GET", ["servers", id]) => match self.get("servers", id) {
                 Some(server) => (200, json!({"server": server})),
@@ -76,13 +122,21 @@ impl World {
                 Some(pair) => (200, json!({"keypair": pair})),
                 None => refuse(404, "no such key"),
             },
-            ("GET", ["os-server-groups"]) => self.list("os-server-groups", request),
+            ("GET", ["os-server-groups"]) => {
+                let (status, mut answer) = self.list("os-server-groups", request);
+                answer["server_groups"].as_array_mut().into_iter().flatten().for_each(|g| tell_policy(g, version));
+                (status, answer)
+            }
             ("POST", ["os-server-groups"]) => {
                 let mut group = body["server_group"].clone();
+                if let Some(refused) = take_policy(&mut group, version) {
+                    return refused;
+                }
                 group["id"] = self.new_id().into();
                 group["members"] = json!([]);
                 group["project_id"] = self.caller.project.clone().into();
                 self.put("os-server-groups", group.clone());
+                tell_policy(&mut group, version);
                 (200, json!({"server_group": group}))
             }
             ("DELETE", ["os-keypairs", name]) => match self.take("os-keypairs", &self.keypair_id(name)) {
@@ -103,6 +157,9 @@ impl World {
     }
 
     fn create_server(&mut self, new: &Value, hints: &Value) -> Answer {
+        if !self.fits_metadata(&new["metadata"]) {
+            return refuse(400, "Invalid input for field/attribute metadata");
+        }
         let id = self.new_id();
         let ports: Vec<String> = (new["networks"].as_array().into_iter().flatten())
             .filter_map(|n| n["port"].as_str().map(str::to_owned))
@@ -148,6 +205,18 @@ impl World {
         }
         self.set_due(&id);
         (202, json!({"server": {"id": id}}))
+    }
+
+    fn fits_metadata(&self, metadata: &Value) -> bool {
+        let all = metadata.as_object();
+        let is_key = |c: char| c.is_ascii_alphanumeric() || "-_:. ".contains(c);
+        let fits = |(key, value): (&String, &Value)| {
+            (1..=255).contains(&key.len())
+                && key.chars().all(is_key)
+                && value.as_str().is_some_and(|text| text.chars().count() <= 255)
+        };
+        let few = all.map_or(0, serde_json::Map::len);
+        i64::try_from(few).is_ok_and(|few| few <= self.metadata_limit) && all.into_iter().flatten().all(fits)
     }
 
     /// Keeps a server that fails, and beside it the one that a killed run had asked for.

@@ -239,6 +239,17 @@ impl World {
                 if !self.has("networks", &item["network_id"]) {
                     return refuse(404, "no such network");
                 }
+                if item.get("port_security_enabled").is_none_or(Value::is_null) {
+                    let network = item["network_id"].as_str().and_then(|id| self.get("networks", id));
+                    item["port_security_enabled"] = network.is_none_or(|n| n["port_security_enabled"] != false).into();
+                }
+                let groups = item["security_groups"].as_array().is_some_and(|g| !g.is_empty());
+                if groups && item["port_security_enabled"] == false {
+                    return refuse(
+                        400,
+                        "Port security must be enabled and port must have an IP address in order to use security groups.",
+                    );
+                }
                 if item["qos_policy_id"].as_str().is_some_and(|id| self.get("policies", id).is_none()) {
                     return refuse(404, "no such QoS policy");
                 }

@@ -12,6 +12,10 @@ impl World {
             ("GET", ["volumes", "detail"]) => self.list("volumes", request),
             ("POST", ["volumes"]) => {
                 let mut volume = request.body["volume"].clone();
+                let image = volume["imageRef"].as_str().and_then(|id| self.get("images", id));
+                if image.is_some_and(|i| volume["size"].as_u64() < i["min_disk"].as_u64()) {
+                    return refuse(400, "Volume size cannot be smaller than the image minDisk size");
+                }
                 let id = self.new_id();
                 volume["id"] = id.clone().into();
                 volume["status"] = "creating".into();

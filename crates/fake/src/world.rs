@@ -59,6 +59,10 @@ pub struct World {
     pub(crate) detach_sticks: bool,
     /// The rules that a new security group comes with, if not Neutron's usual ones.
     pub(crate) default_rules: Option<Vec<Value>>,
+    /// Nova's newest microversion.
+    pub(crate) nova_speaks: (u32, u32),
+    /// How much metadata a server may have.
+    pub(crate) metadata_limit: i64,
     /// Octavia's quota.
     pub(crate) balancing_limits: BTreeMap<String, Option<i64>>,
 }
@@ -89,7 +93,7 @@ const SLOW: Duration = Duration::from_millis(60);
 impl World {
     /// A cloud with an external network, flavors and an image.
     pub fn new() -> Self {
-        let mut world = Self { boot: SLOW, slow: SLOW, ..Self::default() };
+        let mut world = Self { boot: SLOW, slow: SLOW, nova_speaks: (2, 96), metadata_limit: 128, ..Self::default() };
         world.put(
             "networks",
             json!({"id": "ext", "name": "public", "router:external": true, "project_id": "other", "mtu": 1500}),
@@ -137,6 +141,16 @@ impl World {
     /// Sets a limit of Octavia's quota, under one of its names; -1 is no limit.
     pub fn limit_balancing(&mut self, name: &str, limit: i64) {
         self.balancing_limits.insert(name.to_owned(), Some(limit));
+    }
+
+    /// Sets Nova's newest microversion, as 2 and 60.
+    pub fn nova_speaks(&mut self, major: u32, minor: u32) {
+        self.nova_speaks = (major, minor);
+    }
+
+    /// Sets how much metadata a server may have.
+    pub fn limit_metadata(&mut self, limit: i64) {
+        self.metadata_limit = limit;
     }
 
     /// Has Cinder make volumes in this zone from now on, wherever they are asked for.

@@ -25,6 +25,8 @@ pub struct Token {
     pub project: Option<Named>,
     /// Names of the roles there.
     pub roles: Vec<String>,
+    /// How many access rules limit what it may be used for; none if 0.
+    pub(crate) access_rules: usize,
     /// The cloud's services.
     pub(crate) catalog: Catalog,
 }
@@ -57,6 +59,11 @@ impl Token {
             named: Named,
             domain: Option<Named>,
         }
+        #[derive(Default, Deserialize)]
+        struct Credential {
+            #[serde(default)]
+            access_rules: Vec<serde::de::IgnoredAny>,
+        }
         #[derive(Deserialize)]
         struct Inner {
             expires_at: Timestamp,
@@ -64,6 +71,8 @@ impl Token {
             project: Option<Named>,
             #[serde(default)]
             roles: Vec<Named>,
+            #[serde(default)]
+            application_credential: Credential,
             #[serde(default)]
             catalog: Catalog,
         }
@@ -75,6 +84,7 @@ impl Token {
             user_domain: token.user.domain.map(|d| d.name).unwrap_or_default(),
             project: token.project,
             roles: token.roles.into_iter().map(|r| r.name).collect(),
+            access_rules: token.application_credential.access_rules.len(),
             catalog: token.catalog,
         })
     }

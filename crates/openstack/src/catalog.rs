@@ -5,7 +5,7 @@
 //! service's version document first would cost a request for each service of each run. Services
 //! that moved on (microversions) are asked when they refuse, see [`crate::Cloud`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -129,34 +129,103 @@ struct Endpoint {
     region_id: Option<String>,
 }
 
+/// Region of an endpoint that serves all of them, in catalogs of some public clouds.
+const EVERYWHERE: &str = "*";
+
+/// The regions in which a service is, where none of them is chosen.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SeveralRegions(pub Vec<String>);
+
+impl Endpoint {
+    fn is_in(&self, region: &str) -> bool {
+        [&self.region_id, &self.region].into_iter().flatten().any(|r| r == region)
+    }
+
+    fn region(&self) -> Option<&str> {
+        self.region_id.as_deref().or(self.region.as_deref())
+    }
+}
+
 impl Catalog {
-    fn endpoint(&self, service: Service, interface: Interface, region: Option<&str>) -> Option<&Endpoint> {
-        let here =
-            |e: &Endpoint| region.is_none_or(|r| [&e.region_id, &e.region].into_iter().flatten().any(|x| x == r));
-        service.types().iter().find_map(|wanted| {
-            let endpoints = self.0.iter().filter(|e| e.r#type == *wanted).flat_map(|e| &e.endpoints);
-            endpoints.into_iter().find(|e| here(e) && e.interface == interface.word())
-        })
+    fn endpoint(
+        &self,
+        service: Service,
+        interface: Interface,
+        region: Option<&str>,
+    ) -> Result<Option<&Endpoint>, SeveralRegions> {
+        for wanted in service.types() {
+            let of_type = self.0.iter().filter(|e| e.r#type == *wanted).flat_map(|e| &e.endpoints);
+            let all: Vec<&Endpoint> = of_type.filter(|e| e.interface == interface.word()).collect();
+            let found = match region {
+                Some(region) => {
+                    let find = |region| all.iter().find(|e| e.is_in(region));
+                    find(region).or_else(|| find(EVERYWHERE))
+                }
+                None => {
+                    let regions = regions(all.iter().copied());
+                    if regions.len() > 1 {
+                        return Err(SeveralRegions(regions));
+                    }
+                    all.iter().min_by_key(|e| e.is_in(EVERYWHERE))
+                }
+            };
+            if let Some(found) = found {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 
     /// The address of `service`, as the catalog has it.
-    pub fn find(&self, service: Service, interface: Interface, region: Option<&str>) -> Option<&str> {
-        self.endpoint(service, interface, region).map(|e| e.url.as_str())
+    ///
+    /// # Errors
+    /// The service's regions, if there are several and `region` names none: which of them comes first is chance.
+    pub fn find(
+        &self,
+        service: Service,
+        interface: Interface,
+        region: Option<&str>,
+    ) -> Result<Option<&str>, SeveralRegions> {
+        Ok(self.endpoint(service, interface, region)?.map(|e| e.url.as_str()))
     }
 
     /// Id of the region of the endpoint that [`Self::find`] finds, if the catalog says.
-    pub fn region_of(&self, service: Service, interface: Interface, region: Option<&str>) -> Option<&str> {
-        let found = self.endpoint(service, interface, region)?;
-        found.region_id.as_deref().or(found.region.as_deref())
+    ///
+    /// # Errors
+    /// As of [`Self::find`].
+    pub fn region_of(
+        &self,
+        service: Service,
+        interface: Interface,
+        region: Option<&str>,
+    ) -> Result<Option<&str>, SeveralRegions> {
+        let found = self.endpoint(service, interface, region)?.and_then(Endpoint::region);
+        Ok(if found == Some(EVERYWHERE) { None } else { found })
     }
 
-    /// For an error: which services are there.
-    pub fn known(&self) -> String {
+    /// For an error: the regions, if `region` is none of them, else the services.
+    pub fn known(&self, region: Option<&str>) -> String {
+        let regions = regions(self.0.iter().flat_map(|e| &e.endpoints));
+        match region {
+            Some(region) if !regions.is_empty() && !regions.iter().any(|r| r == region) => {
+                format!("the regions {}", regions.join(", "))
+            }
+            _ => self.services(),
+        }
+    }
+
+    fn services(&self) -> String {
         let mut types: Vec<_> = self.0.iter().map(|e| e.r#type.as_str()).collect();
         types.sort_unstable();
         types.dedup();
         types.join(", ")
     }
+}
+
+/// The regions of endpoints, each once, sorted.
+fn regions<'e>(endpoints: impl Iterator<Item = &'e Endpoint>) -> Vec<String> {
+    let all: BTreeSet<&str> = endpoints.filter_map(Endpoint::region).filter(|r| *r != EVERYWHERE).collect();
+    all.into_iter().map(str::to_owned).collect()
 }
 
 /// Brings an address into the form that paths are appended to: with version, without slash.
@@ -213,12 +282,35 @@ mod tests {
         )
         .expect("catalog");
         let find = |interface, region| catalog.find(Service::Volume, interface, region);
-        assert_eq!(find(Interface::Public, None), Some("http://a"));
-        assert_eq!(find(Interface::Internal, Some("one")), Some("http://i"));
-        assert_eq!(find(Interface::Public, Some("two")), Some("http://b"));
-        assert_eq!(find(Interface::Admin, None), None);
+        let several = || SeveralRegions(vec!["one".to_owned(), "two".to_owned()]);
+        assert_eq!(find(Interface::Public, None), Err(several()));
+        assert_eq!(find(Interface::Public, Some("one")), Ok(Some("http://a")));
+        assert_eq!(find(Interface::Public, Some("two")), Ok(Some("http://b")));
+        // There is only one region with such an endpoint.
+        assert_eq!(find(Interface::Internal, None), Ok(Some("http://i")));
+        assert_eq!(find(Interface::Internal, Some("one")), Ok(Some("http://i")));
+        assert_eq!(find(Interface::Admin, None), Ok(None));
         let region = |region| catalog.region_of(Service::Volume, Interface::Public, region);
-        assert_eq!((region(None), region(Some("two")), region(Some("six"))), (Some("one"), Some("two"), None));
-        assert_eq!(catalog.known(), "block-storage, volumev2");
+        assert_eq!(
+            (region(None), region(Some("two")), region(Some("six"))),
+            (Err(several()), Ok(Some("two")), Ok(None))
+        );
+        assert_eq!(catalog.known(None), "block-storage, volumev2");
+        assert_eq!(catalog.known(Some("two")), "block-storage, volumev2");
+        assert_eq!(catalog.known(Some("six")), "the regions one, two");
+    }
+
+    #[test]
+    fn an_endpoint_of_all_regions_is_in_each() {
+        let catalog: Catalog = serde_json::from_str(
+            r#"[{"type": "object-store", "endpoints": [
+                  {"interface": "public", "url": "http://all", "region": "*", "region_id": "*"},
+                  {"interface": "public", "url": "http://own", "region": "one", "region_id": "one"}]}]"#,
+        )
+        .expect("catalog");
+        let find = |region| catalog.find(Service::ObjectStore, Interface::Public, region);
+        assert_eq!((find(Some("one")), find(None)), (Ok(Some("http://own")), Ok(Some("http://own"))));
+        assert_eq!(find(Some("two")), Ok(Some("http://all")));
+        assert_eq!(catalog.region_of(Service::ObjectStore, Interface::Public, Some("two")), Ok(None));
     }
 }

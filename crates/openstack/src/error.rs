@@ -249,7 +249,7 @@ impl Error {
             }
             Self::Transport(e) if e.unsent => "is the address right, and does a firewall or proxy stand between?",
             Self::NoEndpoint { .. } => {
-                "check region_name and interface, or set <service>_endpoint_override in clouds.yaml"
+                "check region_name (OS_REGION_NAME) and interface, or set <service>_endpoint_override in clouds.yaml"
             }
             Self::Ambiguous { .. } => "use the id instead of the name",
             _ => return None,

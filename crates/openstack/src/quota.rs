@@ -28,7 +28,7 @@ impl Quota {
 }
 
 impl Cloud {
-    /// Nova's: `instances`, `cores`, `ram` (MiB).
+    /// Nova's: `instances`, `cores`, `ram` (MiB), and `metadata_items` of each server.
     ///
     /// # Errors
     /// [`crate::Error::Api`].
@@ -39,6 +39,8 @@ impl Cloud {
                 ("instances", "maxTotalInstances", "totalInstancesUsed"),
                 ("cores", "maxTotalCores", "totalCoresUsed"),
                 ("ram", "maxTotalRAMSize", "totalRAMUsed"),
+                // Of each server, so that none are used.
+                ("metadata_items", "maxServerMeta", ""),
             ],
         )
         .await
@@ -108,7 +110,8 @@ impl Cloud {
         let answer: QuotaResponse = self.call(crate::Method::GET, service, "/limits").on("limits", "").read().await?;
         let of = answer.limits.absolute;
         let read = |(name, limit, used): &(&str, &str, &str)| {
-            Some(((*name).to_owned(), Quota { limit: *of.get(*limit)?, used: *of.get(*used)?, reserved: 0 }))
+            let used = if used.is_empty() { 0 } else { *of.get(*used)? };
+            Some(((*name).to_owned(), Quota { limit: *of.get(*limit)?, used, reserved: 0 }))
         };
         Ok(names.iter().filter_map(read).collect())
     }

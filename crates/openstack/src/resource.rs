@@ -64,6 +64,10 @@ pub trait Resource: DeserializeOwned + Send {
     fn reason(&self) -> Option<String> {
         None
     }
+    /// The creation request for a service that speaks no microversion as new as this one.
+    fn older(_new: &Self::New) -> Option<(&'static str, Value)> {
+        None
+    }
     /// Takes one out of its wrapping in a list.
     fn unwrap(value: Value) -> Value {
         value
@@ -230,8 +234,11 @@ impl Cloud {
             .unwrap_or_default()
             .to_owned();
         let call = self.call(Method::POST, kind.service, kind.path).on(kind.noun, &name);
-        let value = call.microversion(kind.microversion).json(&body).read().await?;
-        decode(inner(value, kind.one), "POST")
+        let mut call = call.microversion(kind.microversion).json(&body);
+        if let Some((since, older)) = T::older(new) {
+            call = call.json_below(since, &wrap(&older, kind.one, kind.noun)?);
+        }
+        decode(inner(call.read().await?, kind.one), "POST")
     }
 
     /// Creates several in one request, all or none (Neutron).

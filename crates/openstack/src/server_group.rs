@@ -1,6 +1,7 @@
 //! Nova server groups.
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use crate::catalog::Service;
 use crate::resource::{ByName, Kind, Resource, request};
@@ -14,9 +15,11 @@ pub struct ServerGroup {
     /// Name.
     #[serde(default)]
     pub name: String,
-    /// `anti-affinity`, `affinity`, `soft-anti-affinity`, `soft-affinity`.
     #[serde(default)]
-    pub policy: String,
+    policy: String,
+    /// The policy of before 2.64, the only one of a list.
+    #[serde(default)]
+    policies: Vec<String>,
     /// Ids of its servers.
     #[serde(default)]
     pub members: Vec<String>,
@@ -29,6 +32,13 @@ request! {
         name: String,
         /// Policy.
         policy: String,
+    }
+}
+
+impl ServerGroup {
+    /// `anti-affinity`, `affinity`, `soft-anti-affinity`, `soft-affinity`.
+    pub fn policy(&self) -> &str {
+        self.policies.first().unwrap_or(&self.policy)
     }
 }
 
@@ -50,5 +60,8 @@ impl Resource for ServerGroup {
     }
     fn name(&self) -> &str {
         &self.name
+    }
+    fn older(new: &NewServerGroup) -> Option<(&'static str, Value)> {
+        Some(("2.64", json!({"name": new.name, "policies": [new.policy]})))
     }
 }

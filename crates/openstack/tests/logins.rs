@@ -187,6 +187,7 @@ async fn over_tls_with_a_ca_of_ones_own() {
     ];
     connect(String::new(), &variables).await.expect("a CA by variable");
     connect(entry(", verify: false"), &[]).await.expect("no verification");
+    connect(entry(", verify: false, cacert: /nonexistent/ca.pem"), &[]).await.expect("no verification, so no CA");
 
     let before = server.log().len();
     let error = connect(entry(""), &[]).await.expect_err("an unknown CA");

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use scripted::{Reply, Server, ok, quick, status, with};
 use serde_json::json;
 use stackyard_openstack::{
-    Auth, Cloud, Error, Image, Network, NewNetwork, Options, Scope, Secret, Server as Vm, Service, Subnet,
+    Auth, Cloud, Error, Image, Network, NewNetwork, NewServerGroup, Options, Scope, Secret, Server as Vm, ServerGroup,
+    Service, Subnet,
 };
 
 const DAY: i64 = 86_400;
@@ -201,6 +202,151 @@ async fn an_older_nova_gets_the_microversion_it_speaks() {
     let error = cloud.wait_for::<Vm>("s", &["ACTIVE"], Duration::from_secs(5)).await.expect_err("failed");
     assert_eq!(error.to_string(), "server \"a.b\" is in state ERROR: No valid host");
     assert_eq!(server.log().iter().filter(|r| r.header("openstack-api-version") == Some("compute 2.79")).count(), 1);
+}
+
+#[tokio::test]
+async fn a_server_group_is_created_as_the_microversion_writes_it() {
+    for (newest, wanted) in [
+        ("2.1", json!({"name": "g", "policies": ["affinity"]})),
+        ("2.60", json!({"name": "g", "policies": ["affinity"]})),
+        ("2.63", json!({"name": "g", "policies": ["affinity"]})),
+        ("2.64", json!({"name": "g", "policy": "affinity"})),
+        ("2.96", json!({"name": "g", "policy": "affinity"})),
+    ] {
+        let server = Server::start(DAY, move |r, _| {
+            let number = |v: &str| v.split_once('.').and_then(|(_, minor)| minor.parse::<u32>().ok());
+            let asked = r.header("x-openstack-nova-api-version").and_then(number);
+            match r.line().as_str() {
+                "GET /compute/v2.1/" => ok(json!({"version": {"id": "v2.1", "version": newest}})),
+                _ if asked > number(newest) => status(406, json!({})),
+                "POST /compute/v2.1/os-server-groups" => {
+                    let body: serde_json::Value = serde_json::from_slice(&r.body).expect("json");
+                    let mut group = body["server_group"].clone();
+                    group["id"] = "1".into();
+                    ok(json!({"server_group": group}))
+                }
+                _ => status(404, json!({})),
+            }
+        })
+        .await;
+        let new = NewServerGroup { name: "g".into(), policy: "affinity".into() };
+        // Whether it is the first that this cloud hears of microversions, or not.
+        let cloud = server.cloud().await;
+        for _ in 0..2 {
+            let made: ServerGroup = cloud.create(&new).await.expect("created");
+            assert_eq!(made.policy(), "affinity");
+        }
+        let log = server.log();
+        let sent: serde_json::Value = serde_json::from_slice(&log.last().expect("sent").body).expect("json");
+        assert_eq!(sent, json!({"server_group": wanted}), "{newest}");
+        assert!(cloud.speaks(Service::Compute, "2.1"));
+    }
+}
+
+#[tokio::test]
+async fn a_service_in_several_regions_is_not_chosen_by_chance() {
+    let services = |origin: &str| {
+        let endpoint = |region: &str, path: &str| json!({"interface": "public", "region": region, "region_id": region, "url": format!("{origin}{path}")});
+        json!([
+            {"type": "compute", "endpoints": [endpoint("one", "/compute"), endpoint("two", "/compute-2")]},
+            {"type": "network", "endpoints": [endpoint("two", "/network-2"), endpoint("one", "/network")]},
+            {"type": "image", "endpoints": [endpoint("one", "/image")]},
+            {"type": "identity", "endpoints": [endpoint("two", "/elsewhere"), endpoint("one", "/elsewhere")]},
+            {"type": "object-store", "endpoints": [endpoint("*", "/swift/v1/AUTH_p1")]},
+        ])
+    };
+    let server = Server::start(DAY, move |r, origin| match r.line().as_str() {
+        "POST /keystone/v3/auth/tokens" => {
+            let mut token = scripted::token(origin, DAY);
+            token["token"]["catalog"] = services(origin);
+            with(201, ("x-subject-token", "token-1"), token)
+        }
+        _ => ok(json!({"networks": [], "images": [], "projects": []})),
+    })
+    .await;
+    let connect = async |region: Option<&str>| {
+        let mut config = server.config();
+        config.auth_url = format!("{}/keystone/v3", server.origin);
+        config.region = region.map(str::to_owned);
+        Cloud::connect(config, quick()).await.expect("login")
+    };
+    let cloud = connect(None).await;
+    for error in [
+        cloud.list::<Network>(&[]).await.expect_err("two regions"),
+        cloud.endpoint(Service::Compute).await.expect_err("two regions"),
+        cloud.region_id().await.expect_err("two regions"),
+        cloud.has(Service::Network).await.expect_err("two regions"),
+    ] {
+        let (text, hint) = (error.to_string(), error.hint().expect("a hint"));
+        assert!(text.ends_with("is in several regions and none is chosen: one, two"), "{text}");
+        assert!(hint.contains("region_name") && hint.contains("OS_REGION_NAME"), "{hint}");
+    }
+    // What is in one region only leaves no choice, and Keystone is where the token is from.
+    cloud.list::<Image>(&[]).await.expect("images");
+    assert!(!cloud.has(Service::Volume).await.expect("no volumes"));
+    assert_eq!(cloud.endpoint(Service::Identity).await.expect("Keystone"), format!("{}/keystone/v3", server.origin));
+    for (region, compute, network) in
+        [("one", "/compute/v2.1", "/network/v2.0"), ("two", "/compute-2/v2.1", "/network-2/v2.0")]
+    {
+        let cloud = connect(Some(region)).await;
+        assert_eq!(cloud.endpoint(Service::Compute).await.expect("Nova"), format!("{}{compute}", server.origin));
+        assert_eq!(cloud.endpoint(Service::Network).await.expect("Neutron"), format!("{}{network}", server.origin));
+        assert_eq!(cloud.region_id().await.expect("region"), region);
+        assert!(cloud.has(Service::ObjectStore).await.expect("of all regions"));
+    }
+    let error = connect(Some("three")).await.list::<Network>(&[]).await.expect_err("no such region");
+    assert!(error.to_string().ends_with("in region three; it has the regions one, two"), "{error}");
+}
+
+#[tokio::test]
+async fn a_refusal_of_a_limited_credential_says_what_it_lacks() {
+    let server = Server::start(DAY, |r, origin| match r.line().as_str() {
+        "POST /keystone/v3/auth/tokens" => {
+            let mut token = scripted::token(origin, DAY);
+            token["token"]["application_credential"] = json!({"id": "c", "name": "ci", "restricted": true,
+                "access_rules": [{"id": "1", "service": "compute", "method": "GET", "path": "/v2.1/servers"}]});
+            with(201, ("x-subject-token", "token-1"), token)
+        }
+        _ => status(401, json!({"error": {"message": "The request you have made requires authentication."}})),
+    })
+    .await;
+    let limited = {
+        let mut config = server.config();
+        config.auth_url = format!("{}/keystone/v3", server.origin);
+        Cloud::connect(config, quick()).await.expect("login")
+    };
+    let hint = limited.list::<Network>(&[]).await.expect_err("401").hint().expect("a hint");
+    for words in ["access rules", "GET /network/v2.0/networks of network", "service_type", "[keystone_authtoken]"] {
+        assert!(hint.contains(words), "{hint}");
+    }
+    // Other tokens are refused for other reasons.
+    let hint = server.cloud().await.list::<Network>(&[]).await.expect_err("401").hint().expect("a hint");
+    assert!(!hint.contains("access rules"), "{hint}");
+}
+
+#[tokio::test]
+async fn an_answer_from_elsewhere_names_the_place() {
+    let server = Server::start(DAY, |r, _| match r.line().as_str() {
+        "POST /moved/v3/auth/tokens" => with(301, ("location", "https://new.example/v3/auth/tokens"), json!({})),
+        _ => with(308, ("location", "https://new.example:9696/v2.0/networks"), json!({})),
+    })
+    .await;
+    let mut config = server.config();
+    config.auth_url = format!("{}/moved/v3", server.origin);
+    let error = Cloud::connect(config, quick()).await.expect_err("301");
+    assert!(
+        error.to_string().contains("301 Moved Permanently: it is at https://new.example/v3/auth/tokens"),
+        "{error}"
+    );
+    assert_eq!(
+        error.hint().expect("a hint"),
+        "set auth_url to the new address in clouds.yaml (https://new.example/v3)"
+    );
+    let error = server.cloud().await.list::<Network>(&[]).await.expect_err("308");
+    assert!(error.to_string().contains("it is at https://new.example:9696/v2.0/networks"), "{error}");
+    assert!(error.hint().expect("a hint").contains("endpoint_override"), "{:?}", error.hint());
+    // Neither password nor token went there: all that was sent came here.
+    assert!(server.log().iter().all(|r| r.header("host").is_none_or(|h| h.starts_with("127.0.0.1"))));
 }
 
 #[tokio::test]

@@ -433,3 +433,156 @@ async fn groups_of_other_projects_are_found_and_left_alone() {
         );
     }
 }
+
+/// What preflight says about a yard.
+async fn blockers(fake: &Fake, yard: &Intended) -> Vec<String> {
+    let cloud = connect(fake).await;
+    let session = YardSnapshot::take(&cloud, yard).await.unwrap();
+    session.preflight().await.unwrap().blockers
+}
+
+#[tokio::test]
+async fn a_nova_of_before_rocky_has_server_groups_too() {
+    let yard = shop(json!({
+        "networks": [{"name": "front", "cidr": "10.20.0.0/24"}],
+        "serverGroups": [{"name": "apart", "policy": "anti-affinity"}],
+        "servers": [{"name": "db", "count": 2, "flavor": "m1.nano", "image": "tiny", "group": "apart"}],
+    }));
+    for minor in [42, 60, 63, 64, 90] {
+        let fake = Fake::start(DELAY).await.unwrap();
+        fake.world().nova_speaks(2, minor);
+        converges(&fake, &yard)
+            .await
+            .unwrap_or_else(|why| panic!("2.{minor}: {why}"));
+    }
+}
+
+#[tokio::test]
+async fn tags_that_nova_is_too_old_for_are_told_before_the_first_creation() {
+    let yard = shop(json!({
+        "networks": [{"name": "front", "cidr": "10.20.0.0/24"}],
+        "servers": [{"name": "db", "flavor": "m1.nano", "image": "tiny", "tags": ["blue"]}],
+    }));
+    for (minor, well) in [(42, false), (51, false), (52, true), (90, true)] {
+        let fake = Fake::start(DELAY).await.unwrap();
+        fake.world().nova_speaks(2, minor);
+        let said = blockers(&fake, &yard).await;
+        if well {
+            assert!(said.is_empty(), "2.{minor}: {said:?}");
+            converges(&fake, &yard).await.unwrap();
+        } else {
+            assert!(
+                said.len() == 1 && said[0].contains("server `db`") && said[0].contains("`tags`"),
+                "2.{minor}: {said:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn disks_too_small_for_their_image_are_told_before_the_first_creation() {
+    let gib = 1_u64 << 30;
+    let server = |image: &str, more: Value| {
+        let mut server = json!({"name": "db", "flavor": "m1.nano", "image": image});
+        server["bootVolume"] = more;
+        shop(json!({
+            "networks": [{"name": "front", "cidr": "10.20.0.0/24"}],
+            "servers": [server],
+        }))
+    };
+    let fake = Fake::start(DELAY).await.unwrap();
+    for image in [
+        json!({"id": "min", "min_disk": 5}),
+        json!({"id": "file", "min_disk": 0, "size": 4 * gib + 1}),
+        json!({"id": "virtual", "min_disk": 2, "size": gib, "virtual_size": 5 * gib}),
+    ] {
+        let mut image = image;
+        (image["name"], image["status"]) = (image["id"].clone(), "active".into());
+        fake.world().add("images", image);
+    }
+    for image in ["min", "file", "virtual"] {
+        let said = blockers(&fake, &server(image, json!({"size": 4}))).await;
+        let wanted = format!("image `{image}` needs a disk of 5 GiB; `bootVolume` of `db` has 4");
+        assert_eq!(said, [wanted]);
+        let said = blockers(&fake, &server(image, Value::Null)).await;
+        let wanted = format!("image `{image}` needs a disk of 5 GiB; flavor `m1.nano` has 1");
+        assert_eq!(said, [wanted]);
+        let data = shop(json!({"volumes": [{"name": "data", "size": 1, "image": image}]}));
+        let wanted = format!("image `{image}` needs a disk of 5 GiB; volume `data` has 1");
+        assert_eq!(blockers(&fake, &data).await, [wanted]);
+        let well = server(image, json!({"size": 5}));
+        assert!(up(&connect(&fake).await, &well).await.unwrap());
+        assert_eq!(to_do(&fake, &well).await, "");
+        down(&connect(&fake).await).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn groups_where_none_apply_are_told_before_the_first_creation() {
+    let fake = Fake::start(DELAY).await.unwrap();
+    {
+        let mut world = fake.world();
+        world.add(
+            "networks",
+            json!({"id": "n", "name": "flat", "project_id": "p2", "shared": true, "port_security_enabled": false}),
+        );
+        world.add(
+            "subnets",
+            json!({"id": "s", "name": "flat", "project_id": "p2", "network_id": "n", "cidr": "10.9.0.0/24"}),
+        );
+    }
+    let yard = |network: Value, groups: &[&str]| {
+        shop(json!({
+            "securityGroups": [{"name": "web", "rules": []}],
+            "servers": [{"name": "db", "flavor": "m1.nano", "image": "tiny", "networks": [network],
+                "securityGroups": groups}],
+        }))
+    };
+    for network in [
+        json!({"network": "flat"}),
+        json!({"network": "n"}),
+        json!({"network": "flat", "securityGroups": ["web"]}),
+    ] {
+        let said = blockers(&fake, &yard(network, &["web"])).await;
+        assert!(
+            said.len() == 1 && said[0].contains("no port security") && said[0].contains("`db-"),
+            "{said:?}"
+        );
+    }
+    for (network, groups) in [
+        (json!({"network": "flat"}), [].as_slice()),
+        (json!({"network": "flat", "securityGroups": []}), &["web"]),
+        (json!({"network": "flat", "portSecurity": true}), &["web"]),
+    ] {
+        let yard = yard(network, groups);
+        assert!(up(&connect(&fake).await, &yard).await.unwrap());
+        assert_eq!(to_do(&fake, &yard).await, "");
+        down(&connect(&fake).await).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn more_metadata_than_the_quota_is_told_before_the_first_creation() {
+    let yard = |count: usize| {
+        let metadata: serde_json::Map<String, Value> = (0..count)
+            .map(|n| (format!("key {n}"), "\u{1f980}".repeat(255).into()))
+            .collect();
+        shop(json!({
+            "networks": [{"name": "front", "cidr": "10.20.0.0/24"}],
+            "servers": [{"name": "db", "flavor": "m1.nano", "image": "tiny", "metadata": metadata}],
+        }))
+    };
+    let fake = Fake::start(DELAY).await.unwrap();
+    fake.world().limit_metadata(10);
+    let said = blockers(&fake, &yard(8)).await;
+    assert!(
+        said.len() == 1
+            && said[0].contains("8 entries")
+            && said[0].contains("`metadata_items` is 10"),
+        "{said:?}"
+    );
+    // Its mark, its flavor and its image are kept there, too: 7 of the user's is the most that fits.
+    converges(&fake, &yard(7)).await.unwrap();
+    fake.world().limit_metadata(-1);
+    assert!(blockers(&fake, &yard(100)).await.is_empty());
+}

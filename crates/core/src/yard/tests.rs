@@ -2,6 +2,7 @@
 
 mod losses;
 mod pools;
+mod servers;
 mod stacks;
 
 use super::intend::{Intended, Resource, intend};

@@ -29,6 +29,8 @@ pub struct Call<'a> {
     resource: String,
     idempotent: bool,
     pub(crate) microversion: Option<&'a str>,
+    /// What is sent where less than this microversion is spoken.
+    pub(crate) older: Option<(&'static str, Payload)>,
     timeout: Option<Duration>,
     streamed: bool,
     broken: Option<String>,
@@ -48,6 +50,7 @@ impl<'a> Call<'a> {
             payload: Payload::Empty,
             idempotent,
             microversion: None,
+            older: None,
             timeout: None,
             streamed: false,
             broken: None,
@@ -91,6 +94,15 @@ impl<'a> Call<'a> {
             Err(e) => self.broken = Some(e.to_string()),
         }
         self.header("content-type", "application/json")
+    }
+
+    /// Sends `body` in place of the other one to a service whose newest microversion is less than `since`.
+    pub fn json_below(mut self, since: &'static str, body: &impl Serialize) -> Self {
+        match serde_json::to_vec(body) {
+            Ok(bytes) => self.older = Some((since, Payload::Bytes(bytes))),
+            Err(e) => self.broken = Some(e.to_string()),
+        }
+        self
     }
 
     /// Sends `bytes` as they are.

@@ -19,7 +19,7 @@ use reqwest::{Method, Url};
 use serde_json::Value;
 
 use crate::auth::{self, Token};
-use crate::catalog::{self, Service};
+use crate::catalog::{self, Service, SeveralRegions};
 use crate::config::{Auth, CloudConfig, Scope};
 use crate::error::{Error, Result};
 use crate::http::{self, Answer, Counts, Http, Options, Payload, Prepared};
@@ -114,26 +114,33 @@ impl Cloud {
     /// neither says.
     ///
     /// # Errors
-    /// As of [`Cloud::connect`], when the token had to be renewed.
+    /// As of [`Cloud::connect`], when the token had to be renewed; [`Error::Config`] if Nova is in several regions and
+    /// none is chosen.
     pub async fn region_id(&self) -> Result<String> {
         let (token, config) = (self.token().await?, &self.inner.config);
         let found = token.catalog.region_of(Service::Compute, config.interface, config.region.as_deref());
+        let found = found.map_err(|several| self.ambiguous(Service::Compute, &several))?;
         Ok(found.or(config.region.as_deref()).unwrap_or_default().to_owned())
     }
 
     /// Whether the catalog has `service`, or the configuration overrides its address.
     ///
     /// # Errors
-    /// As of [`Cloud::connect`], when the token had to be renewed.
+    /// As of [`Cloud::connect`], when the token had to be renewed; [`Error::Config`] if the service is in several
+    /// regions and none is chosen.
     pub async fn has(&self, service: Service) -> Result<bool> {
         let token = self.token().await?;
-        Ok(self.address(service, &token).is_ok())
+        match self.address(service, &token) {
+            Ok(_) => Ok(true),
+            Err(Error::NoEndpoint { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Address of `service` with its version, without slash at the end.
     ///
     /// # Errors
-    /// [`Error::NoEndpoint`].
+    /// [`Error::NoEndpoint`]; [`Error::Config`] if it is in several regions and none is chosen.
     pub async fn endpoint(&self, service: Service) -> Result<String> {
         let token = self.token().await?;
         self.address(service, &token)
@@ -281,17 +288,26 @@ impl Cloud {
             return Ok(catalog::normal(service, url, project));
         }
         match token.catalog.find(service, config.interface, config.region.as_deref()) {
-            Some(url) => Ok(catalog::normal(service, url, project)),
+            Ok(Some(url)) => Ok(catalog::normal(service, url, project)),
             // An unscoped token has no catalog, but it came from somewhere.
-            None if service == Service::Identity => Ok(catalog::normal(service, &config.auth_url, project)),
-            None => Err(Error::NoEndpoint {
+            Ok(None) | Err(_) if service == Service::Identity => {
+                Ok(catalog::normal(service, &config.auth_url, project))
+            }
+            Ok(None) => Err(Error::NoEndpoint {
                 cloud: config.name.clone(),
                 service: service.name(),
                 interface: config.interface.word(),
                 region: config.region.clone(),
-                known: token.catalog.known(),
+                known: token.catalog.known(config.region.as_deref()),
             }),
+            Err(several) => Err(self.ambiguous(service, &several)),
         }
+    }
+
+    fn ambiguous(&self, service: Service, several: &SeveralRegions) -> Error {
+        let message = format!("{service} is in several regions and none is chosen: {}", several.0.join(", "));
+        Error::config(format!("cloud {}", self.inner.config.name), message)
+            .with_hint("set region_name in clouds.yaml, or OS_REGION_NAME, to one of them")
     }
 
     /// Sends a call: address, token, microversion, and what to do about 401 and 406.
@@ -304,6 +320,11 @@ impl Cloud {
             if let Some(version) = call.microversion {
                 let ceiling = self.ceiling(call.service);
                 let version = ceiling.as_deref().map_or(version, |c| lower(version, c));
+                if let Some((since, older)) = &call.older
+                    && is_below(version, since)
+                {
+                    request.payload = older.clone();
+                }
                 for (name, value) in call.service.microversion_headers(version) {
                     if let Ok(value) = HeaderValue::from_str(&value) {
                         request.headers.insert(name, value);
@@ -326,9 +347,15 @@ impl Cloud {
                     }
                 }
                 200..=299 => return Ok((request, answer)),
+                401 => return Err(limited(http::refused(&request, &answer), &request, &token)),
                 _ => return Err(http::refused(&request, &answer)),
             }
         }
+    }
+
+    /// Whether a service speaks a microversion, as far as its answers have told.
+    pub fn speaks(&self, service: Service, microversion: &str) -> bool {
+        self.ceiling(service).is_none_or(|newest| !is_below(&newest, microversion))
     }
 
     fn ceiling(&self, service: Service) -> Option<String> {
@@ -358,10 +385,33 @@ impl Cloud {
 
 /// The lower of two microversions.
 fn lower<'a>(a: &'a str, b: &'a str) -> &'a str {
+    if is_below(b, a) { b } else { a }
+}
+
+/// Whether a microversion is older than another one.
+fn is_below(version: &str, other: &str) -> bool {
     let number = |v: &str| {
         v.split_once('.').and_then(|(x, y)| Some((x.parse::<u32>().ok()?, y.parse::<u32>().ok()?))).unwrap_or((0, 0))
     };
-    if number(a) <= number(b) { a } else { b }
+    number(version) < number(other)
+}
+
+/// A service refuses a token of an application credential with access rules if none of these allows the request, and
+/// if it cannot tell (keystonemiddleware, `auth_token/__init__.py`, `validate_allowed_request`). It does not say so.
+fn limited(error: Error, request: &Prepared, token: &Token) -> Error {
+    match error {
+        Error::Api(mut e) if token.access_rules > 0 => {
+            e.hint = Some(format!(
+                "the application credential has access rules: use one without them, or add one for {} {} of {}; if it is \
+                 there, an operator must set service_type in [keystone_authtoken] of that service",
+                request.method,
+                request.url.path(),
+                request.service
+            ));
+            Error::Api(e)
+        }
+        other => other,
+    }
 }
 
 pub(crate) fn url(text: &str) -> Result<Url> {

@@ -134,3 +134,54 @@ fn clouds_have_names() {
     let named = Sources { variables: BTreeMap::new(), ..sources }.with_file(Some(&other));
     assert_eq!(CloudConfig::names(&named).expect("names").0, ["mine"]);
 }
+
+const REGIONS: &str = r#"
+clouds:
+  one: {auth: {auth_url: "http://a", token: t}, region_name: A}
+  listed: {auth: {auth_url: "http://a", token: t}, region_name: "A,B"}
+  several:
+    auth: {auth_url: "http://a", token: t}
+    interface: internal
+    region_name: Z
+    regions:
+      - A
+      - name: B
+        values: {auth: {auth_url: "http://b"}, interface: admin, network_endpoint_override: "http://n"}
+  unsaid: {auth: {auth_url: "http://a", token: t}}
+"#;
+
+#[test]
+fn the_variable_chooses_among_an_entrys_regions() {
+    let dir = tempfile::tempdir().expect("dir");
+    fs::write(dir.path().join("clouds.yaml"), REGIONS).expect("write");
+    let load = |name: &str, wanted: &str| {
+        let variables = [("OS_CLOUD", name), ("OS_REGION_NAME", wanted)];
+        let variables = variables.map(|(k, v)| (k.to_owned(), v.to_owned())).into_iter().collect();
+        CloudConfig::load_from(None, &Sources { folders: vec![dir.path().to_owned()], variables })
+    };
+    for (name, wanted, region) in [
+        ("one", "", Some("A")),
+        ("one", "A", Some("A")),
+        ("listed", "", Some("A")),
+        ("listed", "B", Some("B")),
+        ("several", "", Some("A")),
+        ("several", "A", Some("A")),
+        ("several", "B", Some("B")),
+        ("unsaid", "", None),
+        ("unsaid", "anywhere", Some("anywhere")),
+    ] {
+        assert_eq!(load(name, wanted).expect(name).region.as_deref(), region, "{name} {wanted}");
+    }
+    for (name, known) in [("one", "A"), ("listed", "A, B"), ("several", "A, B")] {
+        let error = load(name, "Nowhere").expect_err(name);
+        let (text, hint) = (error.to_string(), error.hint().expect("a hint"));
+        assert!(text.contains("\"Nowhere\"") && text.contains("OS_REGION_NAME") && text.contains(name), "{text}");
+        assert!(hint.contains(&format!("one of {known},")), "{hint}");
+    }
+    // A region may have values of its own.
+    let (a, b) = (load("several", "A").expect("A"), load("several", "B").expect("B"));
+    assert_eq!((a.auth_url.as_str(), a.interface), ("http://a", Interface::Internal));
+    assert_eq!((b.auth_url.as_str(), b.interface), ("http://b", Interface::Admin));
+    assert_eq!((a.endpoint_overrides.len(), b.endpoint_overrides["network"].as_str()), (0, "http://n"));
+    assert!(matches!(b.auth, Auth::Token(t) if t.reveal() == "t"));
+}

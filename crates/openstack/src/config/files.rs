@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// Folders to search and variables to read; [`Sources::of_process`] has those of this process.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    /// Folders that may hold clouds.yaml and secure.yaml, the first file found wins.
+    /// Folders that may hold clouds.yaml, secure.yaml and clouds-public.yaml, the first file found wins.
     pub folders: Vec<PathBuf>,
     /// Environment variables by name.
     pub variables: BTreeMap<String, String>,
@@ -67,8 +67,10 @@ impl Sources {
     pub(super) fn clouds(&self) -> Result<Clouds> {
         let file = self.file("OS_CLIENT_CONFIG_FILE", "clouds")?;
         let secure = self.file("OS_CLIENT_SECURE_FILE", "secure")?;
-        let mut clouds = read_clouds(file.as_deref())?;
-        clouds.merge(read_clouds(secure.as_deref())?);
+        let mut clouds = read_clouds(file.as_deref(), "clouds")?;
+        clouds.merge(read_clouds(secure.as_deref(), "clouds")?);
+        let public = self.file("", "clouds-public")?;
+        let clouds = with_profiles(clouds, &read_clouds(public.as_deref(), "public-clouds")?);
         Ok(Clouds { file, clouds, searched: self.folders.clone() })
     }
 
@@ -98,16 +100,33 @@ pub(super) fn expand(path: String) -> PathBuf {
     }
 }
 
-fn read_clouds(file: Option<&Path>) -> Result<Value> {
+/// Lays each cloud over the profile that it names, if it is one of `public`.
+fn with_profiles(clouds: Value, public: &Value) -> Value {
+    let Value::Map(clouds) = clouds else { return clouds };
+    let over = |(name, cloud): (String, Value)| {
+        let profile = cloud.get("profile").or_else(|| cloud.get("cloud")).and_then(Value::text);
+        match profile.and_then(|profile| public.get(profile)).cloned() {
+            Some(mut base) => {
+                base.merge(cloud);
+                (name, base)
+            }
+            None => (name, cloud),
+        }
+    };
+    Value::Map(clouds.into_iter().map(over).collect())
+}
+
+/// The mapping `key` of a file.
+fn read_clouds(file: Option<&Path>, key: &str) -> Result<Value> {
     let empty = || Value::Map(BTreeMap::new());
     let Some(path) = file else { return Ok(empty()) };
     let text =
         fs::read_to_string(path).map_err(|source| Error::File { action: "read", path: path.to_owned(), source })?;
     let root = yaml::parse(&text).map_err(|e| Error::config(path.display().to_string(), e))?;
-    match root.map_or(Value::Null, |n| n.value()).get("clouds") {
+    match root.map_or(Value::Null, |n| n.value()).get(key) {
         None => Ok(empty()),
         Some(map @ Value::Map(_)) => Ok(map.clone()),
-        Some(_) => Err(Error::config(path.display().to_string(), "`clouds` is not a mapping")),
+        Some(_) => Err(Error::config(path.display().to_string(), format!("`{key}` is not a mapping"))),
     }
 }
 

@@ -4,10 +4,14 @@
 //! Which cloud, in this order: the name asked for; `OS_CLOUD`; the OS_* variables if they hold an
 //! address; the only entry of clouds.yaml. Which file: `OS_CLIENT_CONFIG_FILE`, else the first
 //! `clouds.yaml` (or .yml, .json) in `.`, the user's and the system's openstack folder. Over it goes
-//! `secure.yaml` from the same places. Vendor profiles are not supported and said so.
+//! `secure.yaml` from the same places, and under it the profile that it names in `clouds-public.yaml`. Vendor profiles
+//! that openstacksdk brings are not supported and said so. `tests/clouds` compares with openstacksdk.
+//!
+//! `OS_REGION_NAME` chooses among the regions of an entry. Without it the first of `regions` is taken.
 
 mod edit;
 mod files;
+mod regions;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -32,7 +36,7 @@ pub struct CloudConfig {
     pub auth: Auth,
     /// For what.
     pub scope: Scope,
-    /// Region; without one the first endpoint of the catalog is taken.
+    /// Region; without one the catalog must have a service in one region only.
     pub region: Option<String>,
     /// Which of a service's endpoints.
     pub interface: Interface,
@@ -157,7 +161,9 @@ impl CloudConfig {
         let chosen = name.map(str::to_owned).or_else(|| sources.var("OS_CLOUD"));
         let variables = sources.variables();
         let envvars = sources.var("OS_CLOUD_NAME").unwrap_or_else(|| "envvars".to_owned());
+        let region = sources.var("OS_REGION_NAME");
         let files = sources.clouds()?;
+        let read = |name: &str, place: &str, entry: &Value| read(name, place, entry, region.as_deref());
         match (chosen, variables) {
             (Some(n), Some(vars)) if n == envvars && files.get(&n).is_none() => read(&n, "OS_* variables", &vars),
             (Some(n), _) => match files.get(&n) {
@@ -217,7 +223,24 @@ impl CloudConfig {
     }
 }
 
-/// Looks a key up in `auth` first, then beside it, as os-client-config does.
+/// Keys that count outside of `auth` before those in it (openstacksdk, `_fix_backwards_auth`); all others count in
+/// `auth` first (`_validate_auth`).
+const OUTER: [&str; 12] = [
+    "domain_id",
+    "domain_name",
+    "user_domain_id",
+    "user_domain_name",
+    "project_domain_id",
+    "project_domain_name",
+    "project_id",
+    "project_name",
+    "tenant_id",
+    "tenant_name",
+    "token",
+    "auth_token",
+];
+
+/// Looks keys up in `auth` and next to it.
 struct Entry<'a> {
     place: String,
     value: &'a Value,
@@ -227,7 +250,8 @@ impl Entry<'_> {
     fn text(&self, keys: &[&str]) -> Option<String> {
         let auth = self.value.get("auth");
         keys.iter().find_map(|key| {
-            let found = auth.and_then(|a| a.get(key)).or_else(|| self.value.get(key))?;
+            let (inner, outer) = (auth.and_then(|a| a.get(key)), self.value.get(key));
+            let found = if OUTER.contains(key) { outer.or(inner) } else { inner.or(outer) }?;
             found.text().filter(|t| !t.is_empty()).map(str::to_owned)
         })
     }
@@ -263,15 +287,17 @@ impl Entry<'_> {
     }
 }
 
-fn read(name: &str, place: &str, value: &Value) -> Result<CloudConfig> {
+fn read(name: &str, place: &str, value: &Value, region: Option<&str>) -> Result<CloudConfig> {
+    let (region, value) = &regions::choose(name, place, value.clone().without_dashes(), region)?;
     let e = Entry { place: place.to_owned(), value };
     if let Some(profile) = e.text(&["profile", "cloud"])
         && e.text(&["auth_url"]).is_none()
     {
-        return Err(Error::config(place, format!("vendor profile {profile:?} is not supported"))
-            .with_hint("write the profile's auth_url and region_name into the entry"));
+        return Err(Error::config(place, format!("vendor profile {profile:?} is not supported")).with_hint(
+            "write the profile's auth_url and region_name into the entry, or the profile into clouds-public.yaml",
+        ));
     }
-    let auth_url = e.need(&["auth_url"], "Keystone's address")?;
+    let auth_url = expanded(&e.need(&["auth_url"], "Keystone's address")?, region.as_deref());
     let (_, rest) = auth_url.split_once("://").unwrap_or_default();
     if !(auth_url.starts_with("http://") || auth_url.starts_with("https://")) || rest.is_empty() {
         return Err(Error::config(place, format!("auth_url {auth_url:?} is no http address")));
@@ -300,7 +326,7 @@ fn read(name: &str, place: &str, value: &Value) -> Result<CloudConfig> {
         auth_url,
         auth,
         scope,
-        region: e.text(&["region_name"]).or_else(|| first_region(value)),
+        region: region.clone(),
         interface,
         cacert: e.text(&["cacert"]).map(files::expand),
         client_cert: e.text(&["cert"]).map(|cert| {
@@ -314,7 +340,7 @@ fn read(name: &str, place: &str, value: &Value) -> Result<CloudConfig> {
             .filter_map(|key| {
                 let service = key.strip_suffix("_endpoint_override").or_else(|| key.strip_suffix("_endpoint"))?;
                 let url = value.get(key)?.text()?;
-                Some((service.replace('-', "_"), url.to_owned()))
+                Some((service.to_owned(), expanded(url, region.as_deref())))
             })
             .collect(),
         timeout,
@@ -323,7 +349,7 @@ fn read(name: &str, place: &str, value: &Value) -> Result<CloudConfig> {
 
 fn auth(e: &Entry<'_>) -> Result<Auth> {
     let credential = e.text(&["application_credential_id", "application_credential_name"]).is_some();
-    let kind = e.text(&["auth_type"]).unwrap_or_else(|| match () {
+    let kind = e.text(&["auth_type", "auth_plugin"]).unwrap_or_else(|| match () {
         () if credential => "v3applicationcredential".to_owned(),
         () if e.text(&["token", "auth_token"]).is_some() && e.text(&["password"]).is_none() => "token".to_owned(),
         () => "password".to_owned(),
@@ -360,35 +386,34 @@ fn scope(e: &Entry<'_>, auth: &Auth) -> Result<Scope> {
     if matches!(auth, Auth::ApplicationCredential { .. }) {
         return Ok(Scope::Default);
     }
-    if let Some(trust) = e.text(&["trust_id"]) {
-        return Ok(Scope::Trust(trust));
+    let domain = match (e.text(&["domain_id"]), e.text(&["domain_name"])) {
+        (Some(id), _) => Some(Scope::Domain(Domain::Id(id))),
+        (None, Some(name)) => Some(Scope::Domain(Domain::Name(name))),
+        (None, None) => None,
+    };
+    let system = match e.text(&["system_scope"]) {
+        Some(system) if system != "all" => {
+            return Err(Error::config(&e.place, format!("system_scope {system:?} is not \"all\"")));
+        }
+        system => system.map(|_| Scope::System),
+    };
+    let project = e.reference("project", &["project_id", "tenant_id"], &["project_name", "tenant_name"]);
+    // With a project, a domain is that of the user and of the project.
+    let domain = domain.filter(|_| project.is_none());
+    let trust = e.text(&["trust_id"]).map(Scope::Trust);
+    let mut all = [trust, project.map(Scope::Project), system, domain].into_iter().flatten();
+    match (all.next(), all.next()) {
+        (Some(_), Some(_)) => Err(Error::config(
+            &e.place,
+            "a token is for one of project, domain, system and trust, and several are there",
+        )),
+        (scope, _) => Ok(scope.unwrap_or(Scope::Default)),
     }
-    if let Some(project) = e.reference("project", &["project_id", "tenant_id"], &["project_name", "tenant_name"]) {
-        return Ok(Scope::Project(project));
-    }
-    if let Some(system) = e.text(&["system_scope"]) {
-        return if system == "all" {
-            Ok(Scope::System)
-        } else {
-            Err(Error::config(&e.place, format!("system_scope {system:?} is not \"all\"")))
-        };
-    }
-    Ok(match (e.text(&["domain_id"]), e.text(&["domain_name"])) {
-        (Some(id), _) => Scope::Domain(Domain::Id(id)),
-        (None, Some(name)) => Scope::Domain(Domain::Name(name)),
-        (None, None) => Scope::Default,
-    })
 }
 
-/// `regions: [a, {name: b}]`: the first is the default.
-fn first_region(value: &Value) -> Option<String> {
-    match value.get("regions")? {
-        Value::Seq(items) => match items.first()? {
-            Value::Text { text, .. } => Some(text.clone()),
-            map => map.get("name")?.text().map(str::to_owned),
-        },
-        _ => None,
-    }
+/// An address with the region in it.
+fn expanded(address: &str, region: Option<&str>) -> String {
+    address.replace("{region_name}", region.unwrap_or_default())
 }
 
 #[cfg(test)]

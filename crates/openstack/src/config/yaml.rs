@@ -232,6 +232,16 @@ impl Value {
         }
     }
 
+    /// The same with underscores for the dashes in keys, which clients do not tell apart.
+    pub fn without_dashes(self) -> Value {
+        match self {
+            Self::Map(map) => {
+                Self::Map(map.into_iter().map(|(k, v)| (k.replace('-', "_"), v.without_dashes())).collect())
+            }
+            other => other,
+        }
+    }
+
     /// Lays `other` over this, mapping by mapping.
     pub fn merge(&mut self, other: Value) {
         match (self, other) {

@@ -278,7 +278,7 @@ impl<'a> Observer<'a> {
             resources.extend(self.seen(&k.name, "", false, State::Ready, fields, Vec::new()));
         }
         for g in &self.all.server_groups {
-            let fields = Fields::from([("policy", (&g.policy).into())]);
+            let fields = Fields::from([("policy", g.policy().into())]);
             resources.extend(self.seen(
                 &g.id,
                 "",

@@ -2,16 +2,16 @@
 //! disk, images that do not fit, quotas.
 
 mod load_balancer;
+mod machine;
 
 use crate::error::Error;
 use crate::inventory::{Availability, Inventory};
 use crate::pools::{HookTargets, missing, will_be_too_large};
 use crate::retry::retry;
-use futures_util::future::try_join_all;
 use stackyard_core::yard::intend::{HostJoin, Intended, Peer, Ref, Spec};
 use stackyard_core::yard::plan::{Action, Plan};
 use stackyard_core::yard::{Key, Kind};
-use stackyard_openstack::{Cloud, Flavor, Image, Quota};
+use stackyard_openstack::{Cloud, Quota};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// What preflight found out and apply needs.
@@ -82,7 +82,7 @@ pub async fn preflight(
         .map(|r| (&r.key, &r.spec))
         .collect();
     hosts(&specs, has_service, targets, &mut found);
-    machines(cloud, &specs, &mut found).await?;
+    machine::check(cloud, &specs, &mut found).await?;
     quotas(cloud, &specs, plan, &mut found).await?;
     if lack(&inventory.balancing).is_none() {
         load_balancer::check(cloud, &inventory.project, &specs, plan, &mut found).await?;
@@ -110,6 +110,23 @@ impl PreflightCheck<'_> {
         }
     }
 
+    /// Neutron refuses groups on ports without port security, which they have from their network.
+    fn groups_apply(&mut self, port: &str, network: &Ref) {
+        let Ref::Cloud(kind, text) = network else {
+            return;
+        };
+        let Ok(id) = self.inventory.resolve(*kind, text) else {
+            return;
+        };
+        let mut networks = self.inventory.networks.iter();
+        if networks.any(|n| n.id == id && n.port_security_enabled == Some(false)) {
+            self.said.insert(format!(
+                "port `{port}` cannot have security groups, since network `{text}` has no port security: leave them \
+                 out (`securityGroups: []`), or set `portSecurity: true` for this network of the server"
+            ));
+        }
+    }
+
     fn references(&mut self, spec: &Spec) {
         match spec {
             Spec::Router {
@@ -122,10 +139,17 @@ impl PreflightCheck<'_> {
                 ..
             } => self.reference(group),
             Spec::Port {
-                network, groups, ..
+                name,
+                network,
+                groups,
+                port_security,
+                ..
             } => {
                 self.reference(network);
                 groups.iter().flatten().for_each(|g| self.reference(g));
+                if port_security.is_none() && groups.iter().flatten().next().is_some() {
+                    self.groups_apply(name, network);
+                }
             }
             Spec::Server(server) => {
                 [&server.key, &server.group]
@@ -208,130 +232,6 @@ fn lack<T>(service: &Availability<T>) -> Option<String> {
         Availability::Forbidden => Some("the user may not use".to_owned()),
         Availability::Failed(why) => Some(format!("it is not known ({why}) what there is of the")),
     }
-}
-
-/// Flavors and images.
-async fn machines(
-    cloud: &Cloud,
-    specs: &[(&Key, &Spec)],
-    found: &mut PreflightResult,
-) -> Result<(), Error> {
-    let mut images: BTreeSet<&str> = BTreeSet::new();
-    let mut pairs: BTreeSet<(&str, Option<&str>, bool)> = BTreeSet::new();
-    for (_, spec) in specs {
-        match spec {
-            Spec::Server(s) => {
-                images.extend(s.image.as_deref());
-                pairs.insert((&s.flavor, s.image.as_deref(), s.boot.is_some()));
-            }
-            Spec::Volume { image, .. } => images.extend(image.as_deref()),
-            _ => {}
-        }
-    }
-    let find = |name: &str| {
-        let name = name.to_owned();
-        async move {
-            let image = retry(
-                |_| {},
-                async || match cloud.find::<Image>(&name).await {
-                    Err(stackyard_openstack::Error::Ambiguous { .. }) => Ok(Err(())),
-                    other => other.map(Ok),
-                },
-            )
-            .await?;
-            Ok((name, image))
-        }
-    };
-    let looked = try_join_all(images.into_iter().map(find))
-        .await
-        .map_err(Error::cloud("looking for images"))?;
-    let mut by_name: HashMap<String, Image> = HashMap::new();
-    for (name, image) in looked {
-        match image {
-            Ok(Some(image)) if image.status == "active" => {
-                found.choices.images.insert(name.clone(), image.id.clone());
-                by_name.insert(name, image);
-            }
-            Ok(Some(image)) => found
-                .blockers
-                .push(format!("image `{name}` is {}, not active", image.status)),
-            Ok(None) => found
-                .blockers
-                .push(format!("the cloud has no image `{name}`")),
-            Err(()) => found.blockers.push(format!(
-                "several images are named `{name}`; use the id of one of them"
-            )),
-        }
-    }
-    if pairs.is_empty() {
-        return Ok(());
-    }
-    let flavors: Vec<Flavor> = retry(|_| {}, async || cloud.list::<Flavor>(&[]).await)
-        .await
-        .map_err(Error::cloud("listing flavors"))?;
-    for (wanted, image, from_volume) in pairs {
-        let Some(flavor) = flavors.iter().find(|f| f.id == wanted || f.name == wanted) else {
-            let mut known: Vec<&str> = flavors.iter().map(|f| f.name.as_str()).collect();
-            known.sort_unstable();
-            known.truncate(12);
-            found.blockers.push(format!(
-                "the cloud has no flavor `{wanted}`; it has {}",
-                known.join(", ")
-            ));
-            continue;
-        };
-        found
-            .choices
-            .flavors
-            .insert(wanted.to_owned(), flavor.id.clone());
-        if !from_volume && flavor.disk == 0 {
-            found.blockers.push(format!(
-                "flavor `{wanted}` has no disk: add `bootVolume: {{size: 10Gi}}`, or use a flavor with a disk"
-            ));
-        }
-        let Some(image) = image.and_then(|i| by_name.get(i)) else {
-            continue;
-        };
-        let name = image.name.as_deref().unwrap_or(&image.id);
-        if !from_volume && flavor.disk != 0 && flavor.disk < image.min_disk {
-            found.blockers.push(format!(
-                "image `{name}` needs a disk of {} GiB; flavor `{wanted}` has {}",
-                image.min_disk, flavor.disk
-            ));
-        }
-        if flavor.ram < image.min_ram {
-            found.blockers.push(format!(
-                "image `{name}` needs {} MiB of memory; flavor `{wanted}` has {}",
-                image.min_ram, flavor.ram
-            ));
-        }
-    }
-    let by_id: HashMap<&str, &Flavor> = flavors
-        .iter()
-        .flat_map(|f| [(f.id.as_str(), f), (f.name.as_str(), f)])
-        .collect();
-    let servers = specs.iter().filter_map(|(_, s)| {
-        if let Spec::Server(s) = s {
-            Some(s)
-        } else {
-            None
-        }
-    });
-    let (mut cores, mut ram) = (0, 0);
-    for flavor in servers.filter_map(|s| by_id.get(s.flavor.as_str())) {
-        cores += i64::from(flavor.vcpus);
-        ram += i64::try_from(flavor.ram).unwrap_or(i64::MAX);
-    }
-    let quota = retry(|_| {}, async || cloud.compute_quota().await)
-        .await
-        .map_err(Error::cloud("asking Nova's quota"))?;
-    let count = specs.iter().filter(|(k, _)| k.kind == Kind::Server).count();
-    exceeded(
-        &quota,
-        &[("instances", count as i64), ("cores", cores), ("ram", ram)],
-        &mut found.blockers,
-    );
-    Ok(())
 }
 
 /// Neutron's and Cinder's.

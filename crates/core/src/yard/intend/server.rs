@@ -6,6 +6,9 @@ use super::{Key, Kind, Maker, Need, Ref, ServerSpec, Spec};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 
+/// Longest key and longest value of Nova's metadata, in characters.
+const LABEL_MAX: usize = 255;
+
 impl Maker<'_> {
     pub(super) fn keypairs(&mut self) {
         let spec = self.spec;
@@ -92,7 +95,15 @@ impl Maker<'_> {
         }
     }
 
+    /// The networks of a server or of a pool's servers, and a look at what they say for all of these.
     pub(super) fn networks_of(&mut self, path: &str, server: &Server) -> Option<Vec<Attach>> {
+        self.labels_fit(path, server);
+        let networks = self.attached(path, server)?;
+        self.groups_apply(path, server, &networks);
+        Some(networks)
+    }
+
+    fn attached(&mut self, path: &str, server: &Server) -> Option<Vec<Attach>> {
         if server.network.is_some() && !server.networks.is_empty() {
             self.trouble(
                 format!("{path}.network"),
@@ -143,9 +154,6 @@ impl Maker<'_> {
         let group = server.group.as_ref().map(|g| self.refer(Kind::ServerGroup, g));
         needs.extend(key_ref.as_ref().and_then(|k| Need::of(k, false)));
         needs.extend(group.as_ref().and_then(|g| Need::of(g, true)));
-        if let Some(text) = server.metadata.keys().find(|k| *k == "stackyard" || k.starts_with("stackyard.")) {
-            self.trouble(format!("{path}.metadata"), format!("`{text}` is Stackyard's own"), Some("use another name"));
-        }
         let user_data = server.user_data.clone().filter(|t| !t.is_empty());
         if user_data.as_ref().is_some_and(|t| t.len() > 49_149) {
             self.trouble(format!("{path}.userData"), "more than 49,149 bytes, Nova's limit before base64", None);
@@ -203,10 +211,7 @@ impl Maker<'_> {
 
         let own = if of.security_groups.is_empty() { None } else { Some(&of.security_groups) };
         let names = attach.security_groups.as_ref().or(own);
-        let open = attach.port_security == Some(false)
-            || (attach.port_security.is_none()
-                && self.spec.networks.iter().any(|n| n.name == attach.network && n.port_security == Some(false)));
-        let groups: Option<Vec<Ref>> = if open {
+        let groups: Option<Vec<Ref>> = if self.is_open(attach) {
             // Neutron refuses groups where they would not be enforced.
             Some(Vec::new())
         } else {
@@ -229,6 +234,57 @@ impl Maker<'_> {
         };
         self.add(path, key.clone(), make, fields, needs);
         key
+    }
+
+    /// Whether ports there are without port security, as far as the manifest says.
+    fn is_open(&self, attach: &Attach) -> bool {
+        let network = self.spec.networks.iter().find(|n| n.name == attach.network);
+        let says = attach.port_security.or_else(|| network?.port_security);
+        says == Some(false)
+    }
+
+    /// Security groups must apply somewhere: Neutron has none on ports without port security.
+    fn groups_apply(&mut self, path: &str, server: &Server, networks: &[Attach]) {
+        let hint = "leave them out, or set `portSecurity: true`";
+        for (i, attach) in networks.iter().enumerate() {
+            if self.is_open(attach) && attach.security_groups.as_ref().is_some_and(|g| !g.is_empty()) {
+                let message = format!("no security group applies: network `{}` has no port security", attach.network);
+                self.trouble(format!("{path}.networks[{i}].securityGroups"), message, Some(hint));
+            }
+        }
+        let nowhere = networks.iter().all(|n| self.is_open(n) && n.security_groups.is_none());
+        if nowhere && !server.security_groups.is_empty() {
+            let message = "no security group applies: no network of the server has port security";
+            self.trouble(format!("{path}.securityGroups"), message, Some(hint));
+        }
+    }
+
+    /// Metadata and tags must be what Nova takes (nova, `api/validation/parameter_types.py`, `metadata` and `tag`; at
+    /// most 50 tags, `objects/instance.py`, `MAX_TAG_COUNT`).
+    fn labels_fit(&mut self, path: &str, server: &Server) {
+        let place = format!("{path}.metadata");
+        for (key, value) in &server.metadata {
+            let is_key = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ':' | '.' | ' ');
+            if key == "stackyard" || key.starts_with("stackyard.") {
+                self.trouble(&place, format!("`{key}` is Stackyard's own"), Some("use another name"));
+            } else if key.is_empty() || key.len() > LABEL_MAX || !key.chars().all(is_key) {
+                let hint = "use 1 to 255 of the letters a to z and A to Z, digits, spaces and `-_:.`";
+                self.trouble(&place, format!("`{key}` cannot be a key"), Some(hint));
+            } else if value.chars().count() > LABEL_MAX {
+                let message = format!("the value of `{key}` has more than {LABEL_MAX} characters");
+                self.trouble(&place, message, Some("put longer texts into `userData`"));
+            }
+        }
+        let place = format!("{path}.tags");
+        for tag in &server.tags {
+            if tag.is_empty() || tag.chars().count() > 60 || tag.contains([',', '/']) {
+                let hint = "use 1 to 60 characters without `,` and `/`";
+                self.trouble(&place, format!("`{tag}` cannot be a tag"), Some(hint));
+            }
+        }
+        if server.tags.len() > 50 {
+            self.trouble(place, "more than 50 tags, Nova's limit", None);
+        }
     }
 
     /// Fixed addresses in a network of the yard must lie in one of its subnets.
