@@ -185,3 +185,48 @@ fn the_variable_chooses_among_an_entrys_regions() {
     assert_eq!((a.endpoint_overrides.len(), b.endpoint_overrides["network"].as_str()), (0, "http://n"));
     assert!(matches!(b.auth, Auth::Token(t) if t.reveal() == "t"));
 }
+
+#[test]
+fn entries_are_read_as_openstacksdk_reads_them() {
+    let dir = tempfile::tempdir().expect("dir");
+    let clouds = r#"
+clouds:
+  dashed: {auth-type: v3token, auth: {auth-url: "http://a", token: t, project-id: p}, region-name: A}
+  plugin: {auth_plugin: v3token, auth: {auth_url: "http://a", token: t}}
+  outer: {project_name: outer, username: outer, auth: {auth_url: "http://a", username: inner, password: p, project_name: inner}}
+  address: {auth: {auth_url: "https://{region_name}.a", token: t}, region_name: A, image_endpoint_override: "http://{region_name}.i"}
+  house: {profile: house, auth: {token: t}}
+  moved: {profile: house, auth: {token: t}, region_name: Mine}
+  scopes: {auth: {auth_url: "http://a", token: t, project_id: p, trust_id: x}}
+  own: {auth: {auth_url: "http://a", token: t, project_name: p, domain_id: d}}
+"#;
+    let public =
+        "public-clouds: {house: {auth: {auth_url: 'http://h'}, interface: internal, regions: [First, Second]}}";
+    fs::write(dir.path().join("clouds.yaml"), clouds).expect("write");
+    fs::write(dir.path().join("clouds-public.yaml"), public).expect("write");
+    let sources = Sources { folders: vec![dir.path().to_owned()], variables: BTreeMap::new() };
+    let load = |name: &str| CloudConfig::load_from(Some(name), &sources);
+    let dashed = load("dashed").expect("dashed");
+    assert_eq!((dashed.region.as_deref(), dashed.scope), (Some("A"), Scope::Project(Ref::Id("p".into()))));
+    assert!(matches!(load("plugin").expect("plugin").auth, Auth::Token(_)));
+    // A project counts outside of `auth` first, a user in it.
+    let outer = load("outer").expect("outer");
+    let named = |name: &str| Ref::Name { name: name.into(), domain: Domain::Id("default".into()) };
+    assert_eq!(outer.scope, Scope::Project(named("outer")));
+    assert!(matches!(outer.auth, Auth::Password { user, .. } if user == named("inner")));
+    let address = load("address").expect("address");
+    assert_eq!(
+        (address.auth_url.as_str(), address.endpoint_overrides["image"].as_str()),
+        ("https://A.a", "http://A.i")
+    );
+    let house = load("house").expect("house");
+    assert_eq!(
+        (house.auth_url.as_str(), house.interface, house.region.as_deref()),
+        ("http://h", Interface::Internal, Some("First"))
+    );
+    assert_eq!(load("moved").expect("moved").region.as_deref(), Some("Mine"));
+    let error = load("scopes").expect_err("two scopes").to_string();
+    assert!(error.contains("one of project, domain, system and trust"), "{error}");
+    let domain = Domain::Id("d".into());
+    assert_eq!(load("own").expect("own").scope, Scope::Project(Ref::Name { name: "p".into(), domain }));
+}

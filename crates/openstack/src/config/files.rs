@@ -65,17 +65,17 @@ impl Sources {
 
     /// Every cloud of clouds.yaml with secure.yaml laid over.
     pub(super) fn clouds(&self) -> Result<Clouds> {
-        let file = self.file("OS_CLIENT_CONFIG_FILE", "clouds")?;
-        let secure = self.file("OS_CLIENT_SECURE_FILE", "secure")?;
+        let file = self.file(Some("OS_CLIENT_CONFIG_FILE"), "clouds")?;
+        let secure = self.file(Some("OS_CLIENT_SECURE_FILE"), "secure")?;
         let mut clouds = read_clouds(file.as_deref(), "clouds")?;
         clouds.merge(read_clouds(secure.as_deref(), "clouds")?);
-        let public = self.file("", "clouds-public")?;
+        let public = self.file(None, "clouds-public")?;
         let clouds = with_profiles(clouds, &read_clouds(public.as_deref(), "public-clouds")?);
         Ok(Clouds { file, clouds, searched: self.folders.clone() })
     }
 
-    fn file(&self, variable: &str, stem: &str) -> Result<Option<PathBuf>> {
-        if let Some(path) = self.var(variable).map(expand) {
+    fn file(&self, variable: Option<&str>, stem: &str) -> Result<Option<PathBuf>> {
+        if let Some((variable, path)) = variable.and_then(|v| Some((v, expand(self.var(v)?)))) {
             if !path.exists() {
                 return Err(Error::config(variable, format!("{} does not exist", path.display())));
             }
@@ -107,6 +107,13 @@ fn with_profiles(clouds: Value, public: &Value) -> Value {
         let profile = cloud.get("profile").or_else(|| cloud.get("cloud")).and_then(Value::text);
         match profile.and_then(|profile| public.get(profile)).cloned() {
             Some(mut base) => {
+                // Regions of the entry replace those of the profile.
+                let regions = ["regions", "region_name"];
+                if let Value::Map(base) = &mut base
+                    && regions.iter().any(|key| cloud.get(key).is_some())
+                {
+                    base.retain(|key, _| !regions.contains(&key.as_str()));
+                }
                 base.merge(cloud);
                 (name, base)
             }
@@ -125,7 +132,10 @@ fn read_clouds(file: Option<&Path>, key: &str) -> Result<Value> {
     let root = yaml::parse(&text).map_err(|e| Error::config(path.display().to_string(), e))?;
     match root.map_or(Value::Null, |n| n.value()).get(key) {
         None => Ok(empty()),
-        Some(map @ Value::Map(_)) => Ok(map.clone()),
+        Some(Value::Map(clouds)) => {
+            let clouds = clouds.iter().map(|(name, cloud)| (name.clone(), cloud.clone().without_dashes()));
+            Ok(Value::Map(clouds.collect()))
+        }
         Some(_) => Err(Error::config(path.display().to_string(), format!("`{key}` is not a mapping"))),
     }
 }

@@ -5,7 +5,7 @@
 //! address; the only entry of clouds.yaml. Which file: `OS_CLIENT_CONFIG_FILE`, else the first
 //! `clouds.yaml` (or .yml, .json) in `.`, the user's and the system's openstack folder. Over it goes
 //! `secure.yaml` from the same places, and under it the profile that it names in `clouds-public.yaml`. Vendor profiles
-//! that openstacksdk brings are not supported and said so. `tests/clouds` compares with openstacksdk.
+//! that openstacksdk brings are not supported and said so.
 //!
 //! `OS_REGION_NAME` chooses among the regions of an entry. Without it the first of `regions` is taken.
 
@@ -288,7 +288,7 @@ impl Entry<'_> {
 }
 
 fn read(name: &str, place: &str, value: &Value, region: Option<&str>) -> Result<CloudConfig> {
-    let (region, value) = &regions::choose(name, place, value.clone().without_dashes(), region)?;
+    let (region, value) = &regions::choose(name, place, value.clone(), region)?;
     let e = Entry { place: place.to_owned(), value };
     if let Some(profile) = e.text(&["profile", "cloud"])
         && e.text(&["auth_url"]).is_none()
