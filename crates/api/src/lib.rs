@@ -39,7 +39,7 @@ mod yard_scope;
 mod yard_status;
 
 pub use archive::{ArchiveCheck, ArchiveNeeds};
-pub use audit::AuditEntry;
+pub use audit::{AuditEntry, AuditFilter, AuditKind, AuditResult};
 pub use cloud::{CloudChoice, CloudChoices, CloudView, DraftText};
 pub use container_event::{ContainerEvent, ContainerEventKind};
 pub use doctor::{
@@ -74,7 +74,7 @@ pub use stack_top::ContainerTop;
 pub use stack_update::{ServiceDefinition, ServiceUpdate, StackDefinition, StackUpdate};
 pub use stackyard_core::health::Health;
 pub use stackyard_core::stack::status::{ServiceHealth, ServiceState};
-pub use time::{now, time};
+pub use time::{now, seconds, time};
 pub use token::{MintedToken, NewToken, TokenView};
 pub use volume::VolumeView;
 pub use yard::{ManifestText, ManifestView, YardView, manifest_digest};

@@ -15,6 +15,9 @@ pub struct Problem {
     /// Mistakes in files that were sent, with their places.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mistakes: Vec<Diagnostic>,
+    /// Id of the request, as in `X-Request-Id`, the server's log and the audit log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }
 
 /// A mistake in a file that was sent.

@@ -11,3 +11,10 @@ pub fn time(at: i64) -> String {
         .map(|t| t.to_string())
         .unwrap_or_default()
 }
+
+/// Seconds since 1970 of a time with its offset (RFC 3339); nothing if the text is none.
+pub fn seconds(text: &str) -> Option<i64> {
+    text.parse::<jiff::Timestamp>()
+        .ok()
+        .map(jiff::Timestamp::as_second)
+}

@@ -180,6 +180,14 @@ pub fn gist(file: &str, text: &str) -> Result<ManifestSummary, Problems> {
     Ok(ManifestSummary { name, cloud, has_pools: has("hosts") || has_packages, has_packages })
 }
 
+/// A manifest as a tree of JSON, for a comparison with another one. Every scalar is its text; nothing is checked.
+///
+/// # Errors
+/// What is no YAML.
+pub fn tree(file: &str, text: &str) -> Result<serde_json::Value, Problems> {
+    Ok(yaml::parse(file, text)?.to_json())
+}
+
 /// Kinds of resources that the yard of a manifest may have: those of its text; if that has mistakes, or packages bring
 /// more, all that can fail to be listed.
 pub fn removed_kinds(file: &str, text: &str) -> BTreeSet<Kind> {

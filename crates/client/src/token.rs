@@ -2,7 +2,7 @@
 
 use super::{Client, ClientError};
 use stackyard_api::{
-    AuditEntry, MintedToken, NewSession, NewToken, SessionToken, TokenView, segment,
+    AuditEntry, AuditFilter, MintedToken, NewSession, NewToken, SessionToken, TokenView, segment,
 };
 
 impl Client {
@@ -47,25 +47,33 @@ impl Client {
         .await
     }
 
-    /// At most `limit` entries of the audit log, 1000 at most, newest first, of `who` and older than `before` if
-    /// those are given.
+    /// At most `limit` entries of the audit log, 1000 at most, newest first, that `filter` lets through, older than the
+    /// entry `before` if that is given.
     ///
     /// # Errors
     /// [`ClientError`]
     pub async fn audit(
         &self,
-        actor: Option<&str>,
+        filter: &AuditFilter,
         before: Option<&str>,
         limit: u32,
     ) -> Result<Vec<AuditEntry>, ClientError> {
-        let actor = actor
-            .map(|actor| format!("&actor={}", segment(actor)))
-            .unwrap_or_default();
-        let marker = before
-            .map(|id| format!("&marker={}", segment(id)))
-            .unwrap_or_default();
+        let pairs = [
+            ("actor", filter.actor.clone()),
+            ("kind", filter.kind.map(|k| k.name().to_owned())),
+            ("resource", filter.resource.clone()),
+            ("result", filter.result.map(|r| r.name().to_owned())),
+            ("address", filter.address.clone()),
+            ("since", filter.since.map(|s| s.to_string())),
+            ("until", filter.until.map(|s| s.to_string())),
+            ("marker", before.map(str::to_owned)),
+        ];
+        let pairs = pairs
+            .iter()
+            .filter_map(|(key, value)| Some(format!("&{key}={}", segment(value.as_ref()?))));
+        let query: String = pairs.collect();
         self.get(
-            &format!("/api/v1/audit?limit={limit}{actor}{marker}"),
+            &format!("/api/v1/audit?limit={limit}{query}"),
             "reading the audit log",
         )
         .await

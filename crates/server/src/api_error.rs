@@ -30,7 +30,8 @@ impl ApiError {
     /// An answer with `status`.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error").to_owned();
-        let problem = Problem { status: status.as_u16(), title, detail: detail.into(), mistakes: Vec::new() };
+        let problem =
+            Problem { status: status.as_u16(), title, detail: detail.into(), mistakes: Vec::new(), request_id: None };
         Self { problem, retry_after: None }
     }
 
@@ -101,7 +102,8 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let retry = self.retry_after;
-        let mut response = (status, Json(self.problem)).into_response();
+        let problem = Problem { request_id: crate::request::id(), ..self.problem };
+        let mut response = (status, Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(wait) = retry {

@@ -2,6 +2,7 @@
 
 use crate::api_error::ApiError;
 use crate::archive::Archives;
+use crate::audit::AuditLog;
 use crate::auth::{AttemptLimiter, CallerSlots, Connections, Keystones};
 use crate::cloud_watcher::CloudWatcher;
 use crate::hub::Hub;
@@ -30,6 +31,7 @@ pub struct App(Arc<AppState>);
 #[derive(Debug)]
 pub(crate) struct AppState {
     pub store: Store,
+    pub audit: AuditLog,
     pub hub: Hub,
     pub stacks: Stacks,
     /// Files that stacks carry to their hosts.
@@ -84,7 +86,6 @@ pub(crate) struct ChangeCounters {
     pub yards: watch::Sender<u64>,
     /// Tokens and sessions.
     pub tokens: watch::Sender<u64>,
-    pub audit: watch::Sender<u64>,
 }
 
 impl ChangeCounters {
@@ -102,6 +103,11 @@ impl App {
     /// What is kept.
     pub fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// The audit log.
+    pub(crate) fn audit(&self) -> &AuditLog {
+        &self.0.audit
     }
 
     /// The agents.

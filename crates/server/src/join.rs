@@ -3,11 +3,12 @@
 use crate::access::Joiner;
 use crate::api_error::ApiError;
 use crate::app::App;
+use crate::audit;
 use crate::auth::{TokenKind, digest, mint};
 use crate::host;
 use crate::hub::bounded_facts;
 use axum::http::StatusCode;
-use stackyard_api::{NewJoin, now};
+use stackyard_api::{AuditKind, NewJoin, now, time};
 use stackyard_core::agent;
 use stackyard_store::{Join, NewHost, Redeemed};
 use std::collections::BTreeMap;
@@ -64,6 +65,15 @@ pub(crate) async fn create(app: &App, request: NewJoin) -> Result<(String, i64, 
         host: None,
         nonce: None,
     };
+    crate::request::note(format!(
+        "join token {} for a host{} of yard {}, pool {:?}, until {}{}",
+        join.id,
+        join.name.as_ref().map(|name| format!(" {name}")).unwrap_or_default(),
+        join.yard,
+        join.pool,
+        time(join.expires),
+        if join.machine_labels { ", with labels of the machine's own" } else { "" }
+    ));
     app.store().add_join(&join, now - REMEMBERED).await?;
     Ok((token, join.expires, server))
 }
@@ -145,7 +155,9 @@ pub(crate) async fn redeem(app: &App, joiner: &Joiner, request: agent::JoinReque
     }
     check_labels(&request.labels)?;
     let Some(join) = app.store().join(&joiner.hash).await? else {
-        return Err(refuse(app, joiner, "this join token is unknown: make another with `stackyard host join`"));
+        let why = "this join token is unknown: make another with `stackyard host join`";
+        app.audit().sign_in_failed("join token", "/api/v1/join", 403, why).await;
+        return Err(refuse(app, joiner, why));
     };
     check_machine_labels(&join, &request.labels)?;
     let name = join.name.clone().unwrap_or_else(|| {
@@ -164,7 +176,8 @@ pub(crate) async fn redeem(app: &App, joiner: &Joiner, request: agent::JoinReque
     let new = NewHost { id, name, token_hash: token_hash.clone(), labels, facts, nonce: nonce.clone() };
     let now = now();
     let actor = format!("join {}/{}", join.yard, new.name);
-    let entry = app.store().audit_begin(now, &actor, "POST /api/v1/join", "/api/v1/join").await?;
+    let entry = audit::new_entry(&actor, AuditKind::Agent, "POST /api/v1/join", "/api/v1/join");
+    let entry = app.audit().begin(entry).await?;
     let outcome = match app.store().redeem(&joiner.hash, &new, now).await {
         Ok(Redeemed::Joined(host)) => {
             if let Some(old) = &join.replaces {
@@ -184,8 +197,10 @@ pub(crate) async fn redeem(app: &App, joiner: &Joiner, request: agent::JoinReque
         }
         Err(error) => Err(error.into()),
     };
-    let result = outcome.as_ref().map_or_else(|p| p.status.to_string(), |_| "200".to_owned());
-    app.store().audit_end(&entry, &result).await?;
+    if let Ok(joined) = &outcome {
+        crate::request::note(format!("host {} by join token {}", joined.host, join.id));
+    }
+    entry.end(outcome.as_ref().map_or_else(|p| p.status, |_| 200), false).await;
     outcome
 }
 

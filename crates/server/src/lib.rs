@@ -13,7 +13,9 @@
 //!         hub ── the agents' connections
 //!         volumes ── Cinder volumes of stacks
 //!         cloud_watcher ── clouds, looked at while someone watches
+//!         audit ── who did what, from where
 //!         auth ── who calls
+//!         request ── what is known of a request while it is served
 //!         metrics ── what Prometheus reads
 //! ```
 //!
@@ -24,6 +26,7 @@ pub mod api;
 mod api_error;
 mod app;
 mod archive;
+mod audit;
 pub mod auth;
 pub mod backup;
 pub mod ca;
@@ -42,6 +45,7 @@ mod own_thread;
 mod paths;
 pub mod ports;
 mod readiness;
+mod request;
 pub mod runs;
 mod ssh;
 pub mod stack;

@@ -91,6 +91,14 @@ fn a_running_server_is_backed_up_and_restored() {
         assert!(printed.contains("is intact") && printed.contains("tokens 20"), "{printed}");
         assert_eq!(std::fs::read_dir(there.path()).unwrap().count(), 0);
     }
+    // Who took them is in the audit log, and so is who made the tokens.
+    let noted: Value = serde_json::from_str(&run(server.home(), &["--json", "audit", "--kind", "backup"])).unwrap();
+    let uid = format!("uid {}", rustix::process::getuid().as_raw());
+    assert_eq!(noted.as_array().unwrap().len(), 3, "{noted}");
+    assert!(noted.as_array().unwrap().iter().all(|e| e["address"] == uid.as_str() && e["result"] == "done"), "{noted}");
+    let options = ["--resource", "tokens", "--from", &uid, "--result", "done", "--since", "1h"];
+    let made = run(server.home(), &[&["audit"], options.as_slice()].concat());
+    assert!(made.contains("token t7 with the role viewer") && made.lines().count() > 20, "{made}");
     let error = fails(stackyard(server.home(), &["server", "restore", &file]));
     assert!(error.contains("process ") && error.contains("hint: stop it first"), "{error}");
     let printed = run(there.path(), &["server", "restore", &file]);

@@ -28,7 +28,7 @@ mod store;
 mod token;
 mod yard;
 
-pub use audit::Entry;
+pub use audit::{AuditFilter, Entry, NewEntry, Outcome, note_backup};
 pub use copy::{CellValue, StoreLoader, StoreSnapshot, TableRows};
 pub use error::Error;
 pub use host::{Drain, Host, NewHost, Replace};

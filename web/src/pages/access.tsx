@@ -155,7 +155,9 @@ function AuditLog() {
           <tr>
             <th scope="col">{t("access.at")}</th>
             <th scope="col">{t("access.who")}</th>
+            <th scope="col">{t("access.from")}</th>
             <th scope="col">{t("access.what")}</th>
+            <th scope="col">{t("access.detail")}</th>
             <th scope="col">{t("access.result")}</th>
           </tr>
         </thead>
@@ -164,8 +166,10 @@ function AuditLog() {
             <tr key={entry.id}>
               <td data-label={t("access.at")}><RelativeTime at={entry.at} /></td>
               <td data-label={t("access.who")}>{entry.actor}</td>
+              <td data-label={t("access.from")}>{entry.address}</td>
               <td className="full mono">{entry.verb.split(" ")[0]} {entry.target}</td>
-              <td data-label={t("access.result")}><AuditResult result={entry.result ?? null} /></td>
+              <td className="full" data-label={t("access.detail")}>{entry.detail}</td>
+              <td data-label={t("access.result")}><AuditResult entry={entry} /></td>
             </tr>
           ))}
         </tbody>
@@ -175,8 +179,10 @@ function AuditLog() {
   );
 }
 
-function AuditResult({ result }: { result: string | null }) {
+function AuditResult({ entry }: { entry: Schemas["AuditEntry"] }) {
   const { t } = useTexts();
-  if (result === null) return <StateMark state="waiting" text={t("access.unfinished")} />;
-  return <StateMark state={result.startsWith("2") || result.startsWith("1") ? "ready" : "failed"} text={result} />;
+  if (!entry.result) return <StateMark state="waiting" text={t("access.unfinished")} />;
+  const text = t(`access.result.${entry.result}`);
+  const times = entry.times > 1 ? ` ×${entry.times}` : "";
+  return <StateMark state={entry.result === "done" ? "ready" : "failed"} text={text + times} />;
 }

@@ -122,6 +122,19 @@ impl Node {
         Self::new(place, Kind::Scalar(Scalar { text: "~".into(), style: Style::Plain }))
     }
 
+    /// The node as JSON; every scalar is its text.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        match &self.kind {
+            _ if self.is_null() => serde_json::Value::Null,
+            Kind::Scalar(scalar) => scalar.text.as_str().into(),
+            Kind::List(list) => list.iter().map(Self::to_json).collect(),
+            Kind::Map(map) => {
+                let entries = map.entries.iter().map(|(key, node)| (key.text.clone(), node.to_json()));
+                serde_json::Value::Object(entries.collect())
+            }
+        }
+    }
+
     pub(crate) fn map(place: Place, map: Map) -> Self {
         Self::new(place, Kind::Map(map))
     }

@@ -12,7 +12,8 @@ pub(crate) use session::ended;
 
 use crate::api_error::ApiError;
 use crate::app::App;
-use crate::auth::{Caller, Connection, NOTE_EVERY, Peer, TokenKind, digest, role};
+use crate::auth::{Caller, Connection, NOTE_EVERY, TokenKind, digest, role};
+use crate::request::Peer;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
@@ -59,9 +60,8 @@ async fn bearer(app: &App, address: IpAddr, token: &str) -> Result<Caller, ApiEr
         Some(TokenKind::Agent) => match app.store().host_of_token(&digest(token)).await? {
             Some(host) => Ok(Caller::Agent { host: host.id, name: format!("{}/{}", host.yard, host.name) }),
             None => {
-                app.limiter().fail(address)?;
                 let why = "this agent's token is not, or no longer, good: was its host removed or replaced?";
-                Err(ApiError::unauthorized(why))
+                Err(refuse(app, Some(address), "agent token", why).await)
             }
         },
         Some(TokenKind::Person) => {
@@ -69,8 +69,8 @@ async fn bearer(app: &App, address: IpAddr, token: &str) -> Result<Caller, ApiEr
             match app.store().person(&hash, now()).await? {
                 Some(person) => Caller::person(person, hash),
                 None => {
-                    app.limiter().fail(address)?;
-                    Err(ApiError::unauthorized("this token has ended; `stackyard token sign-in` gets another"))
+                    let why = "this token has ended; `stackyard token sign-in` gets another";
+                    Err(refuse(app, Some(address), "token of a Keystone user", why).await)
                 }
             }
         }
@@ -87,9 +87,13 @@ async fn bearer(app: &App, address: IpAddr, token: &str) -> Result<Caller, ApiEr
 /// # Errors
 /// 401, 429.
 pub(crate) async fn api_token(app: &App, address: Option<IpAddr>, token: &str) -> Result<Token, ApiError> {
+    let mut name = "token".to_owned();
     let refused = match TokenKind::of(token) {
         Some(TokenKind::Api) => match app.store().token(&digest(token)).await? {
-            Some(found) if found.expires.is_some_and(|end| end <= now()) => "this token has ended",
+            Some(found) if found.expires.is_some_and(|end| end <= now()) => {
+                name = format!("token {}", found.name);
+                "this token has ended"
+            }
             Some(found) => {
                 note_use(app, &found).await;
                 return Ok(found);
@@ -99,8 +103,16 @@ pub(crate) async fn api_token(app: &App, address: Option<IpAddr>, token: &str) -
         Some(_) => "this is no token for the API: make one with `stackyard token create`",
         None => "this is no token of a stackyard server",
     };
-    address.map_or(Ok(()), |a| app.limiter().fail(a))?;
-    Err(ApiError::unauthorized(refused))
+    Err(refuse(app, address, &name, refused).await)
+}
+
+/// Refuses a caller without a good token: it counts against the address, and is in the audit log as a sign-in of `name` that
+/// failed. `name` never has the text of a token.
+async fn refuse(app: &App, address: Option<IpAddr>, name: &str, why: &str) -> ApiError {
+    let limited = address.and_then(|address| app.limiter().fail(address).err());
+    let problem = limited.unwrap_or_else(|| ApiError::unauthorized(why));
+    app.audit().sign_in_failed(name, "/api/v1/session", problem.status, why).await;
+    problem
 }
 
 /// Writes down now and then that a token is used. Reads work on when the store cannot write, as on a full disk.

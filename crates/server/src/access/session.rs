@@ -39,8 +39,10 @@ pub(super) async fn caller(
             Ok(Caller::Token { id: found.id, name: found.name, role, session: Some(hash) })
         }
         _ => {
-            app.limiter().fail(address)?;
-            Ok(Caller::Nobody)
+            // The console's own requests with a session that has ended are no attempts of note: they are counted once an hour.
+            let why = "this session has ended, or there was none";
+            let refused = super::refuse(app, Some(address), "session", why).await;
+            if refused.status == 429 { Err(refused) } else { Ok(Caller::Nobody) }
         }
     }
 }

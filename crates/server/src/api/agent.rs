@@ -4,14 +4,15 @@ use super::Query;
 use crate::access::Agent;
 use crate::api_error::ApiError;
 use crate::app::App;
-use crate::hub;
+use crate::audit;
+use crate::hub::{self, ConnectionAudit};
 use axum::body::Body;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{State, WebSocketUpgrade};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use stackyard_api::Problem;
+use stackyard_api::{AuditKind, Problem};
 use stackyard_platform::docker::{Docker, is_not_found};
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -36,9 +37,12 @@ async fn agent_connect(
         return Err(ApiError::unauthorized("the host was removed"));
     };
     let (hub, ports, volumes) = (app.hub().clone(), app.ports().clone(), app.volumes().clone());
+    let name = format!("agent {}/{}", host.yard, host.name);
+    let entry = audit::new_entry(&name, AuditKind::Agent, "CONNECT", &format!("/api/v1/hosts/{}", host.id));
+    let audit = ConnectionAudit { log: app.audit().clone(), entry };
     let upgrade =
         upgrade.read_buffer_size(BUFFER).write_buffer_size(0).max_message_size(MESSAGE).max_frame_size(MESSAGE);
-    Ok(upgrade.on_upgrade(move |socket| hub::serve(hub, ports, volumes, host, socket)))
+    Ok(upgrade.on_upgrade(move |socket| hub::serve(hub, ports, volumes, host, audit, socket)))
 }
 
 /// Which image.

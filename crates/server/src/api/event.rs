@@ -45,7 +45,7 @@ impl WatchedCounters {
             changes.yards.subscribe(),
             app.runs().revisions(),
             changes.tokens.subscribe(),
-            changes.audit.subscribe(),
+            app.audit().changes(),
             app.looks().changes(),
             app.local().changes(),
         ];

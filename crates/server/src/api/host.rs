@@ -72,6 +72,7 @@ fn tag(host: &Host) -> ETag {
 /// The same, if it is as the caller knows it.
 async fn as_it_was(app: &App, id: &str, unchanged: &Precondition) -> Result<Host, ApiError> {
     let host = find(app, id).await?;
+    crate::request::note(format!("host {}/{}", host.yard, host.name));
     unchanged.check(&format!("host {id}"), Some(&tag(&host)))?;
     Ok(host)
 }
@@ -128,6 +129,8 @@ async fn host_drain(
 ) -> Result<impl IntoResponse, ApiError> {
     let _turn = app.inner().turns.hosts.lock().await;
     let host = as_it_was(&app, &id, &unchanged).await?;
+    let asked = if drain.on { "on" } else { "off" };
+    crate::request::note(format!("host {}/{}: drain {asked}", host.yard, host.name));
     match (drain.on, drain.leaving) {
         (true, true) => app.store().drain(&host.id, store::Drain::Leaving).await?,
         (true, false) => app.store().drain(&host.id, store::Drain::Held).await?,

@@ -50,6 +50,9 @@ fn text(app: &App) -> Result<Response, ApiError> {
         ended: connections.ended.to_vec(),
         cloud_requests: clouds.sent,
         cloud_retries: clouds.retried,
+        failed_sign_ins: inner.audit.failed_sign_ins(),
+        replaced_connections: inner.audit.replaced_connections(),
+        audit_lost: inner.audit.lost(),
         certificate_ends: inner.certificate_ends,
         started: inner.started,
     };

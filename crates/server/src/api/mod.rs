@@ -1,7 +1,7 @@
 //! The HTTP API, `/api/v1`.
 //!
 //! ```text
-//! connection ─> identify (who calls) ─> record (audit log) ─> guard (whose it is) ─> limit (its body) ─> handler (needs a role)
+//! connection ─> begin (its id) ─> identify (who calls) ─> record (audit log) ─> guard (whose it is) ─> limit (its body) ─> handler (needs a role)
 //! ```
 //!
 //! One file a noun, each with its `routes()`. What the handlers' annotations say is the OpenAPI
@@ -122,6 +122,7 @@ pub(crate) fn router(app: &App) -> Router {
         .layer(from_fn_with_state(app.clone(), crate::access::identify))
         .layer(from_fn(no_store))
         .layer(from_fn_with_state(app.clone(), metrics::count))
+        .layer(from_fn(crate::request::begin))
         .with_state(app.clone())
 }
 

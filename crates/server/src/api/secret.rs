@@ -59,7 +59,9 @@ async fn secret_put(
         return Err(ApiError::bad(format!("a secret must be text of at most {GREATEST} bytes without NUL")));
     }
     let _turn = app.inner().turns.secrets.lock().await;
-    unchanged.check(&format!("secret {name}"), tag(&app, &yard, &name).await?.as_ref())?;
+    let there = tag(&app, &yard, &name).await?;
+    crate::request::note(if there.is_some() { "another value" } else { "a new secret" });
+    unchanged.check(&format!("secret {name}"), there.as_ref())?;
     app.store().set_secret(&yard, &name, &secret.value, now()).await?;
     Ok((StatusCode::NO_CONTENT, tag(&app, &yard, &name).await?.map(ETag::header), ()))
 }

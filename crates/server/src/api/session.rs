@@ -6,13 +6,15 @@ use crate::access::Viewer;
 use crate::api_error::ApiError;
 use crate::app::App;
 use crate::app::ChangeCounters;
-use crate::auth::{self, Caller, KeystoneLogin, Peer};
+use crate::audit;
+use crate::auth::{self, Caller, KeystoneLogin};
+use crate::request::Peer;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use stackyard_api::{
-    ByCredential, ByPassword, NewSession, Problem, Role, SessionToken, SessionView, SignInView, now, time,
+    AuditKind, ByCredential, ByPassword, NewSession, Problem, Role, SessionToken, SessionView, SignInView, now, time,
 };
 use stackyard_openstack::{Auth, CredentialRef, Domain, Ref, Scope};
 use stackyard_store::{Person, Token};
@@ -136,7 +138,8 @@ async fn begin(app: &App, known: &SignedIn, kind: auth::TokenKind) -> Result<(St
         auth::TokenKind::Person => ("/api/v1/session/token", StatusCode::CREATED),
         _ => ("/api/v1/session", StatusCode::OK),
     };
-    let entry = app.store().audit_begin(now(), &actor, &format!("POST {path}"), path).await?;
+    let entry = audit::new_entry(&actor, AuditKind::SignIn, &format!("POST {path}"), path);
+    let entry = app.audit().begin(entry).await?;
     let expires = match known {
         SignedIn::Token(token) => {
             let expires = (now() + LASTS).min(token.expires.unwrap_or(i64::MAX));
@@ -148,8 +151,7 @@ async fn begin(app: &App, known: &SignedIn, kind: auth::TokenKind) -> Result<(St
             person.expires
         }
     };
-    app.store().audit_end(&entry, result.as_str()).await?;
-    ChangeCounters::note(&app.inner().changes.audit);
+    entry.end(result.as_u16(), false).await;
     tracing::info!(until = time(expires), "{actor} signed in");
     Ok((secret, expires))
 }
@@ -161,8 +163,16 @@ enum SignedIn {
 }
 
 async fn known(app: &App, login: KeystoneLogin) -> Result<SignedIn, ApiError> {
-    let (person, role) = app.keystones().sign_in(login, app.limiter(), now()).await?;
-    Ok(SignedIn::Person(person, role))
+    let shown = login.shown.clone();
+    match app.keystones().sign_in(login, app.limiter(), now()).await {
+        Ok((person, role)) => Ok(SignedIn::Person(person, role)),
+        Err(problem) => {
+            if matches!(problem.status, 401 | 403 | 429) {
+                app.audit().sign_in_failed(&shown, "/api/v1/session", problem.status, &problem.detail).await;
+            }
+            Err(problem)
+        }
+    }
 }
 
 /// Refuses what no Keystone would take.

@@ -6,6 +6,7 @@ use super::{Body, Path, Query};
 use crate::access::{CallerScope, Operator, Viewer};
 use crate::api_error::ApiError;
 use crate::app::App;
+use crate::audit;
 use crate::stack::{DeployedStack, Deployment, ServiceChange, StackError};
 use axum::Json;
 use axum::extract::State;
@@ -86,6 +87,18 @@ pub(super) async fn check(app: &App, unchanged: &Precondition, yard: &str, name:
 
 pub(super) async fn new_tag(app: &App, yard: &str, name: &str) -> Result<[(HeaderName, String); 1], ApiError> {
     Ok(tag(&app.stacks().get(yard, name).await?).header())
+}
+
+/// Notes for the audit log how a stack differs from `before`.
+pub(super) async fn note_change(app: &App, before: Option<DeployedStack>, yard: &str, name: &str) {
+    let Ok(now) = app.stacks().get(yard, name).await else { return };
+    let version = |stack: &DeployedStack| stack.versions.first().map_or(0, |v| v.number);
+    let old = before.as_ref().map_or_else(String::new, |before| format!("{} -> ", version(before)));
+    let pool = |stack: &DeployedStack| stack.pool.clone().unwrap_or_else(|| "any".to_owned());
+    let moved = before.as_ref().filter(|before| before.pool != now.pool);
+    let moved = moved.map_or_else(String::new, |before| format!("; pool {} -> {}", pool(before), pool(&now)));
+    let changes = audit::stack_changes(before.as_ref().map(|before| &before.stack), &now.stack);
+    crate::request::note(format!("version {old}{}: {changes}{moved}", version(&now)));
 }
 
 /// Which look at a stack.
@@ -185,7 +198,9 @@ async fn stack_put(
     let deployment = named(deploy, &yard, &name)?;
     let _turn = app.inner().turns.stacks.lock().await;
     check(&app, &unchanged, &yard, &name).await?;
+    let before = app.stacks().get(&yard, &name).await.ok();
     let changes = changes(app.stacks().deploy(&yard, deployment).await?);
+    note_change(&app, before, &yard, &name).await;
     Ok((new_tag(&app, &yard, &name).await?, changes))
 }
 
@@ -234,7 +249,9 @@ async fn stack_scale(
 ) -> Result<impl IntoResponse, ApiError> {
     let _turn = app.inner().turns.stacks.lock().await;
     check(&app, &unchanged, &yard, &name).await?;
+    let before = app.stacks().get(&yard, &name).await.ok();
     app.stacks().scale(&yard, &name, &scale.services).await?;
+    note_change(&app, before, &yard, &name).await;
     Ok((StatusCode::NO_CONTENT, new_tag(&app, &yard, &name).await?))
 }
 
@@ -262,7 +279,9 @@ async fn stack_rollback(
 ) -> Result<impl IntoResponse, ApiError> {
     let _turn = app.inner().turns.stacks.lock().await;
     check(&app, &unchanged, &yard, &name).await?;
+    let before = app.stacks().get(&yard, &name).await.ok();
     let number = app.stacks().roll_back(&yard, &name, back.to).await?;
+    note_change(&app, before, &yard, &name).await;
     let now = app.stacks().get(&yard, &name).await?;
     let succeeded = now.versions.iter().any(|v| v.number == number && v.worked);
     Ok((tag(&now).header(), Json(StackVersion { number, succeeded })))

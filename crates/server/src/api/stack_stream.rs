@@ -242,6 +242,10 @@ async fn stack_exec(
             replica.name, replica.state
         )));
     }
+    let shown = serde_json::to_string(&command).unwrap_or_default();
+    let user = exec.user.as_ref().map(|user| format!(" as {user}")).unwrap_or_default();
+    let terminal = if exec.tty { " with a terminal" } else { "" };
+    crate::request::note(format!("{} on host {}{user}{terminal}: {shown}", replica.name, replica.host_name));
     let open = Open::Exec {
         stack,
         replica: Replica { service: service.name.clone(), index: replica.index },

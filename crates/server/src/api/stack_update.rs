@@ -1,7 +1,7 @@
 //! Updates of a stack's services.
 
 use super::etag::Precondition;
-use super::stack::{changes, check, new_tag, tag};
+use super::stack::{changes, check, new_tag, note_change, tag};
 use super::{Body, Path};
 use crate::access::Operator;
 use crate::api_error::ApiError;
@@ -62,7 +62,9 @@ async fn stack_update(
 ) -> Result<impl IntoResponse, ApiError> {
     let _turn = app.inner().turns.stacks.lock().await;
     check(&app, &unchanged, &yard, &name).await?;
+    let before = app.stacks().get(&yard, &name).await.ok();
     let changes = changes(app.stacks().update(&yard, &name, &update.services).await?);
+    note_change(&app, before, &yard, &name).await;
     Ok((new_tag(&app, &yard, &name).await?, changes))
 }
 

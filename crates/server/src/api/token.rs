@@ -8,6 +8,7 @@ use crate::api_error::ApiError;
 use crate::app::App;
 use crate::app::ChangeCounters;
 use crate::auth::{TokenKind, mint};
+use crate::request::note;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -74,6 +75,8 @@ async fn token_create(
         expires: new.ttl_s.map(|ttl| now() + i64::from(ttl) * 1000),
         last_used: None,
     };
+    let until = row.expires.map(|at| format!(", until {}", time(at))).unwrap_or_default();
+    note(format!("token {} with the role {}{until}", row.name, row.role));
     let _turn = app.inner().turns.tokens.lock().await;
     app.store().add_token(&row, &hash).await?;
     ChangeCounters::note(&app.inner().changes.tokens);
@@ -117,7 +120,9 @@ async fn token_revoke(
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let _turn = app.inner().turns.tokens.lock().await;
-    unchanged.check(&format!("token {id}"), Some(&tag(&find(&app, &id).await?)))?;
+    let found = find(&app, &id).await?;
+    note(format!("token {} with the role {}", found.name, found.role));
+    unchanged.check(&format!("token {id}"), Some(&tag(&found)))?;
     if app.store().remove_token(&id).await? {
         ChangeCounters::note(&app.inner().changes.tokens);
         return Ok(StatusCode::NO_CONTENT);

@@ -10,6 +10,7 @@ use crate::access::{CallerScope, Operator, Viewer, YardOwnership};
 use crate::api_error::ApiError;
 use crate::app::App;
 use crate::app::ChangeCounters;
+use crate::audit;
 use crate::manifest::keep_manifest;
 use crate::runs::FILE;
 use axum::Json;
@@ -157,6 +158,23 @@ async fn manifest_show(
     }
 }
 
+/// Revision of the manifest that a yard has, and what another one changes of it, for the audit log.
+pub(super) async fn changes(
+    app: &App,
+    yard: &str,
+    manifest: &str,
+    files: &BTreeMap<String, String>,
+) -> Result<(Option<i64>, String), ApiError> {
+    let kept = app.store().yard(yard).await?;
+    let revision = kept.as_ref().map(|y| y.revision);
+    let old_files = match revision {
+        Some(revision) => app.store().manifest(yard, revision).await?.map(|m| m.files),
+        None => None,
+    };
+    let changes = audit::manifest_changes(FILE, kept.as_ref().map(|y| y.manifest.as_str()), manifest);
+    Ok((revision, changes + &audit::file_changes(&old_files.unwrap_or_default(), files)))
+}
+
 /// Keeps the manifest of a yard, as the command line does when it has brought it up; nothing is done
 #[utoipa::path(put, path = "/api/v1/yards/{yard}", tag = "yard", security(("token" = [])),
     params(("If-Match" = Option<String>, Header, description = "revision that is to be changed"),
@@ -193,7 +211,10 @@ async fn yard_put(
     }
     let at = at(&reach, &yard, &headers).await?;
     let actor = caller.actor().unwrap_or_default();
+    let (old, changes) = changes(&app, &yard, &manifest, &files).await?;
     let revision = keep_manifest(app.store(), &yard, &manifest, &files, &actor, at).await?;
+    let old = old.map_or_else(String::new, |old| format!("{old} -> "));
+    crate::request::note(format!("revision {old}{revision}: {changes}"));
     ChangeCounters::note(&app.inner().changes.yards);
     let kept = app.store().yard(&yard).await?.ok_or_else(|| ApiError::changed(&format!("yard {yard}")))?;
     Ok((ETag::revision(revision).header(), Json(yard_view(kept))).into_response())

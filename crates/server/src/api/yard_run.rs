@@ -2,7 +2,7 @@
 
 use super::follow::{self, FollowedRun, current};
 use super::page::{ListPage, PageQuery, Pager};
-use super::yard::{at, check_name};
+use super::yard::{at, changes, check_name};
 use super::yard_plan::{YardRequestBody, read};
 use super::{Path, Query};
 use crate::access::{CallerScope, Operator, Viewer};
@@ -126,6 +126,7 @@ async fn run_begin(
     YardRequestBody(wish): YardRequestBody,
 ) -> Result<Response, ApiError> {
     let at = at(&reach, &yard, &headers).await?;
+    crate::request::note(asked_run(&app, &yard, &wish).await?);
     let (plan, allow_data_loss) = (wish.plan.clone(), wish.allow_data_loss);
     let terms = RunTerms { plan, allow_data_loss, at };
     let wish = read(app.store(), &reach, &yard, wish).await?;
@@ -133,6 +134,21 @@ async fn run_begin(
     crate::app::ChangeCounters::note(&app.inner().changes.yards);
     let place = format!("/api/v1/yards/{yard}/runs/{}", run.new.id);
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(run_view(run))).into_response())
+}
+
+/// What a run is asked to do, for the audit log.
+async fn asked_run(app: &App, yard: &str, wish: &YardRequest) -> Result<String, ApiError> {
+    let data = if wish.allow_data_loss { ", data may be lost" } else { "" };
+    let of = |revision: i64| format!("up with the manifest of revision {revision}{data}");
+    Ok(match (&wish.manifest, wish.revision) {
+        _ if wish.remove => format!("down{data}"),
+        (Some(manifest), _) => {
+            let (_, changes) = changes(app, yard, manifest, &wish.files).await?;
+            format!("up with a manifest{data}: {changes}")
+        }
+        (None, Some(revision)) => of(revision),
+        (None, None) => format!("up with the manifest that it has{data}"),
+    })
 }
 
 /// A run with its steps

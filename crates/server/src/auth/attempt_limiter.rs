@@ -5,6 +5,7 @@
 //! these can be guessed. Successes are not counted: a hundred hosts behind one address may join at once.
 
 use crate::api_error::ApiError;
+use crate::request::network;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -21,17 +22,6 @@ const ADDRESSES: usize = 4096;
 #[derive(Debug, Default)]
 pub(crate) struct AttemptLimiter {
     failures: Mutex<HashMap<IpAddr, (Instant, u32)>>,
-}
-
-/// One network is one caller: IPv6 gives everybody 2^64 addresses.
-pub(crate) fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(a) => match a.to_ipv4_mapped() {
-            Some(a) => IpAddr::V4(a),
-            None => IpAddr::V6((u128::from(a) >> 64 << 64).into()),
-        },
-    }
 }
 
 impl AttemptLimiter {

@@ -7,7 +7,8 @@
 //! together. A connection that was upgraded (agents, programs in containers) is not counted: there is one to a
 //! host, and programs have places of their own.
 
-use super::{Caller, network};
+use super::Caller;
+use crate::request::network;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;

@@ -11,7 +11,7 @@ mod keystone;
 mod session;
 mod token;
 
-pub(crate) use attempt_limiter::{AttemptLimiter, network};
+pub(crate) use attempt_limiter::AttemptLimiter;
 pub(crate) use caller_slots::{CallerSlot, CallerSlots};
 pub(crate) use connections::{Connection, Connections};
 pub use keystone::SignIn;
@@ -22,29 +22,9 @@ pub(crate) use token::{TokenKind, digest, mint};
 use crate::api_error::ApiError;
 use stackyard_api::Role;
 use stackyard_store::Person;
-use std::net::IpAddr;
 
 /// A use of a token is written down again after so many milliseconds.
 pub(crate) const NOTE_EVERY: i64 = 5 * 60_000;
-
-/// Where a connection comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Peer {
-    /// The Unix socket.
-    Socket,
-    /// HTTPS, from this address.
-    Remote(IpAddr),
-}
-
-impl Peer {
-    /// The address, if it has one.
-    pub fn address(self) -> Option<IpAddr> {
-        match self {
-            Self::Socket => None,
-            Self::Remote(address) => Some(address),
-        }
-    }
-}
 
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]

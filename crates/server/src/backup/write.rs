@@ -10,7 +10,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use rustix::fs::OFlags;
 use serde::Serialize;
-use stackyard_store::{Database, StoreSnapshot, TableRows};
+use stackyard_api::{AuditKind, AuditResult};
+use stackyard_core::text::error_chain;
+use stackyard_store::{Database, NewEntry, Outcome, StoreSnapshot, TableRows};
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
@@ -77,6 +79,27 @@ fn open_alone(new: &Path, path: &Path) -> Result<File, BackupError> {
     Ok(out)
 }
 
+/// Writes down that a backup is taken: it has the CA's key and every secret. The backup itself has the entry. One that
+/// cannot be written, as on a full disk, stops no backup.
+async fn note_in_audit_log(database: &Database) {
+    let entry = NewEntry {
+        at: stackyard_api::now(),
+        actor: "command line".to_owned(),
+        kind: AuditKind::Backup.name().to_owned(),
+        verb: "BACKUP".to_owned(),
+        target: "/api/v1/server".to_owned(),
+        address: Some(format!("uid {}", rustix::process::getuid().as_raw())),
+        request: None,
+        detail: Some("all tables, the CA with its key, the files of stacks".to_owned()),
+        outcome: Some(Outcome { status: "200".to_owned(), result: AuditResult::Done.name().to_owned() }),
+    };
+    match stackyard_store::note_backup(database, &entry).await {
+        Ok(true) => {}
+        Ok(false) => tracing::warn!("the audit log has no entry of this backup: the store is of another version"),
+        Err(error) => tracing::warn!("the audit log has no entry of this backup: {}", error_chain(&error)),
+    }
+}
+
 /// Backs the server of state directory `home` up to `out`. scrypt's work is 2 to the power of `work_factor`; use
 /// [`WORK_FACTOR`].
 ///
@@ -96,7 +119,8 @@ pub async fn write(
         return Err(BackupError::Absent(home.to_owned()));
     }
     let settings = Settings::last(&dir).map_err(file("read the settings in", &dir))?;
-    let database = settings.database.map_or_else(|| Database::File(dir.join("stackyard.db")), Database::Url);
+    let database = settings.database.clone().map_or_else(|| Database::File(dir.join("stackyard.db")), Database::Url);
+    note_in_audit_log(&database).await;
 
     let mut recipient = age::scrypt::Recipient::new(passphrase.0.clone());
     recipient.set_work_factor(work_factor);

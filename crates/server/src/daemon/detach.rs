@@ -130,6 +130,17 @@ fn same(dir: &Path, asked: &Settings, view: ServerView) -> Result<Detached, Daem
             format!("--metrics-listen {}", listen.join(" --metrics-listen "))
         });
     }
+    let (asked_keep, runs_keep) = (asked.audit_retention(), runs.audit_retention());
+    if asked.audit_keep.is_some() && asked_keep.days != runs_keep.days {
+        differs.push(format!("--audit-keep {}d", runs_keep.days));
+    }
+    if asked.audit_rows.is_some() && asked_keep.rows != runs_keep.rows {
+        differs.push(format!("--audit-rows {}", runs_keep.rows));
+    }
+    if asked.audit_file.is_some() && asked.audit_file() != runs.audit_file() {
+        let file = runs.audit_file().map(|file| format!("--audit-file {}", file.display()));
+        differs.push(file.unwrap_or_else(|| "no --audit-file".to_owned()));
+    }
     if asked.database.is_some() && asked.database != runs.database {
         differs.push(format!("the database {}", view.database));
     }

@@ -1,7 +1,8 @@
 //! Connections: HTTPS and the Unix socket, the same router on both.
 
-use crate::auth::{Connections, Peer};
+use crate::auth::Connections;
 use crate::metrics::{HandshakeOutcome, Metrics};
+use crate::request::{Peer, SocketPeer};
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -117,7 +118,10 @@ pub(super) async fn unix(listener: UnixListener, router: Router, mut stop: watch
         };
         match accepted {
             Ok((stream, _)) => {
-                let router = router.clone().layer(Extension(Peer::Socket));
+                let mut router = router.clone().layer(Extension(Peer::Socket));
+                if let Ok(peer) = stream.peer_cred() {
+                    router = router.layer(Extension(SocketPeer { uid: peer.uid(), pid: peer.pid() }));
+                }
                 drop(tokio::spawn(http(stream, router, stop.clone())));
             }
             Err(error) => {

@@ -23,11 +23,13 @@ pub use detach::{Detached, detach, stop};
 pub use settings::{DEFAULT_LISTEN, DEFAULT_LOST_AFTER, Settings};
 
 pub use crate::archive::DEFAULT_FILES_LIMIT;
+pub use crate::audit::{DEFAULT_KEEP as DEFAULT_AUDIT_KEEP, DEFAULT_ROWS as DEFAULT_AUDIT_ROWS};
 pub use crate::paths::{dir, socket};
 
 use crate::api;
 use crate::app::{self, App};
 use crate::archive::Archives;
+use crate::audit::AuditLog;
 use crate::auth::{AttemptLimiter, CallerSlots, Connections, Keystones};
 use crate::ca::{Ca, CaError};
 use crate::cloud_watcher::CloudWatcher;
@@ -241,6 +243,9 @@ impl Server {
             // What they may do was decided by other rules.
             store.remove_people().await?;
         }
+        let audit_file = settings.audit_file();
+        let audit = AuditLog::open(store.clone(), settings.audit_retention(), audit_file)
+            .map_err(file("opening for the audit log", audit_file.unwrap_or(&dir)))?;
         settings.keep(&dir).map_err(file("writing the settings in", &dir))?;
 
         let hub = Hub::new(store.clone(), timing);
@@ -265,6 +270,7 @@ impl Server {
         let connections = Connections::new(files.unwrap_or(usize::MAX));
         let app = App::new(app::AppState {
             store,
+            audit: audit.clone(),
             hub,
             stacks: stacks.clone(),
             archives,
@@ -320,6 +326,7 @@ impl Server {
                 _ = ending.wait_for(|stop| *stop) => {}
             }
         });
+        tasks.spawn(audit.keep(stopping.clone()));
         let (losing, lost) = watch::channel(false);
         tasks.spawn(watch_store(app.clone(), losing, stopping));
         if !metrics_listening.is_empty() {
@@ -362,6 +369,7 @@ impl Server {
         let gone = async { self.stop.closed().await };
         let _ = tokio::time::timeout(Duration::from_secs(6), gone).await;
         std::fs::remove_file(&self.socket).ok();
+        self.app.audit().close().await;
         self.app.store().close().await;
         tracing::info!("the server has stopped");
     }

@@ -1,6 +1,7 @@
 //! How a server is run. What is not said is as last time.
 
 use crate::archive::DEFAULT_FILES_LIMIT;
+use crate::audit::{DEFAULT_KEEP as DEFAULT_AUDIT_KEEP, DEFAULT_ROWS as DEFAULT_AUDIT_ROWS, Retention};
 use crate::auth::SignIn;
 use crate::files;
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,15 @@ pub struct Settings {
     /// Addresses to show metrics on, without TLS and without a token; none if absent or empty.
     #[serde(default)]
     pub metrics_listen: Option<Vec<SocketAddr>>,
+    /// Days for which entries of the audit log are kept. [`DEFAULT_AUDIT_KEEP`] if absent.
+    #[serde(default)]
+    pub audit_keep: Option<u32>,
+    /// Entries of the audit log that are kept. [`DEFAULT_AUDIT_ROWS`] if absent.
+    #[serde(default)]
+    pub audit_rows: Option<u32>,
+    /// File that the audit log is written to as well, as JSON lines; none if absent or empty.
+    #[serde(default)]
+    pub audit_file: Option<PathBuf>,
 }
 
 /// Shows no password.
@@ -63,7 +73,9 @@ impl std::fmt::Debug for Settings {
         out.field("listen", &self.listen).field("names", &self.names).field("database", &database);
         out.field("lost_after", &self.lost_after).field("files_limit", &self.files_limit).field("clouds", &self.clouds);
         out.field("sign_in_clouds", &self.sign_in_clouds).field("sign_in_roles", &self.sign_in_roles);
-        out.field("hook_hosts", &self.hook_hosts).field("metrics_listen", &self.metrics_listen).finish()
+        out.field("hook_hosts", &self.hook_hosts).field("metrics_listen", &self.metrics_listen);
+        out.field("audit_keep", &self.audit_keep).field("audit_rows", &self.audit_rows);
+        out.field("audit_file", &self.audit_file).finish()
     }
 }
 
@@ -92,6 +104,8 @@ impl Settings {
         let sign_in_roles = self.sign_in_roles.or(last.sign_in_roles);
         let hook_hosts = self.hook_hosts.or(last.hook_hosts);
         let metrics_listen = self.metrics_listen.or(last.metrics_listen);
+        let (audit_keep, audit_rows) = (self.audit_keep.or(last.audit_keep), self.audit_rows.or(last.audit_rows));
+        let audit_file = self.audit_file.or(last.audit_file);
         Self {
             listen,
             names,
@@ -103,7 +117,23 @@ impl Settings {
             sign_in_roles,
             hook_hosts,
             metrics_listen,
+            audit_keep,
+            audit_rows,
+            audit_file,
         }
+    }
+
+    /// How long, and how many, entries of the audit log are kept.
+    pub(crate) fn audit_retention(&self) -> Retention {
+        Retention {
+            days: self.audit_keep.unwrap_or(DEFAULT_AUDIT_KEEP),
+            rows: self.audit_rows.unwrap_or(DEFAULT_AUDIT_ROWS),
+        }
+    }
+
+    /// File that the audit log is written to as well.
+    pub(crate) fn audit_file(&self) -> Option<&Path> {
+        self.audit_file.as_deref().filter(|path| !path.as_os_str().is_empty())
     }
 
     /// Bytes that the files which one stack carries to its hosts may have.

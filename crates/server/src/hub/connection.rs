@@ -4,12 +4,13 @@ use super::Hub;
 use super::bounds::bounded_facts;
 use super::names::ToldNames;
 use super::stream::{AgentStream, AgentStreams};
+use crate::audit::AuditLog;
 use crate::ports::Ports;
 use crate::volumes::Volumes;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use stackyard_api::now;
 use stackyard_core::agent::{Ask, Desired, Facts, Open, PROTOCOL, ToAgent, ToServer};
-use stackyard_store::Host;
+use stackyard_store::{Host, NewEntry};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -30,6 +31,9 @@ const NOTE_EVERY: i64 = 5 * 60_000;
 #[derive(Debug)]
 pub(super) struct AgentLink {
     number: u64,
+    /// Where it comes from.
+    address: Option<String>,
+    since: Instant,
     streams: AgentStreams,
     _alive: oneshot::Sender<()>,
 }
@@ -37,6 +41,12 @@ pub(super) struct AgentLink {
 impl AgentLink {
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Where the connection comes from and how long there has been one, for the audit log.
+    pub fn shown(&self) -> String {
+        let address = self.address.as_deref().unwrap_or("an unknown address");
+        format!("{address}, {} s old", self.since.elapsed().as_secs())
     }
 
     pub fn open(&self, open: Open) -> Option<AgentStream> {
@@ -54,10 +64,24 @@ fn end(code: u16, reason: impl Into<String>) -> ConnectionEnd {
     ConnectionEnd { code, reason: reason.into() }
 }
 
+/// What the audit log says of a connection if it takes the place of another one.
+#[derive(Debug)]
+pub(crate) struct ConnectionAudit {
+    pub log: AuditLog,
+    pub entry: NewEntry,
+}
+
 /// Serves a connection until it ends.
-pub(crate) async fn serve(hub: Hub, ports: Ports, volumes: Volumes, host: Host, mut socket: WebSocket) {
+pub(crate) async fn serve(
+    hub: Hub,
+    ports: Ports,
+    volumes: Volumes,
+    host: Host,
+    audit: ConnectionAudit,
+    mut socket: WebSocket,
+) {
     let name = format!("{}/{}", host.yard, host.name);
-    match connected(&hub, (&ports, &volumes), &host, &mut socket).await {
+    match connected(&hub, (&ports, &volumes), &host, &audit, &mut socket).await {
         Ok(()) => tracing::info!(host = name, "disconnected"),
         Err(end) => {
             tracing::info!(host = name, reason = end.reason, "disconnecting");
@@ -71,6 +95,7 @@ async fn connected(
     hub: &Hub,
     (ports, volumes): (&Ports, &Volumes),
     host: &Host,
+    audit: &ConnectionAudit,
     socket: &mut WebSocket,
 ) -> Result<(), ConnectionEnd> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -90,7 +115,12 @@ async fn connected(
     let (to_agent, commands) = mpsc::channel(WAITING);
     let (alive, gone) = oneshot::channel();
     let streams = AgentStreams::new(to_agent.clone());
-    let desired = hub.attach(host, AgentLink { number, streams: streams.clone(), _alive: alive });
+    let (address, since) = (audit.entry.address.clone(), Instant::now());
+    let link = AgentLink { number, address, since, streams: streams.clone(), _alive: alive };
+    let (desired, replaced) = hub.attach(host, link);
+    if let Some(replaced) = replaced {
+        note_replaced(audit, host, &replaced).await;
+    }
     // It may have been removed since its token was looked at.
     if store.host(&host.id).await.map_err(failed)?.is_none_or(|h| h.removed.is_some()) {
         hub.forget(&host.id);
@@ -124,6 +154,14 @@ async fn connected(
         tracing::error!("{error}");
     }
     result
+}
+
+/// A stolen token connects as its host does, so that a connection which takes the place of another one is of note.
+async fn note_replaced(audit: &ConnectionAudit, host: &Host, replaced: &str) {
+    let address = audit.entry.address.as_deref().unwrap_or_default();
+    tracing::warn!(host = format!("{}/{}", host.yard, host.name), address, "replaces the connection from {replaced}");
+    let detail = Some(format!("took the place of the connection from {replaced}"));
+    audit.log.connection_replaced(NewEntry { detail, ..audit.entry.clone() }).await;
 }
 
 /// The first message: what the host is, and which desired state it has.

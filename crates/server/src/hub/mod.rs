@@ -20,7 +20,7 @@ mod names;
 mod stream;
 
 pub(crate) use bounds::bounded_facts;
-pub(crate) use connection::serve;
+pub(crate) use connection::{ConnectionAudit, serve};
 pub use container_events::EventFilter;
 pub use stream::{AgentStream, Output, StreamInput};
 
@@ -279,17 +279,17 @@ impl Hub {
         }
     }
 
-    /// Makes a connection the one of its host; what should run there.
-    fn attach(&self, host: &Host, link: AgentLink) -> watch::Receiver<Option<Arc<Desired>>> {
-        let desired = {
+    /// Makes a connection the one of its host; what should run there, and the connection whose place it took.
+    fn attach(&self, host: &Host, link: AgentLink) -> (watch::Receiver<Option<Arc<Desired>>>, Option<String>) {
+        let attached = {
             let mut entries = self.entries();
             let entry = entries.entry(host.id.clone()).or_default();
             entry.yard = Some(host.yard.clone());
-            entry.link = Some(link);
-            entry.desired.subscribe()
+            let replaced = entry.link.replace(link).map(|link| link.shown());
+            (entry.desired.subscribe(), replaced)
         };
         self.changed();
-        desired
+        attached
     }
 
     /// When the next message of a host's agent is read, after one of so many bytes.

@@ -112,6 +112,12 @@ pub(crate) struct Momentary {
     pub cloud_requests: u64,
     /// Those of them that were sent again after a failure.
     pub cloud_retries: u64,
+    /// Sign-ins that failed.
+    pub failed_sign_ins: u64,
+    /// Connections of agents whose place another one took.
+    pub replaced_connections: u64,
+    /// Entries of the audit log that are missing in its file.
+    pub audit_lost: u64,
     /// End of the server's certificate, in seconds since 1970.
     pub certificate_ends: i64,
     /// Start of the server, in milliseconds since 1970.
@@ -243,6 +249,11 @@ impl Momentary {
         gauge(registry, "runs_active", "Runs of yards in progress", self.runs);
         counter(registry, "cloud_requests", "Requests that this process sent to clouds", self.cloud_requests);
         counter(registry, "cloud_retries", "Requests that were sent to clouds again", self.cloud_retries);
+        counter(registry, "sign_ins_failed", "Sign-ins and tokens that were refused", self.failed_sign_ins);
+        let help = "Connections of agents whose place another connection of the same host took";
+        counter(registry, "agent_connections_replaced", help, self.replaced_connections);
+        let help = "Entries of the audit log that could not be written to the file of --audit-file";
+        counter(registry, "audit_file_lost", help, self.audit_lost);
         let connections = Family::<OwnerLabels, Gauge>::default();
         for (owner, count) in [("unknown", self.connections.0), ("known", self.connections.1)] {
             let count = i64::try_from(count).unwrap_or(i64::MAX);

@@ -4,7 +4,7 @@ use crate::stacks::{PATIENCE, obey, report};
 use crate::support::Running;
 use reqwest::{Method, StatusCode};
 use sha2::{Digest, Sha256};
-use stackyard_api::{Role, StackChangeKind, StackDeploy};
+use stackyard_api::{AuditFilter, Role, StackChangeKind, StackDeploy};
 use stackyard_catalog::{Memory, manifest};
 use stackyard_client::{ArchiveContents, Client, ClientError};
 use stackyard_core::agent::{ToAgent, ToServer};
@@ -98,7 +98,7 @@ async fn files_reach_the_hosts_that_mount_them_alone() {
     gone(&running, "files of a stack that is gone").await;
 
     // Each upload is in the audit log, and no question is.
-    let audit = running.admin.audit(None, None, 1000).await.unwrap();
+    let audit = running.admin.audit(&AuditFilter::default(), None, 1000).await.unwrap();
     let verbs: Vec<&str> = audit.iter().map(|e| e.verb.as_str()).filter(|v| v.contains("archives")).collect();
     assert_eq!(verbs, ["PUT /api/v1/yards/{yard}/archives/{digest}"; 2]);
     running.stop().await;

@@ -5,7 +5,7 @@ use futures_util::StreamExt;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_SECURITY_POLICY, COOKIE, ORIGIN};
 use serde_json::{Value, json};
-use stackyard_api::{Revisions, Role};
+use stackyard_api::{AuditFilter, Revisions, Role};
 use stackyard_server::stack::Deployment;
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ async fn a_session_may_what_its_token_may_and_ends_with_it() {
     assert_eq!(root.sign_out().await.status(), StatusCode::NO_CONTENT);
     assert_eq!(root.get("/api/v1/hosts").await.status(), StatusCode::UNAUTHORIZED);
     // Signing in is told as a change is.
-    let entries = running.admin.audit(None, None, 100).await.unwrap();
+    let entries = running.admin.audit(&AuditFilter::default(), None, 100).await.unwrap();
     let signed_in = entries.iter().filter(|e| e.verb == "POST /api/v1/session").map(|e| e.actor.as_str());
     assert_eq!(signed_in.collect::<Vec<_>>(), ["token a", "token v"]);
     running.stop().await;

@@ -4,6 +4,7 @@ use super::support::{Browser, Running};
 use reqwest::StatusCode;
 use reqwest::header::SET_COOKIE;
 use serde_json::{Value, json};
+use stackyard_api::AuditFilter;
 use stackyard_fake::Fake;
 use stackyard_server::daemon::Settings;
 use std::time::Duration;
@@ -96,7 +97,7 @@ async fn keystone_lets_people_in_with_the_roles_that_they_have() {
     assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
     assert!(answer.text().await.unwrap().contains("Keystone of cloud fake"));
 
-    let entries = running.admin.audit(None, None, 100).await.unwrap();
+    let entries = running.admin.audit(&AuditFilter::default(), None, 100).await.unwrap();
     let mut signed_in = entries.iter().filter(|e| e.verb == "POST /api/v1/session").map(|e| e.actor.as_str());
     assert_eq!(signed_in.next_back(), Some("user ann@Default of fake/p"));
     running.stop().await;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod archives;
+mod audit;
 mod backups;
 mod balancers;
 mod clouds;

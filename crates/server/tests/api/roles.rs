@@ -3,7 +3,7 @@
 use super::support::Running;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use stackyard_api::Role;
+use stackyard_api::{AuditFilter, Role};
 use stackyard_fake::Fake;
 use stackyard_server::stack::Deployment;
 use stackyard_store::NewRun;
@@ -204,21 +204,20 @@ async fn every_change_is_in_the_audit_log() {
     running.call("POST", "/api/v1/tokens", Some(&operator), Some(&json!({"name": "x", "role": "admin"}))).await;
     running.call("DELETE", &format!("/api/v1/hosts/{}", host.host), Some(&host.token), None).await;
     running.call("DELETE", &format!("/api/v1/hosts/{}", host.host), None, None).await;
-    let entries = running.admin.audit(None, None, 100).await.unwrap();
-    let told: Vec<_> =
-        entries.iter().rev().map(|e| (e.actor.as_str(), e.verb.as_str(), e.result.as_deref().unwrap())).collect();
+    let entries = running.admin.audit(&AuditFilter::default(), None, 100).await.unwrap();
+    let told: Vec<_> = entries.iter().rev().map(|e| (e.actor.as_str(), e.verb.as_str(), e.status.unwrap())).collect();
     assert_eq!(
         told,
         [
-            ("socket", "POST /api/v1/tokens", "201"),
-            ("socket", "POST /api/v1/joins", "201"),
-            ("join shop/web-1", "POST /api/v1/join", "200"),
-            ("token ann", "POST /api/v1/hosts/{id}/drain", "204"),
-            ("token ann", "POST /api/v1/tokens", "403"),
-            ("agent shop/web-1", "DELETE /api/v1/hosts/{id}", "403"),
+            ("socket", "POST /api/v1/tokens", 201),
+            ("socket", "POST /api/v1/joins", 201),
+            ("join shop/web-1", "POST /api/v1/join", 200),
+            ("token ann", "POST /api/v1/hosts/{id}/drain", 204),
+            ("token ann", "POST /api/v1/tokens", 403),
+            ("agent shop/web-1", "DELETE /api/v1/hosts/{id}", 403),
         ]
     );
-    let page = running.admin.audit(None, Some(&entries[1].id), 2).await.unwrap();
+    let page = running.admin.audit(&AuditFilter::default(), Some(&entries[1].id), 2).await.unwrap();
     assert_eq!(page.iter().map(|e| &e.id).collect::<Vec<_>>(), [&entries[2].id, &entries[3].id]);
     running.stop().await;
 }

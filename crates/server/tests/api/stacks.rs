@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use reqwest::StatusCode;
 use reqwest::header::{ETAG, IF_MATCH};
 use serde_json::{Value, json};
-use stackyard_api::{ContainerEvent, ContainerEventKind, Role, StackDeploy};
+use stackyard_api::{AuditFilter, ContainerEvent, ContainerEventKind, Role, StackDeploy};
 use stackyard_client::{EventQuery, EventsOf, Patience, WaitError};
 use stackyard_core::agent::{ContainerReport, ContainerState, Desired, PartReport, Report, ToAgent, ToServer};
 use stackyard_core::health::Health;
@@ -97,7 +97,7 @@ fn actions(stacks: &YardStacks) -> Vec<(&str, Action)> {
 
 /// Entries of the audit log: every request that may change something.
 async fn mutations(running: &Running) -> usize {
-    running.admin.audit(None, None, 1000).await.unwrap().len()
+    running.admin.audit(&AuditFilter::default(), None, 1000).await.unwrap().len()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -91,6 +91,25 @@ pub struct ServerArgs {
     #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = metrics_address)]
     metrics_listen: Option<Vec<MetricsAddress>>,
 
+    /// Keep entries of the audit log for this many days, as 400d
+    ///
+    /// [default: as last time, else 400d]
+    #[arg(long, value_name = "DAYS", value_parser = days)]
+    audit_keep: Option<u32>,
+
+    /// Keep at most this many entries of the audit log
+    ///
+    /// The server removes older ones. [default: as last time, else 1000000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1000..=100_000_000))]
+    audit_rows: Option<u32>,
+
+    /// Also append the audit log to this file, as JSON lines
+    ///
+    /// A file that the server creates has mode 0600. You may rename it at any time. Pass '' to turn
+    /// it off. [default: as last time, else none]
+    #[arg(long, value_name = "FILE")]
+    audit_file: Option<PathBuf>,
+
     /// Start in the background, and return when the server answers
     #[arg(long)]
     detach: bool,
@@ -136,6 +155,12 @@ fn sign_in_role(text: &str) -> Result<(String, Role), String> {
     }
 }
 
+/// Parses `400d`, or days without a unit.
+fn days(text: &str) -> Result<u32, String> {
+    let days = text.strip_suffix('d').unwrap_or(text).parse().ok().filter(|days| (1..=36_500).contains(days));
+    days.ok_or_else(|| "expected days, 1d to 36500d".to_owned())
+}
+
 /// An address for metrics; none turns them off.
 #[derive(Debug, Clone, Copy)]
 struct MetricsAddress(Option<SocketAddr>);
@@ -173,6 +198,11 @@ pub async fn run(args: ServerArgs, context: &Context) -> anyhow::Result<ExitStat
     }
 }
 
+/// The absolute path; the empty one stays empty.
+fn absolute_or_none(path: PathBuf) -> std::io::Result<PathBuf> {
+    if path.as_os_str().is_empty() { Ok(path) } else { std::path::absolute(path) }
+}
+
 /// The settings that a command line tells.
 fn settings(args: ServerArgs) -> std::io::Result<Settings> {
     Ok(Settings {
@@ -186,6 +216,9 @@ fn settings(args: ServerArgs) -> std::io::Result<Settings> {
         sign_in_roles: args.sign_in_role.map(|all| all.into_iter().collect()),
         hook_hosts: args.allow_hook_host.map(|all| all.into_iter().flatten().collect()),
         metrics_listen: args.metrics_listen.map(|all| all.into_iter().filter_map(|a| a.0).collect()),
+        audit_keep: args.audit_keep,
+        audit_rows: args.audit_rows,
+        audit_file: args.audit_file.map(absolute_or_none).transpose()?,
     })
 }
 
@@ -203,6 +236,9 @@ fn options(settings: &Settings) -> Vec<OsString> {
         sign_in_roles,
         hook_hosts,
         metrics_listen,
+        audit_keep,
+        audit_rows,
+        audit_file,
     } = settings;
     let mut options = Vec::new();
     let mut add = |option: &str, value: OsString| options.extend([option.into(), value]);
@@ -211,6 +247,9 @@ fn options(settings: &Settings) -> Vec<OsString> {
     lost_after.iter().for_each(|seconds| add("--lost-after", seconds.to_string().into()));
     files_limit.iter().for_each(|mib| add("--files-limit", mib.to_string().into()));
     clouds.iter().for_each(|file| add("--clouds", file.into()));
+    audit_keep.iter().for_each(|days| add("--audit-keep", format!("{days}d").into()));
+    audit_rows.iter().for_each(|rows| add("--audit-rows", rows.to_string().into()));
+    audit_file.iter().for_each(|file| add("--audit-file", file.into()));
     for (name, role) in sign_in_roles.iter().flatten() {
         add("--sign-in-role", format!("{name}={}", role.name()).into());
     }
@@ -353,6 +392,9 @@ mod tests {
             sign_in_roles: Some([("member".to_owned(), Role::Operator), ("x".to_owned(), Role::Viewer)].into()),
             hook_hosts: Some(vec!["rancher.example".parse().unwrap(), "10.0.0.0/8".parse().unwrap()]),
             metrics_listen: Some(vec!["127.0.0.1:7441".parse().unwrap()]),
+            audit_keep: Some(90),
+            audit_rows: Some(5_000),
+            audit_file: Some("/var/log/stackyard/audit.jsonl".into()),
         };
         assert_eq!(handed_on(&all), all);
         assert!(!options(&all).iter().any(|word| word.to_string_lossy().contains("pw")));
@@ -361,6 +403,7 @@ mod tests {
             sign_in_clouds: Some(Vec::new()),
             hook_hosts: Some(Vec::new()),
             metrics_listen: Some(Vec::new()),
+            audit_file: Some(PathBuf::new()),
             ..Settings::default()
         };
         assert_eq!(handed_on(&none), none);

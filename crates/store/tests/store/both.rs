@@ -3,7 +3,10 @@
 use crate::place::{Place, number};
 use serde_json::json;
 use stackyard_core::agent::Facts;
-use stackyard_store::{Drain, Error, Host, Join, NewHost, NewRun, Person, Redeemed, Replace, Run, Stack, Store, Token};
+use stackyard_store::{
+    AuditFilter, Drain, Error, Host, Join, NewEntry, NewHost, NewRun, Outcome, Person, Redeemed, Replace, Run, Stack,
+    Store, Token,
+};
 use std::collections::BTreeMap;
 
 /// Runs each test once on either database; PostgreSQL is started once for all of them.
@@ -46,6 +49,8 @@ both! {
     stacks_are_kept_at_their_revision
     secrets_are_set_and_removed
     the_audit_log_has_pages
+    the_audit_log_is_filtered
+    the_audit_log_is_pruned_from_its_old_end
     settings_are_kept
 }
 
@@ -402,18 +407,89 @@ async fn secrets_are_set_and_removed(store: &Store) {
     assert!(!store.remove_secret("vault", "b").await.unwrap());
 }
 
+fn an_entry(at: i64, target: &str) -> NewEntry {
+    let (actor, kind) = ("me".to_owned(), "change".to_owned());
+    NewEntry { at, actor, kind, verb: "POST".to_owned(), target: target.to_owned(), ..NewEntry::default() }
+}
+
+fn outcome(status: &str, result: &str) -> Outcome {
+    Outcome { status: status.to_owned(), result: result.to_owned() }
+}
+
+async fn targets(store: &Store, filter: AuditFilter) -> Vec<String> {
+    let entries = store.audit(&filter, None, 100).await.unwrap();
+    entries.into_iter().map(|e| e.new.target).collect()
+}
+
 async fn the_audit_log_has_pages(store: &Store) {
     for n in 0..5 {
-        let id = store.audit_begin(n, "me", "host.drain", &format!("web-{n}")).await.unwrap();
+        let id = store.audit_begin(&an_entry(n, &format!("web-{n}"))).await.unwrap();
         if n != 3 {
-            store.audit_end(&id, "204").await.unwrap();
+            store.audit_end(&id, &outcome("204", "done"), None).await.unwrap();
         }
     }
-    let first = store.audit(None, None, 2).await.unwrap();
-    assert_eq!(first.iter().map(|e| e.target.as_str()).collect::<Vec<_>>(), ["web-4", "web-3"]);
-    assert_eq!(first.iter().map(|e| e.result.as_deref()).collect::<Vec<_>>(), [Some("204"), None]);
-    let rest = store.audit(None, Some(&first[1].id), 100).await.unwrap();
-    assert_eq!(rest.iter().map(|e| e.target.as_str()).collect::<Vec<_>>(), ["web-2", "web-1", "web-0"]);
+    let all = AuditFilter::default();
+    let first = store.audit(&all, None, 2).await.unwrap();
+    assert_eq!(first.iter().map(|e| e.new.target.as_str()).collect::<Vec<_>>(), ["web-4", "web-3"]);
+    assert_eq!(first.iter().map(|e| e.new.outcome.clone()).collect::<Vec<_>>(), [Some(outcome("204", "done")), None]);
+    let rest = store.audit(&all, Some(&first[1].id), 100).await.unwrap();
+    assert_eq!(rest.iter().map(|e| e.new.target.as_str()).collect::<Vec<_>>(), ["web-2", "web-1", "web-0"]);
+}
+
+async fn the_audit_log_is_filtered(store: &Store) {
+    let from = |address: &str| Some(address.to_owned());
+    let secret = NewEntry { kind: "secret".to_owned(), address: from("192.0.2.7"), ..an_entry(1_000, "/y/filtered") };
+    let below = NewEntry { actor: "ann".to_owned(), ..an_entry(2_000, "/y/filtered/s") };
+    // `_` and `%` are no patterns, and a longer name is another's.
+    let other = NewEntry { outcome: Some(outcome("403", "refused")), ..an_entry(3_000, "/y/filteredX") };
+    for new in [&secret, &below, &other] {
+        let id = store.audit_begin(new).await.unwrap();
+        assert_eq!(store.audit(&AuditFilter::default(), None, 1).await.unwrap()[0].new, *new);
+        if new.target == "/y/filteredX" {
+            store.audit_again(&id, 40, 9_000).await.unwrap();
+            let told = &store.audit(&AuditFilter::default(), None, 1).await.unwrap()[0];
+            assert_eq!((told.times, told.last), (40, Some(9_000)));
+        } else {
+            store.audit_end(&id, &outcome("200", "done"), Some("web added")).await.unwrap();
+            assert_eq!(
+                store.audit(&AuditFilter::default(), None, 1).await.unwrap()[0].new.detail.as_deref(),
+                Some("web added")
+            );
+        }
+    }
+    let some = |text: &str| Some(text.to_owned());
+    let target = some("/y/filtered");
+    let all = AuditFilter::default;
+    assert_eq!(targets(store, AuditFilter { target, ..all() }).await, ["/y/filtered/s", "/y/filtered"]);
+    assert_eq!(targets(store, AuditFilter { target: some("/y/f_ltered"), ..all() }).await, Vec::<String>::new());
+    assert_eq!(targets(store, AuditFilter { actor: some("ann"), ..all() }).await, ["/y/filtered/s"]);
+    assert_eq!(targets(store, AuditFilter { kind: some("secret"), ..all() }).await, ["/y/filtered"]);
+    assert_eq!(targets(store, AuditFilter { result: some("refused"), ..all() }).await, ["/y/filteredX"]);
+    assert_eq!(targets(store, AuditFilter { address: some("192.0.2.7"), ..all() }).await, ["/y/filtered"]);
+    let (since, until) = (Some(1_500), Some(2_500));
+    assert_eq!(targets(store, AuditFilter { since, until, ..all() }).await, ["/y/filtered/s"]);
+    // The last of many times is what counts.
+    assert_eq!(targets(store, AuditFilter { since: Some(8_000), ..all() }).await, ["/y/filteredX"]);
+}
+
+async fn the_audit_log_is_pruned_from_its_old_end(store: &Store) {
+    while store.prune_audit(i64::MAX, 100).await.unwrap() {}
+    for n in 0..30 {
+        store.audit_begin(&an_entry(n, &n.to_string())).await.unwrap();
+    }
+    // A batch at a time, and nothing that is young enough.
+    assert!(store.prune_audit(8, 5).await.unwrap());
+    assert_eq!(targets(store, AuditFilter::default()).await.len(), 25);
+    assert!(store.prune_audit(8, 5).await.unwrap());
+    assert!(!store.prune_audit(8, 5).await.unwrap());
+    assert_eq!(targets(store, AuditFilter::default()).await.last().unwrap(), "8");
+    assert_eq!(store.audit_beyond(22).await.unwrap(), None);
+    let beyond = store.audit_beyond(10).await.unwrap().unwrap();
+    assert!(store.prune_audit_to(&beyond, 7).await.unwrap());
+    assert!(store.prune_audit_to(&beyond, 7).await.unwrap());
+    assert!(!store.prune_audit_to(&beyond, 7).await.unwrap());
+    assert_eq!(targets(store, AuditFilter::default()).await.len(), 10);
+    assert_eq!(targets(store, AuditFilter::default()).await.first().unwrap(), "29");
 }
 
 async fn settings_are_kept(store: &Store) {

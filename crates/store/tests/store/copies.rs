@@ -3,8 +3,8 @@
 use crate::place::Place;
 use stackyard_core::agent::Facts;
 use stackyard_store::{
-    CellValue, Database, Error, Join, NewHost, NewRun, Person, Replace, SCHEMA, Store, StoreLoader, StoreSnapshot,
-    TableRows, Token,
+    AuditFilter, CellValue, Database, Error, Join, NewEntry, NewHost, NewRun, Person, Replace, SCHEMA, Store,
+    StoreLoader, StoreSnapshot, TableRows, Token, note_backup,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -69,7 +69,8 @@ async fn fill(store: &Store) {
     store.take_scope("shop", "1f0c8ab2d91e").await.unwrap();
     // More than one piece.
     for n in 0..40 {
-        store.audit_begin(n, "ann", "PUT", &odd.repeat(1_000)).await.unwrap();
+        let (actor, target) = ("ann".to_owned(), odd.repeat(1_000));
+        store.audit_begin(&NewEntry { at: n, actor, target, ..NewEntry::default() }).await.unwrap();
     }
 }
 
@@ -127,7 +128,7 @@ async fn a_copy_goes_to_the_other_database_and_back_without_a_difference() {
     for place in [&between, &back] {
         let store = place.open().await;
         assert_eq!(store.host_of_token("host-token").await.unwrap().unwrap().revision, i64::MAX as u64);
-        assert_eq!(store.audit(None, None, 1_000).await.unwrap().len(), 40);
+        assert_eq!(store.audit(&AuditFilter::default(), None, 1_000).await.unwrap().len(), 40);
     }
 }
 
@@ -207,5 +208,62 @@ async fn a_copy_of_older_tables_is_migrated() {
         let place = Place::sqlite();
         let error = load(&place.database, 2, &[yard(table)], false).await.unwrap_err();
         assert!(matches!(&error, Error::Foreign { table: named, .. } if named == table), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_audit_log_of_version_7_is_told_as_before() {
+    let text = |text: &str| CellValue::Text(text.to_owned());
+    let row = |id: &str, at: i64, verb: &str, result: CellValue| {
+        vec![text(id), CellValue::Integer(at), text("token ci"), text(verb), text("/api/v1/x"), result]
+    };
+    let rows = TableRows {
+        table: "audit".to_owned(),
+        columns: ["id", "at", "who", "verb", "target", "result"].map(str::to_owned).to_vec(),
+        rows: vec![
+            row("01", 1, "POST /api/v1/session", text("200")),
+            row("02", 2, "PUT /api/v1/yards/{yard}/secrets/{name}", text("403")),
+            row("03", 3, "PUT /api/v1/yards/{yard}/stacks/{stack}", text("500")),
+            row("04", 4, "POST /api/v1/hosts/{id}/drain", CellValue::Null),
+        ],
+    };
+    for place in [Place::sqlite(), Place::postgres()] {
+        load(&place.database, 7, std::slice::from_ref(&rows), false).await.unwrap();
+        // The lock of a PostgreSQL database is gone a moment after its connection.
+        let store = loop {
+            match Store::open(&place.database).await {
+                Err(Error::Locked { .. }) => tokio::time::sleep(Duration::from_millis(50)).await,
+                other => break other.unwrap(),
+            }
+        };
+        let entries = store.audit(&AuditFilter::default(), None, 10).await.unwrap();
+        let told: Vec<_> = entries
+            .iter()
+            .map(|e| {
+                let outcome = e.new.outcome.as_ref().map(|o| (o.status.as_str(), o.result.as_str()));
+                (e.id.as_str(), e.new.at, e.new.kind.as_str(), outcome, e.times, e.last)
+            })
+            .collect();
+        let expected = [
+            ("04", 4, "change", None, 1, None),
+            ("03", 3, "definition", Some(("500", "failed")), 1, None),
+            ("02", 2, "secret", Some(("403", "refused")), 1, None),
+            ("01", 1, "sign-in", Some(("200", "done")), 1, None),
+        ];
+        assert_eq!(told, expected);
+        assert!(entries.iter().all(|e| e.new.actor == "token ci" && e.new.address.is_none()));
+    }
+}
+
+#[tokio::test]
+async fn a_backup_is_noted_while_a_server_writes() {
+    for place in [Place::sqlite(), Place::postgres()] {
+        let store = place.open().await;
+        let new = NewEntry { at: 7, actor: "root".to_owned(), kind: "backup".to_owned(), ..NewEntry::default() };
+        store.set_setting("colour", "red").await.unwrap();
+        assert!(note_backup(&place.database, &new).await.unwrap());
+        store.set_setting("colour", "blue").await.unwrap();
+        let entries = store.audit(&AuditFilter::default(), None, 10).await.unwrap();
+        assert_eq!(entries.into_iter().map(|e| e.new).collect::<Vec<_>>(), [new.clone()]);
     }
 }

@@ -1,7 +1,7 @@
 //! Opening, reopening, and what a store survives.
 
 use crate::place::Place;
-use stackyard_store::{Error, Store};
+use stackyard_store::{AuditFilter, Error, NewEntry, Outcome, Store};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -63,10 +63,11 @@ async fn an_unreachable_database_is_named_without_its_password() {
 async fn writer() {
     let path = std::env::var_os("STACKYARD_TEST_STORE").expect("started by another test");
     let store = Store::open(&stackyard_store::Database::File(path.into())).await.unwrap();
-    let first = store.audit(None, None, 1).await.unwrap().first().map_or(0, |e| e.at + 1);
+    let first = store.audit(&AuditFilter::default(), None, 1).await.unwrap().first().map_or(0, |e| e.new.at + 1);
     for n in first.. {
-        let id = store.audit_begin(n, "writer", "count", "on").await.unwrap();
-        store.audit_end(&id, "done").await.unwrap();
+        let id = store.audit_begin(&NewEntry { at: n, ..NewEntry::default() }).await.unwrap();
+        let outcome = Outcome { status: "200".to_owned(), result: "done".to_owned() };
+        store.audit_end(&id, &outcome, None).await.unwrap();
         println!("kept {n}");
     }
 }
@@ -79,10 +80,10 @@ async fn a_killed_writer_loses_nothing_that_was_said_to_be_kept() {
     for round in 0..10_u64 {
         let said = write_until_killed(&path, Duration::from_millis(150 + round * 37));
         let store = place.open().await;
-        let entries = store.audit(None, None, 1_000_000).await.unwrap();
-        let done = entries.iter().filter(|e| e.result.is_some()).map(|e| e.at).max();
+        let entries = store.audit(&AuditFilter::default(), None, 1_000_000).await.unwrap();
+        let done = entries.iter().filter(|e| e.new.outcome.is_some()).map(|e| e.new.at).max();
         assert!(done >= said, "said {said:?}, kept {done:?}");
-        let mut numbers: Vec<_> = entries.iter().map(|e| e.at).collect();
+        let mut numbers: Vec<_> = entries.iter().map(|e| e.new.at).collect();
         numbers.reverse();
         kept = numbers.len();
         assert!(numbers.iter().copied().eq(0..i64::try_from(numbers.len()).unwrap()), "there are gaps");
