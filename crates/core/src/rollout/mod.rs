@@ -33,13 +33,15 @@
 //! ```
 //!
 //! What it guarantees, as long as hosts do what they are told (property tests try):
-//! - A container is told to a host only when all that it depends on has got there, wherever it is.
+//! - A container is told to a host only when all that it depends on works, wherever it is. Between two
+//!   global services, only the container on the same host counts.
 //! - A container that runs and is as it should be is not touched: its part says the same.
 //! - While an update goes on and nothing fails, no more than `parallelism` containers of a service
 //!   are missing (stop-first) or too many (start-first).
 //! - A job runs once for each generation, not again when its host is lost.
 //! - Hosts never get more than they have room for, nor two containers with one port.
 
+mod dependencies;
 mod names;
 mod part;
 mod seen;
@@ -55,6 +57,7 @@ pub use state::{Phase, Progress, Slot, State};
 pub use status::{ReplicaStatus, ServiceStatus, Status};
 pub use version::{Files, Packed, Version};
 
+use self::dependencies::Waits;
 use crate::agent::Part;
 use crate::stack::place::{Board, Host, HostState};
 use crate::stack::plan::PlanError;
@@ -95,8 +98,10 @@ struct Walk<'a> {
     wanted: BTreeMap<String, usize>,
     /// Why containers have no host, by service, and how many.
     unplaced: BTreeMap<String, (usize, String)>,
+    /// Hosts that global services are for, by service.
+    global_hosts: BTreeMap<String, BTreeSet<String>>,
     /// What services wait for.
-    waits: BTreeMap<String, String>,
+    waits: BTreeMap<String, Waits>,
 }
 
 /// Checks what can be checked before a stack is deployed.
@@ -126,8 +131,8 @@ pub fn step(input: Input<'_>, state: State) -> Output {
         return Output { state: State::default(), parts: BTreeMap::new(), status: Status::default() };
     };
     let board = Board::new(input.hosts, current.pool.as_deref());
-    let (wanted, unplaced, waits) = Default::default();
-    let mut walk = Walk { input, current, state, board, wanted, unplaced, waits };
+    let (wanted, unplaced, global_hosts, waits) = Default::default();
+    let mut walk = Walk { input, current, state, board, wanted, unplaced, global_hosts, waits };
     walk.adopt();
     walk.lose();
     walk.put();

@@ -2,9 +2,9 @@
 
 use super::{Phase, Seen, Slot, Walk};
 use crate::agent::{Replica, replica_name};
+use crate::stack::Service;
 use crate::stack::deploy::{Deploy, OnFailure, Order, Update};
 use crate::stack::place::{HostState, Ties};
-use crate::stack::{DependencyCondition, Service};
 use std::collections::BTreeSet;
 
 /// Containers that belong together: all of a replicated service, or those of a global one on a host.
@@ -149,8 +149,10 @@ impl<'a> Walk<'a> {
     /// Takes away, adds and replaces.
     fn advance(&mut self, subject: &Subject<'a>) {
         self.wanted.insert(subject.name.to_owned(), subject.groups.iter().map(|g| g.count).sum());
+        let hosts: BTreeSet<String> = subject.groups.iter().filter_map(|g| g.host.clone()).collect();
         if subject.deploy.mode.is_global() {
-            self.leave_hosts(subject);
+            self.leave_hosts(subject.name, &hosts);
+            self.global_hosts.insert(subject.name.to_owned(), hosts.clone());
         }
         if self.state.services.get(subject.name).is_some_and(|p| p.completed == Some(subject.generation)) {
             return self.after_job(subject);
@@ -158,24 +160,20 @@ impl<'a> Walk<'a> {
         for group in &subject.groups {
             self.thin(subject, group);
         }
-        if let Some(wait) = self.unmet(subject.name) {
-            self.waits.insert(subject.name.to_owned(), wait);
-        } else {
-            self.release(subject);
-        }
+        self.note_waits(subject.name, &hosts);
+        self.release(subject.name);
         for group in &subject.groups {
             self.fill(subject, group);
         }
-        if !self.waits.contains_key(subject.name) {
+        if !self.waits_everywhere(subject.name) {
             self.replace(subject);
         }
         self.finish(subject);
     }
 
     /// A global service leaves hosts that are not for it.
-    fn leave_hosts(&mut self, subject: &Subject<'_>) {
-        let hosts: BTreeSet<&str> = subject.groups.iter().filter_map(|g| g.host.as_deref()).collect();
-        let leaving: Vec<usize> = self.indices(subject.name, |s| !hosts.contains(s.host.as_str()));
+    fn leave_hosts(&mut self, name: &str, hosts: &BTreeSet<String>) {
+        let leaving: Vec<usize> = self.indices(name, |s| !hosts.contains(&s.host));
         self.drop_slots(&leaving);
     }
 
@@ -266,48 +264,6 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// What the service waits for, in words.
-    fn unmet(&self, name: &str) -> Option<String> {
-        let service = self.current.stack.services.get(name)?;
-        service.depends_on.iter().find_map(|(other, dependency)| {
-            let progress = self.state.services.get(other)?;
-            let busy = progress.phase.is_busy() || self.waits.contains_key(other);
-            let wanted = self.wanted.get(other).copied().unwrap_or(0);
-            let met = match dependency.condition {
-                DependencyCondition::CompletedSuccessfully => {
-                    progress.completed == Some(progress.generation) || wanted == 0
-                }
-                condition => {
-                    let there = self.slots(other).filter(|s| !busy || s.generation == progress.generation);
-                    let met = there.filter(|s| match (condition, self.look(s)) {
-                        (DependencyCondition::Started, seen) => seen.runs() || seen == Seen::Ended,
-                        (_, seen) => matches!(seen, Seen::Ready | Seen::Ended),
-                    });
-                    met.count() >= if busy { wanted } else { wanted.min(1) }
-                }
-            };
-            let given_up = !dependency.required && (!busy || progress.reason.is_some());
-            if met || given_up {
-                return None;
-            }
-            let what = match dependency.condition {
-                DependencyCondition::Started => "has started",
-                DependencyCondition::Healthy => "is healthy",
-                DependencyCondition::CompletedSuccessfully => "has ended",
-            };
-            let why = progress.reason.as_deref().and_then(|w| w.lines().next());
-            let why = why.map(|w| format!(" ({w})")).unwrap_or_default();
-            Some(format!("waits until {other} {what}{why}"))
-        })
-    }
-
-    /// Lets go what was held back.
-    fn release(&mut self, subject: &Subject<'_>) {
-        let now = self.input.now;
-        let slots = self.state.slots.iter_mut().filter(|s| s.replica.service == subject.name && s.held);
-        slots.for_each(|s| (s.held, s.since) = (false, now));
-    }
-
     /// Adds what is missing.
     fn fill(&mut self, subject: &Subject<'a>, group: &Group) {
         loop {
@@ -334,12 +290,13 @@ impl<'a> Walk<'a> {
         let generation = before.filter(|b| self.definition(subject.name, *b).is_some()).unwrap_or(subject.generation);
         let service = self.definition(subject.name, generation).map_or(subject.service, |(_, s)| s);
         let host = self.host_for(subject, service, index, host)?;
+        let held = self.waits_on(subject.name, &host);
         let slot = Slot {
             replica: Replica { service: subject.name.to_owned(), index },
             host,
             generation,
             since: self.input.now,
-            held: self.waits.contains_key(subject.name),
+            held,
             ready: None,
             settled: false,
             names: Default::default(),
@@ -417,7 +374,7 @@ impl<'a> Walk<'a> {
         let flying = fresh.iter().filter(|i| {
             let slot = &self.state.slots[**i];
             // One that failed is not waited for any more where that does not matter.
-            !self.outdated(subject, slot) && !matches!(self.look(slot), Seen::Failed(_))
+            !self.outdated(subject, slot) && !slot.held && !matches!(self.look(slot), Seen::Failed(_))
         });
         let flying = flying.count();
         if open && flying == 0 {
@@ -440,7 +397,9 @@ impl<'a> Walk<'a> {
                     || w.board.host(&s.host).is_some_and(|h| h.state == HostState::Drained);
                 // A host that is away for a moment may come back: what it has is not given away yet.
                 let away = w.board.host(&s.host).is_some_and(|h| h.state == HostState::Away);
-                w.outdated(subject, s) && !away && (phase != Phase::Paused || moves)
+                // One that is held back runs nowhere: it becomes the new one, and is held back as such.
+                let waits = !s.held && w.waits_on(subject.name, &s.host);
+                w.outdated(subject, s) && !away && !waits && (phase != Phase::Paused || moves)
             };
             let old = self.indices(subject.name, |s| may(self, s));
             let all = self.slots(subject.name).count();
@@ -481,7 +440,7 @@ impl<'a> Walk<'a> {
         match host {
             Ok(host) => {
                 self.board.put(&host, subject.name, subject.service);
-                let held = self.waits.contains_key(subject.name);
+                let held = self.waits_on(subject.name, &host);
                 let (ready, settled, since) = (None, false, self.input.now);
                 let slot = Slot { host, generation: subject.generation, since, held, ready, settled, ..slot };
                 self.at_home(&slot, subject.service);

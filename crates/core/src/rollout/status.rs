@@ -179,7 +179,7 @@ impl Walk<'_> {
             (desired, running, ready) = (replicas.len(), replicas.len(), replicas.len());
         }
         let unplaced = self.unplaced.get(name).map(|(count, why)| format!("{count} without a host: {why}"));
-        let reason = unplaced.or_else(|| progress.reason.clone()).or_else(|| self.waits.get(name).cloned());
+        let reason = unplaced.or_else(|| progress.reason.clone()).or_else(|| self.wait_of(name));
         let health = match progress.phase {
             Phase::Paused | Phase::RolledBack => Health::Failed,
             _ if reason.is_some() && !self.only_waits(name) => Health::Degraded,

@@ -28,6 +28,8 @@ struct World {
     told: BTreeMap<String, Part>,
     status: Status,
     made: u32,
+    /// Containers that never work: host and service.
+    broken: BTreeSet<(String, String)>,
     /// Whether anything was ever wrong.
     complaints: Vec<String>,
 }
@@ -52,6 +54,7 @@ impl World {
             told: BTreeMap::new(),
             status: Status::default(),
             made: 0,
+            broken: BTreeSet::new(),
             complaints: Vec::new(),
         }
     }
@@ -107,10 +110,11 @@ impl World {
             for (name, replica) in &part.replicas {
                 let generation = part.generations[name];
                 let service = &stack.services[name];
+                let broken = self.broken.contains(&(host.id.clone(), replica.service.clone()));
                 let same = there.get(replica).is_some_and(|c| c.generation == generation);
                 if !same {
                     self.made += 1;
-                    let (job, bad) = (stack.is_job(name), service.image.starts_with(BAD));
+                    let (job, bad) = (stack.is_job(name), broken || service.image.starts_with(BAD));
                     let state = match (job, bad) {
                         (true, false) => ContainerState::Exited(0),
                         (_, true) => ContainerState::Exited(1),
@@ -651,3 +655,6 @@ proptest! {
         prop_assert_eq!((w.made, &w.state), (made, &state));
     }
 }
+
+#[path = "dependencies_tests.rs"]
+mod dependencies;
