@@ -1,6 +1,8 @@
-//! Facts about the machine that a stack is rendered for.
+//! Facts about the machines that a stack is rendered for.
 
 use serde::{Deserialize, Serialize};
+use stackyard_core::stack::own_host;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What templates see as `host.*` and Compose files as `host_*`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -19,12 +21,13 @@ pub struct HostFacts {
 
 impl HostFacts {
     /// Names of the facts, as templates see them.
-    pub const NAMES: [&'static str; 5] = ["name", "kvm", "ovs_kernel", "cpus", "memory_mib"];
+    pub const NAMES: [&'static str; 6] = ["name", "address", "kvm", "ovs_kernel", "cpus", "memory_mib"];
 
     /// Names and values, as Compose files see them: `host_name` ...
-    pub fn variables(&self) -> [(&'static str, String); 5] {
+    pub fn variables(&self) -> [(&'static str, String); 6] {
         [
             ("host_name", self.name.clone()),
+            ("host_address", OWN_ADDRESS.to_owned()),
             ("host_kvm", self.kvm.to_string()),
             ("host_ovs_kernel", self.ovs_kernel.to_string()),
             ("host_cpus", self.cpus.to_string()),
@@ -32,3 +35,66 @@ impl HostFacts {
         ]
     }
 }
+
+/// Address of the one machine, for itself.
+pub(crate) const OWN_ADDRESS: &str = "127.0.0.1";
+
+/// A host of a yard, as templates see it in `hosts.<label>`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct YardHost {
+    /// Its name, one host's in the yard.
+    pub name: String,
+    /// Its address: that of the interface with the default route.
+    pub address: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// The machines that a package is rendered for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Machines {
+    /// This machine alone.
+    One(HostFacts),
+    /// The hosts of a yard, ordered by joining.
+    Hosts(Vec<YardHost>),
+    /// Hosts of a yard that are not known: for a look at what a package brings, before there is a yard. Each label
+    /// leads to an example.
+    Example,
+}
+
+/// The object `hosts` of templates: hosts by label, and `all`.
+pub(crate) enum HostLists {
+    /// By label.
+    Known(BTreeMap<String, Vec<YardHost>>),
+    /// Each label leads to this host.
+    Any(YardHost),
+}
+
+/// The facts of a host of a yard: all others are about one machine.
+pub(crate) const OWN: [(&str, &str); 2] = [("name", own_host::NAME), ("address", own_host::ADDRESS)];
+
+impl Machines {
+    /// The object `hosts`.
+    pub(crate) fn lists(&self) -> HostLists {
+        let any = |name: &str, address: &str| {
+            let (name, address) = (name.to_owned(), address.to_owned());
+            HostLists::Any(YardHost { name, address, labels: BTreeMap::new() })
+        };
+        match self {
+            Self::One(facts) => any(&facts.name, OWN_ADDRESS),
+            // RFC 5737: an address for documentation, which no host has.
+            Self::Example => any("host", "192.0.2.1"),
+            Self::Hosts(hosts) => {
+                let labels: BTreeSet<&String> = hosts.iter().flat_map(|h| h.labels.keys()).collect();
+                let with = |label: &String| hosts.iter().filter(|h| h.labels.contains_key(label)).cloned().collect();
+                let mut lists: BTreeMap<String, Vec<YardHost>> =
+                    labels.into_iter().map(|label| (label.clone(), with(label))).collect();
+                lists.insert(ALL.to_owned(), hosts.clone());
+                HostLists::Known(lists)
+            }
+        }
+    }
+}
+
+/// Key of all hosts in `hosts`.
+const ALL: &str = "all";

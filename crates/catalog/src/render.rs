@@ -5,7 +5,7 @@ use crate::archive::PackedArchive;
 use crate::compose::{self, FileError, Files, Project};
 use crate::diag::{Log, Warning};
 use crate::error::Error;
-use crate::facts::HostFacts;
+use crate::facts::{HostFacts, Machines, OWN};
 use crate::interpolate::{Variables, expand_node};
 use crate::package::{Package, is_stack_name};
 use crate::secrets::Secrets;
@@ -13,7 +13,7 @@ use crate::source::{Source, normalise};
 use crate::template::CONFIG_DIR;
 use crate::template::{RenderedTemplates, SUFFIX, TemplateError, TemplateJob};
 use crate::yaml::FieldReading;
-use stackyard_core::stack::Stack;
+use stackyard_core::stack::{Stack, own_host};
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 
@@ -50,27 +50,30 @@ pub fn render(
     secrets: &Secrets,
     host: &HostFacts,
 ) -> Result<Rendered, Error> {
-    render_to(package, stack, answers, secrets, Some(host), &|job| Ok(job.render()))
+    render_to(package, stack, answers, secrets, &Machines::One(host.clone()), &|job| Ok(job.render()))
 }
 
 /// Renders all templates of a package, here ([`TemplateJob::render`]) or in another process. An error
 /// says in words why there is none.
 pub type RenderTemplates<'a> = &'a dyn Fn(&TemplateJob) -> Result<RenderedTemplates, String>;
 
-/// Renders a package for the hosts of a yard. As [`render`], but there is no machine that facts
-/// could be about: a package that asks for them is refused. `render_templates` renders its templates.
+/// Renders a package for the hosts of a yard. As [`render`], but of the facts of a machine there are only those that
+/// each host has of its own, `name` and `address`: they become markers ([`stackyard_core::stack::own_host`]), and a
+/// package that asks for others is refused. `machines` are the hosts that joined, whether they answer or not.
+/// `render_templates` renders its templates.
 ///
 /// # Errors
 ///
-/// As of [`render`].
+/// As of [`render`]; also for a fact in a place where no host can fill it in.
 pub fn render_for_hosts(
     package: &Package,
     stack: &str,
     answers: &Answers,
     secrets: &Secrets,
+    machines: &Machines,
     render_templates: RenderTemplates<'_>,
 ) -> Result<Rendered, Error> {
-    render_to(package, Some(stack), answers, secrets, None, render_templates)
+    render_to(package, Some(stack), answers, secrets, machines, render_templates)
 }
 
 fn render_to(
@@ -78,7 +81,7 @@ fn render_to(
     stack: Option<&str>,
     answers: &Answers,
     secrets: &Secrets,
-    host: Option<&HostFacts>,
+    machines: &Machines,
     render_templates: RenderTemplates<'_>,
 ) -> Result<Rendered, Error> {
     let answers = answers.resolve(&package.questions)?;
@@ -95,7 +98,7 @@ fn render_to(
             format!("`{name}` cannot name a stack: only [a-z0-9][a-z0-9_-]* can"),
         );
     }
-    let mut variables = variables(package, &answers, host);
+    let mut variables = variables(package, &answers, Some(machines));
     variables.set_default(INSTANCE, package.instance.as_deref().unwrap_or(name));
     let mut profiles = Vec::new();
     for node in &package.profiles {
@@ -107,7 +110,7 @@ fn render_to(
 
     // Others may be of a version, or of another package, that had the name before.
     let secrets = secrets.only(&package.secrets);
-    let job = TemplateJob::new(package.source.as_ref(), &answers, &secrets, host);
+    let job = TemplateJob::new(package.source.as_ref(), &answers, &secrets, machines);
     let job = job.map_err(|source| {
         let package = package.name.clone();
         Error::Read { package, path: CONFIG_DIR.to_owned(), source }
@@ -128,7 +131,10 @@ fn render_to(
         variables,
         files: &files,
         home: None,
-        target: if host.is_some() { compose::Target::Engine } else { compose::Target::Hosts },
+        target: match machines {
+            Machines::One(_) => compose::Target::Engine,
+            Machines::Hosts(_) | Machines::Example => compose::Target::Hosts,
+        },
     };
     let loaded = compose::load(&project);
     // A template that fails is also a problem of the Compose file that names it; the
@@ -137,21 +143,47 @@ fn render_to(
         return Err(error.into());
     }
     let compose::Loaded { stack, archives, warnings, .. } = loaded?;
+    refuse_misplaced(package, &stack)?;
     Ok(Rendered { stack, archives, warnings, answers, profiles })
+}
+
+/// Refuses facts of a host where no host can fill them in.
+fn refuse_misplaced(package: &Package, stack: &Stack) -> Result<(), Error> {
+    let log = Log::default();
+    let file = package.compose.first().map_or(crate::package::COMPOSE, String::as_str);
+    for (name, service) in &stack.services {
+        if let Some(key) = own_host::misplaced(service) {
+            log.problem_hint(
+                &crate::package::start_of(package.source.as_ref(), file),
+                format!("services.{name}.{key}: `host_name` and `host_address` differ from host to host"),
+                Some(format!("use them in {}", own_host::PLACES)),
+            );
+        }
+    }
+    log.finish().map_err(Error::from)
 }
 
 /// The variable for what a manifest calls the package. A question of this name takes precedence.
 pub(crate) const INSTANCE: &str = "instance";
 
-/// Answers and host facts as Compose variables. Passwords are kept out: what is
+/// Answers and host facts as Compose variables; without `machines`, no facts. Passwords are kept out: what is
 /// interpolated ends in a container's public description.
-pub(crate) fn variables(package: &Package, answers: &ResolvedAnswers, host: Option<&HostFacts>) -> Variables {
+pub(crate) fn variables(package: &Package, answers: &ResolvedAnswers, machines: Option<&Machines>) -> Variables {
     let mut variables = Variables::strict(BTreeMap::new());
-    match host {
-        Some(host) => host.variables().into_iter().for_each(|(name, value)| variables.set(name, value)),
-        None => HostFacts::NAMES.iter().for_each(|name| {
-            variables.refuse(format!("host_{name}"), "it is about one machine, and this stack has several");
-        }),
+    let own = match machines {
+        Some(Machines::One(host)) => {
+            host.variables().into_iter().for_each(|(name, value)| variables.set(name, value));
+            None
+        }
+        Some(Machines::Hosts(_) | Machines::Example) => Some(&OWN[..]),
+        None => Some(&[][..]),
+    };
+    for name in HostFacts::NAMES.iter().filter(|_| own.is_some()) {
+        let marker = own.into_iter().flatten().find(|(own, _)| own == name);
+        match marker {
+            Some((name, marker)) => variables.set(format!("host_{name}"), *marker),
+            None => variables.refuse(format!("host_{name}"), "it is about one machine, and this stack has several"),
+        }
     }
     for answer in answers.iter() {
         if answer.secret {

@@ -1,6 +1,7 @@
 //! From a package to a stack.
 
 use super::*;
+use crate::facts::YardHost;
 use crate::source::Memory;
 use std::sync::Arc;
 
@@ -43,23 +44,99 @@ fn go(source: Memory, pairs: &[&str]) -> Result<Rendered, Error> {
     render(&package, None, &answers, &secrets, &host)
 }
 
+/// Renders a package of one service over these hosts.
+fn over(hosts: &[(&str, &str, &[&str])], compose: &str, conf: &str) -> Result<Rendered, Error> {
+    let host = |(name, address, labels): &(&str, &str, &[&str])| YardHost {
+        name: (*name).to_owned(),
+        address: (*address).to_owned(),
+        labels: labels.iter().map(|l| ((*l).to_owned(), "yes".to_owned())).collect(),
+    };
+    let machines = Machines::Hosts(hosts.iter().map(host).collect());
+    let source = source().with("compose.yaml", compose).with("config/one.conf.j2", conf);
+    let package = Package::load(Arc::new(source))?;
+    let secrets = Secrets::from_yaml("s", "db: hunter2\n")?;
+    render_for_hosts(&package, "site", &Answers::default(), &secrets, &machines, &|job| Ok(job.render()))
+}
+
+/// Out of the order of their names.
+const THREE: &[(&str, &str, &[&str])] =
+    &[("c2", "10.0.0.2", &["db", "first-class"]), ("c1", "10.0.0.1", &["db"]), ("n1", "10.0.0.9", &[])];
+
+const SITE: &str = "services: {web: {image: 'web:${tag}', configs: [one], deploy: {replicas: 3}}}\n\
+                    configs: {one: {file: config/one.conf}}\n";
+
+/// What becomes of a template over [`THREE`].
+fn listed(conf: &str) -> String {
+    match over(THREE, SITE, conf) {
+        Ok(rendered) => String::from_utf8(rendered.stack.configs["one"].files[""].clone()).expect("text"),
+        Err(error) => error.to_string(),
+    }
+}
+
 #[test]
 fn for_hosts_there_is_no_machine_to_ask_about() {
-    let hosts = |compose: &str, conf: &str| {
-        let source = source().with("compose.yaml", compose).with("config/one.conf.j2", conf);
-        let package = Package::load(Arc::new(source))?;
-        let secrets = Secrets::from_yaml("s", "db: hunter2\n")?;
-        render_for_hosts(&package, "site", &Answers::default(), &secrets, &|job| Ok(job.render()))
-    };
-    let good = "services: {web: {image: 'web:${tag}', configs: [one], deploy: {replicas: 3}}}\n\
-                configs: {one: {file: config/one.conf}}\n";
-    let stack = hosts(good, "{{ secrets.db }}").expect("rendered").stack;
+    let stack = over(THREE, SITE, "{{ secrets.db }}").expect("rendered").stack;
     assert_eq!((stack.name.as_str(), stack.services["web"].deploy.replicas), ("site", 3));
     assert_eq!(stack.configs["one"].files[""], b"hunter2");
-    let error = hosts(COMPOSE, "").expect_err("a fact").to_string();
-    assert!(error.contains("host_name") && error.contains("this stack has several"), "{error}");
-    let error = hosts(good, "{{ host.cpus }}").expect_err("a fact").to_string();
-    assert!(error.contains("host.cpus") && !error.contains("hunter2"), "{error}");
+    let error = over(THREE, &COMPOSE.replace("host_name", "host_cpus"), "").expect_err("a fact").to_string();
+    assert!(error.starts_with("compose.yaml:3:") && error.contains("host_cpus"), "{error}");
+    assert!(error.contains("this stack has several"), "{error}");
+    let error = listed("{{ host.cpus }}");
+    assert!(error.starts_with("config/one.conf.j2:1: ") && error.contains("this stack has several"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn templates_list_hosts_in_the_order_of_joining() {
+    assert_eq!(listed("{{ hosts.db|map(attribute='address')|join(',') }}"), "10.0.0.2,10.0.0.1");
+    assert_eq!(listed("{% for h in hosts.all %}{{ h.name }} {% endfor %}"), "c2 c1 n1 ");
+    assert_eq!(listed("{{ hosts['first-class'][0].labels.db }}"), "yes");
+    assert_eq!(listed("{{ hosts.web|default([])|length }}"), "0");
+    let error = listed("a\n{% for h in hosts.dbs %}{{ h.name }}{% endfor %}");
+    assert!(error.starts_with("config/one.conf.j2:2: ") && error.contains("did you mean `db`"), "{error}");
+    let error = listed("{% for h in hosts.storage %}{% endfor %}");
+    assert!(error.contains("no host of the yard has the label `storage`"), "{error}");
+}
+
+#[test]
+fn what_a_host_has_of_its_own_is_filled_in_there() {
+    use stackyard_core::stack::own_host::{ADDRESS, NAME};
+    let text = listed("me={{ host.name }} at {{ host.address }}, rabbit@{{ host.name ~ '.local' }}");
+    assert_eq!(text, format!("me={NAME} at {ADDRESS}, rabbit@{NAME}.local"));
+    let compose = "services: {web: {image: web, command: ['--at', '${host_address}'], hostname: '${host_name}'}}";
+    let web = over(THREE, compose, "").expect("rendered").stack.services["web"].clone();
+    assert_eq!(
+        (web.hostname.as_deref(), web.command.as_deref()),
+        (Some(NAME), Some(&["--at".into(), ADDRESS.into()][..]))
+    );
+    let compose = "services: {web: {image: 'web:1', user: '${host_name}'}}";
+    let error = over(THREE, compose, "").expect_err("misplaced").to_string();
+    assert!(error.contains("compose.yaml") && error.contains("services.web.user"), "{error}");
+}
+
+#[test]
+fn a_template_for_hosts_decides_nothing_by_the_host() {
+    for text in [
+        "\n{% for h in hosts.db if h.name != host.name %}{{ h.name }}{% endfor %}",
+        "\n{% if host.address == hosts.db[1].address %}first{% endif %}",
+        "\n{{ host.name|upper }}",
+        "\n{{ host.address|b64encode }}",
+    ] {
+        let error = listed(text);
+        assert!(error.starts_with("config/one.conf.j2:2: ") && error.contains("can print `host.name`"), "{error}");
+        assert!(error.contains("for host c2") || error.contains("for host c1"), "{error}");
+    }
+    // Of one machine the facts are known.
+    let source = source().with("config/one.conf.j2", "{% if host.name == 'yard' %}{{ host.address }}{% endif %}");
+    let one = go(source, &["profile=full"]).expect("rendered");
+    assert_eq!(one.stack.configs["one"].files[""], b"127.0.0.1");
+}
+
+#[test]
+fn one_machine_is_all_hosts_that_a_template_lists() {
+    let text = "{% for h in hosts.controller + hosts.all %}{{ h.name }}={{ h.address }} {% endfor %}";
+    let one = go(source().with("config/one.conf.j2", text), &["profile=full"]).expect("rendered");
+    assert_eq!(one.stack.configs["one"].files[""], b"yard=127.0.0.1 yard=127.0.0.1 ");
 }
 
 #[test]

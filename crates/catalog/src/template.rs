@@ -1,9 +1,12 @@
 //! Configuration files of a package, rendered with minijinja.
 //!
-//! A template sees `answers.<question>`, `secrets.<secret>` and `host.{name, kvm, ovs_kernel,
-//! cpus, memory_mib}`. Nothing is silently empty: an undefined name is an error, and so is
-//! printing `none`, the value of a question that was not answered. Booleans print as in
-//! Python, `True` and `False`; use `tojson` for JSON and YAML.
+//! A template sees `answers.<question>`, `secrets.<secret>`, `host.{name, address, kvm, ovs_kernel,
+//! cpus, memory_mib}` and `hosts.<label>`, the hosts that have the label. For hosts of a yard, `host`
+//! has `name` and `address` alone. They may only be printed: they are markers, which each host replaces.
+//!
+//! Nothing is silently empty: an undefined name is an error, and so is printing `none`, the value of
+//! a question that was not answered. Booleans print as in Python, `True` and `False`; use `tojson`
+//! for JSON and YAML.
 //!
 //! White space is treated as Ansible's users know it: the line break after a block tag is
 //! dropped, so are blanks before it, and the last line break of a file is kept. Nothing is
@@ -20,20 +23,22 @@
 
 use crate::answers::ResolvedAnswers;
 use crate::diag::{did_you_mean, harmless};
-use crate::facts::HostFacts;
+use crate::facts::{HostFacts, HostLists, Machines, OWN, OWN_ADDRESS, YardHost};
 use crate::secrets::Secrets;
 use crate::source::Source;
 use base64::Engine;
 use ipnet::IpNet;
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Serde, Value};
+use minijinja::value::{Object, Serde, Value};
 use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
+use stackyard_core::stack::own_host::OwnHost;
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Directory of templates and other files that services get mounted.
 pub(crate) const CONFIG_DIR: &str = "config";
@@ -44,6 +49,9 @@ const FILE_FUEL: u64 = 500_000;
 
 /// Fuel of all files of a package together. The package of OpenStack takes 18,000.
 const PACKAGE_FUEL: u64 = 4 * FILE_FUEL;
+
+/// A template is tried with the values of so many hosts.
+const CHECKED_HOSTS: usize = 8;
 
 /// Suffix of files that are rendered; it is dropped from their names.
 pub(crate) const SUFFIX: &str = ".j2";
@@ -89,8 +97,7 @@ pub struct TemplateJob {
     not_text: BTreeSet<String>,
     answers: BTreeMap<String, serde_json::Value>,
     secrets: BTreeMap<String, String>,
-    /// Absent where there is no one machine.
-    host: Option<HostFacts>,
+    machines: Machines,
     /// Values that no message may show.
     hidden: Vec<String>,
 }
@@ -110,7 +117,7 @@ impl TemplateJob {
         source: &dyn Source,
         answers: &ResolvedAnswers,
         secrets: &Secrets,
-        host: Option<&HostFacts>,
+        machines: &Machines,
     ) -> Result<Self, std::io::Error> {
         let passwords = answers.iter().filter(|a| a.secret).map(|a| a.value.to_string());
         let hidden = secrets.iter().map(|(_, v)| v.to_owned()).chain(passwords);
@@ -127,7 +134,7 @@ impl TemplateJob {
             not_text,
             answers: answers.iter().map(|a| (a.name.clone(), serde_json::json!(a.value))).collect(),
             secrets: secrets.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
-            host: host.cloned(),
+            machines: machines.clone(),
             // Very short ones would blank out harmless text.
             hidden: hidden.filter(|v| v.len() > 3).collect(),
         })
@@ -135,9 +142,68 @@ impl TemplateJob {
 
     /// Renders all templates. May take memory and time without limit: see the module.
     pub fn render(&self) -> RenderedTemplates {
-        let templates = Templates::new(self);
+        let templates = Templates::new(self, &self.own_facts());
         let paths = self.files.keys().chain(&self.not_text).filter(|path| path.ends_with(SUFFIX));
-        paths.map(|path| (path.clone(), templates.render(path))).collect()
+        let mut rendered: RenderedTemplates = paths.map(|path| (path.clone(), templates.render(path))).collect();
+        self.refuse_decisions(&mut rendered);
+        rendered
+    }
+
+    /// The object `host`: facts of the one machine, or markers that each host replaces.
+    fn own_facts(&self) -> BTreeMap<String, serde_json::Value> {
+        match &self.machines {
+            Machines::One(facts) => {
+                let serde_json::Value::Object(facts) = serde_json::json!(facts) else { return BTreeMap::new() };
+                facts.into_iter().chain([("address".to_owned(), OWN_ADDRESS.into())]).collect()
+            }
+            Machines::Hosts(_) | Machines::Example => {
+                OWN.iter().map(|(name, marker)| ((*name).to_owned(), (*marker).into())).collect()
+            }
+        }
+    }
+
+    /// Refuses templates that decide something by `host.name` or `host.address`: for hosts of a yard these are
+    /// markers, and no comparison with one is ever true. Renders with the values of hosts, which must give what their
+    /// markers give.
+    fn refuse_decisions(&self, rendered: &mut RenderedTemplates) {
+        let Machines::Hosts(hosts) = &self.machines else { return };
+        if !self.files.values().any(|text| text.contains("host")) {
+            return;
+        }
+        for host in hosts.iter().take(CHECKED_HOSTS) {
+            let own = OwnHost { name: host.name.clone(), address: host.address.clone() };
+            let facts = BTreeMap::from([
+                ("name".to_owned(), host.name.as_str().into()),
+                ("address".to_owned(), host.address.as_str().into()),
+            ]);
+            let templates = Templates::new(self, &facts);
+            for (path, text) in rendered.iter_mut() {
+                let Ok(marked) = text.as_deref() else { continue };
+                if templates.render(path).as_deref() != Ok(own.fill(marked).as_str()) {
+                    *text = Err(self.decides(path, host));
+                }
+            }
+        }
+    }
+
+    fn decides(&self, path: &str, host: &YardHost) -> TemplateError {
+        let first = self.files.get(path).and_then(|text| {
+            let mut numbered = text.lines().zip(1..).filter(|(line, _)| line.contains("host."));
+            // A tag with it decides rather than a line that prints it.
+            let first = numbered.clone().next();
+            numbered.find(|(line, _)| line.contains("{%")).or(first).map(|(_, number)| number)
+        });
+        TemplateError {
+            file: shown_in(&self.root, path),
+            line: first.unwrap_or(0),
+            expression: None,
+            message: format!(
+                "a template for several hosts can print `host.name` and `host.address`, not compare or change them: \
+                 for host {} it would become another text",
+                host.name
+            ),
+            hint: Some("let the start script of the service decide, by an environment variable".to_owned()),
+        }
     }
 
     /// An error of the whole, which no template is to blame for alone.
@@ -157,17 +223,22 @@ struct Templates<'j> {
 }
 
 impl<'j> Templates<'j> {
-    fn new(job: &'j TemplateJob) -> Self {
+    fn new(job: &'j TemplateJob, host: &BTreeMap<String, serde_json::Value>) -> Self {
+        let (lists, labels) = match job.machines.lists() {
+            HostLists::Known(lists) => (Value::from(Serde(&lists)), lists.into_keys().collect()),
+            HostLists::Any(host) => (Value::from_object(AnyLabel(Value::from(Serde(&[host])))), Vec::new()),
+        };
         let names = BTreeMap::from([
             ("answers", job.answers.keys().cloned().collect()),
             ("secrets", job.secrets.keys().cloned().collect()),
-            ("host", HostFacts::NAMES.iter().filter(|_| job.host.is_some()).map(|s| (*s).to_owned()).collect()),
+            ("host", host.keys().cloned().collect()),
+            ("hosts", labels),
         ]);
         let context = minijinja::context! {
             answers => Value::from(Serde(&job.answers)),
             secrets => Value::from(Serde(&job.secrets)),
-            // Without one machine there is nothing that it could have.
-            host => job.host.as_ref().map_or(Value::UNDEFINED, |host| Value::from(Serde(host))),
+            host => Value::from(Serde(host)),
+            hosts => lists,
         };
         let environment = environment(job.files.clone(), job.not_text.clone());
         Self { environment, context, job, names, burnt: Cell::new(0) }
@@ -228,6 +299,21 @@ impl<'j> Templates<'j> {
         }
     }
 
+    /// That an object has no value of a name.
+    fn missing(&self, object: &str, name: &str) -> String {
+        match (object, &self.job.machines) {
+            ("hosts", _) => {
+                format!(
+                    "no host of the yard has the label `{name}`: `stackyard host join --label {name}=yes` joins one"
+                )
+            }
+            ("host", Machines::Hosts(_) | Machines::Example) if HostFacts::NAMES.contains(&name) => {
+                format!("`{name}` is about one machine, and this stack has several")
+            }
+            _ => format!("there is no `{name}` in `{object}`"),
+        }
+    }
+
     /// Finds `answers.x` and the like with an unknown `x`, and names the nearest.
     fn hint(&self, expression: &str) -> Option<String> {
         let is_word = |c: char| c == '_' || c.is_ascii_alphanumeric();
@@ -238,8 +324,18 @@ impl<'j> Templates<'j> {
                 return None;
             }
             let near = did_you_mean(name, names.iter().map(String::as_str));
-            Some(near.unwrap_or_else(|| format!("there is no `{name}` in `{object}`")))
+            Some(near.unwrap_or_else(|| self.missing(object, name)))
         })
+    }
+}
+
+/// The object `hosts` where each label leads to the same hosts.
+#[derive(Debug)]
+struct AnyLabel(Value);
+
+impl Object for AnyLabel {
+    fn get_value(self: &Arc<Self>, _label: &Value) -> Option<Value> {
+        Some(self.0.clone())
     }
 }
 

@@ -26,10 +26,10 @@ fn render(files: &[(&str, &str)]) -> Result<String, TemplateError> {
     let answers = Answers::default().resolve(&package.questions).expect("resolved");
     let secrets = Secrets::from_yaml("s", "database_password: hunter2hunter2\n").expect("read");
     let host = HostFacts { name: "yard".into(), cpus: 2, memory_mib: 4096, ..HostFacts::default() };
-    let job = TemplateJob::new(source.as_ref(), &answers, &secrets, Some(&host)).expect("a job");
+    let job = TemplateJob::new(source.as_ref(), &answers, &secrets, &Machines::One(host)).expect("a job");
     // Over the wire and back, as another process gets it.
     let job: TemplateJob = serde_json::from_str(&serde_json::to_string(&job).expect("JSON")).expect("a job");
-    Templates::new(&job).render(files[0].0)
+    Templates::new(&job, &job.own_facts()).render(files[0].0)
 }
 
 fn go(text: &str) -> String {
@@ -158,8 +158,8 @@ fn the_files_of_a_package_share_a_limit() {
     let source: Arc<dyn Source> = Arc::new(Memory::new("").with("package.yaml", PACKAGE).with("config/a.j2", text));
     let package = Package::load(source.clone()).expect("a package");
     let answers = Answers::default().resolve(&package.questions).expect("resolved");
-    let job = TemplateJob::new(source.as_ref(), &answers, &Secrets::default(), None).expect("a job");
-    let templates = Templates::new(&job);
+    let job = TemplateJob::new(source.as_ref(), &answers, &Secrets::default(), &Machines::Example).expect("a job");
+    let templates = Templates::new(&job, &job.own_facts());
     let rendered = (0..10).take_while(|_| templates.render("config/a.j2").is_ok()).count();
     assert!((2..9).contains(&rendered), "{rendered}");
 }

@@ -1,7 +1,8 @@
 //! The built-in package `openstack`, rendered.
 
 use stackyard_catalog::{Answers, Dir, HostFacts, Package, Rendered, Secrets, render};
-use stackyard_core::stack::{HealthTest, MountKind, NetworkMode, RestartPolicy, Service, Stack};
+use stackyard_core::stack::spec::config_digest;
+use stackyard_core::stack::{Config, HealthTest, MountKind, NetworkMode, RestartPolicy, Service, Stack};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -94,6 +95,31 @@ fn the_full_profile() {
     let (rendered, _) = rendered(&["profile=full"], &small());
     assert_eq!(rendered.warnings, []);
     insta::assert_snapshot!("full", summary(&rendered.stack));
+}
+
+/// A line for each service and each file, with a digest of it: a change of the engine must not change what one machine
+/// gets. A change of the package shows here which files it changes.
+fn digests(stack: &Stack) -> String {
+    let digest = |content: Vec<u8>| config_digest(&Config { files: [(String::new(), content)].into() });
+    let services = stack.services.iter().map(|(name, service)| {
+        let json = serde_json::to_vec(service).expect("serialised");
+        format!("service {name} {}\n", digest(json))
+    });
+    let files = stack.configs.iter().chain(&stack.secrets).flat_map(|(name, config)| {
+        config.files.iter().map(move |(path, content)| format!("file {name}/{path} {}\n", digest(content.clone())))
+    });
+    services.chain(files).collect()
+}
+
+#[test]
+fn one_machine_gets_the_same_bytes_as_ever() {
+    let package = package();
+    let text: String = package.secrets.iter().map(|s| format!("{0}: value-of-{0}\n", s.name)).collect();
+    let secrets = Secrets::from_yaml("secrets", &text).expect("secrets");
+    let mut answers = Answers::default();
+    answers.set("profile", "full");
+    let rendered = render(&package, None, &answers, &secrets, &small()).unwrap_or_else(|e| panic!("{e}"));
+    insta::assert_snapshot!("bytes", digests(&rendered.stack));
 }
 
 #[test]

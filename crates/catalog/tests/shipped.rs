@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use stackyard_catalog::manifest::{StackSource, read};
-use stackyard_catalog::{Secrets, privileges, render_for_hosts};
+use stackyard_catalog::{Machines, Secrets, privileges, render_for_hosts};
 use std::path::PathBuf;
 
 #[test]
@@ -20,8 +20,10 @@ fn postgresql_keeps_its_data_on_the_storage_of_the_answer() {
         let StackSource::Installed(part) = &stack.source else { panic!("{stack:?}") };
         let mut secrets = Secrets::default();
         secrets.generate(&part.package.secrets).unwrap();
-        let made =
-            render_for_hosts(&part.package, &stack.name, &part.answers, &secrets, &|job| Ok(job.render())).unwrap();
+        let made = render_for_hosts(&part.package, &stack.name, &part.answers, &secrets, &Machines::Example, &|job| {
+            Ok(job.render())
+        })
+        .unwrap();
         assert_eq!((made.warnings, privileges(&made.stack)), (Vec::new(), Vec::new()));
         let file = &made.stack.secrets["password"].files[""];
         assert_eq!(file, format!("{}\n", secrets.get("password").unwrap()).as_bytes());

@@ -3,7 +3,7 @@
 use crate::templates::TemplateRenderer;
 use serde::Serialize;
 use stackyard_catalog::manifest::{StackSource, Yard};
-use stackyard_catalog::{Secrets, privileges, render_for_hosts};
+use stackyard_catalog::{Machines, Secrets, privileges, render_for_hosts};
 use std::collections::BTreeSet;
 
 /// What a package brings.
@@ -62,6 +62,7 @@ impl PackageReview {
                 &stack.name,
                 &part.answers,
                 &secrets,
+                &Machines::Example,
                 &|job| renderer.render(job),
             );
             let made = rendered.map_err(|e| failed(&e))?.stack;

@@ -140,7 +140,9 @@ fn a_package_brings_its_parts_under_its_name() {
     );
     let mut secrets = crate::Secrets::default();
     secrets.generate(&jobs.package.secrets).unwrap();
-    let made = crate::render_for_hosts(&jobs.package, "db-jobs", &jobs.answers, &secrets, &|job| Ok(job.render()));
+    let machines = crate::Machines::Example;
+    let made =
+        crate::render_for_hosts(&jobs.package, "db-jobs", &jobs.answers, &secrets, &machines, &|job| Ok(job.render()));
     assert_eq!(made.unwrap().stack.services["a"].image, "db/a");
     assert_eq!(yard.packages[0].digest.as_deref(), Some(cluster.digest("1.0.0").as_str()));
 }

@@ -3,7 +3,8 @@
 use super::version::{Version, file_key, rename};
 use super::{Slot, Walk, definition};
 use crate::agent::{Part, replica_name};
-use crate::stack::place::HostState;
+use crate::stack::own_host::OwnHost;
+use crate::stack::place::{Host, HostState};
 use crate::stack::template::{self, Placeholder};
 use crate::stack::{DEFAULT_NETWORK, JOB_LABEL, MountKind, NetworkMode, Service, Stack};
 use std::collections::BTreeMap;
@@ -19,13 +20,13 @@ impl Walk<'_> {
         for host in self.board.hosts().filter(|h| h.state != HostState::Lost) {
             let slots: Vec<&Slot> = self.state.slots.iter().filter(|s| s.host == host.id && !s.held).collect();
             if !slots.is_empty() {
-                parts.insert(host.id.clone(), self.part(&slots));
+                parts.insert(host.id.clone(), self.part(&own_host(host), &slots));
             }
         }
         parts
     }
 
-    fn part(&self, slots: &[&Slot]) -> Part {
+    fn part(&self, own: &OwnHost, slots: &[&Slot]) -> Part {
         let current = &self.current.stack;
         let mut stack = Stack { name: current.name.clone(), ..Stack::default() };
         let (mut replicas, mut generations, mut images) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
@@ -35,11 +36,11 @@ impl Walk<'_> {
                 continue;
             };
             let name = slot.replica.to_string();
-            self.include(&mut stack, version, service);
+            self.include(&mut stack, version, service, own);
             if let Some(id) = version.images.get(&service.image) {
                 images.insert(service.image.clone(), id.clone());
             }
-            stack.services.insert(name.clone(), self.replica(slot, version, service));
+            stack.services.insert(name.clone(), self.replica(slot, version, service, own));
             replicas.insert(name.clone(), slot.replica.clone());
             generations.insert(name, slot.generation);
         }
@@ -50,7 +51,7 @@ impl Walk<'_> {
 
     /// Adds what a service uses. Networks and volumes are as the newest version has them: an
     /// engine has one of a name.
-    fn include(&self, stack: &mut Stack, version: &Version, service: &Service) {
+    fn include(&self, stack: &mut Stack, version: &Version, service: &Service, own: &OwnHost) {
         let current = &self.current.stack;
         for key in version.stack.attachments(service).keys() {
             let network = if current.networks.contains_key(key) || key == DEFAULT_NETWORK {
@@ -71,22 +72,24 @@ impl Walk<'_> {
         ] {
             for mount in mounts {
                 if let Some(config) = from.get(&mount.source) {
-                    to.insert(file_key(&mount.source, Some(config)), config.clone());
+                    let config = own.fill_config(config);
+                    to.insert(file_key(&mount.source, Some(&config)), config.into_owned());
                 }
             }
         }
     }
 
     /// A replica as a service for the engine of its host.
-    fn replica(&self, slot: &Slot, version: &Version, service: &Service) -> Service {
+    fn replica(&self, slot: &Slot, version: &Version, service: &Service, own: &OwnHost) -> Service {
         let (name, index) = (&slot.replica.service, slot.replica.index);
         let mut replica = service.clone();
         replica.deploy = Default::default();
         replica.profiles.clear();
         // The order is kept by whoever tells hosts.
         replica.depends_on.clear();
-        rename(&mut replica.configs, &version.stack.configs);
-        rename(&mut replica.secrets, &version.stack.secrets);
+        rename(&mut replica.configs, &version.stack.configs, own);
+        rename(&mut replica.secrets, &version.stack.secrets, own);
+        own.fill_service(&mut replica);
         if version.stack.is_job(name) {
             replica.labels.insert(JOB_LABEL.into(), "true".into());
         }
@@ -146,6 +149,12 @@ impl Walk<'_> {
             }
         }
     }
+}
+
+/// What is replaced in the part of a host.
+fn own_host(host: &Host) -> OwnHost {
+    let address = host.addresses.first().map_or_else(|| host.name.clone(), ToString::to_string);
+    OwnHost { name: host.name.clone(), address }
 }
 
 /// The kernel's name of an architecture that Debian names.

@@ -525,6 +525,40 @@ fn two_versions_of_a_config_are_on_a_host_at_once() {
 }
 
 #[test]
+fn each_host_gets_its_own_name_and_address_in_files_and_settings() {
+    use crate::stack::own_host::{ADDRESS, NAME};
+    let mut w = World::new(&["a", "b"]);
+    let mut db = service("db:1", 1);
+    db.deploy.mode = Mode::Global;
+    db.command = Some(vec![format!("--bind={ADDRESS}")]);
+    db.configs = vec![FileMount { source: "db".into(), target: "/db".into(), access: FileAccess::default() }];
+    let mut s = stack(&[("db", db)]);
+    let text = format!("me={NAME} at {ADDRESS}\n");
+    s.configs.insert("db".into(), Config { files: [(String::new(), text.into_bytes())].into() });
+    w.deploy(s.clone());
+    assert_eq!(w.settle(), Health::Ready);
+    for (host, command, text) in
+        [("a", "--bind=10.0.0.1", "me=a at 10.0.0.1\n"), ("b", "--bind=10.0.0.2", "me=b at 10.0.0.2\n")]
+    {
+        let part = w.told[host].unpack();
+        let db = &part.services["db-1"];
+        assert_eq!(db.command.as_deref(), Some(&[command.to_owned()][..]));
+        // The mount leads to the content of this host, under a name that is made of it.
+        let content = &part.configs[&db.configs[0].source];
+        assert_eq!(content.files[""], text.as_bytes());
+        assert_eq!(db.configs[0].source, version::file_key("db", Some(content)));
+    }
+    // A host that does not answer for a moment changes nothing, and neither does the same again.
+    let told = w.told.clone();
+    w.host("b").state = HostState::Away;
+    w.settle();
+    w.host("b").state = HostState::Ready;
+    w.deploy(s);
+    w.settle();
+    assert_eq!((w.told, w.made), (told, 2));
+}
+
+#[test]
 fn a_job_runs_once() {
     let mut w = World::new(&["a", "b"]);
     let mut job = service("job:1", 2);

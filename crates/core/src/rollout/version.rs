@@ -1,6 +1,7 @@
 //! Versions of a stack, and the generations of its services.
 
 use crate::agent::Bytes;
+use crate::stack::own_host::OwnHost;
 use crate::stack::spec::{Spec, config_digest};
 use crate::stack::{Config, FileMount, Service, Stack};
 use serde::{Deserialize, Serialize};
@@ -162,9 +163,10 @@ pub(super) fn file_key(name: &str, content: Option<&Config>) -> String {
     format!("{name}.{}", &digest[..digest.len().min(8)])
 }
 
-/// Renames the sources of mounted files.
-pub(super) fn rename(mounts: &mut [FileMount], contents: &BTreeMap<String, Config>) {
+/// Renames the sources of mounted files, as a host has them.
+pub(super) fn rename(mounts: &mut [FileMount], contents: &BTreeMap<String, Config>, own: &OwnHost) {
     for mount in mounts {
-        mount.source = file_key(&mount.source, contents.get(&mount.source));
+        let content = contents.get(&mount.source).map(|config| own.fill_config(config));
+        mount.source = file_key(&mount.source, content.as_deref());
     }
 }

@@ -12,6 +12,7 @@ pub mod cinder_volume;
 pub mod deploy;
 pub mod observed;
 mod options;
+pub mod own_host;
 pub mod place;
 pub mod plan;
 mod reference;

@@ -11,6 +11,7 @@ mod console;
 mod doctor;
 mod document;
 mod graph;
+mod host_lists;
 mod hub;
 mod identity;
 mod join;

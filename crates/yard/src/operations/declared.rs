@@ -1,5 +1,6 @@
 //! The stacks that a manifest declares, read, and compared with what the Stackyard server has.
 
+use super::known_hosts::{Expect, KnownHosts};
 use super::{YardSnapshot, YardStacks};
 use crate::error::WorkError;
 use crate::review::printable;
@@ -8,8 +9,8 @@ use stackyard_api::StackDeploy;
 use stackyard_catalog::compose::open::{ComposeRequest, open, open_in};
 use stackyard_catalog::manifest::{InstalledStack, StackSource, Yard, YardStack};
 use stackyard_catalog::{
-    Answers, Dir, Memory, Package, PackageReference, PackedArchive, Secrets, Source, privileges,
-    render_for_hosts,
+    Answers, Dir, Machines, Memory, Package, PackageReference, PackedArchive, Secrets, Source,
+    privileges, render_for_hosts,
 };
 use stackyard_client::{ArchiveContents, Client, ClientError};
 use stackyard_core::rollout::Packed;
@@ -41,6 +42,9 @@ pub struct DeclaredStacks {
     new_secrets: BTreeMap<String, String>,
     /// By stack: its package.
     owners: BTreeMap<String, String>,
+    renderer: TemplateRenderer,
+    /// Which hosts its packages were rendered for; absent without packages.
+    hosts: Option<KnownHosts>,
 }
 
 /// Shows no secret.
@@ -90,7 +94,7 @@ impl DeclaredStacks {
         let Some(client) = client else {
             return none(None);
         };
-        match Self::at(yard, client, renderer, say).await {
+        match Self::at(yard, client, renderer, Expect::Pools, say).await {
             // A socket that a killed server left behind: whether it had stacks of this yard matters
             // to whoever starts it again.
             Err(WorkError::Client(error @ ClientError::Unreachable { .. })) => none(Some(error)),
@@ -102,9 +106,20 @@ impl DeclaredStacks {
         yard: &Yard,
         client: &Client,
         renderer: &TemplateRenderer,
+        expect: Expect,
         say: Say<'_>,
     ) -> Result<Self, WorkError> {
         let name = &yard.intended.yard;
+        let is_package = |s: &YardStack| !matches!(s.source, StackSource::Compose(_));
+        let hosts = match yard.stacks.iter().any(is_package) {
+            true => Some(KnownHosts::look(yard, client, expect).await?),
+            false => None,
+        };
+        let machines = |stack: &YardStack| {
+            hosts
+                .as_ref()
+                .map_or(Machines::Example, |h| h.machines(stack.pool.as_deref()))
+        };
         let mut secrets = PackageSecrets::default();
         let mut wanted = BTreeMap::new();
         let mut archives = ArchiveContents::new();
@@ -119,8 +134,16 @@ impl DeclaredStacks {
                         package: package.name.clone(),
                     };
                     let secrets = secrets.look(&package, &owner, stack, name, client).await?;
+                    let machines = machines(stack);
                     let _place = renderer.place().await;
-                    rendered(&package, &stack.name, answers, &secrets, renderer, say)
+                    rendered(
+                        &package,
+                        &stack.name,
+                        answers,
+                        &secrets,
+                        (&machines, renderer),
+                        say,
+                    )
                 }
                 StackSource::Installed(part) => {
                     let InstalledStack {
@@ -128,8 +151,16 @@ impl DeclaredStacks {
                     } = part.as_ref();
                     let owner = SecretOwner::of(yard, part);
                     let secrets = secrets.look(package, &owner, stack, name, client).await?;
+                    let machines = machines(stack);
                     let _place = renderer.place().await;
-                    let made = rendered(package, &stack.name, answers, &secrets, renderer, say);
+                    let made = rendered(
+                        package,
+                        &stack.name,
+                        answers,
+                        &secrets,
+                        (&machines, renderer),
+                        say,
+                    );
                     made.inspect(|(made, _)| warn_of_privileges(&part.instance, made, say))
                 }
             };
@@ -155,7 +186,32 @@ impl DeclaredStacks {
             yard: name.clone(),
             new_secrets: secrets.new,
             owners: secrets.owners,
+            renderer: renderer.clone(),
+            hosts,
         })
+    }
+
+    /// Looks again, once the hosts of pools have joined or gone; `hosts_changed` says whether any did. Packages are
+    /// rendered for the hosts that there are now. `None` if that changes nothing.
+    ///
+    /// # Errors
+    /// As of [`Self::look`].
+    pub(crate) async fn again(
+        &self,
+        yard: &Yard,
+        hosts_changed: bool,
+    ) -> Result<Option<Self>, WorkError> {
+        let Some(hosts) = &self.hosts else {
+            return Ok(None);
+        };
+        if !hosts_changed && !hosts.expected {
+            return Ok(None);
+        }
+        // What has no effect in its files was said by the first look.
+        let (client, renderer) = (&self.client, &self.renderer);
+        Self::at(yard, client, renderer, Expect::Nothing, &|_| {})
+            .await
+            .map(Some)
     }
 
     /// Has the server keep new secrets of packages that are about to be deployed.
@@ -322,10 +378,10 @@ fn rendered(
     stack: &str,
     answers: &Answers,
     secrets: &Secrets,
-    renderer: &TemplateRenderer,
+    (machines, renderer): (&Machines, &TemplateRenderer),
     say: Say<'_>,
 ) -> Result<(Stack, Vec<PackedArchive>), Trouble> {
-    let rendered = render_for_hosts(package, stack, answers, secrets, &|job| {
+    let rendered = render_for_hosts(package, stack, answers, secrets, machines, &|job| {
         renderer.render(job)
     })?;
     rendered

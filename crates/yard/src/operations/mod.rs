@@ -10,6 +10,7 @@
 
 mod declared;
 mod down;
+mod known_hosts;
 mod lock;
 mod records;
 mod resources;

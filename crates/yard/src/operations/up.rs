@@ -23,6 +23,7 @@ pub struct UpOperation<'a> {
     pub snapshot: YardSnapshot<'a>,
     /// All that is to be done: in the cloud, and about stacks.
     pub plan: Plan,
+    yard: &'a Yard,
     name: &'a str,
     /// The server, unless its yard of this name is another one.
     service: Option<&'a Client>,
@@ -79,6 +80,7 @@ impl<'a> UpOperation<'a> {
         Ok(Self {
             snapshot,
             plan,
+            yard,
             name,
             service,
             stacks,
@@ -175,7 +177,11 @@ impl<'a> UpOperation<'a> {
             return Ok(BTreeMap::new());
         };
         stacks.keep_secrets().await?;
-        Ok(stacks
+        // Templates of packages list hosts, and some may have come or gone by now.
+        let again = stacks.again(self.yard, hosts_change).await?;
+        Ok(again
+            .as_ref()
+            .unwrap_or(stacks)
             .at_server
             .apply(
                 hosts_change || lock.is_unsettled(),

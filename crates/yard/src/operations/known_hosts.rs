@@ -1,0 +1,130 @@
+//! The hosts of a yard, as the templates of packages see them.
+//!
+//! The list has all hosts that joined, whether they answer or not: one that is only away must not change the
+//! configuration of the others. Before an `up`, hosts of pools that are still to join stand in it with an example
+//! address, so that the plan says which services the new hosts change. After the pools have joined, `up`
+//! renders again.
+
+use crate::operations::YardSnapshot;
+use stackyard_api::HostView;
+use stackyard_catalog::manifest::Yard;
+use stackyard_catalog::{Machines, YardHost};
+use stackyard_client::{Client, ClientError};
+use stackyard_core::yard::intend::Spec;
+use std::collections::BTreeSet;
+
+/// Address of a host that has not joined yet (RFC 5737: for documentation, no host has it).
+const NO_ADDRESS_YET: &str = "192.0.2.1";
+
+/// Which hosts a list has in addition to those that joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expect {
+    /// Hosts of the manifest's pools that are still to join; it has none that are to go.
+    Pools,
+    /// None.
+    Nothing,
+}
+
+/// A host with its pool; an empty one for a machine that belongs to none.
+#[derive(Debug)]
+struct Known {
+    pool: String,
+    host: YardHost,
+}
+
+/// The hosts of a yard.
+#[derive(Debug)]
+pub(super) struct KnownHosts {
+    /// Ordered by joining.
+    hosts: Vec<Known>,
+    /// Some have not joined yet.
+    pub(super) expected: bool,
+}
+
+impl KnownHosts {
+    /// Asks the server for the hosts of a yard.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub(super) async fn look(
+        yard: &Yard,
+        client: &Client,
+        expect: Expect,
+    ) -> Result<Self, ClientError> {
+        let joined = client.hosts(Some(&yard.intended.yard), None).await?;
+        Ok(Self::of(yard, joined, expect))
+    }
+
+    fn of(yard: &Yard, mut joined: Vec<HostView>, expect: Expect) -> Self {
+        // Ids are UUIDs of version 7, which begin with the time.
+        joined.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut hosts: Vec<Known> = joined.into_iter().map(known).collect();
+        if expect == Expect::Nothing || !YardSnapshot::has_agents(&yard.intended) {
+            return Self {
+                hosts,
+                expected: false,
+            };
+        }
+        let declared: Vec<Known> = declared(yard).collect();
+        let names: BTreeSet<&str> = declared.iter().map(|d| d.host.name.as_str()).collect();
+        hosts.retain(|k| k.pool.is_empty() || names.contains(k.host.name.as_str()));
+        let there: BTreeSet<String> = hosts.iter().map(|k| k.host.name.clone()).collect();
+        let before = hosts.len();
+        hosts.extend(
+            declared
+                .into_iter()
+                .filter(|d| !there.contains(&d.host.name)),
+        );
+        let expected = hosts.len() > before;
+        Self { hosts, expected }
+    }
+
+    /// The hosts for a stack, which may use those of one pool only.
+    pub(super) fn machines(&self, pool: Option<&str>) -> Machines {
+        let of_pool = self
+            .hosts
+            .iter()
+            .filter(|k| pool.is_none_or(|pool| k.pool == pool));
+        Machines::Hosts(of_pool.map(|k| k.host.clone()).collect())
+    }
+}
+
+fn known(view: HostView) -> Known {
+    // As the rollout tells a host its own address.
+    let address = view
+        .facts
+        .addresses
+        .first()
+        .map_or_else(|| view.name.clone(), ToString::to_string);
+    Known {
+        pool: view.pool,
+        host: YardHost {
+            name: view.name,
+            address,
+            labels: view.labels,
+        },
+    }
+}
+
+/// The hosts of a manifest's pools.
+fn declared(yard: &Yard) -> impl Iterator<Item = Known> {
+    yard.intended.resources.iter().filter_map(|resource| {
+        let Spec::Server(server) = &resource.spec else {
+            return None;
+        };
+        let host = server.host.as_ref().filter(|h| h.has_agent())?;
+        let (name, address, labels) = (
+            resource.key.name.clone(),
+            NO_ADDRESS_YET.to_owned(),
+            host.labels.clone(),
+        );
+        Some(Known {
+            pool: host.pool.clone(),
+            host: YardHost {
+                name,
+                address,
+                labels,
+            },
+        })
+    })
+}
