@@ -226,7 +226,7 @@ impl<'j> Templates<'j> {
     fn new(job: &'j TemplateJob, host: &BTreeMap<String, serde_json::Value>) -> Self {
         let (lists, labels) = match job.machines.lists() {
             HostLists::Known(lists) => (Value::from(Serde(&lists)), lists.into_keys().collect()),
-            HostLists::Any(host) => (Value::from_object(AnyLabel(Value::from(Serde(&[host])))), Vec::new()),
+            HostLists::Any(host) => (Value::from_object(AnyLabel(Value::from(Serde(vec![host])))), Vec::new()),
         };
         let names = BTreeMap::from([
             ("answers", job.answers.keys().cloned().collect()),
