@@ -42,11 +42,11 @@ pub(crate) const OWN_ADDRESS: &str = "127.0.0.1";
 /// A host of a yard, as templates see it in `hosts.<label>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct YardHost {
-    /// Its name, one host's in the yard.
+    /// Name, unique in the yard.
     pub name: String,
-    /// Its address: that of the interface with the default route.
+    /// IP address of the interface with the default route, as text.
     pub address: String,
-    /// Its labels.
+    /// Labels by key.
     pub labels: BTreeMap<String, String>,
 }
 
@@ -57,8 +57,7 @@ pub enum Machines {
     One(HostFacts),
     /// The hosts of a yard, ordered by joining.
     Hosts(Vec<YardHost>),
-    /// Hosts of a yard that are not known: for a look at what a package brings, before there is a yard. Each label
-    /// leads to an example.
+    /// Unknown hosts of a yard, to review a package before it is installed. Each label leads to one example.
     Example,
 }
 

@@ -22,9 +22,9 @@ pub const PLACES: &str = "environment, command, entrypoint, hostname, labels, he
 /// The values of one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnHost {
-    /// Its name.
+    /// Name, unique in the yard.
     pub name: String,
-    /// Its first address: that of the interface with the default route.
+    /// IP address of the interface with the default route, as text.
     pub address: String,
 }
 
