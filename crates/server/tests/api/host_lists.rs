@@ -74,7 +74,7 @@ async fn machine(running: &Running, name: &str, address: &str, labels: &[(&str, 
     let (status, answer) = running.join(&ticket.token, &wish).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
     let joined: Joined = serde_json::from_value(answer).unwrap();
-    (joined.id, obey(running.dial(&joined.token).await.unwrap(), facts).await)
+    (joined.host, obey(running.dial(&joined.token).await.unwrap(), facts).await)
 }
 
 /// Says hello, and does what it is told until it is aborted.
@@ -195,7 +195,8 @@ async fn boot(fake: Fake, running: Arc<Running>) {
     let (mut joined, mut agents) = (BTreeSet::new(), Vec::new());
     let base64 = base64::engine::general_purpose::STANDARD;
     loop {
-        for server in fake.world().booted() {
+        let booted = fake.world().booted();
+        for server in booted {
             if !joined.insert(server.id.clone()) {
                 continue;
             }
