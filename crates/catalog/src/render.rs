@@ -160,7 +160,7 @@ fn refuse_misplaced(package: &Package, stack: &Stack) -> Result<(), Error> {
             );
         }
     }
-    log.finish().map_err(Error::from)
+    log.finish().map(drop).map_err(Error::from)
 }
 
 /// The variable for what a manifest calls the package. A question of this name takes precedence.
