@@ -92,7 +92,7 @@ async fn processes_and_ports_of_each_container() {
     assert_eq!(first.processes, [["7", "web-1"]]);
     assert_eq!((second.container.as_str(), second.reason.as_deref()), ("web-2", Some("it is not running")));
     let only = running.admin.stack_top("shop", "site", &["web-1".to_owned()]).await.unwrap();
-    assert_eq!(only, [first.clone()]);
+    assert_eq!(only, std::slice::from_ref(first));
     let error = running.admin.stack_top("shop", "site", &["db".to_owned()]).await.unwrap_err().to_string();
     assert!(error.contains("no container of db; its services: web"), "{error}");
 

@@ -264,6 +264,6 @@ async fn a_backup_is_noted_while_a_server_writes() {
         assert!(note_backup(&place.database, &new).await.unwrap());
         store.set_setting("colour", "blue").await.unwrap();
         let entries = store.audit(&AuditFilter::default(), None, 10).await.unwrap();
-        assert_eq!(entries.into_iter().map(|e| e.new).collect::<Vec<_>>(), [new.clone()]);
+        assert_eq!(entries.into_iter().map(|e| e.new).collect::<Vec<_>>(), std::slice::from_ref(&new));
     }
 }
