@@ -1,8 +1,9 @@
 //! What a new definition changes, in a line: names of things and of their fields, and no values but images and counts.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use stackyard_catalog::manifest;
 use stackyard_core::stack::Stack;
+use stackyard_core::stack::spec::config_digest;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Fields whose values are told: nobody keeps a secret in them.
@@ -16,9 +17,24 @@ const NAMES: [&str; 3] = ["name", "pool", "package"];
 
 /// What a deployment changes of a stack.
 pub(crate) fn stack_changes(old: Option<&Stack>, new: &Stack) -> String {
-    let tree = |stack: &Stack| serde_json::to_value(stack).unwrap_or_default();
     let none = Stack { name: new.name.clone(), ..Stack::default() };
     describe(&tree(old.unwrap_or(&none)), &tree(new))
+}
+
+/// A stack as JSON, with what its own form leaves out: counts that are usual, and digests of files.
+fn tree(stack: &Stack) -> Value {
+    let mut tree = serde_json::to_value(stack).unwrap_or_default();
+    for (name, service) in &stack.services {
+        if let Some(fields) = tree["services"].get_mut(name).and_then(Value::as_object_mut) {
+            fields.insert("deploy".to_owned(), serde_json::to_value(&service.deploy).unwrap_or_default());
+        }
+    }
+    for (section, files) in [("configs", &stack.configs), ("secrets", &stack.secrets)] {
+        for (name, config) in files {
+            tree[section][name] = json!({ "files": config_digest(config) });
+        }
+    }
+    tree
 }
 
 /// What a manifest changes of a yard.

@@ -5,6 +5,7 @@ use super::{Context, ExitStatus};
 use crate::printer::table;
 use anyhow::Context as _;
 use clap::Subcommand;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use stackyard_api::Role;
 use stackyard_client::Client;
@@ -107,7 +108,7 @@ pub struct ServerArgs {
     ///
     /// A file that the server creates has mode 0600. You may rename it at any time. Pass '' to turn
     /// it off. [default: as last time, else none]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = file_or_none())]
     audit_file: Option<PathBuf>,
 
     /// Start in the background, and return when the server answers
@@ -153,6 +154,11 @@ fn sign_in_role(text: &str) -> Result<(String, Role), String> {
         Some((name, role)) if !name.is_empty() => Ok((name.to_owned(), role)),
         _ => Err("expected KEYSTONE=ROLE, such as `member=operator`; roles are viewer, operator and admin".to_owned()),
     }
+}
+
+/// Parses a path, also the empty one, which clap's own parser refuses.
+fn file_or_none() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// Parses `400d`, or days without a unit.

@@ -1555,23 +1555,49 @@ export interface components {
         AuditEntry: {
             /**
              * @description Who: `socket`, `token NAME`, `user NAME@DOMAIN of CLOUD/PROJECT`, `agent YARD/HOST` or
-             *     `join YARD/HOST`.
+             *     `join YARD/HOST`. Of a sign-in that failed, as whom.
              */
             actor: string;
+            /** @description Address that the caller came from. Over the socket it is `uid N`, or `server` for the server's own runs. */
+            address?: string | null;
             /** @description When it began (RFC 3339). */
             at: string;
+            /** @description What it changed, without values of secrets. */
+            detail?: string | null;
             /** @description Its id; ids grow with time. */
             id: string;
+            /** @description What it is about. */
+            kind: components["schemas"]["AuditKind"];
+            /** @description When it happened last, if it happened more than once (RFC 3339). */
+            last?: string | null;
+            /** @description Id of the request: the answer's `X-Request-Id`, and `request_id` of a problem. */
+            request_id?: string | null;
+            result?: components["schemas"]["AuditResult"] | null;
             /**
-             * @description Status of the answer. Absent while it lasts, and for ever if the server was killed during it
-             *     or the caller did not wait.
+             * Format: int32
+             * @description HTTP status of the answer.
              */
-            result?: string | null;
+            status?: number | null;
             /** @description The path. */
             target: string;
+            /**
+             * Format: int64
+             * @description How often it happened: the same refusal is kept once an hour.
+             */
+            times: number;
             /** @description Method and pattern of the path. */
             verb: string;
         };
+        /**
+         * @description What an entry of the audit log is about.
+         * @enum {string}
+         */
+        AuditKind: "exec" | "secret" | "definition" | "sign-in" | "agent" | "backup" | "change";
+        /**
+         * @description How what an entry tells of ended.
+         * @enum {string}
+         */
+        AuditResult: "done" | "refused" | "failed";
         /** @description A port of a container that its host forwards. */
         BoundPort: {
             /** @description Address on the host; absent for all addresses. */
@@ -2877,6 +2903,8 @@ export interface components {
             detail: string;
             /** @description Mistakes in files that were sent, with their places. */
             mistakes?: components["schemas"]["Diagnostic"][];
+            /** @description Id of the request, as in `X-Request-Id`, the server's log and the audit log. */
+            request_id?: string | null;
             /**
              * Format: int32
              * @description Status of the answer.
@@ -3950,8 +3978,20 @@ export interface operations {
                 marker?: string;
                 /** @description So many at most. */
                 limit?: number;
-                /** @description Only those of this caller, as `who` has it. */
+                /** @description Only those of this caller, as `actor` has it. */
                 actor?: string;
+                /** @description Only those of this kind. */
+                kind?: components["schemas"]["AuditKind"];
+                /** @description Only those about this path, or about one below it; `/api/v1/` in front may be left out. */
+                resource?: string;
+                /** @description Only those that ended so. */
+                result?: components["schemas"]["AuditResult"];
+                /** @description Only those from this address. */
+                address?: string;
+                /** @description Not older, in seconds since 1970. */
+                since?: number;
+                /** @description Older, in seconds since 1970. */
+                until?: number;
             };
             header?: never;
             path?: never;
