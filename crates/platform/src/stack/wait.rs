@@ -168,28 +168,33 @@ impl Test {
 struct RestartWatch {
     first: i64,
     limit: i64,
-    /// What it ended with last. While it runs again, the engine says 0.
-    status: i64,
+    /// What it ended with last, once that was seen: while it runs again, the engine says 0.
+    status: Option<i64>,
 }
 
 impl RestartWatch {
     fn new(first: &ContainerInspectResponse, limit: i64) -> Self {
-        Self { first: first.restart_count.unwrap_or_default(), limit, status: 0 }
+        Self { first: first.restart_count.unwrap_or_default(), limit, status: None }
     }
 
     /// True when the container ended with 0 and stays so.
     fn check(&mut self, seen: &ContainerInspectResponse) -> Result<bool, Error> {
         let state = seen.state.clone().unwrap_or_default();
         if state.running != Some(true) || state.restarting == Some(true) {
-            self.status = state.exit_code.unwrap_or_default();
+            self.status = state.exit_code;
         }
         let times = seen.restart_count.unwrap_or_default() - self.first;
         match observe::state(seen) {
             State::Exited(0) => return Ok(true),
             State::Exited(status) => return Err(Error::Ended { status, oom: state.oom_killed == Some(true) }),
             State::Dead => return Err(Error::Vanished),
-            _ if times >= self.limit => return Err(Error::RestartLoop { times, status: self.status }),
             _ => {}
+        }
+        // The engine waits longer before each restart, so the status is seen soon.
+        if times >= self.limit
+            && let Some(status) = self.status
+        {
+            return Err(Error::RestartLoop { times, status });
         }
         Ok(false)
     }
