@@ -528,7 +528,7 @@ async fn groups_where_none_apply_are_told_before_the_first_creation() {
         );
         world.add(
             "subnets",
-            json!({"id": "s", "name": "flat", "project_id": "p2", "network_id": "n", "cidr": "10.9.0.0/24"}),
+            json!({"id": "s", "name": "flat", "project_id": "p2", "network_id": "n", "ip_version": 4, "cidr": "10.9.0.0/24"}),
         );
     }
     let yard = |network: Value, groups: &[&str]| {

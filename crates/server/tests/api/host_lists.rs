@@ -140,7 +140,8 @@ async fn a_template_lists_the_hosts_that_joined() {
     assert_eq!(step(&look(&running, dir.path()).await).action, Action::Keep);
     two_agent.abort();
     running.until("an agent away", || running.server.app().hub().connected() == 2).await;
-    assert_eq!(step(&look(&running, dir.path()).await).action, Action::Keep);
+    let away = look(&running, dir.path()).await;
+    assert!(matches!(step(&away).action, Action::Keep | Action::Await), "{:?}", step(&away));
 
     // One that joins changes it, and the plan says where.
     let (three, _) = machine(&running, "db-3", "10.9.0.4", &[("db", "yes")]).await;
