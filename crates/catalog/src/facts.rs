@@ -39,6 +39,9 @@ impl HostFacts {
 /// Address of the one machine, for itself.
 pub(crate) const OWN_ADDRESS: &str = "127.0.0.1";
 
+/// Address of a host that has none yet (RFC 5737: for documentation, no host has it).
+pub const EXAMPLE_ADDRESS: &str = "192.0.2.1";
+
 /// A host of a yard, as templates see it in `hosts.<label>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct YardHost {
@@ -81,8 +84,7 @@ impl Machines {
         };
         match self {
             Self::One(facts) => any(&facts.name, OWN_ADDRESS),
-            // RFC 5737: an address for documentation, which no host has.
-            Self::Example => any("host", "192.0.2.1"),
+            Self::Example => any("host", EXAMPLE_ADDRESS),
             Self::Hosts(hosts) => {
                 let labels: BTreeSet<&String> = hosts.iter().flat_map(|h| h.labels.keys()).collect();
                 let with = |label: &String| hosts.iter().filter(|h| h.labels.contains_key(label)).cloned().collect();

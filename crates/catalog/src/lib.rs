@@ -41,7 +41,7 @@ pub use answers::{AnswerError, AnswerErrors, Answers, Origin, ResolvedAnswer, Re
 pub use archive::PackedArchive;
 pub use diag::{Place, Problem, Problems, Warning};
 pub use error::Error;
-pub use facts::{HostFacts, Machines, YardHost};
+pub use facts::{EXAMPLE_ADDRESS, HostFacts, Machines, YardHost};
 pub use finder::{CarriedPackages, FindError, NoCatalogs, PackageFinder, content_digest};
 pub use index::{CatalogIndex, IndexedPackage, compare_versions};
 pub use interpolate::Variables;

@@ -1,5 +1,4 @@
-//! What is known of a request while it is served: its id, where it came from, and what is to be said of it in the
-//! audit log.
+//! What is known of a request while it is served: its id, where it came from, and what the audit log says of it.
 //!
 //! The id is in the answer's `X-Request-Id`, in problems, in the lines of the server's log that the request causes, and in
 //! its entries of the audit log. It is always the server's own: an id that callers choose could be another request's.

@@ -25,7 +25,7 @@ pub struct NewEntry {
     pub address: Option<String>,
     /// Id of the request, a UUID.
     pub request: Option<String>,
-    /// What it changed, or what else is to be known of it.
+    /// What it changed, or what else readers should know of it.
     pub detail: Option<String>,
     /// How it ended, if it has.
     pub outcome: Option<Outcome>,

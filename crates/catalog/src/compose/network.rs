@@ -9,9 +9,6 @@ use stackyard_core::stack::{Attachment, DEFAULT_NETWORK, Network, NetworkMode, P
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-const PROTOCOLS: &[(&str, PortProtocol)] =
-    &[("tcp", PortProtocol::Tcp), ("udp", PortProtocol::Udp), ("sctp", PortProtocol::Sctp)];
-
 /// A service's `network_mode` and `networks`.
 pub(crate) fn mode(f: &Fields<'_, '_>) -> NetworkMode {
     let networks = f.get("networks");
@@ -105,8 +102,8 @@ fn port(node: &Node, path: String, f: &Fields<'_, '_>) -> Option<PublishedPort> 
     let protocol = match p.get("protocol") {
         None => Some(PortProtocol::Tcp),
         Some(_) => super::service::parsed(&p, "protocol", |text| {
-            let known = PROTOCOLS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
-            known.map(|(_, p)| *p).ok_or_else(|| "one of `tcp`, `udp`, `sctp` is expected".to_owned())
+            PortProtocol::from_word(&text.to_ascii_lowercase())
+                .ok_or_else(|| "one of `tcp`, `udp`, `sctp` is expected".to_owned())
         }),
     };
     let host_ip = super::service::parsed(&p, "host_ip", |text| match text.parse::<IpAddr>() {
@@ -138,10 +135,9 @@ pub(crate) fn expose(f: &Fields<'_, '_>) -> Vec<String> {
     let mut all = Vec::new();
     for text in f.strings("expose") {
         let (ports, protocol) = text.split_once('/').unwrap_or((&text, "tcp"));
-        let protocol = protocol.to_ascii_lowercase();
-        match port_range(ports) {
-            Some((first, last)) if PROTOCOLS.iter().any(|(p, _)| *p == protocol) => {
-                all.extend((first..=last).map(|p| format!("{p}/{protocol}")));
+        match port_range(ports).zip(PortProtocol::from_word(&protocol.to_ascii_lowercase())) {
+            Some(((first, last), protocol)) => {
+                all.extend((first..=last).map(|p| format!("{p}/{}", protocol.word())));
             }
             _ => f.log.problem(&node.place, format!("{}: `{text}` is not port[-port][/protocol]", f.at("expose"))),
         }

@@ -4,7 +4,7 @@ use super::version::{Version, file_key, rename};
 use super::{Slot, Walk, definition};
 use crate::agent::{Part, replica_name};
 use crate::stack::own_host::OwnHost;
-use crate::stack::place::{Host, HostState};
+use crate::stack::place::HostState;
 use crate::stack::template::{self, Placeholder};
 use crate::stack::{DEFAULT_NETWORK, JOB_LABEL, MountKind, NetworkMode, Service, Stack};
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ impl Walk<'_> {
         for host in self.board.hosts().filter(|h| h.state != HostState::Lost) {
             let slots: Vec<&Slot> = self.state.slots.iter().filter(|s| s.host == host.id && !s.held).collect();
             if !slots.is_empty() {
-                parts.insert(host.id.clone(), self.part(&own_host(host), &slots));
+                parts.insert(host.id.clone(), self.part(&OwnHost::new(&host.name, &host.addresses), &slots));
             }
         }
         parts
@@ -149,12 +149,6 @@ impl Walk<'_> {
             }
         }
     }
-}
-
-/// What is replaced in the part of a host.
-fn own_host(host: &Host) -> OwnHost {
-    let address = host.addresses.first().map_or_else(|| host.name.clone(), ToString::to_string);
-    OwnHost { name: host.name.clone(), address }
 }
 
 /// The kernel's name of an architecture that Debian names.

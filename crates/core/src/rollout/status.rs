@@ -56,6 +56,17 @@ impl ReplicaStatus {
     pub fn at(&self) -> String {
         format!("{}@{}", self.name, self.host_name)
     }
+
+    /// What it can be asked for by, as a replica of `service`. Of a service with one replica on each host, all are
+    /// number one: the host tells them apart.
+    pub fn names(&self, service: &str) -> [String; 4] {
+        [service.to_owned(), self.name.clone(), format!("{service}@{}", self.host_name), self.at()]
+    }
+
+    /// Whether `text` is one of its [`Self::names`].
+    pub fn is_called(&self, service: &str, text: &str) -> bool {
+        self.names(service).iter().any(|name| name == text)
+    }
 }
 
 /// How a container stands.

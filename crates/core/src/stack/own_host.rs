@@ -6,6 +6,7 @@
 
 use super::{Config, HealthTest, Service};
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 /// Stands for the name of the container's host.
 pub const NAME: &str = "{{stackyard.host.name}}";
@@ -29,6 +30,13 @@ pub struct OwnHost {
 }
 
 impl OwnHost {
+    /// The values of a host with these addresses, the one of the default route first. One that has none yet is reached
+    /// by its name.
+    pub fn new(name: &str, addresses: &[IpAddr]) -> Self {
+        let address = addresses.first().map_or_else(|| name.to_owned(), ToString::to_string);
+        Self { name: name.to_owned(), address }
+    }
+
     /// The text for this host.
     pub fn fill(&self, text: &str) -> String {
         text.replace(NAME, &self.name).replace(ADDRESS, &self.address)

@@ -205,6 +205,14 @@ pub enum PortProtocol {
 }
 
 impl PortProtocol {
+    /// All of them.
+    const ALL: [Self; 3] = [Self::Tcp, Self::Udp, Self::Sctp];
+
+    /// The one that [`Self::word`] writes so.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.word() == word)
+    }
+
     /// As Compose files and the engine write it: `tcp`.
     pub fn word(self) -> &'static str {
         match self {

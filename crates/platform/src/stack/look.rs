@@ -208,11 +208,9 @@ fn ports(c: &ContainerInspectResponse) -> Vec<BoundPort> {
 /// Bindings with one port of the host: `80/tcp` to addresses and ports.
 fn bound_ports(map: &PortMap) -> impl Iterator<Item = BoundPort> {
     map.iter().flat_map(|(key, bindings)| {
-        let parsed = key.split_once('/').and_then(|(port, protocol)| {
-            let known = [PortProtocol::Tcp, PortProtocol::Udp, PortProtocol::Sctp];
-            let protocol = known.into_iter().find(|p| p.word() == protocol)?;
-            Some((port.parse().ok()?, protocol))
-        });
+        let parsed = key
+            .split_once('/')
+            .and_then(|(port, protocol)| Some((port.parse().ok()?, PortProtocol::from_word(protocol)?)));
         bindings.iter().flatten().filter_map(move |binding| {
             let (target, protocol) = parsed?;
             let published = binding.host_port.as_deref()?.parse().ok().filter(|port| *port > 0)?;

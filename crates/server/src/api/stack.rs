@@ -10,7 +10,7 @@ use crate::audit;
 use crate::stack::{DeployedStack, Deployment, ServiceChange, StackError};
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderName, StatusCode};
+use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Deserialize;
 use stackyard_api::{Problem, StackChange, StackChangeKind, StackDeploy, StackScale, StackVersion, StackView, time};
@@ -75,23 +75,30 @@ pub(super) fn tag(now: &DeployedStack) -> ETag {
     ETag::of(&(now.deployed, version, replicas, &now.pool, now.declared, now.removing))
 }
 
-/// Refuses a change of a stack that is not as the caller says.
-pub(super) async fn check(app: &App, unchanged: &Precondition, yard: &str, name: &str) -> Result<(), ApiError> {
+/// The stack as it is; refuses a change of one that is not as the caller says.
+pub(super) async fn check(
+    app: &App,
+    unchanged: &Precondition,
+    yard: &str,
+    name: &str,
+) -> Result<Option<DeployedStack>, ApiError> {
     let is = match app.stacks().get(yard, name).await {
-        Ok(now) => Some(tag(&now)),
+        Ok(now) => Some(now),
         Err(StackError::Missing { .. }) => None,
         Err(other) => return Err(other.into()),
     };
-    unchanged.check(&format!("stack {name}"), is.as_ref())
+    unchanged.check(&format!("stack {name}"), is.as_ref().map(tag).as_ref())?;
+    Ok(is)
 }
 
-pub(super) async fn new_tag(app: &App, yard: &str, name: &str) -> Result<[(HeaderName, String); 1], ApiError> {
-    Ok(tag(&app.stacks().get(yard, name).await?).header())
-}
-
-/// Notes for the audit log how a stack differs from `before`.
-pub(super) async fn note_change(app: &App, before: Option<DeployedStack>, yard: &str, name: &str) {
-    let Ok(now) = app.stacks().get(yard, name).await else { return };
+/// The stack after a change; notes for the audit log how it differs from `before`.
+pub(super) async fn changed(
+    app: &App,
+    before: Option<DeployedStack>,
+    yard: &str,
+    name: &str,
+) -> Result<DeployedStack, ApiError> {
+    let now = app.stacks().get(yard, name).await?;
     let version = |stack: &DeployedStack| stack.versions.first().map_or(0, |v| v.number);
     let old = before.as_ref().map_or_else(String::new, |before| format!("{} -> ", version(before)));
     let pool = |stack: &DeployedStack| stack.pool.clone().unwrap_or_else(|| "any".to_owned());
@@ -99,6 +106,7 @@ pub(super) async fn note_change(app: &App, before: Option<DeployedStack>, yard: 
     let moved = moved.map_or_else(String::new, |before| format!("; pool {} -> {}", pool(before), pool(&now)));
     let changes = audit::stack_changes(before.as_ref().map(|before| &before.stack), &now.stack);
     crate::request::note(format!("version {old}{}: {changes}{moved}", version(&now)));
+    Ok(now)
 }
 
 /// Which look at a stack.
@@ -197,11 +205,10 @@ async fn stack_put(
 ) -> Result<impl IntoResponse, ApiError> {
     let deployment = named(deploy, &yard, &name)?;
     let _turn = app.inner().turns.stacks.lock().await;
-    check(&app, &unchanged, &yard, &name).await?;
-    let before = app.stacks().get(&yard, &name).await.ok();
+    let before = check(&app, &unchanged, &yard, &name).await?;
     let changes = changes(app.stacks().deploy(&yard, deployment).await?);
-    note_change(&app, before, &yard, &name).await;
-    Ok((new_tag(&app, &yard, &name).await?, changes))
+    let now = changed(&app, before, &yard, &name).await?;
+    Ok((tag(&now).header(), changes))
 }
 
 /// What deploying a stack would change; nothing is changed
@@ -248,11 +255,10 @@ async fn stack_scale(
     Body(scale): Body<StackScale>,
 ) -> Result<impl IntoResponse, ApiError> {
     let _turn = app.inner().turns.stacks.lock().await;
-    check(&app, &unchanged, &yard, &name).await?;
-    let before = app.stacks().get(&yard, &name).await.ok();
+    let before = check(&app, &unchanged, &yard, &name).await?;
     app.stacks().scale(&yard, &name, &scale.services).await?;
-    note_change(&app, before, &yard, &name).await;
-    Ok((StatusCode::NO_CONTENT, new_tag(&app, &yard, &name).await?))
+    let now = changed(&app, before, &yard, &name).await?;
+    Ok((StatusCode::NO_CONTENT, tag(&now).header()))
 }
 
 /// Which version.
@@ -278,11 +284,9 @@ async fn stack_rollback(
     Query(back): Query<RollbackQuery>,
 ) -> Result<impl IntoResponse, ApiError> {
     let _turn = app.inner().turns.stacks.lock().await;
-    check(&app, &unchanged, &yard, &name).await?;
-    let before = app.stacks().get(&yard, &name).await.ok();
+    let before = check(&app, &unchanged, &yard, &name).await?;
     let number = app.stacks().roll_back(&yard, &name, back.to).await?;
-    note_change(&app, before, &yard, &name).await;
-    let now = app.stacks().get(&yard, &name).await?;
+    let now = changed(&app, before, &yard, &name).await?;
     let succeeded = now.versions.iter().any(|v| v.number == number && v.worked);
     Ok((tag(&now).header(), Json(StackVersion { number, succeeded })))
 }

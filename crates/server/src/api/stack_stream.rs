@@ -19,7 +19,6 @@ use futures_util::{SinkExt, Stream, StreamExt};
 use serde::Deserialize;
 use stackyard_api::{ExecInput, ExecOutput, Problem, StackLine};
 use stackyard_core::agent::{Bytes, Open, Replica, Stream as From};
-use stackyard_core::rollout::ReplicaStatus;
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::time::Duration;
@@ -57,12 +56,6 @@ struct LogQuery {
     since: Option<i64>,
 }
 
-/// What a replica can be asked for by. Of a service with one replica on each host, all are number one: the host
-/// tells them apart.
-fn called(service: &str, replica: &ReplicaStatus) -> [String; 4] {
-    [service.to_owned(), replica.name.clone(), format!("{service}@{}", replica.host_name), replica.at()]
-}
-
 /// Replicas by id and name of their host.
 pub(super) type ReplicasByHost = BTreeMap<(String, String), Vec<Replica>>;
 
@@ -80,7 +73,7 @@ pub(super) fn wanted(now: &DeployedStack, only: &str) -> Result<ReplicasByHost, 
     for service in &now.status.services {
         for replica in &service.replicas {
             let asked: Vec<String> =
-                called(&service.name, replica).into_iter().filter(|name| names.contains(name)).collect();
+                replica.names(&service.name).into_iter().filter(|name| names.contains(name)).collect();
             if names.is_empty() || !asked.is_empty() {
                 found.extend(asked);
                 let which = Replica { service: service.name.clone(), index: replica.index };
@@ -231,7 +224,7 @@ async fn stack_exec(
     let now = app.stacks().get(&yard, &stack).await?;
     wanted(&now, &exec.replica)?;
     let all = now.status.services.iter().flat_map(|s| s.replicas.iter().map(move |r| (s, r)));
-    let asked = all.filter(|(s, r)| called(&s.name, r).contains(&exec.replica));
+    let asked = all.filter(|(s, r)| r.is_called(&s.name, &exec.replica));
     let Some((service, replica)) = asked.clone().find(|(_, r)| r.state == "running").or_else(|| asked.clone().next())
     else {
         return Err(ApiError::not_found(format!("stack {stack} has no container of {}", exec.replica)));

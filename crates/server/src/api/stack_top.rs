@@ -22,7 +22,7 @@ use utoipa_axum::routes;
 /// Time that a host has to list the processes of its containers.
 const SOON: Duration = Duration::from_secs(15);
 
-/// Bytes that a host may send: its agent may be somebody else's.
+/// Bytes that a host may send: its token may be stolen.
 const MOST: usize = 4 << 20;
 
 /// Which containers.

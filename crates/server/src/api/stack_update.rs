@@ -1,7 +1,7 @@
 //! Updates of a stack's services.
 
 use super::etag::Precondition;
-use super::stack::{changes, check, new_tag, note_change, tag};
+use super::stack::{changed, changes, check, tag};
 use super::{Body, Path};
 use crate::access::Operator;
 use crate::api_error::ApiError;
@@ -61,11 +61,10 @@ async fn stack_update(
     Body(update): Body<StackUpdate>,
 ) -> Result<impl IntoResponse, ApiError> {
     let _turn = app.inner().turns.stacks.lock().await;
-    check(&app, &unchanged, &yard, &name).await?;
-    let before = app.stacks().get(&yard, &name).await.ok();
+    let before = check(&app, &unchanged, &yard, &name).await?;
     let changes = changes(app.stacks().update(&yard, &name, &update.services).await?);
-    note_change(&app, before, &yard, &name).await;
-    Ok((new_tag(&app, &yard, &name).await?, changes))
+    let now = changed(&app, before, &yard, &name).await?;
+    Ok((tag(&now).header(), changes))
 }
 
 pub(super) fn routes() -> OpenApiRouter<App> {

@@ -139,14 +139,13 @@ async fn run_begin(
 /// What a run is asked to do, for the audit log.
 async fn asked_run(app: &App, yard: &str, wish: &YardRequest) -> Result<String, ApiError> {
     let data = if wish.allow_data_loss { ", data may be lost" } else { "" };
-    let of = |revision: i64| format!("up with the manifest of revision {revision}{data}");
     Ok(match (&wish.manifest, wish.revision) {
         _ if wish.remove => format!("down{data}"),
         (Some(manifest), _) => {
             let (_, changes) = changes(app, yard, manifest, &wish.files).await?;
             format!("up with a manifest{data}: {changes}")
         }
-        (None, Some(revision)) => of(revision),
+        (None, Some(revision)) => format!("up with the manifest of revision {revision}{data}"),
         (None, None) => format!("up with the manifest that it has{data}"),
     })
 }

@@ -51,17 +51,24 @@ pub(crate) fn manifest_changes(file: &str, old: Option<&str>, new: &str) -> Stri
 
 /// Which of the files that came with a manifest differ, to be put behind [`manifest_changes`]; empty if none does.
 pub(crate) fn file_changes(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> String {
-    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let differ: Vec<&str> = names.into_iter().filter(|n| old.get(*n) != new.get(*n)).map(String::as_str).collect();
+    let names = names(old.keys(), new.keys());
+    let differ: Vec<&str> = names.filter(|n| old.get(*n) != new.get(*n)).map(String::as_str).collect();
     if differ.is_empty() { String::new() } else { format!("; files {}", differ.join(", ")) }
+}
+
+/// The names of both sides, each once, sorted.
+fn names<'a>(
+    old: impl Iterator<Item = &'a String>,
+    new: impl Iterator<Item = &'a String>,
+) -> impl Iterator<Item = &'a String> {
+    old.chain(new).collect::<BTreeSet<_>>().into_iter()
 }
 
 fn describe(old: &Value, new: &Value) -> String {
     let empty = Map::new();
     let (old, new) = (old.as_object().unwrap_or(&empty), new.as_object().unwrap_or(&empty));
-    let sections: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let mut changes = Vec::new();
-    for section in sections {
+    for section in names(old.keys(), new.keys()) {
         let (old, new) = (old.get(section).unwrap_or(&Value::Null), new.get(section).unwrap_or(&Value::Null));
         if old != new {
             match (entries(old), entries(new)) {
@@ -87,7 +94,6 @@ fn entries(section: &Value) -> Option<Map<String, Value>> {
 }
 
 fn entry_changes(section: &str, old: &Map<String, Value>, new: &Map<String, Value>) -> Vec<String> {
-    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let change = |name: &String| match (old.get(name), new.get(name)) {
         (None, Some(added)) => {
             let image = added.get("image").and_then(told).map(|i| format!(" (image {i})"));
@@ -100,15 +106,17 @@ fn entry_changes(section: &str, old: &Map<String, Value>, new: &Map<String, Valu
         }
         _ => None,
     };
-    names.into_iter().filter_map(change).collect()
+    names(old.keys(), new.keys()).filter_map(change).collect()
 }
 
 fn field_changes(old: &Value, new: &Value) -> Vec<String> {
     let (Some(old), Some(new)) = (old.as_object(), new.as_object()) else { return Vec::new() };
-    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let of = |map: &Map<String, Value>, name: &String| map.get(name).cloned().unwrap_or_default();
     let differs = |name: &&String| of(old, name) != of(new, name);
-    names.into_iter().filter(differs).map(|name| field_change(name, &of(old, name), &of(new, name))).collect()
+    names(old.keys(), new.keys())
+        .filter(differs)
+        .map(|name| field_change(name, &of(old, name), &of(new, name)))
+        .collect()
 }
 
 fn field_change(name: &str, old: &Value, new: &Value) -> String {
@@ -117,17 +125,15 @@ fn field_change(name: &str, old: &Value, new: &Value) -> String {
     {
         return format!("{name} {old} -> {new}");
     }
-    let empty = Map::new();
-    let map = |value: &Value| value.as_object().cloned().or_else(|| value.is_null().then(|| empty.clone()));
+    let map = |value: &Value| value.as_object().cloned().or_else(|| value.is_null().then(Map::new));
     match (name, map(old), map(new)) {
         ("environment", Some(old), Some(new)) => {
-            let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
             let sign = |name: &String| match (old.get(name), new.get(name)) {
                 (None, _) => Some(format!("+{name}")),
                 (_, None) => Some(format!("-{name}")),
                 (old, new) => (old != new).then(|| format!("~{name}")),
             };
-            let signs: Vec<String> = names.into_iter().filter_map(sign).collect();
+            let signs: Vec<String> = names(old.keys(), new.keys()).filter_map(sign).collect();
             format!("environment {}", signs.join(" "))
         }
         ("deploy", Some(_), Some(_)) => format!("deploy ({})", field_changes(old, new).join(", ")),

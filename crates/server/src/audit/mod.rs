@@ -122,7 +122,8 @@ pub(crate) fn view(entry: Entry) -> AuditEntry {
     }
 }
 
-fn outcome(status: u16) -> Outcome {
+/// How something ended that HTTP answers with this status.
+pub(crate) fn outcome(status: u16) -> Outcome {
     Outcome { status: status.to_string(), result: AuditResult::of_status(status).name().to_owned() }
 }
 

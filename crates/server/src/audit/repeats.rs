@@ -14,7 +14,7 @@ const WINDOW: Duration = Duration::from_secs(3600);
 /// What a [`RepeatTable`] says of something that happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Occurrence {
-    /// It is the first of its key: an entry is to be written, and [`RepeatTable::written`] called.
+    /// It is the first of its key: the caller writes an entry, and calls [`RepeatTable::written`].
     First,
     /// It was counted.
     Again,
@@ -22,7 +22,7 @@ pub(super) enum Occurrence {
     Full,
 }
 
-/// A count that is to be written.
+/// A count that the store does not have yet.
 #[derive(Debug, Clone)]
 pub(super) struct Count {
     /// Id of the entry.

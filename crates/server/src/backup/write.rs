@@ -4,15 +4,16 @@ use super::{
     BackupEnd, BackupError, BackupHeader, BackupSummary, FILES, FORMAT, JSON_LIMIT, MARKER, Passphrase, StoreHeader,
     file, is_known_file,
 };
+use crate::audit;
 use crate::daemon::Settings;
 use crate::paths;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rustix::fs::OFlags;
 use serde::Serialize;
-use stackyard_api::{AuditKind, AuditResult};
+use stackyard_api::AuditKind;
 use stackyard_core::text::error_chain;
-use stackyard_store::{Database, NewEntry, Outcome, StoreSnapshot, TableRows};
+use stackyard_store::{Database, NewEntry, StoreSnapshot, TableRows};
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
@@ -83,15 +84,10 @@ fn open_alone(new: &Path, path: &Path) -> Result<File, BackupError> {
 /// cannot be written, as on a full disk, stops no backup.
 async fn note_in_audit_log(database: &Database) {
     let entry = NewEntry {
-        at: stackyard_api::now(),
-        actor: "command line".to_owned(),
-        kind: AuditKind::Backup.name().to_owned(),
-        verb: "BACKUP".to_owned(),
-        target: "/api/v1/server".to_owned(),
         address: Some(format!("uid {}", rustix::process::getuid().as_raw())),
-        request: None,
         detail: Some("all tables, the CA with its key, the files of stacks".to_owned()),
-        outcome: Some(Outcome { status: "200".to_owned(), result: AuditResult::Done.name().to_owned() }),
+        outcome: Some(audit::outcome(200)),
+        ..audit::new_entry("command line", AuditKind::Backup, "BACKUP", "/api/v1/server")
     };
     match stackyard_store::note_backup(database, &entry).await {
         Ok(true) => {}
@@ -119,7 +115,7 @@ pub async fn write(
         return Err(BackupError::Absent(home.to_owned()));
     }
     let settings = Settings::last(&dir).map_err(file("read the settings in", &dir))?;
-    let database = settings.database.clone().map_or_else(|| Database::File(dir.join("stackyard.db")), Database::Url);
+    let database = settings.database.map_or_else(|| Database::File(dir.join("stackyard.db")), Database::Url);
     note_in_audit_log(&database).await;
 
     let mut recipient = age::scrypt::Recipient::new(passphrase.0.clone());

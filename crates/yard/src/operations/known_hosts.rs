@@ -8,13 +8,11 @@
 use crate::operations::YardSnapshot;
 use stackyard_api::HostView;
 use stackyard_catalog::manifest::Yard;
-use stackyard_catalog::{Machines, YardHost};
+use stackyard_catalog::{EXAMPLE_ADDRESS, Machines, YardHost};
 use stackyard_client::{Client, ClientError};
+use stackyard_core::stack::own_host::OwnHost;
 use stackyard_core::yard::intend::Spec;
 use std::collections::BTreeSet;
-
-/// Address of a host that has not joined yet (RFC 5737: for documentation, no host has it).
-const NO_ADDRESS_YET: &str = "192.0.2.1";
 
 /// Which hosts a list has in addition to those that joined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,17 +88,12 @@ impl KnownHosts {
 }
 
 fn known(view: HostView) -> Known {
-    // As the rollout tells a host its own address.
-    let address = view
-        .facts
-        .addresses
-        .first()
-        .map_or_else(|| view.name.clone(), ToString::to_string);
+    let own = OwnHost::new(&view.name, &view.facts.addresses);
     Known {
         pool: view.pool,
         host: YardHost {
-            name: view.name,
-            address,
+            name: own.name,
+            address: own.address,
             labels: view.labels,
         },
     }
@@ -115,7 +108,7 @@ fn declared(yard: &Yard) -> impl Iterator<Item = Known> {
         let host = server.host.as_ref().filter(|h| h.has_agent())?;
         let (name, address, labels) = (
             resource.key.name.clone(),
-            NO_ADDRESS_YET.to_owned(),
+            EXAMPLE_ADDRESS.to_owned(),
             host.labels.clone(),
         );
         Some(Known {

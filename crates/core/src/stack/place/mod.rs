@@ -132,12 +132,7 @@ fn ports(service: &Service) -> BTreeSet<Port> {
     if service.network_mode == NetworkMode::Host {
         let known = service.expose.iter().filter_map(|text| {
             let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-            let protocol = match protocol {
-                "tcp" => PortProtocol::Tcp,
-                "udp" => PortProtocol::Udp,
-                "sctp" => PortProtocol::Sctp,
-                _ => return None,
-            };
+            let protocol = PortProtocol::from_word(protocol)?;
             Some(Port { number: number.parse().ok()?, protocol, address: None })
         });
         return known.collect();

@@ -30,9 +30,8 @@ pub struct PortArgs {
 /// A port as people write it, with TCP unless they say otherwise.
 fn port(text: &str) -> Result<(u16, PortProtocol), String> {
     let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    let known = [PortProtocol::Tcp, PortProtocol::Udp, PortProtocol::Sctp];
-    let protocol = known.into_iter().find(|p| p.word().eq_ignore_ascii_case(protocol));
-    let protocol = protocol.ok_or("expected PORT, or PORT/PROTOCOL with tcp, udp or sctp")?;
+    let protocol = PortProtocol::from_word(&protocol.to_ascii_lowercase())
+        .ok_or("expected PORT, or PORT/PROTOCOL with tcp, udp or sctp")?;
     Ok((number.parse().map_err(|_| format!("{number:?} is not a port"))?, protocol))
 }
 
@@ -70,9 +69,7 @@ pub async fn run(args: PortArgs, context: &Context) -> anyhow::Result<ExitStatus
 
 fn rows(stack: &StackView, hosts: &[HostView], only: Option<&str>, port: Option<(u16, PortProtocol)>) -> Vec<Row> {
     let all = stack.status.services.iter().flat_map(|s| s.replicas.iter().map(move |r| (s, r)));
-    let asked = all.filter(|(s, r)| {
-        only.is_none_or(|o| o == s.name || o == r.name || o == r.at() || o == format!("{}@{}", s.name, r.host_name))
-    });
+    let asked = all.filter(|(s, r)| only.is_none_or(|only| r.is_called(&s.name, only)));
     let row = |host: &str, host_name: &str, container: &str, bound: &BoundPort| {
         let machine = hosts.iter().find(|h| h.id == host).and_then(|h| h.facts.addresses.first());
         Row {
