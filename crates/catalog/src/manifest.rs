@@ -427,6 +427,7 @@ fn spec(node: &Node, log: &Log) -> Option<Spec> {
     let cloud = fields.string("cloud");
     let spec = Spec {
         cloud,
+        stack_network: fields.string("stackNetwork"),
         networks: list(&fields, "networks"),
         routers: list(&fields, "routers"),
         security_groups: list(&fields, "securityGroups"),

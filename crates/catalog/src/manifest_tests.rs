@@ -9,6 +9,19 @@ fn errors(text: &str) -> String {
 const HEAD: &str = "apiVersion: stackyard.dev/v1\nkind: Yard\nmetadata: {name: shop}\nspec:\n";
 
 #[test]
+fn a_network_of_stacks_that_is_none_is_told_with_its_place() {
+    let text =
+        |value: &str| format!("{HEAD}  stackNetwork: {value}\n  networks: [{{name: front, cidr: 10.20.0.0/24}}]\n");
+    assert_eq!(
+        errors(&text("frnt")),
+        "yard.yaml:5:17: spec.stackNetwork: the yard has no network `frnt`, and no pool of hosts is on one of that name; \
+         did you mean `front`?"
+    );
+    assert!(errors(&text("elsewhere")).contains("`none` keeps networks of stacks on each host"));
+    assert!(read("yard.yaml", text("none"), Path::new("")).is_ok());
+}
+
+#[test]
 fn a_manifest_is_read() {
     let text = format!(
         "{HEAD}  cloud: local\n  networks:\n    - {{name: front, cidr: 10.20.0.0/24, router: {{external: public}}}}\n  \

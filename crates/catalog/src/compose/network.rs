@@ -197,13 +197,13 @@ pub(crate) fn networks(
     networks
 }
 
-/// An overlay network of Swarm's becomes an ordinary one: hosts are no Swarm.
+/// An overlay network of Swarm's becomes one without a driver: hosts are no Swarm. In a yard, such a network is in the
+/// yard's network for stacks if it has one.
 fn overlay(network: Network, f: &Fields<'_, '_>, used: bool) -> Network {
     let Some(driver) = f.get("driver").filter(|d| d.as_text() == Some("overlay")) else { return network };
     if used && !network.external {
-        let what = "an ordinary network of each host takes its place";
-        let so = "services that publish no port are reached by services on the same host only";
-        f.log.warn(&driver.place, format!("{}: no overlay is built: {what}; {so}", f.at("driver")));
+        let what = "the yard's network for stacks takes its place, or without one an ordinary network of each host";
+        f.log.warn(&driver.place, format!("{}: no overlay is built: {what}", f.at("driver")));
     }
     // Its options (`encrypted`, ...) mean nothing to the driver that takes its place.
     Network { driver: None, driver_opts: BTreeMap::new(), ..network }

@@ -101,7 +101,7 @@ fn overlay_networks_are_ordinary_ones() {
     assert_eq!(
         warnings,
         [
-            "compose.yaml:2:24: networks.o.driver: no overlay is built: an ordinary network of each host takes its place; services that publish no port are reached by services on the same host only"
+            "compose.yaml:2:24: networks.o.driver: no overlay is built: the yard's network for stacks takes its place, or without one an ordinary network of each host"
         ]
     );
 }

@@ -48,7 +48,9 @@ impl<'a> Walk<'a> {
         let deploy = &current.deploy;
         let groups = if deploy.mode.is_global() {
             let there = |host: &str| self.slots(name).any(|s| s.host == host);
+            let neutron = self.current.stack.is_across_hosts(current);
             let hosts = self.board.hosts().filter(|h| match h.state {
+                HostState::Ready if neutron && !h.has_ports() => there(&h.id),
                 HostState::Ready => self.board.allows(h, current).is_ok(),
                 HostState::Away => there(&h.id),
                 HostState::Drained | HostState::Lost => false,
@@ -323,7 +325,8 @@ impl<'a> Walk<'a> {
         let tied = self.current.stack.is_tied(service) && host.is_none();
         let home = self.state.homes.get(&replica_name(subject.name, index)).filter(|_| tied);
         let cinder = self.current.stack.cinder_volumes(service).next().is_some();
-        let ties = Ties { home: home.map(String::as_str), with: with.as_deref(), cinder };
+        let neutron = self.current.stack.is_across_hosts(service);
+        let ties = Ties { home: home.map(String::as_str), with: with.as_deref(), cinder, neutron };
         // Where it may be, the newest version says; what it needs, its own.
         let mut asked = service.clone();
         asked.deploy.placement = subject.deploy.placement.clone();

@@ -18,6 +18,7 @@ pub mod plan;
 mod reference;
 mod service;
 pub mod spec;
+mod stack_network;
 pub mod status;
 pub mod template;
 
@@ -30,6 +31,8 @@ pub use service::{
     Healthcheck, Logging, Mount, MountKind, NetworkMode, PortProtocol, Propagation, PublishedPort, RestartPolicy,
     Service, Ulimit,
 };
+
+pub use stack_network::{NO_STACK_NETWORK, NetworkInput, NetworkNote, STACK_GROUP_OPTION, StackNetwork};
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,14 +87,24 @@ impl Stack {
     /// Whether containers of a service on a host of a yard ask the agent's resolver. A service that declares port 53 is a
     /// name server itself, and could not listen on all addresses next to the agent's.
     pub fn asks_resolver(&self, service: &Service) -> bool {
-        let serves_dns = service.ports.iter().any(|p| p.target == DNS) || service.expose.iter().any(|p| is_dns(p));
-        let mut networks = self.attachments(service).into_keys().map(|key| self.network(&key));
-        !serves_dns && networks.any(|n| n.crosses_hosts())
+        !service.serves_dns() && self.is_across_hosts(service)
+    }
+
+    /// Whether a service is on a network that reaches across hosts.
+    pub fn is_across_hosts(&self, service: &Service) -> bool {
+        self.attachments(service).keys().any(|key| self.network(key).crosses_hosts())
     }
 
     /// Keys of the networks that services sit on.
     pub fn network_keys(&self) -> BTreeSet<String> {
         self.services.values().flat_map(|s| self.attachments(s).into_keys()).collect()
+    }
+}
+
+impl Service {
+    /// Whether it declares the port of DNS, so that it is a name server itself.
+    fn serves_dns(&self) -> bool {
+        self.ports.iter().any(|p| p.target == DNS) || self.expose.iter().any(|p| is_dns(p))
     }
 }
 

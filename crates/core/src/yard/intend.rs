@@ -7,11 +7,13 @@ mod network;
 mod object_container;
 mod rule;
 mod server;
+mod stack_network;
 
 use super::manifest::{self, Ipv6Mode, Manifest};
 use super::observed::Fields;
 use super::words::{PortRange, Size, is_resource_name, is_yard_name};
 use super::{Key, Kind, Mark, Scope};
+use crate::stack::StackNetwork;
 pub use floating_ip::floating_target;
 pub use host::{HostDisk, HostJoin, HostSpec, Pool};
 pub use load_balancer::{
@@ -38,6 +40,8 @@ pub struct Intended {
     pub resources: Vec<Resource>,
     /// Pools of container hosts.
     pub pools: Vec<Pool>,
+    /// The yard's network for stacks.
+    pub stack_network: StackNetwork,
 }
 
 /// One resource.
@@ -292,6 +296,7 @@ pub fn intend(manifest: &Manifest) -> Result<Intended, Vec<Trouble>> {
     made.load_balancers();
     made.object_containers();
     made.floating_ips();
+    let stack_network = made.stack_network();
     if !made.troubles.is_empty() {
         return Err(made.troubles);
     }
@@ -302,6 +307,7 @@ pub fn intend(manifest: &Manifest) -> Result<Intended, Vec<Trouble>> {
         cloud: manifest.spec.cloud.clone(),
         resources,
         pools: made.pools,
+        stack_network,
     })
 }
 

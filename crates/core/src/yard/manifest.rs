@@ -74,6 +74,10 @@ part! {
         /// only entry decide.
         #[serde(default)]
         cloud: Option<String>,
+        /// Network of the yard that networks of stacks are in if they name no driver, or `none`: they stay on each
+        /// host. If absent, the only network of the yard that all hosts of pools are on counts.
+        #[serde(default)]
+        stack_network: Option<String>,
         /// Networks.
         #[serde(default)]
         networks: Vec<Network>,

@@ -6,7 +6,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | must | the host is ready; all constraints; room in memory and CPUs for what is set aside; published ports (and `expose`d ones of services on the host's own network) are free; no more than `max_replicas_per_node`; where its volumes are, if that host is ready; a Nova server, if it has a Cinder volume; where the service is whose name spaces it shares |
+//! | must | the host is ready; all constraints; room in memory and CPUs for what is set aside; published ports (and `expose`d ones of services on the host's own network) are free; no more than `max_replicas_per_node`; where its volumes are, if that host is ready; a Nova server, if it has a Cinder volume; a server of a pool, if it has a Neutron port; where the service is whose name spaces it shares |
 //! | should | few of its like among the hosts with the same value of each spread label; few of its like on the host; few containers on the host; much memory left |
 //!
 //! What runs stays: whoever calls asks for a host only for containers that have none, or that
@@ -50,6 +50,13 @@ pub struct Host {
     pub state: HostState,
     /// What other stacks have on it.
     pub taken: Taken,
+}
+
+impl Host {
+    /// Whether its containers may have Neutron ports: the server gives them to hosts of pools alone.
+    pub fn has_ports(&self) -> bool {
+        self.pool.is_some()
+    }
 }
 
 /// Whether a host can be counted on.
@@ -170,6 +177,8 @@ pub struct Ties<'a> {
     pub with: Option<&'a str>,
     /// It has a Cinder volume, so its host must be a Nova server.
     pub cinder: bool,
+    /// It has a Neutron port, so its host must be a server of a pool.
+    pub neutron: bool,
 }
 
 impl<'a> Board<'a> {
@@ -237,6 +246,9 @@ impl<'a> Board<'a> {
         }
         if ties.cinder && !spot.host.nova_server {
             return Err(Obstacle::NoServer);
+        }
+        if ties.neutron && !spot.host.has_ports() {
+            return Err(Obstacle::NoPorts);
         }
         if let Some(home) = ties.home.and_then(|id| self.spots.get(id))
             && home.host.id != host

@@ -38,6 +38,8 @@ pub enum Obstacle {
     Shares,
     /// It is no Nova server, and the container has a Cinder volume.
     NoServer,
+    /// It is no server of a pool, and the container has a Neutron port.
+    NoPorts,
 }
 
 impl fmt::Display for Obstacle {
@@ -64,6 +66,7 @@ impl fmt::Display for Obstacle {
             Self::Volumes(host) => write!(f, "without its volumes (they are on {host})"),
             Self::Shares => f.write_str("without the service whose name spaces it shares"),
             Self::NoServer => f.write_str("no Nova server, so a Cinder volume cannot be attached"),
+            Self::NoPorts => f.write_str("no server of a pool, so its containers have no Neutron ports"),
         }
     }
 }

@@ -1,0 +1,54 @@
+//! The network of stacks.
+
+use super::super::manifest::{Attach, HostPool};
+use super::{Key, Kind, Maker};
+use crate::stack::{NO_STACK_NETWORK, StackNetwork};
+use std::collections::BTreeSet;
+
+impl Maker<'_> {
+    /// The network of the yard for stacks.
+    pub(super) fn stack_network(&mut self) -> StackNetwork {
+        let spec = self.spec;
+        let hosts: Vec<BTreeSet<String>> = spec.hosts.iter().filter(|p| has_agent(p)).map(|p| self.on(p)).collect();
+        let Some(value) = &spec.stack_network else {
+            let all: BTreeSet<&String> = hosts.iter().flatten().collect();
+            let only = all.first().filter(|_| all.len() == 1).map(|name| (*name).clone());
+            // Addresses of another project's network are not for all containers of a yard.
+            let only = only.filter(|name| self.has(&Key::new(Kind::Network, name.as_str())));
+            return only.map_or(StackNetwork::Unknown, StackNetwork::Only);
+        };
+        let is_known = self.has(&Key::new(Kind::Network, value.as_str())) || hosts.iter().any(|on| on.contains(value));
+        if value != NO_STACK_NETWORK && !is_known {
+            let hint = self.nearest_network(value);
+            let message = format!("the yard has no network `{value}`, and no pool of hosts is on one of that name");
+            self.trouble("spec.stackNetwork", message, Some(&hint));
+        }
+        StackNetwork::of_value(value)
+    }
+
+    /// Names of the networks that a pool's hosts are on.
+    fn on(&self, pool: &HostPool) -> BTreeSet<String> {
+        match (&pool.network, pool.networks.as_slice(), self.spec.networks.as_slice()) {
+            (Some(network), ..) => [network.clone()].into(),
+            (None, [], [only]) => [only.name.clone()].into(),
+            (None, many, _) => many.iter().map(|Attach { network, .. }| network.clone()).collect(),
+        }
+    }
+
+    fn nearest_network(&self, text: &str) -> String {
+        let names = self.spec.networks.iter().map(|n| n.name.as_str()).chain([NO_STACK_NETWORK]);
+        let near = names.map(|name| (strsim::damerau_levenshtein(name, text), name)).min().filter(|(far, _)| *far <= 2);
+        match near {
+            Some((_, name)) => format!("did you mean `{name}`?"),
+            None => match self.near(Kind::Network, text) {
+                Some(there) => format!("{there}; `{NO_STACK_NETWORK}` keeps networks of stacks on each host"),
+                None => format!("`{NO_STACK_NETWORK}` keeps networks of stacks on each host"),
+            },
+        }
+    }
+}
+
+/// Whether hosts of a pool join a Stackyard server.
+fn has_agent(pool: &HostPool) -> bool {
+    pool.join.command.is_none()
+}
