@@ -1,6 +1,7 @@
 //! What a host says of itself.
 
 use crate::default_route;
+use crate::link_kinds::link_kinds;
 use stackyard_core::agent::{Facts, Usage};
 use std::net::IpAddr;
 use std::path::Path;
@@ -21,6 +22,8 @@ pub(crate) fn facts(docker: &str) -> Facts {
         agent: env!("CARGO_PKG_VERSION").to_owned(),
         addresses: addresses(),
         mtu: interface.as_deref().and_then(default_route::mtu).unwrap_or_default(),
+        // A kernel that cannot be asked makes none.
+        links: link_kinds().unwrap_or_default(),
     }
 }
 

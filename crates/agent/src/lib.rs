@@ -35,6 +35,7 @@ mod default_route;
 mod engine;
 mod error;
 mod facts;
+mod link_kinds;
 mod log;
 mod mtu;
 pub mod names;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 pub(crate) use stackyard_core::agent::PublishedPort as Published;
 use stackyard_core::agent::{ExposedPorts, PortLink};
-use stackyard_core::stack::RESOLVER_OPTION;
+use stackyard_core::stack::{RESOLVER_OPTION, STACK_GROUP_OPTION};
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -46,8 +46,16 @@ const NETWORK_KEYS: [&str; 15] = [
     FIREWALL,
 ];
 /// Keys of endpoints that a network may have defaults for.
-const DEFAULT_KEYS: [&str; 7] =
-    ["security-groups", "qos-policy", "floating-ip", "allowed-address-pairs", "load-balancer", "expose", "link"];
+const DEFAULT_KEYS: [&str; 8] = [
+    "security-groups",
+    "qos-policy",
+    "floating-ip",
+    "allowed-address-pairs",
+    "load-balancer",
+    "expose",
+    "link",
+    STACK_GROUP_OPTION,
+];
 /// Keys of endpoints alone.
 const ENDPOINT_KEYS: [&str; 6] = ["ip", "ip6", "port", "dns-name", FIREWALL, RESOLVER_OPTION];
 /// Of a network for its router's ports, of an endpoint for its own port.
@@ -119,6 +127,8 @@ pub(crate) struct EndpointOptions {
     pub(crate) expose: Option<bool>,
     /// Id of that group, once it is made.
     pub(crate) own_group: Option<String>,
+    /// On a host of a yard: whether it is in the yard's group for stacks, too.
+    pub(crate) stack_group: Option<bool>,
     /// On a host of a yard: what the server is to let in by such a group.
     pub(crate) exposed: Vec<ExposedPorts>,
     /// Whether its container asks the agent's resolver, which then listens on port 53 in there.
@@ -277,6 +287,7 @@ impl EndpointOptions {
                     each.iter().map(|m| parsed(key, m, PoolMemberSpec::FORM)).collect::<Result<_, _>>()?;
             }
             FIREWALL => self.firewall_group = word(),
+            STACK_GROUP_OPTION => self.stack_group = Some(parsed(key, value, "true or false")?),
             "expose" => self.expose = Some(parsed(key, value, "true or false")?),
             "link" => {
                 let link = PortLink::ALL.into_iter().find(|link| link.word() == value);
@@ -302,6 +313,7 @@ impl EndpointOptions {
             address_pairs: pairs,
             load_balancers: balancers,
             expose: self.expose.or(defaults.expose),
+            stack_group: self.stack_group.or(defaults.stack_group),
             ..self
         }
     }

@@ -183,10 +183,10 @@ impl PortManager {
         self.mend_members(cloud, view, &endpoints, suspects, grace).await;
         if self.broker().is_none() {
             self.mend_firewalls(&endpoints, |key| view.endpoints.contains_key(key)).await;
-            let publishes = endpoints.values().any(|e| e.options.on_host);
-            if let Err(e) = self.wiring.keep_publisher(publishes).await {
-                self.complain("published ports may not answer", &e);
-            }
+        }
+        let publishes = endpoints.values().any(|e| e.options.on_host);
+        if let Err(e) = self.wiring.keep_publisher(publishes).await {
+            self.complain("published ports may not answer", &e);
         }
         self.restore_ways_out(view).await;
         bandwidth::remove_unused(self, cloud, suspects, grace).await;

@@ -1,12 +1,12 @@
 //! This host's side of a port, off the threads that answer Docker: [`stackyard_wire`] blocks.
 
+use crate::link_kinds::link_kinds;
 use crate::network::ledger::Endpoint;
 use crate::network::{Error, docker_bridge};
 use futures_util::future::BoxFuture;
 use ipnet::{IpNet, Ipv4Net};
 use stackyard_core::agent::PortLink;
 use stackyard_wire::binding::{self, Found, Naming, Plug, Vif};
-use stackyard_wire::link::OnLink;
 use stackyard_wire::namespace::Namespace;
 use stackyard_wire::{Switch, WayOut, link};
 use std::collections::HashSet;
@@ -273,22 +273,7 @@ impl Wiring for HostWiring {
     }
 
     fn kinds(&self) -> BoxFuture<'_, Result<Vec<PortLink>, Error>> {
-        let ask = || {
-            blocking("find out which links this host's kernel has".to_owned(), || {
-                let mut kinds = Vec::new();
-                for kind in PortLink::ALL {
-                    let link = match kind {
-                        PortLink::Vlan => OnLink::Vlan(1),
-                        PortLink::Macvlan => OnLink::Macvlan,
-                        PortLink::Ipvlan => OnLink::Ipvlan,
-                    };
-                    if link::can_make(link)? {
-                        kinds.push(kind);
-                    }
-                }
-                Ok(kinds)
-            })
-        };
+        let ask = || blocking("find out which links this host's kernel has".to_owned(), link_kinds);
         Box::pin(async move { self.kinds.get_or_try_init(ask).await.cloned() })
     }
 

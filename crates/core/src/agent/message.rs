@@ -3,7 +3,7 @@
 use super::measure::Measure;
 use super::names::NameUpdate;
 use super::part::{Part, Replica};
-use super::port::{Answer, Ask};
+use super::port::{Answer, Ask, PortLink};
 use crate::stack::PortProtocol;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -40,6 +40,10 @@ pub struct Facts {
     pub addresses: Vec<IpAddr>,
     /// Greatest packet of the interface of the default route, in bytes.
     pub mtu: u32,
+    /// Links of containers on Neutron ports that its kernel can make. An agent that names some also publishes ports of
+    /// such containers on the host.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<PortLink>,
 }
 
 /// The body of a join; the join token comes in the header `Authorization: Bearer`.

@@ -1,6 +1,7 @@
 //! Ports of containers: what an agent asks for, and what the server, which asks Neutron, answers.
 
 use super::volume::{VolumeAnswer, VolumeAsk};
+use crate::stack::STACK_GROUP_OPTION;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -154,6 +155,8 @@ pub struct PortOptions {
     pub dns_name: Option<String>,
     /// What it listens on, which is let in.
     pub exposed: Vec<ExposedPorts>,
+    /// Whether it is in the yard's security group for stacks, too.
+    pub stack_group: bool,
 }
 
 impl PortOptions {
@@ -172,6 +175,7 @@ impl PortOptions {
             ("port", self.port.is_some()),
             ("dns-name", self.dns_name.is_some()),
             ("expose", !self.exposed.is_empty()),
+            (STACK_GROUP_OPTION, self.stack_group),
         ];
         all.into_iter().filter(|(_, is)| *is).map(|(word, _)| word).collect()
     }
@@ -233,7 +237,7 @@ pub struct ContainerPort {
 }
 
 /// What the link of a container is on the host's NIC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PortLink {
     /// A macvlan.

@@ -33,6 +33,7 @@ mod network;
 mod nic;
 mod pairs;
 mod policy;
+mod stack_group;
 mod subport;
 mod sweep;
 mod trunk;
@@ -114,6 +115,14 @@ struct Shared {
 }
 
 impl HostPorts {
+    /// Whether the cloud has trunks (Neutron's extension `trunk`), so that containers' ports can be behind hosts' NICs.
+    ///
+    /// # Errors
+    /// The cloud refused.
+    pub async fn has_trunks(&self, cloud: &Cloud) -> Result<bool> {
+        self.0.has_trunks(cloud).await
+    }
+
     /// The broker of one host's containers. `cloud` is the one that the host's yard is in.
     pub fn broker(&self, cloud: Cloud, host: YardHost) -> HostBroker {
         HostBroker {

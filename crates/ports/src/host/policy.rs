@@ -1,7 +1,7 @@
 //! What a container's port is to have, by names; and what a host may name, which somebody may have stolen: groups of
 //! its yard and of its own NIC, and no address or name that is another's in the network.
 
-use super::{HostBroker, YardHost};
+use super::{HostBroker, Shared, YardHost};
 use crate::container_port::is_containers;
 use crate::exposed::IpVersions;
 use crate::project::ProjectScope;
@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use parking_lot::Mutex;
 use stackyard_core::agent::{NewContainerPort, PortOptions};
 use stackyard_core::yard::{Kind, Mark};
-use stackyard_openstack::{AddressPair, Network, Port, QosPolicy, SecurityGroup, Subnet};
+use stackyard_openstack::{AddressPair, Cloud, Network, Port, QosPolicy, SecurityGroup, Subnet};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
@@ -24,6 +24,8 @@ pub(super) struct Lookups {
     policies: Mutex<HashMap<(String, String), String>>,
     /// Ids of hosts, and of networks of their yards that they have no NIC in.
     networks: Mutex<HashSet<(String, String)>>,
+    /// Ids of yards' groups for stacks, by their project and mark.
+    pub(super) stack_groups: Mutex<HashMap<String, String>>,
     /// IP versions by id of the network.
     pub(super) versions: Mutex<HashMap<String, IpVersions>>,
 }
@@ -35,6 +37,7 @@ impl Lookups {
         self.groups.lock().clear();
         self.policies.lock().clear();
         self.networks.lock().clear();
+        self.stack_groups.lock().clear();
         self.versions.lock().clear();
     }
 }
@@ -53,17 +56,24 @@ pub(super) fn is_network_of(network: &Network, yard: &str, project: &ProjectScop
     mark.is_some_and(|m| m.yard == yard && m.key.kind == Kind::Network)
 }
 
-impl HostBroker {
-    /// Whether the cloud has trunks.
-    pub(super) async fn has_trunks(&self) -> Result<bool> {
-        let (known, name) = (&self.shared.lookups.trunks, &self.cloud.config().name);
+impl Shared {
+    /// Whether a cloud has trunks.
+    pub(super) async fn has_trunks(&self, cloud: &Cloud) -> Result<bool> {
+        let (known, name) = (&self.lookups.trunks, &cloud.config().name);
         if let Some(known) = known.lock().get(name) {
             return Ok(*known);
         }
         let failed = Error::cloud("asking for Neutron's extensions");
-        let has = self.cloud.has_extension("trunk").await.map_err(failed)?;
+        let has = cloud.has_extension("trunk").await.map_err(failed)?;
         known.lock().insert(name.clone(), has);
         Ok(has)
+    }
+}
+
+impl HostBroker {
+    /// Whether the cloud has trunks.
+    pub(super) async fn has_trunks(&self) -> Result<bool> {
+        self.shared.has_trunks(&self.cloud).await
     }
 
     fn network_key(&self, network: &str) -> (String, String) {

@@ -138,7 +138,16 @@ impl HostBroker {
         let of_nic = || {
             Some(nic.security_groups.clone()).filter(|_| nic.port_security_enabled != Some(false))
         };
-        let groups = ids.security_groups.or_else(of_nic);
+        let mut groups = ids.security_groups.or_else(of_nic);
+        if new.options.stack_group
+            && !is_open(nic, new)
+            && let Some(groups) = &mut groups
+        {
+            let stacks = self.stack_group().await?;
+            if !groups.contains(&stacks) {
+                groups.push(stacks);
+            }
+        }
         Ok(NewPort {
             network_id: new.network.clone(),
             name: self.host.device(&new.docker_network, &new.endpoint),

@@ -5,6 +5,7 @@
 
 use super::members::sweep_members;
 use super::pairs::{change_pairs, take_off};
+use super::stack_group::is_stack_group;
 use super::subport::free_or_delete;
 use super::{HostPorts, YardHost, containers, is_for_trunk};
 use crate::container_port::{ips, is_containers, whose};
@@ -122,6 +123,7 @@ async fn marked_extras(cloud: &Cloud, project: &ProjectScope) -> Result<Vec<(Str
     let own = all.filter(|(_, description)| is_containers(description));
     Ok(own
         .filter_map(|(id, description)| Some((id, project.read("", &description)?)))
+        .filter(|(_, mark)| !is_stack_group(&mark.key.name))
         .collect())
 }
 

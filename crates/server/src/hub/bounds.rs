@@ -1,7 +1,7 @@
 //! What an agent says is cut to what an honest one says. An agent's token lies on a machine that others use, and a
 //! stolen one must cost the server neither its memory nor its readers theirs.
 
-use stackyard_core::agent::{Facts, Report};
+use stackyard_core::agent::{Facts, PortLink, Report};
 use std::time::{Duration, Instant};
 
 /// Last lines of a container's log, and bytes of each. An agent sends 10 of at most 300 characters.
@@ -49,6 +49,7 @@ pub(crate) fn bounded_facts(mut facts: Facts) -> Facts {
         text.retain(|c| !c.is_control());
     }
     facts.addresses.truncate(ADDRESSES);
+    facts.links.truncate(PortLink::ALL.len());
     facts.cpus = facts.cpus.min(CPUS);
     facts.memory = facts.memory.min(MEMORY);
     facts

@@ -41,11 +41,8 @@ impl PortManager {
 
     /// Has Docker publish a container's ports: changes what Join answers.
     pub(crate) async fn publish_by_docker(&self, answer: &mut Value) -> Result<(), Error> {
-        // On a host of a yard nothing is published by the bridge, but maybe by another network of Docker's.
-        if self.broker().is_none() {
-            self.wiring.publisher().await?;
-            answer["DisableGatewayService"] = false.into();
-        }
+        self.wiring.publisher().await?;
+        answer["DisableGatewayService"] = false.into();
         if let Some(answer) = answer.as_object_mut() {
             answer.remove("Gateway");
             answer.remove("GatewayIPv6");

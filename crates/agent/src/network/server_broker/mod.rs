@@ -19,6 +19,7 @@ use crate::network::warm_pool::SPARE;
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Map, json};
 use stackyard_core::agent::{ContainerPort, HostNetwork, NewContainerPort, PortAddress, PortLink, PortOptions};
+use stackyard_core::stack::STACK_GROUP_OPTION;
 use stackyard_core::text::error_chain;
 use stackyard_openstack::{Network, Port, Subnet};
 use stackyard_ports::{DeletePort, PortBroker, place_mark};
@@ -66,6 +67,9 @@ impl PortManager {
             (Some(_), PortSource::Cloud(_)) => {
                 Err(Error::request("option `link` is for hosts of a yard: here the switch is Neutron's own"))
             }
+            (None, PortSource::Cloud(_)) if options.stack_group.is_some() => Err(Error::request(format!(
+                "option `{STACK_GROUP_OPTION}` is for hosts of a yard, which has such a group"
+            ))),
             _ => Ok(()),
         }
     }
@@ -221,6 +225,7 @@ fn port_options(options: &EndpointOptions) -> PortOptions {
         port: options.port.clone(),
         dns_name: options.dns_name.clone(),
         exposed: options.exposed.clone(),
+        stack_group: options.stack_group == Some(true),
     }
 }
 
@@ -289,13 +294,6 @@ impl NetworkOptions {
 impl EndpointOptions {
     /// Whether an endpoint on a host of a yard can be so.
     pub(crate) fn check_for_yard(&self) -> Result<(), Error> {
-        if self.on_host && self.floating_ip.is_none() {
-            return Err(Error::request(
-                "ports are published (-p) by a floating IP here: name one, or the external network to get one from (driver \
-                 option `floating-ip`), or leave -p away: the container has an address of its own, where all ports can be \
-                 reached that its security groups allow",
-            ));
-        }
         match self.firewall_group {
             None => Ok(()),
             // neutron-fwaas, fwaas_plugin_v2.py, `FirewallGroupPortInvalid`.
