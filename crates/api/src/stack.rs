@@ -19,6 +19,10 @@ pub struct StackDeploy {
     /// deploys it next.
     #[serde(default)]
     pub declared: bool,
+    /// `stackNetwork` of the manifest: a network of the yard, or `none`. If absent, the manifest that the server keeps
+    /// counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
 }
 
 /// A stack.
@@ -63,6 +67,22 @@ pub struct StackChange {
     pub kind: StackChangeKind,
     /// The parts of it that differ.
     pub reasons: Vec<String>,
+    /// Sentences about its networks: where they are, and which services they lead to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+impl StackChange {
+    /// The notes of all changes, each once.
+    pub fn notes(changes: &[Self]) -> Vec<String> {
+        let mut notes: Vec<String> = Vec::new();
+        for note in changes.iter().flat_map(|change| &change.notes) {
+            if !notes.contains(note) {
+                notes.push(note.clone());
+            }
+        }
+        notes
+    }
 }
 
 /// How a deployment changes a service.

@@ -283,7 +283,7 @@ fn everywhere() -> StackDeploy {
     service.deploy.mode = Mode::Global;
     let stack =
         Stack { name: "everywhere".to_owned(), services: [("app".to_owned(), service)].into(), ..Stack::default() };
-    StackDeploy { stack: Packed::pack(stack), pool: None, declared: false }
+    StackDeploy { stack: Packed::pack(stack), pool: None, declared: false, network: None }
 }
 
 /// Memory of a process in KiB.

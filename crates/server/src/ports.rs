@@ -84,6 +84,12 @@ impl Ports {
         self.connect(summary.cloud.as_deref()).await.map(Some)
     }
 
+    /// Whether the cloud of a yard has trunks.
+    pub(crate) async fn has_trunks(&self, yard: &str) -> Result<bool, Error> {
+        let Some(cloud) = self.cloud(yard).await? else { return Err(Error::NoManifest { yard: yard.to_owned() }) };
+        Ok(self.0.hosts.has_trunks(&cloud).await?)
+    }
+
     /// Reads clouds.yaml for each call, since `cloud up` and users change it.
     async fn connect(&self, name: Option<&str>) -> Result<Cloud, Error> {
         let config = CloudConfig::load_from(name, &self.0.sources)?;

@@ -55,6 +55,7 @@ export function PlanView({ plan }: { plan: Plan }) {
                   {t("plan.service")} {service.name}{(service.parts ?? []).length > 0 && <span className="quiet">: {service.parts?.join(", ")}</span>}
                 </div>
               ))}
+              {(stack.notes ?? []).map((note) => <div key={note} className="field quiet">{note}</div>)}
             </PlanRow>
           ))}
         </ul>

@@ -7,7 +7,7 @@ use crate::access::{CallerScope, Operator, Viewer};
 use crate::api_error::ApiError;
 use crate::app::App;
 use crate::audit;
-use crate::stack::{DeployedStack, Deployment, ServiceChange, StackError};
+use crate::stack::{DeployedStack, Deployment, DeploymentChanges, NetworkChoice, ServiceChange, StackError};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -15,7 +15,6 @@ use axum::response::IntoResponse;
 use serde::Deserialize;
 use stackyard_api::{Problem, StackChange, StackChangeKind, StackDeploy, StackScale, StackVersion, StackView, time};
 use stackyard_core::health::Health;
-use std::collections::BTreeMap;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -33,7 +32,7 @@ fn view(now: DeployedStack) -> StackView {
     }
 }
 
-pub(super) fn changes(all: BTreeMap<String, ServiceChange>) -> Json<Vec<StackChange>> {
+pub(super) fn changes(DeploymentChanges { services, notes }: DeploymentChanges) -> Json<Vec<StackChange>> {
     let change = |(service, change)| {
         let (kind, reasons) = match change {
             ServiceChange::New => (StackChangeKind::New, Vec::new()),
@@ -41,9 +40,10 @@ pub(super) fn changes(all: BTreeMap<String, ServiceChange>) -> Json<Vec<StackCha
             ServiceChange::Removed => (StackChangeKind::Removed, Vec::new()),
             ServiceChange::Same => (StackChangeKind::Same, Vec::new()),
         };
-        StackChange { service, kind, reasons }
+        let notes = notes.iter().filter(|n| n.services.contains(&service)).map(|n| n.text.clone()).collect();
+        StackChange { service, kind, reasons, notes }
     };
-    Json(all.into_iter().map(change).collect())
+    Json(services.into_iter().map(change).collect())
 }
 
 impl From<StackError> for ApiError {
@@ -185,7 +185,8 @@ fn named(deploy: StackDeploy, yard: &str, name: &str) -> Result<Deployment, ApiE
     if name.len() > 40 || !name.chars().all(good) || !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
         return Err(ApiError::bad(format!("`{name}` cannot name a stack: only [a-z0-9][a-z0-9_-]*, at most 40, can")));
     }
-    Ok(Deployment { stack, pool: deploy.pool, declared: deploy.declared })
+    let networks = deploy.network.map_or(NetworkChoice::Kept, NetworkChoice::Value);
+    Ok(Deployment { stack, pool: deploy.pool, declared: deploy.declared, networks })
 }
 
 /// Deploys a stack: from now on it should be like this

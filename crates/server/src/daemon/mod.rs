@@ -254,11 +254,11 @@ impl Server {
             Archives::open(&dir, settings.files_limit()).map_err(file("reading the files of stacks in", &dir))?;
         // Where people of several projects sign in, one must not get what was built for another.
         let rules = StackRules { grace, labelled_images: !settings.sign_in().clouds.is_empty() };
-        let stacks = Stacks::new(store.clone(), hub.clone(), archives.clone(), rules);
         let sources = Sources::of_process().with_file(settings.clouds.as_deref());
+        let ports = Ports::new(store.clone(), sources.clone());
+        let stacks = Stacks::new(store.clone(), hub.clone(), archives.clone(), ports.clone(), rules);
         let (life, alive) = watch::channel(());
         let looks = CloudWatcher::new(sources.clone());
-        let ports = Ports::new(store.clone(), sources.clone());
         let metrics = Metrics::default();
         look_at_store(&store, &metrics).await?;
         let hook_targets = settings.hook_targets();

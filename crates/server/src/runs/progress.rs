@@ -271,7 +271,13 @@ mod tests {
                 step(Action::Keep, Kind::Network, "front"),
                 step(Action::Create, Kind::Volume, "data"),
             ],
-            stacks: vec![StackStep { name: "site".into(), action: Action::Create, services: vec![], reasons: vec![] }],
+            stacks: vec![StackStep {
+                name: "site".into(),
+                action: Action::Create,
+                services: vec![],
+                reasons: vec![],
+                notes: vec![],
+            }],
             refusals: Vec::new(),
         }
     }

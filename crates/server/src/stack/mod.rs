@@ -18,6 +18,7 @@
 
 mod image;
 mod left_volumes;
+mod network;
 mod reconcile;
 mod record;
 mod update;
@@ -25,12 +26,13 @@ mod volumes;
 
 use crate::archive::{ArchiveKey, Archives};
 use crate::hub::Hub;
+use crate::ports::Ports;
 use left_volumes::left_volumes;
 use record::StackRecord;
 use stackyard_core::agent::Part;
 use stackyard_core::health::Health;
 use stackyard_core::rollout::{self, Status, Version};
-use stackyard_core::stack::Stack;
+use stackyard_core::stack::{NetworkNote, Stack};
 use stackyard_core::text::error_chain;
 use stackyard_store::Store;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -116,6 +118,8 @@ struct StacksState {
     hub: Hub,
     /// Files that stacks carry to their hosts.
     archives: Archives,
+    /// Clouds of yards.
+    ports: Ports,
     rules: StackRules,
     /// How long agents have to connect for the first time since the server started.
     return_within: Duration,
@@ -158,6 +162,28 @@ pub struct Deployment {
     pub pool: Option<String>,
     /// It is in the yard's manifest.
     pub declared: bool,
+    /// What decides where its networks are.
+    pub networks: NetworkChoice,
+}
+
+/// What decides where the networks of a stack are that name no driver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NetworkChoice {
+    /// The manifest that the server keeps of the yard.
+    Kept,
+    /// `stackNetwork` of a manifest.
+    Value(String),
+    /// They are settled, as of a version.
+    Settled,
+}
+
+/// What deploying a stack would do, or did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeploymentChanges {
+    /// What becomes of each service, by name.
+    pub services: BTreeMap<String, ServiceChange>,
+    /// Sentences about the networks of services.
+    pub notes: Vec<NetworkNote>,
 }
 
 /// A stack as it stands.
@@ -208,15 +234,15 @@ pub enum ServiceChange {
 }
 
 impl Stacks {
-    /// The stacks in `store`, for the agents of `hub`, with the files in `archives`.
+    /// The stacks in `store`, for the agents of `hub`, with the files in `archives`. `ports` knows the yards' clouds.
     ///
     /// After a start, agents connect again only after a pause that grows: a host that has not been connected since then is
     /// lost after 150 s at the earliest, whatever `rules` say.
-    pub fn new(store: Store, hub: Hub, archives: Archives, rules: StackRules) -> Self {
+    pub fn new(store: Store, hub: Hub, archives: Archives, ports: Ports, rules: StackRules) -> Self {
         let (known, wake) = (Mutex::default(), Notify::new());
         let (looked, changes) = (watch::Sender::new(0), watch::Sender::new(0));
         let return_within = RETURN_WITHIN.max(rules.grace);
-        Self(Arc::new(StacksState { store, hub, archives, rules, return_within, known, wake, looked, changes }))
+        Self(Arc::new(StacksState { store, hub, archives, ports, rules, return_within, known, wake, looked, changes }))
     }
 
     /// Checks what can be checked before a stack is deployed, and finds the images that hosts are to
@@ -292,18 +318,16 @@ impl Stacks {
     ///
     /// # Errors
     /// [`StackError::Refused`] where it contradicts itself, [`StackError::Store`].
-    pub async fn changes(
-        &self,
-        yard: &str,
-        Deployment { stack, pool, .. }: Deployment,
-    ) -> Result<BTreeMap<String, ServiceChange>, StackError> {
+    pub async fn changes(&self, yard: &str, mut deployment: Deployment) -> Result<DeploymentChanges, StackError> {
+        let notes = self.settle_networks(yard, &mut deployment).await?;
+        let Deployment { stack, pool, .. } = deployment;
         let images = self.checked(yard, &stack).await?;
         self.0.archives.check_stack(&stack).map_err(StackError::Refused)?;
         let known = self.known().await?;
         let there = known.stacks.get(&(yard.to_owned(), stack.name.clone())).filter(|e| !e.kept.removing);
         let history = there.map(|e| e.kept.history.as_slice()).unwrap_or_default();
         let next = Version::next(stack, images, pool, history);
-        Ok(compare(&next, history.first()))
+        Ok(DeploymentChanges { services: compare(&next, history.first()), notes })
     }
 
     /// Deploys a stack: from now on it should be like this.
@@ -311,11 +335,9 @@ impl Stacks {
     /// # Errors
     /// [`StackError::Refused`] where it contradicts itself, [`StackError::Leaving`],
     /// [`StackError::Store`].
-    pub async fn deploy(
-        &self,
-        yard: &str,
-        Deployment { stack, pool, declared }: Deployment,
-    ) -> Result<BTreeMap<String, ServiceChange>, StackError> {
+    pub async fn deploy(&self, yard: &str, mut deployment: Deployment) -> Result<DeploymentChanges, StackError> {
+        let notes = self.settle_networks(yard, &mut deployment).await?;
+        let Deployment { stack, pool, declared, .. } = deployment;
         let images = self.checked(yard, &stack).await?;
         let name = stack.name.clone();
         let mut known = self.known().await?;
@@ -328,7 +350,7 @@ impl Stacks {
         // While nobody else looks: they are of no version until this one is kept.
         self.0.archives.take_for(yard, &stack).map_err(StackError::Refused)?;
         let next = Version::next(stack, images, pool, &kept.history);
-        let changes = compare(&next, kept.history.first());
+        let services = compare(&next, kept.history.first());
         kept.history.insert(0, next);
         kept.declared |= declared;
         kept.history = rollout::needed(kept.history, &kept.state);
@@ -336,7 +358,7 @@ impl Stacks {
         self.keep(&mut known, key, kept).await?;
         drop(known);
         self.0.wake.notify_one();
-        Ok(changes)
+        Ok(DeploymentChanges { services, notes })
     }
 
     /// Goes back to the version `to`, else to the last one that worked and is another than the

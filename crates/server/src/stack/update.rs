@@ -1,6 +1,6 @@
 //! Changes of a stack's services: other images, other environments.
 
-use super::{Deployment, ServiceChange, StackError, Stacks};
+use super::{Deployment, DeploymentChanges, NetworkChoice, StackError, Stacks};
 use stackyard_api::ServiceUpdate;
 use stackyard_core::stack::Service;
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ impl Stacks {
         yard: &str,
         name: &str,
         services: &BTreeMap<String, ServiceUpdate>,
-    ) -> Result<BTreeMap<String, ServiceChange>, StackError> {
+    ) -> Result<DeploymentChanges, StackError> {
         self.changes(yard, self.updated(yard, name, services).await?).await
     }
 
@@ -55,7 +55,7 @@ impl Stacks {
         yard: &str,
         name: &str,
         services: &BTreeMap<String, ServiceUpdate>,
-    ) -> Result<BTreeMap<String, ServiceChange>, StackError> {
+    ) -> Result<DeploymentChanges, StackError> {
         self.deploy(yard, self.updated(yard, name, services).await?).await
     }
 
@@ -80,6 +80,6 @@ impl Stacks {
             };
             apply(update, service, found)?;
         }
-        Ok(Deployment { stack, pool: now.pool, declared: now.declared })
+        Ok(Deployment { stack, pool: now.pool, declared: now.declared, networks: NetworkChoice::Settled })
     }
 }

@@ -34,7 +34,7 @@ fn site(content: &[u8]) -> StackDeploy {
     let mut web = Service { image, volumes: vec![mount], ..Service::default() };
     web.deploy.update.monitor = Duration::ZERO;
     let stack = Stack { name: "site".into(), services: [("web".to_owned(), web)].into(), ..Stack::default() };
-    StackDeploy { stack: Packed::pack(stack), pool: None, declared: false }
+    StackDeploy { stack: Packed::pack(stack), pool: None, declared: false, network: None }
 }
 
 /// Archives on the server's disk, also ones that are being received.
@@ -159,7 +159,7 @@ async fn files_have_a_limit_and_must_be_what_they_are_called() {
     let mut lies = site(&full).stack.unpack();
     let MountKind::Archive(archive) = &mut lies.services.get_mut("web").unwrap().volumes[0].kind else { panic!() };
     archive.size = 1;
-    let lies = StackDeploy { stack: Packed::pack(lies), pool: None, declared: false };
+    let lies = StackDeploy { stack: Packed::pack(lies), pool: None, declared: false, network: None };
     assert_eq!(running.admin.deploy_stack("shop", "site", &lies).await.unwrap_err().status(), Some(422));
     running.stop().await;
 }

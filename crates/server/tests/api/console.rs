@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use reqwest::header::{CONTENT_SECURITY_POLICY, COOKIE, ORIGIN};
 use serde_json::{Value, json};
 use stackyard_api::{AuditFilter, Revisions, Role};
-use stackyard_server::stack::Deployment;
+use stackyard_server::stack::{Deployment, NetworkChoice};
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,7 +124,7 @@ async fn changes_are_told_at_once_and_to_nobody_whose_token_is_gone() {
     }
     assert_eq!((kept.server, kept.stacks), (first.server, first.stacks));
     let stack = stackyard_core::stack::Stack { name: "site".into(), ..Default::default() };
-    let deployment = Deployment { stack, pool: None, declared: false };
+    let deployment = Deployment { stack, pool: None, declared: false, networks: NetworkChoice::Kept };
     running.server.app().stacks().deploy("shop", deployment).await.unwrap();
     while next(&mut events).await.unwrap().stacks == first.stacks {}
     running.admin.revoke_token("v").await.unwrap();

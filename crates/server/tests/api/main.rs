@@ -31,6 +31,7 @@ mod replace;
 mod restart;
 mod roles;
 mod runs;
+mod stack_networks;
 mod stacks;
 mod support;
 mod top;

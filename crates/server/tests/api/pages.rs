@@ -5,7 +5,7 @@ use reqwest::header::{ETAG, HeaderMap, IF_MATCH, IF_NONE_MATCH, LINK};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use stackyard_api::Role;
-use stackyard_server::stack::Deployment;
+use stackyard_server::stack::{Deployment, NetworkChoice};
 
 const NO_CONTENT: StatusCode = StatusCode::NO_CONTENT;
 const CHANGED: StatusCode = StatusCode::PRECONDITION_FAILED;
@@ -84,7 +84,7 @@ async fn every_list_has_pages() {
     }
     let stack = |name: &str| stackyard_core::stack::Stack { name: name.to_owned(), ..Default::default() };
     for (yard, name) in [("shop", "a"), ("shop", "b"), ("depot", "c")] {
-        let deployment = Deployment { stack: stack(name), pool: None, declared: false };
+        let deployment = Deployment { stack: stack(name), pool: None, declared: false, networks: NetworkChoice::Kept };
         running.server.app().stacks().deploy(yard, deployment).await.unwrap();
     }
     for (path, key, all, pages) in [
@@ -178,7 +178,7 @@ async fn who_was_slower_changes_nothing() {
     let mut stack = stackyard_core::stack::Stack { name: "site".to_owned(), ..Default::default() };
     let service = stackyard_core::stack::Service { image: "busybox".to_owned(), ..Default::default() };
     stack.services.insert("web".to_owned(), service);
-    let deployment = Deployment { stack, pool: None, declared: false };
+    let deployment = Deployment { stack, pool: None, declared: false, networks: NetworkChoice::Kept };
     running.server.app().stacks().deploy("shop", deployment).await.unwrap();
     let stack = "/api/v1/yards/shop/stacks/site";
     let first = admin.tag(stack).await;

@@ -36,7 +36,7 @@ async fn no_host_is_lost_before_its_agent_could_come_back() {
     let mut web = Service { image: "registry.example/web:1".to_owned(), ..Service::default() };
     web.deploy.replicas = 4;
     let stack = Stack { name: "site".to_owned(), services: [("web".to_owned(), web)].into(), ..Stack::default() };
-    let deploy = StackDeploy { stack: Packed::pack(stack), pool: None, declared: false };
+    let deploy = StackDeploy { stack: Packed::pack(stack), pool: None, declared: false, network: None };
     running.admin.deploy_stack("shop", "site", &deploy).await.unwrap();
     assert_eq!(tokio::join!(obey(&mut one, 3), obey(&mut two, 3)), (2, 2));
 
@@ -68,7 +68,7 @@ async fn names_that_are_none_are_refused() {
         let mut stack = Stack { name: "site".to_owned(), ..Stack::default() };
         stack.services.insert("web".to_owned(), service);
         stack.configs.insert(name.to_owned(), Config { files: Default::default() });
-        let deploy = StackDeploy { stack: Packed::pack(stack), pool: None, declared: false };
+        let deploy = StackDeploy { stack: Packed::pack(stack), pool: None, declared: false, network: None };
         let body = serde_json::to_value(&deploy).unwrap();
         let (status, detail) = refused("PUT", "/api/v1/yards/shop/stacks/site", Some(body)).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{name}: {detail}");

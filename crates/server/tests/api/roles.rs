@@ -5,7 +5,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use stackyard_api::{AuditFilter, Role};
 use stackyard_fake::Fake;
-use stackyard_server::stack::Deployment;
+use stackyard_server::stack::{Deployment, NetworkChoice};
 use stackyard_store::NewRun;
 
 /// What a caller is told who may not.
@@ -69,7 +69,7 @@ async fn nobody_does_what_is_not_theirs() {
     store.begin_run(&local, &json!({"steps": [], "notes": []})).await.unwrap();
     store.end_run(&local.id, "done", None, &json!({"steps": [], "notes": []}), 2_000).await.unwrap();
     let revision = store.yard("shop").await.unwrap().unwrap().revision.to_string();
-    let deployment = Deployment { stack, pool: None, declared: false };
+    let deployment = Deployment { stack, pool: None, declared: false, networks: NetworkChoice::Kept };
     running.server.app().stacks().deploy("shop", deployment).await.unwrap();
     let (viewer, operator, admin) = (
         running.token("v", Role::Viewer).await,

@@ -78,7 +78,7 @@ fn stack(name: &str, image: &str) -> (String, StackDeploy) {
     let db = Service { image: "registry.example/db:1".to_owned(), ..Service::default() };
     let services = [("web".to_owned(), web), ("db".to_owned(), db)].into();
     let stack = Packed::pack(Stack { name: name.to_owned(), services, ..Stack::default() });
-    (name.to_owned(), StackDeploy { stack, pool: None, declared: true })
+    (name.to_owned(), StackDeploy { stack, pool: None, declared: true, network: None })
 }
 
 async fn look(running: &Running, wanted: &[(String, StackDeploy)]) -> YardStacks {

@@ -34,7 +34,7 @@ fn stack(replicas: u32) -> StackDeploy {
     let driver = Some(VOLUME_DRIVER.to_owned());
     let name = "shop_data".to_owned();
     stack.volumes.insert("data".into(), Volume { name, driver, driver_opts: options.into(), ..Volume::default() });
-    StackDeploy { stack: Packed::pack(stack), pool: None, declared: false }
+    StackDeploy { stack: Packed::pack(stack), pool: None, declared: false, network: None }
 }
 
 /// Two hosts with agents, and a stack with a volume on the first.

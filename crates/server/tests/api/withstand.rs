@@ -71,7 +71,7 @@ fn stack() -> StackDeploy {
     let web = Service { image: "registry.example/web:1".to_owned(), ..Service::default() };
     let services = [("web".to_owned(), web)].into();
     let stack = Stack { name: "site".to_owned(), services, ..Stack::default() };
-    StackDeploy { stack: Packed::pack(stack), pool: None, declared: false }
+    StackDeploy { stack: Packed::pack(stack), pool: None, declared: false, network: None }
 }
 
 /// Asks for the server's health on a connection of its own.

@@ -170,6 +170,7 @@ impl DeclaredStacks {
                 stack: Packed::pack(made),
                 pool: stack.pool.clone(),
                 declared: true,
+                network: yard.intended.stack_network.value().map(str::to_owned),
             };
             wanted.insert(stack.name.clone(), deploy);
         }

@@ -52,11 +52,10 @@ impl YardStacks {
         .await?;
         for (name, changes) in wanted.keys().zip(changes) {
             let view = there.iter().find(|s| s.name == *name);
-            steps.push(StackStep::wanted(
-                name,
-                changes.into_iter().filter_map(step).collect(),
-                view.map(as_deployed),
-            ));
+            let notes = StackChange::notes(&changes);
+            let services = changes.into_iter().filter_map(step).collect();
+            let wanted = StackStep::wanted(name, services, view.map(as_deployed));
+            steps.push(wanted.with_notes(notes));
         }
         Ok(Self {
             client,

@@ -1929,6 +1929,12 @@ export interface components {
              */
             kernel: string;
             /**
+             * @description Links of containers on Neutron ports that its kernel can make. An agent that names some also publishes ports of
+             *     such containers on the host.
+             * @default []
+             */
+            links: components["schemas"]["PortLink"][];
+            /**
              * @description The machine's id (`/etc/machine-id`), which tells two machines of one name apart.
              * @default
              */
@@ -2810,6 +2816,11 @@ export interface components {
          * @enum {string}
          */
         PortKind: "server" | "host" | "container" | "load_balancer" | "router" | "floating_ip" | "dhcp" | "unused" | "other";
+        /**
+         * @description What the link of a container is on the host's NIC.
+         * @enum {string}
+         */
+        PortLink: "macvlan" | "ipvlan" | "vlan";
         /** @description A page of the ports of a yard. */
         PortList: {
             cloud?: components["schemas"]["GraphCloud"] | null;
@@ -3517,6 +3528,8 @@ export interface components {
         StackChange: {
             /** @description What happens to it. */
             kind: components["schemas"]["StackChangeKind"];
+            /** @description Sentences about its networks: where they are, and which services they lead to. */
+            notes?: string[];
             /** @description The parts of it that differ. */
             reasons: string[];
             /** @description The service. */
@@ -3541,6 +3554,11 @@ export interface components {
              *     deploys it next.
              */
             declared?: boolean;
+            /**
+             * @description `stackNetwork` of the manifest: a network of the yard, or `none`. If absent, the manifest that the server keeps
+             *     counts.
+             */
+            network?: string | null;
             /** @description Only hosts of this pool are used. */
             pool?: string | null;
             /** @description The stack, with the content of its configs and secrets, as the command line packs it. */
@@ -3586,6 +3604,8 @@ export interface components {
             action: components["schemas"]["PlanAction"];
             /** @description Its name. */
             name: string;
+            /** @description Sentences about its networks. */
+            notes?: string[];
             /** @description Why, beside the services. */
             reasons?: string[];
             /** @description Services that are made, changed or removed. */

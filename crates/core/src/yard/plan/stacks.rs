@@ -19,6 +19,9 @@ pub struct StackStep {
     /// Why, beside the services.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
+    /// Sentences about its networks.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// What is done about a service of a stack.
@@ -50,7 +53,13 @@ impl StackStep {
     /// A stack that was given up (its update is paused or was rolled back) is deployed again, as a
     /// server that is broken is made anew.
     pub fn wanted(name: &str, services: Vec<ServiceStep>, there: Option<Deployed<'_>>) -> Self {
-        let step = |action, reasons| Self { name: name.to_owned(), action, services: services.clone(), reasons };
+        let step = |action, reasons| Self {
+            name: name.to_owned(),
+            action,
+            services: services.clone(),
+            reasons,
+            notes: Vec::new(),
+        };
         let Some(there) = there else { return step(Action::Create, Vec::new()) };
         if there.removing {
             return step(Action::Create, vec!["the one that is being removed goes first".to_owned()]);
@@ -75,12 +84,18 @@ impl StackStep {
     /// For a stack that the manifest does not have any more.
     pub fn unwanted(name: &str, there: Deployed<'_>) -> Self {
         let reasons = if there.removing { vec!["it is being removed already".to_owned()] } else { Vec::new() };
-        Self { name: name.to_owned(), action: Action::Remove, services: Vec::new(), reasons }
+        Self { name: name.to_owned(), action: Action::Remove, services: Vec::new(), reasons, notes: Vec::new() }
+    }
+
+    /// The same with sentences about its networks.
+    #[must_use]
+    pub fn with_notes(self, notes: Vec<String>) -> Self {
+        Self { notes, ..self }
     }
 }
 
 impl Display for StackStep {
-    /// A line for the stack, one more for each service.
+    /// A line for the stack, one more for each service and note.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (sign, verb) = super::text::words(self.action).unwrap_or(('=', "keep"));
         write!(f, "{sign} {verb:<8} stack {}", self.name)?;
@@ -95,6 +110,9 @@ impl Display for StackStep {
                 write!(f, ": {}", service.parts.join(", "))?;
             }
             writeln!(f)?;
+        }
+        for note in &self.notes {
+            writeln!(f, "             note: {note}")?;
         }
         Ok(())
     }

@@ -63,6 +63,32 @@ fn stacks_are_drawn_in_their_hosts() {
 }
 
 #[test]
+fn the_network_of_stacks_is_the_only_one_of_the_hosts() {
+    use crate::stack::StackNetwork;
+    let pool = |pool: &str, network: &str| json!({"pool": pool, "flavor": "f", "image": "i", "network": network});
+    let of = |more: Value, hosts: Vec<Value>| {
+        let networks = json!([{"name": "front", "cidr": "10.20.0.0/24"}, {"name": "back", "cidr": "10.21.0.0/24"}]);
+        let mut spec = json!({"networks": networks, "hosts": hosts});
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        yard(spec).stack_network
+    };
+    assert_eq!(yard(hosts()).stack_network, StackNetwork::Only("front".into()));
+    let same = vec![pool("a", "back"), pool("b", "back")];
+    assert_eq!(of(json!({}), same.clone()), StackNetwork::Only("back".into()));
+    assert_eq!(of(json!({}), vec![pool("a", "front"), pool("b", "back")]), StackNetwork::Unknown);
+    let two = json!({"pool": "a", "flavor": "f", "image": "i", "networks": ["front", "back"]});
+    assert_eq!(of(json!({}), vec![two]), StackNetwork::Unknown);
+    assert_eq!(of(json!({}), vec![pool("a", "public")]), StackNetwork::Unknown, "no network of the yard");
+    assert_eq!(of(json!({}), Vec::new()), StackNetwork::Unknown);
+    let foreign = json!({"pool": "k", "flavor": "f", "image": "i", "network": "front", "join": {"command": "run"}});
+    assert_eq!(of(json!({}), [same.clone(), vec![foreign]].concat()), StackNetwork::Only("back".into()));
+    assert_eq!(of(json!({"stackNetwork": "front"}), same.clone()), StackNetwork::Named("front".into()));
+    assert_eq!(of(json!({"stackNetwork": "none"}), same), StackNetwork::Off);
+    let public = of(json!({"stackNetwork": "public"}), vec![pool("a", "public")]);
+    assert_eq!(public, StackNetwork::Named("public".into()));
+}
+
+#[test]
 fn stacks_in_a_plan() {
     let status = |health: Health, reason: &str| Status {
         health,
@@ -88,7 +114,8 @@ fn stacks_in_a_plan() {
             StackStep::wanted("failed", Vec::new(), Some(there(&bad, false))),
             StackStep::wanted("late", Vec::new(), Some(there(&late, false))),
             StackStep::wanted("new", vec![service("web", Action::Create, &[])], None),
-            StackStep::wanted("same", Vec::new(), Some(there(&well, false))),
+            StackStep::wanted("same", Vec::new(), Some(there(&well, false)))
+                .with_notes(vec!["network `default` is in the yard's network `front`".to_owned()]),
         ],
         ..Plan::default()
     };
@@ -106,6 +133,7 @@ fn stacks_in_a_plan() {
     + create   stack new
                  + service web
     = keep     stack same
+                 note: network `default` is in the yard's network `front`
     2 to create, 3 to change, 2 to remove, 1 to wait for, 1 unchanged
     ");
     assert!(!plan.is_noop());
@@ -113,6 +141,7 @@ fn stacks_in_a_plan() {
     assert!(same.is_noop());
     insta::assert_snapshot!(same.to_string(), @r"
     = keep     stack same
+                 note: network `default` is in the yard's network `front`
     nothing to do, 1 unchanged
     ");
 }

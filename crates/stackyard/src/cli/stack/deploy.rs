@@ -86,13 +86,16 @@ pub async fn run(args: DeployArgs, context: &Context) -> anyhow::Result<ExitStat
     let Loaded { stack, archives, .. } = read(&args.compose.request(), context)?;
     let client = args.yard.client(context)?;
     let (yard, name) = (args.yard.yard, stack.name.clone());
-    let deploy = StackDeploy { stack: Packed::pack(stack), pool: args.pool, declared: false };
+    let deploy = StackDeploy { stack: Packed::pack(stack), pool: args.pool, declared: false, network: None };
     if !archives.is_empty() {
         upload(&client, &yard, &deploy, archives, context).await?;
     }
     let changes = client.deploy_stack(&yard, &name, &deploy).await?;
     for change in changes.iter().filter(|c| c.kind != StackChangeKind::Same) {
         context.printer.note(text(change));
+    }
+    for note in StackChange::notes(&changes) {
+        context.printer.note(format!("note: {note}"));
     }
     if !args.wait.waits() {
         let result = json!({"event": "result", "stack": name, "changes": changes});
