@@ -1,6 +1,6 @@
 #!/bin/sh
 # User data of the plain server, the tiny guest of images/tiny, which answers on port 80 by itself.
-# With this it also asks port 80 of who asked, by address: containers of a host answer there.
+# With this it also asks port 80 of who asked, by address: the container, or the host that it is on.
 mkdir -p /www/cgi-bin
 cat >/www/cgi-bin/back <<'CGI'
 #!/bin/sh
