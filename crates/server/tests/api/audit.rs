@@ -45,7 +45,7 @@ fn site(image: &str, password: &str) -> StackDeploy {
     let mut web = Service { image: image.to_owned(), environment, ..Service::default() };
     web.deploy.update.monitor = Duration::ZERO;
     let stack = Stack { name: "site".to_owned(), services: [("web".to_owned(), web)].into(), ..Stack::default() };
-    StackDeploy { stack: Packed::pack(stack), pool: None, declared: false }
+    StackDeploy { stack: Packed::pack(stack), pool: None, declared: false, network: None }
 }
 
 /// A server with a host that runs the stack `site`.

@@ -76,7 +76,7 @@ async fn site(answer: Answer) -> Running {
     web.deploy.replicas = 2;
     web.deploy.update.monitor = Duration::ZERO;
     let stack = Stack { name: "site".into(), services: [("web".to_owned(), web)].into(), ..Stack::default() };
-    let deploy = StackDeploy { stack: Packed::pack(stack), pool: None, declared: false };
+    let deploy = StackDeploy { stack: Packed::pack(stack), pool: None, declared: false, network: None };
     running.admin.deploy_stack("shop", "site", &deploy).await.unwrap();
     running.admin.converged("shop", "site", crate::stacks::PATIENCE, &()).await.unwrap();
     running

@@ -209,9 +209,9 @@ async fn a_container_is_plugged_into_what_the_server_made() {
     assert_eq!(chosen["Interface"]["Address"], "10.20.0.77/24");
     let port = json!([{"Proto": 6, "Port": 80, "HostPort": 8080}]);
     fixture.attach("e3", json!({"com.docker.network.portmap": port})).await.unwrap();
-    let of = json!({"NetworkID": "n1", "EndpointID": "e3", "SandboxKey": "/run/docker/netns/e3",
+    let shown = json!({"NetworkID": "n1", "EndpointID": "e3", "SandboxKey": "/run/docker/netns/e3",
         "Options": {"com.docker.network.portmap": port}});
-    let joined = fixture.call("Join", of).await.unwrap();
+    let joined = fixture.call("Join", shown).await.unwrap();
     assert_eq!(joined["DisableGatewayService"], false, "Docker publishes by its bridge");
     assert!(joined.get("Gateway").is_none());
     fixture.call("DeleteEndpoint", json!({"NetworkID": "n1", "EndpointID": "e3"})).await.unwrap();

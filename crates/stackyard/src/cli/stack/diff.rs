@@ -25,7 +25,7 @@ pub struct DiffArgs {
 pub async fn run(args: DiffArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let stack = read(&args.compose.request(), context)?.stack;
     let name = stack.name.clone();
-    let deploy = StackDeploy { stack: Packed::pack(stack), pool: args.pool, declared: false };
+    let deploy = StackDeploy { stack: Packed::pack(stack), pool: args.pool, declared: false, network: None };
     let changes = args.yard.client(context)?.plan_stack(&args.yard.yard, &name, &deploy).await?;
     let lines: Vec<String> = changes.iter().filter(|c| c.kind != StackChangeKind::Same).map(text).collect();
     let result = json!({"event": "result", "stack": name, "changes": changes});
