@@ -4,13 +4,15 @@ use super::stacks::{PATIENCE, report};
 use super::support::{Agent, Running, facts, request};
 use base64::Engine as _;
 use reqwest::StatusCode;
-use stackyard_api::NewJoin;
-use stackyard_catalog::manifest;
+use stackyard_api::{NewJoin, StackChangeKind};
+use stackyard_catalog::{Answers, manifest};
 use stackyard_core::agent::{AgentConfig, Facts, JoinRequest, Joined, PROTOCOL, ToAgent, ToServer};
 use stackyard_core::yard::plan::{Action, StackStep};
 use stackyard_fake::Fake;
 use stackyard_openstack::{Cloud, CloudConfig, Options, Sources};
-use stackyard_yard::{DataLoss, DeclaredStacks, Records, TemplateRenderer, UpOperation, scope};
+use stackyard_yard::{
+    DataLoss, DeclaredStacks, PackageStack, PackageStackRequest, Records, TemplateRenderer, UpOperation, scope,
+};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -157,6 +159,35 @@ async fn a_template_lists_the_hosts_that_joined() {
     let members = "members = db-1=10.9.0.1 db-3=10.9.0.4\n";
     assert_eq!(told(&running, &one), expected("db-1", "10.9.0.1", members, 3));
     assert_eq!(told(&running, &three), expected("db-3", "10.9.0.4", members, 3));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_package_is_deployed_by_hand_without_a_cloud() {
+    let running = Running::start().await;
+    let dir = directory("");
+    let (one, _) = machine(&running, "db-1", "10.9.0.1", &[("db", "yes")]).await;
+    running.until("the agent", || running.server.app().hub().connected() == 1).await;
+    let look = async || {
+        let (yard, dir) = ("shop".to_owned(), dir.path().join("cluster"));
+        let request = PackageStackRequest { yard, dir, name: None, answers: Answers::default(), pool: None };
+        PackageStack::look(request, &running.admin, &|_| {}).await
+    };
+    let made = look().await.unwrap();
+    assert_eq!(made.name, "cluster");
+    assert!(running.admin.secrets("shop").await.unwrap().is_empty(), "a look keeps nothing");
+    made.keep_secrets(&running.admin).await.unwrap();
+    running.admin.deploy_stack("shop", &made.name, &made.deploy).await.unwrap();
+    running.admin.converged("shop", &made.name, PATIENCE, &()).await.unwrap();
+    let (_, _, file) = told(&running, &one).unwrap();
+    assert_eq!(file, "members = db-1=10.9.0.1\nme = db-1/10.9.0.1 of 1\n");
+    // The second time it has the secrets of the first, and nothing changes.
+    let kept = running.admin.secret("shop", "package.cluster").await.unwrap();
+    let again = look().await.unwrap();
+    again.keep_secrets(&running.admin).await.unwrap();
+    assert_eq!(running.admin.secret("shop", "package.cluster").await.unwrap(), kept);
+    let changes = running.admin.plan_stack("shop", &again.name, &again.deploy).await.unwrap();
+    assert!(changes.iter().all(|c| c.kind == StackChangeKind::Same), "{changes:?}");
     running.stop().await;
 }
 

@@ -30,7 +30,7 @@ const START: &str = "`stackyard server --detach --listen ADDRESS:7440` starts on
 pub type Say<'a> = &'a (dyn Fn(String) + Send + Sync);
 
 /// Why the files of a stack are of no use.
-type Trouble = Box<dyn StdError + Send + Sync>;
+pub(super) type Trouble = Box<dyn StdError + Send + Sync>;
 
 /// The stacks of a manifest at the server.
 pub struct DeclaredStacks {
@@ -128,12 +128,14 @@ impl DeclaredStacks {
             let made = match &stack.source {
                 StackSource::Compose(wanted) => read(wanted, files, say),
                 StackSource::Package { dir, answers } => {
-                    let package = package(dir, files).map_err(of(stack))?;
+                    let package = load_package(dir, files).map_err(of(stack))?;
                     let owner = SecretOwner {
                         name: &stack.name,
                         package: package.name.clone(),
                     };
-                    let secrets = secrets.look(&package, &owner, stack, name, client).await?;
+                    let secrets = secrets
+                        .look(&package, &owner, &stack.name, name, client)
+                        .await?;
                     let machines = machines(stack);
                     let _place = renderer.place().await;
                     rendered(
@@ -150,7 +152,9 @@ impl DeclaredStacks {
                         package, answers, ..
                     } = part.as_ref();
                     let owner = SecretOwner::of(yard, part);
-                    let secrets = secrets.look(package, &owner, stack, name, client).await?;
+                    let secrets = secrets
+                        .look(package, &owner, &stack.name, name, client)
+                        .await?;
                     let machines = machines(stack);
                     let _place = renderer.place().await;
                     let made = rendered(
@@ -256,7 +260,8 @@ fn read(
     Ok((loaded.stack, loaded.archives))
 }
 
-fn package(dir: &Path, files: Option<&Memory>) -> Result<Package, Trouble> {
+/// Reads the package in a directory of this machine, or of `files`.
+pub(super) fn load_package(dir: &Path, files: Option<&Memory>) -> Result<Package, Trouble> {
     let source: Arc<dyn Source> = match files {
         Some(files) => Arc::new(files.below(&dir.to_string_lossy())),
         None => {
@@ -268,11 +273,11 @@ fn package(dir: &Path, files: Option<&Memory>) -> Result<Package, Trouble> {
 }
 
 /// Whose secrets are meant.
-struct SecretOwner<'y> {
+pub(super) struct SecretOwner<'y> {
     /// What the manifest calls the package, or its stack.
-    name: &'y str,
+    pub(super) name: &'y str,
     /// The package: `CATALOG/NAME`, or `NAME` of one in a directory.
-    package: String,
+    pub(super) package: String,
 }
 
 impl<'y> SecretOwner<'y> {
@@ -312,11 +317,11 @@ impl<'y> SecretOwner<'y> {
 
 /// The secrets of the packages of a yard.
 #[derive(Default)]
-struct PackageSecrets {
+pub(super) struct PackageSecrets {
     /// Of the packages that were looked at.
     known: BTreeMap<String, Secrets>,
     /// By package: those that the server does not have yet, in one text.
-    new: BTreeMap<String, String>,
+    pub(super) new: BTreeMap<String, String>,
     /// By stack: its package.
     owners: BTreeMap<String, String>,
 }
@@ -324,11 +329,11 @@ struct PackageSecrets {
 impl PackageSecrets {
     /// The secrets of a package: those that the server keeps, and new ones for what it lacks. All stacks of `owner`
     /// have the same.
-    async fn look(
+    pub(super) async fn look(
         &mut self,
         package: &Package,
         owner: &SecretOwner<'_>,
-        stack: &YardStack,
+        stack: &str,
         yard: &str,
         client: &Client,
     ) -> Result<Secrets, WorkError> {
@@ -336,16 +341,20 @@ impl PackageSecrets {
             return Ok(Secrets::default());
         }
         let name = owner.name;
-        self.owners.insert(stack.name.clone(), name.to_owned());
+        self.owners.insert(stack.to_owned(), name.to_owned());
         if let Some(known) = self.known.get(name) {
             return Ok(known.clone());
         }
+        let failed = |source: Trouble| {
+            let stack = stack.to_owned();
+            WorkError::Stack { stack, source }
+        };
         let key = secret_key(name);
         let mut secrets = match client.secret(yard, &key).await {
             Ok(text) => {
-                let kept = Secrets::from_yaml(&key, &text).map_err(|e| of(stack)(e.into()))?;
+                let kept = Secrets::from_yaml(&key, &text).map_err(|e| failed(e.into()))?;
                 let checked = owner.check(kept.package());
-                checked.map_err(|e| of(stack)(e.into()))?;
+                checked.map_err(|e| failed(e.into()))?;
                 kept
             }
             Err(error) if error.status() == Some(404) => Secrets::default(),
@@ -354,7 +363,7 @@ impl PackageSecrets {
         // Kept when it is deployed, not before: a plan changes nothing.
         let made = secrets
             .generate(&package.secrets)
-            .map_err(|e| of(stack)(e.into()))?;
+            .map_err(|e| failed(e.into()))?;
         if !made.is_empty() {
             secrets.set_package(&owner.package);
             self.new.insert(name.to_owned(), secrets.to_yaml());
@@ -374,7 +383,8 @@ fn warn_of_privileges(package: &str, stack: &Stack, say: Say<'_>) {
     }
 }
 
-fn rendered(
+/// Renders a package, and says what in its files has no effect.
+pub(super) fn rendered(
     package: &Package,
     stack: &str,
     answers: &Answers,
@@ -393,7 +403,7 @@ fn rendered(
 }
 
 /// Name of the secret of a yard that holds those of a package.
-fn secret_key(package: &str) -> String {
+pub(super) fn secret_key(package: &str) -> String {
     format!("package.{package}")
 }
 

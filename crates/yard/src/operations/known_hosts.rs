@@ -53,10 +53,20 @@ impl KnownHosts {
         Ok(Self::of(yard, joined, expect))
     }
 
-    fn of(yard: &Yard, mut joined: Vec<HostView>, expect: Expect) -> Self {
-        // Ids are UUIDs of version 7, which begin with the time.
-        joined.sort_by(|a, b| a.id.cmp(&b.id));
-        let mut hosts: Vec<Known> = joined.into_iter().map(known).collect();
+    /// Asks the server for the hosts that joined a yard, which needs no manifest.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub(super) async fn joined(yard: &str, client: &Client) -> Result<Self, ClientError> {
+        let hosts = in_order(client.hosts(Some(yard), None).await?);
+        Ok(Self {
+            hosts,
+            expected: false,
+        })
+    }
+
+    fn of(yard: &Yard, joined: Vec<HostView>, expect: Expect) -> Self {
+        let mut hosts = in_order(joined);
         if expect == Expect::Nothing || !YardSnapshot::has_agents(&yard.intended) {
             return Self {
                 hosts,
@@ -85,6 +95,13 @@ impl KnownHosts {
             .filter(|k| pool.is_none_or(|pool| k.pool == pool));
         Machines::Hosts(of_pool.map(|k| k.host.clone()).collect())
     }
+}
+
+/// Hosts in the order in which they joined.
+fn in_order(mut joined: Vec<HostView>) -> Vec<Known> {
+    // Ids are UUIDs of version 7, which begin with the time.
+    joined.sort_by(|a, b| a.id.cmp(&b.id));
+    joined.into_iter().map(known).collect()
 }
 
 fn known(view: HostView) -> Known {

@@ -6,11 +6,12 @@ use crate::cli::{Context, ExitStatus};
 use crate::printer::duration;
 use serde_json::json;
 use stackyard_api::{StackChange, StackChangeKind, StackDeploy};
-use stackyard_catalog::PackedArchive;
 use stackyard_catalog::compose::Loaded;
 use stackyard_catalog::compose::open::{ComposeRequest, open};
+use stackyard_catalog::{Answers, PackedArchive};
 use stackyard_client::{ArchiveContents, Client};
 use stackyard_core::rollout::Packed;
+use stackyard_yard::{PackageStack, PackageStackRequest};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -22,6 +23,14 @@ pub struct DeployArgs {
 
     #[command(flatten)]
     compose: ComposeArgs,
+
+    /// Deploy the package in this directory instead of Compose files
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "profile", "env_file", "variables"])]
+    package: Option<PathBuf>,
+
+    /// Answer to a question of the package; repeat for several
+    #[arg(short, long = "answer", value_name = "NAME=VALUE", requires = "package")]
+    answers: Vec<String>,
 
     /// Use only hosts of this pool
     #[arg(long, value_name = "POOL")]
@@ -83,10 +92,20 @@ fn pair(text: &str) -> Result<(String, String), String> {
 /// Deploys a stack, and waits until all of its containers work.
 pub async fn run(args: DeployArgs, context: &Context) -> anyhow::Result<ExitStatus> {
     let begun = Instant::now();
-    let Loaded { stack, archives, .. } = read(&args.compose.request(), context)?;
-    let client = args.yard.client(context)?;
-    let (yard, name) = (args.yard.yard, stack.name.clone());
-    let deploy = StackDeploy { stack: Packed::pack(stack), pool: args.pool, declared: false, network: None };
+    let (client, stack) = match args.package {
+        None => {
+            let stack = composed(&args.compose.request(), args.pool, context)?;
+            (args.yard.client(context)?, stack)
+        }
+        Some(dir) => {
+            let (client, yard) = (args.yard.client(context)?, args.yard.yard.clone());
+            let (name, answers) = (args.compose.name, answers(&args.answers)?);
+            let request = PackageStackRequest { yard, dir, name, answers, pool: args.pool };
+            let stack = packaged(request, &client, context).await?;
+            (client, stack)
+        }
+    };
+    let (yard, PreparedStack { name, deploy, archives }) = (args.yard.yard, stack);
     if !archives.is_empty() {
         upload(&client, &yard, &deploy, archives, context).await?;
     }
@@ -114,6 +133,35 @@ pub async fn run(args: DeployArgs, context: &Context) -> anyhow::Result<ExitStat
         format!("{notes}The stack `{name}` works: {containers} containers ({}).", duration(took))
     })?;
     Ok(ExitStatus::Done)
+}
+
+/// A stack that was read, with the files that it carries to hosts.
+struct PreparedStack {
+    name: String,
+    deploy: StackDeploy,
+    archives: Vec<PackedArchive>,
+}
+
+fn composed(wanted: &ComposeRequest, pool: Option<String>, context: &Context) -> anyhow::Result<PreparedStack> {
+    let Loaded { stack, archives, .. } = read(wanted, context)?;
+    let name = stack.name.clone();
+    let deploy = StackDeploy { stack: Packed::pack(stack), pool, declared: false };
+    Ok(PreparedStack { name, deploy, archives })
+}
+
+fn answers(pairs: &[String]) -> anyhow::Result<Answers> {
+    let mut answers = Answers::default();
+    for pair in pairs {
+        answers.set_pair(pair).map_err(anyhow::Error::msg)?;
+    }
+    Ok(answers)
+}
+
+/// Renders a package, and has the server keep its new secrets.
+async fn packaged(request: PackageStackRequest, client: &Client, context: &Context) -> anyhow::Result<PreparedStack> {
+    let made = PackageStack::look(request, client, &|text| context.printer.note(text)).await?;
+    made.keep_secrets(client).await?;
+    Ok(PreparedStack { name: made.name, deploy: made.deploy, archives: made.archives })
 }
 
 /// Reads Compose files, and warns of lines in them that have no effect.

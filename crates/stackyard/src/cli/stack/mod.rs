@@ -20,7 +20,7 @@ use clap::Subcommand;
 /// Verbs of `stackyard stack`.
 #[derive(Subcommand)]
 pub enum StackVerb {
-    /// Deploy Compose files to a yard and wait until they run
+    /// Deploy Compose files or a package to a yard and wait
     Deploy(deploy::DeployArgs),
     /// Print Compose files as one, in canonical form
     Config(config::ConfigArgs),
