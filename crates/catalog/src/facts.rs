@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use stackyard_core::stack::own_host;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 /// What templates see as `host.*` and Compose files as `host_*`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -42,12 +44,18 @@ pub(crate) const OWN_ADDRESS: &str = "127.0.0.1";
 /// Address of a host that has none yet (RFC 5737: for documentation, no host has it).
 pub const EXAMPLE_ADDRESS: &str = "192.0.2.1";
 
+/// Example hosts of a review: a cluster has three members or more, and its templates may name the first ones.
+const EXAMPLE_HOSTS: u8 = 3;
+
+/// Value of each label of an example host.
+pub(crate) const EXAMPLE_LABEL: &str = "example";
+
 /// A host of a yard, as templates see it in `hosts.<label>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct YardHost {
     /// Name, unique in the yard.
     pub name: String,
-    /// IP address of the interface with the default route, as text.
+    /// IP address at which others reach it, as text.
     pub address: String,
     /// Labels by key.
     pub labels: BTreeMap<String, String>,
@@ -60,7 +68,7 @@ pub enum Machines {
     One(HostFacts),
     /// The hosts of a yard, ordered by joining.
     Hosts(Vec<YardHost>),
-    /// Unknown hosts of a yard, to review a package before it is installed. Each label leads to one example.
+    /// Unknown hosts of a yard, to review a package before it is installed. Each label leads to three examples.
     Example,
 }
 
@@ -68,23 +76,34 @@ pub enum Machines {
 pub(crate) enum HostLists {
     /// By label.
     Known(BTreeMap<String, Vec<YardHost>>),
-    /// Each label leads to this host.
-    Any(YardHost),
+    /// Each label leads to the one machine.
+    One(YardHost),
+    /// Each label leads to these hosts, and has a value on each of them.
+    Examples(Vec<YardHost>),
 }
 
 /// The facts of a host of a yard: all others are about one machine.
 pub(crate) const OWN: [(&str, &str); 2] = [("name", own_host::NAME), ("address", own_host::ADDRESS)];
 
 impl Machines {
+    /// The hosts of a yard, or examples of them; none if the package is for one machine.
+    pub(crate) fn hosts(&self) -> Cow<'_, [YardHost]> {
+        match self {
+            Self::One(_) => Cow::Borrowed(&[]),
+            Self::Hosts(hosts) => Cow::Borrowed(hosts),
+            Self::Example => (1..=EXAMPLE_HOSTS).map(example).collect(),
+        }
+    }
+
     /// The object `hosts`.
     pub(crate) fn lists(&self) -> HostLists {
-        let any = |name: &str, address: &str| {
-            let (name, address) = (name.to_owned(), address.to_owned());
-            HostLists::Any(YardHost { name, address, labels: BTreeMap::new() })
-        };
         match self {
-            Self::One(facts) => any(&facts.name, OWN_ADDRESS),
-            Self::Example => any("host", EXAMPLE_ADDRESS),
+            Self::One(facts) => HostLists::One(YardHost {
+                name: facts.name.clone(),
+                address: OWN_ADDRESS.to_owned(),
+                labels: BTreeMap::new(),
+            }),
+            Self::Example => HostLists::Examples(self.hosts().into_owned()),
             Self::Hosts(hosts) => {
                 let labels: BTreeSet<&String> = hosts.iter().flat_map(|h| h.labels.keys()).collect();
                 let with = |label: &String| hosts.iter().filter(|h| h.labels.contains_key(label)).cloned().collect();
@@ -95,6 +114,12 @@ impl Machines {
             }
         }
     }
+}
+
+/// The example host with this number. The first has [`EXAMPLE_ADDRESS`].
+fn example(number: u8) -> YardHost {
+    let address = Ipv4Addr::new(192, 0, 2, number).to_string();
+    YardHost { name: format!("host-{number}"), address, labels: BTreeMap::new() }
 }
 
 /// Key of all hosts in `hosts`.

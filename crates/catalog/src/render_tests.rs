@@ -51,11 +51,14 @@ fn over(hosts: &[(&str, &str, &[&str])], compose: &str, conf: &str) -> Result<Re
         address: (*address).to_owned(),
         labels: labels.iter().map(|l| ((*l).to_owned(), "yes".to_owned())).collect(),
     };
-    let machines = Machines::Hosts(hosts.iter().map(host).collect());
+    across(&Machines::Hosts(hosts.iter().map(host).collect()), compose, conf)
+}
+
+fn across(machines: &Machines, compose: &str, conf: &str) -> Result<Rendered, Error> {
     let source = source().with("compose.yaml", compose).with("config/one.conf.j2", conf);
     let package = Package::load(Arc::new(source))?;
     let secrets = Secrets::from_yaml("s", "db: hunter2\n")?;
-    render_for_hosts(&package, "site", &Answers::default(), &secrets, &machines, &|job| Ok(job.render()))
+    render_for_hosts(&package, "site", &Answers::default(), &secrets, machines, &|job| Ok(job.render()))
 }
 
 /// Out of the order of their names.
@@ -95,7 +98,21 @@ fn templates_list_hosts_in_the_order_of_joining() {
     let error = listed("a\n{% for h in hosts.dbs %}{{ h.name }}{% endfor %}");
     assert!(error.starts_with("config/one.conf.j2:2: ") && error.contains("did you mean `db`"), "{error}");
     let error = listed("{% for h in hosts.storage %}{% endfor %}");
-    assert!(error.contains("no host of the yard has the label `storage`"), "{error}");
+    assert!(error.contains("no host that the stack may use has the label `storage`"), "{error}");
+}
+
+#[test]
+fn a_review_has_three_example_hosts_with_each_label() {
+    let reviewed = |conf: &str| match across(&Machines::Example, SITE, conf) {
+        Ok(made) => String::from_utf8(made.stack.configs["one"].files[""].clone()).expect("text"),
+        Err(error) => error.to_string(),
+    };
+    let members = reviewed("{% for h in hosts.db %}{{ h.name }}={{ h.address }} {% endfor %}");
+    assert_eq!(members, "host-1=192.0.2.1 host-2=192.0.2.2 host-3=192.0.2.3 ");
+    assert_eq!(reviewed("{{ hosts.all[1].address }} {{ hosts.db[2].labels.rack }}"), "192.0.2.2 example");
+    // What no deployment accepts, no review accepts.
+    let error = reviewed("{% if host.name == hosts.db[0].name %}first{% endif %}");
+    assert!(error.contains("can print `host.name`"), "{error}");
 }
 
 #[test]

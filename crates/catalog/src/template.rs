@@ -23,7 +23,7 @@
 
 use crate::answers::ResolvedAnswers;
 use crate::diag::{did_you_mean, harmless};
-use crate::facts::{HostFacts, HostLists, Machines, OWN, OWN_ADDRESS, YardHost};
+use crate::facts::{EXAMPLE_LABEL, HostFacts, HostLists, Machines, OWN, OWN_ADDRESS, YardHost};
 use crate::secrets::Secrets;
 use crate::source::Source;
 use base64::Engine;
@@ -166,7 +166,7 @@ impl TemplateJob {
     /// markers, and no comparison with one is ever true. Renders with the values of hosts, which must give what their
     /// markers give.
     fn refuse_decisions(&self, rendered: &mut RenderedTemplates) {
-        let Machines::Hosts(hosts) = &self.machines else { return };
+        let hosts = self.machines.hosts();
         if !self.files.values().any(|text| text.contains("host")) {
             return;
         }
@@ -226,7 +226,8 @@ impl<'j> Templates<'j> {
     fn new(job: &'j TemplateJob, host: &BTreeMap<String, serde_json::Value>) -> Self {
         let (lists, labels) = match job.machines.lists() {
             HostLists::Known(lists) => (Value::from(Serde(&lists)), lists.into_keys().collect()),
-            HostLists::Any(host) => (Value::from_object(AnyLabel(Value::from(Serde(vec![host])))), Vec::new()),
+            HostLists::One(host) => (AnyLabel::of(Value::from(Serde(vec![host]))), Vec::new()),
+            HostLists::Examples(hosts) => (AnyLabel::of(hosts.iter().map(example).collect()), Vec::new()),
         };
         let names = BTreeMap::from([
             ("answers", job.answers.keys().cloned().collect()),
@@ -304,7 +305,7 @@ impl<'j> Templates<'j> {
         match (object, &self.job.machines) {
             ("hosts", _) => {
                 format!(
-                    "no host of the yard has the label `{name}`: `stackyard host join --label {name}=yes` joins one"
+                    "no host that the stack may use has the label `{name}`: `stackyard host join --label {name}=yes` joins one"
                 )
             }
             ("host", Machines::Hosts(_) | Machines::Example) if HostFacts::NAMES.contains(&name) => {
@@ -329,14 +330,26 @@ impl<'j> Templates<'j> {
     }
 }
 
-/// The object `hosts` where each label leads to the same hosts.
+/// An object that has each label, always with the same value.
 #[derive(Debug)]
 struct AnyLabel(Value);
+
+impl AnyLabel {
+    fn of(value: Value) -> Value {
+        Value::from_object(Self(value))
+    }
+}
 
 impl Object for AnyLabel {
     fn get_value(self: &Arc<Self>, _label: &Value) -> Option<Value> {
         Some(self.0.clone())
     }
+}
+
+/// An example host as an item of `hosts`.
+fn example(host: &YardHost) -> Value {
+    let labels = AnyLabel::of(EXAMPLE_LABEL.into());
+    minijinja::context! { name => &host.name, address => &host.address, labels => labels }
 }
 
 fn environment(files: BTreeMap<String, String>, not_text: BTreeSet<String>) -> Environment<'static> {

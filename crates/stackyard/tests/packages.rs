@@ -253,6 +253,28 @@ async fn a_bad_package_changes_neither_manifest_nor_cloud() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_package_that_names_its_second_and_third_host_is_installed() {
+    let fixture = Fixture::new().await;
+    let package = |path: &str, text: &str| fixture.write(&format!("source/ring/1.0.0/{path}"), text);
+    package(
+        "package.yaml",
+        "apiVersion: stackyard.dev/v1\nkind: Package\nmetadata: {name: ring, version: 1.0.0, title: A ring}\n",
+    );
+    package(
+        "compose.yaml",
+        "services: {ring: {image: ring, configs: [ring]}}\nconfigs: {ring: {file: ./config/ring.conf}}\n",
+    );
+    let template =
+        "next = {{ hosts.ring[1].address }}\nlast = {{ hosts.ring[2].name }} in {{ hosts.ring[2].labels.rack }}\n";
+    package("config/ring.conf.j2", template);
+    fixture.ends(0, &["catalog", "add", "main", "source"]).await;
+    let install = ["catalog", "install", "main/ring", "--yes"];
+    let said = fixture.ends(0, &install).await;
+    assert!(said.contains("stack ring of ring"), "{said}");
+    assert!(fixture.read("yard.yaml").contains("package: main/ring@1.0.0\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn catalogs_come_from_archives_and_bad_ones_are_refused() {
     let fixture = Fixture::new().await;
     let tar = |arguments: &str| {
