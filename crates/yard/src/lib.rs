@@ -39,9 +39,9 @@ pub use graph::{GraphInput, draw_graph};
 pub use host_service::{HostService, JoinCredentials, Member, NewHost, SshTarget};
 pub use inventory::{Availability, Balancing, Inventory, MarkedResource, StoredContainer};
 pub use operations::{
-    DeclaredStacks, DownOperation, KnownYards, PackageStack, PackageStackRequest, Records, Say,
-    SweepResult, UpOperation, YardLock, YardSnapshot, YardStacks, connect, is_its_yard,
-    remove_yard, scope, sweep,
+    DeclaredStacks, DownOperation, KnownYards, NewSecrets, PackageStackRequest, PreparedStack,
+    Records, Say, SweepResult, UpOperation, YardLock, YardSnapshot, YardStacks, connect,
+    is_its_yard, remove_yard, scope, sweep,
 };
 pub use pools::{AllowedHost, HookTargets, install_script};
 pub use preflight::{PreflightResult, ResolvedChoices, preflight};

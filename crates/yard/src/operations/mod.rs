@@ -23,7 +23,7 @@ mod up;
 pub use declared::{DeclaredStacks, Say};
 pub use down::{DownOperation, remove_yard};
 pub use lock::YardLock;
-pub use package_stack::{PackageStack, PackageStackRequest};
+pub use package_stack::{NewSecrets, PackageStackRequest, PreparedStack};
 pub use records::{KnownYards, Records};
 pub use snapshot::YardSnapshot;
 pub use stacks::YardStacks;

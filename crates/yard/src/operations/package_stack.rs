@@ -9,7 +9,8 @@ use stackyard_api::StackDeploy;
 use stackyard_catalog::{Answers, PackedArchive};
 use stackyard_client::{Client, ClientError};
 use stackyard_core::rollout::Packed;
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// The package that a stack is made from.
 #[derive(Debug, Clone)]
@@ -26,26 +27,35 @@ pub struct PackageStackRequest {
     pub pool: Option<String>,
 }
 
-/// A package rendered for the hosts of a yard, to be deployed.
-pub struct PackageStack {
+/// A stack that was read, and what the server needs before it is deployed.
+#[derive(Debug)]
+pub struct PreparedStack {
     /// Name of the stack.
     pub name: String,
     /// The stack.
     pub deploy: StackDeploy,
     /// Files that it carries to hosts.
     pub archives: Vec<PackedArchive>,
-    /// All secrets of the package, if the server does not have some of them yet.
-    new_secrets: Option<String>,
-    yard: String,
+    /// Secrets of its package that the server does not keep yet.
+    pub new_secrets: Option<NewSecrets>,
 }
 
-impl PackageStack {
+/// Secrets of a package, of which the server does not keep all yet.
+pub struct NewSecrets {
+    yard: String,
+    /// Name of the yard's secret that holds them.
+    key: String,
+    /// All secrets of the package.
+    text: String,
+}
+
+impl PreparedStack {
     /// Renders a package for the hosts that joined a yard. Changes nothing. `say` hears what in its files has no
     /// effect.
     ///
     /// # Errors
     /// [`WorkError::Stack`] for mistakes in the package and its answers; [`WorkError::Client`].
-    pub async fn look(
+    pub async fn of_package(
         request: PackageStackRequest,
         client: &Client,
         say: Say<'_>,
@@ -57,13 +67,14 @@ impl PackageStack {
             answers,
             pool,
         } = request;
-        let shown = name.clone().unwrap_or_else(|| dir.display().to_string());
         let failed = |stack: &str| {
             let stack = stack.to_owned();
             |source| WorkError::Stack { stack, source }
         };
+        let shown = name.clone().unwrap_or_else(|| dir.display().to_string());
         let package = load_package(&dir, None).map_err(failed(&shown))?;
         let name = name.unwrap_or_else(|| package.name.clone());
+        warn_of_parts(&dir, say);
         let owner = SecretOwner {
             name: &name,
             package: package.name.clone(),
@@ -74,52 +85,62 @@ impl PackageStack {
             .await?
             .machines(pool.as_deref());
         let renderer = TemplateRenderer::here();
-        let made = rendered(
+        let (stack, archives) = rendered(
             &package,
             &name,
             &answers,
             &secrets,
             (&machines, &renderer),
             say,
-        );
-        let (stack, archives) = made.map_err(failed(&name))?;
+        )
+        .map_err(failed(&name))?;
         let deploy = StackDeploy {
             stack: Packed::pack(stack),
             pool,
             declared: false,
+            network: None,
         };
-        let new_secrets = known.new.remove(&name);
+        let new_secrets = known.new.remove(&name).map(|text| NewSecrets {
+            yard,
+            key: secret_key(&name),
+            text,
+        });
         Ok(Self {
             name,
             deploy,
             archives,
             new_secrets,
-            yard,
         })
     }
+}
 
-    /// Has the server keep the secrets that are new, before the stack is deployed.
+impl NewSecrets {
+    /// Has the server keep them, before the stack is deployed.
     ///
     /// # Errors
-    /// What the server says.
-    pub async fn keep_secrets(&self, client: &Client) -> Result<(), ClientError> {
-        match &self.new_secrets {
-            Some(secrets) => {
-                client
-                    .set_secret(&self.yard, &secret_key(&self.name), secrets)
-                    .await
-            }
-            None => Ok(()),
-        }
+    /// [`ClientError`]
+    pub async fn keep(&self, client: &Client) -> Result<(), ClientError> {
+        client.set_secret(&self.yard, &self.key, &self.text).await
     }
 }
 
 /// Shows no secret.
-impl std::fmt::Debug for PackageStack {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PackageStack")
-            .field("name", &self.name)
-            .field("deploy", &self.deploy)
+impl fmt::Debug for NewSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewSecrets")
+            .field("yard", &self.yard)
+            .field("key", &self.key)
             .finish_non_exhaustive()
+    }
+}
+
+/// Tells that the parts of a package other than its Compose file need a manifest.
+fn warn_of_parts(dir: &Path, say: Say<'_>) {
+    let file = dir.join("yard.yaml");
+    if file.exists() {
+        say(format!(
+            "warning: {} has no effect here: `packages` of a manifest deploys the parts in it",
+            file.display()
+        ));
     }
 }

@@ -1,6 +1,6 @@
 //! `stackyard stack config`
 
-use super::deploy::ComposeArgs;
+use super::source::ComposeArgs;
 use crate::cli::{Context, ExitStatus};
 use serde_json::Value;
 use stackyard_catalog::compose::open::open_and_tell;

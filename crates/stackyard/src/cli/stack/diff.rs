@@ -1,11 +1,11 @@
 //! `stackyard stack diff`
 
 use super::YardNameArgs;
-use super::deploy::{ComposeArgs, read, text};
+use super::deploy::text;
+use super::source::SourceArgs;
 use crate::cli::{Context, ExitStatus};
 use serde_json::json;
-use stackyard_api::{StackChangeKind, StackDeploy};
-use stackyard_core::rollout::Packed;
+use stackyard_api::StackChangeKind;
 
 /// Arguments of `stackyard stack diff`.
 #[derive(clap::Args)]
@@ -14,19 +14,14 @@ pub struct DiffArgs {
     yard: YardNameArgs,
 
     #[command(flatten)]
-    compose: ComposeArgs,
-
-    /// Use only hosts of this pool
-    #[arg(long, value_name = "POOL")]
-    pool: Option<String>,
+    source: SourceArgs,
 }
 
 /// Prints what `deploy` would change; exit code 3 if that is anything.
 pub async fn run(args: DiffArgs, context: &Context) -> anyhow::Result<ExitStatus> {
-    let stack = read(&args.compose.request(), context)?.stack;
-    let name = stack.name.clone();
-    let deploy = StackDeploy { stack: Packed::pack(stack), pool: args.pool, declared: false, network: None };
-    let changes = args.yard.client(context)?.plan_stack(&args.yard.yard, &name, &deploy).await?;
+    let (client, prepared) = args.source.prepare(&args.yard, context).await?;
+    let name = prepared.name;
+    let changes = client.plan_stack(&args.yard.yard, &name, &prepared.deploy).await?;
     let lines: Vec<String> = changes.iter().filter(|c| c.kind != StackChangeKind::Same).map(text).collect();
     let result = json!({"event": "result", "stack": name, "changes": changes});
     context.printer.result(&result, || match lines.is_empty() {

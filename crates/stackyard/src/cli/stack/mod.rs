@@ -9,6 +9,7 @@ mod logs;
 mod manage;
 mod port;
 mod show;
+mod source;
 mod top;
 mod update;
 pub mod wait;

@@ -71,13 +71,13 @@ fn rows(stack: &StackView, hosts: &[HostView], only: Option<&str>, port: Option<
     let all = stack.status.services.iter().flat_map(|s| s.replicas.iter().map(move |r| (s, r)));
     let asked = all.filter(|(s, r)| only.is_none_or(|only| r.is_called(&s.name, only)));
     let row = |host: &str, host_name: &str, container: &str, bound: &BoundPort| {
-        let machine = hosts.iter().find(|h| h.id == host).and_then(|h| h.facts.addresses.first());
+        let machine = hosts.iter().find(|h| h.id == host).and_then(|h| h.address);
         Row {
             container: container.to_owned(),
             host: host_name.to_owned(),
             target: bound.target,
             protocol: bound.protocol,
-            address: bound.host_ip.or(machine.copied()),
+            address: bound.host_ip.or(machine),
             published: bound.published,
         }
     };
