@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use stackyard_core::agent::{Facts, Report};
 use stackyard_core::health::Health;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use utoipa::ToSchema;
 
 /// A host.
@@ -39,6 +40,11 @@ pub struct HostView {
     pub last_seen: Option<String>,
     /// What the agent says of the machine.
     pub facts: Facts,
+    /// Address at which others reach it: the first that its agent told when it joined, until it is changed. Templates of
+    /// packages and containers on other hosts know it by this one. Absent before the agent told any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub address: Option<IpAddr>,
     /// Revision of what should run there; 0 before anything should.
     pub revision: u64,
     /// What runs there, as the agent said last. Absent if it said nothing since the server started.
@@ -81,6 +87,15 @@ pub struct Replacement {
     pub actor: String,
     /// When (RFC 3339).
     pub at: String,
+}
+
+/// Another address of a host.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HostAddress {
+    /// One of those that its agent tells (`facts.addresses`).
+    #[schema(value_type = String)]
+    pub address: IpAddr,
 }
 
 /// Whether to drain.

@@ -48,7 +48,7 @@ pub use doctor::{
 pub use draft::{DraftError, DraftJoin, YardDraft};
 pub use event::Revisions;
 pub use graph::{Graph, GraphCloud, GraphEdge, GraphEdgeKind, GraphKind, GraphNode};
-pub use host::{Drain, HostView, Replacement, host_health};
+pub use host::{Drain, HostAddress, HostView, Replacement, host_health};
 pub use join::{JoinTicket, NewJoin};
 pub use local::{
     AnswerOrigin, LocalAnswers, LocalDetail, LocalPlan, LocalPreview, LocalQuestion, LocalRequest,

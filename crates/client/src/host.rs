@@ -2,7 +2,8 @@
 
 use super::{Client, ClientError};
 use reqwest::Method;
-use stackyard_api::{Drain, HostView, segment};
+use stackyard_api::{Drain, HostAddress, HostView, segment};
+use std::net::IpAddr;
 
 impl Client {
     /// Hosts that joined, of one yard and pool or of all.
@@ -78,6 +79,27 @@ impl Client {
         )
         .await
         .map(drop)
+    }
+
+    /// Changes the address at which others reach a host; the host as it is then.
+    ///
+    /// # Arguments
+    /// - `id`: its id, or `yard/name`
+    /// - `address`: one that its agent reports
+    ///
+    /// # Errors
+    /// [`ClientError`]; its status is 400 if its agent does not report the address.
+    pub async fn set_host_address(
+        &self,
+        id: &str,
+        address: IpAddr,
+    ) -> Result<HostView, ClientError> {
+        let path = format!("/api/v1/hosts/{}/address", segment(id));
+        let request = self
+            .request(Method::PUT, &path)
+            .json(&HostAddress { address });
+        self.json(request, &format!("changing the address of host {id}"))
+            .await
     }
 
     /// Asks for another server in a host's place; the host as it is then.

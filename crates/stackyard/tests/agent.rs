@@ -86,6 +86,23 @@ impl Fixture {
         ["--config".to_owned(), text("agent.json"), "--state".to_owned(), text("state")]
     }
 
+    /// Has this machine join as a host; the join token.
+    fn join(&self, name: &str, label: &str) -> String {
+        let line = self.ok(&["host", "join", "--yard", "shop", "--name", name, "--label", label]);
+        let token = line.split_whitespace().find_map(|w| w.strip_prefix("STACKYARD_JOIN_TOKEN=")).unwrap();
+        std::fs::write(self.path("token"), token).unwrap();
+        assert!(self.join_command().args(self.place()).status().unwrap().success());
+        token.to_owned()
+    }
+
+    /// `agent join` with the join token of [`Self::join`].
+    fn join_command(&self) -> Command {
+        let mut command = self.command(&["agent", "join", "--server"]);
+        command.arg(format!("https://{}", self.address())).arg("--ca").arg(self.path("home/server/ca.pem"));
+        command.arg("--token").arg(self.path("token"));
+        command
+    }
+
     fn agent(&self) -> Process {
         // Not Docker's own directory: Docker keeps asking a plugin that it found there.
         let plugins = self.path("plugins");
@@ -132,19 +149,11 @@ fn callers(port: u16, count: usize) -> Vec<Instant> {
 fn an_agent_joins_deploys_reports_and_reconnects() {
     let fixture = Fixture::new();
     let mut server = fixture.serve();
-    let line = fixture.ok(&["host", "join", "--yard", "shop", "--name", "web-1", "--label", "disk=ssd"]);
-    let token = line.split_whitespace().find_map(|w| w.strip_prefix("STACKYARD_JOIN_TOKEN=")).unwrap();
-    std::fs::write(fixture.path("token"), token).unwrap();
-    let url = format!("https://{}", fixture.address());
-    let (ca, file) = (fixture.path("home/server/ca.pem"), fixture.path("token"));
-    let mut join = fixture.command(&["agent", "join", "--server", &url]);
-    join.arg("--ca").arg(&ca).arg("--token").arg(&file).args(fixture.place());
-    assert!(join.status().unwrap().success());
+    let token = fixture.join("web-1", "disk=ssd");
     // The token works for one machine, which does not keep it.
-    assert!(!std::fs::read_to_string(fixture.path("agent.json")).unwrap().contains(token));
+    assert!(!std::fs::read_to_string(fixture.path("agent.json")).unwrap().contains(&token));
     let elsewhere = fixture.path("elsewhere");
-    let mut thief = fixture.command(&["agent", "join", "--server", &url]);
-    thief.arg("--ca").arg(&ca).arg("--token").arg(&file);
+    let mut thief = fixture.join_command();
     thief.arg("--config").arg(elsewhere.join("agent.json")).arg("--state").arg(elsewhere.join("state"));
     std::fs::create_dir(&elsewhere).unwrap();
     assert!(!thief.status().unwrap().success());
@@ -199,4 +208,68 @@ fn an_agent_joins_deploys_reports_and_reconnects() {
     });
     assert_eq!(fixture.json(&["--json", "host", "list"]), Value::Array(Vec::new()));
     drop(server);
+}
+
+/// A package whose template lists the hosts with the label `db`.
+const PACKAGE: [(&str, &str); 3] = [
+    (
+        "package.yaml",
+        "apiVersion: stackyard.dev/v1\nkind: Package\nmetadata: {name: cluster, version: 1.0.0}\n\
+         questions: [{name: size, type: int, default: 1}]\nsecrets: [{name: key, type: password}]\n",
+    ),
+    (
+        "compose.yaml",
+        "services:\n  db:\n    image: registry.example/db:${size}\n    command: ['--at=${host_address}']\n    \
+         configs: [db]\n    deploy: {mode: global}\nconfigs: {db: {file: ./config/db.conf}}\n",
+    ),
+    ("config/db.conf.j2", "{% for h in hosts.db %}{{ h.name }}={{ h.address }}{% endfor %} {{ secrets.key }}\n"),
+];
+
+#[test]
+fn a_package_is_deployed_to_a_host_that_joined() {
+    let fixture = Fixture::new();
+    let _server = fixture.serve();
+    for (name, text) in PACKAGE {
+        let path = fixture.path("cluster").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let dir = fixture.path("cluster").display().to_string();
+    let diff = ["stack", "diff", "--yard", "shop", "--package", &dir];
+    let deploy = ["stack", "deploy", "--yard", "shop", "--package", &dir, "--detach"];
+    let fails = |arguments: &[&str]| {
+        let output = fixture.run(arguments);
+        assert!(!output.status.success(), "{arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let error = fails(&deploy);
+    assert!(error.contains("config/db.conf.j2:1") && error.contains("host join --label db=yes"), "{error}");
+    fixture.join("db-1", "db=yes");
+    let address = fixture.host()["address"].as_str().unwrap().to_owned();
+    let error = fails(&[&deploy[..], &["--answer", "size=big"]].concat());
+    assert!(error.contains("size: `big` is not allowed"), "{error}");
+    let error = fails(&[&deploy[..], &["--set", "size=2"]].concat());
+    assert!(error.contains("cannot be used with"), "{error}");
+
+    let output = fixture.run(&diff);
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "service db is new\n");
+    let _agent = fixture.agent();
+    fixture.ok(&deploy);
+    fixture.until("the desired state is on disk", || fixture.desired()["parts"][0]["replicas"]["db-1"].is_object());
+    let desired = fixture.desired().to_string();
+    assert!(desired.contains(&format!("--at={address}")), "{desired}");
+
+    // The server keeps the secret, and the package stays as it is until an answer changes.
+    assert_eq!(fixture.ok(&diff), "No changes.\n");
+    let output = fixture.run(&[&diff[..], &["--answer", "size=2"]].concat());
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "service db is changed: image\n");
+
+    // The address stays until it is changed, to one that the host has.
+    let error = fails(&["host", "address", "shop/db-1", "192.0.2.1"]);
+    assert!(error.contains(&format!("reports {address}")), "{error}");
+    let said = fixture.ok(&["host", "address", "shop/db-1", &address]);
+    assert_eq!(said, format!("Others reach shop/db-1 at {address}.\n"));
+    assert!(fixture.ok(&["host", "list"]).contains(&address));
 }

@@ -6,6 +6,7 @@ use crate::{Millis, Store};
 use sqlx::any::{Any, AnyRow};
 use stackyard_core::agent::Facts;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// A machine that joined a yard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,9 @@ pub struct Host {
     pub labels: BTreeMap<String, String>,
     /// What its agent said of it last.
     pub facts: Facts,
+    /// Address at which others reach it: the first one that its agent told when it joined, until it is changed by
+    /// [`Store::set_address`]. None before the agent told one.
+    pub address: Option<IpAddr>,
     /// When it joined.
     pub joined: Millis,
     /// When its agent was last connected, to some minutes; never if absent.
@@ -104,13 +108,18 @@ pub(crate) const READ: &str = "reading a host";
 
 pub(crate) fn host(row: &AnyRow) -> Result<Host, Error> {
     let columns = Columns { row, doing: READ };
+    let facts: Facts = columns.json("facts")?;
+    let address: Option<String> = columns.get("address")?;
+    let address = address.map(|text| serde_json::from_value(text.into())).transpose();
+    let address = address.map_err(|source| Error::Corrupt { what: "address", source })?;
     Ok(Host {
         id: columns.get("id")?,
         yard: columns.get("yard")?,
         pool: columns.get("pool")?,
         name: columns.get("name")?,
         labels: columns.json("labels")?,
-        facts: columns.json("facts")?,
+        address: address.or_else(|| first(&facts)),
+        facts,
         joined: columns.get("joined")?,
         last_seen: columns.get("last_seen")?,
         drain: Drain::of(columns.get("drain")?),
@@ -122,6 +131,11 @@ pub(crate) fn host(row: &AnyRow) -> Result<Host, Error> {
         revision: columns.get::<i64>("revision")?.unsigned_abs(),
         digest: columns.get("digest")?,
     })
+}
+
+/// The address that an agent names first.
+pub(crate) fn first(facts: &Facts) -> Option<IpAddr> {
+    facts.addresses.first().copied()
 }
 
 impl Store {
@@ -201,13 +215,32 @@ impl Store {
         self.change("noting that a host was seen", query).await.map(drop)
     }
 
-    /// Keeps what an agent says of its host.
+    /// Keeps what an agent says of its host. The host's address stays: interfaces that come later do not change it.
+    ///
+    /// # Arguments
+    /// - `id`: the host's
+    /// - `address`: the one that the host has ([`Host::address`])
+    /// - `facts`: what its agent says now
     ///
     /// # Errors
     /// [`Error::Query`], [`Error::Corrupt`].
-    pub async fn keep_facts(&self, id: &str, facts: &Facts) -> Result<(), Error> {
-        let query = sqlx::query("UPDATE hosts SET facts = $2 WHERE id = $1").bind(id).bind(to_json("facts", facts)?);
+    pub async fn keep_facts(&self, id: &str, address: Option<IpAddr>, facts: &Facts) -> Result<(), Error> {
+        // The column is null for a host that joined before there was one, and until an agent told an address.
+        let address = address.or_else(|| first(facts)).map(|a| a.to_string());
+        let query = sqlx::query("UPDATE hosts SET facts = $2, address = COALESCE(address, $3) WHERE id = $1")
+            .bind(id)
+            .bind(to_json("facts", facts)?)
+            .bind(address);
         self.change("keeping a host's facts", query).await.map(drop)
+    }
+
+    /// Changes the address at which others reach a host; whether there was such a host.
+    ///
+    /// # Errors
+    /// [`Error::Query`]
+    pub async fn set_address(&self, id: &str, address: IpAddr) -> Result<bool, Error> {
+        let query = sqlx::query("UPDATE hosts SET address = $2 WHERE id = $1 AND removed IS NULL");
+        self.change("changing a host's address", query.bind(id).bind(address.to_string())).await
     }
 
     /// Keeps revision and digest of a host's desired state.

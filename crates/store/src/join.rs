@@ -1,7 +1,7 @@
 //! Tokens to join with.
 
 use crate::error::Error;
-use crate::host::{Host, NewHost, READ, host};
+use crate::host::{Host, NewHost, READ, first, host};
 use crate::row::{Columns, to_json};
 use crate::{Millis, Store};
 use sqlx::any::AnyRow;
@@ -138,8 +138,8 @@ impl Store {
                 .map_err(Error::query(doing))?;
         }
         sqlx::query(
-            "INSERT INTO hosts (id, yard, pool, name, labels, facts, token_hash, joined, drain, revision, digest)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, '')",
+            "INSERT INTO hosts (id, yard, pool, name, labels, facts, token_hash, joined, drain, revision, digest, address)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, '', $9)",
         )
         .bind(&new.id)
         .bind(&token.yard)
@@ -149,6 +149,7 @@ impl Store {
         .bind(to_json("facts", &new.facts)?)
         .bind(&new.token_hash)
         .bind(now)
+        .bind(first(&new.facts).map(|a| a.to_string()))
         .execute(&mut *work)
         .await
         .map_err(Error::insert(doing, || format!("host {} of yard {}", new.name, token.yard)))?;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// Every migration there ever was, in order.
-const MIGRATIONS: [(i64, &str, &str); 8] = [
+const MIGRATIONS: [(i64, &str, &str); 9] = [
     (1, "first", include_str!("../migrations/0001_first.sql")),
     (2, "sessions", include_str!("../migrations/0002_sessions.sql")),
     (3, "runs", include_str!("../migrations/0003_runs.sql")),
@@ -22,6 +22,7 @@ const MIGRATIONS: [(i64, &str, &str); 8] = [
     (6, "scopes", include_str!("../migrations/0006_scopes.sql")),
     (7, "machine labels", include_str!("../migrations/0007_machine_labels.sql")),
     (8, "audit", include_str!("../migrations/0008_audit.sql")),
+    (9, "host address", include_str!("../migrations/0009_host_address.sql")),
 ];
 
 /// Version of the tables: the number of the last migration.

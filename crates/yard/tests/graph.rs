@@ -58,6 +58,7 @@ fn host(name: &str, connected: bool) -> HostView {
             memory: 4 << 30,
             ..Facts::default()
         },
+        address: None,
         revision: 1,
         report: None,
     }

@@ -58,6 +58,7 @@ fn host(name: &str, address: &str, link: u32, containers: Option<u32>) -> HostVi
             addresses: address.parse().into_iter().collect(),
             ..Facts::default()
         },
+        address: address.parse().ok(),
         revision: 1,
         report: Some(Report {
             mtu: containers,

@@ -255,6 +255,7 @@ export const en = {
   "hosts.removeText": "The server no longer accepts its agent. Containers on the machine keep running until you delete the machine. To move them, drain the host first.",
   "hosts.removeConfirm": "Type the host's name to confirm",
   "host.about": "Machine",
+  "host.address": "Reached at",
   "host.addresses": "Addresses",
   "host.os": "Operating system",
   "host.kernel": "Kernel",

@@ -257,6 +257,7 @@ export const zh: Record<keyof typeof en, string> = {
   "hosts.removeText": "服务器将不再接受它的代理。在您删除机器之前，其上的容器会继续运行。要迁移容器，请先排空主机。",
   "hosts.removeConfirm": "输入主机名以确认",
   "host.about": "机器",
+  "host.address": "访问地址",
   "host.addresses": "地址",
   "host.os": "操作系统",
   "host.kernel": "内核",

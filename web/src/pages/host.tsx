@@ -89,6 +89,7 @@ function HostDetails({ host }: { host: Host }) {
               {Object.entries(host.labels).map(([key, value]) => <span key={key} className="tag mono">{key}={value}</span>)}
               {Object.keys(host.labels).length === 0 && <span className="quiet">{t("none")}</span>}
             </dd>
+            <dt>{t("host.address")}</dt><dd>{host.address ?? <span className="quiet">{t("none")}</span>}</dd>
             <dt>{t("host.addresses")}</dt><dd>{facts.addresses.join(", ")}</dd>
             <dt>{t("host.mtu")}</dt><dd>{facts.mtu}</dd>
             <dt>{t("host.os")}</dt><dd>{[facts.os, facts.arch].filter(Boolean).join(", ")}</dd>

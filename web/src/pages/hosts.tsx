@@ -92,7 +92,7 @@ function HostRow({ host, menu }: { host: Host; menu: React.ReactNode }) {
     <tr>
       <td className="full">
         <Link to="/hosts/$id" params={{ id: host.id }} className="strong">{host.name}</Link>
-        <div className="quiet">{[host.yard, host.pool, host.facts.addresses[0]].filter(Boolean).join(" · ")}</div>
+        <div className="quiet">{[host.yard, host.pool, host.address].filter(Boolean).join(" · ")}</div>
       </td>
       <td data-label={t("hosts.state")}><StateMark state={host.health} />{host.reason && <div className="why">{host.reason}</div>}{host.replace && <div className="quiet">{t("hosts.marked")}</div>}</td>
       <td data-label={t("hosts.memory")}>{usage ? <UsageMeter used={usage.memory} all={host.facts.memory} label={`${t("hosts.memory")} ${host.name}`} /> : none}</td>

@@ -138,7 +138,7 @@ function YardPanel({ yard }: { yard: YardGroup }) {
           return (
             <li key={host.id}>
               <StateMark state={host.health} />
-              <span><HostLink host={host} /> <span className="quiet">{host.facts.addresses[0]}</span></span>
+              <span><HostLink host={host} /> <span className="quiet">{host.address}</span></span>
               <span className="quiet">{used !== undefined ? `${formatBytes(used)} / ${formatBytes(host.facts.memory)}` : t("hosts.noReport")}</span>
             </li>
           );

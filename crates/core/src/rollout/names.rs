@@ -33,7 +33,7 @@ impl Walk<'_> {
                 {
                     continue;
                 }
-                let address = |id: &String| self.board.host(id)?.addresses.first().copied();
+                let address = |id: &String| self.board.host(id)?.address;
                 let all: BTreeSet<IpAddr> = hosts.into_iter().flatten().filter_map(address).collect();
                 let known = slot.names.get(*name).filter(|k| !k.is_empty() && k.iter().all(|a| all.contains(a)));
                 let addresses = known.cloned().unwrap_or_else(|| all.into_iter().collect());

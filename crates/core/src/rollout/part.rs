@@ -20,7 +20,7 @@ impl Walk<'_> {
         for host in self.board.hosts().filter(|h| h.state != HostState::Lost) {
             let slots: Vec<&Slot> = self.state.slots.iter().filter(|s| s.host == host.id && !s.held).collect();
             if !slots.is_empty() {
-                parts.insert(host.id.clone(), self.part(&OwnHost::new(&host.name, &host.addresses), &slots));
+                parts.insert(host.id.clone(), self.part(&OwnHost::new(&host.name, host.address), &slots));
             }
         }
         parts

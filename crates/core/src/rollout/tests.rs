@@ -42,7 +42,7 @@ impl World {
             nano_cpus: 4_000_000_000,
             memory: 4 << 30,
             arch: "amd64".into(),
-            addresses: vec![format!("10.0.0.{}", i + 1).parse().unwrap()],
+            address: Some(format!("10.0.0.{}", i + 1).parse().unwrap()),
             ..Host::default()
         });
         Self {

@@ -25,15 +25,14 @@ pub const PLACES: &str = "environment, command, entrypoint, hostname, labels, he
 pub struct OwnHost {
     /// Name, unique in the yard.
     pub name: String,
-    /// IP address of the interface with the default route, as text.
+    /// IP address at which others reach it, as text.
     pub address: String,
 }
 
 impl OwnHost {
-    /// The values of a host with these addresses, the one of the default route first. One that has none yet is reached
-    /// by its name.
-    pub fn new(name: &str, addresses: &[IpAddr]) -> Self {
-        let address = addresses.first().map_or_else(|| name.to_owned(), ToString::to_string);
+    /// The values of a host at this address. One that has none yet is reached by its name.
+    pub fn new(name: &str, address: Option<IpAddr>) -> Self {
+        let address = address.map_or_else(|| name.to_owned(), |a| a.to_string());
         Self { name: name.to_owned(), address }
     }
 

@@ -114,7 +114,7 @@ async fn take_over(app: &App, hosts: &mut [HostView], surveys: &BTreeMap<String,
         let Some(survey) = surveys.get(&host.id) else { continue };
         if let Some(link) = survey.links.iter().find(|l| l.default && l.mtu != host.facts.mtu) {
             host.facts.mtu = link.mtu;
-            if let Err(error) = app.store().keep_facts(&host.id, &host.facts).await {
+            if let Err(error) = app.store().keep_facts(&host.id, host.address, &host.facts).await {
                 tracing::error!("{error}");
             }
         }

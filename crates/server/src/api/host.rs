@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Deserialize;
-use stackyard_api::{Drain, HostView, Problem, Replacement, host_health, now, time};
+use stackyard_api::{Drain, HostAddress, HostView, Problem, Replacement, host_health, now, time};
 use stackyard_catalog::manifest::AbsentPackages;
 use stackyard_core::yard::intend::Spec;
 use stackyard_core::yard::{Key, Kind, Scope};
@@ -43,6 +43,7 @@ fn host_view(host: Host, seen: Option<HostActivity>) -> HostView {
         joined: time(host.joined),
         last_seen: host.last_seen.map(|at| time(if seen.connected { now() } else { at })),
         facts: host.facts,
+        address: host.address,
         revision: host.revision,
         report,
     }
@@ -66,7 +67,8 @@ struct HostFilter {
 fn tag(host: &Host) -> ETag {
     let drain = (host.drain.is_on(), host.drain == store::Drain::Leaving);
     let replace = host.replace.as_ref().map(|r| (&r.actor, r.at));
-    ETag::of(&(&host.id, &host.yard, &host.pool, &host.name, &host.labels, drain, replace))
+    let address = host.address.map(|a| a.to_string());
+    ETag::of(&(&host.id, &host.yard, &host.pool, &host.name, &host.labels, drain, replace, address))
 }
 
 /// The same, if it is as the caller knows it.
@@ -139,6 +141,43 @@ async fn host_drain(
     };
     app.hub().changed();
     Ok((StatusCode::NO_CONTENT, tag(&find(&app, &host.id).await?).header()))
+}
+
+/// Changes the address at which others reach a host
+///
+/// A host keeps the address that it joined with, whatever interfaces it gets later. Containers that know the address, on
+/// the host and in `extra_hosts` of others, get the new one at once. Templates of packages that list hosts get it with the
+/// next deployment. 400 if the host's agent does not report the address.
+#[utoipa::path(put, path = "/api/v1/hosts/{id}/address", tag = "host", request_body = HostAddress,
+    security(("token" = [])),
+    params(("id" = String, Path, description = "id, or yard and name as `yard%2Fname`"),
+        ("If-Match" = Option<String>, Header, description = "only if it is as it was")),
+    responses((status = 200, body = HostView, headers(("ETag" = String, description = "the new one"))),
+        (status = "4XX", body = Problem)))]
+async fn host_address(
+    _: Operator,
+    unchanged: Precondition,
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Body(HostAddress { address }): Body<HostAddress>,
+) -> Result<impl IntoResponse, ApiError> {
+    let _turn = app.inner().turns.hosts.lock().await;
+    let host = as_it_was(&app, &id, &unchanged).await?;
+    if !host.facts.addresses.contains(&address) {
+        let told: Vec<String> = host.facts.addresses.iter().map(ToString::to_string).collect();
+        return Err(ApiError::bad(format!(
+            "{address} is no address of host {}/{}: its agent reports {}; choose one of these",
+            host.yard,
+            host.name,
+            if told.is_empty() { "none".to_owned() } else { told.join(", ") }
+        )));
+    }
+    let before = host.address.map_or_else(|| "none".to_owned(), |a| a.to_string());
+    crate::request::note(format!("host {}/{}: address {address}, was {before}", host.yard, host.name));
+    app.store().set_address(&host.id, address).await?;
+    app.hub().changed();
+    let host = find(&app, &host.id).await?;
+    Ok((tag(&host).header(), Json(view(&app, host))))
 }
 
 /// Refuses a host that no run of its yard would make anew.
@@ -247,5 +286,6 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(host_list))
         .routes(routes!(host_show, host_remove))
         .routes(routes!(host_drain))
+        .routes(routes!(host_address))
         .routes(routes!(host_replace, host_replace_cancel))
 }

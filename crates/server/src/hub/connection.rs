@@ -106,7 +106,7 @@ async fn connected(
         end(close_code::ERROR, "the server failed; its log says more")
     };
     if facts != host.facts {
-        store.keep_facts(&host.id, &facts).await.map_err(failed)?;
+        store.keep_facts(&host.id, host.address, &facts).await.map_err(failed)?;
     }
     store.seen(&host.id, now()).await.map_err(failed)?;
     tracing::info!(host = format!("{}/{}", host.yard, host.name), agent = facts.agent, "connected");

@@ -243,6 +243,7 @@ mod tests {
             pool: String::new(),
             labels: BTreeMap::new(),
             facts: stackyard_core::agent::Facts::default(),
+            address: None,
             joined: 0,
             last_seen: None,
             drain: stackyard_store::Drain::No,

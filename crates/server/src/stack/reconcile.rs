@@ -103,7 +103,7 @@ impl Stacks {
                 arch: row.facts.arch.clone(),
                 nano_cpus: u64::from(row.facts.cpus) * 1_000_000_000,
                 memory: row.facts.memory,
-                addresses: row.facts.addresses.clone(),
+                address: row.address,
                 state,
                 taken: taken(known, key, &row.id),
             }

@@ -4,18 +4,18 @@ use super::stacks::{PATIENCE, report};
 use super::support::{Agent, Running, facts, request};
 use base64::Engine as _;
 use reqwest::StatusCode;
-use stackyard_api::{NewJoin, StackChangeKind};
+use stackyard_api::{AuditFilter, NewJoin, StackChangeKind};
 use stackyard_catalog::{Answers, manifest};
 use stackyard_core::agent::{AgentConfig, Facts, JoinRequest, Joined, PROTOCOL, ToAgent, ToServer};
 use stackyard_core::yard::plan::{Action, StackStep};
 use stackyard_fake::Fake;
 use stackyard_openstack::{Cloud, CloudConfig, Options, Sources};
 use stackyard_yard::{
-    DataLoss, DeclaredStacks, PackageStack, PackageStackRequest, Records, TemplateRenderer, UpOperation, scope,
+    DataLoss, DeclaredStacks, PackageStackRequest, PreparedStack, Records, TemplateRenderer, UpOperation, scope,
 };
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -64,16 +64,22 @@ fn at(name: &str, address: &str) -> Facts {
     Facts { addresses: vec![address.parse().unwrap()], ..facts(name) }
 }
 
+/// A machine that joins by hand, in place of another host of its name if there is one.
+async fn join(running: &Running, facts: &Facts, labels: &[(&str, &str)]) -> Joined {
+    let name = facts.hostname.as_str();
+    let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let replaces = running.admin.host(&format!("shop/{name}")).await.ok().map(|h| h.id);
+    let join = NewJoin { yard: "shop".into(), name: Some(name.into()), labels, replaces, ..NewJoin::default() };
+    let ticket = running.ticket(join).await;
+    let (status, answer) = running.join(&ticket.token, &JoinRequest { facts: facts.clone(), ..request(name) }).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    serde_json::from_value(answer).unwrap()
+}
+
 /// A machine that joins by hand and does what it is told; its id.
 async fn machine(running: &Running, name: &str, address: &str, labels: &[(&str, &str)]) -> (String, JoinHandle<()>) {
-    let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    let join = NewJoin { yard: "shop".into(), name: Some(name.into()), labels, ..NewJoin::default() };
-    let ticket = running.ticket(join).await;
     let facts = at(name, address);
-    let wish = JoinRequest { facts: facts.clone(), ..request(name) };
-    let (status, answer) = running.join(&ticket.token, &wish).await;
-    assert_eq!(status, StatusCode::OK, "{answer}");
-    let joined: Joined = serde_json::from_value(answer).unwrap();
+    let joined = join(running, &facts, labels).await;
     (joined.host, obey(running.dial(&joined.token).await.unwrap(), facts).await)
 }
 
@@ -117,7 +123,7 @@ async fn a_template_lists_the_hosts_that_joined() {
     let none = DeclaredStacks::look(&yard, Some(&running.admin), &TemplateRenderer::here(), &|_| {}).await;
     let error = stackyard_core::text::error_chain(&none.unwrap_err());
     assert!(
-        error.contains("config/db.conf.j2:1") && error.contains("no host of the yard has the label `db`"),
+        error.contains("config/db.conf.j2:1") && error.contains("no host that the stack may use has the label `db`"),
         "{error}"
     );
 
@@ -162,32 +168,147 @@ async fn a_template_lists_the_hosts_that_joined() {
     running.stop().await;
 }
 
+/// The package in a directory as a stack of its name, with these answers, for hosts of this pool.
+async fn prepare(
+    running: &Running,
+    dir: &Path,
+    answers: &[(&str, &str)],
+    pool: Option<&str>,
+) -> Result<(PreparedStack, Vec<String>), String> {
+    let mut given = Answers::default();
+    answers.iter().for_each(|(name, value)| given.set(*name, *value));
+    let (yard, dir, pool) = ("shop".to_owned(), dir.join("cluster"), pool.map(str::to_owned));
+    let request = PackageStackRequest { yard, dir, name: None, answers: given, pool };
+    let said = Mutex::new(Vec::new());
+    let made = PreparedStack::of_package(request, &running.admin, &|text| said.lock().unwrap().push(text)).await;
+    Ok((made.map_err(|e| stackyard_core::text::error_chain(&e))?, said.into_inner().unwrap()))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_package_is_deployed_by_hand_without_a_cloud() {
+async fn a_package_is_deployed_to_hosts_that_joined_without_a_cloud() {
     let running = Running::start().await;
     let dir = directory("");
     let (one, _) = machine(&running, "db-1", "10.9.0.1", &[("db", "yes")]).await;
     running.until("the agent", || running.server.app().hub().connected() == 1).await;
-    let look = async || {
-        let (yard, dir) = ("shop".to_owned(), dir.path().join("cluster"));
-        let request = PackageStackRequest { yard, dir, name: None, answers: Answers::default(), pool: None };
-        PackageStack::look(request, &running.admin, &|_| {}).await
-    };
-    let made = look().await.unwrap();
-    assert_eq!(made.name, "cluster");
+    let (made, said) = prepare(&running, dir.path(), &[], None).await.unwrap();
+    assert_eq!((made.name.as_str(), said), ("cluster", Vec::new()));
     assert!(running.admin.secrets("shop").await.unwrap().is_empty(), "a look keeps nothing");
-    made.keep_secrets(&running.admin).await.unwrap();
+    let changes = running.admin.plan_stack("shop", &made.name, &made.deploy).await.unwrap();
+    assert!(changes.iter().all(|c| c.kind == StackChangeKind::New), "{changes:?}");
+    made.new_secrets.unwrap().keep(&running.admin).await.unwrap();
     running.admin.deploy_stack("shop", &made.name, &made.deploy).await.unwrap();
     running.admin.converged("shop", &made.name, PATIENCE, &()).await.unwrap();
     let (_, _, file) = told(&running, &one).unwrap();
     assert_eq!(file, "members = db-1=10.9.0.1\nme = db-1/10.9.0.1 of 1\n");
+
     // The second time it has the secrets of the first, and nothing changes.
-    let kept = running.admin.secret("shop", "package.cluster").await.unwrap();
-    let again = look().await.unwrap();
-    again.keep_secrets(&running.admin).await.unwrap();
-    assert_eq!(running.admin.secret("shop", "package.cluster").await.unwrap(), kept);
+    let (again, _) = prepare(&running, dir.path(), &[], None).await.unwrap();
+    assert!(again.new_secrets.is_none(), "{again:?}");
     let changes = running.admin.plan_stack("shop", &again.name, &again.deploy).await.unwrap();
     assert!(changes.iter().all(|c| c.kind == StackChangeKind::Same), "{changes:?}");
+
+    // Another host is in the list with the next deployment, and the plan says so.
+    let (two, _) = machine(&running, "db-2", "10.9.0.2", &[("db", "yes")]).await;
+    running.until("the second agent", || running.server.app().hub().connected() == 2).await;
+    let (more, _) = prepare(&running, dir.path(), &[], None).await.unwrap();
+    let changes = running.admin.plan_stack("shop", &more.name, &more.deploy).await.unwrap();
+    let db: Vec<_> = changes.iter().map(|c| (c.service.as_str(), c.kind, c.reasons.as_slice())).collect();
+    assert_eq!(db, [("db", StackChangeKind::Changed, &["config db".to_owned()][..])]);
+    running.admin.deploy_stack("shop", &more.name, &more.deploy).await.unwrap();
+    running.admin.converged("shop", &more.name, PATIENCE, &()).await.unwrap();
+    for (host, me) in [(&one, "db-1/10.9.0.1"), (&two, "db-2/10.9.0.2")] {
+        let (_, _, file) = told(&running, host).unwrap();
+        assert_eq!(file, format!("members = db-1=10.9.0.1 db-2=10.9.0.2\nme = {me} of 2\n"));
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_package_that_cannot_be_rendered_changes_nothing_at_the_server() {
+    let running = Running::start().await;
+    let dir = directory("");
+    machine(&running, "web-1", "10.9.0.3", &[("web", "yes")]).await;
+    let requests = async || {
+        let entries = running.admin.audit(&AuditFilter::default(), None, 1000).await.unwrap();
+        entries.iter().filter(|e| !e.verb.starts_with("GET")).count()
+    };
+    let before = requests().await;
+    let missing = "no host that the stack may use has the label `db`: `stackyard host join --label db=yes` joins one";
+    let error = prepare(&running, dir.path(), &[], None).await.unwrap_err();
+    assert!(error.starts_with("stack cluster: ") && error.contains("config/db.conf.j2:1"), "{error}");
+    assert!(error.contains(missing), "{error}");
+    // A host of no pool is none of this pool.
+    machine(&running, "db-1", "10.9.0.1", &[("db", "yes")]).await;
+    let error = prepare(&running, dir.path(), &[], Some("data")).await.unwrap_err();
+    assert!(error.contains(missing), "{error}");
+    let before = before + 2;
+
+    let error = prepare(&running, dir.path(), &[("sise", "3")], None).await.unwrap_err();
+    assert!(error.contains("sise: unknown answer"), "{error}");
+    let compose = dir.path().join("cluster/compose.yaml");
+    std::fs::write(&compose, COMPOSE.replace("host_name", "host_nam")).unwrap();
+    let error = prepare(&running, dir.path(), &[], None).await.unwrap_err();
+    assert!(error.contains("compose.yaml:5:") && error.contains("host_nam"), "{error}");
+    std::fs::write(&compose, COMPOSE).unwrap();
+    std::fs::remove_file(dir.path().join("cluster/package.yaml")).unwrap();
+    let error = prepare(&running, dir.path(), &[], None).await.unwrap_err();
+    assert!(error.contains("package.yaml"), "{error}");
+
+    // Parts that need a manifest are named, not lost.
+    std::fs::write(dir.path().join("cluster/package.yaml"), PACKAGE).unwrap();
+    std::fs::write(dir.path().join("cluster/yard.yaml"), "networks: []\n").unwrap();
+    let (_, said) = prepare(&running, dir.path(), &[], None).await.unwrap();
+    assert!(said.len() == 1 && said[0].contains("cluster/yard.yaml has no effect"), "{said:?}");
+    assert_eq!(requests().await, before);
+    assert!(running.admin.secrets("shop").await.unwrap().is_empty());
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_keeps_the_address_that_it_joined_with() {
+    let running = Running::start().await;
+    let dir = directory("");
+    let labels = [("db", "yes")];
+    let joined = join(&running, &at("db-1", "10.9.0.1"), &labels).await;
+    let one = joined.host;
+    let agent = obey(running.dial(&joined.token).await.unwrap(), at("db-1", "10.9.0.1")).await;
+    machine(&running, "db-2", "10.9.0.2", &labels).await;
+    running.until("the agents", || running.server.app().hub().connected() == 2).await;
+    look(&running, dir.path()).await.at_server.apply(false, PATIENCE, &()).await.unwrap();
+    let file = |host: &str| told(&running, host).unwrap().2;
+    let kept = "members = db-1=10.9.0.1 db-2=10.9.0.2\nme = db-1/10.9.0.1 of 2\n";
+    assert_eq!(file(&one), kept);
+
+    // Its agent comes back, and names the address of a later interface first.
+    agent.abort();
+    running.until("an agent away", || running.server.app().hub().connected() == 1).await;
+    let later = ["10.9.0.100", "10.9.0.1"].map(|a| a.parse().unwrap());
+    let facts = Facts { addresses: later.to_vec(), ..facts("db-1") };
+    let agent = obey(running.dial(&joined.token).await.unwrap(), facts.clone()).await;
+    running.until("the agent again", || running.server.app().hub().connected() == 2).await;
+    let host = running.admin.host(&one).await.unwrap();
+    assert_eq!((host.address, host.facts.addresses), (Some(later[1]), later.to_vec()));
+    assert_eq!(step(&look(&running, dir.path()).await).action, Action::Keep);
+    assert_eq!(file(&one), kept);
+
+    // It changes by request alone, to an address of the host: there at once, in lists with the next deployment.
+    let foreign = running.admin.set_host_address("shop/db-1", "10.9.0.2".parse().unwrap()).await.unwrap_err();
+    let text = foreign.to_string();
+    assert!(foreign.status() == Some(400) && text.contains("its agent reports 10.9.0.100, 10.9.0.1;"), "{text}");
+    assert_eq!(running.admin.set_host_address("shop/db-1", later[0]).await.unwrap().address, Some(later[0]));
+    let own = kept.replace("me = db-1/10.9.0.1 ", "me = db-1/10.9.0.100 ");
+    running.until("the host's own address", || file(&one) == own).await;
+    let stacks = look(&running, dir.path()).await;
+    assert_eq!(step(&stacks).action, Action::Change);
+    stacks.at_server.apply(false, PATIENCE, &()).await.unwrap();
+    assert_eq!(file(&one), "members = db-1=10.9.0.100 db-2=10.9.0.2\nme = db-1/10.9.0.100 of 2\n");
+
+    // A machine that joins again has the address of that join.
+    agent.abort();
+    let again = join(&running, &facts, &labels).await;
+    running.admin.set_host_address(&again.host, later[1]).await.unwrap();
+    let again = join(&running, &facts, &labels).await;
+    assert_eq!(running.admin.host(&again.host).await.unwrap().address, Some(later[0]));
     running.stop().await;
 }
 

@@ -8,6 +8,7 @@ use anyhow::bail;
 use clap::Subcommand;
 use stackyard_api::{HostView, NewJoin};
 use stackyard_client::EventsOf;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// Verbs of `stackyard host`.
@@ -25,6 +26,11 @@ pub enum HostVerb {
     Join(JoinArgs),
     /// Drain a host so that nothing runs on it; `--off` undoes it
     Drain(DrainArgs),
+    /// Change the address at which others reach a host
+    ///
+    /// A host keeps the address that it joined with, whatever interfaces it gets later. Containers that know the
+    /// address are recreated; templates that list hosts get it with the next deployment of their stack.
+    Address(AddressArgs),
     /// Replace a host of a pool with a new one
     ///
     /// Marks the host, shows what `up` would change, and asks. Without a terminal it only marks the
@@ -117,6 +123,19 @@ pub struct DrainArgs {
     server: ServerArgs,
 }
 
+/// Arguments of `stackyard host address`.
+#[derive(clap::Args)]
+pub struct AddressArgs {
+    /// Host ID or YARD/NAME
+    host: String,
+
+    /// IP address that the host has
+    address: IpAddr,
+
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
 /// Arguments of `stackyard host replace`.
 #[derive(clap::Args)]
 pub struct ReplaceArgs {
@@ -193,6 +212,11 @@ pub async fn run(verb: HostVerb, context: &Context) -> anyhow::Result<ExitStatus
             context.printer.result(&serde_json::json!({"host": args.host, "drain": !args.off}), || {
                 format!("{} {text}.", args.host)
             })?;
+        }
+        HostVerb::Address(args) => {
+            let host = args.server.client(context)?.set_host_address(&args.host, args.address).await?;
+            let text = || format!("Others reach {}/{} at {}.", host.yard, host.name, args.address);
+            context.printer.result(&host, text)?;
         }
         HostVerb::Replace(args) => return replace(*args, context).await,
         HostVerb::Remove(args) => {
@@ -277,7 +301,9 @@ fn list(hosts: &[HostView]) -> String {
         let state = if h.replace.is_some() { state + ", marked for replacement" } else { state };
         let containers = h.report.as_ref().map(|r| r.parts.values().map(|p| p.containers.len()).sum::<usize>());
         let size = format!("{} CPU, {}", h.facts.cpus, bytes(h.facts.memory));
-        let address = h.facts.addresses.first().map(ToString::to_string).unwrap_or_default();
+        let address = h.address.map(|a| a.to_string()).unwrap_or_default();
+        let is_gone = h.address.is_some_and(|a| !h.facts.addresses.contains(&a));
+        let address = if is_gone { address + " (not on the host)" } else { address };
         let containers = containers.map_or_else(|| "?".to_owned(), |n| n.to_string());
         [h.yard.clone(), h.name.clone(), h.pool.clone(), state, containers, size, address, h.id.clone()]
     });

@@ -39,6 +39,7 @@ both! {
     a_name_is_one_hosts
     a_host_is_replaced
     hosts_change_and_go
+    a_host_keeps_the_address_that_it_joined_with
     a_host_gets_another_token
     tokens_come_and_go
     sessions_go_with_their_tokens
@@ -188,7 +189,7 @@ async fn hosts_change_and_go(store: &Store) {
     assert!(store.drain(&host.id, Drain::Leaving).await.unwrap());
     assert!(!store.stays(&host.id).await.unwrap());
     let facts = Facts { cpus: 8, ..host.facts.clone() };
-    store.keep_facts(&host.id, &facts).await.unwrap();
+    store.keep_facts(&host.id, host.address, &facts).await.unwrap();
     let now = store.host_named("change", "web-1").await.unwrap().unwrap();
     assert_eq!((now.last_seen, now.drain, now.facts.cpus), (Some(1_800), Drain::Held, 8));
     assert_eq!((now.revision, now.digest.as_str()), (u64::try_from(i64::MAX).unwrap(), "digest"));
@@ -201,6 +202,41 @@ async fn hosts_change_and_go(store: &Store) {
     assert!(!store.drain(&host.id, Drain::No).await.unwrap());
     assert_eq!(store.host_named("change", "web-1").await.unwrap(), None);
     joined(store, "change", "web-1").await;
+}
+
+async fn a_host_keeps_the_address_that_it_joined_with(store: &Store) {
+    let at = |addresses: &[&str]| Facts {
+        addresses: addresses.iter().map(|a| a.parse().unwrap()).collect(),
+        ..Facts::default()
+    };
+    let address = async |name: &str| {
+        let host = store.host_named("address", name).await.unwrap().unwrap();
+        host.address.map(|a| a.to_string()).unwrap_or_default()
+    };
+    let join = a_join("address");
+    store.add_join(&join, 0).await.unwrap();
+    let new = NewHost { facts: at(&["10.0.0.5", "fd00::5"]), ..a_host("web-1") };
+    let Redeemed::Joined(host) = store.redeem(&join.hash, &new, 1_500).await.unwrap() else { panic!("not joined") };
+    assert_eq!(host.address, Some("10.0.0.5".parse().unwrap()));
+    for facts in [at(&["172.17.0.1", "10.0.0.5"]), at(&["10.0.0.10"]), at(&[])] {
+        store.keep_facts(&host.id, host.address, &facts).await.unwrap();
+        assert_eq!(address("web-1").await, "10.0.0.5", "{facts:?}");
+    }
+    assert!(store.set_address(&host.id, "10.0.0.10".parse().unwrap()).await.unwrap());
+    // The connection may have read the host before.
+    store.keep_facts(&host.id, host.address, &at(&["10.0.0.5"])).await.unwrap();
+    assert_eq!(address("web-1").await, "10.0.0.10");
+
+    // One that joined without an address has the first that it tells.
+    let late = joined(store, "address", "late").await;
+    assert_eq!(late.address, None);
+    store.keep_facts(&late.id, late.address, &at(&["10.0.0.7"])).await.unwrap();
+    let late = store.host(&late.id).await.unwrap().unwrap();
+    store.keep_facts(&late.id, late.address, &at(&["10.0.0.8"])).await.unwrap();
+    assert_eq!(address("late").await, "10.0.0.7");
+
+    assert!(store.remove_host(&host.id, 1_900).await.unwrap());
+    assert!(!store.set_address(&host.id, "10.0.0.5".parse().unwrap()).await.unwrap());
 }
 
 async fn a_host_gets_another_token(store: &Store) {

@@ -229,13 +229,7 @@ async fn an_audit_log_of_version_7_is_told_as_before() {
     };
     for place in [Place::sqlite(), Place::postgres()] {
         load(&place.database, 7, std::slice::from_ref(&rows), false).await.unwrap();
-        // The lock of a PostgreSQL database is gone a moment after its connection.
-        let store = loop {
-            match Store::open(&place.database).await {
-                Err(Error::Locked { .. }) => tokio::time::sleep(Duration::from_millis(50)).await,
-                other => break other.unwrap(),
-            }
-        };
+        let store = place.reopen().await;
         let entries = store.audit(&AuditFilter::default(), None, 10).await.unwrap();
         let told: Vec<_> = entries
             .iter()
@@ -252,6 +246,27 @@ async fn an_audit_log_of_version_7_is_told_as_before() {
         ];
         assert_eq!(told, expected);
         assert!(entries.iter().all(|e| e.new.actor == "token ci" && e.new.address.is_none()));
+    }
+}
+
+#[tokio::test]
+async fn a_host_of_version_8_keeps_the_address_that_it_had() {
+    let text = |text: &str| CellValue::Text(text.to_owned());
+    let at = |address: &str| Facts { addresses: vec![address.parse().unwrap()], ..Facts::default() };
+    let facts = serde_json::to_string(&at("10.0.0.5")).unwrap();
+    let names =
+        ["id", "yard", "pool", "name", "labels", "facts", "token_hash", "joined", "drain", "revision", "digest"];
+    let row = ["01", "shop", "", "web-1", "{}", &facts, "token"].map(text).into_iter();
+    let row = row.chain([CellValue::Integer(1), CellValue::Integer(0), CellValue::Integer(0), text("")]);
+    let rows =
+        TableRows { table: "hosts".to_owned(), columns: names.map(str::to_owned).to_vec(), rows: vec![row.collect()] };
+    for place in [Place::sqlite(), Place::postgres()] {
+        load(&place.database, 8, std::slice::from_ref(&rows), false).await.unwrap();
+        let store = place.reopen().await;
+        let host = store.host("01").await.unwrap().unwrap();
+        store.keep_facts(&host.id, host.address, &at("172.17.0.1")).await.unwrap();
+        let host = store.host("01").await.unwrap().unwrap();
+        assert_eq!((host.address, host.facts), (Some("10.0.0.5".parse().unwrap()), at("172.17.0.1")));
     }
 }
 

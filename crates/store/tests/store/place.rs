@@ -1,7 +1,7 @@
 //! Both databases. Debian's PostgreSQL is started for the tests as an unprivileged user, on a
 //! socket of its own, and goes with them.
 
-use stackyard_store::{Database, Store};
+use stackyard_store::{Database, Error, Store};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -32,6 +32,16 @@ impl Place {
 
     pub async fn open(&self) -> Store {
         Store::open(&self.database).await.unwrap()
+    }
+
+    /// Opens it after another connection has ended, whose lock PostgreSQL drops a moment later.
+    pub async fn reopen(&self) -> Store {
+        loop {
+            match Store::open(&self.database).await {
+                Err(Error::Locked { .. }) => tokio::time::sleep(Duration::from_millis(50)).await,
+                other => break other.unwrap(),
+            }
+        }
     }
 
     pub fn dir(&self) -> &Path {

@@ -122,8 +122,7 @@ pub fn mtu_paths(
             .filter(|p| p.kind == PortKind::Host)
             .filter(of_host)
             .collect();
-        // The agent names the address of its default route first.
-        let first = host.facts.addresses.first().map(ToString::to_string);
+        let first = host.address.map(|a| a.to_string());
         let port = mine
             .iter()
             .find(|p| first.as_ref().is_some_and(|a| p.addresses.contains(a)))

@@ -105,7 +105,7 @@ fn in_order(mut joined: Vec<HostView>) -> Vec<Known> {
 }
 
 fn known(view: HostView) -> Known {
-    let own = OwnHost::new(&view.name, &view.facts.addresses);
+    let own = OwnHost::new(&view.name, view.address);
     Known {
         pool: view.pool,
         host: YardHost {
@@ -137,4 +137,48 @@ fn declared(yard: &Yard) -> impl Iterator<Item = Known> {
             },
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn view(id: &str, name: &str, pool: &str, address: Option<&str>) -> HostView {
+        let view = json!({
+            "id": id, "yard": "shop", "name": name, "pool": pool, "labels": {"db": "yes"},
+            "health": "unknown", "connected": false, "drain": false, "leaving": false,
+            "joined": "", "revision": 0, "address": address,
+            "facts": {"addresses": ["172.17.0.1"]},
+        });
+        serde_json::from_value(view).expect("a host")
+    }
+
+    /// Names and addresses of the hosts for a stack.
+    fn listed(hosts: &KnownHosts, pool: Option<&str>) -> Vec<String> {
+        let Machines::Hosts(hosts) = hosts.machines(pool) else {
+            panic!("no hosts")
+        };
+        let listed = hosts.iter().inspect(|h| assert_eq!(h.labels["db"], "yes"));
+        listed
+            .map(|h| format!("{}={}", h.name, h.address))
+            .collect()
+    }
+
+    #[test]
+    fn hosts_are_listed_in_the_order_of_joining_at_the_address_of_their_join() {
+        // None is connected: one that is away must not change the configuration of others.
+        let hosts = KnownHosts {
+            hosts: in_order(vec![
+                view("03", "a", "", None),
+                view("01", "c", "data", Some("10.0.0.5")),
+                view("02", "b", "data", Some("fd00::5")),
+            ]),
+            expected: false,
+        };
+        // One that told no address yet is reached by its name.
+        assert_eq!(listed(&hosts, None), ["c=10.0.0.5", "b=fd00::5", "a=a"]);
+        assert_eq!(listed(&hosts, Some("data")), ["c=10.0.0.5", "b=fd00::5"]);
+        assert_eq!(listed(&hosts, Some("web")), [""; 0]);
+    }
 }

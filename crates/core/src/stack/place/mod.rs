@@ -44,8 +44,8 @@ pub struct Host {
     pub nano_cpus: u64,
     /// Memory that it has, in bytes.
     pub memory: u64,
-    /// Addresses others reach it at, the best first.
-    pub addresses: Vec<IpAddr>,
+    /// Address at which others reach it; none before its agent told one.
+    pub address: Option<IpAddr>,
     /// Whether it can be counted on.
     pub state: HostState,
     /// What other stacks have on it.

@@ -5,7 +5,7 @@ use super::deploy::text;
 use super::source::SourceArgs;
 use crate::cli::{Context, ExitStatus};
 use serde_json::json;
-use stackyard_api::StackChangeKind;
+use stackyard_api::{StackChange, StackChangeKind};
 
 /// Arguments of `stackyard stack diff`.
 #[derive(clap::Args)]
@@ -28,5 +28,8 @@ pub async fn run(args: DiffArgs, context: &Context) -> anyhow::Result<ExitStatus
         true => "No changes.".to_owned(),
         false => lines.join("\n"),
     })?;
+    for note in StackChange::notes(&changes) {
+        context.printer.note(format!("note: {note}"));
+    }
     Ok(if lines.is_empty() { ExitStatus::Done } else { ExitStatus::Pending })
 }
