@@ -1,36 +1,36 @@
-//! Prints how configuration is read and what Keystone would get of it, for tests/clouds: a JSON object for each line of
-//! standard input, which has `folders`, `variables` and `cloud` (a name, or null).
+//! Prints how this process's clouds.yaml and variables are read, what Keystone would get of them, and which endpoints are
+//! chosen: a JSON object, for tests/clouds.
+//!
+//! Arguments: a file with the catalog that Keystone answers with, and the cloud's name, if one is asked for.
 
-use std::io::BufRead as _;
-
-use serde::Deserialize;
 use serde_json::{Value, json};
-use stackyard_openstack::{Cloud, CloudConfig, Error, Options, RetryPolicy, Service, Sources};
+use stackyard_openstack::{Cloud, CloudConfig, Error, Options, RetryPolicy, Service};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-#[derive(Deserialize)]
-struct Request {
-    folders: Vec<std::path::PathBuf>,
-    variables: std::collections::BTreeMap<String, String>,
-    cloud: Option<String>,
-}
+const SERVICES: [Service; 6] = [
+    Service::Compute,
+    Service::Network,
+    Service::Image,
+    Service::Volume,
+    Service::LoadBalancer,
+    Service::ObjectStore,
+];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    for line in std::io::stdin().lock().lines() {
-        let Request { folders, variables, cloud } = serde_json::from_str(&line?)?;
-        let told = match CloudConfig::load_from(cloud.as_deref(), &Sources { folders, variables }) {
-            Ok(config) => tell(config).await?,
-            Err(error) => json!({"error": error.to_string(), "hint": error.hint()}),
-        };
-        println!("{told}");
-    }
+    let mut arguments = std::env::args().skip(1);
+    let catalog = std::fs::read(arguments.next().ok_or("the catalog's file is missing")?)?;
+    let answer = match CloudConfig::load(arguments.next().as_deref()) {
+        Ok(config) => describe(config, serde_json::from_slice(&catalog)?).await?,
+        Err(error) => json!({"error": error.to_string(), "hint": error.hint()}),
+    };
+    println!("{answer}");
     Ok(())
 }
 
-async fn tell(config: CloudConfig) -> Result<Value, Box<dyn std::error::Error>> {
-    let mut told = json!({
+async fn describe(config: CloudConfig, catalog: Value) -> Result<Value, Box<dyn std::error::Error>> {
+    let mut described = json!({
         "name": config.name, "region": config.region, "interface": config.interface.word(),
         "auth_url": config.auth_url, "verify": config.verify, "cacert": config.cacert, "cert": config.client_cert,
         "timeout": config.timeout.map(|t| t.as_secs_f64()),
@@ -41,21 +41,21 @@ async fn tell(config: CloudConfig) -> Result<Value, Box<dyn std::error::Error>> 
     (here.cacert, here.client_cert, here.timeout) = (None, None, None);
     let retry = RetryPolicy { attempts: 1, ..RetryPolicy::default() };
     let connect = Cloud::connect(here, Options { retry, ..Options::default() });
-    let (cloud, login) = tokio::join!(connect, answer(&listener));
-    told["login"] = login?;
+    let (cloud, login) = tokio::join!(connect, answer(&listener, catalog));
+    described["login"] = login?;
     let cloud = cloud?;
-    for service in [Service::Compute, Service::Network, Service::Image, Service::Volume, Service::LoadBalancer] {
-        told["endpoints"][service.name()] = match cloud.endpoint(service).await {
+    for service in SERVICES {
+        described["endpoints"][service.name()] = match cloud.endpoint(service).await {
             Ok(address) => address.into(),
             Err(Error::NoEndpoint { .. }) => Value::Null,
-            Err(error) => return Err(error.into()),
+            Err(error) => error.to_string().into(),
         };
     }
-    Ok(told)
+    Ok(described)
 }
 
-/// Answers one login with a token without services; what was asked.
-async fn answer(listener: &TcpListener) -> Result<Value, Box<dyn std::error::Error>> {
+/// Answers one login with a token that has this catalog; returns the request's body.
+async fn answer(listener: &TcpListener, catalog: Value) -> Result<Value, Box<dyn std::error::Error>> {
     let (mut stream, _) = listener.accept().await?;
     let mut bytes = Vec::new();
     let (head, body) = loop {
@@ -69,8 +69,9 @@ async fn answer(listener: &TcpListener) -> Result<Value, Box<dyn std::error::Err
             break (head, bytes.split_off(at + 4));
         }
     };
-    let token =
-        json!({"token": {"expires_at": "2100-01-01T00:00:00Z", "user": {"id": "u"}, "project": {"id": "PROJECT"}}});
+    let token = json!({"token": {
+        "expires_at": "2100-01-01T00:00:00Z", "user": {"id": "u"}, "project": {"id": "PROJECT"}, "catalog": catalog,
+    }});
     let token = token.to_string();
     let answer = format!(
         "HTTP/1.1 201 X\r\nX-Subject-Token: t\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{token}",

@@ -53,20 +53,20 @@ impl Service {
         }
     }
 
-    /// Types under which catalogs list it, the best first.
+    /// Types under which catalogs and clouds.yaml list it, the best first.
     /// <https://service-types.openstack.org/>
     fn types(self) -> &'static [&'static str] {
         match self {
             Self::Identity => &["identity"],
             Self::Image => &["image"],
             Self::Compute => &["compute"],
-            Self::Volume => &["volumev3", "block-storage", "block-store", "volume"],
+            Self::Volume => &["block-storage", "volumev3", "volume", "block-store"],
             Self::Network => &["network"],
             Self::ObjectStore => &["object-store"],
             Self::LoadBalancer => &["load-balancer"],
             Self::Orchestration => &["orchestration"],
             Self::Placement => &["placement"],
-            Self::SharedFileSystem => &["sharev2", "shared-file-system", "share"],
+            Self::SharedFileSystem => &["shared-file-system", "sharev2", "share"],
         }
     }
 
@@ -85,10 +85,9 @@ impl Service {
         })
     }
 
-    /// The address that configuration sets in the catalog's place.
-    pub(crate) fn override_in(self, overrides: &BTreeMap<String, String>) -> Option<&str> {
-        let find = |t: &str| overrides.get(&t.replace('-', "_")).map(String::as_str);
-        find(self.name()).or_else(|| self.types().iter().find_map(|t| find(t)))
+    /// What configuration sets for this service, under any of its types.
+    pub(crate) fn setting_in<T>(self, settings: &BTreeMap<String, T>) -> Option<&T> {
+        self.types().iter().find_map(|t| settings.get(&t.replace('-', "_")))
     }
 
     /// The headers that ask for microversion `version`.

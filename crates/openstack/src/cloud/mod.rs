@@ -118,7 +118,7 @@ impl Cloud {
     /// none is chosen.
     pub async fn region_id(&self) -> Result<String> {
         let (token, config) = (self.token().await?, &self.inner.config);
-        let found = token.catalog.region_of(Service::Compute, config.interface, config.region.as_deref());
+        let found = token.catalog.region_of(Service::Compute, config.interface_of(Service::Compute), config.region.as_deref());
         let found = found.map_err(|several| self.ambiguous(Service::Compute, &several))?;
         Ok(found.or(config.region.as_deref()).unwrap_or_default().to_owned())
     }
@@ -284,10 +284,11 @@ impl Cloud {
     fn address(&self, service: Service, token: &Token) -> Result<String> {
         let config = &self.inner.config;
         let project = token.project.as_ref().map(|p| p.id.as_str());
-        if let Some(url) = service.override_in(&config.endpoint_overrides) {
+        if let Some(url) = service.setting_in(&config.endpoint_overrides) {
             return Ok(catalog::normal(service, url, project));
         }
-        match token.catalog.find(service, config.interface, config.region.as_deref()) {
+        let interface = config.interface_of(service);
+        match token.catalog.find(service, interface, config.region.as_deref()) {
             Ok(Some(url)) => Ok(catalog::normal(service, url, project)),
             // An unscoped token has no catalog, but it came from somewhere.
             Ok(None) | Err(_) if service == Service::Identity => {
@@ -296,7 +297,7 @@ impl Cloud {
             Ok(None) => Err(Error::NoEndpoint {
                 cloud: config.name.clone(),
                 service: service.name(),
-                interface: config.interface.word(),
+                interface: interface.word(),
                 region: config.region.clone(),
                 known: token.catalog.known(config.region.as_deref()),
             }),

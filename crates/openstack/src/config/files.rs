@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::regions;
 use super::yaml::{self, Value};
 use crate::error::{Error, Result};
 
@@ -17,14 +18,11 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// `.`, `$XDG_CONFIG_HOME/openstack` (`~/.config/openstack`), `/etc/openstack` and this
-    /// process's OS_* variables.
+    /// `.`, `$XDG_CONFIG_HOME/openstack`, `~/.config/openstack`, `/etc/openstack` and this process's OS_* variables.
     pub fn of_process() -> Self {
+        let folders = [Some(".".into()), user_folder(), home_folder(), Some("/etc/openstack".into())];
         Self {
-            folders: [Some(PathBuf::from(".")), user_folder(), Some(PathBuf::from("/etc/openstack"))]
-                .into_iter()
-                .flatten()
-                .collect(),
+            folders: folders.into_iter().flatten().collect(),
             variables: std::env::vars_os()
                 .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
                 .filter(|(k, _)| k.starts_with("OS_"))
@@ -88,8 +86,15 @@ impl Sources {
 
 /// The user's folder for OpenStack clients, where `cloud up` writes its entry too.
 pub(crate) fn user_folder() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-    set("XDG_CONFIG_HOME").or_else(|| Some(set("HOME")?.join(".config"))).map(|dir| dir.join("openstack"))
+    directory("XDG_CONFIG_HOME").map(|dir| dir.join("openstack")).or_else(home_folder)
+}
+
+fn home_folder() -> Option<PathBuf> {
+    Some(directory("HOME")?.join(".config/openstack"))
+}
+
+fn directory(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).filter(|v| !v.is_empty()).map(PathBuf::from)
 }
 
 /// `~/` at the start of a path.
@@ -100,7 +105,7 @@ pub(super) fn expand(path: String) -> PathBuf {
     }
 }
 
-/// Lays each cloud over the profile that it names, if it is one of `public`.
+/// Lays each cloud over the profile that it names, if it is one of `public`. It then names none any more.
 fn with_profiles(clouds: Value, public: &Value) -> Value {
     let Value::Map(clouds) = clouds else { return clouds };
     let over = |(name, cloud): (String, Value)| {
@@ -108,13 +113,15 @@ fn with_profiles(clouds: Value, public: &Value) -> Value {
         match profile.and_then(|profile| public.get(profile)).cloned() {
             Some(mut base) => {
                 // Regions of the entry replace those of the profile.
-                let regions = ["regions", "region_name"];
                 if let Value::Map(base) = &mut base
-                    && regions.iter().any(|key| cloud.get(key).is_some())
+                    && regions::KEYS.iter().any(|key| cloud.get(key).is_some())
                 {
-                    base.retain(|key, _| !regions.contains(&key.as_str()));
+                    base.retain(|key, _| !regions::KEYS.contains(&key.as_str()));
                 }
                 base.merge(cloud);
+                if let Value::Map(base) = &mut base {
+                    base.retain(|key, _| !["profile", "cloud"].contains(&key.as_str()));
+                }
                 (name, base)
             }
             None => (name, cloud),
@@ -130,7 +137,11 @@ fn read_clouds(file: Option<&Path>, key: &str) -> Result<Value> {
     let text =
         fs::read_to_string(path).map_err(|source| Error::File { action: "read", path: path.to_owned(), source })?;
     let root = yaml::parse(&text).map_err(|e| Error::config(path.display().to_string(), e))?;
-    match root.map_or(Value::Null, |n| n.value()).get(key) {
+    let root = root.map_or(Value::Null, |n| n.value());
+    if !matches!(root, Value::Map(_) | Value::Null) {
+        return Err(Error::config(path.display().to_string(), format!("the file is {}, not a mapping", root.kind())));
+    }
+    match root.get(key) {
         None => Ok(empty()),
         Some(Value::Map(clouds)) => {
             let clouds = clouds.iter().map(|(name, cloud)| (name.clone(), cloud.clone().without_dashes()));

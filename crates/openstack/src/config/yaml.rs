@@ -224,6 +224,16 @@ impl Value {
         }
     }
 
+    /// What it is, for errors.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Text { .. } => "a text",
+            Self::Seq(_) => "a list",
+            Self::Map(_) => "a mapping",
+        }
+    }
+
     /// A mapping's keys, in order.
     pub fn keys(&self) -> Vec<String> {
         match self {
