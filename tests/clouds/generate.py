@@ -47,7 +47,9 @@ class Maker:
     def put(self, cloud, key, value, inner=0.85):
         """Into `auth`, next to it, or both with two values."""
         if self.chance(inner):
-            written = self.dashed(key) if not key.startswith("auth_") else key
+            # One spelling only: which of two counts, the order of the file decides.
+            known = [k for k in cloud["auth"] if k.replace("-", "_") == key]
+            written = known[0] if known else key if key.startswith("auth_") else self.dashed(key)
             cloud["auth"][written] = value
             if written == key and self.chance(0.05):
                 cloud[key] = value + "2"
@@ -80,7 +82,7 @@ class Maker:
             if self.chance(0.4):
                 cloud[self.pick(["auth_type"] * 9 + ["auth_plugin"])] = self.pick(["password", "v3password"])
             self.put(cloud, self.pick(["username", "username", "user_id", "user_name"]), self.word())
-            if self.chance(0.96):
+            if self.chance(0.94):
                 secret("password")
             self.names(cloud, "user")
             if self.chance(0.08):
@@ -196,13 +198,13 @@ class Maker:
             keys = [key for key in into if key != "auth"]
             if keys:
                 del into[self.pick(keys)]
-        elif kind < 0.75:
+        elif kind < 0.72:
             cloud[self.pick(["identity_api_version", "colour", "image_format"])] = self.pick(["3", 3, [], {"a": "b"}])
-        elif kind < 0.85:
+        elif kind < 0.82:
             cloud["auth"][self.pick(["colour", "projectname"])] = "x"
-        elif kind < 0.9:
+        elif kind < 0.87:
             cloud["auth"] = self.pick([None, "text", ["a"]])
-        elif kind < 0.95:
+        else:
             cloud["compute_region_name"] = self.pick(REGIONS)
 
     def cloud(self):
@@ -232,22 +234,24 @@ class Maker:
                     if self.chance(0.7):
                         cloud["auth"].pop("auth_url", None)
                 cloud[self.pick(["profile", "profile", "cloud"])] = profile
-            if self.chance(0.12):
+            if self.chance(0.2):
                 self.oddity(cloud)
             clouds[name] = cloud
             if secure:
                 secures[name] = secure
+        if len(clouds) > 1 and secures and self.chance(0.1):
+            clouds[self.pick(list(secures))] = self.pick([None, "text"])
         return clouds, secures, public
 
     def variables(self, clouds):
         said = {}
         known = list(clouds)
-        if self.chance(0.97 if len(known) > 1 else 0.5):
+        if self.chance(0.97 if len(known) > 1 else 0.4):
             said["OS_CLOUD"] = self.pick(known + (["absent", "sharer"] if self.chance(0.06) else []))
         if self.chance(0.25):
             regions = [r if isinstance(r, str) else r["name"]
-                       for c in clouds.values()
-                       for r in (self.regions_of(c))]
+                       for c in clouds.values() if isinstance(c, dict)
+                       for r in self.regions_of(c)]
             said["OS_REGION_NAME"] = self.pick([r for r in regions if r] or REGIONS) if self.chance(0.9) else self.pick(REGIONS)
         if self.chance(0.12):
             said |= {"OS_AUTH_URL": "http://env.example/v3", "OS_USERNAME": "env", "OS_PASSWORD": "pw",
@@ -263,7 +267,7 @@ class Maker:
                 del said[self.pick(["OS_USERNAME", "OS_PASSWORD", "OS_AUTH_URL"])]
             if self.chance(0.1):
                 said["OS_CLOUD_NAME"] = "house"
-        elif self.chance(0.03):
+        elif self.chance(0.06):
             said |= self.pick([{"OS_PASSWORD": "pw"}, {"OS_IDENTITY_API_VERSION": "3"}, {"OS_CLOUD": ""}])
         return said
 
@@ -294,7 +298,7 @@ class Maker:
         """A file's text: block style, JSON, or with an anchor that the entries share."""
         if content and self.chance(0.12):
             first = next(iter(content.values()))
-            if isinstance(first, dict) and isinstance(first.get("auth"), dict) and first["auth"]:
+            if all(isinstance(entry, dict) for entry in content.values()) and isinstance(first.get("auth"), dict) and first["auth"]:
                 return anchored(top, content)
         return "\n".join(dump({top: content})) + "\n"
 
@@ -305,12 +309,14 @@ class Maker:
         folder = self.pick(["work", "work", *FOLDERS])
         found = {f"{folder}/{stem}.{end}": write(content)}
         broken = self.chance(0.04)
-        if broken or self.chance(0.1):
+        if broken:
+            # One that openstacksdk goes on to.
+            found = {f"home/.config/openstack/{stem}.json": json.dumps({top: content})}
+            found[f"work/{stem}.yaml"] = self.pick(["a: [1", "a: 1\n---\nb: 2\n", "- a\n- b\n", "", f"{top}:\n", "# none\n"])
+        elif self.chance(0.1):
             other = {name: {"auth_type": "token", "auth": {"auth_url": "http://decoy.example", "token": "decoy"}} for name in content}
             at = self.pick(FOLDERS)
             found.setdefault(f"{at}/{stem}.{self.pick(['yaml', 'yml', 'json'])}", json.dumps({top: other}))
-        if broken:
-            found[f"{folder}/{stem}.{end}"] = self.pick(["a: [1", "- a\n- b\n", "", f"{top}:\n", "a: 1\n---\nb: 2\n", "# none\n"])
         return found
 
 

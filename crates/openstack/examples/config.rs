@@ -8,14 +8,8 @@ use stackyard_openstack::{Cloud, CloudConfig, Error, Options, RetryPolicy, Servi
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-const SERVICES: [Service; 6] = [
-    Service::Compute,
-    Service::Network,
-    Service::Image,
-    Service::Volume,
-    Service::LoadBalancer,
-    Service::ObjectStore,
-];
+const SERVICES: [Service; 6] =
+    [Service::Compute, Service::Network, Service::Image, Service::Volume, Service::LoadBalancer, Service::ObjectStore];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

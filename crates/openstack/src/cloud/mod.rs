@@ -118,7 +118,8 @@ impl Cloud {
     /// none is chosen.
     pub async fn region_id(&self) -> Result<String> {
         let (token, config) = (self.token().await?, &self.inner.config);
-        let found = token.catalog.region_of(Service::Compute, config.interface_of(Service::Compute), config.region.as_deref());
+        let found =
+            token.catalog.region_of(Service::Compute, config.interface_of(Service::Compute), config.region.as_deref());
         let found = found.map_err(|several| self.ambiguous(Service::Compute, &several))?;
         Ok(found.or(config.region.as_deref()).unwrap_or_default().to_owned())
     }

@@ -111,11 +111,11 @@ fn which_cloud() {
         ("OS_REGION_NAME", "r"),
         ("OS_CACERT", "/ca"),
         ("OS_INTERFACE", ""),
-        ("OS_INSECURE", "true"),
+        ("OS_INSECURE", "False"),
     ];
     let (_dir, s) = sources(&vars);
     let c = CloudConfig::load_from(None, &s).expect("variables");
-    assert_eq!((c.name.as_str(), c.region.as_deref(), c.verify), ("envvars", Some("r"), false));
+    assert_eq!((c.name.as_str(), c.region.as_deref(), c.verify), ("envvars", Some("r"), true));
     assert_eq!(c.cacert, Some(PathBuf::from("/ca")));
     assert_eq!(c.scope, Scope::Project(Ref::Name { name: "t".into(), domain: Domain::Id("default".into()) }));
     let (_dir, s) = sources(&[("OS_CLIENT_CONFIG_FILE", "/nowhere/clouds.yaml")]);
@@ -192,7 +192,7 @@ fn entries_are_read_as_openstacksdk_reads_them() {
     let clouds = r#"
 clouds:
   dashed: {auth-type: v3token, auth: {auth-url: "http://a", token: t, project-id: p}, region-name: A}
-  plugin: {auth_plugin: v3token, auth: {auth_url: "http://a", token: t}}
+  plugin: {auth_plugin: v3oidcpassword, auth: {auth_url: "http://a", token: t}}
   outer: {project_name: outer, username: outer, auth: {auth_url: "http://a", username: inner, password: p, project_name: inner}}
   address: {auth: {auth_url: "https://{region_name}.a", token: t}, region_name: A, image_endpoint_override: "http://{region_name}.i"}
   house: {profile: house, auth: {token: t}}
@@ -208,12 +208,16 @@ clouds:
     let load = |name: &str| CloudConfig::load_from(Some(name), &sources);
     let dashed = load("dashed").expect("dashed");
     assert_eq!((dashed.region.as_deref(), dashed.scope), (Some("A"), Scope::Project(Ref::Id("p".into()))));
+    // Nothing reads `auth_plugin`, the word of os-client-config.
     assert!(matches!(load("plugin").expect("plugin").auth, Auth::Token(_)));
-    // A project counts outside of `auth` first, a user in it.
+    // A project counts outside of `auth` first, a user in it, by whatever name.
     let outer = load("outer").expect("outer");
     let named = |name: &str| Ref::Name { name: name.into(), domain: Domain::Id("default".into()) };
     assert_eq!(outer.scope, Scope::Project(named("outer")));
     assert!(matches!(outer.auth, Auth::Password { user, .. } if user == named("inner")));
+    let older =
+        entry("    username: outer|auth: {auth_url: 'http://a', user_name: inner, password: p}").expect("older");
+    assert!(matches!(older.auth, Auth::Password { user, .. } if user == named("inner")));
     let address = load("address").expect("address");
     assert_eq!(
         (address.auth_url.as_str(), address.endpoint_overrides["image"].as_str()),
@@ -229,4 +233,116 @@ clouds:
     assert!(error.contains("one of project, domain, system and trust"), "{error}");
     let domain = Domain::Id("d".into());
     assert_eq!(load("own").expect("own").scope, Scope::Project(Ref::Name { name: "p".into(), domain }));
+}
+
+/// Reads the entry `one` that has these lines.
+fn entry(lines: &str) -> Result<CloudConfig> {
+    let dir = tempfile::tempdir().expect("dir");
+    fs::write(dir.path().join("clouds.yaml"), format!("clouds:\n  one:\n{}", lines.replace('|', "\n    ")))
+        .expect("write");
+    let sources = Sources { folders: vec![dir.path().to_owned()], variables: BTreeMap::new() };
+    CloudConfig::load_from(Some("one"), &sources)
+}
+
+const TOKEN: &str = "    auth: {auth_url: 'http://a', token: t}";
+
+#[test]
+fn values_of_another_kind_are_refused() {
+    for (lines, words) in [
+        ("|auth: text", "auth is a text, not a mapping"),
+        ("|auth: {auth_url: 'http://a', username: [a], password: p}", "username is a list, not a text"),
+        ("|auth: {auth_url: 'http://a', username: {a: b}, password: p}", "username is a mapping, not a text"),
+        ("|auth: {auth_url: 'http://a', token: t}|interface: [internal, public]", "interface is a list, not a text"),
+        ("|auth: {auth_url: 'http://a', token: t}|verify: /ca.pem", "verify is \"/ca.pem\", neither true nor false"),
+        ("|auth: {auth_url: 'http://a', token: t}|image_endpoint_override: []", "image_endpoint_override is a list"),
+        ("|auth: {auth_url: 'http://a', token: t}|network_interface: shiny", "interface \"shiny\" is none of"),
+        ("|auth: {auth_url: 'http://a', token: t}|compute_timeout: soon", "compute_timeout \"soon\" is no number"),
+    ] {
+        let error = entry(lines).expect_err(lines).to_string();
+        assert!(error.contains(words), "{lines}: {error}");
+    }
+    let dir = tempfile::tempdir().expect("dir");
+    fs::write(dir.path().join("clouds.yaml"), "- clouds\n").expect("write");
+    let error =
+        CloudConfig::load_from(None, &Sources { folders: vec![dir.path().to_owned()], variables: BTreeMap::new() });
+    assert!(error.expect_err("a list").to_string().contains("the file is a list, not a mapping"));
+}
+
+#[test]
+fn regions_that_are_none_are_refused() {
+    for (regions, words) in [
+        ("GRA", "regions is a text"),
+        ("{GRA: {}}", "regions is a mapping"),
+        ("[{values: {}}]", "an entry of regions has no name"),
+        ("[{name: ~}]", "an entry of regions has no name"),
+        ("[{name: GRA, interface: admin}]", "an entry of regions has the key \"interface\""),
+        ("[{name: GRA, values: [a]}]", "an entry of regions has values that are a list"),
+        ("[[GRA]]", "an entry of regions is a list"),
+        ("[~]", "an entry of regions is null"),
+    ] {
+        let error = entry(&format!("{TOKEN}|regions: {regions}")).expect_err(regions);
+        assert!(error.to_string().contains(words) && error.hint().is_some(), "{regions}: {error}");
+    }
+    let error = entry(&format!("{TOKEN}|region_name: A|compute_region_name: B")).expect_err("two regions").to_string();
+    assert!(error.contains("compute_region_name is \"B\""), "{error}");
+}
+
+#[test]
+fn keys_of_auth_that_no_login_uses_are_refused() {
+    for key in ["projectname", "colour", "user_region", "default_id"] {
+        let error =
+            entry(&format!("    auth: {{auth_url: 'http://a', token: t, {key}: x}}")).expect_err(key).to_string();
+        assert!(error.contains(&format!("auth has the key {key:?}")), "{error}");
+    }
+    // Several entries may share `auth`; one of an application credential leaves the user alone.
+    let shared = "    auth: {auth_url: 'http://a', token: t, user_domain_name: d, default_domain: d, username: a}";
+    assert!(matches!(entry(shared).expect("shared").auth, Auth::Token(_)));
+}
+
+#[test]
+fn domains_by_id_count_first_and_the_scopes_is_not_the_users() {
+    let user =
+        |lines: &str| match entry(&format!("    auth: {{auth_url: 'http://a', username: a, password: p, {lines}}}")) {
+            Ok(CloudConfig { auth: Auth::Password { user: Ref::Name { domain, .. }, .. }, .. }) => domain,
+            other => panic!("{lines}: {other:?}"),
+        };
+    assert_eq!(user("user_domain_name: n, default_domain_id: d"), Domain::Id("d".into()));
+    assert_eq!(user("user_domain_name: n, default_domain_name: d"), Domain::Name("n".into()));
+    assert_eq!(user("domain_name: scope"), Domain::Id("default".into()));
+    assert_eq!(user("domain_name: both, project_id: p"), Domain::Name("both".into()));
+}
+
+#[test]
+fn services_may_have_interfaces_and_times_of_their_own() {
+    let c = entry(&format!(
+        "{TOKEN}|interface: admin|endpoint_type: internalURL|network_interface: public|volumev3_endpoint_type: admin|\
+         api_timeout: 5|compute_timeout: 9|image_endpoint: http://i|image_endpoint_override: http://o"
+    ))
+    .expect("own");
+    // `endpoint_type` counts before `interface`, as in openstacksdk.
+    assert_eq!(c.interface, Interface::Internal);
+    assert_eq!(
+        [Service::Compute, Service::Network, Service::Volume].map(|service| c.interface_of(service)),
+        [Interface::Internal, Interface::Public, Interface::Admin]
+    );
+    assert_eq!((c.timeout, c.endpoint_overrides["image"].as_str()), (Some(Duration::from_secs(9)), "http://o"));
+}
+
+#[test]
+fn a_profile_that_is_not_known_needs_an_address_and_a_region() {
+    let with = |rest: &str| entry(&format!("    profile: elsewhere|auth: {{token: t{rest}"));
+    for rest in ["}", "}|region_name: A", ", auth_url: 'http://a'}"] {
+        let error = with(rest).expect_err(rest).to_string();
+        assert!(error.contains("vendor profile \"elsewhere\""), "{error}");
+    }
+    assert_eq!(with(", auth_url: 'http://a'}|region_name: A").expect("both").region.as_deref(), Some("A"));
+}
+
+#[test]
+fn empty_texts_and_unchecked_cas_count_for_nothing() {
+    let c =
+        entry("    auth: {auth_url: 'http://a', username: '', password: p}|username: outer|verify: false|cacert: /ca");
+    let c = c.expect("empty");
+    assert!(matches!(c.auth, Auth::Password { user: Ref::Name { name, .. }, .. } if name == "outer"));
+    assert_eq!((c.verify, c.cacert), (false, None));
 }

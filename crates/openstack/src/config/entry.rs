@@ -40,16 +40,8 @@ const SUBJECTS: [&str; 8] = [
 ];
 
 /// The other keys of `auth`.
-const AUTH_KEYS: [&str; 8] = [
-    "auth_url",
-    "auth_token",
-    "password",
-    "passcode",
-    "system_scope",
-    "token",
-    "trust_id",
-    "username",
-];
+const AUTH_KEYS: [&str; 8] =
+    ["auth_url", "auth_token", "password", "passcode", "system_scope", "token", "trust_id", "username"];
 
 /// Looks keys up in `auth` and next to it.
 pub(super) struct Entry<'a> {
@@ -74,7 +66,8 @@ impl Entry<'_> {
         }
         match self.of_services(&["_region_name"], |key| self.text(&[key]))?.into_iter().next() {
             Some((service, region)) => {
-                let message = format!("{service}_region_name is {region:?}: one service in another region is not supported");
+                let message =
+                    format!("{service}_region_name is {region:?}: one service in another region is not supported");
                 Err(Error::config(&self.place, message).with_hint(format!("set {service}_endpoint_override instead")))
             }
             None => Ok(()),
@@ -108,17 +101,18 @@ impl Entry<'_> {
     /// [`Error::Config`] for a list or a mapping.
     pub fn text(&self, keys: &[&str]) -> Result<Option<String>> {
         let auth = self.value.get("auth");
-        for key in keys {
-            let (inner, outer) = (auth.and_then(|a| a.get(key)), self.value.get(key));
-            let both = if OUTER.contains(key) { [outer, inner] } else { [inner, outer] };
-            for value in both.into_iter().flatten() {
-                match value.text() {
-                    Some("") => {}
-                    Some(text) => return Ok(Some(text.to_owned())),
-                    None => {
-                        return Err(Error::config(&self.place, format!("{key} is {}, not a text", value.kind())));
-                    }
-                }
+        let inner = |key: &&str| Some(((*key).to_owned(), auth?.get(key)?));
+        let outer = |key: &&str| Some(((*key).to_owned(), self.value.get(key)?));
+        let places: Vec<_> = if keys.iter().any(|key| OUTER.contains(key)) {
+            keys.iter().flat_map(|key| [outer(key), inner(key)]).collect()
+        } else {
+            keys.iter().map(inner).chain(keys.iter().map(outer)).collect()
+        };
+        for (key, value) in places.into_iter().flatten() {
+            match value.text() {
+                Some("") => {}
+                Some(text) => return Ok(Some(text.to_owned())),
+                None => return Err(Error::config(&self.place, format!("{key} is {}, not a text", value.kind()))),
             }
         }
         Ok(None)
@@ -167,15 +161,16 @@ impl Entry<'_> {
     /// The first of `keys` that names an interface.
     pub fn interface(&self, keys: &[&str]) -> Result<Option<Interface>> {
         let Some(word) = self.text(keys)? else { return Ok(None) };
-        Interface::of(&word).map(Some).ok_or_else(|| {
-            Error::config(&self.place, format!("interface {word:?} is none of public, internal, admin"))
-        })
+        Interface::of(&word)
+            .map(Some)
+            .ok_or_else(|| Error::config(&self.place, format!("interface {word:?} is none of public, internal, admin")))
     }
 
     /// Longest time for one request. A key such as `compute_timeout` counts before `api_timeout`, and for all services.
     pub fn timeout(&self) -> Result<Option<Duration>> {
         let keys = self.value.keys();
-        let of_service = keys.iter().rfind(|key| key.ends_with("timeout") && *key != "timeout" && *key != "api_timeout");
+        let of_service =
+            keys.iter().rfind(|key| key.ends_with("timeout") && *key != "timeout" && *key != "api_timeout");
         let key = of_service.map_or("api_timeout", String::as_str);
         let Some(text) = self.text(&[key])? else { return Ok(None) };
         match text.parse::<f64>().ok().and_then(|s| Duration::try_from_secs_f64(s).ok()).filter(|d| !d.is_zero()) {

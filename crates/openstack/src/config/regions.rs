@@ -63,7 +63,8 @@ fn known(place: &str, entry: &Value) -> Result<Vec<(String, Value)>> {
 /// An item of `regions`: a name, or a mapping with `name` and, where it has some, `values`.
 fn one(place: &str, item: &Value) -> Result<(String, Value)> {
     let wrong = |problem: String| {
-        Error::config(place, format!("an entry of regions {problem}")).with_hint("write NAME or {name: NAME, values: {...}}")
+        Error::config(place, format!("an entry of regions {problem}"))
+            .with_hint("write NAME or {name: NAME, values: {...}}")
     };
     match item {
         Value::Text { text, .. } => Ok((text.clone(), Value::Map(BTreeMap::new()))),
