@@ -82,7 +82,7 @@ class Maker:
             if self.chance(0.4):
                 cloud[self.pick(["auth_type"] * 9 + ["auth_plugin"])] = self.pick(["password", "v3password"])
             self.put(cloud, self.pick(["username", "username", "user_id", "user_name"]), self.word())
-            if self.chance(0.94):
+            if self.chance(0.96):
                 secret("password")
             self.names(cloud, "user")
             if self.chance(0.08):
@@ -204,6 +204,9 @@ class Maker:
             cloud["auth"][self.pick(["colour", "projectname"])] = "x"
         elif kind < 0.87:
             cloud["auth"] = self.pick([None, "text", ["a"]])
+        elif kind < 0.92:
+            cloud["auth_type"] = "v3password"
+            cloud["auth"] = {"auth_url": self.pick(URLS), "username": "ann", "user_domain_id": "default"}
         else:
             cloud["compute_region_name"] = self.pick(REGIONS)
 
