@@ -205,8 +205,9 @@ class Maker:
         elif kind < 0.87:
             cloud["auth"] = self.pick([None, "text", ["a"]])
         elif kind < 0.92:
-            cloud["auth_type"] = "v3password"
-            cloud["auth"] = {"auth_url": self.pick(URLS), "username": "ann", "user_domain_id": "default"}
+            # Nobody logs in.
+            cloud["auth_type"] = "password"
+            cloud["auth"] = {"auth_url": self.pick(URLS), "password": "pw"}
         else:
             cloud["compute_region_name"] = self.pick(REGIONS)
 
