@@ -244,7 +244,7 @@ async fn a_package_that_cannot_be_rendered_changes_nothing_at_the_server() {
     let before = before + 2;
 
     let error = prepare(&running, dir.path(), &[("sise", "3")], None).await.unwrap_err();
-    assert!(error.contains("sise: unknown answer"), "{error}");
+    assert!(error.contains("unknown answer `sise`"), "{error}");
     let compose = dir.path().join("cluster/compose.yaml");
     std::fs::write(&compose, COMPOSE.replace("host_name", "host_nam")).unwrap();
     let error = prepare(&running, dir.path(), &[], None).await.unwrap_err();

@@ -211,6 +211,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/hosts/{id}/address": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Changes the address at which others reach a host
+         * @description A host keeps the address that it joined with, whatever interfaces it gets later. Containers that know the address, on
+         *     the host and in `extra_hosts` of others, get the new one at once. Templates of packages that list hosts get it with the
+         *     next deployment. 400 if the host's agent does not report the address.
+         */
+        put: operations["host_address"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/hosts/{id}/drain": {
         parameters: {
             query?: never;
@@ -2037,8 +2059,18 @@ export interface components {
          * @enum {string}
          */
         Health: "ready" | "draining" | "progressing" | "unknown" | "missing" | "degraded" | "failed";
+        /** @description Another address of a host. */
+        HostAddress: {
+            /** @description One of those that its agent tells (`facts.addresses`). */
+            address: string;
+        };
         /** @description A host. */
         HostView: {
+            /**
+             * @description Address at which others reach it: the first that its agent told when it joined, until it is changed. Templates of
+             *     packages and containers on other hosts know it by this one. Absent before the agent told any.
+             */
+            address?: string | null;
             /** @description Whether its agent is connected. */
             connected: boolean;
             /** @description Whether nothing new is put on it and what runs there goes elsewhere. */
@@ -4328,6 +4360,45 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    host_address: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description only if it is as it was */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /** @description id, or yard and name as `yard%2Fname` */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HostAddress"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    /** @description the new one */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HostView"];
+                };
             };
             "4XX": {
                 headers: {
