@@ -271,6 +271,15 @@ mod tests {
     }
 
     #[test]
+    fn settings_are_found_under_every_type_the_official_first() {
+        let settings = |keys: &[&'static str]| keys.iter().map(|key| ((*key).to_owned(), *key)).collect();
+        let find = |keys: &[&'static str]| Service::Volume.setting_in(&settings(keys)).copied();
+        assert_eq!(find(&["volume", "volumev3", "block_storage", "network"]), Some("block_storage"));
+        assert_eq!((find(&["volumev3"]), find(&["network"])), (Some("volumev3"), None));
+        assert_eq!(Service::LoadBalancer.setting_in(&settings(&["load_balancer"])), Some(&"load_balancer"));
+    }
+
+    #[test]
     fn endpoints_by_region_and_interface() {
         let catalog: Catalog = serde_json::from_str(
             r#"[{"type": "volumev2", "endpoints": []},

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::auth::{self, Token};
 use crate::catalog::{self, Service, SeveralRegions};
-use crate::config::{Auth, CloudConfig, Scope};
+use crate::config::{Auth, CloudConfig, Interface, Scope};
 use crate::error::{Error, Result};
 use crate::http::{self, Answer, Counts, Http, Options, Payload, Prepared};
 
@@ -119,7 +119,7 @@ impl Cloud {
     pub async fn region_id(&self) -> Result<String> {
         let (token, config) = (self.token().await?, &self.inner.config);
         let found =
-            token.catalog.region_of(Service::Compute, config.interface_of(Service::Compute), config.region.as_deref());
+            token.catalog.region_of(Service::Compute, interface_of(config, Service::Compute), config.region.as_deref());
         let found = found.map_err(|several| self.ambiguous(Service::Compute, &several))?;
         Ok(found.or(config.region.as_deref()).unwrap_or_default().to_owned())
     }
@@ -288,7 +288,7 @@ impl Cloud {
         if let Some(url) = service.setting_in(&config.endpoint_overrides) {
             return Ok(catalog::normal(service, url, project));
         }
-        let interface = config.interface_of(service);
+        let interface = interface_of(config, service);
         match token.catalog.find(service, interface, config.region.as_deref()) {
             Ok(Some(url)) => Ok(catalog::normal(service, url, project)),
             // An unscoped token has no catalog, but it came from somewhere.
@@ -383,6 +383,11 @@ impl Cloud {
         let newest = version.get("version").or_else(|| version.get("max_version"))?.as_str()?;
         (!newest.is_empty()).then(|| newest.to_owned())
     }
+}
+
+/// Which endpoints of a service are used.
+fn interface_of(config: &CloudConfig, service: Service) -> Interface {
+    service.setting_in(&config.interfaces).copied().unwrap_or(config.interface)
 }
 
 /// The lower of two microversions.

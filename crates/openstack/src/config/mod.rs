@@ -25,7 +25,6 @@ use entry::Entry;
 pub use files::Sources;
 use yaml::Value;
 
-use crate::catalog::Service;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
@@ -210,11 +209,6 @@ impl CloudConfig {
         names.sort();
         names.dedup();
         Ok((names, files.path().map(Path::to_owned)))
-    }
-
-    /// Which of a service's endpoints to use.
-    pub(crate) fn interface_of(&self, service: Service) -> Interface {
-        service.setting_in(&self.interfaces).copied().unwrap_or(self.interface)
     }
 
     /// A cloud that is known without any file: what `cloud up` uses.
