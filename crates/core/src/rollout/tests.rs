@@ -466,6 +466,8 @@ fn names_lead_to_other_hosts() {
 #[test]
 fn names_on_a_network_that_crosses_hosts_are_left_to_the_resolver() {
     let mut w = World::new(&["a", "b"]);
+    // Only hosts of pools have Neutron ports.
+    w.hosts.iter_mut().for_each(|host| host.pool = Some("web".to_owned()));
     let mut api = publishes(service("api:1", 1), 8080);
     api.deploy.placement.constraints = vec![crate::stack::deploy::Constraint::parse("node.hostname == b").unwrap()];
     let mut web = needs(service("web:1", 1), "api", DependencyCondition::Started);
