@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+pub(crate) use stackyard_core::text::did_you_mean;
+
 /// A place in a text file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -175,34 +177,9 @@ impl Log {
     }
 }
 
-/// The known name nearest to a mistyped one, if any is near enough to be meant.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let folded = name.to_lowercase().replace('-', "_");
-    known
-        .into_iter()
-        .map(|k| (strsim::osa_distance(&folded, &k.to_lowercase().replace('-', "_")), k))
-        .filter(|(d, k)| *d <= 1 + name.chars().count().max(k.chars().count()) / 4)
-        .min()
-        .map(|(_, k)| k)
-}
-
-/// "did you mean `x`?", where a near name is known.
-pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    nearest(name, known).map(|k| format!("did you mean `{k}`?"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nearest_names() {
-        let known = ["ports", "volumes", "network_mode", "networks"];
-        assert_eq!(nearest("prots", known), Some("ports"));
-        assert_eq!(nearest("network-mode", known), Some("network_mode"));
-        assert_eq!(nearest("Volume", known), Some("volumes"));
-        assert_eq!(nearest("entrypoint", known), None);
-    }
 
     #[test]
     fn a_problem_does_not_act_on_a_terminal() {

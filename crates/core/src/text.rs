@@ -28,6 +28,22 @@ pub fn parse_gib(text: &str) -> Option<u64> {
     digits.parse::<u64>().ok()?.checked_mul(factor).filter(|n| *n > 0)
 }
 
+/// The known name nearest to a mistyped one, if any is near enough to be meant.
+fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let folded = name.to_lowercase().replace('-', "_");
+    known
+        .into_iter()
+        .map(|k| (strsim::osa_distance(&folded, &k.to_lowercase().replace('-', "_")), k))
+        .filter(|(d, k)| *d <= 1 + name.chars().count().max(k.chars().count()) / 4)
+        .min()
+        .map(|(_, k)| k)
+}
+
+/// "did you mean `x`?", where a near name is known.
+pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(name, known).map(|k| format!("did you mean `{k}`?"))
+}
+
 /// An error with its causes on one line: `listing servers: 503 Service Unavailable: no database`.
 ///
 /// A cause whose text the line already has is left out, since some libraries repeat it.
@@ -60,6 +76,15 @@ pub fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nearest_names() {
+        let known = ["ports", "volumes", "network_mode", "networks"];
+        assert_eq!(nearest("prots", known), Some("ports"));
+        assert_eq!(nearest("network-mode", known), Some("network_mode"));
+        assert_eq!(nearest("Volume", known), Some("volumes"));
+        assert_eq!(nearest("entrypoint", known), None);
+    }
     use std::fmt;
 
     #[derive(Debug)]

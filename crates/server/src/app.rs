@@ -7,14 +7,15 @@ use crate::auth::{AttemptLimiter, CallerSlots, Connections, Keystones};
 use crate::cloud_watcher::CloudWatcher;
 use crate::hub::Hub;
 use crate::local::LocalCloud;
+use crate::manifest;
 use crate::metrics::Metrics;
 use crate::ports::Ports;
 use crate::readiness::Readiness;
-use crate::runs::{Runs, file_tree};
+use crate::runs::Runs;
 use crate::stack::Stacks;
 use crate::volumes::Volumes;
-use stackyard_catalog::manifest::{Outline, gist, outline_with};
-use stackyard_catalog::{Memory, Problems};
+use stackyard_catalog::Problems;
+use stackyard_catalog::manifest::Outline;
 use stackyard_core::yard::Scope;
 use stackyard_store::Store;
 use stackyard_yard::Records;
@@ -179,8 +180,7 @@ impl App {
         self.records().read(yard, scope.as_ref()).map_err(ApiError::internal)
     }
 
-    /// What a manifest of a yard, from [`Self::manifest_of`], means; `file` is its name in messages. Packages are read
-    /// from the files that the server keeps with it; of those that it lacks, the outline has the names.
+    /// What a manifest of a yard, from [`Self::manifest_of`], means ([`manifest::outline_of`]).
     ///
     /// # Errors
     /// 500.
@@ -190,13 +190,6 @@ impl App {
         file: &str,
         text: &str,
     ) -> Result<Result<Outline, Problems>, ApiError> {
-        let mut files = Memory::default();
-        if gist(file, text).is_ok_and(|gist| gist.has_packages)
-            && let Some(kept) = self.store().yard(yard).await?
-            && let Some(manifest) = self.store().manifest(yard, kept.revision).await?
-        {
-            files = file_tree(&manifest.files);
-        }
-        Ok(outline_with(file, text, &files))
+        Ok(manifest::outline_of(self.store(), yard, file, text).await?)
     }
 }

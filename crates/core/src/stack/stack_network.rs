@@ -153,15 +153,15 @@ impl Stack {
         notes
     }
 
-    /// Whether a network is to be put into the yard's network for stacks that is not there yet, if nothing stands in the
-    /// way.
+    /// Whether [`Self::settle_networks`] would put a network into the yard's network for stacks that is not there yet, if
+    /// there were no obstacle.
     pub fn moves_to(&self, network: &StackNetwork, before: Option<&Self>) -> bool {
-        let input = NetworkInput { network, obstacle: None, before, several_hosts: false };
-        self.network_keys().iter().any(|key| {
-            let is_plain = !self.network(key).external && self.network(key).stays_apart().is_none();
-            let was_in = before.map(|b| b.network(key)).and_then(|n| n.stack_network().map(str::to_owned));
-            let target = stack_network_of(key, input, &mut Vec::new());
-            is_plain && target.is_some() && target != was_in
+        let mut settled = self.clone();
+        settled.settle_networks(NetworkInput { network, obstacle: None, before, several_hosts: false });
+        settled.network_keys().iter().any(|key| {
+            let was = before.map(|before| before.network(key));
+            let is = settled.network(key);
+            is.stack_network().is_some() && is.stack_network() != was.as_ref().and_then(Network::stack_network)
         })
     }
 
@@ -202,7 +202,7 @@ impl Stack {
     }
 }
 
-/// The network of the yard that a network without a driver is to be in, and sentences about that.
+/// The network of the yard that a network without a driver goes into. Adds sentences about that.
 fn stack_network_of(key: &str, input: NetworkInput<'_>, texts: &mut Vec<String>) -> Option<String> {
     let old = input.before.filter(|b| b.network_keys().contains(key)).map(|b| b.network(key));
     let was_in = old.as_ref().and_then(Network::stack_network).map(str::to_owned);

@@ -19,7 +19,6 @@ mod request;
 pub use active_run::ActiveRun;
 pub(crate) use active_run::{RunEnd, RunReporter};
 pub use progress::{DurationHistory, Progress, ProgressSnapshot};
-pub(crate) use request::file_tree;
 pub use request::{FILE, YardIntent};
 
 use crate::api_error::ApiError;

@@ -1,7 +1,8 @@
 //! What somebody wants a yard to be.
 
+use crate::manifest::file_tree;
+use stackyard_catalog::Problems;
 use stackyard_catalog::manifest::{self, Yard};
-use stackyard_catalog::{Memory, Problems};
 use stackyard_core::yard::Kind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,13 +29,6 @@ pub enum YardIntent {
         /// Kinds of resources that its manifest has; all that can fail to be listed, if it has mistakes by now.
         kinds: BTreeSet<Kind>,
     },
-}
-
-/// The files that came with a manifest, by their paths.
-pub(crate) fn file_tree(files: &BTreeMap<String, String>) -> Memory {
-    let mut tree = Memory::default();
-    files.iter().for_each(|(path, text)| tree.insert(path.strip_prefix("./").unwrap_or(path), text.as_bytes()));
-    tree
 }
 
 impl YardIntent {

@@ -1,8 +1,7 @@
 //! Where the networks of a stack are that is about to be deployed: in the yard's network for stacks, or on each host.
 
 use super::{Deployment, NetworkChoice, StackError, Stacks};
-use crate::runs::file_tree;
-use stackyard_catalog::manifest::outline_with;
+use crate::manifest::outline_of;
 use stackyard_core::agent::PortLink;
 use stackyard_core::stack::{NetworkInput, NetworkNote, Stack, StackNetwork};
 use stackyard_core::text::error_chain;
@@ -16,7 +15,7 @@ const CLOUD_WITHIN: Duration = Duration::from_secs(5);
 const NAMED: usize = 3;
 
 impl Stacks {
-    /// Settles the networks of a stack that is to be deployed; what is to be said about them.
+    /// Settles the networks of a stack before it is deployed. Returns sentences about them, for people.
     pub(super) async fn settle_networks(
         &self,
         yard: &str,
@@ -45,8 +44,7 @@ impl Stacks {
     /// What the manifest says that the server keeps of a yard. One that it cannot read says nothing.
     async fn kept_network(&self, yard: &str) -> Result<StackNetwork, StackError> {
         let Some(row) = self.0.store.yard(yard).await? else { return Ok(StackNetwork::Unknown) };
-        let files = self.0.store.manifest(yard, row.revision).await?.map(|m| m.files).unwrap_or_default();
-        let outline = outline_with("the yard's manifest", &row.manifest, &file_tree(&files));
+        let outline = outline_of(&self.0.store, yard, "the yard's manifest", &row.manifest).await?;
         Ok(outline.map(|o| o.intended.stack_network).unwrap_or_default())
     }
 

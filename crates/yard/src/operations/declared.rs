@@ -128,7 +128,7 @@ impl DeclaredStacks {
             let made = match &stack.source {
                 StackSource::Compose(wanted) => read(wanted, files, say),
                 StackSource::Package { dir, answers } => {
-                    let package = load_package(dir, files).map_err(of(stack))?;
+                    let package = load_package(dir, files).map_err(of(&stack.name))?;
                     let owner = SecretOwner {
                         name: &stack.name,
                         package: package.name.clone(),
@@ -168,7 +168,7 @@ impl DeclaredStacks {
                     made.inspect(|(made, _)| warn_of_privileges(&part.instance, made, say))
                 }
             };
-            let (made, carried) = made.map_err(of(stack))?;
+            let (made, carried) = made.map_err(of(&stack.name))?;
             archives.extend(carried.into_iter().map(|a| (a.digest, a.content)));
             let deploy = StackDeploy {
                 stack: Packed::pack(made),
@@ -238,8 +238,8 @@ impl DeclaredStacks {
     }
 }
 
-fn of(stack: &YardStack) -> impl FnOnce(Trouble) -> WorkError {
-    let stack = stack.name.clone();
+pub(super) fn of(stack: &str) -> impl FnOnce(Trouble) -> WorkError + use<> {
+    let stack = stack.to_owned();
     |source| WorkError::Stack { stack, source }
 }
 
@@ -345,16 +345,12 @@ impl PackageSecrets {
         if let Some(known) = self.known.get(name) {
             return Ok(known.clone());
         }
-        let failed = |source: Trouble| {
-            let stack = stack.to_owned();
-            WorkError::Stack { stack, source }
-        };
         let key = secret_key(name);
         let mut secrets = match client.secret(yard, &key).await {
             Ok(text) => {
-                let kept = Secrets::from_yaml(&key, &text).map_err(|e| failed(e.into()))?;
+                let kept = Secrets::from_yaml(&key, &text).map_err(|e| of(stack)(e.into()))?;
                 let checked = owner.check(kept.package());
-                checked.map_err(|e| failed(e.into()))?;
+                checked.map_err(|e| of(stack)(e.into()))?;
                 kept
             }
             Err(error) if error.status() == Some(404) => Secrets::default(),
@@ -363,7 +359,7 @@ impl PackageSecrets {
         // Kept when it is deployed, not before: a plan changes nothing.
         let made = secrets
             .generate(&package.secrets)
-            .map_err(|e| failed(e.into()))?;
+            .map_err(|e| of(stack)(e.into()))?;
         if !made.is_empty() {
             secrets.set_package(&owner.package);
             self.new.insert(name.to_owned(), secrets.to_yaml());

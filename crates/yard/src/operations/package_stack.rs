@@ -1,7 +1,7 @@
 //! A package as a stack that is deployed by hand: without a manifest, and so without a cloud.
 
 use super::Say;
-use super::declared::{PackageSecrets, SecretOwner, load_package, rendered, secret_key};
+use super::declared::{PackageSecrets, SecretOwner, load_package, of, rendered, secret_key};
 use super::known_hosts::KnownHosts;
 use crate::error::WorkError;
 use crate::templates::TemplateRenderer;
@@ -67,12 +67,8 @@ impl PreparedStack {
             answers,
             pool,
         } = request;
-        let failed = |stack: &str| {
-            let stack = stack.to_owned();
-            |source| WorkError::Stack { stack, source }
-        };
         let shown = name.clone().unwrap_or_else(|| dir.display().to_string());
-        let package = load_package(&dir, None).map_err(failed(&shown))?;
+        let package = load_package(&dir, None).map_err(of(&shown))?;
         let name = name.unwrap_or_else(|| package.name.clone());
         warn_of_parts(&dir, say);
         let owner = SecretOwner {
@@ -93,7 +89,7 @@ impl PreparedStack {
             (&machines, &renderer),
             say,
         )
-        .map_err(failed(&name))?;
+        .map_err(of(&name))?;
         let deploy = StackDeploy {
             stack: Packed::pack(stack),
             pool,

@@ -98,12 +98,12 @@ impl Maker<'_> {
     /// The networks of a server or of a pool's servers, and a look at what they say for all of these.
     pub(super) fn networks_of(&mut self, path: &str, server: &Server) -> Option<Vec<Attach>> {
         self.labels_fit(path, server);
-        let networks = self.attached(path, server)?;
+        let networks = self.need_network(path, server)?;
         self.groups_apply(path, server, &networks);
         Some(networks)
     }
 
-    fn attached(&mut self, path: &str, server: &Server) -> Option<Vec<Attach>> {
+    fn need_network(&mut self, path: &str, server: &Server) -> Option<Vec<Attach>> {
         if server.network.is_some() && !server.networks.is_empty() {
             self.trouble(
                 format!("{path}.network"),
@@ -111,14 +111,20 @@ impl Maker<'_> {
                 Some("keep one of them"),
             );
         }
-        match (&server.network, server.networks.as_slice(), self.spec.networks.as_slice()) {
-            (Some(network), _, _) => Some(vec![Attach::from(network.clone())]),
-            (None, [], [only]) => Some(vec![Attach::from(only.name.clone())]),
-            (None, [], _) => {
-                self.trouble(path, format!("server `{}` names no network", server.name), Some("add `network: NAME`"));
-                None
-            }
-            (None, many, _) => Some(many.to_vec()),
+        let networks = self.attached(server.network.as_ref(), &server.networks);
+        if networks.is_empty() {
+            self.trouble(path, format!("server `{}` names no network", server.name), Some("add `network: NAME`"));
+            return None;
+        }
+        Some(networks)
+    }
+
+    /// The networks of a server or pool that says so in `network` and `networks`: if it names none, the yard's only one.
+    pub(super) fn attached(&self, network: Option<&String>, networks: &[Attach]) -> Vec<Attach> {
+        match (network, networks, self.spec.networks.as_slice()) {
+            (Some(network), ..) => vec![Attach::from(network.clone())],
+            (None, [], [only]) => vec![Attach::from(only.name.clone())],
+            (None, many, _) => many.to_vec(),
         }
     }
 

@@ -1,8 +1,9 @@
 //! The network of stacks.
 
-use super::super::manifest::{Attach, HostPool};
+use super::super::manifest::HostPool;
 use super::{Key, Kind, Maker};
 use crate::stack::{NO_STACK_NETWORK, StackNetwork};
+use crate::text::did_you_mean;
 use std::collections::BTreeSet;
 
 impl Maker<'_> {
@@ -28,23 +29,15 @@ impl Maker<'_> {
 
     /// Names of the networks that a pool's hosts are on.
     fn on(&self, pool: &HostPool) -> BTreeSet<String> {
-        match (&pool.network, pool.networks.as_slice(), self.spec.networks.as_slice()) {
-            (Some(network), ..) => [network.clone()].into(),
-            (None, [], [only]) => [only.name.clone()].into(),
-            (None, many, _) => many.iter().map(|Attach { network, .. }| network.clone()).collect(),
-        }
+        self.attached(pool.network.as_ref(), &pool.networks).into_iter().map(|attach| attach.network).collect()
     }
 
     fn nearest_network(&self, text: &str) -> String {
         let names = self.spec.networks.iter().map(|n| n.name.as_str()).chain([NO_STACK_NETWORK]);
-        let near = names.map(|name| (strsim::damerau_levenshtein(name, text), name)).min().filter(|(far, _)| *far <= 2);
-        match near {
-            Some((_, name)) => format!("did you mean `{name}`?"),
-            None => match self.near(Kind::Network, text) {
-                Some(there) => format!("{there}; `{NO_STACK_NETWORK}` keeps networks of stacks on each host"),
-                None => format!("`{NO_STACK_NETWORK}` keeps networks of stacks on each host"),
-            },
-        }
+        did_you_mean(text, names).unwrap_or_else(|| {
+            let there = self.near(Kind::Network, text).map_or_else(String::new, |there| format!("{there}; "));
+            format!("{there}`{NO_STACK_NETWORK}` keeps networks of stacks on each host")
+        })
     }
 }
 

@@ -45,9 +45,7 @@ pub async fn run(args: DeployArgs, context: &Context) -> anyhow::Result<ExitStat
     for change in changes.iter().filter(|c| c.kind != StackChangeKind::Same) {
         context.printer.note(text(change));
     }
-    for note in StackChange::notes(&changes) {
-        context.printer.note(format!("note: {note}"));
-    }
+    tell_notes(&changes, context);
     if !args.wait.waits() {
         let result = json!({"event": "result", "stack": name, "changes": changes});
         context.printer.result(&result, || format!("The server is deploying the stack `{name}`."))?;
@@ -82,4 +80,11 @@ async fn upload(client: &Client, yard: &str, contents: &ArchiveContents, context
 pub fn text(change: &StackChange) -> String {
     let why = if change.reasons.is_empty() { String::new() } else { format!(": {}", change.reasons.join(", ")) };
     format!("service {} is {}{why}", change.service, change.kind)
+}
+
+/// Prints the notes of changes.
+pub fn tell_notes(changes: &[StackChange], context: &Context) {
+    for note in StackChange::notes(changes) {
+        context.printer.note(format!("note: {note}"));
+    }
 }

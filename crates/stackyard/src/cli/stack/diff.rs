@@ -1,11 +1,11 @@
 //! `stackyard stack diff`
 
 use super::YardNameArgs;
-use super::deploy::text;
+use super::deploy::{tell_notes, text};
 use super::source::SourceArgs;
 use crate::cli::{Context, ExitStatus};
 use serde_json::json;
-use stackyard_api::{StackChange, StackChangeKind};
+use stackyard_api::StackChangeKind;
 
 /// Arguments of `stackyard stack diff`.
 #[derive(clap::Args)]
@@ -28,8 +28,6 @@ pub async fn run(args: DiffArgs, context: &Context) -> anyhow::Result<ExitStatus
         true => "No changes.".to_owned(),
         false => lines.join("\n"),
     })?;
-    for note in StackChange::notes(&changes) {
-        context.printer.note(format!("note: {note}"));
-    }
+    tell_notes(&changes, context);
     Ok(if lines.is_empty() { ExitStatus::Done } else { ExitStatus::Pending })
 }
